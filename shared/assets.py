@@ -1,0 +1,21 @@
+"""Where a job's results lie: `<data>/assets/<job_id>/image.png` and `video.mp4`."""
+
+from pathlib import Path
+
+from shared.ids import is_job_id
+from shared.states import Step
+
+FILE_NAMES = {Step.IMAGE: "image.png", Step.VIDEO: "video.mp4"}
+MEDIA_TYPES = {Step.IMAGE: "image/png", Step.VIDEO: "video/mp4"}
+
+
+def asset_path(data_dir: Path, job_id: str, step: Step) -> Path:
+    """The file of one stage's result; ValueError for what is no job id."""
+    if not is_job_id(job_id):
+        raise ValueError(f"not a job id: {job_id!r}")
+    return data_dir / "assets" / job_id / FILE_NAMES[step]
+
+
+def asset_url(public_url: str, job_id: str, step: Step) -> str:
+    """The address under which the API serves that file."""
+    return f"{public_url.rstrip('/')}/jobs/{job_id}/{step}"

@@ -1,0 +1,130 @@
+"""The one error tree; each class fixes a code, an HTTP status and whether trying again can help."""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from temporalio.exceptions import ApplicationError
+
+
+class GenvideoError(Exception):
+    """Base: `code` is stable, the message is a sentence for a person."""
+
+    code: ClassVar[str] = "internal"
+    http_status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+
+
+class InvalidInput(GenvideoError):
+    code, http_status, title = "invalid_input", 422, "The input does not fit"
+
+
+class JobNotFound(GenvideoError):
+    code, http_status, title = "job_not_found", 404, "No such job"
+
+
+class AssetNotFound(GenvideoError):
+    code, http_status, title = "asset_not_found", 404, "No such file"
+
+
+class RouteNotFound(GenvideoError):
+    code, http_status, title = "not_found", 404, "Not found"
+
+
+class JobEnded(GenvideoError):
+    code, http_status, title = "job_ended", 409, "The job has already ended"
+
+
+class JobNotRetryable(GenvideoError):
+    code, http_status, title = "job_not_retryable", 409, "The job can't be run again"
+
+
+class IdempotencyConflict(GenvideoError):
+    code, http_status, title = "idempotency_conflict", 422, "The key was used for another body"
+
+
+class BodyTooLarge(GenvideoError):
+    code, http_status, title = "body_too_large", 413, "The body is too large"
+
+
+class NotJson(GenvideoError):
+    code, http_status, title = "not_json", 415, "The body is not JSON"
+
+
+class TemporalUnavailable(GenvideoError):
+    code, http_status, title = "temporal_unavailable", 503, "Temporal does not answer"
+    retryable = True
+
+
+class StalePermit(GenvideoError):
+    """The activity's run isn't the one that the permit was granted to (a reset, say)."""
+
+    code, title = "stale_permit", "The permit is another run's"
+
+
+class StorageFailed(GenvideoError):
+    """Our own disk or a download that may work next time."""
+
+    code, title, retryable = "storage_failed", "The file could not be stored", True
+
+
+class VendorError(GenvideoError):
+    """A call to a vendor that did not go well, sorted by what to do about it."""
+
+    title = "The vendor call failed"
+    http_status = 502
+
+
+class NeverDelivered(VendorError):
+    """The request did not leave: retry freely."""
+
+    code, retryable = "never_delivered", True
+
+
+class RefusedForNow(VendorError):
+    """The vendor is full or out: retry at its pace; no generation attempt is used up."""
+
+    code, retryable = "refused_for_now", True
+
+
+class RefusedForGood(VendorError):
+    """The vendor will never take this: fail with its reason."""
+
+    code = "refused_for_good"
+
+
+class OutcomeUnknown(VendorError):
+    """It may have been accepted: look it up by our id before submitting again."""
+
+    code, retryable = "outcome_unknown", True
+
+
+class GenerationFailed(VendorError):
+    """An accepted generation ended badly: one attempt is used up."""
+
+    code = "generation_failed"
+
+
+class GenerationLost(VendorError):
+    """Accepted, then unknown to the vendor: one attempt is used up."""
+
+    code = "generation_lost"
+
+
+class BadResult(VendorError):
+    """The vendor's file is gone, empty, truncated or of another kind: one attempt is used up."""
+
+    code = "bad_result"
+
+
+def to_application_error(error: GenvideoError) -> ApplicationError:
+    """Temporal's form of an error: the type is our code, and only retryable ones are retried."""
+    delay = None if error.retry_after is None else timedelta(seconds=error.retry_after)
+    return ApplicationError(
+        error.message, type=error.code, non_retryable=not error.retryable, next_retry_delay=delay
+    )

@@ -1,0 +1,16 @@
+"""The one place that makes HTTP clients; every call has a time limit and follows no redirect."""
+
+import httpx
+
+CONNECT_SECONDS = 3.0
+
+
+def http_client(base_url: str = "", *, seconds: float = 10.0) -> httpx.AsyncClient:
+    """A client that keeps connections; `seconds` bounds each read and each write."""
+    return httpx.AsyncClient(
+        base_url=base_url,
+        timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
+        limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
+        follow_redirects=False,
+        trust_env=False,
+    )

@@ -1,0 +1,46 @@
+"""Ids of jobs and of generations; ours are deterministic, so a submit can be looked up."""
+
+import hashlib
+import re
+import secrets
+from typing import NamedTuple
+
+from shared.states import Step
+
+JOB_ID_PATTERN = r"^job-[0-9a-f]{24}$"
+_EXTERNAL = re.compile(r"^(job-[0-9a-f]{24})\.(image|video)\.([1-9][0-9]?)$")
+_JOB = re.compile(JOB_ID_PATTERN)
+
+
+class Generation(NamedTuple):
+    """One generation attempt: which job, which stage, which attempt (from 1)."""
+
+    job_id: str
+    step: Step
+    attempt: int
+
+
+def new_job_id() -> str:
+    """A fresh random job id, `job-` and 24 hex digits."""
+    return f"job-{secrets.token_hex(12)}"
+
+
+def job_id_for_key(idempotency_key: str) -> str:
+    """The one job id that an Idempotency-Key stands for, on every API process."""
+    return f"job-{hashlib.sha256(idempotency_key.encode()).hexdigest()[:24]}"
+
+
+def is_job_id(text: str) -> bool:
+    """Whether `text` has the form of a job id; anything else never reaches a path or a query."""
+    return _JOB.match(text) is not None
+
+
+def external_id(job_id: str, step: Step, attempt: int) -> str:
+    """Our id of a generation, unique in the vendor's account: `{job_id}.video.2`."""
+    return f"{job_id}.{step}.{attempt}"
+
+
+def parse_external_id(text: str) -> Generation | None:
+    """The generation behind an external id, or None where the id is not one of ours."""
+    found = _EXTERNAL.match(text)
+    return Generation(found[1], Step(found[2]), int(found[3])) if found else None

@@ -1,0 +1,135 @@
+"""What a job is on the wire and on disk; every message is frozen and forbids extras."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.states import OnVideoFailure, Status, Step
+
+DEFAULT_PRIORITY = 3
+UNTAGGED = "untagged"
+
+# A control character would break log lines and visibility queries.
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
+Prompt = Annotated[str, StringConstraints(min_length=1, max_length=2500, pattern=r"^[^\x00]*$")]
+Style = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
+Priority = Annotated[int, Field(ge=1, le=5)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+class Message(BaseModel):
+    """Base of all messages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class JobInput(Message):
+    """What a caller asks for. Priority 1 is served first, 5 last, as with Temporal's own keys."""
+
+    prompt: Prompt
+    style: Style
+    tag: Tag | None = None
+    priority: Priority = DEFAULT_PRIORITY
+    on_video_failure: OnVideoFailure = OnVideoFailure.FAIL
+
+
+class Attempts(Message):
+    """Generation attempts that a vendor accepted, per stage; delivery problems don't count."""
+
+    image: int = 0
+    video: int = 0
+
+
+class JobError(Message):
+    """Why a job ended badly: a stable code and a sentence."""
+
+    code: str
+    message: str
+
+
+class Asset(Message):
+    """A stored result: size in bytes, SHA-256 in hex, media type."""
+
+    size: int
+    sha256: str
+    media_type: str
+
+
+class Transition(Message):
+    """One change of a job, as its record lists it."""
+
+    version: int
+    at: datetime
+    status: Status
+    step: Step | None
+    percent: Percent
+    attempt: int
+    note: str
+
+
+class Job(Message):
+    """A job as the API shows it; `version` rises by one with each change."""
+
+    job_id: str
+    prompt: str
+    style: str
+    tag: str | None = None
+    priority: int = DEFAULT_PRIORITY
+    status: Status = Status.QUEUED
+    step: Step | None = None
+    percent: Percent = 0
+    asset_url: str | None = None
+    queue_position: int | None = None
+    attempts: Attempts = Attempts()
+    error: JobError | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    version: int = 0
+
+
+class Record(Job):
+    """The JSON file of a job: the Job, its transitions, and what a recovery needs."""
+
+    on_video_failure: OnVideoFailure = OnVideoFailure.FAIL
+    run_id: str = ""
+    token: int | None = None
+    tasks: dict[str, str] = {}
+    assets: dict[Step, Asset] = {}
+    transitions: tuple[Transition, ...] = ()
+
+    def job(self) -> Job:
+        """The part of the record that the API shows."""
+        return Job.model_validate({name: getattr(self, name) for name in Job.model_fields})
+
+
+class Progress(Message):
+    """The answer to `get_progress`."""
+
+    step: Step | None
+    status: Status
+    percent: Percent
+    asset_url: str | None
+    version: int
+    attempts: Attempts
+    note: str
+
+
+class ProgressReport(Message):
+    """A signal from an activity: how far the vendor is with one generation, in percent."""
+
+    external_id: str
+    percent: Percent
+
+
+class KlingDone(Message):
+    """The `kling_done` signal: a video task ended, says a callback. A hint, never a proof."""
+
+    external_id: str
+    task_id: str
+    task_status: str
+    updated_at: int = 0
+    message: str = ""

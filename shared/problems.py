@@ -1,0 +1,113 @@
+"""Errors on the wire: every one is `application/problem+json` (RFC 9457) with a stable code."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from shared.errors import GenvideoError, InvalidInput
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """One field that doesn't fit: where it is and what is wrong."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """The body of every error."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError] | None = None
+
+
+def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    """A response that carries one problem."""
+    body = problem.model_dump(exclude_none=True)
+    return JSONResponse(body, problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def from_error(error: GenvideoError) -> JSONResponse:
+    """The response for one of our own errors, with Retry-After where trying again can help."""
+    problem = Problem(
+        type=f"urn:genvideo:{error.code}",
+        title=error.title,
+        status=error.http_status,
+        detail=error.message,
+        code=error.code,
+    )
+    retry_after = error.retry_after or (1 if error.retryable else None)
+    headers = None if retry_after is None else {"Retry-After": str(max(1, round(retry_after)))}
+    return problem_response(problem, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Map our errors, wrong input, unknown routes and anything unexpected to problems."""
+
+    async def ours(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, GenvideoError)  # noqa: S101 - registered for this class only
+        return from_error(error)
+
+    async def invalid(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+        return _invalid(error.errors())
+
+    async def http(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)  # noqa: S101 - as above
+        return _http(error)
+
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        return from_error(GenvideoError("Something went wrong on our side; the log has more."))
+
+    app.add_exception_handler(GenvideoError, ours)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def _invalid(errors: Sequence[Any]) -> JSONResponse:
+    fields = [
+        FieldError(field=".".join(str(part) for part in item["loc"]), message=_utf8(item["msg"]))
+        for item in errors
+    ]
+    detail = "; ".join(f"{item.field}: {item.message}" for item in fields)
+    return problem_response(
+        Problem(
+            type=f"urn:genvideo:{InvalidInput.code}",
+            title=InvalidInput.title,
+            status=InvalidInput.http_status,
+            detail=_utf8(detail),
+            code=InvalidInput.code,
+            errors=[FieldError(field=_utf8(item.field), message=item.message) for item in fields],
+        )
+    )
+
+
+def _http(error: HTTPException) -> JSONResponse:
+    phrase = HTTPStatus(error.status_code).phrase
+    code = phrase.lower().replace(" ", "_")
+    problem = Problem(
+        type=f"urn:genvideo:{code}",
+        title=phrase,
+        status=error.status_code,
+        detail=str(error.detail),
+        code=code,
+    )
+    return problem_response(problem, dict(error.headers or {}))
+
+
+def _utf8(text: str) -> str:
+    """Text from outside may hold a lone surrogate, which no response can carry."""
+    return text.encode("utf-8", "replace").decode()

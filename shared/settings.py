@@ -1,0 +1,44 @@
+"""Settings from the environment; wrong ones stop the start with one line that names all."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+USAGE = 2
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
+
+
+class CommonSettings(BaseSettings):
+    """What each service of ours reads; subclasses add their own."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    listen_host: str = "127.0.0.1"
+    data_dir: Path = Path("data")
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    log_format: Annotated[str, Field(pattern="^(json|console|auto)$")] = "auto"
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(kind: type[S]) -> S:
+    """Settings of one service, or exit status 2 with every mistake in one line on stderr."""
+    try:
+        return kind()
+    except ValidationError as error:
+        _refuse(error)
+
+
+def _refuse(error: ValidationError) -> NoReturn:
+    mistakes = "; ".join(
+        f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+        for item in error.errors(include_input=False, include_url=False)
+    )
+    sys.stderr.write(f"wrong settings: {mistakes}\n")
+    raise SystemExit(USAGE)

@@ -1,0 +1,109 @@
+"""Messages between the jobs, the slot's keeper and whoever looks at it; a permit names one run."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from shared.messages import DEFAULT_PRIORITY, Message
+
+JOB_GATE = "job"
+DEFAULT_LIMIT = 1
+
+# Names that the keeper and the jobs share across two task queues.
+KEEPER_WORKFLOW = "SlotKeeperWorkflow"
+REQUEST_SIGNAL = "request"
+GRANTED_SIGNAL = "slot_granted"
+CHANGE_UPDATE = "change"
+VIEW_QUERY = "view"
+PHASE_QUERY = "slot_phase"
+DRAIN_ACTIVITY = "drain_job"
+
+
+def keeper_id(gate: str) -> str:
+    """The workflow id of a gate's keeper."""
+    return f"slot-keeper-{gate}"
+
+
+class SlotRequest(Message):
+    """A run asks for the slot; the run id is the key, so that a repeat counts once."""
+
+    job_id: str
+    run_id: str
+    priority: int = DEFAULT_PRIORITY
+    requested_at: datetime
+
+
+class Permit(Message):
+    """The right to be the running job; void for any other run than `run_id`."""
+
+    gate: str = JOB_GATE
+    job_id: str
+    run_id: str
+    token: int
+
+
+class Holder(Message):
+    """Who holds the slot, since when; `draining` from an abnormal close to a clear vendor."""
+
+    job_id: str
+    run_id: str
+    token: int
+    since: datetime
+    draining: bool = False
+
+
+class Phase(StrEnum):
+    """Where a running job stands with the slot, as it says itself."""
+
+    STARTING = "starting"
+    WAITING = "waiting"
+    HOLDING = "holding"
+
+
+class SlotPhase(Message):
+    """The answer to `slot_phase`: all that a rebuilt keeper must know of a job."""
+
+    phase: Phase
+    request: SlotRequest | None = None
+    permit: Permit | None = None
+
+
+class KeeperSettings(Message):
+    """Limit and pause, kept across runs of the keeper."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = DEFAULT_LIMIT
+    paused: bool = False
+
+
+class SlotChange(Message):
+    """The body of `PUT /slots`."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] | None = None
+    paused: bool | None = None
+
+    @model_validator(mode="after")
+    def _something_to_change(self) -> Self:
+        if self.limit is None and self.paused is None:
+            raise ValueError("give limit, paused or both")
+        return self
+
+
+class HolderView(Message):
+    """A holder as `GET /slots` shows it."""
+
+    job_id: str
+    token: int
+    since: datetime
+    draining: bool
+
+
+class SlotView(Message):
+    """The answer of `GET /slots`; `waiting` holds the first 1000 in the order of their turn."""
+
+    limit: int
+    paused: bool
+    holders: tuple[HolderView, ...]
+    waiting: tuple[str, ...]
+    waiting_count: int

@@ -1,0 +1,48 @@
+"""A job's states and the moves between them; an end state is never left."""
+
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    """The two stages of a job, in order."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+
+
+class Status(StrEnum):
+    """Where a job stands; the last four are ends."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in END_STATES
+
+
+END_STATES = frozenset({Status.SUCCEEDED, Status.DEGRADED, Status.FAILED, Status.CANCELLED})
+RETRYABLE_STATES = frozenset({Status.FAILED, Status.DEGRADED, Status.CANCELLED})
+
+# A running job may go back to the queue: after a reset its permit is void and it asks again.
+ALLOWED: dict[Status, frozenset[Status]] = {
+    Status.QUEUED: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}),
+    Status.RUNNING: frozenset({Status.QUEUED, Status.RUNNING}) | END_STATES,
+    **dict.fromkeys(END_STATES, frozenset()),
+}
+
+
+def may_follow(before: Status, after: Status) -> bool:
+    """Whether a job in `before` may be recorded as `after`."""
+    return after in ALLOWED[before]
+
+
+class OnVideoFailure(StrEnum):
+    """What a job asks for when its image is there and its video can't be made."""
+
+    FAIL = "fail"
+    IMAGE = "image"

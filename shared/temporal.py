@@ -1,0 +1,69 @@
+"""How we reach Temporal: client settings, names, search attributes, each known here alone."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+GENVIDEO_WORKFLOW = "GenVideoWorkflow"
+GENVIDEO_QUEUE = "genvideo"
+KEEPER_QUEUE = "slot-keeper"
+
+KLING_DONE_SIGNAL = "kling_done"
+PROGRESS_SIGNAL = "report_progress"
+GET_PROGRESS_QUERY = "get_progress"
+GET_RECORD_QUERY = "get_record"
+
+CUSTOM_PROGRESS = SearchAttributeKey.for_int("CustomProgress")
+CUSTOM_TAG = SearchAttributeKey.for_keyword("CustomTag")
+
+# A killed worker's workflows stand still this long before another worker gets them
+# (10 s by default; at 1 s the next job ran 2.1 s after a kill).
+STICKY_TIMEOUT = timedelta(seconds=1)
+# A worker that dies in the middle of a workflow task loses it for this long (10 s by default).
+WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
+# Queries need a live worker; without one the caller falls back after this.
+QUERY_TIMEOUT = timedelta(seconds=3)
+
+# What a client sees while the server is away or coming up.
+AWAY = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.UNKNOWN,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+    }
+)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error means that the server can't be reached now, and trying later can help."""
+    return isinstance(error, RPCError) and error.status in AWAY
+
+
+async def connect(*, metrics_address: str | None = None, lazy: bool = False) -> Client:
+    """A client by the SDK's own standard settings (TEMPORAL_ADDRESS, namespace, TLS, API key).
+
+    `lazy` connects at the first call, for services that must start while the server is away.
+    """
+    config: Any = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "127.0.0.1:7233")
+    return await Client.connect(
+        **config,
+        data_converter=pydantic_data_converter,
+        runtime=_runtime(metrics_address),
+        lazy=lazy,
+    )
+
+
+def _runtime(metrics_address: str | None) -> Runtime | None:
+    if metrics_address is None:
+        return None
+    metrics = PrometheusConfig(bind_address=metrics_address)
+    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
