@@ -116,6 +116,12 @@ class GenerationLost(VendorError):
     code = "generation_lost"
 
 
+class AttemptTimedOut(VendorError):
+    """Accepted, and no end in sight at the attempt's deadline: one attempt is used up."""
+
+    code = "attempt_timed_out"
+
+
 class BadResult(VendorError):
     """The vendor's file is gone, empty, truncated or of another kind: one attempt is used up."""
 

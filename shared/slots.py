@@ -1,7 +1,6 @@
 """Messages between the jobs, the slot's keeper and whoever looks at it; a permit names one run."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -14,10 +13,10 @@ DEFAULT_LIMIT = 1
 # Names that the keeper and the jobs share across two task queues.
 KEEPER_WORKFLOW = "SlotKeeperWorkflow"
 REQUEST_SIGNAL = "request"
+WITHDRAW_SIGNAL = "withdraw"
 GRANTED_SIGNAL = "slot_granted"
 CHANGE_UPDATE = "change"
 VIEW_QUERY = "view"
-PHASE_QUERY = "slot_phase"
 DRAIN_ACTIVITY = "drain_job"
 
 
@@ -54,20 +53,13 @@ class Holder(Message):
     draining: bool = False
 
 
-class Phase(StrEnum):
-    """Where a running job stands with the slot, as it says itself."""
+class Drain(Message):
+    """Clean up after a job that was closed from outside: wait first, then clear the vendors."""
 
-    STARTING = "starting"
-    WAITING = "waiting"
-    HOLDING = "holding"
-
-
-class SlotPhase(Message):
-    """The answer to `slot_phase`: all that a rebuilt keeper must know of a job."""
-
-    phase: Phase
-    request: SlotRequest | None = None
-    permit: Permit | None = None
+    job_id: str
+    run_id: str
+    hold_seconds: float
+    close_code: str | None = None
 
 
 class KeeperSettings(Message):

@@ -1,0 +1,70 @@
+"""The keeper's process: a worker on its own queue, and the care that a keeper is always running."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from services.keeper.activities import KeeperActivities
+from services.keeper.workflows import SlotKeeperWorkflow
+from shared.slots import JOB_GATE, KEEPER_WORKFLOW, keeper_id
+from shared.temporal import KEEPER_QUEUE, STICKY_TIMEOUT, WORKFLOW_TASK_TIMEOUT
+
+log = structlog.get_logger(__name__)
+
+PASSED_THROUGH = ("shared", "services", "pydantic", "pydantic_core", "annotated_types")
+# A keeper that was terminated by hand is back after this at the latest, also when nobody asks.
+CARE_SECONDS = 5.0
+# One watch for each holder: the limit's upper bound, and some air.
+MAX_ACTIVITIES = 1100
+HEARTBEAT_THROTTLE = timedelta(seconds=1)
+
+
+@asynccontextmanager
+async def running_keeper(
+    client: Client, *, task_queue: str = KEEPER_QUEUE, shutdown_seconds: float = 3
+) -> AsyncIterator[Worker]:
+    """A worker for the keeper, which is started and kept running for as long as the block runs."""
+    activities = KeeperActivities(client)
+    worker = Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[SlotKeeperWorkflow],
+        activities=[activities.grant_and_watch, activities.find_jobs],
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+        ),
+        max_concurrent_activities=MAX_ACTIVITIES,
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=timedelta(seconds=shutdown_seconds),
+    )
+    async with worker:
+        care = asyncio.create_task(_keep_it_running(client, task_queue))
+        try:
+            yield worker
+        finally:
+            care.cancel()
+
+
+async def _keep_it_running(client: Client, task_queue: str) -> None:
+    while True:
+        try:
+            await client.start_workflow(
+                KEEPER_WORKFLOW,
+                id=keeper_id(JOB_GATE),
+                task_queue=task_queue,
+                task_timeout=WORKFLOW_TASK_TIMEOUT,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            )
+        except RPCError as error:
+            log.warning("the keeper could not be started", reason=str(error))
+        await asyncio.sleep(CARE_SECONDS)

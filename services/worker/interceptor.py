@@ -1,0 +1,41 @@
+"""Around every activity: the job's id in its log lines, our errors in Temporal's form."""
+
+from typing import Any
+
+import structlog
+from temporalio import activity
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+)
+
+from shared.errors import GenvideoError, to_application_error
+
+log = structlog.get_logger(__name__)
+
+
+class JobInterceptor(Interceptor):
+    """Installed in the worker."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """Wrap the next link of the chain."""
+        return _Inbound(next)
+
+
+class _Inbound(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        info = activity.info()
+        with structlog.contextvars.bound_contextvars(
+            job_id=info.workflow_id, activity=info.activity_type, attempt=info.attempt
+        ):
+            try:
+                return await super().execute_activity(input)
+            except GenvideoError as error:
+                log.warning(
+                    "activity failed",
+                    code=error.code,
+                    reason=error.message,
+                    next="retry" if error.retryable else "back to the workflow",
+                )
+                raise to_application_error(error) from error

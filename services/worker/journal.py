@@ -1,0 +1,64 @@
+"""Each change of a job in one step: workflow state, search attribute, JSON record."""
+
+import asyncio
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from services.worker.models import RECORD_STATE
+    from services.worker.policies import LOCAL_RETRY_POLICY, LOCAL_TIMEOUT
+    from services.worker.state import JobState
+    from shared.messages import JobInput, Record
+    from shared.temporal import CUSTOM_PROGRESS
+
+
+class Journal:
+    """Serialises the changes, so that versions reach the disk in their order."""
+
+    def __init__(self, job: JobInput) -> None:
+        info = workflow.info()
+        self.state = JobState(
+            info.workflow_id, job, run_id=info.run_id, created_at=info.workflow_start_time
+        )
+        self._lock = asyncio.Lock()
+
+    @property
+    def record(self) -> Record:
+        return self.state.record
+
+    async def change(self, note: str, **fields: object) -> None:
+        """Make and record the next version; a cancellation meanwhile doesn't tear it."""
+        await asyncio.shield(asyncio.ensure_future(self._change(note, fields)))
+
+    async def report(self, external_id: str, percent: int) -> None:
+        """A percent from the activity at work; it only rises, and only for the running attempt."""
+        if self._concerns(external_id) and percent > self.record.percent:
+            await self.change(f"{percent} %", percent=percent)
+
+    def _concerns(self, external_id: str) -> bool:
+        record = self.record
+        if record.step is None or record.status.ended:
+            return False
+        attempt = getattr(record.attempts, record.step.value)
+        return external_id == f"{record.job_id}.{record.step}.{attempt}"
+
+    async def _change(self, note: str, fields: dict[str, object]) -> None:
+        async with self._lock:
+            before = self.record.percent
+            record = self.state.change(workflow.now(), note, **fields)
+            if record.percent != before:
+                workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(record.percent)])
+            workflow.set_current_details(_details(record, note))
+            await workflow.execute_local_activity(
+                RECORD_STATE,
+                record,
+                start_to_close_timeout=LOCAL_TIMEOUT,
+                retry_policy=LOCAL_RETRY_POLICY,
+            )
+
+
+def _details(record: Record, note: str) -> str:
+    lines = [f"**{record.status}**, step {record.step or '-'}, {record.percent} %", note]
+    if record.error is not None:
+        lines.append(f"{record.error.code}: {record.error.message}")
+    return "\n\n".join(lines)

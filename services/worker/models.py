@@ -1,0 +1,68 @@
+"""What the workflow and its activities tell each other; one model in, one model out."""
+
+from shared.ids import external_id
+from shared.messages import Asset, JobInput, Message
+from shared.slots import Permit
+from shared.states import Step
+
+# The names of the activities; the workflow knows no more of them, so that it imports no client.
+GEN_IMAGE = "gen_image"
+REQUEST_VIDEO = "request_video"
+COLLECT_VIDEO = "collect_video"
+RECORD_STATE = "record_state"
+JOB_LIMITS = "job_limits"
+REQUEST_SLOT = "request_slot"
+WITHDRAW_REQUEST = "withdraw_request"
+
+
+class JobLimits(Message):
+    """The time limits in force when the job began, in seconds."""
+
+    image_seconds: float
+    video_seconds: float
+    job_seconds: float
+    drain_seconds: float
+
+
+class Order(Message):
+    """One generation attempt of one stage, under a permit."""
+
+    permit: Permit
+    step: Step
+    attempt: int
+    job: JobInput
+    deadline_seconds: float
+
+    @property
+    def external_id(self) -> str:
+        return external_id(self.permit.job_id, self.step, self.attempt)
+
+
+class VideoOrder(Order):
+    """A video from the image at `image_url` (the vendor's own address of it)."""
+
+    image_url: str
+
+
+class Accepted(Message):
+    """The vendor has it: its id, and when we knew (epoch seconds)."""
+
+    vendor_id: str
+    accepted_at: float
+
+
+class VideoWatch(Message):
+    """Wait for an accepted video and store it; `hinted`: a callback said that it has ended."""
+
+    order: VideoOrder
+    accepted: Accepted
+    hinted: bool = False
+
+
+class Stored(Message):
+    """A result that lies on our disk, checked; `source_url` is where the vendor has it."""
+
+    vendor_id: str
+    source_url: str
+    asset_url: str
+    asset: Asset

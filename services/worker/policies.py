@@ -1,0 +1,68 @@
+"""Retries and time-outs of the worker as named constants, each with its reason."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+from shared.errors import AttemptTimedOut, BadResult, GenerationFailed, GenerationLost
+
+# A generation that the vendor accepted and that ended badly is tried again at most this often.
+MAX_RETRIES = 3
+MAX_ATTEMPTS = 1 + MAX_RETRIES
+
+# Delivery problems (a refused connection, a full vendor, a worker that died) use up no generation
+# attempt; they are retried without end, for the job's own timer ends it. The first retry comes
+# quickly since it is also the take-over after a worker's death.
+RETRY_POLICY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=10),
+    maximum_attempts=0,
+)
+
+# The failures that use up a generation attempt; every other one ends the job or is retried above.
+ATTEMPT_CODES = frozenset(
+    kind.code for kind in (GenerationFailed, GenerationLost, AttemptTimedOut, BadResult)
+)
+
+# Pause before a new generation attempt: n seconds times the number of those that failed.
+ATTEMPT_BACKOFF = timedelta(seconds=1)
+
+# A dead worker is noticed after this; take-over can't be faster, and a busy machine needs slack.
+HEARTBEAT_TIMEOUT = timedelta(seconds=2)
+HEARTBEAT_INTERVAL = timedelta(milliseconds=500)
+# The SDK holds heartbeats back for up to 60 s by default; cancellation would come as late.
+HEARTBEAT_THROTTLE = timedelta(seconds=1)
+
+# Writing a small file or sending one signal; a slow disk gets another try.
+LOCAL_TIMEOUT = timedelta(seconds=5)
+LOCAL_RETRY_POLICY = RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_attempts=5)
+# Asking for the slot must not be given up: without the request the job would wait for ever.
+REQUEST_RETRY_POLICY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5)
+)
+
+# One call to submit a video, with its look-up before.
+SUBMIT_TIMEOUT = timedelta(seconds=60)
+# What an activity may take beyond the deadline of its generation: the transfer and the check.
+TRANSFER_TIMEOUT = timedelta(seconds=120)
+
+# An accepted generation that the vendor doesn't know any more is lost after this.
+LOST_AFTER_SECONDS = 5.0
+# A bad file is fetched again this often before a new generation is paid for.
+FETCH_TRIES = 3
+FETCH_PAUSE_SECONDS = 0.3
+
+# Percent travels as a signal only this seldom: a signal costs about six events of history.
+REPORT_SECONDS = 2.0
+REPORT_POINTS = 10
+
+# The image service has no callback: the poll's delay stays a tenth of the time waited so far.
+IMAGE_POLL_SHARE = 0.1
+IMAGE_POLL_MIN_SECONDS = 0.02
+IMAGE_POLL_MAX_SECONDS = 2.0
+
+# What a clean-up may take beyond its bound.
+DRAIN_MARGIN = timedelta(seconds=30)
+# A terminated job's activities act until their next heartbeat, and a little more.
+DRAIN_HOLD_SECONDS = HEARTBEAT_TIMEOUT.total_seconds() + 1

@@ -1,0 +1,51 @@
+"""Settings of the worker; its addresses of the vendors are the only ones that anybody calls."""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from services.worker.models import JobLimits
+from shared.settings import CommonSettings, Port, Seconds
+
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+
+
+class WorkerSettings(CommonSettings):
+    """Read from the environment; times are in seconds."""
+
+    image_service_url: Url = "http://127.0.0.1:6889"
+    video_service_url: Url = "http://127.0.0.1:16882"
+    callback_url: Url = "http://127.0.0.1:8001"
+    callback_secret: Annotated[SecretStr, Field(min_length=16)]
+    api_public_url: Url = "http://127.0.0.1:8000"
+    result_hosts: str = ""
+
+    image_attempt_seconds: Seconds = 300
+    video_attempt_seconds: Seconds = 900
+    job_seconds: Seconds = 6 * 3600
+    drain_seconds: Seconds = 300
+    video_poll_seconds: Seconds = 2
+    max_result_bytes: Annotated[int, Field(ge=1024)] = 512 * 1024 * 1024
+
+    worker_http_port: Port = 9100
+    stall_seconds: Seconds = 10
+    shutdown_seconds: Seconds = 5
+
+    def limits(self) -> JobLimits:
+        """The limits that a job takes along when it begins."""
+        return JobLimits(
+            image_seconds=self.image_attempt_seconds,
+            video_seconds=self.video_attempt_seconds,
+            job_seconds=self.job_seconds,
+            drain_seconds=self.drain_seconds,
+        )
+
+    def allowed_hosts(self) -> frozenset[str]:
+        """`host:port` of every address that results may come from."""
+        extra = {host.strip() for host in self.result_hosts.split(",") if host.strip()}
+        return frozenset({*map(host_of, (self.image_service_url, self.video_service_url)), *extra})
+
+
+def host_of(url: str) -> str:
+    """The `host:port` part of an address, as written."""
+    return url.split("://", 1)[-1].split("/", 1)[0]

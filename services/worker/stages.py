@@ -1,0 +1,147 @@
+"""The two stages as the workflow sees them: which activity, which limits, what wakes it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from services.worker.models import (
+        COLLECT_VIDEO,
+        GEN_IMAGE,
+        REQUEST_VIDEO,
+        Accepted,
+        Order,
+        Stored,
+        VideoOrder,
+        VideoWatch,
+    )
+    from services.worker.policies import (
+        HEARTBEAT_TIMEOUT,
+        RETRY_POLICY,
+        SUBMIT_TIMEOUT,
+        TRANSFER_TIMEOUT,
+    )
+    from shared.messages import KlingDone
+
+
+T = TypeVar("T")
+# One attempt at a stage, by its number from 1.
+Attempt = Callable[[int], Awaitable[Stored]]
+
+
+class StageFailed(Exception):
+    """A stage's activity failed in a way that no retry of delivery mends."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+async def generate_image(order: Order) -> Stored:
+    """One attempt at the image."""
+    return await _finish(
+        workflow.start_activity(
+            GEN_IMAGE,
+            order,
+            result_type=Stored,
+            summary=f"image, attempt {order.attempt}",
+            start_to_close_timeout=_time_for(order),
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=RETRY_POLICY,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+    )
+
+
+async def submit_video(order: VideoOrder) -> Accepted:
+    """One attempt at the video, up to the vendor's acceptance."""
+    return await _finish(
+        workflow.start_activity(
+            REQUEST_VIDEO,
+            order,
+            result_type=Accepted,
+            summary=f"video, attempt {order.attempt}",
+            start_to_close_timeout=SUBMIT_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=RETRY_POLICY,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+    )
+
+
+async def await_video(
+    order: VideoOrder, accepted: Accepted, callbacks: dict[str, KlingDone]
+) -> Stored:
+    """The race of callback and poll; whichever comes first wins, the vendor's word decides."""
+    polling = _collect(order, accepted, hinted=False)
+    try:
+        await workflow.wait_condition(lambda: polling.done() or order.external_id in callbacks)
+        if polling.done():
+            return await _finish(polling)
+    finally:
+        await _give_up(polling)
+    return await _finish(_collect(order, accepted, hinted=True))
+
+
+def _collect(
+    order: VideoOrder, accepted: Accepted, *, hinted: bool
+) -> workflow.ActivityHandle[Stored]:
+    return workflow.start_activity(
+        COLLECT_VIDEO,
+        VideoWatch(order=order, accepted=accepted, hinted=hinted),
+        result_type=Stored,
+        summary="video: callback came, fetch" if hinted else "video: wait for callback, poll",
+        start_to_close_timeout=_time_for(order),
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        retry_policy=RETRY_POLICY,
+        cancellation_type=workflow.ActivityCancellationType.TRY_CANCEL,
+    )
+
+
+def _time_for(order: Order) -> timedelta:
+    return timedelta(seconds=order.deadline_seconds) + TRANSFER_TIMEOUT
+
+
+async def _give_up(handle: workflow.ActivityHandle[Any]) -> None:
+    """Stop an activity whose result is not needed any more, without waiting for it."""
+    if handle.done():
+        return
+    handle.cancel()
+    try:
+        await handle
+    except (ActivityError, asyncio.CancelledError):
+        return
+
+
+async def _finish(handle: workflow.ActivityHandle[T]) -> T:
+    """The activity's result; StageFailed with our code, or CancelledError.
+
+    An activity may end well although it was cancelled; the cancellation holds all the same.
+    """
+    try:
+        result = await handle
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise asyncio.CancelledError from error
+        _check_cancelled()
+        raise _failure(error) from error
+    _check_cancelled()
+    return result
+
+
+def _check_cancelled() -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def _failure(error: ActivityError) -> StageFailed:
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return StageFailed(cause.type or "internal", cause.message)
+    return StageFailed("activity_failed", f"{error.activity_type}: {cause or error}")

@@ -1,0 +1,79 @@
+"""A job's state inside its workflow: each change is one version, and an end is never left."""
+
+from datetime import datetime
+
+from shared.messages import Attempts, JobError, JobInput, Progress, Record, Transition
+from shared.states import Status, Step, may_follow
+
+
+class JobState:
+    """Holds the record and makes the next version of it; pure, so that it replays."""
+
+    def __init__(self, job_id: str, job: JobInput, *, run_id: str, created_at: datetime) -> None:
+        self.record = Record(
+            job_id=job_id,
+            run_id=run_id,
+            prompt=job.prompt,
+            style=job.style,
+            tag=job.tag,
+            priority=job.priority,
+            on_video_failure=job.on_video_failure,
+            created_at=created_at,
+        )
+        self.note = ""
+
+    def change(self, at: datetime, note: str, **fields: object) -> Record:
+        """The next version with `fields` set; ValueError for a move that the states forbid."""
+        after = Status(str(fields.get("status", self.record.status)))
+        if not may_follow(self.record.status, after):
+            raise ValueError(f"a {self.record.status} job can't become {after}")
+        fields = {**fields, **self._times(after, at), "version": self.record.version + 1}
+        changed = self.record.model_copy(update=fields)
+        self.note = note
+        self.record = changed.model_copy(
+            update={"transitions": (*changed.transitions, _transition(changed, at, note))}
+        )
+        return self.record
+
+    def _times(self, after: Status, at: datetime) -> dict[str, object]:
+        times: dict[str, object] = {}
+        if after is Status.RUNNING and self.record.started_at is None:
+            times["started_at"] = at
+        if after.ended:
+            times["finished_at"] = at
+        return times
+
+    def attempts_with(self, step: Step, count: int) -> Attempts:
+        """The attempts when `step` has used `count` of them."""
+        return self.record.attempts.model_copy(update={step.value: count})
+
+    def progress(self) -> Progress:
+        """The answer to `get_progress`."""
+        record = self.record
+        return Progress(
+            step=record.step,
+            status=record.status,
+            percent=record.percent,
+            asset_url=record.asset_url,
+            version=record.version,
+            attempts=record.attempts,
+            note=self.note,
+        )
+
+
+def _transition(record: Record, at: datetime, note: str) -> Transition:
+    attempt = getattr(record.attempts, record.step.value) if record.step else 0
+    return Transition(
+        version=record.version,
+        at=at,
+        status=record.status,
+        step=record.step,
+        percent=record.percent,
+        attempt=attempt,
+        note=note,
+    )
+
+
+def job_error(code: str, message: str) -> JobError:
+    """Why a job ended badly, with the message kept to a readable length."""
+    return JobError(code=code, message=message[:1000])

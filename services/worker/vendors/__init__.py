@@ -1,0 +1,1 @@
+"""The vendors' side as the worker sees it: two clients and one table of failures."""

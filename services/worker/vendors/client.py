@@ -1,0 +1,89 @@
+"""One vendor over HTTP; a generation is looked up by our own id before it is ever submitted."""
+
+from typing import Any, ClassVar, Literal
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from services.worker.vendors.failures import sort_exception, sort_response
+from shared.errors import OutcomeUnknown, RefusedForGood
+
+State = Literal["running", "succeeded", "failed"]
+
+
+class VendorStatus(BaseModel):
+    """Where a generation stands at the vendor, in words that both vendors share."""
+
+    vendor_id: str
+    state: State
+    percent: int = 0
+    url: str | None = None
+    message: str = ""
+
+
+class VendorClient:
+    """The part that both vendors' clients share: calls, sorted failures, look-up before submit."""
+
+    states: ClassVar[dict[str, State]]
+    root: ClassVar[str]
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def status(self, task_id: str) -> VendorStatus | None:
+        """A generation by the vendor's id or by ours; None where the vendor doesn't know it."""
+        response = await self._call("GET", f"{self.root}/status/{task_id}")
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return self._status(self._json(response))
+
+    async def adopt_or_submit(self, external_id: str, token: int, body: dict[str, str]) -> str:
+        """The vendor's id of our generation: the one it already has, else of a new submit."""
+        known = await self.status(external_id)
+        if known is not None:
+            return known.vendor_id
+        try:
+            return await self._submit(token, body)
+        except RefusedForGood:
+            # A refused duplicate means that an earlier submit of ours did arrive.
+            known = await self.status(external_id)
+            if known is None:
+                raise
+            return known.vendor_id
+
+    async def _submit(self, token: int, body: dict[str, str]) -> str:
+        headers = {"X-Slot-Token": str(token)}
+        response = await self._call("POST", f"{self.root}/submit", json=body, headers=headers)
+        vendor_id = self._json(response).get("job_id")
+        if not isinstance(vendor_id, str) or not vendor_id:
+            raise OutcomeUnknown("The submit was answered without a job_id.")
+        return vendor_id
+
+    async def _call(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        try:
+            return await self._http.request(method, path, **kwargs)
+        except httpx.HTTPError as error:
+            raise sort_exception(error) from None
+
+    def _json(self, response: httpx.Response) -> dict[str, Any]:
+        if not response.is_success:
+            raise sort_response(response)
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise OutcomeUnknown("The vendor's answer is not a JSON object.")
+        return body
+
+    def _status(self, body: dict[str, Any]) -> VendorStatus:
+        try:
+            return VendorStatus(
+                vendor_id=body.get("job_id", ""),
+                state=self.states.get(str(body.get("status")), "running"),
+                percent=max(0, min(100, int(body.get("percent") or 0))),
+                url=body.get("video_url"),
+                message=str(body.get("error") or body.get("message") or ""),
+            )
+        except (ValidationError, ValueError, TypeError):
+            raise OutcomeUnknown("The vendor's status answer does not fit.") from None

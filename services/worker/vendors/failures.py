@@ -1,0 +1,70 @@
+"""The table that sorts a vendor's failures; whatever it doesn't know counts as outcome unknown."""
+
+from typing import Any
+
+import httpx
+
+from shared.errors import (
+    NeverDelivered,
+    OutcomeUnknown,
+    RefusedForGood,
+    RefusedForNow,
+    VendorError,
+)
+
+# Kling's service codes (documented): the code decides, never HTTP 429 alone, for 1102 and its
+# like answer 429 and never clear.
+KLING_CODES: dict[int, type[VendorError]] = {
+    **dict.fromkeys((1000, 1001, 1002, 1003, 1004), RefusedForGood),
+    **dict.fromkeys((1100, 1101, 1102, 1103), RefusedForGood),
+    **dict.fromkeys((1200, 1201, 1202, 1203), RefusedForGood),
+    **dict.fromkeys((1300, 1301, 1304), RefusedForGood),
+    **dict.fromkeys((1302, 1303), RefusedForNow),
+    5001: RefusedForNow,
+    **dict.fromkeys((5000, 5002), OutcomeUnknown),
+}
+CLEARING_STATUSES = frozenset({408, 425, 429, 503})
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+# 1303 clears when a place in the pack falls free; the documentation says to wait 1 s or more.
+POOL_PAUSE_SECONDS = 1.0
+
+
+def sort_exception(error: httpx.HTTPError) -> VendorError:
+    """A transport failure: it either never left, or nobody knows what became of it."""
+    kind = NeverDelivered if isinstance(error, NOT_SENT) else OutcomeUnknown
+    return kind(f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+def sort_response(response: httpx.Response) -> VendorError:
+    """An answer that isn't a success, by the code in its body, else by its HTTP status."""
+    body = _body(response)
+    kind = _by_code(body.get("code")) or _by_status(response.status_code)
+    message = body.get("detail") or body.get("message") or response.reason_phrase
+    return kind(
+        f"HTTP {response.status_code}, code {body.get('code', '-')}: {message}"[:500],
+        retry_after=_retry_after(response) if kind is RefusedForNow else None,
+    )
+
+
+def _body(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _by_code(code: object) -> type[VendorError] | None:
+    text = str(code)
+    return KLING_CODES.get(int(text)) if text.isascii() and text.isdigit() else None
+
+
+def _by_status(status: int) -> type[VendorError]:
+    if status in CLEARING_STATUSES:
+        return RefusedForNow
+    return RefusedForGood if 400 <= status < 500 else OutcomeUnknown
+
+
+def _retry_after(response: httpx.Response) -> float:
+    text = response.headers.get("retry-after", "")
+    return min(float(text), 60.0) if text.isascii() and text.isdigit() else POOL_PAUSE_SECONDS

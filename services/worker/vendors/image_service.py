@@ -1,0 +1,34 @@
+"""The ComfyUI-based image service: submit, status, result, cancel."""
+
+from typing import ClassVar
+
+import httpx
+
+from services.worker.vendors.client import State, VendorClient
+from shared.errors import OutcomeUnknown
+
+
+class ImageService(VendorClient):
+    """`/img/…` of the contract, and ComfyUI's own cancel."""
+
+    states: ClassVar[dict[str, State]] = {"succeeded": "succeeded", "failed": "failed"}
+    root = "/img"
+
+    async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
+        """The vendor's id of the image; a repeat adopts what is already there."""
+        body = {"prompt": prompt, "style": style, "client_id": external_id}
+        return await self.adopt_or_submit(external_id, token, body)
+
+    async def result_url(self, vendor_id: str) -> str:
+        """Where the finished image can be fetched."""
+        response = await self._call("GET", f"{self.root}/result/{vendor_id}")
+        url = self._json(response).get("asset_url")
+        if not isinstance(url, str):
+            raise OutcomeUnknown("The result was answered without an asset_url.")
+        return url
+
+    async def cancel(self, vendor_id: str) -> None:
+        """Ask the vendor to stop; a service that doesn't offer it goes on to its end."""
+        response = await self._call("POST", f"/api/jobs/{vendor_id}/cancel")
+        if response.status_code != httpx.codes.NOT_FOUND:
+            self._json(response)

@@ -1,0 +1,55 @@
+"""Waiting for an accepted generation to end, by polling; ends in one of three ways, never open."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from services.worker.models import Accepted
+from services.worker.policies import LOST_AFTER_SECONDS
+from services.worker.running import Pulse
+from services.worker.vendors.client import VendorClient, VendorStatus
+from shared.errors import AttemptTimedOut, GenerationFailed, GenerationLost, VendorError
+
+# Seconds to wait before the next poll, from the seconds waited so far.
+Pace = Callable[[float], float]
+
+
+async def until_ended(
+    vendor: VendorClient, accepted: Accepted, *, pulse: Pulse, deadline_seconds: float, pace: Pace
+) -> VendorStatus:
+    """The status of a generation that succeeded.
+
+    GenerationFailed: the vendor says so; AttemptTimedOut: the deadline, counted from the
+    acceptance, has passed; GenerationLost: the vendor doesn't know it any more.
+    """
+    began = time.monotonic()
+    deadline = began + deadline_seconds - (time.time() - accepted.accepted_at)
+    seen = began
+    while True:
+        status = await _look(vendor, accepted.vendor_id)
+        now = time.monotonic()
+        if isinstance(status, VendorStatus):
+            seen = now
+            if status.state == "succeeded":
+                return status
+            if status.state == "failed":
+                raise GenerationFailed(status.message or "The vendor reports a failure.")
+            await pulse.progress(status.percent)
+        elif status is None and now - seen > LOST_AFTER_SECONDS:
+            raise GenerationLost("The vendor accepted the task and doesn't know it any more.")
+        if now > deadline:
+            raise AttemptTimedOut(f"No result within {deadline_seconds:g} s.")
+        await asyncio.sleep(min(pace(now - began), max(0.0, deadline - now) + 0.001))
+
+
+async def _look(vendor: VendorClient, vendor_id: str) -> VendorStatus | VendorError | None:
+    """One poll; a failed one is no news about the task, so the next one decides."""
+    try:
+        return await vendor.status(vendor_id)
+    except VendorError as error:
+        return error
+
+
+def accepted_now(vendor_id: str) -> Accepted:
+    """An acceptance that we learn of at this moment."""
+    return Accepted(vendor_id=vendor_id, accepted_at=time.time())

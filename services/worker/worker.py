@@ -1,0 +1,87 @@
+"""The worker process: one Temporal worker, its HTTP clients, its health; stops gracefully."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from services.worker.activities import StageActivities
+from services.worker.draining import DrainActivities
+from services.worker.interceptor import JobInterceptor
+from services.worker.local_activities import StateActivities
+from services.worker.policies import HEARTBEAT_THROTTLE
+from services.worker.settings import WorkerSettings
+from services.worker.storage import Storage
+from services.worker.vendors.image_service import ImageService
+from services.worker.vendors.video_service import VideoService
+from services.worker.workflows import GenVideoWorkflow
+from shared.http import http_client
+from shared.temporal import GENVIDEO_QUEUE, STICKY_TIMEOUT
+
+log = structlog.get_logger(__name__)
+
+# A job awaits little else than its turn; a worker can hold many.
+MAX_ACTIVITIES = 200
+PASSED_THROUGH = ("shared", "services", "pydantic", "pydantic_core", "annotated_types")
+
+
+@asynccontextmanager
+async def running_worker(
+    settings: WorkerSettings, client: Client, *, task_queue: str = GENVIDEO_QUEUE
+) -> AsyncIterator[Worker]:
+    """A worker that polls for as long as the block runs, with the clients it needs."""
+    async with (
+        http_client(settings.image_service_url) as image_http,
+        http_client(settings.video_service_url) as video_http,
+        http_client(seconds=30) as result_http,
+    ):
+        images, videos = ImageService(image_http), VideoService(video_http)
+        storage = Storage(
+            result_http,
+            data_dir=settings.data_dir,
+            hosts=settings.allowed_hosts(),
+            max_bytes=settings.max_result_bytes,
+        )
+        stage = StageActivities(settings, client, images=images, videos=videos, storage=storage)
+        drain = DrainActivities(settings, client, images=images, videos=videos)
+        async with _worker(settings, client, stage, drain=drain, task_queue=task_queue) as worker:
+            yield worker
+
+
+def _worker(
+    settings: WorkerSettings,
+    client: Client,
+    stage: StageActivities,
+    *,
+    drain: DrainActivities,
+    task_queue: str,
+) -> Worker:
+    local = StateActivities(settings, client)
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[GenVideoWorkflow],
+        activities=[
+            stage.gen_image,
+            stage.request_video,
+            stage.collect_video,
+            drain.drain_job,
+            local.record_state,
+            local.job_limits,
+            local.request_slot,
+            local.withdraw_request,
+        ],
+        interceptors=[JobInterceptor()],
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+        ),
+        max_concurrent_activities=MAX_ACTIVITIES,
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),
+    )

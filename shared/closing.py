@@ -1,0 +1,34 @@
+"""The end of a job that had no code left to record it: terminated or timed out from outside."""
+
+from datetime import UTC, datetime
+
+from shared.messages import JobError, Record, Transition
+from shared.states import Status
+
+MESSAGES = {
+    "terminated": "The job was terminated from outside.",
+    "timed_out": "The job was ended by a time-out of the server.",
+}
+
+
+def close_record(record: Record, code: str) -> Record:
+    """The next version of an open record, as failed with `terminated` or `timed_out`."""
+    at = datetime.now(UTC)
+    end = Transition(
+        version=record.version + 1,
+        at=at,
+        status=Status.FAILED,
+        step=record.step,
+        percent=record.percent,
+        attempt=getattr(record.attempts, record.step.value) if record.step else 0,
+        note=MESSAGES[code],
+    )
+    return record.model_copy(
+        update={
+            "status": Status.FAILED,
+            "error": JobError(code=code, message=MESSAGES[code]),
+            "finished_at": at,
+            "version": end.version,
+            "transitions": (*record.transitions, end),
+        }
+    )
