@@ -6,7 +6,14 @@ import sys
 import structlog
 from structlog.types import Processor
 
-NOISY = ("httpx", "httpcore", "watchfiles", "uvicorn.access")
+# Libraries that say too much; what an activity fails of is logged by our own interceptor.
+FLOORS = {
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "watchfiles": logging.WARNING,
+    "uvicorn.access": logging.WARNING,
+    "temporalio.activity": logging.ERROR,
+}
 
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
@@ -36,8 +43,8 @@ def configure(*, service: str, level: str, form: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    for name in NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, floor in FLOORS.items():
+        logging.getLogger(name).setLevel(floor)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -16,7 +16,7 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 Prompt = Annotated[str, StringConstraints(min_length=1, max_length=2500, pattern=r"^[^\x00]*$")]
 Style = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
-Priority = Annotated[int, Field(ge=1, le=5)]
+Priority = Annotated[int, Field(ge=1, le=5, strict=True)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 

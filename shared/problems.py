@@ -10,9 +10,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from shared.errors import GenvideoError, InvalidInput
+from shared.errors import BodyTooLarge, GenvideoError, InvalidInput, NotJson, RouteNotFound
 
 MEDIA_TYPE = "application/problem+json"
+
+# Where the framework answers before us, the code is still the error tree's.
+_CODES = {error.http_status: error.code for error in (BodyTooLarge, NotJson, RouteNotFound)}
 
 
 class FieldError(BaseModel):
@@ -51,6 +54,22 @@ def from_error(error: GenvideoError) -> JSONResponse:
     retry_after = error.retry_after or (1 if error.retryable else None)
     headers = None if retry_after is None else {"Retry-After": str(max(1, round(retry_after)))}
     return problem_response(problem, headers)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route for its OpenAPI entry, besides whatever else may go wrong."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    named: dict[int | str, dict[str, Any]] = {
+        status: {"description": HTTPStatus(status).phrase, "content": content}
+        for status in statuses
+    }
+    return named | {"default": {"description": "Any other error", "content": content}}
+
+
+def schemas() -> dict[str, Any]:
+    """The components that `documented` refers to."""
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs", {}), "Problem": schema}
 
 
 def install(app: FastAPI) -> None:
@@ -97,7 +116,7 @@ def _invalid(errors: Sequence[Any]) -> JSONResponse:
 
 def _http(error: HTTPException) -> JSONResponse:
     phrase = HTTPStatus(error.status_code).phrase
-    code = phrase.lower().replace(" ", "_")
+    code = _CODES.get(error.status_code, phrase.lower().replace(" ", "_"))
     problem = Problem(
         type=f"urn:genvideo:{code}",
         title=phrase,

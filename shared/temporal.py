@@ -1,14 +1,18 @@
 """How we reach Temporal: client settings, names, search attributes, each known here alone."""
 
+import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
+
+from shared.errors import TemporalUnavailable
 
 GENVIDEO_WORKFLOW = "GenVideoWorkflow"
 GENVIDEO_QUEUE = "genvideo"
@@ -29,6 +33,8 @@ STICKY_TIMEOUT = timedelta(seconds=1)
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
 # Queries need a live worker; without one the caller falls back after this.
 QUERY_TIMEOUT = timedelta(seconds=3)
+# A caller over HTTP hears within this whether the server is there; the SDK alone tries for 10 s.
+CALL_SECONDS = 3.0
 
 # What a client sees while the server is away or coming up.
 AWAY = frozenset(
@@ -42,9 +48,28 @@ AWAY = frozenset(
 )
 
 
+T = TypeVar("T")
+
+
 def is_away(error: BaseException) -> bool:
     """Whether an error means that the server can't be reached now, and trying later can help."""
-    return isinstance(error, RPCError) and error.status in AWAY
+    if isinstance(error, RPCError):
+        return error.status in AWAY
+    if isinstance(error, RuntimeError):
+        # What a lazy client raises at its first call.
+        return str(error).startswith("Failed client connect")
+    return isinstance(error, TimeoutError | WorkflowUpdateRPCTimeoutOrCancelledError)
+
+
+async def answer(call: Awaitable[T], *, seconds: float = CALL_SECONDS) -> T:
+    """The answer to one call; TemporalUnavailable when the server is away or slower than this."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except Exception as error:
+        if is_away(error):
+            raise TemporalUnavailable("Temporal does not answer; try again in a moment.") from error
+        raise
 
 
 async def connect(*, metrics_address: str | None = None, lazy: bool = False) -> Client:

@@ -1,10 +1,14 @@
 """What every HTTP service of ours has: liveness, readiness with the reason, metrics, problems."""
 
+import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Response
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -15,12 +19,50 @@ from shared.problems import Problem
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
-PROBLEMS = {"default": {"model": Problem, "description": "An error, as application/problem+json"}}
+# A client has no reason to send us large frames; the library's own default is 16 MiB.
+WEBSOCKET_BYTES = 64 * 1024
 
 
-def service_app(title: str, *, ready: Readiness, lifespan: Lifespan | None = None) -> FastAPI:
-    """An app with `/healthz`, `/readyz`, `/metrics`, `/docs`; routes are added by the caller."""
-    app = FastAPI(title=title, version="1", lifespan=lifespan)
+class ServiceApp(FastAPI):
+    """An app whose documentation shows our errors, and that tells its streams when to end."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with the Problem that every error carries."""
+        if self.openapi_schema is None:
+            document = get_openapi(
+                title=self.title,
+                version=self.version,
+                description=self.description or None,
+                routes=self.routes,
+                tags=self.openapi_tags,
+            )
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas.update(problems.schemas())
+            self.openapi_schema = document
+        return self.openapi_schema
+
+
+def service_app(
+    title: str,
+    *,
+    ready: Readiness,
+    lifespan: Lifespan | None = None,
+    description: str = "",
+    max_body_size: int | None = None,
+) -> ServiceApp:
+    """An app with `/healthz`, `/readyz`, `/metrics`, `/docs`; routes are added by the caller.
+
+    `app.state.stopping` is set as soon as the server is asked to stop, before it waits for
+    open connections: whoever streams listens to it.
+    """
+    app = ServiceApp(
+        title=title,
+        version="1",
+        description=description,
+        lifespan=lifespan,
+        max_body_size=max_body_size,
+    )
+    app.state.stopping = asyncio.Event()
     problems.install(app)
 
     @app.get("/healthz", tags=["service"], operation_id="healthz")
@@ -28,7 +70,9 @@ def service_app(title: str, *, ready: Readiness, lifespan: Lifespan | None = Non
         """The process is alive."""
         return {"status": "ok"}
 
-    @app.get("/readyz", tags=["service"], operation_id="readyz", responses={503: {}})
+    @app.get(
+        "/readyz", tags=["service"], operation_id="readyz", responses=problems.documented(503)
+    )
     async def readyz() -> JSONResponse:
         """All that the service depends on answers; 503 with the reasons otherwise."""
         return _readiness(await ready())
@@ -57,9 +101,19 @@ def _readiness(reasons: Mapping[str, str | None]) -> JSONResponse:
     )
 
 
+class Server(uvicorn.Server):
+    """Tells the app's streams to end before it waits for them."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app = self.config.app
+        if isinstance(app, ServiceApp):
+            app.state.stopping.set()
+        await super().shutdown(sockets)
+
+
 def server(app: FastAPI, host: str, *, port: int, shutdown_seconds: int = 5) -> uvicorn.Server:
     """A uvicorn server without an access log (callback addresses carry tokens)."""
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(
             app,
             host=host,
@@ -68,5 +122,6 @@ def server(app: FastAPI, host: str, *, port: int, shutdown_seconds: int = 5) -> 
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=shutdown_seconds,
+            ws_max_size=WEBSOCKET_BYTES,
         )
     )

@@ -1,4 +1,4 @@
-"""Who holds and who waits, from Temporal alone; needs no live worker and trusts no single listing."""
+"""Who holds and who waits, from Temporal alone: no live worker, no single listing is trusted."""
 
 import asyncio
 from collections.abc import AsyncIterator

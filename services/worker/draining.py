@@ -64,7 +64,9 @@ class DrainActivities:
             self._records.write(close_record(record, code))
 
     async def _clear_image(self, ours: str, until: float) -> None:
-        while (status := await self._running(self._images, ours)) and time.monotonic() < until:
+        while status := await self._running(self._images, ours):
+            if time.monotonic() >= until:
+                return
             if isinstance(status, VendorStatus):
                 await self._cancel(status.vendor_id)
             await asyncio.sleep(POLL_SECONDS)
@@ -76,7 +78,9 @@ class DrainActivities:
             log.warning("cancel at the image service failed", reason=error.message)
 
     async def _clear_video(self, ours: str, until: float) -> None:
-        while await self._running(self._videos, ours) and time.monotonic() < until:
+        while await self._running(self._videos, ours):
+            if time.monotonic() >= until:
+                return
             await asyncio.sleep(POLL_SECONDS)
 
     async def _running(

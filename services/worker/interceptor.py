@@ -38,4 +38,7 @@ class _Inbound(ActivityInboundInterceptor):
                     reason=error.message,
                     next="retry" if error.retryable else "back to the workflow",
                 )
-                raise to_application_error(error) from error
+                raise to_application_error(error) from None
+            except Exception:
+                log.exception("activity failed unexpectedly")
+                raise
