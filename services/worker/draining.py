@@ -6,6 +6,7 @@ import time
 import structlog
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.policies import MAX_ATTEMPTS
 from services.worker.running import beating
@@ -50,24 +51,41 @@ class DrainActivities:
         heartbeat, and might submit what an earlier look would miss.
         """
         async with beating(self._client, drain.job_id):
-            if drain.close_code is not None:
+            goes_on = await self._goes_on(drain)
+            if drain.close_code is not None and not goes_on:
                 await asyncio.to_thread(self._close, drain, drain.close_code)
             await asyncio.sleep(drain.hold_seconds)
             until = time.monotonic() + self._settings.drain_seconds
             for attempt in range(1, MAX_ATTEMPTS + 1):
-                await self._clear_image(external_id(drain.job_id, Step.IMAGE, attempt), until)
-                await self._clear_video(external_id(drain.job_id, Step.VIDEO, attempt), until)
+                ours = external_id(drain.job_id, Step.IMAGE, attempt)
+                await self._clear(self._images, ours, until=until, cancel=not goes_on)
+                ours = external_id(drain.job_id, Step.VIDEO, attempt)
+                await self._clear(self._videos, ours, until=until, cancel=False)
+
+    async def _goes_on(self, drain: Drain) -> bool:
+        """Whether a reset gave the job a newer run, which will adopt what was paid for."""
+        try:
+            latest = await self._client.get_workflow_handle(drain.job_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return latest.run_id != drain.run_id
 
     def _close(self, drain: Drain, code: str) -> None:
         record = self._records.read(drain.job_id)
         if record is not None and record.run_id == drain.run_id and not record.status.ended:
             self._records.write(close_record(record, code))
 
-    async def _clear_image(self, ours: str, until: float) -> None:
-        while status := await self._running(self._images, ours):
+    async def _clear(
+        self, vendor: ImageService | VideoService, ours: str, *, until: float, cancel: bool
+    ) -> None:
+        """Wait for one generation's end; Kling documents no cancel, so only an image gets one."""
+        while status := await self._running(vendor, ours):
             if time.monotonic() >= until:
+                log.warning("given up on a generation that still runs", external_id=ours)
                 return
-            if isinstance(status, VendorStatus):
+            if cancel and isinstance(status, VendorStatus):
                 await self._cancel(status.vendor_id)
             await asyncio.sleep(POLL_SECONDS)
 
@@ -76,12 +94,6 @@ class DrainActivities:
             await self._images.cancel(vendor_id)
         except VendorError as error:
             log.warning("cancel at the image service failed", reason=error.message)
-
-    async def _clear_video(self, ours: str, until: float) -> None:
-        while await self._running(self._videos, ours):
-            if time.monotonic() >= until:
-                return
-            await asyncio.sleep(POLL_SECONDS)
 
     async def _running(
         self, vendor: ImageService | VideoService, ours: str

@@ -5,7 +5,7 @@ import asyncio
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.models import RECORD_STATE
+    from services.worker.models import RECORD_STATE, RECORDED_VERSION
     from services.worker.policies import LOCAL_RETRY_POLICY, LOCAL_TIMEOUT
     from services.worker.state import JobState
     from shared.messages import JobInput, Record
@@ -27,8 +27,28 @@ class Journal:
         return self.state.record
 
     async def change(self, note: str, **fields: object) -> None:
-        """Make and record the next version; a cancellation meanwhile doesn't tear it."""
-        await asyncio.shield(asyncio.ensure_future(self._change(note, fields)))
+        """Make and record the next version; a cancellation meanwhile doesn't tear it.
+
+        A cancellation that comes while an end is recorded comes too late, and is dropped.
+        """
+        change = asyncio.ensure_future(self._change(note, fields))
+        try:
+            await asyncio.shield(change)
+        except asyncio.CancelledError:
+            await change
+            if not self.record.status.ended:
+                raise
+
+    async def catch_up(self) -> None:
+        """Go on above the version that lies on disk, so that no reader sees it fall."""
+        version = await workflow.execute_local_activity(
+            RECORDED_VERSION,
+            self.record.job_id,
+            result_type=int,
+            start_to_close_timeout=LOCAL_TIMEOUT,
+            retry_policy=LOCAL_RETRY_POLICY,
+        )
+        self.state.skip_to(version)
 
     async def report(self, external_id: str, percent: int) -> None:
         """A percent from the activity at work; it only rises, and only for the running attempt."""

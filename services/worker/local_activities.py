@@ -10,6 +10,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from services.worker.models import (
     JOB_LIMITS,
     RECORD_STATE,
+    RECORDED_VERSION,
     REQUEST_SLOT,
     WITHDRAW_REQUEST,
     JobLimits,
@@ -46,6 +47,12 @@ class StateActivities:
         except OSError as error:
             log.error("the record could not be written", version=record.version, reason=str(error))
             return False
+
+    @activity.defn(name=RECORDED_VERSION)
+    async def recorded_version(self, job_id: str) -> int:
+        """The version that lies on disk, 0 where no readable record is."""
+        record = await asyncio.to_thread(self._records.read, job_id)
+        return 0 if record is None else record.version
 
     @activity.defn(name=JOB_LIMITS)
     async def job_limits(self) -> JobLimits:

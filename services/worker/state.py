@@ -43,6 +43,11 @@ class JobState:
             times["finished_at"] = at
         return times
 
+    def skip_to(self, version: int) -> None:
+        """Let the next change follow on `version`, where that is higher than ours."""
+        if version > self.record.version:
+            self.record = self.record.model_copy(update={"version": version})
+
     def attempts_with(self, step: Step, count: int) -> Attempts:
         """The attempts when `step` has used `count` of them."""
         return self.record.attempts.model_copy(update={step.value: count})

@@ -49,19 +49,22 @@ class GenVideoWorkflow:
 
     @workflow.run
     async def run(self, job: JobInput) -> Progress:
-        """The job's last progress; raises when the job failed, so that Temporal shows it so."""
+        """The job's last progress; raises when it failed or was cancelled, as Temporal shows it."""
         try:
             await self._work()
         except asyncio.CancelledError:
             await self._cancelled()
-            raise
         except StageFailed as failure:
-            await self._failed(failure)
-            raise ApplicationError(
-                failure.message, type=failure.code, non_retryable=True
-            ) from failure
-        finally:
-            await workflow.wait_condition(workflow.all_handlers_finished)
+            await self._end(Status.FAILED, "failed", failure)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._outcome()
+
+    def _outcome(self) -> Progress:
+        record = self._journal.record
+        if record.status is Status.CANCELLED:
+            raise asyncio.CancelledError
+        if record.status is Status.FAILED and record.error is not None:
+            raise ApplicationError(record.error.message, type=record.error.code, non_retryable=True)
         return self._journal.state.progress()
 
     async def _work(self) -> None:
@@ -115,11 +118,16 @@ class GenVideoWorkflow:
                 return await attempt(number)
             except StageFailed as failure:
                 if failure.code == StalePermit.code:
-                    await self._journal.change("queued again", status=Status.QUEUED, step=None)
-                    await self._seat.acquire()
+                    await self._queue_again()
                     continue
                 await self._after_failure(step, number, failure)
             number += 1
+
+    async def _queue_again(self) -> None:
+        """After a reset: another run held the slot, and has recorded more than we replayed."""
+        await self._journal.catch_up()
+        await self._journal.change("queued again after a reset", status=Status.QUEUED, step=None)
+        await self._seat.acquire()
 
     async def _begin_attempt(self, step: Step, number: int) -> None:
         await self._journal.change(
@@ -176,18 +184,12 @@ class GenVideoWorkflow:
             raise StageFailed("internal", "A stage was begun without the slot.")
         return self._seat.permit
 
-    async def _failed(self, failure: StageFailed) -> None:
-        if not self._journal.record.status.ended:
-            await self._end(Status.FAILED, "failed", failure)
-
     async def _end(self, status: Status, note: str, failure: StageFailed) -> None:
         await self._journal.change(
             note, status=status, error=job_error(failure.code, failure.message)
         )
 
     async def _cancelled(self) -> None:
-        if self._journal.record.status.ended:
-            return
         if self._seat.granted():
             await self._drain("cancelling")
         else:
