@@ -1,0 +1,130 @@
+"""All raw records of a run, sorted by stage and job; a job that any book names is there."""
+
+from collections.abc import Iterator
+
+from loadtest import raw
+from loadtest.books import parse
+from loadtest.books.model import STEPS, Books, Generation, JobFacts, StageBook
+from loadtest.raw import RunFolder
+
+
+def load(folder: RunFolder) -> Books:
+    """Read a run's raw records."""
+    run = folder.read(raw.RUN)
+    stages = [_stage(row) for row in folder.rows(raw.STAGES)]
+    books = Books(run=run, stages=stages, vendors=folder.read(raw.VENDORS) or {})
+    by_number = {stage.number: stage for stage in stages}
+    _submits(folder, by_number)
+    _api(folder, by_number)
+    _executions(folder, {stage.tag: stage for stage in stages})
+    jobs = {job.job_id: job for job in books.jobs}
+    _details(folder, jobs, books)
+    _generations(folder, jobs, books)
+    _samples(folder, by_number)
+    return books
+
+
+def _stage(row: parse.Row) -> StageBook:
+    seen = [parse.table(row.get(key)).get("limit") for key in ("slots_before", "slots_after")]
+    limits = frozenset(limit for limit in seen if isinstance(limit, int))
+    return StageBook(
+        number=parse.whole(row.get("stage")),
+        planned_jobs=parse.whole(row.get("jobs")),
+        tag=str(row.get("tag", "")),
+        began=float(row["began_at"]),
+        ended=float(row["ended_at"]),
+        why=str(row.get("why", "")),
+        limit=max(limits) if limits else None,
+        limits_seen=limits,
+    )
+
+
+def _facts(stage: StageBook, job_id: str) -> JobFacts:
+    return stage.jobs.setdefault(job_id, JobFacts(job_id, stage.number))
+
+
+def _submits(folder: RunFolder, stages: dict[int, StageBook]) -> None:
+    for row in folder.rows(raw.SUBMITS):
+        stage = stages.get(parse.whole(row.get("stage")))
+        if stage is None:
+            continue
+        submit = parse.submit(row)
+        if submit.job_id is None:
+            stage.refused.append(submit)
+        else:
+            _facts(stage, submit.job_id).submits.append(submit)
+
+
+def _api(folder: RunFolder, stages: dict[int, StageBook]) -> None:
+    for row in folder.rows(raw.JOBS):
+        stage = stages.get(parse.whole(row.get("stage")))
+        job_id = parse.text(parse.table(row.get("job")).get("job_id"))
+        if stage is not None and job_id is not None:
+            _facts(stage, job_id).api.append(parse.api_job(row))
+
+
+def _executions(folder: RunFolder, stages: dict[str, StageBook]) -> None:
+    for row in folder.rows(raw.EXECUTIONS):
+        stage = stages.get(str(row.get("tag")))
+        if stage is not None and row.get("job_id"):
+            _facts(stage, str(row["job_id"])).runs.add(str(row.get("run_id")))
+
+
+def _details(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
+    for row, job in _of_jobs(folder, raw.TEMPORAL, jobs):
+        job.executions.append(parse.execution(row))
+        job.runs.add(job.executions[-1].run_id)
+    for row, job in _of_jobs(folder, raw.STATES, jobs):
+        job.record = parse.record(row)
+    for row, job in _of_jobs(folder, raw.FILES, jobs):
+        job.files[str(row.get("kind"))] = parse.stored_file(row)
+    for row in folder.rows(raw.RECEIPTS):
+        owner = jobs.get(str(row.get("job_id")))
+        if owner is None:
+            books.stray_receipts += 1
+        else:
+            owner.receipts.append(parse.receipt(row))
+
+
+def _of_jobs(
+    folder: RunFolder, name: str, jobs: dict[str, JobFacts]
+) -> Iterator[tuple[parse.Row, JobFacts]]:
+    for row in folder.rows(name):
+        job = jobs.get(str(row.get("job_id")))
+        if job is not None:
+            yield row, job
+
+
+def _generations(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
+    for step in STEPS:
+        for row in folder.rows(raw.LEDGERS[step]):
+            generation = parse.generation(step, row)
+            job = jobs.get(generation.job_id or "")
+            if job is not None:
+                job.generations.append(generation)
+            elif _during(generation, books):
+                books.foreign.append(generation)
+    for job in jobs.values():
+        job.generations.sort(key=lambda generation: generation.accepted or 0.0)
+    books.unknown_ids = {
+        str(row["job_id"]) for row in folder.rows(raw.FOREIGN) if not row.get("known")
+    }
+
+
+def _during(generation: Generation, books: Books) -> bool:
+    """Whether a stranger's generation was under way while a stage ran."""
+    if generation.accepted is None or not books.stages:
+        return False
+    began, ended = books.stages[0].began, books.stages[-1].ended
+    return generation.accepted <= ended and (generation.finished or ended) >= began
+
+
+def _samples(folder: RunFolder, stages: dict[int, StageBook]) -> None:
+    for row in folder.rows(raw.SLOTS):
+        stage = stages.get(parse.whole(row.get("stage")))
+        if stage is not None:
+            stage.samples.append(parse.sample(row))
+    for stage in stages.values():
+        seen = {sample.limit for sample in stage.samples if sample.limit is not None}
+        stage.limits_seen |= seen
+        stage.limit = max(stage.limits_seen) if stage.limits_seen else None

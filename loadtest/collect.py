@@ -1,0 +1,205 @@
+"""Fetching the books of a finished stage into raw records; what can't be read is said."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from loadtest import raw
+from loadtest.histories import is_closed, summarise
+from loadtest.media import examine
+from loadtest.raw import RunFolder
+from loadtest.times import instant
+from loadtest.track import Tracker
+from loadtest.wire.api import Api
+from loadtest.wire.http import Http, Unreachable
+from loadtest.wire.temporal import Temporal, history_json
+from loadtest.wire.vendor import Vendor, receipts
+
+KEEP_ALL_HISTORIES = 1000
+"""Up to so many jobs each history is kept as a file; beyond, a sample and every failure."""
+KEEP_EVERY = 50
+SETTLE_SECONDS = 5.0
+_EXTERNAL = re.compile(r"^(.+)\.(?:image|video)\.\d+$")
+
+
+class Collector:
+    """Reads every book for the jobs of one stage."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        api: Api,
+        *,
+        temporal: Temporal,
+        receiver: Http,
+        vendors: Iterable[Vendor],
+        data_dir: Path,
+    ) -> None:
+        self._folder, self._api, self._temporal = folder, api, temporal
+        self._receiver, self._vendors, self._data = receiver, tuple(vendors), data_dir
+        self.problems: list[str] = []
+
+    async def collect(self, stage: int, tracker: Tracker) -> None:
+        """Write all books of a stage; a book that can't be read becomes a problem, not an error."""
+        job_ids = sorted(tracker.known)
+        for name, step in (
+            ("API", self._jobs(stage, tracker, job_ids)),
+            ("Temporal", self._histories(job_ids, tracker)),
+            ("Temporal's list", self._executions(tracker)),
+            ("receipts", self._receipts(job_ids)),
+            ("records", self._states(job_ids)),
+            ("files", self._files(job_ids)),
+        ):
+            try:
+                await step
+            except (Unreachable, OSError) as error:
+                self.problems.append(f"{name}: {error}")
+
+    async def ledgers(self, own: set[str], *, since: float) -> None:
+        """Write each mock's ledger, statistics and verdict, once, at the end of a run.
+
+        Rows that had ended before the run are left out. A later generation of no job in `own`
+        is somebody else's if the API knows its job; we ask.
+        """
+        books: dict[str, Any] = {}
+        strangers: set[str] = set()
+        for vendor in self._vendors:
+            try:
+                settled = await self._settled(vendor)
+                rows = [row for row in settled if job_of(row) in own or _touches(row, since)]
+                self._folder.append(raw.LEDGERS[vendor.name], rows)
+                strangers |= {owner for row in rows if (owner := job_of(row)) and owner not in own}
+                books[vendor.name] = {
+                    "stats": await vendor.stats(),
+                    "verdict": await vendor.verdict(),
+                }
+            except Unreachable as error:
+                self.problems.append(f"ledger of the {vendor.name} service: {error}")
+        self._folder.write(raw.VENDORS, books)
+        await self._strangers(strangers)
+
+    async def _strangers(self, job_ids: set[str]) -> None:
+        try:
+            for job_id in sorted(job_ids):
+                known = await self._api.job(job_id) is not None
+                self._folder.append(raw.FOREIGN, [{"job_id": job_id, "known": known}])
+        except Unreachable as error:
+            self.problems.append(f"other jobs: {error}")
+
+    async def _settled(self, vendor: Vendor) -> list[dict[str, Any]]:
+        """The ledger once it has stopped changing, so that a last callback is not cut off."""
+        rows = await vendor.ledger()
+        for _ in range(int(SETTLE_SECONDS / 0.5)):
+            await asyncio.sleep(0.5)
+            again = await vendor.ledger()
+            if again == rows:
+                return again
+            rows = again
+        return rows
+
+    async def _jobs(self, stage: int, tracker: Tracker, job_ids: list[str]) -> None:
+        listed: set[str] = set()
+        async for job in self._api.jobs(tracker.tag):
+            listed.add(str(job.get("job_id")))
+            self._folder.append(raw.JOBS, [{"stage": stage, "listed": True, "job": job}])
+        for job_id in sorted(set(job_ids) - listed):
+            found = await self._api.job(job_id)
+            if found is not None:
+                self._folder.append(raw.JOBS, [{"stage": stage, "listed": False, "job": found}])
+
+    async def _executions(self, tracker: Tracker) -> None:
+        """The server's list lags: ask again until it shows as many runs as there are jobs."""
+        rows: list[dict[str, Any]] = []
+        for _ in range(10):
+            rows = [row async for row in self._temporal.executions(tracker.tag)]
+            if len({row["job_id"] for row in rows}) >= len(tracker.known):
+                break
+            await asyncio.sleep(0.5)
+        self._folder.append(raw.EXECUTIONS, ({"tag": tracker.tag, **row} for row in rows))
+
+    async def _histories(self, job_ids: list[str], tracker: Tracker) -> None:
+        many = len(job_ids) > KEEP_ALL_HISTORIES
+        for place, job_id in enumerate(job_ids):
+            events = await self._temporal.history(job_id)
+            if events and not is_closed(events) and job_id not in tracker.open:
+                await asyncio.sleep(0.5)
+                events = await self._temporal.history(job_id)
+            if not events:
+                continue
+            self._folder.append(raw.TEMPORAL, [summarise(job_id, events)])
+            failed = tracker.jobs.get(job_id, {}).get("status") != "succeeded"
+            if not many or failed or place % KEEP_EVERY == 0:
+                target = self._folder.histories / f"{job_id}.json"
+                await asyncio.to_thread(
+                    target.write_text, history_json(job_id, events), encoding="utf-8"
+                )
+
+    async def _receipts(self, job_ids: list[str]) -> None:
+        async def fetch(job_id: str) -> list[dict[str, Any]]:
+            return [{**row, "job_id": job_id} for row in await receipts(self._receiver, job_id)]
+
+        async for rows in _each(job_ids, fetch):
+            self._folder.append(raw.RECEIPTS, rows)
+
+    async def _states(self, job_ids: list[str]) -> None:
+        states = self._data / "state" / "jobs"
+        if not await asyncio.to_thread(states.is_dir):
+            raise OSError(f"{states} is not there")
+        for job_id in job_ids:
+            row = await asyncio.to_thread(_read_state, states / f"{job_id}.json")
+            self._folder.append(raw.STATES, [{"job_id": job_id, **row}])
+
+    async def _files(self, job_ids: list[str]) -> None:
+        assets = self._data / "assets"
+        here = await asyncio.to_thread(assets.is_dir)
+        for job_id in job_ids:
+            for kind, name in (("image", "image.png"), ("video", "video.mp4")):
+                path = assets / job_id / name
+                data = (
+                    await asyncio.to_thread(_bytes, path)
+                    if here
+                    else await self._api.file(job_id, kind)
+                )
+                row = await asyncio.to_thread(examine, job_id, kind, data)
+                self._folder.append(raw.FILES, [row])
+
+
+async def _each(
+    job_ids: list[str], fetch: Callable[[str], Awaitable[list[dict[str, Any]]]], width: int = 8
+) -> AsyncIterator[list[dict[str, Any]]]:
+    for start in range(0, len(job_ids), width):
+        for rows in await asyncio.gather(*map(fetch, job_ids[start : start + width])):
+            yield rows
+
+
+def _touches(row: dict[str, Any], since: float) -> bool:
+    finished = instant(row.get("finished_at"))
+    return finished is None or finished >= since
+
+
+def job_of(row: dict[str, Any]) -> str | None:
+    """The job that a ledger's row was made for, by our external id."""
+    match = _EXTERNAL.match(str(row.get("external_id")))
+    return match.group(1) if match else None
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"record": None, "problem": "missing"}
+    except (OSError, ValueError) as error:
+        return {"record": None, "problem": f"unreadable: {error}"}
+    if not isinstance(record, dict):
+        return {"record": None, "problem": "not an object"}
+    return {"record": record, "problem": None}
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

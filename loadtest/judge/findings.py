@@ -1,0 +1,160 @@
+"""What does not fit, by job and by name; a finding never says more than the books show."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from loadtest.books.model import ENDS, STEPS, Books, JobFacts, StageBook
+
+LOST, DUPLICATED, ORPHANED = "lost", "duplicated", "orphaned"
+CHARGED_TWICE, CONTRADICTION, STILL_OPEN = "charged twice", "contradiction", "still open"
+LEFT_OPEN, OVERLAP = "left open at the vendor", "overlap"
+CALLBACK_LOST, UNACCOUNTED = "callback lost", "failed generation unaccounted"
+_CLOSED_AS = {
+    "succeeded": {"COMPLETED"},
+    "degraded": {"COMPLETED"},
+    "failed": {"COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED"},
+    "cancelled": {"COMPLETED", "CANCELED", "TERMINATED"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that does not fit."""
+
+    kind: str
+    job_id: str
+    stage: int
+    text: str
+
+
+def findings(books: Books) -> list[Finding]:
+    """Everything that does not fit, over all books."""
+    found = [
+        finding
+        for stage in books.stages
+        for job in stage.jobs.values()
+        for finding in _of_job(job, stage, books)
+    ]
+    return found + list(_strangers(books))
+
+
+def _of_job(job: JobFacts, stage: StageBook, books: Books) -> Iterator[Finding]:
+    def finding(kind: str, text: str) -> Finding:
+        return Finding(kind, job.job_id, stage.number, text)
+
+    for text in _lost(job, books):
+        yield finding(LOST, text)
+    for text in _duplicated(job):
+        yield finding(DUPLICATED, text)
+    for text in _orphaned(job, books):
+        yield finding(ORPHANED, text)
+    for text in _charged_twice(job):
+        yield finding(CHARGED_TWICE, text)
+    if job.status is not None and job.status not in ENDS:
+        yield finding(STILL_OPEN, f"the API shows it {job.status} after the stage")
+        return
+    for text in _contradictions(job, books):
+        yield finding(CONTRADICTION, text)
+    for generation in job.generations:
+        if generation.finished is None and generation.outcome is None:
+            yield finding(LEFT_OPEN, f"{generation.external_id} was accepted and has not ended")
+
+
+def _lost(job: JobFacts, books: Books) -> Iterator[str]:
+    if not job.submits:
+        return
+    if not job.api:
+        yield "accepted by the API, which no longer knows it"
+    elif not job.api[0].listed:
+        yield "known to the API, yet missing from its list"
+    if not job.executions and "Temporal" not in _unread(books):
+        yield "no history in Temporal"
+    if (job.record is None or job.record.problem) and "records" not in _unread(books):
+        yield f"no JSON record ({job.record.problem if job.record else 'missing'})"
+
+
+def _duplicated(job: JobFacts) -> Iterator[str]:
+    if len(job.submits) > 1:
+        yield f"{len(job.submits)} submissions were given this one job"
+    if not job.submits:
+        yield "carries the run's tag, yet no submission was given it: one job too many"
+    if len(job.api) > 1:
+        yield f"the API lists it {len(job.api)} times"
+    if len(job.runs) > 1:
+        yield f"{len(job.runs)} runs in Temporal"
+    accepted = Counter(g.external_id for g in job.generations if g.external_id)
+    for external_id, count in accepted.items():
+        if count > 1:
+            yield f"{external_id} was accepted {count} times by the {_step(external_id)} service"
+
+
+def _orphaned(job: JobFacts, books: Books) -> Iterator[str]:
+    if not books.mocked:
+        return
+    tasks = {generation.vendor_id for generation in job.generations}
+    known = tasks | {generation.external_id for generation in job.generations}
+    for receipt in job.receipts:
+        if receipt.fate in ("applied", "duplicate") and receipt.task_id not in known:
+            yield f"a callback for {receipt.task_id}, which no vendor knows, was {receipt.fate}"
+
+
+def _charged_twice(job: JobFacts) -> Iterator[str]:
+    for step in STEPS:
+        charged = [g for g in job.of(step) if g.charged]
+        twice = {i: n for i, n in Counter(g.external_id for g in charged).items() if n > 1}
+        for external_id, count in twice.items():
+            yield f"{external_id} was charged {count} times"
+        attempts = job.api[0].attempts.get(step) if job.api else None
+        if attempts is not None and len(charged) > attempts and not twice:
+            yield f"{len(charged)} charged {step} generations for {attempts} attempt(s)"
+
+
+def _contradictions(job: JobFacts, books: Books) -> Iterator[str]:
+    status = job.status
+    if status is None:
+        return
+    if job.record and not job.record.problem and job.record.status != status:
+        yield f"the API says {status}, its record {job.record.status}"
+    run = job.execution
+    if run is not None and run.status not in _CLOSED_AS.get(status, set()):
+        yield f"the API says {status}, Temporal {run.status}"
+    yield from _files(job, status)
+    if books.mocked:
+        yield from _ledger(job, status)
+
+
+def _files(job: JobFacts, status: str) -> Iterator[str]:
+    needed = {"succeeded": ("image", "video"), "degraded": ("image",)}.get(status, ())
+    for kind in needed:
+        stored = job.files.get(kind)
+        if stored is None:
+            continue
+        if stored.problem:
+            yield f"{status}, but its {kind} {stored.problem}"
+        noted = job.record.hashes.get(kind) if job.record else None
+        if noted and stored.sha256 and noted != stored.sha256:
+            yield f"its {kind} is not the file whose hash the record holds"
+
+
+def _ledger(job: JobFacts, status: str) -> Iterator[str]:
+    needed = {"succeeded": STEPS, "degraded": ("image",)}.get(status, ())
+    for step in needed:
+        if not any(g.good for g in job.of(step)):
+            yield f"{status}, but the {step} service has no generation of it that succeeded"
+
+
+def _strangers(books: Books) -> Iterator[Finding]:
+    for generation in books.foreign:
+        if generation.job_id in books.unknown_ids:
+            text = f"the {generation.step} service made {generation.external_id} for nobody"
+            yield Finding(ORPHANED, str(generation.job_id), books.stages[-1].number, text)
+
+
+def _unread(books: Books) -> set[str]:
+    """Books that could not be read at all: their silence says nothing of a job."""
+    return {str(problem).split(":", 1)[0] for problem in books.run.get("unread") or []}
+
+
+def _step(external_id: str) -> str:
+    return external_id.rsplit(".", 2)[-2]

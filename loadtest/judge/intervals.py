@@ -1,0 +1,76 @@
+"""When a job occupied the slot, by each book on its own; books never fill each other's gaps."""
+
+from collections.abc import Iterator
+
+from loadtest.books.model import ENDS, Books, JobFacts, StageBook
+from loadtest.judge.sweep import Interval
+
+VENDORS, RECORDS, TEMPORAL = "vendors", "records", "temporal"
+
+
+def vendor_interval(job: JobFacts, horizon: float) -> Interval | None:
+    """From the first acceptance to the last end, by the vendors' clocks.
+
+    A generation that never ended counts to the job's own end, or to `horizon` without one.
+    """
+    begins = [g.accepted for g in job.generations if g.accepted is not None]
+    if not begins:
+        return None
+    never = job.finished or horizon
+    ends = [g.finished or never for g in job.generations if g.accepted is not None]
+    return Interval(job.job_id, min(begins), max(ends))
+
+
+def record_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
+    """Each stretch of *running* in the JSON record; a reset may make several."""
+    begin: float | None = None
+    for change in job.record.transitions if job.record else ():
+        if change.at is None:
+            continue
+        if change.status == "running" and begin is None:
+            begin = change.at
+        elif begin is not None and (change.status in ENDS or change.status == "queued"):
+            yield Interval(job.job_id, begin, change.at)
+            begin = None
+    if begin is not None:
+        yield Interval(job.job_id, begin, horizon)
+
+
+def temporal_interval(job: JobFacts, horizon: float) -> Interval | None:
+    """From the permit's signal to the close of the run, by Temporal's history."""
+    run = job.execution
+    if run is None or run.granted is None:
+        return None
+    return Interval(job.job_id, run.granted, run.closed or horizon)
+
+
+def by_book(books: Books) -> dict[str, list[Interval]]:
+    """All intervals of a run; strangers' generations count in the vendors' book."""
+    horizon = max((stage.ended for stage in books.stages), default=0.0)
+    found: dict[str, list[Interval]] = {VENDORS: [], RECORDS: [], TEMPORAL: []}
+    for job in books.jobs:
+        vendor = vendor_interval(job, horizon)
+        found[VENDORS] += [vendor] if vendor else []
+        found[RECORDS] += record_intervals(job, horizon)
+        temporal = temporal_interval(job, horizon)
+        found[TEMPORAL] += [temporal] if temporal else []
+    found[VENDORS] += _strangers(books, horizon)
+    return found
+
+
+def within(intervals: list[Interval], stage: StageBook) -> list[Interval]:
+    """The intervals that touch a stage's time."""
+    return [i for i in intervals if i.begin <= stage.ended and i.end >= stage.began]
+
+
+def _strangers(books: Books, horizon: float) -> Iterator[Interval]:
+    """Other jobs of the same system share the slot; generations without our ids do not."""
+    by_job: dict[str, JobFacts] = {}
+    for generation in books.foreign:
+        if generation.job_id is not None:
+            facts = by_job.setdefault(generation.job_id, JobFacts(generation.job_id, -1))
+            facts.generations.append(generation)
+    for facts in by_job.values():
+        interval = vendor_interval(facts, horizon)
+        if interval is not None:
+            yield interval

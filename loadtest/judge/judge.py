@@ -1,0 +1,155 @@
+"""The verdict: thresholds held against every stage, the worst stage shown; no jobs, no pass."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadtest.books.load import load
+from loadtest.books.model import Books
+from loadtest.judge.checks import Check, checks_of_run
+from loadtest.judge.findings import (
+    CALLBACK_LOST,
+    ORPHANED,
+    OVERLAP,
+    UNACCOUNTED,
+    Finding,
+    findings,
+)
+from loadtest.judge.intervals import by_book
+from loadtest.judge.stage import StageResult, judge_stage
+from loadtest.raw import RunFolder
+from loadtest.threshold import DEFAULTS, Threshold, parse
+from loadtest.times import span, stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A threshold with its worst measurement; `ok` is None where nothing was measured."""
+
+    text: str
+    measured: float | None
+    limit: float | None
+    margin: float | None
+    stage: int | None
+    ok: bool | None
+    asked: bool
+
+
+@dataclass(slots=True)
+class Judgement:
+    """Everything that the report shows."""
+
+    passed: bool
+    headline: str
+    reasons: list[str]
+    run: dict[str, Any]
+    conditions: list[Condition]
+    checks: list[Check]
+    stages: list[StageResult]
+    findings: list[Finding]
+    books: Books = field(repr=False)
+
+
+def judge(folder: RunFolder) -> Judgement:
+    """Judge a run from its raw records alone."""
+    return judge_books(load(folder))
+
+
+def judge_books(books: Books) -> Judgement:
+    """Judge books that were already read."""
+    found = findings(books)
+    intervals = by_book(books)
+    stages = [judge_stage(stage, books, intervals, found=found) for stage in books.stages]
+    found += [finding for stage in stages for finding in _of_stage(stage)]
+    checks = list(checks_of_run(books))
+    thresholds = [parse(text) for text in books.run["plan"]["thresholds"]]
+    conditions = [_condition(threshold, stages) for threshold in thresholds]
+    reasons = _reasons(conditions, checks, stages)
+    passed = not reasons
+    return Judgement(
+        passed=passed,
+        headline=_headline(passed, books, stages),
+        reasons=reasons + _named(found),
+        run=books.run,
+        conditions=conditions,
+        checks=checks,
+        stages=stages,
+        findings=found,
+        books=books,
+    )
+
+
+def _condition(threshold: Threshold, stages: list[StageResult]) -> Condition:
+    """The stage with the smallest margin speaks for all."""
+    asked = threshold.text not in DEFAULTS
+    measured = []
+    for stage in stages:
+        value, limit = stage.metrics.get(threshold.metric), _limit(threshold, stage)
+        if value is not None and limit is not None:
+            measured.append((threshold.margin(value, limit), value, limit, stage.number))
+    if not measured:
+        return Condition(threshold.text, None, None, None, None, None, asked)
+    margin, value, limit, number = min(measured)
+    ok = all(threshold.holds(value, limit) for _, value, limit, _ in measured)
+    return Condition(threshold.text, value, limit, margin, number, ok, asked)
+
+
+def _limit(threshold: Threshold, stage: StageResult) -> float | None:
+    if threshold.symbolic and stage.limit is None:
+        return None
+    limit, jobs = stage.limit or 0, stage.counts["submitted"]
+    return threshold.limit_in({"limit": limit, "jobs": jobs, "expected": min(jobs, limit)})
+
+
+def _reasons(
+    conditions: list[Condition], checks: list[Check], stages: list[StageResult]
+) -> list[str]:
+    """Why a run fails; a threshold that was asked for and never measured is not met."""
+    reasons = []
+    for condition in conditions:
+        if condition.ok is False:
+            where = f" (stage {condition.stage + 1})" if condition.stage is not None else ""
+            reasons.append(f"{condition.text}: measured {condition.measured:g}{where}")
+        elif condition.ok is None and condition.asked:
+            reasons.append(f"{condition.text}: could not be measured")
+    reasons += [
+        f"check failed: {check.name}: {check.text}" for check in checks if check.ok is False
+    ]
+    for stage in stages:
+        for check in stage.checks:
+            if check.ok is False:
+                reasons.append(
+                    f"check failed in stage {stage.number + 1}: {check.name}: {check.text}"
+                )
+    return reasons
+
+
+def _of_stage(stage: StageResult) -> Iterator[Finding]:
+    """What a stage's own reckoning found, by name like the rest."""
+    for book, swept in stage.at_once.items():
+        if (pair := swept.violation) is not None:
+            text = (
+                f"ran beside {pair.first} for {span(pair.end - pair.begin)} from "
+                f"{stamp(pair.begin)} by the {book}' clock, the limit being {stage.limit}"
+            )
+            yield Finding(OVERLAP, pair.second, stage.number, text)
+    for job_id, text in stage.callbacks.lost:
+        yield Finding(CALLBACK_LOST, job_id, stage.number, text)
+    for job_id, text in stage.callbacks.unsent:
+        yield Finding(ORPHANED, job_id, stage.number, text)
+    for job_id, text in stage.retries.unaccounted:
+        yield Finding(UNACCOUNTED, job_id, stage.number, text)
+
+
+def _named(found: list[Finding]) -> list[str]:
+    shown = [f"{finding.kind}: {finding.job_id}: {finding.text}" for finding in found[:20]]
+    more = len(found) - len(shown)
+    return shown + ([f"and {more} more findings"] if more > 0 else [])
+
+
+def _headline(passed: bool, books: Books, stages: list[StageResult]) -> str:
+    jobs = sum(stage.counts["submitted"] for stage in stages)
+    good = sum(stage.counts["succeeded"] for stage in stages)
+    most = [value for stage in stages if (value := stage.metrics["max_at_once"]) is not None]
+    at_once = f", at most {max(most):.0f} at once" if most else ""
+    return f"{'PASS' if passed else 'FAIL'}: {good} of {jobs} jobs succeeded{at_once}"

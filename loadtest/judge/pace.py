@@ -1,0 +1,76 @@
+"""How long a stage took, and how long this plan had to take at the least."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from loadtest.books.model import JobFacts, StageBook
+from loadtest.judge.stats import Spread, spread
+
+FORMULA = (
+    "bound = max( max_j(r_j + s_j), max_k(r_k + sum of s_j over j >= k / limit) ), with r_j the "
+    "planned instant of job j (counted from the first, in order) and s_j the vendors' own time "
+    "for its image and video that succeeded"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Makespan against its lower bound; seconds, None where the books can't say."""
+
+    latency: Spread
+    makespan: float | None
+    ideal: float | None
+    bound: float | None
+    efficiency: float | None
+    ratio: float | None
+    throughput: float | None
+
+
+def pace(stage: StageBook) -> Pace:
+    """The pace of a stage; the ideal needs the vendors' books."""
+    jobs = list(stage.jobs.values())
+    makespan = _makespan(jobs)
+    ideal = bound = None
+    if any(job.generations for job in jobs):
+        ideal = sum(map(service, jobs)) / (stage.limit or 1)
+        bound = lower_bound(((_planned(job), service(job)) for job in jobs), stage.limit or 1)
+    ended = sum(job.finished is not None for job in jobs)
+    return Pace(
+        latency=spread(job.latency for job in jobs),
+        makespan=makespan,
+        ideal=ideal,
+        bound=bound,
+        efficiency=bound / makespan if bound and makespan else None,
+        ratio=makespan / ideal if ideal and makespan else None,
+        throughput=ended / makespan if makespan else None,
+    )
+
+
+def service(job: JobFacts) -> float:
+    """Seconds that the vendors needed for the results which the job kept."""
+    kept = {g.step: g for g in job.generations if g.good}
+    return sum(generation.seconds for generation in kept.values())
+
+
+def lower_bound(jobs: Iterable[tuple[float, float]], limit: int) -> float | None:
+    """No schedule of these (planned instant, service time) on `limit` slots ends sooner."""
+    ordered = sorted(jobs)
+    if not ordered:
+        return None
+    first = ordered[0][0]
+    longest = max(planned - first + seconds for planned, seconds in ordered)
+    left, worst = 0.0, 0.0
+    for planned, seconds in reversed(ordered):
+        left += seconds
+        worst = max(worst, planned - first + left / limit)
+    return max(longest, worst)
+
+
+def _planned(job: JobFacts) -> float:
+    return job.submit.planned if job.submit else 0.0
+
+
+def _makespan(jobs: list[JobFacts]) -> float | None:
+    planned = [job.submit.planned for job in jobs if job.submit]
+    ends = [job.finished for job in jobs if job.finished is not None]
+    return max(ends) - min(planned) if planned and ends else None

@@ -1,0 +1,130 @@
+"""What a person sees while a run goes on: bars on a terminal, plain lines elsewhere."""
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from loadtest.times import span
+from loadtest.track import Tracker
+
+PLAIN_EVERY = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The state of a stage at one instant."""
+
+    total: int
+    submitted: int
+    ended: int
+    running: int
+    bad: int
+    left: float | None
+
+
+def moment(tracker: Tracker, total: int, *, began: float) -> Moment:
+    """Read a stage's state; the time left assumes the pace so far."""
+    counts, ended = tracker.counts, tracker.ended
+    elapsed = time.monotonic() - began
+    return Moment(
+        total=total,
+        submitted=tracker.accepted,
+        ended=ended,
+        running=counts["running"],
+        bad=counts["failed"] + counts["degraded"] + counts["cancelled"] + tracker.refused,
+        left=elapsed / ended * (total - ended) if ended else None,
+    )
+
+
+class Display(Protocol):
+    """Shows stages as they go."""
+
+    def begin(self, stage: int, total: int) -> None: ...
+
+    def show(self, now: Moment) -> None: ...
+
+    def end(self, note: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Bars:
+    """A bar per stage, redrawn in place."""
+
+    def __init__(self, console: Console, stages: tuple[int, ...]) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[news]}"),
+            TimeElapsedColumn(),
+            console=console,
+            refresh_per_second=4,
+        )
+        self._tasks = [
+            self._progress.add_task(
+                f"{count} job{'s' if count > 1 else ''}", total=count, start=False, news=""
+            )
+            for count in stages
+        ]
+        self._current: TaskID | None = None
+        self._progress.start()
+
+    def begin(self, stage: int, total: int) -> None:
+        self._current = self._tasks[stage]
+        self._progress.start_task(self._current)
+
+    def show(self, now: Moment) -> None:
+        if self._current is None:
+            return
+        bad = f" [red]{now.bad} bad[/red]" if now.bad else ""
+        news = f"submitted {now.submitted}, at once {now.running}{bad}, left {span(now.left)}"
+        self._progress.update(self._current, completed=now.ended, news=news)
+
+    def end(self, note: str) -> None:
+        if self._current is not None:
+            self._progress.update(self._current, news=note)
+            self._progress.stop_task(self._current)
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+class Lines:
+    """A line now and then, for logs and pipes."""
+
+    def __init__(self, console: Console, stages: tuple[int, ...]) -> None:
+        self._console, self._stages = console, stages
+        self._name = ""
+        self._last = 0.0
+
+    def begin(self, stage: int, total: int) -> None:
+        self._name = f"stage {stage + 1}/{len(self._stages)}, {total} job{'s' if total > 1 else ''}"
+        self._last = time.monotonic()
+        self._print("begins")
+
+    def show(self, now: Moment) -> None:
+        if time.monotonic() - self._last < PLAIN_EVERY:
+            return
+        self._last = time.monotonic()
+        self._print(
+            f"{now.ended}/{now.total} ended, {now.submitted} submitted, at once {now.running}, "
+            f"bad {now.bad}, left {span(now.left)}"
+        )
+
+    def end(self, note: str) -> None:
+        self._print(note)
+
+    def close(self) -> None:
+        return
+
+    def _print(self, text: str) -> None:
+        self._console.print(f"{self._name}: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def display(console: Console, stages: tuple[int, ...]) -> Display:
+    """Bars on a terminal, lines elsewhere."""
+    return Bars(console, stages) if console.is_terminal else Lines(console, stages)

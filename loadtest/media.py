@@ -1,0 +1,40 @@
+"""Whether a stored file is what it claims to be: hashed, and decoded by a real decoder."""
+
+import hashlib
+import io
+from typing import Any
+
+import av
+from PIL import Image, UnidentifiedImageError
+
+
+def examine(job_id: str, kind: str, data: bytes | None) -> dict[str, Any]:
+    """One row of the files book; `problem` says why a file does not count."""
+    if not data:
+        return {"job_id": job_id, "kind": kind, "bytes": 0, "problem": "missing or empty"}
+    problem = _image_problem(data) if kind == "image" else _video_problem(data)
+    return {
+        "job_id": job_id,
+        "kind": kind,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "problem": problem,
+    }
+
+
+def _image_problem(data: bytes) -> str | None:
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            picture.load()
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
+        return f"does not decode: {error}"
+    return None
+
+
+def _video_problem(data: bytes) -> str | None:
+    try:
+        with av.open(io.BytesIO(data), mode="r") as container:
+            frames = len(list(container.decode(video=0)))
+    except (av.FFmpegError, IndexError, ValueError) as error:
+        return f"does not decode: {error}"
+    return None if frames else "has no frames"

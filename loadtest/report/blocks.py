@@ -1,0 +1,81 @@
+"""What a section is made of; blocks know nothing of Markdown or HTML."""
+
+from dataclasses import dataclass, field
+
+GOOD, BAD, WARN, INFO = "good", "bad", "warn", "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell; `tone` colours it, and the text alone still says it."""
+
+    text: str
+    tone: str = ""
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headings; headings that begin with `#` stand over numbers."""
+
+    heads: tuple[str, ...]
+    rows: list[tuple[Cell, ...]]
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence that must not be missed."""
+
+    tone: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A command, to be copied."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture with the sentence that says what to see in it."""
+
+    svg: str
+    caption: str
+
+
+Block = Table | Notice | Text | Code | Chart
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One numbered section of the report."""
+
+    number: int
+    title: str
+    lead: str
+    blocks: list[Block] = field(default_factory=list)
+
+
+def row(*cells: "Cell | str | float | None") -> tuple[Cell, ...]:
+    """A table's row from plain values; None becomes a dash, numbers are shortened."""
+    return tuple(_cell(value) for value in cells)
+
+
+def _cell(value: "Cell | str | float | None") -> Cell:
+    if isinstance(value, Cell):
+        return value
+    if value is None:
+        return Cell("–")
+    if isinstance(value, float):
+        return Cell(f"{value:.4g}")
+    return Cell(str(value))

@@ -1,0 +1,119 @@
+"""The files that programs read: results.json, jobs.csv, spans.jsonl and junit.xml."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections import Counter
+from typing import Any
+from xml.etree import ElementTree
+
+from loadtest.judge.judge import Judgement
+from loadtest.spans import spans
+from loadtest.times import stamp
+
+RESULTS_SCHEMA = 1
+_COLUMNS = (
+    "stage", "index", "job_id", "status", "prompt", "planned_at", "created_at", "started_at",
+    "finished_at",
+    "latency_s", "service_s", "image_attempts", "video_attempts", "events", "error_code",
+)  # fmt: skip
+
+
+def results(judgement: Judgement) -> str:
+    """Everything measured, as JSON with a schema version."""
+    body = {
+        "schema": RESULTS_SCHEMA,
+        "passed": judgement.passed,
+        "headline": judgement.headline,
+        "reasons": judgement.reasons,
+        "run": judgement.run,
+        "conditions": _plain(judgement.conditions),
+        "checks": _plain(judgement.checks),
+        "stages": _plain(judgement.stages),
+        "findings": _plain(judgement.findings),
+        "vendors": judgement.books.vendors,
+    }
+    return json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def jobs_csv(judgement: Judgement) -> str:
+    """A line per job; instants in UTC, durations in seconds."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for job in judgement.books.jobs:
+        submit, api, run = job.submit, job.api[0] if job.api else None, job.execution
+        kept = {g.step: g.seconds for g in job.generations if g.good}
+        writer.writerow(
+            [
+                job.stage + 1,
+                submit.index if submit else "",
+                job.job_id,
+                job.status or "unknown",
+                submit.prompt if submit else "",
+                stamp(submit.planned) if submit else "",
+                stamp(api.created) if api else "",
+                stamp(api.started) if api and api.started else "",
+                stamp(api.finished) if api and api.finished else "",
+                "" if job.latency is None else f"{job.latency:.6f}",
+                f"{sum(kept.values()):.6f}" if kept else "",
+                len(job.of("image")),
+                len(job.of("video")),
+                run.events if run else "",
+                (api.error_code or "") if api else "",
+            ]
+        )
+    return out.getvalue()
+
+
+def spans_jsonl(judgement: Judgement) -> str:
+    """A line per piece of a job."""
+    lines = [
+        json.dumps({"stage": job.stage + 1, **dataclasses.asdict(piece)}, ensure_ascii=False)
+        for job in judgement.books.jobs
+        for piece in spans(job)
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def junit(judgement: Judgement) -> str:
+    """Each condition and check as a test case, for a CI that shows them."""
+    suite = ElementTree.Element("testsuite", name="loadtest")
+    cases = [
+        (c.text, c.ok, f"measured {c.measured}, limit {c.limit}", c.asked)
+        for c in judgement.conditions
+    ]
+    cases += [(check.name, check.ok, check.text, False) for check in judgement.checks]
+    cases += [
+        (f"stage {stage.number + 1}: {check.name}", check.ok, check.text, False)
+        for stage in judgement.stages
+        for check in stage.checks
+    ]
+    tally: Counter[str] = Counter(tests=len(cases), failures=0, skipped=0)
+    for name, ok, text, must in cases:
+        case = ElementTree.SubElement(suite, "testcase", classname="loadtest", name=name)
+        if ok is False or (ok is None and must):
+            ElementTree.SubElement(case, "failure", message=text)
+            tally["failures"] += 1
+        elif ok is None:
+            ElementTree.SubElement(case, "skipped", message=text)
+            tally["skipped"] += 1
+    for key, count in tally.items():
+        suite.set(key, str(count))
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses, counters with any keys, and tuples as plain JSON."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {_key(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _key(key: object) -> str:
+    return " / ".join(map(str, key)) if isinstance(key, tuple) else str(key)

@@ -1,0 +1,58 @@
+"""Section 7: where the slots' time went; the parts add up to all of it."""
+
+from loadtest.judge.judge import Judgement
+from loadtest.judge.lanes import PARTS, SERVICE
+from loadtest.judge.pace import FORMULA
+from loadtest.judge.stage import StageResult
+from loadtest.report.blocks import Block, Cell, Section, Table, Text, row
+from loadtest.times import span
+
+
+def section(judgement: Judgement) -> Section:
+    """The lower bound, and every second above it by its cause."""
+    lead = f"Efficiency = bound / makespan. {FORMULA[0].upper()}{FORMULA[1:]}."
+    laid = [stage for stage in judgement.stages if stage.parts]
+    if not laid:
+        return Section(
+            7,
+            "Efficiency",
+            lead,
+            [Text("Without the vendors' clocks the parts can't be told apart.")],
+        )
+    heads = (
+        "part",
+        *(head for stage in laid for head in (f"#stage of {stage.counts['planned']}", "#share")),
+    )
+    rows = [_part(name, laid) for name in PARTS]
+    rows.append(_total(laid))
+    blocks: list[Block] = [Table(heads, rows, "The slots' time by what it went to")]
+    blocks += [Text(_sentence(stage)) for stage in laid]
+    return Section(7, "Efficiency", lead, blocks)
+
+
+def _part(name: str, laid: list[StageResult]) -> tuple[Cell, ...]:
+    cells: list[str] = [name]
+    for stage in laid:
+        spent = stage.parts or {}
+        cells += [span(spent[name]), f"{spent[name] / (sum(spent.values()) or 1):.1%}"]
+    return row(*cells)
+
+
+def _total(laid: list[StageResult]) -> tuple[Cell, ...]:
+    cells: list[str] = ["sum"]
+    for stage in laid:
+        cells += [span(sum((stage.parts or {}).values())), "100%"]
+    return row(*cells)
+
+
+def _sentence(stage: StageResult) -> str:
+    spent = stage.parts or {}
+    name, seconds = max(
+        ((n, s) for n, s in spent.items() if n != SERVICE), key=lambda part: part[1]
+    )
+    pace = stage.pace
+    ratio = f"{pace.ratio:.3f} times the service time" if pace.ratio else "without an ideal"
+    return (
+        f"Stage of {stage.counts['planned']}: makespan {span(pace.makespan)}, {ratio}; the largest "
+        f"part beside the service itself is {name} with {span(seconds)}."
+    )

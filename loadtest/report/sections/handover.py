@@ -1,0 +1,55 @@
+"""Section 6: the gap between one job's end and the next one's start, beside a plain hop."""
+
+from loadtest.judge.judge import Judgement
+from loadtest.judge.stage import StageResult
+from loadtest.judge.stats import Spread
+from loadtest.report.blocks import Block, Cell, Section, Table, Text, row
+from loadtest.times import span
+
+_HEADS = ("#stage", "what", "#n", "#min", "#median", "#p95", "#p99", "#max")
+
+
+def section(judgement: Judgement) -> Section:
+    """Hand-over between jobs while the queue was not empty."""
+    lead = (
+        "From the close of a job's run to the first acceptance of the job that got its slot, "
+        "counted only where that job was already waiting. The plain hop, from an activity's "
+        "completion to the start of the next in the same job, is what one step of "
+        "the engine costs in the same run."
+    )
+    if not judgement.books.mocked:
+        return Section(
+            6,
+            "Hand-over gap",
+            lead,
+            [Text("Without mocks there is no vendor's clock to measure it with.")],
+        )
+    rows = [line for stage in judgement.stages for line in _rows(stage)]
+    ratios: list[Block] = [Text(text) for stage in judgement.stages if (text := _ratio(stage))]
+    return Section(6, "Hand-over gap", lead, [Table(_HEADS, rows), *ratios])
+
+
+def _rows(stage: StageResult) -> list[tuple[Cell, ...]]:
+    return [
+        _line(stage, "hand-over (close to next image accepted)", stage.hand_over),
+        _line(
+            stage, "vendor idle (last generation's end to next image accepted)", stage.vendor_idle
+        ),
+        _line(stage, "plain hop (activity to activity)", stage.hops),
+    ]
+
+
+def _line(stage: StageResult, name: str, found: Spread) -> tuple[Cell, ...]:
+    times = (span(value) for value in (found.min, found.median, found.p95, found.p99, found.max))
+    return row(str(stage.counts["planned"]), name, str(found.n), *times)
+
+
+def _ratio(stage: StageResult) -> str | None:
+    hop, gap, makespan = stage.hops.median, stage.hand_over.median, stage.pace.makespan
+    if not hop or gap is None or not makespan:
+        return None
+    share = stage.hand_over.total / makespan / (stage.limit or 1)
+    return (
+        f"Stage of {stage.counts['planned']}: the median hand-over is {gap / hop:.1f} plain hops; "
+        f"all hand-overs together are {share:.1%} of the slots' time."
+    )

@@ -1,0 +1,75 @@
+"""Section 4: where each job's time went, a row per job on one axis per stage."""
+
+from loadtest.books.model import Books, JobFacts, StageBook
+from loadtest.judge.judge import Judgement
+from loadtest.report.blocks import Block, Chart, Section, Text
+from loadtest.report.links import workflow_link
+from loadtest.report.svg import Canvas, legend
+from loadtest.spans import HAND_OVER, QUEUED, RUNNING, STORE, WAIT, Span, spans
+from loadtest.times import span
+
+MOST_ROWS = 120
+_ROW = 12
+_KINDS = (
+    (QUEUED, "queued"),
+    ("image", "image"),
+    (HAND_OVER, "hand-over"),
+    ("video", "video"),
+    ("failed", "failed generation"),
+    (WAIT, "callback or poll"),
+    (STORE, "storing"),
+)
+_PIECES = ("image", "video", RUNNING)
+
+
+def section(judgement: Judgement) -> Section:
+    """A Gantt chart of the jobs of each stage."""
+    blocks: list[Block] = []
+    for stage in judgement.books.stages:
+        drawn = {job.job_id: pieces for job in stage.jobs.values() if (pieces := spans(job))}
+        if drawn and len(drawn) <= MOST_ROWS:
+            blocks.append(_chart(stage, judgement.books, drawn))
+        elif drawn:
+            text = f"The stage of {stage.planned_jobs} has too many rows to draw; see spans.jsonl."
+            blocks.append(Text(text))
+    lead = (
+        "A row per job, in the order of their starts; a stroke marks a callback received, and a "
+        "name leads to the Temporal UI. With a limit of 1 the coloured pieces form a stair "
+        "without steps beside each other."
+    )
+    return Section(4, "Jobs over time", lead, blocks or [Text("There is no job to draw.")])
+
+
+def _chart(stage: StageBook, books: Books, drawn: dict[str, list[Span]]) -> Chart:
+    order = sorted(drawn, key=lambda job_id: _start(drawn[job_id]))
+    begin = min(pieces[0].begin for pieces in drawn.values())
+    end = max(pieces[-1].end for pieces in drawn.values())
+    canvas = Canvas(1120, len(order) * _ROW + 34, begin=begin, end=end)
+    for place, job_id in enumerate(order):
+        _draw(canvas, stage.jobs[job_id], drawn[job_id], y=4 + place * _ROW, books=books)
+    canvas.axis()
+    label = f"Stage of {stage.planned_jobs}: {len(order)} jobs in {span(end - begin)}"
+    text = f"{label}, counted from the first planned submission."
+    return Chart(legend(_KINDS) + canvas.svg(label), text)
+
+
+def _start(pieces: list[Span]) -> float:
+    return next((piece.begin for piece in pieces if piece.name in _PIECES), pieces[-1].end)
+
+
+def _draw(canvas: Canvas, job: JobFacts, pieces: list[Span], *, y: float, books: Books) -> None:
+    index = job.submit.index + 1 if job.submit else "?"
+    canvas.label(f"job {index}", y=y + 9, href=workflow_link(books.run, job.job_id))
+    for piece in pieces:
+        attempt = f" attempt {piece.attempt}" if piece.attempt else ""
+        title = f"{job.job_id} {piece.name}{attempt}: {span(piece.end - piece.begin)}"
+        kind = "failed" if piece.good is False else piece.name
+        canvas.bar(piece.begin, piece.end, y=y, height=_ROW - 3, kind=kind, title=title)
+    for receipt in job.receipts:
+        if receipt.at is not None and pieces[0].begin <= receipt.at <= pieces[-1].end:
+            canvas.tick(
+                receipt.at,
+                y=y,
+                height=_ROW - 3,
+                title=f"callback {receipt.task_status}: {receipt.fate}",
+            )

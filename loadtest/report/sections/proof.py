@@ -1,0 +1,124 @@
+"""Section 5: the concurrency proof, from the vendors' own clocks and from two other books."""
+
+from loadtest.books.model import StageBook
+from loadtest.judge.intervals import RECORDS, TEMPORAL, VENDORS
+from loadtest.judge.judge import Judgement
+from loadtest.judge.stage import StageResult
+from loadtest.judge.sweep import Sweep
+from loadtest.report.blocks import BAD, GOOD, WARN, Block, Cell, Chart, Notice, Section, Table, row
+from loadtest.report.svg import Canvas, legend
+from loadtest.times import span, stamp
+
+MOST_BARS = 4000
+_BOOKS = {
+    VENDORS: "both vendors' clocks: image accepted to video finished",
+    RECORDS: "JSON records: running to end",
+    TEMPORAL: "Temporal: permit signalled to run closed",
+}
+
+
+def section(judgement: Judgement) -> Section:
+    """The most at once by each book, against the limit."""
+    books = [
+        (name, text) for name, text in _BOOKS.items() if name != VENDORS or judgement.books.mocked
+    ]
+    rows = [
+        _row(stage, text, stage.at_once[name]) for stage in judgement.stages for name, text in books
+    ]
+    rows += [_sampled(stage) for stage in judgement.stages if stage.sampled_at_once is not None]
+    blocks: list[Block] = [
+        Table(
+            ("#stage", "book", "#intervals", "#most at once", "#limit", "#reached", "verdict"), rows
+        )
+    ]
+    blocks += [
+        _violation(stage, name)
+        for stage in judgement.stages
+        for name, _ in books
+        if stage.at_once[name].violation
+    ]
+    blocks += _limits(judgement.books.stages)
+    if judgement.books.mocked:
+        blocks += [chart for stage in judgement.books.stages if (chart := _lanes(stage))]
+    lead = (
+        "An interval per job and book; a sweep line counts how many cover an instant. The most at "
+        "once must never exceed the limit, and must reach min(jobs, limit), or nothing was proven. "
+        "An end at the very instant of a start is no overlap."
+    )
+    return Section(5, "Resources over time, and the concurrency proof", lead, blocks)
+
+
+def _row(stage: StageResult, text: str, found: Sweep) -> tuple[Cell, ...]:
+    limit, submitted = stage.limit or 0, stage.counts["submitted"]
+    if not found.intervals:
+        verdict = Cell("says nothing", WARN)
+    elif found.most > limit:
+        verdict = Cell(f"broken {found.violations} times", BAD)
+    elif found.most < min(limit, submitted):
+        verdict = Cell("never reached", BAD)
+    else:
+        verdict = Cell("holds", GOOD)
+    planned = str(stage.counts["planned"])
+    return row(
+        planned, text, str(found.intervals), str(found.most), str(limit), stamp(found.at), verdict
+    )
+
+
+def _sampled(stage: StageResult) -> tuple[Cell, ...]:
+    most, limit = stage.sampled_at_once or 0, stage.limit or 0
+    verdict = Cell("holds", GOOD) if most <= limit else Cell("broken", BAD)
+    planned = str(stage.counts["planned"])
+    return row(
+        planned, "GET /slots, sampled twice a second", "–", str(most), str(limit), "–", verdict
+    )
+
+
+def _violation(stage: StageResult, name: str) -> Notice:
+    pair = stage.at_once[name].violation
+    assert pair is not None  # noqa: S101 - the caller has asked
+    return Notice(
+        BAD,
+        f"Stage of {stage.counts['planned']}, {_BOOKS[name]}: {pair.second} began at "
+        f"{stamp(pair.begin)} while {pair.first} still ran, for {span(pair.end - pair.begin)}.",
+    )
+
+
+def _limits(stages: list[StageBook]) -> list[Block]:
+    return [
+        Notice(
+            WARN,
+            f"The limit changed in the stage of {stage.planned_jobs}: {sorted(stage.limits_seen)}; "
+            "the highest was taken.",
+        )
+        for stage in stages
+        if len(stage.limits_seen) > 1
+    ]
+
+
+def _lanes(stage: StageBook) -> Chart | None:
+    """Both vendors' generations on two lanes, by their own clocks."""
+    made = [g for job in stage.jobs.values() for g in job.generations if g.accepted and g.finished]
+    if not made or len(made) > MOST_BARS:
+        return None
+    begin = min(g.accepted or 0.0 for g in made)
+    end = max(g.finished or 0.0 for g in made)
+    canvas = Canvas(1120, 84, begin=begin, end=end)
+    for place, step in enumerate(("image", "video")):
+        canvas.label(step, y=18 + place * 26)
+        for g in made:
+            if g.step == step:
+                kind = step if g.good else "failed"
+                title = f"{g.external_id}: {span(g.seconds)}, {g.outcome}"
+                canvas.bar(
+                    g.accepted or begin,
+                    g.finished or end,
+                    y=6 + place * 26,
+                    height=18,
+                    kind=kind,
+                    title=title,
+                )
+    canvas.axis()
+    label = f"Stage of {stage.planned_jobs}: what each vendor worked on, by its own clock"
+    kinds = (("image", "image"), ("video", "video"), ("failed", "failed generation"))
+    text = f"{label}. With a limit of 1 the two lanes take turns and never overlap."
+    return Chart(legend(kinds) + canvas.svg(label), text)

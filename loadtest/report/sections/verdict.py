@@ -1,0 +1,145 @@
+"""Section 1: the verdict first, with each condition's measured value beside its limit."""
+
+import json
+from typing import Any
+
+from loadtest.judge.judge import Condition, Judgement
+from loadtest.report.blocks import (
+    BAD,
+    GOOD,
+    WARN,
+    Block,
+    Cell,
+    Code,
+    Notice,
+    Section,
+    Table,
+    Text,
+    row,
+)
+from loadtest.threshold import parse
+from loadtest.times import span, stamp
+
+_SECONDS = ("min", "median", "p95", "p99", "max", "makespan")
+
+
+def section(judgement: Judgement) -> Section:
+    """The verdict, its conditions, how to repeat it, and on what it was made."""
+    run = judgement.run
+    blocks: list[Block] = [Notice(GOOD if judgement.passed else BAD, judgement.headline)]
+    blocks += [Notice(WARN, text) for text in _banners(run)]
+    blocks += [Notice(BAD, reason) for reason in judgement.reasons] if not judgement.passed else []
+    blocks += [
+        Table(
+            ("condition", "#measured", "#limit", "#margin", "stage", "verdict"),
+            _conditions(judgement),
+        ),
+        Text("To repeat this run:"),
+        Code(_repeat(run)),
+        Table(("of this run", ""), _facts(run)),
+        Table(("check of the report's own data", "result", "what was seen"), _checks(judgement)),
+    ]
+    lead = (
+        "Each condition is held against every stage; the stage with the smallest margin is shown."
+    )
+    return Section(1, "Verdict", lead, blocks)
+
+
+def _banners(run: dict[str, Any]) -> list[str]:
+    found = []
+    if run.get("mocks"):
+        found.append(
+            "Mocks were on: timings are simulated. What is proven is order, not speed of a vendor."
+        )
+    else:
+        found.append(
+            "Mocks were off: the vendors' own books are absent, so nothing is said here about "
+            "charges, callbacks sent, or what ran at once by the vendors' clocks."
+        )
+    if run.get("why") != "done":
+        found.append(f"This report is partial: {run.get('why')}.")
+    return found
+
+
+def _conditions(judgement: Judgement) -> list[tuple[Cell, ...]]:
+    return [
+        row(
+            condition.text,
+            value(condition, condition.measured),
+            value(condition, condition.limit),
+            value(condition, condition.margin),
+            "–" if condition.stage is None else str(condition.stage + 1),
+            _verdict(condition),
+        )
+        for condition in judgement.conditions
+    ]
+
+
+def value(condition: Condition, number: float | None) -> str:
+    """A number in the unit of its metric."""
+    if number is None:
+        return "–"
+    metric = parse(condition.text).metric
+    if metric in _SECONDS or metric.startswith(("handover", "vendor_idle")):
+        return span(number)
+    return f"{number:.4g}"
+
+
+def _verdict(condition: Condition) -> Cell:
+    if condition.ok is None:
+        return Cell("not measured", BAD if condition.asked else WARN)
+    return Cell("holds", GOOD) if condition.ok else Cell("broken", BAD)
+
+
+def _repeat(run: dict[str, Any]) -> str:
+    command, seed = str(run.get("command")), run["plan"]["seed"]
+    return command if "--seed" in command else f"{command} --seed {seed}"
+
+
+def _facts(run: dict[str, Any]) -> list[tuple[Cell, ...]]:
+    plan, where = run["plan"], run.get("environment") or {}
+    pace = "all at once" if plan.get("rate") is None else f"open loop, {plan['rate']:g} a second"
+    return [
+        row("run", str(run.get("run_id"))),
+        row("began", stamp(run.get("began_at"))),
+        row("ended", stamp(run.get("ended_at"))),
+        row("stages", ", ".join(map(str, plan["stages"])) + f" jobs, {pace}"),
+        row("seed", str(plan["seed"])),
+        row("code", str(where.get("code"))),
+        row("Temporal", f"server {where.get('server')}, SDK {where.get('sdk')}"),
+        row("Python", str(where.get("python"))),
+        row("machine", _machine(where)),
+        row("faults armed", _faults(run.get("faults") or {})),
+    ]
+
+
+def _machine(where: dict[str, Any]) -> str:
+    return (
+        f"{where.get('cores')} cores, {where.get('memory_gib')} GiB, {where.get('system')}, "
+        f"load {where.get('load_before')} before the run"
+    )
+
+
+def _faults(armed: dict[str, Any]) -> str:
+    """The armed rules, whatever shape the mock gives them."""
+    found = []
+    for name, body in armed.items():
+        rules = body.get("rules", body) if isinstance(body, dict) else body
+        if rules:
+            found.append(f"{name}: {json.dumps(rules, ensure_ascii=False)}")
+    return "; ".join(found) or "none"
+
+
+def _checks(judgement: Judgement) -> list[tuple[Cell, ...]]:
+    named = [("", check) for check in judgement.checks]
+    named += [
+        (f"stage {stage.number + 1}: ", check)
+        for stage in judgement.stages
+        for check in stage.checks
+    ]
+    tones = {
+        True: Cell("holds", GOOD),
+        False: Cell("broken", BAD),
+        None: Cell("not measured", WARN),
+    }
+    return [row(where + check.name, tones[check.ok], check.text) for where, check in named]

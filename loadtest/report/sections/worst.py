@@ -1,0 +1,106 @@
+"""Section 13: the slowest five jobs and every failure, with what each history says."""
+
+from loadtest.books.model import JobFacts, StageBook
+from loadtest.judge.judge import Judgement
+from loadtest.report.blocks import GOOD, Block, Cell, Notice, Section, Table, row
+from loadtest.report.links import workflow_link
+from loadtest.spans import spans
+from loadtest.times import span
+
+SLOWEST, MOST_FAILURES = 5, 200
+
+
+def section(judgement: Judgement) -> Section:
+    """Where to look first."""
+    run = judgement.run
+    jobs = [(stage, job) for stage in judgement.books.stages for job in stage.jobs.values()]
+    timed = sorted(
+        ((j.latency, s, j) for s, j in jobs if j.latency is not None), key=lambda t: -t[0]
+    )
+    slow = [_slow(stage, job, workflow_link(run, job.job_id)) for _, stage, job in timed[:SLOWEST]]
+    bad = [(stage, job) for stage, job in jobs if job.status != "succeeded"]
+    heads = ("job", "#stage", "prompt", "#time", "#attempts", "where the time went")
+    blocks: list[Block] = [Table(heads, slow, "The slowest")]
+    if bad:
+        rows = [
+            _bad(stage, job, workflow_link(run, job.job_id)) for stage, job in bad[:MOST_FAILURES]
+        ]
+        heads = ("job", "#stage", "prompt", "status", "error", "what led to it")
+        blocks.append(Table(heads, rows, f"Not succeeded ({len(bad)})"))
+    else:
+        blocks.append(Notice(GOOD, "Every job succeeded."))
+    blocks += _refused(judgement)
+    lead = "A slow job is most often one that waited long; the pieces tell. Links lead to the UI."
+    return Section(13, "The slowest five and every failure", lead, blocks)
+
+
+def _slow(stage: StageBook, job: JobFacts, href: str) -> tuple[Cell, ...]:
+    spent: dict[str, float] = {}
+    for piece in spans(job):
+        spent[piece.name] = spent.get(piece.name, 0.0) + piece.end - piece.begin
+    parts = ", ".join(
+        f"{name} {span(seconds)}" for name, seconds in sorted(spent.items(), key=lambda p: -p[1])
+    )
+    return row(
+        Cell(job.job_id, href=href),
+        str(stage.planned_jobs),
+        job.submit.prompt if job.submit else None,
+        span(job.latency),
+        _attempts(job),
+        parts,
+    )
+
+
+def _bad(stage: StageBook, job: JobFacts, href: str) -> tuple[Cell, ...]:
+    api = job.api[0] if job.api else None
+    error = f"{api.error_code}: {api.error_message}" if api and api.error_code else None
+    return row(
+        Cell(job.job_id, href=href),
+        str(stage.planned_jobs),
+        job.submit.prompt if job.submit else None,
+        job.status or "unknown to the API",
+        error,
+        _chain(job),
+    )
+
+
+def _chain(job: JobFacts) -> str:
+    """Failed generations and activity errors, in the order in which they came."""
+    links = [
+        (
+            g.finished or g.accepted or 0.0,
+            f"{g.external_id} {g.outcome or 'open'}: {g.error or 'no reason'}",
+        )
+        for g in job.generations
+        if not g.good
+    ]
+    for activity in job.execution.activities if job.execution else ():
+        if activity.error_class:
+            attempt = f"{activity.kind} (attempt {activity.attempt})"
+            text = f"{attempt} {activity.error_class}: {activity.error_message}"
+            links.append((activity.ended or activity.scheduled or 0.0, text))
+    return " → ".join(text for _, text in sorted(links)) or "–"
+
+
+def _attempts(job: JobFacts) -> str:
+    attempts = job.api[0].attempts if job.api else {}
+    return ", ".join(f"{step} {count}" for step, count in attempts.items()) or "–"
+
+
+def _refused(judgement: Judgement) -> list[Block]:
+    rows = [
+        row(
+            str(stage.planned_jobs),
+            str(submit.index + 1),
+            submit.prompt,
+            submit.problem,
+            str(submit.tries),
+        )
+        for stage in judgement.books.stages
+        for submit in stage.refused[:MOST_FAILURES]
+    ]
+    return (
+        [Table(("#stage", "#job", "prompt", "answer", "#tries"), rows, "Refused by the API")]
+        if rows
+        else []
+    )

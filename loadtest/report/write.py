@@ -1,0 +1,54 @@
+"""Writing the report of a judgement; the same judgement gives the same files."""
+
+from loadtest import raw
+from loadtest.judge.judge import Judgement
+from loadtest.raw import RunFolder
+from loadtest.report.blocks import Section
+from loadtest.report.files import jobs_csv, junit, results, spans_jsonl
+from loadtest.report.html import html
+from loadtest.report.markdown import markdown
+from loadtest.report.sections import (
+    callbacks,
+    conservation,
+    cost,
+    efficiency,
+    handover,
+    jobs,
+    ladder,
+    proof,
+    retries,
+    verdict,
+    worst,
+)
+
+
+def write_report(folder: RunFolder, judgement: Judgement) -> None:
+    """Write every file that is derived from the raw records; results first."""
+    title = f"Load test {judgement.run.get('run_id')}"
+    found = sections(folder, judgement)
+    for name, text in (
+        ("results.json", results(judgement)),
+        ("junit.xml", junit(judgement)),
+        ("jobs.csv", jobs_csv(judgement)),
+        ("spans.jsonl", spans_jsonl(judgement)),
+        ("report.md", markdown(title, found)),
+        ("report.html", html(title, found, passed=judgement.passed)),
+    ):
+        (folder.path / name).write_text(text, encoding="utf-8")
+
+
+def sections(folder: RunFolder, judgement: Judgement) -> list[Section]:
+    """The sections in the report's order."""
+    return [
+        verdict.section(judgement),
+        ladder.section(judgement),
+        conservation.section(judgement),
+        jobs.section(judgement),
+        proof.section(judgement),
+        handover.section(judgement),
+        efficiency.section(judgement),
+        retries.section(judgement),
+        callbacks.section(judgement),
+        cost.section(judgement, folder.read(raw.REPLAY)),
+        worst.section(judgement),
+    ]

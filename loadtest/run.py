@@ -1,0 +1,141 @@
+"""A whole run: stage after stage, then the books; whatever happens, raw records are complete."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from loadtest import raw
+from loadtest.collect import Collector
+from loadtest.environment import environment
+from loadtest.live import Display
+from loadtest.plan import Plan
+from loadtest.raw import RunFolder
+from loadtest.settings import Settings
+from loadtest.stage import Stage
+from loadtest.wire.api import Api
+from loadtest.wire.http import Http, Unreachable
+from loadtest.wire.temporal import Temporal
+from loadtest.wire.vendor import Vendor
+
+
+def new_run_id() -> str:
+    """A name that sorts by time and does not repeat within a second."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+@dataclass(slots=True)
+class Stack:
+    """Everything that a run talks to."""
+
+    settings: Settings
+    api: Api
+    receiver: Http
+    vendors: tuple[Vendor, ...]
+    temporal: Temporal
+    server_version: str
+
+
+@contextlib.asynccontextmanager
+async def open_stack(settings: Settings, temporal: Temporal, version: str) -> AsyncIterator[Stack]:
+    """Connections to the stack for as long as a run lasts."""
+    async with contextlib.AsyncExitStack() as exits:
+        api = await exits.enter_async_context(Http(settings.api_url, timeout=30))
+        receiver = await exits.enter_async_context(Http(settings.callback_url))
+        vendors: list[Vendor] = []
+        if settings.mocked:
+            for name, url in (
+                ("image", settings.image_service_url),
+                ("video", settings.video_service_url),
+            ):
+                vendors.append(Vendor(await exits.enter_async_context(Http(url, timeout=60)), name))
+        yield Stack(settings, Api(api), receiver, tuple(vendors), temporal, version)
+
+
+class Run:
+    """One run of a plan against a stack."""
+
+    def __init__(
+        self, stack: Stack, plan: Plan, *, command: str, run_id: str | None = None
+    ) -> None:
+        self._stack, self._plan, self._command = stack, plan, command
+        self.run_id = run_id or new_run_id()
+        self.folder = RunFolder.create(stack.settings.reports_dir, self.run_id)
+        self.why = "done"
+
+    async def go(self, display: Display, stop: asyncio.Event) -> RunFolder:
+        """Run all stages and collect all books; `why` says how it ended."""
+        began = time.time()
+        facts = await self._facts(began)
+        self.folder.write(raw.RUN, facts)
+        stages: list[Stage] = []
+        try:
+            for number in range(len(self._plan.stages)):
+                stages.append(self._stage(number))
+                await stages[-1].run(display, stop)
+                if stages[-1].why.startswith(("interrupted", "unreachable")):
+                    break
+        finally:
+            display.close()
+        self.why = stages[-1].why
+        problems = await self._collect(stages, began)
+        facts |= {"ended_at": time.time(), "why": self.why, "unread": problems}
+        self.folder.write(raw.RUN, facts)
+        return self.folder
+
+    def _stage(self, number: int) -> Stage:
+        return Stage(
+            self.folder,
+            self._plan,
+            number=number,
+            run_id=self.run_id,
+            api=self._stack.api,
+            api_url=self._stack.settings.api_url,
+        )
+
+    async def _collect(self, stages: Sequence[Stage], began: float) -> list[str]:
+        collector = Collector(
+            self.folder,
+            self._stack.api,
+            temporal=self._stack.temporal,
+            receiver=self._stack.receiver,
+            vendors=self._stack.vendors,
+            data_dir=self._stack.settings.data_dir,
+        )
+        own = {job_id for stage in stages for job_id in stage.tracker.known}
+        await collector.ledgers(own, since=began)
+        for stage in stages:
+            await collector.collect(stage.number, stage.tracker)
+        return collector.problems
+
+    async def _facts(self, began: float) -> dict[str, Any]:
+        settings = self._stack.settings
+        if self._plan.reset:
+            for vendor in self._stack.vendors:
+                await vendor.reset()
+        return {
+            "schema": raw.SCHEMA,
+            "run_id": self.run_id,
+            "command": self._command,
+            "plan": self._plan.model_dump(),
+            "began_at": began,
+            "mocks": settings.mocked,
+            "temporal_ui": settings.temporal_ui_url,
+            "namespace": settings.temporal_namespace,
+            "environment": environment(self._stack.server_version),
+            "faults": await self._faults(),
+            "why": "unfinished",
+        }
+
+    async def _faults(self) -> dict[str, Any]:
+        armed: dict[str, Any] = {}
+        for vendor in self._stack.vendors:
+            try:
+                armed[vendor.name] = await vendor.faults()
+            except Unreachable as error:
+                armed[vendor.name] = {"unread": str(error)}
+        return armed

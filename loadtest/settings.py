@@ -1,0 +1,35 @@
+"""Where the stack is; the load test knows nothing of it but these addresses and folders."""
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Addresses as the load test reaches them, read from the environment when constructed."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    api_url: str = "http://127.0.0.1:8000"
+    callback_url: str = "http://127.0.0.1:8001"
+    image_service_url: str = "http://127.0.0.1:6889"
+    video_service_url: str = "http://127.0.0.1:16882"
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_ui_url: str = "http://127.0.0.1:8080"
+    data_dir: Path = Path("data")
+    reports_dir: Path = Path("reports")
+    mocks: str = Field("on", pattern="^(on|off)$")
+
+    @field_validator("api_url", "callback_url", "image_service_url", "video_service_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/")
+
+    @property
+    def mocked(self) -> bool:
+        """Whether the vendors are our mocks, with books of their own to compare with."""
+        return self.mocks == "on"

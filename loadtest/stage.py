@@ -1,0 +1,151 @@
+"""Running one stage: submit, follow to the end, and know why it stopped."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from loadtest import raw
+from loadtest.follow import Poller
+from loadtest.live import Display, moment
+from loadtest.plan import Plan
+from loadtest.raw import RunFolder
+from loadtest.submit import Submitter
+from loadtest.track import Tracker
+from loadtest.wire.api import Api
+from loadtest.wire.feed import Feed
+from loadtest.wire.http import Unreachable
+
+AWAY_SECONDS = 60.0
+"""The API may be away so long (it may be restarting) before the stage is given up."""
+SAMPLE_SECONDS = 0.5
+
+
+class Stage:
+    """One rung of the ladder."""
+
+    def __init__(
+        self, folder: RunFolder, plan: Plan, *, number: int, run_id: str, api: Api, api_url: str
+    ) -> None:
+        self.number, self.jobs = number, plan.stages[number]
+        self.tag = f"load-{run_id}-{number + 1}"
+        self.tracker = Tracker(self.tag)
+        self.why = "done"
+        self._folder, self._plan, self._api = folder, plan, api
+        self._feed = Feed(api_url, lambda job: self.tracker.see(job, source="ws"))
+        self._poller = Poller(api, self.tracker, self._feed)
+        self._submitter = Submitter(api, plan, self.tracker, stage=number, run_id=run_id)
+
+    async def run(self, display: Display, stop: asyncio.Event) -> None:
+        """Run to the end of the last job, or until it is given up; `why` then says which."""
+        began_at, began = time.time(), time.monotonic()
+        slots = await self._slots()
+        display.begin(self.number, self.jobs)
+        async with _background(self._feed.run(), self._poller.run(), self._sample()):
+            await self._until_ended(display, stop, began=began)
+        self._folder.append(raw.FRAMES, self.tracker.take_frames())
+        self._folder.append(
+            raw.STAGES,
+            [
+                {
+                    "stage": self.number,
+                    "jobs": self.jobs,
+                    "tag": self.tag,
+                    "began_at": began_at,
+                    "ended_at": time.time(),
+                    "why": self.why,
+                    "slots_before": slots,
+                    "slots_after": await self._slots(),
+                    "feed_connections": self._feed.connections,
+                }
+            ],
+        )
+        display.show(moment(self.tracker, self.jobs, began=began))
+        display.end(self._summary(time.monotonic() - began))
+
+    async def _until_ended(self, display: Display, stop: asyncio.Event, *, began: float) -> None:
+        submitting = asyncio.create_task(self._submitter.run(self.jobs, self._note))
+        try:
+            while not submitting.done() or self.tracker.open:
+                why = self._given_up(stop, began)
+                if why:
+                    self.why = why
+                    return
+                await self.tracker.wait(0.25)
+                display.show(moment(self.tracker, self.jobs, began=began))
+                # Frames come in bursts; drawing each would cost more than taking it in.
+                await asyncio.sleep(0.05)
+            await submitting
+            await self._poller.poll()
+        finally:
+            submitting.cancel()
+            await asyncio.gather(submitting, return_exceptions=True)
+
+    def _given_up(self, stop: asyncio.Event, began: float) -> str | None:
+        now = time.monotonic()
+        if stop.is_set():
+            return "interrupted"
+        away = self._poller.away_since
+        if away is not None and now - away > AWAY_SECONDS:
+            return f"unreachable: {self._poller.reason}"
+        if self._plan.timeout is not None and now - began > self._plan.timeout:
+            return f"timeout: the stage was given {self._plan.timeout:g} s"
+        waiting = self._submitter.waiting
+        if not waiting and now - self.tracker.last_change > self._plan.stall:
+            return f"stalled: nothing changed for {self._plan.stall:g} s"
+        return None
+
+    def _note(self, row: dict[str, Any]) -> None:
+        self._folder.append(raw.SUBMITS, [row])
+
+    async def _sample(self) -> None:
+        """Note who holds the slot, now and then: a book of its own for what runs at once."""
+        while True:
+            await asyncio.sleep(SAMPLE_SECONDS)
+            self._folder.append(raw.FRAMES, self.tracker.take_frames())
+            slots = await self._slots()
+            if slots is not None:
+                self._folder.append(raw.SLOTS, [{"at": time.time(), "stage": self.number, **slots}])
+
+    async def _slots(self) -> dict[str, Any] | None:
+        try:
+            slots = await self._api.slots()
+        except Unreachable:
+            return None
+        holders = slots.get("holders") or []
+        return {
+            "limit": slots.get("limit"),
+            "paused": slots.get("paused"),
+            "holders": [holder.get("job_id") for holder in holders],
+            "draining": sum(bool(holder.get("draining")) for holder in holders),
+            "waiting": slots.get("waiting_count"),
+        }
+
+    def _summary(self, elapsed: float) -> str:
+        counts = self.tracker.counts
+        parts = [
+            f"{counts[s]} {s}"
+            for s in ("succeeded", "degraded", "failed", "cancelled")
+            if counts[s]
+        ]
+        if self.tracker.refused:
+            parts.append(f"{self.tracker.refused} refused")
+        if self.tracker.open:
+            parts.append(f"{len(self.tracker.open)} still open")
+        ending = "" if self.why == "done" else f" ({self.why})"
+        return f"{', '.join(parts) or 'no jobs'} in {elapsed:.1f} s{ending}"
+
+
+@contextlib.asynccontextmanager
+async def _background(*coroutines: Any) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    broken = [result for result in results if isinstance(result, Exception)]
+    if broken:
+        raise broken[0]

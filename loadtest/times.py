@@ -1,0 +1,46 @@
+"""Instants and durations: every instant inside the load test is seconds since 1970, UTC."""
+
+from datetime import UTC, datetime
+
+
+def instant(value: object) -> float | None:
+    """Read an instant given as RFC 3339, or as seconds or milliseconds since 1970.
+
+    Returns None for anything else, so that a broken record is a finding and not a crash.
+    """
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        # Vendors count in milliseconds; in seconds such a number would be past the year 5000.
+        return value / 1000 if value > 1e11 else float(value)
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def stamp(at: float | None) -> str:
+    """An instant as RFC 3339 with milliseconds, or a dash."""
+    if at is None:
+        return "–"
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def span(seconds: float | None) -> str:
+    """A duration for people: three digits that matter and a unit, or a dash."""
+    if seconds is None:
+        return "–"
+    size = abs(seconds)
+    if size < 0.0005:
+        return "0 ms"
+    if size < 0.9995:
+        return f"{seconds * 1000:.3g} ms" if size < 0.0995 else f"{seconds * 1000:.0f} ms"
+    if size < 99.95:
+        return f"{seconds:.3g} s"
+    if size < 600:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if abs(minutes) < 120 else f"{seconds / 3600:.3g} h"

@@ -1,0 +1,98 @@
+"""The API as a user sees it; nothing here waits longer than one request."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from loadtest.wire.http import Answer, Http, Unreachable
+
+_PAGE = "500"
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What came of one submission, however many requests it took."""
+
+    job_id: str | None
+    tries: int
+    status: int | None
+    problem: str | None
+
+
+class Api:
+    """Submissions and readings of jobs."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def submit(self, body: dict[str, Any], key: str, *, patience: float = 60.0) -> Submitted:
+        """Submit until the API takes or refuses it; the key makes repeats harmless.
+
+        A connection that fails and a 503 or 429 are tried again until `patience` seconds are over.
+        """
+        until = asyncio.get_running_loop().time() + patience
+        tries, answer, away = 0, None, None
+        while True:
+            tries += 1
+            try:
+                answer = await self._http.post("/jobs", body, headers={"Idempotency-Key": key})
+                away = None
+            except Unreachable as error:
+                away = str(error)
+            if answer is not None and away is None and answer.status not in (429, 503):
+                return _submitted(answer, tries)
+            pause = (answer.retry_after if answer and not away else None) or min(
+                0.1 * 2**tries, 3.0
+            )
+            if asyncio.get_running_loop().time() + pause > until:
+                problem = away or (answer.problem if answer else None)
+                return Submitted(
+                    None, tries, answer.status if answer and not away else None, problem
+                )
+            await asyncio.sleep(pause)
+
+    async def jobs(self, tag: str, status: str | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Every job with this tag, newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            params = {"tag": tag, "limit": _PAGE}
+            if cursor:
+                params["cursor"] = cursor
+            if status:
+                params["status"] = status
+            answer = await self._http.get("/jobs", params)
+            if not answer.ok or not isinstance(answer.body, dict):
+                raise Unreachable(f"GET /jobs: {answer.problem}")
+            for job in answer.body.get("jobs") or []:
+                yield job
+            cursor = answer.body.get("next_cursor")
+            if not cursor:
+                return
+
+    async def job(self, job_id: str) -> dict[str, Any] | None:
+        """One job, or None when the API does not know it."""
+        answer = await self._http.get(f"/jobs/{job_id}")
+        if answer.status == 404:
+            return None
+        if not answer.ok or not isinstance(answer.body, dict):
+            raise Unreachable(f"GET /jobs/{job_id}: {answer.problem}")
+        return answer.body
+
+    async def slots(self) -> dict[str, Any]:
+        """The slot limit, its holders and who waits."""
+        answer = await self._http.get("/slots")
+        if not answer.ok or not isinstance(answer.body, dict):
+            raise Unreachable(f"GET /slots: {answer.problem}")
+        return answer.body
+
+    async def file(self, job_id: str, kind: str) -> bytes | None:
+        """A stored file of a job (`image` or `video`)."""
+        return await self._http.download(f"/jobs/{job_id}/{kind}")
+
+
+def _submitted(answer: Answer, tries: int) -> Submitted:
+    body = answer.body if isinstance(answer.body, dict) else {}
+    job_id = body.get("job_id") if answer.ok else None
+    problem = None if job_id else (answer.problem if not answer.ok else "the answer has no job_id")
+    return Submitted(str(job_id) if job_id else None, tries, answer.status, problem)

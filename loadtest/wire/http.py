@@ -1,0 +1,101 @@
+"""JSON over HTTP; the one module that knows httpx, and every answer is bounded in time."""
+
+from typing import Any, Self
+
+import httpx
+
+
+class Unreachable(Exception):
+    """Nothing answered at an address, or not in time."""
+
+
+class Answer:
+    """Status and body of one exchange; `body` is None where it was not JSON."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.status = response.status_code
+        self.retry_after = _seconds(response.headers.get("retry-after"))
+        self.body: Any = None
+        if "json" in response.headers.get("content-type", ""):
+            try:
+                self.body = response.json()
+            except ValueError:
+                self.body = None
+        self.text = response.text if self.body is None else ""
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def problem(self) -> str:
+        """What a refusal says, in one line."""
+        if isinstance(self.body, dict):
+            words = [
+                str(self.body.get(key)) for key in ("code", "detail", "title") if self.body.get(key)
+            ]
+            return f"{self.status} {': '.join(words[:2])}"
+        return f"{self.status} {self.text[:200]}".strip()
+
+
+class Http:
+    """A client of one service."""
+
+    def __init__(self, base_url: str, timeout: float = 10.0, *, connections: int = 32) -> None:
+        self.base_url = base_url
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            timeout=timeout,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def get(self, path: str, params: dict[str, str] | None = None) -> Answer:
+        return await self._send("GET", path, params=params)
+
+    async def post(
+        self, path: str, body: Any = None, *, headers: dict[str, str] | None = None
+    ) -> Answer:
+        return await self._send("POST", path, body=body, headers=headers)
+
+    async def download(self, path: str) -> bytes | None:
+        """The bytes at a path, or None where there are none."""
+        try:
+            response = await self._client.get(path)
+        except httpx.TransportError as error:
+            raise Unreachable(f"{self.base_url}{path}: {_reason(error)}") from error
+        return response.content if response.is_success else None
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        try:
+            response = await self._client.request(
+                method, path, params=params, json=body, headers=headers
+            )
+        except httpx.TransportError as error:
+            raise Unreachable(f"{self.base_url}{path}: {_reason(error)}") from error
+        return Answer(response)
+
+
+def _reason(error: httpx.TransportError) -> str:
+    return str(error) or type(error).__name__
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,74 @@
+"""Temporal's own book: executions and histories, read and never changed."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
+from temporalio.client import Client, WorkflowHistory
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from loadtest.settings import Settings
+from loadtest.wire.http import Unreachable
+
+_RPC = timedelta(seconds=10)
+
+
+class Temporal:
+    """A reader of one namespace."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @classmethod
+    async def connect(cls, settings: Settings) -> "Temporal":
+        """Connect as the SDK's standard environment says; raises Unreachable."""
+        config = ClientConfig.load_client_connect_config()
+        config.setdefault("target_host", settings.temporal_address)
+        config.setdefault("namespace", settings.temporal_namespace)
+        try:
+            return cls(await Client.connect(**config))
+        except (RuntimeError, RPCError, OSError) as error:
+            raise Unreachable(f"{config['target_host']}: {error}") from error
+
+    async def server_version(self) -> str:
+        try:
+            answer = await self._client.workflow_service.get_system_info(
+                GetSystemInfoRequest(), timeout=_RPC
+            )
+        except RPCError as error:
+            raise Unreachable(f"Temporal: {error.message}") from error
+        return answer.server_version
+
+    async def executions(self, tag: str) -> AsyncIterator[dict[str, Any]]:
+        """Every run that carries the tag; the server's list may lag behind."""
+        query = f"CustomTag = '{tag}'"
+        try:
+            async for row in self._client.list_workflows(query, page_size=1000, rpc_timeout=_RPC):
+                yield {
+                    "job_id": row.id,
+                    "run_id": row.run_id,
+                    "type": row.workflow_type,
+                    "status": row.status.name if row.status is not None else "UNKNOWN",
+                    "started": row.start_time.timestamp(),
+                    "closed": row.close_time.timestamp() if row.close_time else None,
+                }
+        except RPCError as error:
+            raise Unreachable(f"Temporal list: {error.message}") from error
+
+    async def history(self, job_id: str) -> Sequence[HistoryEvent] | None:
+        """The events of the newest run with this id, or None when there is none."""
+        handle = self._client.get_workflow_handle(job_id)
+        try:
+            return [event async for event in handle.fetch_history_events(rpc_timeout=_RPC)]
+        except RPCError as error:
+            if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                return None
+            raise Unreachable(f"Temporal history: {error.message}") from error
+
+
+def history_json(job_id: str, events: Sequence[HistoryEvent]) -> str:
+    """A history as the JSON that the SDK's replayer and the Temporal UI read."""
+    return WorkflowHistory(job_id, events).to_json()

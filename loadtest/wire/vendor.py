@@ -1,0 +1,52 @@
+"""A mock's own books, read through its admin calls and never written unless asked."""
+
+from typing import Any
+
+from loadtest.wire.http import Http, Unreachable
+
+
+class Vendor:
+    """One mock vendor."""
+
+    def __init__(self, http: Http, name: str) -> None:
+        self._http = http
+        self.name = name
+
+    async def ledger(self) -> list[dict[str, Any]]:
+        """One row per accepted generation."""
+        body = await self._get("/admin/ledger")
+        if isinstance(body, dict):
+            body = next((value for value in body.values() if isinstance(value, list)), [])
+        return [row for row in body if isinstance(row, dict)] if isinstance(body, list) else []
+
+    async def stats(self) -> Any:
+        return await self._get("/admin/stats")
+
+    async def verdict(self) -> Any:
+        return await self._get("/admin/verdict")
+
+    async def faults(self) -> Any:
+        return await self._get("/admin/faults")
+
+    async def reset(self) -> None:
+        """Forget everything but the configuration."""
+        answer = await self._http.post("/admin/reset")
+        if not answer.ok:
+            raise Unreachable(f"{self.name} POST /admin/reset: {answer.problem}")
+
+    async def _get(self, path: str) -> Any:
+        answer = await self._http.get(path)
+        if not answer.ok:
+            raise Unreachable(f"{self.name} {path}: {answer.problem}")
+        return answer.body
+
+
+async def receipts(http: Http, job_id: str) -> list[dict[str, Any]]:
+    """What the callback receiver noted for one job."""
+    answer = await http.get("/callbacks", {"job_id": job_id})
+    if not answer.ok:
+        raise Unreachable(f"GET /callbacks: {answer.problem}")
+    body = answer.body
+    if isinstance(body, dict):
+        body = next((value for value in body.values() if isinstance(value, list)), [])
+    return [row for row in body if isinstance(row, dict)] if isinstance(body, list) else []
