@@ -12,9 +12,13 @@ from temporalio.service import RPCError
 from services.worker.models import Accepted
 from services.worker.policies import HEARTBEAT_INTERVAL, REPORT_POINTS, REPORT_SECONDS
 from shared.errors import StalePermit
+from shared.ids import parse_external_id
 from shared.messages import ProgressReport
 from shared.slots import Permit
 from shared.temporal import PROGRESS_SIGNAL
+
+# More points than there are: work that is no generation reports no percent.
+NEVER = 101
 
 
 def check_permit(permit: Permit) -> None:
@@ -31,6 +35,8 @@ class Pulse:
         self.percent = 0
         self._client = client
         self._external_id = external_id
+        generation = parse_external_id(external_id)
+        self._points = REPORT_POINTS[generation.step] if generation else NEVER
         self._reported_at = time.monotonic()
         self._reported = 0
 
@@ -38,14 +44,16 @@ class Pulse:
         """Tell the server that we are alive, and how far; costs no history."""
         activity.heartbeat(self.accepted, self.percent)
 
+    def resume(self, accepted: Accepted | None, percent: int) -> None:
+        """Go on where the last try of this activity was when it was last heard of."""
+        self.accepted = accepted
+        self.percent = self._reported = percent
+
     async def progress(self, percent: int) -> None:
         """Note the percent; a signal carries it into the record when enough has changed."""
         self.percent = max(self.percent, percent)
         now = time.monotonic()
-        if (
-            self.percent - self._reported < REPORT_POINTS
-            or now - self._reported_at < REPORT_SECONDS
-        ):
+        if self.percent - self._reported < self._points or now - self._reported_at < REPORT_SECONDS:
             return
         self._reported, self._reported_at = self.percent, now
         await self._signal()
@@ -67,8 +75,8 @@ async def beating(client: Client, external_id: str) -> AsyncIterator[Pulse]:
     """Heartbeats for as long as the block runs; the pulse starts with what the last try knew."""
     pulse = Pulse(client, external_id)
     details = activity.info().heartbeat_details
-    if details and details[0]:
-        pulse.accepted = Accepted.model_validate(details[0])
+    if details:
+        pulse.resume(Accepted.model_validate(details[0]) if details[0] else None, details[1])
 
     async def beat() -> None:
         while True:
