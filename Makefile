@@ -1,0 +1,67 @@
+# Every command of the project; the work is done by compose/stack (one shell script, then Python).
+#
+# GNU make answers every failed recipe with status 2. In question mode (-q) it runs only the recipe
+# lines marked with +, and passes a status of 1 on as it is: so a verdict that failed ends make with 1,
+# wrong usage with 2, and 3 (not reachable) becomes a 2 whose line says "Error 3".
+ifeq (,$(findstring n,$(firstword -$(MAKEFLAGS))))
+MAKEFLAGS += -q
+RUN := +@compose/stack.sh
+else
+RUN := +@echo compose/stack.sh
+endif
+unexport MAKEFLAGS
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+##@ Run
+up: FORCE ## start the whole stack, wait until it is ready, print every URL
+	$(RUN) up
+down: FORCE ## stop it; data stays
+	$(RUN) down
+clean: FORCE ## stop it and remove its data; asks first, YES=1 answers
+	$(RUN) clean
+mocks-on: FORCE ## switch the running stack to the mocks
+	$(RUN) mocks on
+mocks-off: FORCE ## switch it to the real services (COMFYUI_URL, KLING_URL)
+	$(RUN) mocks off
+
+##@ Prove
+test-%: FORCE ## run N jobs and judge them: test-1 test-5 test-10 test-20 test-50 test-100, any N
+	$(RUN) jobs '$*'
+ladder: FORCE ## all six stages in one report
+	$(RUN) ladder
+fault: FORCE ## arm a fault in the mocks: RULE='{…}' or PRESET=name, ON=comfyui|kling|both
+	$(RUN) fault
+faults: FORCE ## list the armed faults, or the presets there are
+	$(RUN) faults
+faults-clear: FORCE ## disarm all of them
+	$(RUN) faults-clear
+
+##@ Look
+ps: FORCE ## state of every service
+	$(RUN) ps
+logs: FORCE ## logs of a service: S=worker; LINES=100, FOLLOW=0|1
+	$(RUN) logs
+urls: FORCE ## where everything answers
+	$(RUN) urls
+doctor: FORCE ## what is wrong with this machine, and the fix
+	$(RUN) doctor
+
+##@ Develop
+test: FORCE ## every automated test; ARGS='…' goes to pytest
+	$(RUN) test
+check: FORCE ## formatting, lint, types, layers, documentation
+	$(RUN) check
+lock: FORCE ## write the hashed locks anew
+	$(RUN) lock
+help: FORCE ## this list
+	+@awk 'BEGIN {FS = ":.*## "; print "make TARGET [NAME=value …]"} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z%-]+:.*## / {sub(/%/, "N", $$1); printf "  %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@+echo
+	@+echo "Settings: MODE=docker|local|auto  WORKERS=n  MOCKS=on|off, and all of .env.example"
+
+FORCE:

@@ -1,0 +1,61 @@
+"""Checks of single settings; a wrong one is noted, so that all mistakes are found at once."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+
+_URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+
+
+class Checks:
+    """Reads settings one by one and collects what is wrong with them."""
+
+    def __init__(self, values: Mapping[str, str], origins: Mapping[str, str]) -> None:
+        self._values = values
+        self._origins = origins
+        self.wrong: list[str] = []
+
+    def refuse(self, name: str, reason: str) -> None:
+        """Note a mistake with the value and where it came from."""
+        origin = self._origins.get(name, "default")
+        self.wrong.append(f"{name}={self._values.get(name, '')} ({origin}) {reason}")
+
+    def whole(self, name: str, default: int, *, most: int) -> int:
+        """A whole number from 1 to `most`."""
+        raw = self._values.get(name, str(default))
+        if raw.isascii() and raw.isdecimal() and 1 <= int(raw) <= most:
+            return int(raw)
+        self.refuse(name, f"is not a whole number from 1 to {most}")
+        return default
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        """One of a few words."""
+        raw = self._values.get(name, default)
+        if raw in choices:
+            return raw
+        self.refuse(name, f"is not one of: {', '.join(choices)}")
+        return default
+
+    def fits(self, name: str, default: str, pattern: str, *, what: str) -> str:
+        """A text that a pattern matches as a whole."""
+        raw = self._values.get(name, default)
+        if re.fullmatch(pattern, raw):
+            return raw
+        self.refuse(name, f"is not {what}")
+        return default
+
+    def address(self, name: str, default: str) -> str:
+        """An IP address of this machine to listen on."""
+        raw = self._values.get(name, default)
+        try:
+            return str(ipaddress.ip_address(raw))
+        except ValueError:
+            self.refuse(name, "is not an IP address")
+            return default
+
+    def url(self, name: str) -> str | None:
+        """An http address, or None where none was given."""
+        raw = self._values.get(name)
+        if raw and not _URL.fullmatch(raw):
+            self.refuse(name, "is not an http(s) address")
+        return raw

@@ -1,0 +1,68 @@
+"""The commands behind the make targets; whatever goes wrong ends as one line and an exit status."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from compose.stack import doctor, faults, look, quality, runs, stack, urls
+from compose.stack.errors import INTERRUPTED, UNREACHABLE, StackError
+from compose.stack.output import complain, paint
+from compose.stack.settings import Settings, load
+
+ROOT = Path(__file__).resolve().parents[2]
+ENV = os.environ
+Command = Callable[[Settings, list[str]], int | None]
+
+
+def _switch(settings: Settings, words: list[str]) -> None:
+    if not settings.running:
+        raise StackError(
+            f"the stack is not running; make up MOCKS={words[0]} starts it that way", UNREACHABLE
+        )
+    stack.up(load(ROOT, dict(ENV) | {"MOCKS": words[0]}))
+
+
+# Name -> how many words it takes, and what it does; the settings are checked before.
+_COMMANDS: dict[str, tuple[int, Command]] = {
+    "up": (0, lambda settings, _: stack.up(settings)),
+    "down": (0, lambda settings, _: stack.down(settings)),
+    "clean": (0, lambda settings, _: stack.clean(settings, sure=ENV.get("YES") == "1")),
+    "jobs": (1, lambda settings, words: runs.jobs(settings, words[0], ENV)),
+    "ladder": (0, lambda settings, _: runs.ladder(settings, ENV)),
+    "mocks": (1, _switch),
+    "fault": (0, lambda settings, _: faults.arm(settings, ENV)),
+    "faults": (0, lambda settings, _: faults.show(settings)),
+    "faults-clear": (0, lambda settings, _: faults.clear(settings)),
+    "ps": (0, lambda settings, _: look.ps(settings)),
+    "logs": (0, lambda settings, _: look.logs(settings, ENV)),
+    "urls": (0, lambda settings, _: urls.show(settings)),
+    "doctor": (0, lambda settings, _: doctor.doctor(settings)),
+}
+# Commands that have nothing to do with a running stack and its settings.
+_GATES: dict[str, Callable[[], int]] = {
+    "test": lambda: quality.test(ROOT, ENV),
+    "check": lambda: quality.check(ROOT),
+    "lock": lambda: quality.lock(ROOT),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return the exit status."""
+    try:
+        return _dispatch(list(arguments)) or 0
+    except StackError as error:
+        complain(paint(str(error), "bad"))
+        return error.status
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+
+
+def _dispatch(arguments: list[str]) -> int | None:
+    name, words = arguments[:1], arguments[1:]
+    if name and name[0] in _GATES and not words:
+        return _GATES[name[0]]()
+    if not name or name[0] not in _COMMANDS or len(words) != _COMMANDS[name[0]][0]:
+        known = ", ".join([*_COMMANDS, *_GATES])
+        raise StackError(f"usage: compose/stack.sh COMMAND, one of: {known}")
+    return _COMMANDS[name[0]][1](load(ROOT, ENV), words)

@@ -1,0 +1,85 @@
+"""Runs other programs; what they say is passed through or kept, never lost."""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from compose.stack.errors import UNREACHABLE, StackError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Exit status and output of a program that has ended (127 where there is none by that name)."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def good(self) -> bool:
+        """Whether the program says that it did its work."""
+        return self.status == 0
+
+    @property
+    def last_line(self) -> str:
+        """The last thing that was said, which is mostly the reason."""
+        lines = (self.err.strip() or self.out.strip()).splitlines()
+        return lines[-1].strip() if lines else f"exit status {self.status}"
+
+
+def capture(
+    command: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    timeout: float | None = None,
+    cwd: Path | None = None,
+) -> Outcome:
+    """Run and keep what it says; a missing program or a time-out is an outcome, too."""
+    try:
+        done = subprocess.run(
+            command, env=_env(env), timeout=timeout, cwd=cwd,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        return Outcome(127, "", f"{command[0]} is not installed")
+    except subprocess.TimeoutExpired:
+        return Outcome(124, "", f"{command[0]} did not answer within {timeout:g} s")
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def must(
+    command: Sequence[str], env: Mapping[str, str] | None = None, *, doing: str, log: Path
+) -> None:
+    """Run with the output in a log file; where it fails, say what was done and why it failed."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as file:
+        done = subprocess.run(
+            command, env=_env(env), check=False,
+            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    if done.returncode:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        reason = lines[-1].strip() if lines else f"exit status {done.returncode}"
+        raise StackError(f"{doing} failed: {reason} (all of it: {log})", UNREACHABLE)
+
+
+def hand_over(
+    command: Sequence[str], env: Mapping[str, str] | None = None, *, cwd: Path | None = None
+) -> int:
+    """Run in the foreground on the user's terminal and return its exit status.
+
+    An interrupt reaches the program through the terminal; it decides what to do and we wait for it.
+    """
+    with subprocess.Popen(command, env=_env(env), cwd=cwd) as process:
+        while True:
+            try:
+                status = process.wait()
+            except KeyboardInterrupt:
+                continue
+            return 128 - status if status < 0 else status
+
+
+def _env(extra: Mapping[str, str] | None) -> dict[str, str]:
+    return dict(os.environ) | dict(extra or {})

@@ -1,0 +1,42 @@
+"""Reads `.env` and `.env.example`; a line that is not NAME=value is reported, never guessed at."""
+
+import re
+from pathlib import Path
+
+_LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$")
+_SETTING = re.compile(r"^(?:# ?)?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
+
+
+def _value(raw: str) -> str | None:
+    """The value without its quotes or trailing comment; None where a quote is left open."""
+    if raw[:1] in ("'", '"'):
+        end = raw.find(raw[0], 1)
+        return raw[1:end] if end > 0 else None
+    return re.split(r"(?:^|\s)#", raw, maxsplit=1)[0].strip()
+
+
+def parse(text: str) -> tuple[dict[str, str], list[str]]:
+    """Names with their values, and one complaint per line that does not fit."""
+    values: dict[str, str] = {}
+    wrong: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        match = _LINE.match(stripped)
+        value = _value(match[2]) if match else None
+        if match is None or value is None:
+            wrong.append(f".env line {number} is not NAME=value")
+        else:
+            values[match[1]] = value
+    return values, wrong
+
+
+def read(path: Path) -> tuple[dict[str, str], list[str]]:
+    """Like `parse`; a missing file has no settings."""
+    return parse(path.read_text(encoding="utf-8")) if path.is_file() else ({}, [])
+
+
+def documented_names(example: Path) -> frozenset[str]:
+    """Every setting that `.env.example` documents, set there or commented out."""
+    return frozenset(_SETTING.findall(example.read_text(encoding="utf-8")))

@@ -1,0 +1,111 @@
+"""Which environment each service gets; the same names and meanings in both modes."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from compose.stack import services
+from compose.stack.secrets import callback_secret
+from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO, WORKER
+from compose.stack.settings import Settings
+
+# The stack's own business, which no service needs to know.
+_STACK_ONLY = frozenset({"MODE", "WORKERS", "COMPOSE_PROJECT_NAME", "BASE_IMAGE", "BIND_ADDRESS"})
+_LOOPBACK = re.compile(r"(?<![\w.])(127\.0\.0\.1|localhost|\[::1\])(?=:|/|$)")
+_PEM_FILE = re.compile(r"(TEMPORAL_TLS_\w+)_PATH")
+HOST_GATEWAY = "host.docker.internal"
+
+
+def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str, str]:
+    """Settings of one process of the embedded mode; `index` counts the workers from 0."""
+    env = {k: v for k, v in settings.values.items() if k not in _STACK_ONLY}
+    env |= _addresses(settings)
+    env["LISTEN_HOST"] = settings.values.get("LISTEN_HOST", settings.bind)
+    env["DATA_DIR"] = str(settings.data_dir)
+    env |= {port: str(number) for port, number in settings.ports.items()}
+    if name == WORKER.name:
+        env[WORKER.port] = str(settings.ports[WORKER.port] + index)
+    if name in (WORKER.name, CALLBACK.name):
+        env["CALLBACK_SECRET"] = callback_secret(settings)
+    return env
+
+
+def local_loadtest(settings: Settings) -> dict[str, str]:
+    """Settings of the load test as a process, which sees the stack from outside."""
+    env = dict(settings.values) | _addresses(settings)
+    return env | {
+        "API_URL": settings.url(API.port),
+        "CALLBACK_URL": settings.url(CALLBACK.port),
+        "DATA_DIR": str(settings.data_dir),
+        "REPORTS_DIR": str(settings.reports_dir),
+    }
+
+
+def _addresses(settings: Settings) -> dict[str, str]:
+    """Where the parts of the stack find one another on this machine."""
+    image, video = vendors(settings)
+    given = settings.values
+    return {
+        "IMAGE_SERVICE_URL": image or settings.url(IMAGE.port),
+        "VIDEO_SERVICE_URL": video or settings.url(VIDEO.port),
+        "TEMPORAL_ADDRESS": given.get(
+            "TEMPORAL_ADDRESS", f"{settings.reach}:{settings.ports[TEMPORAL.port]}"
+        ),
+        "CALLBACK_URL": given.get("CALLBACK_URL", settings.url(CALLBACK.port)),
+        "MOCKS": "on" if settings.mocks else "off",
+    } | public(settings)
+
+
+def public(settings: Settings) -> dict[str, str]:
+    """Addresses for a person's browser, which is outside of any container."""
+    given = settings.values
+    return {
+        "API_PUBLIC_URL": given.get("API_PUBLIC_URL", settings.url(API.port)),
+        "TEMPORAL_UI_URL": given.get("TEMPORAL_UI_URL", settings.url(services.UI_PORT)),
+    }
+
+
+def vendors(settings: Settings) -> tuple[str | None, str | None]:
+    """The real image and video services, or None twice while the mocks stand in for them."""
+    if settings.mocks:
+        return None, None
+    return settings.values["COMFYUI_URL"].rstrip("/"), settings.values["KLING_URL"].rstrip("/")
+
+
+def for_compose(settings: Settings) -> dict[str, str]:
+    """What the compose files interpolate; addresses are spelt as containers see them."""
+    env = {k: from_container(k, v) for k, v in _without_files(settings.values).items()}
+    image, video = vendors(settings)
+    env |= public(settings) | {
+        "COMPOSE_PROJECT_NAME": settings.project,
+        "COMPOSE_PROFILES": "server" if settings.own_temporal else "",
+        "COMPOSE_IGNORE_ORPHANS": "false",
+        "BIND_ADDRESS": settings.bind,
+        "DATA_DIR": str(settings.data_dir),
+        "REPORTS_DIR": str(settings.reports_dir),
+        "CALLBACK_SECRET": callback_secret(settings),
+        "MOCKS": "on" if settings.mocks else "off",
+    }
+    env |= {port: str(number) for port, number in settings.ports.items()}
+    if image and video:
+        env["IMAGE_SERVICE_URL"] = from_container("IMAGE_SERVICE_URL", image)
+        env["VIDEO_SERVICE_URL"] = from_container("VIDEO_SERVICE_URL", video)
+    return env
+
+
+_CROSSING = frozenset({"IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "TEMPORAL_ADDRESS"})
+
+
+def from_container(name: str, value: str) -> str:
+    """An address that a container calls, with this machine's loopback replaced by its gateway."""
+    return _LOOPBACK.sub(HOST_GATEWAY, value) if name in _CROSSING else value
+
+
+def _without_files(values: Mapping[str, str]) -> dict[str, str]:
+    """Certificates go into containers by value, since no folder of the user's is mounted there."""
+    env = dict(values)
+    for name, path in values.items():
+        if match := _PEM_FILE.fullmatch(name):
+            del env[name]
+            env[f"{match[1]}_DATA"] = Path(path).read_text(encoding="utf-8")
+    return env

@@ -1,0 +1,81 @@
+"""Images are built when the code that goes into them has changed, and only then."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from compose.stack import services
+from compose.stack.command import capture, must
+from compose.stack.errors import UNREACHABLE, StackError
+from compose.stack.output import say
+from compose.stack.settings import DEFAULT_BASE_IMAGE, Settings
+
+LOCAL_BASE_IMAGE = "genvideo-base:trixie"
+PULL_PATIENCE = 300.0
+_CODE = ("shared", "services", "loadtest")
+_COMPOSE = ("Dockerfile", "health.sh", "temporal.sh", "temporal.args")
+_LOCKS = ("services", "mocks", "loadtest", "server")
+
+
+def present(image: str) -> bool:
+    """Whether the engine has an image."""
+    return capture(["docker", "image", "inspect", "--format", "{{.Id}}", image]).good
+
+
+def base_image(settings: Settings) -> str:
+    """An image with Python to build on: the one that was named, or one made here in its place."""
+    wanted = settings.base_image
+    if present(wanted):
+        return wanted
+    if wanted == DEFAULT_BASE_IMAGE and present(LOCAL_BASE_IMAGE):
+        return LOCAL_BASE_IMAGE
+    say(f"fetching the base image {wanted} …")
+    pulled = capture(["docker", "pull", "--quiet", wanted], timeout=PULL_PATIENCE)
+    if pulled.good:
+        return wanted
+    if wanted != DEFAULT_BASE_IMAGE:
+        raise StackError(
+            f"BASE_IMAGE={wanted} is not here and can't be fetched: {pulled.last_line}", UNREACHABLE
+        )
+    return _make_base(settings, pulled.last_line)
+
+
+def _make_base(settings: Settings, reason: str) -> str:
+    if not capture(["mmdebstrap", "--version"]).good:
+        raise StackError(
+            f"{DEFAULT_BASE_IMAGE} can't be fetched ({reason}), and mmdebstrap, which could make"
+            " one, is missing: apt-get install mmdebstrap, or name an image that is here with"
+            " BASE_IMAGE=…, or run without containers: MODE=local",
+            UNREACHABLE,
+        )
+    say(f"it can't be fetched; making {LOCAL_BASE_IMAGE} from Debian's packages (about 25 s) …")
+    script = settings.root / "compose" / "base-image.sh"
+    log = settings.log_dir / "base-image.log"
+    must([str(script), LOCAL_BASE_IMAGE], doing="making the base image", log=log)
+    return LOCAL_BASE_IMAGE
+
+
+def source_hash(root: Path, base: str) -> str:
+    """A digest of all that an image is made of."""
+    digest = hashlib.sha256(base.encode())
+    for path in sorted(_sources(root)):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    yield from (root / "compose" / name for name in _COMPOSE)
+    yield from (root / "requirements" / f"{name}.txt" for name in _LOCKS)
+    for folder in _CODE:
+        for directory, below, files in os.walk(root / folder):
+            below[:] = [name for name in below if name != "__pycache__"]
+            yield from (Path(directory, name) for name in files if not name.endswith(".pyc"))
+
+
+def up_to_date(project: str, digest: str) -> bool:
+    """Whether every image of the project was built from exactly these sources."""
+    names = [f"{project}-{name}" for name in (*services.NAMES, "loadtest")]
+    label = '{{index .Config.Labels "genvideo.source"}}'
+    answer = capture(["docker", "image", "inspect", "--format", label, *names])
+    return answer.good and set(answer.out.split()) == {digest}

@@ -1,0 +1,140 @@
+"""The stack as plain processes under supervisor; only what it started itself is ever stopped."""
+
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from compose.stack import adrift, environment, ready
+from compose.stack.command import Outcome, capture, hand_over
+from compose.stack.errors import UNREACHABLE, StackError
+from compose.stack.output import say
+from compose.stack.programs import as_json, programs, socket_path, supervisor_conf
+from compose.stack.remembered import write_private
+from compose.stack.settings import Settings
+from compose.stack.status import Unit
+from compose.stack.venv import Venv
+
+DATA_FOLDERS = ("state", "assets", "callbacks", "temporal")
+STOP_PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Local:
+    """One supervisor and its processes."""
+
+    settings: Settings
+
+    def up(self) -> None:
+        """Start supervisor, or have the running one apply what differs from the settings."""
+        venv = Venv(self.settings.root)
+        venv.need("local")
+        self._write(venv)
+        if self.alive():
+            self._control("update")
+            return
+        if left := adrift.end(self.settings.run_dir):
+            say(f"ended {left} processes that an earlier supervisor had left behind")
+        started = capture(
+            [str(venv.program("supervisord")), "--configuration", str(self._conf)],
+            cwd=self.settings.root,
+        )
+        if not started.good:
+            raise StackError(f"supervisord did not start: {started.last_line}", UNREACHABLE)
+
+    def down(self) -> None:
+        """Stop every process and the supervisor, the server last; data stays."""
+        if self.alive():
+            self._control("shutdown")
+            self._wait_for_end()
+        adrift.end(self.settings.run_dir)
+
+    def units(self) -> list[Unit]:
+        """Every process that supervisor knows."""
+        if not self.alive():
+            return []
+        lines = self._control("status", strict=False).out.splitlines()
+        # Name, state, and what supervisor adds, which may be nothing.
+        return [self._unit([*line.split(None, 2), ""]) for line in lines if line.strip()]
+
+    def alive(self) -> bool:
+        """Whether a supervisor of ours answers."""
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(str(socket_path(self.settings.run_dir)))
+            except OSError:
+                return False
+        return True
+
+    def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
+        """Print the last lines of services' log files, and what comes."""
+        wanted = names or [unit.service for unit in self.units()]
+        found = [
+            str(
+                path.relative_to(self.settings.root)
+                if path.is_relative_to(self.settings.root)
+                else path
+            )
+            for path in sorted(self.settings.log_dir.glob("*.log"))
+            if _service_of(path.stem) in wanted
+        ]
+        if not found:
+            raise StackError("no logs yet: the stack was not started here")
+        extra = ["-F"] if follow else []
+        return hand_over(["tail", "-n", str(lines), *extra, *found], cwd=self.settings.root)
+
+    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
+        """Run the load test in the foreground."""
+        python = Venv(self.settings.root).python
+        known = environment.local_loadtest(self.settings) | env
+        return hand_over([str(python), "-m", "loadtest", *arguments], known, cwd=self.settings.root)
+
+    @property
+    def _conf(self) -> Path:
+        return self.settings.run_dir / "supervisord.conf"
+
+    def _write(self, venv: Venv) -> None:
+        for folder in (*DATA_FOLDERS, "logs", "run"):
+            (self.settings.data_dir / folder).mkdir(parents=True, exist_ok=True)
+        self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
+        items = programs(self.settings, venv.python)
+        write_private(self.settings.run_dir / "programs.json", as_json(items))
+        write_private(self._conf, supervisor_conf(self.settings, venv.python, items=items))
+
+    def _control(self, action: str, *, strict: bool = True) -> Outcome:
+        tool = Venv(self.settings.root).program("supervisorctl")
+        answer = capture([str(tool), "-c", str(self._conf), action])
+        if strict and not answer.good:
+            raise StackError(f"supervisorctl {action}: {answer.last_line}", UNREACHABLE)
+        return answer
+
+    def _wait_for_end(self) -> None:
+        deadline = time.monotonic() + STOP_PATIENCE
+        while self.alive() or (self.settings.run_dir / "supervisord.pid").exists():
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"the stack did not stop within {STOP_PATIENCE:.0f} s", UNREACHABLE
+                )
+            time.sleep(0.1)
+
+    def _unit(self, row: list[str]) -> Unit:
+        name, state, detail = row[:3]
+        service = _service_of(name)
+        reason = ready.reason_local(self.settings, service, index=_index_of(name))
+        up = state == "RUNNING"
+        shown = "healthy" if up and reason is None else "starting" if up else state.lower()
+        return Unit(
+            service=service,
+            name=name,
+            state=shown,
+            ready=up and reason is None,
+            detail=detail if not up or reason is None else f"{detail}; {reason}",
+        )
+
+
+def _service_of(name: str) -> str:
+    return "worker" if name.startswith("worker-") else name
+
+
+def _index_of(name: str) -> int:
+    return int(name.removeprefix("worker-")) - 1 if name.startswith("worker-") else 0

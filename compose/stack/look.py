@@ -1,0 +1,47 @@
+"""Shows the state and the logs of the running stack."""
+
+import sys
+from collections.abc import Mapping
+
+from compose.stack import readiness, services
+from compose.stack.errors import StackError
+from compose.stack.output import paint, say, table
+from compose.stack.settings import Settings
+from compose.stack.stack import runner
+from compose.stack.status import Unit
+
+LINES = 100
+
+
+def ps(settings: Settings) -> None:
+    """A row per container or process, and one for each that should be there and isn't."""
+    units = runner(settings).units() if settings.running else []
+    if not units:
+        say("the stack is not running; make up starts it")
+        return
+    say(f"MODE={settings.running}")
+    rows = [("SERVICE", "NAME", "STATE", "PORT", "DETAIL"), *(_row(settings, u) for u in units)]
+    absent = set(readiness.expected(settings)) - {unit.service for unit in units}
+    rows += [(name, "-", "missing", "-", "make up starts it") for name in sorted(absent)]
+    say(table(rows))
+    ready = readiness.all_ready(settings, units)
+    say(paint("all ready", "good") if ready else paint("not all ready", "bad"))
+
+
+def _row(settings: Settings, unit: Unit) -> tuple[str, str, str, str, str]:
+    service = next(item for item in services.ALL if item.name == unit.service)
+    port = "-" if service.inside else str(settings.ports[service.port])
+    return unit.service, unit.name, unit.state, port, unit.detail
+
+
+def logs(settings: Settings, environ: Mapping[str, str]) -> int:
+    """The last LINES lines of the services in S (default: all); followed on a terminal."""
+    names = environ.get("S", "").replace(",", " ").split()
+    if strange := [name for name in names if name not in services.NAMES]:
+        raise StackError(f"no service {', '.join(strange)}; there are: {', '.join(services.NAMES)}")
+    lines = environ.get("LINES") or str(LINES)
+    if not lines.isdecimal():
+        raise StackError(f"LINES={lines} is not a whole number")
+    terminal = sys.stdout.isatty() and not environ.get("CI")
+    follow = environ.get("FOLLOW", "1" if terminal else "0") == "1"
+    return runner(settings).logs(names, lines=int(lines), follow=follow)

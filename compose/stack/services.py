@@ -1,0 +1,37 @@
+"""The services by the one name that each has everywhere; the order is the order of starting."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Service:
+    """`port` is the variable of its published port, `inner` its port in a container."""
+
+    name: str
+    port: str
+    inner: int
+    about: str
+    mock: bool = False
+    inside: bool = False
+
+    @property
+    def module(self) -> str:
+        """What `python -m` starts."""
+        return f"services.{self.name.replace('-', '_')}"
+
+
+TEMPORAL = Service("temporal", "TEMPORAL_PORT", 7233, "Temporal gRPC")
+IMAGE = Service("mock-comfyui", "COMFYUI_PORT", 6889, "image service (mock ComfyUI)", mock=True)
+VIDEO = Service("mock-kling", "KLING_PORT", 16882, "video service (mock Kling proxy)", mock=True)
+KEEPER = Service("keeper", "KEEPER_HTTP_PORT", 9099, "slot keeper", inside=True)
+WORKER = Service("worker", "WORKER_HTTP_PORT", 9100, "worker", inside=True)
+CALLBACK = Service("callback", "CALLBACK_PORT", 8001, "callback receiver")
+API = Service("api", "API_PORT", 8000, "API, WebSocket, dashboard")
+
+ALL = (TEMPORAL, IMAGE, VIDEO, KEEPER, WORKER, CALLBACK, API)
+MOCKS = (IMAGE, VIDEO)
+UI_PORT = "TEMPORAL_UI_PORT"
+UI_INNER = 8080
+
+DEFAULT_PORTS = {service.port: service.inner for service in ALL} | {UI_PORT: UI_INNER}
+NAMES = tuple(service.name for service in ALL)

@@ -1,0 +1,146 @@
+"""The stack's own settings; either all of them are right, or one line names every wrong one."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from compose.stack import dotenv, remembered
+from compose.stack.checks import Checks
+from compose.stack.errors import StackError
+from compose.stack.services import DEFAULT_PORTS
+
+DEFAULT_BASE_IMAGE = "python:3.13-slim"
+MOST_WORKERS = 64
+# What the SDK's client configuration reads; TEMPORAL_PORT and TEMPORAL_UI_PORT are ours.
+_CLIENT = re.compile(
+    r"TEMPORAL_(ADDRESS|NAMESPACE|API_KEY|PROFILE|CONFIG_FILE|TLS|TLS_\w+|GRPC_META_\w+)"
+)
+
+
+class Mode(StrEnum):
+    """Where the services run; `auto` asks the machine."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Checked settings; `values` is everything given, `spoken` what the running stack remembers."""
+
+    root: Path
+    mode: Mode
+    running: str
+    project: str
+    bind: str
+    ports: Mapping[str, int]
+    workers: int
+    mocks: bool
+    data_dir: Path
+    reports_dir: Path
+    base_image: str
+    values: Mapping[str, str]
+    spoken: Mapping[str, str]
+    unknown: tuple[str, ...]
+
+    @property
+    def own_temporal(self) -> bool:
+        """Whether the stack brings a server of its own."""
+        return "TEMPORAL_ADDRESS" not in self.values
+
+    @property
+    def run_dir(self) -> Path:
+        """Where the stack keeps what it needs to find its own processes again."""
+        return self.data_dir / "run"
+
+    @property
+    def log_dir(self) -> Path:
+        """Logs of the embedded mode and of image builds."""
+        return self.data_dir / "logs"
+
+    @property
+    def reach(self) -> str:
+        """The host under which published ports answer on this machine."""
+        anywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+        return anywhere.get(self.bind, f"[{self.bind}]" if ":" in self.bind else self.bind)
+
+    def url(self, port: str) -> str:
+        """The address of a published port, by its variable."""
+        return f"http://{self.reach}:{self.ports[port]}"
+
+
+def load(root: Path, environ: Mapping[str, str]) -> Settings:
+    """The environment before what was said at `up`, before `.env`, before the defaults."""
+    documented = dotenv.documented_names(root / ".env.example")
+    lines, wrong_lines = dotenv.read(root / ".env")
+    in_file = _known(lines, documented)
+    given = _known(environ, documented)
+    data_dir = root / (given.get("DATA_DIR") or in_file.get("DATA_DIR") or "data")
+    past = remembered.read(data_dir / "run")
+    spoken = {**past.spoken, **given}
+    values = in_file | spoken
+    origins = dict.fromkeys(in_file, ".env") | dict.fromkeys(spoken, "environment")
+    checks = Checks(values, origins)
+    settings = Settings(
+        root=root,
+        mode=Mode(checks.choice("MODE", Mode.AUTO, tuple(Mode))),
+        running=past.mode,
+        project=checks.fits(
+            "COMPOSE_PROJECT_NAME", "genvideo", "[a-z0-9][a-z0-9_-]*", what="a project name"
+        ),
+        bind=checks.address("BIND_ADDRESS", "127.0.0.1"),
+        ports=_ports(checks),
+        workers=checks.whole("WORKERS", 1, most=MOST_WORKERS),
+        mocks=_mocks(checks),
+        data_dir=data_dir,
+        reports_dir=root / values.get("REPORTS_DIR", "reports"),
+        base_image=values.get("BASE_IMAGE", DEFAULT_BASE_IMAGE),
+        values=values,
+        spoken=spoken,
+        unknown=tuple(set(lines) - set(_known(dict.fromkeys(lines, "given"), documented))),
+    )
+    _check_services(checks)
+    if wrong := wrong_lines + checks.wrong:
+        raise StackError("wrong settings: " + "; ".join(wrong))
+    return settings
+
+
+def _known(values: Mapping[str, str], documented: frozenset[str]) -> dict[str, str]:
+    """Those of our settings that have a value; an empty one counts as not set."""
+    return {k: v for k, v in values.items() if v and (k in documented or _CLIENT.fullmatch(k))}
+
+
+def _ports(checks: Checks) -> dict[str, int]:
+    ports = {name: checks.whole(name, port, most=65535) for name, port in DEFAULT_PORTS.items()}
+    owners: dict[int, str] = {}
+    for name, port in ports.items():
+        if port in owners:
+            checks.refuse(name, f"is the port of {owners[port]}, too")
+        owners.setdefault(port, name)
+    return ports
+
+
+def _mocks(checks: Checks) -> bool:
+    if checks.choice("MOCKS", "on", ("on", "off")) == "on":
+        return True
+    for name in ("COMFYUI_URL", "KLING_URL"):
+        if checks.url(name) is None:
+            checks.wrong.append(f"MOCKS=off needs {name}, which is not set")
+    return False
+
+
+def _check_services(checks: Checks) -> None:
+    """Settings that are handed on; a wrong one would stop each service for itself."""
+    checks.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+    checks.choice("LOG_FORMAT", "json", ("json", "console"))
+    checks.fits(
+        "MOCK_SPEED", "100", r"0*[1-9]\d{0,5}(\.\d+)?|0?\.\d*[1-9]\d*", what="a factor above 0"
+    )
+    for name in ("CALLBACK_URL", "API_PUBLIC_URL", "TEMPORAL_UI_URL"):
+        checks.url(name)
+    checks.fits(
+        "TEMPORAL_ADDRESS", "host:1", r"[^\s/:]+:\d+|\[[0-9a-fA-F:]+\]:\d+", what="host:port"
+    )
