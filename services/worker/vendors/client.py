@@ -1,9 +1,9 @@
 """One vendor over HTTP; a generation is looked up by our own id before it is ever submitted."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from services.worker.vendors.failures import sort_exception, sort_response
 from shared.errors import OutcomeUnknown, RefusedForGood
@@ -14,7 +14,7 @@ State = Literal["running", "succeeded", "failed"]
 class VendorStatus(BaseModel):
     """Where a generation stands at the vendor, in words that both vendors share."""
 
-    vendor_id: str
+    vendor_id: Annotated[str, Field(min_length=1)]
     state: State
     percent: int = 0
     url: str | None = None
@@ -85,5 +85,5 @@ class VendorClient:
                 url=body.get("video_url"),
                 message=str(body.get("error") or body.get("message") or ""),
             )
-        except (ValidationError, ValueError, TypeError):
+        except (ValidationError, ValueError, TypeError, OverflowError):
             raise OutcomeUnknown("The vendor's status answer does not fit.") from None
