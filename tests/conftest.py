@@ -1,3 +1,8 @@
-"""Registers the fixtures that several folders share."""
+"""Registers the fixtures that several folders share; no test is judged by its wall-clock time."""
+
+from hypothesis import settings
 
 pytest_plugins = ["tests.fixtures.temporal"]
+
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")

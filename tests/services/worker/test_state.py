@@ -1,0 +1,142 @@
+"""JobState: every change is the next version, and an end is never left."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.worker.state import JobState, job_error
+from shared.messages import Attempts, JobInput
+from shared.states import ALLOWED, END_STATES, Status, Step, may_follow
+
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+JOB = JobInput(prompt="一只猫 on a roof", style="ink", tag="t", priority=2)
+
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(Status),
+        "step": st.sampled_from(Step),
+        "percent": st.integers(0, 100),
+    },
+)
+
+
+def new_state() -> JobState:
+    return JobState("job-1", JOB, run_id="run-1", created_at=CREATED)
+
+
+def reached(status: Status) -> JobState:
+    """A state that has come to `status` by allowed moves."""
+    state = new_state()
+    for step in (Status.QUEUED, Status.RUNNING, status):
+        state.change(CREATED, "on the way", status=step)
+        if step is status:
+            break
+    return state
+
+
+def test_begins_at_version_zero_with_the_input_taken_over() -> None:
+    record = new_state().record
+    assert record.version == 0
+    assert record.transitions == ()
+    assert (record.prompt, record.style, record.tag, record.priority) == (
+        JOB.prompt,
+        JOB.style,
+        JOB.tag,
+        JOB.priority,
+    )
+
+
+@given(st.lists(changes, max_size=30))
+def test_versions_rise_by_one_and_list_every_change(sequence: list[dict[str, Any]]) -> None:
+    state = new_state()
+    done = 0
+    for number, fields in enumerate(sequence):
+        before = state.record
+        allowed = may_follow(before.status, fields.get("status", before.status))
+        at = CREATED + timedelta(seconds=number)
+        if not allowed:
+            with pytest.raises(ValueError, match="can't become"):
+                state.change(at, f"n{number}", **fields)
+            assert state.record == before
+            continue
+        after = state.change(at, f"n{number}", **fields)
+        done += 1
+        assert after.version == before.version + 1 == done
+        assert after.transitions[:-1] == before.transitions
+        last = after.transitions[-1]
+        assert (last.version, last.at, last.note) == (done, at, f"n{number}")
+        assert (last.status, last.step, last.percent) == (after.status, after.step, after.percent)
+    assert [each.version for each in state.record.transitions] == list(range(1, done + 1))
+
+
+@pytest.mark.parametrize("end", sorted(END_STATES))
+@pytest.mark.parametrize("after", list(Status))
+def test_an_end_is_never_left(end: Status, after: Status) -> None:
+    state = reached(end)
+    with pytest.raises(ValueError, match="can't become"):
+        state.change(CREATED, "again", status=after)
+
+
+@pytest.mark.parametrize("end", sorted(END_STATES))
+def test_nothing_changes_after_an_end_without_a_status_either(end: Status) -> None:
+    state = reached(end)
+    with pytest.raises(ValueError, match="can't become"):
+        state.change(CREATED, "late percent", percent=50)
+
+
+def test_a_queued_job_can_only_run_fail_or_be_cancelled() -> None:
+    assert ALLOWED[Status.QUEUED] == {
+        Status.QUEUED,
+        Status.RUNNING,
+        Status.FAILED,
+        Status.CANCELLED,
+    }
+
+
+def test_started_once_finished_at_the_end() -> None:
+    state = new_state()
+    state.change(CREATED, "queued", status=Status.QUEUED)
+    assert state.record.started_at is None
+    first = CREATED + timedelta(seconds=1)
+    state.change(first, "image", status=Status.RUNNING)
+    state.change(first + timedelta(seconds=1), "again", status=Status.QUEUED)
+    state.change(first + timedelta(seconds=2), "image", status=Status.RUNNING)
+    assert state.record.started_at == first
+    assert state.record.finished_at is None
+    end = first + timedelta(seconds=3)
+    state.change(end, "done", status=Status.SUCCEEDED)
+    assert state.record.finished_at == end
+
+
+def test_a_transition_names_the_attempt_of_its_own_step() -> None:
+    state = new_state()
+    state.change(CREATED, "image", status=Status.RUNNING, step=Step.IMAGE)
+    state.change(CREATED, "2nd", attempts=state.attempts_with(Step.IMAGE, 2))
+    state.change(CREATED, "video", step=Step.VIDEO, attempts=state.attempts_with(Step.VIDEO, 1))
+    assert state.record.attempts == Attempts(image=2, video=1)
+    assert [each.attempt for each in state.record.transitions] == [0, 2, 1]
+
+
+def test_goes_on_above_a_version_that_another_run_recorded() -> None:
+    state = new_state()
+    state.change(CREATED, "queued", status=Status.QUEUED)
+    state.skip_to(7)
+    assert state.change(CREATED, "again").version == 8
+    state.skip_to(3)
+    assert state.change(CREATED, "and again").version == 9
+
+
+def test_progress_shows_the_last_note_and_no_more_than_the_record() -> None:
+    state = reached(Status.RUNNING)
+    state.change(CREATED, "halfway", step=Step.IMAGE, percent=50, asset_url="http://x/y")
+    progress = state.progress()
+    assert (progress.step, progress.status, progress.percent) == (Step.IMAGE, Status.RUNNING, 50)
+    assert (progress.note, progress.asset_url, progress.version) == ("halfway", "http://x/y", 3)
+
+
+def test_an_error_is_kept_to_a_readable_length() -> None:
+    assert len(job_error("x", "y" * 5000).message) == 1000

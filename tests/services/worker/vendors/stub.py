@@ -1,0 +1,45 @@
+"""A vendor behind httpx.MockTransport: answers in a given order, and remembers what it was asked."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+
+
+@dataclass
+class StubVendor:
+    """`answers` by `"METHOD path"`; each is used once, the last one for good."""
+
+    answers: dict[str, list[Answer]]
+    asked: list[str] = field(default_factory=list)
+    requests: list[httpx.Request] = field(default_factory=list)
+
+    def client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=httpx.MockTransport(self._answer), base_url="http://vendor"
+        )
+
+    def body(self, number: int = -1) -> Any:
+        return json.loads(self.requests[number].content)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        name = f"{request.method} {request.url.path}"
+        self.asked.append(name)
+        self.requests.append(request)
+        left = self.answers[name]
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(request) if callable(answer) else answer
+
+
+def reply(status: int = 200, /, **body: Any) -> Answer:
+    """A JSON answer, made anew each time."""
+    return lambda _: httpx.Response(status, json=body)
+
+
+UNKNOWN = reply(404, code="not_found")

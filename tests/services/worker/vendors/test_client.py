@@ -1,0 +1,207 @@
+"""Both vendors' clients: look up first, adopt what is there, submit once."""
+
+import httpx
+import pytest
+
+from services.worker.vendors.image_service import ImageService
+from services.worker.vendors.video_service import VideoService
+from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow
+from tests.services.worker.vendors.stub import UNKNOWN, Answer, StubVendor, reply
+
+IMAGE = "job-1.image.1"
+VIDEO = "job-1.video.1"
+IMAGE_STATUS = f"GET /img/status/{IMAGE}"
+VIDEO_STATUS = f"GET /video/status/{VIDEO}"
+IMAGE_SUBMIT = "POST /img/submit"
+VIDEO_SUBMIT = "POST /video/submit"
+ACCEPTED = reply(202, job_id="v1")
+
+
+async def submit_image(vendor: StubVendor) -> str:
+    async with vendor.client() as http:
+        return await ImageService(http).submit(IMAGE, 7, prompt="猫", style="ink")
+
+
+async def submit_video(vendor: StubVendor) -> str:
+    async with vendor.client() as http:
+        return await VideoService(http).submit(
+            VIDEO, 7, prompt="猫", image_url="http://vendor/i.png", callback_url="http://us/cb"
+        )
+
+
+async def test_an_unknown_image_is_submitted_with_our_id_and_the_token() -> None:
+    vendor = StubVendor({IMAGE_STATUS: [UNKNOWN], IMAGE_SUBMIT: [ACCEPTED]})
+    assert await submit_image(vendor) == "v1"
+    assert vendor.asked == [IMAGE_STATUS, IMAGE_SUBMIT]
+    assert vendor.body() == {"prompt": "猫", "style": "ink", "client_id": IMAGE}
+    assert vendor.requests[-1].headers["x-slot-token"] == "7"
+
+
+async def test_an_unknown_video_is_submitted_as_the_contract_says() -> None:
+    vendor = StubVendor({VIDEO_STATUS: [UNKNOWN], VIDEO_SUBMIT: [ACCEPTED]})
+    assert await submit_video(vendor) == "v1"
+    assert vendor.body() == {
+        "image_url": "http://vendor/i.png",
+        "prompt": "猫",
+        "duration": "5",
+        "callback_url": "http://us/cb",
+        "external_task_id": VIDEO,
+    }
+    assert vendor.requests[-1].headers["x-slot-token"] == "7"
+
+
+@pytest.mark.parametrize("status", ["submitted", "processing", "succeed", "failed"])
+async def test_what_is_already_there_is_adopted_and_not_paid_again(status: str) -> None:
+    vendor = StubVendor({VIDEO_STATUS: [reply(job_id="v0", status=status, percent=3)]})
+    assert await submit_video(vendor) == "v0"
+    assert vendor.asked == [VIDEO_STATUS]
+
+
+async def test_a_refused_duplicate_is_adopted() -> None:
+    """The first submit arrived after all, between our look and this one."""
+    vendor = StubVendor(
+        {
+            VIDEO_STATUS: [UNKNOWN, reply(job_id="v0", status="submitted")],
+            VIDEO_SUBMIT: [reply(400, code=1201, message="duplicate external_task_id")],
+        }
+    )
+    assert await submit_video(vendor) == "v0"
+    assert vendor.asked == [VIDEO_STATUS, VIDEO_SUBMIT, VIDEO_STATUS]
+
+
+async def test_a_refusal_stays_one_when_nothing_is_there() -> None:
+    vendor = StubVendor(
+        {VIDEO_STATUS: [UNKNOWN], VIDEO_SUBMIT: [reply(400, code=1301, message="content")]}
+    )
+    with pytest.raises(RefusedForGood, match="1301"):
+        await submit_video(vendor)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (reply(503), RefusedForNow),
+        (reply(429, code=1303), RefusedForNow),
+        (reply(504, code=5002), OutcomeUnknown),
+        (httpx.ReadError("reset"), OutcomeUnknown),
+        (httpx.ConnectError("refused"), NeverDelivered),
+        (reply(202), OutcomeUnknown),
+        (reply(202, job_id=""), OutcomeUnknown),
+        (reply(202, job_id=7), OutcomeUnknown),
+        (httpx.Response(202, content=b"not json"), OutcomeUnknown),
+        (httpx.Response(202, content=b'["list"]'), OutcomeUnknown),
+    ],
+)
+async def test_a_submit_is_tried_once_a_call(answer: Answer, kind: type[Exception]) -> None:
+    vendor = StubVendor({IMAGE_STATUS: [UNKNOWN], IMAGE_SUBMIT: [answer]})
+    with pytest.raises(kind):
+        await submit_image(vendor)
+    assert vendor.asked.count(IMAGE_SUBMIT) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [reply(503), httpx.ReadTimeout("slow"), httpx.ConnectError("refused")]
+)
+async def test_without_an_answer_to_the_look_nothing_is_submitted(answer: Answer) -> None:
+    """Submitting blindly might pay for a second one."""
+    vendor = StubVendor({IMAGE_STATUS: [answer]})
+    with pytest.raises((RefusedForNow, OutcomeUnknown, NeverDelivered)):
+        await submit_image(vendor)
+    assert vendor.asked == [IMAGE_STATUS]
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("queued", "running"),
+        ("running", "running"),
+        ("succeeded", "succeeded"),
+        ("failed", "failed"),
+        ("a word of tomorrow", "running"),
+    ],
+)
+async def test_the_image_services_words(word: str, state: str) -> None:
+    vendor = StubVendor({IMAGE_STATUS: [reply(job_id="v", status=word, percent=12, error="e")]})
+    async with vendor.client() as http:
+        status = await ImageService(http).status(IMAGE)
+    assert status is not None
+    assert (status.vendor_id, status.state, status.percent, status.message) == ("v", state, 12, "e")
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("submitted", "running"),
+        ("processing", "running"),
+        ("succeed", "succeeded"),
+        ("succeeded", "running"),
+        ("failed", "failed"),
+    ],
+)
+async def test_klings_words(word: str, state: str) -> None:
+    body = reply(job_id="v", status=word, percent=99, video_url="http://v/1.mp4", message="m")
+    async with StubVendor({VIDEO_STATUS: [body]}).client() as http:
+        status = await VideoService(http).status(VIDEO)
+    assert status is not None
+    assert (status.state, status.url, status.message) == (state, "http://v/1.mp4", "m")
+
+
+@pytest.mark.parametrize(
+    ("percent", "shown"), [(None, 0), (-5, 0), (250, 100), ("40", 40), (12.7, 12)]
+)
+async def test_any_percent_is_brought_into_range(percent: object, shown: int) -> None:
+    vendor = StubVendor({IMAGE_STATUS: [reply(job_id="v", status="running", percent=percent)]})
+    async with vendor.client() as http:
+        status = await ImageService(http).status(IMAGE)
+    assert status is not None
+    assert status.percent == shown
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"status": "running"}',
+        b'{"job_id": "", "status": "running"}',
+        b'{"job_id": 5, "status": "running"}',
+        b'{"job_id": "v", "status": "running", "percent": "much"}',
+        b'{"job_id": "v", "status": "running", "percent": Infinity}',
+        b'{"job_id": "v", "status": "running", "percent": NaN}',
+        b'{"job_id": "v", "status": "running", "percent": [1]}',
+        b'{"job_id": "v", "status": "succeed", "video_url": 5}',
+        b"{}",
+        b"",
+        b"null",
+    ],
+)
+async def test_a_status_that_does_not_fit_is_no_news(body: bytes) -> None:
+    vendor = StubVendor({VIDEO_STATUS: [httpx.Response(200, content=body)]})
+    async with vendor.client() as http:
+        with pytest.raises(OutcomeUnknown):
+            await VideoService(http).status(VIDEO)
+
+
+async def test_an_unknown_id_is_none_and_not_done() -> None:
+    async with StubVendor({IMAGE_STATUS: [UNKNOWN]}).client() as http:
+        assert await ImageService(http).status(IMAGE) is None
+
+
+async def test_the_result_needs_an_address() -> None:
+    vendor = StubVendor(
+        {"GET /img/result/v1": [reply(job_id="v1"), reply(job_id="v1", asset_url="http://v/1.png")]}
+    )
+    async with vendor.client() as http:
+        with pytest.raises(OutcomeUnknown):
+            await ImageService(http).result_url("v1")
+        assert await ImageService(http).result_url("v1") == "http://v/1.png"
+
+
+async def test_cancel_is_asked_for_and_may_be_missing() -> None:
+    path = "POST /api/jobs/v1/cancel"
+    vendor = StubVendor({path: [reply(cancelled=True), reply(404), reply(503)]})
+    async with vendor.client() as http:
+        images = ImageService(http)
+        await images.cancel("v1")
+        await images.cancel("v1")
+        with pytest.raises(RefusedForNow):
+            await images.cancel("v1")
+    assert vendor.asked == [path] * 3
