@@ -66,18 +66,21 @@ class Collector:
         """
         books: dict[str, Any] = {}
         strangers: set[str] = set()
-        for vendor in self._vendors:
+
+        async def read(vendor: Vendor) -> None:
             try:
                 settled = await self._settled(vendor)
                 rows = [row for row in settled if job_of(row) in own or _touches(row, since)]
                 self._folder.append(raw.LEDGERS[vendor.name], rows)
-                strangers |= {owner for row in rows if (owner := job_of(row)) and owner not in own}
-                books[vendor.name] = {
-                    "stats": await vendor.stats(),
-                    "verdict": await vendor.verdict(),
-                }
+                strangers.update(
+                    owner for row in rows if (owner := job_of(row)) and owner not in own
+                )
+                stats, verdict = await vendor.stats(), await vendor.verdict()
+                books[vendor.name] = {"stats": stats, "verdict": verdict}
             except Unreachable as error:
                 self.problems.append(f"ledger of the {vendor.name} service: {error}")
+
+        await asyncio.gather(*map(read, self._vendors))
         self._folder.write(raw.VENDORS, books)
         await self._strangers(strangers)
 

@@ -55,7 +55,7 @@ class Synthetic:
         )
         return self
 
-    def edit(self, name: str, change: Callable[[list[Row]], None]) -> None:
+    def edit(self, name: str, change: Callable[[list[Row]], object]) -> None:
         """Forge one raw file: `change` edits its rows in place."""
         rows = list(self.folder.rows(name))
         change(rows)

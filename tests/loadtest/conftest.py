@@ -1,0 +1,28 @@
+"""The fake stack's parts, on the tests' own Temporal server and in a namespace of their own."""
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from loadtest.settings import Settings
+from tests.loadtest.fake_pipeline import Knobs, Pipeline
+
+
+@pytest.fixture
+def pipeline(client: Client, tmp_path: Path) -> Callable[[Knobs], Pipeline]:
+    """Makes a pipeline on a task queue of its own."""
+    return lambda knobs: Pipeline(
+        client, tmp_path / "data", queue_name=f"fake-{uuid.uuid4().hex}", knobs=knobs
+    )
+
+
+@pytest.fixture
+def settings(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings that reach the tests' Temporal, the way a user sets them: by the environment."""
+    address = client.service_client.config.target_host
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address)
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", client.namespace)
+    return Settings(data_dir=tmp_path / "data", reports_dir=tmp_path / "reports")

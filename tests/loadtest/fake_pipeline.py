@@ -1,0 +1,202 @@
+"""A tiny pipeline with the real system's outside, for the runner's tests: one job at a time."""
+
+import asyncio
+import hashlib
+import io
+import json
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import av
+from PIL import Image
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from loadtest.times import stamp
+
+TAG = SearchAttributeKey.for_keyword("CustomTag")
+Row = dict[str, Any]
+
+
+def picture() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (16, 16), "navy").save(out, "PNG")
+    return out.getvalue()
+
+
+def film() -> bytes:
+    out = io.BytesIO()
+    with av.open(out, mode="w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = 16
+        for _ in range(2):
+            frame = av.VideoFrame(16, 16, "rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return out.getvalue()
+
+
+@workflow.defn(name="GenVideoWorkflow")
+class FakeJob:
+    """Waits for its permit, then runs both stages."""
+
+    def __init__(self) -> None:
+        self._granted = False
+
+    @workflow.run
+    async def run(self, job_id: str) -> None:
+        await workflow.wait_condition(lambda: self._granted)
+        for step in ("gen_image", "request_video"):
+            await workflow.execute_activity(
+                step, job_id, start_to_close_timeout=timedelta(seconds=20)
+            )
+
+    @workflow.signal
+    def slot_granted(self) -> None:
+        self._granted = True
+
+    @workflow.signal
+    def kling_done(self) -> None:
+        """Nothing waits for it here."""
+
+
+@dataclass
+class Knobs:
+    """What goes wrong on purpose."""
+
+    break_feed_after: int | None = None
+    refuse_first: int = 0
+    never_start: bool = False
+    workers: int = 1
+    charge_twice: bool = False
+
+
+@dataclass
+class Pipeline:
+    """Jobs, ledgers and files of the fake stack."""
+
+    client: Client
+    data_dir: Path
+    queue_name: str
+    knobs: Knobs
+    jobs: dict[str, Row] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    ledgers: dict[str, list[Row]] = field(default_factory=lambda: {"image": [], "video": []})
+    receipts: list[Row] = field(default_factory=list)
+    listeners: set[asyncio.Queue[Row | None]] = field(default_factory=set)
+    transitions: dict[str, list[Row]] = field(default_factory=dict)
+    waiting: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    holders: list[str] = field(default_factory=list)
+    image: bytes = field(default_factory=picture)
+    video: bytes = field(default_factory=film)
+
+    def worker(self) -> Worker:
+        return Worker(
+            self.client,
+            task_queue=self.queue_name,
+            workflows=[FakeJob],
+            activities=[self.gen_image, self.request_video],
+            workflow_runner=UnsandboxedWorkflowRunner(),
+        )
+
+    async def submit(self, body: Row, key: str) -> str:
+        if key in self.keys:
+            return self.keys[key]
+        job_id = f"job-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+        self.keys[key] = job_id
+        self.jobs[job_id] = {
+            "job_id": job_id,
+            **{name: body[name] for name in ("prompt", "style", "tag")},
+            "attempts": {"image": 0, "video": 0},
+            "error": None,
+            "created_at": stamp(time.time()),
+            "started_at": None,
+            "finished_at": None,
+            "version": -1,
+        }
+        await self.client.start_workflow(
+            "GenVideoWorkflow",
+            job_id,
+            id=job_id,
+            task_queue=self.queue_name,
+            search_attributes=TypedSearchAttributes([SearchAttributePair(TAG, body["tag"])]),
+        )
+        self.change(job_id, "queued", step=None, percent=0)
+        if not self.knobs.never_start:
+            self.waiting.put_nowait(job_id)
+        return job_id
+
+    async def keep(self) -> None:
+        """The slot: one job at a time for each of these that runs."""
+        while True:
+            job_id = await self.waiting.get()
+            self.holders.append(job_id)
+            handle = self.client.get_workflow_handle(job_id)
+            self.change(job_id, "running", step="image", percent=0, started_at=stamp(time.time()))
+            await handle.signal("slot_granted")
+            await handle.result()
+            self.holders.remove(job_id)
+            self.change(
+                job_id, "succeeded", step="video", percent=100, finished_at=stamp(time.time())
+            )
+
+    def change(
+        self, job_id: str, status: str, *, step: str | None, percent: int, **more: Any
+    ) -> None:
+        job = self.jobs[job_id]
+        version = job["version"] + 1
+        job |= {"status": status, "step": step, "percent": percent, "version": version, **more}
+        note = {"version": version, "at": stamp(time.time()), "attempt": 1}
+        note |= {"status": status, "step": step, "percent": percent}
+        self.transitions.setdefault(job_id, []).append(note)
+        folder = self.data_dir / "state" / "jobs"
+        folder.mkdir(parents=True, exist_ok=True)
+        assets = {"image": {"sha256": hashlib.sha256(self.image).hexdigest()}}
+        record = {**job, "transitions": self.transitions[job_id], "assets": assets}
+        (folder / f"{job_id}.json").write_text(json.dumps(record, ensure_ascii=False), "utf-8")
+        for listener in self.listeners:
+            listener.put_nowait(dict(job))
+
+    @activity.defn
+    async def gen_image(self, job_id: str) -> None:
+        await self._generate(job_id, "image", data=self.image, name="image.png")
+
+    @activity.defn
+    async def request_video(self, job_id: str) -> None:
+        self.change(job_id, "running", step="video", percent=0)
+        await self._generate(job_id, "video", data=self.video, name="video.mp4")
+        self.receipts.append(
+            {
+                "received_at": stamp(time.time()),
+                "job_id": job_id,
+                "task_id": f"video-{job_id}",
+                "task_status": "succeed",
+                "fate": "applied",
+            }
+        )
+
+    async def _generate(self, job_id: str, step: str, *, data: bytes, name: str) -> None:
+        self.jobs[job_id]["attempts"][step] += 1
+        accepted = time.time()
+        await asyncio.sleep(0.03)
+        row = {
+            "job_id": f"{step}-{job_id}",
+            "external_id": f"{job_id}.{step}.1",
+            "accepted_at": accepted,
+            "started_at": accepted,
+            "finished_at": time.time(),
+            "outcome": "succeeded",
+            "charged": True,
+            "callbacks": [],
+        }
+        if step == "video":
+            row["callbacks"] = [{"status": "succeed", "sent_at": stamp(time.time()), "reply": 200}]
+        self.ledgers[step] += [row, dict(row)] if self.knobs.charge_twice else [row]
+        folder = self.data_dir / "assets" / job_id
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)

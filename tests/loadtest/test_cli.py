@@ -1,0 +1,87 @@
+"""The command line: every mistake at once, the right exit status, nothing started."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from loadtest.cli import app
+from tests.loadtest.synthetic import Synthetic
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("API_URL", "CALLBACK_URL", "IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:9")
+    monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
+
+
+def test_all_mistakes_are_said_at_once() -> None:
+    result = runner.invoke(
+        app, ["run", "--jobs", "zero", "--rate", "fast", "-t", "nonsense", "--timeout", "-1"]
+    )
+
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert len(lines) == 4
+    for word, line in zip(
+        ("nonsense", "zero", "fast", "-1"), sorted(lines, key=_order), strict=True
+    ):
+        assert word in line
+
+
+def _order(line: str) -> int:
+    return ["--threshold", "--jobs/--stages", "--rate", "--timeout"].index(line.split(":")[0])
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["run", "--jobs", "1", "--stages", "1,2"]])
+def test_jobs_or_stages_must_be_given(arguments: list[str]) -> None:
+    result = runner.invoke(app, arguments)
+
+    assert result.exit_code == 2
+    assert "either" in result.stderr
+
+
+def test_no_jobs_is_a_mistake() -> None:
+    assert runner.invoke(app, ["run", "--jobs", "0"]).exit_code == 2
+
+
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOCKS", "perhaps")
+    result = runner.invoke(app, ["run", "--jobs", "1"])
+
+    assert result.exit_code == 2
+    assert "MOCKS" in result.stderr
+
+
+def test_a_stack_that_is_not_there_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    result = runner.invoke(app, ["run", "--jobs", "1"])
+
+    assert result.exit_code == 3
+    for name in ("api", "callback", "mock-comfyui", "mock-kling", "temporal"):
+        assert f"not reachable: {name}" in result.stderr
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_report_is_drawn_again_from_raw_records(tmp_path: Path) -> None:
+    folder = Synthetic(tmp_path / "reports").write().folder
+    first = runner.invoke(app, ["report", str(folder.path)])
+    drawn = {path.name: path.read_bytes() for path in folder.path.iterdir() if path.is_file()}
+    again = runner.invoke(app, ["report", str(folder.path)])
+
+    assert first.exit_code == again.exit_code == 0, first.output
+    assert len(drawn) == 6
+    for name, content in drawn.items():
+        assert (folder.path / name).read_bytes() == content
+    assert json.loads(drawn["results.json"])["schema"] == 1
+
+
+def test_a_folder_without_raw_records_is_refused(tmp_path: Path) -> None:
+    result = runner.invoke(app, ["report", str(tmp_path)])
+
+    assert result.exit_code == 2
+    assert "raw" in result.stderr
