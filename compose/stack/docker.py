@@ -2,12 +2,13 @@
 
 import json
 import os
+import sys
 from dataclasses import dataclass
 
 from compose.stack import engine, environment, images, services
 from compose.stack.command import Outcome, capture, hand_over, must
 from compose.stack.errors import UNREACHABLE, StackError
-from compose.stack.output import say
+from compose.stack.output import colour_wanted, say
 from compose.stack.services import WORKER
 from compose.stack.settings import Settings
 from compose.stack.status import Unit
@@ -101,9 +102,11 @@ class Docker:
         folder = self.settings.root / "compose"
         files = [folder / "compose.yaml"] + ([folder / "mocks.yaml"] if self.settings.mocks else [])
         chosen = [word for file in files for word in ("--file", str(file))]
+        plain = [] if colour_wanted(sys.stdout) else ["--ansi", "never"]
         # Settings come from us alone: Compose would read .env with other rules of quoting.
         return [
             *tool[0],
+            *plain,
             "--env-file",
             os.devnull,
             "--project-name",
@@ -127,7 +130,7 @@ def _give(folder: os.PathLike[str]) -> None:
 
 
 def _unit(row: dict[str, str]) -> Unit:
-    ready = row["State"] == "running" and row["Health"] in ("healthy", "")
+    ready = row["State"] == "running" and row["Health"] == "healthy"
     state = row["Health"] if row["State"] == "running" and row["Health"] else row["State"]
     return Unit(
         service=row["Service"], name=row["Name"], state=state, ready=ready, detail=row["Status"]

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.stack import adrift, environment, ready
+from compose.stack import adrift, environment, ready, services
 from compose.stack.command import Outcome, capture, hand_over
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.output import say
@@ -68,7 +68,7 @@ class Local:
 
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
         """Print the last lines of services' log files, and what comes."""
-        wanted = names or [unit.service for unit in self.units()]
+        wanted = names or services.NAMES
         found = [
             str(
                 path.relative_to(self.settings.root)
@@ -79,7 +79,7 @@ class Local:
             if _service_of(path.stem) in wanted
         ]
         if not found:
-            raise StackError("no logs yet: the stack was not started here")
+            raise StackError("no logs here: the stack is not running")
         extra = ["-F"] if follow else []
         return hand_over(["tail", "-n", str(lines), *extra, *found], cwd=self.settings.root)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from compose.stack import readiness, services
 from compose.stack.errors import StackError
+from compose.stack.local import Local
 from compose.stack.output import paint, say, table
 from compose.stack.settings import Settings
 from compose.stack.stack import runner
@@ -44,4 +45,6 @@ def logs(settings: Settings, environ: Mapping[str, str]) -> int:
         raise StackError(f"LINES={lines} is not a whole number")
     terminal = sys.stdout.isatty() and not environ.get("CI")
     follow = environ.get("FOLLOW", "1" if terminal else "0") == "1"
-    return runner(settings).logs(names, lines=int(lines), follow=follow)
+    # Log files of the embedded mode are still there when it has stopped; containers' logs are not.
+    run = runner(settings) if settings.running else Local(settings)
+    return run.logs(names, lines=int(lines), follow=follow)
