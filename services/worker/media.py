@@ -10,7 +10,9 @@ from shared.errors import BadResult
 from shared.states import Step
 
 # A picture of more pixels than this is refused before it is decoded.
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 80_000_000
+# The length of an MP4 box comes in 4 bytes, or in 8 more behind its name where they say 1.
+BOX_HEADER, LONG_BOX_HEADER = 8, 16
 
 
 def check(path: Path, step: Step) -> None:
@@ -29,7 +31,16 @@ def _check_png(path: Path) -> None:
             if picture.width * picture.height > MAX_PIXELS:
                 raise BadResult(f"The image is too large: {picture.width}x{picture.height}.")
             picture.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        # Decoding stops with the last pixel; this reads on to the end mark.
+        with Image.open(path, formats=("PNG",)) as picture:
+            picture.verify()
+    except (
+        Image.DecompressionBombError,
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        ValueError,
+    ) as error:
         raise BadResult(f"The image can't be decoded as PNG: {type(error).__name__}.") from None
 
 
@@ -37,6 +48,7 @@ def _check_mp4(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(8)[4:] != b"ftyp":
             raise BadResult("The video is not an MP4 file.")
+    _check_boxes(path)
     try:
         with av.open(str(path), format="mp4") as video:
             next(video.decode(video=0))
@@ -47,3 +59,20 @@ def _check_mp4(path: Path) -> None:
         raise BadResult(f"The video can't be decoded: {type(error).__name__}.") from None
     if present < promised:
         raise BadResult(f"The video is cut short: {present} of {promised} frames.")
+
+
+def _check_boxes(path: Path) -> None:
+    """An MP4 is a row of boxes that tell their length; the last one must end within the file."""
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while at < size:
+            file.seek(at)
+            header = file.read(LONG_BOX_HEADER)
+            length = int.from_bytes(header[:4])
+            if length == 1:
+                length = int.from_bytes(header[BOX_HEADER:])
+            elif length == 0:
+                return
+            if length < BOX_HEADER or at + length > size:
+                raise BadResult("The video is cut short: its last part is not whole.")
+            at += length

@@ -1,6 +1,7 @@
 """Results on our disk: fetched from allowed hosts only, checked, whole; never a bad file."""
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 from pathlib import Path
@@ -17,6 +18,8 @@ from shared.messages import Asset
 from shared.states import Step
 
 log = structlog.get_logger(__name__)
+
+SCHEMES = ("http://", "https://")
 
 
 class Storage:
@@ -36,8 +39,8 @@ class Storage:
         BadResult: the file is not what it should be, after FETCH_TRIES; StorageFailed: the
         network or our disk, and trying again can help.
         """
-        if host_of(url) not in self._hosts:
-            raise BadResult(f"The result's host {host_of(url)!r} is not an allowed one.")
+        if not url.startswith(SCHEMES) or host_of(url) not in self._hosts:
+            raise BadResult(f"The result's address at {host_of(url)!r} is not an allowed one.")
         for left in reversed(range(FETCH_TRIES)):
             try:
                 return await self._store_once(url, asset_path(self._data_dir, job_id, step), step)
@@ -58,7 +61,7 @@ class Storage:
         except OSError as error:
             raise StorageFailed(f"Our disk: {error.strerror or error}") from None
         finally:
-            await asyncio.to_thread(partial.unlink, missing_ok=True)
+            await asyncio.to_thread(_forget, partial)
         return Asset(size=size, sha256=digest, media_type=MEDIA_TYPES[step])
 
     async def _download(self, url: str, partial: Path) -> tuple[int, str]:
@@ -73,11 +76,18 @@ class Storage:
                             raise BadResult(f"The result is larger than {self._max_bytes} bytes.")
                         digest.update(chunk)
                         await asyncio.to_thread(file.write, chunk)
+        except httpx.InvalidURL as error:
+            raise BadResult(f"The result's address is none: {error}") from None
         except httpx.RemoteProtocolError as error:
             raise BadResult(f"The result was cut short: {error}") from None
         except httpx.HTTPError as error:
             raise StorageFailed(f"The result could not be fetched: {error!r}") from None
         return size, digest.hexdigest()
+
+
+def _forget(partial: Path) -> None:
+    with contextlib.suppress(OSError):
+        partial.unlink()
 
 
 def _check_status(response: httpx.Response) -> None:
