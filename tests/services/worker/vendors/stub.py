@@ -1,4 +1,4 @@
-"""A vendor behind httpx.MockTransport: answers in a given order, and remembers what it was asked."""
+"""A vendor behind httpx.MockTransport: gives set answers, remembers what it was asked."""
 
 import json
 from collections.abc import Callable

@@ -1,0 +1,66 @@
+"""Real results in miniature: a PNG and an MP4 that were made, not typed."""
+
+import io
+import random
+import struct
+import zlib
+from functools import cache
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import av
+from PIL import Image
+
+
+@cache
+def png(width: int = 64, height: int = 48) -> bytes:
+    """A picture of noise, so that its data is not squeezed into a few bytes."""
+    out = io.BytesIO()
+    _noise(_source(1), width, height).save(out, "PNG")
+    return out.getvalue()
+
+
+@cache
+def jpeg() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), (9, 99, 199)).save(out, "JPEG")
+    return out.getvalue()
+
+
+@cache
+def mp4(frames: int = 12, *, index_first: bool = True) -> bytes:
+    """An H.264 video of noise; its index comes before the frames or after them."""
+    source = _source(2)
+    options = {"movflags": "faststart"} if index_first else {}
+    with (
+        NamedTemporaryFile(suffix=".mp4") as file,
+        av.open(file.name, "w", options=options) as container,
+    ):
+        stream = container.add_stream("libx264", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(frames):
+            picture = _noise(source, 64, 48)
+            frame: av.VideoFrame = av.VideoFrame.from_image(picture)  # type: ignore[no-untyped-call]
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        container.close()
+        return Path(file.name).read_bytes()
+
+
+def _source(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - noise, no secret
+
+
+def _noise(source: random.Random, width: int, height: int) -> Image.Image:
+    return Image.frombytes("RGB", (width, height), source.randbytes(width * height * 3))
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """The head of a picture that claims to be this large."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + check
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")

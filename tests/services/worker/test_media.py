@@ -1,0 +1,80 @@
+"""The media check: whole PNGs and MP4s pass, anything cut, empty, foreign or huge is BadResult."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.worker import media
+from shared.errors import BadResult
+from shared.states import Step
+from tests.services.worker import samples
+
+WHOLE = {
+    "png": (samples.png(), Step.IMAGE),
+    "mp4": (samples.mp4(), Step.VIDEO),
+    "mp4 with its index last": (samples.mp4(index_first=False), Step.VIDEO),
+}
+FOREIGN = [
+    (b"", Step.IMAGE, "empty"),
+    (b"", Step.VIDEO, "empty"),
+    (b"<html>not found</html>", Step.IMAGE, "decoded as PNG"),
+    (b"<html>not found</html>", Step.VIDEO, "not an MP4"),
+    (samples.jpeg(), Step.IMAGE, "decoded as PNG"),
+    (samples.png(), Step.VIDEO, "not an MP4"),
+    (samples.mp4(), Step.IMAGE, "decoded as PNG"),
+    (samples.png_of_size(9000, 9500), Step.IMAGE, "too large"),
+    (samples.png_of_size(30_000, 30_000), Step.IMAGE, "DecompressionBomb"),
+    (b"\0\0\0\x10ftypisom" + b"\0" * 500, Step.VIDEO, "cut short|decoded"),
+]
+
+
+def check(folder: Path, body: bytes, step: Step) -> None:
+    path = folder / "result"
+    path.write_bytes(body)
+    media.check(path, step)
+
+
+@pytest.mark.parametrize(("body", "step"), WHOLE.values(), ids=list(WHOLE))
+def test_a_whole_file_passes(tmp_path: Path, body: bytes, step: Step) -> None:
+    check(tmp_path, body, step)
+
+
+@pytest.mark.parametrize(("body", "step", "reason"), FOREIGN)
+def test_what_is_no_result_is_refused(tmp_path: Path, body: bytes, step: Step, reason: str) -> None:
+    with pytest.raises(BadResult, match=reason):
+        check(tmp_path, body, step)
+
+
+@pytest.mark.parametrize("name", list(WHOLE))
+@given(data=st.data())
+def test_a_cut_file_is_refused_wherever_it_is_cut(
+    tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
+) -> None:
+    body, step = WHOLE[name]
+    # The last four bytes of a PNG are the checksum of a mark without content.
+    length = data.draw(st.integers(0, len(body) - 5))
+    with pytest.raises(BadResult):
+        check(tmp_path_factory.getbasetemp(), body[:length], step)
+
+
+@pytest.mark.parametrize("name", list(WHOLE))
+@given(data=st.data())
+def test_damage_is_refused_or_harmless_and_never_another_error(
+    tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
+) -> None:
+    body, step = WHOLE[name]
+    damaged = bytearray(body)
+    for place in data.draw(st.lists(st.integers(0, len(body) - 1), min_size=1, max_size=5)):
+        damaged[place] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(BadResult):
+        check(tmp_path_factory.getbasetemp(), bytes(damaged), step)
+
+
+def test_a_box_with_a_long_length_is_measured_too(tmp_path: Path) -> None:
+    free = b"\0\0\0\x01free" + (16 + 5).to_bytes(8) + b"12345"
+    check(tmp_path, samples.mp4() + free, Step.VIDEO)
+    with pytest.raises(BadResult, match="cut short"):
+        check(tmp_path, samples.mp4() + free[:-1], Step.VIDEO)

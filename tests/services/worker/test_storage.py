@@ -1,0 +1,167 @@
+"""Storage: from allowed hosts only, no redirect, whole files or none."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.worker import storage as module
+from services.worker.policies import FETCH_TRIES
+from services.worker.storage import Storage
+from shared.assets import asset_path
+from shared.errors import BadResult, StorageFailed
+from shared.http import http_client
+from shared.states import Step
+from tests.services.worker import samples
+from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+
+JOB = "job-0123456789abcdef01234567"
+URL = "http://vendor/files/1"
+PATH = "GET /files/1"
+STEPS = {Step.IMAGE: samples.png(), Step.VIDEO: samples.mp4()}
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FETCH_PAUSE_SECONDS", 0)
+
+
+def storage_of(vendor: StubVendor, data_dir: Path, *, max_bytes: int = 10**6) -> Storage:
+    hosts = frozenset({"vendor"})
+    return Storage(vendor.client(), data_dir=data_dir, hosts=hosts, max_bytes=max_bytes)
+
+
+def answered(*answers: Answer) -> StubVendor:
+    return StubVendor({PATH: list(answers)})
+
+
+def file_of(body: bytes, status: int = 200) -> Answer:
+    return lambda _: httpx.Response(status, content=body)
+
+
+def cut(body: bytes) -> Answer:
+    """An answer whose connection ends before the promised length."""
+
+    async def half() -> AsyncIterator[bytes]:
+        yield body[: len(body) // 2]
+        raise httpx.RemoteProtocolError("peer closed connection")
+
+    return lambda _: httpx.Response(200, content=half())
+
+
+def left_behind(data_dir: Path) -> list[Path]:
+    return [path for path in data_dir.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("step", list(Step))
+async def test_a_good_file_is_kept_with_its_size_and_digest(tmp_path: Path, step: Step) -> None:
+    body = STEPS[step]
+    asset = await storage_of(answered(file_of(body)), tmp_path).store(URL, JOB, step=step)
+    assert asset_path(tmp_path, JOB, step).read_bytes() == body
+    assert (asset.size, asset.sha256) == (len(body), hashlib.sha256(body).hexdigest())
+    assert asset.media_type == {Step.IMAGE: "image/png", Step.VIDEO: "video/mp4"}[step]
+    assert left_behind(tmp_path) == [asset_path(tmp_path, JOB, step)]
+
+
+BAD = {
+    "truncated": file_of(samples.mp4()[:9000]),
+    "cut off": cut(samples.mp4()),
+    "empty": file_of(b""),
+    "a page": file_of(b"<html>sorry</html>"),
+    "a picture": file_of(samples.png()),
+    "oversized": file_of(samples.mp4() + b"\0" * 10**6),
+    "gone": file_of(b"", 404),
+    "forbidden": file_of(b"", 403),
+    "redirected inside": lambda _: httpx.Response(
+        302, headers={"location": "http://169.254.169.254/latest"}
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", BAD.values(), ids=list(BAD))
+async def test_a_bad_file_is_fetched_again_and_never_kept(tmp_path: Path, answer: Answer) -> None:
+    vendor = answered(answer)
+    with pytest.raises(BadResult):
+        await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.VIDEO)
+    assert vendor.asked == [PATH] * FETCH_TRIES
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize("answer", BAD.values(), ids=list(BAD))
+async def test_a_good_file_after_a_bad_one_is_kept(tmp_path: Path, answer: Answer) -> None:
+    vendor = answered(answer, file_of(samples.mp4()))
+    await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.VIDEO)
+    assert asset_path(tmp_path, JOB, Step.VIDEO).read_bytes() == samples.mp4()
+
+
+async def test_a_bad_file_does_not_replace_a_good_one(tmp_path: Path) -> None:
+    bad = file_of(samples.png()[:500])
+    storage = storage_of(answered(file_of(samples.png()), bad), tmp_path)
+    await storage.store(URL, JOB, step=Step.IMAGE)
+    with pytest.raises(BadResult):
+        await storage.store(URL, JOB, step=Step.IMAGE)
+    assert asset_path(tmp_path, JOB, Step.IMAGE).read_bytes() == samples.png()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        file_of(b"", 500),
+        file_of(b"", 503),
+        httpx.ReadError("reset"),
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("slow"),
+    ],
+)
+async def test_what_may_work_later_is_left_to_the_activitys_retry(
+    tmp_path: Path, answer: Answer
+) -> None:
+    vendor = answered(answer)
+    with pytest.raises(StorageFailed):
+        await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.IMAGE)
+    assert vendor.asked == [PATH]
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://elsewhere/1.png",
+        "http://vendor:81/1.png",
+        "http://vendor.evil/1.png",
+        "http://vendor@evil/1.png",
+        "http://evil#vendor",
+        "http://vendor\\@evil/1.png",
+        "//vendor/1.png",
+        "/files/1",
+        "file://vendor/etc/passwd",
+        "ftp://vendor/1.png",
+        "http://vendor/\x00",
+        "",
+    ],
+)
+async def test_no_other_address_is_asked(tmp_path: Path, url: str) -> None:
+    vendor = StubVendor({})
+    with pytest.raises(BadResult):
+        await storage_of(vendor, tmp_path).store(url, JOB, step=Step.IMAGE)
+    assert vendor.asked == []
+
+
+async def test_our_own_client_follows_no_redirect() -> None:
+    async with http_client() as http:
+        assert http.follow_redirects is False
+
+
+async def test_a_full_disk_is_no_fault_of_the_vendor(tmp_path: Path) -> None:
+    (tmp_path / "assets").write_text("in the way")
+    with pytest.raises(StorageFailed, match="Our disk"):
+        await storage_of(answered(file_of(samples.png())), tmp_path).store(
+            URL, JOB, step=Step.IMAGE
+        )
+
+
+async def test_a_job_id_from_outside_leads_nowhere(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not a job id"):
+        await storage_of(answered(reply()), tmp_path).store(URL, "../../etc", step=Step.IMAGE)
