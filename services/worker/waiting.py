@@ -24,19 +24,22 @@ async def until_ended(
     """
     began = time.monotonic()
     deadline = began + deadline_seconds - (time.time() - accepted.accepted_at)
-    seen = began
+    missing_since: float | None = None
     while True:
         status = await _look(vendor, accepted.vendor_id)
         now = time.monotonic()
         if isinstance(status, VendorStatus):
-            seen = now
+            missing_since = None
             if status.state == "succeeded":
                 return status
             if status.state == "failed":
                 raise GenerationFailed(status.message or "The vendor reports a failure.")
             await pulse.progress(status.percent)
-        elif status is None and now - seen > LOST_AFTER_SECONDS:
-            raise GenerationLost("The vendor accepted the task and doesn't know it any more.")
+        elif status is None:
+            # Counted from the first such answer: after an outage a vendor may need a moment.
+            missing_since = now if missing_since is None else missing_since
+            if now - missing_since > LOST_AFTER_SECONDS:
+                raise GenerationLost("The vendor accepted the task and doesn't know it any more.")
         if now > deadline:
             raise AttemptTimedOut(f"No result within {deadline_seconds:g} s.")
         await asyncio.sleep(min(pace(now - began), max(0.0, deadline - now) + 0.001))
