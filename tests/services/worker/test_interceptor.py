@@ -1,0 +1,51 @@
+"""What an activity raises: ours in Temporal's form, anything else as it is."""
+
+from typing import Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
+
+from services.worker.interceptor import JobInterceptor
+from shared.errors import GenerationFailed, RefusedForNow
+
+
+class Raises(ActivityInboundInterceptor):
+    """The end of the chain: an activity that fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        raise self._error
+
+
+async def outcome(error: Exception) -> BaseException:
+    inbound = JobInterceptor().intercept_activity(Raises(error))
+    call = ExecuteActivityInput(fn=print, args=[], executor=None, headers={})
+    with pytest.raises(type(error) if isinstance(error, KeyError) else ApplicationError) as raised:
+        await ActivityEnvironment().run(inbound.execute_activity, call)
+    return raised.value
+
+
+async def test_a_retryable_error_keeps_the_vendors_pace() -> None:
+    error = await outcome(RefusedForNow("full", retry_after=7))
+    assert isinstance(error, ApplicationError)
+    assert (error.type, error.non_retryable) == ("refused_for_now", False)
+    assert error.next_retry_delay is not None
+    assert error.next_retry_delay.total_seconds() == 7
+
+
+async def test_an_error_that_retrying_cannot_mend_goes_to_the_workflow() -> None:
+    error = await outcome(GenerationFailed("it broke"))
+    assert isinstance(error, ApplicationError)
+    assert (error.type, error.non_retryable, error.message) == (
+        "generation_failed",
+        True,
+        "it broke",
+    )
+
+
+async def test_what_is_not_ours_is_left_to_temporal() -> None:
+    assert isinstance(await outcome(KeyError("bug")), KeyError)

@@ -1,0 +1,131 @@
+"""Beside every vendor-facing activity: heartbeats with what a retry needs, percent, the permit."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import ActivityEnvironment
+
+from services.worker import running
+from services.worker.models import Accepted
+from services.worker.running import Pulse, beating, check_permit
+from shared.errors import StalePermit
+from shared.messages import ProgressReport
+from shared.slots import Permit
+
+IMAGE = "job-0123456789abcdef01234567.image.1"
+ACCEPTED = Accepted(vendor_id="v1", accepted_at=12.5)
+
+
+class Reports:
+    """Stands for the client and its handle; keeps the percents, or refuses them."""
+
+    def __init__(self, *, refuse: bool = False) -> None:
+        self.percents: list[int] = []
+        self._refuse = refuse
+
+    def get_workflow_handle(self, workflow_id: str, *, run_id: str) -> "Reports":
+        return self
+
+    async def signal(self, name: str, report: ProgressReport) -> None:
+        if self._refuse:
+            raise RPCError("gone", RPCStatusCode.NOT_FOUND, b"")
+        assert report.external_id == IMAGE
+        self.percents.append(report.percent)
+
+
+async def told(reports: Reports, percents: list[int]) -> Pulse:
+    """A pulse that an activity has told these percents."""
+    pulse = Pulse(cast(Client, reports), IMAGE)
+
+    async def tell() -> None:
+        for percent in percents:
+            await pulse.progress(percent)
+
+    await ActivityEnvironment().run(tell)
+    return pulse
+
+
+@pytest.fixture
+def _reports_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "REPORT_SECONDS", -1)
+
+
+@pytest.mark.usefixtures("_reports_at_once")
+async def test_percent_is_signalled_coarsely_and_never_falls() -> None:
+    reports = Reports()
+    pulse = await told(reports, [1, 20, 34, 50, 10, 67, 68, 100, 3])
+    assert reports.percents == [34, 68]
+    assert pulse.percent == 100
+
+
+async def test_percent_is_signalled_seldom() -> None:
+    reports = Reports()
+    await told(reports, list(range(101)))
+    assert reports.percents == []
+
+
+@pytest.mark.usefixtures("_reports_at_once")
+async def test_a_report_that_nobody_takes_does_not_end_the_work() -> None:
+    pulse = await told(Reports(refuse=True), [50, 99])
+    assert pulse.percent == 99
+
+
+@pytest.mark.usefixtures("_reports_at_once")
+async def test_work_that_is_no_generation_reports_nothing() -> None:
+    reports = Reports()
+    pulse = Pulse(cast(Client, reports), "job-0123456789abcdef01234567")
+    await ActivityEnvironment().run(pulse.progress, 100)
+    assert reports.percents == []
+
+
+async def beats_of(environment: ActivityEnvironment) -> tuple[list[tuple[Any, ...]], Pulse]:
+    """What a block of work sent while it accepted a generation and was told a percent."""
+    beats: list[tuple[Any, ...]] = []
+    environment.on_heartbeat = lambda *details: beats.append(details)
+
+    async def work() -> Pulse:
+        async with beating(cast(Client, Reports()), IMAGE) as pulse:
+            await asyncio.sleep(0)
+            pulse.accepted = pulse.accepted or ACCEPTED
+            await pulse.progress(pulse.percent + 5)
+            pulse.beat()
+        return pulse
+
+    return beats, await environment.run(work)
+
+
+async def test_heartbeats_carry_what_a_retry_needs() -> None:
+    beats, _ = await beats_of(ActivityEnvironment())
+    assert beats == [(None, 0), (ACCEPTED, 5)]
+
+
+async def test_a_retry_goes_on_with_what_the_last_try_had() -> None:
+    environment = ActivityEnvironment()
+    details = [{"vendor_id": "v0", "accepted_at": 3.0}, 40]
+    environment.info = replace(environment.info, heartbeat_details=details, attempt=2)
+    _, pulse = await beats_of(environment)
+    assert pulse.accepted == Accepted(vendor_id="v0", accepted_at=3.0)
+    assert pulse.percent == 45
+
+
+async def test_a_retry_after_a_try_that_accepted_nothing() -> None:
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, heartbeat_details=[None, 0], attempt=2)
+    _, pulse = await beats_of(environment)
+    assert pulse.accepted == ACCEPTED
+
+
+@pytest.mark.parametrize(("run_id", "stale"), [("test-run", False), ("another", True)])
+async def test_a_permit_is_one_runs_only(run_id: str, stale: bool) -> None:
+    permit = Permit(job_id="job-1", run_id=run_id, token=1)
+    environment = ActivityEnvironment()
+    assert environment.info.workflow_run_id == "test-run"
+    if stale:
+        with pytest.raises(StalePermit):
+            environment.run(check_permit, permit)
+    else:
+        environment.run(check_permit, permit)

@@ -1,0 +1,87 @@
+"""Settings: the environment is read once, and every mistake in it is named in one line."""
+
+import pytest
+
+from services.worker.settings import WorkerSettings, host_of
+from shared.settings import USAGE, load
+
+SECRET = "0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in WorkerSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("CALLBACK_SECRET", SECRET)
+
+
+def test_defaults_are_those_of_a_stack_on_this_machine() -> None:
+    settings = load(WorkerSettings)
+    assert settings.image_service_url == "http://127.0.0.1:6889"
+    assert settings.video_service_url == "http://127.0.0.1:16882"
+    assert settings.allowed_hosts() == {"127.0.0.1:6889", "127.0.0.1:16882"}
+
+
+def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGE_SERVICE_URL", "https://comfy.example")
+    monkeypatch.setenv("RESULT_HOSTS", "cdn.example:444, files.example ,")
+    monkeypatch.setenv("IMAGE_ATTEMPT_SECONDS", "12.5")
+    monkeypatch.setenv("JOB_SECONDS", "")
+    settings = load(WorkerSettings)
+    assert settings.allowed_hosts() == {
+        "comfy.example",
+        "127.0.0.1:16882",
+        "cdn.example:444",
+        "files.example",
+    }
+    limits = settings.limits()
+    assert (limits.image_seconds, limits.job_seconds) == (12.5, 6 * 3600)
+
+
+def test_every_mistake_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = {
+        "IMAGE_SERVICE_URL": "comfy",
+        "CALLBACK_SECRET": "too-short",
+        "WORKER_HTTP_PORT": "99999",
+        "JOB_SECONDS": "-1",
+        "DRAIN_SECONDS": "soon",
+        "LOG_LEVEL": "LOUD",
+    }
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as exit_:
+        load(WorkerSettings)
+    assert exit_.value.code == USAGE
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert all(f"{name}: " in line for name in wrong)
+    assert "too-short" not in line
+
+
+def test_a_missing_secret_is_a_mistake(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CALLBACK_SECRET")
+    with pytest.raises(SystemExit):
+        load(WorkerSettings)
+    assert "CALLBACK_SECRET: Field required" in capsys.readouterr().err
+
+
+def test_the_secret_is_not_shown() -> None:
+    assert SECRET not in repr(load(WorkerSettings))
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://a:1/x", "a:1"),
+        ("https://a/x/y", "a"),
+        ("a:1/x", "a:1"),
+        ("/x", ""),
+        ("http://a@b/x", "a@b"),
+    ],
+)
+def test_host_of(url: str, host: str) -> None:
+    assert host_of(url) == host

@@ -1,0 +1,167 @@
+"""Waiting for a generation, on a clock of the test's own: it always ends, in one of its ways."""
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import pytest
+from temporalio.client import Client
+
+from services.worker import waiting
+from services.worker.models import Accepted
+from services.worker.policies import LOST_AFTER_SECONDS
+from services.worker.running import Pulse
+from services.worker.vendors.client import State, VendorClient, VendorStatus
+from services.worker.waiting import until_ended
+from shared.errors import (
+    AttemptTimedOut,
+    GenerationFailed,
+    GenerationLost,
+    OutcomeUnknown,
+    VendorError,
+)
+
+News = VendorStatus | VendorError | None
+NOW = 1_000_000.0
+DOWN = OutcomeUnknown("down")
+
+
+class Clock:
+    """Stands for the modules `time` and `asyncio` in the code under test."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        self.pauses: list[float] = []
+
+    def time(self) -> float:
+        return NOW + self.passed
+
+    def monotonic(self) -> float:
+        return 50.0 + self.passed
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.passed += seconds
+
+
+class Vendor:
+    """Tells what it is given, by the seconds that have passed; counts how often it is asked."""
+
+    def __init__(self, clock: Clock, news: Callable[[float], News]) -> None:
+        self._clock = clock
+        self._news = news
+        self.asked: list[str] = []
+
+    async def status(self, task_id: str) -> VendorStatus | None:
+        self.asked.append(task_id)
+        news = self._news(self._clock.passed)
+        if isinstance(news, VendorError):
+            raise news
+        return news
+
+
+class Percents(Pulse):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(cast(Client, None), "job-1.image.1")
+        self.told: list[int] = []
+
+    async def progress(self, percent: int) -> None:
+        self.told.append(percent)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(waiting, "time", clock)
+    monkeypatch.setattr(waiting, "asyncio", clock)
+    return clock
+
+
+def is_now(state: State, percent: int = 0, message: str = "") -> VendorStatus:
+    return VendorStatus(vendor_id="v1", state=state, percent=percent, message=message)
+
+
+async def wait(
+    vendor: Vendor, *, accepted_before: float = 0, deadline: float = 60, pace: float = 1
+) -> tuple[VendorStatus, list[int]]:
+    pulse = Percents()
+    status = await until_ended(
+        cast(VendorClient, vendor),
+        Accepted(vendor_id="v1", accepted_at=NOW - accepted_before),
+        pulse=pulse,
+        deadline_seconds=deadline,
+        pace=lambda waited: pace,
+    )
+    return status, pulse.told
+
+
+def in_turn(clock: Clock, news: Sequence[News]) -> Vendor:
+    """One piece of news a second, the last for ever."""
+    return Vendor(clock, lambda passed: news[min(int(passed), len(news) - 1)])
+
+
+async def test_success_ends_it_and_the_percents_are_passed_on(clock: Clock) -> None:
+    vendor = in_turn(
+        clock, [is_now("running", 10), is_now("running", 70), is_now("succeeded", 100)]
+    )
+    status, told = await wait(vendor)
+    assert status.state == "succeeded"
+    assert told == [10, 70]
+    assert vendor.asked == ["v1"] * 3
+
+
+@pytest.mark.parametrize("message", ["out of memory", ""])
+async def test_a_failure_comes_with_the_vendors_reason(clock: Clock, message: str) -> None:
+    with pytest.raises(GenerationFailed, match=message or "reports a failure"):
+        await wait(in_turn(clock, [is_now("failed", message=message)]))
+
+
+async def test_a_failed_poll_is_no_news(clock: Clock) -> None:
+    status, _ = await wait(in_turn(clock, [DOWN, is_now("running"), DOWN, is_now("succeeded")]))
+    assert status.state == "succeeded"
+
+
+async def test_the_deadline_counts_from_the_acceptance(clock: Clock) -> None:
+    """A worker that takes over after a crash doesn't give the vendor the whole time anew."""
+    with pytest.raises(AttemptTimedOut):
+        await wait(in_turn(clock, [is_now("running")]), accepted_before=50, deadline=60)
+    assert clock.passed == pytest.approx(10, abs=0.1)
+
+
+async def test_a_long_pause_does_not_reach_beyond_the_deadline(clock: Clock) -> None:
+    with pytest.raises(AttemptTimedOut):
+        await wait(in_turn(clock, [is_now("running")]), deadline=7, pace=1000)
+    assert clock.passed == pytest.approx(7, abs=0.1)
+
+
+async def test_a_vendor_that_never_answers_ends_at_the_deadline(clock: Clock) -> None:
+    with pytest.raises(AttemptTimedOut):
+        await wait(in_turn(clock, [DOWN]), deadline=20)
+
+
+async def test_what_is_ready_after_the_deadline_is_still_taken(clock: Clock) -> None:
+    """It is paid for."""
+    status, _ = await wait(in_turn(clock, [is_now("succeeded")]), accepted_before=500, deadline=60)
+    assert status.state == "succeeded"
+
+
+async def test_unknown_for_long_is_lost(clock: Clock) -> None:
+    with pytest.raises(GenerationLost):
+        await wait(in_turn(clock, [is_now("running"), None]))
+    assert LOST_AFTER_SECONDS < clock.passed < LOST_AFTER_SECONDS + 3
+
+
+async def test_unknown_for_a_moment_is_not_lost(clock: Clock) -> None:
+    gap = [None] * int(LOST_AFTER_SECONDS)
+    await wait(in_turn(clock, [*gap, is_now("running"), *gap, is_now("succeeded")]))
+
+
+async def test_an_outage_before_it_does_not_make_a_moment_long(clock: Clock) -> None:
+    outage = [DOWN] * int(2 * LOST_AFTER_SECONDS)
+    status, _ = await wait(in_turn(clock, [*outage, None, is_now("succeeded")]))
+    assert status.state == "succeeded"
+
+
+async def test_an_acceptance_that_we_learn_of_now(clock: Clock) -> None:
+    assert waiting.accepted_now("v9") == Accepted(vendor_id="v9", accepted_at=NOW)
