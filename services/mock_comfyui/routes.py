@@ -1,0 +1,132 @@
+"""The contract's image wire: submit, status, result, cancel, and the finished files."""
+
+import uuid
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from services.mock_core.exchange import look_up, submit
+from services.mock_core.generation import Generation, State
+from services.mock_core.mock import Mock, base_url, mock_of, slot_token
+from services.mock_core.problems import Problem, ProblemBody
+from services.mock_core.result_routes import serve_file
+from services.mock_core.tags import find_tag
+
+router = APIRouter(tags=["image"])
+TheMock = Annotated[Mock, Depends(mock_of)]
+_PROBLEM: dict[str, Any] = {"model": ProblemBody}
+_STATES = {State.CANCELLED: "failed"}
+
+
+class ImageRequest(BaseModel):
+    prompt: Annotated[str, Field(min_length=1, max_length=2500)]
+    style: Annotated[str, Field(max_length=500)] = ""
+    client_id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+
+
+class Accepted(BaseModel):
+    job_id: str
+
+
+class ImageStatus(BaseModel):
+    job_id: str
+    status: str
+    percent: int
+    error: str | None = None
+
+
+class ImageResult(BaseModel):
+    job_id: str
+    asset_url: str
+
+
+class Cancelled(BaseModel):
+    cancelled: bool
+
+
+@router.post(
+    "/img/submit",
+    status_code=202,
+    response_model=Accepted,
+    responses={400: _PROBLEM, 503: _PROBLEM},
+)
+async def submit_image(request: Request, mock: TheMock, wanted: ImageRequest) -> Response:
+    """Accept a generation; the same `client_id` twice runs twice, as the real service does."""
+    job, attempt = mock.jobs.find(wanted.client_id, wanted.prompt)
+    generation = Generation(
+        id=str(uuid.uuid4()),
+        external_id=wanted.client_id,
+        job=job,
+        attempt=attempt,
+        prompt=wanted.prompt,
+        style=wanted.style,
+        tag=find_tag(request, wanted.prompt),
+        base_url=base_url(request),
+        token=slot_token(request),
+    )
+    return await submit(
+        mock, generation, reply=lambda it: JSONResponse({"job_id": it.id}, status_code=202)
+    )
+
+
+@router.get(
+    "/img/status/{job_id}", response_model=ImageStatus, responses={404: _PROBLEM, 503: _PROBLEM}
+)
+async def image_status(mock: TheMock, job_id: str) -> Response:
+    """Where a generation stands; by the vendor's id or the caller's."""
+    return await look_up(mock, job_id, reply=lambda it: JSONResponse(_status(mock, it)))
+
+
+@router.get(
+    "/img/result/{job_id}",
+    response_model=ImageResult,
+    responses={404: _PROBLEM, 409: _PROBLEM, 503: _PROBLEM},
+)
+async def image_result(request: Request, mock: TheMock, job_id: str) -> Response:
+    """The address of the picture, 409 while there is none."""
+    return await look_up(mock, job_id, reply=lambda it: _result(it, base_url(request)))
+
+
+@router.post("/api/jobs/{job_id}/cancel", response_model=Cancelled, responses={503: _PROBLEM})
+async def cancel(mock: TheMock, job_id: str) -> Response:
+    """Cancel a generation by either id; false when there is nothing to cancel."""
+    generation = mock.registry.find(job_id)
+    cancelled = generation is not None and mock.studio.cancel(generation)
+    return JSONResponse({"cancelled": cancelled})
+
+
+@router.get(
+    "/img/files/{name}",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/png": {}}},
+        206: {"content": {"image/png": {}}},
+        404: _PROBLEM,
+        416: _PROBLEM,
+    },
+)
+async def image_file(
+    mock: TheMock, name: str, range_: Annotated[str | None, Header(alias="Range")] = None
+) -> Response:
+    """The picture, whole or a range of it."""
+    return await serve_file(mock, name, range_header=range_)
+
+
+def _status(mock: Mock, generation: Generation) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "job_id": generation.id,
+        "status": _STATES.get(generation.state, str(generation.state)),
+        "percent": generation.percent(mock.clock.now()),
+    }
+    if generation.error is not None:
+        body["error"] = generation.error
+    return body
+
+
+def _result(generation: Generation, base: str) -> Response:
+    if generation.file_name is None:
+        raise Problem(409, "not_finished", detail=f"the job is {generation.state}")
+    asset_url = f"{base}/img/files/{generation.file_name}"
+    return JSONResponse({"job_id": generation.id, "asset_url": asset_url})

@@ -1,0 +1,16 @@
+"""Settings of the image service; the environment has the names of the fields in capitals."""
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import NoDecode
+
+from services.mock_core.delays import Delay, DelaySpec
+from services.mock_core.settings import MockSettings
+
+
+class ComfyuiSettings(MockSettings):
+    comfyui_port: Annotated[int, Field(ge=1, le=65535)] = 6889
+    mock_image_seconds: Annotated[Delay, NoDecode] = DelaySpec("fixed", 30)
+    # 0: every generation starts at once; 1: one after another, like a single real server.
+    comfyui_workers: Annotated[int, Field(ge=0, le=10_000)] = 0

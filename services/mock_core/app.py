@@ -1,0 +1,64 @@
+"""The application that both mocks start from: lifespan, health, metrics, problems, admin routes."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import Response
+
+from services.mock_core import admin, problems
+from services.mock_core.journal import JournalLayer
+from services.mock_core.metrics import CONTENT_TYPE
+from services.mock_core.mock import Mock, mock_of
+
+Hook = Callable[[], Awaitable[None]]
+
+_health = APIRouter(tags=["health"])
+
+
+@_health.get("/healthz")
+async def healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@_health.get("/readyz")
+async def readyz() -> dict[str, str]:
+    """A mock depends on nothing: ready as soon as it answers."""
+    return {"status": "ok"}
+
+
+@_health.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    return Response(mock_of(request).metrics.render(), media_type=CONTENT_TYPE)
+
+
+def build_app(
+    mock: Mock,
+    *,
+    title: str,
+    routers: Sequence[APIRouter],
+    on_start: Sequence[Hook] = (),
+    on_stop: Sequence[Hook] = (),
+) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await mock.sender.open()
+        for hook in on_start:
+            await hook()
+        yield
+        await mock.sender.close()
+        await mock.studio.forget_all()
+        for hook in on_stop:
+            await hook()
+
+    app = FastAPI(title=title, version="1", lifespan=lifespan)
+    app.state.mock = mock
+    problems.install(app)
+    app.add_middleware(
+        JournalLayer,
+        journal=mock.journal,
+        requests=mock.metrics.requests,
+    )
+    for router in (*routers, admin.router, _health):
+        app.include_router(router)
+    return app

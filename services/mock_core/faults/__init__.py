@@ -1,0 +1,1 @@
+"""The fault plan: rules that say which job, where in its life, what, how often and until when."""

@@ -1,0 +1,141 @@
+"""A rule in force: decides from seed, rule, job key and attempt, and counts what it did."""
+
+import itertools
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from services.mock_core.clock import Clock
+from services.mock_core.draws import draw
+from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.patterns import NumberTest, number_test, text_matcher
+from services.mock_core.faults.rules import Rule
+from services.mock_core.generation import Generation
+
+_serial = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmedEffect:
+    where: Where
+    do: str
+    params: BaseModel
+
+
+def _always(_: int) -> bool:
+    return True
+
+
+def _number_test(spec: int | str | None) -> NumberTest:
+    return _always if spec is None else number_test(spec)
+
+
+class ArmedRule:
+    def __init__(
+        self, rule: Rule, members: list[BaseModel], *, name: str, seed: int, clock: Clock
+    ) -> None:
+        self.rule = rule
+        self.name = name
+        self.effects = tuple(
+            ArmedEffect(effect.where, effect.do, params)
+            for effect, params in zip(rule.all_effects(), members, strict=True)
+        )
+        self._seed = seed
+        self._clock = clock
+        self._texts = [
+            (member, text_matcher(pattern))
+            for member in ("prompt", "style", "tag", "id", "external_id")
+            if (pattern := getattr(rule.match, member)) is not None
+        ]
+        self._nth = _number_test(rule.match.nth)
+        self._attempts = _number_test(rule.often.attempts)
+        first = rule.often.first
+        self._events = _number_test(f"1-{first}" if first else rule.often.events)
+        self._spans = len(self.effects) > 1
+        self.rearm()
+
+    def rearm(self) -> None:
+        """Start counting anew, as on the day it was armed."""
+        self.serial = next(_serial)
+        self.fired = 0
+        self._hits = 0
+        self._armed_at = self._clock.now()
+
+    @property
+    def spent(self) -> bool:
+        until = self.rule.until
+        return (
+            (until.count is not None and self._hits >= until.count)
+            or (until.seconds is not None and self._clock.now() - self._armed_at >= until.seconds)
+            or (until.at is not None and time.time() >= until.at.timestamp())
+        )
+
+    def concerns(self, generation: Generation) -> bool:
+        """Whether the job itself is meant; this never changes for a generation."""
+        match = self.rule.match
+        if match.key is not None and generation.job.key != match.key:
+            return False
+        if not (self._nth(generation.job.number) and self._attempts(generation.attempt)):
+            return False
+        if not all(fits(getattr(generation, member) or "") for member, fits in self._texts):
+            return False
+        return match.share is None or self._draw("share", generation.job.key) < match.share
+
+    def strikes(
+        self, effect: ArmedEffect, generation: Generation, *, event: int, status: str | None
+    ) -> bool:
+        """Decide about one event at this effect's point of the life, and count a hit."""
+        wanted = self.rule.match.status
+        if wanted is not None and effect.where is Where.CALLBACK and status != wanted:
+            return False
+        if not self._events(event):
+            return False
+        if self._spans:
+            return self._strikes_job(generation)
+        if self.spent or not self._chance(effect, generation, event):
+            return False
+        self._hits += 1
+        return True
+
+    def _strikes_job(self, generation: Generation) -> bool:
+        """One decision for the whole life, so that all effects meet the same jobs."""
+        known = generation.job.struck.get(self.serial)
+        if known is None:
+            key = generation.job.key
+            known = not self.spent and self._draw("hit", key) < self.rule.often.probability
+            generation.job.struck[self.serial] = known
+            self._hits += known
+        return known
+
+    def _chance(self, effect: ArmedEffect, generation: Generation, event: int) -> bool:
+        probability = self.rule.often.probability
+        if probability >= 1:
+            return True
+        per = self.rule.often.per or (
+            "attempt" if effect.where in (Where.START, Where.PROGRESS) else "event"
+        )
+        key = generation.job.key
+        if per == "job":
+            return self._draw("hit", key) < probability
+        if per == "attempt":
+            return self._draw("hit", key, generation.attempt) < probability
+        return self._draw("hit", key, generation.attempt, effect.where, event) < probability
+
+    def _draw(self, *parts: str | int) -> float:
+        return draw(self._seed, self.name, *parts)
+
+    def quantile(self, generation: Generation, *parts: str | int) -> float:
+        """The chance with which this rule draws a length of time for a job's attempt."""
+        return self._draw("time", generation.job.key, generation.attempt, *parts)
+
+    def row(self, *, applies: bool) -> dict[str, Any]:
+        shown = self.rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return {
+            **shown,
+            "name": self.name,
+            "fired": self.fired,
+            "spent": self.spent,
+            "applies": applies,
+        }

@@ -1,0 +1,162 @@
+"""A plan is taken whole or refused whole: every mistake is named before anything changes."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from services.mock_core.faults.kinds import KINDS, Where, names_at
+from services.mock_core.faults.patterns import number_test, text_matcher
+from services.mock_core.faults.rules import Rule
+
+MAX_RULES = 10_000
+# Two of one group in one rule contradict each other.
+_EXCLUSIVE = (
+    {"submit.refuse", "submit.reset", "submit.hang", "submit.lose-reply"},
+    {"start.fail", "start.never-start", "start.stick", "start.vanish"},
+    {"poll.refuse", "poll.reset", "poll.hang"},
+    {"result.refuse", "result.reset", "result.hang", "result.truncate", "result.empty"},
+    {"callback.lose", "callback.repeat"},
+    {"callback.lose", "callback.delay"},
+)
+_NEVER_ACCEPTED = {"submit.refuse", "submit.reset", "submit.hang"}
+_NEVER_A_RESULT = {"start.fail", "start.never-start", "start.stick", "start.vanish"}
+
+
+@dataclass(slots=True)
+class Mistakes:
+    found: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, rule: str, member: str, problem: str) -> None:
+        self.found.append({"rule": rule, "field": member, "problem": problem})
+
+    def add_all(self, rule: str, prefix: str, error: ValidationError) -> None:
+        for item in error.errors():
+            path = ".".join([prefix, *(str(part) for part in item["loc"])]).strip(".")
+            self.add(rule, path, str(item["msg"]))
+
+
+def parse_rules(raw: Sequence[Any], mistakes: Mistakes) -> list[tuple[Rule, list[BaseModel]]]:
+    """Rules with the members of each effect read; incomplete when mistakes were added."""
+    if len(raw) > MAX_RULES:
+        mistakes.add("", "rules", f"at most {MAX_RULES} rules")
+        return []
+    rules: list[tuple[Rule, list[BaseModel]]] = []
+    names: set[str] = set()
+    for index, item in enumerate(raw):
+        label = _label(item, index)
+        try:
+            rule = Rule.model_validate(item)
+        except ValidationError as error:
+            mistakes.add_all(label, "", error)
+            continue
+        if rule.name is not None and rule.name in names:
+            mistakes.add(label, "name", "another rule of this plan has it")
+        names.add(rule.name or "")
+        rules.append((rule, _check(rule, label, mistakes)))
+    return rules
+
+
+def _label(item: Any, index: int) -> str:
+    name = item.get("name") if isinstance(item, dict) else None
+    return name if isinstance(name, str) else f"#{index + 1}"
+
+
+def _check(rule: Rule, label: str, mistakes: Mistakes) -> list[BaseModel]:
+    for member, problem in (*_shape(rule), *_selection(rule), *_sense(rule)):
+        mistakes.add(label, member, problem)
+    return _read_members(rule, label, mistakes)
+
+
+def _shape(rule: Rule) -> Iterator[tuple[str, str]]:
+    if rule.effects and (rule.where or rule.do or rule.with_ is not None):
+        yield "effects", "give either effects, or where and do"
+    elif not rule.effects:
+        if rule.where is None:
+            yield "where", "missing: one of " + ", ".join(Where)
+        if rule.do is None:
+            yield "do", "missing"
+
+
+def _selection(rule: Rule) -> Iterator[tuple[str, str]]:
+    for member in ("prompt", "style", "tag", "id", "external_id"):
+        pattern = getattr(rule.match, member)
+        problem = _fails(text_matcher, pattern)
+        if problem:
+            yield f"match.{member}", problem
+    for path, spec in (
+        ("match.nth", rule.match.nth),
+        ("often.events", rule.often.events),
+        ("often.attempts", rule.often.attempts),
+    ):
+        problem = _fails(number_test, spec)
+        if problem:
+            yield path, problem
+
+
+def _fails(read: Any, value: object) -> str:
+    if value is None:
+        return ""
+    try:
+        read(value)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _sense(rule: Rule) -> Iterator[tuple[str, str]]:
+    effects = rule.all_effects()
+    names = [f"{effect.where}.{effect.do}" for effect in effects]
+    places = {effect.where for effect in effects}
+    if len(set(names)) < len(names):
+        yield "effects", "the same effect twice"
+    for group in _EXCLUSIVE:
+        both = sorted(group & set(names))
+        if len(both) > 1:
+            yield "effects", f"{' and '.join(both)} contradict each other"
+    yield from _impossible(set(names), places)
+    if rule.service == "image" and Where.CALLBACK in places:
+        yield "where", "the image service sends no callbacks"
+    if rule.match.status is not None and Where.CALLBACK not in places:
+        yield "match.status", "only callbacks have it"
+    if rule.often.first is not None and rule.often.events is not None:
+        yield "often", "first and events contradict each other"
+    yield from _ends(rule)
+
+
+def _impossible(names: set[str], places: set[Where]) -> Iterator[tuple[str, str]]:
+    later = sorted(places - {Where.SUBMIT})
+    refused = sorted(names & _NEVER_ACCEPTED)
+    if refused and later:
+        yield "effects", f"after {refused[0]} there is nothing to disturb at {', '.join(later)}"
+    dead = sorted(names & _NEVER_A_RESULT)
+    if dead and Where.RESULT in places:
+        yield "effects", f"after {dead[0]} there is no result to disturb"
+
+
+def _ends(rule: Rule) -> Iterator[tuple[str, str]]:
+    if rule.until.at is None:
+        return
+    if rule.until.at.tzinfo is None:
+        yield "until.at", "needs a time zone"
+    elif rule.until.at.timestamp() <= time.time():
+        yield "until.at", "lies in the past"
+
+
+def _read_members(rule: Rule, label: str, mistakes: Mistakes) -> list[BaseModel]:
+    members: list[BaseModel] = []
+    for index, effect in enumerate(rule.all_effects()):
+        prefix = f"effects.{index}." if rule.effects else ""
+        kind = KINDS.get((effect.where, effect.do))
+        if kind is None:
+            known = ", ".join(names_at(effect.where))
+            problem = f"no {effect.do!r} at {effect.where}: one of {known}"
+            mistakes.add(label, f"{prefix}do", problem)
+            continue
+        try:
+            members.append(kind.params.model_validate(effect.with_))
+        except ValidationError as error:
+            mistakes.add_all(label, f"{prefix}with", error)
+    return members

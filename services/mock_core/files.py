@@ -1,0 +1,49 @@
+"""Finished files in memory, bounded: what was fetched already goes first, then the oldest."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from services.mock_core.generation import Generation
+
+
+@dataclass(slots=True, eq=False)
+class StoredFile:
+    body: bytes
+    media_type: str
+    made_at: float
+    generation: Generation | None = None
+    fetches: int = 0
+
+
+class FileStore:
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._fresh: OrderedDict[str, StoredFile] = OrderedDict()
+        self._fetched: OrderedDict[str, StoredFile] = OrderedDict()
+        self.size = 0
+
+    def put(self, name: str, file: StoredFile) -> None:
+        self._drop(name)
+        self._fresh[name] = file
+        self.size += len(file.body)
+        while self.size > self._max_bytes and len(self._fresh) + len(self._fetched) > 1:
+            self._drop(next(iter(self._fetched or self._fresh)))
+
+    def get(self, name: str) -> StoredFile | None:
+        return self._fresh.get(name) or self._fetched.get(name)
+
+    def note_fetch(self, name: str) -> None:
+        file = self._fresh.pop(name, None) or self._fetched.pop(name, None)
+        if file is not None:
+            file.fetches += 1
+            self._fetched[name] = file
+
+    def clear(self) -> None:
+        self._fresh.clear()
+        self._fetched.clear()
+        self.size = 0
+
+    def _drop(self, name: str) -> None:
+        file = self._fresh.pop(name, None) or self._fetched.pop(name, None)
+        if file is not None:
+            self.size -= len(file.body)

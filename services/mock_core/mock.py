@@ -1,0 +1,118 @@
+"""Everything one mock is made of; its routes find it as `app.state.mock`."""
+
+import re
+from dataclasses import dataclass, field
+
+from fastapi import Request
+
+from services.mock_core.callbacks import CallbackSender
+from services.mock_core.clock import Clock
+from services.mock_core.delays import DelaySpec
+from services.mock_core.faults.armed import ArmedEffect
+from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.plan import FaultPlan
+from services.mock_core.faults.trace import Trace
+from services.mock_core.files import FileStore
+from services.mock_core.jobs import JobBook
+from services.mock_core.journal import Journal
+from services.mock_core.metrics import Metrics
+from services.mock_core.registry import Registry
+from services.mock_core.settings import MockSettings
+from services.mock_core.studio import Make, Studio
+from services.mock_core.wire import RefusalShape
+
+_JOURNAL_ROWS = 5_000
+_HOST = re.compile(r"[A-Za-z0-9._\-\[\]:]{1,255}")
+
+
+@dataclass(slots=True, eq=False)
+class Mock:
+    service: str
+    settings: MockSettings
+    clock: Clock
+    plan: FaultPlan
+    trace: Trace
+    registry: Registry
+    studio: Studio
+    jobs: JobBook
+    files: FileStore
+    journal: Journal
+    metrics: Metrics
+    sender: CallbackSender
+    refusal: RefusalShape
+    fetched_late: set[str] = field(default_factory=set)
+
+    async def reset(self) -> None:
+        """Forget everything but the configuration; armed rules stay and count anew."""
+        await self.sender.forget_all()
+        await self.studio.forget_all()
+        for part in (self.jobs, self.files, self.journal, self.trace, self.fetched_late):
+            part.clear()
+        self.plan.rearm()
+
+
+def build_mock(
+    service: str,
+    settings: MockSettings,
+    *,
+    seconds: DelaySpec,
+    places: frozenset[Where],
+    make: Make,
+    refusal: RefusalShape,
+    files: FileStore,
+    schedule: tuple[float, ...] = (0.0,),
+    at_once: int = 0,
+) -> Mock:
+    clock = Clock(settings.mock_speed)
+    trace = Trace(settings.mock_keep_rows)
+    plan = FaultPlan(service, places=places, seed=settings.mock_seed, clock=clock, trace=trace)
+    registry = Registry(settings.mock_keep_rows)
+    metrics = Metrics(lambda: registry.in_flight)
+    plan.on_hit = lambda _rule, effect: _count_fault(metrics, effect)
+    studio = Studio(registry, plan, clock=clock, seconds=seconds, make=make, at_once=at_once)
+    studio.listen(lambda generation: metrics.changes.labels(str(generation.state)).inc())
+    return Mock(
+        service=service,
+        settings=settings,
+        clock=clock,
+        plan=plan,
+        trace=trace,
+        registry=registry,
+        studio=studio,
+        jobs=JobBook(settings.mock_job_pattern),
+        files=files,
+        journal=Journal(_JOURNAL_ROWS),
+        metrics=metrics,
+        sender=CallbackSender(
+            plan,
+            clock,
+            schedule=schedule,
+            count=lambda fate: metrics.callbacks.labels(fate).inc(),
+        ),
+        refusal=refusal,
+    )
+
+
+def _count_fault(metrics: Metrics, effect: ArmedEffect) -> None:
+    metrics.faults.labels(effect.where, effect.do).inc()
+
+
+def mock_of(request: Request) -> Mock:
+    mock = request.app.state.mock
+    assert isinstance(mock, Mock)  # noqa: S101 - set by the factory
+    return mock
+
+
+def base_url(request: Request) -> str:
+    """Where the caller reaches this mock, from the Host header."""
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        server = request.scope.get("server") or ("127.0.0.1", 0)
+        host = f"{server[0]}:{server[1]}"
+    return f"{request.url.scheme}://{host}"
+
+
+def slot_token(request: Request) -> int | None:
+    """The fencing token of the caller, or None."""
+    text = request.headers.get("x-slot-token", "")
+    return int(text) if text.isdecimal() and len(text) < 19 else None

@@ -1,0 +1,28 @@
+"""Runs a mock's application under uvicorn, which logs no single request."""
+
+import logging
+
+import uvicorn
+from fastapi import FastAPI
+
+from services.mock_core.broken import ResettableProtocol
+from services.mock_core.logs import configure_logs
+from services.mock_core.settings import MockSettings
+
+_GRACE_SECONDS = 2
+
+
+def serve(app: FastAPI, settings: MockSettings, *, port: int, name: str) -> None:
+    """Blocks until the process is told to stop."""
+    configure_logs(settings, service=name)
+    config = uvicorn.Config(
+        app,
+        host=settings.listen_host,
+        port=port,
+        http=ResettableProtocol,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    uvicorn.Server(config).run()

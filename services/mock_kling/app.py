@@ -1,0 +1,54 @@
+"""Puts the video service together; nothing is read from the environment here."""
+
+from fastapi import FastAPI
+from starlette.responses import Response
+
+from services.mock_core.app import build_app
+from services.mock_core.faults.kinds import Where
+from services.mock_core.files import FileStore
+from services.mock_core.generation import Generation, State
+from services.mock_core.mock import build_mock
+from services.mock_core.problems import Problem, problem_response
+from services.mock_kling.errors import resolve
+from services.mock_kling.routes import router
+from services.mock_kling.settings import KlingSettings
+from services.mock_kling.tasks import callback_body, word
+from services.mock_kling.videos import VideoMaker
+
+_MEGABYTE = 1_000_000
+
+
+def refuse(
+    status: int | None, code: int | str | None, message: str | None, headers: dict[str, str]
+) -> Response:
+    """A refusal of the plain wire; the vendor's table fills in what was not told."""
+    status, code, usual = resolve(status, code)
+    return problem_response(Problem(status, code, detail=message or usual, headers=headers))
+
+
+def create_app(settings: KlingSettings) -> FastAPI:
+    files = FileStore(settings.mock_file_megabytes * _MEGABYTE)
+    maker = VideoMaker(files)
+    mock = build_mock(
+        "video",
+        settings,
+        seconds=settings.mock_video_seconds,
+        places=frozenset(Where),
+        make=maker.make,
+        refusal=refuse,
+        files=files,
+    )
+    maker.now = mock.clock.now
+
+    def announce(generation: Generation) -> None:
+        if generation.state is not State.QUEUED:
+            mock.sender.announce(generation, word(generation), callback_body(generation))
+
+    mock.studio.listen(announce)
+    return build_app(
+        mock,
+        title="Mock video service",
+        routers=(router,),
+        on_start=(maker.open,),
+        on_stop=(maker.close,),
+    )

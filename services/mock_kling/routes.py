@@ -1,0 +1,121 @@
+"""The contract's video wire: submit, status, and the finished files."""
+
+import secrets
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Request
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from services.mock_core.exchange import look_up, submit
+from services.mock_core.generation import Generation
+from services.mock_core.mock import Mock, base_url, mock_of, slot_token
+from services.mock_core.problems import ProblemBody
+from services.mock_core.result_routes import serve_file
+from services.mock_core.tags import find_tag
+from services.mock_kling.gate import build_gate
+from services.mock_kling.tasks import video_url, word
+
+router = APIRouter(tags=["video"])
+TheMock = Annotated[Mock, Depends(mock_of)]
+_PROBLEM: dict[str, Any] = {"model": ProblemBody}
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+", max_length=2048)]
+
+
+class VideoRequest(BaseModel):
+    image_url: Url
+    prompt: Annotated[str, Field(max_length=2500)] = ""
+    duration: Literal["5", "10"] = "5"
+    callback_url: Url | None = None
+    external_task_id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+
+
+class Accepted(BaseModel):
+    job_id: str
+
+
+class VideoStatus(BaseModel):
+    job_id: str
+    status: Literal["submitted", "processing", "succeed", "failed"]
+    percent: int
+    video_url: str | None = None
+    message: str | None = None
+
+
+def new_task_id() -> str:
+    """Eighteen digits, as the vendor's ids have."""
+    return str(800_000_000_000_000_000 + secrets.randbelow(100_000_000_000_000_000))
+
+
+@router.post(
+    "/video/submit",
+    status_code=202,
+    response_model=Accepted,
+    responses={400: _PROBLEM, 429: _PROBLEM, 503: _PROBLEM},
+)
+async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) -> Response:
+    """Accept a task; a second one of the same `external_task_id` is refused with 400, code 1201."""
+    job, attempt = mock.jobs.find(wanted.external_task_id, wanted.prompt)
+    generation = Generation(
+        id=new_task_id(),
+        external_id=wanted.external_task_id,
+        job=job,
+        attempt=attempt,
+        prompt=wanted.prompt,
+        style="",
+        tag=find_tag(request, wanted.prompt),
+        base_url=base_url(request),
+        token=slot_token(request),
+        callback_url=wanted.callback_url,
+        image_source=wanted.image_url,
+        detail={"duration": wanted.duration},
+    )
+    gate = build_gate(mock, _accepted, shape=mock.refusal)
+    return await submit(mock, generation, reply=_accepted, gate=gate)
+
+
+@router.get(
+    "/video/status/{job_id}",
+    response_model=VideoStatus,
+    response_model_exclude_none=True,
+    responses={404: _PROBLEM, 503: _PROBLEM},
+)
+async def video_status(request: Request, mock: TheMock, job_id: str) -> Response:
+    """Where a task stands; by the vendor's id or the caller's."""
+    base = base_url(request)
+    return await look_up(mock, job_id, reply=lambda it: JSONResponse(_status(mock, it, base)))
+
+
+@router.get(
+    "/video/files/{name}",
+    response_class=Response,
+    responses={
+        200: {"content": {"video/mp4": {}}},
+        206: {"content": {"video/mp4": {}}},
+        404: _PROBLEM,
+        416: _PROBLEM,
+    },
+)
+async def video_file(
+    mock: TheMock, name: str, range_: Annotated[str | None, Header(alias="Range")] = None
+) -> Response:
+    """The video, whole or a range of it."""
+    return await serve_file(mock, name, range_header=range_)
+
+
+def _accepted(generation: Generation) -> Response:
+    return JSONResponse({"job_id": generation.id}, status_code=202)
+
+
+def _status(mock: Mock, generation: Generation, base: str) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "job_id": generation.id,
+        "status": word(generation),
+        "percent": generation.percent(mock.clock.now()),
+    }
+    url = video_url(generation, base)
+    if url is not None:
+        body["video_url"] = url
+    if generation.error is not None:
+        body["message"] = generation.error
+    return body

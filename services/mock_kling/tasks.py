@@ -1,0 +1,54 @@
+"""How the vendor tells of a task: its words, its callback's body, its times in milliseconds."""
+
+from typing import Any
+
+from services.mock_core.generation import Generation, State
+from services.mock_core.times import milliseconds
+
+WORDS = {
+    State.QUEUED: "submitted",
+    State.RUNNING: "processing",
+    State.SUCCEEDED: "succeed",
+    State.FAILED: "failed",
+    State.CANCELLED: "failed",
+}
+# Units by mode and duration; a failed task costs nothing.
+_UNITS = {("std", "5"): "2", ("std", "10"): "4", ("pro", "5"): "3.5", ("pro", "10"): "7"}
+
+
+def word(generation: Generation) -> str:
+    return WORDS[generation.state]
+
+
+def units(generation: Generation) -> str:
+    if not generation.charged:
+        return "0"
+    return _UNITS[generation.detail.get("mode", "std"), generation.detail.get("duration", "5")]
+
+
+def video_url(generation: Generation, base: str) -> str | None:
+    if generation.file_name is None:
+        return None
+    return f"{base}/video/files/{generation.file_name}"
+
+
+def videos(generation: Generation, base: str) -> list[dict[str, str]]:
+    url = video_url(generation, base)
+    if url is None:
+        return []
+    duration = generation.detail.get("duration", "5")
+    return [{"id": f"{generation.id}-1", "url": url, "duration": duration}]
+
+
+def callback_body(generation: Generation) -> dict[str, Any]:
+    """The flat form, with every documented member."""
+    return {
+        "task_id": generation.id,
+        "task_status": word(generation),
+        "task_status_msg": generation.error or "",
+        "created_at": milliseconds(generation.accepted or generation.updated),
+        "updated_at": milliseconds(generation.updated),
+        "final_unit_deduction": units(generation),
+        "task_info": {"external_task_id": generation.external_id},
+        "task_result": {"videos": videos(generation, generation.base_url)},
+    }

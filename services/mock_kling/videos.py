@@ -1,0 +1,35 @@
+"""Makes the video of a generation: fetches its picture, encodes in a thread, stores the file."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from services.mock_core.files import FileStore, StoredFile
+from services.mock_core.generation import Generation
+from services.mock_kling.source import Fetcher
+from services.mock_kling.video import make_video
+
+
+class VideoMaker:
+    def __init__(self, files: FileStore) -> None:
+        self._files = files
+        self._fetcher = Fetcher()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="encode")
+        self.now: Callable[[], float] = lambda: 0.0
+
+    async def open(self) -> None:
+        await self._fetcher.open()
+
+    async def close(self) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        await self._fetcher.close()
+
+    async def make(self, generation: Generation) -> str:
+        """Fetch, encode, store, and return the file's name."""
+        source = generation.image_source
+        picture = source if isinstance(source, bytes) else await self._fetcher.fetch(source or "")
+        loop = asyncio.get_running_loop()
+        body = await loop.run_in_executor(self._thread, make_video, picture)
+        name = f"{generation.id}.mp4"
+        self._files.put(name, StoredFile(body, "video/mp4", self.now(), generation))
+        return name
