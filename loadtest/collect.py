@@ -75,14 +75,24 @@ class Collector:
                 strangers.update(
                     owner for row in rows if (owner := job_of(row)) and owner not in own
                 )
-                stats, verdict = await vendor.stats(), await vendor.verdict()
-                books[vendor.name] = {"stats": stats, "verdict": verdict}
+                books[vendor.name] = await self._vendor(vendor, own)
             except Unreachable as error:
                 self.problems.append(f"ledger of the {vendor.name} service: {error}")
 
         await asyncio.gather(*map(read, self._vendors))
         self._folder.write(raw.VENDORS, books)
         await self._strangers(strangers)
+
+    async def _vendor(self, vendor: Vendor, own: set[str]) -> dict[str, Any]:
+        recorded, rows = await vendor.trace()
+        mine = ({"service": vendor.name, **row} for row in rows if job_of(row) in own)
+        self._folder.append(raw.FAULTS, mine)
+        return {
+            "stats": await vendor.stats(),
+            "verdict": await vendor.verdict(),
+            "faults_recorded": recorded,
+            "faults_remembered": len(rows),
+        }
 
     async def _strangers(self, job_ids: set[str]) -> None:
         try:

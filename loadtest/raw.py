@@ -17,6 +17,7 @@ SLOTS = "slots.jsonl"
 LEDGERS = {"image": "image_ledger.jsonl", "video": "video_ledger.jsonl"}
 VENDORS = "vendors.json"
 FOREIGN = "foreign.jsonl"
+FAULTS = "faults.jsonl"
 RECEIPTS = "receipts.jsonl"
 STATES = "states.jsonl"
 FILES = "files.jsonl"

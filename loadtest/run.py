@@ -16,11 +16,14 @@ from loadtest.live import Display
 from loadtest.plan import Plan
 from loadtest.raw import RunFolder
 from loadtest.settings import Settings
-from loadtest.stage import Stage
+from loadtest.stage import Stage, background
 from loadtest.wire.api import Api
 from loadtest.wire.http import Http, Unreachable
+from loadtest.wire.processes import Processes, addresses
 from loadtest.wire.temporal import Temporal
 from loadtest.wire.vendor import Vendor
+
+PROCESS_SECONDS = 2.0
 
 
 def new_run_id() -> str:
@@ -74,11 +77,12 @@ class Run:
         self.folder.write(raw.RUN, facts)
         stages: list[Stage] = []
         try:
-            for number in range(len(self._plan.stages)):
-                stages.append(self._stage(number))
-                await stages[-1].run(display, stop)
-                if stages[-1].why.startswith(("interrupted", "unreachable")):
-                    break
+            async with background(self._watch_processes()):
+                for number in range(len(self._plan.stages)):
+                    stages.append(self._stage(number))
+                    await stages[-1].run(display, stop)
+                    if stages[-1].why.startswith(("interrupted", "unreachable")):
+                        break
         finally:
             display.close()
         self.why = stages[-1].why
@@ -86,6 +90,18 @@ class Run:
         facts |= {"ended_at": time.time(), "why": self.why, "unread": problems}
         self.folder.write(raw.RUN, facts)
         return self.folder
+
+    async def _watch_processes(self) -> None:
+        """Note what each process uses: every two seconds at first, seldom in a long run."""
+        processes = Processes(addresses(self._stack.settings))
+        pause = PROCESS_SECONDS
+        try:
+            while True:
+                self.folder.append(raw.PROCESSES, await processes.sample())
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.01, 15 * PROCESS_SECONDS)
+        finally:
+            await processes.close()
 
     def _stage(self, number: int) -> Stage:
         return Stage(

@@ -42,7 +42,7 @@ class Stage:
         began_at, began = time.time(), time.monotonic()
         slots = await self._slots()
         display.begin(self.number, self.jobs)
-        async with _background(self._feed.run(), self._poller.run(), self._sample()):
+        async with background(self._feed.run(), self._poller.run(), self._sample()):
             await self._until_ended(display, stop, began=began)
         self._folder.append(raw.FRAMES, self.tracker.take_frames())
         self._folder.append(
@@ -138,7 +138,8 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def _background(*coroutines: Any) -> AsyncIterator[None]:
+async def background(*coroutines: Any) -> AsyncIterator[None]:
+    """Run coroutines beside the body; an error in one of them is raised at its end."""
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         yield

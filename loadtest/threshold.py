@@ -20,7 +20,7 @@ METRICS = {
     "charged_twice": "jobs that the vendors charged for more than once",
     "disagreements": "jobs whose books contradict each other",
     "callbacks_lost": "callbacks sent, never received, not made good by a poll",
-    "faults_unaccounted": "failed generations whose job shows no trace of them",
+    "faults_unaccounted": "injected faults and failed generations that nothing explains",
     "self_checks_failed": "checks of the report's own data that do not hold",
     "max_at_once": "most jobs at once, the highest of all books",
     "reached_at_once": "most jobs at once, the lowest of all books",
@@ -89,7 +89,7 @@ class Threshold:
             return limit - measured
         if self.op.startswith(">"):
             return measured - limit
-        return -abs(measured - limit)
+        return 0.0 - abs(measured - limit)
 
 
 def parse(text: str) -> Threshold:

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 from loadtest import raw
 from loadtest.books import parse
-from loadtest.books.model import STEPS, Books, Generation, JobFacts, StageBook
+from loadtest.books.model import (
+    STEPS,
+    Books,
+    Generation,
+    JobFacts,
+    ProcessSample,
+    StageBook,
+)
 from loadtest.raw import RunFolder
 
 
@@ -21,6 +28,7 @@ def load(folder: RunFolder) -> Books:
     _details(folder, jobs, books)
     _generations(folder, jobs, books)
     _samples(folder, by_number)
+    _processes(folder, books)
     return books
 
 
@@ -104,6 +112,10 @@ def _generations(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> 
                 job.generations.append(generation)
             elif _during(generation, books):
                 books.foreign.append(generation)
+    for row in folder.rows(raw.FAULTS):
+        fault = parse.injected(str(row.get("service", "")), row)
+        if fault.job_id in jobs:
+            jobs[fault.job_id].faults.append(fault)
     for job in jobs.values():
         job.generations.sort(key=lambda generation: generation.accepted or 0.0)
     books.unknown_ids = {
@@ -117,6 +129,14 @@ def _during(generation: Generation, books: Books) -> bool:
         return False
     began, ended = books.stages[0].began, books.stages[-1].ended
     return generation.accepted <= ended and (generation.finished or ended) >= began
+
+
+def _processes(folder: RunFolder, books: Books) -> None:
+    for row in folder.rows(raw.PROCESSES):
+        values = [row.get(key) for key in ("at", "cpu", "rss", "fds")]
+        if all(isinstance(value, int | float) for value in values):
+            sample = ProcessSample(*map(float, values))  # type: ignore[arg-type]
+            books.processes.setdefault(str(row.get("name")), []).append(sample)
 
 
 def _samples(folder: RunFolder, stages: dict[int, StageBook]) -> None:

@@ -99,6 +99,12 @@ class Callback:
     reply: int | None
     error: str | None
     note: str
+    delivery_id: str | None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the receiver took it."""
+        return self.reply is not None and 200 <= self.reply < 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,18 @@ class StoredFile:
     problem: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """One fault that a mock injected, by its own trace."""
+
+    service: str
+    rule: str
+    where: str
+    do: str
+    external_id: str | None
+    job_id: str | None
+
+
 @dataclass(slots=True)
 class JobFacts:
     """Everything that all books say about one job."""
@@ -162,6 +180,7 @@ class JobFacts:
     executions: list[Execution] = field(default_factory=list)
     runs: set[str] = field(default_factory=set)
     generations: list[Generation] = field(default_factory=list)
+    faults: list[Injected] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
     files: dict[str, StoredFile] = field(default_factory=dict)
 
@@ -204,6 +223,16 @@ class Sample:
     limit: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessSample:
+    """One process at one instant: CPU seconds so far, bytes resident, open descriptors."""
+
+    at: float
+    cpu: float
+    rss: float
+    fds: float
+
+
 @dataclass(slots=True)
 class StageBook:
     """One stage: what was asked, and the facts of its jobs."""
@@ -236,6 +265,7 @@ class Books:
     unknown_ids: set[str] = field(default_factory=set)
     vendors: dict[str, Any] = field(default_factory=dict)
     stray_receipts: int = 0
+    processes: dict[str, list[ProcessSample]] = field(default_factory=dict)
 
     @property
     def mocked(self) -> bool:

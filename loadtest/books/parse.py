@@ -9,6 +9,7 @@ from loadtest.books.model import (
     Callback,
     Execution,
     Generation,
+    Injected,
     Receipt,
     Record,
     Sample,
@@ -135,6 +136,20 @@ def _callback(row: Row) -> Callback:
         reply=reply if isinstance(reply, int) else None,
         error=text(row.get("error")),
         note=str(row.get("note") or ""),
+        delivery_id=text(row.get("delivery_id")),
+    )
+
+
+def injected(service: str, row: Row) -> Injected:
+    external = text(row.get("external_id"))
+    match = _EXTERNAL.match(external) if external else None
+    return Injected(
+        service=service,
+        rule=str(row.get("rule", "")),
+        where=str(row.get("where", "")),
+        do=str(row.get("do", "")),
+        external_id=external,
+        job_id=match.group(1) if match else None,
     )
 
 

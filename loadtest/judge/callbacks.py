@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from loadtest.books.model import ENDS, Generation, JobFacts
+from loadtest.books.model import ENDS, Callback, Generation, JobFacts
 
 FATES = ("applied", "duplicate", "late", "early", "out_of_order", "rejected", "unknown")
-BY_POLL, LOST = "lost, made good by a poll", "lost"
+AGAIN, BY_POLL, LOST = "sent again", "lost, made good by a poll", "lost"
 
 
 @dataclass(slots=True)
@@ -46,36 +46,31 @@ def _match(
     *,
     book: CallbackBook,
 ) -> None:
-    for status, deliveries in _by_status(generation).items():
+    by_status: dict[str, list[Callback]] = {}
+    for callback in generation.callbacks:
+        by_status.setdefault(callback.status, []).append(callback)
+    for status, deliveries in by_status.items():
         book.sent += len(deliveries)
         key = (generation.vendor_id, status)
         received = min(receipts[key], len(deliveries))
         receipts[key] -= received
         # What was answered well has arrived: the missing are sought among the others first.
-        missing = sorted(deliveries, key=_well_answered)[: len(deliveries) - received]
-        for reply in missing:
-            _miss(job, f"{generation.external_id} {status}", reply, book=book)
+        missing = sorted(deliveries, key=lambda each: each.answered)[: len(deliveries) - received]
+        taken = {each.delivery_id for each in deliveries if each.answered and each.delivery_id}
+        for callback in missing:
+            again = not callback.answered and callback.delivery_id in taken
+            book.fates[AGAIN if again else _miss(job, generation, callback, book=book)] += 1
 
 
-def _miss(job: JobFacts, name: str, reply: int | None, *, book: CallbackBook) -> None:
-    if reply is not None and 200 <= reply < 300:
-        book.fates[LOST] += 1
-        book.lost.append((job.job_id, f"{name}: answered {reply}, yet the receiver has no receipt"))
-    elif reply is not None and 400 <= reply < 500:
-        book.fates["rejected"] += 1
-    elif job.status in ENDS:
-        book.fates[BY_POLL] += 1
-    else:
-        book.fates[LOST] += 1
-        book.lost.append((job.job_id, f"{name}: not delivered, and the job has not ended"))
-
-
-def _by_status(generation: Generation) -> dict[str, list[int | None]]:
-    found: dict[str, list[int | None]] = {}
-    for callback in generation.callbacks:
-        found.setdefault(callback.status, []).append(callback.reply)
-    return found
-
-
-def _well_answered(reply: int | None) -> bool:
-    return reply is not None and 200 <= reply < 300
+def _miss(job: JobFacts, generation: Generation, callback: Callback, *, book: CallbackBook) -> str:
+    """The fate of a callback without a receipt."""
+    name, reply = f"{generation.external_id} {callback.status}", callback.reply
+    if callback.answered:
+        book.lost.append((job.job_id, f"{name}: answered {reply}, yet there is no receipt"))
+        return LOST
+    if reply is not None and 400 <= reply < 500:
+        return "rejected"
+    if job.status in ENDS:
+        return BY_POLL
+    book.lost.append((job.job_id, f"{name}: not delivered, and the job has not ended"))
+    return LOST

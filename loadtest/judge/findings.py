@@ -9,7 +9,7 @@ from loadtest.books.model import ENDS, STEPS, Books, JobFacts, StageBook
 LOST, DUPLICATED, ORPHANED = "lost", "duplicated", "orphaned"
 CHARGED_TWICE, CONTRADICTION, STILL_OPEN = "charged twice", "contradiction", "still open"
 LEFT_OPEN, OVERLAP = "left open at the vendor", "overlap"
-CALLBACK_LOST, UNACCOUNTED = "callback lost", "failed generation unaccounted"
+CALLBACK_LOST, UNACCOUNTED = "callback lost", "fault unaccounted"
 _CLOSED_AS = {
     "succeeded": {"COMPLETED"},
     "degraded": {"COMPLETED"},

@@ -16,6 +16,7 @@ from loadtest.judge.findings import (
     findings,
 )
 from loadtest.judge.intervals import by_book
+from loadtest.judge.processes import Usage, usage
 from loadtest.judge.stage import StageResult, judge_stage
 from loadtest.raw import RunFolder
 from loadtest.threshold import DEFAULTS, Threshold, parse
@@ -47,6 +48,7 @@ class Judgement:
     checks: list[Check]
     stages: list[StageResult]
     findings: list[Finding]
+    usage: list[Usage]
     books: Books = field(repr=False)
 
 
@@ -75,6 +77,7 @@ def judge_books(books: Books) -> Judgement:
         checks=checks,
         stages=stages,
         findings=found,
+        usage=[usage(name, samples) for name, samples in sorted(books.processes.items())],
         books=books,
     )
 
@@ -137,7 +140,7 @@ def _of_stage(stage: StageResult) -> Iterator[Finding]:
         yield Finding(CALLBACK_LOST, job_id, stage.number, text)
     for job_id, text in stage.callbacks.unsent:
         yield Finding(ORPHANED, job_id, stage.number, text)
-    for job_id, text in stage.retries.unaccounted:
+    for job_id, text in stage.retries.unaccounted + stage.faults.unaccounted:
         yield Finding(UNACCOUNTED, job_id, stage.number, text)
 
 

@@ -7,6 +7,7 @@ from loadtest.books.model import ENDS, Books, StageBook
 from loadtest.judge import findings as kinds
 from loadtest.judge.callbacks import CallbackBook, callback_book
 from loadtest.judge.checks import Check, checks_of_stage
+from loadtest.judge.faults import FaultBook, fault_book
 from loadtest.judge.findings import Finding
 from loadtest.judge.intervals import TEMPORAL, VENDORS, within
 from loadtest.judge.lanes import Lanes, lanes, parts
@@ -31,10 +32,12 @@ class StageResult:
     sampled_at_once: int | None
     pace: Pace
     hand_over: Spread
+    gaps: list[float]
     vendor_idle: Spread
     hops: Spread
     parts: dict[str, float] | None
     retries: RetryBook
+    faults: FaultBook
     callbacks: CallbackBook
     history_events: Spread
     history_tasks: Spread
@@ -61,10 +64,12 @@ def judge_stage(
         sampled_at_once=max((len(s.holders) for s in stage.samples), default=None),
         pace=pace(stage),
         hand_over=spread(gap.hand_over for gap in laid.gaps) if laid else Spread(0),
+        gaps=[gap.hand_over for gap in laid.gaps] if laid else [],
         vendor_idle=spread(gap.vendor_idle for gap in laid.gaps) if laid else Spread(0),
         hops=spread(hop for run in runs for hop in run.hops),
         parts=parts(laid) if laid else None,
         retries=retry_book(jobs),
+        faults=fault_book(jobs),
         callbacks=callbacks,
         history_events=spread(run.events for run in runs),
         history_tasks=spread(run.workflow_tasks for run in runs),
@@ -123,7 +128,9 @@ def _metrics(result: StageResult, books: Books) -> Metrics:
         "charged_twice": counts[kinds.CHARGED_TWICE] if mocked else None,
         "disagreements": counts[kinds.CONTRADICTION],
         "callbacks_lost": len(result.callbacks.lost) if mocked else None,
-        "faults_unaccounted": len(result.retries.unaccounted) if mocked else None,
+        "faults_unaccounted": (
+            len(result.retries.unaccounted) + len(result.faults.unaccounted) if mocked else None
+        ),
         "self_checks_failed": sum(check.ok is False for check in result.checks),
         "max_at_once": max(most) if most else None,
         "reached_at_once": min(most) if most else None,

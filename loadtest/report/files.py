@@ -32,6 +32,7 @@ def results(judgement: Judgement) -> str:
         "checks": _plain(judgement.checks),
         "stages": _plain(judgement.stages),
         "findings": _plain(judgement.findings),
+        "processes": _plain(judgement.usage),
         "vendors": judgement.books.vendors,
     }
     return json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

@@ -15,6 +15,7 @@ from loadtest.report.sections import (
     handover,
     jobs,
     ladder,
+    processes,
     proof,
     retries,
     verdict,
@@ -50,5 +51,6 @@ def sections(folder: RunFolder, judgement: Judgement) -> list[Section]:
         retries.section(judgement),
         callbacks.section(judgement),
         cost.section(judgement, folder.read(raw.REPLAY)),
+        processes.section(judgement),
         worst.section(judgement),
     ]

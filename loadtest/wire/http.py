@@ -54,6 +54,9 @@ class Http:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
         await self._client.aclose()
 
     async def get(self, path: str, params: dict[str, str] | None = None) -> Answer:
@@ -63,6 +66,9 @@ class Http:
         self, path: str, body: Any = None, *, headers: dict[str, str] | None = None
     ) -> Answer:
         return await self._send("POST", path, body=body, headers=headers)
+
+    async def delete(self, path: str) -> Answer:
+        return await self._send("DELETE", path)
 
     async def download(self, path: str) -> bytes | None:
         """The bytes at a path, or None where there are none."""

@@ -5,6 +5,10 @@ from typing import Any
 from loadtest.wire.http import Http, Unreachable
 
 
+class Refused(Exception):
+    """A mock does not take the faults that were asked for; it says why."""
+
+
 class Vendor:
     """One mock vendor."""
 
@@ -27,6 +31,25 @@ class Vendor:
 
     async def faults(self) -> Any:
         return await self._get("/admin/faults")
+
+    async def trace(self) -> tuple[int, list[dict[str, Any]]]:
+        """Every fault that was injected and is still remembered, and how many there were."""
+        body = await self._get("/admin/trace")
+        rows = body.get("rows") if isinstance(body, dict) else None
+        kept = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        return int(body.get("recorded", len(kept))) if isinstance(body, dict) else 0, kept
+
+    async def arm(self, plan: dict[str, Any]) -> None:
+        """Add rules to the fault plan; raises Refused with every mistake in it."""
+        answer = await self._http.post("/admin/faults", plan)
+        if answer.status == 422:
+            raise Refused(f"the {self.name} service refuses the faults: {answer.problem}")
+        if not answer.ok:
+            raise Unreachable(f"{self.name} POST /admin/faults: {answer.problem}")
+
+    async def disarm(self) -> None:
+        """Remove every rule."""
+        await self._http.delete("/admin/faults")
 
     async def reset(self) -> None:
         """Forget everything but the configuration."""

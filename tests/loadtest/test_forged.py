@@ -194,7 +194,7 @@ def test_a_failed_generation_without_a_trace_is_unaccounted(honest: Synthetic) -
 
     judgement = judge(honest.folder)
 
-    assert named(judgement, "failed generation unaccounted") == [job_id(1, 1)]
+    assert named(judgement, "fault unaccounted") == [job_id(1, 1)]
     assert not judgement.passed
 
 

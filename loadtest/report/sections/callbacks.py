@@ -1,18 +1,19 @@
 """Section 9: what became of every callback that a vendor sent."""
 
-from loadtest.judge.callbacks import BY_POLL, FATES, LOST
+from loadtest.judge.callbacks import AGAIN, BY_POLL, FATES, LOST
 from loadtest.judge.judge import Judgement
 from loadtest.judge.stage import StageResult
 from loadtest.report.blocks import BAD, Cell, Section, Table, Text, row
 
-_ALL = (*FATES, BY_POLL, LOST)
+_ALL = (*FATES, AGAIN, BY_POLL, LOST)
 
 
 def section(judgement: Judgement) -> Section:
     """Sent by the vendor's ledger, received by our receipts."""
     lead = (
-        "sent = applied + duplicate + late + early + out of order + rejected + unknown + lost and "
-        "made good by a poll + lost; lost must be 0. A vendor sends one per change of a task."
+        "sent = applied + duplicate + late + early + out of order + rejected + unknown + sent "
+        "again (a try that failed and was repeated with success) + lost and made good by a poll + "
+        "lost; lost must be 0. A vendor sends one per change of a task, or withholds it by a fault."
     )
     if not judgement.books.mocked:
         return Section(

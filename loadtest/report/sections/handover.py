@@ -4,8 +4,10 @@ from loadtest.judge.judge import Judgement
 from loadtest.judge.stage import StageResult
 from loadtest.judge.stats import Spread
 from loadtest.report.blocks import Block, Cell, Section, Table, Text, row
+from loadtest.report.charts import histogram
 from loadtest.times import span
 
+_FEWEST = 20
 _HEADS = ("#stage", "what", "#n", "#min", "#median", "#p95", "#p99", "#max")
 
 
@@ -26,7 +28,17 @@ def section(judgement: Judgement) -> Section:
         )
     rows = [line for stage in judgement.stages for line in _rows(stage)]
     ratios: list[Block] = [Text(text) for stage in judgement.stages if (text := _ratio(stage))]
-    return Section(6, "Hand-over gap", lead, [Table(_HEADS, rows), *ratios])
+    charts = [_histogram(stage) for stage in judgement.stages if len(stage.gaps) >= _FEWEST]
+    return Section(6, "Hand-over gap", lead, [Table(_HEADS, rows), *ratios, *charts])
+
+
+def _histogram(stage: StageResult) -> Block:
+    caption = (
+        f"Stage of {stage.counts['planned']}: how long the {len(stage.gaps)} hand-overs took; "
+        "the last column holds all that took longer. One narrow hill is good, a second hill is a "
+        "second cause."
+    )
+    return histogram(stage.gaps, name="Hand-over gap", caption=caption)
 
 
 def _rows(stage: StageResult) -> list[tuple[Cell, ...]]:

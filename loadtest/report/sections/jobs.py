@@ -3,6 +3,7 @@
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.judge import Judgement
 from loadtest.report.blocks import Block, Chart, Section, Text
+from loadtest.report.charts import queue, stacked_groups
 from loadtest.report.links import workflow_link
 from loadtest.report.svg import Canvas, legend
 from loadtest.spans import HAND_OVER, QUEUED, RUNNING, STORE, WAIT, Span, spans
@@ -30,12 +31,11 @@ def section(judgement: Judgement) -> Section:
         if drawn and len(drawn) <= MOST_ROWS:
             blocks.append(_chart(stage, judgement.books, drawn))
         elif drawn:
-            text = f"The stage of {stage.planned_jobs} has too many rows to draw; see spans.jsonl."
-            blocks.append(Text(text))
+            blocks += _aggregated(stage, drawn)
     lead = (
         "A row per job, in the order of their starts; a stroke marks a callback received, and a "
         "name leads to the Temporal UI. With a limit of 1 the coloured pieces form a stair "
-        "without steps beside each other."
+        "without steps beside each other. Stages of more than 120 jobs are shown aggregated."
     )
     return Section(4, "Jobs over time", lead, blocks or [Text("There is no job to draw.")])
 
@@ -51,6 +51,17 @@ def _chart(stage: StageBook, books: Books, drawn: dict[str, list[Span]]) -> Char
     label = f"Stage of {stage.planned_jobs}: {len(order)} jobs in {span(end - begin)}"
     text = f"{label}, counted from the first planned submission."
     return Chart(legend(_KINDS) + canvas.svg(label), text)
+
+
+def _aggregated(stage: StageBook, drawn: dict[str, list[Span]]) -> list[Block]:
+    """For a stage with more jobs than rows: means by group, and how many waited."""
+    order = sorted(drawn.values(), key=_start)
+    text = (
+        f"Stage of {stage.planned_jobs}, aggregated: mean time per job of groups in the order of "
+        "their starts. When all come at once the wait grows evenly and everything above it stays "
+        "level."
+    )
+    return [Chart(stacked_groups(order, _KINDS), text), queue(stage, order)]
 
 
 def _start(pieces: list[Span]) -> float:

@@ -1,10 +1,11 @@
 """Section 8: what had to be tried again, and that no failed generation is unaccounted for."""
 
 from loadtest.books.model import STEPS
+from loadtest.judge.faults import OUTCOMES
 from loadtest.judge.judge import Judgement
 from loadtest.judge.retries import DEGRADED, RECOVERED, SURFACED, UNACCOUNTED
 from loadtest.judge.stage import StageResult
-from loadtest.report.blocks import BAD, GOOD, Block, Cell, Notice, Section, Table, row
+from loadtest.report.blocks import BAD, GOOD, INFO, Block, Cell, Notice, Section, Table, row
 from loadtest.times import span
 
 
@@ -34,6 +35,7 @@ def section(judgement: Judgement) -> Section:
             "#vendors' time lost",
         )
         blocks.append(Table(heads, [_fates(stage) for stage in stages], "Failed generations"))
+        blocks.append(_faults(stages))
     errors = [
         row(str(stage.counts["planned"]), what, name, str(count))
         for stage in stages
@@ -46,6 +48,24 @@ def section(judgement: Judgement) -> Section:
     else:
         blocks.append(Notice(GOOD, "No generation failed and no call had to be repeated."))
     return Section(8, "Retries", lead, blocks)
+
+
+def _faults(stages: list[StageResult]) -> Block:
+    """Each injected fault and what became of it."""
+    kinds = sorted({key[:2] for stage in stages for key in stage.faults.outcomes})
+    if not kinds:
+        return Notice(INFO, "The mocks injected no fault into these jobs.")
+    rows = [
+        row(service, what, *(_outcome(stages, service, what, outcome) for outcome in OUTCOMES))
+        for service, what in kinds
+    ]
+    heads = ("service", "fault", *(f"#{outcome}" for outcome in OUTCOMES))
+    return Table(heads, rows, "Injected faults, by the mocks' own trace")
+
+
+def _outcome(stages: list[StageResult], service: str, what: str, outcome: str) -> Cell:
+    count = sum(stage.faults.outcomes[(service, what, outcome)] for stage in stages)
+    return Cell(str(count), BAD if count and outcome == UNACCOUNTED else "")
 
 
 def _attempts(stages: list[StageResult]) -> list[tuple[Cell, ...]]:

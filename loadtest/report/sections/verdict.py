@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
+from loadtest.judge.checks import Check
 from loadtest.judge.judge import Condition, Judgement
+from loadtest.judge.stage import StageResult
 from loadtest.report.blocks import (
     BAD,
     GOOD,
@@ -37,7 +39,8 @@ def section(judgement: Judgement) -> Section:
         Text("To repeat this run:"),
         Code(_repeat(run)),
         Table(("of this run", ""), _facts(run)),
-        Table(("check of the report's own data", "result", "what was seen"), _checks(judgement)),
+        Table(("check of the whole run", "result", "what was seen"), _run_checks(judgement)),
+        *_stage_checks(judgement),
     ]
     lead = (
         "Each condition is held against every stage; the stage with the smallest margin is shown."
@@ -130,16 +133,36 @@ def _faults(armed: dict[str, Any]) -> str:
     return "; ".join(found) or "none"
 
 
-def _checks(judgement: Judgement) -> list[tuple[Cell, ...]]:
-    named = [("", check) for check in judgement.checks]
-    named += [
-        (f"stage {stage.number + 1}: ", check)
-        for stage in judgement.stages
-        for check in stage.checks
+def _run_checks(judgement: Judgement) -> list[tuple[Cell, ...]]:
+    return [row(check.name, _result(check), check.text) for check in judgement.checks]
+
+
+def _stage_checks(judgement: Judgement) -> list[Block]:
+    """The checks of the report's own data: a row each, a column per stage."""
+    stages = judgement.stages
+    if not stages:
+        return []
+    heads = ("check of the report's own data", *(f"stage of {_jobs(s)}" for s in stages))
+    names = [check.name for check in stages[0].checks]
+    results = {(s.number, check.name): check for s in stages for check in s.checks}
+    rows = [
+        row(name, *(_result(results.get((stage.number, name))) for stage in stages))
+        for name in names
     ]
-    tones = {
-        True: Cell("holds", GOOD),
-        False: Cell("broken", BAD),
-        None: Cell("not measured", WARN),
-    }
-    return [row(where + check.name, tones[check.ok], check.text) for where, check in named]
+    broken = [
+        Notice(BAD, f"Stage of {_jobs(s)}: {check.name}: {check.text}")
+        for s in stages
+        for check in s.checks
+        if check.ok is False
+    ]
+    return [Table(heads, rows), *broken]
+
+
+def _jobs(stage: StageResult) -> int:
+    return stage.counts["planned"]
+
+
+def _result(check: Check | None) -> Cell:
+    if check is None or check.ok is None:
+        return Cell("not measured", WARN)
+    return Cell("holds", GOOD) if check.ok else Cell("broken", BAD)

@@ -1,0 +1,93 @@
+"""CPU, memory and descriptors of each service by its own /metrics, and of this process."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from loadtest.settings import Settings
+from loadtest.wire.http import Http, Unreachable
+
+_NAMES = {
+    "process_cpu_seconds_total": "cpu",
+    "process_resident_memory_bytes": "rss",
+    "process_open_fds": "fds",
+}
+RUNNER = "loadtest"
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    """Every process that may have metrics; several workers are told apart by number."""
+    found = {"api": settings.api_url, "callback": settings.callback_url}
+    if settings.mocked:
+        found |= {
+            "mock-comfyui": settings.image_service_url,
+            "mock-kling": settings.video_service_url,
+        }
+    found["keeper"] = settings.keeper_metrics_url
+    workers = list(_workers(settings.worker_metrics_url, settings.workers))
+    for place, url in enumerate(workers):
+        found["worker" if len(workers) == 1 else f"worker-{place + 1}"] = url
+    return found
+
+
+def _workers(url: str, count: int) -> Iterable[str]:
+    """On loopback each worker has the next port; elsewhere one name stands for many addresses."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "127.0.0.1", parts.port or 9100
+    if host in ("127.0.0.1", "localhost"):
+        return [f"http://{host}:{port + place}" for place in range(count)]
+    try:
+        known = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return [f"http://{address}:{port}" for address in sorted({str(row[4][0]) for row in known})]
+
+
+class Processes:
+    """Reads all processes once per call; one that does not answer has no row."""
+
+    def __init__(self, urls: dict[str, str]) -> None:
+        self._clients = {name: Http(url, timeout=3, connections=1) for name, url in urls.items()}
+
+    async def sample(self) -> list[dict[str, Any]]:
+        rows = await asyncio.gather(*(self._one(*item) for item in self._clients.items()))
+        return [row for row in rows if row is not None] + [_own()]
+
+    async def close(self) -> None:
+        for client in self._clients.values():
+            await client.close()
+
+    async def _one(self, name: str, http: Http) -> dict[str, Any] | None:
+        try:
+            answer = await http.get("/metrics")
+        except Unreachable:
+            return None
+        values = read(answer.text) if answer.ok else {}
+        return {"at": time.time(), "name": name, **values} if "cpu" in values else None
+
+
+def read(text: str) -> dict[str, float]:
+    """The process values out of a Prometheus text."""
+    found = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(" ")
+        if name in _NAMES:
+            found[_NAMES[name]] = float(value)
+    return found
+
+
+def _own() -> dict[str, Any]:
+    times = os.times()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return {
+        "at": time.time(),
+        "name": RUNNER,
+        "cpu": times.user + times.system,
+        "rss": float(pages * os.sysconf("SC_PAGE_SIZE")),
+        "fds": float(len(os.listdir("/proc/self/fd"))),
+    }
