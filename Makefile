@@ -7,7 +7,7 @@ ifeq (,$(findstring n,$(firstword -$(MAKEFLAGS))))
 MAKEFLAGS += -q
 RUN := +@compose/stack.sh
 else
-RUN := +@echo compose/stack.sh
+RUN := @compose/stack.sh
 endif
 unexport MAKEFLAGS
 

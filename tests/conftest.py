@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.fixtures.temporal"]
+pytest_plugins = ["tests.fixtures.temporal", "tests.fixtures.engine"]
 
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")

@@ -1,6 +1,7 @@
 """Checks of single settings; a wrong one is noted, so that all mistakes are found at once."""
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
 
@@ -52,6 +53,12 @@ class Checks:
         except ValueError:
             self.refuse(name, "is not an IP address")
             return default
+
+    def files(self, pattern: str) -> None:
+        """Every setting of such a name is a file that can be read."""
+        for name, path in self._values.items():
+            if re.fullmatch(pattern, name) and not os.access(path, os.R_OK):
+                self.refuse(name, "is not a file that can be read")
 
     def url(self, name: str) -> str | None:
         """An http address, or None where none was given."""

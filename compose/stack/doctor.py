@@ -75,7 +75,7 @@ def _venv(needed: bool) -> Finding:
 def _engine(settings: Settings) -> Iterator[Finding]:
     needed = settings.mode is Mode.DOCKER
     version = engine.engine_version()
-    fix = "apt-get install docker.io and start it, or go on without: MODE=local"
+    fix = "apt-get install docker.io docker-cli and start it, or go on without: MODE=local"
     yield Finding("Docker engine", version is not None, version or "does not answer", fix, needed)
     tool = engine.compose()
     fix = "apt-get install docker-compose (2.20 or newer)"
@@ -95,7 +95,7 @@ def _base(settings: Settings) -> Finding:
 
 def _ports(settings: Settings) -> Iterator[Finding]:
     run = runner(settings)
-    running = {unit.service for unit in run.units()} if settings.running else set()
+    running = [unit.service for unit in run.units()] if settings.running else []
     needed = ports.wanted(settings, containers=settings.running != Mode.LOCAL, running=running)
     taken = {port: name for port, name in needed.items() if not ports.free(settings.bind, port)}
     for port, name in taken.items():

@@ -1,5 +1,6 @@
 """Which environment each service gets; the same names and meanings in both modes."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,18 @@ from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO, WORKER
 from compose.stack.settings import Settings
 
 # The stack's own business, which no service needs to know.
-_STACK_ONLY = frozenset({"MODE", "WORKERS", "COMPOSE_PROJECT_NAME", "BASE_IMAGE", "BIND_ADDRESS"})
+_STACK_ONLY = frozenset(
+    {
+        *("MODE", "WORKERS", "COMPOSE_PROJECT_NAME", "BASE_IMAGE", "BIND_ADDRESS"),
+        *("MOCKS", "COMFYUI_URL", "KLING_URL", "CALLBACK_URL", "CALLBACK_SECRET"),
+    }
+)
+# What a service needs to know beyond its own settings; nobody is told more, so that a change
+# starts only those again whom it concerns.
+_TOLD = {
+    WORKER.name: ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "CALLBACK_URL", "API_PUBLIC_URL"),
+    API.name: ("API_PUBLIC_URL", "TEMPORAL_UI_URL", "MOCKS"),
+}
 _LOOPBACK = re.compile(r"(?<![\w.])(127\.0\.0\.1|localhost|\[::1\])(?=:|/|$)")
 _PEM_FILE = re.compile(r"(TEMPORAL_TLS_\w+)_PATH")
 HOST_GATEWAY = "host.docker.internal"
@@ -19,7 +31,10 @@ HOST_GATEWAY = "host.docker.internal"
 def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str, str]:
     """Settings of one process of the embedded mode; `index` counts the workers from 0."""
     env = {k: v for k, v in settings.values.items() if k not in _STACK_ONLY}
-    env |= _addresses(settings)
+    known = _addresses(settings)
+    if name != TEMPORAL.name:
+        env["TEMPORAL_ADDRESS"] = known["TEMPORAL_ADDRESS"]
+    env |= {told: known[told] for told in _TOLD.get(name, ())}
     env["LISTEN_HOST"] = settings.values.get("LISTEN_HOST", settings.bind)
     env["DATA_DIR"] = str(settings.data_dir)
     env |= {port: str(number) for port, number in settings.ports.items()}
@@ -37,7 +52,8 @@ def local_loadtest(settings: Settings) -> dict[str, str]:
         "API_URL": settings.url(API.port),
         "CALLBACK_URL": settings.url(CALLBACK.port),
         "DATA_DIR": str(settings.data_dir),
-        "REPORTS_DIR": str(settings.reports_dir),
+        # As short as it can be: the load test prints it.
+        "REPORTS_DIR": os.path.relpath(settings.reports_dir, settings.root),
     }
 
 

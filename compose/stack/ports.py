@@ -1,6 +1,7 @@
 """Are the ports free? Asked before anything is started, and answered for all of them at once."""
 
 import socket
+from collections import Counter
 from collections.abc import Iterable
 
 from compose.stack import services
@@ -11,17 +12,15 @@ from compose.stack.settings import Settings
 
 def wanted(settings: Settings, *, containers: bool, running: Iterable[str]) -> dict[int, str]:
     """Ports that starting would take, with their variables; running services have theirs."""
-    ours = set(running)
+    have = Counter(running)
     needed: dict[int, str] = {}
-    for service in services.ALL:
-        absent = (service.mock and not settings.mocks) or (
-            service is TEMPORAL and not settings.own_temporal
-        )
-        if service.name in ours or absent or (service.inside and containers):
+    for service in services.wanted(mocks=settings.mocks, server=settings.own_temporal):
+        if service.inside and containers:
             continue
         count = settings.workers if service is WORKER else 1
-        needed |= {settings.ports[service.port] + i: service.port for i in range(count)}
-        if service is TEMPORAL:
+        numbers = range(have[service.name], count)
+        needed |= {settings.ports[service.port] + index: service.port for index in numbers}
+        if service is TEMPORAL and not have[service.name]:
             needed[settings.ports[services.UI_PORT]] = services.UI_PORT
     return needed
 

@@ -36,15 +36,12 @@ class Program:
 
 def programs(settings: Settings, python: Path) -> list[Program]:
     """Every process that the settings ask for, in the order of starting."""
-    found = []
-    for service in services.ALL:
-        if (service.mock and not settings.mocks) or (
-            service is TEMPORAL and not settings.own_temporal
-        ):
-            continue
-        for index in range(settings.workers if service is WORKER else 1):
-            found.append(_program(settings, python, service, index=index))
-    return found
+    ours = services.wanted(mocks=settings.mocks, server=settings.own_temporal)
+    return [
+        _program(settings, python, service, index=index)
+        for service in ours
+        for index in range(settings.workers if service is WORKER else 1)
+    ]
 
 
 def _program(settings: Settings, python: Path, service: Service, *, index: int) -> Program:

@@ -7,7 +7,7 @@ from typing import Protocol
 from compose.stack import services
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.output import paint, say
-from compose.stack.services import TEMPORAL, WORKER
+from compose.stack.services import WORKER
 from compose.stack.settings import Settings
 from compose.stack.status import Unit
 
@@ -24,14 +24,8 @@ class HasUnits(Protocol):
 
 def expected(settings: Settings) -> Counter[str]:
     """How many of each service there must be."""
-    return Counter(
-        {
-            service.name: settings.workers if service is WORKER else 1
-            for service in services.ALL
-            if (settings.mocks or not service.mock)
-            and (settings.own_temporal or service is not TEMPORAL)
-        }
-    )
+    ours = services.wanted(mocks=settings.mocks, server=settings.own_temporal)
+    return Counter({s.name: settings.workers if s is WORKER else 1 for s in ours})
 
 
 def missing(settings: Settings, units: list[Unit]) -> Counter[str]:

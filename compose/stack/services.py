@@ -35,3 +35,8 @@ UI_INNER = 8080
 
 DEFAULT_PORTS = {service.port: service.inner for service in ALL} | {UI_PORT: UI_INNER}
 NAMES = tuple(service.name for service in ALL)
+
+
+def wanted(*, mocks: bool, server: bool) -> tuple[Service, ...]:
+    """Those that are ours to run; mocks and server are left away where others do their work."""
+    return tuple(s for s in ALL if (mocks or not s.mock) and (server or s is not TEMPORAL))

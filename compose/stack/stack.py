@@ -53,7 +53,7 @@ def up(settings: Settings) -> None:
         run = _with_base_image(settings, runner(settings))
         before = run.units()
         containers = isinstance(run, Docker)
-        needed = ports.wanted(settings, containers=containers, running={u.service for u in before})
+        needed = ports.wanted(settings, containers=containers, running=[u.service for u in before])
         ports.refuse_taken(settings, needed)
         mode = Mode.DOCKER if containers else Mode.LOCAL
         remembered.write(settings.run_dir, Remembered(mode, settings.spoken))

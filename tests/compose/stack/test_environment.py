@@ -1,0 +1,93 @@
+"""What each service is told, in both modes."""
+
+from pathlib import Path
+
+import pytest
+
+from compose.stack import environment
+from tests.compose.stack.conftest import Load
+
+
+def test_a_local_service_gets_ports_and_addresses(settings: Load) -> None:
+    env = environment.local_service(settings(COMFYUI_PORT="9001", MOCK_SPEED="7"), "worker")
+    assert env["IMAGE_SERVICE_URL"] == "http://127.0.0.1:9001"
+    assert env["VIDEO_SERVICE_URL"] == "http://127.0.0.1:16882"
+    assert env["TEMPORAL_ADDRESS"] == "127.0.0.1:7233"
+    assert env["CALLBACK_URL"] == "http://127.0.0.1:8001"
+    assert env["API_PUBLIC_URL"] == "http://127.0.0.1:8000"
+    assert env["MOCK_SPEED"] == "7"
+
+
+def test_each_local_worker_has_a_port_of_its_own(settings: Load) -> None:
+    ports = [
+        environment.local_service(settings(), "worker", index=index)["WORKER_HTTP_PORT"]
+        for index in range(3)
+    ]
+    assert ports == ["9100", "9101", "9102"]
+
+
+def test_the_callback_secret_is_made_once_and_shown_to_two_services_alone(settings: Load) -> None:
+    found = settings()
+    secrets = {
+        name: environment.local_service(found, name).get("CALLBACK_SECRET")
+        for name in ("worker", "callback", "api", "keeper", "mock-kling", "temporal")
+    }
+    assert secrets["worker"] is not None
+    assert secrets["worker"] == secrets["callback"]
+    assert len(secrets["worker"]) >= 32
+    assert [name for name, secret in secrets.items() if secret] == ["worker", "callback"]
+    file = found.data_dir / "secrets" / "callback_secret"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_secret_of_the_users_own_is_taken(settings: Load) -> None:
+    found = settings(CALLBACK_SECRET="x" * 20)
+    assert environment.for_compose(found)["CALLBACK_SECRET"] == "x" * 20
+    assert not (found.data_dir / "secrets").exists()
+
+
+def test_the_stacks_own_business_reaches_no_service(settings: Load) -> None:
+    env = environment.local_service(settings(WORKERS="2", MODE="local"), "api")
+    assert not {"WORKERS", "MODE"} & set(env)
+
+
+def test_the_load_test_sees_the_stack_from_outside(settings: Load) -> None:
+    env = environment.local_loadtest(settings(CALLBACK_URL="https://public.example"))
+    assert env["API_URL"] == "http://127.0.0.1:8000"
+    assert env["CALLBACK_URL"] == "http://127.0.0.1:8001"
+    assert "CALLBACK_SECRET" not in env
+
+
+def test_containers_start_a_server_unless_one_is_named(settings: Load) -> None:
+    assert environment.for_compose(settings())["COMPOSE_PROFILES"] == "server"
+    named = environment.for_compose(settings(TEMPORAL_ADDRESS="temporal.example:7233"))
+    assert named["COMPOSE_PROFILES"] == ""
+    assert named["TEMPORAL_ADDRESS"] == "temporal.example:7233"
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ("http://127.0.0.1:9001", "http://host.docker.internal:9001"),
+        ("http://localhost/x", "http://host.docker.internal/x"),
+        ("http://[::1]:9001", "http://host.docker.internal:9001"),
+        ("http://localhost.example:1", "http://localhost.example:1"),
+        ("http://10.127.0.0.1", "http://10.127.0.0.1"),
+    ],
+)
+def test_this_machine_has_another_name_inside_a_container(
+    settings: Load, given: str, seen: str
+) -> None:
+    found = settings(MOCKS="off", COMFYUI_URL=given, KLING_URL="http://kling.example")
+    env = environment.for_compose(found)
+    assert env["IMAGE_SERVICE_URL"] == seen
+    assert env["VIDEO_SERVICE_URL"] == "http://kling.example"
+
+
+def test_certificates_go_into_containers_by_value(settings: Load, tmp_path: Path) -> None:
+    pem = tmp_path / "ca.pem"
+    pem.write_text("-----BEGIN-----\nx\n")
+    env = environment.for_compose(settings(TEMPORAL_TLS_SERVER_CA_CERT_PATH=str(pem)))
+    assert env["TEMPORAL_TLS_SERVER_CA_CERT_DATA"] == "-----BEGIN-----\nx\n"
+    assert "TEMPORAL_TLS_SERVER_CA_CERT_PATH" not in env

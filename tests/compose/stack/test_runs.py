@@ -1,0 +1,64 @@
+"""What make was told becomes the load test's options."""
+
+import pytest
+
+from compose.stack import faults, runs, stack
+from compose.stack.errors import USAGE, StackError
+from compose.stack.settings import Settings
+from tests.compose.stack.conftest import Load
+
+
+class Recorder:
+    """Takes the place of the running stack; its verdict is `failed`."""
+
+    def __init__(self) -> None:
+        self.arguments: list[str] = []
+        self.env: dict[str, str] = {}
+
+    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
+        self.arguments, self.env = arguments, env
+        return 1
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    found = Recorder()
+
+    def ensure(settings: Settings) -> Settings:
+        return settings
+
+    monkeypatch.setattr(stack, "ensure", ensure)
+    monkeypatch.setattr(stack, "runner", lambda _: found)
+    return found
+
+
+def test_jobs_with_options(settings: Load, recorder: Recorder) -> None:
+    environ = {"SEED": "7", "THRESHOLDS": "p95<60s lost==0", "RATE": "2/s", "NO_COLOR": "1"}
+    assert runs.jobs(settings(), "020", environ) == 1
+    assert recorder.arguments == [
+        *("run", "--jobs", "20", "--seed", "7", "--threshold", "p95<60s lost==0", "--rate", "2/s")
+    ]
+    assert recorder.env == {"NO_COLOR": "1"}
+
+
+def test_the_ladder_knows_no_rate(settings: Load, recorder: Recorder) -> None:
+    runs.ladder(settings(), {"SEED": "7", "RATE": "2/s", "RESET": "1"})
+    assert recorder.arguments == ["ladder", "--seed", "7", "--reset"]
+
+
+@pytest.mark.parametrize("number", ["abc", "0", "-3", "1.5", "", "٣"])
+def test_a_number_that_is_none(settings: Load, recorder: Recorder, number: str) -> None:
+    with pytest.raises(StackError, match="N must be a whole number") as caught:
+        runs.jobs(settings(), number, {})
+    assert caught.value.status == USAGE
+    assert recorder.arguments == []
+
+
+def test_a_preset_is_armed_for_the_run_and_cleared_after_it(
+    settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(faults, "arm", lambda _, environ: done.append(environ["PRESET"]))
+    monkeypatch.setattr(faults, "clear", lambda _: done.append("cleared"))
+    assert runs.jobs(settings(), "1", {"PRESET": "slow-vendor"}) == 1
+    assert done == ["slow-vendor", "cleared"]

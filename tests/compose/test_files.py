@@ -1,0 +1,79 @@
+"""Files that must say the same: settings, the list of them, compose files, images."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from pydantic_settings import BaseSettings
+
+from compose.stack.dotenv import documented_names
+from compose.stack.services import DEFAULT_PORTS, NAMES
+from services.api.settings import ApiSettings
+from services.callback.settings import CallbackSettings
+from services.keeper.settings import KeeperProcessSettings
+from services.mock_comfyui.settings import ComfyuiSettings
+from services.mock_kling.settings import KlingSettings
+from services.worker.settings import WorkerSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = ROOT / "compose"
+SETTINGS: Mapping[str, type[BaseSettings]] = {
+    "api": ApiSettings,
+    "callback": CallbackSettings,
+    "keeper": KeeperProcessSettings,
+    "worker": WorkerSettings,
+    "mock-comfyui": ComfyuiSettings,
+    "mock-kling": KlingSettings,
+}
+# Worked out by the stack from other settings.
+DERIVED = {"IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL"}
+
+
+def names(kind: type[BaseSettings]) -> set[str]:
+    return {name.upper() for name in kind.model_fields}
+
+
+def environment(service: str) -> set[str]:
+    """Names that a container gets, with those of what its definition extends."""
+    found: set[str] = set()
+    for file in ("compose.yaml", "mocks.yaml"):
+        definition = yaml.safe_load((COMPOSE / file).read_text())["services"].get(service)
+        while definition:
+            found |= set(definition.get("environment", {}))
+            base = definition.get("extends", {}).get("service")
+            definition = yaml.safe_load((COMPOSE / "base.yaml").read_text())["services"].get(base)
+    return found
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_every_setting_is_documented(service: str) -> None:
+    documented = documented_names(ROOT / ".env.example")
+    assert names(SETTINGS[service]) - documented - DERIVED == set()
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_every_setting_reaches_its_container(service: str) -> None:
+    """Except the ports, which are the default ones in there."""
+    assert names(SETTINGS[service]) - set(DEFAULT_PORTS) - environment(service) == set()
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_the_documented_default_is_the_real_one(service: str) -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^#([A-Z0-9_]+)=(.+)$", text, re.MULTILINE))
+    for name, field in SETTINGS[service].model_fields.items():
+        if isinstance(field.default, int | float) and name.upper() in shown:
+            assert float(shown[name.upper()]) == field.default, name
+
+
+def test_one_image_per_service_under_one_name() -> None:
+    targets = set(re.findall(r"^FROM \S+ AS (\S+)$", (COMPOSE / "Dockerfile").read_text(), re.M))
+    assert {*NAMES, "loadtest"} <= targets
+
+
+def test_no_secret_and_no_data_gets_into_an_image() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignored[1] == "*"
+    assert not {"!data", "!.env", "!."} & set(ignored)

@@ -1,0 +1,129 @@
+"""The make targets: what they refuse, with which status, and that nothing is started then."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def make(
+    *words: str, data: Path, stdin: str | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Run make as a user does; the data folder is one where no stack runs."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
+    return subprocess.run(
+        ["make", *words],
+        cwd=ROOT,
+        env=clean | {"DATA_DIR": str(data), "MODE": "local", **environ},
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_make_alone_prints_grouped_help(tmp_path: Path) -> None:
+    done = make(data=tmp_path)
+    assert done.returncode == 0
+    for group in ("Run", "Prove", "Look", "Develop"):
+        assert f"\n{group}\n" in done.stdout
+    for target in ("up", "down", "test-N", "ladder", "mocks-off", "faults-clear", "doctor", "lock"):
+        assert f"\n  {target} " in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("target", ["test-abc", "test-0", "test-1.5", "test-$(echo 1)"])
+def test_a_number_that_is_none_is_one_line(tmp_path: Path, target: str) -> None:
+    done = make(target, data=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0].endswith(
+        "N must be a whole number from 1 on, as in make test-20"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_settings_are_one_line_and_start_nothing(tmp_path: Path) -> None:
+    done = make("up", "WORKERS=x", data=tmp_path, MOCKS="maybe", API_PORT="0")
+    assert done.returncode == 2
+    first = done.stderr.splitlines()[0]
+    assert all(part in first for part in ("WORKERS=x", "MOCKS=maybe", "API_PORT=0"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mocks_off_without_an_address_is_refused(tmp_path: Path) -> None:
+    done = make("up", "MOCKS=off", "COMFYUI_URL=http://127.0.0.1:9", data=tmp_path)
+    assert done.returncode == 2
+    assert "MOCKS=off needs KLING_URL, which is not set" in done.stderr
+
+
+def test_switching_mocks_needs_a_running_stack(tmp_path: Path) -> None:
+    done = make("mocks-on", data=tmp_path)
+    assert done.returncode == 2
+    assert "the stack is not running" in done.stderr
+    assert "Error 3" in done.stderr
+
+
+def test_logs_of_a_service_that_is_none_names_those_there_are(tmp_path: Path) -> None:
+    done = make("logs", "S=wroker", data=tmp_path)
+    assert done.returncode == 2
+    assert "no service wroker; there are: temporal, mock-comfyui" in done.stderr
+
+
+def test_clean_asks_and_without_a_terminal_removes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    done = make("clean", data=tmp_path)
+    assert done.returncode == 2
+    assert "YES=1" in done.stderr
+    assert (tmp_path / "state").is_dir()
+
+
+def test_clean_removes_what_is_ours_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "state" / "jobs").mkdir(parents=True)
+    (tmp_path / "mine").mkdir()
+    done = make("clean", "YES=1", data=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_failed_verdict_ends_make_with_1(tmp_path: Path) -> None:
+    """`doctor` says 1 where something is wrong: here a port that is somebody else's."""
+    with subprocess.Popen(
+        ["python3", "-m", "http.server", "--bind", "127.0.0.1", "0"],
+        stdout=subprocess.PIPE,
+        env=dict(os.environ) | {"PYTHONUNBUFFERED": "1"},
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        port = server.stdout.readline().split(" port ")[1].split()[0]
+        try:
+            done = make("doctor", data=tmp_path, API_PORT=port)
+        finally:
+            server.kill()
+    assert done.returncode == 1, done.stdout
+    assert f"port {port}" in done.stdout
+    assert "-> " in done.stdout
+
+
+def test_a_dry_run_does_nothing(tmp_path: Path) -> None:
+    done = make("-n", "up", data=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "compose/stack.sh up\n")
+
+
+@pytest.mark.parametrize("target", ["ps", "urls"])
+def test_looking_at_what_does_not_run(tmp_path: Path, target: str) -> None:
+    done = make(target, data=tmp_path, TEMPORAL_UI_PORT="8999")
+    assert done.returncode == 0
+    assert ("not running" if target == "ps" else "http://127.0.0.1:8999") in done.stdout
+
+
+def test_no_python_is_one_clear_line(tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2 && exit 0\nexit 1\n')
+    old.chmod(0o755)
+    done = make("up", data=tmp_path / "data", PYTHON=str(old))
+    assert done.returncode == 2
+    assert f"Python 3.11 or newer is needed ({old} is Python 3.9.2)" in done.stderr
