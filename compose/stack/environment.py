@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compose.stack import services
 from compose.stack.secrets import callback_secret
-from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO, WORKER
+from compose.stack.services import API, CALLBACK, IMAGE, KEEPER, TEMPORAL, VIDEO, WORKER
 from compose.stack.settings import Settings
 
 # The stack's own business, which no service needs to know.
@@ -50,6 +50,9 @@ def local_loadtest(settings: Settings) -> dict[str, str]:
     env = dict(settings.values) | _addresses(settings)
     return env | {
         "API_URL": settings.url(API.port),
+        "WORKER_METRICS_URL": settings.url(WORKER.port),
+        "KEEPER_METRICS_URL": settings.url(KEEPER.port),
+        "WORKERS": str(settings.workers),
         "CALLBACK_URL": settings.url(CALLBACK.port),
         "DATA_DIR": str(settings.data_dir),
         # As short as it can be: the load test prints it.
@@ -101,6 +104,7 @@ def for_compose(settings: Settings) -> dict[str, str]:
         "REPORTS_DIR": str(settings.reports_dir),
         "CALLBACK_SECRET": callback_secret(settings),
         "MOCKS": "on" if settings.mocks else "off",
+        "WORKERS": str(settings.workers),
     }
     env |= {port: str(number) for port, number in settings.ports.items()}
     if image and video:

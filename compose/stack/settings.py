@@ -135,7 +135,7 @@ def _mocks(checks: Checks) -> bool:
 def _check_services(checks: Checks) -> None:
     """Settings that are handed on; a wrong one would stop each service for itself."""
     checks.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
-    checks.choice("LOG_FORMAT", "json", ("json", "console"))
+    checks.choice("LOG_FORMAT", "json", ("json", "console", "auto"))
     checks.fits(
         "MOCK_SPEED", "100", r"0*[1-9]\d{0,5}(\.\d+)?|0?\.\d*[1-9]\d*", what="a factor above 0"
     )
