@@ -1,0 +1,120 @@
+"""Drives a whole stack as a user does: by make and over HTTP, apart from any other stack."""
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from compose.stack.services import DEFAULT_PORTS
+
+ROOT = Path(__file__).resolve().parents[2]
+ENDED = {"succeeded", "degraded", "failed", "cancelled"}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has now; all are held until all are known."""
+    with ExitStack() as held:
+        servers = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [server.getsockname()[1] for server in servers]
+
+
+def own_settings(data: Path, *, mode: str, project: str) -> dict[str, str]:
+    """Settings that share nothing with any other stack of this machine."""
+    ports = dict(zip(DEFAULT_PORTS, map(str, free_ports(len(DEFAULT_PORTS))), strict=True))
+    # The second worker takes the next port, so the first one stays below those given out by chance.
+    ports["WORKER_HTTP_PORT"] = str(next_to_each_other())
+    return ports | {
+        "MODE": mode,
+        "COMPOSE_PROJECT_NAME": project,
+        "DATA_DIR": str(data / "data"),
+        "REPORTS_DIR": str(data / "reports"),
+        "MOCK_SPEED": "100",
+        "NO_COLOR": "1",
+    }
+
+
+def next_to_each_other() -> int:
+    """A free port whose next one is free, too."""
+    while True:
+        first = free_ports(1)[0]
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", first + 1))
+            except OSError:
+                continue
+        return first
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack under its settings."""
+
+    settings: dict[str, str]
+
+    def make(self, *words: str, good: bool = True) -> str:
+        """Run a target and return what it printed; by default it must end well."""
+        drop = ("MAKEFLAGS", "MAKELEVEL", "TEMPORAL_ADDRESS")
+        env = {k: v for k, v in os.environ.items() if k not in drop} | self.settings
+        done = subprocess.run(
+            ["make", *words],
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode == 0) == good, f"make {' '.join(words)}:\n{done.stdout}"
+        return done.stdout
+
+    def url(self, port: str) -> str:
+        """Address of a published port."""
+        return f"http://127.0.0.1:{self.settings[port]}"
+
+    def get(self, port: str, path: str) -> Any:
+        """What a service answers."""
+        answer = httpx.get(f"{self.url(port)}{path}", timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def submit(self, prompt: str) -> str:
+        """Submit a job and return its id."""
+        body = {"prompt": prompt, "style": "ink", "tag": "stack"}
+        answer = httpx.post(f"{self.url('API_PORT')}/jobs", json=body, timeout=10)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["job_id"])
+
+    def follow(self, job_id: str, *, until: Iterable[str]) -> dict[str, Any]:
+        """The first state of a job that is one of `until`, a status or a step."""
+        wanted = set(until)
+        url = f"{self.url('API_PORT')}/jobs/{job_id}/events"
+        with httpx.stream("GET", url, timeout=httpx.Timeout(10, read=60)) as events:
+            for line in events.iter_lines():
+                if line.startswith("data:"):
+                    job: dict[str, Any] = json.loads(line.removeprefix("data:"))
+                    if {job["status"], job["step"]} & wanted:
+                        return job
+        raise AssertionError(f"{job_id} ended without one of {wanted}")
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Every generation that either mock accepted."""
+        both = [self.get(port, "/admin/ledger") for port in ("COMFYUI_PORT", "KLING_PORT")]
+        return [row for rows in both for row in rows]
+
+
+def most_at_once(rows: Iterable[dict[str, Any]]) -> int:
+    """By the mocks' clocks: how many generations were open at the same time."""
+    edges = [(row["accepted_at"], 1) for row in rows] + [(row["finished_at"], -1) for row in rows]
+    most = now = 0
+    for _, step in sorted(edges):
+        now += step
+        most = max(most, now)
+    return most

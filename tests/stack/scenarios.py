@@ -1,0 +1,53 @@
+"""What must hold of a stack in either mode; modes differ in how workers are found and killed."""
+
+from collections.abc import Callable
+
+from compose.stack.services import NAMES
+from tests.stack.driver import ENDED, Stack, most_at_once
+
+# Names of the running workers, by what changes when one is started again.
+Workers = Callable[[Stack], set[str]]
+
+
+def comes_up_and_stays(stack: Stack, workers: Workers) -> None:
+    """Two workers, every address printed, and a second `up` that changes nothing."""
+    said = stack.make("up", "WORKERS=2")
+    for port in ("API_PORT", "CALLBACK_PORT", "COMFYUI_PORT", "KLING_PORT", "TEMPORAL_UI_PORT"):
+        assert stack.url(port) in said
+    before = workers(stack)
+    assert len(before) == 2
+    stack.make("up")
+    assert workers(stack) == before
+    state = stack.make("ps")
+    assert "all ready" in state.splitlines()
+    assert all(name in state for name in NAMES)
+    assert "worker" in stack.make("logs", "S=worker", "LINES=5")
+
+
+def one_at_a_time(stack: Stack) -> None:
+    """Jobs of a load test succeed, and no two are ever under way at once."""
+    said = stack.make("test-3", "SEED=7")
+    assert "report" in said
+    rows = stack.ledger()
+    assert len(rows) == 6
+    assert {row["outcome"] for row in rows} == {"succeeded"}
+    assert most_at_once(rows) == 1
+    assert stack.get("API_PORT", "/slots")["limit"] == 1
+
+
+def survives_a_kill(stack: Stack, workers: Workers, kill: Callable[[Stack], None]) -> None:
+    """Every worker dies in the middle of a video; the job ends well and is paid for once."""
+    stack.make("fault", """RULE={"where": "start", "do": "slow", "with": {"factor": 8}}""")
+    before = workers(stack)
+    job_id = stack.submit("雪地里的红狐狸")
+    stack.follow(job_id, until={"video"})
+    kill(stack)
+    job = stack.follow(job_id, until=ENDED)
+    assert job["status"] == "succeeded"
+    mine = [row for row in stack.ledger() if str(row["external_id"]).startswith(job_id)]
+    assert len(mine) == 2
+    assert [row["charged"] for row in mine].count(True) == 2
+    assert most_at_once(stack.ledger()) == 1
+    stack.make("up")
+    assert not workers(stack) & before
+    stack.make("faults-clear")

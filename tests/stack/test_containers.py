@@ -1,0 +1,84 @@
+"""The very compose files, under a project name, a data folder and ports of their own."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.stack import scenarios
+from tests.stack.driver import Stack, own_settings
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
+
+
+def docker(*words: str) -> str:
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    project = f"genvideo-test-{uuid4().hex[:8]}"
+    data: Path = tmp_path_factory.mktemp("containers")
+    found = Stack(own_settings(data, mode="docker", project=project))
+    try:
+        yield found
+    finally:
+        found.make("clean", "YES=1")
+        images = docker("image", "ls", "--quiet", "--filter", f"reference={project}-*").split()
+        if images:
+            docker("image", "rm", "--force", *images)
+
+
+def containers(stack: Stack, service: str) -> list[str]:
+    project = stack.settings["COMPOSE_PROJECT_NAME"]
+    label = "label=com.docker.compose."
+    return docker(
+        "ps", "-q", "--filter", f"{label}project={project}", "--filter", f"{label}service={service}"
+    ).split()
+
+
+def workers(stack: Stack) -> set[str]:
+    """Container and start: a container that was started again has another time."""
+    ids = containers(stack, "worker")
+    return set(docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", *ids).splitlines())
+
+
+def kill(stack: Stack) -> None:
+    """SIGKILL for the worker process inside of each container."""
+    for container in containers(stack, "worker"):
+        docker("exec", container, "bash", "-c", "kill -9 $(cat /proc/1/task/1/children)")
+
+
+def test_the_stack_in_containers(stack: Stack) -> None:
+    scenarios.comes_up_and_stays(stack, workers)
+    scenarios.one_at_a_time(stack)
+    scenarios.survives_a_kill(stack, workers, kill)
+    check_confinement(stack)
+
+
+def check_confinement(stack: Stack) -> None:
+    """Nobody is root, nothing is writable but what is mounted, ports are on loopback."""
+    project = stack.settings["COMPOSE_PROJECT_NAME"]
+    ids = docker("ps", "-q", "--filter", f"label=com.docker.compose.project={project}").split()
+    assert len(ids) == 8
+    for found in json.loads(docker("inspect", *ids)):
+        host = found["HostConfig"]
+        assert not found["Config"]["User"].startswith("0")
+        assert host["ReadonlyRootfs"]
+        assert host["CapDrop"] == ["ALL"]
+        assert host["Memory"] > 0
+        assert host["RestartPolicy"]["Name"] == "unless-stopped"
+        published = [b for bindings in host["PortBindings"].values() for b in bindings]
+        assert {binding["HostIp"] for binding in published} <= {"127.0.0.1"}
+
+
+def test_it_is_gone_when_it_is_down(stack: Stack) -> None:
+    stack.make("down")
+    project = stack.settings["COMPOSE_PROJECT_NAME"]
+    assert docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={project}") == ""
+    assert list(Path(stack.settings["DATA_DIR"], "state", "jobs").iterdir())
+    assert "not running" in stack.make("ps")

@@ -1,0 +1,110 @@
+"""The same stack as ordinary processes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from compose.stack import adrift
+from tests.stack import scenarios
+from tests.stack.driver import ENDED, ROOT, Stack, free_ports, own_settings
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    data: Path = tmp_path_factory.mktemp("local")
+    found = Stack(own_settings(data, mode="local", project="unused"))
+    try:
+        yield found
+    finally:
+        found.make("clean", "YES=1")
+
+
+def workers(stack: Stack) -> set[str]:
+    """Process ids."""
+    return set(re.findall(r"worker-\d .* pid (\d+)", stack.make("ps")))
+
+
+def kill(stack: Stack) -> None:
+    for pid in workers(stack):
+        os.kill(int(pid), signal.SIGKILL)
+
+
+def test_the_stack_as_processes(stack: Stack) -> None:
+    scenarios.comes_up_and_stays(stack, workers)
+    scenarios.one_at_a_time(stack)
+    scenarios.survives_a_kill(stack, workers, kill)
+
+
+def test_fewer_workers_leave_the_first_alone(stack: Stack) -> None:
+    before = workers(stack)
+    stack.make("up", "WORKERS=1")
+    assert workers(stack) < before
+    assert len(workers(stack)) == 1
+
+
+def test_taken_ports_are_named_and_nothing_is_half_started(stack: Stack, tmp_path: Path) -> None:
+    second = Stack(stack.settings | {"DATA_DIR": str(tmp_path / "data")})
+    said = second.make("up", good=False)
+    assert f"{stack.settings['API_PORT']} (API_PORT)" in said.splitlines()[0]
+    assert f"{stack.settings['TEMPORAL_UI_PORT']} (TEMPORAL_UI_PORT)" in said.splitlines()[0]
+    assert "not running" in second.make("ps")
+
+
+@pytest.fixture
+def vendors() -> Iterator[dict[str, str]]:
+    """An image and a video service that are not the stack's own."""
+    names = {"COMFYUI": "mock_comfyui", "KLING": "mock_kling"}
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    with ExitStack() as running:
+        for name, module in names.items():
+            command = [sys.executable, "-m", f"services.{module}"]
+            env = dict(os.environ) | {f"{name}_PORT": str(ports[name]), "MOCK_SPEED": "100"}
+            process = running.enter_context(
+                subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
+            )
+            running.callback(process.terminate)
+        yield {f"{name}_URL": f"http://127.0.0.1:{port}" for name, port in ports.items()}
+
+
+def test_the_running_stack_is_switched_to_other_vendors_and_back(
+    stack: Stack, vendors: dict[str, str]
+) -> None:
+    assert "MOCKS=off needs" in stack.make("mocks-off", good=False)
+    stack.make("mocks-off", *(f"{name}={url}" for name, url in vendors.items()))
+    assert "mock-kling" not in stack.make("ps")
+    job = stack.follow(stack.submit("a fox"), until=ENDED)
+    assert job["status"] == "succeeded"
+    rows = httpx.get(f"{vendors['KLING_URL']}/admin/ledger", timeout=10).json()
+    assert [row["outcome"] for row in rows] == ["succeeded"]
+    stack.make("mocks-on")
+    assert "mock-kling" in stack.make("ps")
+    assert stack.follow(stack.submit("a fox"), until=ENDED)["status"] == "succeeded"
+    assert len(httpx.get(f"{vendors['KLING_URL']}/admin/ledger", timeout=10).json()) == 1
+
+
+def test_orphans_of_a_killed_supervisor_are_ended_and_it_comes_back(stack: Stack) -> None:
+    run_dir = Path(stack.settings["DATA_DIR"], "run")
+    supervisor = int((run_dir / "supervisord.pid").read_text())
+    before = set(adrift.pids(run_dir))
+    os.kill(supervisor, signal.SIGKILL)
+    assert "earlier supervisor" in stack.make("up")
+    after = set(adrift.pids(run_dir))
+    assert after
+    assert not after & before
+
+
+def test_it_is_gone_when_it_is_down(stack: Stack) -> None:
+    stack.make("down")
+    assert adrift.pids(Path(stack.settings["DATA_DIR"], "run")) == []
+    assert list(Path(stack.settings["DATA_DIR"], "state", "jobs").iterdir())
+    assert "not running" in stack.make("ps")
