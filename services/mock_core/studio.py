@@ -23,6 +23,11 @@ Make = Callable[[Generation], Awaitable[str]]
 Listener = Callable[[Generation], None]
 
 
+async def _forever() -> None:
+    """Keep the place that is held until somebody cancels."""
+    await asyncio.get_running_loop().create_future()
+
+
 class GenerationError(Exception):
     """The work itself cannot be done; the message is the vendor's reason."""
 
@@ -97,7 +102,7 @@ class Studio:
 
     async def _run(self, generation: Generation, fate: Fate) -> None:
         if fate.never_starts:
-            return
+            await _forever()
         # The real work starts at once, so that encoding does not lengthen the nominal time.
         making = asyncio.ensure_future(self._make(generation))
         try:
@@ -119,7 +124,7 @@ class Studio:
         generation.started = time.time()
         self._change(generation, State.RUNNING)
         if fate.stick_at is not None:
-            return
+            await _forever()
         if fate.vanish_at is not None:
             await self._clock.sleep(run_for * fate.vanish_at / 100)
             self.vanish(generation)

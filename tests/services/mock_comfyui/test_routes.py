@@ -1,0 +1,146 @@
+"""The contract's image wire over real HTTP."""
+
+import asyncio
+import io
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.services.mock_core.serving import Service, comfyui, running
+
+
+async def _submit(service: Service, external_id: str = "job-1.image.1", **body: str) -> str:
+    reply = await service.post("/img/submit", {"prompt": "a cat", "client_id": external_id, **body})
+    assert reply.status_code == 202
+    return str(reply.json()["job_id"])
+
+
+async def _finish(service: Service, job_id: str) -> None:
+    await service.until(f"/img/status/{job_id}", lambda it: it["status"] == "succeeded")
+
+
+async def test_a_submit_becomes_a_picture_that_carries_its_prompt(image_mock: Service) -> None:
+    job_id = await _submit(image_mock, prompt="一只猫", style="ink")
+    await _finish(image_mock, job_id)
+    result = await image_mock.json(f"/img/result/{job_id}")
+    reply = await image_mock.http.get(result["asset_url"])
+    assert result["job_id"] == job_id
+    assert reply.headers["content-type"] == "image/png"
+    picture = Image.open(io.BytesIO(reply.content))
+    picture.load()
+    assert picture.info["prompt"] == "一只猫"
+
+
+async def test_asset_url_is_built_from_the_host_header(image_mock: Service) -> None:
+    job_id = await _submit(image_mock)
+    await _finish(image_mock, job_id)
+    reply = await image_mock.http.get(f"/img/result/{job_id}", headers={"Host": "mock:6889"})
+    assert reply.json()["asset_url"].startswith("http://mock:6889/")
+
+
+async def test_status_is_found_by_either_id_and_percent_rises(image_mock: Service) -> None:
+    job_id = await _submit(image_mock, "mine.1")
+    told = []
+    while (body := await image_mock.json("/img/status/mine.1"))["status"] != "succeeded":
+        told.append(body["percent"])
+    assert body == {"job_id": job_id, "status": "succeeded", "percent": 100}
+    assert told == sorted(told)
+    assert len(set(told)) > 2
+
+
+async def test_unknown_and_unfinished_jobs_are_refused_as_problems(image_mock: Service) -> None:
+    unknown = await image_mock.http.get("/img/status/nobody")
+    assert unknown.status_code == 404
+    assert unknown.headers["content-type"].startswith("application/problem+json")
+    assert {"type", "title", "status", "detail", "code"} <= unknown.json().keys()
+    await image_mock.arm({"where": "start", "do": "never-start"})
+    job_id = await _submit(image_mock)
+    assert (await image_mock.http.get(f"/img/result/{job_id}")).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({}, "prompt"), ({"prompt": ""}, "prompt"), ({"prompt": "x" * 2501}, "prompt")],
+)
+async def test_a_body_that_does_not_fit_names_the_field(
+    image_mock: Service, body: dict[str, str], field: str
+) -> None:
+    reply = await image_mock.post("/img/submit", body)
+    assert reply.status_code == 422
+    assert [item["field"] for item in reply.json()["errors"]] == [field]
+    assert (await image_mock.json("/admin/stats"))["accepted"] == 0
+
+
+async def test_the_same_id_twice_runs_twice_and_the_ledger_shows_it(image_mock: Service) -> None:
+    first, second = [await _submit(image_mock, "same.1") for _ in range(2)]
+    assert first != second
+    await image_mock.quiet()
+    rows = await image_mock.json("/admin/ledger?external_id=same.1")
+    assert [row["duplicate"] for row in rows] == [False, True]
+    assert (await image_mock.json("/admin/stats"))["duplicates"] == 1
+    verdict = await image_mock.json("/admin/verdict")
+    assert (verdict["ok"], verdict["charged_twice"]) == (False, ["same.1"])
+
+
+async def test_a_cancelled_job_ends_failed_and_is_not_charged(image_mock: Service) -> None:
+    await image_mock.arm({"where": "start", "do": "stick"})
+    job_id = await _submit(image_mock, "mine.1")
+    assert (await image_mock.post("/api/jobs/mine.1/cancel", None)).json() == {"cancelled": True}
+    body = await image_mock.json(f"/img/status/{job_id}")
+    assert (body["status"], body["error"]) == ("failed", "cancelled")
+    assert (await image_mock.post(f"/api/jobs/{job_id}/cancel", None)).json() == {
+        "cancelled": False
+    }
+    row = await image_mock.row("mine.1")
+    assert (row["outcome"], row["charged"]) == ("cancelled", False)
+    assert (await image_mock.json("/admin/stats"))["in_flight"] == 0
+
+
+async def test_a_file_is_served_by_ranges(image_mock: Service) -> None:
+    job_id = await _submit(image_mock)
+    await _finish(image_mock, job_id)
+    url = (await image_mock.json(f"/img/result/{job_id}"))["asset_url"]
+    whole = (await image_mock.http.get(url)).content
+    part = await image_mock.http.get(url, headers={"Range": "bytes=2-5"})
+    assert (part.status_code, part.content) == (206, whole[2:6])
+    assert part.headers["content-range"] == f"bytes 2-5/{len(whole)}"
+    tail = await image_mock.http.get(url, headers={"Range": "bytes=-4"})
+    assert tail.content == whole[-4:]
+    outside = await image_mock.http.get(url, headers={"Range": f"bytes={len(whole)}-"})
+    assert outside.status_code == 416
+
+
+async def test_the_most_in_flight_is_counted_exactly(image_mock: Service) -> None:
+    await image_mock.arm({"where": "start", "do": "stick"})
+    ids = await asyncio.gather(*(_submit(image_mock, f"job-{n}.1") for n in range(7)))
+    for job_id in ids:
+        await image_mock.post(f"/api/jobs/{job_id}/cancel", None)
+    await _submit(image_mock, "after.1")
+    stats = await image_mock.json("/admin/stats")
+    assert (stats["max_in_flight"], stats["in_flight"], stats["accepted"]) == (7, 1, 8)
+
+
+async def test_workers_limit_what_runs_at_once() -> None:
+    async with running(comfyui(comfyui_workers=1)) as service:
+        await service.arm({"where": "start", "do": "stick", "match": {"prompt": "first"}})
+        first = await _submit(service, "a.1", prompt="first")
+        second = await _submit(service, "b.1", prompt="second")
+        await service.until(f"/img/status/{first}", lambda it: it["status"] == "running")
+        assert (await service.json(f"/img/status/{second}"))["status"] == "queued"
+
+
+async def test_the_token_of_the_caller_is_in_the_ledger(image_mock: Service) -> None:
+    await image_mock.post(
+        "/img/submit", {"prompt": "x", "client_id": "a.1"}, **{"X-Slot-Token": "41"}
+    )
+    await image_mock.post("/img/submit", {"prompt": "x", "client_id": "b.1"})
+    assert (await image_mock.row("a.1"))["token"] == 41
+    assert (await image_mock.row("b.1"))["token"] is None
+
+
+async def test_a_reset_connection_is_a_reset_for_the_caller(image_mock: Service) -> None:
+    await image_mock.arm({"where": "submit", "do": "reset"})
+    with pytest.raises(httpx.ReadError):
+        await _submit(image_mock)
+    assert (await image_mock.json("/admin/stats"))["accepted"] == 0

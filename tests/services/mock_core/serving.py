@@ -1,0 +1,179 @@
+"""The mock applications on real sockets, and a receiver that remembers the callbacks it got."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import uvicorn
+
+from services.mock_comfyui.app import create_app as create_comfyui
+from services.mock_comfyui.settings import ComfyuiSettings
+from services.mock_core.broken import ResettableProtocol
+from services.mock_core.delays import DelaySpec
+from services.mock_kling.app import create_app as create_kling
+from services.mock_kling.settings import KlingSettings
+
+Json = dict[str, Any]
+_STEP = 0.005
+
+
+@contextlib.asynccontextmanager
+async def served(app: Any) -> AsyncIterator[str]:
+    """The base address of the application while it runs."""
+    config = uvicorn.Config(
+        app,
+        port=0,
+        http=ResettableProtocol,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    # The test's process keeps its own signal handlers.
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        if task.done():
+            await task
+        await asyncio.sleep(_STEP)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@dataclass
+class Service:
+    """One running mock, and the application's own parts behind it."""
+
+    http: httpx.AsyncClient
+    app: Any
+
+    async def post(self, path: str, body: object, **headers: str) -> httpx.Response:
+        return await self.http.post(path, json=body, headers=headers)
+
+    async def json(self, path: str) -> Any:
+        return (await self.http.get(path)).json()
+
+    async def arm(self, *rules: Json, seed: int = 0) -> None:
+        reply = await self.http.put("/admin/faults", json={"rules": list(rules), "seed": seed})
+        assert reply.status_code == 200, reply.text
+
+    async def until(self, path: str, fits: Callable[[Any], bool]) -> Any:
+        """Poll, as a client would, until the answer fits."""
+        while not fits(body := await self.json(path)):  # noqa: ASYNC110 - HTTP has no events
+            await asyncio.sleep(_STEP)
+        return body
+
+    async def row(self, external_id: str) -> Json:
+        rows = await self.json(f"/admin/ledger?external_id={external_id}")
+        return dict(rows[-1])
+
+    async def quiet(self) -> None:
+        """Nothing runs and no callback is on its way."""
+        await self.until(
+            "/admin/stats", lambda it: it["in_flight"] == 0 and it["callbacks_pending"] == 0
+        )
+
+
+@contextlib.asynccontextmanager
+async def running(app: Any) -> AsyncIterator[Service]:
+    async with (
+        served(app) as base,
+        httpx.AsyncClient(base_url=base, timeout=10, trust_env=False) as http,
+    ):
+        yield Service(http, app)
+
+
+def comfyui(**changes: Any) -> Any:
+    """The image service, quick unless told otherwise: 30 nominal seconds are 0.03 s."""
+    return create_comfyui(
+        ComfyuiSettings(mock_speed=1000, mock_image_seconds=DelaySpec("fixed", 30)).model_copy(
+            update=changes
+        )
+    )
+
+
+def kling(**changes: Any) -> Any:
+    return create_kling(
+        KlingSettings(mock_speed=1000, mock_video_seconds=DelaySpec("fixed", 70)).model_copy(
+            update=changes
+        )
+    )
+
+
+@dataclass
+class Receiver:
+    """Answers callbacks with `status`, or with what `answer` makes of the body."""
+
+    url: str = ""
+    status: int = 200
+    bodies: list[Json] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def __call__(
+        self,
+        scope: Any,
+        receive: Callable[[], Awaitable[Json]],
+        send: Callable[[Json], Awaitable[None]],
+    ) -> None:
+        if scope["type"] != "http":
+            return await self._live(receive, send)
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        status = self.statuses.pop(0) if self.statuses else self.status
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+        await self._note(scope, body)
+
+    async def _note(self, scope: Any, body: bytes) -> None:
+        self.raw.append(body)
+        query = scope["query_string"].decode()
+        self.paths.append(scope["path"] + (f"?{query}" if query else ""))
+        self.headers.append({k.decode(): v.decode() for k, v in scope["headers"]})
+        with contextlib.suppress(ValueError):
+            self.bodies.append(json.loads(body))
+        async with self.arrived:
+            self.arrived.notify_all()
+
+    @staticmethod
+    async def _live(
+        receive: Callable[[], Awaitable[Json]], send: Callable[[Json], Awaitable[None]]
+    ) -> None:
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def count(self, number: int) -> None:
+        """Wait until so many have come."""
+        async with self.arrived:
+            await self.arrived.wait_for(lambda: len(self.raw) >= number)
+
+    @property
+    def words(self) -> list[str]:
+        return [body["task_status"] for body in self.bodies]
+
+
+@contextlib.asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    async with served(receiver) as base:
+        receiver.url = f"{base}/callback/kling?task=a&token=secret"
+        yield receiver

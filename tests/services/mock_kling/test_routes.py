@@ -1,0 +1,165 @@
+"""The contract's video wire and its callbacks over real HTTP."""
+
+import io
+
+import av
+import httpx
+import pytest
+from PIL import Image, ImageChops
+
+from tests.services.mock_core.serving import Json, Receiver, Service, kling, running
+
+
+async def _submit(service: Service, image_url: str, **changes: object) -> httpx.Response:
+    body = {
+        "image_url": image_url,
+        "prompt": "猫在跑",
+        "duration": "5",
+        "external_task_id": "job-1.video.1",
+        **changes,
+    }
+    return await service.post("/video/submit", body)
+
+
+async def _end(service: Service, any_id: str = "job-1.video.1") -> Json:
+    ended = ("succeed", "failed")
+    return dict(await service.until(f"/video/status/{any_id}", lambda it: it["status"] in ended))
+
+
+async def test_a_submit_becomes_a_video_of_that_very_picture(
+    video_mock: Service, picture_url: str
+) -> None:
+    reply = await _submit(video_mock, picture_url)
+    assert reply.status_code == 202
+    body = await _end(video_mock)
+    assert body["job_id"] == reply.json()["job_id"]
+    assert (body["status"], body["percent"]) == ("succeed", 100)
+    file = await video_mock.http.get(body["video_url"])
+    assert file.headers["content-type"] == "video/mp4"
+    frame = _first_frame(file.content)
+    async with httpx.AsyncClient() as client:
+        picture = Image.open(io.BytesIO((await client.get(picture_url)).content)).convert("RGB")
+    assert frame.size == picture.size
+    difference = ImageChops.difference(frame, picture).resize((1, 1), Image.Resampling.BOX)
+    assert max(difference.getpixel((0, 0))) < 12  # type: ignore[arg-type]
+
+
+def _first_frame(video: bytes) -> Image.Image:
+    with av.open(io.BytesIO(video), "r") as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.duration is not None
+        assert stream.time_base is not None
+        assert float(stream.duration * stream.time_base) == pytest.approx(2, abs=0.2)
+        image = next(container.decode(video=0)).to_image()
+        assert isinstance(image, Image.Image)
+        return image
+
+
+async def test_every_change_is_called_back_with_every_documented_member(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    task_id = (await _submit(video_mock, picture_url, callback_url=receiver.url)).json()["job_id"]
+    await receiver.count(2)
+    assert receiver.words == ["processing", "succeed"]
+    last = receiver.bodies[-1]
+    assert last["task_id"] == task_id
+    assert last["task_info"] == {"external_task_id": "job-1.video.1"}
+    assert isinstance(last["created_at"], int)
+    assert last["updated_at"] >= last["created_at"] > 10**12
+    assert last["task_status_msg"] == ""
+    assert isinstance(last["final_unit_deduction"], str)
+    (video,) = last["task_result"]["videos"]
+    assert video["url"] == (await _end(video_mock))["video_url"]
+    assert receiver.paths[-1] == "/callback/kling?task=a&token=secret"
+    await video_mock.quiet()
+    calls = (await video_mock.row("job-1.video.1"))["callbacks"]
+    assert [(call["status"], call["reply"]) for call in calls] == [
+        ("processing", 200),
+        ("succeed", 200),
+    ]
+
+
+async def test_a_picture_that_cannot_be_fetched_fails_the_task(
+    video_mock: Service, receiver: Receiver
+) -> None:
+    await _submit(video_mock, "http://127.0.0.1:9/none.png", callback_url=receiver.url)
+    body = await _end(video_mock)
+    assert body["status"] == "failed"
+    assert "image download failed" in body["message"]
+    await receiver.count(2)
+    assert receiver.words == ["processing", "failed"]
+    assert receiver.bodies[-1]["task_result"] == {"videos": []}
+    row = await video_mock.row("job-1.video.1")
+    assert (row["outcome"], row["charged"]) == ("failed", False)
+
+
+async def test_something_that_is_no_picture_fails_the_task(
+    video_mock: Service, receiver: Receiver
+) -> None:
+    await _submit(video_mock, f"{video_mock.http.base_url}/healthz")
+    assert (await _end(video_mock))["message"] == "image is not a valid png or jpg"
+
+
+async def test_a_duplicate_is_rejected_by_default(video_mock: Service, picture_url: str) -> None:
+    await _submit(video_mock, picture_url)
+    reply = await _submit(video_mock, picture_url)
+    assert (reply.status_code, reply.json()["code"]) == (400, 1201)
+    assert (await video_mock.json("/admin/stats"))["accepted"] == 1
+
+
+async def test_a_duplicate_can_be_answered_with_the_first_or_run_again(picture_url: str) -> None:
+    async with running(kling(kling_duplicates="first")) as service:
+        first, second = [(await _submit(service, picture_url)).json() for _ in range(2)]
+        assert first == second
+    async with running(kling(kling_duplicates="accept")) as service:
+        first, second = [(await _submit(service, picture_url)).json() for _ in range(2)]
+        assert first != second
+        assert (await service.json("/admin/stats"))["duplicates"] == 1
+
+
+async def test_a_full_pool_answers_1303_and_clears(picture_url: str) -> None:
+    async with running(kling(kling_places=1)) as service:
+        await _submit(service, picture_url)
+        full = await _submit(service, picture_url, external_task_id="job-2.video.1")
+        assert (full.status_code, full.json()["code"]) == (429, 1303)
+        await _end(service)
+        again = await _submit(service, picture_url, external_task_id="job-2.video.1")
+        assert again.status_code == 202
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"image_url": "ftp://x/y"}, {"duration": "7"}, {"duration": 5}, {"prompt": "x" * 2501}],
+)
+async def test_a_body_that_does_not_fit_names_the_field(
+    video_mock: Service, wrong: dict[str, object]
+) -> None:
+    reply = await _submit(video_mock, **{"image_url": "http://x/y", **wrong})  # type: ignore[arg-type]
+    assert reply.status_code == 422
+    assert [item["field"] for item in reply.json()["errors"]] == list(wrong)
+
+
+async def test_a_callback_that_finds_nobody_shows_in_the_verdict(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    receiver.status = 503
+    await _submit(video_mock, picture_url, callback_url=receiver.url)
+    await receiver.count(2)
+    await video_mock.quiet()
+    verdict = await video_mock.json("/admin/verdict")
+    assert not verdict["ok"]
+    assert [item["status"] for item in verdict["callbacks_unanswered"]] == ["processing", "succeed"]
+
+
+async def test_reset_forgets_everything_but_the_configuration(
+    video_mock: Service, picture_url: str
+) -> None:
+    await video_mock.http.put("/admin/config", json={"speed": 2000})
+    await video_mock.arm({"where": "poll", "do": "delay"})
+    await _submit(video_mock, picture_url)
+    await video_mock.post("/admin/reset", None)
+    stats = await video_mock.json("/admin/stats")
+    assert (stats["accepted"], stats["in_flight"], stats["speed"]) == (0, 0, 2000)
+    assert await video_mock.json("/admin/ledger") == []
+    assert len((await video_mock.json("/admin/faults"))["rules"]) == 1
