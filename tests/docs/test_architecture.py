@@ -1,0 +1,79 @@
+"""What the architecture page and the README say in numbers and codes is what the code has."""
+
+import pytest
+
+from services.keeper.queue import AGEING_SECONDS
+from services.keeper.workflows import DRAIN_HOLD_SECONDS, MAX_HISTORY
+from services.worker.media import MAX_PIXELS
+from services.worker.policies import (
+    ATTEMPT_CODES,
+    FETCH_TRIES,
+    HEARTBEAT_TIMEOUT,
+    LOST_AFTER_SECONDS,
+    MAX_ATTEMPTS,
+    REPORT_SECONDS,
+    RETRY_POLICY,
+)
+from services.worker.settings import WorkerSettings
+from shared.errors import GenvideoError, StalePermit, StorageFailed, VendorError
+from shared.temporal import STICKY_TIMEOUT, WORKFLOW_TASK_TIMEOUT
+from tests.docs.pages import ROOT, read, tables_headed
+
+PAGE = read(ROOT / "docs" / "architecture.md")
+KINDS: list[type[GenvideoError]] = [*VendorError.__subclasses__(), StorageFailed, StalePermit]
+RETRY_MOST = RETRY_POLICY.maximum_interval or RETRY_POLICY.initial_interval
+
+
+def codes() -> dict[str, str]:
+    [table] = [table for table in tables_headed(PAGE, "code")]
+    return {row[0].strip("`"): row[2] for row in table.rows}
+
+
+def test_every_code_of_a_failed_stage_is_explained() -> None:
+    assert set(codes()) == {kind.code for kind in KINDS}
+
+
+def test_what_follows_is_what_the_code_does() -> None:
+    retried = {kind.code for kind in KINDS if kind.retryable}
+
+    assert {code for code, follows in codes().items() if "delivery retry" in follows} == retried
+    assert {code for code, follows in codes().items() if follows == "next attempt"} == ATTEMPT_CODES
+
+
+def test_the_events_add_up() -> None:
+    [table] = tables_headed(PAGE, "events")
+    *parts, total, _ = [row[0].strip("*") for row in table.rows] + [""]
+
+    assert sum(map(int, parts)) == int(total)
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("README.md", f"waited {AGEING_SECONDS:g} s"),
+        ("README.md", f"{WorkerSettings.model_fields['max_result_bytes'].default // 2**20} MiB"),
+        ("README.md", f"{MAX_PIXELS // 10**6} megapixels"),
+        ("README.md", f"every {REPORT_SECONDS:g} s"),
+        ("docs/architecture.md", f"priority × {AGEING_SECONDS:g} s"),
+        ("docs/architecture.md", f"After {MAX_HISTORY} events"),
+        ("docs/architecture.md", f"{DRAIN_HOLD_SECONDS:g} s for activities"),
+        ("docs/architecture.md", f"unknown for {LOST_AFTER_SECONDS:g} s"),
+        ("docs/architecture.md", f"{STICKY_TIMEOUT.total_seconds():g} s (sticky"),
+        ("docs/architecture.md", f"{WORKFLOW_TASK_TIMEOUT.total_seconds():g} s (task"),
+        ("docs/architecture.md", f"after {HEARTBEAT_TIMEOUT.total_seconds():g} s without"),
+        ("docs/architecture.md", f"{MAX_ATTEMPTS} per stage"),
+        (
+            "docs/architecture.md",
+            f"{RETRY_POLICY.initial_interval.total_seconds():g} s doubling to"
+            f" {RETRY_MOST.total_seconds():g} s",
+        ),
+        ("docs/decisions/0004-a-fixed-key-for-the-turn.md", f"{4 * AGEING_SECONDS:g} s after"),
+    ],
+)
+def test_numbers_are_those_of_the_code(page: str, words: str) -> None:
+    assert words in read(ROOT / page)
+
+
+def test_fetches_are_counted() -> None:
+    assert FETCH_TRIES == 3
+    assert "after three fetches" in PAGE

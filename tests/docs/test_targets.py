@@ -1,0 +1,70 @@
+"""Every make target stands in the README, and no page names one that isn't there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import README, ROOT, every_page, fences, name, read, section, spans, tables
+
+MAKEFILE = ROOT / "Makefile"
+SHELL = {"sh", "bash", "console", "shell"}
+
+
+def targets() -> list[str]:
+    found = re.findall(r"^([a-z%-]+):[^\n]* ## ", read(MAKEFILE), re.MULTILINE)
+    return [target.replace("%", "N") for target in found]
+
+
+def named_in(text: str) -> set[str]:
+    """The targets of every `make …` in inline code or a shell block."""
+    code = [*spans(text), *(body for language, body in fences(text) if language in SHELL)]
+    found = re.findall(
+        r"\bmake ((?:[A-Z_]+=\S* )*)([a-z]+(?:-[a-z]+)*(?:-\d+|-N)?)", "\n".join(code)
+    )
+    return {re.sub(r"^test-\d+$", "test-N", target) for _, target in found}
+
+
+def test_readme_lists_every_target() -> None:
+    [table] = tables(section(read(README), "Make targets"))
+    listed = [row[0].strip("`").removeprefix("make ") for row in table.rows]
+
+    assert sorted(listed) == sorted(targets())
+
+
+@pytest.mark.parametrize("page", every_page(), ids=name)
+def test_no_page_names_a_target_that_is_not_there(page: Path) -> None:
+    assert named_in(read(page)) <= set(targets())
+
+
+def test_the_search_for_targets_finds_them() -> None:
+    text = "Say `make up MODE=local` or `make test-7`.\n\n```sh\nmake nonsense   # no\n```\n"
+
+    assert named_in(text) == {"up", "test-N", "nonsense"}
+
+
+def test_variables_in_the_readme_are_known() -> None:
+    known = read(MAKEFILE) + read(ROOT / ".env.example")
+    known += "".join(read(file) for file in (ROOT / "compose" / "stack").glob("*.py"))
+    known += read(ROOT / "compose" / "stack.sh")
+    given = re.findall(r"\b([A-Z][A-Z_]*)=", " ".join(spans(read(README))))
+
+    assert [word for word in given if not re.search(rf"\b{word}\b", known)] == []
+
+
+def test_messages_quoted_for_troubleshooting_are_really_said() -> None:
+    said = "".join(read(file) for file in (ROOT / "compose").rglob("*.py"))
+    said += read(ROOT / "compose" / "stack.sh") + read(ROOT / "shared" / "errors.py")
+    said += read(ROOT / "shared" / "slots.py")
+    [table] = tables(section(read(README), "Troubleshooting"))
+    pieces = [
+        piece.strip(" .:")
+        for row in table.rows
+        for quoted in spans(row[0])
+        for piece in re.split(r"[\d…]+", quoted)
+        if not quoted.isupper()
+    ]
+    quoted = [piece for piece in pieces if len(piece) > 3]
+
+    assert len(quoted) > 8
+    assert [piece for piece in quoted if piece not in said] == []
