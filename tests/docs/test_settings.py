@@ -2,7 +2,7 @@
 
 import importlib
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pytest
 from pydantic import TypeAdapter
@@ -95,6 +95,23 @@ def _same(text: str, info: FieldInfo) -> bool:
     for item in info.metadata:
         kind = Annotated[kind, item]
     return bool(TypeAdapter(kind).validate_python(text) == info.default)
+
+
+def test_the_choices_of_a_setting_are_those_of_its_class() -> None:
+    meanings = {
+        row[0].strip("`"): set(spans(row[2]))
+        for table in tables_headed(read(README), "setting")
+        for row in table.rows
+    }
+    wrong = {
+        name: choices
+        for name, info in fields()
+        if name in meanings and name not in CHOSEN_BY_THE_STACK
+        if (choices := set(get_args(info.annotation))) and get_origin(info.annotation) is Literal
+        if not choices - {info.default} <= meanings[name] <= choices
+    }
+
+    assert wrong == {}
 
 
 def test_every_documented_setting_is_read_by_somebody() -> None:
