@@ -32,7 +32,7 @@ def job_id_for_key(idempotency_key: str) -> str:
 
 def is_job_id(text: str) -> bool:
     """Whether `text` has the form of a job id; anything else never reaches a path or a query."""
-    return _JOB.match(text) is not None
+    return _JOB.fullmatch(text) is not None
 
 
 def external_id(job_id: str, step: Step, attempt: int) -> str:
@@ -42,5 +42,5 @@ def external_id(job_id: str, step: Step, attempt: int) -> str:
 
 def parse_external_id(text: str) -> Generation | None:
     """The generation behind an external id, or None where the id is not one of ours."""
-    found = _EXTERNAL.match(text)
+    found = _EXTERNAL.fullmatch(text)
     return Generation(found[1], Step(found[2]), int(found[3])) if found else None

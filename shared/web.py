@@ -11,8 +11,11 @@ from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
 
 from shared import problems
+from shared.errors import BodyTooLarge
 from shared.problems import Problem
 
 # The name of a dependency -> why it isn't ready, or None where it is.
@@ -25,6 +28,16 @@ WEBSOCKET_BYTES = 64 * 1024
 
 class ServiceApp(FastAPI):
     """An app whose documentation shows our errors, and that tells its streams when to end."""
+
+    max_body: int | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse an announced large body ourselves: the framework would answer in plain text."""
+        if self.max_body is not None and _announced(scope) > self.max_body:
+            refusal = problems.from_error(BodyTooLarge(f"At most {self.max_body} bytes."))
+            await refusal(scope, receive, send)
+            return
+        await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, with the Problem that every error carries."""
@@ -62,6 +75,7 @@ def service_app(
         lifespan=lifespan,
         max_body_size=max_body_size,
     )
+    app.max_body = max_body_size
     app.state.stopping = asyncio.Event()
     problems.install(app)
 
@@ -83,6 +97,14 @@ def service_app(
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+def _announced(scope: Scope) -> int:
+    """The Content-Length of a request, 0 where there is none."""
+    if scope["type"] != "http":
+        return 0
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
 
 def _readiness(reasons: Mapping[str, str | None]) -> JSONResponse:

@@ -1,0 +1,1 @@
+"""The API: submits jobs, shows them live, and does nothing else."""

@@ -1,0 +1,24 @@
+"""`python -m services.api` runs the API until it is told to stop."""
+
+from services.api.app import create_app
+from services.api.settings import ApiSettings
+from shared import logs
+from shared.settings import load
+from shared.web import server
+
+# Streams are told to end at once; this bounds what doesn't listen.
+SHUTDOWN_SECONDS = 3
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings = load(ApiSettings)
+    logs.configure(service="api", level=settings.log_level, form=settings.log_format)
+    app = create_app(settings)
+    server(
+        app, settings.listen_host, port=settings.api_port, shutdown_seconds=SHUTDOWN_SECONDS
+    ).run()
+
+
+if __name__ == "__main__":
+    main()

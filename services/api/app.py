@@ -1,0 +1,74 @@
+"""The API as an app; it starts while Temporal is away, and says so in `/readyz`."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from temporalio.client import Client
+
+from services.api import files, live, page, routes
+from services.api.service import Service, make_service
+from services.api.settings import ApiSettings
+from shared.health import temporal_reason
+from shared.temporal import connect
+from shared.web import ServiceApp, service_app
+
+MAX_BODY = 1024 * 1024
+READY_SECONDS = 3.0
+DESCRIPTION = """Submits jobs, shows them live. Errors are `application/problem+json`.
+
+Live: `WS /ws/jobs` sends every job at once, then each change of any; `WS /ws/jobs/{job_id}` one
+job until its end (close code 1000; 4404 for an unknown job, 1013 while Temporal can't be asked).
+`queue_position` is filled in by `GET` and in a socket's first frames; it is null in later ones."""
+
+
+def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
+    """The app; without a client it makes one of its own, by the SDK's standard settings."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service = make_service(settings, client or await connect(lazy=True))
+        app.state.service = service
+        ending = asyncio.create_task(_close_streams(app, service))
+        async with service.feed.running(), service.reconciler.running():
+            yield
+        ending.cancel()
+
+    async def ready() -> Mapping[str, str | None]:
+        return await _ready(app.state.service)
+
+    app: ServiceApp = service_app(
+        "genvideo api",
+        ready=ready,
+        lifespan=lifespan,
+        description=DESCRIPTION,
+        max_body_size=MAX_BODY,
+    )
+    for module in (routes, files, live, page):
+        app.include_router(module.router)
+    return app
+
+
+async def _close_streams(app: FastAPI, service: Service) -> None:
+    await app.state.stopping.wait()
+    service.feed.hub.close()
+
+
+async def _ready(service: Service) -> Mapping[str, str | None]:
+    return {"temporal": await _temporal(service.client), "state": await _state(service)}
+
+
+async def _temporal(client: Client) -> str | None:
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            return await temporal_reason(client)
+    except TimeoutError:
+        return "does not answer"
+
+
+async def _state(service: Service) -> str | None:
+    folder = service.feed.records.folder
+    readable = await asyncio.to_thread(os.access, folder, os.R_OK | os.X_OK)
+    return None if readable else f"{folder} can't be read"

@@ -1,0 +1,154 @@
+"""Records that are missing, damaged or left open, made again from Temporal; written when whole."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import structlog
+from temporalio.client import (
+    WorkflowExecution,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+)
+from temporalio.exceptions import ApplicationError, CancelledError, FailureError
+from temporalio.service import RPCError
+
+from services.api.metrics import HEALED
+from services.api.temporal import ABNORMAL, MEMO_INPUT, RPC_TIMEOUT, Temporal
+from services.api.watch import JobWatch
+from shared.closing import close_record
+from shared.errors import TemporalUnavailable
+from shared.messages import Job, JobError, JobInput, Record
+from shared.states import Status
+from shared.temporal import answer
+
+log = structlog.get_logger(__name__)
+
+# A job younger than this may well have no record yet; its workflow is not asked for one.
+FRESH_SECONDS = 5.0
+# After a query that nobody answered, others are not held up by one of their own for so long.
+SILENCE_SECONDS = 5.0
+
+
+class Healer:
+    """Puts right what no workflow is left, or able, to write."""
+
+    def __init__(self, feed: JobWatch, temporal: Temporal) -> None:
+        self._feed = feed
+        self._temporal = temporal
+        self._silent_until = float("-inf")
+
+    async def read(self, job_id: str) -> Record | None:
+        """The record on disk, or None."""
+        return await asyncio.to_thread(self._feed.records.read, job_id)
+
+    async def write(self, record: Record, *, why: str) -> None:
+        """Store a record that was made again, and tell the listeners."""
+        try:
+            stored = await asyncio.to_thread(self._feed.records.write, record)
+        except OSError as error:
+            log.error("a record could not be written", job_id=record.job_id, reason=str(error))
+            return
+        if stored:
+            HEALED.labels(why).inc()
+        self._feed.take(record)
+
+    async def without_record(self, job_id: str) -> Job | None:
+        """A job that has no readable record, from Temporal; None where Temporal has none either."""
+        known = self._feed.index.get(job_id)
+        if known is not None and known.version == 0 and _age(known.created_at) < FRESH_SECONDS:
+            return known
+        found = await self._temporal.describe(job_id)
+        if found is None:
+            return known
+        if _age(found.start_time) >= FRESH_SECONDS or found.status != _RUNNING:
+            record = await self._from_workflow(found)
+            if record is not None:
+                await self.write(record, why="missing")
+                return self._feed.index.get(job_id)
+        return await self._from_description(found, known)
+
+    async def _from_workflow(self, found: WorkflowExecutionDescription) -> Record | None:
+        if time.monotonic() < self._silent_until:
+            return None
+        try:
+            record = await self._temporal.record(found.id)
+        except (TemporalUnavailable, RPCError) as error:
+            # No worker answers, or the workflow can't: the description has to do.
+            self._silent_until = time.monotonic() + SILENCE_SECONDS
+            log.warning("a record can't be asked for", job_id=found.id, reason=str(error))
+            return None
+        return await self.closed(record, found)
+
+    async def closed(self, record: Record, found: WorkflowExecutionDescription) -> Record:
+        """The record with its end, where the job was ended from outside."""
+        if found.status in ABNORMAL and not record.status.ended:
+            return close_record(record, ABNORMAL[found.status])
+        return record
+
+    async def _from_description(
+        self, found: WorkflowExecutionDescription, known: Job | None
+    ) -> Job:
+        base = known or (await first_record(found)).job()
+        if found.status == _RUNNING:
+            self._feed.put(base)
+            return base
+        return base.model_copy(
+            update={"finished_at": found.close_time, **await self._outcome(found)}
+        )
+
+    async def _outcome(self, found: WorkflowExecutionDescription) -> dict[str, object]:
+        """How a closed job ended, from its last history event."""
+        handle = self._temporal.handle(found.id)
+        try:
+            end = await answer(handle.result(rpc_timeout=RPC_TIMEOUT))
+        except WorkflowFailureError as failure:
+            return _failed(failure.cause)
+        return {
+            "status": end.status,
+            "step": end.step,
+            "percent": end.percent,
+            "asset_url": end.asset_url,
+            "attempts": end.attempts,
+            "version": end.version,
+        }
+
+
+_RUNNING = WorkflowExecutionStatus.RUNNING
+
+
+def _failed(cause: BaseException) -> dict[str, object]:
+    if isinstance(cause, CancelledError):
+        error = JobError(code="cancelled", message="The job was cancelled.")
+        return {"status": Status.CANCELLED, "error": error}
+    code = cause.type if isinstance(cause, ApplicationError) and cause.type else None
+    message = cause.message if isinstance(cause, FailureError) else str(cause)
+    name = type(cause).__name__.removesuffix("Error").lower()
+    return {"status": Status.FAILED, "error": JobError(code=code or name, message=message)}
+
+
+async def first_record(found: WorkflowExecution) -> Record:
+    """A job before its first change, from what it was started with; ValueError without a memo."""
+    job = await input_of(found)
+    return Record(
+        job_id=found.id,
+        run_id=found.run_id,
+        prompt=job.prompt,
+        style=job.style,
+        tag=job.tag,
+        priority=job.priority,
+        on_video_failure=job.on_video_failure,
+        created_at=found.start_time,
+    )
+
+
+async def input_of(found: WorkflowExecution) -> JobInput:
+    """What a job was started with; a job that was started elsewhere may carry no memo."""
+    return await found.memo_value(
+        MEMO_INPUT, default=JobInput(prompt="(not recorded)", style=""), type_hint=JobInput
+    )
+
+
+def _age(moment: datetime) -> float:
+    return (datetime.now(UTC) - moment).total_seconds()

@@ -1,0 +1,86 @@
+"""Puts the records of jobs right that ended from outside; one bounded query per sweep."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from temporalio.client import WorkflowExecution
+from temporalio.service import RPCError
+
+from services.api.heal import Healer, first_record
+from services.api.temporal import ABNORMAL, Temporal
+from services.api.watch import JobWatch
+from shared.errors import TemporalUnavailable
+from shared.ids import is_job_id
+from shared.temporal import is_away
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 3.0
+# The list of closed jobs lags behind their ends.
+OVERLAP = timedelta(seconds=30)
+
+
+class Reconciler:
+    """Looks for jobs without a record at start, and for ends without one ever after."""
+
+    def __init__(self, feed: JobWatch, temporal: Temporal) -> None:
+        self._feed = feed
+        self._temporal = temporal
+        self._healer = Healer(feed, temporal)
+        self._since = datetime.fromtimestamp(0, UTC)
+        self._listed = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Sweep every few seconds until the end."""
+        sweeping = asyncio.create_task(self._sweep_again())
+        try:
+            yield
+        finally:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
+
+    async def _sweep_again(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except Exception as error:
+                if not (isinstance(error, TemporalUnavailable) or is_away(error)):
+                    log.exception("the sweep failed")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def sweep(self) -> None:
+        """One look; nothing is asked while no job is open."""
+        if not self._listed:
+            await self._list_open()
+            self._listed = True
+        if not self._feed.index.any_open():
+            return
+        began = datetime.now(UTC)
+        for execution in await self._temporal.abnormal_ends(self._since):
+            await self._settle(execution)
+        self._since = began - OVERLAP
+
+    async def _list_open(self) -> None:
+        """Jobs that were submitted and have no record yet, when this process starts."""
+        async for execution in self._temporal.open_jobs():
+            if is_job_id(execution.id) and self._feed.index.get(execution.id) is None:
+                self._feed.put((await first_record(execution)).job())
+
+    async def _settle(self, execution: WorkflowExecution) -> None:
+        job = self._feed.index.get(execution.id)
+        if job is None or job.status.ended:
+            return
+        try:
+            newest = await self._temporal.describe(execution.id)
+        except RPCError as error:
+            log.warning("a job can't be looked up", job_id=execution.id, reason=str(error))
+            return
+        # After a reset the terminated run is an older one, and the job goes on.
+        if newest is None or newest.status not in ABNORMAL:
+            return
+        record = await self._healer.read(execution.id) or await first_record(newest)
+        await self._healer.write(await self._healer.closed(record, newest), why="ended")

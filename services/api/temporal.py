@@ -1,0 +1,141 @@
+"""The API's calls to Temporal; each is counted and bounded in time, or TemporalUnavailable."""
+
+from collections.abc import AsyncIterator, Awaitable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from services.api.metrics import TEMPORAL_CALLS
+from shared.messages import UNTAGGED, JobInput, Progress, Record
+from shared.temporal import (
+    CUSTOM_PROGRESS,
+    CUSTOM_TAG,
+    GENVIDEO_QUEUE,
+    GENVIDEO_WORKFLOW,
+    GET_RECORD_QUERY,
+    QUERY_TIMEOUT,
+    WORKFLOW_TASK_TIMEOUT,
+    answer,
+)
+
+T = TypeVar("T")
+Handle = WorkflowHandle[object, Progress]
+
+RPC_TIMEOUT = timedelta(seconds=3)
+MEMO_INPUT = "input"
+# The server takes 400 bytes; a character has up to four.
+SUMMARY_LENGTH = 80
+ABNORMAL = {
+    WorkflowExecutionStatus.TERMINATED: "terminated",
+    WorkflowExecutionStatus.TIMED_OUT: "timed_out",
+}
+# One sweep reads so many executions at the most; the rest comes with the next ones.
+SWEEP = 500
+
+
+class Temporal:
+    """What the API asks of Temporal about jobs."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def handle(self, job_id: str) -> Handle:
+        """The newest run of a job."""
+        return self.client.get_workflow_handle(job_id, result_type=Progress)
+
+    async def start(self, job_id: str, job: JobInput) -> None:
+        """Start a job's workflow; WorkflowAlreadyStartedError when the id was ever used."""
+        attributes = TypedSearchAttributes(
+            [
+                SearchAttributePair(CUSTOM_PROGRESS, 0),
+                SearchAttributePair(CUSTOM_TAG, job.tag or UNTAGGED),
+            ]
+        )
+        start = self.client.start_workflow(
+            GENVIDEO_WORKFLOW,
+            job,
+            id=job_id,
+            task_queue=GENVIDEO_QUEUE,
+            task_timeout=WORKFLOW_TASK_TIMEOUT,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            memo={MEMO_INPUT: job},
+            search_attributes=attributes,
+            static_summary=_summary(job.prompt),
+            rpc_timeout=RPC_TIMEOUT,
+        )
+        await _counted("start", start)
+
+    async def describe(self, job_id: str) -> WorkflowExecutionDescription | None:
+        """The newest run as the server knows it, or None where it knows no such id."""
+        call = self.handle(job_id).describe(rpc_timeout=RPC_TIMEOUT)
+        try:
+            return await _counted("describe", call)
+        except RPCError as error:
+            if is_missing(error):
+                return None
+            raise
+
+    async def cancel(self, job_id: str) -> bool:
+        """Ask a job to end; False when it has ended, or never was."""
+        try:
+            await _counted("cancel", self.handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT))
+        except RPCError as error:
+            if is_missing(error):
+                return False
+            raise
+        return True
+
+    async def record(self, job_id: str) -> Record:
+        """The record as the workflow holds it; a worker must be there to answer."""
+        query = self.handle(job_id).query(
+            GET_RECORD_QUERY, result_type=Record, rpc_timeout=QUERY_TIMEOUT
+        )
+        return await _counted("query_record", query, seconds=QUERY_TIMEOUT.total_seconds())
+
+    async def open_jobs(self) -> AsyncIterator[WorkflowExecution]:
+        """Every job that runs, as visibility lists them."""
+        TEMPORAL_CALLS.labels("list_open").inc()
+        query = f"WorkflowType='{GENVIDEO_WORKFLOW}' AND ExecutionStatus='Running'"
+        async for execution in self.client.list_workflows(query, rpc_timeout=RPC_TIMEOUT):
+            yield execution
+
+    async def abnormal_ends(self, since: datetime) -> list[WorkflowExecution]:
+        """Jobs that were ended from outside after `since`, at most SWEEP of them."""
+        TEMPORAL_CALLS.labels("list_ended").inc()
+        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        query = (
+            f"WorkflowType='{GENVIDEO_WORKFLOW}' AND CloseTime>'{moment}'"
+            " AND (ExecutionStatus='Terminated' OR ExecutionStatus='TimedOut')"
+        )
+        listing = self.client.list_workflows(query, limit=SWEEP, rpc_timeout=RPC_TIMEOUT)
+        return [execution async for execution in listing]
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether the server said that there is no such execution, or none that is open."""
+    return isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND
+
+
+async def _counted(name: str, call: Awaitable[T], *, seconds: float = 3.0) -> T:
+    TEMPORAL_CALLS.labels(name).inc()
+    return await answer(call, seconds=seconds)
+
+
+def _summary(prompt: str) -> str:
+    line = " ".join(prompt.split())
+    return line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…"
