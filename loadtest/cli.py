@@ -11,12 +11,30 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from loadtest.arm import armed
+from loadtest.judge.compare import compare as compare_runs
 from loadtest.judge.judge import judge
 from loadtest.live import display
-from loadtest.plan import Plan, PlanError, build_plan
+from loadtest.options import (
+    Baseline,
+    Faults,
+    Folder,
+    Jobs,
+    OnVideo,
+    Presets,
+    Rate,
+    Reset,
+    Seed,
+    Stages,
+    Stall,
+    Thresholds,
+    Timeout,
+    Wide,
+)
+from loadtest.plan import Plan, PlanError, build_plan, soak_jobs
 from loadtest.raw import RunFolder
 from loadtest.reach import NotReachable, check
-from loadtest.report.write import write_report
+from loadtest.report.write import write_comparison, write_report
 from loadtest.run import Run, open_stack
 from loadtest.settings import Settings
 
@@ -31,30 +49,6 @@ app = typer.Typer(
 console = Console()
 errors = Console(stderr=True)
 
-Stages = Annotated[
-    str, typer.Option("--stages", help="Jobs per stage, such as 1,5,10; or 'ladder'.")
-]
-Jobs = Annotated[str | None, typer.Option("--jobs", "-n", help="One stage of so many jobs.")]
-Seed = Annotated[
-    int | None, typer.Option("--seed", help="Seed of the prompts; by default a new one.")
-]
-Rate = Annotated[
-    str | None, typer.Option("--rate", help="Open loop: 2/s or 90/min; else all at once.")
-]
-Thresholds = Annotated[
-    list[str] | None,
-    typer.Option("--threshold", "-t", help="Such as p95<60s; may be given several times."),
-]
-Timeout = Annotated[str | None, typer.Option("--timeout", help="Seconds a stage may take.")]
-Stall = Annotated[
-    str | None, typer.Option("--stall", help="Give up after so many seconds of silence.")
-]
-Wide = Annotated[str, typer.Option("--concurrency", help="Submissions under way at once.")]
-OnVideo = Annotated[
-    str, typer.Option("--on-video-failure", help="What jobs ask for: fail, or image (degraded).")
-]
-Reset = Annotated[bool, typer.Option("--reset", help="Empty the mocks' ledgers first.")]
-
 
 @app.command()
 def run(
@@ -67,12 +61,15 @@ def run(
     stall: Stall = None,
     concurrency: Wide = "16",
     on_video_failure: OnVideo = "fail",
+    preset: Presets = None,
+    fault: Faults = None,
     reset: Reset = False,
+    baseline: Baseline = None,
 ) -> None:
     """Run one stage (--jobs) or several (--stages) and write a report; exits by the verdict."""
     if (jobs is None) == (stages == ""):
         _fail(["give either --jobs N or --stages 1,5,10"], USAGE)
-    settings = _settings()
+    settings, before = _settings(), _open(baseline) if baseline else None
     try:
         plan = build_plan(
             stages=jobs if jobs is not None else stages,
@@ -85,10 +82,12 @@ def run(
             on_video_failure=on_video_failure,
             mocked=settings.mocked,
             reset=reset,
+            presets=tuple(preset or ()),
+            faults=tuple(fault or ()),
         )
     except PlanError as error:
         _fail(error.problems, USAGE)
-    raise typer.Exit(_run(settings, plan))
+    raise typer.Exit(_run(settings, plan, before))
 
 
 @app.command()
@@ -97,7 +96,10 @@ def ladder(
     threshold: Thresholds = None,
     timeout: Timeout = None,
     on_video_failure: OnVideo = "fail",
+    preset: Presets = None,
+    fault: Faults = None,
     reset: Reset = False,
+    baseline: Baseline = None,
 ) -> None:
     """Run the stages 1, 5, 10, 20, 50 and 100 into one report."""
     run(
@@ -106,27 +108,78 @@ def ladder(
         threshold=threshold,
         timeout=timeout,
         on_video_failure=on_video_failure,
+        preset=preset,
+        fault=fault,
         reset=reset,
+        baseline=baseline,
     )
 
 
 @app.command()
-def report(
-    folder: Annotated[Path, typer.Argument(help="A run's folder, such as reports/latest.")],
+def soak(
+    minutes: Annotated[str, typer.Option("--minutes", help="How long jobs arrive.")] = "10",
+    rate: Annotated[str, typer.Option("--rate", help="Arrivals, such as 0.5/s or 30/min.")] = "0.5",
+    seed: Seed = None,
+    threshold: Thresholds = None,
+    stall: Stall = None,
+    preset: Presets = None,
+    fault: Faults = None,
 ) -> None:
-    """Judge and draw a run again from its raw records."""
+    """Steady arrivals for a while; the report tells what grows and what drifts."""
     try:
-        raise typer.Exit(_judge(RunFolder.open(folder)))
+        jobs = soak_jobs(minutes, rate)
+    except PlanError as error:
+        _fail(error.problems, USAGE)
+    run(
+        jobs=str(jobs),
+        rate=rate,
+        seed=seed,
+        threshold=threshold,
+        stall=stall,
+        preset=preset,
+        fault=fault,
+    )
+
+
+@app.command()
+def report(folder: Folder, baseline: Baseline = None) -> None:
+    """Judge and draw a run again from its raw records."""
+    found, before = _open(folder), _open(baseline) if baseline else None
+    raise typer.Exit(_judge(found, before))
+
+
+@app.command()
+def compare(a: Folder, b: Folder) -> None:
+    """Compare run B with its baseline A; fails when B is worse beyond the noise."""
+    before, after = _open(a), _open(b)
+    found = compare_runs(judge(before), judge(after))
+    write_comparison(after, found)
+    for quantity in found.quantities:
+        change = f"{quantity.a:.4g} -> {quantity.b:.4g} {quantity.unit}"
+        _print(f"stage of {quantity.stage}, {quantity.name}: {change}, {quantity.verdict}")
+    for reason in found.why_not:
+        _print(f"no verdict: {reason}")
+    _print(f"B against A: {found.verdict}")
+    _print(f"comparison: {after.path / f'compare-{found.a}.html'}")
+    raise typer.Exit(FAILED if found.worse and not found.why_not else PASSED)
+
+
+def _open(folder: Path) -> RunFolder:
+    try:
+        return RunFolder.open(folder)
     except FileNotFoundError as error:
         _fail([str(error)], USAGE)
 
 
-def _run(settings: Settings, plan: Plan) -> int:
+def _run(settings: Settings, plan: Plan, baseline: RunFolder | None) -> int:
     try:
         folder, why = asyncio.run(_go(settings, plan))
     except NotReachable as error:
         _fail([f"not reachable: {problem}" for problem in error.problems], NOT_REACHABLE)
-    verdict = _judge(folder)
+    except PlanError as error:
+        _fail(error.problems, USAGE)
+    folder.point_latest()
+    verdict = _judge(folder, baseline)
     if why == "interrupted":
         return INTERRUPTED
     return NOT_REACHABLE if why.startswith("unreachable") else verdict
@@ -138,22 +191,28 @@ async def _go(settings: Settings, plan: Plan) -> tuple[RunFolder, str]:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with open_stack(settings, temporal, version) as stack:
+    async with (
+        open_stack(settings, temporal, version) as stack,
+        armed(stack.vendors, plan.faults, seed=plan.seed),
+    ):
         a_run = Run(stack, plan, command=_command())
         folder = await a_run.go(display(console, plan.stages), stop)
     return folder, a_run.why
 
 
-def _judge(folder: RunFolder) -> int:
+def _judge(folder: RunFolder, baseline: RunFolder | None = None) -> int:
     judgement = judge(folder)
-    write_report(folder, judgement)
-    folder.point_latest()
+    write_report(folder, judgement, judge(baseline) if baseline else None)
     style = "bold green" if judgement.passed else "bold red"
     console.print(judgement.headline, style=style, highlight=False)
     for line in judgement.reasons:
-        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
+        _print(f"  {line}")
+    _print(f"report: {folder.path / 'report.html'}")
     return PASSED if judgement.passed else FAILED
+
+
+def _print(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _settings() -> Settings:

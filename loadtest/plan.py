@@ -1,10 +1,12 @@
 """What a run will do, decided and checked before anything is contacted."""
 
+import json
 import re
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from loadtest.judge.stats import P95_FROM, P99_FROM
 from loadtest.threshold import Threshold, parse, with_defaults
 
 LADDER = (1, 5, 10, 20, 50, 100)
@@ -35,6 +37,7 @@ class Plan(BaseModel):
     on_video_failure: str = "fail"
     thresholds: tuple[str, ...]
     reset: bool = False
+    faults: tuple[str, ...] = ()
 
     @property
     def conditions(self) -> tuple[Threshold, ...]:
@@ -66,6 +69,8 @@ def build_plan(
     on_video_failure: str = "fail",
     mocked: bool = True,
     reset: bool = False,
+    presets: tuple[str, ...] = (),
+    faults: tuple[str, ...] = (),
 ) -> Plan:
     """Check all arguments at once; raises PlanError naming every mistake."""
     problems: list[str] = []
@@ -79,6 +84,8 @@ def build_plan(
     wide = _whole("--concurrency", concurrency, problems)
     if wide is not None and not 1 <= wide <= 500:
         problems.append(f"--concurrency: {wide} is not between 1 and 500")
+    armed = _faults(presets, faults, problems, mocked=mocked)
+    problems += _too_small(asked, counts)
     if problems:
         raise PlanError(problems)
     return Plan(
@@ -91,7 +98,20 @@ def build_plan(
         on_video_failure=on_video_failure,
         thresholds=tuple(t.text for t in with_defaults(asked)),
         reset=reset,
+        faults=armed,
     )
+
+
+def soak_jobs(minutes: str, rate: str) -> int:
+    """How many jobs come in so many minutes; raises PlanError naming every mistake."""
+    problems: list[str] = []
+    length, pace = _positive("--minutes", minutes, problems), _rate(rate, problems)
+    if problems or length is None or pace is None:
+        raise PlanError(problems)
+    jobs = max(1, round(length * 60 * pace))
+    if jobs > MOST_JOBS:
+        raise PlanError([f"--minutes, --rate: that makes {jobs} jobs, more than {MOST_JOBS}"])
+    return jobs
 
 
 def _thresholds(texts: tuple[str, ...], problems: list[str]) -> tuple[Threshold, ...]:
@@ -102,6 +122,37 @@ def _thresholds(texts: tuple[str, ...], problems: list[str]) -> tuple[Threshold,
         except ValueError as error:
             problems.append(f"--threshold: {error}")
     return tuple(found)
+
+
+def _too_small(asked: tuple[Threshold, ...], counts: tuple[int, ...]) -> list[str]:
+    """A percentile that no stage is large enough for would never be measured."""
+    largest = max(counts, default=0)
+    return [
+        f"--threshold: '{threshold.text}' needs a stage of {least} jobs or more"
+        for threshold in asked
+        for metric, least in (("p95", P95_FROM), ("p99", P99_FROM))
+        if threshold.metric == metric and 0 < largest < least
+    ]
+
+
+def _faults(
+    presets: tuple[str, ...], faults: tuple[str, ...], problems: list[str], *, mocked: bool
+) -> tuple[str, ...]:
+    """Presets and rules as JSON plans; whether the mocks take them, only they can say."""
+    plans = [json.dumps({"preset": name}) for name in presets]
+    for text in faults:
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            problems.append(f"--fault: '{text}' is not JSON: {error}")
+            continue
+        if isinstance(found, dict):
+            plans.append(json.dumps(found, ensure_ascii=False))
+        else:
+            problems.append(f"--fault: '{text}' is not an object")
+    if plans and not mocked:
+        problems.append("--preset/--fault: the mocks are off, and only they can misbehave")
+    return tuple(plans)
 
 
 def _stages(text: str, problems: list[str]) -> tuple[int, ...]:

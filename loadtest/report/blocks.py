@@ -53,7 +53,14 @@ class Chart:
     caption: str
 
 
-Block = Table | Notice | Text | Code | Chart
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """A few numbers that say most: (name, value, tone)."""
+
+    tiles: tuple[tuple[str, str, str], ...]
+
+
+Block = Tiles | Table | Notice | Text | Code | Chart
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from loadtest.report.blocks import Block, Cell, Chart, Code, Notice, Section, Table, Text
+from loadtest.report.blocks import Block, Cell, Chart, Code, Notice, Section, Table, Text, Tiles
 
 _MARKS = {"good": "✅", "bad": "❌", "warn": "⚠️", "info": "ℹ️"}
 
@@ -23,6 +23,8 @@ def _block(block: Block) -> Iterator[str]:
             yield from _table(block)
         case Notice():
             yield f"> {_MARKS[block.tone]} {block.text}"
+        case Tiles():
+            yield " · ".join(f"{name}: **{value}**" for name, value, _ in block.tiles)
         case Text():
             yield block.text
         case Code():

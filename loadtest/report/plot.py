@@ -1,35 +1,48 @@
 """Lines and columns over labelled axes; each drawing has some hundred points at the most."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1120, 220, 70, 34, 12
+from loadtest.report.scale import Scale
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1120, 230, 70, 48, 14
 Points = Sequence[tuple[float, float]]
-Format = Callable[[float], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What an axis measures, and how far it goes."""
+
+    name: str
+    scale: Scale
 
 
 class Plot:
-    """Two axes from 0 to the largest value; every text in it is escaped."""
+    """Two axes from 0 on; every text in it is escaped."""
 
-    def __init__(self, x_most: float, y_most: float, *, x_text: Format, y_text: Format) -> None:
-        self._x_most, self._y_most = x_most or 1.0, nice(y_most)
+    def __init__(self, across: Axis, up: Axis) -> None:
+        self._across, self._up = across.scale, up.scale
         self._parts: list[str] = []
-        self._grid(x_text, y_text)
+        self._grid(across, up)
 
     def x(self, value: float) -> float:
-        return LEFT + value / self._x_most * (WIDTH - LEFT - 12)
+        return LEFT + value / self._across.most * (WIDTH - LEFT - 12)
 
     def y(self, value: float) -> float:
-        return TOP + (1 - value / self._y_most) * (HEIGHT - TOP - BOTTOM)
+        return TOP + (1 - value / self._up.most) * (HEIGHT - TOP - BOTTOM)
 
     def line(self, points: Points, *, kind: str) -> None:
         path = "L".join(f"{self.x(x):.1f} {self.y(y):.1f}" for x, y in points)
         self._parts.append(f'<path class="line {kind}" d="M{path}"/>')
 
-    def column(self, begin: float, end: float, value: float, *, kind: str, title: str) -> None:
-        x, y = self.x(begin), self.y(value)
-        width, height = max(self.x(end) - x - 1, 0.5), max(self.y(0) - y, 0.0)
+    def column(
+        self, begin: float, end: float, *, low: float, high: float, kind: str, title: str
+    ) -> None:
+        """A column from `low` to `high` over a stretch of the x axis."""
+        x, y = self.x(begin), self.y(high)
+        width, height = max(self.x(end) - x - 1, 0.5), max(self.y(low) - y, 0.0)
         self._parts.append(
             f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
             f'height="{height:.1f}"><title>{escape(title)}</title></rect>'
@@ -49,25 +62,26 @@ class Plot:
             f'height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}">{"".join(self._parts)}</svg>'
         )
 
-    def _grid(self, x_text: Format, y_text: Format) -> None:
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-            y, x = self.y(share * self._y_most), self.x(share * self._x_most)
-            anchor = "start" if share == 0 else "end" if share == 1 else "middle"
+    def _grid(self, across: Axis, up: Axis) -> None:
+        for value in up.scale.ticks:
+            y = self.y(value)
             self._parts.append(
                 f'<path class="axis" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>'
                 f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">'
-                f"{escape(y_text(share * self._y_most))}</text>"
-                f'<text x="{x:.1f}" y="{HEIGHT - 14}" text-anchor="{anchor}">'
-                f"{escape(x_text(share * self._x_most))}</text>"
+                f"{escape(up.scale.text(value))}</text>"
             )
-
-
-def nice(value: float) -> float:
-    """The next round number that quarters stay readable with."""
-    if value <= 0:
-        return 1.0
-    power: float = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 4, 8, 10) if step * power >= value * 0.9999)
+        for value in across.scale.ticks:
+            x = self.x(value)
+            anchor = "end" if x > WIDTH - 40 else "middle"
+            self._parts.append(
+                f'<path class="axis" d="M{x:.1f} {HEIGHT - BOTTOM}v4"/>'
+                f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="{anchor}">'
+                f"{escape(across.scale.text(value))}</text>"
+            )
+        self._parts.append(
+            f'<text class="name" x="{LEFT}" y="{HEIGHT - 8}">across: {escape(across.name)}'
+            f" · up: {escape(up.name)}</text>"
+        )
 
 
 def thin(points: Points, most: int = 400) -> Points:
@@ -77,8 +91,3 @@ def thin(points: Points, most: int = 400) -> Points:
     size = math.ceil(len(points) / most)
     groups = (points[start : start + size] for start in range(0, len(points), size))
     return [max(group, key=lambda point: point[1]) for group in groups]
-
-
-def whole(value: float) -> str:
-    """A count on an axis."""
-    return f"{value:,.0f}" if value == round(value) else f"{value:,.4g}"

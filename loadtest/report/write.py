@@ -1,6 +1,7 @@
 """Writing the report of a judgement; the same judgement gives the same files."""
 
 from loadtest import raw
+from loadtest.judge.compare import Comparison, compare
 from loadtest.judge.judge import Judgement
 from loadtest.raw import RunFolder
 from loadtest.report.blocks import Section
@@ -21,12 +22,16 @@ from loadtest.report.sections import (
     verdict,
     worst,
 )
+from loadtest.report.sections import compare as compare_section
 
 
-def write_report(folder: RunFolder, judgement: Judgement) -> None:
+def write_report(
+    folder: RunFolder, judgement: Judgement, baseline: Judgement | None = None
+) -> None:
     """Write every file that is derived from the raw records; results first."""
     title = f"Load test {judgement.run.get('run_id')}"
-    found = sections(folder, judgement)
+    comparison = compare(baseline, judgement) if baseline is not None else None
+    found = sections(folder, judgement, comparison)
     for name, text in (
         ("results.json", results(judgement)),
         ("junit.xml", junit(judgement)),
@@ -38,7 +43,9 @@ def write_report(folder: RunFolder, judgement: Judgement) -> None:
         (folder.path / name).write_text(text, encoding="utf-8")
 
 
-def sections(folder: RunFolder, judgement: Judgement) -> list[Section]:
+def sections(
+    folder: RunFolder, judgement: Judgement, comparison: Comparison | None
+) -> list[Section]:
     """The sections in the report's order."""
     return [
         verdict.section(judgement),
@@ -52,5 +59,18 @@ def sections(folder: RunFolder, judgement: Judgement) -> list[Section]:
         callbacks.section(judgement),
         cost.section(judgement, folder.read(raw.REPLAY)),
         processes.section(judgement),
+        compare_section.section(comparison),
         worst.section(judgement),
     ]
+
+
+def write_comparison(folder: RunFolder, comparison: Comparison) -> None:
+    """Write a comparison beside the second run's report."""
+    title = f"{comparison.b} against {comparison.a}"
+    found = [compare_section.section(comparison)]
+    passed = bool(comparison.why_not) or not comparison.worse
+    for name, text in (
+        (f"compare-{comparison.a}.md", markdown(title, found)),
+        (f"compare-{comparison.a}.html", html(title, found, passed=passed)),
+    ):
+        (folder.path / name).write_text(text, encoding="utf-8")

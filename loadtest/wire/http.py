@@ -67,8 +67,8 @@ class Http:
     ) -> Answer:
         return await self._send("POST", path, body=body, headers=headers)
 
-    async def delete(self, path: str) -> Answer:
-        return await self._send("DELETE", path)
+    async def delete(self, path: str, params: dict[str, str] | None = None) -> Answer:
+        return await self._send("DELETE", path, params=params)
 
     async def download(self, path: str) -> bytes | None:
         """The bytes at a path, or None where there are none."""

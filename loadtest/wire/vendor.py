@@ -47,9 +47,15 @@ class Vendor:
         if not answer.ok:
             raise Unreachable(f"{self.name} POST /admin/faults: {answer.problem}")
 
-    async def disarm(self) -> None:
-        """Remove every rule."""
-        await self._http.delete("/admin/faults")
+    async def disarm(self, rule: str) -> None:
+        """Remove the rule of this name; one that is gone already is no error."""
+        await self._http.delete("/admin/faults", {"name": rule})
+
+    async def rules(self) -> list[str]:
+        """The names of the armed rules."""
+        body = await self.faults()
+        rules = body.get("rules") if isinstance(body, dict) else None
+        return [str(rule.get("name")) for rule in rules or [] if isinstance(rule, dict)]
 
     async def reset(self) -> None:
         """Forget everything but the configuration."""

@@ -261,10 +261,10 @@ def test_without_mocks_the_vendors_say_nothing(tmp_path: Path) -> None:
 
 
 def test_a_threshold_that_was_asked_for_must_be_measured(tmp_path: Path) -> None:
-    plan = build_plan(stages="3", seed=7, thresholds=("p95<60s",))
+    plan = build_plan(stages="3", seed=7, thresholds=("handover_p95<60s",))
     judgement = judge(Synthetic(tmp_path, plan=plan).write().folder)
 
-    assert judgement.reasons == ["p95<60: could not be measured"]
+    assert judgement.reasons == ["handover_p95<60: could not be measured"]
 
 
 @pytest.mark.parametrize(("text", "holds"), [("max<10s", True), ("max<1s", False)])

@@ -54,14 +54,24 @@ def _chart(stage: StageBook, books: Books, drawn: dict[str, list[Span]]) -> Char
 
 
 def _aggregated(stage: StageBook, drawn: dict[str, list[Span]]) -> list[Block]:
-    """For a stage with more jobs than rows: means by group, and how many waited."""
+    """For a stage with more jobs than rows: means by group, and how many wait."""
     order = sorted(drawn.values(), key=_start)
-    text = (
-        f"Stage of {stage.planned_jobs}, aggregated: mean time per job of groups in the order of "
-        "their starts. When all come at once the wait grows evenly and everything above it stays "
-        "level."
-    )
-    return [Chart(stacked_groups(order, _KINDS), text), queue(stage, order)]
+    name = f"Stage of {stage.planned_jobs}, aggregated"
+    on_slot = [(kind, text) for kind, text in _KINDS if kind != QUEUED]
+    return [
+        stacked_groups(
+            order,
+            on_slot,
+            caption=f"{name}: what a job did from its permit on. Level columns mean that a job "
+            "costs the same however many came before it.",
+        ),
+        queue(
+            stage,
+            order,
+            caption=f"{name}: jobs planned and ended. The distance between the lines is what "
+            "waits or runs; a straight line of ends is a steady pace.",
+        ),
+    ]
 
 
 def _start(pieces: list[Span]) -> float:

@@ -17,9 +17,10 @@ from loadtest.report.blocks import (
     Section,
     Table,
     Text,
+    Tiles,
     row,
 )
-from loadtest.threshold import parse
+from loadtest.threshold import METRICS, parse
 from loadtest.times import span, stamp
 
 _SECONDS = ("min", "median", "p95", "p99", "max", "makespan")
@@ -28,12 +29,15 @@ _SECONDS = ("min", "median", "p95", "p99", "max", "makespan")
 def section(judgement: Judgement) -> Section:
     """The verdict, its conditions, how to repeat it, and on what it was made."""
     run = judgement.run
-    blocks: list[Block] = [Notice(GOOD if judgement.passed else BAD, judgement.headline)]
+    blocks: list[Block] = [
+        Notice(GOOD if judgement.passed else BAD, judgement.headline),
+        _tiles(judgement),
+    ]
     blocks += [Notice(WARN, text) for text in _banners(run)]
     blocks += [Notice(BAD, reason) for reason in judgement.reasons] if not judgement.passed else []
     blocks += [
         Table(
-            ("condition", "#measured", "#limit", "#margin", "stage", "verdict"),
+            ("condition", "#measured", "#limit", "#margin", "#stage", "verdict", "what it is"),
             _conditions(judgement),
         ),
         Text("To repeat this run:"),
@@ -46,6 +50,33 @@ def section(judgement: Judgement) -> Section:
         "Each condition is held against every stage; the stage with the smallest margin is shown."
     )
     return Section(1, "Verdict", lead, blocks)
+
+
+def _tiles(judgement: Judgement) -> Tiles:
+    """The largest stage in a line."""
+    if not judgement.stages:
+        return Tiles((("jobs", "0", BAD),))
+    stage = max(judgement.stages, key=_jobs)
+    most, efficiency = stage.metrics["max_at_once"], stage.pace.efficiency
+    safe = most is not None and most <= (stage.limit or 0)
+    at_once = f"{_whole(most)} / {_whole(stage.limit)}"
+    succeeded = stage.counts["succeeded"]
+    return Tiles(
+        (
+            ("verdict", "PASS" if judgement.passed else "FAIL", GOOD if judgement.passed else BAD),
+            ("largest stage", f"{_jobs(stage)} jobs", ""),
+            ("succeeded", str(succeeded), GOOD if succeeded == _jobs(stage) else BAD),
+            ("most at once / limit", at_once, GOOD if safe else BAD),
+            ("makespan", span(stage.pace.makespan), ""),
+            ("efficiency", "–" if efficiency is None else f"{efficiency:.1%}", ""),
+            ("hand-over, median", span(stage.hand_over.median), ""),
+            ("findings", str(len(judgement.findings)), BAD if judgement.findings else GOOD),
+        )
+    )
+
+
+def _whole(number: float | None) -> str:
+    return "–" if number is None else f"{number:.0f}"
 
 
 def _banners(run: dict[str, Any]) -> list[str]:
@@ -73,6 +104,7 @@ def _conditions(judgement: Judgement) -> list[tuple[Cell, ...]]:
             value(condition, condition.margin),
             "–" if condition.stage is None else str(condition.stage + 1),
             _verdict(condition),
+            METRICS[parse(condition.text).metric],
         )
         for condition in judgement.conditions
     ]
