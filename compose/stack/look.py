@@ -16,7 +16,8 @@ LINES = 100
 
 def ps(settings: Settings) -> None:
     """A row per container or process, and one for each that should be there and isn't."""
-    units = runner(settings).units() if settings.running else []
+    found = runner(settings).units() if settings.running else []
+    units = sorted(found, key=lambda unit: (services.NAMES.index(unit.service), unit.name))
     if not units:
         say("the stack is not running; make up starts it")
         return

@@ -61,7 +61,7 @@ def _checks(root: Path, venv: Venv) -> Iterator[Check]:
     yield Check("lint", tool("ruff", "check", "."))
     yield Check("types", tool("mypy"))
     yield Check("layers", tool("lint-imports"))
-    yield Check("dependencies", tool("deptry", "."))
+    yield Check("dependencies", tool("deptry", "--no-ansi", "."))
     yield Check("Dockerfile", tool("hadolint", "compose/Dockerfile"))
     yield Check("YAML", tool("yamllint", "--strict", "compose", ".yamllint", ".hadolint.yaml"))
     if (root / "tests" / "docs").is_dir():

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 from pydantic_settings import BaseSettings
+from services.callback.settings import CallbackSettings
 
 from compose.stack.dotenv import documented_names
 from compose.stack.services import DEFAULT_PORTS, NAMES
 from services.api.settings import ApiSettings
-from services.callback.settings import CallbackSettings
 from services.keeper.settings import KeeperProcessSettings
 from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_kling.settings import KlingSettings
