@@ -20,7 +20,7 @@ def in_compose() -> dict[str, str]:
     found: dict[str, str] = {}
     for file in FILES:
         body = read(file).split("\nservices:\n", 1)[1]
-        parts = re.split(r"^  ([a-z][a-z-]*):\n", body, flags=re.MULTILINE)
+        parts = re.split(r"^  ([a-z][\w-]*):\n", body, flags=re.MULTILINE)
         found |= dict(zip(parts[1::2], parts[2::2], strict=True))
     return found
 
