@@ -94,8 +94,8 @@ def _base(settings: Settings) -> Finding:
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:
-    run = runner(settings)
-    running = [unit.service for unit in run.units()] if settings.running else []
+    units = runner(settings).units() if settings.running else []
+    running = [unit.service for unit in units]
     needed = ports.wanted(settings, containers=settings.running != Mode.LOCAL, running=running)
     taken = {port: name for port, name in needed.items() if not ports.free(settings.bind, port)}
     for port, name in taken.items():
