@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from compose.stack import faults, stack
+from compose.stack.command import capture
 from compose.stack.errors import StackError
 from compose.stack.settings import Settings
 
@@ -43,18 +44,22 @@ def _options(environ: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
 
 def _run(settings: Settings, arguments: list[str], environ: Mapping[str, str]) -> int:
     ready = stack.ensure(settings)
+    handed = _handed(settings, environ)
     preset = environ.get("PRESET")
     if not preset:
-        return stack.runner(ready).loadtest(arguments, _handed(environ))
+        return stack.runner(ready).loadtest(arguments, handed)
     faults.arm(ready, {"PRESET": preset})
     try:
-        return stack.runner(ready).loadtest(arguments, _handed(environ))
+        return stack.runner(ready).loadtest(arguments, handed)
     finally:
         faults.clear(ready)
 
 
-def _handed(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the load test's own display and report look at."""
-    return {
-        name: environ[name] for name in ("NO_COLOR", "CI", "GIT_COMMIT", "TERM") if name in environ
-    }
+def _handed(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """What the load test's display and report look at, and which code it was (no git in there)."""
+    names = ("NO_COLOR", "CI", "GIT_COMMIT", "TERM")
+    described = capture(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=settings.root
+    )
+    commit = {"GIT_COMMIT": described.out.strip()} if described.good else {}
+    return commit | {name: environ[name] for name in names if name in environ}

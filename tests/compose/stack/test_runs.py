@@ -33,12 +33,18 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
 
 def test_jobs_with_options(settings: Load, recorder: Recorder) -> None:
-    environ = {"SEED": "7", "THRESHOLDS": "p95<60s lost==0", "RATE": "2/s", "NO_COLOR": "1"}
+    environ = {
+        "SEED": "7",
+        "THRESHOLDS": "p95<60s lost==0",
+        "RATE": "2/s",
+        "NO_COLOR": "1",
+        "GIT_COMMIT": "abc",
+    }
     assert runs.jobs(settings(), "020", environ) == 1
     assert recorder.arguments == [
         *("run", "--jobs", "20", "--seed", "7", "--threshold", "p95<60s lost==0", "--rate", "2/s")
     ]
-    assert recorder.env == {"NO_COLOR": "1"}
+    assert recorder.env == {"NO_COLOR": "1", "GIT_COMMIT": "abc"}
 
 
 def test_the_ladder_knows_no_rate(settings: Load, recorder: Recorder) -> None:
