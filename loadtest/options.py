@@ -10,7 +10,7 @@ Stages = Annotated[
 ]
 Jobs = Annotated[str | None, typer.Option("--jobs", "-n", help="One stage of so many jobs.")]
 Seed = Annotated[
-    int | None, typer.Option("--seed", help="Seed of the prompts; by default a new one.")
+    str | None, typer.Option("--seed", help="Seed of the prompts; by default a new one.")
 ]
 Rate = Annotated[
     str | None, typer.Option("--rate", help="Open loop: 2/s or 90/min; else all at once.")

@@ -60,7 +60,7 @@ class Plan(BaseModel):
 def build_plan(
     *,
     stages: str,
-    seed: int | None = None,
+    seed: str | None = None,
     rate: str | None = None,
     timeout: str | None = None,
     stall: str | None = None,
@@ -81,6 +81,7 @@ def build_plan(
     pace = _rate(rate, problems)
     limit = _positive("--timeout", timeout, problems)
     still = _positive("--stall", stall, problems)
+    chosen = _whole("--seed", seed, problems) if seed else None
     wide = _whole("--concurrency", concurrency, problems)
     if wide is not None and not 1 <= wide <= 500:
         problems.append(f"--concurrency: {wide} is not between 1 and 500")
@@ -90,7 +91,7 @@ def build_plan(
         raise PlanError(problems)
     return Plan(
         stages=counts,
-        seed=seed if seed is not None else _new_seed(),
+        seed=chosen if chosen is not None else _new_seed(),
         rate=pace,
         timeout=limit,
         stall=still or (300.0 if mocked else 1800.0),

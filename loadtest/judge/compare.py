@@ -80,9 +80,9 @@ def compare(a: Judgement, b: Judgement) -> Comparison:
 
 
 def _why_not(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
-    reasons = [
-        f"another plan: {key}" for key in _PLAN if _of(a, "plan", key) != _of(b, "plan", key)
-    ]
+    # Without faults the seed chooses nothing but the prompts' words.
+    keys = (*_PLAN, "seed") if _rules(a) or _rules(b) else _PLAN
+    reasons = [f"another plan: {key}" for key in keys if _of(a, "plan", key) != _of(b, "plan", key)]
     reasons += [
         f"another machine: {key}"
         for key in _MACHINE

@@ -25,7 +25,7 @@ class Synthetic:
     def __init__(
         self, reports: Path, *, plan: Plan | None = None, mocks: bool = True, run_id: str = "run"
     ) -> None:
-        self.plan = plan or build_plan(stages="3", seed=7)
+        self.plan = plan or build_plan(stages="3", seed="7")
         self.folder = RunFolder.create(reports, run_id)
         self.mocks = mocks
         self.at = T0

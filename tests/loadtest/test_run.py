@@ -130,7 +130,7 @@ async def test_what_does_not_answer_is_named(settings: Settings) -> None:
 
 
 async def test_raw_records_are_readable_utf8(settings: Settings, pipeline: MakePipeline) -> None:
-    run, _, _ = await run_plan(settings, pipeline(Knobs()), build_plan(stages="1", seed=1))
+    run, _, _ = await run_plan(settings, pipeline(Knobs()), build_plan(stages="1", seed="1"))
 
     [row] = run.folder.rows(raw.SUBMITS)
     assert row["prompt"] in (run.folder.raw / raw.SUBMITS).read_text("utf-8")

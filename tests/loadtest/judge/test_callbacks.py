@@ -1,0 +1,61 @@
+"""Each callback has one fate, and what nothing explains is lost."""
+
+import dataclasses
+
+import pytest
+
+from loadtest.books.model import ApiJob, Callback, JobFacts, Receipt
+from loadtest.judge.callbacks import AGAIN, BY_POLL, LOST, CallbackBook, callback_book
+from tests.loadtest.judge.test_lanes import made
+
+
+def callback(reply: int | None, *, delivery: str = "d1", status: str = "succeed") -> Callback:
+    return Callback(sent=1.0, status=status, reply=reply, error=None, note="", delivery_id=delivery)
+
+
+def receipt(fate: str, *, status: str = "succeed") -> Receipt:
+    return Receipt(at=1.0, task_id="v", task_status=status, fate=fate)
+
+
+def judged(
+    callbacks: list[Callback], receipts: list[Receipt], *, status: str = "succeeded"
+) -> CallbackBook:
+    video = dataclasses.replace(made("video", 0, 1), callbacks=tuple(callbacks))
+    api = ApiJob(True, status, 0, 0, 2, 1, {}, None, None)
+    job = JobFacts("j", 0, api=[api], generations=[video], receipts=receipts)
+    return callback_book([job])
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "receipts", "fates"),
+    [
+        ([callback(200)], [receipt("applied")], {"applied": 1}),
+        (
+            [callback(200), callback(200)],
+            [receipt("applied"), receipt("duplicate")],
+            {"applied": 1, "duplicate": 1},
+        ),
+        ([callback(503), callback(200)], [receipt("applied")], {"applied": 1, AGAIN: 1}),
+        ([callback(None)], [], {BY_POLL: 1}),
+        ([callback(404)], [], {"rejected": 1}),
+        ([callback(200)], [], {LOST: 1}),
+        ([callback(200)], [receipt("something new")], {"unknown": 1}),
+    ],
+)  # fmt: skip
+def test_fates(callbacks: list[Callback], receipts: list[Receipt], fates: dict[str, int]) -> None:
+    book = judged(callbacks, receipts)
+
+    assert dict(book.fates) == fates
+    assert book.adds_up
+    assert bool(book.lost) == (LOST in fates)
+
+
+def test_an_undelivered_callback_of_an_open_job_is_lost() -> None:
+    assert judged([callback(None)], [], status="running").lost
+
+
+def test_a_receipt_that_no_vendor_noted_is_named() -> None:
+    book = judged([callback(200)], [receipt("applied"), receipt("applied", status="processing")])
+
+    assert [job_id for job_id, _ in book.unsent] == ["j"]
+    assert book.adds_up

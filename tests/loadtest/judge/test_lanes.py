@@ -1,0 +1,111 @@
+"""Where the slots' time went: the parts fill it all, whatever the jobs did."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.books.model import ApiJob, Generation, JobFacts, StageBook, Submit
+from loadtest.judge.lanes import BACK_OFF, HAND_OVER, NO_WORK, RETRIES, SERVICE, lanes, parts
+from loadtest.judge.sweep import Interval, sweep
+
+
+def made(
+    step: str, accepted: float, finished: float, *, good: bool = True, attempt: int = 1
+) -> Generation:
+    return Generation(
+        step=step,
+        vendor_id="v",
+        external_id=f"j.{step}.{attempt}",
+        job_id="j",
+        attempt=attempt,
+        accepted=accepted,
+        started=accepted,
+        finished=finished,
+        outcome="succeeded" if good else "failed",
+        error=None,
+        charged=good,
+        callbacks=(),
+    )
+
+
+def fact(name: str, created: float, generations: list[Generation], *, end: float) -> JobFacts:
+    submit = Submit(
+        0, "p", planned=created, sent=created, answered=created, tries=1, job_id=name, problem=None
+    )
+    api = ApiJob(True, "succeeded", created, created, end, 1, {}, None, None)
+    return JobFacts(name, 0, submits=[submit], api=[api], generations=generations)
+
+
+def book(jobs: list[JobFacts], limit: int = 1) -> StageBook:
+    return StageBook(
+        number=0,
+        planned_jobs=len(jobs),
+        tag="t",
+        began=0,
+        ended=1000,
+        why="done",
+        limit=limit,
+        limits_seen=frozenset({limit}),
+        jobs={job.job_id: job for job in jobs},
+    )
+
+
+def test_retries_and_back_off_are_told_apart() -> None:
+    generations = [
+        made("image", 1, 2, good=False),
+        made("image", 3, 5, attempt=2),
+        made("video", 5, 9),
+    ]
+    found = lanes(
+        book([fact("a", 0, generations, end=10), fact("b", 0, [made("image", 12, 13)], end=13)])
+    )
+
+    assert found is not None
+    spent = parts(found)
+    assert (spent[RETRIES], spent[BACK_OFF], spent[SERVICE], spent[HAND_OVER]) == (1, 1, 7, 2)
+    assert [gap.hand_over for gap in found.gaps] == [2]
+    assert [gap.vendor_idle for gap in found.gaps] == [3]
+
+
+def test_a_slot_without_waiting_jobs_is_without_work_and_has_no_gap() -> None:
+    jobs = [fact("a", 0, [made("image", 1, 2)], end=2), fact("b", 7, [made("image", 8, 9)], end=9)]
+    found = lanes(book(jobs))
+
+    assert found is not None
+    assert found.gaps == []
+    assert parts(found)[NO_WORK] == 5
+
+
+def test_without_generations_there_is_nothing_to_lay() -> None:
+    assert lanes(book([])) is None
+
+
+JOBS = st.lists(
+    st.tuples(
+        st.floats(0, 50), st.floats(0, 5), st.floats(0.1, 4), st.floats(0.1, 4), st.floats(0, 2)
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=200)
+@given(JOBS, st.integers(1, 3))
+def test_the_parts_always_add_up(jobs: list[tuple[float, ...]], limit: int) -> None:
+    facts = []
+    for number, (created, wait, image, video, tail) in enumerate(jobs):
+        start = created + wait
+        generations = [
+            made("image", start, start + image),
+            made("video", start + image, start + image + video),
+        ]
+        facts.append(fact(f"j{number}", created, generations, end=start + image + video + tail))
+    found = lanes(book(facts, limit))
+
+    assert found is not None
+    # Jobs that break the limit cannot all be laid on the slots; then the sum need not hold.
+    swept = sweep(
+        [Interval(w.job.job_id, w.begin, w.end) for lane in found.lanes for w in lane], limit
+    )
+    if swept.violations == 0:
+        whole = limit * (found.end - found.begin)
+        assert abs(sum(parts(found).values()) - whole) < 1e-6

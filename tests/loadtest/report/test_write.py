@@ -1,0 +1,145 @@
+"""The report's files: complete, self-contained, escaped, and small however large the run."""
+
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from loadtest import raw
+from loadtest.judge.judge import judge
+from loadtest.plan import build_plan
+from loadtest.report.write import write_report
+from tests.loadtest.synthetic import Row, Synthetic, job_id
+
+VOID = {"meta", "path", "rect", "br"}
+
+
+class Outline(HTMLParser):
+    """Checks that tags nest, and collects headings and what would be fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.headings = 0
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.fetched += [str(values[key]) for key in ("src", "data", "poster") if key in values]
+        if tag in ("link", "script", "iframe", "img"):
+            self.fetched.append(tag)
+        self.headings += tag == "h2"
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    run = Synthetic(tmp_path, plan=build_plan(stages="1,150", seed="7")).write()
+    write_report(run.folder, judge(run.folder))
+    return run.folder.path
+
+
+def test_the_page_has_all_sections_and_needs_nothing_from_elsewhere(written: Path) -> None:
+    page = (written / "report.html").read_text("utf-8")
+    outline = Outline()
+    outline.feed(page)
+
+    assert outline.open == []
+    assert outline.headings == 13
+    assert outline.fetched == []
+    assert "url(" not in page
+    assert "纸船" in page
+
+
+def test_every_chart_has_a_caption_and_a_name(written: Path) -> None:
+    page = (written / "report.html").read_text("utf-8")
+
+    assert page.count("<figure>") == page.count("<figcaption>") > 3
+    assert all("aria-label" in tag for tag in re.findall(r"<svg[^>]*>", page))
+
+
+def test_the_markdown_has_all_sections(written: Path) -> None:
+    text = (written / "report.md").read_text("utf-8")
+
+    assert [int(n) for n in re.findall(r"^## (\d+)\.", text, re.M)] == list(range(1, 14))
+    assert "PASS: 151 of 151" in text
+
+
+def test_the_results_carry_schema_and_verdict(written: Path) -> None:
+    results = json.loads((written / "results.json").read_text("utf-8"))
+
+    assert results["schema"] == 1
+    assert results["passed"] is True
+    assert results["stages"][1]["metrics"]["max_at_once"] == 1
+
+
+def test_there_is_a_line_for_each_job(written: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO((written / "jobs.csv").read_text("utf-8"))))
+
+    assert len(rows) == 151
+    assert rows[1]["job_id"] == job_id(1, 0)
+    assert float(rows[1]["service_s"]) == pytest.approx(1.0)
+
+
+def test_spans_of_a_job_follow_each_other(written: Path) -> None:
+    text = (written / "spans.jsonl").read_text("utf-8")
+    spans = [json.loads(line) for line in text.splitlines()]
+    own = [piece for piece in spans if piece["job_id"] == job_id(1, 3)]
+
+    assert [piece["name"] for piece in own] == [
+        "queued", "hand-over", "image", "hand-over", "video", "callback", "storing",
+    ]  # fmt: skip
+    for before, after in pairwise(own):
+        assert after["begin"] == before["end"]
+
+
+def test_ci_sees_a_failure_by_name(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path, plan=build_plan(stages="3", seed="7")).write()
+    run.edit(raw.STATES, lambda rows: rows.pop())
+    write_report(run.folder, judge(run.folder))
+    suite = ElementTree.fromstring((run.folder.path / "junit.xml").read_text("utf-8"))  # noqa: S314
+
+    failed = [case.get("name") for case in suite if case.find("failure") is not None]
+    assert failed == ["lost==0"]
+    assert suite.get("failures") == "1"
+
+
+def test_what_a_prompt_contains_stays_text(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path, plan=build_plan(stages="2", seed="7")).write()
+
+    def poison(rows: list[Row]) -> None:
+        rows[0]["prompt"] = "<script>alert(1)</script> | pipe"
+
+    run.edit(raw.SUBMITS, poison)
+    write_report(run.folder, judge(run.folder))
+
+    assert "<script>" not in (run.folder.path / "report.html").read_text("utf-8")
+    assert "\\| pipe" in (run.folder.path / "report.md").read_text("utf-8")
+
+
+def test_a_large_run_has_a_small_page(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path, plan=build_plan(stages="2000", seed="7")).write()
+    write_report(run.folder, judge(run.folder))
+
+    assert (run.folder.path / "report.html").stat().st_size < 500_000
+
+
+def test_without_mocks_the_report_says_what_it_cannot(tmp_path: Path) -> None:
+    plan = build_plan(stages="3", seed="7", mocked=False)
+    run = Synthetic(tmp_path, plan=plan, mocks=False).write()
+    write_report(run.folder, judge(run.folder))
+    text = (run.folder.path / "report.md").read_text("utf-8")
+
+    assert "Mocks were off" in text
+    assert "both vendors' clocks" not in text

@@ -1,0 +1,56 @@
+"""A plan is right in everything, or every mistake in it is named."""
+
+import pytest
+
+from loadtest.plan import LADDER, PlanError, build_plan, soak_jobs
+
+
+def test_the_ladder() -> None:
+    plan = build_plan(stages="ladder")
+
+    assert plan.stages == LADDER
+    assert plan.jobs == 186
+    assert plan.offset(99) == 0
+
+
+def test_an_open_loop_plans_each_instant() -> None:
+    plan = build_plan(stages="10", rate="90/min")
+
+    assert [plan.offset(n) for n in (0, 3, 9)] == [0, 2, 6]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ({"stages": "1,,5"}, "whole number"),
+        ({"stages": "-1"}, "not between"),
+        ({"stages": "1", "seed": "x"}, "--seed"),
+        ({"stages": "1", "rate": "0"}, "--rate"),
+        ({"stages": "1", "stall": "soon"}, "--stall"),
+        ({"stages": "1", "concurrency": "0"}, "--concurrency"),
+        ({"stages": "1", "on_video_failure": "cry"}, "--on-video-failure"),
+        ({"stages": "1", "faults": ("{",)}, "not JSON"),
+        ({"stages": "1", "faults": ("[]",)}, "not an object"),
+        ({"stages": "1", "presets": ("x",), "mocked": False}, "mocks are off"),
+        ({"stages": "19", "thresholds": ("p95<1",)}, "20 jobs or more"),
+    ],
+)
+def test_a_mistake_is_named(arguments: dict[str, object], word: str) -> None:
+    with pytest.raises(PlanError, match=word):
+        build_plan(**arguments)  # type: ignore[arg-type]
+
+
+def test_all_mistakes_are_named_together() -> None:
+    with pytest.raises(PlanError) as caught:
+        build_plan(stages="a", rate="b", timeout="c", thresholds=("d", "e"))
+
+    assert len(caught.value.problems) == 5
+
+
+def test_a_soak_is_minutes_times_rate() -> None:
+    assert soak_jobs("10", "30/min") == 300
+    with pytest.raises(PlanError) as caught:
+        soak_jobs("x", "y")
+    assert len(caught.value.problems) == 2
+    with pytest.raises(PlanError, match="more than"):
+        soak_jobs("100000", "1000/s")

@@ -1,0 +1,64 @@
+"""Thresholds: what they read, what they hold, and what they say of a mistake."""
+
+import pytest
+
+from loadtest.threshold import DEFAULTS, METRICS, Threshold, parse, with_defaults
+
+
+@pytest.mark.parametrize(
+    ("text", "threshold"),
+    [
+        ("success_rate>=99%", Threshold("success_rate", ">=", 0.99)),
+        ("p95<60s", Threshold("p95", "<", 60)),
+        ("vendor_idle_p50 < 100ms", Threshold("vendor_idle_p50", "<", 0.1)),
+        ("makespan<=2m", Threshold("makespan", "<=", 120)),
+        ("lost==0", Threshold("lost", "==", 0)),
+        ("max_at_once<=limit", Threshold("max_at_once", "<=", "limit")),
+    ],
+)
+def test_reading(text: str, threshold: Threshold) -> None:
+    assert parse(text) == threshold
+    assert parse(threshold.text) == threshold
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("p95", "write for example"),
+        ("speed<3", "unknown metric"),
+        ("p95<soon", "neither a number"),
+        ("p95<1.2.3", "is no number"),
+        ("p95<3 parsecs", "write for example"),
+    ],
+)
+def test_a_mistake_is_explained(text: str, word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        parse(text)
+
+
+def test_one_that_is_asked_for_replaces_the_default_of_its_metric() -> None:
+    found = with_defaults((parse("success_rate>=0.5"),))
+
+    assert [t.text for t in found if t.metric == "success_rate"] == ["success_rate>=0.5"]
+    assert len(found) == len(DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "measured", "holds", "margin"),
+    [
+        ("p95<60", 50.0, True, 10.0),
+        ("p95<60", 60.0, False, 0.0),
+        ("success_rate>=0.9", 0.8, False, -0.1),
+        ("lost==0", 2.0, False, -2.0),
+    ],
+)
+def test_margins(text: str, measured: float, holds: bool, margin: float) -> None:
+    threshold = parse(text)
+    limit = threshold.limit_in({})
+
+    assert threshold.holds(measured, limit) is holds
+    assert threshold.margin(measured, limit) == pytest.approx(margin)
+
+
+def test_every_default_names_a_metric() -> None:
+    assert {parse(text).metric for text in DEFAULTS} <= METRICS.keys()

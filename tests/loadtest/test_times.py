@@ -1,0 +1,38 @@
+"""Instants of every kind that the books use, and durations for people."""
+
+import pytest
+
+from loadtest.times import instant, span, stamp
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-01-02T03:04:05.5Z",
+        "2026-01-02T03:04:05.5",
+        "2026-01-02T11:04:05.500+08:00",
+        1767323045.5,
+        1767323045500,
+    ],
+)
+def test_one_instant_in_many_spellings(value: object) -> None:
+    assert instant(value) == 1767323045.5
+
+
+@pytest.mark.parametrize("value", [None, True, "soon", [], {}])
+def test_what_is_no_instant(value: object) -> None:
+    assert instant(value) is None
+
+
+def test_a_stamp_reads_back() -> None:
+    assert stamp(1767323045.5) == "2026-01-02T03:04:05.500Z"
+    assert stamp(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 ms"), (0.0123, "12.3 ms"), (0.3, "300 ms"), (1.234, "1.23 s"), (109, "109 s"),
+     (601, "10 min"), (7300, "2.03 h"), (None, "–"), (-0.02, "-20 ms")],
+)  # fmt: skip
+def test_durations_for_people(seconds: float | None, text: str) -> None:
+    assert span(seconds) == text

@@ -1,0 +1,39 @@
+"""Process values out of a Prometheus text, and who is asked for them."""
+
+from loadtest.settings import Settings
+from loadtest.wire.processes import RUNNER, Processes, addresses, read
+
+TEXT = """# HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.
+process_cpu_seconds_total 12.5
+process_resident_memory_bytes 9.1e+07
+process_open_fds 31.0
+process_virtual_memory_bytes 5
+"""
+
+
+def test_reading() -> None:
+    assert read(TEXT) == {"cpu": 12.5, "rss": 9.1e7, "fds": 31.0}
+    assert read("<html>") == {}
+
+
+def test_each_local_worker_has_a_port_of_its_own() -> None:
+    found = addresses(Settings(workers=2))
+
+    assert found["worker-1"] == "http://127.0.0.1:9100"
+    assert found["worker-2"] == "http://127.0.0.1:9101"
+    assert found["keeper"] == "http://127.0.0.1:9099"
+
+
+def test_without_mocks_the_vendors_are_not_asked() -> None:
+    found = addresses(Settings(mocks="off"))
+
+    assert set(found) == {"api", "callback", "keeper", "worker"}
+
+
+async def test_one_that_does_not_answer_has_no_row_and_the_runner_always_has_one() -> None:
+    processes = Processes({"api": "http://127.0.0.1:9"})
+    [row] = await processes.sample()
+    await processes.close()
+
+    assert row["name"] == RUNNER
+    assert row["rss"] > 1e6
