@@ -9,6 +9,7 @@ from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_core.app import build_app
 from services.mock_core.faults.kinds import Where
 from services.mock_core.files import FileStore
+from services.mock_core.knobs import Knobs
 from services.mock_core.mock import build_mock
 from services.mock_core.problems import Problem, problem_response
 
@@ -29,10 +30,15 @@ def refuse(
 def create_app(settings: ComfyuiSettings) -> FastAPI:
     files = FileStore(settings.mock_file_megabytes * _MEGABYTE)
     maker = ImageMaker(files)
+    knobs = Knobs(
+        speed=settings.mock_speed,
+        seconds=settings.mock_image_seconds,
+        result_days=settings.mock_result_days,
+    )
     mock = build_mock(
         "image",
         settings,
-        seconds=settings.mock_image_seconds,
+        knobs=knobs,
         places=_PLACES,
         make=maker.make,
         refusal=refuse,

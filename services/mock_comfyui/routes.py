@@ -13,6 +13,7 @@ from services.mock_core.mock import Mock, base_url, mock_of, slot_token
 from services.mock_core.problems import Problem, ProblemBody
 from services.mock_core.result_routes import serve_file
 from services.mock_core.tags import find_tag
+from services.mock_core.view import View
 
 router = APIRouter(tags=["image"])
 TheMock = Annotated[Mock, Depends(mock_of)]
@@ -76,7 +77,7 @@ async def submit_image(request: Request, mock: TheMock, wanted: ImageRequest) ->
 )
 async def image_status(mock: TheMock, job_id: str) -> Response:
     """Where a generation stands; by the vendor's id or the caller's."""
-    return await look_up(mock, job_id, reply=lambda it: JSONResponse(_status(mock, it)))
+    return await look_up(mock, mock.registry.find(job_id), reply=_status)
 
 
 @router.get(
@@ -86,7 +87,9 @@ async def image_status(mock: TheMock, job_id: str) -> Response:
 )
 async def image_result(request: Request, mock: TheMock, job_id: str) -> Response:
     """The address of the picture, 409 while there is none."""
-    return await look_up(mock, job_id, reply=lambda it: _result(it, base_url(request)))
+    base = base_url(request)
+    generation = mock.registry.find(job_id)
+    return await look_up(mock, generation, reply=lambda it, view: _result(it, view, base))
 
 
 @router.post("/api/jobs/{job_id}/cancel", response_model=Cancelled, responses={503: _PROBLEM})
@@ -114,19 +117,21 @@ async def image_file(
     return await serve_file(mock, name, range_header=range_)
 
 
-def _status(mock: Mock, generation: Generation) -> dict[str, Any]:
+def _status(generation: Generation, view: View) -> Response:
     body: dict[str, Any] = {
         "job_id": generation.id,
-        "status": _STATES.get(generation.state, str(generation.state)),
-        "percent": generation.percent(mock.clock.now()),
+        "status": view.word or _STATES.get(view.state, str(view.state)),
+        "percent": view.percent,
     }
-    if generation.error is not None:
-        body["error"] = generation.error
-    return body
+    if view.error is not None:
+        body["error"] = view.error
+    return JSONResponse(body)
 
 
-def _result(generation: Generation, base: str) -> Response:
-    if generation.file_name is None:
-        raise Problem(409, "not_finished", detail=f"the job is {generation.state}")
-    asset_url = f"{base}/img/files/{generation.file_name}"
-    return JSONResponse({"job_id": generation.id, "asset_url": asset_url})
+def _result(generation: Generation, view: View, base: str) -> Response:
+    if view.state is not State.SUCCEEDED:
+        raise Problem(409, "not_finished", detail=f"the job is {view.state}")
+    body = {"job_id": generation.id}
+    if view.file_name is not None:
+        body["asset_url"] = f"{base}/img/files/{view.file_name}"
+    return JSONResponse(body)

@@ -3,9 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
 
-from services.mock_core.delays import Delay
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.faults.request import read_plan
 from services.mock_core.mock import Mock, mock_of
@@ -14,17 +12,8 @@ from services.mock_core.verdict import judge
 
 router = APIRouter(prefix="/admin", tags=["admin"])
 TheMock = Annotated[Mock, Depends(mock_of)]
-_BAD_PLAN: dict[int | str, dict[str, Any]] = {422: {"model": ProblemBody}}
+_INVALID: dict[int | str, dict[str, Any]] = {422: {"model": ProblemBody}}
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ProblemBody}}
-
-
-class Config(BaseModel):
-    """What can be changed at run time."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    speed: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
-    seconds: Delay | None = None
 
 
 def faults_answer(mock: Mock) -> dict[str, Any]:
@@ -45,7 +34,7 @@ async def get_faults(mock: TheMock) -> dict[str, Any]:
     return faults_answer(mock)
 
 
-@router.put("/faults", responses=_BAD_PLAN)
+@router.put("/faults", responses=_INVALID)
 async def put_faults(mock: TheMock, plan: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
     """Replace the plan: `{"rules": […]}`, one rule, or `{"preset": name}`."""
     wanted = read_plan(plan)
@@ -53,7 +42,7 @@ async def put_faults(mock: TheMock, plan: Annotated[dict[str, Any], Body()]) -> 
     return faults_answer(mock)
 
 
-@router.post("/faults", responses=_BAD_PLAN)
+@router.post("/faults", responses=_INVALID)
 async def post_faults(mock: TheMock, plan: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
     """Add to the plan; a rule of a name that is in force takes its place."""
     wanted = read_plan(plan)
@@ -105,6 +94,12 @@ async def get_verdict(mock: TheMock) -> dict[str, Any]:
     return {**verdict, "callbacks_pending": mock.sender.pending}
 
 
+@router.get("/trace/plan")
+async def get_trace_plan(mock: TheMock) -> dict[str, Any]:
+    """The trace as a plan without chance: armed before the same jobs, it does the same again."""
+    return mock.trace.as_plan(mock.service, mock.plan.seed)
+
+
 @router.get("/trace")
 async def get_trace(mock: TheMock) -> dict[str, Any]:
     """Every fault that was injected, oldest first."""
@@ -124,18 +119,30 @@ async def get_journal(
 
 
 @router.get("/config")
-async def get_config(mock: TheMock) -> Config:
-    return Config(speed=mock.clock.speed, seconds=mock.studio.seconds)
+async def get_config(mock: TheMock) -> dict[str, Any]:
+    """What can be changed while the mock runs."""
+    return mock.knobs.model_dump(mode="json")
 
 
-@router.put("/config", responses=_BAD_PLAN)
-async def put_config(mock: TheMock, config: Config) -> Config:
-    """Change what is given; delays under way keep their nominal length."""
-    if config.speed is not None:
-        mock.clock.set_speed(config.speed)
-    if config.seconds is not None:
-        mock.studio.seconds = config.seconds
+@router.put("/config", responses=_INVALID)
+async def put_config(mock: TheMock, changes: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    """Change what is given; refused whole, with every mistake named, when something is wrong."""
+    mock.turn(mock.knobs.changed(changes))
     return await get_config(mock)
+
+
+@router.post("/callbacks/{delivery_id}/replay", status_code=202, responses=_MISSING)
+async def post_replay(mock: TheMock, delivery_id: str) -> dict[str, bool]:
+    """Send one callback of the ledger once more, as it was."""
+    if not mock.sender.replay(delivery_id):
+        raise Problem(404, "not_found", detail=f"no delivery {delivery_id} is kept")
+    return {"sent": True}
+
+
+@router.post("/restart")
+async def post_restart(mock: TheMock) -> dict[str, int]:
+    """What a restart of the vendor does: no id is known any more; files and ledger stay."""
+    return {"forgotten": mock.forget_ids()}
 
 
 @router.post("/reset")

@@ -1,4 +1,4 @@
-"""Replies that never arrive whole: reset, hung, torn or late; used by the faults alone."""
+"""Replies that never arrive whole: reset, hung, torn or dripped; used by the faults alone."""
 
 import asyncio
 import socket
@@ -9,8 +9,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.mock_core.clock import Clock
+
 RESET_EXTENSION = "mock.reset"
 _LINGER_NONE = struct.pack("ii", 1, 0)
+# Let a part of the body leave before the reset would throw it away.
+_PART_SECONDS = 0.02
 
 
 class ResettableProtocol(HttpToolsProtocol):
@@ -41,6 +45,20 @@ async def _reset(scope: Scope, receive: Receive) -> None:
     await _until_gone(receive)
 
 
+async def _send_head(whole: Response, send: Send) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": whole.status_code,
+            "headers": whole.raw_headers,
+        }
+    )
+
+
+async def _send_part(part: bytes, send: Send, *, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": part, "more_body": more})
+
+
 class ResetResponse(Response):
     """No byte of an answer, then a reset."""
 
@@ -65,15 +83,27 @@ class TornResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = bytes(self._whole.body)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": self._whole.status_code,
-                "headers": self._whole.raw_headers,
-            }
-        )
-        part = body[: int(len(body) * self._keep)]
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-        # Let the part leave before the reset would throw it away.
-        await asyncio.sleep(0.02)
+        await _send_head(self._whole, send)
+        await _send_part(body[: int(len(body) * self._keep)], send)
+        await asyncio.sleep(_PART_SECONDS)
         await _reset(scope, receive)
+
+
+class DrippedResponse(Response):
+    """The whole body, in drops spread over so many nominal seconds."""
+
+    def __init__(self, whole: Response, clock: Clock, *, seconds: float, drops: int) -> None:
+        super().__init__()
+        self._whole = whole
+        self._clock = clock
+        self._seconds = seconds
+        self._drops = drops
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = bytes(self._whole.body)
+        size = max(-(-len(body) // self._drops), 1)
+        await _send_head(self._whole, send)
+        for start in range(0, len(body), size):
+            await self._clock.sleep(self._seconds / self._drops)
+            await _send_part(body[start : start + size], send)
+        await _send_part(b"", send, more=False)

@@ -1,18 +1,25 @@
 """The two exchanges that both services have, submit and look-up, with the faults around them."""
 
+from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from starlette.responses import Response
 
+from services.mock_core.faults.armed import ArmedEffect
 from services.mock_core.faults.kinds import Where
-from services.mock_core.generation import Generation
+from services.mock_core.faults.plan import Hit
+from services.mock_core.generation import ENDED, Generation
 from services.mock_core.mock import Mock
 from services.mock_core.problems import Problem
+from services.mock_core.view import View, told
 from services.mock_core.wire import RefusalShape, disturb_reply, disturb_request
 
 Reply = Callable[[Generation], Response]
+Told = Callable[[Generation, View], Response]
 # The reply where the service itself turns a generation away, else None.
 Gate = Callable[[Generation], Response | None]
+_QUOTA_MEMORY = 100_000
 
 
 def _open_gate(_: Generation) -> Response | None:
@@ -29,28 +36,64 @@ async def submit(
 ) -> Response:
     """Accept a generation unless a fault or the gate is in the way; the reply may get lost."""
     shape = shape or mock.refusal
-    hits = mock.plan.hits(Where.SUBMIT, generation)
+    hits = mock.plan.hits(
+        Where.SUBMIT, generation, when=lambda rule, effect: _limited(mock, rule, effect)
+    )
     instead = await disturb_request(hits, mock.clock, shape=shape)
     if instead is None:
         instead = gate(generation)
     if instead is not None:
         return instead
     mock.studio.accept(generation)
+    await _outrun(mock, generation, hits)
     return await disturb_reply(hits, mock.clock, reply=reply(generation), shape=shape)
 
 
 async def look_up(
-    mock: Mock, any_id: str, *, reply: Reply, shape: RefusalShape | None = None
+    mock: Mock, generation: Generation | None, *, reply: Told, shape: RefusalShape | None = None
 ) -> Response:
-    """Answer about a generation that either id names, 404 when there is none."""
-    generation = mock.registry.find(any_id)
+    """Answer about a generation as the plan lets it; a problem (404) when there is none."""
     if generation is None:
-        raise Problem(404, "not_found", detail=f"no job {any_id}")
+        raise Problem(404, "not_found", detail="no such job")
     hits = mock.plan.hits(Where.POLL, generation)
     if not hits:
-        return reply(generation)
+        return _answer(mock, generation, reply)
     shape = shape or mock.refusal
     instead = await disturb_request(hits, mock.clock, shape=shape)
     if instead is not None:
         return instead
-    return await disturb_reply(hits, mock.clock, reply=reply(generation), shape=shape)
+    if any(hit.do == "forget" for hit in hits):
+        return shape(404, "not_found", "no such job", {})
+    answer = _answer(mock, generation, reply)
+    return await disturb_reply(hits, mock.clock, reply=answer, shape=shape)
+
+
+def _answer(mock: Mock, generation: Generation, reply: Told) -> Response:
+    view = told(generation, mock.clock.now())
+    if view.state in ENDED:
+        mock.sender.told_end(generation)
+    return reply(generation, view)
+
+
+def _limited(mock: Mock, rule: str, effect: ArmedEffect) -> bool:
+    """Whether a rule that refuses only what is too much has a reason to; others always have."""
+    params: Any = effect.params
+    if effect.do == "pool":
+        return bool(mock.registry.in_flight >= params.places)
+    if effect.do != "quota":
+        return True
+    now = mock.clock.now()
+    taken = mock.quotas.setdefault(rule, deque(maxlen=_QUOTA_MEMORY))
+    while taken and now - taken[0] >= params.seconds:
+        taken.popleft()
+    if len(taken) >= params.submits:
+        return True
+    taken.append(now)
+    return False
+
+
+async def _outrun(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> None:
+    """Hold the reply back until the callback has overtaken it."""
+    for hit in hits:
+        if hit.do == "reply-after-callback" and generation.callback_url is not None:
+            await mock.sender.sent(generation, hit.params.status, within=hit.params.within)

@@ -32,6 +32,15 @@ class FileStore:
     def get(self, name: str) -> StoredFile | None:
         return self._fresh.get(name) or self._fetched.get(name)
 
+    def another(self, name: str) -> bytes | None:
+        """The body of the newest other file of the same kind."""
+        ending = name.rpartition(".")[2]
+        for table in (self._fresh, self._fetched):
+            for key in reversed(table):
+                if key != name and key.endswith(ending):
+                    return table[key].body
+        return None
+
     def note_fetch(self, name: str) -> None:
         file = self._fresh.pop(name, None) or self._fetched.pop(name, None)
         if file is not None:

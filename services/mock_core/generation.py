@@ -27,9 +27,19 @@ class Delivery:
     delivery_id: str
     status: str
     note: str = ""
+    bent: bool = False
     sent_at: float | None = None
     reply: int | None = None
     error: str | None = None
+
+    @property
+    def good(self) -> bool:
+        return self.reply is not None and 200 <= self.reply < 300
+
+    @property
+    def answered(self) -> bool:
+        """Taken; or, spoilt on purpose, refused by somebody who was there."""
+        return self.good or (self.bent and self.reply is not None and self.reply < 500)
 
     def row(self) -> dict[str, Any]:
         return {
@@ -73,6 +83,9 @@ class Generation:
     run_for: float = 0.0
     stick_at: int | None = None
     last_percent: int = 0
+    # How the fault plan bends what status calls tell, and how often it has told a step back.
+    telling: tuple[Any, ...] = ()
+    regressed: int = 0
     file_name: str | None = None
     deliveries: list[Delivery] = field(default_factory=list)
     # The rules that concern this generation, by point of life, for one version of the plan.

@@ -1,5 +1,6 @@
 """Who a request is for: a key that is the same in every run, and the attempt it is about."""
 
+import itertools
 import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -7,6 +8,12 @@ from dataclasses import dataclass, field
 from services.mock_core.draws import fingerprint
 
 _KEEP = 50_000
+_serials = itertools.count(1)
+
+
+def next_serial() -> int:
+    """One count for jobs and rules, so that it can be told which of two is older."""
+    return next(_serials)
 
 
 @dataclass(slots=True, eq=False)
@@ -20,7 +27,11 @@ class Job:
     key: str
     number: int
     accepted: int = 0
+    serial: int = field(default_factory=next_serial)
+    # Events by point of life; those that a rule has met where it doesn't meet them all; and
+    # whether a rule that spans the life has struck.
     events: dict[str, int] = field(default_factory=dict)
+    met: dict[tuple[int, str], int] = field(default_factory=dict)
     struck: dict[int, bool] = field(default_factory=dict)
 
     def count(self, where: str) -> int:

@@ -1,13 +1,13 @@
 """Everything one mock is made of; its routes find it as `app.state.mock`."""
 
 import re
+from collections import deque
 from dataclasses import dataclass, field
 
 from fastapi import Request
 
 from services.mock_core.callbacks import CallbackSender
 from services.mock_core.clock import Clock
-from services.mock_core.delays import DelaySpec
 from services.mock_core.faults.armed import ArmedEffect
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
@@ -15,6 +15,7 @@ from services.mock_core.faults.trace import Trace
 from services.mock_core.files import FileStore
 from services.mock_core.jobs import JobBook
 from services.mock_core.journal import Journal
+from services.mock_core.knobs import Knobs
 from services.mock_core.metrics import Metrics
 from services.mock_core.registry import Registry
 from services.mock_core.settings import MockSettings
@@ -40,7 +41,24 @@ class Mock:
     metrics: Metrics
     sender: CallbackSender
     refusal: RefusalShape
+    knobs: Knobs
     fetched_late: set[str] = field(default_factory=set)
+    # Instants of the last submits, by rule, for those that limit a rate.
+    quotas: dict[str, deque[float]] = field(default_factory=dict)
+
+    def forget_ids(self) -> int:
+        """Lose what a vendor loses by a restart; the number of generations that were lost."""
+        known = [row for row in self.registry if not row.vanished]
+        for row in known:
+            self.studio.vanish(row)
+        return len(known)
+
+    def turn(self, knobs: Knobs) -> None:
+        """Take these values; delays under way keep their nominal length."""
+        self.knobs = knobs
+        self.clock.set_speed(knobs.speed)
+        self.studio.seconds = knobs.seconds
+        self.sender.manner = knobs.manner()
 
     async def reset(self) -> None:
         """Forget everything but the configuration; armed rules stay and count anew."""
@@ -48,6 +66,7 @@ class Mock:
         await self.studio.forget_all()
         for part in (self.jobs, self.files, self.journal, self.trace, self.fetched_late):
             part.clear()
+        self.quotas.clear()
         self.plan.rearm()
 
 
@@ -55,12 +74,11 @@ def build_mock(
     service: str,
     settings: MockSettings,
     *,
-    seconds: DelaySpec,
+    knobs: Knobs,
     places: frozenset[Where],
     make: Make,
     refusal: RefusalShape,
     files: FileStore,
-    schedule: tuple[float, ...] = (0.0,),
     at_once: int = 0,
 ) -> Mock:
     clock = Clock(settings.mock_speed)
@@ -69,7 +87,7 @@ def build_mock(
     registry = Registry(settings.mock_keep_rows)
     metrics = Metrics(lambda: registry.in_flight)
     plan.on_hit = lambda _rule, effect: _count_fault(metrics, effect)
-    studio = Studio(registry, plan, clock=clock, seconds=seconds, make=make, at_once=at_once)
+    studio = Studio(registry, plan, clock=clock, seconds=knobs.seconds, make=make, at_once=at_once)
     studio.listen(lambda generation: metrics.changes.labels(str(generation.state)).inc())
     return Mock(
         service=service,
@@ -86,10 +104,11 @@ def build_mock(
         sender=CallbackSender(
             plan,
             clock,
-            schedule=schedule,
+            other=registry.other,
             count=lambda fate: metrics.callbacks.labels(fate).inc(),
         ),
         refusal=refusal,
+        knobs=knobs,
     )
 
 

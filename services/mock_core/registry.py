@@ -54,6 +54,13 @@ class Registry:
         found = self._by_id.get(any_id) or self._by_external.get(any_id)
         return None if found is None or found.vanished else found
 
+    def other(self, generation: Generation) -> Generation | None:
+        """The one accepted last that belongs to another job."""
+        for row in reversed(self._rows):
+            if row.job is not generation.job:
+                return row
+        return None
+
     def by_external(self, external_id: str) -> Generation | None:
         found = self._by_external.get(external_id)
         return None if found is None or found.vanished else found

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from services.mock_core.broken import TornResponse
+from services.mock_core.broken import DrippedResponse, TornResponse
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import Hit
 from services.mock_core.files import StoredFile
@@ -13,6 +13,9 @@ from services.mock_core.problems import Problem
 from services.mock_core.wire import disturb_reply, disturb_request
 
 _DAY = 86_400.0
+# The first bytes stay, so that the file still looks like what it should be.
+_HEAD = 16
+_OTHER_BYTES = bytes(byte ^ 0xA5 for byte in range(256))
 
 
 async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Response:
@@ -23,42 +26,73 @@ async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Resp
     hits: tuple[Hit, ...] = ()
     if file.generation is not None:
         hits = mock.plan.hits(Where.RESULT, file.generation)
-    if _expired(mock, file):
+    age = mock.clock.now() - file.made_at
+    if age > mock.knobs.result_days * _DAY:
         mock.fetched_late.add(name)
         raise Problem(404, "expired", detail=f"{name} has been cleared")
-    instead = await disturb_request(_with_404(hits), mock.clock, shape=mock.refusal)
-    if instead is not None and not any(hit.do == "reset" for hit in hits):
+    instead = _gone(mock, name, hits, age=age)
+    if instead is None:
+        instead = await disturb_request(_before(hits), mock.clock, shape=mock.refusal)
+    if instead is not None:
         return instead
     mock.files.note_fetch(name)
-    reply = _damaged(file, hits, _ranged(file, range_header))
-    return await disturb_reply(hits, mock.clock, reply=reply, shape=mock.refusal)
+    reply = _ranged(_damaged(mock, name, file, hits=hits), range_header)
+    reply = await disturb_reply(_with_delay(hits), mock.clock, reply=reply, shape=mock.refusal)
+    return _travelled(mock, hits, reply)
 
 
-def _expired(mock: Mock, file: StoredFile) -> bool:
-    return mock.clock.now() - file.made_at > mock.settings.mock_result_days * _DAY
+def _gone(mock: Mock, name: str, hits: tuple[Hit, ...], *, age: float) -> Response | None:
+    """The answer at an address that works no longer, or leads elsewhere."""
+    for hit in hits:
+        if hit.do == "redirect":
+            return Response(status_code=hit.params.status, headers={"Location": hit.params.to})
+        if hit.do == "expire" and age >= hit.params.seconds:
+            if hit.params.seconds:
+                mock.fetched_late.add(name)
+            raise Problem(hit.params.status, "expired", detail=f"{name} has expired")
+    return None
 
 
-def _with_404(hits: tuple[Hit, ...]) -> list[Hit]:
-    """A refused file is a missing one unless the rule says otherwise."""
+def _before(hits: tuple[Hit, ...]) -> list[Hit]:
+    """A refused file is a missing one unless told otherwise; a reset comes in its middle."""
     return [
         Hit(hit.do, hit.params.model_copy(update={"status": 404}), hit.chance, hit.rule)
         if hit.do == "refuse" and hit.params.status is None and hit.params.code is None
         else hit
         for hit in hits
+        if hit.do != "reset"
     ]
 
 
-def _damaged(file: StoredFile, hits: tuple[Hit, ...], reply: Response) -> Response:
+def _with_delay(hits: tuple[Hit, ...]) -> list[Hit]:
+    return [hit for hit in hits if hit.do == "delay"]
+
+
+def _damaged(mock: Mock, name: str, file: StoredFile, *, hits: tuple[Hit, ...]) -> StoredFile:
+    body, media_type = file.body, file.media_type
     for hit in hits:
         match hit.do:
             case "truncate":
-                reply = _file(file.body[: int(len(file.body) * hit.params.keep)], file.media_type)
+                body = body[: int(len(body) * hit.params.keep)]
             case "empty":
-                reply = _file(b"", file.media_type)
+                body = b""
+            case "corrupt":
+                body = body[:_HEAD] + body[_HEAD:].translate(_OTHER_BYTES)
+            case "swap":
+                body = mock.files.another(name) or body
             case "wrong-type":
-                reply.headers["content-type"] = hit.params.content_type
+                media_type = hit.params.content_type
+    return StoredFile(body, media_type, file.made_at)
+
+
+def _travelled(mock: Mock, hits: tuple[Hit, ...], reply: Response) -> Response:
+    for hit in hits:
+        match hit.do:
             case "reset":
-                reply = TornResponse(reply, 0.5)
+                return TornResponse(reply, 0.5)
+            case "drip":
+                seconds = hit.params.seconds.at(hit.chance)
+                return DrippedResponse(reply, mock.clock, seconds=seconds, drops=hit.params.drops)
     return reply
 
 

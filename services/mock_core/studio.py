@@ -65,6 +65,8 @@ class Studio:
         self.registry.add(generation)
         chance = draw(self._plan.seed, "seconds", generation.job.key, generation.attempt)
         hits = self._plan.hits(Where.START, generation)
+        # Decided once, so that the number of status calls changes nothing.
+        generation.telling = self._plan.hits(Where.PROGRESS, generation)
         fate = decide_fate(self.seconds.at(chance), hits)
         task = asyncio.get_running_loop().create_task(self._run(generation, fate))
         self._runs[generation] = task

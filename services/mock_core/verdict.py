@@ -35,7 +35,7 @@ def _unanswered(row: Generation) -> list[str]:
     for delivery in row.deliveries:
         if delivery.sent_at is None:
             continue
-        good = delivery.reply is not None and 200 <= delivery.reply < 300
-        sent[delivery.delivery_id] = sent.get(delivery.delivery_id, False) or good
+        answered = sent.get(delivery.delivery_id, False) or delivery.answered
+        sent[delivery.delivery_id] = answered
         status_of[delivery.delivery_id] = delivery.status
-    return [status_of[delivery_id] for delivery_id, good in sent.items() if not good]
+    return [status_of[delivery_id] for delivery_id, answered in sent.items() if not answered]

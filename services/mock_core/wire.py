@@ -11,6 +11,9 @@ from services.mock_core.faults.plan import Hit
 # (status, code, message, headers) -> reply in the shape of the wire that is spoken.
 RefusalShape = Callable[[int | None, int | str | None, str | None, dict[str, str]], Response]
 
+TOO_FAST, POOL_FULL, NOT_YET_VALID, EXPIRED = 1302, 1303, 1003, 1004
+_PAGE = "<html><head><title>gateway</title></head><body>please wait</body></html>"
+
 
 async def disturb_request(
     hits: Iterable[Hit], clock: Clock, *, shape: RefusalShape
@@ -19,7 +22,19 @@ async def disturb_request(
     for hit in hits:
         match hit.do:
             case "refuse":
-                return refusal(hit, shape)
+                return shape(
+                    hit.params.status,
+                    hit.params.code,
+                    hit.params.message,
+                    retry_after(hit.params.retry_after),
+                )
+            case "quota":
+                return shape(429, TOO_FAST, None, retry_after(hit.params.retry_after))
+            case "pool":
+                return shape(429, POOL_FULL, None, {})
+            case "skew":
+                code = EXPIRED if hit.params.seconds > 0 else NOT_YET_VALID
+                return shape(401, code, None, {})
             case "reset":
                 return ResetResponse()
             case "hang":
@@ -40,19 +55,30 @@ async def disturb_reply(
                 await clock.sleep(hit.params.seconds.at(hit.chance))
             case "lose-reply":
                 reply = _lost(hit.params.how, shape)
+            case "garbage":
+                reply = _page()
+            case "truncate":
+                body = bytes(reply.body)
+                kept = body[: int(len(body) * hit.params.keep)]
+                reply = Response(kept, reply.status_code, media_type="application/json")
     return reply
 
 
-def refusal(hit: Hit, shape: RefusalShape) -> Response:
-    headers = {}
-    if hit.params.retry_after is not None:
-        headers["Retry-After"] = str(hit.params.retry_after)
-    return shape(hit.params.status, hit.params.code, hit.params.message, headers)
+def retry_after(seconds: int | None) -> dict[str, str]:
+    return {} if seconds is None else {"Retry-After": str(seconds)}
+
+
+def _page() -> Response:
+    return Response(_PAGE, media_type="text/html")
 
 
 def _lost(how: str, shape: RefusalShape) -> Response:
-    if how == "reset":
-        return ResetResponse()
-    if how == "hang":
-        return HungResponse()
-    return shape(int(how), None, None, {})
+    match how:
+        case "reset":
+            return ResetResponse()
+        case "hang":
+            return HungResponse()
+        case "garbage":
+            return _page()
+        case _:
+            return shape(int(how), None, None, {})

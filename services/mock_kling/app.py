@@ -10,6 +10,7 @@ from services.mock_core.generation import Generation, State
 from services.mock_core.mock import build_mock
 from services.mock_core.problems import Problem, problem_response
 from services.mock_kling.errors import resolve
+from services.mock_kling.knobs import knobs_of
 from services.mock_kling.routes import router
 from services.mock_kling.settings import KlingSettings
 from services.mock_kling.tasks import callback_body, word
@@ -32,7 +33,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
     mock = build_mock(
         "video",
         settings,
-        seconds=settings.mock_video_seconds,
+        knobs=knobs_of(settings),
         places=frozenset(Where),
         make=maker.make,
         refusal=refuse,
@@ -42,8 +43,9 @@ def create_app(settings: KlingSettings) -> FastAPI:
 
     def announce(generation: Generation) -> None:
         if generation.state is not State.QUEUED:
-            mock.sender.announce(generation, word(generation), callback_body(generation))
+            mock.sender.announce(generation, word(generation))
 
+    mock.sender.describe = callback_body
     mock.studio.listen(announce)
     return build_app(
         mock,

@@ -9,7 +9,7 @@ from services.mock_core.exchange import Reply
 from services.mock_core.generation import Generation
 from services.mock_core.mock import Mock
 from services.mock_core.wire import RefusalShape
-from services.mock_kling.settings import KlingSettings
+from services.mock_kling.knobs import KlingKnobs
 
 DUPLICATE = 1201
 POOL_FULL = 1303
@@ -19,15 +19,15 @@ def build_gate(
     mock: Mock, reply: Reply, *, shape: RefusalShape
 ) -> Callable[[Generation], Response | None]:
     """The gate of one request, in the words of the wire that is spoken."""
-    settings = cast(KlingSettings, mock.settings)
+    knobs = cast(KlingKnobs, mock.knobs)
 
     def gate(generation: Generation) -> Response | None:
         known = mock.registry.by_external(generation.external_id or "")
-        if known is not None and settings.kling_duplicates == "first":
+        if known is not None and knobs.duplicates == "first":
             return reply(known)
-        if known is not None and settings.kling_duplicates == "reject":
+        if known is not None and knobs.duplicates == "reject":
             return shape(None, DUPLICATE, "external_task_id is already in use", {})
-        if settings.kling_places and mock.registry.in_flight >= settings.kling_places:
+        if knobs.places and mock.registry.in_flight >= knobs.places:
             return shape(None, POOL_FULL, None, {})
         return None
 

@@ -13,8 +13,9 @@ from services.mock_core.mock import Mock, base_url, mock_of, slot_token
 from services.mock_core.problems import ProblemBody
 from services.mock_core.result_routes import serve_file
 from services.mock_core.tags import find_tag
+from services.mock_core.view import View
 from services.mock_kling.gate import build_gate
-from services.mock_kling.tasks import video_url, word
+from services.mock_kling.tasks import WORDS, video_url
 
 router = APIRouter(tags=["video"])
 TheMock = Annotated[Mock, Depends(mock_of)]
@@ -83,7 +84,8 @@ async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) ->
 async def video_status(request: Request, mock: TheMock, job_id: str) -> Response:
     """Where a task stands; by the vendor's id or the caller's."""
     base = base_url(request)
-    return await look_up(mock, job_id, reply=lambda it: JSONResponse(_status(mock, it, base)))
+    generation = mock.registry.find(job_id)
+    return await look_up(mock, generation, reply=lambda it, view: _status(it, view, base))
 
 
 @router.get(
@@ -107,15 +109,15 @@ def _accepted(generation: Generation) -> Response:
     return JSONResponse({"job_id": generation.id}, status_code=202)
 
 
-def _status(mock: Mock, generation: Generation, base: str) -> dict[str, Any]:
+def _status(generation: Generation, view: View, base: str) -> Response:
     body: dict[str, Any] = {
         "job_id": generation.id,
-        "status": word(generation),
-        "percent": generation.percent(mock.clock.now()),
+        "status": view.word or WORDS[view.state],
+        "percent": view.percent,
     }
-    url = video_url(generation, base)
+    url = video_url(view.file_name, base)
     if url is not None:
         body["video_url"] = url
-    if generation.error is not None:
-        body["message"] = generation.error
-    return body
+    if view.error is not None:
+        body["message"] = view.error
+    return JSONResponse(body)

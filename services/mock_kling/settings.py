@@ -9,6 +9,7 @@ from services.mock_core.delays import Delay, DelaySpec
 from services.mock_core.settings import MockSettings
 
 Duplicates = Literal["reject", "first", "accept"]
+Places = Annotated[int, Field(ge=0, le=100_000)]
 
 
 class KlingSettings(MockSettings):
@@ -17,4 +18,4 @@ class KlingSettings(MockSettings):
     # What a second submit of one external_task_id gets; the vendor documents it nowhere.
     kling_duplicates: Duplicates = "reject"
     # Tasks that may be open at once before 1303 is answered; 0: any number.
-    kling_places: Annotated[int, Field(ge=0, le=100_000)] = 0
+    kling_places: Places = 0

@@ -26,14 +26,12 @@ def units(generation: Generation) -> str:
     return _UNITS[generation.detail.get("mode", "std"), generation.detail.get("duration", "5")]
 
 
-def video_url(generation: Generation, base: str) -> str | None:
-    if generation.file_name is None:
-        return None
-    return f"{base}/video/files/{generation.file_name}"
+def video_url(file_name: str | None, base: str) -> str | None:
+    return None if file_name is None else f"{base}/video/files/{file_name}"
 
 
-def videos(generation: Generation, base: str) -> list[dict[str, str]]:
-    url = video_url(generation, base)
+def videos(generation: Generation, file_name: str | None, base: str) -> list[dict[str, str]]:
+    url = video_url(file_name, base)
     if url is None:
         return []
     duration = generation.detail.get("duration", "5")
@@ -50,5 +48,5 @@ def callback_body(generation: Generation) -> dict[str, Any]:
         "updated_at": milliseconds(generation.updated),
         "final_unit_deduction": units(generation),
         "task_info": {"external_task_id": generation.external_id},
-        "task_result": {"videos": videos(generation, generation.base_url)},
+        "task_result": {"videos": videos(generation, generation.file_name, generation.base_url)},
     }

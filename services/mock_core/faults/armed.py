@@ -1,6 +1,5 @@
 """A rule in force: decides from seed, rule, job key and attempt, and counts what it did."""
 
-import itertools
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +8,11 @@ from pydantic import BaseModel
 
 from services.mock_core.clock import Clock
 from services.mock_core.draws import draw
-from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.kinds import KINDS, Where
 from services.mock_core.faults.patterns import NumberTest, number_test, text_matcher
 from services.mock_core.faults.rules import Rule
 from services.mock_core.generation import Generation
-
-_serial = itertools.count(1)
+from services.mock_core.jobs import Job, next_serial
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +52,13 @@ class ArmedRule:
         first = rule.often.first
         self._events = _number_test(f"1-{first}" if first else rule.often.events)
         self._spans = len(self.effects) > 1
+        # The job's own count serves a rule that meets each of the job's events.
+        self._meets_all = rule.often.attempts is None and rule.match.status is None
         self.rearm()
 
     def rearm(self) -> None:
         """Start counting anew, as on the day it was armed."""
-        self.serial = next(_serial)
+        self.serial = next_serial()
         self.fired = 0
         self._hits = 0
         self._armed_at = self._clock.now()
@@ -68,8 +68,26 @@ class ArmedRule:
         until = self.rule.until
         return (
             (until.count is not None and self._hits >= until.count)
-            or (until.seconds is not None and self._clock.now() - self._armed_at >= until.seconds)
+            or (until.seconds is not None and self._age >= until.seconds)
             or (until.at is not None and time.time() >= until.at.timestamp())
+        )
+
+    @property
+    def _age(self) -> float:
+        return self._clock.now() - self._armed_at
+
+    @property
+    def _rests(self) -> bool:
+        begins = self.rule.after.seconds
+        return (begins is not None and self._age < begins) or self.spent
+
+    def fits_service(self, service: str, places: frozenset[Where]) -> bool:
+        """Whether this service has a place for it: one plan may be given to both."""
+        if self.rule.service not in (None, service):
+            return False
+        return any(
+            effect.where in places and KINDS[effect.where, effect.do].service in (None, service)
+            for effect in self.effects
         )
 
     def concerns(self, generation: Generation) -> bool:
@@ -83,28 +101,35 @@ class ArmedRule:
             return False
         return match.share is None or self._draw("share", generation.job.key) < match.share
 
-    def strikes(
-        self, effect: ArmedEffect, generation: Generation, *, event: int, status: str | None
-    ) -> bool:
-        """Decide about one event at this effect's point of the life, and count a hit."""
+    def strikes(self, effect: ArmedEffect, generation: Generation, *, status: str | None) -> int:
+        """The number of the event that is struck, as this rule counts the job's; 0: none."""
         wanted = self.rule.match.status
         if wanted is not None and effect.where is Where.CALLBACK and status != wanted:
-            return False
+            return 0
+        event = self._number(effect, generation.job)
         if not self._events(event):
-            return False
+            return 0
         if self._spans:
-            return self._strikes_job(generation)
-        if self.spent or not self._chance(effect, generation, event):
-            return False
+            return event if self._strikes_job(generation) else 0
+        if self._rests or not self._chance(effect, generation, event):
+            return 0
         self._hits += 1
-        return True
+        return event
+
+    def _number(self, effect: ArmedEffect, job: Job) -> int:
+        """How many of the job's events at this point have met the rule, with this one."""
+        if self._meets_all and job.serial > self.serial:
+            return job.events[effect.where]
+        key = (self.serial, f"{effect.where}.{effect.do}")
+        job.met[key] = job.met.get(key, 0) + 1
+        return job.met[key]
 
     def _strikes_job(self, generation: Generation) -> bool:
         """One decision for the whole life, so that all effects meet the same jobs."""
         known = generation.job.struck.get(self.serial)
         if known is None:
             key = generation.job.key
-            known = not self.spent and self._draw("hit", key) < self.rule.often.probability
+            known = not self._rests and self._draw("hit", key) < self.rule.often.probability
             generation.job.struck[self.serial] = known
             self._hits += known
         return known

@@ -9,19 +9,28 @@ from pydantic import BaseModel, ValidationError
 
 from services.mock_core.faults.kinds import KINDS, Where, names_at
 from services.mock_core.faults.patterns import number_test, text_matcher
-from services.mock_core.faults.rules import Rule
+from services.mock_core.faults.rules import Effect, Rule
 
 MAX_RULES = 10_000
 # Two of one group in one rule contradict each other.
 _EXCLUSIVE = (
     {"submit.refuse", "submit.reset", "submit.hang", "submit.lose-reply"},
+    {"submit.lose-reply", "submit.reply-after-callback"},
     {"start.fail", "start.never-start", "start.stick", "start.vanish"},
-    {"poll.refuse", "poll.reset", "poll.hang"},
+    {"poll.refuse", "poll.reset", "poll.hang", "poll.forget", "poll.garbage"},
+    {"poll.garbage", "poll.truncate"},
+    {"progress.unknown-state", "progress.relapse"},
     {"result.refuse", "result.reset", "result.hang", "result.truncate", "result.empty"},
-    {"callback.lose", "callback.repeat"},
-    {"callback.lose", "callback.delay"},
+    {"result.refuse", "result.redirect", "result.expire", "result.corrupt", "result.swap"},
+    {"result.empty", "result.corrupt", "result.swap", "result.drip"},
+    {"result.reset", "result.drip"},
+    {"callback.unknown-job", "callback.other-job"},
+    {"callback.garbage", "callback.truncate", "callback.oversize"},
+    {"callback.garbage", "callback.envelope"},
+    {"callback.hold", "callback.after-poll"},
 )
 _NEVER_ACCEPTED = {"submit.refuse", "submit.reset", "submit.hang"}
+_NEVER_SUCCEEDS = {"progress.no-url", "progress.relapse"}
 _NEVER_A_RESULT = {"start.fail", "start.never-start", "start.stick", "start.vanish"}
 
 
@@ -51,6 +60,7 @@ def parse_rules(raw: Sequence[Any], mistakes: Mistakes) -> list[tuple[Rule, list
             rule = Rule.model_validate(item)
         except ValidationError as error:
             mistakes.add_all(label, "", error)
+            _read_loose(item, label, mistakes)
             continue
         if rule.name is not None and rule.name in names:
             mistakes.add(label, "name", "another rule of this plan has it")
@@ -119,6 +129,10 @@ def _sense(rule: Rule) -> Iterator[tuple[str, str]]:
     yield from _impossible(set(names), places)
     if rule.service == "image" and Where.CALLBACK in places:
         yield "where", "the image service sends no callbacks"
+    for effect in effects:
+        kind = KINDS.get((effect.where, effect.do))
+        if kind is not None and kind.service not in (None, rule.service) and rule.service:
+            yield "do", f"the {rule.service} service has no {effect.where}.{effect.do}"
     if rule.match.status is not None and Where.CALLBACK not in places:
         yield "match.status", "only callbacks have it"
     if rule.often.first is not None and rule.often.events is not None:
@@ -134,9 +148,19 @@ def _impossible(names: set[str], places: set[Where]) -> Iterator[tuple[str, str]
     dead = sorted(names & _NEVER_A_RESULT)
     if dead and Where.RESULT in places:
         yield "effects", f"after {dead[0]} there is no result to disturb"
+    hopeless = sorted(names & _NEVER_SUCCEEDS)
+    if dead and hopeless:
+        yield "effects", f"after {dead[0]} there is no success for {hopeless[0]}"
+    silent = sorted(name for name in names if name.startswith("callback."))
+    if "callback.lose" in names and len(silent) > 1:
+        others = ", ".join(name for name in silent if name != "callback.lose")
+        yield "effects", f"a lost callback cannot be disturbed further by {others}"
 
 
 def _ends(rule: Rule) -> Iterator[tuple[str, str]]:
+    begins, ends = rule.after.seconds, rule.until.seconds
+    if begins is not None and ends is not None and ends <= begins:
+        yield "until.seconds", "ends before after.seconds has passed"
     if rule.until.at is None:
         return
     if rule.until.at.tzinfo is None:
@@ -149,14 +173,41 @@ def _read_members(rule: Rule, label: str, mistakes: Mistakes) -> list[BaseModel]
     members: list[BaseModel] = []
     for index, effect in enumerate(rule.all_effects()):
         prefix = f"effects.{index}." if rule.effects else ""
-        kind = KINDS.get((effect.where, effect.do))
-        if kind is None:
-            known = ", ".join(names_at(effect.where))
-            problem = f"no {effect.do!r} at {effect.where}: one of {known}"
-            mistakes.add(label, f"{prefix}do", problem)
-            continue
-        try:
-            members.append(kind.params.model_validate(effect.with_))
-        except ValidationError as error:
-            mistakes.add_all(label, f"{prefix}with", error)
+        read = _read_effect(effect, label, mistakes, prefix=prefix)
+        if read is not None:
+            members.append(read)
     return members
+
+
+def _read_effect(
+    effect: Effect, label: str, mistakes: Mistakes, *, prefix: str
+) -> BaseModel | None:
+    kind = KINDS.get((effect.where, effect.do))
+    if kind is None:
+        known = ", ".join(names_at(effect.where))
+        problem = f"no {effect.do!r} at {effect.where}: one of {known}"
+        mistakes.add(label, f"{prefix}do", problem)
+        return None
+    try:
+        return kind.params.model_validate(effect.with_)
+    except ValidationError as error:
+        mistakes.add_all(label, f"{prefix}with", error)
+        return None
+
+
+def _read_loose(item: Any, label: str, mistakes: Mistakes) -> None:
+    """Find what else is wrong in a rule that has a mistake already."""
+    if not isinstance(item, dict):
+        return
+    listed = item.get("effects")
+    loose = listed if isinstance(listed, list) and listed else [item]
+    for index, part in enumerate(loose):
+        if not isinstance(part, dict):
+            continue
+        prefix = f"effects.{index}." if loose is listed else ""
+        picked = {name: part[name] for name in ("where", "do", "with") if name in part}
+        try:
+            effect = Effect.model_validate(picked)
+        except ValidationError:
+            continue
+        _read_effect(effect, label, mistakes, prefix=prefix)

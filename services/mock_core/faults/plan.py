@@ -14,6 +14,13 @@ from services.mock_core.faults.trace import Trace
 from services.mock_core.generation import Generation
 
 OnHit = Callable[[str, ArmedEffect], None]
+# Whether an effect that depends on the moment has anything to do now.
+When = Callable[[str, ArmedEffect], bool]
+Found = dict[str, list[tuple[ArmedRule, ArmedEffect]]]
+
+
+def _at_any_time(_rule: str, _effect: ArmedEffect) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,7 @@ class FaultPlan:
         self._clock = clock
         self._rules: list[ArmedRule] = []
         self._version = 0
+        self._index()
 
     def replace(self, rules: Sequence[tuple[Rule, list[BaseModel]]], seed: int | None) -> None:
         self._rules = []
@@ -47,83 +55,119 @@ class FaultPlan:
         """Arm more rules; one of a name that is in force takes its place."""
         if seed is not None:
             self.seed = seed
+        at = {armed.name: place for place, armed in enumerate(self._rules)}
         for rule, members in rules:
-            name = rule.name or self._free_name(rule)
+            name = rule.name or _free_name(rule, at)
             armed = ArmedRule(rule, members, name=name, seed=self.seed, clock=self._clock)
-            places = [i for i, old in enumerate(self._rules) if old.name == name]
-            if places:
-                self._rules[places[0]] = armed
+            if name in at:
+                self._rules[at[name]] = armed
             else:
+                at[name] = len(self._rules)
                 self._rules.append(armed)
-        self._version += 1
+        self._index()
 
     def remove(self, name: str) -> bool:
         left = [rule for rule in self._rules if rule.name != name]
         removed = len(left) < len(self._rules)
         self._rules = left
-        self._version += 1
+        self._index()
         return removed
 
     def clear(self) -> None:
         self._rules = []
-        self._version += 1
+        self._index()
 
     def rearm(self) -> None:
         for rule in self._rules:
             rule.rearm()
-        self._version += 1
+        self._index()
 
     def rows(self) -> list[dict[str, Any]]:
-        return [rule.row(applies=self._applies(rule)) for rule in self._rules]
+        return [
+            rule.row(applies=rule.fits_service(self.service, self._places)) for rule in self._rules
+        ]
 
     def hits(
-        self, where: Where, generation: Generation, *, status: str | None = None
+        self,
+        where: Where,
+        generation: Generation,
+        *,
+        status: str | None = None,
+        when: When = _at_any_time,
     ) -> tuple[Hit, ...]:
         """The faults that meet this event of this generation, in the plan's order."""
         if not self._rules:
             return ()
+        generation.job.count(where)
         armed = self._armed_for(generation).get(where)
         if not armed:
             return ()
-        event = generation.job.count(where)
         return tuple(
-            self._record(rule, effect, generation, event=event)
+            self._record(rule, effect, generation, event=event, status=status)
             for rule, effect in armed
-            if rule.strikes(effect, generation, event=event, status=status)
+            if when(rule.name, effect)
+            and (event := rule.strikes(effect, generation, status=status))
         )
 
     def _record(
-        self, rule: ArmedRule, effect: ArmedEffect, generation: Generation, *, event: int
+        self,
+        rule: ArmedRule,
+        effect: ArmedEffect,
+        generation: Generation,
+        *,
+        event: int,
+        status: str | None,
     ) -> Hit:
         rule.fired += 1
-        self.trace.record(rule, effect, generation, event=event)
-        self.on_hit(rule.name, effect)
         chance = rule.quantile(generation, effect.where, event)
+        self.trace.record(rule, effect, generation, event=event, chance=chance, status=status)
+        self.on_hit(rule.name, effect)
         return Hit(effect.do, effect.params, chance, rule.name)
 
-    def _armed_for(self, generation: Generation) -> dict[str, list[tuple[ArmedRule, ArmedEffect]]]:
+    def _armed_for(self, generation: Generation) -> Found:
         """Found once per generation and version of the plan: polls must stay cheap."""
         if generation.rules_version != self._version:
-            found: dict[str, list[tuple[ArmedRule, ArmedEffect]]] = {}
-            for rule in self._rules:
-                if self._applies(rule) and rule.concerns(generation):
-                    for effect in rule.effects:
-                        found.setdefault(effect.where, []).append((rule, effect))
-            generation.rules = found
+            generation.rules = self._find(generation)
             generation.rules_version = self._version
         return generation.rules
 
-    def _applies(self, rule: ArmedRule) -> bool:
-        """Whether this service has a place for it: one plan may be given to both."""
-        if rule.rule.service not in (None, self.service):
-            return False
-        return any(effect.where in self._places for effect in rule.effects)
+    def _find(self, generation: Generation) -> Found:
+        places = [*self._general, *self._by_key.get(generation.job.key, ())]
+        meant = tuple(i for i in sorted(places) if self._rules[i].concerns(generation))
+        found = self._known.get(meant)
+        if found is None:
+            found = self._known[meant] = self._by_point(meant)
+        return found
 
-    def _free_name(self, rule: Rule) -> str:
-        effect = rule.all_effects()[0]
-        stem = f"{effect.where}-{effect.do}"
-        taken = {armed.name for armed in self._rules}
-        number = 1
-        while (name := stem if number == 1 else f"{stem}-{number}") in taken:
-            number += 1
-        return name
+    def _by_point(self, places: tuple[int, ...]) -> Found:
+        found: Found = {}
+        for place in places:
+            rule = self._rules[place]
+            for effect in rule.effects:
+                found.setdefault(effect.where, []).append((rule, effect))
+        return found
+
+    def _index(self) -> None:
+        """Sort the rules for the search: an exact plan has thousands, each for one job alone."""
+        self._version += 1
+        # Generations that the same rules concern share one answer.
+        self._known: dict[tuple[int, ...], Found] = {}
+        self._general: list[int] = []
+        self._by_key: dict[str, list[int]] = {}
+        for place, rule in enumerate(self._rules):
+            if not rule.fits_service(self.service, self._places):
+                continue
+            key = rule.rule.match.key
+            if key is None:
+                self._general.append(place)
+            else:
+                self._by_key.setdefault(key, []).append(place)
+
+
+def _free_name(rule: Rule, taken: dict[str, int]) -> str:
+    effect = rule.all_effects()[0]
+    stem = f"{effect.where}-{effect.do}"
+    number = 1
+    while (name := stem if number == 1 else f"{stem}-{number}") in taken:
+        number += 1
+    return name

@@ -43,8 +43,17 @@ class Often(Part):
     per: Literal["job", "attempt", "event"] | None = None
 
 
+class After(Part):
+    """When the rule begins: so many nominal seconds after it was armed."""
+
+    seconds: Annotated[float, Field(gt=0)] | None = None
+
+
 class Until(Part):
-    """When the rule ends by itself: after so many hits, nominal seconds, or at an instant."""
+    """When the rule ends by itself: after so many hits, nominal seconds, or at an instant.
+
+    Hits are counted in the order in which they come; all else is the same in any order.
+    """
 
     count: PositiveInt | None = None
     seconds: Annotated[float, Field(gt=0)] | None = None
@@ -71,6 +80,7 @@ class Rule(Part):
     with_: Annotated[dict[str, Any] | None, Field(alias="with")] = None
     effects: Annotated[tuple[Effect, ...], Field(max_length=20)] = ()
     often: Often = Often()
+    after: After = After()
     until: Until = Until()
 
     def all_effects(self) -> tuple[Effect, ...]:

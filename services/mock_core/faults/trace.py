@@ -1,43 +1,154 @@
-"""What was injected, where, by which rule: a bounded list, the oldest rows fall out."""
+"""What was injected, where, by which rule: a bounded list; exported, it plays again exactly."""
 
 import time
 from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
+from services.mock_core.delays import DelaySpec
 from services.mock_core.faults.armed import ArmedEffect, ArmedRule
 from services.mock_core.generation import Generation
 from services.mock_core.times import rfc3339
 
 
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """One fault that happened; `event` as its rule counts the job's events at that point."""
+
+    seq: int
+    at: float
+    rule: ArmedRule
+    effect: ArmedEffect
+    job_key: str
+    attempt: int
+    event: int
+    chance: float
+    status: str | None
+    job_id: str
+    external_id: str | None
+    prompt: str
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "seq": self.seq,
+            "at": rfc3339(self.at),
+            "rule": self.rule.name,
+            "where": self.effect.where,
+            "do": self.effect.do,
+            "with": self.exact_members(),
+            "status": self.status,
+            "job_key": self.job_key,
+            "attempt": self.attempt,
+            "event": self.event,
+            "job_id": self.job_id,
+            "external_id": self.external_id,
+            "prompt": self.prompt,
+        }
+
+    def exact_members(self) -> dict[str, Any]:
+        """The members as they were, each drawn length of time replaced by what was drawn."""
+        members = self.effect.params.model_dump(mode="json", exclude_defaults=True)
+        for name in type(self.effect.params).model_fields:
+            value = getattr(self.effect.params, name)
+            if isinstance(value, DelaySpec) and value.shape != "fixed":
+                members[name] = value.at(self.chance)
+        return members
+
+
 class Trace:
     def __init__(self, keep: int) -> None:
-        self._rows: deque[dict[str, Any]] = deque(maxlen=keep)
+        self._rows: deque[Injected] = deque(maxlen=keep)
         self.recorded = 0
 
     def record(
-        self, rule: ArmedRule, effect: ArmedEffect, generation: Generation, *, event: int
+        self,
+        rule: ArmedRule,
+        effect: ArmedEffect,
+        generation: Generation,
+        *,
+        event: int,
+        chance: float,
+        status: str | None,
     ) -> None:
         self.recorded += 1
         self._rows.append(
-            {
-                "seq": self.recorded,
-                "at": rfc3339(time.time()),
-                "rule": rule.name,
-                "where": effect.where,
-                "do": effect.do,
-                "with": effect.params.model_dump(mode="json", exclude_defaults=True),
-                "job_key": generation.job.key,
-                "attempt": generation.attempt,
-                "event": event,
-                "job_id": generation.id,
-                "external_id": generation.external_id,
-                "prompt": generation.prompt[:80],
-            }
+            Injected(
+                seq=self.recorded,
+                at=time.time(),
+                rule=rule,
+                effect=effect,
+                job_key=generation.job.key,
+                attempt=generation.attempt,
+                event=event,
+                chance=chance,
+                status=status,
+                job_id=generation.id,
+                external_id=generation.external_id,
+                prompt=generation.prompt[:80],
+            )
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        return list(self._rows)
+        return [row.row() for row in self._rows]
+
+    def as_plan(self, service: str, seed: int) -> dict[str, Any]:
+        """A plan without chance that injects the same faults into the same jobs."""
+        grouped: dict[str, tuple[Injected, list[int]]] = {}
+        for row in self._rows:
+            parts = (row.rule.serial, row.effect.where, row.effect.do, row.job_key)
+            key = repr((*parts, row.exact_members()))
+            grouped.setdefault(key, (row, []))[1].append(row.event)
+        return {
+            "seed": seed,
+            "rules": [
+                _exact_rule(row, events, name=f"replay-{number}", service=service)
+                for number, (row, events) in enumerate(grouped.values(), 1)
+            ],
+        }
 
     def clear(self) -> None:
         self._rows.clear()
         self.recorded = 0
+
+
+def _exact_rule(row: Injected, events: list[int], *, name: str, service: str) -> dict[str, Any]:
+    rule = row.rule.rule
+    match: dict[str, Any] = {"key": row.job_key}
+    if rule.match.status is not None:
+        match["status"] = rule.match.status
+    often: dict[str, Any] = {"events": _ranges(events)}
+    if rule.often.attempts is not None:
+        often["attempts"] = rule.often.attempts
+    return {
+        "name": name,
+        "service": service,
+        "note": f"by {row.rule.name}: {row.prompt}",
+        "match": match,
+        "where": str(row.effect.where),
+        **_exact_effect(row),
+        "often": often,
+    }
+
+
+def _exact_effect(row: Injected) -> dict[str, Any]:
+    """What depended on the moment becomes the refusal that it was."""
+    params: Any = row.effect.params
+    match row.effect.do:
+        case "quota":
+            told = {"status": 429, "code": 1302, "retry_after": params.retry_after}
+            return {"do": "refuse", "with": told}
+        case "pool":
+            return {"do": "refuse", "with": {"status": 429, "code": 1303}}
+    return {"do": row.effect.do, "with": row.exact_members()}
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """`1-3,7`: sorted, without repeats."""
+    spans: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)

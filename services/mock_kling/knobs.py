@@ -1,0 +1,31 @@
+"""What can be changed while the video service runs."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from services.mock_core.knobs import Knobs
+from services.mock_core.manner import Manner
+from services.mock_kling.settings import Duplicates, KlingSettings, Places
+
+
+class KlingKnobs(Knobs):
+    """`clock_skew`: by how many nominal seconds the clock that judges tokens is ahead."""
+
+    duplicates: Duplicates
+    places: Places
+    clock_skew: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
+    callbacks: Manner = Manner()
+
+    def manner(self) -> Manner:
+        return self.callbacks
+
+
+def knobs_of(settings: KlingSettings) -> KlingKnobs:
+    return KlingKnobs(
+        speed=settings.mock_speed,
+        seconds=settings.mock_video_seconds,
+        result_days=settings.mock_result_days,
+        duplicates=settings.kling_duplicates,
+        places=settings.kling_places,
+    )
