@@ -5,6 +5,8 @@ import os
 import re
 from collections.abc import Mapping
 
+# Never shown, not even when wrong.
+_SECRET = frozenset({"CALLBACK_SECRET", "TEMPORAL_API_KEY"})
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 
@@ -19,7 +21,8 @@ class Checks:
     def refuse(self, name: str, reason: str) -> None:
         """Note a mistake with the value and where it came from."""
         origin = self._origins.get(name, "default")
-        self.wrong.append(f"{name}={self._values.get(name, '')} ({origin}) {reason}")
+        value = "…" if name in _SECRET else self._values.get(name, "")
+        self.wrong.append(f"{name}={value} ({origin}) {reason}")
 
     def whole(self, name: str, default: int, *, most: int) -> int:
         """A whole number from 1 to `most`."""

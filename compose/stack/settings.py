@@ -141,6 +141,7 @@ def _check_services(checks: Checks) -> None:
     )
     for name in ("CALLBACK_URL", "API_PUBLIC_URL", "TEMPORAL_UI_URL"):
         checks.url(name)
+    checks.fits("CALLBACK_SECRET", "x" * 16, r"\S{16,}", what="16 characters or more, no blanks")
     checks.files(r"TEMPORAL_TLS_\w+_PATH")
     checks.fits(
         "TEMPORAL_ADDRESS", "host:1", r"[^\s/:]+:\d+|\[[0-9a-fA-F:]+\]:\d+", what="host:port"
