@@ -16,7 +16,8 @@ from temporalio.exceptions import TerminatedError, TimeoutError
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.keeper.models import FIND_JOBS, GRANT_AND_WATCH, Closed, Found, Watch
-from services.keeper.rebuild import find_jobs, last_settings
+from services.keeper.predecessor import find_predecessor
+from services.keeper.rebuild import find_jobs
 from shared.slots import GRANTED_SIGNAL
 
 log = structlog.get_logger(__name__)
@@ -70,12 +71,17 @@ class KeeperActivities:
 
     @activity.defn(name=FIND_JOBS)
     async def find_jobs(self) -> Found:
-        """The running jobs, as Temporal's own histories tell who holds and who waits."""
+        """Who holds and who waits, as the histories of the jobs and of the last keeper tell.
+
+        The keeper knows of permits whose jobs are closed but not cleared, or not yet told.
+        """
         async with _beating():
-            holders, waiting = await find_jobs(self._client)
-            settings = await last_settings(self._client)
+            granted, asking = await find_jobs(self._client)
+            before = await find_predecessor(self._client, str(activity.info().workflow_run_id))
+        holders = {holder.run_id: holder for holder in (*granted, *before.holders)}
+        waiting = tuple(request for request in asking if request.run_id not in holders)
         log.info("keeper rebuilt", holders=len(holders), waiting=len(waiting))
-        return Found(settings=settings, holders=holders, waiting=waiting)
+        return Found(settings=before.settings, holders=tuple(holders.values()), waiting=waiting)
 
 
 async def _closed(handle: WorkflowHandle[object, object]) -> Closed:

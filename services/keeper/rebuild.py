@@ -1,4 +1,4 @@
-"""Who holds and who waits, from Temporal alone: no live worker, no single listing is trusted."""
+"""Which jobs hold and which wait, from Temporal alone; no single listing is trusted."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,12 +11,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from shared.messages import JobInput
 from shared.slots import (
     GRANTED_SIGNAL,
-    JOB_GATE,
     Holder,
-    KeeperSettings,
     Permit,
     SlotRequest,
-    keeper_id,
 )
 from shared.temporal import GENVIDEO_WORKFLOW
 
@@ -39,19 +36,6 @@ async def find_jobs(client: Client) -> tuple[tuple[Holder, ...], tuple[SlotReque
     found = await asyncio.gather(*map(look, running.values()))
     holders = tuple(item for item in found if isinstance(item, Holder))
     return holders, tuple(item for item in found if isinstance(item, SlotRequest))
-
-
-async def last_settings(client: Client) -> KeeperSettings:
-    """Limit and pause of the keeper's last run; the defaults, the safest, where none is known."""
-    query = f"WorkflowId = '{keeper_id(JOB_GATE)}' AND ExecutionStatus != 'Running'"
-    latest: WorkflowExecution | None = None
-    async for run in client.list_workflows(query):
-        if latest is None or run.start_time > latest.start_time:
-            latest = run
-    if latest is None:
-        return KeeperSettings()
-    memo = await latest.memo()
-    return KeeperSettings.model_validate(memo.get("settings", {}))
 
 
 def _running(client: Client) -> AsyncIterator[WorkflowExecution]:

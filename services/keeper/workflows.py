@@ -54,6 +54,7 @@ class SlotKeeperWorkflow:
     @workflow.init
     def __init__(self, state: KeeperState | None = None) -> None:
         self._settings = state.settings if state else KeeperSettings()
+        self._changed: dict[str, object] = {}
         self._next_token = state.next_token if state else 0
         self._held = {holder.run_id: holder for holder in state.holders} if state else {}
         self._queue = WaitingQueue(state.waiting if state else ())
@@ -64,6 +65,7 @@ class SlotKeeperWorkflow:
         """Keep the slot; begins a new run with everything carried when the history grows."""
         if state is None:
             await self._rebuild()
+        self._remember_settings()
         for holder in list(self._held.values()):
             self._watch(holder, fresh=False)
         while not self._history_is_long():
@@ -83,7 +85,8 @@ class SlotKeeperWorkflow:
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=RETRY_POLICY,
         )
-        self._settings = found.settings
+        # What was changed while we asked counts, not what an earlier keeper had.
+        self._settings = found.settings.model_copy(update=self._changed)
         for holder in found.holders:
             self._held[holder.run_id] = holder
             self._queue.remove(holder.run_id)
@@ -92,7 +95,6 @@ class SlotKeeperWorkflow:
         # Milliseconds since 1970 are above every token that an earlier keeper can have given.
         floor = int(workflow.now().timestamp() * 1000)
         self._next_token = max([floor, *(holder.token + 1 for holder in found.holders)])
-        self._remember_settings()
 
     def _may_grant(self) -> bool:
         return (
@@ -172,7 +174,10 @@ class SlotKeeperWorkflow:
         )
 
     def _remember_settings(self) -> None:
-        """The memo outlives this run: a keeper started anew finds limit and pause in it."""
+        """The memo outlives this run: a keeper started anew finds limit and pause in it.
+
+        A next run doesn't inherit it, so that each run writes its own.
+        """
         workflow.upsert_memo({"settings": self._settings.model_dump(mode="json")})
 
     @workflow.signal(name=REQUEST_SIGNAL)
@@ -190,6 +195,7 @@ class SlotKeeperWorkflow:
     def change(self, change: SlotChange) -> SlotView:
         """Set limit or pause; a lower limit lets holders finish."""
         given = change.model_dump(exclude_none=True)
+        self._changed |= given
         self._settings = self._settings.model_copy(update=given)
         self._remember_settings()
         return self._view()
