@@ -1,0 +1,102 @@
+"""A receiver over real HTTP, in front of a real server with a stand-in for the job."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from services.callback.app import create_app
+from services.callback.settings import CallbackSettings
+from shared.http import http_client
+from shared.ids import external_id, new_job_id
+from shared.messages import JobInput, KlingDone, Record
+from shared.records import RecordStore
+from shared.states import Status, Step
+from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
+from shared.tokens import callback_url
+from tests.shared.serving import serving
+from tests.shared.standins import StandIn, sample_record
+
+SECRET = "a secret of 16 characters or more"
+
+
+@dataclass
+class Vendor:
+    """Sends callbacks for one job, as the real one would."""
+
+    http: httpx.AsyncClient
+    job_id: str
+    data_dir: Path
+
+    def address(self, attempt: int = 1, secret: str = SECRET) -> str:
+        return callback_url("", secret, external_id(self.job_id, Step.VIDEO, attempt))
+
+    def body(self, status: str = "succeed", at: int = 1000, **more: Any) -> dict[str, Any]:
+        return {"task_id": "task-1", "task_status": status, "updated_at": at, **more}
+
+    async def send(self, status: str = "succeed", at: int = 1000, **more: Any) -> httpx.Response:
+        return await self.http.post(self.address(), json=self.body(status, at, **more))
+
+    async def fate(self, status: str = "succeed", at: int = 1000, **more: Any) -> str:
+        answer = await self.send(status, at, **more)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["fate"])
+
+    async def receipts(self) -> list[dict[str, Any]]:
+        answer = await self.http.get("/callbacks", params={"job_id": self.job_id})
+        rows = answer.json()
+        assert isinstance(rows, list)
+        return rows
+
+    def record(self, **fields: Any) -> Record:
+        """Write the job's record, running and with its task known unless told otherwise."""
+        known = {f"{self.job_id}.video.1": "task-1"}
+        record = sample_record(self.job_id).model_copy(
+            update={"status": Status.RUNNING, "step": Step.VIDEO, "tasks": known, **fields}
+        )
+        RecordStore(self.data_dir).write(record)
+        return record
+
+
+async def start_job(client: Client, job_id: str, prompt: str = "wait") -> None:
+    await client.start_workflow(
+        GENVIDEO_WORKFLOW,
+        JobInput(prompt=prompt, style=""),
+        id=job_id,
+        task_queue=GENVIDEO_QUEUE,
+    )
+
+
+async def told(client: Client, job_id: str) -> list[KlingDone]:
+    """What the job has heard."""
+    return await client.get_workflow_handle(job_id).query(StandIn.told)
+
+
+def settings_for(data_dir: Path) -> CallbackSettings:
+    return CallbackSettings(data_dir=data_dir, callback_secret=SecretStr(SECRET))
+
+
+@pytest.fixture
+async def jobs(client: Client) -> AsyncIterator[None]:
+    """Runs the stand-in."""
+    async with Worker(
+        client,
+        task_queue=GENVIDEO_QUEUE,
+        workflows=[StandIn],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        yield
+
+
+@pytest.fixture
+async def vendor(client: Client, tmp_path: Path) -> AsyncIterator[Vendor]:
+    """A vendor with one task, and a receiver that it can reach."""
+    app = create_app(settings_for(tmp_path), client)
+    async with serving(app) as base, http_client(base) as http:
+        yield Vendor(http, new_job_id(), tmp_path)

@@ -1,0 +1,128 @@
+"""What is refused at the door, in its order, and that nothing secret is left behind."""
+
+import asyncio
+import json
+import logging
+from urllib.parse import urlsplit
+
+import pytest
+
+from services.callback import body
+from services.callback.receipts import MAX_REJECTED
+from tests.services.callback.conftest import SECRET, Vendor
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def test_a_wrong_token_learns_nothing(vendor: Vendor) -> None:
+    vendor.record()
+    wrong = await vendor.http.post(vendor.address(secret="x" * 20), content=b"{", headers=JSON)
+    absent = await vendor.http.post("/callback/kling", json=vendor.body())
+    nowhere = await vendor.http.post("/nowhere", json={})
+
+    assert wrong.status_code == absent.status_code == nowhere.status_code == 404
+    assert wrong.json()["code"] == nowhere.json()["code"]
+    assert vendor.job_id not in wrong.text
+    assert [row["fate"] for row in await vendor.receipts()] == ["rejected"]
+
+
+async def test_forged_ones_fill_no_disk(vendor: Vendor) -> None:
+    wrong = vendor.address(secret="x" * 20)
+    assert (await vendor.http.post(wrong, json={})).status_code == 404
+    assert await vendor.receipts() == []
+
+    vendor.record()
+    for _ in range(MAX_REJECTED + 5):
+        await vendor.http.post(wrong, json={})
+    assert len(await vendor.receipts()) == MAX_REJECTED
+
+
+async def test_an_images_task_has_no_callback(vendor: Vendor) -> None:
+    address = vendor.address().replace(".video.", ".image.")
+    assert (await vendor.http.post(address, json=vendor.body())).status_code == 404
+
+
+async def test_a_large_body_is_refused_announced_or_not(vendor: Vendor) -> None:
+    large = b" " * (body.MAX_BODY + 1)
+    announced = await vendor.http.post(vendor.address(), content=large, headers=JSON)
+
+    async def chunks() -> object:
+        for _ in range(5):
+            yield b" " * (body.MAX_BODY // 4)
+
+    streamed = await vendor.http.post(vendor.address(), content=chunks(), headers=JSON)
+
+    for answer in (announced, streamed):
+        assert answer.status_code == 413
+        assert answer.json()["code"] == "body_too_large"
+
+
+async def test_a_body_that_drips_is_cut_off(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "READ_SECONDS", 0.05)
+    parts = urlsplit(str(vendor.http.base_url))
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    head = f"POST {vendor.address()} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{"
+    writer.write(head.encode())
+    assert b" 408 " in await reader.readline()
+    writer.close()
+
+
+async def test_another_media_type_is_refused(vendor: Vendor) -> None:
+    answer = await vendor.http.post(vendor.address(), content=b"a=b")
+    assert answer.status_code == 415
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        (b"", "body"),
+        (b"[", "body"),
+        (b"[]", "body"),
+        (b"null", "body"),
+        (b"[" * 100_000, "body"),
+        (b"1" * 5000, "body"),
+        (b'{"task_status": "succeed"}', "task_id"),
+        (b'{"task_id": "t", "task_status": "cancelled"}', "task_status"),
+        (b'{"task_id": "\\ud800", "task_status": "succeed"}', "body"),
+        (b'{"task_id": "t\\u0000", "task_status": "succeed"}', "task_id"),
+        (b'{"task_id": "t", "task_status": "succeed", "updated_at": 1e400}', "updated_at"),
+        (b'{"task_id": "t", "task_status": "succeed", "updated_at": -1}', "updated_at"),
+        (b'{"task_id": "t", "task_status": "succeed", "task_info": 7}', "task_info"),
+        (b'{"data": {"task_id": "t"}}', "task_status"),
+        (b"\xff\xfe", "body"),
+    ],
+)
+async def test_what_is_no_callback_is_refused_by_field(
+    vendor: Vendor, raw: bytes, field: str
+) -> None:
+    answer = await vendor.http.post(vendor.address(), content=raw, headers=JSON)
+
+    assert answer.status_code == 422, answer.text
+    assert field in answer.json()["detail"]
+    assert await vendor.receipts() == []
+
+
+async def test_no_token_reaches_a_log_or_a_file(
+    vendor: Vendor, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    vendor.record()
+    await vendor.send("processing")
+    await vendor.http.post(vendor.address(secret="x" * 20), json=vendor.body())
+
+    token = vendor.address().rpartition("=")[2]
+    ours = [each for each in caplog.records if not each.name.startswith(("httpx", "httpcore"))]
+    written = [path.read_text() for path in vendor.data_dir.rglob("*.json*")]
+    assert token not in "".join(each.getMessage() for each in ours)
+    assert written
+    assert token not in "".join(written)
+    assert SECRET not in "".join(written)
+
+
+async def test_the_page_for_programmers_shows_the_body(vendor: Vendor) -> None:
+    document = (await vendor.http.get("/openapi.json")).json()
+    assert "task_status" in json.dumps(document["paths"]["/callback/kling"]["post"])
+    assert "HTTPValidationError" not in json.dumps(document)

@@ -1,0 +1,140 @@
+"""Each fate over real HTTP, with what the job hears of it and what stays on disk."""
+
+import pytest
+from temporalio.client import Client
+
+from shared.ids import new_job_id
+from shared.messages import Attempts
+from shared.states import Status
+from tests.services.callback.conftest import Vendor, start_job, told
+
+pytestmark = pytest.mark.usefixtures("jobs")
+
+
+async def test_an_end_is_applied_once_and_then_a_duplicate(vendor: Vendor, client: Client) -> None:
+    vendor.record()
+    await start_job(client, vendor.job_id)
+
+    assert await vendor.fate("succeed") == "applied"
+    assert await vendor.fate("succeed") == "duplicate"
+
+    heard = await told(client, vendor.job_id)
+    assert [(each.task_id, each.task_status) for each in heard] == [("task-1", "succeed")]
+    assert [row["fate"] for row in await vendor.receipts()] == ["applied", "duplicate"]
+
+
+async def test_an_envelope_is_opened(vendor: Vendor, client: Client) -> None:
+    vendor.record()
+    await start_job(client, vendor.job_id)
+    inner = vendor.body("failed", task_status_msg="内容不合规")
+    body = {"code": 0, "message": "SUCCEED", "request_id": "r", "data": inner}
+
+    answer = await vendor.http.post(vendor.address(), json=body)
+
+    assert answer.json() == {"fate": "applied"}
+    assert (await told(client, vendor.job_id))[0].message == "内容不合规"
+
+
+async def test_a_state_on_the_way_makes_a_receipt_and_no_signal(
+    vendor: Vendor, client: Client
+) -> None:
+    vendor.record()
+    await start_job(client, vendor.job_id)
+
+    assert await vendor.fate("submitted", 1) == "applied"
+    assert await vendor.fate("processing", 2) == "applied"
+
+    assert await told(client, vendor.job_id) == []
+    rows = await vendor.receipts()
+    assert [row["task_status"] for row in rows] == ["submitted", "processing"]
+    assert set(rows[0]) >= {"received_at", "job_id", "task_id", "task_status", "fate"}
+
+
+async def test_before_the_submit_reply_it_is_early_and_still_told(
+    vendor: Vendor, client: Client
+) -> None:
+    vendor.record(tasks={})
+    await start_job(client, vendor.job_id)
+
+    assert await vendor.fate("succeed") == "early"
+    assert len(await told(client, vendor.job_id)) == 1
+
+
+async def test_older_news_is_out_of_order(vendor: Vendor, client: Client) -> None:
+    vendor.record()
+    await start_job(client, vendor.job_id)
+
+    assert await vendor.fate("processing", 20) == "applied"
+    assert await vendor.fate("submitted", 10) == "out_of_order"
+
+
+async def test_an_end_absorbs_what_comes_after_it(vendor: Vendor, client: Client) -> None:
+    vendor.record()
+    await start_job(client, vendor.job_id)
+
+    assert await vendor.fate("succeed", 20) == "applied"
+    assert await vendor.fate("failed", 30) == "out_of_order"
+    assert [each.task_status for each in await told(client, vendor.job_id)] == ["succeed"]
+
+
+async def test_an_ended_job_or_an_earlier_attempt_is_late(vendor: Vendor, client: Client) -> None:
+    vendor.record(attempts=Attempts(image=1, video=2))
+    await start_job(client, vendor.job_id)
+    assert await vendor.fate("failed") == "late"
+
+    vendor.record(status=Status.SUCCEEDED, version=9)
+    assert await vendor.fate("succeed", 2000) == "late"
+    assert await told(client, vendor.job_id) == []
+
+
+async def test_a_closed_workflow_is_late_even_if_the_record_lags(
+    vendor: Vendor, client: Client
+) -> None:
+    vendor.record()
+    await start_job(client, vendor.job_id, "end")
+    await client.get_workflow_handle(vendor.job_id).result()
+
+    assert await vendor.fate("succeed") == "late"
+
+
+@pytest.mark.parametrize("status", ["processing", "succeed"])
+async def test_a_job_that_never_was_is_unknown_and_kept(vendor: Vendor, status: str) -> None:
+    answer = await vendor.send(status)
+
+    assert answer.status_code == 202
+    assert [row["fate"] for row in await vendor.receipts()] == ["unknown"]
+
+
+async def test_a_task_that_nobody_knows_is_not_told(vendor: Vendor, client: Client) -> None:
+    vendor.record(tasks={f"{vendor.job_id}.video.1": "another"})
+    await start_job(client, vendor.job_id)
+
+    assert (await vendor.send("succeed")).status_code == 202
+    assert await told(client, vendor.job_id) == []
+
+
+async def test_a_token_is_good_for_its_own_task_alone(vendor: Vendor, client: Client) -> None:
+    vendor.record()
+    await start_job(client, vendor.job_id)
+    other = Vendor(vendor.http, new_job_id(), vendor.data_dir)
+    other.record()
+    theirs = {"task_info": {"external_task_id": f"{other.job_id}.video.1"}}
+    nobodys = {"task_info": {"external_task_id": f"{new_job_id()}.video.1"}}
+
+    assert (await vendor.send("succeed", **theirs)).status_code == 404
+    assert (await vendor.send("succeed", **nobodys)).status_code == 202
+    assert [row["fate"] for row in await vendor.receipts()] == ["rejected", "unknown"]
+    assert await told(client, vendor.job_id) == []
+
+
+async def test_receipts_are_bounded_and_the_newest_come_last(
+    vendor: Vendor, client: Client
+) -> None:
+    vendor.record()
+    for at in range(5):
+        await vendor.send("processing", at)
+
+    rows = (await vendor.http.get("/callbacks", params={"limit": 2})).json()
+
+    assert [row["updated_at"] for row in rows] == [3, 4]
+    assert (await vendor.http.get("/callbacks", params={"job_id": "../etc"})).json() == []

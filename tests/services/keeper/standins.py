@@ -1,0 +1,215 @@
+"""Stand-ins around the keeper: jobs that hold the slot until told, and the clean-up after them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+
+from temporalio import activity, workflow
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Worker
+
+from shared.messages import JobInput
+from shared.slots import (
+    CHANGE_UPDATE,
+    DRAIN_ACTIVITY,
+    GRANTED_SIGNAL,
+    JOB_GATE,
+    KEEPER_WORKFLOW,
+    REQUEST_SIGNAL,
+    VIEW_QUERY,
+    Drain,
+    Permit,
+    SlotChange,
+    SlotRequest,
+    SlotView,
+    keeper_id,
+)
+from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KEEPER_QUEUE
+from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
+
+ASK, ENTER, LEAVE = "ask", "enter", "leave"
+LOCAL = timedelta(seconds=10)
+POLL_SECONDS = 0.02
+JobHandle = WorkflowHandle["StandIn", None]
+
+
+@workflow.defn(name=GENVIDEO_WORKFLOW, sandboxed=False)
+class StandIn:
+    """A job without work: asks for the slot, holds it, ends as it is told."""
+
+    @workflow.init
+    def __init__(self, job: JobInput) -> None:
+        self.permit: Permit | None = None
+        self.end: str | None = None
+
+    @workflow.run
+    async def run(self, job: JobInput) -> None:
+        """`style` says how often the request is sent."""
+        info = workflow.info()
+        request = SlotRequest(
+            job_id=info.workflow_id,
+            run_id=info.run_id,
+            priority=job.priority,
+            requested_at=info.workflow_start_time,
+        )
+        for _ in range(int(job.style)):
+            await workflow.execute_local_activity(ASK, request, start_to_close_timeout=LOCAL)
+        await workflow.wait_condition(lambda: self.permit is not None)
+        await workflow.execute_local_activity(ENTER, self.permit, start_to_close_timeout=LOCAL)
+        try:
+            await workflow.wait_condition(lambda: self.end is not None)
+        except asyncio.CancelledError:
+            await self._leave()
+            raise
+        await self._leave()
+        if self.end == "fail":
+            raise ApplicationError("told to fail", non_retryable=True)
+
+    async def _leave(self) -> None:
+        await workflow.execute_local_activity(
+            LEAVE, workflow.info().run_id, start_to_close_timeout=LOCAL
+        )
+
+    @workflow.signal(name=GRANTED_SIGNAL)
+    def slot_granted(self, permit: Permit) -> None:
+        self.permit = permit
+
+    @workflow.signal
+    def finish(self, end: str) -> None:
+        self.end = end
+
+
+class Book:
+    """Who is in and who has been; fed by the stand-ins themselves, not by the keeper."""
+
+    def __init__(self, client: Client) -> None:
+        self.permits: list[Permit] = []
+        self.inside: set[str] = set()
+        self.most = 0
+        self.drains: list[Drain] = []
+        self.vendors_clear = asyncio.Event()
+        self._client = client
+        self._changed = asyncio.Condition()
+
+    @activity.defn(name=ASK)
+    async def ask(self, request: SlotRequest) -> None:
+        await self._client.start_workflow(
+            KEEPER_WORKFLOW,
+            id=keeper_id(JOB_GATE),
+            task_queue=KEEPER_QUEUE,
+            start_signal=REQUEST_SIGNAL,
+            start_signal_args=[[request]],
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+
+    @activity.defn(name=ENTER)
+    async def enter(self, permit: Permit) -> None:
+        self.permits.append(permit)
+        self.inside.add(permit.run_id)
+        self.most = max(self.most, len(self.inside))
+        await self._tell()
+
+    @activity.defn(name=LEAVE)
+    async def leave(self, run_id: str) -> None:
+        self.inside.discard(run_id)
+        await self._tell()
+
+    @activity.defn(name=DRAIN_ACTIVITY)
+    async def drain(self, drain: Drain) -> None:
+        """The vendor works for a killed job until the test says that it is clear."""
+        self.drains.append(drain)
+        await self._tell()
+        while not self.vendors_clear.is_set():
+            activity.heartbeat()
+            await asyncio.sleep(POLL_SECONDS)
+        await self.leave(drain.run_id)
+
+    @property
+    def entered(self) -> list[str]:
+        """The ids of the jobs that came in, in that order."""
+        return [permit.job_id for permit in self.permits]
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Return when the stand-ins have reached something."""
+        async with asyncio.timeout(PATIENCE_SECONDS), self._changed:
+            await self._changed.wait_for(reached)
+
+    async def has_entered(self, *job_ids: str) -> None:
+        await self.until(lambda: not Counter(job_ids) - Counter(self.entered))
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+class Jobs:
+    """Starts stand-ins, ends them, and looks at the keeper."""
+
+    def __init__(self, client: Client, book: Book) -> None:
+        self.client = client
+        self.book = book
+
+    def worker(self) -> Worker:
+        return Worker(
+            self.client,
+            task_queue=GENVIDEO_QUEUE,
+            workflows=[StandIn],
+            activities=[self.book.ask, self.book.enter, self.book.leave, self.book.drain],
+            max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+        )
+
+    async def start(
+        self, job_id: str, *, priority: int = 3, asks: int = 1, lives: timedelta | None = None
+    ) -> JobHandle:
+        """Start one and wait until the keeper knows it."""
+        handle = await self.client.start_workflow(
+            StandIn.run,
+            JobInput(prompt=job_id, style=str(asks), priority=priority),
+            id=job_id,
+            task_queue=GENVIDEO_QUEUE,
+            execution_timeout=lives,
+        )
+        await self.until(lambda view: self._knows(view, job_id))
+        return handle
+
+    async def finish(self, job_id: str, end: str = "well") -> None:
+        """Let one end, and return when it has."""
+        handle = self.client.get_workflow_handle_for(StandIn.run, job_id)
+        await handle.signal(StandIn.finish, end)
+        await handle.result()
+
+    @property
+    def keeper(self) -> WorkflowHandle[object, object]:
+        return self.client.get_workflow_handle(keeper_id(JOB_GATE))
+
+    async def view(self) -> SlotView:
+        view: SlotView = await self.keeper.query(VIEW_QUERY, result_type=SlotView)
+        return view
+
+    async def change(self, *, limit: int | None = None, paused: bool | None = None) -> SlotView:
+        view: SlotView = await self.keeper.execute_update(
+            CHANGE_UPDATE, SlotChange(limit=limit, paused=paused), result_type=SlotView
+        )
+        return view
+
+    async def until(self, reached: Callable[[SlotView], bool]) -> SlotView:
+        """The keeper's view as soon as it has reached something; looking sends no events."""
+        view = await eventually(self._view_if_any, lambda view: view is not None and reached(view))
+        assert view is not None
+        return view
+
+    async def _view_if_any(self) -> SlotView | None:
+        try:
+            return await self.view()
+        except RPCError as error:
+            if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION):
+                return None
+            raise
+
+    def _knows(self, view: SlotView, job_id: str) -> bool:
+        known = {*view.waiting, *(holder.job_id for holder in view.holders)}
+        return job_id in known or job_id in self.book.entered

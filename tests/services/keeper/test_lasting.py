@@ -1,0 +1,245 @@
+"""What outlives a run of the keeper, its process, and the keeper itself: holders, queue, tokens."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+from temporalio.client import Client
+
+from services.keeper import rebuild, workflows
+from services.keeper.worker import running_keeper
+from tests.fixtures.eventually import eventually
+from tests.services.keeper.standins import Jobs
+
+
+async def run_of(jobs: Jobs) -> str:
+    return str((await jobs.keeper.describe()).run_id)
+
+
+async def another_run(jobs: Jobs, old: str) -> None:
+    """Return when the keeper has begun another run."""
+    await eventually(lambda: run_of(jobs), lambda run: run != old)
+
+
+async def kill_keeper(jobs: Jobs) -> None:
+    """Terminate the keeper, and return when the one that comes back has rebuilt."""
+    run = await run_of(jobs)
+    await jobs.keeper.terminate()
+    await another_run(jobs, run)
+
+
+def tokens(jobs: Jobs) -> list[int]:
+    return [permit.token for permit in jobs.book.permits]
+
+
+class TestContinueAsNew:
+    """With a history bound so low that each few grants begin a new run."""
+
+    @pytest.fixture(autouse=True)
+    def _short_history(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(workflows, "MAX_HISTORY", 25)
+
+    async def test_no_request_is_lost_or_doubled(self, kept: Jobs) -> None:
+        first = await run_of(kept)
+        names = [f"job-{n:02}" for n in range(20)]
+        for name in names:
+            await kept.start(name)
+        runs = {first}
+        for name in names:
+            await kept.book.has_entered(name)
+            runs.add(await run_of(kept))
+            await kept.finish(name)
+        assert kept.book.entered == names
+        assert kept.book.most == 1
+        assert tokens(kept) == sorted(set(tokens(kept)))
+        assert len(runs) >= 4
+        await kept.until(lambda view: not view.holders and not view.waiting)
+
+    async def test_a_request_for_each_run_arrives_while_it_turns_over(self, kept: Jobs) -> None:
+        """Requests and hand-overs mixed, with nobody waiting for anybody."""
+        names = [f"job-{n:02}" for n in range(20)]
+
+        async def live(name: str) -> None:
+            await kept.start(name)
+            await kept.book.has_entered(name)
+            await kept.finish(name)
+
+        await asyncio.gather(*map(live, names))
+        assert sorted(kept.book.entered) == names
+        assert kept.book.most == 1
+        assert tokens(kept) == sorted(set(tokens(kept)))
+
+    async def test_the_holder_stays_the_holder(self, kept: Jobs) -> None:
+        await kept.start("holder")
+        await kept.book.has_entered("holder")
+        before, run = await kept.view(), await run_of(kept)
+        for n in range(20):
+            await kept.start(f"job-{n:02}")
+        assert await run_of(kept) != run
+        after = await kept.view()
+        assert after.holders == before.holders
+        assert after.waiting_count == 20
+        assert kept.book.entered == ["holder"]
+
+    async def test_draining_goes_on(self, kept: Jobs) -> None:
+        holder = await kept.start("holder")
+        await kept.book.has_entered("holder")
+        await holder.terminate()
+        await kept.until(lambda view: any(each.draining for each in view.holders))
+        run = await run_of(kept)
+        for n in range(20):
+            await kept.start(f"job-{n:02}")
+        assert await run_of(kept) != run
+        await kept.book.until(lambda: len(kept.book.drains) >= 2)
+        view = await kept.view()
+        assert [(each.job_id, each.draining) for each in view.holders] == [("holder", True)]
+        assert kept.book.entered == ["holder"]
+        kept.book.vendors_clear.set()
+        await kept.book.has_entered("job-00")
+        assert kept.book.most == 1
+
+    async def test_limit_and_pause_outlive_it_and_a_termination_after_it(self, kept: Jobs) -> None:
+        await kept.change(limit=4, paused=True)
+        run = await run_of(kept)
+        for n in range(20):
+            await kept.start(f"job-{n:02}")
+        assert await run_of(kept) != run
+        view = await kept.view()
+        assert (view.limit, view.paused) == (4, True)
+        await kill_keeper(kept)
+        view = await kept.until(lambda view: view.waiting_count == 20)
+        assert (view.limit, view.paused) == (4, True)
+        assert kept.book.entered == []
+
+
+class TestTerminated:
+    """The keeper is terminated by hand and comes back."""
+
+    async def test_it_adopts_the_holder_and_the_whole_queue_in_order(self, kept: Jobs) -> None:
+        await kept.start("holder")
+        await kept.book.has_entered("holder")
+        names = ["c", "a", "b"]
+        for name in names:
+            await kept.start(name)
+        await kept.start("urgent", priority=1)
+        before = await kept.view()
+        await kill_keeper(kept)
+        after = await kept.until(lambda view: bool(view.holders))
+        [old], [new] = before.holders, after.holders
+        assert (new.job_id, new.token) == (old.job_id, old.token)
+        assert after.waiting == before.waiting == ("urgent", "c", "a", "b")
+        for name in ("holder", *before.waiting):
+            await kept.book.has_entered(name)
+            await kept.finish(name)
+        assert kept.book.entered == ["holder", *before.waiting]
+        assert kept.book.most == 1
+        assert tokens(kept) == sorted(set(tokens(kept)))
+
+    async def test_nothing_is_granted_before_it_knows_who_holds(
+        self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.5)
+        await kept.start("holder")
+        await kept.book.has_entered("holder")
+        await kill_keeper(kept)
+        await kept.start("newcomer", asks=3)
+        view = await kept.until(lambda view: bool(view.holders))
+        assert [each.job_id for each in view.holders] == ["holder"]
+        assert view.waiting == ("newcomer",)
+        assert kept.book.entered == ["holder"]
+        await kept.finish("holder")
+        await kept.book.has_entered("newcomer")
+        assert kept.book.most == 1
+
+    async def test_all_holders_of_a_wide_gate_are_adopted(self, kept: Jobs) -> None:
+        await kept.change(limit=3)
+        for n in range(5):
+            await kept.start(f"job-{n}")
+        await kept.book.until(lambda: len(kept.book.inside) == 3)
+        await kill_keeper(kept)
+        view = await kept.until(lambda view: len(view.holders) == 3)
+        assert view.limit == 3
+        assert view.waiting == ("job-3", "job-4")
+        for n in range(5):
+            await kept.book.has_entered(f"job-{n}")
+            await kept.finish(f"job-{n}")
+        assert kept.book.most == 3
+
+    async def test_a_change_while_it_rebuilds_counts(
+        self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.5)
+        await kept.change(limit=2)
+        await kept.start("holder")
+        await kept.book.has_entered("holder")
+        await kill_keeper(kept)
+        await kept.change(paused=True)
+        view = await kept.until(lambda view: bool(view.holders))
+        assert (view.limit, view.paused) == (2, True)
+
+    async def test_what_it_was_clearing_is_cleared_before_anything_is_granted(
+        self, kept: Jobs
+    ) -> None:
+        """The vendor may still work for a job that was killed before the keeper was."""
+        holder = await kept.start("holder")
+        await kept.book.has_entered("holder")
+        await kept.start("next")
+        await holder.terminate()
+        await kept.book.until(lambda: len(kept.book.drains) == 1)
+        await kill_keeper(kept)
+        await kept.book.until(lambda: len(kept.book.drains) == 2)
+        assert kept.book.entered == ["holder"]
+        kept.book.vendors_clear.set()
+        await kept.book.has_entered("next")
+        assert kept.book.most == 1
+
+    async def test_a_job_that_asks_brings_it_back(self, kept: Jobs) -> None:
+        """Nobody needs to wait for the keeper's own process to notice."""
+        await kept.keeper.terminate()
+        await kept.start("job")
+        await kept.book.has_entered("job")
+
+
+class TestProcess:
+    """The keeper's process goes and comes back; the workflow doesn't notice."""
+
+    async def test_a_holder_is_held_across_a_restart(self, jobs: Jobs) -> None:
+        async with keeper_of(jobs.client):
+            await jobs.start("holder")
+            await jobs.start("next")
+            await jobs.book.has_entered("holder")
+            before = await jobs.view()
+        async with keeper_of(jobs.client):
+            assert await jobs.view() == before
+            await jobs.finish("holder")
+            await jobs.book.has_entered("next")
+        assert jobs.book.most == 1
+
+    async def test_an_end_while_it_is_away_is_noticed_afterwards(self, jobs: Jobs) -> None:
+        async with keeper_of(jobs.client):
+            await jobs.start("holder")
+            await jobs.start("next")
+            await jobs.book.has_entered("holder")
+        await jobs.finish("holder")
+        assert jobs.book.entered == ["holder"]
+        async with keeper_of(jobs.client):
+            await jobs.book.has_entered("next")
+
+    async def test_two_processes_are_no_more_than_one(self, jobs: Jobs) -> None:
+        second = await Client.connect(
+            jobs.client.service_client.config.target_host,
+            namespace=jobs.client.namespace,
+            data_converter=jobs.client.data_converter,
+        )
+        async with keeper_of(jobs.client), keeper_of(second):
+            for name in ("a", "b", "c"):
+                await jobs.start(name)
+            for name in ("a", "b", "c"):
+                await jobs.book.has_entered(name)
+                await jobs.finish(name)
+        assert jobs.book.entered == ["a", "b", "c"]
+        assert jobs.book.most == 1
+
+
+def keeper_of(client: Client) -> AbstractAsyncContextManager[object]:
+    return running_keeper(client, shutdown_seconds=0)

@@ -1,0 +1,205 @@
+"""Decisions depend on seed, rule, job and attempt alone: never on order or parallelism."""
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.plan import FaultPlan
+from services.mock_core.jobs import Job
+from tests.services.mock_core.makers import do_names, make_generation, make_job, make_plan
+
+Raw = dict[str, Any]
+LOSE: Raw = {"where": "callback", "do": "lose"}
+
+
+def _event(plan: FaultPlan, where: Where, job: Job, attempt: int, **members: Any) -> list[str]:
+    return do_names(plan.hits(where, make_generation(job, attempt=attempt, **members)))
+
+
+_rules = st.lists(
+    st.sampled_from(
+        [
+            {"where": "submit", "do": "refuse", "often": {"probability": 0.5}},
+            {"where": "start", "do": "fail", "often": {"probability": 0.4, "attempts": 1}},
+            {"where": "callback", "do": "delay", "with": {"seconds": "lognormal:10,1"}},
+            {"where": "callback", "do": "repeat", "often": {"probability": 0.3, "per": "job"}},
+            {"where": "poll", "do": "reset", "often": {"probability": 0.3, "first": 3}},
+            {"where": "result", "do": "truncate", "match": {"share": 0.5}},
+            {
+                "effects": [{"where": "start", "do": "slow"}, {"where": "callback", "do": "lose"}],
+                "often": {"probability": 0.5},
+            },
+        ]
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def _fates(plan: FaultPlan, order: list[tuple[str, int, Where]]) -> set[tuple[Any, ...]]:
+    """What happens when the jobs' events come in this order."""
+    jobs: dict[str, Job] = {}
+    for prompt, attempt, where in order:
+        job = jobs.setdefault(prompt, make_job(prompt))
+        plan.hits(where, make_generation(job, attempt=attempt, prompt=prompt))
+    rows = plan.trace.rows()
+    names = ("rule", "where", "do", "job_key", "attempt", "event")
+    return {(*(row[name] for name in names), str(row["with"])) for row in rows}
+
+
+@given(_rules, st.integers(0, 1000), st.randoms(use_true_random=False))
+def test_any_interleaving_of_jobs_meets_the_same_fates(
+    rules: list[Raw], seed: int, shuffler: random.Random
+) -> None:
+    lives = [
+        [(f"p{n}", attempt, where) for attempt in (1, 2) for where in Where for _ in range(2)]
+        for n in range(5)
+    ]
+    in_turn = [event for life in lives for event in life]
+    mixed = []
+    rest = [list(life) for life in lives]
+    while any(rest):
+        mixed.append(shuffler.choice([life for life in rest if life]).pop(0))
+    assert _fates(make_plan(*rules, seed=seed), in_turn) == _fates(
+        make_plan(*rules, seed=seed), mixed
+    )
+
+
+@given(_rules, st.integers(0, 1000))
+def test_the_exported_trace_does_the_same_again(rules: list[Raw], seed: int) -> None:
+    order = [
+        (f"p{n}", attempt, where)
+        for attempt in (1, 2)
+        for where in Where
+        for _ in range(3)
+        for n in range(4)
+    ]
+    plan = make_plan(*rules, seed=seed)
+    first = _fates(plan, order)
+    exact = make_plan(*plan.trace.as_plan("video", seed)["rules"], seed=seed)
+    assert {row[1:] for row in _fates(exact, order)} == {row[1:] for row in first}
+
+
+def test_another_seed_gives_other_fates() -> None:
+    rule = {**LOSE, "often": {"probability": 0.5}}
+    order = [(f"p{n}", 1, Where.CALLBACK) for n in range(50)]
+    assert _fates(make_plan(rule, seed=1), order) != _fates(make_plan(rule, seed=2), order)
+
+
+def test_a_probability_is_about_kept() -> None:
+    plan = make_plan({**LOSE, "often": {"probability": 0.25}})
+    _fates(plan, [(f"p{n}", 1, Where.CALLBACK) for n in range(2000)])
+    assert 400 < plan.trace.recorded < 600
+
+
+@pytest.mark.parametrize(
+    ("match", "fits"),
+    [
+        ({"prompt": "*cat*"}, True),
+        ({"prompt": "dog"}, False),
+        ({"tag": "night"}, True),
+        ({"tag": "day"}, False),
+        ({"external_id": "job-x.*"}, True),
+        ({"id": "vendor-?"}, True),
+        ({"id": "re:^x"}, False),
+        ({"nth": 1}, True),
+        ({"nth": "2-"}, False),
+        ({"prompt": "*cat*", "tag": "day"}, False),
+    ],
+)
+def test_which_jobs_are_meant(match: Raw, fits: bool) -> None:
+    plan = make_plan({**LOSE, "match": match})
+    members = {"prompt": "a cat", "tag": "night", "id": "vendor-1", "external_id": "job-x.video.1"}
+    assert bool(_event(plan, Where.CALLBACK, make_job(), 1, **members)) is fits
+
+
+def test_the_first_n_then_no_more() -> None:
+    plan = make_plan({**LOSE, "often": {"first": 2}})
+    job = make_job()
+    struck = [bool(_event(plan, Where.CALLBACK, job, 1)) for _ in range(4)]
+    assert struck == [True, True, False, False]
+    assert _event(plan, Where.CALLBACK, make_job("other"), 1)
+
+
+def test_a_rule_armed_in_the_middle_of_a_job_counts_from_there() -> None:
+    plan = make_plan({"where": "poll", "do": "delay"})
+    job = make_job()
+    for _ in range(5):
+        _event(plan, Where.POLL, job, 1)
+    late = make_plan()
+    late.replace([], None)
+    from services.mock_core.faults.request import read_plan
+
+    plan.add(read_plan({"where": "poll", "do": "reset", "often": {"first": 1}}).rules, None)
+    assert _event(plan, Where.POLL, job, 1) == ["delay", "reset"]
+    assert _event(plan, Where.POLL, job, 1) == ["delay"]
+
+
+def test_attempts_from_to() -> None:
+    plan = make_plan({"where": "start", "do": "fail", "often": {"attempts": "2-3"}})
+    job = make_job()
+    assert [bool(_event(plan, Where.START, job, n)) for n in (1, 2, 3, 4)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_until_a_count_is_reached() -> None:
+    plan = make_plan({**LOSE, "until": {"count": 2}})
+    struck = [bool(_event(plan, Where.CALLBACK, make_job(f"p{n}"), 1)) for n in range(4)]
+    assert struck == [True, True, False, False]
+    assert plan.rows()[0]["spent"] is True
+
+
+async def test_a_window_opens_and_closes_by_the_vendors_clock() -> None:
+    plan = make_plan({**LOSE, "after": {"seconds": 20}, "until": {"seconds": 60}})
+    job = make_job()
+    assert not _event(plan, Where.CALLBACK, job, 1)
+    await plan._clock.sleep(21)
+    assert _event(plan, Where.CALLBACK, job, 1)
+    await plan._clock.sleep(60)
+    assert not _event(plan, Where.CALLBACK, job, 1)
+
+
+def test_one_rule_spans_the_life_of_the_jobs_it_strikes() -> None:
+    plan = make_plan(
+        {
+            "effects": [
+                {"where": "start", "do": "slow"},
+                {"where": "poll", "do": "delay"},
+                {"where": "callback", "do": "lose"},
+            ],
+            "often": {"probability": 0.5},
+        }
+    )
+    fates = set()
+    for n in range(40):
+        job = make_job(f"p{n}")
+        points = (Where.START, Where.POLL, Where.CALLBACK)
+        fates.add(tuple(bool(_event(plan, where, job, 1)) for where in points))
+    assert fates == {(True, True, True), (False, False, False)}
+
+
+def test_a_rule_of_a_name_in_force_takes_its_place() -> None:
+    plan = make_plan({**LOSE, "name": "x"}, {"where": "poll", "do": "reset"})
+    from services.mock_core.faults.request import read_plan
+
+    plan.add(read_plan({"name": "x", "where": "poll", "do": "delay"}).rules, None)
+    assert [(row["name"], row["do"]) for row in plan.rows()] == [
+        ("x", "delay"),
+        ("poll-reset", "reset"),
+    ]
+    assert plan.remove("x")
+    assert not plan.remove("x")
+
+
+def test_a_rule_for_the_other_service_is_kept_and_not_applied() -> None:
+    plan = make_plan({"service": "image", "where": "poll", "do": "reset"})
+    assert plan.rows()[0]["applies"] is False
+    assert not _event(plan, Where.POLL, make_job(), 1)
