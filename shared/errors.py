@@ -52,6 +52,10 @@ class BodyTooLarge(GenvideoError):
     code, http_status, title = "body_too_large", 413, "The body is too large"
 
 
+class BodyTooSlow(GenvideoError):
+    code, http_status, title = "body_too_slow", 408, "The body came too slowly"
+
+
 class NotJson(GenvideoError):
     code, http_status, title = "not_json", 415, "The body is not JSON"
 

@@ -84,9 +84,7 @@ def service_app(
         """The process is alive."""
         return {"status": "ok"}
 
-    @app.get(
-        "/readyz", tags=["service"], operation_id="readyz", responses=problems.documented(503)
-    )
+    @app.get("/readyz", tags=["service"], operation_id="readyz", responses=problems.documented(503))
     async def readyz() -> JSONResponse:
         """All that the service depends on answers; 503 with the reasons otherwise."""
         return _readiness(await ready())

@@ -1,0 +1,23 @@
+"""`python -m services.callback` runs the receiver until it is told to stop."""
+
+from services.callback.app import create_app
+from services.callback.settings import CallbackSettings
+from shared import logs
+from shared.settings import load
+from shared.web import server
+
+SHUTDOWN_SECONDS = 3
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings = load(CallbackSettings)
+    logs.configure(service="callback", level=settings.log_level, form=settings.log_format)
+    app = create_app(settings)
+    server(
+        app, settings.listen_host, port=settings.callback_port, shutdown_seconds=SHUTDOWN_SECONDS
+    ).run()
+
+
+if __name__ == "__main__":
+    main()

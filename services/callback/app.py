@@ -1,0 +1,57 @@
+"""The receiver as an app; it starts, and takes callbacks in, while Temporal is away."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from temporalio.client import Client
+
+from services.callback import routes
+from services.callback.body import MAX_BODY
+from services.callback.receiver import Receiver
+from services.callback.settings import CallbackSettings
+from shared.health import temporal_reason
+from shared.temporal import connect
+from shared.web import ServiceApp, service_app
+
+READY_SECONDS = 3.0
+DESCRIPTION = "Takes the video vendor's callbacks. Errors are `application/problem+json`."
+
+
+def create_app(settings: CallbackSettings, client: Client | None = None) -> FastAPI:
+    """The app; without a client it makes one of its own, by the SDK's standard settings."""
+    clients: list[Client] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        clients.append(client or await connect(lazy=True))
+        app.state.receiver = Receiver(settings, clients[0])
+        async with app.state.receiver.running():
+            yield
+
+    async def ready() -> Mapping[str, str | None]:
+        receiver: Receiver = app.state.receiver
+        folder = receiver.inbox.folder
+        writable = await asyncio.to_thread(os.access, folder, os.W_OK | os.X_OK)
+        reason = None if writable else f"{folder} can't be written"
+        return {"temporal": await _temporal(clients[0]), "inbox": reason}
+
+    app: ServiceApp = service_app(
+        "genvideo callback receiver",
+        ready=ready,
+        lifespan=lifespan,
+        description=DESCRIPTION,
+        max_body_size=MAX_BODY,
+    )
+    app.include_router(routes.router)
+    return app
+
+
+async def _temporal(client: Client) -> str | None:
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            return await temporal_reason(client)
+    except TimeoutError:
+        return "does not answer"

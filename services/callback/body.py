@@ -1,0 +1,61 @@
+"""From raw bytes to a callback; each step refuses before the next one costs anything."""
+
+import asyncio
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from pydantic_core import from_json
+from starlette.requests import ClientDisconnect, Request
+
+from services.callback.models import Callback
+from shared.errors import BodyTooSlow, InvalidInput, NotJson
+
+MAX_BODY = 256 * 1024
+# Within this the whole body must have come; a vendor needs milliseconds.
+READ_SECONDS = 5.0
+
+
+async def read(request: Request) -> bytes:
+    """The raw body; BodyTooSlow, or 413 by the app's own limit."""
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await request.body()
+    except (TimeoutError, ClientDisconnect) as error:
+        raise BodyTooSlow(f"The body did not come within {READ_SECONDS:g} s.") from error
+
+
+def check_type(content_type: str) -> None:
+    """NotJson unless the media type is JSON's."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type != "application/json" and not (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    ):
+        raise NotJson("Send application/json.")
+
+
+def parse(raw: bytes) -> Callback:
+    """The callback, flat or in an envelope; a problem that names each field that doesn't fit."""
+    try:
+        body = from_json(raw)
+    except ValueError as error:
+        raise InvalidInput(f"body: not JSON ({error})") from error
+    try:
+        return Callback.model_validate(_inner(body))
+    except ValidationError as error:
+        raise RequestValidationError(_errors(error)) from error
+
+
+def _inner(body: Any) -> Any:
+    """The callback inside `{code, message, request_id, data}`; other copies of the vendor's
+    documentation show it bare."""
+    if isinstance(body, dict) and "task_id" not in body and isinstance(body.get("data"), dict):
+        return body["data"]
+    return body
+
+
+def _errors(error: ValidationError) -> list[dict[str, Any]]:
+    return [
+        {"loc": ("body", *item["loc"]), "msg": item["msg"]}
+        for item in error.errors(include_input=False, include_url=False, include_context=False)
+    ]

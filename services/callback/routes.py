@@ -1,0 +1,90 @@
+"""The vendor's door, and the list of receipts."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from services.callback import body
+from services.callback.models import Callback, Fate, Receipt
+from services.callback.receiver import Receiver
+from shared.errors import RouteNotFound
+from shared.ids import is_job_id
+from shared.messages import Message
+from shared.problems import documented
+
+MAX_RECEIPTS = 1000
+router = APIRouter(tags=["callbacks"])
+
+
+class Taken(Message):
+    """The answer to a callback."""
+
+    fate: Fate
+
+
+def _receiver(request: Request) -> Receiver:
+    receiver = request.app.state.receiver
+    assert isinstance(receiver, Receiver)  # noqa: S101 - the lifespan sets it before any request
+    return receiver
+
+
+ReceiverDep = Annotated[Receiver, Depends(_receiver)]
+Secret = Annotated[str, Query(description="As our callback address carries it.")]
+
+# The body is read by hand, after the token has been looked at: FastAPI would parse it first.
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": Callback.model_json_schema()}},
+    }
+}
+
+
+@router.post(
+    "/callback/kling",
+    operation_id="receive_callback",
+    responses={
+        202: {"model": Taken, "description": "Of nothing that we know, and kept"},
+        **documented(404, 408, 413, 415, 422, 503),
+    },
+    openapi_extra=_BODY,
+)
+async def receive_callback(
+    request: Request,
+    response: Response,
+    *,
+    receiver: ReceiverDep,
+    task: Secret = "",
+    token: Secret = "",
+) -> Taken:
+    """Take a callback, bare or inside `{code, message, request_id, data}`.
+
+    200: noted (its fate is told); 202: nothing that we know, yet kept; 404: the token isn't this
+    task's; 503 with Retry-After: Temporal is away, and the callback is kept all the same.
+    """
+    raw = await body.read(request)
+    if not await receiver.authentic(task, token):
+        raise RouteNotFound("Not found")
+    body.check_type(request.headers.get("content-type", ""))
+    fate = await receiver.receive(task, body.parse(raw))
+    if fate is Fate.REJECTED:
+        raise RouteNotFound("Not found")
+    if fate is Fate.UNKNOWN:
+        response.status_code = 202
+    return Taken(fate=fate)
+
+
+@router.get("/callbacks", operation_id="list_receipts", responses=documented(422))
+async def list_receipts(
+    receiver: ReceiverDep,
+    job_id: Annotated[str | None, Query(max_length=64)] = None,
+    *,
+    limit: Annotated[int, Query(ge=1, le=MAX_RECEIPTS)] = MAX_RECEIPTS,
+) -> list[Receipt]:
+    """The newest receipts of one job, or of all; the oldest of them first."""
+    if job_id is None:
+        return await asyncio.to_thread(receiver.receipts.newest, limit)
+    if not is_job_id(job_id):
+        return []
+    return (await asyncio.to_thread(receiver.receipts.of, job_id))[-limit:]
