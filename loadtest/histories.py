@@ -10,6 +10,17 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 
 GRANT = re.compile(r"grant|permit|slot", re.IGNORECASE)
+# What a workflow's own step may leave between two activities.
+_OF_A_STEP = frozenset(
+    {
+        EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+        EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+        EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+        EventType.EVENT_TYPE_MARKER_RECORDED,
+        EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+        EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
+    }
+)
 _CLOSES = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: "COMPLETED",
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "FAILED",
@@ -115,15 +126,11 @@ def _error(failure: Failure) -> dict[str, str]:
 
 
 def _hops(events: Sequence[HistoryEvent]) -> Iterable[float]:
-    """From an activity's completion to the next one's start, where nothing else came between.
+    """From an activity's completion to the next one's start, where nothing else woke the job.
 
-    This is what one step of the engine costs, to compare the hand-over between jobs with.
+    This is what one plain step costs (with the record that is written in it), to compare the
+    hand-over between jobs with.
     """
-    tasks = {
-        EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
-        EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
-        EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
-    }
     completed: float | None = None
     scheduled: int | None = None
     for event in events:
@@ -134,14 +141,11 @@ def _hops(events: Sequence[HistoryEvent]) -> Iterable[float]:
             scheduled = event.event_id
         elif kind == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
             start = event.activity_task_started_event_attributes
-            if (
-                completed is not None
-                and start.scheduled_event_id == scheduled
-                and start.attempt == 1
-            ):
+            first = start.scheduled_event_id == scheduled and start.attempt == 1
+            if completed is not None and first:
                 yield round(_at(event.event_time) - completed, 6)
             completed = scheduled = None
-        elif kind not in tasks:
+        elif kind not in _OF_A_STEP:
             completed = scheduled = None
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from loadtest.books.model import JobFacts
 
-QUEUED, HAND_OVER, WAIT, STORE, RUNNING = "queued", "hand-over", "callback", "storing", "running"
+QUEUED, HAND_OVER, BACK_OFF = "queued", "hand-over", "back-off"
+WAIT, STORE, RUNNING = "callback", "storing", "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def _pieces(job: JobFacts, start: float, end: float) -> Iterator[Span]:
         cursor = min(max(generation.finished or end, begin), end)
         attempt = generation.attempt
         yield Span(job.job_id, generation.step, begin, cursor, attempt, generation.good)
-        name = HAND_OVER
+        name = HAND_OVER if generation.good else BACK_OFF
     if known[-1].step == "video" and known[-1].good:
         moved = min(max(noticed(job, cursor), cursor), end)
         yield Span(job.job_id, WAIT, cursor, moved)

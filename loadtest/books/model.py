@@ -166,6 +166,7 @@ class Injected:
     do: str
     external_id: str | None
     job_id: str | None
+    at: float | None = None
 
 
 @dataclass(slots=True)

@@ -150,6 +150,7 @@ def injected(service: str, row: Row) -> Injected:
         do=str(row.get("do", "")),
         external_id=external,
         job_id=match.group(1) if match else None,
+        at=instant(row.get("at")),
     )
 
 

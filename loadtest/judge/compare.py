@@ -129,7 +129,7 @@ def _samples(stage: StageBook, books: Books) -> Iterator[tuple[tuple[str, str], 
     if books.run["plan"].get("rate") is not None:
         yield ("time to end", SECONDS), _known(job.latency for job in jobs)
     runs = [job.execution for job in jobs if job.execution]
-    yield ("plain hop", SECONDS), [hop for run in runs for hop in run.hops]
+    yield ("plain step", SECONDS), [hop for run in runs for hop in run.hops]
     yield ("history events", EVENTS), [float(run.events) for run in runs]
 
 

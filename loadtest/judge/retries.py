@@ -15,7 +15,7 @@ class RetryBook:
 
     attempts: dict[str, Counter[int]] = field(default_factory=lambda: {s: Counter() for s in STEPS})
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
-    deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     fates: Counter[str] = field(default_factory=Counter)
     unaccounted: list[tuple[str, str]] = field(default_factory=list)
     seconds: float = 0.0
@@ -58,4 +58,6 @@ def _failed(job: JobFacts, failed: Generation, later: list[Generation], *, book:
 def _calls(job: JobFacts, book: RetryBook) -> None:
     for activity in job.execution.activities if job.execution else ():
         if activity.error_class is not None:
-            book.deliveries[(activity.kind, activity.error_class)] += max(1, activity.attempt - 1)
+            given_up = activity.outcome in ("failed", "timed_out")
+            how = f"{activity.kind}, {'given up' if given_up else 'repeated'}"
+            book.calls[(how, activity.error_class)] += max(1, activity.attempt - 1)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from loadtest.times import span
+from loadtest.report.scale import times
 
 
 class Canvas:
@@ -31,11 +31,11 @@ class Canvas:
             f'height="{height:g}">{tip}</rect>'
         )
 
-    def tick(self, at: float, *, y: float, height: float, title: str) -> None:
+    def tick(self, at: float, *, y: float, height: float, kind: str, title: str) -> None:
         """A short upright stroke."""
         x = self.x(at)
         self._parts.append(
-            f'<path class="mark" d="M{x:.1f} {y:g}v{height:g}">'
+            f'<path class="{kind}" d="M{x:.1f} {y:g}v{height:g}">'
             f"<title>{escape(title)}</title></path>"
         )
 
@@ -47,16 +47,16 @@ class Canvas:
         self._parts.append(words)
 
     def axis(self) -> None:
-        """A line below with the time since the beginning."""
+        """A line below with the time since the beginning, at round instants."""
         y = self.height - 20
         self._parts.append(f'<path class="axis" d="M{self.left} {y}H{self.width - 12}"/>')
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-            x = self.left + share * (self.width - self.left - 12)
-            anchor = "start" if share == 0 else "end" if share == 1 else "middle"
+        scale = times(self._span, tight=True)
+        for tick in scale.ticks:
+            x = self.x(self._begin + tick)
+            anchor = "end" if x > self.width - 40 else "middle"
             self._parts.append(
                 f'<path class="axis" d="M{x:.1f} {y}v4"/>'
-                f'<text x="{x:.1f}" y="{y + 16}" text-anchor="{anchor}">'
-                f"{span(share * self._span)}</text>"
+                f'<text x="{x:.1f}" y="{y + 16}" text-anchor="{anchor}">{scale.text(tick)}</text>'
             )
 
     def svg(self, label: str) -> str:

@@ -15,9 +15,9 @@ def section(judgement: Judgement) -> Section:
     """Hand-over between jobs while the queue was not empty."""
     lead = (
         "From the close of a job's run to the first acceptance of the job that got its slot, "
-        "counted only where that job was already waiting. The plain hop, from an activity's "
-        "completion to the start of the next in the same job, is what one step of "
-        "the engine costs in the same run."
+        "counted only where that job was already waiting. The plain step, from an activity's "
+        "completion to the start of the next in the same job (its record is written in between), "
+        "is what the engine costs within a job in the same run."
     )
     if not judgement.books.mocked:
         return Section(
@@ -47,7 +47,7 @@ def _rows(stage: StageResult) -> list[tuple[Cell, ...]]:
         _line(
             stage, "vendor idle (last generation's end to next image accepted)", stage.vendor_idle
         ),
-        _line(stage, "plain hop (activity to activity)", stage.hops),
+        _line(stage, "plain step (activity to activity)", stage.hops),
     ]
 
 
@@ -62,6 +62,6 @@ def _ratio(stage: StageResult) -> str | None:
         return None
     share = stage.hand_over.total / makespan / (stage.limit or 1)
     return (
-        f"Stage of {stage.counts['planned']}: the median hand-over is {gap / hop:.1f} plain hops; "
+        f"Stage of {stage.counts['planned']}: the median hand-over is {gap / hop:.1f} plain steps; "
         f"all hand-overs together are {share:.1%} of the slots' time."
     )

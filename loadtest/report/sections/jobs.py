@@ -6,7 +6,7 @@ from loadtest.report.blocks import Block, Chart, Section, Text
 from loadtest.report.charts import queue, stacked_groups
 from loadtest.report.links import workflow_link
 from loadtest.report.svg import Canvas, legend
-from loadtest.spans import HAND_OVER, QUEUED, RUNNING, STORE, WAIT, Span, spans
+from loadtest.spans import BACK_OFF, HAND_OVER, QUEUED, RUNNING, STORE, WAIT, Span, spans
 from loadtest.times import span
 
 MOST_ROWS = 120
@@ -17,6 +17,7 @@ _KINDS = (
     (HAND_OVER, "hand-over"),
     ("video", "video"),
     ("failed", "failed generation"),
+    (BACK_OFF, "back-off"),
     (WAIT, "callback or poll"),
     (STORE, "storing"),
 )
@@ -33,9 +34,10 @@ def section(judgement: Judgement) -> Section:
         elif drawn:
             blocks += _aggregated(stage, drawn)
     lead = (
-        "A row per job, in the order of their starts; a stroke marks a callback received, and a "
-        "name leads to the Temporal UI. With a limit of 1 the coloured pieces form a stair "
-        "without steps beside each other. Stages of more than 120 jobs are shown aggregated."
+        "A row per job, in the order of their starts; a dark stroke marks a callback received, a "
+        "red one an injected fault, and a name leads to the Temporal UI. With a limit of 1 the "
+        "coloured pieces form a stair without steps beside each other. Stages of more than 120 "
+        "jobs are shown aggregated."
     )
     return Section(4, "Jobs over time", lead, blocks or [Text("There is no job to draw.")])
 
@@ -48,7 +50,7 @@ def _chart(stage: StageBook, books: Books, drawn: dict[str, list[Span]]) -> Char
     for place, job_id in enumerate(order):
         _draw(canvas, stage.jobs[job_id], drawn[job_id], y=4 + place * _ROW, books=books)
     canvas.axis()
-    label = f"Stage of {stage.planned_jobs}: {len(order)} jobs in {span(end - begin)}"
+    label = f"Stage of {stage.planned_jobs}, all of it in {span(end - begin)}"
     text = f"{label}, counted from the first planned submission."
     return Chart(legend(_KINDS) + canvas.svg(label), text)
 
@@ -86,11 +88,9 @@ def _draw(canvas: Canvas, job: JobFacts, pieces: list[Span], *, y: float, books:
         title = f"{job.job_id} {piece.name}{attempt}: {span(piece.end - piece.begin)}"
         kind = "failed" if piece.good is False else piece.name
         canvas.bar(piece.begin, piece.end, y=y, height=_ROW - 3, kind=kind, title=title)
-    for receipt in job.receipts:
-        if receipt.at is not None and pieces[0].begin <= receipt.at <= pieces[-1].end:
-            canvas.tick(
-                receipt.at,
-                y=y,
-                height=_ROW - 3,
-                title=f"callback {receipt.task_status}: {receipt.fate}",
-            )
+    begin, end = pieces[0].begin, pieces[-1].end
+    marks = [("mark", r.at, f"callback {r.task_status}: {r.fate}") for r in job.receipts]
+    marks += [("fault", f.at, f"fault {f.where}.{f.do} by {f.rule}") for f in job.faults]
+    for kind, at, title in marks:
+        if at is not None and begin <= at <= end:
+            canvas.tick(at, y=y - 1, height=_ROW - 1, kind=kind, title=title)

@@ -39,9 +39,9 @@ def section(judgement: Judgement) -> Section:
     errors = [
         row(str(stage.counts["planned"]), what, name, str(count))
         for stage in stages
-        for book, kind in ((stage.retries.errors, "generation"), (stage.retries.deliveries, "call"))
+        for book, kind in ((stage.retries.errors, " generation"), (stage.retries.calls, ""))
         for (step, name), count in book.most_common(20)
-        for what in (f"{step} {kind}",)
+        for what in (f"{step}{kind}",)
     ]
     if errors:
         blocks.append(Table(("#stage", "what", "error class", "#times"), errors, "Errors by class"))

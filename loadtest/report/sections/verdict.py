@@ -156,13 +156,22 @@ def _machine(where: dict[str, Any]) -> str:
 
 
 def _faults(armed: dict[str, Any]) -> str:
-    """The armed rules, whatever shape the mock gives them."""
+    """The armed rules by name and effect; what does not concern a service is left out."""
     found = []
-    for name, body in armed.items():
-        rules = body.get("rules", body) if isinstance(body, dict) else body
-        if rules:
-            found.append(f"{name}: {json.dumps(rules, ensure_ascii=False)}")
+    for service, body in armed.items():
+        rules = body.get("rules") if isinstance(body, dict) else None
+        found += [
+            f"{service}: {rule.get('name')} ({_effects(rule)})"
+            for rule in rules or []
+            if isinstance(rule, dict) and rule.get("applies", True)
+        ]
     return "; ".join(found) or "none"
+
+
+def _effects(rule: dict[str, Any]) -> str:
+    effects = rule.get("effects") or [rule]
+    often = json.dumps(rule["often"]) if rule.get("often") else "always"
+    return ", ".join(f"{e.get('where')}.{e.get('do')}" for e in effects) + f", {often}"
 
 
 def _run_checks(judgement: Judgement) -> list[tuple[Cell, ...]]:
