@@ -30,9 +30,14 @@ class DelaySpec:
         return self.a * math.exp(self.b * NormalDist().inv_cdf(quantile))
 
     def __str__(self) -> str:
+        """As it is read, to the last digit."""
         if self.shape == "fixed":
-            return f"{self.a:g}"
-        return f"{self.shape}:{self.a:g},{self.b:g}"
+            return _digits(self.a)
+        return f"{self.shape}:{_digits(self.a)},{_digits(self.b)}"
+
+
+def _digits(number: float) -> str:
+    return repr(float(number)).removesuffix(".0")
 
 
 def parse_delay(value: object) -> DelaySpec:

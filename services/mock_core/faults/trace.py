@@ -52,7 +52,7 @@ class Injected:
         for name in type(self.effect.params).model_fields:
             value = getattr(self.effect.params, name)
             if isinstance(value, DelaySpec) and value.shape != "fixed":
-                members[name] = value.at(self.chance)
+                members[name] = str(DelaySpec("fixed", value.at(self.chance)))
         return members
 
 

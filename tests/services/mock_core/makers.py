@@ -14,8 +14,10 @@ from services.mock_core.jobs import Job, JobBook
 _numbers = itertools.count(1)
 
 
-def make_plan(*rules: dict[str, Any], seed: int = 0, service: str = "video") -> FaultPlan:
-    clock = Clock(1000)
+def make_plan(
+    *rules: dict[str, Any], seed: int = 0, service: str = "video", clock: Clock | None = None
+) -> FaultPlan:
+    clock = clock or Clock(1000)
     plan = FaultPlan(
         service, places=frozenset(Where), seed=seed, clock=clock, trace=Trace(1_000_000)
     )

@@ -51,7 +51,7 @@ def _first_frame(video: bytes) -> Image.Image:
         assert stream.duration is not None
         assert stream.time_base is not None
         assert float(stream.duration * stream.time_base) == pytest.approx(2, abs=0.2)
-        image = next(container.decode(video=0)).to_image()
+        image = next(container.decode(video=0)).to_image()  # type: ignore[no-untyped-call]
         assert isinstance(image, Image.Image)
         return image
 

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.mock_core.clock import Clock
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
+from services.mock_core.faults.request import read_plan
 from services.mock_core.jobs import Job
 from tests.services.mock_core.makers import do_names, make_generation, make_job, make_plan
 
@@ -130,10 +132,6 @@ def test_a_rule_armed_in_the_middle_of_a_job_counts_from_there() -> None:
     job = make_job()
     for _ in range(5):
         _event(plan, Where.POLL, job, 1)
-    late = make_plan()
-    late.replace([], None)
-    from services.mock_core.faults.request import read_plan
-
     plan.add(read_plan({"where": "poll", "do": "reset", "often": {"first": 1}}).rules, None)
     assert _event(plan, Where.POLL, job, 1) == ["delay", "reset"]
     assert _event(plan, Where.POLL, job, 1) == ["delay"]
@@ -158,12 +156,13 @@ def test_until_a_count_is_reached() -> None:
 
 
 async def test_a_window_opens_and_closes_by_the_vendors_clock() -> None:
-    plan = make_plan({**LOSE, "after": {"seconds": 20}, "until": {"seconds": 60}})
+    clock = Clock(1000)
+    plan = make_plan({**LOSE, "after": {"seconds": 20}, "until": {"seconds": 60}}, clock=clock)
     job = make_job()
     assert not _event(plan, Where.CALLBACK, job, 1)
-    await plan._clock.sleep(21)
+    await clock.sleep(21)
     assert _event(plan, Where.CALLBACK, job, 1)
-    await plan._clock.sleep(60)
+    await clock.sleep(60)
     assert not _event(plan, Where.CALLBACK, job, 1)
 
 
@@ -188,8 +187,6 @@ def test_one_rule_spans_the_life_of_the_jobs_it_strikes() -> None:
 
 def test_a_rule_of_a_name_in_force_takes_its_place() -> None:
     plan = make_plan({**LOSE, "name": "x"}, {"where": "poll", "do": "reset"})
-    from services.mock_core.faults.request import read_plan
-
     plan.add(read_plan({"name": "x", "where": "poll", "do": "delay"}).rules, None)
     assert [(row["name"], row["do"]) for row in plan.rows()] == [
         ("x", "delay"),
