@@ -118,11 +118,11 @@ async def test_a_token_is_good_for_its_own_task_alone(vendor: Vendor, client: Cl
     await start_job(client, vendor.job_id)
     other = Vendor(vendor.http, new_job_id(), vendor.data_dir)
     other.record()
-    theirs = {"task_info": {"external_task_id": f"{other.job_id}.video.1"}}
-    nobodys = {"task_info": {"external_task_id": f"{new_job_id()}.video.1"}}
+    theirs = {"external_task_id": f"{other.job_id}.video.1"}
+    nobodys = {"external_task_id": f"{new_job_id()}.video.1"}
 
-    assert (await vendor.send("succeed", **theirs)).status_code == 404
-    assert (await vendor.send("succeed", **nobodys)).status_code == 202
+    assert (await vendor.send(task_info=theirs)).status_code == 404
+    assert (await vendor.send(task_info=nobodys)).status_code == 202
     assert [row["fate"] for row in await vendor.receipts()] == ["rejected", "unknown"]
     assert await told(client, vendor.job_id) == []
 

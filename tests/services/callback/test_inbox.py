@@ -1,34 +1,51 @@
 """Temporal away: the vendor hears 503, nothing is lost, and order is kept."""
 
-import asyncio
+import socket
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.contrib.pydantic import pydantic_data_converter
 
+from services.callback.app import create_app
 from services.callback.inbox import Inbox
 from services.callback.models import Callback, Fate, Kept, TaskStatus
 from services.callback.receipts import Receipts
 from services.callback.receiver import Receiver
 from shared.errors import TemporalUnavailable
+from shared.http import http_client
 from shared.ids import new_job_id
 from tests.services.callback.conftest import Vendor, settings_for, start_job, told
+from tests.shared.serving import serving
 
 
 class Away:
-    """A client whose server can be away."""
+    """A client of a server that isn't there, until it is."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, nowhere: Client) -> None:
         self.client = client
+        self.nowhere = nowhere
         self.away = True
 
     def get_workflow_handle(self, job_id: str) -> Any:
-        if self.away:
-            raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
-        return self.client.get_workflow_handle(job_id)
+        client = self.nowhere if self.away else self.client
+        return client.get_workflow_handle(job_id)
+
+
+async def _lazy(address: str) -> Client:
+    return await Client.connect(address, lazy=True, data_converter=pydantic_data_converter)
+
+
+@pytest.fixture
+async def away(client: Client) -> AsyncIterator[Away]:
+    """The port is bound, so that nobody else answers there, and nothing listens on it."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        yield Away(client, await _lazy(address))
 
 
 def callback(status: TaskStatus = TaskStatus.SUCCEED, at: int = 1) -> Callback:
@@ -37,12 +54,11 @@ def callback(status: TaskStatus = TaskStatus.SUCCEED, at: int = 1) -> Callback:
 
 @pytest.mark.usefixtures("jobs")
 async def test_a_kept_callback_is_told_in_order_after_a_restart(
-    client: Client, tmp_path: Path
+    client: Client, away: Any, tmp_path: Path
 ) -> None:
     job_id = new_job_id()
     await start_job(client, job_id)
     external = f"{job_id}.video.1"
-    away: Any = Away(client)
     first = Receiver(settings_for(tmp_path), away)
     await first.inbox.load()
     for status, at in (
@@ -55,9 +71,8 @@ async def test_a_kept_callback_is_told_in_order_after_a_restart(
     assert len(first.inbox) == 2
 
     second = Receiver(settings_for(tmp_path), client)
-    async with second.running():
-        while len(second.inbox):
-            await asyncio.sleep(0.01)
+    await second.inbox.load()
+    await second.drain()
 
     assert [each.task_status for each in await told(client, job_id)] == ["succeed"]
     receipts = second.receipts.of(job_id)
@@ -67,20 +82,18 @@ async def test_a_kept_callback_is_told_in_order_after_a_restart(
 
 @pytest.mark.usefixtures("jobs")
 async def test_the_inbox_empties_by_itself_when_temporal_is_back(
-    client: Client, tmp_path: Path
+    client: Client, away: Any, tmp_path: Path
 ) -> None:
     job_id = new_job_id()
-    await start_job(client, job_id)
-    away: Any = Away(client)
+    await start_job(client, job_id, "end when told")
     receiver = Receiver(settings_for(tmp_path), away)
     async with receiver.running():
         with pytest.raises(TemporalUnavailable):
             await receiver.receive(f"{job_id}.video.1", callback())
         away.away = False
-        while len(receiver.inbox):
-            await asyncio.sleep(0.01)
+        await client.get_workflow_handle(job_id).result()
 
-    assert len(await told(client, job_id)) == 1
+    assert len(receiver.inbox) == 0
 
 
 async def test_a_crash_between_receipt_and_drop_makes_no_second_receipt(tmp_path: Path) -> None:
@@ -100,15 +113,19 @@ async def test_a_crash_between_receipt_and_drop_makes_no_second_receipt(tmp_path
     assert len(receiver.receipts.of(job_id)) == 1
 
 
-async def test_with_the_server_gone_the_vendor_hears_503(vendor: Vendor, client: Client) -> None:
-    vendor.record()
-    app_client: Any = Away(client)
-    receiver = Receiver(settings_for(vendor.data_dir), app_client)
-    await receiver.inbox.load()
-    with pytest.raises(TemporalUnavailable) as caught:
-        await receiver.receive(f"{vendor.job_id}.video.1", callback())
-    assert caught.value.http_status == 503
-    assert len(receiver.inbox) == 1
+async def test_with_the_server_gone_the_vendor_hears_503(away: Away, tmp_path: Path) -> None:
+    app = create_app(settings_for(tmp_path), away.nowhere)
+    async with serving(app) as base, http_client(base) as http:
+        vendor = Vendor(http, new_job_id(), tmp_path)
+        vendor.record()
+        answer = await vendor.send("succeed")
+        ready = await http.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert len(list((tmp_path / "callbacks" / "inbox").glob("*.json"))) == 1
+    assert ready.status_code == 503
+    assert "temporal" in ready.json()["detail"]
 
 
 def test_a_torn_line_costs_only_itself(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""The receiver as a process: it starts without Temporal, tells no token, and ends on SIGTERM."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from shared.http import http_client
+from shared.ids import new_job_id
+from tests.services.callback.conftest import SECRET, Vendor
+from tests.shared.processes import free_port, running
+
+
+async def test_it_works_without_temporal_and_logs_no_token(tmp_path: Path) -> None:
+    environment = {
+        "DATA_DIR": str(tmp_path),
+        "CALLBACK_SECRET": SECRET,
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
+        "LOG_LEVEL": "DEBUG",
+        "LOG_FORMAT": "json",
+    }
+    async with (
+        running("services.callback", "CALLBACK_PORT", environment=environment) as service,
+        http_client(service.base) as http,
+    ):
+        vendor = Vendor(http, new_job_id(), tmp_path)
+        vendor.record()
+        assert (await vendor.send("processing")).status_code == 200
+        assert (await vendor.send("succeed")).status_code == 503
+        assert (await http.post(vendor.address(secret="x" * 20), json={})).status_code == 404
+        assert 'fate="rejected"' in (await http.get("/metrics")).text
+        status, output = await service.terminated()
+
+    # uvicorn ends well, then lets the signal have its default effect.
+    assert status in (0, -signal.SIGTERM)
+    assert "Finished server process" in output
+    assert vendor.job_id in output
+    assert "token" not in output
+    assert vendor.address().rpartition("=")[2] not in output
+
+
+async def test_a_short_secret_is_refused_in_one_line() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.callback",
+        env={"CALLBACK_SECRET": "short", "CALLBACK_PORT": "no"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await process.communicate()
+
+    assert process.returncode == 2
+    line = errors.decode()
+    assert line.count("\n") == 1
+    assert "CALLBACK_SECRET" in line
+    assert "CALLBACK_PORT" in line
+    assert "short" not in line.partition("CALLBACK_SECRET")[2].partition(";")[0].split("'")

@@ -1,0 +1,73 @@
+"""A service of ours as a process of its own, on a free port; what it prints is kept."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from shared.http import http_client
+
+
+@dataclass
+class Running:
+    """A process that answers on `base`."""
+
+    process: asyncio.subprocess.Process
+    base: str
+
+    async def terminated(self) -> tuple[int, str]:
+        """Ask it to end; exit status and all that it printed."""
+        self.process.send_signal(signal.SIGTERM)
+        output, _ = await asyncio.wait_for(self.process.communicate(), 10)
+        return self.process.returncode or 0, output.decode()
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def running(
+    module: str, port_name: str, *, environment: dict[str, str]
+) -> AsyncIterator[Running]:
+    """`python -m module`, from the moment it is alive; killed at the end where it still runs."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        env={**os.environ, **environment, port_name: str(port)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        await _alive(process, base)
+        yield Running(process, base)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _alive(process: asyncio.subprocess.Process, base: str) -> None:
+    async with http_client(base) as http:
+        for _ in range(500):
+            if process.returncode is not None:
+                break
+            try:
+                await http.get("/healthz")
+            except httpx.TransportError:
+                await asyncio.sleep(0.02)
+            else:
+                return
+    raise AssertionError(f"the service doesn't answer; exit status {process.returncode}")
