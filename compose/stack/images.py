@@ -1,11 +1,8 @@
 """Images are built when the code that goes into them has changed, and only then."""
 
-import hashlib
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
-from compose.stack import services
+from compose.stack import services, sources
 from compose.stack.command import capture, must
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.output import say
@@ -13,9 +10,11 @@ from compose.stack.settings import DEFAULT_BASE_IMAGE, Settings
 
 LOCAL_BASE_IMAGE = "genvideo-base:trixie"
 PULL_PATIENCE = 300.0
-_CODE = ("shared", "services", "loadtest")
-_COMPOSE = ("Dockerfile", "health.sh", "temporal.sh", "temporal.args")
-_LOCKS = ("services", "mocks", "loadtest", "server")
+_MADE_OF = (
+    *(f"compose/{name}" for name in ("Dockerfile", "health.sh", "temporal.sh", "temporal.args")),
+    *(f"requirements/{name}.txt" for name in ("services", "mocks", "loadtest", "server")),
+    *("shared", "services", "loadtest"),
+)
 
 
 def present(image: str) -> bool:
@@ -58,19 +57,7 @@ def _make_base(settings: Settings, reason: str) -> str:
 
 def source_hash(root: Path, base: str) -> str:
     """A digest of all that an image is made of."""
-    digest = hashlib.sha256(base.encode())
-    for path in sorted(_sources(root)):
-        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
-
-
-def _sources(root: Path) -> Iterator[Path]:
-    yield from (root / "compose" / name for name in _COMPOSE)
-    yield from (root / "requirements" / f"{name}.txt" for name in _LOCKS)
-    for folder in _CODE:
-        for directory, below, files in os.walk(root / folder):
-            below[:] = [name for name in below if name != "__pycache__"]
-            yield from (Path(directory, name) for name in files if not name.endswith(".pyc"))
+    return sources.digest(root, _MADE_OF, salt=base)
 
 
 def up_to_date(project: str, digest: str) -> bool:

@@ -1,12 +1,11 @@
 """The stack as plain processes under supervisor; only what it started itself is ever stopped."""
 
-import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.stack import adrift, environment, ready, services
-from compose.stack.command import Outcome, capture, hand_over
+from compose.stack import adrift, environment, ready, services, supervisor
+from compose.stack.command import capture, hand_over
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.output import say
 from compose.stack.programs import as_json, programs, socket_path, supervisor_conf
@@ -31,7 +30,7 @@ class Local:
         venv.need("local")
         self._write(venv)
         if self.alive():
-            self._control("update")
+            self._apply(venv)
             return
         if left := adrift.end(self.settings.run_dir):
             say(f"ended {left} processes that an earlier supervisor had left behind")
@@ -45,7 +44,7 @@ class Local:
     def down(self) -> None:
         """Stop every process and the supervisor, the server last; data stays."""
         if self.alive():
-            self._control("shutdown")
+            supervisor.call(self._socket, "supervisor.shutdown")
             self._wait_for_end()
         adrift.end(self.settings.run_dir)
 
@@ -53,18 +52,12 @@ class Local:
         """Every process that supervisor knows."""
         if not self.alive():
             return []
-        lines = self._control("status", strict=False).out.splitlines()
-        # Name, state, and what supervisor adds, which may be nothing.
-        return [self._unit([*line.split(None, 2), ""]) for line in lines if line.strip()]
+        rows = supervisor.call(self._socket, "supervisor.getAllProcessInfo")
+        return [self._unit(row["name"], row["statename"], row["description"]) for row in rows]
 
     def alive(self) -> bool:
         """Whether a supervisor of ours answers."""
-        with socket.socket(socket.AF_UNIX) as client:
-            try:
-                client.connect(str(socket_path(self.settings.run_dir)))
-            except OSError:
-                return False
-        return True
+        return supervisor.answers(self._socket)
 
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
         """Print the last lines of services' log files, and what comes."""
@@ -93,6 +86,17 @@ class Local:
     def _conf(self) -> Path:
         return self.settings.run_dir / "supervisord.conf"
 
+    @property
+    def _socket(self) -> Path:
+        return socket_path(self.settings.run_dir)
+
+    def _apply(self, venv: Venv) -> None:
+        """Have the running supervisor compare its processes with the files just written."""
+        tool = str(venv.program("supervisorctl"))
+        answer = capture([tool, "-c", str(self._conf), "update"])
+        if not answer.good:
+            raise StackError(f"supervisorctl update: {answer.last_line}", UNREACHABLE)
+
     def _write(self, venv: Venv) -> None:
         for folder in (*DATA_FOLDERS, "logs", "run"):
             (self.settings.data_dir / folder).mkdir(parents=True, exist_ok=True)
@@ -100,13 +104,6 @@ class Local:
         items = programs(self.settings, venv.python)
         write_private(self.settings.run_dir / "programs.json", as_json(items))
         write_private(self._conf, supervisor_conf(self.settings, venv.python, items=items))
-
-    def _control(self, action: str, *, strict: bool = True) -> Outcome:
-        tool = Venv(self.settings.root).program("supervisorctl")
-        answer = capture([str(tool), "-c", str(self._conf), action])
-        if strict and not answer.good:
-            raise StackError(f"supervisorctl {action}: {answer.last_line}", UNREACHABLE)
-        return answer
 
     def _wait_for_end(self) -> None:
         deadline = time.monotonic() + STOP_PATIENCE
@@ -117,8 +114,7 @@ class Local:
                 )
             time.sleep(0.1)
 
-    def _unit(self, row: list[str]) -> Unit:
-        name, state, detail = row[:3]
+    def _unit(self, name: str, state: str, detail: str) -> Unit:
         service = _service_of(name)
         reason = ready.reason_local(self.settings, service, index=_index_of(name))
         up = state == "RUNNING"

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.stack import environment, services
+from compose.stack import environment, services, sources
 from compose.stack.services import TEMPORAL, WORKER, Service
 from compose.stack.settings import Settings
 
@@ -26,11 +26,12 @@ class Program:
     service: Service
     command: tuple[str, ...]
     env: dict[str, str]
+    code: str
 
     @property
     def digest(self) -> str:
-        """Changes with the command or a setting, so that supervisor starts it again."""
-        text = json.dumps([self.command, self.env], sort_keys=True)
+        """Changes with the command, a setting or the code, so that supervisor starts it again."""
+        text = json.dumps([self.command, self.env, self.code], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -51,7 +52,16 @@ def _program(settings: Settings, python: Path, service: Service, *, index: int) 
         command = (str(settings.root / "compose" / "temporal.sh"),)
     env = environment.local_service(settings, service.name, index=index)
     env["PATH"] = f"{python.parent}:{os.environ.get('PATH', os.defpath)}"
-    return Program(name, service, command, env)
+    code = sources.digest(settings.root, _code(service))
+    return Program(name, service, command, env, code)
+
+
+def _code(service: Service) -> tuple[str, ...]:
+    """What a process is made of; a change in it starts the process again."""
+    if service is TEMPORAL:
+        return ("requirements/server.txt", "compose/temporal.sh", "compose/temporal.args")
+    base = "services/mock_core" if service.mock else "shared"
+    return ("requirements/local.txt", base, service.module.replace(".", "/"))
 
 
 def as_json(items: list[Program]) -> str:

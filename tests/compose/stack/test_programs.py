@@ -4,6 +4,8 @@ import configparser
 import stat
 from pathlib import Path
 
+import pytest
+
 from compose.stack import programs
 from tests.compose.stack.conftest import Load
 
@@ -78,3 +80,25 @@ def test_scripts_that_are_run_can_be_run() -> None:
     folder = Path(programs.__file__).parents[1]
     for script in ("stack.sh", "temporal.sh", "health.sh", "base-image.sh"):
         assert (folder / script).stat().st_mode & stat.S_IXUSR, script
+
+
+@pytest.mark.parametrize(
+    ("changed", "again"),
+    [
+        ("shared/ids.py", {"keeper", "worker-1", "callback", "api"}),
+        ("services/mock_core/clock.py", {"mock-comfyui", "mock-kling"}),
+        ("services/mock_kling/app.py", {"mock-kling"}),
+        ("services/worker/vendors/kling.py", {"worker-1"}),
+        ("compose/temporal.args", {"temporal"}),
+        ("loadtest/cli.py", set()),
+        ("shared/__pycache__/ids.pyc", set()),
+    ],
+)
+def test_code_that_changed_is_started_again(
+    root: Path, settings: Load, changed: str, again: set[str]
+) -> None:
+    before = {p.name: p.digest for p in programs.programs(settings(), PYTHON)}
+    (root / changed).parent.mkdir(parents=True)
+    (root / changed).write_text("changed")
+    after = {p.name: p.digest for p in programs.programs(settings(), PYTHON)}
+    assert {name for name in before if before[name] != after[name]} == again

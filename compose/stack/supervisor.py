@@ -1,0 +1,50 @@
+"""Talks to the running supervisord over its socket, in its own protocol (XML-RPC)."""
+
+import http.client
+import socket
+import xmlrpc.client
+from pathlib import Path
+from typing import Any
+
+from compose.stack.errors import UNREACHABLE, StackError
+
+PATIENCE = 10.0
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(PATIENCE)
+        self.sock.connect(str(self._path))
+
+
+def answers(path: Path) -> bool:
+    """Whether a supervisor listens there."""
+    connection = _Connection(path)
+    try:
+        connection.connect()
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def call(path: Path, method: str) -> Any:
+    """The answer to a call such as `supervisor.getAllProcessInfo`."""
+    body = xmlrpc.client.dumps((), method).encode()
+    connection = _Connection(path)
+    try:
+        connection.request("POST", "/RPC2", body, {"Content-Type": "text/xml"})
+        answer, _ = xmlrpc.client.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
+        raise StackError(f"supervisor: {method}: {error}", UNREACHABLE) from error
+    finally:
+        connection.close()
+    return answer[0]
