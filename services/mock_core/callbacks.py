@@ -78,8 +78,8 @@ class CallbackSender:
             return
         hits = self._plan.hits(Where.CALLBACK, generation, status=status)
         parcel = self._packed(generation, generation.callback_url, status, hits=hits)
-        parcels = self._planned(parcel, hits)
         held = self._held.pop(generation, None)
+        parcels = self._planned(parcel, hits)
         if held is not None:
             parcels.append(held)
         for each in parcels:

@@ -9,8 +9,11 @@ from typing import Any
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
+from uvicorn.server import ServerState
 
 from services.mock_comfyui.app import create_app as create_comfyui
+from services.mock_comfyui.picture import draw_picture
 from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_core.broken import ResettableProtocol
 from services.mock_core.delays import DelaySpec
@@ -23,30 +26,34 @@ _STEP = 0.005
 
 @contextlib.asynccontextmanager
 async def served(app: Any) -> AsyncIterator[str]:
-    """The base address of the application while it runs."""
-    config = uvicorn.Config(
-        app,
-        port=0,
-        http=ResettableProtocol,
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    # The test's process keeps its own signal handlers.
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        if task.done():
-            await task
-        await asyncio.sleep(_STEP)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        await task
+    """The base address of the application while it runs; uvicorn's protocol without its loop."""
+    config = uvicorn.Config(app, log_config=None, access_log=False)
+    config.load()
+    state = ServerState()
+
+    def protocol() -> asyncio.Protocol:
+        return ResettableProtocol(config=config, server_state=state, app_state={})
+
+    async with _lifespan(app):
+        server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+            for connection in list(state.connections):
+                connection.shutdown()
+            for task in list(state.tasks):
+                task.cancel()
+            await asyncio.gather(*state.tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Any) -> AsyncIterator[None]:
+    if not isinstance(app, FastAPI):
+        yield
+        return
+    async with app.router.lifespan_context(app):
+        yield
 
 
 @dataclass
@@ -87,7 +94,8 @@ class Service:
 async def running(app: Any) -> AsyncIterator[Service]:
     async with (
         served(app) as base,
-        httpx.AsyncClient(base_url=base, timeout=10, trust_env=False) as http,
+        # Plain HTTP alone: reading the certificates would take longer than most tests.
+        httpx.AsyncClient(base_url=base, timeout=10, trust_env=False, verify=False) as http,  # noqa: S501
     ):
         yield Service(http, app)
 
@@ -128,8 +136,6 @@ class Receiver:
         receive: Callable[[], Awaitable[Json]],
         send: Callable[[Json], Awaitable[None]],
     ) -> None:
-        if scope["type"] != "http":
-            return await self._live(receive, send)
         body = b""
         more = True
         while more:
@@ -153,14 +159,6 @@ class Receiver:
         async with self.arrived:
             self.arrived.notify_all()
 
-    @staticmethod
-    async def _live(
-        receive: Callable[[], Awaitable[Json]], send: Callable[[Json], Awaitable[None]]
-    ) -> None:
-        while (message := await receive())["type"] != "lifespan.shutdown":
-            await send({"type": f"{message['type']}.complete"})
-        await send({"type": "lifespan.shutdown.complete"})
-
     async def count(self, number: int) -> None:
         """Wait until so many have come."""
         async with self.arrived:
@@ -177,3 +175,20 @@ async def receiving() -> AsyncIterator[Receiver]:
     async with served(receiver) as base:
         receiver.url = f"{base}/callback/kling?task=a&token=secret"
         yield receiver
+
+
+class Picture:
+    """Serves one small picture at any path."""
+
+    def __init__(self) -> None:
+        self._body = draw_picture("一只猫", "", "", size=(320, 180))
+
+    async def __call__(
+        self,
+        scope: Any,
+        receive: Callable[[], Awaitable[Json]],
+        send: Callable[[Json], Awaitable[None]],
+    ) -> None:
+        headers = [(b"content-type", b"image/png")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body})

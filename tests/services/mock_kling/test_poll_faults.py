@@ -1,0 +1,107 @@
+"""Every way a status call goes wrong or tells what is not so."""
+
+import httpx
+import pytest
+
+from tests.services.mock_core.serving import Json, Service
+from tests.services.mock_kling.calls import TASK, end, submit
+
+STATUS = f"/video/status/{TASK}"
+
+
+def _poll(do: str, members: Json | None = None) -> Json:
+    return {"where": "poll", "do": do, "with": members or {}, "often": {"first": 1}}
+
+
+def _progress(do: str, members: Json | None = None) -> Json:
+    return {"where": "progress", "do": do, "with": members or {}}
+
+
+async def test_refused_once(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(_poll("refuse", {"code": 5000}))
+    await submit(video_mock, picture_url)
+    assert (await video_mock.http.get(STATUS)).status_code == 500
+    assert (await video_mock.http.get(STATUS)).status_code == 200
+
+
+async def test_reset_and_hung(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(_poll("reset"))
+    await submit(video_mock, picture_url)
+    with pytest.raises(httpx.ReadError):
+        await video_mock.http.get(STATUS)
+    await video_mock.arm(_poll("hang"))
+    with pytest.raises(httpx.ReadTimeout):
+        await video_mock.http.get(STATUS, timeout=0.2)
+
+
+async def test_forgotten_for_a_moment(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(_poll("forget"))
+    await submit(video_mock, picture_url)
+    assert [(await video_mock.http.get(STATUS)).status_code for _ in range(2)] == [404, 200]
+
+
+@pytest.mark.parametrize("do", ["garbage", "truncate"])
+async def test_an_answer_that_is_not_json(video_mock: Service, picture_url: str, do: str) -> None:
+    await video_mock.arm(_poll(do))
+    await submit(video_mock, picture_url)
+    reply = await video_mock.http.get(STATUS)
+    assert reply.status_code == 200
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+        reply.json()
+
+
+async def test_status_goes_backwards(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(_progress("backwards", {"at": 30, "to": 5, "polls": 1}))
+    await submit(video_mock, picture_url)
+    told = []
+    while (body := await video_mock.json(STATUS))["status"] != "succeed":
+        told.append((body["status"], body["percent"]))
+    fall = told.index(("submitted", 5))
+    assert told[fall - 1][0] == "processing" or fall == 0
+    assert told.count(("submitted", 5)) == 1
+
+
+async def test_percent_freezes_and_the_job_still_ends(
+    video_mock: Service, picture_url: str
+) -> None:
+    await video_mock.arm(_progress("freeze", {"at": 20}))
+    await submit(video_mock, picture_url)
+    told = set()
+    while (body := await video_mock.json(STATUS))["status"] != "succeed":
+        told.add(body["percent"])
+    assert max(told) == 20
+
+
+@pytest.mark.parametrize("percent", [250, -5, "many", None])
+async def test_an_absurd_percentage(video_mock: Service, picture_url: str, percent: object) -> None:
+    await video_mock.arm(_progress("absurd", {"percent": percent}))
+    await submit(video_mock, picture_url)
+    body = await video_mock.until(STATUS, lambda it: it["status"] == "processing")
+    assert body["percent"] == percent
+
+
+async def test_a_state_of_no_table(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(_progress("unknown-state", {"word": "reviewing"}))
+    await submit(video_mock, picture_url)
+    await video_mock.until(STATUS, lambda it: it["status"] == "reviewing")
+    assert (await end(video_mock))["status"] == "succeed"
+
+
+async def test_success_without_an_address(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(_progress("no-url"))
+    await submit(video_mock, picture_url)
+    body = await end(video_mock)
+    assert body["status"] == "succeed"
+    assert "video_url" not in body
+
+
+async def test_a_restart_forgets_ids_and_still_serves_the_file(
+    video_mock: Service, picture_url: str
+) -> None:
+    await submit(video_mock, picture_url)
+    url = (await end(video_mock))["video_url"]
+    assert (await video_mock.post("/admin/restart", None)).json() == {"forgotten": 1}
+    assert (await video_mock.http.get(STATUS)).status_code == 404
+    assert (await video_mock.http.get(url)).status_code == 200
+    row = await video_mock.row(TASK)
+    assert (row["outcome"], row["charged"]) == ("succeeded", True)
