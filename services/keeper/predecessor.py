@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import EventType
@@ -11,7 +11,18 @@ from temporalio.client import Client, WorkflowExecution
 from temporalio.converter import DataConverter
 
 from services.keeper.models import FIND_JOBS, GRANT_AND_WATCH, Closed, Found, KeeperState, Watch
-from shared.slots import DRAIN_ACTIVITY, JOB_GATE, Drain, Holder, KeeperSettings, keeper_id
+from services.keeper.payloads import read_one
+from shared.slots import (
+    DRAIN_ACTIVITY,
+    JOB_GATE,
+    Drain,
+    Holder,
+    KeeperSettings,
+    Permit,
+    keeper_id,
+)
+
+T = TypeVar("T")
 
 
 class Predecessor(NamedTuple):
@@ -73,8 +84,7 @@ class Permits:
 
     async def _started(self, event: HistoryEvent) -> None:
         payloads = event.workflow_execution_started_event_attributes.input
-        state = await self._decode(payloads, KeeperState | None)
-        if state is not None:
+        if state := await self._read(payloads, KeeperState):
             self._learn(state.holders)
 
     def _learn(self, holders: tuple[Holder, ...]) -> None:
@@ -83,33 +93,34 @@ class Permits:
 
     async def _scheduled(self, event: HistoryEvent) -> None:
         task = event.activity_task_scheduled_event_attributes
-        if task.activity_type.name == GRANT_AND_WATCH:
-            permit = (await self._decode(task.input, Watch)).permit
-            self._watches[event.event_id] = permit.run_id
-            since = event.event_time.ToDatetime(tzinfo=UTC)
-            holder = Holder(
-                job_id=permit.job_id, run_id=permit.run_id, token=permit.token, since=since
-            )
-            self.out.setdefault(permit.run_id, holder)
-        elif task.activity_type.name == DRAIN_ACTIVITY:
-            self._drains[event.event_id] = (await self._decode(task.input, Drain)).run_id
-        elif task.activity_type.name == FIND_JOBS:
+        name = task.activity_type.name
+        if name == FIND_JOBS:
             self._rebuilds.add(event.event_id)
+        elif name == DRAIN_ACTIVITY and (drain := await self._read(task.input, Drain)):
+            self._drains[event.event_id] = drain.run_id
+        elif name == GRANT_AND_WATCH and (watch := await self._read(task.input, Watch)):
+            self._watched(event, watch.permit)
+
+    def _watched(self, event: HistoryEvent, permit: Permit) -> None:
+        self._watches[event.event_id] = permit.run_id
+        since = event.event_time.ToDatetime(tzinfo=UTC)
+        holder = Holder(job_id=permit.job_id, run_id=permit.run_id, token=permit.token, since=since)
+        self.out.setdefault(permit.run_id, holder)
 
     async def _completed(self, event: HistoryEvent) -> None:
         task = event.activity_task_completed_event_attributes
-        if task.scheduled_event_id in self._rebuilds:
-            self._learn((await self._decode(task.result, Found)).holders)
-        elif task.scheduled_event_id in self._drains:
-            del self.out[self._drains[task.scheduled_event_id]]
-        elif run_id := self._watches.get(task.scheduled_event_id):
-            if await self._decode(task.result, Closed) is Closed.ORDERLY:
-                del self.out[run_id]
+        number = task.scheduled_event_id
+        if number in self._rebuilds:
+            if found := await self._read(task.result, Found):
+                self._learn(found.holders)
+        elif number in self._drains:
+            self.out.pop(self._drains[number], None)
+        elif number in self._watches:
+            run_id = self._watches[number]
+            if await self._read(task.result, Closed) is Closed.ORDERLY:
+                self.out.pop(run_id, None)
             else:
                 self.out[run_id] = self.out[run_id].model_copy(update={"draining": True})
 
-    async def _decode(self, payloads: Payloads, kind: Any) -> Any:
-        if not payloads.payloads:
-            return None
-        [value] = await self._converter.decode(payloads.payloads, [kind])
-        return value
+    async def _read(self, payloads: Payloads, kind: type[T]) -> T | None:
+        return await read_one(self._converter, payloads, kind)

@@ -8,6 +8,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
+from services.keeper.payloads import read_one
 from shared.messages import JobInput
 from shared.slots import (
     GRANTED_SIGNAL,
@@ -61,9 +62,13 @@ async def _look(client: Client, job: WorkflowExecution) -> Holder | SlotRequest 
     return holder or request
 
 
-async def _request(client: Client, job: WorkflowExecution, event: HistoryEvent) -> SlotRequest:
-    payloads = event.workflow_execution_started_event_attributes.input.payloads
-    [job_input] = await client.data_converter.decode(payloads, [JobInput])
+async def _request(
+    client: Client, job: WorkflowExecution, event: HistoryEvent
+) -> SlotRequest | None:
+    payloads = event.workflow_execution_started_event_attributes.input
+    job_input = await read_one(client.data_converter, payloads, JobInput)
+    if job_input is None:
+        return None
     return SlotRequest(
         job_id=job.id,
         run_id=job.run_id,
@@ -76,8 +81,8 @@ async def _permitted(client: Client, job: WorkflowExecution, event: HistoryEvent
     signal = event.workflow_execution_signaled_event_attributes
     if signal.signal_name != GRANTED_SIGNAL:
         return None
-    [permit] = await client.data_converter.decode(signal.input.payloads, [Permit])
-    if permit.run_id != job.run_id:
+    permit = await read_one(client.data_converter, signal.input, Permit)
+    if permit is None or permit.run_id != job.run_id:
         return None
     since = event.event_time.ToDatetime(tzinfo=job.start_time.tzinfo)
     return Holder(job_id=job.id, run_id=job.run_id, token=permit.token, since=since)
