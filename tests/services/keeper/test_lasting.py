@@ -41,7 +41,7 @@ class TestContinueAsNew:
 
     async def test_no_request_is_lost_or_doubled(self, kept: Jobs) -> None:
         first = await run_of(kept)
-        names = [f"job-{n:02}" for n in range(20)]
+        names = [f"job-{n:02}" for n in range(14)]
         for name in names:
             await kept.start(name)
         runs = {first}
@@ -57,7 +57,7 @@ class TestContinueAsNew:
 
     async def test_a_request_for_each_run_arrives_while_it_turns_over(self, kept: Jobs) -> None:
         """Requests and hand-overs mixed, with nobody waiting for anybody."""
-        names = [f"job-{n:02}" for n in range(20)]
+        names = [f"job-{n:02}" for n in range(14)]
 
         async def live(name: str) -> None:
             await kept.start(name)
@@ -192,6 +192,26 @@ class TestTerminated:
         kept.book.vendors_clear.set()
         await kept.book.has_entered("next")
         assert kept.book.most == 1
+
+    async def test_one_that_is_killed_while_it_rebuilds_loses_nothing(
+        self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.3)
+        await kept.change(limit=2)
+        killed = await kept.start("killed")
+        await kept.start("holder")
+        await kept.book.has_entered("killed", "holder")
+        await kept.start("next")
+        await killed.terminate()
+        await kept.book.until(lambda: len(kept.book.drains) == 1)
+        await kill_keeper(kept)
+        await kill_keeper(kept)
+        view = await kept.until(lambda view: len(view.holders) == 2)
+        assert {holder.job_id for holder in view.holders} == {"killed", "holder"}
+        assert (view.limit, view.waiting) == (2, ("next",))
+        kept.book.vendors_clear.set()
+        await kept.book.has_entered("next")
+        assert kept.book.most == 2
 
     async def test_a_job_that_asks_brings_it_back(self, kept: Jobs) -> None:
         """Nobody needs to wait for the keeper's own process to notice."""
