@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,23 +42,31 @@ class Collector:
         self._receiver, self._vendors, self._data = receiver, tuple(vendors), data_dir
         self.problems: list[str] = []
 
-    async def collect(self, stage: int, tracker: Tracker) -> None:
-        """Write all books of a stage; a book that can't be read becomes a problem, not an error."""
-        job_ids = sorted(tracker.known)
-        for name, step in (
-            ("API", self._jobs(stage, tracker, job_ids)),
-            ("Temporal", self._histories(job_ids, tracker)),
-            ("Temporal's list", self._executions(tracker)),
-            ("receipts", self._receipts(job_ids)),
-            ("records", self._states(job_ids)),
-            ("files", self._files(job_ids)),
-        ):
-            try:
-                await step
-            except (Unreachable, OSError) as error:
-                self.problems.append(f"{name}: {error}")
+    async def collect(self, stages: Sequence[tuple[int, Tracker]], *, since: float) -> None:
+        """Write all books; one that can't be read becomes a problem, not an error.
 
-    async def ledgers(self, own: set[str], *, since: float) -> None:
+        The API's book is read first: what it shows as ended is then complete in the others, even
+        where jobs still go on because the run was interrupted.
+        """
+        for stage, tracker in stages:
+            await self._read("API", self._jobs(stage, tracker))
+        own = {job_id for _, tracker in stages for job_id in tracker.known}
+        await self._ledgers(own, since=since)
+        for _, tracker in stages:
+            job_ids = sorted(tracker.known)
+            await self._read("Temporal", self._histories(job_ids, tracker))
+            await self._read("Temporal's list", self._executions(tracker))
+            await self._read("receipts", self._receipts(job_ids))
+            await self._read("records", self._states(job_ids))
+            await self._read("files", self._files(job_ids))
+
+    async def _read(self, name: str, step: Coroutine[Any, Any, None]) -> None:
+        try:
+            await step
+        except (Unreachable, OSError) as error:
+            self.problems.append(f"{name}: {error}")
+
+    async def _ledgers(self, own: set[str], *, since: float) -> None:
         """Write each mock's ledger, statistics and verdict, once, at the end of a run.
 
         Rows that had ended before the run are left out. A later generation of no job in `own`
@@ -113,12 +121,12 @@ class Collector:
             rows = again
         return rows
 
-    async def _jobs(self, stage: int, tracker: Tracker, job_ids: list[str]) -> None:
+    async def _jobs(self, stage: int, tracker: Tracker) -> None:
         listed: set[str] = set()
         async for job in self._api.jobs(tracker.tag):
             listed.add(str(job.get("job_id")))
             self._folder.append(raw.JOBS, [{"stage": stage, "listed": True, "job": job}])
-        for job_id in sorted(set(job_ids) - listed):
+        for job_id in sorted(tracker.known - listed):
             found = await self._api.job(job_id)
             if found is not None:
                 self._folder.append(raw.JOBS, [{"stage": stage, "listed": False, "job": found}])

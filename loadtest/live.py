@@ -23,10 +23,16 @@ class Moment:
     running: int
     bad: int
     left: float | None
+    ideal: float | None
+
+    @property
+    def remaining(self) -> str:
+        """The time left at the pace so far, beside the least that it could be."""
+        return f"left {span(self.left)} (ideal {span(self.ideal)})" if self.left else "left –"
 
 
-def moment(tracker: Tracker, total: int, *, began: float) -> Moment:
-    """Read a stage's state; the time left assumes the pace so far."""
+def moment(tracker: Tracker, total: int, *, began: float, limit: int) -> Moment:
+    """Read a stage's state; the ideal is the quickest job, for each that has not ended."""
     counts, ended = tracker.counts, tracker.ended
     elapsed = time.monotonic() - began
     return Moment(
@@ -36,6 +42,7 @@ def moment(tracker: Tracker, total: int, *, began: float) -> Moment:
         running=counts["running"],
         bad=counts["failed"] + counts["degraded"] + counts["cancelled"] + tracker.refused,
         left=elapsed / ended * (total - ended) if ended else None,
+        ideal=tracker.fastest * (total - ended) / limit if tracker.fastest else None,
     )
 
 
@@ -81,7 +88,7 @@ class Bars:
         if self._current is None:
             return
         bad = f" [red]{now.bad} bad[/red]" if now.bad else ""
-        news = f"submitted {now.submitted}, at once {now.running}{bad}, left {span(now.left)}"
+        news = f"submitted {now.submitted}, at once {now.running}{bad}, {now.remaining}"
         self._progress.update(self._current, completed=now.ended, news=news)
 
     def end(self, note: str) -> None:
@@ -112,7 +119,7 @@ class Lines:
         self._last = time.monotonic()
         self._print(
             f"{now.ended}/{now.total} ended, {now.submitted} submitted, at once {now.running}, "
-            f"bad {now.bad}, left {span(now.left)}"
+            f"bad {now.bad}, {now.remaining}"
         )
 
     def end(self, note: str) -> None:

@@ -122,10 +122,7 @@ class Run:
             vendors=self._stack.vendors,
             data_dir=self._stack.settings.data_dir,
         )
-        own = {job_id for stage in stages for job_id in stage.tracker.known}
-        await collector.ledgers(own, since=began)
-        for stage in stages:
-            await collector.collect(stage.number, stage.tracker)
+        await collector.collect([(s.number, s.tracker) for s in stages], since=began)
         return collector.problems
 
     async def _facts(self, began: float) -> dict[str, Any]:

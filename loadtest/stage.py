@@ -8,7 +8,7 @@ from typing import Any
 
 from loadtest import raw
 from loadtest.follow import Poller
-from loadtest.live import Display, moment
+from loadtest.live import Display, Moment, moment
 from loadtest.plan import Plan
 from loadtest.raw import RunFolder
 from loadtest.submit import Submitter
@@ -32,6 +32,7 @@ class Stage:
         self.tag = f"load-{run_id}-{number + 1}"
         self.tracker = Tracker(self.tag)
         self.why = "done"
+        self._limit = 1
         self._folder, self._plan, self._api = folder, plan, api
         self._feed = Feed(api_url, lambda job: self.tracker.see(job, source="ws"))
         self._poller = Poller(api, self.tracker, self._feed)
@@ -41,6 +42,7 @@ class Stage:
         """Run to the end of the last job, or until it is given up; `why` then says which."""
         began_at, began = time.time(), time.monotonic()
         slots = await self._slots()
+        self._limit = int((slots or {}).get("limit") or 1)
         display.begin(self.number, self.jobs)
         async with background(self._feed.run(), self._poller.run(), self._sample()):
             await self._until_ended(display, stop, began=began)
@@ -61,7 +63,7 @@ class Stage:
                 }
             ],
         )
-        display.show(moment(self.tracker, self.jobs, began=began))
+        display.show(self._moment(began))
         display.end(self._summary(time.monotonic() - began))
 
     async def _until_ended(self, display: Display, stop: asyncio.Event, *, began: float) -> None:
@@ -73,7 +75,7 @@ class Stage:
                     self.why = why
                     return
                 await self.tracker.wait(0.25)
-                display.show(moment(self.tracker, self.jobs, began=began))
+                display.show(self._moment(began))
                 # Frames come in bursts; drawing each would cost more than taking it in.
                 await asyncio.sleep(0.05)
             await submitting
@@ -81,6 +83,9 @@ class Stage:
         finally:
             submitting.cancel()
             await asyncio.gather(submitting, return_exceptions=True)
+
+    def _moment(self, began: float) -> Moment:
+        return moment(self.tracker, self.jobs, began=began, limit=self._limit)
 
     def _given_up(self, stop: asyncio.Event, began: float) -> str | None:
         now = time.monotonic()

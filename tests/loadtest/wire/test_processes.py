@@ -11,13 +11,22 @@ process_virtual_memory_bytes 5
 """
 
 
+def settings(*, workers: int = 1, mocks: str = "on") -> Settings:
+    return Settings(
+        worker_metrics_url="http://127.0.0.1:9100",
+        keeper_metrics_url="http://127.0.0.1:9099",
+        workers=workers,
+        mocks=mocks,
+    )
+
+
 def test_reading() -> None:
     assert read(TEXT) == {"cpu": 12.5, "rss": 9.1e7, "fds": 31.0}
     assert read("<html>") == {}
 
 
 def test_each_local_worker_has_a_port_of_its_own() -> None:
-    found = addresses(Settings(workers=2))
+    found = addresses(settings(workers=2))
 
     assert found["worker-1"] == "http://127.0.0.1:9100"
     assert found["worker-2"] == "http://127.0.0.1:9101"
@@ -25,7 +34,7 @@ def test_each_local_worker_has_a_port_of_its_own() -> None:
 
 
 def test_without_mocks_the_vendors_are_not_asked() -> None:
-    found = addresses(Settings(mocks="off"))
+    found = addresses(settings(mocks="off"))
 
     assert set(found) == {"api", "callback", "keeper", "worker"}
 
