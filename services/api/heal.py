@@ -10,6 +10,7 @@ from temporalio.client import (
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
+    WorkflowQueryFailedError,
 )
 from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 from temporalio.service import RPCError
@@ -74,7 +75,7 @@ class Healer:
             return None
         try:
             record = await self._temporal.record(found.id)
-        except (TemporalUnavailable, RPCError) as error:
+        except (TemporalUnavailable, RPCError, WorkflowQueryFailedError) as error:
             # No worker answers, or the workflow can't: the description has to do.
             self._silent_until = time.monotonic() + SILENCE_SECONDS
             log.warning("a record can't be asked for", job_id=found.id, reason=str(error))

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 SWEEP_SECONDS = 3.0
 # The list of closed jobs lags behind their ends.
 OVERLAP = timedelta(seconds=30)
+DAMAGED_PER_SWEEP = 20
 
 
 class Reconciler:
@@ -57,12 +58,22 @@ class Reconciler:
         if not self._listed:
             await self._list_open()
             self._listed = True
+        await self._heal_damaged()
         if not self._feed.index.any_open():
             return
         began = datetime.now(UTC)
         for execution in await self._temporal.abnormal_ends(self._since):
             await self._settle(execution)
         self._since = began - OVERLAP
+
+    async def _heal_damaged(self) -> None:
+        """Some of the files that are no records; what Temporal doesn't know stays as it is."""
+        for job_id in list(self._feed.damaged)[:DAMAGED_PER_SWEEP]:
+            self._feed.damaged.discard(job_id)
+            known = await self._healer.without_record(job_id)
+            if known is not None and await self._healer.read(job_id) is None:
+                # No worker answers yet; the next sweep tries again.
+                self._feed.damaged.add(job_id)
 
     async def _list_open(self) -> None:
         """Jobs that were submitted and have no record yet, when this process starts."""

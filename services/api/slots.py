@@ -4,7 +4,12 @@ import asyncio
 import time
 from uuid import uuid4
 
-from temporalio.client import Client, WorkflowQueryRejectedError, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+)
 from temporalio.common import QueryRejectCondition, WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
@@ -64,7 +69,7 @@ class Slots:
             # It was ended from outside; whoever needs it starts it.
             await self._start()
             return await self._query()
-        except RPCError as error:
+        except (RPCError, WorkflowQueryFailedError) as error:
             if is_missing(error):
                 return NOBODY
             raise TemporalUnavailable("The slot's keeper does not answer.") from error

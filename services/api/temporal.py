@@ -20,6 +20,7 @@ from temporalio.common import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.api.metrics import TEMPORAL_CALLS
+from shared.errors import TemporalUnavailable
 from shared.messages import UNTAGGED, JobInput, Progress, Record
 from shared.temporal import (
     CUSTOM_PROGRESS,
@@ -132,8 +133,14 @@ def is_missing(error: BaseException) -> bool:
 
 
 async def _counted(name: str, call: Awaitable[T], *, seconds: float = 3.0) -> T:
+    """An answer, or TemporalUnavailable for whatever the server refuses but a missing execution."""
     TEMPORAL_CALLS.labels(name).inc()
-    return await answer(call, seconds=seconds)
+    try:
+        return await answer(call, seconds=seconds)
+    except RPCError as error:
+        if is_missing(error):
+            raise
+        raise TemporalUnavailable(f"Temporal refuses: {error.message}") from error
 
 
 def _summary(prompt: str) -> str:

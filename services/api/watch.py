@@ -35,6 +35,8 @@ class JobWatch:
         self.records = records
         self.index = JobIndex()
         self.hub = Hub()
+        # Files that can't be read as a record; whoever can make one again takes them from here.
+        self.damaged: set[str] = set()
         self._seen: dict[str, tuple[int, int]] = {}
 
     def put(self, job: Job) -> None:
@@ -66,7 +68,7 @@ class JobWatch:
         # The watch stands before the folder is read, so that no change falls between.
         watching = asyncio.create_task(self._watch(stop))
         await asyncio.sleep(0)
-        await self._scan()
+        await self._scan_safely()
         scanning = asyncio.create_task(self._scan_again())
         try:
             yield
@@ -77,6 +79,13 @@ class JobWatch:
             await asyncio.gather(watching, scanning, return_exceptions=True)
 
     async def _watch(self, stop: asyncio.Event) -> None:
+        try:
+            await self._follow(stop)
+        except Exception:
+            # Not for good: the folder is still read anew every few seconds.
+            log.exception("the watch on the state folder ended")
+
+    async def _follow(self, stop: asyncio.Event) -> None:
         async for changes in awatch(
             self.records.folder,
             watch_filter=_is_record,
@@ -90,28 +99,33 @@ class JobWatch:
     async def _scan_again(self) -> None:
         while True:
             await asyncio.sleep(SCAN_SECONDS)
+            await self._scan_safely()
+
+    async def _scan_safely(self) -> None:
+        try:
             await self._scan()
+        except Exception:
+            log.exception("the state folder can't be read")
 
     async def _scan(self) -> None:
         """Read each file that has changed since the last look at the folder."""
-        try:
-            stamps = await asyncio.to_thread(_stamps, self.records)
-        except OSError as error:
-            log.error("the state folder can't be read", reason=str(error))
-            return
+        stamps = await asyncio.to_thread(_stamps, self.records)
         changed = [name for name, stamp in stamps.items() if self._seen.get(name) != stamp]
         self._seen = stamps
         for start in range(0, len(changed), BATCH):
             await self._read(changed[start : start + BATCH])
 
     async def _read(self, job_ids: Iterable[str]) -> None:
-        for record in await asyncio.to_thread(_read_all, self.records, job_ids):
-            self.take(record)
+        for job_id, record in await asyncio.to_thread(_read_all, self.records, job_ids):
+            if record is None:
+                self.damaged.add(job_id)
+            else:
+                self.damaged.discard(job_id)
+                self.take(record)
 
 
-def _read_all(records: RecordStore, job_ids: Iterable[str]) -> list[Record]:
-    found = (records.read(job_id) for job_id in job_ids)
-    return [record for record in found if record is not None]
+def _read_all(records: RecordStore, job_ids: Iterable[str]) -> list[tuple[str, Record | None]]:
+    return [(job_id, records.read(job_id)) for job_id in job_ids]
 
 
 def _stamps(records: RecordStore) -> dict[str, tuple[int, int]]:

@@ -1,12 +1,31 @@
-"""A stand-in for the job's workflow, under the same names, that does what its prompt says."""
+"""Stand-ins for the job's and the keeper's workflow, under the same names; they do what they are told."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from temporalio import workflow
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from shared.messages import JobInput, KlingDone, Record
+from shared.slots import (
+    CHANGE_UPDATE,
+    DEFAULT_LIMIT,
+    KEEPER_WORKFLOW,
+    VIEW_QUERY,
+    SlotChange,
+    SlotView,
+)
 from shared.states import Status
-from shared.temporal import GENVIDEO_WORKFLOW, GET_RECORD_QUERY, KLING_DONE_SIGNAL
+from shared.temporal import (
+    GENVIDEO_QUEUE,
+    GENVIDEO_WORKFLOW,
+    GET_RECORD_QUERY,
+    KEEPER_QUEUE,
+    KLING_DONE_SIGNAL,
+)
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -41,6 +60,35 @@ class StandIn:
         return sample_record(info.workflow_id, self.job, run_id=info.run_id)
 
 
+@workflow.defn(name=KEEPER_WORKFLOW)
+class KeeperStandIn:
+    """Holds nothing; everyone in `waiting` waits, in that order."""
+
+    @workflow.init
+    def __init__(self, waiting: list[str] | None = None) -> None:
+        self.view_now = SlotView(
+            limit=DEFAULT_LIMIT,
+            paused=False,
+            holders=(),
+            waiting=tuple(waiting or ()),
+            waiting_count=len(waiting or ()),
+        )
+
+    @workflow.run
+    async def run(self, waiting: list[str] | None = None) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.update(name=CHANGE_UPDATE)
+    def change(self, change: SlotChange) -> SlotView:
+        given = change.model_dump(exclude_none=True)
+        self.view_now = self.view_now.model_copy(update=given)
+        return self.view_now
+
+    @workflow.query(name=VIEW_QUERY)
+    def view(self) -> SlotView:
+        return self.view_now
+
+
 def sample_record(job_id: str, job: JobInput | None = None, *, run_id: str = "") -> Record:
     """A queued job of version 1."""
     job = job or JobInput(prompt="雪地里的红狐狸", style="ink")
@@ -55,4 +103,22 @@ def sample_record(job_id: str, job: JobInput | None = None, *, run_id: str = "")
         status=Status.QUEUED,
         created_at=CREATED,
         version=1,
+    )
+
+
+@asynccontextmanager
+async def standing_in(client: Client) -> AsyncIterator[None]:
+    """Runs both stand-ins."""
+    runner = UnsandboxedWorkflowRunner()
+    async with (
+        Worker(client, task_queue=GENVIDEO_QUEUE, workflows=[StandIn], workflow_runner=runner),
+        Worker(client, task_queue=KEEPER_QUEUE, workflows=[KeeperStandIn], workflow_runner=runner),
+    ):
+        yield
+
+
+async def client_of_nobody(port: int) -> Client:
+    """A client of a server that isn't there."""
+    return await Client.connect(
+        f"127.0.0.1:{port}", lazy=True, data_converter=pydantic_data_converter
     )

@@ -1,0 +1,126 @@
+"""An API over real HTTP in front of a real server; the folder is written as the worker would."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import REGISTRY
+from temporalio.client import Client
+
+from services.api.app import create_app
+from services.api.settings import ApiSettings
+from shared.http import http_client
+from shared.messages import Record, Transition
+from shared.records import RecordStore
+from shared.states import Status, Step
+from tests.shared.processes import free_port
+from tests.shared.serving import serving
+from tests.shared.standins import CREATED, client_of_nobody, standing_in
+
+BODY = {"prompt": "雪地里的红狐狸", "style": "ink"}
+
+
+@dataclass
+class Api:
+    """The API as its callers and the worker's files see it."""
+
+    http: httpx.AsyncClient
+    base: str
+    data_dir: Path
+
+    @property
+    def sockets(self) -> str:
+        return self.base.replace("http", "ws", 1)
+
+    @property
+    def records(self) -> RecordStore:
+        return RecordStore(self.data_dir)
+
+    async def submit(self, key: str | None = None, **fields: Any) -> str:
+        """A job's id."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        answer = await self.http.post("/jobs", json={**BODY, **fields}, headers=headers)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["job_id"])
+
+    def write(self, record: Record) -> Record:
+        """Record a state, as the worker does."""
+        assert self.records.write(record)
+        return record
+
+
+def change(record: Record, **fields: Any) -> Record:
+    """The next version of a record, with its transition."""
+    after = record.model_copy(update={**fields, "version": record.version + 1})
+    step = Transition(
+        version=after.version,
+        at=CREATED,
+        status=after.status,
+        step=after.step,
+        percent=after.percent,
+        attempt=getattr(after.attempts, after.step.value) if after.step else 0,
+        note="a test's",
+    )
+    return after.model_copy(update={"transitions": (*record.transitions, step)})
+
+
+def ended(record: Record, status: Status = Status.SUCCEEDED) -> Record:
+    """A record's end."""
+    return change(record, status=status, step=Step.VIDEO, percent=100, finished_at=CREATED)
+
+
+def temporal_calls(name: str) -> float:
+    """How often this process has made such a call."""
+    value = REGISTRY.get_sample_value("genvideo_api_temporal_calls_total", {"call": name})
+    return value or 0.0
+
+
+def all_temporal_calls() -> float:
+    """How often this process has called Temporal, in whatever way."""
+    found = (
+        metric for metric in REGISTRY.collect() if metric.name == "genvideo_api_temporal_calls"
+    )
+    return sum(
+        sample.value for each in found for sample in each.samples if sample.name.endswith("_total")
+    )
+
+
+NewApi = Callable[[Client], AbstractAsyncContextManager[Api]]
+
+
+@pytest.fixture
+def new_api(tmp_path: Path) -> NewApi:
+    """Makes APIs over one data folder."""
+
+    @asynccontextmanager
+    async def make(client: Client) -> AsyncIterator[Api]:
+        app = create_app(ApiSettings(data_dir=tmp_path), client)
+        async with serving(app) as base, http_client(base) as http:
+            yield Api(http, base, tmp_path)
+
+    return make
+
+
+@pytest.fixture
+async def api(new_api: NewApi, client: Client) -> AsyncIterator[Api]:
+    """An API; nothing works on its jobs but what the test itself does."""
+    async with new_api(client) as made:
+        yield made
+
+
+@pytest.fixture
+async def lonely(new_api: NewApi) -> AsyncIterator[Api]:
+    """An API whose Temporal is away."""
+    async with new_api(await client_of_nobody(free_port())) as made:
+        yield made
+
+
+@pytest.fixture
+async def workers(client: Client) -> AsyncIterator[None]:
+    """Someone who answers queries."""
+    async with standing_in(client):
+        yield

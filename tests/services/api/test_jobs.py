@@ -1,0 +1,160 @@
+"""Looking up, cancelling and running again; a readable record needs no Temporal."""
+
+import asyncio
+
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from shared.ids import new_job_id
+from shared.messages import JobInput
+from shared.states import Status
+from tests.services.api.conftest import Api, all_temporal_calls, ended, temporal_calls
+from tests.shared.standins import sample_record
+
+
+async def test_a_readable_record_needs_no_temporal(lonely: Api) -> None:
+    record = lonely.write(ended(sample_record(new_job_id())))
+    before = all_temporal_calls()
+
+    answer = await lonely.http.get(f"/jobs/{record.job_id}")
+
+    assert answer.json() == record.job().model_dump(mode="json")
+    assert all_temporal_calls() == before
+
+
+@pytest.mark.parametrize("job_id", ["nope", "job-x", "job-0123456789abcdef01234567%0A", "%00"])
+async def test_what_is_no_id_is_not_found(lonely: Api, job_id: str) -> None:
+    for path in ("", "/image", "/video", "/events"):
+        answer = await lonely.http.get(f"/jobs/{job_id}{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+    for path in ("/cancel", "/retry"):
+        assert (await lonely.http.post(f"/jobs/{job_id}{path}")).status_code == 404
+
+
+async def test_an_id_that_never_was_is_not_found(api: Api) -> None:
+    answer = await api.http.get(f"/jobs/{new_job_id()}")
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "job_not_found"
+
+
+async def test_the_list_follows_the_folder(api: Api) -> None:
+    job_id = await api.submit(tag="t")
+    record = ended(sample_record(job_id, JobInput(prompt="p", style="", tag="t")))
+    api.write(record)
+
+    while not (jobs := await _listed(api, "succeeded")):
+        await asyncio.sleep(0.01)
+
+    assert [job["version"] for job in jobs] == [record.version]
+    assert await _listed(api, "queued") == []
+
+
+async def _listed(api: Api, status: str) -> list[dict[str, object]]:
+    answer = await api.http.get("/jobs", params={"status": status, "tag": "t"})
+    jobs = answer.json()["jobs"]
+    assert isinstance(jobs, list)
+    return jobs
+
+
+async def test_pages_over_http(api: Api) -> None:
+    made = [await api.submit() for _ in range(5)]
+    seen: list[str] = []
+    cursor = None
+    while True:
+        params = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = (await api.http.get("/jobs", params=params)).json()
+        seen += [job["job_id"] for job in page["jobs"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == made[::-1]
+
+
+@pytest.mark.parametrize("query", ["status=done", "limit=0", "limit=1001", "limit=x", "cursor=x"])
+async def test_bad_filters_are_refused_by_name(api: Api, query: str) -> None:
+    answer = await api.http.get(f"/jobs?{query}")
+    assert answer.status_code == 422
+    assert query.partition("=")[0] in answer.json()["detail"]
+
+
+async def test_cancel_reaches_the_workflow(api: Api, client: Client) -> None:
+    job_id = await api.submit()
+
+    answer = await api.http.post(f"/jobs/{job_id}/cancel")
+
+    assert answer.status_code == 202
+    assert answer.json()["job_id"] == job_id
+    handle = client.get_workflow_handle(job_id)
+    events = (await handle.fetch_history()).events
+    assert any(
+        each.HasField("workflow_execution_cancel_requested_event_attributes") for each in events
+    )
+
+
+async def test_an_ended_job_is_not_cancelled(api: Api) -> None:
+    record = api.write(ended(sample_record(new_job_id())))
+    answer = await api.http.post(f"/jobs/{record.job_id}/cancel")
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "job_ended"
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.DEGRADED, Status.CANCELLED])
+async def test_retry_is_a_new_job_with_the_same_input(
+    api: Api, client: Client, status: Status
+) -> None:
+    job = JobInput(prompt="p", style="s", tag="t", priority=5)
+    record = api.write(ended(sample_record(new_job_id(), job), status))
+    headers = {"Idempotency-Key": "once"}
+
+    first = await api.http.post(f"/jobs/{record.job_id}/retry", headers=headers)
+    again = await api.http.post(f"/jobs/{record.job_id}/retry", headers=headers)
+
+    assert first.status_code == again.status_code == 202
+    job_id = first.json()["job_id"]
+    assert job_id == again.json()["job_id"] != record.job_id
+    assert first.headers["location"].endswith(job_id)
+    found = await client.get_workflow_handle(job_id).describe()
+    assert await found.memo_value("input", type_hint=JobInput) == job
+
+
+async def test_only_what_ended_badly_runs_again(api: Api) -> None:
+    fine = api.write(ended(sample_record(new_job_id())))
+    for job_id in (fine.job_id, await api.submit()):
+        answer = await api.http.post(f"/jobs/{job_id}/retry")
+        assert answer.status_code == 409
+        assert answer.json()["code"] == "job_not_retryable"
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_damaged_record_is_made_again_from_the_workflow(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.api.heal.FRESH_SECONDS", 0)
+    job_id = await api.submit()
+    path = api.records.path(job_id)
+    path.write_text('{"job_id": "')
+
+    job = (await api.http.get(f"/jobs/{job_id}")).json()
+
+    assert job["version"] == 1
+    record = api.records.read(job_id)
+    assert record is not None
+    assert (record.version, record.prompt) == (1, job["prompt"])
+
+
+async def test_without_a_worker_a_closed_job_is_told_by_its_end(api: Api, client: Client) -> None:
+    job_id = await api.submit()
+    await client.get_workflow_handle(job_id).terminate()
+    while (await _status(client, job_id)) is not WorkflowExecutionStatus.TERMINATED:
+        await asyncio.sleep(0.01)
+    before = temporal_calls("describe")
+
+    while (job := (await api.http.get(f"/jobs/{job_id}")).json())["status"] == "queued":
+        await asyncio.sleep(0.05)
+
+    assert (job["status"], job["error"]["code"]) == ("failed", "terminated")
+    assert temporal_calls("describe") > before
+
+
+async def _status(client: Client, job_id: str) -> WorkflowExecutionStatus | None:
+    return (await client.get_workflow_handle(job_id).describe()).status

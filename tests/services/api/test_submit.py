@@ -1,0 +1,148 @@
+"""Submitting: known from the 202 on, once per key, and nothing half-made."""
+
+import json
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+
+from shared.ids import new_job_id
+from shared.messages import JobInput
+from shared.states import OnVideoFailure
+from shared.temporal import CUSTOM_PROGRESS, CUSTOM_TAG
+from tests.services.api.conftest import BODY, Api
+from tests.shared.standins import sample_record
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def test_the_reply_tells_where_to_look_and_the_job_is_there(api: Api) -> None:
+    answer = await api.http.post("/jobs", json=BODY)
+
+    assert answer.status_code == 202
+    reply = answer.json()
+    job_id = reply["job_id"]
+    assert answer.headers["location"] == reply["status_url"]
+    assert reply["status_url"].endswith(f"/jobs/{job_id}")
+    assert reply["events_url"].endswith(f"/jobs/{job_id}/events")
+    assert reply["ws_url"].startswith("ws://")
+    job = (await api.http.get(f"/jobs/{job_id}")).json()
+    assert (job["status"], job["version"], job["prompt"]) == ("queued", 0, BODY["prompt"])
+    assert [each["job_id"] for each in (await api.http.get("/jobs")).json()["jobs"]] == [job_id]
+
+
+async def test_the_workflow_carries_input_and_search_attributes(api: Api, client: Client) -> None:
+    prompt = "很" * 2500
+    job_id = await api.submit(prompt=prompt, tag="批次", priority=1, on_video_failure="image")
+
+    found = await client.get_workflow_handle(job_id).describe()
+
+    assert found.typed_search_attributes.get(CUSTOM_PROGRESS) == 0
+    assert found.typed_search_attributes.get(CUSTOM_TAG) == "批次"
+    memo = await found.memo_value("input", type_hint=JobInput)
+    assert memo == JobInput(
+        prompt=prompt,
+        style="ink",
+        tag="批次",
+        priority=1,
+        on_video_failure=OnVideoFailure.IMAGE,
+    )
+    assert (await found.static_summary() or "").startswith("很很")
+
+
+async def test_another_process_knows_the_job_before_its_record(
+    api: Api, new_api: Any, client: Client
+) -> None:
+    job_id = await api.submit(tag="there")
+
+    async with new_api(client) as other:
+        job = (await other.http.get(f"/jobs/{job_id}")).json()
+
+    assert (job["status"], job["version"], job["tag"]) == ("queued", 0, "there")
+
+
+async def test_a_key_stands_for_one_job(api: Api) -> None:
+    first = await api.submit("order-1")
+
+    assert await api.submit("order-1") == first
+    assert await api.submit("order-2") != first
+    answer = await api.http.post(
+        "/jobs", json={**BODY, "style": "oil"}, headers={"Idempotency-Key": "order-1"}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "idempotency_conflict"
+
+
+async def test_a_key_outlives_temporals_memory(api: Api) -> None:
+    """Once there is a record, it answers; Temporal forgets closed runs."""
+    job_id = await api.submit("order-1")
+    api.write(sample_record(job_id, JobInput.model_validate(BODY)))
+
+    assert await api.submit("order-1") == job_id
+    answer = await api.http.post(
+        "/jobs", json={**BODY, "priority": 5}, headers={"Idempotency-Key": "order-1"}
+    )
+    assert answer.json()["code"] == "idempotency_conflict"
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 201, "ключ".encode().decode("latin-1")])
+async def test_a_key_is_short_and_visible(api: Api, key: str) -> None:
+    headers = {"Idempotency-Key": key.encode("latin-1")}
+    answer = await api.http.post("/jobs", json=BODY, headers=headers)
+    assert answer.status_code == 422
+    assert "idempotency-key" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"prompt": ""}, "prompt"),
+        ({"prompt": "x" * 2501}, "prompt"),
+        ({"prompt": "a\0b"}, "prompt"),
+        ({"prompt": "\ud800"}, "prompt"),
+        ({"prompt": None}, "prompt"),
+        ({"style": 7}, "style"),
+        ({"style": "a\nb"}, "style"),
+        ({"tag": ""}, "tag"),
+        ({"priority": 0}, "priority"),
+        ({"priority": "3"}, "priority"),
+        ({"priority": 10**40}, "priority"),
+        ({"on_video_failure": "explode"}, "on_video_failure"),
+        ({"promtp": "typo"}, "promtp"),
+    ],
+)
+async def test_bad_input_names_its_field(api: Api, change: dict[str, Any], field: str) -> None:
+    raw = json.dumps({**BODY, **change}).encode()
+    answer = await api.http.post("/jobs", content=raw, headers=JSON)
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert field in answer.json()["detail"]
+    assert (await api.http.get("/jobs")).json()["jobs"] == []
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b"null", b"[]", b"[" * 200_000, b'{"a":' * 50_000, b"1" * 5000, b"\xff", b"NaN"],
+)
+async def test_what_is_no_json_object_is_refused(api: Api, raw: bytes) -> None:
+    answer = await api.http.post("/jobs", content=raw, headers=JSON)
+    assert answer.status_code in (400, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_body_over_a_megabyte_is_refused(api: Api) -> None:
+    answer = await api.http.post("/jobs", content=b" " * (1024 * 1024 + 1), headers=JSON)
+    assert answer.status_code == 413
+    assert answer.json()["code"] == "body_too_large"
+
+
+async def test_with_temporal_away_nothing_is_half_made(lonely: Api) -> None:
+    answer = await lonely.http.post("/jobs", json=BODY)
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert answer.json()["code"] == "temporal_unavailable"
+    assert (await lonely.http.get("/jobs")).json() == {"jobs": [], "next_cursor": None}
+    assert (await lonely.http.get("/readyz")).status_code == 503
+    assert (await lonely.http.get(f"/jobs/{new_job_id()}")).status_code == 503
