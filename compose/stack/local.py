@@ -32,14 +32,17 @@ class Local:
         if self.alive():
             self._apply(venv)
             return
-        if left := adrift.end(self.settings.run_dir):
-            say(f"ended {left} processes that an earlier supervisor had left behind")
         started = capture(
             [str(venv.program("supervisord")), "--configuration", str(self._conf)],
             cwd=self.settings.root,
         )
         if not started.good:
             raise StackError(f"supervisord did not start: {started.last_line}", UNREACHABLE)
+
+    def end_orphans(self) -> None:
+        """A supervisor that was killed leaves its processes behind, and they hold our ports."""
+        if not self.alive() and (left := adrift.end(self.settings.run_dir)):
+            say(f"ended {left} processes that an earlier supervisor had left behind")
 
     def down(self) -> None:
         """Stop every process and the supervisor, the server last; data stays."""

@@ -51,6 +51,8 @@ def up(settings: Settings) -> None:
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     with alone(settings.run_dir):
         run = _with_base_image(settings, runner(settings))
+        if isinstance(run, Local):
+            run.end_orphans()
         before = run.units()
         containers = isinstance(run, Docker)
         needed = ports.wanted(settings, containers=containers, running=[u.service for u in before])
