@@ -82,25 +82,34 @@ def describe(mistakes: Sequence[Mapping[str, str]]) -> str:
     return "; ".join(f"{item['field']}: {item['problem']}" for item in mistakes)
 
 
-async def _on_problem(_: Request, error: Exception) -> Response:
+def _answer(request: Request, problem: Problem) -> Response:
+    """In the words of the wire that is spoken at this path."""
+    for prefix, shape in request.app.state.refusals.items():
+        if request.url.path.startswith(prefix):
+            reply: Response = shape(problem.status, problem.code, problem.detail, problem.headers)
+            return reply
+    return problem_response(problem)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 - registered for this type alone
-    return problem_response(error)
+    return _answer(request, error)
 
 
-async def _on_http(_: Request, error: Exception) -> Response:
+async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
     code = title_of(error.status_code).lower().replace(" ", "_")
     headers = error.headers or {}
-    return problem_response(
-        Problem(error.status_code, code, detail=str(error.detail), headers=headers)
+    return _answer(
+        request, Problem(error.status_code, code, detail=str(error.detail), headers=headers)
     )
 
 
-async def _on_invalid(_: Request, error: Exception) -> Response:
+async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type alone
     mistakes = validation_mistakes(error)
-    return problem_response(
-        Problem(422, "invalid", detail=describe(mistakes), extra={"errors": mistakes})
+    return _answer(
+        request, Problem(422, "invalid", detail=describe(mistakes), extra={"errors": mistakes})
     )
 
 
@@ -109,6 +118,8 @@ async def _on_crash(_: Request, error: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
+    """`app.state.refusals` maps the prefixes of native wires to the shape of their errors."""
+    app.state.refusals = {}
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)

@@ -1,7 +1,7 @@
 """All accepted generations, found by either id; the oldest that have ended are forgotten."""
 
 from collections import deque
-from typing import Any
+from collections.abc import Iterator
 
 from services.mock_core.generation import Generation
 
@@ -24,7 +24,7 @@ class Registry:
         self.max_in_flight = 0
         self.dropped = 0
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Generation]:
         return iter(self._rows)
 
     def __len__(self) -> int:
@@ -53,6 +53,10 @@ class Registry:
         """By the vendor's id or the caller's; the latest of several; None when forgotten."""
         found = self._by_id.get(any_id) or self._by_external.get(any_id)
         return None if found is None or found.vanished else found
+
+    def newest(self) -> Iterator[Generation]:
+        """What the vendor still knows of, the latest first."""
+        return (row for row in reversed(self._rows) if not row.vanished)
 
     def other(self, generation: Generation) -> Generation | None:
         """The one accepted last that belongs to another job."""

@@ -9,11 +9,14 @@ from services.mock_core.files import FileStore
 from services.mock_core.generation import Generation, State
 from services.mock_core.mock import build_mock
 from services.mock_core.problems import Problem, problem_response
+from services.mock_kling import native
+from services.mock_kling.costs import Costs
 from services.mock_kling.errors import resolve
 from services.mock_kling.knobs import knobs_of
 from services.mock_kling.routes import router
 from services.mock_kling.settings import KlingSettings
 from services.mock_kling.tasks import callback_body, word
+from services.mock_kling.tokens import TokenCheck
 from services.mock_kling.videos import VideoMaker
 
 _MEGABYTE = 1_000_000
@@ -47,10 +50,15 @@ def create_app(settings: KlingSettings) -> FastAPI:
 
     mock.sender.describe = callback_body
     mock.studio.listen(announce)
-    return build_app(
+    app = build_app(
         mock,
         title="Mock video service",
-        routers=(router,),
+        routers=(router, native.router),
         on_start=(maker.open,),
         on_stop=(maker.close,),
     )
+    app.state.tokens = TokenCheck(mock.clock)
+    app.state.costs = Costs()
+    for prefix in native.PREFIXES:
+        app.state.refusals[prefix] = native.native_refusal
+    return app

@@ -8,13 +8,21 @@ from services.mock_core.knobs import Knobs
 from services.mock_core.manner import Manner
 from services.mock_kling.settings import Duplicates, KlingSettings, Places
 
+# A stand-in guards nothing; a caller has to sign with something.
+DEFAULT_SECRET_KEY = "mock-secret-key-of-thirty-two-characters"  # noqa: S105
+
 
 class KlingKnobs(Knobs):
-    """`clock_skew`: by how many nominal seconds the clock that judges tokens is ahead."""
+    """`clock_skew`: by how many seconds the clock that judges tokens is ahead.
+
+    The keys are those that tokens on the vendor's own wire are signed with.
+    """
 
     duplicates: Duplicates
     places: Places
     clock_skew: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
+    access_key: Annotated[str, Field(min_length=1, max_length=255)] = "mock-access-key"
+    secret_key: Annotated[str, Field(min_length=32, max_length=255)] = DEFAULT_SECRET_KEY
     callbacks: Manner = Manner()
 
     def manner(self) -> Manner:

@@ -1,6 +1,5 @@
 """The contract's video wire: submit, status, and the finished files."""
 
-import secrets
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Request
@@ -15,7 +14,7 @@ from services.mock_core.result_routes import serve_file
 from services.mock_core.tags import find_tag
 from services.mock_core.view import View
 from services.mock_kling.gate import build_gate
-from services.mock_kling.tasks import WORDS, video_url
+from services.mock_kling.tasks import WORDS, new_task_id, video_url
 
 router = APIRouter(tags=["video"])
 TheMock = Annotated[Mock, Depends(mock_of)]
@@ -41,11 +40,6 @@ class VideoStatus(BaseModel):
     percent: int
     video_url: str | None = None
     message: str | None = None
-
-
-def new_task_id() -> str:
-    """Eighteen digits, as the vendor's ids have."""
-    return str(800_000_000_000_000_000 + secrets.randbelow(100_000_000_000_000_000))
 
 
 @router.post(

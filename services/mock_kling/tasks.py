@@ -1,5 +1,6 @@
 """How the vendor tells of a task: its words, its callback's body, its times in milliseconds."""
 
+import secrets
 from typing import Any
 
 from services.mock_core.generation import Generation, State
@@ -14,6 +15,11 @@ WORDS = {
 }
 # Units by mode and duration; a failed task costs nothing.
 _UNITS = {("std", "5"): "2", ("std", "10"): "4", ("pro", "5"): "3.5", ("pro", "10"): "7"}
+
+
+def new_task_id() -> str:
+    """Eighteen digits, as the vendor's ids have."""
+    return str(800_000_000_000_000_000 + secrets.randbelow(100_000_000_000_000_000))
 
 
 def word(generation: Generation) -> str:

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from services.mock_core.files import FileStore, StoredFile
 from services.mock_core.generation import Generation
+from services.mock_core.studio import GenerationError
+from services.mock_kling.pictures import BadPicture, check
 from services.mock_kling.source import Fetcher
 from services.mock_kling.video import make_video
 
@@ -28,8 +30,18 @@ class VideoMaker:
         """Fetch, encode, store, and return the file's name."""
         source = generation.image_source
         picture = source if isinstance(source, bytes) else await self._fetcher.fetch(source or "")
+        if generation.detail.get("strict"):
+            _demand(picture)
         loop = asyncio.get_running_loop()
         body = await loop.run_in_executor(self._thread, make_video, picture)
         name = f"{generation.id}.mp4"
         self._files.put(name, StoredFile(body, "video/mp4", self.now(), generation))
         return name
+
+
+def _demand(picture: bytes) -> None:
+    """On its own wire the vendor looks at a fetched picture as closely as at a sent one."""
+    try:
+        check(picture)
+    except BadPicture as error:
+        raise GenerationError(str(error)) from error
