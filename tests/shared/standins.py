@@ -1,4 +1,4 @@
-"""Stand-ins for the job's and the keeper's workflow, under the same names; they do what they are told."""
+"""Stand-ins for the workflows of job and keeper, under the same names; they obey the test."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -81,12 +81,8 @@ def temporal_calls(name: str) -> float:
 
 def all_temporal_calls() -> float:
     """How often this process has called Temporal, in whatever way."""
-    found = (
-        metric for metric in REGISTRY.collect() if metric.name == "genvideo_api_temporal_calls"
-    )
-    return sum(
-        sample.value for each in found for sample in each.samples if sample.name.endswith("_total")
-    )
+    samples = (sample for metric in REGISTRY.collect() for sample in metric.samples)
+    return sum(each.value for each in samples if each.name == "genvideo_api_temporal_calls_total")
 
 
 NewApi = Callable[[Client], AbstractAsyncContextManager[Api]]

@@ -1,6 +1,5 @@
 """Jobs that were ended from outside: their records are closed, and those of a reset are not."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,12 @@ from temporalio.client import Client
 from services.api.reconcile import Reconciler
 from services.api.temporal import Temporal
 from services.api.watch import JobWatch
-from shared.messages import JobInput, Record
+from shared.messages import Job, JobInput, Record
 from shared.records import RecordStore
 from shared.states import Status
 from tests.services.api.conftest import all_temporal_calls
 from tests.shared.standins import sample_record, standing_in
+from tests.shared.waiting import eventually
 
 JOB_ID = "job-0123456789abcdef01234567"
 
@@ -41,8 +41,11 @@ def watch_of(data_dir: Path) -> JobWatch:
 
 async def listed_as_ended(client: Client) -> None:
     """Wait until visibility has heard of the end."""
-    while not [each async for each in client.list_workflows("ExecutionStatus='Terminated'")]:
-        await asyncio.sleep(0.02)
+
+    async def listed() -> list[object]:
+        return [each async for each in client.list_workflows("ExecutionStatus='Terminated'")]
+
+    await eventually(listed)
 
 
 async def test_a_terminated_jobs_record_is_closed(client: Client, tmp_path: Path) -> None:
@@ -86,12 +89,12 @@ async def test_a_reset_job_goes_on(client: Client, tmp_path: Path) -> None:
 async def test_jobs_without_a_record_are_found_at_start(client: Client, tmp_path: Path) -> None:
     await Temporal(client).start(JOB_ID, JobInput(prompt="p", style="", tag="t"))
     watch = watch_of(tmp_path)
-    reconciler = Reconciler(watch, Temporal(client))
-    while watch.index.get(JOB_ID) is None:
-        reconciler = Reconciler(watch, Temporal(client))
-        await reconciler.sweep()
 
-    job = watch.index.get(JOB_ID)
+    async def found() -> Job | None:
+        await Reconciler(watch, Temporal(client)).sweep()
+        return watch.index.get(JOB_ID)
+
+    job = await eventually(found)
     assert job is not None
     assert (job.version, job.tag) == (0, "t")
 

@@ -87,7 +87,7 @@ async def test_a_key_outlives_temporals_memory(api: Api) -> None:
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 201, "ключ".encode().decode("latin-1")])
 async def test_a_key_is_short_and_visible(api: Api, key: str) -> None:
-    headers = {"Idempotency-Key": key.encode("latin-1")}
+    headers = {b"Idempotency-Key": key.encode("latin-1")}
     answer = await api.http.post("/jobs", json=BODY, headers=headers)
     assert answer.status_code == 422
     assert "idempotency-key" in answer.json()["detail"]

@@ -1,0 +1,42 @@
+"""The API as a process: it starts without Temporal, and ends although sockets are open."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+from websockets.asyncio.client import connect
+
+from shared.http import http_client
+from shared.ids import new_job_id
+from shared.records import RecordStore
+from tests.shared.processes import free_port, running
+from tests.shared.standins import sample_record
+
+
+async def test_it_ends_with_sockets_open(tmp_path: Path) -> None:
+    record = sample_record(new_job_id())
+    RecordStore(tmp_path).write(record)
+    environment = {
+        "DATA_DIR": str(tmp_path),
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
+        "LOG_FORMAT": "json",
+    }
+    async with (
+        running("services.api", "API_PORT", environment=environment) as service,
+        http_client(service.base) as http,
+    ):
+        assert (await http.get("/readyz")).status_code == 503
+        assert (await http.get(f"/jobs/{record.job_id}")).json()["version"] == 1
+        sockets = service.base.replace("http", "ws", 1)
+        async with (
+            connect(f"{sockets}/ws/jobs", proxy=None) as every,
+            connect(f"{sockets}/ws/jobs/{record.job_id}", proxy=None) as one,
+            http.stream("GET", f"/jobs/{record.job_id}/events") as events,
+        ):
+            await asyncio.gather(every.recv(), one.recv(), anext(events.aiter_lines()))
+            status, output = await service.terminated()
+
+    assert status in (0, -signal.SIGTERM)
+    assert "Finished server process" in output
+    assert "Traceback" not in output
+    assert "timeout" not in output.lower()

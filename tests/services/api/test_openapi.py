@@ -1,0 +1,58 @@
+"""The reference: stable names, our errors, an example where one helps."""
+
+import json
+
+from services.api.app import create_app
+from services.api.settings import ApiSettings
+from tests.services.api.conftest import Api
+
+OPERATIONS = {
+    "healthz": "get /healthz",
+    "readyz": "get /readyz",
+    "metrics": "get /metrics",
+    "submit_job": "post /jobs",
+    "list_jobs": "get /jobs",
+    "get_job": "get /jobs/{job_id}",
+    "cancel_job": "post /jobs/{job_id}/cancel",
+    "retry_job": "post /jobs/{job_id}/retry",
+    "job_events": "get /jobs/{job_id}/events",
+    "get_image": "get /jobs/{job_id}/image",
+    "get_video": "get /jobs/{job_id}/video",
+    "get_slots": "get /slots",
+    "change_slots": "put /slots",
+}
+
+
+def test_operations_keep_their_names() -> None:
+    paths = create_app(ApiSettings()).openapi()["paths"]
+    found = {
+        call["operationId"]: f"{method} {path}"
+        for path, calls in paths.items()
+        for method, call in calls.items()
+    }
+    assert found == OPERATIONS
+
+
+def test_every_call_documents_its_problems() -> None:
+    document = create_app(ApiSettings()).openapi()
+    assert "HTTPValidationError" not in json.dumps(document)
+    assert "Problem" in document["components"]["schemas"]
+    for path, calls in document["paths"].items():
+        for call in calls.values():
+            if path not in ("/healthz", "/metrics"):
+                assert "application/problem+json" in json.dumps(call["responses"]), path
+            assert call["description"]
+
+
+async def test_what_the_framework_refuses_is_a_problem_too(api: Api) -> None:
+    for answer in (
+        await api.http.get("/nowhere"),
+        await api.http.delete("/jobs"),
+        await api.http.get("/jobs?limit=x"),
+        await api.http.put("/slots", content=b"{", headers={"Content-Type": "application/json"}),
+        await api.http.post("/jobs", content=b"x=1"),
+    ):
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert problem["status"] == answer.status_code
+        assert {"type", "title", "status", "detail", "code"} <= set(problem)

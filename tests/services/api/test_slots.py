@@ -1,0 +1,95 @@
+"""The slot as the keeper shows it: asked once a second, started where it is missing."""
+
+import asyncio
+
+import pytest
+from temporalio.client import Client
+
+from services.api import slots
+from shared.ids import new_job_id
+from shared.slots import JOB_GATE, KEEPER_WORKFLOW, keeper_id
+from shared.temporal import KEEPER_QUEUE
+from tests.services.api.conftest import Api, temporal_calls
+
+NOBODY = {"limit": 1, "paused": False, "holders": [], "waiting": [], "waiting_count": 0}
+
+
+async def start_keeper(client: Client, waiting: list[str]) -> None:
+    await client.start_workflow(
+        KEEPER_WORKFLOW, waiting, id=keeper_id(JOB_GATE), task_queue=KEEPER_QUEUE
+    )
+
+
+async def test_without_a_keeper_nobody_holds_it(api: Api) -> None:
+    answer = await api.http.get("/slots")
+    assert (answer.status_code, answer.json()) == (200, NOBODY)
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_change_starts_the_keeper_and_is_seen_at_once(api: Api) -> None:
+    await api.http.get("/slots")
+    changed = await api.http.put("/slots", json={"limit": 4, "paused": True})
+    assert changed.status_code == 200, changed.text
+    assert changed.json() == {**NOBODY, "limit": 4, "paused": True}
+    assert (await api.http.get("/slots")).json() == changed.json()
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_terminated_keeper_is_started_again_and_its_last_word_is_not_believed(
+    api: Api, client: Client
+) -> None:
+    await start_keeper(client, [new_job_id()])
+    await client.get_workflow_handle(keeper_id(JOB_GATE)).terminate()
+
+    assert (await api.http.get("/slots")).json() == NOBODY
+
+
+@pytest.mark.usefixtures("workers")
+async def test_however_many_look_the_keeper_is_asked_once(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "FRESH_SECONDS", 3600)
+    jobs = [await api.submit() for _ in range(3)]
+    await start_keeper(client, jobs[::-1])
+    before = temporal_calls("query_slots")
+
+    answers = await asyncio.gather(*(api.http.get("/slots") for _ in range(20)))
+    listed = (await api.http.get("/jobs")).json()["jobs"]
+    one = (await api.http.get(f"/jobs/{jobs[0]}")).json()
+
+    assert {answer.json()["waiting_count"] for answer in answers} == {3}
+    assert {job["job_id"]: job["queue_position"] for job in listed} == {
+        jobs[2]: 1,
+        jobs[1]: 2,
+        jobs[0]: 3,
+    }
+    assert one["queue_position"] == 3
+    assert temporal_calls("query_slots") - before == 1
+
+
+async def test_a_silent_keeper_costs_the_list_its_positions_alone(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(slots, "UPDATE_SECONDS", 0.05)
+    await start_keeper(client, [])
+    await api.submit()
+
+    assert (await api.http.get("/jobs")).json()["jobs"][0]["queue_position"] is None
+    assert (await api.http.put("/slots", json={"limit": 2})).status_code == 503
+
+
+async def test_with_temporal_away(lonely: Api) -> None:
+    for answer in (
+        await lonely.http.get("/slots"),
+        await lonely.http.put("/slots", json={"limit": 2}),
+    ):
+        assert answer.status_code == 503
+        assert "retry-after" in answer.headers
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"limit": 0}, {"limit": 1001}, {"paused": "maybe"}, {"limit": 1, "x": 1}, []]
+)
+async def test_a_change_that_does_not_fit(api: Api, body: object) -> None:
+    assert (await api.http.put("/slots", json=body)).status_code == 422
