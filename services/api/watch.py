@@ -1,6 +1,7 @@
 """Every job, kept in step with the state folder; each change is published once, in order."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ log = structlog.get_logger(__name__)
 DEBOUNCE = 50
 STEP = 10
 # The watch may miss a change (a full queue, a mount that tells nothing): the folder is read anew.
-SCAN_SECONDS = 5.0
+SCAN_SECONDS = 15.0
 # So many files are read before others get their turn.
 BATCH = 200
 
@@ -129,16 +130,19 @@ def _read_all(records: RecordStore, job_ids: Iterable[str]) -> list[tuple[str, R
 
 
 def _stamps(records: RecordStore) -> dict[str, tuple[int, int]]:
-    return dict(_stamps_of(records))
+    with os.scandir(records.folder) as entries:
+        return dict(_stamps_of(entries))
 
 
-def _stamps_of(records: RecordStore) -> Iterator[tuple[str, tuple[int, int]]]:
-    for job_id in records.job_ids():
-        try:
-            state = records.path(job_id).stat()
-        except FileNotFoundError:
-            continue
-        yield job_id, (state.st_mtime_ns, state.st_size)
+def _stamps_of(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[str, tuple[int, int]]]:
+    for entry in entries:
+        job_id, dot, kind = entry.name.rpartition(".")
+        if dot and kind == "json" and is_job_id(job_id):
+            try:
+                state = entry.stat()
+            except FileNotFoundError:
+                continue
+            yield job_id, (state.st_mtime_ns, state.st_size)
 
 
 def _is_record(change: Change, path: str) -> bool:

@@ -32,11 +32,35 @@ def _receiver(request: Request) -> Receiver:
 ReceiverDep = Annotated[Receiver, Depends(_receiver)]
 Secret = Annotated[str, Query(description="As our callback address carries it.")]
 
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """A schema without references, as it stands outside the document's own components."""
+    if isinstance(schema, list):
+        return [_inlined(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {key: _inlined(value, definitions) for key, value in schema.items() if key != "$defs"}
+
+
+_SCHEMA = Callback.model_json_schema()
+_EXAMPLE = {
+    "task_id": "831937841",
+    "task_status": "succeed",
+    "updated_at": 1722769557708,
+    "task_info": {"external_task_id": "job-0123456789abcdef01234567.video.1"},
+}
 # The body is read by hand, after the token has been looked at: FastAPI would parse it first.
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": Callback.model_json_schema()}},
+        "content": {
+            "application/json": {
+                "schema": _inlined(_SCHEMA, _SCHEMA.get("$defs", {})),
+                "example": _EXAMPLE,
+            }
+        },
     }
 }
 
