@@ -108,6 +108,7 @@ def for_compose(settings: Settings) -> dict[str, str]:
     }
     env |= {port: str(number) for port, number in settings.ports.items()}
     if image and video:
+        env.setdefault("CALLBACK_URL", settings.url(CALLBACK.port))
         env["IMAGE_SERVICE_URL"] = from_container("IMAGE_SERVICE_URL", image)
         env["VIDEO_SERVICE_URL"] = from_container("VIDEO_SERVICE_URL", video)
     return env

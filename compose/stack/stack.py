@@ -12,6 +12,7 @@ from compose.stack.local import Local
 from compose.stack.lock import alone
 from compose.stack.output import complain, say
 from compose.stack.remembered import Remembered
+from compose.stack.services import CALLBACK
 from compose.stack.settings import Mode, Settings
 from compose.stack.status import Unit
 
@@ -48,6 +49,7 @@ def runner(settings: Settings) -> Runner:
 def up(settings: Settings) -> None:
     """Bring the stack to what the settings say, wait until it is ready, print the addresses."""
     _refuse_other_mode(settings)
+    _warn(settings)
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     with alone(settings.run_dir):
         run = _with_base_image(settings, runner(settings))
@@ -121,8 +123,17 @@ def _ask(question: str) -> None:
 def _refuse_other_mode(settings: Settings) -> None:
     if settings.running and settings.mode not in (Mode.AUTO, settings.running):
         raise StackError(f"the stack runs with MODE={settings.running}; `make down` first")
+
+
+def _warn(settings: Settings) -> None:
+    """What is not wrong and still may not be what was meant."""
     for name in settings.unknown:
         complain(f".env: {name} is no setting of this project; .env.example lists them all")
+    if not settings.mocks and "CALLBACK_URL" not in settings.values:
+        complain(
+            f"CALLBACK_URL is not set: callbacks go to {settings.url(CALLBACK.port)};"
+            " where the video service can't reach that, polling finds the end of each video"
+        )
 
 
 def _chosen(settings: Settings) -> str:

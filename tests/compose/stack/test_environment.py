@@ -83,6 +83,7 @@ def test_this_machine_has_another_name_inside_a_container(
     env = environment.for_compose(found)
     assert env["IMAGE_SERVICE_URL"] == seen
     assert env["VIDEO_SERVICE_URL"] == "http://kling.example"
+    assert env["CALLBACK_URL"] == "http://127.0.0.1:8001"
 
 
 def test_certificates_go_into_containers_by_value(settings: Load, tmp_path: Path) -> None:
