@@ -1,0 +1,55 @@
+"""Messages: what goes in comes out, and nothing else is taken."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from shared.messages import Job, JobInput, Record
+from shared.slots import SlotChange
+from tests.shared.standins import sample_record
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
+
+
+@given(TEXT.filter(lambda text: len(text) <= 2500))
+def test_any_prompt_survives_the_wire(prompt: str) -> None:
+    job = JobInput(prompt=prompt, style="")
+    assert JobInput.model_validate_json(job.model_dump_json()) == job
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prompt": ""},
+        {"prompt": "x" * 2501},
+        {"prompt": "a\0"},
+        {"style": "\n"},
+        {"style": "x" * 201},
+        {"tag": "\x7f"},
+        {"tag": "x" * 201},
+        {"priority": True},
+        {"priority": 6},
+        {"extra": 1},
+    ],
+)
+def test_what_does_not_fit(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        JobInput.model_validate({"prompt": "p", "style": "", **fields})
+
+
+def test_a_message_is_frozen() -> None:
+    with pytest.raises(ValidationError):
+        setattr(JobInput(prompt="p", style=""), "prompt", "q")  # noqa: B010 - mypy would see it
+
+
+def test_a_records_job_is_what_the_api_shows() -> None:
+    job = sample_record("job-0123456789abcdef01234567").job()
+    assert type(job) is Job
+    assert set(Job.model_fields) < set(Record.model_fields)
+
+
+@pytest.mark.parametrize("body", [{}, {"limit": 0}, {"limit": 1001}, {"limit": None}])
+def test_a_change_of_nothing_is_none(body: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        SlotChange.model_validate(body)

@@ -1,0 +1,73 @@
+"""Records on disk: whole, readable, never replaced by an older version."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from shared.closing import close_record
+from shared.records import RecordStore, to_json
+from shared.states import Status
+from tests.shared.standins import sample_record
+
+JOB_ID = "job-0123456789abcdef01234567"
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path)
+    record = sample_record(JOB_ID)
+    assert store.write(record)
+    assert store.read(JOB_ID) == record
+    assert list(store.job_ids()) == [JOB_ID]
+    assert record.prompt in store.path(JOB_ID).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_an_older_or_equal_version_is_not_stored(tmp_path: Path, version: int) -> None:
+    store = RecordStore(tmp_path)
+    store.write(sample_record(JOB_ID))
+    again = sample_record(JOB_ID).model_copy(update={"version": version, "percent": 9})
+    assert not store.write(again)
+    assert store.read(JOB_ID) == sample_record(JOB_ID)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff", b"[]", b'{"job_id": 1}'])
+def test_a_damaged_record_is_none_and_is_replaced(tmp_path: Path, damage: bytes) -> None:
+    store = RecordStore(tmp_path)
+    store.write(sample_record(JOB_ID))
+    store.path(JOB_ID).write_bytes(damage)
+    assert store.read(JOB_ID) is None
+    assert store.write(sample_record(JOB_ID))
+
+
+def test_a_path_from_outside_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not a job id"):
+        RecordStore(tmp_path).path("../../etc/passwd")
+
+
+def test_a_write_that_fails_leaves_the_old_one_and_no_rubbish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RecordStore(tmp_path)
+    store.write(sample_record(JOB_ID))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="No space"):
+        store.write(close_record(sample_record(JOB_ID), "terminated"))
+    monkeypatch.undo()
+    assert store.read(JOB_ID) == sample_record(JOB_ID)
+    assert os.listdir(store.folder) == [f"{JOB_ID}.json"]
+
+
+@pytest.mark.parametrize("code", ["terminated", "timed_out"])
+def test_an_end_from_outside_is_one_version(code: str) -> None:
+    record = sample_record(JOB_ID)
+    closed = close_record(record, code)
+    assert closed.error is not None
+    assert (closed.status, closed.error.code) == (Status.FAILED, code)
+    assert closed.version == record.version + 1 == closed.transitions[-1].version
+    assert closed.finished_at == closed.transitions[-1].at
+    assert b'"transitions"' in to_json(closed)
