@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from compose.stack import faults, stack
+from compose.stack import stack
 from compose.stack.command import capture
 from compose.stack.errors import StackError
 from compose.stack.settings import Settings
@@ -13,6 +13,9 @@ _ANY = {
     "THRESHOLDS": "--threshold",
     "TIMEOUT": "--timeout",
     "ON_VIDEO_FAILURE": "--on-video-failure",
+    "PRESET": "--preset",
+    "RULE": "--fault",
+    "BASELINE": "--baseline",
 }
 _ONE_STAGE = {"RATE": "--rate", "STALL": "--stall", "CONCURRENCY": "--concurrency"}
 
@@ -44,15 +47,7 @@ def _options(environ: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
 
 def _run(settings: Settings, arguments: list[str], environ: Mapping[str, str]) -> int:
     ready = stack.ensure(settings)
-    handed = _handed(settings, environ)
-    preset = environ.get("PRESET")
-    if not preset:
-        return stack.runner(ready).loadtest(arguments, handed)
-    faults.arm(ready, {"PRESET": preset})
-    try:
-        return stack.runner(ready).loadtest(arguments, handed)
-    finally:
-        faults.clear(ready)
+    return stack.runner(ready).loadtest(arguments, _handed(settings, environ))
 
 
 def _handed(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:

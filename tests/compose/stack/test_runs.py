@@ -2,7 +2,7 @@
 
 import pytest
 
-from compose.stack import faults, runs, stack
+from compose.stack import runs, stack
 from compose.stack.errors import USAGE, StackError
 from compose.stack.settings import Settings
 from tests.compose.stack.conftest import Load
@@ -60,11 +60,6 @@ def test_a_number_that_is_none(settings: Load, recorder: Recorder, number: str) 
     assert recorder.arguments == []
 
 
-def test_a_preset_is_armed_for_the_run_and_cleared_after_it(
-    settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done: list[object] = []
-    monkeypatch.setattr(faults, "arm", lambda _, environ: done.append(environ["PRESET"]))
-    monkeypatch.setattr(faults, "clear", lambda _: done.append("cleared"))
-    assert runs.jobs(settings(), "1", {"PRESET": "slow-vendor"}) == 1
-    assert done == ["slow-vendor", "cleared"]
+def test_faults_of_one_run(settings: Load, recorder: Recorder) -> None:
+    runs.jobs(settings(), "1", {"PRESET": "slow-vendor", "RULE": '{"do": "x"}'})
+    assert recorder.arguments[3:] == ["--preset", "slow-vendor", "--fault", '{"do": "x"}']
