@@ -23,6 +23,7 @@ from loadtest.options import (
     OnVideo,
     Presets,
     Rate,
+    ReplayWith,
     Reset,
     Seed,
     Stages,
@@ -34,6 +35,9 @@ from loadtest.options import (
 from loadtest.plan import Plan, PlanError, build_plan, soak_jobs
 from loadtest.raw import RunFolder
 from loadtest.reach import NotReachable, check
+from loadtest.replay import replay
+from loadtest.report.picture import NoBrowser
+from loadtest.report.picture import picture as draw
 from loadtest.report.write import write_comparison, write_report
 from loadtest.run import Run, open_stack
 from loadtest.settings import Settings
@@ -65,6 +69,7 @@ def run(
     fault: Faults = None,
     reset: Reset = False,
     baseline: Baseline = None,
+    replay_with: ReplayWith = "",
 ) -> None:
     """Run one stage (--jobs) or several (--stages) and write a report; exits by the verdict."""
     if (jobs is None) == (stages == ""):
@@ -87,7 +92,7 @@ def run(
         )
     except PlanError as error:
         _fail(error.problems, USAGE)
-    raise typer.Exit(_run(settings, plan, before))
+    raise typer.Exit(_run(settings, plan, before, replay_with=replay_with))
 
 
 @app.command()
@@ -100,6 +105,7 @@ def ladder(
     fault: Faults = None,
     reset: Reset = False,
     baseline: Baseline = None,
+    replay_with: ReplayWith = "",
 ) -> None:
     """Run the stages 1, 5, 10, 20, 50 and 100 into one report."""
     run(
@@ -112,6 +118,7 @@ def ladder(
         fault=fault,
         reset=reset,
         baseline=baseline,
+        replay_with=replay_with,
     )
 
 
@@ -164,6 +171,17 @@ def compare(a: Folder, b: Folder) -> None:
     raise typer.Exit(FAILED if found.worse and not found.why_not else PASSED)
 
 
+@app.command()
+def picture(
+    folder: Folder, target: Annotated[Path, typer.Argument(help="The PNG to write.")]
+) -> None:
+    """Draw the annotated picture of a report that the documentation shows."""
+    try:
+        draw(_open(folder).path / "report.html", target)
+    except NoBrowser as error:
+        _fail([str(error)], USAGE)
+
+
 def _open(folder: Path) -> RunFolder:
     try:
         return RunFolder.open(folder)
@@ -171,7 +189,7 @@ def _open(folder: Path) -> RunFolder:
         _fail([str(error)], USAGE)
 
 
-def _run(settings: Settings, plan: Plan, baseline: RunFolder | None) -> int:
+def _run(settings: Settings, plan: Plan, baseline: RunFolder | None, *, replay_with: str) -> int:
     try:
         folder, why = asyncio.run(_go(settings, plan))
     except NotReachable as error:
@@ -179,6 +197,8 @@ def _run(settings: Settings, plan: Plan, baseline: RunFolder | None) -> int:
     except PlanError as error:
         _fail(error.problems, USAGE)
     folder.point_latest()
+    if replay_with:
+        replay(folder, replay_with)
     verdict = _judge(folder, baseline)
     if why == "interrupted":
         return INTERRUPTED

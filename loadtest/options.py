@@ -37,4 +37,8 @@ Folder = Annotated[Path, typer.Argument(help="A run's folder, such as reports/la
 Baseline = Annotated[
     Path | None, typer.Option("--baseline", help="A run's folder to compare with.")
 ]
+ReplayWith = Annotated[
+    str,
+    typer.Option("--replay-with", help="A program that replays a folder of histories."),
+]
 Reset = Annotated[bool, typer.Option("--reset", help="Empty the mocks' ledgers first.")]

@@ -20,6 +20,7 @@ def load(folder: RunFolder) -> Books:
     run = folder.read(raw.RUN)
     stages = [_stage(row) for row in folder.rows(raw.STAGES)]
     books = Books(run=run, stages=stages, vendors=folder.read(raw.VENDORS) or {})
+    books.replay = folder.read(raw.REPLAY)
     by_number = {stage.number: stage for stage in stages}
     _submits(folder, by_number)
     _api(folder, by_number)

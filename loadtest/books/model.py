@@ -144,6 +144,7 @@ class Receipt:
     task_id: str | None
     task_status: str | None
     fate: str
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +267,7 @@ class Books:
     unknown_ids: set[str] = field(default_factory=set)
     vendors: dict[str, Any] = field(default_factory=dict)
     stray_receipts: int = 0
+    replay: dict[str, Any] | None = None
     processes: dict[str, list[ProcessSample]] = field(default_factory=dict)
 
     @property

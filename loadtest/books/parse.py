@@ -160,6 +160,7 @@ def receipt(row: Row) -> Receipt:
         task_id=text(row.get("task_id")),
         task_status=text(row.get("task_status")),
         fate=str(row.get("fate", "unknown")),
+        external_id=text(row.get("external_id")),
     )
 
 

@@ -1,12 +1,16 @@
 """What became of each callback: the vendor's deliveries against our receiver's receipts."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from loadtest.books.model import ENDS, Callback, Generation, JobFacts
+from loadtest.books.model import ENDS, Callback, Generation, JobFacts, Receipt
 
 FATES = ("applied", "duplicate", "late", "early", "out_of_order", "rejected", "unknown")
 AGAIN, BY_POLL, LOST = "sent again", "lost, made good by a poll", "lost"
+
+
+Sent = tuple[Generation, Callback]
 
 
 @dataclass(slots=True)
@@ -24,43 +28,59 @@ class CallbackBook:
 
 
 def callback_book(jobs: list[JobFacts]) -> CallbackBook:
-    """Match deliveries with receipts, task by task and status by status."""
+    """Match deliveries with receipts, job by job."""
     book = CallbackBook()
     for job in jobs:
-        receipts = Counter((r.task_id, r.task_status) for r in job.receipts)
         for receipt in job.receipts:
             book.fates[receipt.fate if receipt.fate in FATES else "unknown"] += 1
-        for generation in job.generations:
-            _match(job, generation, receipts, book=book)
-        left = sum(receipts.values())
-        book.sent += left
+        left = _match(job, book)
+        book.sent += sum(len(generation.callbacks) for generation in job.generations) + left
         # While a job goes on, a callback may come between the reading of two books.
         if left and job.status in ENDS:
             book.unsent.append((job.job_id, f"{left} receipt(s) that no vendor noted as sent"))
     return book
 
 
-def _match(
-    job: JobFacts,
-    generation: Generation,
-    receipts: Counter[tuple[str | None, str | None]],
-    *,
-    book: CallbackBook,
-) -> None:
-    by_status: dict[str, list[Callback]] = {}
-    for callback in generation.callbacks:
-        by_status.setdefault(callback.status, []).append(callback)
-    for status, deliveries in by_status.items():
-        book.sent += len(deliveries)
-        key = (generation.vendor_id, status)
-        received = min(receipts[key], len(deliveries))
-        receipts[key] -= received
-        # What was answered well has arrived: the missing are sought among the others first.
-        missing = sorted(deliveries, key=lambda each: each.answered)[: len(deliveries) - received]
-        taken = {each.delivery_id for each in deliveries if each.answered and each.delivery_id}
-        for callback in missing:
-            again = not callback.answered and callback.delivery_id in taken
-            book.fates[AGAIN if again else _miss(job, generation, callback, book=book)] += 1
+def _match(job: JobFacts, book: CallbackBook) -> int:
+    """Settle every delivery of a job; returns how many receipts no delivery explains."""
+    receipts = list(job.receipts)
+    sent = [(generation, each) for generation in job.generations for each in generation.callbacks]
+    # What was answered well has arrived: it has the first choice of the receipts.
+    waiting = sorted(sent, key=lambda pair: not pair[1].answered)
+    for fits in (_exactly, _loosely):
+        waiting = _without_receipt(waiting, receipts, fits)
+    taken = {callback.delivery_id for _, callback in sent if callback.answered} - {None}
+    for generation, callback in waiting:
+        again = not callback.answered and callback.delivery_id in taken
+        book.fates[AGAIN if again else _miss(job, generation, callback, book=book)] += 1
+    return len(receipts)
+
+
+def _without_receipt(
+    waiting: list[Sent], receipts: list[Receipt], fits: Callable[[Receipt, Sent], bool]
+) -> list[Sent]:
+    """Take a fitting receipt off the list for each delivery; returns those that got none."""
+    left = []
+    for sent in waiting:
+        found = next((receipt for receipt in receipts if fits(receipt, sent)), None)
+        if found is None:
+            left.append(sent)
+        else:
+            receipts.remove(found)
+    return left
+
+
+def _exactly(receipt: Receipt, sent: Sent) -> bool:
+    generation, callback = sent
+    return receipt.task_id == generation.vendor_id and receipt.task_status == callback.status
+
+
+def _loosely(receipt: Receipt, sent: Sent) -> bool:
+    """A bent callback may tell another task or status, or have been refused unread."""
+    generation, _ = sent
+    if receipt.external_id is not None:
+        return receipt.external_id == generation.external_id
+    return receipt.task_id in (None, generation.vendor_id)
 
 
 def _miss(job: JobFacts, generation: Generation, callback: Callback, *, book: CallbackBook) -> str:

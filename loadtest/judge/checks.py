@@ -28,8 +28,21 @@ def checks_of_run(books: Books) -> Iterator[Check]:
     yield Check("there are jobs", jobs > 0, f"{jobs} jobs in the books")
     unread = [str(problem) for problem in books.run.get("unread") or []]
     yield Check("every book could be read", not unread, "; ".join(unread) or "all read")
+    yield _replays(books)
     why = str(books.run.get("why"))
     yield Check("the run went to its end", why == "done", why)
+
+
+def _replays(books: Books) -> Check:
+    """Every kept history must lead the current code to the same commands."""
+    name = "every kept history replays with the current code"
+    found = books.replay
+    if found is None:
+        return Check(name, None, "not replayed: --replay-with named no program that could")
+    replayed, kept, failures = found["replayed"], found["kept"], found["failures"]
+    named = "; ".join(f"{job} {why}".strip() for job, why in list(failures.items())[:5])
+    text = f"{replayed} of {kept} replayed, {len(failures)} failed"
+    return Check(name, replayed == kept and not failures, f"{text}: {named}" if named else text)
 
 
 def checks_of_stage(

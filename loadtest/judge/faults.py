@@ -9,7 +9,11 @@ from loadtest.books.model import ENDS, Injected, JobFacts
 BY_RETRY, BY_POLL, ABSORBED = "recovered by retry", "recovered by poll", "absorbed"
 DEGRADED, SURFACED, UNACCOUNTED = "degraded", "surfaced as a failure", "unaccounted"
 OUTCOMES = (BY_RETRY, BY_POLL, ABSORBED, DEGRADED, SURFACED, UNACCOUNTED)
-_HARMLESS = {"slow", "delay", "repeat"}
+# Nothing is lost by these: who bears them has nothing to recover.
+_HARMLESS = {
+    *("slow", "delay", "drip", "repeat", "resend", "hold", "envelope", "after-poll"),
+    *("reply-after-callback", "backwards", "freeze", "absurd"),
+}
 
 
 @dataclass(slots=True)

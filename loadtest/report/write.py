@@ -1,6 +1,5 @@
 """Writing the report of a judgement; the same judgement gives the same files."""
 
-from loadtest import raw
 from loadtest.judge.compare import Comparison, compare
 from loadtest.judge.judge import Judgement
 from loadtest.raw import RunFolder
@@ -31,7 +30,7 @@ def write_report(
     """Write every file that is derived from the raw records; results first."""
     title = f"Load test {judgement.run.get('run_id')}"
     comparison = compare(baseline, judgement) if baseline is not None else None
-    found = sections(folder, judgement, comparison)
+    found = sections(judgement, comparison)
     for name, text in (
         ("results.json", results(judgement)),
         ("junit.xml", junit(judgement)),
@@ -43,9 +42,7 @@ def write_report(
         (folder.path / name).write_text(text, encoding="utf-8")
 
 
-def sections(
-    folder: RunFolder, judgement: Judgement, comparison: Comparison | None
-) -> list[Section]:
+def sections(judgement: Judgement, comparison: Comparison | None) -> list[Section]:
     """The sections in the report's order."""
     return [
         verdict.section(judgement),
@@ -57,7 +54,7 @@ def sections(
         efficiency.section(judgement),
         retries.section(judgement),
         callbacks.section(judgement),
-        cost.section(judgement, folder.read(raw.REPLAY)),
+        cost.section(judgement),
         processes.section(judgement),
         compare_section.section(comparison),
         worst.section(judgement),

@@ -4,32 +4,21 @@ from typing import Any
 
 from loadtest.judge.judge import Judgement
 from loadtest.judge.stage import StageResult
-from loadtest.report.blocks import BAD, GOOD, INFO, Block, Notice, Section, Table, row
-
-REPLAY_HINT = (
-    "The histories were not replayed here; they lie in histories/ for whoever has the code."
-)
+from loadtest.report.blocks import BAD, GOOD, INFO, Notice, Section, Table, row
 
 
-def section(judgement: Judgement, replay: dict[str, Any] | None) -> Section:
-    """Events, workflow tasks and bytes per job; the replay's result where there is one."""
+def section(judgement: Judgement) -> Section:
+    """Events, workflow tasks and bytes per job, and what the replay of the histories gave."""
     lead = "What one job leaves in Temporal: a history that grows without need costs every replay."
     rows = [line for stage in judgement.stages for line in _rows(stage)]
-    blocks: list[Block] = [_replayed(replay)]
-    blocks.append(Table(("#stage", "per job", "#n", "#min", "#median", "#max"), rows))
-    return Section(10, "Determinism and cost", lead, blocks)
+    heads = ("#stage", "per job", "#n", "#min", "#median", "#max")
+    return Section(10, "Determinism and cost", lead, [_replayed(judgement), Table(heads, rows)])
 
 
-def _replayed(replay: dict[str, Any] | None) -> Notice:
-    if replay is None:
-        return Notice(INFO, REPLAY_HINT)
-    failures = replay.get("failures") or {}
-    if failures:
-        named = "; ".join(f"{job}: {text}" for job, text in list(failures.items())[:5])
-        return Notice(
-            BAD, f"{len(failures)} of {replay.get('replayed')} histories do not replay: {named}"
-        )
-    return Notice(GOOD, f"All {replay.get('replayed')} histories replay with the current code.")
+def _replayed(judgement: Judgement) -> Notice:
+    check = next(each for each in judgement.checks if "replays" in each.name)
+    tone = {True: GOOD, False: BAD, None: INFO}[check.ok]
+    return Notice(tone, f"{check.name[0].upper()}{check.name[1:]}: {check.text}.")
 
 
 def _rows(stage: StageResult) -> list[Any]:

@@ -50,6 +50,26 @@ def test_fates(callbacks: list[Callback], receipts: list[Receipt], fates: dict[s
     assert bool(book.lost) == (LOST in fates)
 
 
+def test_a_bent_callback_is_matched_by_what_it_was_addressed_to() -> None:
+    bent = Receipt(
+        at=1.0, task_id="x", task_status="failed", fate="rejected", external_id="j.video.1"
+    )
+    book = judged([callback(200)], [bent])
+
+    assert dict(book.fates) == {"rejected": 1}
+    assert book.lost == book.unsent == []
+
+
+def test_anothers_receipt_does_not_make_good_a_lost_one() -> None:
+    other = Receipt(
+        at=1.0, task_id="x", task_status="succeed", fate="applied", external_id="k.video.1"
+    )
+    book = judged([callback(200)], [other])
+
+    assert book.lost
+    assert book.unsent
+
+
 def test_an_undelivered_callback_of_an_open_job_is_lost() -> None:
     assert judged([callback(None)], [], status="running").lost
 

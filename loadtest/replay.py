@@ -1,0 +1,36 @@
+"""Replaying the kept histories by a program that has the workflow's code; this one has not."""
+
+import json
+import shlex
+import subprocess
+from typing import Any
+
+from loadtest import raw
+from loadtest.raw import RunFolder
+
+SECONDS = 600
+
+
+def replay(folder: RunFolder, command: str) -> dict[str, Any]:
+    """Run `command` with the folder of histories behind it, and note what it printed.
+
+    It prints `{"replayed": n, "failures": {job_id: why}}`; anything else counts as a failure.
+    """
+    found = _run([*shlex.split(command), str(folder.histories)])
+    found["kept"] = sum(1 for _ in folder.histories.glob("*.json"))
+    folder.write(raw.REPLAY, found)
+    return found
+
+
+def _run(command: list[str]) -> dict[str, Any]:
+    try:
+        ended = subprocess.run(  # noqa: S603 - the user's own command
+            command, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+        body = json.loads(ended.stdout)
+        return {"replayed": int(body["replayed"]), "failures": dict(body["failures"])}
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return {"replayed": 0, "failures": {"": str(error)}}
+    except (ValueError, KeyError, TypeError):
+        said = (ended.stderr or ended.stdout).strip().splitlines()
+        return {"replayed": 0, "failures": {"": f"status {ended.returncode}: {said[-1:]}"}}

@@ -1,0 +1,47 @@
+"""docs/reports.md says what there is: metrics, defaults, files, sections, commands."""
+
+import re
+from pathlib import Path
+
+from loadtest.cli import app
+from loadtest.judge.judge import judge
+from loadtest.plan import build_plan
+from loadtest.report.write import write_report
+from loadtest.threshold import DEFAULTS, METRICS
+from tests.loadtest.synthetic import Synthetic
+
+PAGE = Path("docs/reports.md").read_text(encoding="utf-8")
+
+
+def test_each_metric_has_its_line() -> None:
+    rows = dict(re.findall(r"^\| `([a-z0-9_]+)` \| (.+) \|$", PAGE, re.MULTILINE))
+
+    assert {name: rows.get(name) for name in METRICS} == METRICS
+
+
+def test_the_defaults_are_named() -> None:
+    words = set(re.split(r"[\s`]+", PAGE))
+
+    assert set(DEFAULTS) <= words
+
+
+def test_each_file_of_a_run_is_named(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path, plan=build_plan(stages="1", seed="7")).write()
+    write_report(run.folder, judge(run.folder))
+
+    for path in run.folder.path.iterdir():
+        assert f"`{path.name}" in PAGE
+
+
+def test_the_sections_are_in_the_reports_order(tmp_path: Path) -> None:
+    listed = re.findall(r"^(\d+)\. \*\*(.+?)\.\*\*", PAGE, re.MULTILINE)
+
+    assert [int(number) for number, _ in listed] == list(range(1, 14))
+
+
+def test_each_command_is_named() -> None:
+    names = {each.callback.__name__ for each in app.registered_commands if each.callback}
+
+    assert {"report", "compare", "soak", "picture"} <= names
+    for name in names - {"run", "ladder"}:
+        assert f"python -m loadtest {name}" in PAGE
