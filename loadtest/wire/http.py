@@ -41,12 +41,20 @@ class Answer:
 class Http:
     """A client of one service."""
 
-    def __init__(self, base_url: str, timeout: float = 10.0, *, connections: int = 32) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        timeout: float = 10.0,
+        *,
+        connections: int = 32,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self.base_url = base_url
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=timeout,
             trust_env=False,
+            transport=transport,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )
 
