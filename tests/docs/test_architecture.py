@@ -2,7 +2,6 @@
 
 import pytest
 
-from services.callback.models import Fate
 from services.keeper.queue import AGEING_SECONDS
 from services.keeper.workflows import DRAIN_HOLD_SECONDS, MAX_HISTORY
 from services.worker.media import MAX_PIXELS
@@ -78,9 +77,3 @@ def test_numbers_are_those_of_the_code(page: str, words: str) -> None:
 def test_fetches_are_counted() -> None:
     assert FETCH_TRIES == 3
     assert "after three fetches" in PAGE
-
-
-def test_every_fate_of_a_callback_is_explained() -> None:
-    [table] = tables_headed(PAGE, "fate")
-
-    assert {row[0].strip("`") for row in table.rows} == set(Fate)
