@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from temporalio.client import Client
 
 from services.api.app import create_app
+from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from shared.http import http_client
 from shared.messages import Record, Transition
@@ -31,6 +32,7 @@ class Api:
     http: httpx.AsyncClient
     base: str
     data_dir: Path
+    service: Service
 
     @property
     def sockets(self) -> str:
@@ -96,7 +98,7 @@ def new_api(tmp_path: Path) -> NewApi:
     async def make(client: Client) -> AsyncIterator[Api]:
         app = create_app(ApiSettings(data_dir=tmp_path), client)
         async with serving(app) as base, http_client(base) as http:
-            yield Api(http, base, tmp_path)
+            yield Api(http, base, tmp_path, app.state.service)
 
     return make
 
@@ -113,6 +115,17 @@ async def lonely(new_api: NewApi) -> AsyncIterator[Api]:
     """An API whose Temporal is away."""
     async with new_api(await client_of_nobody(free_port())) as made:
         yield made
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """An API without sockets, folder and Temporal, for what is refused before any of them."""
+    settings = ApiSettings(data_dir=tmp_path)
+    app = create_app(settings)
+    app.state.service = make_service(settings, await client_of_nobody(free_port()))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+        yield http
 
 
 @pytest.fixture

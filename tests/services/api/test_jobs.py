@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import httpx
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
@@ -9,7 +10,7 @@ from temporalio.client import Client
 from shared.ids import new_job_id
 from shared.messages import JobInput
 from shared.states import Status
-from tests.services.api.conftest import Api, NewApi, all_temporal_calls, ended
+from tests.services.api.conftest import BODY, Api, NewApi, all_temporal_calls, ended
 from tests.shared.standins import sample_record
 from tests.shared.waiting import eventually
 
@@ -25,12 +26,12 @@ async def test_a_readable_record_needs_no_temporal(lonely: Api) -> None:
 
 
 @pytest.mark.parametrize("job_id", ["nope", "job-x", "job-0123456789abcdef01234567%0A", "%00"])
-async def test_what_is_no_id_is_not_found(lonely: Api, job_id: str) -> None:
+async def test_what_is_no_id_is_not_found(door: httpx.AsyncClient, job_id: str) -> None:
     for path in ("", "/image", "/video", "/events"):
-        answer = await lonely.http.get(f"/jobs/{job_id}{path}")
+        answer = await door.get(f"/jobs/{job_id}{path}")
         assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
     for path in ("/cancel", "/retry"):
-        assert (await lonely.http.post(f"/jobs/{job_id}{path}")).status_code == 404
+        assert (await door.post(f"/jobs/{job_id}{path}")).status_code == 404
 
 
 async def test_an_id_that_never_was_is_not_found(api: Api) -> None:
@@ -72,8 +73,8 @@ async def test_pages_over_http(api: Api) -> None:
 
 
 @pytest.mark.parametrize("query", ["status=done", "limit=0", "limit=1001", "limit=x", "cursor=x"])
-async def test_bad_filters_are_refused_by_name(api: Api, query: str) -> None:
-    answer = await api.http.get(f"/jobs?{query}")
+async def test_bad_filters_are_refused_by_name(door: httpx.AsyncClient, query: str) -> None:
+    answer = await door.get(f"/jobs?{query}")
     assert answer.status_code == 422
     assert query.partition("=")[0] in answer.json()["detail"]
 
@@ -114,6 +115,16 @@ async def test_retry_is_a_new_job_with_the_same_input(
     assert first.headers["location"].endswith(job_id)
     found = await client.get_workflow_handle(job_id).describe()
     assert await found.memo_value("input", type_hint=JobInput) == job
+
+
+async def test_a_retrys_key_is_not_that_of_a_job(api: Api, client: Client) -> None:
+    job_id = await api.submit("one-key")
+    api.write(ended(sample_record(job_id, JobInput.model_validate(BODY)), Status.FAILED))
+
+    answer = await api.http.post(f"/jobs/{job_id}/retry", headers={"Idempotency-Key": "one-key"})
+
+    assert answer.status_code == 202
+    assert answer.json()["job_id"] != job_id
 
 
 async def test_only_what_ended_badly_runs_again(api: Api) -> None:

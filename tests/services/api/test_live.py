@@ -61,6 +61,30 @@ async def test_versions_that_the_watch_skipped_are_sent_all_the_same(api: Api) -
     assert [frame["percent"] for frame in frames] == [0, 1, 2, 3, 4, 100]
 
 
+async def test_what_was_shown_first_is_not_sent_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look that answers the connection also publishes what it finds."""
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    job_id = await api.submit()
+    service = api.service
+    monkeypatch.setattr(service.feed, "_read", never)
+    record = sample_record(job_id)
+    for percent in range(3):
+        record = api.write(change(record, **RUNNING, percent=percent))
+
+    async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:
+        first = json.loads(await socket.recv())
+        service.feed.take(api.write(ended(record)))
+        frames = await rest(socket)
+
+    assert first["version"] == 4
+    assert [frame["version"] for frame in frames] == [5]
+
+
 async def test_an_ended_job_is_shown_and_closed(api: Api) -> None:
     record = api.write(ended(sample_record(new_job_id())))
     async with connect(f"{api.sockets}/ws/jobs/{record.job_id}", proxy=None) as socket:

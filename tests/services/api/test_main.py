@@ -33,7 +33,9 @@ async def test_it_ends_with_sockets_open(tmp_path: Path) -> None:
             connect(f"{sockets}/ws/jobs/{record.job_id}", proxy=None) as one,
             http.stream("GET", f"/jobs/{record.job_id}/events") as events,
         ):
-            await asyncio.gather(every.recv(), one.recv(), anext(events.aiter_lines()))
+            # Held on to: a generator that is dropped closes its stream.
+            lines = events.aiter_lines()
+            await asyncio.gather(every.recv(), one.recv(), anext(lines))
             status, output = await service.terminated()
 
     assert status in (0, -signal.SIGTERM)

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from services.callback.app import create_app
+from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
 from shared.http import http_client
 from shared.ids import external_id, new_job_id
@@ -20,8 +20,9 @@ from shared.records import RecordStore
 from shared.states import Status, Step
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from shared.tokens import callback_url
+from tests.shared.processes import free_port
 from tests.shared.serving import serving
-from tests.shared.standins import StandIn, sample_record
+from tests.shared.standins import StandIn, client_of_nobody, sample_record, standing_in
 
 SECRET = "a secret of 16 characters or more"
 
@@ -85,12 +86,7 @@ def settings_for(data_dir: Path) -> CallbackSettings:
 @pytest.fixture
 async def jobs(client: Client) -> AsyncIterator[None]:
     """Runs the stand-in."""
-    async with Worker(
-        client,
-        task_queue=GENVIDEO_QUEUE,
-        workflows=[StandIn],
-        workflow_runner=UnsandboxedWorkflowRunner(),
-    ):
+    async with standing_in(client):
         yield
 
 
@@ -99,4 +95,14 @@ async def vendor(client: Client, tmp_path: Path) -> AsyncIterator[Vendor]:
     """A vendor with one task, and a receiver that it can reach."""
     app = create_app(settings_for(tmp_path), client)
     async with serving(app) as base, http_client(base) as http:
+        yield Vendor(http, new_job_id(), tmp_path)
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Vendor]:
+    """The receiver without sockets and Temporal, for what is refused before it is judged."""
+    app = create_app(settings_for(tmp_path))
+    app.state.receiver = Receiver(settings_for(tmp_path), await client_of_nobody(free_port()))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://callback") as http:
         yield Vendor(http, new_job_id(), tmp_path)

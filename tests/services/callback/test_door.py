@@ -13,16 +13,16 @@ from tests.services.callback.conftest import SECRET, Vendor
 JSON = {"Content-Type": "application/json"}
 
 
-async def test_a_wrong_token_learns_nothing(vendor: Vendor) -> None:
-    vendor.record()
-    wrong = await vendor.http.post(vendor.address(secret="x" * 20), content=b"{", headers=JSON)
-    absent = await vendor.http.post("/callback/kling", json=vendor.body())
-    nowhere = await vendor.http.post("/nowhere", json={})
+async def test_a_wrong_token_learns_nothing(door: Vendor) -> None:
+    door.record()
+    wrong = await door.http.post(door.address(secret="x" * 20), content=b"{", headers=JSON)
+    absent = await door.http.post("/callback/kling", json=door.body())
+    nowhere = await door.http.post("/nowhere", json={})
 
     assert wrong.status_code == absent.status_code == nowhere.status_code == 404
     assert wrong.json()["code"] == nowhere.json()["code"]
-    assert vendor.job_id not in wrong.text
-    assert [row["fate"] for row in await vendor.receipts()] == ["rejected"]
+    assert door.job_id not in wrong.text
+    assert [row["fate"] for row in await door.receipts()] == ["rejected"]
 
 
 async def test_forged_ones_fill_no_disk(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,9 +37,9 @@ async def test_forged_ones_fill_no_disk(vendor: Vendor, monkeypatch: pytest.Monk
     assert len(await vendor.receipts()) == 3
 
 
-async def test_an_images_task_has_no_callback(vendor: Vendor) -> None:
-    address = vendor.address().replace(".video.", ".image.")
-    assert (await vendor.http.post(address, json=vendor.body())).status_code == 404
+async def test_an_images_task_has_no_callback(door: Vendor) -> None:
+    address = door.address().replace(".video.", ".image.")
+    assert (await door.http.post(address, json=door.body())).status_code == 404
 
 
 async def test_a_large_body_is_refused_announced_or_not(vendor: Vendor) -> None:
@@ -69,8 +69,8 @@ async def test_a_body_that_drips_is_cut_off(
     writer.close()
 
 
-async def test_another_media_type_is_refused(vendor: Vendor) -> None:
-    answer = await vendor.http.post(vendor.address(), content=b"a=b")
+async def test_another_media_type_is_refused(door: Vendor) -> None:
+    answer = await door.http.post(door.address(), content=b"a=b")
     assert answer.status_code == 415
     assert answer.headers["content-type"] == "application/problem+json"
 
@@ -96,27 +96,27 @@ async def test_another_media_type_is_refused(vendor: Vendor) -> None:
     ],
 )
 async def test_what_is_no_callback_is_refused_by_field(
-    vendor: Vendor, raw: bytes, field: str
+    door: Vendor, raw: bytes, field: str
 ) -> None:
-    answer = await vendor.http.post(vendor.address(), content=raw, headers=JSON)
+    answer = await door.http.post(door.address(), content=raw, headers=JSON)
 
     assert answer.status_code == 422, answer.text
     assert field in answer.json()["detail"]
-    assert await vendor.receipts() == []
+    assert await door.receipts() == []
 
 
-async def test_no_token_reaches_a_file(vendor: Vendor) -> None:
-    vendor.record()
-    await vendor.send("processing")
-    await vendor.http.post(vendor.address(secret="x" * 20), json=vendor.body())
+async def test_no_token_reaches_a_file(door: Vendor) -> None:
+    door.record()
+    await door.send("processing")
+    await door.http.post(door.address(secret="x" * 20), json=door.body())
 
-    written = "".join(path.read_text() for path in vendor.data_dir.rglob("*.json*"))
+    written = "".join(path.read_text() for path in door.data_dir.rglob("*.json*"))
     assert '"rejected"' in written
-    assert vendor.address().rpartition("=")[2] not in written
+    assert door.address().rpartition("=")[2] not in written
     assert SECRET not in written
 
 
-async def test_the_page_for_programmers_shows_the_body(vendor: Vendor) -> None:
-    document = (await vendor.http.get("/openapi.json")).json()
+async def test_the_page_for_programmers_shows_the_body(door: Vendor) -> None:
+    document = (await door.http.get("/openapi.json")).json()
     assert "task_status" in json.dumps(document["paths"]["/callback/kling"]["post"])
     assert "HTTPValidationError" not in json.dumps(document)
