@@ -1,14 +1,19 @@
 """The dashboard: static files that need no build and no other address."""
 
+import re
 from pathlib import Path
+from typing import Annotated
 
 from fastapi import APIRouter
+from fastapi import Path as FromPath
 from fastapi.responses import FileResponse
 
 from services.api.models import PageConfig
 from services.api.service import ServiceDep
+from shared.errors import RouteNotFound
 
 FOLDER = Path(__file__).with_name("dashboard")
+TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -19,6 +24,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
+_PLAIN_NAME = re.compile(r"[a-z0-9]+\.(js|css|svg)")
 
 router = APIRouter(include_in_schema=False)
 
@@ -29,18 +35,6 @@ async def index() -> FileResponse:
     return FileResponse(FOLDER / "index.html", headers=HEADERS)
 
 
-@router.get("/dashboard/app.css")
-async def style() -> FileResponse:
-    """Its looks."""
-    return FileResponse(FOLDER / "app.css", headers=HEADERS)
-
-
-@router.get("/dashboard/app.js")
-async def script() -> FileResponse:
-    """Its program."""
-    return FileResponse(FOLDER / "app.js", headers=HEADERS, media_type="text/javascript")
-
-
 @router.get("/dashboard/config")
 async def config(service: ServiceDep) -> PageConfig:
     """What the page must know of its surroundings."""
@@ -49,3 +43,12 @@ async def config(service: ServiceDep) -> PageConfig:
         temporal_ui_url=str(service.settings.temporal_ui_url).rstrip("/"),
         temporal_namespace=service.client.namespace,
     )
+
+
+@router.get("/dashboard/{name}")
+async def part(name: Annotated[str, FromPath(max_length=40)]) -> FileResponse:
+    """One of the page's files; a name with anything but letters and one dot is none of them."""
+    path = FOLDER / name
+    if not _PLAIN_NAME.fullmatch(name) or not path.is_file():
+        raise RouteNotFound("Not found")
+    return FileResponse(path, headers=HEADERS, media_type=TYPES[path.suffix])

@@ -1,0 +1,45 @@
+// Which jobs are shown, and in what order; knows no element.
+
+const RANK = { running: 0, queued: 1 };
+
+/** Whether a job fits the filters: statuses (comma-separated), tag, words of its text. */
+export function fits(job, { status, tag, q }) {
+  if (status && !status.split(",").includes(job.status)) return false;
+  if (tag && job.tag !== tag) return false;
+  return !q || contains(job, q);
+}
+
+function contains(job, q) {
+  const text = `${job.prompt}\n${job.style}\n${job.tag ?? ""}\n${job.job_id}\n${job.error?.message ?? ""}`.toLowerCase();
+  return q.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}
+
+/** The jobs in order: `active` (running, then the queue by turn, then the last to end), `newest`, `oldest`. */
+export function ordered(jobs, sort, turns) {
+  if (sort === "newest") return jobs.sort((a, b) => later(a.created_at, b.created_at));
+  if (sort === "oldest") return jobs.sort((a, b) => later(b.created_at, a.created_at));
+  return jobs.sort((a, b) => byActivity(a, b, turns));
+}
+
+function byActivity(a, b, turns) {
+  const [left, right] = [RANK[a.status] ?? 2, RANK[b.status] ?? 2];
+  if (left !== right) return left - right;
+  if (left === 2) return later(a.finished_at ?? a.created_at, b.finished_at ?? b.created_at);
+  const [first, second] = [turns.get(a.job_id) ?? Infinity, turns.get(b.job_id) ?? Infinity];
+  return first === second ? later(b.created_at, a.created_at) : first - second;
+}
+
+// Instants of one API compare as text as long as they are of one length; parsing costs more.
+function later(a, b) {
+  if (a === b) return 0;
+  return a < b ? 1 : -1;
+}
+
+/** How many jobs there are of each status, among those that fit the other filters. */
+export function tally(jobs, filters) {
+  const counts = {};
+  for (const job of jobs) {
+    if (fits(job, { ...filters, status: "" })) counts[job.status] = (counts[job.status] ?? 0) + 1;
+  }
+  return counts;
+}

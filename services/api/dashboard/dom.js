@@ -1,0 +1,53 @@
+// Makes and changes elements; text from outside only ever becomes a text node.
+
+/** An element with attributes (a function listens, `true` is an empty value) and children. */
+export function el(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) setAttribute(element, key, value);
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+function setAttribute(element, key, value) {
+  if (typeof value === "function") element.addEventListener(key, value);
+  else if (value === true) element.setAttribute(key, "");
+  else if (value !== false && value !== null && value !== undefined) element.setAttribute(key, value);
+}
+
+/** Writes a text only where it differs, so that nothing is laid out or read aloud for nothing. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Sets, changes or (for null) removes an attribute, only where it differs. */
+export function setOr(element, key, value) {
+  if (value === null) element.removeAttribute(key);
+  else if (element.getAttribute(key) !== String(value)) element.setAttribute(key, value);
+}
+
+/** Puts these children in this order, moving as few as it takes, and keeps the focus. */
+export function arrange(parent, children) {
+  const focused = document.activeElement;
+  const kept = new Set(children);
+  for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
+  let place = parent.firstElementChild;
+  for (const child of children) {
+    if (child === place) place = place.nextElementSibling;
+    else parent.insertBefore(child, place);
+  }
+  if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+/** A button that can't be pressed twice while its work is under way. */
+export function button(text, work, attributes = {}) {
+  const element = el("button", { type: "button", ...attributes }, text);
+  element.addEventListener("click", async (event) => {
+    element.disabled = true;
+    try {
+      await work(event);
+    } finally {
+      element.disabled = false;
+    }
+  });
+  return element;
+}

@@ -1,0 +1,71 @@
+// The filters above the table; what they say is in the address, and comes from there.
+
+import { arrange, el, setOr, setText } from "./dom.js";
+import { tally } from "./choose.js";
+import { STATUSES } from "./jobs.js";
+
+/** Buttons per status with their counts, a search field, tags, and the order. */
+export class Filters {
+  #store;
+  #address;
+  #chips = new Map();
+  #search = el("input", { type: "search", id: "search", placeholder: "Prompt, style, tag, id, error", autocomplete: "off", input: () => this.#typed() });
+  #tag = el("select", { id: "tag", change: () => this.#address.go({ tag: this.#tag.value, page: "1" }) });
+  #sort = el("select", { id: "sort", change: () => this.#address.go({ sort: this.#sort.value, page: "1" }) },
+    el("option", { value: "active" }, "active first"), el("option", { value: "newest" }, "newest first"), el("option", { value: "oldest" }, "oldest first"));
+
+  constructor({ store, address }) {
+    this.#store = store;
+    this.#address = address;
+    for (const status of STATUSES) this.#chips.set(status, this.#chip(status));
+    this.element = el("form", { class: "filters", role: "search", "aria-label": "Filter the jobs", submit: (event) => event.preventDefault() },
+      el("div", { class: "chips", role: "group", "aria-label": "Status" }, ...[...this.#chips.values()].map((chip) => chip.element)),
+      el("div", { class: "field" }, el("label", { for: "search" }, "search"), this.#search),
+      el("div", { class: "field" }, el("label", { for: "tag" }, "tag"), this.#tag),
+      el("div", { class: "field" }, el("label", { for: "sort" }, "order"), this.#sort));
+  }
+
+  draw() {
+    const state = this.#address.state;
+    const counts = tally(this.#store.all(), state);
+    const chosen = state.status.split(",");
+    for (const [status, { element, number }] of this.#chips) {
+      setText(number, String(counts[status] ?? 0));
+      setOr(element, "aria-pressed", chosen.includes(status));
+    }
+    if (document.activeElement !== this.#search) this.#search.value = state.q;
+    this.#tags(state.tag);
+    this.#sort.value = state.sort;
+  }
+
+  focus() {
+    this.#search.focus();
+  }
+
+  #chip(status) {
+    const number = el("span", { class: "number" }, "0");
+    const element = el("button", { type: "button", class: `chip ${status}`, "aria-pressed": "false", click: () => this.#toggle(status) }, `${status} `, number);
+    return { element, number };
+  }
+
+  #toggle(status) {
+    const chosen = new Set(this.#address.state.status.split(",").filter(Boolean));
+    if (!chosen.delete(status)) chosen.add(status);
+    this.#address.go({ status: [...chosen].join(","), page: "1" });
+  }
+
+  #typed() {
+    this.#address.go({ q: this.#search.value, page: "1" }, { replace: true });
+  }
+
+  #tags(chosen) {
+    const tags = new Set([...this.#store.all()].map((job) => job.tag).filter(Boolean));
+    if (chosen) tags.add(chosen);
+    const wanted = ["", ...[...tags].sort().reverse()];
+    const present = [...this.#tag.options].map((option) => option.value);
+    if (wanted.join("\n") !== present.join("\n")) {
+      arrange(this.#tag, wanted.map((value) => el("option", { value }, value || "any tag")));
+    }
+    this.#tag.value = chosen;
+  }
+}

@@ -1,0 +1,82 @@
+// The view of all jobs: slot, form, filters, table, and what to do where there is nothing.
+
+import { button, el, setText } from "./dom.js";
+import { Filters } from "./filters.js";
+import { SlotPanel } from "./slotpanel.js";
+import { SubmitPanel } from "./submit.js";
+import { JobTable } from "./table.js";
+
+const TICK_MILLISECONDS = 1000;
+
+/** One of the page's views; `draw` shows what has changed. */
+export class JobsView {
+  title = "Jobs";
+  #store;
+  #address;
+  #complete = false;
+  #empty = el("div", { class: "empty" });
+
+  constructor({ store, address, slots }) {
+    this.#store = store;
+    this.#address = address;
+    const open = (jobId) => address.go({ job: jobId });
+    this.form = new SubmitPanel();
+    this.filters = new Filters({ store, address });
+    this.slots = new SlotPanel({ slots, store, open });
+    this.table = new JobTable({ store, address, slots });
+    this.element = el("div", { class: "view" },
+      el("div", { class: "panels" }, this.slots.element, this.form.element),
+      el("section", { class: "panel wide", "aria-labelledby": "jobs-title" },
+        el("h2", { id: "jobs-title" }, "Jobs"), this.filters.element, this.#empty, this.table.element));
+    slots.listen(() => this.#slotsChanged());
+    setInterval(() => this.#tick(), TICK_MILLISECONDS);
+  }
+
+  draw(changed = null) {
+    this.filters.draw();
+    this.table.draw(changed);
+    this.slots.draw();
+    this.#sayEmpty();
+  }
+
+  /** Everything that the API has was received. */
+  complete() {
+    this.#complete = true;
+    this.#sayEmpty();
+  }
+
+  #slotsChanged() {
+    if (this.element.isConnected) this.draw(new Set());
+  }
+
+  #tick() {
+    if (document.hidden || !this.element.isConnected) return;
+    this.table.tick();
+    this.slots.draw();
+  }
+
+  #sayEmpty() {
+    this.#empty.hidden = !this.table.element.hidden;
+    if (this.#empty.hidden) return;
+    const state = this.#address.state;
+    if (this.#store.size > 0) this.#nothingFits(state);
+    else if (this.#complete) this.#nothingYet();
+    else this.#say("Loading the jobs…");
+  }
+
+  #say(sentence, ...more) {
+    if (this.#empty.dataset.says === sentence) return;
+    this.#empty.dataset.says = sentence;
+    this.#empty.replaceChildren(el("p", {}, sentence), ...more);
+  }
+
+  #nothingYet() {
+    const code = (text) => el("code", {}, text);
+    this.#say("No jobs yet.", el("p", { class: "hint" }, "Write a prompt above and press Submit, or run ", code("make test-10"), " in a terminal for ten of them."),
+      button("Write a prompt", () => this.form.focus()));
+  }
+
+  #nothingFits() {
+    this.#say("No job fits these filters.", button("Show all jobs", () => this.#address.go({ status: "", tag: "", q: "", page: "1" })));
+  }
+}

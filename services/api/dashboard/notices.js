@@ -1,0 +1,26 @@
+// Says what an action did, to the eye and to a screen reader.
+
+import { el } from "./dom.js";
+
+const SHOWN_MILLISECONDS = 6000;
+
+/** Shows a sentence for some seconds; an error stays until it is put away. */
+export function notify(sentence, kind = "good") {
+  const place = document.getElementById("notices");
+  const close = el("button", { type: "button", class: "quiet", "aria-label": "Put away", click: () => notice.remove() }, "×");
+  const notice = el("p", { class: `notice ${kind}`, role: kind === "bad" ? "alert" : null }, el("span", {}, sentence), close);
+  place.append(notice);
+  while (place.children.length > 4) place.firstElementChild.remove();
+  if (kind !== "bad") setTimeout(() => notice.remove(), SHOWN_MILLISECONDS);
+}
+
+/** Does some work and shows its failure, if there is one; gives whether it went well. */
+export async function attemptTo(work) {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    notify(error.message, "bad");
+    return false;
+  }
+}

@@ -1,0 +1,101 @@
+// One line of the table; its cells are made once and then only changed.
+
+import { el, setOr, setText } from "./dom.js";
+import { between, clock, dated, duration, rough, ticking } from "./format.js";
+import { secondsLeft } from "./estimate.js";
+import { ATTEMPTS, attempt, hasEnded, hasImage, overall, stepOf } from "./jobs.js";
+import { jobPath } from "./http.js";
+
+export const COLUMNS = ["Status", "Job", "Progress", "Attempt", "Age", "Took or left", "Turn"];
+
+/** A job's line; `open` is called with its id when it is chosen. */
+export class Row {
+  #cells;
+  #job;
+
+  constructor(job, open) {
+    this.#cells = cells(() => open(this.#job.job_id));
+    const { thumb, status, bar, step, attempt: tried, age, time, turn, title, detail } = this.#cells;
+    this.element = el("tr", { role: "row", "data-job": job.job_id },
+      cell("Status", status),
+      el("td", { role: "cell", class: "what" }, el("div", { class: "pair" }, thumb, el("div", {}, title, detail))),
+      el("td", { role: "cell", class: "progress", "data-label": "Progress" }, bar, step),
+      cell("Attempt", tried), cell("Age", age), cell("Took or left", time), cell("Turn", turn));
+  }
+
+  /** Shows a state of the job; `facts` are turns, limit and the typical time. */
+  show(job, facts) {
+    this.#job = job;
+    const { status, title, detail, bar, step, attempt: tried, thumb } = this.#cells;
+    setOr(this.element, "data-status", job.status);
+    setText(status, job.status);
+    setOr(status, "class", `status ${job.status}`);
+    setText(title, job.prompt);
+    setText(detail, describe(job));
+    setOr(bar, "value", overall(job));
+    setOr(bar, "aria-label", `Progress of ${job.prompt.slice(0, 60)}`);
+    setText(step, stepText(job));
+    setText(tried, attempt(job) ? `${attempt(job)} of ${ATTEMPTS}` : "–");
+    this.#picture(thumb, job);
+    this.tick(facts);
+  }
+
+  /** Rewrites what time alone changes. */
+  tick(facts) {
+    const job = this.#job;
+    const { age, time, turn } = this.#cells;
+    setText(age, rough(between(job.created_at)));
+    setOr(age, "title", `created ${dated(job.created_at)}`);
+    setText(time, timeText(job, facts));
+    const place = job.status === "queued" ? facts.turns.get(job.job_id) : undefined;
+    setText(turn, place === undefined ? "–" : String(place));
+  }
+
+  #picture(thumb, job) {
+    if (!hasImage(job)) {
+      setOr(thumb, "src", null);
+      thumb.hidden = true;
+      return;
+    }
+    setOr(thumb, "src", jobPath(job.job_id, "/image"));
+    thumb.hidden = false;
+  }
+}
+
+function cells(open) {
+  return {
+    thumb: el("img", { class: "thumb", alt: "", loading: "lazy", decoding: "async", width: 40, height: 40, hidden: true, error: (event) => { event.target.hidden = true; } }),
+    status: el("span", {}),
+    title: el("button", { type: "button", class: "title", dir: "auto", "aria-haspopup": "dialog", click: open }),
+    detail: el("span", { class: "detail", dir: "auto" }),
+    bar: el("progress", { max: 100, value: 0 }),
+    step: el("span", { class: "step" }),
+    attempt: el("span"),
+    age: el("span"),
+    time: el("span"),
+    turn: el("span"),
+  };
+}
+
+function cell(label, content) {
+  return el("td", { role: "cell", "data-label": label }, content);
+}
+
+function describe(job) {
+  const parts = [job.style, job.tag ? `#${job.tag}` : "", job.priority === 3 ? "" : `priority ${job.priority}`];
+  const line = parts.filter(Boolean).join(" · ");
+  return job.error ? `${job.error.code}: ${job.error.message}` : line;
+}
+
+function stepText(job) {
+  return job.status === "running" ? `${stepOf(job)} ${job.percent} %` : stepOf(job);
+}
+
+function timeText(job, facts) {
+  if (hasEnded(job)) {
+    if (!job.started_at) return "never ran";
+    return job.finished_at ? duration(between(job.started_at, job.finished_at)) : `ended ${clock(job.created_at)}`;
+  }
+  const left = secondsLeft(job, { ...facts, turn: facts.turns.get(job.job_id) });
+  return left === null ? "–" : `≈ ${ticking(left)} left`;
+}

@@ -1,0 +1,60 @@
+// Every job the page knows; an older version never replaces a newer one.
+
+/** Takes jobs as they come and tells its listeners once per frame which ones changed. */
+export class JobStore {
+  #jobs = new Map();
+  #changed = new Set();
+  #listeners = new Set();
+  #frame = 0;
+
+  get size() {
+    return this.#jobs.size;
+  }
+
+  get(jobId) {
+    return this.#jobs.get(jobId);
+  }
+
+  all() {
+    return this.#jobs.values();
+  }
+
+  put(job) {
+    const known = this.#jobs.get(job.job_id);
+    if (known !== undefined && known.version >= job.version) return;
+    this.#jobs.set(job.job_id, job);
+    this.#touch(job.job_id);
+  }
+
+  /** Forgets what the API no longer knows. */
+  keepOnly(jobIds) {
+    for (const jobId of [...this.#jobs.keys()]) {
+      if (jobIds.has(jobId)) continue;
+      this.#jobs.delete(jobId);
+      this.#touch(jobId);
+    }
+  }
+
+  /** Calls `listener` with the ids of changed jobs, at most once per frame. */
+  listen(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The jobs in the queue or running. */
+  open() {
+    return [...this.#jobs.values()].filter((job) => job.status === "queued" || job.status === "running");
+  }
+
+  #touch(jobId) {
+    this.#changed.add(jobId);
+    this.#frame ||= requestAnimationFrame(() => this.#tell());
+  }
+
+  #tell() {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    this.#frame = 0;
+    for (const listener of this.#listeners) listener(changed);
+  }
+}

@@ -1,0 +1,100 @@
+// The form for new jobs, made from the schema of POST /jobs; one job or many of them.
+
+import { el, setText } from "./dom.js";
+import { fieldsOf, showErrors, valuesOf } from "./fields.js";
+import { count } from "./format.js";
+import { call, get } from "./http.js";
+import { notify } from "./notices.js";
+
+const MOST = 1000;
+const AT_ONCE = 4;
+
+/** The panel; `fill` puts a job's input in, to be run again with edits. */
+export class SubmitPanel {
+  #fields = {};
+  #schema = { required: [], properties: {} };
+  #times = el("input", { type: "number", id: "new-times", min: 1, max: MOST, value: 1, required: true });
+  #send = el("button", { type: "submit", class: "primary" }, "Submit");
+  #progress = el("p", { class: "hint", role: "status" });
+  #place = el("div", { class: "fields" });
+
+  constructor() {
+    const many = el("div", { class: "field times" }, el("label", { for: "new-times" }, "how many"), this.#times);
+    this.#form = el("form", { submit: (event) => this.#submit(event), keydown: (event) => this.#keys(event) },
+      this.#place, el("div", { class: "inline" }, many, this.#send), this.#progress);
+    this.element = el("section", { class: "panel", "aria-labelledby": "new-title" }, el("h2", { id: "new-title" }, "New job"), this.#form);
+  }
+
+  #form;
+
+  async load() {
+    const document = await get("/openapi.json");
+    const definitions = document.components.schemas;
+    this.#schema = definitions.JobInput;
+    this.#fields = fieldsOf(this.#schema, definitions, "new");
+    this.#place.replaceChildren(...Object.values(this.#fields).map((field) => field.element));
+  }
+
+  focus() {
+    this.#fields.prompt?.input.focus();
+  }
+
+  fill(input) {
+    for (const [name, { input: field }] of Object.entries(this.#fields)) {
+      if (input[name] !== undefined) field.value = input[name] ?? "";
+    }
+    this.focus();
+  }
+
+  #keys(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#form.requestSubmit();
+  }
+
+  async #submit(event) {
+    event.preventDefault();
+    this.#send.disabled = true;
+    try {
+      await this.#sendAll(valuesOf(this.#fields, this.#schema), Number(this.#times.value));
+    } finally {
+      this.#send.disabled = false;
+      setText(this.#progress, "");
+    }
+  }
+
+  async #sendAll(values, times) {
+    showErrors(this.#fields, []);
+    let sent = 0;
+    const bodies = Array.from({ length: times }, (_, index) => numbered(values, index, times));
+    const lane = async () => {
+      for (let body = bodies.shift(); body !== undefined; body = bodies.shift()) {
+        await this.#sendOne(body);
+        sent += 1;
+        if (times > 1) setText(this.#progress, `${sent} of ${count(times, "job")} submitted`);
+      }
+    };
+    try {
+      await Promise.all(Array.from({ length: Math.min(AT_ONCE, times) }, lane));
+      notify(`${count(sent, "job")} submitted.`);
+    } catch (failure) {
+      bodies.length = 0;
+      this.#refused(failure, { sent, times });
+    }
+  }
+
+  #sendOne(body) {
+    // With a key of its own a repeat over a shaky connection can't start a second job.
+    return call("POST", "/jobs", { body, headers: { "Idempotency-Key": crypto.randomUUID() } });
+  }
+
+  #refused(failure, { sent, times }) {
+    const others = showErrors(this.#fields, failure.errors ?? []);
+    const done = times > 1 ? ` ${sent} of ${count(times, "job")} had been submitted.` : "";
+    if (!failure.errors?.length || others.length) notify(`${failure.message}${done}`, "bad");
+    this.#form.querySelector("[aria-invalid]")?.focus();
+  }
+}
+
+// Many jobs of one prompt are told apart by a number at its end.
+function numbered(values, index, times) {
+  return times === 1 ? values : { ...values, prompt: `${values.prompt} #${index + 1}` };
+}

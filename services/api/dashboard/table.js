@@ -1,0 +1,82 @@
+// The live table: one page of the chosen jobs; only lines whose job changed are touched.
+
+import { arrange, el, setText } from "./dom.js";
+import { fits, ordered } from "./choose.js";
+import { typicalSeconds } from "./estimate.js";
+import { count } from "./format.js";
+import { COLUMNS, Row } from "./row.js";
+
+export const PAGE_SIZE = 200;
+
+/** Draws the store's jobs as the address asks for. */
+export class JobTable {
+  #store;
+  #address;
+  #slots;
+  #rows = new Map();
+  #shown = [];
+  #typical = null;
+  #body = el("tbody", { role: "rowgroup" });
+  #caption = el("caption", { class: "count" });
+  #pager = el("nav", { class: "pager", "aria-label": "Pages" });
+
+  constructor({ store, address, slots }) {
+    this.#store = store;
+    this.#address = address;
+    this.#slots = slots;
+    const head = COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name));
+    this.element = el("div", {},
+      el("table", { class: "jobs", role: "table" }, this.#caption,
+        el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...head)), this.#body),
+      this.#pager);
+  }
+
+  /** Chooses, orders and draws; `changed` names the jobs to draw anew, all without it. */
+  draw(changed = null) {
+    const state = this.#address.state;
+    const chosen = [...this.#store.all()].filter((job) => fits(job, state));
+    ordered(chosen, state.sort, this.#slots.turns);
+    const pages = Math.max(1, Math.ceil(chosen.length / PAGE_SIZE));
+    const page = Math.min(Math.max(1, Number(state.page) || 1), pages);
+    this.#typical = typicalSeconds(this.#store.all());
+    this.#fill(chosen.slice((page - 1) * PAGE_SIZE, page * PAGE_SIZE), changed);
+    this.#tell(chosen.length, { page, pages });
+  }
+
+  /** Rewrites ages and times of the lines in view. */
+  tick() {
+    const facts = this.#facts();
+    for (const job of this.#shown) this.#rows.get(job.job_id)?.tick(facts);
+  }
+
+  #facts() {
+    return { turns: this.#slots.turns, limit: this.#slots.limit, typical: this.#typical };
+  }
+
+  #fill(jobs, changed) {
+    const facts = this.#facts();
+    const rows = new Map();
+    for (const job of jobs) {
+      const known = this.#rows.get(job.job_id);
+      const row = known ?? new Row(job, (jobId) => this.#address.go({ job: jobId }));
+      if (known === undefined || changed === null || changed.has(job.job_id)) row.show(job, facts);
+      rows.set(job.job_id, row);
+    }
+    this.#rows = rows;
+    this.#shown = jobs;
+    arrange(this.#body, [...rows.values()].map((row) => row.element));
+  }
+
+  #tell(found, { page, pages }) {
+    const all = this.#store.size;
+    setText(this.#caption, found === all ? count(all, "job") : `${found.toLocaleString("en")} of ${count(all, "job")}`);
+    this.element.hidden = found === 0;
+    this.#pager.hidden = pages === 1;
+    if (pages > 1) this.#pager.replaceChildren(...this.#steps(page, pages));
+  }
+
+  #steps(page, pages) {
+    const step = (text, to) => el("button", { type: "button", disabled: to < 1 || to > pages, click: () => this.#address.go({ page: String(to) }) }, text);
+    return [step("← Before", page - 1), el("span", {}, `page ${page} of ${pages}`), step("Next →", page + 1)];
+  }
+}
