@@ -1,18 +1,22 @@
 """Puts the image service together; nothing is read from the environment here."""
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 
+from services.mock_comfyui import native_prompt, native_results, native_server
+from services.mock_comfyui.desk import Desk
 from services.mock_comfyui.images import ImageMaker
+from services.mock_comfyui.knobs import knobs_of
+from services.mock_comfyui.native_wire import MalformedBody, on_malformed
 from services.mock_comfyui.routes import router
 from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_core.app import build_app
 from services.mock_core.faults.kinds import Where
 from services.mock_core.files import FileStore
-from services.mock_core.knobs import Knobs
 from services.mock_core.mock import build_mock
 from services.mock_core.problems import Problem, problem_response
 
+DEFAULT_CHECKPOINTS = ("mock.safetensors",)
 _PLACES = frozenset(set(Where) - {Where.CALLBACK})
 _MEGABYTE = 1_000_000
 
@@ -27,29 +31,42 @@ def refuse(
     return problem_response(problem)
 
 
-def create_app(settings: ComfyuiSettings) -> FastAPI:
+def create_app(
+    settings: ComfyuiSettings, *, checkpoints: tuple[str, ...] = DEFAULT_CHECKPOINTS
+) -> FastAPI:
+    """`checkpoints` are the models that the native wire says there are."""
     files = FileStore(settings.mock_file_megabytes * _MEGABYTE)
     maker = ImageMaker(files)
-    knobs = Knobs(
-        speed=settings.mock_speed,
-        seconds=settings.mock_image_seconds,
-        result_days=settings.mock_result_days,
-    )
     mock = build_mock(
         "image",
         settings,
-        knobs=knobs,
+        knobs=knobs_of(settings),
         places=_PLACES,
         make=maker.make,
         refusal=refuse,
         files=files,
         at_once=settings.comfyui_workers,
     )
-    maker.now = mock.clock.now
-    return build_app(
+    desk = Desk(mock.clock, checkpoints=checkpoints)
+    maker.now, maker.nodes = mock.clock.now, desk.nodes
+    mock.studio.listen(desk.on_change)
+    mock.on_reset.append(desk.forget_all)
+    app = build_app(
         mock,
         title="Mock image service",
-        routers=(router,),
+        routers=(router, *_native_routers()),
         on_start=(maker.warm_up,),
-        on_stop=(maker.close,),
+        on_stop=(desk.close, maker.close),
     )
+    app.state.desk = desk
+    app.add_exception_handler(MalformedBody, on_malformed)
+    return app
+
+
+def _native_routers() -> tuple[APIRouter, ...]:
+    """Each route is also under `/api`, as at the real server."""
+    twice = (native_prompt.router, native_results.router, native_server.router)
+    api = APIRouter(prefix="/api")
+    for each in twice:
+        api.include_router(each)
+    return (native_results.jobs_router, *twice, api)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from functools import lru_cache
 
 from PIL import Image, ImageDraw, PngImagePlugin
 
@@ -23,6 +24,14 @@ def draw_picture(prompt: str, style: str, salt: str, *, size: tuple[int, int] = 
     _write(canvas, shape, f"{prompt}\n{style}" if style else prompt)
     out = io.BytesIO()
     image.save(out, "PNG", pnginfo=_chunks(prompt, style), compress_level=6)
+    return out.getvalue()
+
+
+@lru_cache(maxsize=1)
+def preview() -> bytes:
+    """The small JPEG that stands for every preview."""
+    out = io.BytesIO()
+    Image.new("RGB", (64, 36), (90, 60, 120)).save(out, "JPEG")
     return out.getvalue()
 
 

@@ -43,10 +43,6 @@ class ImageResult(BaseModel):
     asset_url: str
 
 
-class Cancelled(BaseModel):
-    cancelled: bool
-
-
 @router.post(
     "/img/submit",
     status_code=202,
@@ -92,16 +88,8 @@ async def image_result(request: Request, mock: TheMock, job_id: str) -> Response
     return await look_up(mock, generation, reply=lambda it, view: _result(it, view, base))
 
 
-@router.post("/api/jobs/{job_id}/cancel", response_model=Cancelled, responses={503: _PROBLEM})
-async def cancel(mock: TheMock, job_id: str) -> Response:
-    """Cancel a generation by either id; false when there is nothing to cancel."""
-    generation = mock.registry.find(job_id)
-    cancelled = generation is not None and mock.studio.cancel(generation)
-    return JSONResponse({"cancelled": cancelled})
-
-
 @router.get(
-    "/img/files/{name}",
+    "/img/files/{name:path}",
     response_class=Response,
     responses={
         200: {"content": {"image/png": {}}},

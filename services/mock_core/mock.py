@@ -2,6 +2,7 @@
 
 import re
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -13,6 +14,7 @@ from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.faults.trace import Trace
 from services.mock_core.files import FileStore
+from services.mock_core.generation import Generation
 from services.mock_core.jobs import JobBook
 from services.mock_core.journal import Journal
 from services.mock_core.knobs import Knobs
@@ -42,6 +44,7 @@ class Mock:
     sender: CallbackSender
     refusal: RefusalShape
     knobs: Knobs
+    on_reset: list[Callable[[], None]] = field(default_factory=list)
     fetched_late: set[str] = field(default_factory=set)
     # Instants of the last submits, by rule, for those that limit a rate.
     quotas: dict[str, deque[float]] = field(default_factory=dict)
@@ -62,6 +65,8 @@ class Mock:
 
     async def reset(self) -> None:
         """Forget everything but the configuration; armed rules stay and count anew."""
+        for forget in self.on_reset:
+            forget()
         await self.sender.forget_all()
         await self.studio.forget_all()
         for part in (self.jobs, self.files, self.journal, self.trace, self.fetched_late):
@@ -88,7 +93,7 @@ def build_mock(
     metrics = Metrics(lambda: registry.in_flight)
     plan.on_hit = lambda _rule, effect: _count_fault(metrics, effect)
     studio = Studio(registry, plan, clock=clock, seconds=knobs.seconds, make=make, at_once=at_once)
-    studio.listen(lambda generation: metrics.changes.labels(str(generation.state)).inc())
+    studio.listen(lambda generation: metrics.changes.labels(_entered(generation)).inc())
     return Mock(
         service=service,
         settings=settings,
@@ -110,6 +115,10 @@ def build_mock(
         refusal=refusal,
         knobs=knobs,
     )
+
+
+def _entered(generation: Generation) -> str:
+    return "vanished" if generation.vanished else str(generation.state)
 
 
 def _count_fault(metrics: Metrics, effect: ArmedEffect) -> None:

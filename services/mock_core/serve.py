@@ -20,6 +20,7 @@ def serve(app: FastAPI, settings: MockSettings, *, port: int, name: str) -> None
         host=settings.listen_host,
         port=port,
         http=ResettableProtocol,
+        ws="websockets-sansio",
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,

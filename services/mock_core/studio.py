@@ -55,19 +55,21 @@ class Studio:
         self._places = asyncio.Semaphore(at_once) if at_once else None
 
     def listen(self, listener: Listener) -> None:
-        """Be told after every change of state; must return at once."""
+        """Be told after every change of state, and when one vanishes; must return at once."""
         self._listeners.append(listener)
 
     def accept(self, generation: Generation) -> None:
         """From here on the generation counts, and costs when it ends well."""
-        generation.accepted = generation.updated = time.time()
+        generation.accepted = time.time()
         generation.job.accepted += 1
         self.registry.add(generation)
+        self._change(generation, State.QUEUED)
         chance = draw(self._plan.seed, "seconds", generation.job.key, generation.attempt)
         hits = self._plan.hits(Where.START, generation)
         # Decided once, so that the number of status calls changes nothing.
         generation.telling = self._plan.hits(Where.PROGRESS, generation)
-        fate = decide_fate(self.seconds.at(chance), hits)
+        seconds = 0.0 if generation.instant else self.seconds.at(chance)
+        fate = decide_fate(seconds, hits)
         task = asyncio.get_running_loop().create_task(self._run(generation, fate))
         self._runs[generation] = task
         task.add_done_callback(lambda _: self._runs.pop(generation, None))
@@ -88,6 +90,7 @@ class Studio:
         if was_open:
             generation.finished = time.time()
             self.registry.closed(generation)
+        self._tell(generation)
 
     async def forget_all(self) -> None:
         """Stop everything without a trace."""
@@ -161,5 +164,8 @@ class Studio:
     def _change(self, generation: Generation, state: State) -> None:
         generation.state = state
         generation.updated = time.time()
+        self._tell(generation)
+
+    def _tell(self, generation: Generation) -> None:
         for listener in self._listeners:
             listener(generation)

@@ -45,7 +45,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
     maker.now = mock.clock.now
 
     def announce(generation: Generation) -> None:
-        if generation.state is not State.QUEUED:
+        if generation.state is not State.QUEUED and not generation.vanished:
             mock.sender.announce(generation, word(generation))
 
     mock.sender.describe = callback_body

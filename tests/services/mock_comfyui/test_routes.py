@@ -7,6 +7,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from services.mock_core.delays import DelaySpec
 from tests.services.mock_core.serving import Service, comfyui, running
 
 
@@ -39,11 +40,12 @@ async def test_asset_url_is_built_from_the_host_header(image_mock: Service) -> N
     assert reply.json()["asset_url"].startswith("http://mock:6889/")
 
 
-async def test_status_is_found_by_either_id_and_percent_rises(image_mock: Service) -> None:
-    job_id = await _submit(image_mock, "mine.1")
-    told = []
-    while (body := await image_mock.json("/img/status/mine.1"))["status"] != "succeeded":
-        told.append(body["percent"])
+async def test_status_is_found_by_either_id_and_percent_rises() -> None:
+    async with running(comfyui(mock_image_seconds=DelaySpec("fixed", 400))) as service:
+        job_id = await _submit(service, "mine.1")
+        told = []
+        while (body := await service.json("/img/status/mine.1"))["status"] != "succeeded":
+            told.append(body["percent"])
     assert body == {"job_id": job_id, "status": "succeeded", "percent": 100}
     assert told == sorted(told)
     assert len(set(told)) > 2

@@ -27,7 +27,7 @@ _STEP = 0.005
 @contextlib.asynccontextmanager
 async def served(app: Any) -> AsyncIterator[str]:
     """The base address of the application while it runs; uvicorn's protocol without its loop."""
-    config = uvicorn.Config(app, log_config=None, access_log=False)
+    config = uvicorn.Config(app, ws="websockets-sansio", log_config=None, access_log=False)
     config.load()
     state = ServerState()
 
