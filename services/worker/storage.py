@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import secrets
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 import structlog
@@ -69,7 +70,8 @@ class Storage:
         try:
             async with self._http.stream("GET", url) as response:
                 _check_status(response)
-                with await asyncio.to_thread(partial.open, "wb") as file:
+                # In a thread, a cancellation would lose the handle while the file is being opened.
+                with _open(partial) as file:
                     async for chunk in response.aiter_bytes(256 * 1024):
                         size += len(chunk)
                         if size > self._max_bytes:
@@ -83,6 +85,10 @@ class Storage:
         except httpx.HTTPError as error:
             raise StorageFailed(f"The result could not be fetched: {error!r}") from None
         return size, digest.hexdigest()
+
+
+def _open(partial: Path) -> BinaryIO:
+    return partial.open("wb")
 
 
 def _forget(partial: Path) -> None:
