@@ -9,7 +9,6 @@ from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from shared.messages import JobInput
@@ -20,7 +19,6 @@ from shared.slots import (
     JOB_GATE,
     KEEPER_WORKFLOW,
     REQUEST_SIGNAL,
-    VIEW_QUERY,
     Drain,
     Permit,
     SlotChange,
@@ -30,6 +28,7 @@ from shared.slots import (
 )
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KEEPER_QUEUE
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
+from tests.fixtures.keeper_view import keeper_view
 
 ASK, ENTER, LEAVE = "ask", "enter", "leave"
 LOCAL = timedelta(seconds=10)
@@ -187,8 +186,7 @@ class Jobs:
         return self.client.get_workflow_handle(keeper_id(JOB_GATE))
 
     async def view(self) -> SlotView:
-        view: SlotView = await self.keeper.query(VIEW_QUERY, result_type=SlotView)
-        return view
+        return await self.until(lambda view: True)
 
     async def change(self, *, limit: int | None = None, paused: bool | None = None) -> SlotView:
         view: SlotView = await self.keeper.execute_update(
@@ -198,17 +196,11 @@ class Jobs:
 
     async def until(self, reached: Callable[[SlotView], bool]) -> SlotView:
         """The keeper's view as soon as it has reached something; looking sends no events."""
-        view = await eventually(self._view_if_any, lambda view: view is not None and reached(view))
+        view = await eventually(
+            lambda: keeper_view(self.client), lambda view: view is not None and reached(view)
+        )
         assert view is not None
         return view
-
-    async def _view_if_any(self) -> SlotView | None:
-        try:
-            return await self.view()
-        except RPCError as error:
-            if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION):
-                return None
-            raise
 
     def _knows(self, view: SlotView, job_id: str) -> bool:
         known = {*view.waiting, *(holder.job_id for holder in view.holders)}

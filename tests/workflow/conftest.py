@@ -1,0 +1,27 @@
+"""The running pipeline, with the pauses shortened that only protect real vendors."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from services.keeper import rebuild
+from services.worker import storage, waiting
+from tests.workflow.pipeline import Pipeline, working
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
+        patch.setattr(storage, "FETCH_PAUSE_SECONDS", 0.01)
+        patch.setattr(waiting, "LOST_AFTER_SECONDS", 0.2)
+        yield
+
+
+@pytest.fixture
+async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
+    """A pipeline of the test's own."""
+    async with working(client, tmp_path) as line:
+        yield line

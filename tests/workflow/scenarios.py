@@ -1,0 +1,83 @@
+"""What can go wrong at the vendors, by name; each is armed for the jobs of that prompt alone."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.states import Step
+from tests.services.mock_core.serving import Json
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Rules for one of the services, and what the job asks for."""
+
+    step: Step
+    rules: tuple[Json, ...]
+    fields: Json = field(default_factory=dict)
+
+
+def rule(where: str, do: str, *, often: Json | None = None, **params: Any) -> Json:
+    """One rule of the mocks' language."""
+    return {"where": where, "do": do, "with": params, "often": often or {}}
+
+
+FIRST_TWO: Json = {"first": 2}
+FIRST: Json = {"first": 1}
+FIRST_ATTEMPT: Json = {"attempts": 1}
+
+# By name: rules that hold for the stage that is put behind the name.
+FOR_EITHER_STAGE: dict[str, tuple[Json, ...]] = {
+    "fails once": (rule("start", "fail", often={"attempts": "1"}),),
+    "fails three times": (rule("start", "fail", often={"attempts": "1-3"}),),
+    "fails always": (rule("start", "fail", message="out of luck"),),
+    "refused for good": (rule("submit", "refuse", code=1301, status=400, message="risky content"),),
+    "503 twice": (rule("submit", "refuse", often=FIRST_TWO, status=503, retry_after=0),),
+    "full twice": (
+        rule("submit", "refuse", often=FIRST_TWO, code=1303, status=429, retry_after=0),
+    ),
+    "500 twice": (rule("submit", "refuse", often=FIRST_TWO, status=500),),
+    "reset twice": (rule("submit", "reset", often=FIRST_TWO),),
+    "reply lost": (rule("submit", "lose-reply", often=FIRST, how="reset"),),
+    "reply lost as 504": (rule("submit", "lose-reply", often=FIRST, how="504"),),
+    "reply lost as 500": (rule("submit", "lose-reply", often=FIRST, how="500"),),
+    "file truncated": (rule("result", "truncate", often=FIRST_ATTEMPT),),
+    "file empty": (rule("result", "empty", often=FIRST_ATTEMPT),),
+    "file gone": (rule("result", "refuse", often=FIRST_ATTEMPT, status=404),),
+    "file truncated at first": (rule("result", "truncate", often=FIRST),),
+    "file reset at first": (rule("result", "reset", often=FIRST),),
+    "file 503 at first": (rule("result", "refuse", often=FIRST, status=503),),
+    "forgotten": (rule("start", "vanish", often=FIRST_ATTEMPT, at=50),),
+    "polls fail": (rule("poll", "refuse", often={"first": 3}, status=500),),
+}
+STORM = (
+    rule("submit", "lose-reply", often={"probability": 0.3}),
+    rule("start", "fail", often={"probability": 0.3}),
+    rule("poll", "reset", often={"probability": 0.2}),
+    rule("result", "truncate", often={"probability": 0.2}),
+)
+DEGRADES: Json = {"on_video_failure": "image"}
+
+ALL: dict[str, Scenario] = {
+    **{
+        f"{step} {name}": Scenario(step, rules)
+        for step in Step
+        for name, rules in FOR_EITHER_STAGE.items()
+    },
+    "video fails always, image will do": Scenario(
+        Step.VIDEO, FOR_EITHER_STAGE["fails always"], DEGRADES
+    ),
+    "video refused, image will do": Scenario(
+        Step.VIDEO, (rule("submit", "refuse", code=1102),), DEGRADES
+    ),
+    **{f"{step} storm {number}": Scenario(step, STORM) for step in Step for number in range(3)},
+}
+
+
+def armed(scenarios: dict[str, Scenario], step: Step) -> list[Json]:
+    """The rules for one service, each bound to the prompt that names its scenario."""
+    return [
+        {**each, "match": {"prompt": name}}
+        for name, scenario in scenarios.items()
+        if scenario.step is step
+        for each in scenario.rules
+    ]
