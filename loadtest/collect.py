@@ -105,8 +105,10 @@ class Collector:
     async def _strangers(self, job_ids: set[str]) -> None:
         try:
             for job_id in sorted(job_ids):
-                known = await self._api.job(job_id) is not None
-                self._folder.append(raw.FOREIGN, [{"job_id": job_id, "known": known}])
+                job = await self._api.job(job_id)
+                row = {"job_id": job_id, "known": job is not None}
+                row["finished_at"] = job.get("finished_at") if job else None
+                self._folder.append(raw.FOREIGN, [row])
         except Unreachable as error:
             self.problems.append(f"other jobs: {error}")
 

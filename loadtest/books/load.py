@@ -13,6 +13,7 @@ from loadtest.books.model import (
     StageBook,
 )
 from loadtest.raw import RunFolder
+from loadtest.times import instant
 
 
 def load(folder: RunFolder) -> Books:
@@ -119,9 +120,11 @@ def _generations(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> 
             jobs[fault.job_id].faults.append(fault)
     for job in jobs.values():
         job.generations.sort(key=lambda generation: generation.accepted or 0.0)
-    books.unknown_ids = {
-        str(row["job_id"]) for row in folder.rows(raw.FOREIGN) if not row.get("known")
-    }
+    for row in folder.rows(raw.FOREIGN):
+        books.foreign_jobs[str(row["job_id"])] = bool(row.get("known"))
+        ended = instant(row.get("finished_at"))
+        if ended is not None:
+            books.foreign_ends[str(row["job_id"])] = ended
 
 
 def _during(generation: Generation, books: Books) -> bool:

@@ -264,7 +264,8 @@ class Books:
     run: dict[str, Any]
     stages: list[StageBook]
     foreign: list[Generation] = field(default_factory=list)
-    unknown_ids: set[str] = field(default_factory=set)
+    foreign_jobs: dict[str, bool] = field(default_factory=dict)
+    foreign_ends: dict[str, float] = field(default_factory=dict)
     vendors: dict[str, Any] = field(default_factory=dict)
     stray_receipts: int = 0
     replay: dict[str, Any] | None = None

@@ -146,7 +146,7 @@ def _ledger(job: JobFacts, status: str) -> Iterator[str]:
 
 def _strangers(books: Books) -> Iterator[Finding]:
     for generation in books.foreign:
-        if generation.job_id in books.unknown_ids:
+        if books.foreign_jobs.get(str(generation.job_id)) is False:
             text = f"the {generation.step} service made {generation.external_id} for nobody"
             yield Finding(ORPHANED, str(generation.job_id), books.stages[-1].number, text)
 

@@ -71,6 +71,7 @@ def _strangers(books: Books, horizon: float) -> Iterator[Interval]:
             facts = by_job.setdefault(generation.job_id, JobFacts(generation.job_id, -1))
             facts.generations.append(generation)
     for facts in by_job.values():
-        interval = vendor_interval(facts, horizon)
-        if interval is not None:
+        # One that its job had given up before the run is nobody's any more.
+        interval = vendor_interval(facts, books.foreign_ends.get(facts.job_id, horizon))
+        if interval is not None and interval.end > interval.begin:
             yield interval

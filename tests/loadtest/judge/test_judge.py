@@ -8,7 +8,7 @@ import pytest
 from loadtest import raw
 from loadtest.judge.judge import Judgement, judge
 from loadtest.plan import build_plan
-from tests.loadtest.synthetic import Row, Synthetic, job_id
+from tests.loadtest.synthetic import T0, Row, Synthetic, job_id
 
 
 @pytest.fixture
@@ -219,6 +219,18 @@ def test_another_users_job_counts_for_the_limit(honest: Synthetic) -> None:
 
     assert named(judgement, "orphaned") == []
     assert judgement.stages[0].at_once["vendors"].most == 2
+
+
+def test_what_another_job_left_open_at_the_vendor_ends_with_that_job(honest: Synthetic) -> None:
+    def add(rows: list[Row]) -> None:
+        left = {**rows[0], "job_id": "x", "external_id": "job-earlier.image.1"}
+        rows.append({**left, "accepted_at": T0 - 50, "finished_at": None, "outcome": None})
+
+    honest.edit(raw.LEDGERS["image"], add)
+    ended = {"job_id": "job-earlier", "known": True, "finished_at": T0 - 40}
+    honest.folder.append(raw.FOREIGN, [ended])
+
+    assert judge(honest.folder).passed
 
 
 def test_a_limit_that_was_never_reached_proves_nothing(honest: Synthetic) -> None:
