@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from temporalio.client import Client
 
-from services.api import files, live, page, routes
+from services.api import console, files, live, page, routes
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from shared.health import temporal_reason
@@ -46,7 +46,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         description=DESCRIPTION,
         max_body_size=MAX_BODY,
     )
-    for module in (routes, files, live, page):
+    for module in (routes, files, live, page, console):
         app.include_router(module.router)
     return app
 

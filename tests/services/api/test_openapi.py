@@ -13,6 +13,7 @@ OPERATIONS = {
     "submit_job": "post /jobs",
     "list_jobs": "get /jobs",
     "get_job": "get /jobs/{job_id}",
+    "get_record": "get /jobs/{job_id}/record",
     "cancel_job": "post /jobs/{job_id}/cancel",
     "retry_job": "post /jobs/{job_id}/retry",
     "job_events": "get /jobs/{job_id}/events",

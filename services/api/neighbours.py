@@ -1,0 +1,107 @@
+"""Asks the other services on the page's behalf; a silent one is an answer too, never a crash."""
+
+import asyncio
+import socket
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from shared.errors import GenvideoError
+from shared.messages import Message
+
+PATIENCE_SECONDS = 2.0
+# Workers as plain processes answer on ports in a row.
+MOST_WORKERS = 32
+
+
+class NeighbourAway(GenvideoError):
+    """A service that the page asks through us gives no answer."""
+
+    code, http_status, title = "service_away", 502, "The service does not answer"
+    retryable = True
+
+
+class Health(Message):
+    """One service: `ready`, or the reason why not."""
+
+    name: str
+    ready: bool
+    detail: str
+
+
+async def forward(
+    http: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    query: dict[str, str] | None = None,
+    body: bytes = b"",
+) -> httpx.Response:
+    """The other service's own answer, errors included; NeighbourAway when there is none."""
+    headers = {"Content-Type": "application/json"} if body else {}
+    try:
+        return await http.request(method, url, params=query, content=body, headers=headers)
+    except httpx.TransportError as error:
+        host = urlsplit(url).netloc
+        raise NeighbourAway(f"{host} does not answer; see make ps.") from error
+
+
+async def health(http: httpx.AsyncClient, name: str, base: str) -> Health:
+    """What a service says of itself."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            answer = await http.get(f"{base}/readyz")
+    except (httpx.TransportError, TimeoutError):
+        return Health(name=name, ready=False, detail="does not answer")
+    return Health(name=name, ready=answer.is_success, detail=_detail(answer))
+
+
+async def health_of_workers(http: httpx.AsyncClient, base: str) -> list[Health]:
+    """Every worker: one per address of a container's name, or per port in a row beside us."""
+    bases = await _addresses(base)
+    if len(bases) > 1:
+        found = await asyncio.gather(*(health(http, "worker", each) for each in bases))
+    else:
+        found = await _in_a_row(http, base)
+    if len(found) == 1:
+        return list(found)
+    return [
+        each.model_copy(update={"name": f"worker {number}"})
+        for number, each in enumerate(found, start=1)
+    ]
+
+
+async def _in_a_row(http: httpx.AsyncClient, base: str) -> list[Health]:
+    found = [await health(http, "worker", base)]
+    parts = urlsplit(base)
+    for number in range(1, MOST_WORKERS):
+        port = (parts.port or 80) + number
+        further = urlunsplit(parts._replace(netloc=f"{parts.hostname}:{port}"))
+        each = await health(http, "worker", further)
+        if not each.ready:
+            break
+        found.append(each)
+    return found
+
+
+async def _addresses(base: str) -> list[str]:
+    """The base once per address of its host."""
+    parts = urlsplit(base)
+    loop = asyncio.get_running_loop()
+    try:
+        rows = await loop.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return [base]
+    hosts = sorted({str(row[4][0]) for row in rows if row[0] == socket.AF_INET})
+    return [urlunsplit(parts._replace(netloc=f"{host}:{parts.port}")) for host in hosts]
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    known = body if isinstance(body, dict) else {}
+    if answer.is_success:
+        return "ready"
+    return str(known.get("detail") or f"HTTP {answer.status_code}")[:300]

@@ -1,0 +1,155 @@
+"""What the page gets of the other services: their own answers, or who is away."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from pydantic import AnyHttpUrl
+from temporalio.client import Client
+
+from services.api.app import create_app
+from services.api.settings import ApiSettings
+from shared.http import http_client
+from tests.services.api.conftest import Api, change
+from tests.services.mock_core.serving import Service
+from tests.shared.processes import free_port
+from tests.shared.serving import serving
+from tests.shared.standins import client_of_nobody, sample_record
+
+
+@pytest.fixture
+async def console(
+    tmp_path_factory: pytest.TempPathFactory, video_mock: Service
+) -> AsyncIterator[httpx.AsyncClient]:
+    """An API that knows where the video mock is; all others are away."""
+    settings = ApiSettings(
+        data_dir=tmp_path_factory.mktemp("data"),
+        callback_port=free_port(),
+        comfyui_port=free_port(),
+        worker_http_port=free_port(),
+        keeper_http_port=free_port(),
+        mock_kling_url=AnyHttpUrl(str(video_mock.http.base_url)),
+    )
+    app = create_app(settings, await client_of_nobody(free_port()))
+    async with serving(app) as base, http_client(base) as http:
+        yield http
+
+
+async def test_health_tells_who_is_ready_and_who_does_not_answer(
+    console: httpx.AsyncClient,
+) -> None:
+    rows = (await console.get("/console/health")).json()
+
+    ready = {row["name"]: row["ready"] for row in rows}
+    assert ready == {
+        "api": True,
+        "temporal": False,
+        "worker": False,
+        "keeper": False,
+        "callback": False,
+        "mock-comfyui": False,
+        "mock-kling": True,
+    }
+    assert {row["detail"] for row in rows if row["name"] == "keeper"} == {"does not answer"}
+
+
+async def test_a_preset_is_armed_and_cleared_in_the_mock(console: httpx.AsyncClient) -> None:
+    path = "/console/mock-kling/faults"
+
+    armed = await console.post(path, json={"preset": "lost-callbacks"})
+    assert armed.status_code == 200
+    assert [rule["name"] for rule in (await console.get(path)).json()["rules"]] != []
+    cleared = await console.delete(path)
+    assert cleared.json()["rules"] == []
+
+
+async def test_one_rule_is_cleared_by_its_name(console: httpx.AsyncClient) -> None:
+    path = "/console/mock-kling/faults"
+    rules = [{"name": name, "where": "callback", "do": "lose"} for name in ("one", "two")]
+    await console.put(path, json={"rules": rules})
+
+    left = (await console.delete(path, params={"name": "one"})).json()["rules"]
+
+    assert [rule["name"] for rule in left] == ["two"]
+
+
+async def test_a_bad_rule_comes_back_with_the_mocks_own_list_of_mistakes(
+    console: httpx.AsyncClient,
+) -> None:
+    answer = await console.post("/console/mock-kling/faults", json={"where": "nowhere"})
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "bad_fault_plan"
+    assert answer.json()["errors"]
+
+
+async def test_a_rule_that_is_not_announced_as_json_is_not_passed_on(
+    console: httpx.AsyncClient,
+) -> None:
+    answer = await console.post(
+        "/console/mock-kling/faults",
+        content='{"preset": "lost-callbacks"}',
+        headers={"Content-Type": "text/plain"},
+    )
+
+    assert answer.status_code == 415
+    assert (await console.get("/console/mock-kling/faults")).json()["rules"] == []
+
+
+async def test_the_counts_of_a_mock(console: httpx.AsyncClient) -> None:
+    assert (await console.get("/console/mock-kling/stats")).json()["in_flight"] == 0
+
+
+async def test_a_silent_service_is_a_problem(console: httpx.AsyncClient) -> None:
+    answer = await console.get("/console/mock-comfyui/faults")
+
+    assert answer.status_code == 502
+    assert answer.json()["code"] == "service_away"
+
+
+async def test_only_the_mocks_are_reached(console: httpx.AsyncClient) -> None:
+    assert (await console.get("/console/worker/faults")).status_code == 422
+    assert (await console.get("/console/mock-kling/reset")).status_code == 404
+
+
+@pytest.mark.parametrize("call", ["faults", "stats"])
+async def test_real_services_are_left_alone(
+    call: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings = ApiSettings(data_dir=tmp_path_factory.mktemp("data"), mocks="off")
+    app = create_app(settings, await client_of_nobody(free_port()))
+    async with serving(app) as base, http_client(base) as http:
+        answer = await http.get(f"/console/mock-kling/{call}")
+
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "mocks_off"
+
+
+async def test_receipts_of_an_unknown_id_are_a_404(console: httpx.AsyncClient) -> None:
+    answer = await console.get("/console/callbacks", params={"job_id": "../x"})
+
+    assert answer.status_code == 404
+
+
+async def test_a_record_is_shown_as_it_is_kept(api: Api, client: Client) -> None:
+    job_id = await api.submit()
+    assert (await api.http.get(f"/jobs/{job_id}/record")).status_code == 404
+    record = api.write(change(sample_record(job_id), percent=10))
+
+    shown = (await api.http.get(f"/jobs/{job_id}/record")).json()
+
+    assert shown == record.model_dump(mode="json")
+
+
+@pytest.mark.parametrize("name", ["app.js", "app.css", "icon.svg"])
+async def test_a_file_of_the_page(console: httpx.AsyncClient, name: str) -> None:
+    answer = await console.get(f"/dashboard/{name}")
+
+    assert answer.status_code == 200
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("name", ["..%2Fpage.py", "page.py", "none.js", ".js", "a%00.js"])
+async def test_nothing_but_the_page_is_served(console: httpx.AsyncClient, name: str) -> None:
+    assert (await console.get(f"/dashboard/{name}")).status_code == 404
