@@ -2,6 +2,7 @@
 
 import { Address } from "./address.js";
 import { el, setText } from "./dom.js";
+import { Drawer } from "./drawer.js";
 import { Feed } from "./feed.js";
 import { get } from "./http.js";
 import { JobsView } from "./jobsview.js";
@@ -17,13 +18,16 @@ function showLink(state) {
   setText(link, LINK[state]);
 }
 
+function workflowsOf(config) {
+  return `${config.temporal_ui_url}/namespaces/${encodeURIComponent(config.temporal_namespace)}/workflows`;
+}
+
 function showSurroundings(config) {
   const mode = document.getElementById("mode");
   mode.hidden = false;
   mode.classList.add(config.mocks ? "mocks" : "real");
   setText(mode, config.mocks ? "mocks" : "real services");
-  const ui = `${config.temporal_ui_url}/namespaces/${encodeURIComponent(config.temporal_namespace)}/workflows`;
-  document.getElementById("elsewhere").prepend(el("a", { href: ui, target: "_blank", rel: "noopener" }, "Temporal UI"));
+  document.getElementById("elsewhere").prepend(el("a", { href: workflowsOf(config), target: "_blank", rel: "noopener" }, "Temporal UI"));
 }
 
 function start() {
@@ -31,17 +35,31 @@ function start() {
   const address = new Address();
   const slots = new Slots(() => store.open().length > 0);
   const jobs = new JobsView({ store, address, slots });
-  document.getElementById("main").replaceChildren(jobs.element);
-  jobs.draw();
-  store.listen((changed) => jobs.draw(changed));
-  address.listen(() => jobs.draw());
+  let ui = null;
+  const runAgain = (input) => {
+    address.go({ job: "", view: "jobs" });
+    jobs.form.fill(input);
+  };
+  const drawer = new Drawer({ store, address, runAgain, ui: () => ui });
+  document.getElementById("main").replaceChildren(jobs.element, drawer.element);
+  const draw = (changed) => {
+    jobs.draw(changed);
+    drawer.draw();
+  };
+  draw();
+  store.listen(draw);
+  address.listen(() => draw());
   const known = (jobIds) => {
     store.keepOnly(jobIds);
     jobs.complete();
   };
   new Feed({ onJob: (job) => store.put(job), onState: showLink, onAll: known }).start();
   slots.follow();
-  attemptTo(async () => showSurroundings(await get("/dashboard/config")));
+  attemptTo(async () => {
+    const config = await get("/dashboard/config");
+    ui = workflowsOf(config);
+    showSurroundings(config);
+  });
   attemptTo(() => jobs.form.load());
 }
 

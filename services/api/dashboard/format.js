@@ -10,6 +10,7 @@ const UNITS = [
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return "–";
   if (seconds < 0) return "0 s";
+  if (seconds < 0.1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   for (const [size, unit, smaller, small] of UNITS) {
     if (seconds >= size) {

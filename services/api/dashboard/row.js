@@ -6,7 +6,7 @@ import { secondsLeft } from "./estimate.js";
 import { ATTEMPTS, attempt, hasEnded, hasImage, overall, stepOf } from "./jobs.js";
 import { jobPath } from "./http.js";
 
-export const COLUMNS = ["Status", "Job", "Progress", "Attempt", "Age", "Took or left", "Turn"];
+export const COLUMNS = ["Status", "Job", "Progress", "Attempt", "Age", "Time", "Turn"];
 
 /** A job's line; `open` is called with its id when it is chosen. */
 export class Row {
@@ -20,7 +20,7 @@ export class Row {
       cell("Status", status),
       el("td", { role: "cell", class: "what" }, el("div", { class: "pair" }, thumb, el("div", {}, title, detail))),
       el("td", { role: "cell", class: "progress", "data-label": "Progress" }, bar, step),
-      cell("Attempt", tried), cell("Age", age), cell("Took or left", time), cell("Turn", turn));
+      cell("Attempt", tried), cell("Age", age), cell("Time", time), cell("Turn", turn));
   }
 
   /** Shows a state of the job; `facts` are turns, limit and the typical time. */
@@ -94,7 +94,7 @@ function stepText(job) {
 function timeText(job, facts) {
   if (hasEnded(job)) {
     if (!job.started_at) return "never ran";
-    return job.finished_at ? duration(between(job.started_at, job.finished_at)) : `ended ${clock(job.created_at)}`;
+    return job.finished_at ? `took ${duration(between(job.started_at, job.finished_at))}` : `ended ${clock(job.created_at)}`;
   }
   const left = secondsLeft(job, { ...facts, turn: facts.turns.get(job.job_id) });
   return left === null ? "–" : `≈ ${ticking(left)} left`;

@@ -15,7 +15,7 @@ export class SlotPanel {
   #parts = new Map();
   #state = el("p", { class: "hint" });
   #holders = el("ul", { class: "holders", "aria-label": "Running" });
-  #waiting = el("ol", { class: "waiting", "aria-label": "Next" });
+  #waiting = el("ol", { class: "next", "aria-label": "Next" });
   #limit = el("input", { type: "number", id: "limit", min: 1, max: 1000, required: true });
   #pause = button("Pause", () => this.#toggle());
 

@@ -8,6 +8,7 @@ import { notify } from "./notices.js";
 
 const MOST = 1000;
 const AT_ONCE = 4;
+const WIDE = "(min-width: 44rem)";
 
 /** The panel; `fill` puts a job's input in, to be run again with edits. */
 export class SubmitPanel {
@@ -22,10 +23,13 @@ export class SubmitPanel {
     const many = el("div", { class: "field times" }, el("label", { for: "new-times" }, "how many"), this.#times);
     this.#form = el("form", { submit: (event) => this.#submit(event), keydown: (event) => this.#keys(event) },
       this.#place, el("div", { class: "inline" }, many, this.#send), this.#progress);
-    this.element = el("section", { class: "panel", "aria-labelledby": "new-title" }, el("h2", { id: "new-title" }, "New job"), this.#form);
+    // On a narrow screen the jobs come first; the form opens when it is wanted.
+    this.#fold = el("details", { open: window.matchMedia(WIDE).matches }, el("summary", {}, el("h2", { id: "new-title" }, "New job")), this.#form);
+    this.element = el("section", { class: "panel", "aria-labelledby": "new-title" }, this.#fold);
   }
 
   #form;
+  #fold;
 
   async load() {
     const document = await get("/openapi.json");
@@ -36,6 +40,7 @@ export class SubmitPanel {
   }
 
   focus() {
+    this.#fold.open = true;
     this.#fields.prompt?.input.focus();
   }
 

@@ -1,0 +1,118 @@
+// The drawer of one job: opened by the address, closed with Escape, redrawn as the job changes.
+
+import { Actions } from "./actions.js";
+import { button, el, setOr, setText } from "./dom.js";
+import { get, jobPath } from "./http.js";
+import { facts } from "./facts.js";
+import { Preview } from "./preview.js";
+import { receipts } from "./receipts.js";
+import { attempts, timeline } from "./timeline.js";
+
+// A running job's record changes often; it is read at most this often.
+const READ_MILLISECONDS = 400;
+
+/** Shows the job that the address names; a dialog beside the table, not over it. */
+export class Drawer {
+  #store;
+  #address;
+  #shown = "";
+  #version = -1;
+  #reading = 0;
+  #opener = null;
+  #title = el("h2", { id: "drawer-title", tabindex: -1, dir: "auto" });
+  #status = el("span");
+  #preview = new Preview();
+  #actions;
+  #story = el("div");
+  #callbacks = el("div");
+  #raw = el("pre", { tabindex: 0, "aria-label": "Raw record" });
+
+  constructor({ store, address, runAgain, ui }) {
+    this.#store = store;
+    this.#address = address;
+    this.#actions = new Actions({ address, runAgain, ui });
+    const close = button("×", () => this.close(), { class: "quiet", "aria-label": "Close", title: "Close (Escape)" });
+    this.element = el("aside", { class: "drawer", role: "dialog", "aria-labelledby": "drawer-title", hidden: true, keydown: (event) => this.#key(event) },
+      el("div", { class: "head" }, this.#title, close),
+      this.#status, this.#preview.element, this.#actions.element, this.#story, this.#callbacks,
+      el("details", { class: "raw" }, el("summary", {}, "Raw record"), this.#raw));
+  }
+
+  close() {
+    this.#address.go({ job: "" });
+  }
+
+  /** Follows the address; a job that changed is read anew. */
+  draw() {
+    const wanted = this.#address.state.job;
+    if (wanted !== this.#shown) this.#turnTo(wanted);
+    if (wanted === "") return;
+    const job = this.#store.get(wanted);
+    if (job !== undefined && job.version > this.#version) this.#change(job);
+  }
+
+  #turnTo(jobId) {
+    const opening = this.#shown === "";
+    this.#shown = jobId;
+    this.#version = -1;
+    this.element.hidden = jobId === "";
+    document.body.classList.toggle("with-drawer", jobId !== "");
+    if (jobId === "") {
+      this.#preview.clear();
+      this.#opener?.focus({ preventScroll: true });
+      return;
+    }
+    if (opening) this.#opener = document.activeElement;
+    this.#clear(jobId);
+    this.#read();
+    this.#title.focus({ preventScroll: true });
+    this.element.scrollTop = 0;
+  }
+
+  #clear(jobId) {
+    setText(this.#title, jobId);
+    for (const part of [this.#story, this.#callbacks, this.#raw]) part.replaceChildren();
+    this.#preview.clear();
+    this.#actions.clear();
+    setText(this.#status, "");
+    setOr(this.#status, "class", "");
+  }
+
+  #change(job) {
+    this.#version = job.version;
+    setText(this.#title, job.prompt);
+    setText(this.#status, job.status);
+    setOr(this.#status, "class", `status ${job.status}`);
+    this.#preview.show(job);
+    this.#actions.show(job);
+    this.#reading ||= setTimeout(() => this.#read(), READ_MILLISECONDS);
+  }
+
+  async #read() {
+    clearTimeout(this.#reading);
+    this.#reading = 0;
+    const jobId = this.#shown;
+    try {
+      await this.#readJob(jobId);
+    } catch (error) {
+      if (jobId === this.#shown && jobId !== "") this.#story.replaceChildren(el("p", { class: "hint" }, error.message));
+    }
+  }
+
+  async #readJob(jobId) {
+    if (this.#store.get(jobId) === undefined) this.#store.put(await get(jobPath(jobId)));
+    const [record, callbacks] = await Promise.all([
+      get(jobPath(jobId, "/record")),
+      get(`/console/callbacks?job_id=${encodeURIComponent(jobId)}`).catch((error) => error.message),
+    ]);
+    if (jobId !== this.#shown) return;
+    this.#actions.know(record);
+    this.#story.replaceChildren(facts(record), timeline(record), attempts(record));
+    this.#callbacks.replaceChildren(receipts(callbacks));
+    setText(this.#raw, JSON.stringify(record, null, 2));
+  }
+
+  #key(event) {
+    if (event.key === "Escape") this.close();
+  }
+}

@@ -1,0 +1,31 @@
+// A job's plain facts, as a list of names and values.
+
+import { el } from "./dom.js";
+import { between, bytes, dated, duration } from "./format.js";
+
+/** The facts of a record. */
+export function facts(record) {
+  const rows = [
+    ["Id", record.job_id],
+    ["Style", record.style || "–"],
+    ["Tag", record.tag ?? "–"],
+    ["Priority", String(record.priority)],
+    ["If the video fails", record.on_video_failure],
+    ["Created", dated(record.created_at)],
+    ["Waited", record.started_at ? duration(between(record.created_at, record.started_at)) : "–"],
+    ["Took", record.finished_at && record.started_at ? duration(between(record.started_at, record.finished_at)) : "–"],
+    ["Files", files(record.assets)],
+  ];
+  const list = el("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)]));
+  return el("div", {}, error(record), list);
+}
+
+function files(assets) {
+  const parts = Object.entries(assets).map(([step, asset]) => `${step} ${bytes(asset.size)}`);
+  return parts.join(", ") || "–";
+}
+
+function error(record) {
+  if (!record.error) return null;
+  return el("p", { class: "trouble" }, el("strong", {}, record.error.code), `: ${record.error.message}`);
+}

@@ -1,0 +1,42 @@
+// The image and the video of a job, as soon as each is there.
+
+import { el, setOr } from "./dom.js";
+import { jobPath } from "./http.js";
+import { hasImage, hasVideo } from "./jobs.js";
+
+/** A figure with the newest that there is, and links to the files. */
+export class Preview {
+  #key = "";
+  element = el("div", { class: "preview" });
+
+  clear() {
+    this.#key = "";
+    this.element.replaceChildren();
+  }
+
+  /** Draws only when a file has come: a playing video isn't begun anew. */
+  show(job) {
+    const key = `${job.job_id} ${hasImage(job)} ${hasVideo(job)}`;
+    if (key === this.#key) return;
+    this.#key = key;
+    const image = jobPath(job.job_id, "/image");
+    const video = jobPath(job.job_id, "/video");
+    const parts = [];
+    if (hasVideo(job)) parts.push(player(video, image, job));
+    else if (hasImage(job)) parts.push(el("img", { src: image, alt: `Image of: ${job.prompt.slice(0, 120)}` }));
+    if (hasImage(job)) parts.push(links(image, hasVideo(job) ? video : null));
+    this.element.replaceChildren(...parts);
+  }
+}
+
+function player(video, image, job) {
+  const element = el("video", { src: video, poster: image, controls: true, loop: true, playsinline: true, preload: "metadata" });
+  element.muted = true;
+  setOr(element, "aria-label", `Video of: ${job.prompt.slice(0, 120)}`);
+  return element;
+}
+
+function links(image, video) {
+  const link = (href, text) => el("a", { href, target: "_blank", rel: "noopener" }, text);
+  return el("p", { class: "links" }, link(image, "Image"), video ? link(video, "Video") : null);
+}

@@ -1,0 +1,63 @@
+// A record's transitions as phases on a line, as a list, and the attempts with what went wrong.
+
+import { el } from "./dom.js";
+import { between, clock, duration } from "./format.js";
+
+const FAILED = /^(image|video), attempt (\d+) failed: (.*)$/s;
+
+/** The phases of a record: what it did, from when to when. */
+export function phases(record) {
+  const found = [];
+  for (const { at, status, step, note } of record.transitions) {
+    const name = phaseOf(status, step, note);
+    const last = found.at(-1);
+    if (last !== undefined && last.to === null) last.to = at;
+    if (name === null) continue;
+    if (last?.name === name) last.to = null;
+    else found.push({ name, from: at, to: null });
+  }
+  return found;
+}
+
+function phaseOf(status, step, note) {
+  if (status === "queued") return "queued";
+  if (status !== "running") return null;
+  if (note.includes("stored")) return "storing";
+  if (note.includes("failed")) return "pause after a failure";
+  if (note.includes("waiting for its callback")) return "waiting for the callback";
+  return step ?? "starting";
+}
+
+/** The line of phases, and under it every transition. */
+export function timeline(record) {
+  const title = el("h3", {}, "Timeline");
+  if (!record.transitions.length) return el("section", {}, title, el("p", { class: "hint" }, "Nothing has happened yet."));
+  const rows = record.transitions.map((each, place) => transition(each, record.transitions[place - 1]));
+  return el("section", {}, title, line(phases(record)), el("ol", { class: "transitions" }, ...rows));
+}
+
+function line(parts) {
+  const lengths = parts.map(({ from, to }) => Math.max(0.001, between(from, to)));
+  const items = parts.map(({ name }, place) => {
+    const text = `${name}: ${duration(lengths[place])}`;
+    const item = el("li", { class: `phase ${name.split(" ")[0]}`, title: text }, el("span", {}, text));
+    item.style.flexGrow = lengths[place];
+    return item;
+  });
+  return el("ol", { class: "phases", "aria-label": "Phases" }, ...items);
+}
+
+function transition({ at, percent, note, status }, before) {
+  const since = before ? `+${duration(between(before.at, at))}` : "";
+  return el("li", { class: FAILED.test(note) || status === "failed" ? "bad" : null },
+    el("time", { datetime: at }, clock(at)), el("span", { class: "since" }, since),
+    el("span", { dir: "auto" }, note || status), el("span", { class: "since" }, `${percent} %`));
+}
+
+/** The failed attempts of both stages with the reason of each. */
+export function attempts(record) {
+  const failed = record.transitions.map(({ note }) => FAILED.exec(note)).filter(Boolean);
+  const used = `${record.attempts.image} for the image, ${record.attempts.video} for the video`;
+  const rows = failed.map(([, step, number, reason]) => el("li", { class: "bad" }, `${step} ${number}: ${reason}`));
+  return el("section", {}, el("h3", {}, "Attempts"), el("p", { class: "hint" }, used), el("ul", { class: "plain" }, ...rows));
+}
