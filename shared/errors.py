@@ -71,6 +71,12 @@ class StalePermit(GenvideoError):
     code, title = "stale_permit", "The permit is another run's"
 
 
+class StoodDown(GenvideoError):
+    """The run before an armed one was closed from outside: the keeper clears up first."""
+
+    code, title = "stood_down", "Not yet this run's turn"
+
+
 class StorageFailed(GenvideoError):
     """Our own disk or a download that may work next time."""
 

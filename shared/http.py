@@ -3,6 +3,7 @@
 import httpx
 
 CONNECT_SECONDS = 3.0
+KEEPALIVE_SECONDS = 2.0
 
 
 def http_client(base_url: str = "", *, seconds: float = 10.0) -> httpx.AsyncClient:
@@ -10,7 +11,10 @@ def http_client(base_url: str = "", *, seconds: float = 10.0) -> httpx.AsyncClie
     return httpx.AsyncClient(
         base_url=base_url,
         timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
-        limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
+        # A server that drops an idle connection (uvicorn does after 5 s) must not do so under us.
+        limits=httpx.Limits(
+            max_connections=100, max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_SECONDS
+        ),
         follow_redirects=False,
         trust_env=False,
     )

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from shared.messages import DEFAULT_PRIORITY, Message
 
@@ -14,7 +14,10 @@ DEFAULT_LIMIT = 1
 KEEPER_WORKFLOW = "SlotKeeperWorkflow"
 REQUEST_SIGNAL = "request"
 WITHDRAW_SIGNAL = "withdraw"
+DISARMED_SIGNAL = "disarmed"
 GRANTED_SIGNAL = "slot_granted"
+DISARM_SIGNAL = "disarm"
+BEGUN_SIGNAL = "begun"
 CHANGE_UPDATE = "change"
 VIEW_QUERY = "view"
 DRAIN_ACTIVITY = "drain_job"
@@ -34,23 +37,48 @@ class SlotRequest(Message):
     requested_at: datetime
 
 
+class RunRef(Message):
+    """One run of one job."""
+
+    job_id: str
+    run_id: str
+
+
 class Permit(Message):
-    """The right to be the running job; void for any other run than `run_id`."""
+    """The right to be the running job; void for any other run than `run_id`.
+
+    With `after` it is an armed one: valid from the moment that run has closed in an orderly way.
+    `round` counts how often a permit of this token was changed; an older round changes nothing.
+    """
 
     gate: str = JOB_GATE
     job_id: str
     run_id: str
     token: int
+    round: int = 0
+    after: RunRef | None = None
 
 
 class Holder(Message):
     """Who holds the slot, since when; `draining` from an abnormal close to a clear vendor."""
 
-    job_id: str
-    run_id: str
+    request: SlotRequest
     token: int
+    round: int = 0
     since: datetime
     draining: bool = False
+
+    @property
+    def run(self) -> RunRef:
+        return RunRef(job_id=self.request.job_id, run_id=self.request.run_id)
+
+
+class Armed(Message):
+    """Who comes next, and behind which run; `disarming` since it was asked to stand down."""
+
+    holder: Holder
+    behind: RunRef
+    disarming: bool = False
 
 
 class Drain(Message):
@@ -72,8 +100,8 @@ class KeeperSettings(Message):
 class SlotChange(Message):
     """The body of `PUT /slots`."""
 
-    limit: Annotated[int, Field(ge=1, le=1000)] | None = None
-    paused: bool | None = None
+    limit: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = None
+    paused: StrictBool | None = None
 
     @model_validator(mode="after")
     def _something_to_change(self) -> Self:

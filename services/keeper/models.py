@@ -1,41 +1,52 @@
 """What the keeper carries from run to run, and what its activities tell it."""
 
-from enum import StrEnum
-
 from shared.messages import Message
-from shared.slots import Holder, KeeperSettings, Permit, SlotRequest
+from shared.slots import Armed, Holder, KeeperSettings, Permit, SlotRequest
+from shared.watching import Closed
+
+# The activities of a killed job act until their next heartbeat (2 s), and 1 s more.
+DRAIN_HOLD_SECONDS = 3.0
 
 GRANT_AND_WATCH = "grant_and_watch"
 FIND_JOBS = "find_jobs"
 
 
-class Closed(StrEnum):
-    """How a holder's run closed."""
-
-    ORDERLY = "orderly"
-    TERMINATED = "terminated"
-    TIMED_OUT = "timed_out"
-
-
 class Watch(Message):
-    """Grant the permit and wait for its run to close; `fresh`: it can't have acted on it before."""
+    """Tell a run its permit and wait until it closes; `fresh`: it can't have acted before."""
 
     permit: Permit
     fresh: bool
+
+
+class Ended(Message):
+    """How a watched run closed; `gone`: before it was ever told, so that it left nothing behind."""
+
+    closed: Closed
+    gone: bool = False
+
+    @property
+    def orderly(self) -> bool:
+        return self.closed is Closed.ORDERLY
+
+    @property
+    def is_clear(self) -> bool:
+        return self.orderly or self.gone
 
 
 class KeeperState(Message):
     """Everything a run of the keeper hands to the next one."""
 
     settings: KeeperSettings = KeeperSettings()
-    next_token: int
+    next_token: int = 0
     holders: tuple[Holder, ...] = ()
+    armed: tuple[Armed, ...] = ()
     waiting: tuple[SlotRequest, ...] = ()
 
 
 class Found(Message):
-    """What Temporal knows of the running jobs and of the keeper's last settings."""
+    """What Temporal knows of the jobs with a permit or without, and of the last settings."""
 
     settings: KeeperSettings
     holders: tuple[Holder, ...]
+    armed: tuple[Armed, ...]
     waiting: tuple[SlotRequest, ...]

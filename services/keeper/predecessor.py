@@ -1,7 +1,6 @@
 """What a keeper that was ended from outside left: its settings, and every permit still out."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC
 from typing import NamedTuple, TypeVar
 
 from temporalio.api.common.v1 import Payloads
@@ -10,11 +9,14 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowExecution
 from temporalio.converter import DataConverter
 
-from services.keeper.models import FIND_JOBS, GRANT_AND_WATCH, Closed, Found, KeeperState, Watch
+from services.keeper.models import FIND_JOBS, GRANT_AND_WATCH, Ended, Found, KeeperState, Watch
 from services.keeper.payloads import read_one
+from services.keeper.places import permit_of
 from shared.slots import (
     DRAIN_ACTIVITY,
+    GRANTED_SIGNAL,
     JOB_GATE,
+    Armed,
     Drain,
     Holder,
     KeeperSettings,
@@ -28,8 +30,9 @@ T = TypeVar("T")
 class Predecessor(NamedTuple):
     """The last run before ours; without one, the defaults, which are the safest."""
 
+    known: bool = False
     settings: KeeperSettings = KeeperSettings()
-    holders: tuple[Holder, ...] = ()
+    permits: tuple[Permit, ...] = ()
 
 
 async def find_predecessor(client: Client, run_id: str) -> Predecessor:
@@ -46,7 +49,7 @@ async def find_predecessor(client: Client, run_id: str) -> Predecessor:
         if permits.known:
             memo = await (await handle.describe()).memo()
             settings = KeeperSettings.model_validate(memo.get("settings", {}))
-            return Predecessor(settings, tuple(permits.out.values()))
+            return Predecessor(True, settings, tuple(permits.out.values()))
     return Predecessor()
 
 
@@ -64,7 +67,7 @@ class Permits:
     """
 
     def __init__(self, converter: DataConverter) -> None:
-        self.out: dict[str, Holder] = {}
+        self.out: dict[str, Permit] = {}
         self.known = False
         self._converter = converter
         self._watches: dict[int, str] = {}
@@ -81,15 +84,23 @@ class Permits:
                     await self._scheduled(event)
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                     await self._completed(event)
+                case EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
+                    await self._told_again(event)
 
     async def _started(self, event: HistoryEvent) -> None:
         payloads = event.workflow_execution_started_event_attributes.input
         if state := await self._read(payloads, KeeperState):
-            self._learn(state.holders)
+            self._learn(state.holders, state.armed)
 
-    def _learn(self, holders: tuple[Holder, ...]) -> None:
+    def _learn(self, holders: tuple[Holder, ...], armed: tuple[Armed, ...]) -> None:
         self.known = True
-        self.out.update((holder.run_id, holder) for holder in holders)
+        for holder in holders:
+            self._told(permit_of(holder, None))
+        for item in armed:
+            self._told(permit_of(item.holder, item.behind))
+
+    def _told(self, permit: Permit) -> None:
+        self.out[permit.run_id] = permit
 
     async def _scheduled(self, event: HistoryEvent) -> None:
         task = event.activity_task_scheduled_event_attributes
@@ -99,28 +110,27 @@ class Permits:
         elif name == DRAIN_ACTIVITY and (drain := await self._read(task.input, Drain)):
             self._drains[event.event_id] = drain.run_id
         elif name == GRANT_AND_WATCH and (watch := await self._read(task.input, Watch)):
-            self._watched(event, watch.permit)
+            self._watches[event.event_id] = watch.permit.run_id
+            self._told(watch.permit)
 
-    def _watched(self, event: HistoryEvent, permit: Permit) -> None:
-        self._watches[event.event_id] = permit.run_id
-        since = event.event_time.ToDatetime(tzinfo=UTC)
-        holder = Holder(job_id=permit.job_id, run_id=permit.run_id, token=permit.token, since=since)
-        self.out.setdefault(permit.run_id, holder)
+    async def _told_again(self, event: HistoryEvent) -> None:
+        signal = event.signal_external_workflow_execution_initiated_event_attributes
+        permit = await self._read(signal.input, Permit)
+        if signal.signal_name == GRANTED_SIGNAL and permit is not None:
+            self._told(permit)
 
     async def _completed(self, event: HistoryEvent) -> None:
         task = event.activity_task_completed_event_attributes
         number = task.scheduled_event_id
         if number in self._rebuilds:
             if found := await self._read(task.result, Found):
-                self._learn(found.holders)
+                self._learn(found.holders, found.armed)
         elif number in self._drains:
             self.out.pop(self._drains[number], None)
-        elif number in self._watches:
-            run_id = self._watches[number]
-            if await self._read(task.result, Closed) is Closed.ORDERLY:
+        elif run_id := self._watches.get(number):
+            ended = await self._read(task.result, Ended)
+            if ended is not None and ended.is_clear:
                 self.out.pop(run_id, None)
-            else:
-                self.out[run_id] = self.out[run_id].model_copy(update={"draining": True})
 
     async def _read(self, payloads: Payloads, kind: type[T]) -> T | None:
         return await read_one(self._converter, payloads, kind)

@@ -53,6 +53,10 @@ class WaitingQueue:
         _, run_id = self._keys.pop(0)
         return self._requests.pop(run_id)
 
+    def peek(self) -> SlotRequest | None:
+        """The one whose turn it is."""
+        return self._requests[self._keys[0][1]] if self._keys else None
+
     def first(self, count: int) -> tuple[str, ...]:
         """The job ids of the next `count`, in order."""
         return tuple(self._requests[run_id].job_id for _, run_id in self._keys[:count])

@@ -1,88 +1,103 @@
-"""Which jobs hold and which wait, from Temporal alone; no single listing is trusted."""
+"""Who holds and who waits, from Temporal alone: no live worker, no single listing is trusted."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, WorkflowExecution
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.keeper.payloads import read_one
-from shared.messages import JobInput
-from shared.slots import (
-    GRANTED_SIGNAL,
-    Holder,
-    Permit,
-    SlotRequest,
-)
+from shared.messages import JobInput, Message
+from shared.slots import BEGUN_SIGNAL, GRANTED_SIGNAL, Permit, SlotRequest
 from shared.temporal import GENVIDEO_WORKFLOW
 
 # The listing is eventually consistent: what started just now may be missing from the first.
 LISTING_PAUSE_SECONDS = 1.0
 AT_ONCE = 20
+# A job killed so recently, while no keeper watched, may have left a generation running.
+RECENT = timedelta(minutes=10)
+OPEN = "ExecutionStatus = 'Running'"
+KILLED = "ExecutionStatus IN ('Terminated', 'TimedOut')"
 
 
-async def find_jobs(client: Client) -> tuple[tuple[Holder, ...], tuple[SlotRequest, ...]]:
-    """All running jobs, those that hold a permit of their own run apart from those that wait."""
-    running = {job.run_id: job async for job in _running(client)}
+class Seen(Message):
+    """A job as its history shows it: what it asks for, its last permit, whether it has begun."""
+
+    request: SlotRequest
+    status: WorkflowExecutionStatus
+    permit: Permit | None = None
+    begun: bool = False
+
+    @property
+    def open(self) -> bool:
+        return self.status is WorkflowExecutionStatus.RUNNING
+
+
+async def find_jobs(client: Client) -> list[Seen]:
+    """All running jobs, and the lately killed ones."""
+    jobs = {job.run_id: job async for job in _listed(client)}
     await asyncio.sleep(LISTING_PAUSE_SECONDS)
-    running |= {job.run_id: job async for job in _running(client)}
+    jobs |= {job.run_id: job async for job in _listed(client)}
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def look(job: WorkflowExecution) -> Holder | SlotRequest | None:
+    async def look(job: WorkflowExecution) -> Seen | None:
         async with gate:
             return await _look(client, job)
 
-    found = await asyncio.gather(*map(look, running.values()))
-    holders = tuple(item for item in found if isinstance(item, Holder))
-    return holders, tuple(item for item in found if isinstance(item, SlotRequest))
+    return [item for item in await asyncio.gather(*map(look, jobs.values())) if item]
 
 
-def _running(client: Client) -> AsyncIterator[WorkflowExecution]:
-    query = f"WorkflowType = '{GENVIDEO_WORKFLOW}' AND ExecutionStatus = 'Running'"
-    return client.list_workflows(query)
+async def _listed(client: Client) -> AsyncIterator[WorkflowExecution]:
+    since = (datetime.now(UTC) - RECENT).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for condition in (OPEN, f"{KILLED} AND CloseTime > '{since}'"):
+        query = f"WorkflowType = '{GENVIDEO_WORKFLOW}' AND {condition}"
+        async for job in client.list_workflows(query):
+            yield job
 
 
-async def _look(client: Client, job: WorkflowExecution) -> Holder | SlotRequest | None:
-    """One job by its history: it holds when a permit for this very run was signalled to it."""
+async def _look(client: Client, job: WorkflowExecution) -> Seen | None:
+    """One job by its history; None where it is gone, or was made by hand and can't be read."""
     handle = client.get_workflow_handle(job.id, run_id=job.run_id)
-    request: SlotRequest | None = None
-    holder: Holder | None = None
+    seen: Seen | None = None
     try:
         async for event in handle.fetch_history_events():
             if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
-                request = await _request(client, job, event)
-            elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
-                holder = await _permitted(client, job, event) or holder
+                seen = await _started(client, job, event)
+            elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED and seen:
+                seen = await _signalled(client, seen, event)
     except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return None
-        raise
-    return holder or request
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return None
+    return seen
 
 
-async def _request(
-    client: Client, job: WorkflowExecution, event: HistoryEvent
-) -> SlotRequest | None:
+async def _started(client: Client, job: WorkflowExecution, event: HistoryEvent) -> Seen | None:
     payloads = event.workflow_execution_started_event_attributes.input
     job_input = await read_one(client.data_converter, payloads, JobInput)
     if job_input is None:
         return None
-    return SlotRequest(
+    request = SlotRequest(
         job_id=job.id,
         run_id=job.run_id,
         priority=job_input.priority,
         requested_at=job.start_time,
     )
+    status = job.status or WorkflowExecutionStatus.RUNNING
+    return Seen(request=request, status=status)
 
 
-async def _permitted(client: Client, job: WorkflowExecution, event: HistoryEvent) -> Holder | None:
+async def _signalled(client: Client, seen: Seen, event: HistoryEvent) -> Seen:
+    """What one signal tells; a permit for another run (before a reset) doesn't count."""
     signal = event.workflow_execution_signaled_event_attributes
+    if signal.signal_name == BEGUN_SIGNAL:
+        return seen.model_copy(update={"begun": True})
     if signal.signal_name != GRANTED_SIGNAL:
-        return None
+        return seen
     permit = await read_one(client.data_converter, signal.input, Permit)
-    if permit is None or permit.run_id != job.run_id:
-        return None
-    since = event.event_time.ToDatetime(tzinfo=job.start_time.tzinfo)
-    return Holder(job_id=job.id, run_id=job.run_id, token=permit.token, since=since)
+    if permit is None or permit.run_id != seen.request.run_id:
+        return seen
+    return seen.model_copy(update={"permit": permit})

@@ -1,38 +1,41 @@
-"""The slot's keeper; what is held is a map of runs to permits, never more than the limit."""
+"""The slot's keeper: grants permits in order; a permit lives exactly as long as its run."""
 
 import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from services.keeper.models import (
+        DRAIN_HOLD_SECONDS,
         FIND_JOBS,
         GRANT_AND_WATCH,
-        Closed,
+        Ended,
         Found,
         KeeperState,
         Watch,
     )
-    from services.keeper.queue import WaitingQueue
+    from services.keeper.places import Places, permit_of
     from shared.slots import (
         CHANGE_UPDATE,
+        DISARM_SIGNAL,
+        DISARMED_SIGNAL,
         DRAIN_ACTIVITY,
+        GRANTED_SIGNAL,
         KEEPER_WORKFLOW,
         REQUEST_SIGNAL,
         VIEW_QUERY,
         WITHDRAW_SIGNAL,
         Drain,
-        Holder,
-        HolderView,
-        KeeperSettings,
         Permit,
         SlotChange,
         SlotRequest,
         SlotView,
     )
     from shared.temporal import GENVIDEO_QUEUE
+    from shared.watching import Closed
 
 # The keeper's process is gone when it has not been heard of for this long.
 HEARTBEAT_TIMEOUT = timedelta(seconds=3)
@@ -40,25 +43,22 @@ FOR_EVER = timedelta(days=3650)
 RETRY_POLICY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=2)
 )
-# The activities of a terminated job act until their next heartbeat (2 s), and 1 s more.
-DRAIN_HOLD_SECONDS = 3.0
-VIEW_LENGTH = 1000
+# A pause is answered when whoever was armed has stood down; a dead worker is waited for so long.
+DISARM_TIMEOUT = timedelta(seconds=10)
 # Eight events a grant; a new run begins long before the server asks for it, to keep replay quick.
 MAX_HISTORY = 2000
 
 
 @workflow.defn(name=KEEPER_WORKFLOW)
 class SlotKeeperWorkflow:
-    """Grants permits in order; a permit lives exactly as long as the run that it names."""
+    """Tells runs their permits and watches them; all decisions are made by `Places`."""
 
     @workflow.init
     def __init__(self, state: KeeperState | None = None) -> None:
-        self._settings = state.settings if state else KeeperSettings()
-        self._changed: dict[str, object] = {}
-        self._next_token = state.next_token if state else 0
-        self._held = {holder.run_id: holder for holder in state.holders} if state else {}
-        self._queue = WaitingQueue(state.waiting if state else ())
+        self._places = Places(state or KeeperState())
+        self._ready = False
         self._watches: dict[str, asyncio.Task[None]] = {}
+        self._sending: set[asyncio.Task[None]] = set()
 
     @workflow.run
     async def run(self, state: KeeperState | None = None) -> None:
@@ -66,14 +66,25 @@ class SlotKeeperWorkflow:
         if state is None:
             await self._rebuild()
         self._remember_settings()
-        for holder in list(self._held.values()):
-            self._watch(holder, fresh=False)
+        for holder in self._places.held.values():
+            self._watch(permit_of(holder, None), fresh=False)
+        for item in self._places.armed.values():
+            self._watch(permit_of(item.holder, item.behind), fresh=False)
+        self._ready = True
         while not self._history_is_long():
-            while self._may_grant():
-                self._grant(self._queue.pop())
-            await workflow.wait_condition(lambda: self._may_grant() or self._history_is_long())
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(self._state())
+            for permit in self._places.to_disarm():
+                self._send(permit, DISARM_SIGNAL)
+            while self._places.has_next():
+                self._tell(self._places.next_permit(workflow.now()))
+            await workflow.wait_condition(self._has_work)
+        await workflow.wait_condition(
+            lambda: workflow.all_handlers_finished() and not self._sending
+        )
+        workflow.continue_as_new(self._places.state())
+
+    def _has_work(self) -> bool:
+        places = self._places
+        return places.has_next() or places.wants_disarming() or self._history_is_long()
 
     async def _rebuild(self) -> None:
         """Nobody handed anything over: ask Temporal who holds and who waits, before any grant."""
@@ -85,139 +96,160 @@ class SlotKeeperWorkflow:
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=RETRY_POLICY,
         )
-        # What was changed while we asked counts, not what an earlier keeper had.
-        self._settings = found.settings.model_copy(update=self._changed)
-        for holder in found.holders:
-            self._held[holder.run_id] = holder
-            self._queue.remove(holder.run_id)
-        for request in found.waiting:
-            self._enqueue(request)
+        asked = tuple(self._places.queue)
+        tokens = [h.token for h in (*found.holders, *(item.holder for item in found.armed))]
         # Milliseconds since 1970 are above every token that an earlier keeper can have given.
         floor = int(workflow.now().timestamp() * 1000)
-        self._next_token = max([floor, *(holder.token + 1 for holder in found.holders)])
-
-    def _may_grant(self) -> bool:
-        return (
-            len(self._queue) > 0
-            and not self._settings.paused
-            and len(self._held) < self._settings.limit
+        self._places = Places(
+            KeeperState(
+                settings=found.settings,
+                next_token=max([floor, *(token + 1 for token in tokens)]),
+                holders=found.holders,
+                armed=found.armed,
+                waiting=found.waiting,
+            )
         )
+        for request in asked:
+            self._places.request(request)
 
-    def _grant(self, request: SlotRequest) -> None:
-        """Note the holder before anything is awaited, then tell it."""
-        holder = Holder(
-            job_id=request.job_id,
-            run_id=request.run_id,
-            token=self._next_token,
-            since=workflow.now(),
-        )
-        self._next_token += 1
-        self._held[holder.run_id] = holder
-        self._watch(holder, fresh=True)
+    def _tell(self, permit: Permit) -> None:
+        """A run that is told for the first time is watched from then on."""
+        if permit.run_id in self._watches:
+            self._send(permit, GRANTED_SIGNAL)
+        else:
+            self._watch(permit, fresh=True)
 
-    def _watch(self, holder: Holder, *, fresh: bool) -> None:
-        task = asyncio.create_task(self._hold(holder, fresh=fresh))
-        self._watches[holder.run_id] = task
+    def _send(self, permit: Permit, signal: str) -> None:
+        """Signal a run that is watched, without waiting for it."""
+        task = asyncio.create_task(_signal(permit, signal))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
-    async def _hold(self, holder: Holder, *, fresh: bool) -> None:
-        """Hold a place for as long as the holder's run is open, and its leftovers run."""
-        closed = await workflow.execute_activity(
-            GRANT_AND_WATCH,
-            Watch(
-                permit=Permit(job_id=holder.job_id, run_id=holder.run_id, token=holder.token),
-                fresh=fresh,
-            ),
-            result_type=Closed,
-            summary=holder.job_id,
-            start_to_close_timeout=FOR_EVER,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=RETRY_POLICY,
-        )
-        if closed is not Closed.ORDERLY:
-            self._held[holder.run_id] = holder.model_copy(update={"draining": True})
-            await self._drain(holder, closed)
-        del self._held[holder.run_id]
-        del self._watches[holder.run_id]
+    def _watch(self, permit: Permit, *, fresh: bool) -> None:
+        watch = Watch(permit=permit, fresh=fresh)
+        self._watches[permit.run_id] = asyncio.create_task(self._hold(watch))
 
-    async def _drain(self, holder: Holder, closed: Closed) -> None:
-        await workflow.execute_activity(
-            DRAIN_ACTIVITY,
-            Drain(
-                job_id=holder.job_id,
-                run_id=holder.run_id,
-                hold_seconds=DRAIN_HOLD_SECONDS,
-                close_code=closed.value,
-            ),
-            task_queue=GENVIDEO_QUEUE,
-            summary=f"clear the vendors after {holder.job_id}",
-            start_to_close_timeout=timedelta(hours=1),
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=RETRY_POLICY,
-        )
+    async def _hold(self, watch: Watch) -> None:
+        """Keep a place for as long as its run is open, and its leftovers run."""
+        run_id = watch.permit.run_id
+        ended = await self._until_closed(watch)
+        if ended is None:
+            return
+        if not ended.is_clear:
+            self._places.drain(run_id)
+            await _drain(watch.permit, ended.closed)
+        for waiting in self._places.release(run_id, ended.orderly, now=workflow.now()):
+            self._unwatch(waiting)
+        del self._watches[run_id]
 
-    def _enqueue(self, request: SlotRequest) -> None:
-        if request.run_id not in self._held:
-            self._queue.add(request)
+    async def _until_closed(self, watch: Watch) -> Ended | None:
+        """How the run has closed; None when it isn't watched any more."""
+        try:
+            ended = await workflow.execute_activity(
+                GRANT_AND_WATCH,
+                watch,
+                result_type=Ended,
+                summary=watch.permit.job_id,
+                start_to_close_timeout=FOR_EVER,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                retry_policy=RETRY_POLICY,
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                return None
+            raise
+        watched = self._watches.get(watch.permit.run_id) is asyncio.current_task()
+        return ended if watched else None
+
+    def _unwatch(self, run_id: str) -> None:
+        """A run that waits again is not watched; at its next permit it will be."""
+        task = self._watches.pop(run_id, None)
+        if task is not None:
+            task.cancel()
 
     def _history_is_long(self) -> bool:
         info = workflow.info()
-        return (
-            info.is_continue_as_new_suggested() or info.get_current_history_length() > MAX_HISTORY
-        )
-
-    def _state(self) -> KeeperState:
-        return KeeperState(
-            settings=self._settings,
-            next_token=self._next_token,
-            holders=tuple(self._held.values()),
-            waiting=tuple(self._queue),
-        )
+        length = info.get_current_history_length()
+        return length > MAX_HISTORY or info.is_continue_as_new_suggested()
 
     def _remember_settings(self) -> None:
         """The memo outlives this run: a keeper started anew finds limit and pause in it.
 
-        A next run doesn't inherit it, so that each run writes its own.
+        A next run doesn't inherit it, so each run writes its own.
         """
-        workflow.upsert_memo({"settings": self._settings.model_dump(mode="json")})
+        workflow.upsert_memo({"settings": self._places.settings.model_dump(mode="json")})
 
     @workflow.signal(name=REQUEST_SIGNAL)
     def request(self, requests: list[SlotRequest]) -> None:
         """Runs ask for the slot; one that holds it or waits for it already counts once."""
         for request in requests:
-            self._enqueue(request)
+            self._places.request(request)
 
     @workflow.signal(name=WITHDRAW_SIGNAL)
     def withdraw(self, run_id: str) -> None:
         """A run that waits gives up."""
-        self._queue.remove(run_id)
+        self._places.queue.remove(run_id)
+
+    @workflow.signal(name=DISARMED_SIGNAL)
+    def disarmed(self, permit: Permit) -> None:
+        """An armed run has stood down, and has not begun."""
+        if self._places.disarmed(permit):
+            self._unwatch(permit.run_id)
 
     @workflow.update(name=CHANGE_UPDATE)
-    def change(self, change: SlotChange) -> SlotView:
-        """Set limit or pause; a lower limit lets holders finish."""
-        given = change.model_dump(exclude_none=True)
-        self._changed |= given
-        self._settings = self._settings.model_copy(update=given)
+    async def change(self, change: SlotChange) -> SlotView:
+        """Set limit or pause; a lower limit lets holders finish.
+
+        Answered when nobody begins by itself any more: a pause is in force at its answer.
+        """
+        await workflow.wait_condition(lambda: self._ready)
+        before = self._places.settings
+        after = before.model_copy(update=change.model_dump(exclude_none=True))
+        self._places.settings = after
         self._remember_settings()
-        return self._view()
+        if after.paused or after.limit < before.limit:
+            await self._until_disarmed()
+        return self._places.view()
+
+    async def _until_disarmed(self) -> None:
+        """Return when nobody begins by itself any more."""
+        places = self._places
+        try:
+            await workflow.wait_condition(
+                lambda: not places.wants_disarming() and not places.is_disarming(),
+                timeout=DISARM_TIMEOUT,
+            )
+        except TimeoutError:
+            workflow.logger.warning("an armed job did not answer that it stood down")
 
     @workflow.query(name=VIEW_QUERY)
     def view(self) -> SlotView:
         """Limit, pause, holders, and the first of those who wait."""
-        return self._view()
+        return self._places.view()
 
-    def _view(self) -> SlotView:
-        return SlotView(
-            limit=self._settings.limit,
-            paused=self._settings.paused,
-            holders=tuple(
-                HolderView(
-                    job_id=holder.job_id,
-                    token=holder.token,
-                    since=holder.since,
-                    draining=holder.draining,
-                )
-                for holder in self._held.values()
-            ),
-            waiting=self._queue.first(VIEW_LENGTH),
-            waiting_count=len(self._queue),
-        )
+
+async def _signal(permit: Permit, signal: str) -> None:
+    """Tell a run; one that has closed needs no telling, its watch returns."""
+    handle = workflow.get_external_workflow_handle(permit.job_id, run_id=permit.run_id)
+    try:
+        await handle.signal(signal, permit)
+    except ApplicationError:
+        workflow.logger.info("a run closed before it was told: %s", permit.job_id)
+
+
+async def _drain(permit: Permit, closed: Closed) -> None:
+    """Return when nothing of a killed run acts any more, at its worker or at a vendor."""
+    await workflow.execute_activity(
+        DRAIN_ACTIVITY,
+        Drain(
+            job_id=permit.job_id,
+            run_id=permit.run_id,
+            hold_seconds=DRAIN_HOLD_SECONDS,
+            close_code=closed.value,
+        ),
+        task_queue=GENVIDEO_QUEUE,
+        summary=f"clear the vendors after {permit.job_id}",
+        start_to_close_timeout=timedelta(hours=1),
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        retry_policy=RETRY_POLICY,
+    )

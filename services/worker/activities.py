@@ -1,5 +1,7 @@
 """The activities of a job; each may run again at any point, and none pays twice."""
 
+import asyncio
+
 import structlog
 from temporalio import activity
 from temporalio.client import Client
@@ -26,8 +28,10 @@ from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
 from services.worker.waiting import accepted_now, until_ended
 from shared.assets import asset_url
-from shared.errors import AttemptTimedOut, GenerationFailed
+from shared.errors import AttemptTimedOut, GenerationFailed, StoodDown
+from shared.slots import BEGUN_SIGNAL, Permit
 from shared.tokens import callback_url
+from shared.watching import Closed, until_closed
 
 log = structlog.get_logger(__name__)
 
@@ -55,31 +59,54 @@ class StageActivities:
         """Make the image of one attempt, or go on with the one that was begun, and store it."""
         check_permit(order.permit)
         async with beating(self._client, order.external_id) as pulse:
-            pulse.accepted = pulse.accepted or await self._submit_image(order)
-            pulse.beat()
+            accepted = pulse.accepted or await self._submit_image(order)
+            pulse.accept(accepted)
             try:
                 await until_ended(
                     self._images,
-                    pulse.accepted,
+                    accepted,
                     pulse=pulse,
                     deadline_seconds=order.deadline_seconds,
                     pace=_image_pace,
                 )
             except AttemptTimedOut:
-                await self._images.cancel(pulse.accepted.vendor_id)
+                await self._images.cancel(accepted.vendor_id)
                 raise
-            url = await self._images.result_url(pulse.accepted.vendor_id)
-            return await self._store(order, pulse.accepted.vendor_id, url=url)
+            url = await self._images.result_url(accepted.vendor_id)
+            return await self._store(order, accepted.vendor_id, url=url)
 
     async def _submit_image(self, order: Order) -> Accepted:
-        vendor_id = await self._images.submit(
+        known = await self._images.status(order.external_id)
+        begun = await self._await_turn(order.permit)
+        try:
+            vendor_id = known.vendor_id if known else await self._submit_new_image(order)
+        finally:
+            if begun is not None:
+                # However this ends: the workflow must not take us for one that never began.
+                await asyncio.shield(begun)
+        log.info("image accepted", external_id=order.external_id, vendor_id=vendor_id)
+        return accepted_now(vendor_id)
+
+    async def _submit_new_image(self, order: Order) -> str:
+        return await self._images.submit(
             order.external_id,
             order.permit.token,
             prompt=order.job.prompt,
             style=order.job.style,
+            looked_up=True,
         )
-        log.info("image accepted", external_id=order.external_id, vendor_id=vendor_id)
-        return accepted_now(vendor_id)
+
+    async def _await_turn(self, permit: Permit) -> asyncio.Task[None] | None:
+        """An armed image waits here for the run before it; the task tells that it has begun.
+
+        Only an orderly close lets it go on; after another the keeper must clear up first.
+        """
+        if permit.after is None:
+            return None
+        if await until_closed(self._client, permit.after) is not Closed.ORDERLY:
+            raise StoodDown("The run before was closed from outside; the keeper clears up first.")
+        handle = self._client.get_workflow_handle(permit.job_id, run_id=permit.run_id)
+        return asyncio.create_task(handle.signal(BEGUN_SIGNAL))
 
     @activity.defn(name=REQUEST_VIDEO)
     async def request_video(self, order: VideoOrder) -> Accepted:
@@ -111,7 +138,7 @@ class StageActivities:
             return min(poll, max(0.05, waited)) if watch.hinted else poll
 
         async with beating(self._client, order.external_id) as pulse:
-            pulse.accepted = watch.accepted
+            pulse.accept(watch.accepted)
             status = await until_ended(
                 self._videos,
                 watch.accepted,

@@ -43,6 +43,9 @@ REQUEST_RETRY_POLICY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5)
 )
 
+# An armed image waits for the job before it, which has a timer of its own.
+ARMED_TIMEOUT = timedelta(days=8)
+
 # One call to submit a video, with its look-up before.
 SUBMIT_TIMEOUT = timedelta(seconds=60)
 # What an activity may take beyond the deadline of its generation: the transfer and the check.

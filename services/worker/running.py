@@ -44,6 +44,12 @@ class Pulse:
         """Tell the server that we are alive, and how far; costs no history."""
         activity.heartbeat(self.accepted, self.percent)
 
+    def accept(self, accepted: Accepted) -> None:
+        """The vendor has it: from here on there is progress to report."""
+        self.accepted = accepted
+        self._reported_at = time.monotonic()
+        self.beat()
+
     def resume(self, accepted: Accepted | None, percent: int) -> None:
         """Go on where the last try of this activity was when it was last heard of."""
         self.accepted = accepted

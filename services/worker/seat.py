@@ -1,11 +1,18 @@
-"""A job's side of the slot: it asks once, waits for the permit, and gives it back by closing."""
+"""A job's side of the slot: it asks once, waits for its permit, and gives it back by closing."""
+
+import asyncio
+from collections.abc import Callable
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.models import REQUEST_SLOT, WITHDRAW_REQUEST
+    from services.worker.models import REQUEST_SLOT, WITHDRAW_REQUEST, Stored
     from services.worker.policies import LOCAL_RETRY_POLICY, LOCAL_TIMEOUT, REQUEST_RETRY_POLICY
-    from shared.slots import Permit, SlotRequest
+    from shared.errors import StoodDown
+    from shared.slots import DISARMED_SIGNAL, JOB_GATE, Permit, SlotRequest, keeper_id
+
+Image = workflow.ActivityHandle[Stored]
 
 
 class Seat:
@@ -14,7 +21,9 @@ class Seat:
     def __init__(self, priority: int) -> None:
         info = workflow.info()
         self.permit: Permit | None = None
-        self.waiting = False
+        self.begun = False
+        self._disarm = (-1, -1)
+        self._seen = (-1, -1)
         self._request = SlotRequest(
             job_id=info.workflow_id,
             run_id=info.run_id,
@@ -22,25 +31,81 @@ class Seat:
             requested_at=info.workflow_start_time,
         )
 
-    async def acquire(self) -> None:
-        """Return when this run has been granted the slot.
+    def offer(self, permit: Permit) -> None:
+        """A permit from the keeper; one that was seen before, or an older one, changes nothing."""
+        if _order(permit) > self._seen:
+            self._seen = _order(permit)
+            self.permit = permit
+
+    def disarm(self, permit: Permit) -> None:
+        """The keeper wants this run not to begin by that permit."""
+        self._disarm = max(self._disarm, _order(permit))
+
+    def is_ours(self) -> bool:
+        """Whether the slot is this run's, so that its generations may run."""
+        return self.begun or (self.permit is not None and self.permit.after is None)
+
+    async def take(self, start_armed: Callable[[Permit], Image]) -> Image | None:
+        """Return when the slot is ours; the image, where it was begun by an armed start.
 
         After a reset the history still shows the old run's permit; the activities refuse it,
         and the run comes here again, under its own id.
         """
-        self.permit = None
-        self.waiting = True
+        self.permit, self.begun = None, False
         await workflow.execute_local_activity(
             REQUEST_SLOT,
             self._request,
             start_to_close_timeout=LOCAL_TIMEOUT,
             retry_policy=REQUEST_RETRY_POLICY,
         )
-        await workflow.wait_condition(self.granted)
-        self.waiting = False
+        while True:
+            await workflow.wait_condition(lambda: self.permit is not None)
+            if self.is_ours():
+                return None
+            image = await self._armed(start_armed)
+            if image is not None or self.is_ours():
+                return image
 
-    def granted(self) -> bool:
-        return self.permit is not None
+    async def _armed(self, start: Callable[[Permit], Image]) -> Image | None:
+        """Wait armed; the image if it has begun, None when this run has stood down."""
+        permit = self.permit
+        if permit is None:
+            return None
+        image = start(permit)
+        try:
+            await workflow.wait_condition(
+                lambda: image.done() or self.begun or self._is_void(permit)
+            )
+        except asyncio.CancelledError:
+            await _stop(image)
+            raise
+        if self.begun:
+            return image
+        if image.done():
+            if not _stood_down(image):
+                self.begun = True
+                return image
+        elif not await _stop(image) or self.begun:
+            # It ended by itself, or had begun before it could be stopped.
+            self.begun = True
+            return None
+        await self._stand_down(permit)
+        return None
+
+    def _is_void(self, permit: Permit) -> bool:
+        """Whether the keeper took the permit back, or a newer one says otherwise."""
+        moved = self.permit is not None and self.permit.after != permit.after
+        return moved or self._disarm >= _order(permit)
+
+    async def _stand_down(self, permit: Permit) -> None:
+        if self.permit == permit:
+            self.permit = None
+        if self._disarm >= _order(permit):
+            keeper = workflow.get_external_workflow_handle(keeper_id(JOB_GATE))
+            try:
+                await keeper.signal(DISARMED_SIGNAL, permit)
+            except ApplicationError:
+                workflow.logger.warning("the keeper is gone; its successor will ask anew")
 
     async def withdraw(self) -> None:
         """Leave the queue of a slot that was never granted."""
@@ -50,3 +115,24 @@ class Seat:
             start_to_close_timeout=LOCAL_TIMEOUT,
             retry_policy=LOCAL_RETRY_POLICY,
         )
+
+
+def _order(permit: Permit) -> tuple[int, int]:
+    return permit.token, permit.round
+
+
+async def _stop(image: Image) -> bool:
+    """Stop an armed image and wait until it does nothing more; whether it was stopped in time."""
+    image.cancel()
+    try:
+        await image
+    except ActivityError as error:
+        return is_cancelled_exception(error)
+    return False
+
+
+def _stood_down(image: Image) -> bool:
+    """Whether an armed image has ended because the run before it was closed from outside."""
+    error = image.exception()
+    cause = error.cause if isinstance(error, ActivityError) else None
+    return isinstance(cause, ApplicationError) and cause.type == StoodDown.code

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         VideoWatch,
     )
     from services.worker.policies import (
+        ARMED_TIMEOUT,
         HEARTBEAT_TIMEOUT,
         RETRY_POLICY,
         SUBMIT_TIMEOUT,
@@ -42,25 +43,24 @@ class StageFailed(Exception):
         self.message = message
 
 
-async def generate_image(order: Order) -> Stored:
-    """One attempt at the image."""
-    return await _finish(
-        workflow.start_activity(
-            GEN_IMAGE,
-            order,
-            result_type=Stored,
-            summary=f"image, attempt {order.attempt}",
-            start_to_close_timeout=_time_for(order),
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=RETRY_POLICY,
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        )
+def start_image(order: Order) -> workflow.ActivityHandle[Stored]:
+    """One attempt at the image; an armed one first waits for the run before it to close."""
+    armed = order.permit.after is not None
+    return workflow.start_activity(
+        GEN_IMAGE,
+        order,
+        result_type=Stored,
+        summary=f"image, attempt {order.attempt}" + (", armed" if armed else ""),
+        start_to_close_timeout=_time_for(order) + (ARMED_TIMEOUT if armed else timedelta()),
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        retry_policy=RETRY_POLICY,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
 
 
 async def submit_video(order: VideoOrder) -> Accepted:
     """One attempt at the video, up to the vendor's acceptance."""
-    return await _finish(
+    return await finish(
         workflow.start_activity(
             REQUEST_VIDEO,
             order,
@@ -82,10 +82,10 @@ async def await_video(
     try:
         await workflow.wait_condition(lambda: polling.done() or order.external_id in callbacks)
         if polling.done():
-            return await _finish(polling)
+            return await finish(polling)
     finally:
         await _give_up(polling)
-    return await _finish(_collect(order, accepted, hinted=True))
+    return await finish(_collect(order, accepted, hinted=True))
 
 
 def _collect(
@@ -118,7 +118,7 @@ async def _give_up(handle: workflow.ActivityHandle[Any]) -> None:
         return
 
 
-async def _finish(handle: workflow.ActivityHandle[T]) -> T:
+async def finish(handle: workflow.ActivityHandle[T]) -> T:
     """The activity's result; StageFailed with our code, or CancelledError.
 
     An activity may end well although it was cancelled; the cancellation holds all the same.

@@ -1,6 +1,7 @@
 """GenVideoWorkflow: one job from queue to end; the only author of the job's state."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio import workflow
@@ -19,12 +20,19 @@ with workflow.unsafe.imports_passed_through():
         MAX_ATTEMPTS,
         RETRY_POLICY,
     )
-    from services.worker.seat import Seat
+    from services.worker.seat import Image, Seat
     from services.worker.stages import StageFailed
     from services.worker.state import job_error
     from shared.errors import RefusedForGood, StalePermit
     from shared.messages import JobInput, KlingDone, Progress, ProgressReport, Record
-    from shared.slots import DRAIN_ACTIVITY, GRANTED_SIGNAL, Drain, Permit
+    from shared.slots import (
+        BEGUN_SIGNAL,
+        DISARM_SIGNAL,
+        DRAIN_ACTIVITY,
+        GRANTED_SIGNAL,
+        Drain,
+        Permit,
+    )
     from shared.states import OnVideoFailure, Status, Step
     from shared.temporal import (
         GENVIDEO_WORKFLOW,
@@ -44,6 +52,7 @@ class GenVideoWorkflow:
         self._job = job
         self._journal = Journal(job)
         self._seat = Seat(job.priority)
+        self._begun: Image | None = None
         self._callbacks: dict[str, KlingDone] = {}
         self._limits: JobLimits
 
@@ -72,7 +81,7 @@ class GenVideoWorkflow:
         self._limits = await workflow.execute_local_activity(
             JOB_LIMITS, result_type=JobLimits, start_to_close_timeout=LOCAL_TIMEOUT
         )
-        await self._seat.acquire()
+        self._begun = await self._seat.take(self._armed_image(1))
         try:
             async with asyncio.timeout(self._limits.job_seconds):
                 await self._both_stages()
@@ -118,16 +127,20 @@ class GenVideoWorkflow:
                 return await attempt(number)
             except StageFailed as failure:
                 if failure.code == StalePermit.code:
-                    await self._queue_again()
+                    await self._queue_again(step, number)
                     continue
                 await self._after_failure(step, number, failure)
             number += 1
 
-    async def _queue_again(self) -> None:
+    async def _queue_again(self, step: Step, number: int) -> None:
         """After a reset: another run held the slot, and has recorded more than we replayed."""
+        image = number if step is Step.IMAGE else self._journal.record.attempts.image
         await self._journal.catch_up()
         await self._journal.change("queued again after a reset", status=Status.QUEUED, step=None)
-        await self._seat.acquire()
+        self._begun = await self._seat.take(self._armed_image(image))
+        if self._begun is not None and step is Step.VIDEO:
+            # An armed start begins with the image; that one is there, and is adopted.
+            await self._image_attempt(image)
 
     async def _begin_attempt(self, step: Step, number: int) -> None:
         await self._journal.change(
@@ -152,14 +165,20 @@ class GenVideoWorkflow:
         await workflow.sleep(ATTEMPT_BACKOFF * number)
 
     async def _image_attempt(self, number: int) -> Stored:
-        return await stages.generate_image(
-            Order(
-                permit=self._permit,
-                step=Step.IMAGE,
-                attempt=number,
-                job=self._job,
-                deadline_seconds=self._limits.image_seconds,
-            )
+        image, self._begun = self._begun or stages.start_image(self._image_order(number)), None
+        return await stages.finish(image)
+
+    def _armed_image(self, number: int) -> Callable[[Permit], Image]:
+        """An image that is begun at the very moment when the run before this one has closed."""
+        return lambda permit: stages.start_image(self._image_order(number, permit))
+
+    def _image_order(self, number: int, permit: Permit | None = None) -> Order:
+        return Order(
+            permit=permit or self._permit,
+            step=Step.IMAGE,
+            attempt=number,
+            job=self._job,
+            deadline_seconds=self._limits.image_seconds,
         )
 
     async def _video_attempt(self, number: int, image: Stored) -> Stored:
@@ -182,7 +201,8 @@ class GenVideoWorkflow:
     def _permit(self) -> Permit:
         if self._seat.permit is None:
             raise StageFailed("internal", "A stage was begun without the slot.")
-        return self._seat.permit
+        # Ours by now, so nothing that is begun under it waits for another run any more.
+        return self._seat.permit.model_copy(update={"after": None})
 
     async def _end(self, status: Status, note: str, failure: StageFailed) -> None:
         await self._journal.change(
@@ -190,7 +210,7 @@ class GenVideoWorkflow:
         )
 
     async def _cancelled(self) -> None:
-        if self._seat.granted():
+        if self._seat.is_ours():
             await self._drain("cancelling")
         else:
             await self._seat.withdraw()
@@ -218,8 +238,18 @@ class GenVideoWorkflow:
 
     @workflow.signal(name=GRANTED_SIGNAL)
     def slot_granted(self, permit: Permit) -> None:
-        """The keeper grants the slot; a repeat changes nothing."""
-        self._seat.permit = permit
+        """The keeper grants the slot, now or after another run; a repeat changes nothing."""
+        self._seat.offer(permit)
+
+    @workflow.signal(name=DISARM_SIGNAL)
+    def disarm(self, permit: Permit) -> None:
+        """The keeper asks an armed run to stand down."""
+        self._seat.disarm(permit)
+
+    @workflow.signal(name=BEGUN_SIGNAL)
+    def begun(self) -> None:
+        """The armed image's activity tells that the run before has closed, and it begins."""
+        self._seat.begun = True
 
     @workflow.signal(name=KLING_DONE_SIGNAL)
     def kling_done(self, done: KlingDone) -> None:

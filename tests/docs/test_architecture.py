@@ -3,7 +3,7 @@
 import pytest
 
 from services.keeper.queue import AGEING_SECONDS
-from services.keeper.workflows import DRAIN_HOLD_SECONDS, MAX_HISTORY
+from services.keeper.models import DRAIN_HOLD_SECONDS, MAX_HISTORY
 from services.worker.media import MAX_PIXELS
 from services.worker.policies import (
     ATTEMPT_CODES,

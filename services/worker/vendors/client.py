@@ -37,9 +37,14 @@ class VendorClient:
             return None
         return self._status(self._json(response))
 
-    async def adopt_or_submit(self, external_id: str, token: int, body: dict[str, str]) -> str:
-        """The vendor's id of our generation: the one it already has, else of a new submit."""
-        known = await self.status(external_id)
+    async def adopt_or_submit(
+        self, external_id: str, token: int, *, body: dict[str, str], looked_up: bool = False
+    ) -> str:
+        """The vendor's id of our generation: the one it already has, else of a new submit.
+
+        `looked_up`: the caller has just asked for it by our id, and the vendor doesn't know it.
+        """
+        known = None if looked_up else await self.status(external_id)
         if known is not None:
             return known.vendor_id
         try:

@@ -14,10 +14,12 @@ class ImageService(VendorClient):
     states: ClassVar[dict[str, State]] = {"succeeded": "succeeded", "failed": "failed"}
     root = "/img"
 
-    async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
+    async def submit(
+        self, external_id: str, token: int, *, prompt: str, style: str, looked_up: bool = False
+    ) -> str:
         """The vendor's id of the image; a repeat adopts what is already there."""
         body = {"prompt": prompt, "style": style, "client_id": external_id}
-        return await self.adopt_or_submit(external_id, token, body)
+        return await self.adopt_or_submit(external_id, token, body=body, looked_up=looked_up)
 
     async def result_url(self, vendor_id: str) -> str:
         """Where the finished image can be fetched."""

@@ -24,4 +24,4 @@ class VideoService(VendorClient):
             "callback_url": callback_url,
             "external_task_id": external_id,
         }
-        return await self.adopt_or_submit(external_id, token, body)
+        return await self.adopt_or_submit(external_id, token, body=body)

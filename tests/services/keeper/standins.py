@@ -4,16 +4,22 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.common import RetryPolicy, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
+from services.worker.models import REQUEST_SLOT
+from services.worker.seat import Seat
+from shared.errors import StoodDown, to_application_error
 from shared.messages import JobInput
 from shared.slots import (
+    BEGUN_SIGNAL,
     CHANGE_UPDATE,
+    DISARM_SIGNAL,
     DRAIN_ACTIVITY,
     GRANTED_SIGNAL,
     JOB_GATE,
@@ -27,10 +33,11 @@ from shared.slots import (
     keeper_id,
 )
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KEEPER_QUEUE
+from shared.watching import Closed, until_closed
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.keeper_view import keeper_view
 
-ASK, ENTER, LEAVE = "ask", "enter", "leave"
+FOLLOW, ENTER, LEAVE = "follow", "enter", "leave"
 LOCAL = timedelta(seconds=10)
 POLL_SECONDS = 0.02
 JobHandle = WorkflowHandle["StandIn", None]
@@ -42,12 +49,12 @@ class StandIn:
 
     @workflow.init
     def __init__(self, job: JobInput) -> None:
-        self.permit: Permit | None = None
+        self.seat = Seat(job.priority)
         self.end: str | None = None
 
     @workflow.run
     async def run(self, job: JobInput) -> None:
-        """`style` says how often the request is sent."""
+        """`style` says how often the request is sent; the side of the slot is the real one."""
         info = workflow.info()
         request = SlotRequest(
             job_id=info.workflow_id,
@@ -55,10 +62,12 @@ class StandIn:
             priority=job.priority,
             requested_at=info.workflow_start_time,
         )
-        for _ in range(int(job.style)):
-            await workflow.execute_local_activity(ASK, request, start_to_close_timeout=LOCAL)
-        await workflow.wait_condition(lambda: self.permit is not None)
-        await workflow.execute_local_activity(ENTER, self.permit, start_to_close_timeout=LOCAL)
+        for _ in range(int(job.style) - 1):
+            await workflow.execute_local_activity(
+                REQUEST_SLOT, request, start_to_close_timeout=LOCAL
+            )
+        await self.seat.take(follow)
+        await workflow.execute_local_activity(ENTER, self.seat.permit, start_to_close_timeout=LOCAL)
         try:
             await workflow.wait_condition(lambda: self.end is not None)
         except asyncio.CancelledError:
@@ -75,11 +84,31 @@ class StandIn:
 
     @workflow.signal(name=GRANTED_SIGNAL)
     def slot_granted(self, permit: Permit) -> None:
-        self.permit = permit
+        self.seat.offer(permit)
+
+    @workflow.signal(name=DISARM_SIGNAL)
+    def disarm(self, permit: Permit) -> None:
+        self.seat.disarm(permit)
+
+    @workflow.signal(name=BEGUN_SIGNAL)
+    def begun(self) -> None:
+        self.seat.begun = True
 
     @workflow.signal
     def finish(self, end: str) -> None:
         self.end = end
+
+
+def follow(permit: Permit) -> workflow.ActivityHandle[Any]:
+    """An armed stand-in has nothing to begin with but the wait itself."""
+    return workflow.start_activity(
+        FOLLOW,
+        permit,
+        start_to_close_timeout=timedelta(minutes=5),
+        heartbeat_timeout=timedelta(seconds=2),
+        retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=50)),
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
 
 
 class Book:
@@ -94,7 +123,7 @@ class Book:
         self._client = client
         self._changed = asyncio.Condition()
 
-    @activity.defn(name=ASK)
+    @activity.defn(name=REQUEST_SLOT)
     async def ask(self, request: SlotRequest) -> None:
         await self._client.start_workflow(
             KEEPER_WORKFLOW,
@@ -104,6 +133,25 @@ class Book:
             start_signal_args=[[request]],
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
+
+    @activity.defn(name=FOLLOW)
+    async def follow(self, permit: Permit) -> None:
+        """Begin at the orderly close of the run before, as an armed image does."""
+        assert permit.after is not None
+        beat = asyncio.create_task(self._beat())
+        try:
+            closed = await until_closed(self._client, permit.after)
+        finally:
+            beat.cancel()
+        if closed is not Closed.ORDERLY:
+            raise to_application_error(StoodDown("not yet"))
+        handle = self._client.get_workflow_handle(permit.job_id, run_id=permit.run_id)
+        await asyncio.shield(asyncio.create_task(handle.signal(BEGUN_SIGNAL)))
+
+    async def _beat(self) -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(POLL_SECONDS)
 
     @activity.defn(name=ENTER)
     async def enter(self, permit: Permit) -> None:
@@ -157,7 +205,13 @@ class Jobs:
             self.client,
             task_queue=GENVIDEO_QUEUE,
             workflows=[StandIn],
-            activities=[self.book.ask, self.book.enter, self.book.leave, self.book.drain],
+            activities=[
+                self.book.ask,
+                self.book.follow,
+                self.book.enter,
+                self.book.leave,
+                self.book.drain,
+            ],
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),
         )
 

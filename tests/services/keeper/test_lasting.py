@@ -122,12 +122,11 @@ class TestTerminated:
         for name in names:
             await kept.start(name)
         await kept.start("urgent", priority=1)
-        before = await kept.view()
+        before = await kept.until(lambda view: view.waiting == ("urgent", "c", "a", "b"))
         await kill_keeper(kept)
-        after = await kept.until(lambda view: bool(view.holders))
+        after = await kept.until(lambda view: bool(view.holders) and view.waiting == before.waiting)
         [old], [new] = before.holders, after.holders
         assert (new.job_id, new.token) == (old.job_id, old.token)
-        assert after.waiting == before.waiting == ("urgent", "c", "a", "b")
         for name in ("holder", *before.waiting):
             await kept.book.has_entered(name)
             await kept.finish(name)

@@ -1,0 +1,54 @@
+"""How a run closed; the one fact on which keeper and armed successor both act."""
+
+from enum import StrEnum
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.exceptions import TerminatedError, TimeoutError
+from temporalio.service import RPCError, RPCStatusCode
+
+from shared.slots import RunRef
+
+
+class Closed(StrEnum):
+    """Orderly: the job's own code ended it, and cleaned up before."""
+
+    ORDERLY = "orderly"
+    TERMINATED = "terminated"
+    TIMED_OUT = "timed_out"
+
+
+ABNORMAL = {
+    WorkflowExecutionStatus.TERMINATED: Closed.TERMINATED,
+    WorkflowExecutionStatus.TIMED_OUT: Closed.TIMED_OUT,
+}
+
+
+async def until_closed(client: Client, run: RunRef) -> Closed:
+    """Wait by long poll until exactly this run has closed; a deleted one counts as killed."""
+    handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
+    try:
+        await handle.result(follow_runs=False)
+    except WorkflowFailureError as failure:
+        if isinstance(failure.cause, TerminatedError):
+            return Closed.TERMINATED
+        if isinstance(failure.cause, TimeoutError):
+            return Closed.TIMED_OUT
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return Closed.TERMINATED
+    return Closed.ORDERLY
+
+
+async def closed_by_now(client: Client, run: RunRef) -> Closed | None:
+    """How a run has closed, None while it is open; one that was deleted counts as killed."""
+    handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
+    try:
+        status = (await handle.describe()).status
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return Closed.TERMINATED
+    if status is None or status is WorkflowExecutionStatus.RUNNING:
+        return None
+    return ABNORMAL.get(status, Closed.ORDERLY)
