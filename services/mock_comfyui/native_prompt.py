@@ -12,7 +12,6 @@ from services.mock_comfyui.graph_inputs import mistake
 from services.mock_comfyui.native_wire import (
     RESPONSES,
     TheDesk,
-    TheMock,
     json_body,
     native_error,
     native_refusal,
@@ -21,7 +20,7 @@ from services.mock_comfyui.native_wire import (
 from services.mock_comfyui.tasks import Task
 from services.mock_core.exchange import submit
 from services.mock_core.generation import Generation, State
-from services.mock_core.mock import base_url, slot_token
+from services.mock_core.mock import TheMock, base_url, slot_token
 from services.mock_core.tags import find_tag
 
 router = APIRouter(tags=["native"])

@@ -9,7 +9,6 @@ from services.mock_comfyui.desk import Desk
 from services.mock_comfyui.native_wire import (
     RESPONSES,
     TheDesk,
-    TheMock,
     json_body,
     native_refusal,
     read_json,
@@ -17,6 +16,7 @@ from services.mock_comfyui.native_wire import (
 from services.mock_comfyui.tasks import file_key
 from services.mock_core.exchange import look_up
 from services.mock_core.generation import Generation, State
+from services.mock_core.mock import TheMock
 from services.mock_core.result_routes import serve_file
 from services.mock_core.view import View
 

@@ -12,10 +12,11 @@ import anyio
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 from starlette.responses import JSONResponse, Response
 
-from services.mock_comfyui.native_wire import RESPONSES, TheDesk, TheMock, read_body
+from services.mock_comfyui.native_wire import RESPONSES, TheDesk, read_body
 from services.mock_comfyui.sockets import Listener, encode
 from services.mock_comfyui.tasks import file_key
 from services.mock_core.files import StoredFile
+from services.mock_core.mock import TheMock
 
 router = APIRouter(tags=["native"])
 _FEATURES = {"supports_preview_metadata": True, "max_upload_size": 104857600}

@@ -8,20 +8,19 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from services.mock_comfyui.desk import Desk
 from services.mock_comfyui.graph_inputs import mistake
-from services.mock_core.mock import Mock, mock_of
 
 MAX_BODY = 16_000_000
 _TROUBLE = "500 Internal Server Error\n\nServer got itself in trouble"
 
 
-def desk_of(request: Request) -> Desk:
+async def desk_of(request: Request) -> Desk:
+    """Async, since FastAPI sends whatever else through a thread."""
     desk = request.app.state.desk
     assert isinstance(desk, Desk)  # noqa: S101 - set by the factory
     return desk
 
 
 TheDesk = Annotated[Desk, Depends(desk_of)]
-TheMock = Annotated[Mock, Depends(mock_of)]
 RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "`error` and `node_errors`"},
     404: {"description": "there is no such thing"},

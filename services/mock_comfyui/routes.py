@@ -3,20 +3,19 @@
 import uuid
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from services.mock_core.exchange import look_up, submit
 from services.mock_core.generation import Generation, State
-from services.mock_core.mock import Mock, base_url, mock_of, slot_token
+from services.mock_core.mock import TheMock, base_url, slot_token
 from services.mock_core.problems import Problem, ProblemBody
 from services.mock_core.result_routes import serve_file
 from services.mock_core.tags import find_tag
 from services.mock_core.view import View
 
 router = APIRouter(tags=["image"])
-TheMock = Annotated[Mock, Depends(mock_of)]
 _PROBLEM: dict[str, Any] = {"model": ProblemBody}
 _STATES = {State.CANCELLED: "failed"}
 

@@ -2,16 +2,15 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Body, Query
 
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.faults.request import read_plan
-from services.mock_core.mock import Mock, mock_of
+from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import Problem, ProblemBody
 from services.mock_core.verdict import judge
 
 router = APIRouter(prefix="/admin", tags=["admin"])
-TheMock = Annotated[Mock, Depends(mock_of)]
 _INVALID: dict[int | str, dict[str, Any]] = {422: {"model": ProblemBody}}
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ProblemBody}}
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from services.mock_core.draws import fingerprint
 
-_KEEP = 50_000
 _serials = itertools.count(1)
 
 
@@ -28,23 +27,30 @@ class Job:
     number: int
     accepted: int = 0
     serial: int = field(default_factory=next_serial)
-    # Events by point of life; those that a rule has met where it doesn't meet them all; and
-    # whether a rule that spans the life has struck.
-    events: dict[str, int] = field(default_factory=dict)
-    met: dict[tuple[int, str], int] = field(default_factory=dict)
-    struck: dict[int, bool] = field(default_factory=dict)
+    # Events by point of life. The other two are made when a rule needs them: events that a rule
+    # has met where it doesn't meet them all, and whether a rule that spans the life has struck.
+    events: dict[str, int] | None = None
+    met: dict[tuple[int, str], int] | None = None
+    struck: dict[int, bool] | None = None
 
     def count(self, where: str) -> int:
         """The number, from 1, of the event that happens now at this point of the life."""
-        number = self.events.get(where, 0) + 1
-        self.events[where] = number
+        self.events = self.events or {}
+        number = self.events[where] = self.events.get(where, 0) + 1
+        return number
+
+    def count_met(self, serial: int, effect: str) -> int:
+        """The same, among the events that this effect of a rule has met."""
+        self.met = self.met or {}
+        number = self.met[serial, effect] = self.met.get((serial, effect), 0) + 1
         return number
 
 
 class JobBook:
     """Finds the job behind an external id; bounded, the oldest are forgotten."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, keep: int = 20_000) -> None:
+        self._keep = keep
         self._pattern = re.compile(pattern)
         self._by_stem: OrderedDict[str, Job] = OrderedDict()
         self._same_prompt: OrderedDict[str, int] = OrderedDict()
@@ -59,7 +65,7 @@ class JobBook:
             job = self._new(prompt)
             if stem:
                 self._by_stem[stem] = job
-                _trim(self._by_stem)
+                self._trim(self._by_stem)
         return job, int(match["attempt"]) if match else job.accepted + 1
 
     def clear(self) -> None:
@@ -71,11 +77,10 @@ class JobBook:
         print_ = fingerprint(prompt)
         ordinal = self._same_prompt.get(print_, 0) + 1
         self._same_prompt[print_] = ordinal
-        _trim(self._same_prompt)
+        self._trim(self._same_prompt)
         self._count += 1
         return Job(key=f"{print_}#{ordinal}", number=self._count)
 
-
-def _trim(table: OrderedDict[str, Job] | OrderedDict[str, int]) -> None:
-    if len(table) > _KEEP:
-        table.popitem(last=False)
+    def _trim(self, table: OrderedDict[str, Job] | OrderedDict[str, int]) -> None:
+        if len(table) > self._keep:
+            table.popitem(last=False)

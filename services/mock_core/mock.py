@@ -4,8 +4,9 @@ import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from services.mock_core.callbacks import CallbackSender
 from services.mock_core.clock import Clock
@@ -102,7 +103,7 @@ def build_mock(
         trace=trace,
         registry=registry,
         studio=studio,
-        jobs=JobBook(settings.mock_job_pattern),
+        jobs=JobBook(settings.mock_job_pattern, settings.mock_keep_rows),
         files=files,
         journal=Journal(_JOURNAL_ROWS),
         metrics=metrics,
@@ -129,6 +130,14 @@ def mock_of(request: Request) -> Mock:
     mock = request.app.state.mock
     assert isinstance(mock, Mock)  # noqa: S101 - set by the factory
     return mock
+
+
+async def _mock_dependency(request: Request) -> Mock:
+    """Async, since FastAPI sends whatever else through a thread."""
+    return mock_of(request)
+
+
+TheMock = Annotated[Mock, Depends(_mock_dependency)]
 
 
 def base_url(request: Request) -> str:

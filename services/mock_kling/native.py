@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from services.mock_core.exchange import look_up, submit
 from services.mock_core.generation import Generation
-from services.mock_core.mock import Mock, base_url, mock_of, slot_token
+from services.mock_core.mock import TheMock, base_url, slot_token
 from services.mock_core.problems import Problem
 from services.mock_core.tags import find_tag
 from services.mock_core.times import milliseconds
@@ -27,7 +27,6 @@ PREFIXES = ("/v1/", "/account/")
 _MAX_BODY = 16_000_000
 _BAD_BODY, _BAD_MEMBER, _NO_METHOD, _NO_MODEL = 1200, 1201, 1202, 1203
 _requests = itertools.count(1)
-TheMock = Annotated[Mock, Depends(mock_of)]
 
 
 def request_id() -> str:

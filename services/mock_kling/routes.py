@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from services.mock_core.exchange import look_up, submit
 from services.mock_core.generation import Generation
-from services.mock_core.mock import Mock, base_url, mock_of, slot_token
+from services.mock_core.mock import TheMock, base_url, slot_token
 from services.mock_core.problems import ProblemBody
 from services.mock_core.result_routes import serve_file
 from services.mock_core.tags import find_tag
@@ -17,7 +17,6 @@ from services.mock_kling.gate import build_gate
 from services.mock_kling.tasks import WORDS, new_task_id, video_url
 
 router = APIRouter(tags=["video"])
-TheMock = Annotated[Mock, Depends(mock_of)]
 _PROBLEM: dict[str, Any] = {"model": ProblemBody}
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+", max_length=2048)]
 

@@ -8,7 +8,7 @@ from PIL import Image, UnidentifiedImageError
 from services.mock_core.studio import GenerationError
 
 SECONDS = 2
-RATE = 12
+RATE = 6
 _LONGEST_SIDE = 640
 _MAX_PIXELS = 50_000_000
 _FORMATS = ("PNG", "JPEG")

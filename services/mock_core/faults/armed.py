@@ -119,18 +119,16 @@ class ArmedRule:
     def _number(self, effect: ArmedEffect, job: Job) -> int:
         """How many of the job's events at this point have met the rule, with this one."""
         if self._meets_all and job.serial > self.serial:
-            return job.events[effect.where]
-        key = (self.serial, f"{effect.where}.{effect.do}")
-        job.met[key] = job.met.get(key, 0) + 1
-        return job.met[key]
+            return (job.events or {})[effect.where]
+        return job.count_met(self.serial, f"{effect.where}.{effect.do}")
 
     def _strikes_job(self, generation: Generation) -> bool:
         """One decision for the whole life, so that all effects meet the same jobs."""
-        known = generation.job.struck.get(self.serial)
+        job = generation.job
+        known = (job.struck or {}).get(self.serial)
         if known is None:
-            key = generation.job.key
-            known = not self._rests and self._draw("hit", key) < self.rule.often.probability
-            generation.job.struck[self.serial] = known
+            known = not self._rests and self._draw("hit", job.key) < self.rule.often.probability
+            job.struck = {**(job.struck or {}), self.serial: known}
             self._hits += known
         return known
 

@@ -1,0 +1,35 @@
+"""The cheapest HTTP client there is, so that a benchmark measures the server and not itself."""
+
+import asyncio
+from dataclasses import dataclass
+
+
+@dataclass
+class Connection:
+    """One kept-alive connection; a reply must carry a Content-Length."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @classmethod
+    async def open(cls, port: int) -> "Connection":
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def get(self, path: str) -> bytes:
+        return await self._call(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+
+    async def post(self, path: str, body: bytes) -> bytes:
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        return await self._call(head.encode() + body)
+
+    async def _call(self, request: bytes) -> bytes:
+        self.writer.write(request)
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        return await self.reader.readexactly(length)
+
+    def close(self) -> None:
+        self.writer.close()
