@@ -24,6 +24,16 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
+# A report brings its own styles and scripts, and prompts in it; it gets at nothing of ours.
+REPORT_HEADERS = {
+    "Content-Security-Policy": (
+        "sandbox allow-scripts allow-popups; default-src 'none'; style-src 'unsafe-inline';"
+        " script-src 'unsafe-inline'; img-src 'self' data:; media-src 'self' data:"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+_RUN = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
 _PLAIN_NAME = re.compile(r"[a-z0-9]+\.(js|css|svg)")
 
 router = APIRouter(include_in_schema=False)
@@ -52,3 +62,12 @@ async def part(name: Annotated[str, FromPath(max_length=40)]) -> FileResponse:
     if not _PLAIN_NAME.fullmatch(name) or not path.is_file():
         raise RouteNotFound("Not found")
     return FileResponse(path, headers=HEADERS, media_type=TYPES[path.suffix])
+
+
+@router.api_route("/reports/{run}/report.html", methods=["GET", "HEAD"])
+async def report(run: Annotated[str, FromPath(max_length=40)], service: ServiceDep) -> FileResponse:
+    """The report of one run of the load test, where the API can read the reports."""
+    path = service.settings.reports_dir / run / "report.html"
+    if not _RUN.fullmatch(run) or not path.is_file():
+        raise RouteNotFound("There is no such report here.")
+    return FileResponse(path, headers=REPORT_HEADERS)

@@ -1,5 +1,6 @@
 """What the API reads from the environment; nothing is read before `load`."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import AnyHttpUrl
@@ -16,6 +17,8 @@ class ApiSettings(CommonSettings):
     api_public_url: AnyHttpUrl | None = None
     temporal_ui_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8080")
     mocks: Literal["on", "off"] = "on"
+    # Shown on the page where it can be read.
+    reports_dir: Path = Path("reports")
 
     # Where the page's health, receipts and faults come from; without an address: beside us.
     callback_port: Port = 8001

@@ -1,21 +1,26 @@
 // The start of the page: makes the parts and joins them; every part gets what it needs from here.
 
 import { Address } from "./address.js";
+import { BatchesView } from "./batches.js";
 import { el, setText } from "./dom.js";
 import { Drawer } from "./drawer.js";
+import { FaultsView } from "./faults.js";
 import { Feed } from "./feed.js";
+import { HealthView } from "./health.js";
 import { get } from "./http.js";
 import { JobsView } from "./jobsview.js";
+import { listenToKeys } from "./keys.js";
 import { attemptTo } from "./notices.js";
 import { Slots } from "./slots.js";
 import { JobStore } from "./store.js";
+import { Views } from "./views.js";
 
 const LINK = { connecting: "Connecting…", live: "Live", lost: "Connection lost, trying again…" };
+const byId = (id) => document.getElementById(id);
 
 function showLink(state) {
-  const link = document.getElementById("link");
-  link.dataset.state = state;
-  setText(link, LINK[state]);
+  byId("link").dataset.state = state;
+  setText(byId("link"), LINK[state]);
 }
 
 function workflowsOf(config) {
@@ -23,43 +28,60 @@ function workflowsOf(config) {
 }
 
 function showSurroundings(config) {
-  const mode = document.getElementById("mode");
+  const mode = byId("mode");
   mode.hidden = false;
   mode.classList.add(config.mocks ? "mocks" : "real");
   setText(mode, config.mocks ? "mocks" : "real services");
-  document.getElementById("elsewhere").prepend(el("a", { href: workflowsOf(config), target: "_blank", rel: "noopener" }, "Temporal UI"));
+  byId("elsewhere").prepend(el("a", { href: workflowsOf(config), target: "_blank", rel: "noopener" }, "Temporal UI"));
 }
 
-function start() {
+function makeParts() {
   const store = new JobStore();
   const address = new Address();
   const slots = new Slots(() => store.open().length > 0);
   const jobs = new JobsView({ store, address, slots });
-  let ui = null;
+  const health = new HealthView({ alarm: byId("alarm") });
+  const named = { jobs, batches: new BatchesView({ store, address }), faults: new FaultsView(), health };
+  const views = new Views({ views: named, address, place: byId("view"), tabs: byId("views") });
+  return { store, address, slots, jobs, views };
+}
+
+function makeDrawer({ store, address, jobs }, surroundings) {
   const runAgain = (input) => {
     address.go({ job: "", view: "jobs" });
     jobs.form.fill(input);
   };
-  const drawer = new Drawer({ store, address, runAgain, ui: () => ui });
-  document.getElementById("main").replaceChildren(jobs.element, drawer.element);
-  const draw = (changed) => {
-    jobs.draw(changed);
+  return new Drawer({ store, address, runAgain, ui: () => surroundings.ui });
+}
+
+async function learnSurroundings({ views }, surroundings) {
+  const config = await get("/dashboard/config");
+  surroundings.ui = workflowsOf(config);
+  showSurroundings(config);
+  if (!config.mocks) views.withdraw("faults");
+}
+
+function start() {
+  const parts = makeParts();
+  const { store, address, slots, jobs, views } = parts;
+  const surroundings = { ui: null };
+  const drawer = makeDrawer(parts, surroundings);
+  byId("main").append(drawer.element);
+  const draw = (changed = null) => {
+    views.draw(changed);
     drawer.draw();
   };
-  draw();
   store.listen(draw);
   address.listen(() => draw());
+  draw();
+  listenToKeys({ address, jobs });
   const known = (jobIds) => {
     store.keepOnly(jobIds);
     jobs.complete();
   };
   new Feed({ onJob: (job) => store.put(job), onState: showLink, onAll: known }).start();
   slots.follow();
-  attemptTo(async () => {
-    const config = await get("/dashboard/config");
-    ui = workflowsOf(config);
-    showSurroundings(config);
-  });
+  attemptTo(() => learnSurroundings(parts, surroundings));
   attemptTo(() => jobs.form.load());
 }
 

@@ -58,6 +58,7 @@ function transition({ at, percent, note, status }, before) {
 export function attempts(record) {
   const failed = record.transitions.map(({ note }) => FAILED.exec(note)).filter(Boolean);
   const used = `${record.attempts.image} for the image, ${record.attempts.video} for the video`;
+  if (record.status === "failed" && record.step) failed.push([null, record.step, record.attempts[record.step], record.error?.message ?? "failed"]);
   const rows = failed.map(([, step, number, reason]) => el("li", { class: "bad" }, `${step} ${number}: ${reason}`));
   return el("section", {}, el("h3", {}, "Attempts"), el("p", { class: "hint" }, used), el("ul", { class: "plain" }, ...rows));
 }

@@ -1,0 +1,50 @@
+// The figures of a batch, from the jobs' own times; knows no element.
+
+import { between } from "./format.js";
+import { hasEnded } from "./jobs.js";
+
+/** Every tag with its jobs and figures, the newest tag first. */
+export function summaries(jobs) {
+  const byTag = new Map();
+  for (const job of jobs) {
+    if (!job.tag) continue;
+    if (!byTag.has(job.tag)) byTag.set(job.tag, []);
+    byTag.get(job.tag).push(job);
+  }
+  const found = [...byTag].map(([tag, members]) => summary(tag, members));
+  return found.sort((a, b) => (a.newest < b.newest ? 1 : -1));
+}
+
+function summary(tag, jobs) {
+  jobs.sort((a, b) => ((a.started_at ?? "~") + a.created_at < (b.started_at ?? "~") + b.created_at ? -1 : 1));
+  const counts = {};
+  for (const job of jobs) counts[job.status] = (counts[job.status] ?? 0) + 1;
+  const ended = jobs.filter(hasEnded).length;
+  const newest = jobs.reduce((last, job) => (job.created_at > last ? job.created_at : last), "");
+  return { tag, jobs, counts, ended, newest, atOnce: mostAtOnce(jobs), seconds: span(jobs) };
+}
+
+/** How many ran at the same moment, at the most. */
+export function mostAtOnce(jobs) {
+  const edges = [];
+  for (const { started_at: from, finished_at: to } of jobs) {
+    if (!from) continue;
+    edges.push([Date.parse(from), 1]);
+    if (to) edges.push([Date.parse(to), -1]);
+  }
+  // One that ends in the instant in which another begins doesn't overlap it.
+  edges.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  let [now, most] = [0, 0];
+  for (const [, step] of edges) {
+    now += step;
+    most = Math.max(most, now);
+  }
+  return most;
+}
+
+function span(jobs) {
+  const first = jobs.find((job) => job.started_at)?.started_at;
+  if (!first) return NaN;
+  if (!jobs.every(hasEnded)) return between(first);
+  return between(first, jobs.reduce((last, job) => (job.finished_at > last ? job.finished_at : last), ""));
+}

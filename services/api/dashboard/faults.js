@@ -1,0 +1,110 @@
+// The fault panel: presets and rules for the mocks, how often each rule was carried out, clear.
+
+import { FaultForm } from "./faultform.js";
+import { button, el, setText } from "./dom.js";
+import { call, get } from "./http.js";
+import { attemptTo, notify } from "./notices.js";
+import { PresetList } from "./presets.js";
+import { Repeat } from "./repeat.js";
+
+export const MOCKS = { "mock-comfyui": "image", "mock-kling": "video" };
+const MILLISECONDS = 1500;
+
+/** A view that asks both mocks while it is shown. */
+export class FaultsView {
+  title = "Faults";
+  #body = el("tbody");
+  #said = el("p", { class: "hint" });
+  #stats = el("p", { class: "hint" });
+  #drawn = "";
+  #presets = new PresetList((name) => this.#arm(Object.keys(MOCKS), { preset: name }, `Armed: ${name}`));
+  #repeat = new Repeat(() => this.#ask(), MILLISECONDS);
+
+  constructor() {
+    const form = new FaultForm((mocks, rule) => this.#arm(mocks, rule, "Armed."));
+    const clear = button("Clear all", () => this.#clear(), { class: "danger" });
+    this.element = el("div", { class: "view" },
+      el("section", { class: "panel", "aria-labelledby": "armed-title" }, el("div", { class: "head" }, el("h2", { id: "armed-title" }, "Armed faults"), clear), this.#said, this.#table(), this.#stats),
+      el("div", { class: "panels" }, this.#presets.element, form.element));
+  }
+
+  enter() {
+    this.#repeat.start();
+  }
+
+  leave() {
+    this.#repeat.stop();
+  }
+
+  draw() {}
+
+  #table() {
+    const head = ["Rule", "Mock", "Where", "Does", "Fired", ""].map((name) => el("th", { scope: "col" }, name || el("span", { class: "unseen" }, "Clear")));
+    return el("div", { class: "sideways" }, el("table", { class: "rules", "aria-labelledby": "armed-title" }, el("thead", {}, el("tr", {}, ...head)), this.#body));
+  }
+
+  async #ask() {
+    const names = Object.keys(MOCKS);
+    const answers = await Promise.all(names.map((mock) => asked(`/console/${mock}/faults`)));
+    const stats = await Promise.all(names.map((mock) => asked(`/console/${mock}/stats`)));
+    this.#show(names, answers);
+    setText(this.#stats, names.map((mock, place) => counted(mock, stats[place])).join("  ·  "));
+    const presets = answers.find((answer) => answer.presets)?.presets;
+    if (presets) this.#presets.show(presets);
+  }
+
+  #show(names, answers) {
+    const rows = answers.flatMap((answer, place) => (answer.rules ?? []).filter((rule) => rule.applies).map((rule) => ({ mock: names[place], rule })));
+    const away = answers.map((answer) => answer.error).filter(Boolean);
+    setText(this.#said, away[0] ?? (rows.length ? "" : "None: the mocks behave. Arm a preset or a rule below, or: make fault PRESET=lost-callbacks"));
+    const text = JSON.stringify(rows);
+    // A button must not be exchanged under the finger that presses it.
+    if (text === this.#drawn) return;
+    this.#drawn = text;
+    this.#body.replaceChildren(...rows.map((row) => this.#line(row)));
+  }
+
+  #line({ mock, rule }) {
+    const effects = rule.effects ?? [rule];
+    const remove = button("Clear", () => this.#remove(mock, rule.name), { "aria-label": `Clear ${rule.name}` });
+    return el("tr", {}, el("th", { scope: "row", title: JSON.stringify(rule) }, rule.name), el("td", {}, MOCKS[mock]),
+      el("td", {}, effects.map((effect) => effect.where).join(", ")), el("td", {}, effects.map((effect) => effect.do).join(", ")),
+      el("td", {}, `${rule.fired}${rule.spent ? ", used up" : ""}`), el("td", {}, remove));
+  }
+
+  #remove(mock, name) {
+    return attemptTo(async () => {
+      await call("DELETE", `/console/${mock}/faults?name=${encodeURIComponent(name)}`);
+      await this.#ask();
+    });
+  }
+
+  #clear() {
+    return attemptTo(async () => {
+      await Promise.all(Object.keys(MOCKS).map((mock) => call("DELETE", `/console/${mock}/faults`)));
+      notify("The mocks behave again.");
+      await this.#ask();
+    });
+  }
+
+  #arm(mocks, body, sentence) {
+    return attemptTo(async () => {
+      await Promise.all(mocks.map((mock) => call("POST", `/console/${mock}/faults`, { body })));
+      notify(sentence);
+      await this.#ask();
+    });
+  }
+}
+
+async function asked(path) {
+  try {
+    return await get(path);
+  } catch (error) {
+    return { error: error.message };
+  }
+}
+
+function counted(mock, stats) {
+  if (stats.error) return `${MOCKS[mock]}: ${stats.error}`;
+  return `${MOCKS[mock]}: ${stats.in_flight} now, ${stats.accepted} accepted, ${stats.charged} charged, ${stats.faults_injected} faults injected`;
+}

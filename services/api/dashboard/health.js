@@ -1,0 +1,66 @@
+// The health of every service: a view, and a word in the head of the page where one is not ready.
+
+import { el, setText } from "./dom.js";
+import { get } from "./http.js";
+import { count } from "./format.js";
+import { Repeat } from "./repeat.js";
+
+const MILLISECONDS = 5000;
+const ROLES = {
+  api: "takes jobs, serves this page",
+  temporal: "keeps every job's history",
+  worker: "runs the jobs",
+  keeper: "gives out the slot",
+  callback: "hears the video service",
+  "mock-comfyui": "stands in for the image service",
+  "mock-kling": "stands in for the video service",
+};
+
+/** Asks for everyone's health all the time; `alarm` is an element for the head of the page. */
+export class HealthView {
+  title = "Health";
+  #body = el("tbody");
+  #said = el("p", { class: "hint", role: "status" });
+  #alarm;
+
+  constructor({ alarm }) {
+    this.#alarm = alarm;
+    const head = ["Service", "State", "What it does"].map((name) => el("th", { scope: "col" }, name));
+    this.element = el("div", { class: "view" }, el("section", { class: "panel", "aria-labelledby": "health-title" },
+      el("h2", { id: "health-title" }, "Health"), this.#said,
+      el("div", { class: "sideways" }, el("table", { "aria-labelledby": "health-title" }, el("thead", {}, el("tr", {}, ...head)), this.#body)),
+      el("p", { class: "hint" }, "In a terminal: ", el("code", {}, "make ps"), ", ", el("code", {}, "make logs S=worker"), ", ", el("code", {}, "make doctor"), ".")));
+    new Repeat(() => this.#ask(), MILLISECONDS).start();
+  }
+
+  draw() {}
+
+  async #ask() {
+    try {
+      this.#show(await get("/console/health"));
+    } catch (error) {
+      this.#say(error.message);
+      this.#show([{ name: "api", ready: false, detail: "does not answer" }]);
+    }
+  }
+
+  #show(services) {
+    const down = services.filter((service) => !service.ready);
+    this.#body.replaceChildren(...services.map(line));
+    this.#alarm.hidden = down.length === 0;
+    const names = down.map((each) => each.name);
+    setText(this.#alarm, names.length > 1 ? `${names.length} services not ready` : `${names[0]} not ready`);
+    this.#alarm.title = names.join(", ");
+    if (!down.length) this.#say(`All ${services.length} services are ready.`);
+    else this.#say(`${count(down.length, "service")} not ready.`);
+  }
+
+  #say(sentence) {
+    setText(this.#said, sentence);
+  }
+}
+
+function line({ name, ready, detail }) {
+  const state = el("span", { class: `status ${ready ? "succeeded" : "failed"}` }, ready ? "ready" : detail);
+  return el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, state), el("td", {}, ROLES[name.split(" ")[0]] ?? ""));
+}

@@ -1,0 +1,26 @@
+// The list of presets with what each stands for and what should come of it.
+
+import { button, el } from "./dom.js";
+
+/** A list that is drawn once; `arm` gets a preset's name. */
+export class PresetList {
+  #arm;
+  #list = el("ul", { class: "presets", tabindex: 0, "aria-labelledby": "presets-title" });
+  #drawn = false;
+
+  constructor(arm) {
+    this.#arm = arm;
+    this.element = el("section", { class: "panel", "aria-labelledby": "presets-title" }, el("h2", { id: "presets-title" }, "Presets"), this.#list);
+  }
+
+  show(presets) {
+    if (this.#drawn) return;
+    this.#drawn = true;
+    this.#list.replaceChildren(...presets.map((preset) => this.#item(preset)));
+  }
+
+  #item({ name, says, expect }) {
+    const arm = button("Arm", () => this.#arm(name), { "aria-label": `Arm ${name}` });
+    return el("li", {}, el("div", {}, el("strong", {}, name), el("p", {}, says), el("p", { class: "hint" }, `Expect: ${expect}`)), arm);
+  }
+}

@@ -1,0 +1,33 @@
+// Does something again and again while it is wanted and the page is looked at.
+
+/** Runs `work` at once and then every `milliseconds`, one at a time, from `start` to `stop`. */
+export class Repeat {
+  #work;
+  #milliseconds;
+  #timer = 0;
+  #running = false;
+
+  constructor(work, milliseconds) {
+    this.#work = work;
+    this.#milliseconds = milliseconds;
+    document.addEventListener("visibilitychange", () => this.#running && !document.hidden && this.#turn());
+  }
+
+  start() {
+    this.#running = true;
+    return this.#turn();
+  }
+
+  stop() {
+    this.#running = false;
+    clearTimeout(this.#timer);
+  }
+
+  async #turn() {
+    clearTimeout(this.#timer);
+    if (document.hidden) return;
+    await this.#work();
+    clearTimeout(this.#timer);
+    if (this.#running) this.#timer = setTimeout(() => this.#turn(), this.#milliseconds);
+  }
+}

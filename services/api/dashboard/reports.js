@@ -1,0 +1,14 @@
+// The report of a load test, found by the tag that its jobs carry.
+
+import { el } from "./dom.js";
+
+const RUN = /^load-(\d{8}-\d{6}-[0-9a-f]{4})(-|$)/;
+
+/** A link to the report of a tag's run, or null where there is none yet. */
+export async function reportLink(tag) {
+  const run = RUN.exec(tag)?.[1];
+  if (run === undefined) return null;
+  const path = `/reports/${run}/report.html`;
+  const found = await fetch(path, { method: "HEAD" }).then((answer) => answer.ok, () => false);
+  return found ? el("a", { href: path, target: "_blank", rel: "noopener" }, "Report of this run") : null;
+}
