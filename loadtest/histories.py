@@ -1,15 +1,19 @@
 """What one Temporal history says about a job; a pure reading of its events."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 
 GRANT = re.compile(r"grant|permit|slot", re.IGNORECASE)
+# An armed job has its permit early, and says itself when the job before it has closed.
+BEGUN = "begun"
 # What a workflow's own step may leave between two activities.
 _OF_A_STEP = frozenset(
     {
@@ -58,7 +62,7 @@ def summarise(job_id: str, events: Sequence[HistoryEvent]) -> dict[str, Any]:
         "status": _CLOSES.get(last.event_type, "RUNNING"),
         "started": _at(first.event_time),
         "closed": _at(last.event_time) if last.event_type in _CLOSES else None,
-        "granted": next((at for name, at in signals if GRANT.search(name)), None),
+        "granted": _granted(events),
         "signals": signals,
         "activities": _activities(events),
         "hops": list(_hops(events)),
@@ -79,6 +83,31 @@ def _signals(events: Iterable[HistoryEvent]) -> Iterable[tuple[str, float]]:
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
             attributes = event.workflow_execution_signaled_event_attributes
             yield attributes.signal_name, _at(event.event_time)
+
+
+def _granted(events: Iterable[HistoryEvent]) -> float | None:
+    """When the slot became the job's: by a permit for at once, or by an armed one's beginning."""
+    for event in events:
+        if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+            continue
+        signal = event.workflow_execution_signaled_event_attributes
+        if signal.signal_name == BEGUN:
+            return _at(event.event_time)
+        if GRANT.search(signal.signal_name) and not _is_armed(signal.input.payloads):
+            return _at(event.event_time)
+    return None
+
+
+def _is_armed(payloads: Iterable[Payload]) -> bool:
+    """Whether a permit is for later: it names the run to begin after."""
+    for payload in payloads:
+        try:
+            permit = json.loads(payload.data)
+        except ValueError:
+            continue
+        if isinstance(permit, dict) and permit.get("after"):
+            return True
+    return False
 
 
 def _activities(events: Iterable[HistoryEvent]) -> list[dict[str, Any]]:
