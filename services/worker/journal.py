@@ -3,6 +3,7 @@
 import asyncio
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from services.worker.models import RECORD_STATE, RECORDED_VERSION
@@ -52,29 +53,53 @@ class Journal:
 
     async def report(self, external_id: str, percent: int) -> None:
         """A percent from the activity at work; it only rises, and only for the running attempt."""
-        if self._concerns(external_id) and percent > self.record.percent:
-            await self.change(f"{percent} %", percent=percent)
+        async with self._lock:
+            if self._concerns(external_id, percent):
+                await self._next(f"{percent} %", {"percent": percent})
 
-    def _concerns(self, external_id: str) -> bool:
+    def _concerns(self, external_id: str, percent: int) -> bool:
+        """Asked under the lock: what came before may have ended the attempt, or the job."""
         record = self.record
-        if record.step is None or record.status.ended:
+        if record.step is None or record.status.ended or percent <= record.percent:
             return False
         attempt = getattr(record.attempts, record.step.value)
         return external_id == f"{record.job_id}.{record.step}.{attempt}"
 
     async def _change(self, note: str, fields: dict[str, object]) -> None:
         async with self._lock:
-            before = self.record.percent
-            record = self.state.change(workflow.now(), note, **fields)
-            if record.percent != before:
-                workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(record.percent)])
-            workflow.set_current_details(_details(record, note))
-            await workflow.execute_local_activity(
-                RECORD_STATE,
-                record,
-                start_to_close_timeout=LOCAL_TIMEOUT,
-                retry_policy=LOCAL_RETRY_POLICY,
-            )
+            await self._next(note, fields)
+
+    async def _next(self, note: str, fields: dict[str, object]) -> None:
+        before = self.record.percent
+        record = self.state.change(workflow.now(), note, **fields)
+        if record.percent != before:
+            workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(record.percent)])
+        workflow.set_current_details(_details(record, note))
+        try:
+            await _write(record)
+        except ActivityError:
+            # The job goes on; the record can be made again from Temporal, a later one is newer.
+            workflow.logger.exception("version %d could not be recorded", record.version)
+
+
+async def _write(record: Record) -> None:
+    """An end is in the history before it is on disk: a local activity would be on disk first,
+    and a cancellation at that moment would make Temporal decide otherwise."""
+    if record.status.ended:
+        await workflow.execute_activity(
+            RECORD_STATE,
+            record,
+            summary=f"record the end: {record.status}",
+            start_to_close_timeout=LOCAL_TIMEOUT,
+            retry_policy=LOCAL_RETRY_POLICY,
+        )
+    else:
+        await workflow.execute_local_activity(
+            RECORD_STATE,
+            record,
+            start_to_close_timeout=LOCAL_TIMEOUT,
+            retry_policy=LOCAL_RETRY_POLICY,
+        )
 
 
 def _details(record: Record, note: str) -> str:

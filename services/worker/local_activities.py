@@ -6,6 +6,7 @@ import structlog
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.models import (
     JOB_LIMITS,
@@ -75,4 +76,9 @@ class StateActivities:
     async def withdraw_request(self, request: SlotRequest) -> None:
         """Leave the queue; the keeper would find out at the grant, this is for who looks at it."""
         handle = self._client.get_workflow_handle(keeper_id(JOB_GATE))
-        await handle.signal(WITHDRAW_SIGNAL, request.run_id)
+        try:
+            await handle.signal(WITHDRAW_SIGNAL, request.run_id)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            log.info("there is no keeper, and so no queue to leave")

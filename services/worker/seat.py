@@ -108,13 +108,16 @@ class Seat:
                 workflow.logger.warning("the keeper is gone; its successor will ask anew")
 
     async def withdraw(self) -> None:
-        """Leave the queue of a slot that was never granted."""
-        await workflow.execute_local_activity(
-            WITHDRAW_REQUEST,
-            self._request,
-            start_to_close_timeout=LOCAL_TIMEOUT,
-            retry_policy=LOCAL_RETRY_POLICY,
-        )
+        """Leave the queue; a keeper that can't be told finds out at the grant."""
+        try:
+            await workflow.execute_local_activity(
+                WITHDRAW_REQUEST,
+                self._request,
+                start_to_close_timeout=LOCAL_TIMEOUT,
+                retry_policy=LOCAL_RETRY_POLICY,
+            )
+        except ActivityError:
+            workflow.logger.warning("the keeper could not be told that we don't wait any more")
 
 
 def _order(permit: Permit) -> tuple[int, int]:

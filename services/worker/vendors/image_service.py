@@ -5,7 +5,7 @@ from typing import ClassVar
 import httpx
 
 from services.worker.vendors.client import State, VendorClient
-from shared.errors import OutcomeUnknown
+from shared.errors import BadResult
 
 
 class ImageService(VendorClient):
@@ -22,11 +22,11 @@ class ImageService(VendorClient):
         return await self.adopt_or_submit(external_id, token, body=body, looked_up=looked_up)
 
     async def result_url(self, vendor_id: str) -> str:
-        """Where the finished image can be fetched."""
+        """Where the finished image can be fetched; BadResult when the vendor doesn't say."""
         response = await self._call("GET", f"{self.root}/result/{vendor_id}")
         url = self._json(response).get("asset_url")
         if not isinstance(url, str):
-            raise OutcomeUnknown("The result was answered without an asset_url.")
+            raise BadResult("The result was answered without an asset_url.")
         return url
 
     async def cancel(self, vendor_id: str) -> None:
