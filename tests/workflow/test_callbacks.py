@@ -1,0 +1,137 @@
+"""Callback and poll race for the video's end; whichever comes first wins, the vendor decides."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+
+from services.callback.models import Fate
+from services.callback.receipts import Receipts
+from services.worker.models import COLLECT_VIDEO
+from shared.messages import Attempts, KlingDone
+from shared.states import Status, Step
+from shared.temporal import KLING_DONE_SIGNAL
+from tests.fixtures.eventually import eventually
+from tests.workflow.pipeline import Pipeline, working
+from tests.workflow.scenarios import rule
+
+NEVER = 3600
+SLOWLY = rule("start", "slow", factor=8)
+
+
+@pytest.fixture
+async def unpolled(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
+    """A pipeline whose worker looks once and then trusts in the callback."""
+    async with _polling(client, tmp_path, NEVER) as line:
+        yield line
+
+
+@pytest.fixture
+async def polled(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
+    async with _polling(client, tmp_path, 0.05) as line:
+        yield line
+
+
+def _polling(
+    client: Client, data_dir: Path, seconds: float
+) -> AbstractAsyncContextManager[Pipeline]:
+    return working(client, data_dir, video_poll_seconds=seconds)
+
+
+async def fates(line: Pipeline, job_id: str, count: int) -> list[Fate]:
+    """The fates of the callbacks that tell an end, as soon as there are so many."""
+    receipts = Receipts(line.settings.data_dir)
+
+    async def look() -> list[Fate]:
+        return [
+            each.fate for each in receipts.of(job_id) if each.task_status and each.task_status.ended
+        ]
+
+    return await eventually(look, lambda found: len(found) >= count)
+
+
+async def collections(line: Pipeline, job_id: str) -> int:
+    """How often the workflow began to collect the video: once more when a callback woke it."""
+    history = await line.job(job_id).fetch_history()
+    return sum(
+        event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+        and event.activity_task_scheduled_event_attributes.activity_type.name == COLLECT_VIDEO
+        for event in history.events
+    )
+
+
+async def test_a_callback_alone_is_enough(unpolled: Pipeline) -> None:
+    await unpolled.videos.arm(SLOWLY)
+    record = await unpolled.run()
+    assert record.status is Status.SUCCEEDED
+    assert await collections(unpolled, record.job_id) == 2
+    assert await fates(unpolled, record.job_id, 1) == [Fate.APPLIED]
+
+
+async def test_a_lost_callback_is_made_up_for_by_the_poll(polled: Pipeline) -> None:
+    await polled.videos.arm(rule("callback", "lose"))
+    record = await polled.run()
+    assert record.status is Status.SUCCEEDED
+    assert await collections(polled, record.job_id) == 1
+
+
+async def test_a_callback_that_comes_again_and_again_changes_nothing(unpolled: Pipeline) -> None:
+    await unpolled.videos.arm(rule("callback", "repeat", times=4), SLOWLY)
+    record = await unpolled.run()
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+    assert await collections(unpolled, record.job_id) == 2
+    applied, *others = sorted(await fates(unpolled, record.job_id, 4))
+    assert applied is Fate.APPLIED
+    assert set(others) <= {Fate.DUPLICATE, Fate.LATE}
+
+
+async def test_a_callback_before_the_submits_reply_is_not_lost(unpolled: Pipeline) -> None:
+    await unpolled.videos.arm(rule("submit", "delay", seconds=400))
+    record = await unpolled.run()
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+    assert await fates(unpolled, record.job_id, 1) == [Fate.EARLY]
+
+
+async def test_a_callback_after_the_end_is_late_and_changes_nothing(polled: Pipeline) -> None:
+    await polled.videos.arm(rule("callback", "delay", seconds=1000))
+    record = await polled.run()
+    assert await fates(polled, record.job_id, 1) == [Fate.LATE]
+    assert polled.record(record.job_id) == record
+
+
+async def test_a_failure_comes_by_callback_too(unpolled: Pipeline) -> None:
+    await unpolled.videos.arm({**rule("start", "fail"), "often": {"attempts": 1}}, SLOWLY)
+    record = await unpolled.run()
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=2))
+    assert await fates(unpolled, record.job_id, 2) == [Fate.APPLIED, Fate.APPLIED]
+
+
+async def test_a_callback_is_a_hint_and_no_proof(unpolled: Pipeline) -> None:
+    """Told too early that the video has ended, the worker waits until the vendor says so."""
+    await unpolled.videos.arm(SLOWLY, rule("callback", "lose"))
+    job_id = await unpolled.submit()
+    await unpolled.noted(job_id, "video accepted")
+    await unpolled.job(job_id).signal(KLING_DONE_SIGNAL, done(job_id, 1))
+    record = await unpolled.ended(job_id)
+    assert record.status is Status.SUCCEEDED
+    row = await unpolled.videos.row(f"{job_id}.video.1")
+    assert record.finished_at is not None
+    assert record.finished_at.timestamp() >= row["finished_ts"]
+    assert Step.VIDEO in record.assets
+
+
+async def test_another_attempts_callback_wakes_nobody(polled: Pipeline) -> None:
+    await polled.videos.arm(SLOWLY, rule("callback", "lose"))
+    job_id = await polled.submit()
+    await polled.noted(job_id, "video accepted")
+    await polled.job(job_id).signal(KLING_DONE_SIGNAL, done(job_id, 2))
+    assert (await polled.ended(job_id)).status is Status.SUCCEEDED
+    assert await collections(polled, job_id) == 1
+
+
+def done(job_id: str, attempt: int) -> KlingDone:
+    external_id = f"{job_id}.video.{attempt}"
+    return KlingDone(external_id=external_id, task_id="t", task_status="succeed")

@@ -1,0 +1,196 @@
+"""A job that is cancelled, or ended from outside: what it leaves, and when the slot is free."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from services.keeper import workflows as keeper_workflows
+from services.keeper.worker import running_keeper
+from services.worker.worker import running_worker
+from shared.messages import Attempts, Record
+from shared.slots import JOB_GATE, keeper_id
+from shared.states import Status
+from tests.fixtures.eventually import eventually
+from tests.services.mock_core.serving import Json, Service
+from tests.workflow.pipeline import Pipeline, check, pipeline, working
+from tests.workflow.scenarios import rule
+
+STUCK = rule("start", "stick")
+SLOWLY = rule("start", "slow", factor=10)
+
+
+async def begun(service: Service, external_id: str) -> Json:
+    """The ledger's row as soon as the vendor works at it."""
+
+    async def look() -> Json | None:
+        rows = await service.json(f"/admin/ledger?external_id={external_id}")
+        return dict(rows[-1]) if rows else None
+
+    row = await eventually(look, lambda row: row is not None and row["started_ts"] is not None)
+    assert row is not None
+    return row
+
+
+async def was_cancelled(line: Pipeline, job_id: str) -> Record:
+    """The record of a job that must have ended as cancelled in every book."""
+    record = await line.ended(job_id)
+    assert record.status is Status.CANCELLED
+    assert record.error is not None
+    assert record.error.code == "cancelled"
+    description = await line.job(job_id).describe()
+    assert description.status is WorkflowExecutionStatus.CANCELED
+    return record
+
+
+async def test_in_the_queue(line: Pipeline) -> None:
+    await line.images.arm({**STUCK, "match": {"prompt": "holder"}})
+    holder = await line.submit("holder")
+    await begun(line.images, f"{holder}.image.1")
+    waiter = await line.submit("waiter")
+    await line.slots(lambda view: view.waiting == (waiter,))
+    await line.job(waiter).cancel()
+    record = await was_cancelled(line, waiter)
+    assert (record.started_at, record.attempts) == (None, Attempts())
+    assert (await line.slots()).waiting_count == 0
+    assert len(await line.images.json("/admin/ledger")) == 1
+    await line.job(holder).cancel()
+    await was_cancelled(line, holder)
+
+
+async def test_in_the_image_stage_the_vendor_is_told(line: Pipeline) -> None:
+    await line.images.arm({**STUCK, "match": {"prompt": "bad"}})
+    job_id = await line.submit("bad")
+    await begun(line.images, f"{job_id}.image.1")
+    following = await line.submit("good")
+    await line.job(job_id).cancel()
+    await was_cancelled(line, job_id)
+    row = await line.images.row(f"{job_id}.image.1")
+    assert (row["outcome"], row["charged"]) == ("cancelled", False)
+    assert (await line.ended(following)).status is Status.SUCCEEDED
+    next_row = await line.images.row(f"{following}.image.1")
+    assert row["finished_ts"] <= next_row["accepted_ts"]
+
+
+async def test_in_the_video_stage_the_slot_waits_for_the_vendor(line: Pipeline) -> None:
+    """Kling documents no cancel; what it works at must end before the next job may begin."""
+    await line.videos.arm({**SLOWLY, "match": {"prompt": "bad"}})
+    job_id = await line.submit("bad")
+    await begun(line.videos, f"{job_id}.video.1")
+    following = await line.submit("good")
+    await line.job(job_id).cancel()
+    await was_cancelled(line, job_id)
+    row = await line.videos.row(f"{job_id}.video.1")
+    assert row["outcome"] == "succeeded"
+    assert (await line.ended(following)).status is Status.SUCCEEDED
+    next_row = await line.images.row(f"{following}.image.1")
+    assert row["finished_ts"] <= next_row["accepted_ts"]
+
+
+async def test_a_vendor_that_never_ends_is_waited_for_up_to_the_bound(
+    client: Client, tmp_path: Path
+) -> None:
+    async with working(client, tmp_path, drain_seconds=0.5) as line:
+        await line.videos.arm(STUCK)
+        job_id = await line.submit()
+        await begun(line.videos, f"{job_id}.video.1")
+        await line.job(job_id).cancel()
+        await was_cancelled(line, job_id)
+        await line.free()
+
+
+async def test_before_its_first_step(line: Pipeline) -> None:
+    job_id = await line.submit()
+    await line.job(job_id).cancel()
+    await was_cancelled(line, job_id)
+    await line.free()
+
+
+async def test_while_there_is_no_keeper(client: Client, tmp_path: Path) -> None:
+    async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
+        job_id = await line.submit()
+        await line.until(job_id, Status.QUEUED)
+        keeper = client.get_workflow_handle(keeper_id(JOB_GATE))
+        await eventually(lambda: exists(line, keeper_id(JOB_GATE)), bool)
+        await keeper.terminate()
+        await line.job(job_id).cancel()
+        await was_cancelled(line, job_id)
+
+
+async def exists(line: Pipeline, workflow_id: str) -> bool:
+    listed = line.client.list_workflows(f"WorkflowId = '{workflow_id}'")
+    return bool([each async for each in listed])
+
+
+@pytest.mark.parametrize("note", ["video stored", "ended with the image alone", "failed"])
+async def test_too_late_while_the_end_is_recorded(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch, note: str
+) -> None:
+    """Every book must show the end that was decided first."""
+    writing, go_on = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    write = type(line.records).write
+
+    def slowly(store: object, record: Record) -> bool:
+        if record.transitions[-1].note == note:
+            loop.call_soon_threadsafe(writing.set)
+            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
+        return write(store, record)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(line.records), "write", slowly)
+    if note != "video stored":
+        await line.videos.arm(rule("submit", "refuse", code=1301, status=400))
+    degrades = {"on_video_failure": "image"} if "image" in note else {}
+    job_id = await line.submit(**degrades)
+    await writing.wait()
+    await line.job(job_id).cancel()
+    go_on.set()
+    record = await line.ended(job_id)
+    assert record.transitions[-1].note == note
+    description = await line.job(job_id).describe()
+    closed = WorkflowExecutionStatus
+    assert description.status is (closed.FAILED if note == "failed" else closed.COMPLETED)
+
+
+@pytest.mark.parametrize("stage", ["image", "video"])
+async def test_terminated_its_record_is_closed_and_the_vendor_cleared(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.setattr(keeper_workflows, "DRAIN_HOLD_SECONDS", 0.3)
+    service = line.images if stage == "image" else line.videos
+    trouble = STUCK if stage == "image" else SLOWLY
+    await service.arm({**trouble, "match": {"prompt": "bad"}})
+    job_id = await line.submit("bad")
+    await begun(service, f"{job_id}.{stage}.1")
+    following = await line.submit("good")
+    await line.job(job_id).terminate()
+    view = await line.slots(lambda view: view.holders and view.holders[0].draining)
+    assert [(each.job_id, each.draining) for each in view.holders] == [(job_id, True)]
+    assert (await line.ended(following)).status is Status.SUCCEEDED
+    record = line.record(job_id)
+    check(record)
+    assert record.status is Status.FAILED
+    assert record.error is not None
+    assert record.error.code == "terminated"
+    row = await service.row(f"{job_id}.{stage}.1")
+    assert row["outcome"] == ("cancelled" if stage == "image" else "succeeded")
+    next_row = await line.images.row(f"{following}.image.1")
+    assert row["finished_ts"] <= next_row["accepted_ts"]
+
+
+async def test_terminated_while_no_keeper_runs(client: Client, tmp_path: Path) -> None:
+    """The keeper's process comes back to a holder that is gone and a vendor that is busy."""
+    async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
+        await line.videos.arm({**SLOWLY, "match": {"prompt": "bad"}})
+        async with running_keeper(client, shutdown_seconds=0.1):
+            job_id = await line.submit("bad")
+            await begun(line.videos, f"{job_id}.video.1")
+            following = await line.submit("good")
+            await line.slots(lambda view: view.waiting == (following,))
+        await line.job(job_id).terminate()
+        async with running_keeper(client, shutdown_seconds=0.1):
+            assert (await line.ended(following)).status is Status.SUCCEEDED
+        row = await line.videos.row(f"{job_id}.video.1")
+        next_row = await line.images.row(f"{following}.image.1")
+        assert row["finished_ts"] <= next_row["accepted_ts"]
