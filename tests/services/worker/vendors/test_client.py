@@ -5,7 +5,7 @@ import pytest
 
 from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
-from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow
+from shared.errors import BadResult, NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow
 from tests.services.worker.vendors.stub import UNKNOWN, Answer, StubVendor, reply
 
 IMAGE = "job-1.image.1"
@@ -190,7 +190,7 @@ async def test_the_result_needs_an_address() -> None:
         {"GET /img/result/v1": [reply(job_id="v1"), reply(job_id="v1", asset_url="http://v/1.png")]}
     )
     async with vendor.client() as http:
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(BadResult):
             await ImageService(http).result_url("v1")
         assert await ImageService(http).result_url("v1") == "http://v/1.png"
 
