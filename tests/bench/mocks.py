@@ -84,6 +84,7 @@ def say(line: str) -> None:
 class Thousand:
     """The connections, and the jobs that each of them asks for."""
 
+    port: int
     lines: list[Connection]
     ids: list[list[str]]
 
@@ -93,10 +94,12 @@ class Thousand:
         jobs = await asyncio.gather(
             *(_submit_share(line, path, body, first=first) for first, line in enumerate(lines))
         )
-        return cls(lines, list(jobs))
+        return cls(port, lines, list(jobs))
 
     async def ask(self, path: str) -> int:
         """Each job's status once a second; the number of answers."""
+        # The server has closed those that were silent for a while.
+        self.lines = [await Connection.open(self.port) for _ in self.lines]
         shares = zip(self.lines, self.ids, strict=True)
         answers = await asyncio.gather(*(_ask_share(line, path, ids) for line, ids in shares))
         for line in self.lines:
@@ -181,11 +184,11 @@ def measure_engine() -> None:
     generations = [make_generation(make_job(f"p{n}")) for n in range(1_000)]
     for generation in generations:
         plan.hits(Where.POLL, generation)
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(10):
         for generation in generations:
             plan.hits(Where.POLL, generation)
-    each = (time.perf_counter() - started) / 10_000
+    each = (time.process_time() - started) / 10_000
     say(f"fault engine: {each * 1000:.3f} ms a request with 50 rules")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from services.mock_core.clock import Clock
-from services.mock_core.draws import draw
+from services.mock_core.draws import Source
 from services.mock_core.faults.kinds import KINDS, Where
 from services.mock_core.faults.patterns import NumberTest, number_test, text_matcher
 from services.mock_core.faults.rules import Rule
@@ -40,7 +40,9 @@ class ArmedRule:
             ArmedEffect(effect.where, effect.do, params)
             for effect, params in zip(rule.all_effects(), members, strict=True)
         )
-        self._seed = seed
+        self._share, self._hit, self._time = (
+            Source(seed, name, purpose) for purpose in ("share", "hit", "time")
+        )
         self._clock = clock
         self._texts = [
             (member, text_matcher(pattern))
@@ -99,7 +101,7 @@ class ArmedRule:
             return False
         if not all(fits(getattr(generation, member) or "") for member, fits in self._texts):
             return False
-        return match.share is None or self._draw("share", generation.job.key) < match.share
+        return match.share is None or self._share.draw(generation.job.key) < match.share
 
     def strikes(self, effect: ArmedEffect, generation: Generation, *, status: str | None) -> int:
         """The number of the event that is struck, as this rule counts the job's; 0: none."""
@@ -127,7 +129,7 @@ class ArmedRule:
         job = generation.job
         known = (job.struck or {}).get(self.serial)
         if known is None:
-            known = not self._rests and self._draw("hit", job.key) < self.rule.often.probability
+            known = not self._rests and self._hit.draw(job.key) < self.rule.often.probability
             job.struck = {**(job.struck or {}), self.serial: known}
             self._hits += known
         return known
@@ -141,17 +143,14 @@ class ArmedRule:
         )
         key = generation.job.key
         if per == "job":
-            return self._draw("hit", key) < probability
+            return self._hit.draw(key) < probability
         if per == "attempt":
-            return self._draw("hit", key, generation.attempt) < probability
-        return self._draw("hit", key, generation.attempt, effect.where, event) < probability
-
-    def _draw(self, *parts: str | int) -> float:
-        return draw(self._seed, self.name, *parts)
+            return self._hit.draw(key, generation.attempt) < probability
+        return self._hit.draw(key, generation.attempt, effect.where, event) < probability
 
     def quantile(self, generation: Generation, *parts: str | int) -> float:
         """The chance with which this rule draws a length of time for a job's attempt."""
-        return self._draw("time", generation.job.key, generation.attempt, *parts)
+        return self._time.draw(generation.job.key, generation.attempt, *parts)
 
     def row(self, *, applies: bool) -> dict[str, Any]:
         shown = self.rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
