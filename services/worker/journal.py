@@ -6,10 +6,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.models import RECORD_STATE, RECORDED_VERSION
+    from services.worker.models import RECORD_STATE
     from services.worker.policies import LOCAL_RETRY_POLICY, LOCAL_TIMEOUT
     from services.worker.state import JobState
-    from shared.messages import JobInput, Record
+    from shared.messages import JobInput, Record, Transition
     from shared.temporal import CUSTOM_PROGRESS
 
 
@@ -40,17 +40,6 @@ class Journal:
             if not self.record.status.ended:
                 raise
 
-    async def catch_up(self) -> None:
-        """Go on above the version that lies on disk, so that no reader sees it fall."""
-        version = await workflow.execute_local_activity(
-            RECORDED_VERSION,
-            self.record.job_id,
-            result_type=int,
-            start_to_close_timeout=LOCAL_TIMEOUT,
-            retry_policy=LOCAL_RETRY_POLICY,
-        )
-        self.state.skip_to(version)
-
     async def report(self, external_id: str, percent: int) -> None:
         """A percent from the activity at work; it only rises, and only for the running attempt."""
         async with self._lock:
@@ -76,30 +65,38 @@ class Journal:
             workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(record.percent)])
         workflow.set_current_details(_details(record, note))
         try:
-            await _write(record)
+            if ahead := await _write(record):
+                await _write(self.state.follow(ahead))
         except ActivityError:
             # The job goes on; the record can be made again from Temporal, a later one is newer.
             workflow.logger.exception("version %d could not be recorded", record.version)
 
 
-async def _write(record: Record) -> None:
-    """An end is in the history before it is on disk: a local activity would be on disk first,
-    and a cancellation at that moment would make Temporal decide otherwise."""
+async def _write(record: Record) -> list[Transition]:
+    """What another run of the job has recorded, where that is ahead of us: after a reset.
+
+    An end is in the history before it is on disk: a local activity would be on disk first, and a
+    cancellation at that moment would make Temporal decide otherwise.
+    """
+    ahead: list[Transition]
     if record.status.ended:
-        await workflow.execute_activity(
+        ahead = await workflow.execute_activity(
             RECORD_STATE,
             record,
+            result_type=list[Transition],
             summary=f"record the end: {record.status}",
             start_to_close_timeout=LOCAL_TIMEOUT,
             retry_policy=LOCAL_RETRY_POLICY,
         )
     else:
-        await workflow.execute_local_activity(
+        ahead = await workflow.execute_local_activity(
             RECORD_STATE,
             record,
+            result_type=list[Transition],
             start_to_close_timeout=LOCAL_TIMEOUT,
             retry_policy=LOCAL_RETRY_POLICY,
         )
+    return ahead
 
 
 def _details(record: Record, note: str) -> str:

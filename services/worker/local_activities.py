@@ -11,13 +11,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from services.worker.models import (
     JOB_LIMITS,
     RECORD_STATE,
-    RECORDED_VERSION,
     REQUEST_SLOT,
     WITHDRAW_REQUEST,
     JobLimits,
 )
 from services.worker.settings import WorkerSettings
-from shared.messages import Record
+from shared.messages import Record, Transition
 from shared.records import RecordStore
 from shared.slots import (
     JOB_GATE,
@@ -41,19 +40,24 @@ class StateActivities:
         self._records = RecordStore(settings.data_dir)
 
     @activity.defn(name=RECORD_STATE)
-    async def record_state(self, record: Record) -> bool:
-        """Write the job's record; a full disk doesn't stop the job, a later version catches up."""
+    async def record_state(self, record: Record) -> list[Transition]:
+        """Write the job's record; what another run has recorded, where that is ahead.
+
+        A full disk doesn't stop the job, a later version catches up.
+        """
         try:
-            return await asyncio.to_thread(self._records.write, record)
+            return await asyncio.to_thread(self._record, record)
         except OSError as error:
             log.error("the record could not be written", version=record.version, reason=str(error))
-            return False
+            return []
 
-    @activity.defn(name=RECORDED_VERSION)
-    async def recorded_version(self, job_id: str) -> int:
-        """The version that lies on disk, 0 where no readable record is."""
-        record = await asyncio.to_thread(self._records.read, job_id)
-        return 0 if record is None else record.version
+    def _record(self, record: Record) -> list[Transition]:
+        if self._records.write(record):
+            return []
+        present = self._records.read(record.job_id)
+        if present is None or present.run_id == record.run_id:
+            return []
+        return list(present.transitions)
 
     @activity.defn(name=JOB_LIMITS)
     async def job_limits(self) -> JobLimits:

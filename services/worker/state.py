@@ -1,5 +1,6 @@
 """A job's state inside its workflow: each change is one version, and an end is never left."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from shared.messages import Attempts, JobError, JobInput, Progress, Record, Transition
@@ -43,10 +44,14 @@ class JobState:
             times["finished_at"] = at
         return times
 
-    def skip_to(self, version: int) -> None:
-        """Let the next change follow on `version`, where that is higher than ours."""
-        if version > self.record.version:
-            self.record = self.record.model_copy(update={"version": version})
+    def follow(self, transitions: Sequence[Transition]) -> Record:
+        """The last change again, behind those that another run has recorded before us."""
+        version = transitions[-1].version + 1
+        last = self.record.transitions[-1].model_copy(update={"version": version})
+        self.record = self.record.model_copy(
+            update={"version": version, "transitions": (*transitions, last)}
+        )
+        return self.record
 
     def attempts_with(self, step: Step, count: int) -> Attempts:
         """The attempts when `step` has used `count` of them."""

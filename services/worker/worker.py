@@ -71,7 +71,6 @@ def _worker(
             stage.collect_video,
             drain.drain_job,
             local.record_state,
-            local.recorded_version,
             local.job_limits,
             local.request_slot,
             local.withdraw_request,

@@ -133,9 +133,8 @@ class GenVideoWorkflow:
             number += 1
 
     async def _queue_again(self, step: Step, number: int) -> None:
-        """After a reset: another run held the slot, and has recorded more than we replayed."""
+        """After a reset: the permit that we replayed was another run's."""
         image = number if step is Step.IMAGE else self._journal.record.attempts.image
-        await self._journal.catch_up()
         await self._journal.change("queued again after a reset", status=Status.QUEUED, step=None)
         self._begun = await self._seat.take(self._armed_image(image))
         if self._begun is not None and step is Step.VIDEO:
