@@ -121,13 +121,17 @@ def test_a_transition_names_the_attempt_of_its_own_step() -> None:
     assert [each.attempt for each in state.record.transitions] == [0, 2, 1]
 
 
-def test_goes_on_above_a_version_that_another_run_recorded() -> None:
+def test_goes_on_behind_what_another_run_recorded() -> None:
+    other = reached(Status.RUNNING)
+    other.change(CREATED, "further", step=Step.IMAGE, percent=40)
     state = new_state()
-    state.change(CREATED, "queued", status=Status.QUEUED)
-    state.skip_to(7)
-    assert state.change(CREATED, "again").version == 8
-    state.skip_to(3)
-    assert state.change(CREATED, "and again").version == 9
+    state.change(CREATED, "queued by the new run", status=Status.QUEUED)
+    record = state.follow(other.record.transitions)
+    assert record.version == other.record.version + 1
+    assert record.transitions[:-1] == other.record.transitions
+    last = record.transitions[-1]
+    assert (last.version, last.note) == (record.version, "queued by the new run")
+    assert state.change(CREATED, "on").version == record.version + 1
 
 
 def test_progress_shows_the_last_note_and_no_more_than_the_record() -> None:
