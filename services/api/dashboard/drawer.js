@@ -53,6 +53,8 @@ export class Drawer {
 
   #turnTo(jobId) {
     const opening = this.#shown === "";
+    clearTimeout(this.#reading);
+    this.#reading = 0;
     this.#shown = jobId;
     this.#version = -1;
     this.element.hidden = jobId === "";
@@ -95,7 +97,7 @@ export class Drawer {
     try {
       await this.#readJob(jobId);
     } catch (error) {
-      if (jobId === this.#shown && jobId !== "") this.#story.replaceChildren(el("p", { class: "hint" }, error.message));
+      if (jobId === this.#shown) this.#story.replaceChildren(el("p", { class: "hint" }, error.message));
     }
   }
 

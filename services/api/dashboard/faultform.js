@@ -18,7 +18,7 @@ export class FaultForm {
     this.#text.value = JSON.stringify(EXAMPLE, null, 2);
     const form = el("form", { submit: (event) => this.#submit(event) },
       el("div", { class: "field" }, el("label", { for: "rule" }, "Rule, as docs/faults.md describes it"), this.#text),
-      el("div", { class: "inline" }, el("div", { class: "field" }, el("label", { for: "rule-target" }, "mock"), this.#target), this.#send));
+      el("div", { class: "inline" }, el("div", { class: "field" }, el("label", { for: "rule-target" }, "Mock"), this.#target), this.#send));
     this.element = el("section", { class: "panel", "aria-labelledby": "rule-title" }, el("h2", { id: "rule-title" }, "A rule of your own"), form);
   }
 

@@ -25,8 +25,12 @@ function field(name, schema, { required, prefix }) {
   if (schema.default !== undefined && schema.default !== null) input.value = schema.default;
   const error = el("span", { class: "error", id: `${id}-error`, hidden: true });
   input.setAttribute("aria-describedby", error.id);
-  const label = el("label", { for: id }, name.replaceAll("_", " "));
+  const label = el("label", { for: id }, labelOf(name));
   return { element: el("div", { class: `field ${name}` }, label, input, error), input, error, schema };
+}
+
+function labelOf(name) {
+  return name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 }
 
 function control(id, name, schema) {

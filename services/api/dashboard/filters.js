@@ -20,9 +20,9 @@ export class Filters {
     for (const status of STATUSES) this.#chips.set(status, this.#chip(status));
     this.element = el("form", { class: "filters", role: "search", "aria-label": "Filter the jobs", submit: (event) => event.preventDefault() },
       el("div", { class: "chips", role: "group", "aria-label": "Status" }, ...[...this.#chips.values()].map((chip) => chip.element)),
-      el("div", { class: "field" }, el("label", { for: "search" }, "search"), this.#search),
-      el("div", { class: "field" }, el("label", { for: "tag" }, "tag"), this.#tag),
-      el("div", { class: "field" }, el("label", { for: "sort" }, "order"), this.#sort));
+      el("div", { class: "field" }, el("label", { for: "search" }, "Search"), this.#search),
+      el("div", { class: "field" }, el("label", { for: "tag" }, "With tag"), this.#tag),
+      el("div", { class: "field" }, el("label", { for: "sort" }, "Order"), this.#sort));
   }
 
   draw() {

@@ -21,6 +21,9 @@ export class PresetList {
 
   #item({ name, says, expect }) {
     const arm = button("Arm", () => this.#arm(name), { "aria-label": `Arm ${name}` });
-    return el("li", {}, el("div", {}, el("strong", {}, name), el("p", {}, says), el("p", { class: "hint" }, `Expect: ${expect}`)), arm);
+    return el("li", {}, el("div", {}, el("strong", {}, name), el("p", {}, plain(says)), el("p", { class: "hint" }, `Expect: ${plain(expect)}`)), arm);
   }
 }
+
+// The mocks speak Markdown, this page doesn't.
+const plain = (text) => text.replaceAll("`", "");

@@ -20,7 +20,7 @@ export class SubmitPanel {
   #place = el("div", { class: "fields" });
 
   constructor() {
-    const many = el("div", { class: "field times" }, el("label", { for: "new-times" }, "how many"), this.#times);
+    const many = el("div", { class: "field times" }, el("label", { for: "new-times" }, "How many"), this.#times);
     this.#form = el("form", { submit: (event) => this.#submit(event), keydown: (event) => this.#keys(event) },
       this.#place, el("div", { class: "inline" }, many, this.#send), this.#progress);
     // On a narrow screen the jobs come first; the form opens when it is wanted.

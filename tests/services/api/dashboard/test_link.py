@@ -1,0 +1,60 @@
+"""The page's link to the API: what changed while it was away is there after it."""
+
+from playwright.async_api import Page, expect
+
+from shared.messages import Attempts
+from shared.states import Status, Step
+from tests.services.api.conftest import change
+from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.shared.standins import sample_record
+
+JOB, OTHER = f"job-{'c' * 24}", f"job-{'d' * 24}"
+
+
+async def shows_link(page: Page, state: str) -> None:
+    await expect(page.locator(f"#link[data-state={state}]")).to_be_visible()
+
+
+async def shows(page: Page, job_id: str, text: str) -> None:
+    await expect(page.locator(f"tr[data-job={job_id}]")).to_contain_text(text)
+
+
+async def test_a_restart_of_the_api_loses_no_change(lonely: Place, new_page: NewPage) -> None:
+    record = sample_record(JOB)
+    lonely.records.write(record)
+    async with lonely.running():
+        opening = new_page(lonely.base)
+        page = await opening.__aenter__()
+        await shows(page, JOB, "queued")
+        await shows_link(page, "live")
+        await page.evaluate("window.untouched = true")
+
+    await shows_link(page, "lost")
+    running = change(record, status=Status.RUNNING, step=Step.VIDEO, percent=70)
+    lonely.records.write(running.model_copy(update={"attempts": Attempts(image=1, video=2)}))
+    lonely.records.write(sample_record(OTHER))
+
+    async with lonely.running():
+        await shows_link(page, "live")
+        await shows(page, JOB, "video 70 %")
+        await shows(page, OTHER, "queued")
+        assert await page.evaluate("window.untouched")
+        await opening.__aexit__(None, None, None)
+
+
+async def test_jobs_that_are_gone_after_a_restart_leave_the_page(
+    lonely: Place, new_page: NewPage
+) -> None:
+    lonely.records.write(sample_record(JOB))
+    lonely.records.write(sample_record(OTHER))
+    async with lonely.running():
+        opening = new_page(lonely.base)
+        page = await opening.__aenter__()
+        await shows(page, JOB, "queued")
+        await shows(page, OTHER, "queued")
+
+    (lonely.records.folder / f"{JOB}.json").unlink()
+    async with lonely.running():
+        await expect(page.locator(f"tr[data-job={JOB}]")).to_have_count(0)
+        await shows(page, OTHER, "queued")
+        await opening.__aexit__(None, None, None)
