@@ -1,0 +1,104 @@
+"""The page for keyboards, screen readers, narrow screens and both palettes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from shared.messages import Attempts, JobError, JobInput
+from shared.states import Status, Step
+from tests.services.api.conftest import change
+from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.shared.standins import sample_record
+
+LONG = "雪地里的红狐狸" * 40 + "withoutanyspace" * 40
+VIEWS = ["jobs", "batches", "faults", "health"]
+
+CHECKS = Path(__file__).with_name("checks.js").read_text(encoding="utf-8")
+FOUND = f"""(() => {{ {CHECKS}
+  return {{ nameless: nameless(), faint: faint(), doubled: doubled(), overflow: overflow() }};
+}})()"""
+NOTHING: dict[str, Any] = {"nameless": [], "faint": [], "doubled": [], "overflow": 0}
+
+
+@pytest.fixture
+def filled(lonely: Place) -> Place:
+    """One job of each look, and a prompt that is as long as it may be."""
+    for number, status in enumerate(Status):
+        job = JobInput(
+            prompt=LONG[:700] if number == 0 else f"prompt {number}", style="ink", tag="t"
+        )
+        record = change(
+            sample_record(f"job-{number:024x}", job),
+            status=status,
+            step=Step.IMAGE,
+            attempts=Attempts(image=1),
+            error=JobError(code="x", message="y") if status is Status.FAILED else None,
+        )
+        lonely.records.write(record)
+    return lonely
+
+
+async def ready(page: Page) -> None:
+    await expect(page.locator("#link[data-state=live]")).to_be_visible()
+    await expect(page.locator("#mode")).to_be_visible()
+
+
+LOOKS: list[dict[str, Any]] = [
+    {"color_scheme": "light"},
+    {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}},
+]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=["desktop-light", "phone-dark"])
+async def test_every_view_is_named_readable_and_fits(
+    look: dict[str, Any], filled: Place, new_page: NewPage
+) -> None:
+    async with filled.running(), new_page(filled.base, **look) as page:
+        for view in [*VIEWS, f"jobs&job=job-{0:024x}", f"jobs&job=job-{4:024x}"]:
+            await page.goto(f"{filled.base}/?view={view}")
+            await ready(page)
+            if "job=" in view:
+                await expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
+            assert await page.evaluate(FOUND) == NOTHING, view
+
+
+async def test_landmarks_headings_and_the_table_are_told(filled: Place, new_page: NewPage) -> None:
+    narrow = {"width": 360, "height": 740}
+    async with filled.running(), new_page(filled.base, viewport=narrow) as page:
+        await ready(page)
+        for role in ("banner", "main", "search"):
+            await expect(page.get_by_role(role)).to_have_count(1)
+        await expect(page.get_by_role("navigation", name="Views")).to_be_visible()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("genvideo")
+        # As cards, too, it is a table with its heads.
+        table = page.get_by_role("table")
+        await expect(table.get_by_role("row")).to_have_count(1 + len(Status))
+        await expect(table.get_by_role("columnheader")).to_have_count(7)
+        await expect(page.get_by_role("link", name="Jobs")).to_have_attribute(
+            "aria-current", "page"
+        )
+
+
+async def test_the_keyboard_alone_opens_and_closes_a_job(filled: Place, new_page: NewPage) -> None:
+    async with filled.running(), new_page(filled.base) as page:
+        await ready(page)
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        opener = page.get_by_role("button", name="prompt 3", exact=True)
+        await opener.focus()
+        await page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog", name="prompt 3")
+        await expect(dialog.get_by_role("heading", name="prompt 3")).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
+        await expect(opener).to_be_focused()
+
+
+async def test_n_writes_a_new_job(filled: Place, new_page: NewPage) -> None:
+    async with filled.running(), new_page(f"{filled.base}/?view=health") as page:
+        await ready(page)
+        await expect(page.get_by_label("Prompt", exact=True)).to_have_count(0)
+        await page.keyboard.press("n")
+        await expect(page.get_by_label("Prompt", exact=True)).to_be_focused()

@@ -1,0 +1,126 @@
+"""What the page shows is in its address; batches, faults and health have a view each."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from playwright.async_api import Page, expect
+from pydantic import AnyHttpUrl
+
+from shared.messages import JobInput
+from shared.states import Status
+from tests.services.api.conftest import change, ended
+from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.services.mock_core.serving import Service
+from tests.shared.standins import CREATED, sample_record
+
+ENDS = [Status.SUCCEEDED, Status.FAILED, Status.SUCCEEDED, Status.CANCELLED]
+
+
+@pytest.fixture
+async def filled(lonely: Place) -> AsyncIterator[Place]:
+    """Four jobs that have ended, of two tags, and one that waits."""
+    for number, status in enumerate(ENDS):
+        job = JobInput(prompt=f"prompt {number}", style="ink", tag=f"tag-{number % 2}")
+        record = sample_record(f"job-{number:024x}", job)
+        running = change(record, status=Status.RUNNING, started_at=CREATED - timedelta(seconds=2))
+        lonely.records.write(ended(running, status))
+    lonely.records.write(sample_record(f"job-{9:024x}"))
+    async with lonely.running():
+        yield lonely
+
+
+async def lines(page: Page, number: int) -> None:
+    await expect(page.locator("tr[data-job]")).to_have_count(number)
+
+
+async def test_filters_are_in_the_address(filled: Place, new_page: NewPage) -> None:
+    async with new_page(filled.base) as page:
+        await lines(page, 5)
+        await page.get_by_role("button", name=re.compile("^succeeded")).click()
+        await lines(page, 2)
+        await expect(page).to_have_url(re.compile("status=succeeded"))
+        await page.get_by_role("button", name=re.compile("^failed")).click()
+        await lines(page, 3)
+        await page.get_by_label("With tag").select_option("tag-1")
+        await lines(page, 1)
+
+        await page.reload()
+        await lines(page, 1)
+        await expect(page.get_by_label("With tag")).to_have_value("tag-1")
+        await page.go_back()
+        await lines(page, 3)
+
+
+async def test_the_search_finds_words_in_any_order(filled: Place, new_page: NewPage) -> None:
+    async with new_page(filled.base) as page:
+        await lines(page, 5)
+        await page.keyboard.press("/")
+        await page.keyboard.type("2 prompt")
+        await lines(page, 1)
+        await expect(page).to_have_url(re.compile(r"q=2\+prompt"))
+        await page.keyboard.press("ControlOrMeta+a")
+        await page.keyboard.type("nowhere")
+        await page.get_by_role("button", name="Show all jobs").click()
+        await lines(page, 5)
+
+
+async def test_a_batch_shows_its_figures_and_bars(filled: Place, new_page: NewPage) -> None:
+    async with new_page(f"{filled.base}/?view=batches") as page:
+        row = page.get_by_role("row").filter(has_text="tag-1")
+        await expect(row.get_by_role("cell")).to_have_text(["2", "2", "0 %", "2", "2.0 s"])
+        await page.get_by_role("link", name="tag-0").click()
+        await expect(page.get_by_role("heading", name="tag-0")).to_be_visible()
+        await expect(page.locator(".gantt rect.ran.succeeded")).to_have_count(2)
+        await page.locator(".gantt rect.ran").first.dispatch_event("click")
+        await expect(page.get_by_role("dialog")).to_contain_text("prompt 0")
+
+
+async def test_a_service_that_is_away_is_told_on_every_view(
+    filled: Place, new_page: NewPage
+) -> None:
+    async with new_page(filled.base) as page:
+        await page.get_by_role("link", name="services not ready").click()
+        worker = page.get_by_role("row").filter(has_text="worker")
+        await expect(worker).to_contain_text("does not answer")
+
+
+@pytest.fixture
+async def with_mocks(
+    lonely: Place, image_mock: Service, video_mock: Service
+) -> AsyncIterator[Place]:
+    lonely.settings["mock_comfyui_url"] = AnyHttpUrl(str(image_mock.http.base_url))
+    lonely.settings["mock_kling_url"] = AnyHttpUrl(str(video_mock.http.base_url))
+    async with lonely.running():
+        yield lonely
+
+
+async def test_a_preset_is_armed_seen_firing_and_cleared(
+    with_mocks: Place, new_page: NewPage, image_mock: Service
+) -> None:
+    async with new_page(f"{with_mocks.base}/?view=faults") as page:
+        await page.get_by_role("button", name="Arm failing-generations").click()
+        armed = page.get_by_role("row").filter(has_text="failing-generations")
+        await expect(armed).to_have_count(2)
+        await image_mock.post("/img/submit", {"prompt": "a", "style": "b"})
+        await expect(armed.filter(has_text="image").get_by_role("cell").nth(3)).to_have_text("1")
+        await page.get_by_role("button", name="Clear all").click()
+        await expect(armed).to_have_count(0)
+
+
+async def test_every_mistake_in_a_rule_is_told(with_mocks: Place, new_page: NewPage) -> None:
+    async with new_page(f"{with_mocks.base}/?view=faults") as page:
+        await page.get_by_label(re.compile("^Rule")).fill('{"where": "nowhere"}')
+        await page.get_by_role("button", name="Arm", exact=True).click()
+        await expect(page.get_by_role("alert")).to_contain_text("where")
+
+
+async def test_faults_are_no_matter_where_services_are_real(
+    lonely: Place, new_page: NewPage
+) -> None:
+    lonely.settings["mocks"] = "off"
+    async with lonely.running(), new_page(f"{lonely.base}/?view=faults") as page:
+        await expect(page.get_by_text("real services")).to_be_visible()
+        await expect(page.get_by_role("link", name="Faults")).to_have_count(0)
+        await expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
