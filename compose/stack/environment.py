@@ -21,7 +21,7 @@ _STACK_ONLY = frozenset(
 # starts only those again whom it concerns.
 _TOLD = {
     WORKER.name: ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "CALLBACK_URL", "API_PUBLIC_URL"),
-    API.name: ("API_PUBLIC_URL", "TEMPORAL_UI_URL", "MOCKS"),
+    API.name: ("API_PUBLIC_URL", "TEMPORAL_UI_URL", "MOCKS", "REPORTS_DIR"),
 }
 _LOOPBACK = re.compile(r"(?<![\w.])(127\.0\.0\.1|localhost|\[::1\])(?=:|/|$)")
 _PEM_FILE = re.compile(r"(TEMPORAL_TLS_\w+)_PATH")
@@ -55,8 +55,6 @@ def local_loadtest(settings: Settings) -> dict[str, str]:
         "WORKERS": str(settings.workers),
         "CALLBACK_URL": settings.url(CALLBACK.port),
         "DATA_DIR": str(settings.data_dir),
-        # As short as it can be: the load test prints it.
-        "REPORTS_DIR": os.path.relpath(settings.reports_dir, settings.root),
     }
 
 
@@ -72,6 +70,8 @@ def _addresses(settings: Settings) -> dict[str, str]:
         ),
         "CALLBACK_URL": given.get("CALLBACK_URL", settings.url(CALLBACK.port)),
         "MOCKS": "on" if settings.mocks else "off",
+        # As short as it can be: the load test prints it.
+        "REPORTS_DIR": os.path.relpath(settings.reports_dir, settings.root),
     } | public(settings)
 
 

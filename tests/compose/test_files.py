@@ -28,7 +28,10 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
     "mock-kling": KlingSettings,
 }
 # Worked out by the stack from other settings.
-DERIVED = {"IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL"}
+DERIVED = {
+    *("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "CALLBACK_SERVICE_URL"),
+    *("MOCK_COMFYUI_URL", "MOCK_KLING_URL", "WORKER_URL", "KEEPER_URL"),
+}
 
 
 def names(kind: type[BaseSettings]) -> set[str]:
