@@ -21,7 +21,12 @@ def faults_answer(mock: Mock) -> dict[str, Any]:
         "seed": mock.plan.seed,
         "rules": mock.plan.rows(),
         "presets": [
-            {"name": name, "says": preset.says, "expect": preset.expect}
+            {
+                "name": name,
+                "says": preset.says,
+                "expect": preset.expect,
+                "fatal": preset.fatal,
+            }
             for name, preset in PRESETS.items()
         ],
     }

@@ -8,9 +8,12 @@ Raw = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
+    """`fatal`: the jobs that it strikes have to fail; without it none has to."""
+
     says: str
     expect: str
     rules: tuple[Raw, ...]
+    fatal: bool = False
 
 
 def _rule(name: str, point: str, members: Raw | None = None, /, **rest: Any) -> Raw:
@@ -124,6 +127,7 @@ _SUBMITS = {
         "the account's resource pack is used up: 429, code 1102, for good",
         "every job fails at its video at once with that reason; nothing is submitted again",
         (_rule("pack-used-up", "submit.refuse", {"code": 1102}, service="video"),),
+        fatal=True,
     ),
     "policy-refusals": Preset(
         "a quarter of the prompts is refused by the content policy: 400, code 1301",
@@ -137,6 +141,7 @@ _SUBMITS = {
                 match={"share": 0.25},
             ),
         ),
+        fatal=True,
     ),
     "broken-connections": Preset(
         "the first submit and the first status call of each job end in a reset",
@@ -162,6 +167,7 @@ _RUNS = {
         "every video of a quarter of the prompts fails, however often it is tried",
         "those jobs fail after all their attempts; all others succeed",
         (_rule("hopeless-generations", "start.fail", service="video", match={"share": 0.25}),),
+        fatal=True,
     ),
     "stuck-at-99": Preset(
         "the third job's first video stays at 99 percent and never ends",

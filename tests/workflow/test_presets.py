@@ -1,0 +1,76 @@
+"""Under each preset the pipeline does what the preset says: failures where it must, none else."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from services.mock_core.faults.presets import PRESETS
+from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange, keeper_id
+from shared.states import Status
+from tests.fixtures.temporal import NewClient
+from tests.services.mock_core.serving import Json, Service
+from tests.workflow.pipeline import Pipeline, paid_once, working
+
+# Enough for every share and number that a preset picks.
+JOBS = 4
+# So many tests; the pipelines of one run beside each other, for most of their time is waiting.
+GROUPS = 6
+# Above what a slowed generation takes, and short enough to wait for a stuck one.
+LIMITS = {"image_attempt_seconds": 8, "video_attempt_seconds": 8}
+
+
+async def _arm(service: Service, preset: str) -> None:
+    reply = await service.http.put("/admin/faults", json={"preset": preset})
+    assert reply.status_code == 200
+
+
+async def _struck(service: Service) -> set[str]:
+    """The jobs of ours that a fault has met."""
+    rows = (await service.json("/admin/trace"))["rows"]
+    return {row["external_id"].split(".")[0] for row in rows}
+
+
+async def _bills(line: Pipeline) -> list[Json]:
+    return [
+        row for service in (line.images, line.videos) for row in await service.json("/admin/ledger")
+    ]
+
+
+@pytest.mark.parametrize("presets", [list(PRESETS)[n::GROUPS] for n in range(GROUPS)], ids=" ".join)
+async def test_the_pipeline_keeps_what_each_preset_expects(
+    new_client: NewClient, tmp_path: Path, presets: list[str]
+) -> None:
+    clients = [await new_client() for _ in presets]
+    kept = await asyncio.gather(
+        *(
+            _mistakes(client, tmp_path / preset, preset)
+            for client, preset in zip(clients, presets, strict=True)
+        )
+    )
+    assert dict(zip(presets, kept, strict=True)) == {preset: [] for preset in presets}
+
+
+async def _mistakes(client: Client, data_dir: Path, preset: str) -> list[str]:
+    """What went otherwise than the preset says, in a pipeline of its own."""
+    async with working(client, data_dir, **LIMITS) as line:
+        keeper = client.get_workflow_handle(keeper_id(JOB_GATE))
+        await line.free()
+        await keeper.execute_update(CHANGE_UPDATE, SlotChange(limit=JOBS))
+        for service in (line.images, line.videos):
+            await _arm(service, preset)
+        ids = [await line.submit(f"prompt {number}") for number in range(JOBS)]
+        records = await asyncio.gather(*(line.ended(job_id) for job_id in ids))
+        struck = await _struck(line.images) | await _struck(line.videos)
+        must_fail = struck if PRESETS[preset].fatal else set()
+        mistakes = [
+            f"{record.job_id} {record.status}: {record.error}"
+            for record in records
+            if (record.status is Status.FAILED) != (record.job_id in must_fail)
+        ]
+        if not struck:
+            mistakes.append("met nobody")
+        if not paid_once(await _bills(line)):
+            mistakes.append("paid twice")
+        return mistakes
