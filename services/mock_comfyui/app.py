@@ -50,6 +50,7 @@ def create_app(
     desk = Desk(mock.clock, checkpoints=checkpoints)
     maker.now, maker.nodes = mock.clock.now, desk.nodes
     mock.studio.listen(desk.on_change)
+    mock.on_restart.append(desk.restart)
     mock.on_reset.append(desk.forget_all)
     app = build_app(
         mock,

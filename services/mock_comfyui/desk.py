@@ -75,6 +75,12 @@ class Desk:
     def status(self) -> dict[str, Any]:
         return {"exec_info": {"queue_remaining": len(self.open)}}
 
+    def restart(self) -> None:
+        """Lose what lives in the server's memory: sockets, history, cached results."""
+        self.hub.drop_all()
+        self.history.clear()
+        self.cache.clear()
+
     def forget_all(self) -> None:
         for story in self._stories.values():
             story.cancel()

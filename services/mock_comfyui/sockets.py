@@ -75,12 +75,10 @@ class Hub:
         for listener in self._listeners.get(client_id, ()):
             listener.put(struct.pack(">II", _PREVIEW_EVENT, _JPEG) + picture)
 
-    def drop_all(self) -> int:
+    def drop_all(self) -> None:
         """Cut every connection, as a vendor that restarts does."""
-        found = [it for group in self._listeners.values() for it in group]
-        for listener in found:
+        for listener in [it for group in self._listeners.values() for it in group]:
             listener.drop()
-        return len(found)
 
     @staticmethod
     def _put(listeners: Any, kind: str, data: Message) -> None:

@@ -45,6 +45,7 @@ class Mock:
     sender: CallbackSender
     refusal: RefusalShape
     knobs: Knobs
+    on_restart: list[Callable[[], None]] = field(default_factory=list)
     on_reset: list[Callable[[], None]] = field(default_factory=list)
     fetched_late: set[str] = field(default_factory=set)
     # Instants of the last submits, by rule, for those that limit a rate.
@@ -55,6 +56,8 @@ class Mock:
         known = [row for row in self.registry if not row.vanished]
         for row in known:
             self.studio.vanish(row)
+        for forget in self.on_restart:
+            forget()
         return len(known)
 
     def turn(self, knobs: Knobs) -> None:

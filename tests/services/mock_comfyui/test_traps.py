@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from tests.services.mock_comfyui.native_client import (
     history_of,
@@ -40,6 +41,20 @@ async def test_2_history_is_lost_by_a_restart_and_the_file_is_still_served(
     assert await image_mock.json(f"/history/{answer['prompt_id']}") == {}
     image = entry["outputs"]["2"]["images"][0]
     assert (await image_mock.http.get("/view", params=image)).status_code == 200
+
+
+async def test_2_a_restart_cuts_the_sockets_and_forgets_what_was_cached(
+    image_mock: Service,
+) -> None:
+    answer = await queue(image_mock, simple_graph())
+    await history_of(image_mock, answer["prompt_id"])
+    async with listening(image_mock) as socket:
+        await image_mock.post("/admin/restart", None)
+        with pytest.raises(ConnectionClosed):
+            await socket.until("never")
+    again = await queue(image_mock, simple_graph())
+    messages = (await history_of(image_mock, again["prompt_id"]))["status"]["messages"]
+    assert messages[1][1]["nodes"] == []
 
 
 async def test_3_the_same_id_twice_runs_twice(image_mock: Service) -> None:
