@@ -32,6 +32,11 @@ export function arrange(parent, children) {
   for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
   let place = parent.firstElementChild;
   for (const child of children) {
+    if (place !== null && place !== child && place.nextElementSibling === child) {
+      // The one in the way belongs further down: it moves, not all that follow it.
+      place.remove();
+      place = child;
+    }
     if (child === place) place = place.nextElementSibling;
     else parent.insertBefore(child, place);
   }

@@ -1,11 +1,15 @@
 // Every job the page knows; an older version never replaces a newer one.
 
-/** Takes jobs as they come and tells its listeners once per frame which ones changed. */
+// A burst of changes is told in so many strokes, which leaves frames for scrolling and typing.
+const STROKE_MILLISECONDS = 100;
+
+/** Takes jobs as they come and tells its listeners now and then which ones changed. */
 export class JobStore {
   #jobs = new Map();
   #changed = new Set();
   #listeners = new Set();
-  #frame = 0;
+  #waiting = 0;
+  #toldAt = -Infinity;
 
   get size() {
     return this.#jobs.size;
@@ -35,7 +39,7 @@ export class JobStore {
     }
   }
 
-  /** Calls `listener` with the ids of changed jobs, at most once per frame. */
+  /** Calls `listener` with the ids of changed jobs, before a frame is drawn. */
   listen(listener) {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -48,13 +52,15 @@ export class JobStore {
 
   #touch(jobId) {
     this.#changed.add(jobId);
-    this.#frame ||= requestAnimationFrame(() => this.#tell());
+    const pause = Math.max(0, this.#toldAt + STROKE_MILLISECONDS - performance.now());
+    this.#waiting ||= setTimeout(() => requestAnimationFrame(() => this.#tell()), pause);
   }
 
   #tell() {
     const changed = this.#changed;
     this.#changed = new Set();
-    this.#frame = 0;
+    this.#waiting = 0;
+    this.#toldAt = performance.now();
     for (const listener of this.#listeners) listener(changed);
   }
 }

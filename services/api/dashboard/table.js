@@ -38,13 +38,14 @@ export class JobTable {
     ordered(chosen, state.sort, this.#slots.turns);
     const pages = Math.max(1, Math.ceil(chosen.length / PAGE_SIZE));
     const page = Math.min(Math.max(1, Number(state.page) || 1), pages);
-    this.#typical = typicalSeconds(this.#store.all());
+    this.#typical ??= typicalSeconds(this.#store.all());
     this.#fill(chosen.slice((page - 1) * PAGE_SIZE, page * PAGE_SIZE), changed);
     this.#tell(chosen.length, { page, pages });
   }
 
   /** Rewrites ages and times of the lines in view. */
   tick() {
+    this.#typical = typicalSeconds(this.#store.all());
     const facts = this.#facts();
     for (const job of this.#shown) this.#rows.get(job.job_id)?.tick(facts);
   }
