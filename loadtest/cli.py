@@ -2,7 +2,6 @@
 
 import asyncio
 import shlex
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -11,10 +10,8 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from loadtest.arm import armed
 from loadtest.judge.compare import compare as compare_runs
 from loadtest.judge.judge import judge
-from loadtest.live import display
 from loadtest.options import (
     Baseline,
     Faults,
@@ -32,14 +29,15 @@ from loadtest.options import (
     Timeout,
     Wide,
 )
+from loadtest.peers.bench import bench
 from loadtest.plan import Plan, PlanError, build_plan, soak_jobs
 from loadtest.raw import RunFolder
-from loadtest.reach import NotReachable, check
+from loadtest.reach import NotReachable
 from loadtest.replay import replay
 from loadtest.report.picture import NoBrowser
 from loadtest.report.picture import picture as draw
-from loadtest.report.write import write_comparison, write_report
-from loadtest.run import Run, open_stack
+from loadtest.report.write import write_comparison, write_report, write_side_by_side
+from loadtest.session import run_plan
 from loadtest.settings import Settings
 
 PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -172,6 +170,31 @@ def compare(a: Folder, b: Folder) -> None:
 
 
 @app.command()
+def bench_peers(
+    jobs: Annotated[str, typer.Option("--jobs", "-n", help="Jobs for each build.")] = "20",
+    workers: Annotated[int, typer.Option(help="Worker processes of the control.")] = 2,
+    seed: Seed = None,
+) -> None:
+    """The same work by a build that is wrong on purpose; fails unless that one is caught."""
+    settings = _settings()
+    try:
+        plan = build_plan(stages=jobs, seed=seed, mocked=settings.mocked)
+        found = asyncio.run(bench(settings, plan, workers=workers, console=console))
+    except PlanError as error:
+        _fail(error.problems, USAGE)
+    except NotReachable as error:
+        _not_reachable(error)
+    ours, control = map(judge, found)
+    for folder, judgement in zip(found, (ours, control), strict=True):
+        write_report(folder, judgement)
+    write_side_by_side(found[0], ours, control)
+    _print(f"ours:    {ours.headline}")
+    _print(f"control: {control.headline}")
+    _print(f"side by side: {found[0].path / 'peers.html'}")
+    raise typer.Exit(PASSED if ours.passed and not control.passed else FAILED)
+
+
+@app.command()
 def picture(
     folder: Folder, target: Annotated[Path, typer.Argument(help="The PNG to write.")]
 ) -> None:
@@ -191,9 +214,9 @@ def _open(folder: Path) -> RunFolder:
 
 def _run(settings: Settings, plan: Plan, baseline: RunFolder | None, *, replay_with: str) -> int:
     try:
-        folder, why = asyncio.run(_go(settings, plan))
+        folder, why = asyncio.run(run_plan(settings, plan, command=_command(), console=console))
     except NotReachable as error:
-        _fail([f"not reachable: {problem}" for problem in error.problems], NOT_REACHABLE)
+        _not_reachable(error)
     except PlanError as error:
         _fail(error.problems, USAGE)
     folder.point_latest()
@@ -203,21 +226,6 @@ def _run(settings: Settings, plan: Plan, baseline: RunFolder | None, *, replay_w
     if why == "interrupted":
         return INTERRUPTED
     return NOT_REACHABLE if why.startswith("unreachable") else verdict
-
-
-async def _go(settings: Settings, plan: Plan) -> tuple[RunFolder, str]:
-    temporal, version = await check(settings)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with (
-        open_stack(settings, temporal, version) as stack,
-        armed(stack.vendors, plan.faults, seed=plan.seed),
-    ):
-        a_run = Run(stack, plan, command=_command())
-        folder = await a_run.go(display(console, plan.stages), stop)
-    return folder, a_run.why
 
 
 def _judge(folder: RunFolder, baseline: RunFolder | None = None) -> int:
@@ -233,6 +241,10 @@ def _judge(folder: RunFolder, baseline: RunFolder | None = None) -> int:
 
 def _print(text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _not_reachable(error: NotReachable) -> NoReturn:
+    _fail([f"not reachable: {problem}" for problem in error.problems], NOT_REACHABLE)
 
 
 def _settings() -> Settings:

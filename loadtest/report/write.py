@@ -22,6 +22,7 @@ from loadtest.report.sections import (
     worst,
 )
 from loadtest.report.sections import compare as compare_section
+from loadtest.report.side import side_by_side
 
 
 def write_report(
@@ -69,5 +70,17 @@ def write_comparison(folder: RunFolder, comparison: Comparison) -> None:
     for name, text in (
         (f"compare-{comparison.a}.md", markdown(title, found)),
         (f"compare-{comparison.a}.html", html(title, found, passed=passed)),
+    ):
+        (folder.path / name).write_text(text, encoding="utf-8")
+
+
+def write_side_by_side(folder: RunFolder, ours: Judgement, control: Judgement) -> None:
+    """Write two builds' page beside the report of the first."""
+    found = side_by_side(ours, control, compare(ours, control))
+    title = "Ours and the negative control"
+    passed = ours.passed and not control.passed
+    for name, text in (
+        ("peers.md", markdown(title, found)),
+        ("peers.html", html(title, found, passed=passed)),
     ):
         (folder.path / name).write_text(text, encoding="utf-8")

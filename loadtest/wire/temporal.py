@@ -16,6 +16,17 @@ from loadtest.wire.http import Unreachable
 _RPC = timedelta(seconds=10)
 
 
+async def connect(settings: Settings) -> Client:
+    """A client as the SDK's standard environment says; raises Unreachable."""
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", settings.temporal_address)
+    config.setdefault("namespace", settings.temporal_namespace)
+    try:
+        return await Client.connect(**config)
+    except (RuntimeError, RPCError, OSError) as error:
+        raise Unreachable(f"{config['target_host']}: {error}") from error
+
+
 class Temporal:
     """A reader of one namespace."""
 
@@ -24,14 +35,8 @@ class Temporal:
 
     @classmethod
     async def connect(cls, settings: Settings) -> "Temporal":
-        """Connect as the SDK's standard environment says; raises Unreachable."""
-        config = ClientConfig.load_client_connect_config()
-        config.setdefault("target_host", settings.temporal_address)
-        config.setdefault("namespace", settings.temporal_namespace)
-        try:
-            return cls(await Client.connect(**config))
-        except (RuntimeError, RPCError, OSError) as error:
-            raise Unreachable(f"{config['target_host']}: {error}") from error
+        """A reader on a connection of its own; raises Unreachable."""
+        return cls(await connect(settings))
 
     async def server_version(self) -> str:
         try:

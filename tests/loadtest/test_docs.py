@@ -40,7 +40,8 @@ def test_the_sections_are_in_the_reports_order(tmp_path: Path) -> None:
 
 
 def test_each_command_is_named() -> None:
-    names = {each.callback.__name__ for each in app.registered_commands if each.callback}
+    functions = (each.callback for each in app.registered_commands)
+    names = {function.__name__.replace("_", "-") for function in functions if function}
 
     assert {"report", "compare", "soak", "picture"} <= names
     for name in names - {"run", "ladder"}:

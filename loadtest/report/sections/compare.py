@@ -16,21 +16,23 @@ _HEADS = (
 )
 
 
+LEAD = (
+    "Medians of single jobs and gaps. The interval of the change comes from 2000 bootstrap "
+    "resamples; a change counts only outside of it and above 5 % and 10 ms, for two runs of "
+    "one plan on one machine differ by that much. On another machine, or with other faults, "
+    "there are numbers and no verdict."
+)
+
+
 def section(comparison: Comparison | None) -> Section:
     """The comparison, or how to make one."""
-    lead = (
-        "Medians of single jobs and gaps. The interval of the change comes from 2000 bootstrap "
-        "resamples; a change counts only outside of it and above 5 % and 10 ms, for two runs of "
-        "one plan on one machine differ by that much. On another machine, or with other faults, "
-        "there are numbers and no verdict."
-    )
     if comparison is None:
         blocks: list[Block] = [
             Notice(INFO, "No baseline was given."),
             Code("python -m loadtest compare reports/<baseline> reports/latest"),
         ]
-        return Section(12, "Compare", lead, blocks)
-    return Section(12, "Compare", lead, compared(comparison))
+        return Section(12, "Compare", LEAD, blocks)
+    return Section(12, "Compare", LEAD, compared(comparison))
 
 
 def compared(comparison: Comparison) -> list[Block]:

@@ -1,0 +1,83 @@
+"""Both builds on the same work, one after the other; the control's processes end with the run."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtest.plan import Plan
+from loadtest.raw import RunFolder
+from loadtest.session import run_plan
+from loadtest.settings import Settings
+from loadtest.wire.http import Http, Unreachable
+
+START_SECONDS, STOP_SECONDS = 20.0, 5.0
+
+
+async def bench(
+    settings: Settings, plan: Plan, *, workers: int, console: Console
+) -> tuple[RunFolder, RunFolder]:
+    """Run the plan against the running stack, then against the control with the same mocks."""
+    ours, _ = await run_plan(settings, plan, command="bench-peers: ours", console=console)
+    data_dir = ours.path.resolve() / "control"
+    async with control(settings, data_dir, workers=workers) as there:
+        command = f"bench-peers: control, {workers} workers"
+        theirs, _ = await run_plan(there, plan, command=command, console=console)
+    return ours, theirs
+
+
+@contextlib.asynccontextmanager
+async def control(settings: Settings, data_dir: Path, *, workers: int) -> AsyncIterator[Settings]:
+    """The control's API and workers as processes; yields settings that reach them."""
+    await asyncio.to_thread(data_dir.mkdir, parents=True)
+    url = f"http://127.0.0.1:{(port := _free_port())}"
+    there = settings.model_copy(update={"api_url": url, "callback_url": url, "data_dir": data_dir})
+    roles = [("api", str(port)), *[("worker",)] * workers]
+    processes = [await _start(role, there) for role in roles]
+    try:
+        await _until_ready(url)
+        yield there
+    finally:
+        await asyncio.gather(*map(_end, processes))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _start(role: tuple[str, ...], settings: Settings) -> asyncio.subprocess.Process:
+    environment = os.environ | {
+        "DATA_DIR": str(settings.data_dir),
+        "IMAGE_SERVICE_URL": settings.image_service_url,
+        "VIDEO_SERVICE_URL": settings.video_service_url,
+    }
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "loadtest.peers", *role, env=environment
+    )
+
+
+async def _until_ready(url: str) -> None:
+    async with asyncio.timeout(START_SECONDS), Http(url, timeout=1) as http:
+        while True:
+            with contextlib.suppress(Unreachable):
+                if (await http.get("/readyz")).ok:
+                    return
+            await asyncio.sleep(0.1)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -1,0 +1,64 @@
+"""Two builds beside each other: the same conditions, and what each of them made of these."""
+
+from loadtest.judge.compare import Comparison
+from loadtest.judge.judge import Condition, Judgement
+from loadtest.report.blocks import BAD, GOOD, WARN, Block, Cell, Notice, Section, Table, row
+from loadtest.report.sections import compare as compare_section
+from loadtest.report.sections import jobs as jobs_section
+from loadtest.report.sections import proof
+from loadtest.times import span
+
+
+def side_by_side(ours: Judgement, control: Judgement, comparison: Comparison) -> list[Section]:
+    """The sections of the page: conditions, the proof of each, the charts of each, medians."""
+    return [
+        _conditions(ours, control),
+        _renumbered(2, "Ours: the concurrency proof", proof.section(ours)),
+        _renumbered(3, "The control: the concurrency proof", proof.section(control)),
+        _renumbered(4, "Ours: jobs over time", jobs_section.section(ours)),
+        _renumbered(5, "The control: jobs over time", jobs_section.section(control)),
+        Section(6, "Medians", compare_section.LEAD, compare_section.compared(comparison)),
+    ]
+
+
+def _conditions(ours: Judgement, control: Judgement) -> Section:
+    caught = not control.passed
+    blocks: list[Block] = [
+        Notice(GOOD if ours.passed else BAD, f"Ours: {ours.headline}"),
+        Notice(GOOD if caught else BAD, f"The control: {control.headline}"),
+        Table(
+            ("condition", "#ours", "", "#control", ""),
+            [_condition(a, b) for a, b in zip(ours.conditions, control.conditions, strict=True)],
+        ),
+        Table(("", "#ours", "#control"), _pace(ours, control), "The largest stage"),
+    ]
+    lead = (
+        "The same plan and the same mocks. The control's slot is a semaphore in each worker's "
+        "process, held per activity, so every worker adds a slot and jobs interleave between their "
+        "stages. It is here to be caught: a judge that passes it would prove nothing."
+    )
+    return Section(1, "Ours and the negative control", lead, blocks)
+
+
+def _condition(ours: Condition, control: Condition) -> tuple[Cell, ...]:
+    return row(ours.text, ours.measured, _verdict(ours), control.measured, _verdict(control))
+
+
+def _verdict(condition: Condition) -> Cell:
+    if condition.ok is None:
+        return Cell("not measured", WARN)
+    return Cell("holds", GOOD) if condition.ok else Cell("broken", BAD)
+
+
+def _pace(ours: Judgement, control: Judgement) -> list[tuple[Cell, ...]]:
+    a, b = ours.stages[-1], control.stages[-1]
+    return [
+        row("makespan", span(a.pace.makespan), span(b.pace.makespan)),
+        row("vendors' service time", span(a.pace.ideal), span(b.pace.ideal)),
+        row("most at once", *(str(each.at_once["vendors"].most) for each in (a, b))),
+        row("violations of the limit", *(str(s.at_once["vendors"].violations) for s in (a, b))),
+    ]
+
+
+def _renumbered(number: int, title: str, section: Section) -> Section:
+    return Section(number, title, section.lead, section.blocks)

@@ -1,0 +1,26 @@
+"""Two builds beside each other: the page passes when the wrong one was caught."""
+
+from pathlib import Path
+
+from loadtest import raw
+from loadtest.judge.judge import judge
+from loadtest.plan import build_plan
+from loadtest.report.write import write_side_by_side
+from tests.loadtest.synthetic import Row, Synthetic
+
+
+def test_the_controls_violations_stand_beside_ours(tmp_path: Path) -> None:
+    def overlap(rows: list[Row]) -> None:
+        for row in rows:
+            row["accepted_at"] -= 0.9
+
+    plan = build_plan(stages="5", seed="7")
+    ours = Synthetic(tmp_path, plan=plan, run_id="ours").write()
+    control = Synthetic(tmp_path, plan=plan, run_id="control").write()
+    control.edit(raw.LEDGERS["image"], overlap)
+    write_side_by_side(ours.folder, judge(ours.folder), judge(control.folder))
+
+    text = (ours.folder.path / "peers.md").read_text("utf-8")
+    assert "| max_at_once<=limit | 1 | ✅ holds | 2 | ❌ broken |" in text
+    assert "| violations of the limit | 0 | 4 |" in text
+    assert 'class="passed"' in (ours.folder.path / "peers.html").read_text("utf-8")
