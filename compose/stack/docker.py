@@ -80,6 +80,9 @@ class Docker:
             doing="building the images",
             log=self.settings.log_dir / "build.log",
         )
+        # Their predecessors have lost their names and would only take up space.
+        label = "label=genvideo.source"
+        capture(["docker", "image", "prune", "--force", "--filter", label])
 
     def _folders(self) -> None:
         """Make what is mounted, owned by whoever runs in the containers."""

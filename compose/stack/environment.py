@@ -23,6 +23,13 @@ _TOLD = {
     WORKER.name: ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "CALLBACK_URL", "API_PUBLIC_URL"),
     API.name: ("API_PUBLIC_URL", "TEMPORAL_UI_URL", "MOCKS", "REPORTS_DIR"),
 }
+# How long the worker waits for a real vendor, in seconds, and the least that makes sense: the
+# mocks' clock runs faster, and what never ends there should not be waited for by ours.
+_PATIENCE = {
+    "IMAGE_ATTEMPT_SECONDS": (300, 15),
+    "VIDEO_ATTEMPT_SECONDS": (900, 20),
+    "DRAIN_SECONDS": (300, 15),
+}
 _LOOPBACK = re.compile(r"(?<![\w.])(127\.0\.0\.1|localhost|\[::1\])(?=:|/|$)")
 _PEM_FILE = re.compile(r"(TEMPORAL_TLS_\w+)_PATH")
 HOST_GATEWAY = "host.docker.internal"
@@ -39,6 +46,7 @@ def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str,
     env["DATA_DIR"] = str(settings.data_dir)
     env |= {port: str(number) for port, number in settings.ports.items()}
     if name == WORKER.name:
+        env = patience(settings) | env
         env[WORKER.port] = str(settings.ports[WORKER.port] + index)
     if name in (WORKER.name, CALLBACK.name):
         env["CALLBACK_SECRET"] = callback_secret(settings)
@@ -84,6 +92,14 @@ def public(settings: Settings) -> dict[str, str]:
     }
 
 
+def patience(settings: Settings) -> dict[str, str]:
+    """The worker's deadlines by the mocks' clock; by the worker's own defaults without mocks."""
+    if not settings.mocks:
+        return {}
+    speed = float(settings.values.get("MOCK_SPEED", "100"))
+    return {name: f"{max(least, real / speed):g}" for name, (real, least) in _PATIENCE.items()}
+
+
 def vendors(settings: Settings) -> tuple[str | None, str | None]:
     """The real image and video services, or None twice while the mocks stand in for them."""
     if settings.mocks:
@@ -95,7 +111,8 @@ def for_compose(settings: Settings) -> dict[str, str]:
     """What the compose files interpolate; addresses are spelt as containers see them."""
     env = {k: from_container(k, v) for k, v in _without_files(settings.values).items()}
     image, video = vendors(settings)
-    env |= public(settings) | {
+    env = patience(settings) | env | public(settings)
+    env |= {
         "COMPOSE_PROJECT_NAME": settings.project,
         "COMPOSE_PROFILES": "server" if settings.own_temporal else "",
         "COMPOSE_IGNORE_ORPHANS": "false",
