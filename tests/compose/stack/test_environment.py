@@ -18,6 +18,27 @@ def test_a_local_service_gets_ports_and_addresses(settings: Load) -> None:
     assert env["MOCK_SPEED"] == "7"
 
 
+@pytest.mark.parametrize(
+    ("speed", "image", "video", "drain"),
+    [("1", "300", "900", "300"), ("10", "30", "90", "30"), ("100", "15", "20", "15")],
+)
+def test_the_workers_deadlines_follow_the_mocks_clock(
+    settings: Load, speed: str, image: str, video: str, drain: str
+) -> None:
+    found = settings(MOCK_SPEED=speed)
+    for env in (environment.local_service(found, "worker"), environment.for_compose(found)):
+        assert env["IMAGE_ATTEMPT_SECONDS"] == image
+        assert env["VIDEO_ATTEMPT_SECONDS"] == video
+        assert env["DRAIN_SECONDS"] == drain
+
+
+def test_deadlines_that_are_given_or_concern_real_services_are_left_alone(settings: Load) -> None:
+    given = environment.local_service(settings(DRAIN_SECONDS="7"), "worker")
+    assert given["DRAIN_SECONDS"] == "7"
+    real = settings(MOCKS="off", COMFYUI_URL="http://gpu:1", KLING_URL="http://kling:2")
+    assert "DRAIN_SECONDS" not in environment.local_service(real, "worker")
+
+
 def test_each_local_worker_has_a_port_of_its_own(settings: Load) -> None:
     ports = [
         environment.local_service(settings(), "worker", index=index)["WORKER_HTTP_PORT"]
