@@ -1,0 +1,267 @@
+"""Places under any sequence of events, against a model of what runs may really do."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from services.keeper.models import KeeperState
+from services.keeper.places import Places
+from shared.slots import KeeperSettings, Permit, SlotRequest
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def request(number: int, *, priority: int = 3) -> SlotRequest:
+    return SlotRequest(
+        job_id=f"job-{number}",
+        run_id=f"run-{number}",
+        priority=priority,
+        requested_at=START + timedelta(seconds=number),
+    )
+
+
+def places(*, limit: int = 1, waiting: int = 0) -> Places:
+    state = KeeperState(settings=KeeperSettings(limit=limit), next_token=100)
+    made = Places(state)
+    for number in range(waiting):
+        made.request(request(number))
+    return made
+
+
+def settle(made: Places) -> list[Permit]:
+    """All that the keeper would hand out now."""
+    permits = []
+    while made.has_next():
+        permits.append(made.next_permit(START))
+    return permits
+
+
+def test_the_first_holds_and_the_second_is_armed_behind_it() -> None:
+    made = places(waiting=3)
+    first, second = settle(made)
+    assert (first.run_id, first.after) == ("run-0", None)
+    assert second.run_id == "run-1"
+    assert second.after is not None
+    assert second.after.run_id == "run-0"
+    view = made.view()
+    assert [each.job_id for each in view.holders] == ["job-0"]
+    assert (view.waiting, view.waiting_count) == (("job-1", "job-2"), 2)
+
+
+def test_after_an_orderly_close_the_armed_one_holds_without_being_told() -> None:
+    made = places(waiting=3)
+    settle(made)
+    assert made.release("run-0", True, now=START) == []
+    assert list(made.held) == ["run-1"]
+    [permit] = settle(made)
+    assert (permit.run_id, permit.after and permit.after.run_id) == ("run-2", "run-1")
+
+
+def test_after_another_close_the_armed_one_waits_again_and_gets_a_new_token() -> None:
+    made = places(waiting=2)
+    _, armed = settle(made)
+    made.drain("run-0")
+    assert settle(made) == []
+    assert made.release("run-0", False, now=START) == ["run-1"]
+    [again] = settle(made)
+    assert (again.run_id, again.after) == ("run-1", None)
+    assert again.token > armed.token
+
+
+def test_an_armed_one_that_was_killed_is_cleared_before_another_is_armed() -> None:
+    made = places(waiting=3)
+    settle(made)
+    made.drain("run-1")
+    assert settle(made) == []
+    assert made.release("run-1", False, now=START) == []
+    [permit] = settle(made)
+    assert permit.run_id == "run-2"
+
+
+def test_an_earlier_turn_disarms_and_takes_over() -> None:
+    made = places(waiting=2)
+    _, armed = settle(made)
+    made.request(request(9, priority=1))
+    assert [permit.run_id for permit in made.to_disarm()] == ["run-1"]
+    assert made.to_disarm() == []
+    assert made.disarmed(armed)
+    [permit] = settle(made)
+    assert permit.run_id == "run-9"
+    assert made.queue.first(1) == ("job-1",)
+
+
+def test_an_answer_to_an_older_permit_changes_nothing() -> None:
+    made = places(waiting=2)
+    _, armed = settle(made)
+    old = armed.model_copy(update={"token": armed.token - 1})
+    assert not made.disarmed(old)
+    assert not made.disarmed(armed.model_copy(update={"round": 7}))
+    assert not made.disarmed(armed.model_copy(update={"run_id": "run-unknown"}))
+    assert list(made.armed) == ["run-1"]
+
+
+def test_a_place_that_falls_free_goes_to_the_armed_one_at_once() -> None:
+    made = places(limit=1, waiting=2)
+    _, armed = settle(made)
+    made.settings = KeeperSettings(limit=2)
+    [permit] = settle(made)
+    assert (permit.run_id, permit.token, permit.after) == (armed.run_id, armed.token, None)
+    assert permit.round == armed.round + 1
+    assert set(made.held) == {"run-0", "run-1"}
+
+
+@pytest.mark.parametrize(
+    "changed", [KeeperSettings(limit=2, paused=True), KeeperSettings(limit=1)], ids=str
+)
+def test_pause_and_lower_limit_disarm(changed: KeeperSettings) -> None:
+    made = places(limit=2, waiting=4)
+    permits = settle(made)
+    made.settings = changed
+    asked = made.to_disarm()
+    assert {permit.run_id for permit in asked} == {"run-2", "run-3"}
+    assert made.is_disarming()
+    for permit in permits[2:]:
+        assert made.disarmed(permit)
+    assert not made.is_disarming()
+    assert not made.wants_disarming()
+    assert settle(made) == []
+
+
+def test_carried_over_it_is_the_same() -> None:
+    made = places(limit=2, waiting=6)
+    settle(made)
+    made.drain("run-0")
+    assert Places(made.state()).state() == made.state()
+
+
+class Keeper(RuleBasedStateMachine):
+    """Any order of requests, ends, kills, answers, and changes of the settings.
+
+    The model knows what each run was told last, and so which of them may act: whoever was told
+    to begin, and whoever is armed behind a run that has closed in an orderly way.
+    """
+
+    runs = Bundle("runs")
+
+    @initialize(limit=st.integers(1, 3))
+    def begin(self, limit: int) -> None:
+        self.places = places(limit=limit)
+        self.count = 0
+        self.told: dict[str, Permit] = {}
+        self.open: set[str] = set()
+        self.orderly: set[str] = set()
+        self.stood_down: list[Permit] = []
+        self.asked: list[Permit] = []
+        self.most = limit
+        self.tokens: list[int] = []
+
+    @rule(target=runs, priority=st.integers(1, 5))
+    def ask(self, priority: int) -> str:
+        self.count += 1
+        wanted = request(self.count, priority=priority)
+        for _ in range(2):
+            self.places.request(wanted)
+        self.open.add(wanted.run_id)
+        return wanted.run_id
+
+    @rule()
+    def hand_out(self) -> None:
+        self.asked += self.places.to_disarm()
+        for permit in settle(self.places):
+            fresh = permit.run_id not in self.told or self.told[permit.run_id].token != permit.token
+            if fresh:
+                self.tokens.append(permit.token)
+            self.told[permit.run_id] = permit
+
+    def may_act(self) -> set[str]:
+        """Runs that are open and whose permit lets them begin, by what they were told."""
+        return {
+            run_id
+            for run_id, permit in self.told.items()
+            if run_id in self.open and (permit.after is None or permit.after.run_id in self.orderly)
+        }
+
+    @rule(run_id=consumes(runs), orderly=st.booleans())
+    def close(self, run_id: str, orderly: bool) -> None:
+        """A run closes; the keeper's watch, if there is one, tells how, and clears up."""
+        begun = run_id in self.may_act()
+        self.open.discard(run_id)
+        watched = run_id in self.places.held or run_id in self.places.armed
+        if not watched:
+            self.places.queue.remove(run_id)
+            self.told.pop(run_id, None)
+            return
+        # Only a run that has the slot hands it on by its orderly end.
+        if orderly and begun:
+            self.orderly.add(run_id)
+        if not orderly:
+            self.places.drain(run_id)
+            assert settle(self.places) == [] or len(self.places.held) <= self.places.settings.limit
+        for waiting in self.places.release(run_id, orderly, now=START):
+            del self.told[waiting]
+        self.told.pop(run_id, None)
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        """One that was asked stands down, unless it has begun or was told otherwise."""
+        permit = self.asked.pop(data.draw(st.integers(0, len(self.asked) - 1)))
+        stands = self.told.get(permit.run_id)
+        if stands == permit and permit.run_id in self.open - self.may_act():
+            assert self.places.disarmed(permit)
+            del self.told[permit.run_id]
+            self.stood_down.append(permit)
+
+    @precondition(lambda self: self.stood_down)
+    @rule(data=st.data())
+    def answer_again(self, data: st.DataObject) -> None:
+        permit = data.draw(st.sampled_from(self.stood_down))
+        now = self.told.get(permit.run_id)
+        if now is None or (now.token, now.round) != (permit.token, permit.round):
+            assert not self.places.disarmed(permit)
+
+    @rule(limit=st.integers(1, 3), paused=st.booleans())
+    def change(self, limit: int, paused: bool) -> None:
+        self.places.settings = KeeperSettings(limit=limit, paused=paused)
+        self.most = max(self.most, limit)
+
+    @rule()
+    def continue_as_new(self) -> None:
+        self.places = Places(self.places.state())
+
+    @invariant()
+    def no_more_than_the_limit_may_act(self) -> None:
+        assert self.may_act() <= set(self.places.held)
+        assert len(self.places.held) <= self.most
+
+    @invariant()
+    def at_most_one_is_armed_behind_a_run(self) -> None:
+        behind = [item.behind.run_id for item in self.places.armed.values()]
+        assert len(behind) == len(set(behind))
+
+    @invariant()
+    def every_open_run_is_somewhere_once(self) -> None:
+        held, armed = set(self.places.held), set(self.places.armed)
+        queued = {each.run_id for each in self.places.queue}
+        assert not held & armed
+        assert not (held | armed) & queued
+        assert self.open == held | armed | queued
+
+    @invariant()
+    def tokens_only_grow(self) -> None:
+        assert self.tokens == sorted(set(self.tokens))
+
+
+TestKeeper = Keeper.TestCase
+TestKeeper.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
