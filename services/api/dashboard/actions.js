@@ -23,7 +23,16 @@ export class Actions {
     const again = button("Run again with edits", () => runAgain(this.#input));
     const curl = button("Copy as curl", () => this.#copy(curlOf(this.#input)));
     const id = button("Copy id", () => this.#copy(this.#job.job_id));
-    this.element = el("div", { class: "actions" }, this.#cancel, this.#retry, again, curl, id, this.#link);
+    this.element = el(
+      "div",
+      { class: "actions" },
+      this.#cancel,
+      this.#retry,
+      again,
+      curl,
+      id,
+      this.#link,
+    );
   }
 
   clear() {

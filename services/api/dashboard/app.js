@@ -32,7 +32,9 @@ function showSurroundings(config) {
   mode.hidden = false;
   mode.classList.add(config.mocks ? "mocks" : "real");
   setText(mode, config.mocks ? "mocks" : "real services");
-  byId("elsewhere").prepend(el("a", { href: workflowsOf(config), target: "_blank", rel: "noopener" }, "Temporal UI"));
+  byId("elsewhere").prepend(
+    el("a", { href: workflowsOf(config), target: "_blank", rel: "noopener" }, "Temporal UI"),
+  );
 }
 
 function makeParts() {
@@ -41,7 +43,12 @@ function makeParts() {
   const slots = new Slots(() => store.open().length > 0);
   const jobs = new JobsView({ store, address, slots });
   const health = new HealthView({ alarm: byId("alarm") });
-  const named = { jobs, batches: new BatchesView({ store, address }), faults: new FaultsView(), health };
+  const named = {
+    jobs,
+    batches: new BatchesView({ store, address }),
+    faults: new FaultsView(),
+    health,
+  };
   const views = new Views({ views: named, address, place: byId("view"), tabs: byId("views") });
   return { store, address, slots, jobs, views };
 }

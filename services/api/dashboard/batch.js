@@ -16,7 +16,9 @@ export function summaries(jobs) {
 }
 
 function summary(tag, jobs) {
-  jobs.sort((a, b) => ((a.started_at ?? "~") + a.created_at < (b.started_at ?? "~") + b.created_at ? -1 : 1));
+  jobs.sort((a, b) =>
+    (a.started_at ?? "~") + a.created_at < (b.started_at ?? "~") + b.created_at ? -1 : 1,
+  );
   const counts = {};
   for (const job of jobs) counts[job.status] = (counts[job.status] ?? 0) + 1;
   const ended = jobs.filter(hasEnded).length;
@@ -46,5 +48,8 @@ function span(jobs) {
   const first = jobs.find((job) => job.started_at)?.started_at;
   if (!first) return NaN;
   if (!jobs.every(hasEnded)) return between(first);
-  return between(first, jobs.reduce((last, job) => (job.finished_at > last ? job.finished_at : last), ""));
+  return between(
+    first,
+    jobs.reduce((last, job) => (job.finished_at > last ? job.finished_at : last), ""),
+  );
 }

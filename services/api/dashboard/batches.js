@@ -30,10 +30,27 @@ export class BatchesView {
     this.#address = address;
     const head = COLUMNS.map((name) => el("th", { scope: "col" }, name));
     this.#chosen.append(this.#name, this.#figures, this.#links, this.#gantt.element);
-    this.element = el("div", { class: "view" },
-      el("section", { class: "panel", "aria-labelledby": "batches-title" }, el("h2", { id: "batches-title" }, "Batches"), this.#empty,
-        el("div", { class: "sideways" }, el("table", { "aria-labelledby": "batches-title" }, el("thead", {}, el("tr", {}, ...head)), this.#body))),
-      this.#chosen);
+    this.element = el(
+      "div",
+      { class: "view" },
+      el(
+        "section",
+        { class: "panel", "aria-labelledby": "batches-title" },
+        el("h2", { id: "batches-title" }, "Batches"),
+        this.#empty,
+        el(
+          "div",
+          { class: "sideways" },
+          el(
+            "table",
+            { "aria-labelledby": "batches-title" },
+            el("thead", {}, el("tr", {}, ...head)),
+            this.#body,
+          ),
+        ),
+      ),
+      this.#chosen,
+    );
   }
 
   enter() {
@@ -55,14 +72,32 @@ export class BatchesView {
     this.#waiting = 0;
     const batches = summaries(this.#store.all());
     this.#body.replaceChildren(...batches.map((batch) => this.#line(batch)));
-    setText(this.#empty, batches.length ? "" : "No job has a tag yet. Give one in the form, or run: make test-10");
+    setText(
+      this.#empty,
+      batches.length ? "" : "No job has a tag yet. Give one in the form, or run: make test-10",
+    );
     const tag = this.#address.state.tag || batches[0]?.tag;
     this.#show(batches.find((batch) => batch.tag === tag));
   }
 
   #line(batch) {
-    const link = el("a", { href: this.#address.with({ tag: batch.tag }), dir: "auto", click: (event) => this.#choose(event, batch.tag) }, batch.tag);
-    return el("tr", {}, el("th", { scope: "row" }, link), ...[batch.jobs.length, batch.ended, rate(batch), batch.atOnce, duration(batch.seconds)].map((value) => el("td", {}, String(value))));
+    const link = el(
+      "a",
+      {
+        href: this.#address.with({ tag: batch.tag }),
+        dir: "auto",
+        click: (event) => this.#choose(event, batch.tag),
+      },
+      batch.tag,
+    );
+    return el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, link),
+      ...[batch.jobs.length, batch.ended, rate(batch), batch.atOnce, duration(batch.seconds)].map(
+        (value) => el("td", {}, String(value)),
+      ),
+    );
   }
 
   #choose(event, tag) {
@@ -75,14 +110,21 @@ export class BatchesView {
     if (batch === undefined) return;
     setText(this.#name, batch.tag);
     const counts = Object.entries(batch.counts).map(([status, number]) => `${number} ${status}`);
-    setText(this.#figures, `${counts.join(", ")} · at most ${batch.atOnce} at once · ${duration(batch.seconds)} from the first start`);
+    setText(
+      this.#figures,
+      `${counts.join(", ")} · at most ${batch.atOnce} at once · ${duration(batch.seconds)} from the first start`,
+    );
     this.#gantt.draw(batch.jobs);
     if (this.#linked !== batch.tag) this.#link(batch.tag);
   }
 
   async #link(tag) {
     this.#linked = tag;
-    const inTable = el("a", { href: this.#address.with({ view: "jobs", tag }) }, "These jobs in the table");
+    const inTable = el(
+      "a",
+      { href: this.#address.with({ view: "jobs", tag }) },
+      "These jobs in the table",
+    );
     this.#links.replaceChildren(inTable);
     const report = await reportLink(tag);
     if (report && this.#linked === tag) this.#links.append(report);

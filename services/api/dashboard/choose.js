@@ -10,8 +10,12 @@ export function fits(job, { status, tag, q }) {
 }
 
 function contains(job, q) {
-  const text = `${job.prompt}\n${job.style}\n${job.tag ?? ""}\n${job.job_id}\n${job.error?.message ?? ""}`.toLowerCase();
-  return q.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+  const text =
+    `${job.prompt}\n${job.style}\n${job.tag ?? ""}\n${job.job_id}\n${job.error?.message ?? ""}`.toLowerCase();
+  return q
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }
 
 /** The jobs in order: `active` (running, then the queue by turn, then the last to end), `newest`, `oldest`. */

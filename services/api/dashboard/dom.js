@@ -11,7 +11,8 @@ export function el(name, attributes = {}, ...children) {
 function setAttribute(element, key, value) {
   if (typeof value === "function") element.addEventListener(key, value);
   else if (value === true) element.setAttribute(key, "");
-  else if (value !== false && value !== null && value !== undefined) element.setAttribute(key, value);
+  else if (value !== false && value !== null && value !== undefined)
+    element.setAttribute(key, value);
 }
 
 /** Writes a text only where it differs, so that nothing is laid out or read aloud for nothing. */
@@ -40,7 +41,8 @@ export function arrange(parent, children) {
     if (child === place) place = place.nextElementSibling;
     else parent.insertBefore(child, place);
   }
-  if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
+  if (focused !== document.activeElement && parent.contains(focused))
+    focused.focus({ preventScroll: true });
 }
 
 /** A button that can't be pressed twice while its work is under way. */

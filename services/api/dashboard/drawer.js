@@ -31,11 +31,28 @@ export class Drawer {
     this.#store = store;
     this.#address = address;
     this.#actions = new Actions({ address, runAgain, ui });
-    const close = button("×", () => this.close(), { class: "quiet", "aria-label": "Close", title: "Close (Escape)" });
-    this.element = el("aside", { class: "drawer", role: "dialog", "aria-labelledby": "drawer-title", hidden: true, keydown: (event) => this.#key(event) },
+    const close = button("×", () => this.close(), {
+      class: "quiet",
+      "aria-label": "Close",
+      title: "Close (Escape)",
+    });
+    this.element = el(
+      "aside",
+      {
+        class: "drawer",
+        role: "dialog",
+        "aria-labelledby": "drawer-title",
+        hidden: true,
+        keydown: (event) => this.#key(event),
+      },
       el("div", { class: "head" }, this.#title, close),
-      this.#status, this.#preview.element, this.#actions.element, this.#story, this.#callbacks,
-      el("details", { class: "raw" }, el("summary", {}, "Raw record"), this.#raw));
+      this.#status,
+      this.#preview.element,
+      this.#actions.element,
+      this.#story,
+      this.#callbacks,
+      el("details", { class: "raw" }, el("summary", {}, "Raw record"), this.#raw),
+    );
   }
 
   close() {
@@ -97,7 +114,8 @@ export class Drawer {
     try {
       await this.#readJob(jobId);
     } catch (error) {
-      if (jobId === this.#shown) this.#story.replaceChildren(el("p", { class: "hint" }, error.message));
+      if (jobId === this.#shown)
+        this.#story.replaceChildren(el("p", { class: "hint" }, error.message));
     }
   }
 

@@ -6,7 +6,9 @@ const LAST = 20;
 
 /** The median seconds from start to end of the last jobs that succeeded; null before the first. */
 export function typicalSeconds(jobs) {
-  const ended = [...jobs].filter((job) => job.status === "succeeded" && job.started_at && job.finished_at);
+  const ended = [...jobs].filter(
+    (job) => job.status === "succeeded" && job.started_at && job.finished_at,
+  );
   const last = ended.sort((a, b) => (a.finished_at < b.finished_at ? 1 : -1)).slice(0, LAST);
   const times = last.map((job) => between(job.started_at, job.finished_at)).sort((a, b) => a - b);
   return times.length ? times[Math.floor(times.length / 2)] : null;
@@ -15,7 +17,8 @@ export function typicalSeconds(jobs) {
 /** Seconds until a job's end, or null where nobody can tell. `turn` counts from 1. */
 export function secondsLeft(job, { typical, turn, limit }) {
   if (typical === null) return null;
-  if (job.status === "running") return Math.max(0, typical - between(job.started_at ?? job.created_at));
+  if (job.status === "running")
+    return Math.max(0, typical - between(job.started_at ?? job.created_at));
   if (job.status !== "queued" || turn === undefined) return null;
   return Math.ceil(turn / limit) * typical + typical / 2;
 }

@@ -13,10 +13,19 @@ export function facts(record) {
     ["If the video fails", record.on_video_failure],
     ["Created", dated(record.created_at)],
     ["Waited", record.started_at ? duration(between(record.created_at, record.started_at)) : "–"],
-    ["Took", record.finished_at && record.started_at ? duration(between(record.started_at, record.finished_at)) : "–"],
+    [
+      "Took",
+      record.finished_at && record.started_at
+        ? duration(between(record.started_at, record.finished_at))
+        : "–",
+    ],
     ["Files", files(record.assets)],
   ];
-  const list = el("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)]));
+  const list = el(
+    "dl",
+    { class: "facts" },
+    ...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)]),
+  );
   return el("div", {}, error(record), list);
 }
 
@@ -27,5 +36,10 @@ function files(assets) {
 
 function error(record) {
   if (!record.error) return null;
-  return el("p", { class: "trouble" }, el("strong", {}, record.error.code), `: ${record.error.message}`);
+  return el(
+    "p",
+    { class: "trouble" },
+    el("strong", {}, record.error.code),
+    `: ${record.error.message}`,
+  );
 }

@@ -3,23 +3,55 @@
 import { el } from "./dom.js";
 import { notify } from "./notices.js";
 
-const EXAMPLE = { where: "start", do: "fail", with: { at: 40 }, often: { attempts: "1-2" }, match: { share: 0.5 } };
-const TARGETS = { both: ["mock-comfyui", "mock-kling"], image: ["mock-comfyui"], video: ["mock-kling"] };
+const EXAMPLE = {
+  where: "start",
+  do: "fail",
+  with: { at: 40 },
+  often: { attempts: "1-2" },
+  match: { share: 0.5 },
+};
+const TARGETS = {
+  both: ["mock-comfyui", "mock-kling"],
+  image: ["mock-comfyui"],
+  video: ["mock-kling"],
+};
 
 /** The form; `arm` gets the mocks and the rule. */
 export class FaultForm {
   #arm;
   #text = el("textarea", { id: "rule", rows: 9, spellcheck: "false", class: "code" });
-  #target = el("select", { id: "rule-target" }, ...Object.keys(TARGETS).map((name) => el("option", { value: name }, name)));
+  #target = el(
+    "select",
+    { id: "rule-target" },
+    ...Object.keys(TARGETS).map((name) => el("option", { value: name }, name)),
+  );
   #send = el("button", { type: "submit", class: "primary" }, "Arm");
 
   constructor(arm) {
     this.#arm = arm;
     this.#text.value = JSON.stringify(EXAMPLE, null, 2);
-    const form = el("form", { submit: (event) => this.#submit(event) },
-      el("div", { class: "field" }, el("label", { for: "rule" }, "Rule, as docs/faults.md describes it"), this.#text),
-      el("div", { class: "inline" }, el("div", { class: "field" }, el("label", { for: "rule-target" }, "Mock"), this.#target), this.#send));
-    this.element = el("section", { class: "panel", "aria-labelledby": "rule-title" }, el("h2", { id: "rule-title" }, "A rule of your own"), form);
+    const form = el(
+      "form",
+      { submit: (event) => this.#submit(event) },
+      el(
+        "div",
+        { class: "field" },
+        el("label", { for: "rule" }, "Rule, as docs/faults.md describes it"),
+        this.#text,
+      ),
+      el(
+        "div",
+        { class: "inline" },
+        el("div", { class: "field" }, el("label", { for: "rule-target" }, "Mock"), this.#target),
+        this.#send,
+      ),
+    );
+    this.element = el(
+      "section",
+      { class: "panel", "aria-labelledby": "rule-title" },
+      el("h2", { id: "rule-title" }, "A rule of your own"),
+      form,
+    );
   }
 
   async #submit(event) {

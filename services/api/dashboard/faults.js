@@ -17,15 +17,27 @@ export class FaultsView {
   #said = el("p", { class: "hint" });
   #stats = el("p", { class: "hint" });
   #drawn = "";
-  #presets = new PresetList((name) => this.#arm(Object.keys(MOCKS), { preset: name }, `Armed: ${name}`));
+  #presets = new PresetList((name) =>
+    this.#arm(Object.keys(MOCKS), { preset: name }, `Armed: ${name}`),
+  );
   #repeat = new Repeat(() => this.#ask(), MILLISECONDS);
 
   constructor() {
     const form = new FaultForm((mocks, rule) => this.#arm(mocks, rule, "Armed."));
     const clear = button("Clear all", () => this.#clear(), { class: "danger" });
-    this.element = el("div", { class: "view" },
-      el("section", { class: "panel", "aria-labelledby": "armed-title" }, el("div", { class: "head" }, el("h2", { id: "armed-title" }, "Armed faults"), clear), this.#said, this.#table(), this.#stats),
-      el("div", { class: "panels" }, this.#presets.element, form.element));
+    this.element = el(
+      "div",
+      { class: "view" },
+      el(
+        "section",
+        { class: "panel", "aria-labelledby": "armed-title" },
+        el("div", { class: "head" }, el("h2", { id: "armed-title" }, "Armed faults"), clear),
+        this.#said,
+        this.#table(),
+        this.#stats,
+      ),
+      el("div", { class: "panels" }, this.#presets.element, form.element),
+    );
   }
 
   enter() {
@@ -39,8 +51,19 @@ export class FaultsView {
   draw() {}
 
   #table() {
-    const head = ["Rule", "Mock", "Where", "Does", "Fired", ""].map((name) => el("th", { scope: "col" }, name || el("span", { class: "unseen" }, "Clear")));
-    return el("div", { class: "sideways" }, el("table", { class: "rules", "aria-labelledby": "armed-title" }, el("thead", {}, el("tr", {}, ...head)), this.#body));
+    const head = ["Rule", "Mock", "Where", "Does", "Fired", ""].map((name) =>
+      el("th", { scope: "col" }, name || el("span", { class: "unseen" }, "Clear")),
+    );
+    return el(
+      "div",
+      { class: "sideways" },
+      el(
+        "table",
+        { class: "rules", "aria-labelledby": "armed-title" },
+        el("thead", {}, el("tr", {}, ...head)),
+        this.#body,
+      ),
+    );
   }
 
   async #ask() {
@@ -54,9 +77,19 @@ export class FaultsView {
   }
 
   #show(names, answers) {
-    const rows = answers.flatMap((answer, place) => (answer.rules ?? []).filter((rule) => rule.applies).map((rule) => ({ mock: names[place], rule })));
+    const rows = answers.flatMap((answer, place) =>
+      (answer.rules ?? [])
+        .filter((rule) => rule.applies)
+        .map((rule) => ({ mock: names[place], rule })),
+    );
     const away = answers.map((answer) => answer.error).filter(Boolean);
-    setText(this.#said, away[0] ?? (rows.length ? "" : "None: the mocks behave. Arm a preset or a rule below, or: make fault PRESET=lost-callbacks"));
+    setText(
+      this.#said,
+      away[0] ??
+        (rows.length
+          ? ""
+          : "None: the mocks behave. Arm a preset or a rule below, or: make fault PRESET=lost-callbacks"),
+    );
     const text = JSON.stringify(rows);
     // A button must not be exchanged under the finger that presses it.
     if (text === this.#drawn) return;
@@ -66,10 +99,19 @@ export class FaultsView {
 
   #line({ mock, rule }) {
     const effects = rule.effects ?? [rule];
-    const remove = button("Clear", () => this.#remove(mock, rule.name), { "aria-label": `Clear ${rule.name}` });
-    return el("tr", {}, el("th", { scope: "row", title: JSON.stringify(rule) }, rule.name), el("td", {}, MOCKS[mock]),
-      el("td", {}, effects.map((effect) => effect.where).join(", ")), el("td", {}, effects.map((effect) => effect.do).join(", ")),
-      el("td", {}, `${rule.fired}${rule.spent ? ", used up" : ""}`), el("td", {}, remove));
+    const remove = button("Clear", () => this.#remove(mock, rule.name), {
+      "aria-label": `Clear ${rule.name}`,
+    });
+    return el(
+      "tr",
+      {},
+      el("th", { scope: "row", title: JSON.stringify(rule) }, rule.name),
+      el("td", {}, MOCKS[mock]),
+      el("td", {}, effects.map((effect) => effect.where).join(", ")),
+      el("td", {}, effects.map((effect) => effect.do).join(", ")),
+      el("td", {}, `${rule.fired}${rule.spent ? ", used up" : ""}`),
+      el("td", {}, remove),
+    );
   }
 
   #remove(mock, name) {
@@ -81,7 +123,9 @@ export class FaultsView {
 
   #clear() {
     return attemptTo(async () => {
-      await Promise.all(Object.keys(MOCKS).map((mock) => call("DELETE", `/console/${mock}/faults`)));
+      await Promise.all(
+        Object.keys(MOCKS).map((mock) => call("DELETE", `/console/${mock}/faults`)),
+      );
       notify("The mocks behave again.");
       await this.#ask();
     });

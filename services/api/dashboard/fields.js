@@ -7,14 +7,29 @@ const LONG_TEXT = 300;
 /** The fields of an object schema (with `definitions` for its references), by name. */
 export function fieldsOf(schema, definitions, prefix) {
   const required = new Set(schema.required ?? []);
-  const entry = ([name, given]) => [name, field(name, plain(given, definitions), { required: required.has(name), prefix })];
+  const entry = ([name, given]) => [
+    name,
+    field(name, plain(given, definitions), { required: required.has(name), prefix }),
+  ];
   return Object.fromEntries(Object.entries(schema.properties).map(entry));
 }
 
 // Follows a reference, and leaves the null out of "this or null".
 function plain(schema, definitions) {
-  if (schema.$ref) return { ...plain(definitions[schema.$ref.split("/").pop()], definitions), ...schema, $ref: undefined };
-  if (schema.anyOf) return { ...plain(schema.anyOf.find((each) => each.type !== "null"), definitions), default: schema.default };
+  if (schema.$ref)
+    return {
+      ...plain(definitions[schema.$ref.split("/").pop()], definitions),
+      ...schema,
+      $ref: undefined,
+    };
+  if (schema.anyOf)
+    return {
+      ...plain(
+        schema.anyOf.find((each) => each.type !== "null"),
+        definitions,
+      ),
+      default: schema.default,
+    };
   return schema;
 }
 
@@ -26,7 +41,12 @@ function field(name, schema, { required, prefix }) {
   const error = el("span", { class: "error", id: `${id}-error`, hidden: true });
   input.setAttribute("aria-describedby", error.id);
   const label = el("label", { for: id }, labelOf(name));
-  return { element: el("div", { class: `field ${name}` }, label, input, error), input, error, schema };
+  return {
+    element: el("div", { class: `field ${name}` }, label, input, error),
+    input,
+    error,
+    schema,
+  };
 }
 
 function labelOf(name) {
@@ -35,9 +55,12 @@ function labelOf(name) {
 
 function control(id, name, schema) {
   const common = { id, name, dir: "auto", autocomplete: "off" };
-  if (schema.enum) return el("select", common, ...schema.enum.map((value) => el("option", { value }, value)));
-  if (schema.type === "integer") return el("input", { ...common, type: "number", min: schema.minimum, max: schema.maximum });
-  if ((schema.maxLength ?? 0) > LONG_TEXT) return el("textarea", { ...common, rows: 2, maxlength: schema.maxLength });
+  if (schema.enum)
+    return el("select", common, ...schema.enum.map((value) => el("option", { value }, value)));
+  if (schema.type === "integer")
+    return el("input", { ...common, type: "number", min: schema.minimum, max: schema.maximum });
+  if ((schema.maxLength ?? 0) > LONG_TEXT)
+    return el("textarea", { ...common, rows: 2, maxlength: schema.maxLength });
   return el("input", { ...common, type: "text", maxlength: schema.maxLength });
 }
 

@@ -9,20 +9,46 @@ export class Filters {
   #store;
   #address;
   #chips = new Map();
-  #search = el("input", { type: "search", id: "search", placeholder: "Prompt, style, tag, id, error", autocomplete: "off", input: () => this.#typed() });
-  #tag = el("select", { id: "tag", change: () => this.#address.go({ tag: this.#tag.value, page: "1" }) });
-  #sort = el("select", { id: "sort", change: () => this.#address.go({ sort: this.#sort.value, page: "1" }) },
-    el("option", { value: "active" }, "active first"), el("option", { value: "newest" }, "newest first"), el("option", { value: "oldest" }, "oldest first"));
+  #search = el("input", {
+    type: "search",
+    id: "search",
+    placeholder: "Prompt, style, tag, id, error",
+    autocomplete: "off",
+    input: () => this.#typed(),
+  });
+  #tag = el("select", {
+    id: "tag",
+    change: () => this.#address.go({ tag: this.#tag.value, page: "1" }),
+  });
+  #sort = el(
+    "select",
+    { id: "sort", change: () => this.#address.go({ sort: this.#sort.value, page: "1" }) },
+    el("option", { value: "active" }, "active first"),
+    el("option", { value: "newest" }, "newest first"),
+    el("option", { value: "oldest" }, "oldest first"),
+  );
 
   constructor({ store, address }) {
     this.#store = store;
     this.#address = address;
     for (const status of STATUSES) this.#chips.set(status, this.#chip(status));
-    this.element = el("form", { class: "filters", role: "search", "aria-label": "Filter the jobs", submit: (event) => event.preventDefault() },
-      el("div", { class: "chips", role: "group", "aria-label": "Status" }, ...[...this.#chips.values()].map((chip) => chip.element)),
+    this.element = el(
+      "form",
+      {
+        class: "filters",
+        role: "search",
+        "aria-label": "Filter the jobs",
+        submit: (event) => event.preventDefault(),
+      },
+      el(
+        "div",
+        { class: "chips", role: "group", "aria-label": "Status" },
+        ...[...this.#chips.values()].map((chip) => chip.element),
+      ),
       el("div", { class: "field" }, el("label", { for: "search" }, "Search"), this.#search),
       el("div", { class: "field" }, el("label", { for: "tag" }, "With tag"), this.#tag),
-      el("div", { class: "field" }, el("label", { for: "sort" }, "Order"), this.#sort));
+      el("div", { class: "field" }, el("label", { for: "sort" }, "Order"), this.#sort),
+    );
   }
 
   draw() {
@@ -44,7 +70,17 @@ export class Filters {
 
   #chip(status) {
     const number = el("span", { class: "number" }, "0");
-    const element = el("button", { type: "button", class: `chip ${status}`, "aria-pressed": "false", click: () => this.#toggle(status) }, `${status} `, number);
+    const element = el(
+      "button",
+      {
+        type: "button",
+        class: `chip ${status}`,
+        "aria-pressed": "false",
+        click: () => this.#toggle(status),
+      },
+      `${status} `,
+      number,
+    );
     return { element, number };
   }
 
@@ -64,7 +100,10 @@ export class Filters {
     const wanted = ["", ...[...tags].sort().reverse()];
     const present = [...this.#tag.options].map((option) => option.value);
     if (wanted.join("\n") !== present.join("\n")) {
-      arrange(this.#tag, wanted.map((value) => el("option", { value }, value || "any tag")));
+      arrange(
+        this.#tag,
+        wanted.map((value) => el("option", { value }, value || "any tag")),
+      );
     }
     this.#tag.value = chosen;
   }

@@ -20,10 +20,21 @@ export class Gantt {
 
   draw(jobs) {
     const shown = jobs.slice(0, MOST);
-    const from = shown.reduce((first, job) => (job.created_at < first ? job.created_at : first), shown[0].created_at);
+    const from = shown.reduce(
+      (first, job) => (job.created_at < first ? job.created_at : first),
+      shown[0].created_at,
+    );
     const length = Math.max(1, ...shown.map((job) => between(from, job.finished_at)));
-    const picture = shape("svg", { viewBox: `0 0 ${WIDTH} ${shown.length * ROW}`, preserveAspectRatio: "none", role: "img", height: shown.length * ROW });
-    picture.setAttribute("aria-label", `${shown.length} jobs in ${duration(length)}; the table of jobs has the same figures.`);
+    const picture = shape("svg", {
+      viewBox: `0 0 ${WIDTH} ${shown.length * ROW}`,
+      preserveAspectRatio: "none",
+      role: "img",
+      height: shown.length * ROW,
+    });
+    picture.setAttribute(
+      "aria-label",
+      `${shown.length} jobs in ${duration(length)}; the table of jobs has the same figures.`,
+    );
     shown.forEach((job, row) => picture.append(...bars(job, { row, from, scale: WIDTH / length })));
     this.element.replaceChildren(picture, axis(length));
   }
@@ -38,12 +49,20 @@ function bars(job, { row, from, scale }) {
   const start = between(from, job.created_at) * scale;
   const run = between(from, job.started_at ?? job.finished_at) * scale;
   const end = between(from, job.finished_at) * scale;
-  const ran = job.started_at ? bar(job, { row, from: run, to: end, kind: `ran ${job.status}` }) : null;
+  const ran = job.started_at
+    ? bar(job, { row, from: run, to: end, kind: `ran ${job.status}` })
+    : null;
   return [bar(job, { row, from: start, to: run, kind: "waited" }), ran].filter(Boolean);
 }
 
 function bar(job, { row, from, to, kind }) {
-  const rect = shape("rect", { x: from, y: row * ROW + 1, width: Math.max(1, to - from), height: ROW - 2, class: kind });
+  const rect = shape("rect", {
+    x: from,
+    y: row * ROW + 1,
+    width: Math.max(1, to - from),
+    height: ROW - 2,
+    class: kind,
+  });
   rect.dataset.job = job.job_id;
   const title = shape("title", {});
   title.textContent = `${job.prompt.slice(0, 80)} · ${job.status}`;

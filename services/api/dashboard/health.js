@@ -25,11 +25,40 @@ export class HealthView {
 
   constructor({ alarm }) {
     this.#alarm = alarm;
-    const head = ["Service", "State", "What it does"].map((name) => el("th", { scope: "col" }, name));
-    this.element = el("div", { class: "view" }, el("section", { class: "panel", "aria-labelledby": "health-title" },
-      el("h2", { id: "health-title" }, "Health"), this.#said,
-      el("div", { class: "sideways" }, el("table", { "aria-labelledby": "health-title" }, el("thead", {}, el("tr", {}, ...head)), this.#body)),
-      el("p", { class: "hint" }, "In a terminal: ", el("code", {}, "make ps"), ", ", el("code", {}, "make logs S=worker"), ", ", el("code", {}, "make doctor"), ".")));
+    const head = ["Service", "State", "What it does"].map((name) =>
+      el("th", { scope: "col" }, name),
+    );
+    this.element = el(
+      "div",
+      { class: "view" },
+      el(
+        "section",
+        { class: "panel", "aria-labelledby": "health-title" },
+        el("h2", { id: "health-title" }, "Health"),
+        this.#said,
+        el(
+          "div",
+          { class: "sideways" },
+          el(
+            "table",
+            { "aria-labelledby": "health-title" },
+            el("thead", {}, el("tr", {}, ...head)),
+            this.#body,
+          ),
+        ),
+        el(
+          "p",
+          { class: "hint" },
+          "In a terminal: ",
+          el("code", {}, "make ps"),
+          ", ",
+          el("code", {}, "make logs S=worker"),
+          ", ",
+          el("code", {}, "make doctor"),
+          ".",
+        ),
+      ),
+    );
     new Repeat(() => this.#ask(), MILLISECONDS).start();
   }
 
@@ -49,7 +78,10 @@ export class HealthView {
     this.#body.replaceChildren(...services.map(line));
     this.#alarm.hidden = down.length === 0;
     const names = down.map((each) => each.name);
-    setText(this.#alarm, names.length > 1 ? `${names.length} services not ready` : `${names[0]} not ready`);
+    setText(
+      this.#alarm,
+      names.length > 1 ? `${names.length} services not ready` : `${names[0]} not ready`,
+    );
     this.#alarm.title = names.join(", ");
     if (!down.length) this.#say(`All ${services.length} services are ready.`);
     else this.#say(`${count(down.length, "service")} not ready.`);
@@ -61,6 +93,16 @@ export class HealthView {
 }
 
 function line({ name, ready, detail }) {
-  const state = el("span", { class: `status ${ready ? "succeeded" : "failed"}` }, ready ? "ready" : detail);
-  return el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, state), el("td", {}, ROLES[name.split(" ")[0]] ?? ""));
+  const state = el(
+    "span",
+    { class: `status ${ready ? "succeeded" : "failed"}` },
+    ready ? "ready" : detail,
+  );
+  return el(
+    "tr",
+    {},
+    el("th", { scope: "row" }, name),
+    el("td", {}, state),
+    el("td", {}, ROLES[name.split(" ")[0]] ?? ""),
+  );
 }

@@ -13,7 +13,12 @@ export class Failure extends Error {
 export async function call(method, path, { body, headers = {}, signal } = {}) {
   const type = body === undefined ? {} : { "Content-Type": "application/json" };
   const text = body === undefined ? undefined : JSON.stringify(body);
-  const answer = await reach(path, { method, headers: { ...type, ...headers }, body: text, signal });
+  const answer = await reach(path, {
+    method,
+    headers: { ...type, ...headers },
+    body: text,
+    signal,
+  });
   const value = await answer.json().catch(() => null);
   if (!answer.ok) throw failure(answer, value);
   return value;

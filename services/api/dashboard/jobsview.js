@@ -24,10 +24,19 @@ export class JobsView {
     this.filters = new Filters({ store, address });
     this.slots = new SlotPanel({ slots, store, open });
     this.table = new JobTable({ store, address, slots });
-    this.element = el("div", { class: "view" },
+    this.element = el(
+      "div",
+      { class: "view" },
       el("div", { class: "panels" }, this.slots.element, this.form.element),
-      el("section", { class: "panel wide", "aria-labelledby": "jobs-title" },
-        el("h2", { id: "jobs-title" }, "Jobs"), this.filters.element, this.#empty, this.table.element));
+      el(
+        "section",
+        { class: "panel wide", "aria-labelledby": "jobs-title" },
+        el("h2", { id: "jobs-title" }, "Jobs"),
+        this.filters.element,
+        this.#empty,
+        this.table.element,
+      ),
+    );
     slots.listen(() => this.#slotsChanged());
     setInterval(() => this.#tick(), TICK_MILLISECONDS);
   }
@@ -72,11 +81,23 @@ export class JobsView {
 
   #nothingYet() {
     const code = (text) => el("code", {}, text);
-    this.#say("No jobs yet.", el("p", { class: "hint" }, "Write a prompt above and press Submit, or run ", code("make test-10"), " in a terminal for ten of them."),
-      button("Write a prompt", () => this.form.focus()));
+    this.#say(
+      "No jobs yet.",
+      el(
+        "p",
+        { class: "hint" },
+        "Write a prompt above and press Submit, or run ",
+        code("make test-10"),
+        " in a terminal for ten of them.",
+      ),
+      button("Write a prompt", () => this.form.focus()),
+    );
   }
 
   #nothingFits() {
-    this.#say("No job fits these filters.", button("Show all jobs", () => this.#address.go({ status: "", tag: "", q: "", page: "1" })));
+    this.#say(
+      "No job fits these filters.",
+      button("Show all jobs", () => this.#address.go({ status: "", tag: "", q: "", page: "1" })),
+    );
   }
 }

@@ -7,7 +7,8 @@ export function listenToKeys({ address, jobs }) {
     const typing = event.target.closest("input, textarea, select, [contenteditable]");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || !work[event.key]) return;
     event.preventDefault();
-    if (address.state.view !== "jobs" || address.state.job !== "") address.go({ view: "jobs", job: "" });
+    if (address.state.view !== "jobs" || address.state.job !== "")
+      address.go({ view: "jobs", job: "" });
     work[event.key]();
   });
 }

@@ -7,8 +7,17 @@ const SHOWN_MILLISECONDS = 6000;
 /** Shows a sentence for some seconds; an error stays until it is put away. */
 export function notify(sentence, kind = "good") {
   const place = document.getElementById("notices");
-  const close = el("button", { type: "button", class: "quiet", "aria-label": "Put away", click: () => notice.remove() }, "×");
-  const notice = el("p", { class: `notice ${kind}`, role: kind === "bad" ? "alert" : null }, el("span", {}, sentence), close);
+  const close = el(
+    "button",
+    { type: "button", class: "quiet", "aria-label": "Put away", click: () => notice.remove() },
+    "×",
+  );
+  const notice = el(
+    "p",
+    { class: `notice ${kind}`, role: kind === "bad" ? "alert" : null },
+    el("span", {}, sentence),
+    close,
+  );
   place.append(notice);
   while (place.children.length > 4) place.firstElementChild.remove();
   if (kind !== "bad") setTimeout(() => notice.remove(), SHOWN_MILLISECONDS);

@@ -10,7 +10,12 @@ export class PresetList {
 
   constructor(arm) {
     this.#arm = arm;
-    this.element = el("section", { class: "panel", "aria-labelledby": "presets-title" }, el("h2", { id: "presets-title" }, "Presets"), this.#list);
+    this.element = el(
+      "section",
+      { class: "panel", "aria-labelledby": "presets-title" },
+      el("h2", { id: "presets-title" }, "Presets"),
+      this.#list,
+    );
   }
 
   show(presets) {
@@ -21,7 +26,18 @@ export class PresetList {
 
   #item({ name, says, expect }) {
     const arm = button("Arm", () => this.#arm(name), { "aria-label": `Arm ${name}` });
-    return el("li", {}, el("div", {}, el("strong", {}, name), el("p", {}, plain(says)), el("p", { class: "hint" }, `Expect: ${plain(expect)}`)), arm);
+    return el(
+      "li",
+      {},
+      el(
+        "div",
+        {},
+        el("strong", {}, name),
+        el("p", {}, plain(says)),
+        el("p", { class: "hint" }, `Expect: ${plain(expect)}`),
+      ),
+      arm,
+    );
   }
 }
 

@@ -23,14 +23,22 @@ export class Preview {
     const video = jobPath(job.job_id, "/video");
     const parts = [];
     if (hasVideo(job)) parts.push(player(video, image, job));
-    else if (hasImage(job)) parts.push(el("img", { src: image, alt: `Image of: ${job.prompt.slice(0, 120)}` }));
+    else if (hasImage(job))
+      parts.push(el("img", { src: image, alt: `Image of: ${job.prompt.slice(0, 120)}` }));
     if (hasImage(job)) parts.push(links(image, hasVideo(job) ? video : null));
     this.element.replaceChildren(...parts);
   }
 }
 
 function player(video, image, job) {
-  const element = el("video", { src: video, poster: image, controls: true, loop: true, playsinline: true, preload: "metadata" });
+  const element = el("video", {
+    src: video,
+    poster: image,
+    controls: true,
+    loop: true,
+    playsinline: true,
+    preload: "metadata",
+  });
   element.muted = true;
   setOr(element, "aria-label", `Video of: ${job.prompt.slice(0, 120)}`);
   return element;

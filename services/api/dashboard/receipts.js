@@ -9,12 +9,23 @@ export function receipts(rows) {
   if (typeof rows === "string") return el("section", {}, title, el("p", { class: "hint" }, rows));
   if (!rows.length) return el("section", {}, title, el("p", { class: "hint" }, "None has come."));
   const head = ["Received", "Task", "Says", "Fate"].map((name) => el("th", { scope: "col" }, name));
-  const table = el("table", { "aria-labelledby": "receipts" }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows.map(line)));
+  const table = el(
+    "table",
+    { "aria-labelledby": "receipts" },
+    el("thead", {}, el("tr", {}, ...head)),
+    el("tbody", {}, ...rows.map(line)),
+  );
   return el("section", {}, title, el("div", { class: "sideways" }, table));
 }
 
 function line({ received_at: at, external_id: task, task_status: says, fate }) {
   const short = task.split(".").slice(1).join(" ") || task;
-  return el("tr", {}, el("td", {}, el("time", { datetime: at }, clock(at))), el("td", {}, short), el("td", {}, says ?? "–"),
-    el("td", {}, el("span", { class: `fate ${fate}` }, fate.replaceAll("_", " "))));
+  return el(
+    "tr",
+    {},
+    el("td", {}, el("time", { datetime: at }, clock(at))),
+    el("td", {}, short),
+    el("td", {}, says ?? "–"),
+    el("td", {}, el("span", { class: `fate ${fate}` }, fate.replaceAll("_", " "))),
+  );
 }

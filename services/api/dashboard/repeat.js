@@ -10,7 +10,10 @@ export class Repeat {
   constructor(work, milliseconds) {
     this.#work = work;
     this.#milliseconds = milliseconds;
-    document.addEventListener("visibilitychange", () => this.#running && !document.hidden && this.#turn());
+    document.addEventListener(
+      "visibilitychange",
+      () => this.#running && !document.hidden && this.#turn(),
+    );
   }
 
   start() {

@@ -9,6 +9,11 @@ export async function reportLink(tag) {
   const run = RUN.exec(tag)?.[1];
   if (run === undefined) return null;
   const path = `/reports/${run}/report.html`;
-  const found = await fetch(path, { method: "HEAD" }).then((answer) => answer.ok, () => false);
-  return found ? el("a", { href: path, target: "_blank", rel: "noopener" }, "Report of this run") : null;
+  const found = await fetch(path, { method: "HEAD" }).then(
+    (answer) => answer.ok,
+    () => false,
+  );
+  return found
+    ? el("a", { href: path, target: "_blank", rel: "noopener" }, "Report of this run")
+    : null;
 }

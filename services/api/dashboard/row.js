@@ -15,12 +15,33 @@ export class Row {
 
   constructor(job, open) {
     this.#cells = cells(() => open(this.#job.job_id));
-    const { thumb, status, bar, step, attempt: tried, age, time, turn, title, detail } = this.#cells;
-    this.element = el("tr", { role: "row", "data-job": job.job_id },
+    const {
+      thumb,
+      status,
+      bar,
+      step,
+      attempt: tried,
+      age,
+      time,
+      turn,
+      title,
+      detail,
+    } = this.#cells;
+    this.element = el(
+      "tr",
+      { role: "row", "data-job": job.job_id },
       cell("Status", status),
-      el("td", { role: "cell", class: "what" }, el("div", { class: "pair" }, thumb, el("div", {}, title, detail))),
+      el(
+        "td",
+        { role: "cell", class: "what" },
+        el("div", { class: "pair" }, thumb, el("div", {}, title, detail)),
+      ),
       el("td", { role: "cell", class: "progress", "data-label": "Progress" }, bar, step),
-      cell("Attempt", tried), cell("Age", age), cell("Time", time), cell("Turn", turn));
+      cell("Attempt", tried),
+      cell("Age", age),
+      cell("Time", time),
+      cell("Turn", turn),
+    );
   }
 
   /** Shows a state of the job; `facts` are turns, limit and the typical time. */
@@ -64,9 +85,26 @@ export class Row {
 
 function cells(open) {
   return {
-    thumb: el("img", { class: "thumb", alt: "", loading: "lazy", decoding: "async", width: 40, height: 40, hidden: true, error: (event) => { event.target.hidden = true; } }),
+    thumb: el("img", {
+      class: "thumb",
+      alt: "",
+      loading: "lazy",
+      decoding: "async",
+      width: 40,
+      height: 40,
+      hidden: true,
+      error: (event) => {
+        event.target.hidden = true;
+      },
+    }),
     status: el("span", {}),
-    title: el("button", { type: "button", class: "title", dir: "auto", "aria-haspopup": "dialog", click: open }),
+    title: el("button", {
+      type: "button",
+      class: "title",
+      dir: "auto",
+      "aria-haspopup": "dialog",
+      click: open,
+    }),
     detail: el("span", { class: "detail", dir: "auto" }),
     bar: el("progress", { max: 100, value: 0 }),
     step: el("span", { class: "step" }),
@@ -82,7 +120,11 @@ function cell(label, content) {
 }
 
 function describe(job) {
-  const parts = [job.style, job.tag ? `#${job.tag}` : "", job.priority === 3 ? "" : `priority ${job.priority}`];
+  const parts = [
+    job.style,
+    job.tag ? `#${job.tag}` : "",
+    job.priority === 3 ? "" : `priority ${job.priority}`,
+  ];
   const line = parts.filter(Boolean).join(" · ");
   return job.error ? `${job.error.code}: ${job.error.message}` : line;
 }
@@ -94,7 +136,9 @@ function stepText(job) {
 function timeText(job, facts) {
   if (hasEnded(job)) {
     if (!job.started_at) return "never ran";
-    return job.finished_at ? `took ${duration(between(job.started_at, job.finished_at))}` : `ended ${clock(job.created_at)}`;
+    return job.finished_at
+      ? `took ${duration(between(job.started_at, job.finished_at))}`
+      : `ended ${clock(job.created_at)}`;
   }
   const left = secondsLeft(job, { ...facts, turn: facts.turns.get(job.job_id) });
   return left === null ? "–" : `≈ ${ticking(left)} left`;

@@ -24,10 +24,23 @@ export class SlotPanel {
     this.#store = store;
     this.#open = open;
     const set = el("button", { type: "submit" }, "Set");
-    const form = el("form", { class: "inline", submit: (event) => this.#setLimit(event) },
-      el("label", { for: "limit" }, "At once, at most"), this.#limit, set, this.#pause);
-    this.element = el("section", { class: "panel", "aria-labelledby": "slot-title" },
-      el("h2", { id: "slot-title" }, "Slot"), this.#state, this.#holders, this.#waiting, form);
+    const form = el(
+      "form",
+      { class: "inline", submit: (event) => this.#setLimit(event) },
+      el("label", { for: "limit" }, "At once, at most"),
+      this.#limit,
+      set,
+      this.#pause,
+    );
+    this.element = el(
+      "section",
+      { class: "panel", "aria-labelledby": "slot-title" },
+      el("h2", { id: "slot-title" }, "Slot"),
+      this.#state,
+      this.#holders,
+      this.#waiting,
+      form,
+    );
   }
 
   draw() {
@@ -40,8 +53,14 @@ export class SlotPanel {
     this.#state.classList.toggle("warn", view.paused || error !== null);
     setText(this.#pause, view.paused ? "Resume" : "Pause");
     if (document.activeElement !== this.#limit) this.#limit.value = view.limit;
-    arrange(this.#holders, view.holders.map((holder) => this.#holder(holder)));
-    arrange(this.#waiting, view.waiting.slice(0, NEXT_SHOWN).map((jobId) => this.#next(jobId)));
+    arrange(
+      this.#holders,
+      view.holders.map((holder) => this.#holder(holder)),
+    );
+    arrange(
+      this.#waiting,
+      view.waiting.slice(0, NEXT_SHOWN).map((jobId) => this.#next(jobId)),
+    );
     this.#forget(view);
   }
 
@@ -50,13 +69,22 @@ export class SlotPanel {
     const job = this.#store.get(holder.job_id);
     setText(part.name, job?.prompt ?? holder.job_id);
     const step = job ? `${stepOf(job)} ${job.percent} %` : "";
-    setText(part.note, `${step} · ${holder.draining ? "clearing up, " : ""}held for ${ticking(between(holder.since))}`);
+    setText(
+      part.note,
+      `${step} · ${holder.draining ? "clearing up, " : ""}held for ${ticking(between(holder.since))}`,
+    );
     setOr(part.bar, "value", job ? overall(job) : 0);
     return part.element;
   }
 
   #newHolder(jobId) {
-    const name = el("button", { type: "button", class: "title", dir: "auto", "aria-haspopup": "dialog", click: () => this.#open(jobId) });
+    const name = el("button", {
+      type: "button",
+      class: "title",
+      dir: "auto",
+      "aria-haspopup": "dialog",
+      click: () => this.#open(jobId),
+    });
     const note = el("span", { class: "detail" });
     const bar = el("progress", { max: 100, value: 0, "aria-label": "Progress" });
     return { element: el("li", {}, name, bar, note), name, note, bar };
@@ -64,7 +92,13 @@ export class SlotPanel {
 
   #next(jobId) {
     const part = this.#part(`next ${jobId}`, () => {
-      const name = el("button", { type: "button", class: "title", dir: "auto", "aria-haspopup": "dialog", click: () => this.#open(jobId) });
+      const name = el("button", {
+        type: "button",
+        class: "title",
+        dir: "auto",
+        "aria-haspopup": "dialog",
+        click: () => this.#open(jobId),
+      });
       return { element: el("li", {}, name), name };
     });
     setText(part.name, this.#store.get(jobId)?.prompt ?? jobId);
@@ -77,7 +111,10 @@ export class SlotPanel {
   }
 
   #forget(view) {
-    const kept = new Set([...view.holders.map((holder) => `holder ${holder.job_id}`), ...view.waiting.slice(0, NEXT_SHOWN).map((jobId) => `next ${jobId}`)]);
+    const kept = new Set([
+      ...view.holders.map((holder) => `holder ${holder.job_id}`),
+      ...view.waiting.slice(0, NEXT_SHOWN).map((jobId) => `next ${jobId}`),
+    ]);
     for (const key of [...this.#parts.keys()]) if (!kept.has(key)) this.#parts.delete(key);
   }
 
@@ -101,6 +138,8 @@ export class SlotPanel {
 
 function sentence(view) {
   const running = view.holders.length ? `${view.holders.length} of ${view.limit} in use` : "free";
-  const waiting = view.waiting_count ? `, ${view.waiting_count.toLocaleString("en")} waiting` : ", nobody waits";
+  const waiting = view.waiting_count
+    ? `, ${view.waiting_count.toLocaleString("en")} waiting`
+    : ", nobody waits";
   return `${view.paused ? "Paused; " : ""}${running}${waiting}`;
 }

@@ -28,7 +28,12 @@ export class Slots {
   async follow() {
     for (;;) {
       if (!document.hidden) await this.ask();
-      await new Promise((done) => setTimeout(done, this.#busy() || this.view?.holders.length ? BUSY_MILLISECONDS : IDLE_MILLISECONDS));
+      await new Promise((done) =>
+        setTimeout(
+          done,
+          this.#busy() || this.view?.holders.length ? BUSY_MILLISECONDS : IDLE_MILLISECONDS,
+        ),
+      );
     }
   }
 

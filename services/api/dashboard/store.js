@@ -47,7 +47,9 @@ export class JobStore {
 
   /** The jobs in the queue or running. */
   open() {
-    return [...this.#jobs.values()].filter((job) => job.status === "queued" || job.status === "running");
+    return [...this.#jobs.values()].filter(
+      (job) => job.status === "queued" || job.status === "running",
+    );
   }
 
   #touch(jobId) {

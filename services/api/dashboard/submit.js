@@ -14,17 +14,39 @@ const WIDE = "(min-width: 44rem)";
 export class SubmitPanel {
   #fields = {};
   #schema = { required: [], properties: {} };
-  #times = el("input", { type: "number", id: "new-times", min: 1, max: MOST, value: 1, required: true });
+  #times = el("input", {
+    type: "number",
+    id: "new-times",
+    min: 1,
+    max: MOST,
+    value: 1,
+    required: true,
+  });
   #send = el("button", { type: "submit", class: "primary" }, "Submit");
   #progress = el("p", { class: "hint", role: "status" });
   #place = el("div", { class: "fields" });
 
   constructor() {
-    const many = el("div", { class: "field times" }, el("label", { for: "new-times" }, "How many"), this.#times);
-    this.#form = el("form", { submit: (event) => this.#submit(event), keydown: (event) => this.#keys(event) },
-      this.#place, el("div", { class: "inline" }, many, this.#send), this.#progress);
+    const many = el(
+      "div",
+      { class: "field times" },
+      el("label", { for: "new-times" }, "How many"),
+      this.#times,
+    );
+    this.#form = el(
+      "form",
+      { submit: (event) => this.#submit(event), keydown: (event) => this.#keys(event) },
+      this.#place,
+      el("div", { class: "inline" }, many, this.#send),
+      this.#progress,
+    );
     // On a narrow screen the jobs come first; the form opens when it is wanted.
-    this.#fold = el("details", { open: window.matchMedia(WIDE).matches }, el("summary", {}, el("h2", { id: "new-title" }, "New job")), this.#form);
+    this.#fold = el(
+      "details",
+      { open: window.matchMedia(WIDE).matches },
+      el("summary", {}, el("h2", { id: "new-title" }, "New job")),
+      this.#form,
+    );
     this.element = el("section", { class: "panel", "aria-labelledby": "new-title" }, this.#fold);
   }
 

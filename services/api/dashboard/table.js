@@ -25,10 +25,18 @@ export class JobTable {
     this.#address = address;
     this.#slots = slots;
     const head = COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name));
-    this.element = el("div", {},
-      el("table", { class: "jobs", role: "table" }, this.#caption,
-        el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...head)), this.#body),
-      this.#pager);
+    this.element = el(
+      "div",
+      {},
+      el(
+        "table",
+        { class: "jobs", role: "table" },
+        this.#caption,
+        el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...head)),
+        this.#body,
+      ),
+      this.#pager,
+    );
   }
 
   /** Chooses, orders and draws; `changed` names the jobs to draw anew, all without it. */
@@ -65,19 +73,38 @@ export class JobTable {
     }
     this.#rows = rows;
     this.#shown = jobs;
-    arrange(this.#body, [...rows.values()].map((row) => row.element));
+    arrange(
+      this.#body,
+      [...rows.values()].map((row) => row.element),
+    );
   }
 
   #tell(found, { page, pages }) {
     const all = this.#store.size;
-    setText(this.#caption, found === all ? count(all, "job") : `${found.toLocaleString("en")} of ${count(all, "job")}`);
+    setText(
+      this.#caption,
+      found === all ? count(all, "job") : `${found.toLocaleString("en")} of ${count(all, "job")}`,
+    );
     this.element.hidden = found === 0;
     this.#pager.hidden = pages === 1;
     if (pages > 1) this.#pager.replaceChildren(...this.#steps(page, pages));
   }
 
   #steps(page, pages) {
-    const step = (text, to) => el("button", { type: "button", disabled: to < 1 || to > pages, click: () => this.#address.go({ page: String(to) }) }, text);
-    return [step("← Before", page - 1), el("span", {}, `page ${page} of ${pages}`), step("Next →", page + 1)];
+    const step = (text, to) =>
+      el(
+        "button",
+        {
+          type: "button",
+          disabled: to < 1 || to > pages,
+          click: () => this.#address.go({ page: String(to) }),
+        },
+        text,
+      );
+    return [
+      step("← Before", page - 1),
+      el("span", {}, `page ${page} of ${pages}`),
+      step("Next →", page + 1),
+    ];
   }
 }

@@ -31,16 +31,29 @@ function phaseOf(status, step, note) {
 /** The line of phases, and under it every transition. */
 export function timeline(record) {
   const title = el("h3", {}, "Timeline");
-  if (!record.transitions.length) return el("section", {}, title, el("p", { class: "hint" }, "Nothing has happened yet."));
-  const rows = record.transitions.map((each, place) => transition(each, record.transitions[place - 1]));
-  return el("section", {}, title, line(phases(record)), el("ol", { class: "transitions" }, ...rows));
+  if (!record.transitions.length)
+    return el("section", {}, title, el("p", { class: "hint" }, "Nothing has happened yet."));
+  const rows = record.transitions.map((each, place) =>
+    transition(each, record.transitions[place - 1]),
+  );
+  return el(
+    "section",
+    {},
+    title,
+    line(phases(record)),
+    el("ol", { class: "transitions" }, ...rows),
+  );
 }
 
 function line(parts) {
   const lengths = parts.map(({ from, to }) => Math.max(0.001, between(from, to)));
   const items = parts.map(({ name }, place) => {
     const text = `${name}: ${duration(lengths[place])}`;
-    const item = el("li", { class: `phase ${name.split(" ")[0]}`, title: text }, el("span", {}, text));
+    const item = el(
+      "li",
+      { class: `phase ${name.split(" ")[0]}`, title: text },
+      el("span", {}, text),
+    );
     item.style.flexGrow = lengths[place];
     return item;
   });
@@ -49,16 +62,35 @@ function line(parts) {
 
 function transition({ at, percent, note, status }, before) {
   const since = before ? `+${duration(between(before.at, at))}` : "";
-  return el("li", { class: FAILED.test(note) || status === "failed" ? "bad" : null },
-    el("time", { datetime: at }, clock(at)), el("span", { class: "since" }, since),
-    el("span", { dir: "auto" }, note || status), el("span", { class: "since" }, `${percent} %`));
+  return el(
+    "li",
+    { class: FAILED.test(note) || status === "failed" ? "bad" : null },
+    el("time", { datetime: at }, clock(at)),
+    el("span", { class: "since" }, since),
+    el("span", { dir: "auto" }, note || status),
+    el("span", { class: "since" }, `${percent} %`),
+  );
 }
 
 /** The failed attempts of both stages with the reason of each. */
 export function attempts(record) {
   const failed = record.transitions.map(({ note }) => FAILED.exec(note)).filter(Boolean);
   const used = `${record.attempts.image} for the image, ${record.attempts.video} for the video`;
-  if (record.status === "failed" && record.step) failed.push([null, record.step, record.attempts[record.step], record.error?.message ?? "failed"]);
-  const rows = failed.map(([, step, number, reason]) => el("li", { class: "bad" }, `${step} ${number}: ${reason}`));
-  return el("section", {}, el("h3", {}, "Attempts"), el("p", { class: "hint" }, used), el("ul", { class: "plain" }, ...rows));
+  if (record.status === "failed" && record.step)
+    failed.push([
+      null,
+      record.step,
+      record.attempts[record.step],
+      record.error?.message ?? "failed",
+    ]);
+  const rows = failed.map(([, step, number, reason]) =>
+    el("li", { class: "bad" }, `${step} ${number}: ${reason}`),
+  );
+  return el(
+    "section",
+    {},
+    el("h3", {}, "Attempts"),
+    el("p", { class: "hint" }, used),
+    el("ul", { class: "plain" }, ...rows),
+  );
 }

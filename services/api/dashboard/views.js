@@ -15,7 +15,11 @@ export class Views {
     this.#address = address;
     this.#place = place;
     for (const [name, view] of Object.entries(views)) {
-      const link = el("a", { href: address.with({ view: name }), click: (event) => this.#follow(event, name) }, view.title);
+      const link = el(
+        "a",
+        { href: address.with({ view: name }), click: (event) => this.#follow(event, name) },
+        view.title,
+      );
       this.#links.set(name, link);
       tabs.append(link);
     }
@@ -39,7 +43,8 @@ export class Views {
     this.#views[this.#current]?.leave?.();
     this.#current = name;
     this.#place.replaceChildren(this.#views[name].element);
-    for (const [each, link] of this.#links) setOr(link, "aria-current", each === name ? "page" : null);
+    for (const [each, link] of this.#links)
+      setOr(link, "aria-current", each === name ? "page" : null);
     document.title = name === "jobs" ? "genvideo" : `${this.#views[name].title} – genvideo`;
     this.#views[name].enter?.();
   }

@@ -35,7 +35,9 @@ function painter() {
 
 // As WCAG 2 defines relative luminance.
 function luminance(rgba) {
-  const linear = rgba.slice(0, 3).map((value) => value / 255)
+  const linear = rgba
+    .slice(0, 3)
+    .map((value) => value / 255)
     .map((value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
   return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
 }
@@ -63,7 +65,8 @@ function faint() {
   const texts = [...document.body.querySelectorAll("*")]
     .filter((each) => each.checkVisibility() && !each.disabled && hasText(each))
     .filter((each) => !each.closest("noscript, option, .skip, .unseen"));
-  return texts.map((each) => [contrast(each, paint), each.outerHTML.slice(0, 100)])
+  return texts
+    .map((each) => [contrast(each, paint), each.outerHTML.slice(0, 100)])
     .filter(([ratio]) => ratio < 4.5);
 }
 
