@@ -74,6 +74,7 @@ class Knobs:
     never_start: bool = False
     workers: int = 1
     charge_twice: bool = False
+    away_after: int | None = None
 
 
 @dataclass
@@ -91,9 +92,14 @@ class Pipeline:
     listeners: set[asyncio.Queue[Row | None]] = field(default_factory=set)
     transitions: dict[str, list[Row]] = field(default_factory=dict)
     waiting: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    started: set[str] = field(default_factory=set)
     holders: list[str] = field(default_factory=list)
     image: bytes = field(default_factory=picture)
     video: bytes = field(default_factory=film)
+
+    @property
+    def away(self) -> bool:
+        return self.knobs.away_after is not None and len(self.started) >= self.knobs.away_after
 
     def worker(self) -> Worker:
         return Worker(
@@ -127,6 +133,7 @@ class Pipeline:
             search_attributes=TypedSearchAttributes([SearchAttributePair(TAG, body["tag"])]),
         )
         self.change(job_id, "queued", step=None, percent=0)
+        self.started.add(job_id)
         if not self.knobs.never_start:
             self.waiting.put_nowait(job_id)
         return job_id

@@ -3,24 +3,39 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Header, Response, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, Header, Request, Response, WebSocket, WebSocketDisconnect
 
 from tests.loadtest.fake_pipeline import Pipeline, Row
+
+Next = Callable[[Request], Awaitable[Response]]
+Middleware = Callable[[Request, Next], Awaitable[Response]]
 
 
 def create_app(pipeline: Pipeline) -> FastAPI:
     """API, receiver and both vendors; `?step` tells the vendors' admin calls apart by path."""
     app = FastAPI()
+    app.middleware("http")(_away_from(pipeline))
     app.add_api_route("/readyz", _ready)
     app.add_api_route("/healthz", _ready)
     _add_jobs(app, pipeline)
     _add_feed(app, pipeline)
     _add_books(app, pipeline)
     return app
+
+
+def _away_from(pipeline: Pipeline) -> Middleware:
+    """A stack that is away answers nothing that a client could read."""
+
+    async def middleware(request: Request, call_next: Next) -> Response:
+        if pipeline.away:
+            return Response(status_code=502)
+        return await call_next(request)
+
+    return middleware
 
 
 def _ready() -> Row:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loadtest import raw
+from loadtest import raw, stage
 from loadtest.judge.judge import Judgement, judge
 from loadtest.live import Lines
 from loadtest.plan import Plan, build_plan
@@ -134,3 +134,16 @@ async def test_raw_records_are_readable_utf8(settings: Settings, pipeline: MakeP
 
     [row] = run.folder.rows(raw.SUBMITS)
     assert row["prompt"] in (run.folder.raw / raw.SUBMITS).read_text("utf-8")
+
+
+async def test_a_stack_that_goes_away_in_the_middle_gives_a_report_that_says_so(
+    settings: Settings, pipeline: MakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "AWAY_SECONDS", 0.5)
+    knobs = Knobs(never_start=True, away_after=2)
+    run, judgement, _ = await run_plan(settings, pipeline(knobs), build_plan(stages="2"))
+
+    assert run.why.startswith("unreachable")
+    assert not judgement.passed
+    assert any("every book could be read" in reason for reason in judgement.reasons)
+    assert "partial: unreachable" in (run.folder.path / "report.md").read_text("utf-8")

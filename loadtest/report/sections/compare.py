@@ -1,6 +1,6 @@
 """Section 12: this run against a baseline, with "within noise" said out loud."""
 
-from loadtest.judge.compare import FEW, SECONDS, WITHIN, Comparison, Quantity
+from loadtest.judge.compare import FASTER, FEW, FEWER, SECONDS, WITHIN, Comparison, Quantity
 from loadtest.report.blocks import BAD, GOOD, INFO, Block, Cell, Code, Notice, Section, Table, row
 from loadtest.times import span
 
@@ -54,7 +54,7 @@ def _tone(comparison: Comparison) -> str:
 
 
 def _row(quantity: Quantity, *, judged: bool) -> tuple[Cell, ...]:
-    tones = {WITHIN: GOOD, FEW: ""}
+    tones = {WITHIN: GOOD, FASTER: GOOD, FEWER: GOOD, FEW: ""}
     verdict = Cell(quantity.verdict, tones.get(quantity.verdict, BAD)) if judged else Cell("–")
     return row(
         str(quantity.stage),

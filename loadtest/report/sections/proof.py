@@ -1,6 +1,6 @@
 """Section 5: the concurrency proof, from the vendors' own clocks and from two other books."""
 
-from loadtest.books.model import StageBook
+from loadtest.books.model import STEPS, Generation, StageBook
 from loadtest.judge.intervals import RECORDS, TEMPORAL, VENDORS, vendor_interval
 from loadtest.judge.judge import Judgement
 from loadtest.judge.stage import StageResult
@@ -11,10 +11,11 @@ from loadtest.report.svg import Canvas, legend
 from loadtest.times import span, stamp
 
 MOST_BARS = 600
+_MOST_ROWS, _ROW = 8, 26
 _BOOKS = {
     VENDORS: "both vendors' clocks: image accepted to video finished",
     RECORDS: "JSON records: running to end",
-    TEMPORAL: "Temporal: permit signalled to run closed",
+    TEMPORAL: "Temporal: permit in force to run closed",
 }
 
 
@@ -108,31 +109,46 @@ def _at_once(stage: StageBook) -> Chart:
 
 
 def _lanes(stage: StageBook) -> Chart | None:
-    """Both vendors' generations on two lanes, by their own clocks."""
+    """Both vendors' generations by their own clocks; what overlaps gets a row of its own."""
     made = [g for job in stage.jobs.values() for g in job.generations if g.accepted and g.finished]
     if not made:
         return None
     if len(made) > MOST_BARS:
         return _at_once(stage)
+    rows = [
+        (step, several)
+        for step in STEPS
+        for several in _packed([g for g in made if g.step == step])
+    ]
     begin = min(g.accepted or 0.0 for g in made)
     end = max(g.finished or 0.0 for g in made)
-    canvas = Canvas(1120, 84, begin=begin, end=end)
-    for place, step in enumerate(("image", "video")):
-        canvas.label(step, y=18 + place * 26)
-        for g in made:
-            if g.step == step:
-                kind = step if g.good else "failed"
-                title = f"{g.external_id}: {span(g.seconds)}, {g.outcome}"
-                canvas.bar(
-                    g.accepted or begin,
-                    g.finished or end,
-                    y=6 + place * 26,
-                    height=18,
-                    kind=kind,
-                    title=title,
-                )
+    canvas = Canvas(1120, len(rows) * _ROW + 34, begin=begin, end=end)
+    for place, (step, several) in enumerate(rows):
+        canvas.label(step, y=18 + place * _ROW)
+        for g in several:
+            _bar(canvas, g, y=6 + place * _ROW)
     canvas.axis()
     label = f"Stage of {stage.planned_jobs}: what each vendor worked on, by its own clock"
     kinds = (("image", "image"), ("video", "video"), ("failed", "failed generation"))
-    text = f"{label}. With a limit of 1 the two lanes take turns and never overlap."
+    text = f"{label}. With a limit of 1 there are two rows, which take turns and never overlap."
     return Chart(legend(kinds) + canvas.svg(label), text)
+
+
+def _packed(made: list[Generation], step: str) -> list[list[Generation]]:
+    """As few rows as show every generation of a stage, the last row taking what is beyond eight."""
+    rows: list[list[Generation]] = []
+    of_step = (each for each in made if each.step == step)
+    for g in sorted(of_step, key=lambda each: each.accepted or 0.0):
+        free = (each for each in rows if (each[-1].finished or 0.0) <= (g.accepted or 0.0))
+        place = next(free, None)
+        if place is None and len(rows) < _MOST_ROWS:
+            rows.append([g])
+        else:
+            (place or rows[-1]).append(g)
+    return rows
+
+
+def _bar(canvas: Canvas, g: Generation, *, y: float) -> None:
+    kind = g.step if g.good else "failed"
+    title = f"{g.external_id}: {span(g.seconds)}, {g.outcome}"
+    canvas.bar(g.accepted or 0.0, g.finished or 0.0, y=y, height=_ROW - 8, kind=kind, title=title)
