@@ -115,11 +115,7 @@ def _lanes(stage: StageBook) -> Chart | None:
         return None
     if len(made) > MOST_BARS:
         return _at_once(stage)
-    rows = [
-        (step, several)
-        for step in STEPS
-        for several in _packed([g for g in made if g.step == step])
-    ]
+    rows = [(step, several) for step in STEPS for several in _packed(made, step)]
     begin = min(g.accepted or 0.0 for g in made)
     end = max(g.finished or 0.0 for g in made)
     canvas = Canvas(1120, len(rows) * _ROW + 34, begin=begin, end=end)
