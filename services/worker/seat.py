@@ -45,13 +45,17 @@ class Seat:
         """Whether the slot is this run's, so that its generations may run."""
         return self.begun or (self.permit is not None and self.permit.after is None)
 
-    async def take(self, start_armed: Callable[[Permit], Image]) -> Image | None:
+    async def take(
+        self, start_armed: Callable[[Permit], Image], *, void: Permit | None = None
+    ) -> Image | None:
         """Return when the slot is ours; the image, where it was begun by an armed start.
 
-        After a reset the history still shows the old run's permit; the activities refuse it,
+        A permit may be here before we ask: a keeper that rebuilds knows us by our history.
+        After a reset that history shows the old run's permit; the activities refuse it as `void`,
         and the run comes here again, under its own id.
         """
-        self.permit, self.begun = None, False
+        if void is not None and self.permit == void:
+            self.permit, self.begun = None, False
         await workflow.execute_local_activity(
             REQUEST_SLOT,
             self._request,

@@ -120,23 +120,24 @@ class GenVideoWorkflow:
 
     async def _stage(self, step: Step, attempt: stages.Attempt) -> Stored:
         """One stage with its attempts; a permit of an older run is asked for again."""
-        number = 1
+        number, permit = 1, self._seat.permit
         while True:
             try:
                 await self._begin_attempt(step, number)
+                permit = self._seat.permit
                 return await attempt(number)
             except StageFailed as failure:
                 if failure.code == StalePermit.code:
-                    await self._queue_again(step, number)
+                    await self._queue_again(step, number, void=permit)
                     continue
                 await self._after_failure(step, number, failure)
             number += 1
 
-    async def _queue_again(self, step: Step, number: int) -> None:
+    async def _queue_again(self, step: Step, number: int, *, void: Permit | None) -> None:
         """After a reset: the permit that we replayed was another run's."""
         image = number if step is Step.IMAGE else self._journal.record.attempts.image
         await self._journal.change("queued again after a reset", status=Status.QUEUED, step=None)
-        self._begun = await self._seat.take(self._armed_image(image))
+        self._begun = await self._seat.take(self._armed_image(image), void=void)
         if self._begun is not None and step is Step.VIDEO:
             # An armed start begins with the image; that one is there, and is adopted.
             await self._image_attempt(image)
