@@ -6,9 +6,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
-    consumes,
     initialize,
     invariant,
     precondition,
@@ -145,6 +143,10 @@ def test_carried_over_it_is_the_same() -> None:
     assert Places(made.state()).state() == made.state()
 
 
+# The keeper mostly decides after each event, now and then after several.
+AT_ONCE = st.sampled_from([True, True, True, False])
+
+
 class Keeper(RuleBasedStateMachine):
     """Any order of requests, ends, kills, answers, and changes of the settings.
 
@@ -152,10 +154,8 @@ class Keeper(RuleBasedStateMachine):
     to begin, and whoever is armed behind a run that has closed in an orderly way.
     """
 
-    runs = Bundle("runs")
-
-    @initialize(limit=st.integers(1, 3))
-    def begin(self, limit: int) -> None:
+    @initialize(limit=st.integers(1, 3), waiting=st.integers(0, 6))
+    def begin(self, limit: int, waiting: int) -> None:
         self.places = places(limit=limit)
         self.count = 0
         self.told: dict[str, Permit] = {}
@@ -166,24 +166,37 @@ class Keeper(RuleBasedStateMachine):
         self.asked: list[Permit] = []
         self.most = limit
         self.tokens: list[int] = []
+        for _ in range(waiting):
+            self.ask_for(3)
+        self.hand_out(True)
 
-    @rule(target=runs, priority=st.integers(1, 5))
-    def ask(self, priority: int) -> str:
+    @rule(priority=st.integers(1, 5), at_once=AT_ONCE)
+    def ask(self, priority: int, at_once: bool) -> None:
+        self.ask_for(priority)
+        self.hand_out(at_once)
+
+    def ask_for(self, priority: int) -> None:
         self.count += 1
         wanted = request(self.count, priority=priority)
         for _ in range(2):
             self.places.request(wanted)
         self.open.add(wanted.run_id)
-        return wanted.run_id
 
-    @rule()
-    def hand_out(self) -> None:
+    def hand_out(self, at_once: bool) -> None:
+        """What the keeper does when it comes to it."""
+        if not at_once:
+            return
         self.asked += self.places.to_disarm()
         for permit in settle(self.places):
-            fresh = permit.run_id not in self.told or self.told[permit.run_id].token != permit.token
-            if fresh:
+            before = self.told.get(permit.run_id)
+            if before is None or before.token != permit.token:
                 self.tokens.append(permit.token)
             self.told[permit.run_id] = permit
+
+    def one_of(self, data: st.DataObject, runs: set[str]) -> str:
+        """Mostly one that the keeper has told something."""
+        run_id: str = data.draw(st.sampled_from(sorted(runs & set(self.told)) or sorted(runs)))
+        return run_id
 
     def may_act(self) -> set[str]:
         """Runs that are open and whose permit lets them begin, by what they were told."""
@@ -193,30 +206,37 @@ class Keeper(RuleBasedStateMachine):
             if run_id in self.open and (permit.after is None or permit.after.run_id in self.orderly)
         }
 
-    @rule(run_id=consumes(runs))
-    def close(self, run_id: str) -> None:
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), at_once=AT_ONCE)
+    def close(self, data: st.DataObject, at_once: bool) -> None:
         """A run ends by its own code; only one that has the slot hands it on."""
+        run_id = self.one_of(data, self.open)
         if run_id in self.may_act():
             self.orderly.add(run_id)
         self.open.discard(run_id)
         self.leave(run_id, orderly=True)
+        self.hand_out(at_once)
 
-    @rule(run_id=consumes(runs))
-    def kill(self, run_id: str) -> None:
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), at_once=AT_ONCE)
+    def kill(self, data: st.DataObject, at_once: bool) -> None:
         """A run is closed from outside; what is left of it is cleared later."""
+        run_id = self.one_of(data, self.open)
         self.open.discard(run_id)
         if run_id in self.places.held or run_id in self.places.armed:
             self.places.drain(run_id)
             self.leftovers.add(run_id)
         else:
             self.leave(run_id, orderly=True)
+        self.hand_out(at_once)
 
     @precondition(lambda self: self.leftovers)
-    @rule(data=st.data())
-    def clear(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), at_once=AT_ONCE)
+    def clear(self, data: st.DataObject, at_once: bool) -> None:
         run_id = data.draw(st.sampled_from(sorted(self.leftovers)))
         self.leftovers.discard(run_id)
         self.leave(run_id, orderly=False)
+        self.hand_out(at_once)
 
     def leave(self, run_id: str, *, orderly: bool) -> None:
         """The keeper learns of an end: by its watch, or by a grant to a run that is gone."""
@@ -237,6 +257,7 @@ class Keeper(RuleBasedStateMachine):
             assert self.places.disarmed(permit)
             del self.told[permit.run_id]
             self.stood_down.append(permit)
+        self.hand_out(True)
 
     @precondition(lambda self: self.stood_down)
     @rule(data=st.data())
@@ -250,6 +271,7 @@ class Keeper(RuleBasedStateMachine):
     def change(self, limit: int, paused: bool) -> None:
         self.places.settings = KeeperSettings(limit=limit, paused=paused)
         self.most = max(self.most, limit)
+        self.hand_out(True)
 
     @rule()
     def continue_as_new(self) -> None:

@@ -1,0 +1,33 @@
+"""Whatever comes up last: jobs that were there before their worker or before the keeper."""
+
+from pathlib import Path
+
+from temporalio.client import Client
+
+from services.keeper.worker import running_keeper
+from services.worker.worker import running_worker
+from shared.states import Status
+from tests.workflow.pipeline import pipeline
+
+
+async def test_a_permit_that_comes_before_the_job_has_asked_is_taken(
+    client: Client, tmp_path: Path
+) -> None:
+    """A keeper that rebuilds finds jobs by their histories, and grants them at once."""
+    async with pipeline(client, tmp_path) as line:
+        job_ids = [await line.submit(f"cat {n}") for n in range(3)]
+        async with running_keeper(client, shutdown_seconds=0.1):
+            view = await line.slots(lambda view: view.holders)
+            assert view.holders[0].job_id == job_ids[0]
+            async with running_worker(line.settings, client):
+                for job_id in job_ids:
+                    assert (await line.ended(job_id)).status is Status.SUCCEEDED
+            await line.free()
+
+
+async def test_a_keeper_that_comes_last_is_waited_for(client: Client, tmp_path: Path) -> None:
+    async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
+        job_id = await line.submit()
+        await line.until(job_id, Status.QUEUED)
+        async with running_keeper(client, shutdown_seconds=0.1):
+            assert (await line.ended(job_id)).status is Status.SUCCEEDED
