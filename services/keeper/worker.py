@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from services.keeper.activities import KeeperActivities
+from services.keeper.attributes import register_search_attributes
 from services.keeper.workflows import SlotKeeperWorkflow
 from shared.slots import JOB_GATE, KEEPER_WORKFLOW, keeper_id
 from shared.temporal import KEEPER_QUEUE, STICKY_TIMEOUT, WORKFLOW_TASK_TIMEOUT
@@ -32,6 +33,7 @@ async def running_keeper(
     client: Client, *, task_queue: str = KEEPER_QUEUE, shutdown_seconds: float = 3
 ) -> AsyncIterator[Worker]:
     """A worker for the keeper, which is started and kept running for as long as the block runs."""
+    await register_search_attributes(client)
     activities = KeeperActivities(client)
     worker = Worker(
         client,
