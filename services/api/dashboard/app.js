@@ -40,7 +40,7 @@ function showSurroundings(config) {
 function makeParts() {
   const store = new JobStore();
   const address = new Address();
-  const slots = new Slots(() => store.open().length > 0);
+  const slots = new Slots(store);
   const jobs = new JobsView({ store, address, slots });
   const health = new HealthView({ alarm: byId("alarm") });
   const named = {

@@ -94,6 +94,7 @@ export class FaultsView {
     // A button must not be exchanged under the finger that presses it.
     if (text === this.#drawn) return;
     this.#drawn = text;
+    this.#body.parentElement.hidden = rows.length === 0;
     this.#body.replaceChildren(...rows.map((row) => this.#line(row)));
   }
 

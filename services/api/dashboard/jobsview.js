@@ -13,21 +13,23 @@ export class JobsView {
   title = "Jobs";
   #store;
   #address;
+  #slots;
   #complete = false;
   #empty = el("div", { class: "empty" });
 
   constructor({ store, address, slots }) {
     this.#store = store;
     this.#address = address;
+    this.#slots = slots;
     const open = (jobId) => address.go({ job: jobId });
     this.form = new SubmitPanel();
     this.filters = new Filters({ store, address });
-    this.slots = new SlotPanel({ slots, store, open });
+    this.panel = new SlotPanel({ slots, store, open });
     this.table = new JobTable({ store, address, slots });
     this.element = el(
       "div",
       { class: "view" },
-      el("div", { class: "panels" }, this.slots.element, this.form.element),
+      el("div", { class: "panels" }, this.panel.element, this.form.element),
       el(
         "section",
         { class: "panel wide", "aria-labelledby": "jobs-title" },
@@ -42,9 +44,10 @@ export class JobsView {
   }
 
   draw(changed = null) {
+    this.#slots.reckon();
     this.filters.draw();
     this.table.draw(changed);
-    this.slots.draw();
+    this.panel.draw();
     this.#sayEmpty();
   }
 
@@ -61,7 +64,7 @@ export class JobsView {
   #tick() {
     if (document.hidden || !this.element.isConnected) return;
     this.table.tick();
-    this.slots.draw();
+    this.panel.draw();
   }
 
   #sayEmpty() {

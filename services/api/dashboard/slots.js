@@ -1,6 +1,7 @@
 // What the API says about the slot, asked again and again while the page is looked at.
 
 import { call, get } from "./http.js";
+import { hasEnded } from "./jobs.js";
 
 const BUSY_MILLISECONDS = 1000;
 const IDLE_MILLISECONDS = 4000;
@@ -10,11 +11,12 @@ export class Slots {
   view = null;
   turns = new Map();
   error = null;
-  #busy;
+  #asked = null;
+  #store;
   #listeners = new Set();
 
-  constructor(busy) {
-    this.#busy = busy;
+  constructor(store) {
+    this.#store = store;
   }
 
   get limit() {
@@ -28,13 +30,17 @@ export class Slots {
   async follow() {
     for (;;) {
       if (!document.hidden) await this.ask();
-      await new Promise((done) =>
-        setTimeout(
-          done,
-          this.#busy() || this.view?.holders.length ? BUSY_MILLISECONDS : IDLE_MILLISECONDS,
-        ),
-      );
+      const busy = this.#store.open().length > 0 || this.#asked?.holders.length;
+      const pause = busy ? BUSY_MILLISECONDS : IDLE_MILLISECONDS;
+      await new Promise((done) => setTimeout(done, pause));
     }
+  }
+
+  /** Brings the last answer up to what the jobs themselves have said since. */
+  reckon() {
+    if (this.#asked === null) return;
+    this.view = brought(this.#asked, this.#store);
+    this.turns = new Map(this.view.waiting.map((jobId, place) => [jobId, place + 1]));
   }
 
   async ask() {
@@ -52,9 +58,9 @@ export class Slots {
   }
 
   #take(view) {
-    this.view = view;
+    this.#asked = view;
     this.error = null;
-    this.turns = new Map(view.waiting.map((jobId, place) => [jobId, place + 1]));
+    this.reckon();
     this.#tell();
   }
 
@@ -62,3 +68,24 @@ export class Slots {
     for (const listener of this.#listeners) listener();
   }
 }
+
+// A job tells its start and its end at once; the answer about the slot may be two seconds old.
+function brought(view, store) {
+  const held = view.holders.filter(
+    ({ job_id: id, draining }) => draining || !isOver(store.get(id)),
+  );
+  const known = new Set(held.map((holder) => holder.job_id));
+  const started = store.open().filter((job) => job.status === "running" && !known.has(job.job_id));
+  const waiting = view.waiting.filter(
+    (jobId) => (store.get(jobId)?.status ?? "queued") === "queued",
+  );
+  return {
+    ...view,
+    holders: [...held, ...started.map(asHolder)],
+    waiting,
+    waiting_count: view.waiting_count - view.waiting.length + waiting.length,
+  };
+}
+
+const isOver = (job) => job !== undefined && hasEnded(job);
+const asHolder = (job) => ({ job_id: job.job_id, since: job.started_at, draining: false });

@@ -69,6 +69,7 @@ export class JobTable {
       const known = this.#rows.get(job.job_id);
       const row = known ?? new Row(job, (jobId) => this.#address.go({ job: jobId }));
       if (known === undefined || changed === null || changed.has(job.job_id)) row.show(job, facts);
+      else if (job.status === "queued") row.tick(facts);
       rows.set(job.job_id, row);
     }
     this.#rows = rows;
