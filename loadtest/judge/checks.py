@@ -1,25 +1,17 @@
 """The report's checks of its own data: where one fails, its numbers are not to be trusted."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 from loadtest.books.model import ENDS, Books, StageBook
 from loadtest.judge.callbacks import CallbackBook
+from loadtest.judge.check import Check
 from loadtest.judge.lanes import Lanes, parts
+from loadtest.judge.mocks import mocks_agree
 
 CLOCK_SLACK = 0.25
 LITTLE_SLACK = 0.2
 LITTLE_SAMPLES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check: holds, does not, or could not be made (None)."""
-
-    name: str
-    ok: bool | None
-    text: str
 
 
 def checks_of_run(books: Books) -> Iterator[Check]:
@@ -29,6 +21,8 @@ def checks_of_run(books: Books) -> Iterator[Check]:
     unread = [str(problem) for problem in books.run.get("unread") or []]
     yield Check("every book could be read", not unread, "; ".join(unread) or "all read")
     yield _replays(books)
+    if books.mocked:
+        yield from mocks_agree(books)
     why = str(books.run.get("why"))
     yield Check("the run went to its end", why == "done", why)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from loadtest.books.load import load
 from loadtest.books.model import Books
-from loadtest.judge.checks import Check, checks_of_run
+from loadtest.judge.check import Check
+from loadtest.judge.checks import checks_of_run
 from loadtest.judge.findings import (
     CALLBACK_LOST,
     ORPHANED,

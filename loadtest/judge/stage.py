@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from loadtest.books.model import ENDS, Books, StageBook
 from loadtest.judge import findings as kinds
 from loadtest.judge.callbacks import CallbackBook, callback_book
-from loadtest.judge.checks import Check, checks_of_stage
+from loadtest.judge.check import Check
+from loadtest.judge.checks import checks_of_stage
 from loadtest.judge.faults import FaultBook, fault_book
 from loadtest.judge.findings import Finding
 from loadtest.judge.intervals import TEMPORAL, VENDORS, within

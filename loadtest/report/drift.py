@@ -9,13 +9,23 @@ from loadtest.report.blocks import Block, Cell, Table, row
 from loadtest.times import span
 
 FEWEST, WINDOWS = 50, 10
+_HEADS = (
+    "#jobs", "#until", "#median time to end", "#median on the slot", "#median events", "#kB stored",
+)  # fmt: skip
 
 
 def drift(judgement: Judgement) -> list[Block]:
     """A table per stage that is long enough: ten windows of equal numbers of jobs."""
     return [
         Table(
-            ("#jobs", "#until", "#median time to end", "#median on the slot", "#median events"),
+            (
+                "#jobs",
+                "#until",
+                "#median time to end",
+                "#median on the slot",
+                "#median events",
+                "#kB stored",
+            ),
             _windows(stage),
             f"Stage of {stage.planned_jobs} in {WINDOWS} parts, in the order of the ends",
         )
@@ -43,10 +53,12 @@ def _window(stage: StageBook, jobs: list[JobFacts], name: str) -> tuple[Cell, ..
         if job.finished is not None and job.api[0].started is not None
     ]
     events = [job.execution.events for job in jobs if job.execution]
+    stored = [sum(file.bytes for file in job.files.values()) for job in jobs if job.files]
     return row(
         name,
         span((jobs[-1].finished or stage.began) - stage.began),
         span(median(latency)) if latency else None,
         span(median(busy)) if busy else None,
         f"{median(events):.0f}" if events else None,
+        f"{median(stored) / 1000:.0f}" if stored else None,
     )

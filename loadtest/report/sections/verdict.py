@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from loadtest.judge.checks import Check
+from loadtest.judge.check import Check
 from loadtest.judge.judge import Condition, Judgement
 from loadtest.judge.stage import StageResult
 from loadtest.report.blocks import (

@@ -127,6 +127,27 @@ def test_the_same_generation_charged_twice_is_named(honest: Synthetic) -> None:
     assert "charged_twice==0: measured 1 (stage 2)" in judgement.reasons
 
 
+def test_a_verdict_of_the_mocks_that_differs_fails_the_run(honest: Synthetic) -> None:
+    vendors = honest.folder.read(raw.VENDORS)
+    vendors["video"]["verdict"]["charged_twice"] = [f"{job_id(1, 1)}.video.1", "job-other.video.1"]
+    honest.folder.write(raw.VENDORS, vendors)
+
+    [reason] = judge(honest.folder).reasons
+
+    assert "the mocks' own verdict on charges agrees" in reason
+    assert "job-other" not in reason
+
+
+def test_forgotten_faults_are_said_and_fail_nothing(honest: Synthetic) -> None:
+    vendors = honest.folder.read(raw.VENDORS)
+    vendors["video"] |= {"faults_recorded": 9, "faults_remembered": 5}
+    honest.folder.write(raw.VENDORS, vendors)
+    judgement = judge(honest.folder)
+
+    assert judgement.passed
+    assert "4 of them forgotten" in str(judgement.checks)
+
+
 def test_a_charge_without_an_attempt_is_named(honest: Synthetic) -> None:
     def charge(rows: list[Row]) -> None:
         again = copy.deepcopy(rows[2])
