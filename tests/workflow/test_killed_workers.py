@@ -1,4 +1,4 @@
-"""Workers as real processes, killed or frozen in mid-job: another goes on, nothing is paid twice."""
+"""Workers as real processes, killed or frozen in mid-job: another goes on, nothing paid twice."""
 
 import contextlib
 import os
