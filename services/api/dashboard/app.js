@@ -43,6 +43,10 @@ function makeParts() {
   const slots = new Slots(store);
   const jobs = new JobsView({ store, address, slots });
   const health = new HealthView({ alarm: byId("alarm") });
+  byId("alarm").addEventListener("click", (event) => {
+    event.preventDefault();
+    address.go({ view: "health" });
+  });
   const named = {
     jobs,
     batches: new BatchesView({ store, address }),
