@@ -108,8 +108,8 @@ class CallbackSender:
     ) -> Parcel:
         other = self._other(generation) if hits else None
         body = bend_content(self.describe(generation), hits, generation, other=other)
-        enveloped = any(hit.do == "envelope" for hit in hits)
-        if self.manner.form == "envelope" and not enveloped:
+        # Last, whatever the order of the rules: the others change what is inside.
+        if self.manner.form == "envelope" or any(hit.do == "envelope" for hit in hits):
             body = envelope(body)
         parcel = Parcel(generation, url, status, encode(body))
         bend_parcel(parcel, hits, other=other)

@@ -70,8 +70,6 @@ def bend_content(
                 body = {**body, "task_status": says}
             case "oversize":
                 body = {**body, "padding": "x" * hit.params.bytes}
-            case "envelope":
-                body = envelope(body)
     return body
 
 

@@ -136,6 +136,16 @@ async def test_enveloped(video_mock: Service, picture_url: str, receiver: Receiv
     assert body["data"]["task_status"] == "succeed"
 
 
+async def test_enveloped_and_contradicting(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    """What is inside is changed first, in whatever order the rules stand."""
+    rules = [_callback("envelope"), _callback("contradict", match={"status": "succeed"})]
+    await video_mock.arm(*rules)
+    await finish(video_mock, picture_url, receiver)
+    assert receiver.bodies[-1]["data"]["task_status"] == "failed"
+
+
 async def test_truncated(video_mock: Service, picture_url: str, receiver: Receiver) -> None:
     await video_mock.arm(_callback("truncate", {"keep": 0.5}))
     await finish(video_mock, picture_url, receiver)
