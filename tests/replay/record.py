@@ -1,0 +1,94 @@
+"""`python -m tests.replay.record`: runs jobs of each kind and stores their histories anew."""
+
+import asyncio
+import json
+import re
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from shared.slots import JOB_GATE, keeper_id
+from tests.fixtures.temporal import dev_server_arguments
+from tests.workflow.pipeline import Pipeline, working
+from tests.workflow.scenarios import rule
+from tests.workflow.test_cancelling import begun
+from tests.workflow.test_reset import reset
+
+FOLDER = Path(__file__).with_name("histories")
+# How the SDK names a process, and the queue that is its own.
+PROCESS = re.compile(r"^\d+@\S+$")
+SLOWLY = rule("start", "slow", factor=15)
+
+
+async def main() -> None:
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
+        dev_server_extra_args=dev_server_arguments(),
+        data_converter=pydantic_data_converter,
+    )
+    try:
+        with TemporaryDirectory() as folder:
+            async with working(environment.client, Path(folder)) as line:
+                await _record_all(environment.client, line)
+    finally:
+        await environment.shutdown()
+
+
+async def _record_all(client: Client, line: Pipeline) -> None:
+    await line.images.arm({**SLOWLY, "match": {"prompt": "slow*"}})
+    await line.videos.arm(
+        {**rule("submit", "refuse", code=1301, status=400), "match": {"prompt": "refused"}}
+    )
+    slow = await line.submit("slow, cancelled")
+    armed = await line.submit("armed behind it")
+    waiting = await line.submit("cancelled in the queue")
+    await begun(line.images, f"{slow}.image.1")
+    await line.job(waiting).cancel()
+    await line.job(slow).cancel()
+    failed, degraded = (
+        await line.submit("refused"),
+        await line.submit("refused", on_video_failure="image"),
+    )
+    reset_job = await line.submit("slow, reset")
+    await begun(line.images, f"{reset_job}.image.1")
+    await reset(line, reset_job, back_to="last")
+    jobs = {
+        "cancelled": slow,
+        "cancelled-in-the-queue": waiting,
+        "armed-and-succeeded": armed,
+        "failed": failed,
+        "degraded": degraded,
+        "reset": reset_job,
+    }
+    for name, job_id in jobs.items():
+        await line.ended(job_id)
+        await _store(client, name, job_id)
+    await _store(client, "keeper", keeper_id(JOB_GATE))
+
+
+async def _store(client: Client, name: str, workflow_id: str) -> None:
+    history = await client.get_workflow_handle(workflow_id).fetch_history()
+    FOLDER.mkdir(exist_ok=True)
+    events = _without_places(history.to_json_dict())
+    text = json.dumps(events, ensure_ascii=False, indent=1)
+    (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _without_places(value: Any) -> Any:
+    """Nothing of the machine that it was recorded on: no names of hosts, no paths."""
+    if isinstance(value, list):
+        return [_without_places(item) for item in value]
+    if isinstance(value, str):
+        return PROCESS.sub("recorder", value)
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_places(item) for key, item in value.items() if key != "stackTrace"}
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

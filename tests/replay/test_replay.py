@@ -1,0 +1,48 @@
+"""Stored histories replayed with the code as it is: running jobs must survive an upgrade.
+
+When this goes red, the workflow's commands have changed. Where jobs of the old code may still
+run, put the change behind `workflow.patched()`; where none can, record anew with
+`python -m tests.replay.record`.
+"""
+
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.workflow import NondeterminismError
+
+from services.keeper.workflows import SlotKeeperWorkflow
+from services.worker.worker import PASSED_THROUGH
+from services.worker.workflows import GenVideoWorkflow
+
+HISTORIES = {
+    path.stem: path.read_text(encoding="utf-8")
+    for path in sorted(Path(__file__).with_name("histories").glob("*.json"))
+}
+
+
+async def replay(text: str) -> None:
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    replayer = Replayer(
+        workflows=[GenVideoWorkflow, SlotKeeperWorkflow],
+        data_converter=pydantic_data_converter,
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+    )
+    await replayer.replay_workflow(WorkflowHistory.from_json("stored", text))
+
+
+def test_there_are_histories_of_each_kind() -> None:
+    assert set(HISTORIES) >= {"keeper", "reset", "failed", "cancelled"}
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+async def test_a_stored_history_replays(name: str) -> None:
+    await replay(HISTORIES[name])
+
+
+async def test_a_history_of_another_code_is_noticed() -> None:
+    with pytest.raises(NondeterminismError):
+        await replay(HISTORIES["failed"].replace('"gen_image"', '"gen_picture"'))
