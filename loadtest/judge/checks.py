@@ -12,6 +12,9 @@ from loadtest.judge.mocks import mocks_agree
 CLOCK_SLACK = 0.25
 LITTLE_SLACK = 0.2
 LITTLE_SAMPLES = 20
+# Seconds by which a sample may miss a job's coming: its request is on its way to the keeper, and
+# the API may show a view that is a second old. In a short stage that is a good part of the mean.
+SAMPLE_LAG = 2.0
 
 
 def checks_of_run(books: Books) -> Iterator[Check]:
@@ -141,8 +144,9 @@ def _little(stage: StageBook) -> Check:
     first, last = samples[0].at, samples[-1].at
     inside = sum(max(0.0, min(end, last) - max(begin, first)) for begin, end in times)
     told = inside / (last - first)
+    blur = SAMPLE_LAG * len(times) / (last - first)
     return Check(
         name,
-        abs(seen - told) <= max(1.0, LITTLE_SLACK * told),
+        abs(seen - told) <= max(1.0, LITTLE_SLACK * told) + blur,
         f"{seen:.2f} in the system by samples, {told:.2f} by the jobs' own times",
     )

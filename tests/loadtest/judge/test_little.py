@@ -1,0 +1,53 @@
+"""Little's law: what the samples of the slot say must fit the jobs' own times."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from loadtest import raw
+from loadtest.judge.judge import judge
+from loadtest.plan import build_plan
+from tests.loadtest.synthetic import Row, Synthetic
+
+STEP = 0.5
+JOBS = 30
+
+
+def sampled(run: Synthetic, shown: Callable[[int, float], int]) -> None:
+    """Samples every half second; `shown` gets how many are in the system, and since when."""
+    jobs = [row["record"] for row in run.folder.rows(raw.STATES)]
+    times = [(seconds(job["created_at"]), seconds(job["finished_at"])) for job in jobs]
+    first, last = min(times)[0], max(end for _, end in times)
+    rows: list[Row] = []
+    at = first
+    while at <= last:
+        inside = sum(begin <= at < end for begin, end in times)
+        waiting = shown(inside, at - first)
+        rows.append({"stage": 0, "at": at, "limit": 1, "holders": [], "waiting": waiting})
+        at += STEP
+    run.folder.append(raw.SLOTS, rows)
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("shown", "holds"),
+    [
+        (lambda inside, since: inside, True),
+        (lambda inside, since: inside if since > 1.2 else 1, True),
+        (lambda inside, since: inside // 2, False),
+        (lambda inside, since: inside * 2, False),
+    ],
+    ids=["true", "late at the beginning", "half of them unseen", "twice as many"],
+)
+def test_samples_must_fit_the_jobs(
+    tmp_path: Path, shown: Callable[[int, float], int], holds: bool
+) -> None:
+    run = Synthetic(tmp_path, plan=build_plan(stages=str(JOBS), seed="7")).write()
+    sampled(run, shown)
+    reasons = [reason for reason in judge(run.folder).reasons if "Little" in reason]
+    assert (not reasons) is holds
