@@ -1,6 +1,7 @@
 """The activities of a job; each may run again at any point, and none pays twice."""
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 from temporalio import activity
@@ -28,7 +29,7 @@ from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
 from services.worker.waiting import accepted_now, until_ended
 from shared.assets import asset_url
-from shared.errors import AttemptTimedOut, GenerationFailed, StoodDown
+from shared.errors import AttemptTimedOut, GenerationFailed, StoodDown, VendorError
 from shared.slots import BEGUN_SIGNAL, Permit
 from shared.tokens import callback_url
 from shared.watching import Closed, until_closed
@@ -70,7 +71,8 @@ class StageActivities:
                     pace=_image_pace,
                 )
             except AttemptTimedOut:
-                await self._images.cancel(accepted.vendor_id)
+                with suppress(VendorError):
+                    await self._images.cancel(accepted.vendor_id)
                 raise
             url = await self._images.result_url(accepted.vendor_id)
             return await self._store(order, accepted.vendor_id, url=url)

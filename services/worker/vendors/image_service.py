@@ -5,7 +5,7 @@ from typing import ClassVar
 import httpx
 
 from services.worker.vendors.client import State, VendorClient
-from shared.errors import BadResult
+from shared.errors import BadResult, RefusedForGood
 
 
 class ImageService(VendorClient):
@@ -24,7 +24,11 @@ class ImageService(VendorClient):
     async def result_url(self, vendor_id: str) -> str:
         """Where the finished image can be fetched; BadResult when the vendor doesn't say."""
         response = await self._call("GET", f"{self.root}/result/{vendor_id}")
-        url = self._json(response).get("asset_url")
+        try:
+            url = self._json(response).get("asset_url")
+        except RefusedForGood as error:
+            # It was finished a moment ago: the vendor has lost the file, not refused the job.
+            raise BadResult(error.message) from None
         if not isinstance(url, str):
             raise BadResult("The result was answered without an asset_url.")
         return url
