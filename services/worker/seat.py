@@ -85,14 +85,12 @@ class Seat:
             raise
         if self.begun:
             return image
-        if image.done():
-            if not _stood_down(image):
-                self.begun = True
-                return image
-        elif not await _stop(image) or self.begun:
+        ended = image.done()
+        stopped = not ended and await _stop(image)
+        if self.begun or not (stopped or _stood_down(image)):
             # It ended by itself, or had begun before it could be stopped.
             self.begun = True
-            return None
+            return image if ended else None
         await self._stand_down(permit)
         return None
 
