@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from shared.messages import JobError, Record, Transition
+from shared.messages import JobError, Record
 from shared.states import Status
 
 MESSAGES = {
@@ -14,21 +14,12 @@ MESSAGES = {
 def close_record(record: Record, code: str) -> Record:
     """The next version of an open record, as failed with `terminated` or `timed_out`."""
     at = datetime.now(UTC)
-    end = Transition(
-        version=record.version + 1,
-        at=at,
-        status=Status.FAILED,
-        step=record.step,
-        percent=record.percent,
-        attempt=getattr(record.attempts, record.step.value) if record.step else 0,
-        note=MESSAGES[code],
-    )
-    return record.model_copy(
+    ended = record.model_copy(
         update={
             "status": Status.FAILED,
             "error": JobError(code=code, message=MESSAGES[code]),
             "finished_at": at,
-            "version": end.version,
-            "transitions": (*record.transitions, end),
+            "version": record.version + 1,
         }
     )
+    return ended.followed(at, MESSAGES[code])

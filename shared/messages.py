@@ -101,6 +101,24 @@ class Record(Job):
     assets: dict[Step, Asset] = {}
     transitions: tuple[Transition, ...] = ()
 
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt at the present step, 0 before the first."""
+        return getattr(self.attempts, self.step.value) if self.step else 0
+
+    def followed(self, at: datetime, note: str) -> "Record":
+        """This state as the record's last transition, under the version that it has."""
+        transition = Transition(
+            version=self.version,
+            at=at,
+            status=self.status,
+            step=self.step,
+            percent=self.percent,
+            attempt=self.attempt,
+            note=note,
+        )
+        return self.model_copy(update={"transitions": (*self.transitions, transition)})
+
     def job(self) -> Job:
         """The part of the record that the API shows."""
         return Job.model_validate({name: getattr(self, name) for name in Job.model_fields})

@@ -51,8 +51,7 @@ class Journal:
         record = self.record
         if record.step is None or record.status.ended or percent <= record.percent:
             return False
-        attempt = getattr(record.attempts, record.step.value)
-        return external_id == f"{record.job_id}.{record.step}.{attempt}"
+        return external_id == f"{record.job_id}.{record.step}.{record.attempt}"
 
     async def _change(self, note: str, fields: dict[str, object]) -> None:
         async with self._lock:

@@ -31,9 +31,7 @@ class JobState:
         fields = {**fields, **self._times(after, at), "version": self.record.version + 1}
         changed = self.record.model_copy(update=fields)
         self.note = note
-        self.record = changed.model_copy(
-            update={"transitions": (*changed.transitions, _transition(changed, at, note))}
-        )
+        self.record = changed.followed(at, note)
         return self.record
 
     def _times(self, after: Status, at: datetime) -> dict[str, object]:
@@ -69,19 +67,6 @@ class JobState:
             attempts=record.attempts,
             note=self.note,
         )
-
-
-def _transition(record: Record, at: datetime, note: str) -> Transition:
-    attempt = getattr(record.attempts, record.step.value) if record.step else 0
-    return Transition(
-        version=record.version,
-        at=at,
-        status=record.status,
-        step=record.step,
-        percent=record.percent,
-        attempt=attempt,
-        note=note,
-    )
 
 
 def job_error(code: str, message: str) -> JobError:
