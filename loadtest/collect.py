@@ -54,8 +54,9 @@ class Collector:
         await self._ledgers(own, since=since)
         for _, tracker in stages:
             job_ids = sorted(tracker.known)
-            await self._read("Temporal", self._histories(job_ids, tracker))
-            await self._read("Temporal's list", self._executions(tracker))
+            runs: dict[str, list[str]] = {}
+            await self._read("Temporal's list", self._executions(tracker, runs))
+            await self._read("Temporal", self._histories(job_ids, tracker, runs=runs))
             await self._read("receipts", self._receipts(job_ids))
             await self._read("records", self._states(job_ids))
             await self._read("files", self._files(job_ids))
@@ -133,8 +134,11 @@ class Collector:
             if found is not None:
                 self._folder.append(raw.JOBS, [{"stage": stage, "listed": False, "job": found}])
 
-    async def _executions(self, tracker: Tracker) -> None:
-        """The server's list lags: ask again until it shows as many runs as there are jobs."""
+    async def _executions(self, tracker: Tracker, runs: dict[str, list[str]]) -> None:
+        """Note each job's runs, oldest first.
+
+        The server's list lags: ask again until it shows as many runs as there are jobs.
+        """
         rows: list[dict[str, Any]] = []
         for _ in range(10):
             rows = [row async for row in self._temporal.executions(tracker.tag)]
@@ -142,8 +146,12 @@ class Collector:
                 break
             await asyncio.sleep(0.5)
         self._folder.append(raw.EXECUTIONS, ({"tag": tracker.tag, **row} for row in rows))
+        for row in sorted(rows, key=lambda row: row["started"]):
+            runs.setdefault(row["job_id"], []).append(row["run_id"])
 
-    async def _histories(self, job_ids: list[str], tracker: Tracker) -> None:
+    async def _histories(
+        self, job_ids: list[str], tracker: Tracker, *, runs: dict[str, list[str]]
+    ) -> None:
         many = len(job_ids) > KEEP_ALL_HISTORIES
         for place, job_id in enumerate(job_ids):
             events = await self._temporal.history(job_id)
@@ -152,10 +160,23 @@ class Collector:
                 events = await self._temporal.history(job_id)
             if not events:
                 continue
-            self._folder.append(raw.TEMPORAL, [summarise(job_id, events)])
+            newest = summarise(job_id, events)
+            await self._older(job_id, [r for r in runs.get(job_id, ()) if r != newest["run_id"]])
+            self._folder.append(raw.TEMPORAL, [newest])
             failed = tracker.jobs.get(job_id, {}).get("status") != "succeeded"
             if not many or failed or place % KEEP_EVERY == 0:
                 target = self._folder.histories / f"{job_id}.json"
+                await asyncio.to_thread(
+                    target.write_text, history_json(job_id, events), encoding="utf-8"
+                )
+
+    async def _older(self, job_id: str, run_ids: Iterable[str]) -> None:
+        """Runs that a reset has ended; each history is kept."""
+        for run_id in run_ids:
+            events = await self._temporal.history(job_id, run_id)
+            if events:
+                self._folder.append(raw.TEMPORAL, [summarise(job_id, events)])
+                target = self._folder.histories / f"{job_id}.{run_id}.json"
                 await asyncio.to_thread(
                     target.write_text, history_json(job_id, events), encoding="utf-8"
                 )

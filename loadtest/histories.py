@@ -7,11 +7,13 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 
 GRANT = re.compile(r"grant|permit|slot", re.IGNORECASE)
+# The local activity by which a job asks for the slot.
+ASK = re.compile(r"request.*(slot|permit)", re.IGNORECASE)
 # An armed job has its permit early, and says itself when the job before it has closed.
 BEGUN = "begun"
 # What a workflow's own step may leave between two activities.
@@ -55,14 +57,17 @@ def summarise(job_id: str, events: Sequence[HistoryEvent]) -> dict[str, Any]:
     first, last = events[0], events[-1]
     started = first.workflow_execution_started_event_attributes
     signals = list(_signals(events))
+    run_id, own = _own(events)
     return {
         "job_id": job_id,
-        "run_id": started.original_execution_run_id,
+        "run_id": run_id,
         "type": started.workflow_type.name,
         "status": _CLOSES.get(last.event_type, "RUNNING"),
         "started": _at(first.event_time),
         "closed": _at(last.event_time) if last.event_type in _CLOSES else None,
-        "granted": _granted(events),
+        "asked": _asked(own),
+        "told": next((_at(event.event_time) for event, _ in _permits(own, run_id)), None),
+        "granted": _granted(own, run_id),
         "signals": signals,
         "activities": _activities(events),
         "hops": list(_hops(events)),
@@ -85,29 +90,65 @@ def _signals(events: Iterable[HistoryEvent]) -> Iterable[tuple[str, float]]:
             yield attributes.signal_name, _at(event.event_time)
 
 
-def _granted(events: Iterable[HistoryEvent]) -> float | None:
-    """When the slot became the job's: by a permit for at once, or by an armed one's beginning."""
+def _own(events: Sequence[HistoryEvent]) -> tuple[str, Sequence[HistoryEvent]]:
+    """The run's id, and what is its own: a reset copies the events of the run before it."""
+    for place in range(len(events) - 1, -1, -1):
+        if events[place].event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+            failed = events[place].workflow_task_failed_event_attributes
+            if failed.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW:
+                return failed.new_run_id, events[place + 1 :]
+    first = events[0].workflow_execution_started_event_attributes
+    return first.original_execution_run_id, events
+
+
+def _asked(events: Iterable[HistoryEvent]) -> float | None:
+    """When the run first asked for the slot."""
+    for event in events:
+        if event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED:
+            data = event.marker_recorded_event_attributes.details["data"].payloads
+            kind = next((body["activity_type"] for body in _bodies(data, "activity_type")), "")
+            if ASK.search(str(kind)):
+                return _at(event.event_time)
+    return None
+
+
+def _permits(
+    events: Iterable[HistoryEvent], run_id: str
+) -> Iterable[tuple[HistoryEvent, Sequence[Payload]]]:
+    """The signals that bring this run a permit; a reset hands on those of the run before."""
     for event in events:
         if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
             continue
         signal = event.workflow_execution_signaled_event_attributes
-        if signal.signal_name == BEGUN:
-            return _at(event.event_time)
-        if GRANT.search(signal.signal_name) and not _is_armed(signal.input.payloads):
-            return _at(event.event_time)
-    return None
+        payloads = signal.input.payloads
+        named = {body["run_id"] for body in _bodies(payloads, "run_id")}
+        if GRANT.search(signal.signal_name) and named <= {run_id}:
+            yield event, payloads
+
+
+def _granted(events: Sequence[HistoryEvent], run_id: str) -> float | None:
+    """When the slot became the job's: by a permit for at once, or by an armed one's beginning."""
+    permits = list(_permits(events, run_id))
+    at_once = [_at(event.event_time) for event, payloads in permits if not _is_armed(payloads)]
+    armed = [_at(event.event_time) for event, payloads in permits if _is_armed(payloads)]
+    begun = [at for name, at in _signals(events) if name == BEGUN and armed and at >= armed[0]]
+    return min(at_once + begun, default=None)
 
 
 def _is_armed(payloads: Iterable[Payload]) -> bool:
     """Whether a permit is for later: it names the run to begin after."""
+    return any(True for _ in _bodies(payloads, "after"))
+
+
+def _bodies(payloads: Iterable[Payload], key: str) -> Iterable[dict[str, Any]]:
+    """The payloads that are objects with a value under this key."""
     for payload in payloads:
         try:
-            permit = json.loads(payload.data)
+            body = json.loads(payload.data)
         except ValueError:
             continue
-        if isinstance(permit, dict) and permit.get("after"):
-            return True
-    return False
+        if isinstance(body, dict) and body.get(key):
+            yield body
 
 
 def _activities(events: Iterable[HistoryEvent]) -> list[dict[str, Any]]:

@@ -57,6 +57,8 @@ class Record:
     version: int = 0
     transitions: tuple[Transition, ...] = ()
     hashes: dict[str, str] = field(default_factory=dict)
+    error_code: str | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,10 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One run in Temporal, as its history tells it."""
+    """One run in Temporal, as its history tells it.
+
+    `asked`: it wanted the slot; `told`: it had its first permit; `granted`: the slot was its own.
+    """
 
     run_id: str
     status: str
@@ -88,6 +93,8 @@ class Execution:
     events: int
     workflow_tasks: int
     bytes: int
+    asked: float | None = None
+    told: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,7 @@ class Generation:
     error: str | None
     charged: bool
     callbacks: tuple[Callback, ...]
+    token: int | None = None
 
     @property
     def good(self) -> bool:

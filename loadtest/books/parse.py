@@ -65,6 +65,8 @@ def record(row: Row) -> Record:
             for kind, asset in table(body.get("assets")).items()
             if isinstance(asset, dict) and isinstance(asset.get("sha256"), str)
         },
+        error_code=text(table(body.get("error")).get("code")),
+        priority=whole(body.get("priority")),
     )
 
 
@@ -92,6 +94,8 @@ def execution(row: Row) -> Execution:
         events=whole(row.get("events")),
         workflow_tasks=whole(row.get("workflow_tasks")),
         bytes=whole(row.get("bytes")),
+        asked=instant(row.get("asked")),
+        told=instant(row.get("told")),
     )
 
 
@@ -125,6 +129,7 @@ def generation(step: str, row: Row) -> Generation:
         error=text(row.get("error")),
         charged=bool(row.get("charged")),
         callbacks=tuple(map(_callback, rows(row.get("callbacks")))),
+        token=whole(row["token"]) if row.get("token") is not None else None,
     )
 
 

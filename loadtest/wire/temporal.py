@@ -63,9 +63,11 @@ class Temporal:
         except RPCError as error:
             raise Unreachable(f"Temporal list: {error.message}") from error
 
-    async def history(self, job_id: str) -> Sequence[HistoryEvent] | None:
-        """The events of the newest run with this id, or None when there is none."""
-        handle = self._client.get_workflow_handle(job_id)
+    async def history(
+        self, job_id: str, run_id: str | None = None
+    ) -> Sequence[HistoryEvent] | None:
+        """The events of a run, by default of the newest, or None when there is none."""
+        handle = self._client.get_workflow_handle(job_id, run_id=run_id)
         try:
             return [event async for event in handle.fetch_history_events(rpc_timeout=_RPC)]
         except RPCError as error:

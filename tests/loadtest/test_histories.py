@@ -4,11 +4,12 @@ import json
 
 import pytest
 from temporalio.api.common.v1 import Payload, Payloads
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import (
     HistoryEvent,
     WorkflowExecutionSignaledEventAttributes,
     WorkflowExecutionStartedEventAttributes,
+    WorkflowTaskFailedEventAttributes,
 )
 
 from loadtest.histories import summarise
@@ -54,3 +55,33 @@ def test_the_slot_begins_when_it_is_the_jobs(
 ) -> None:
     events = [started(), *(signalled(*signal) for signal in signals)]
     assert summarise("job-0", events)["granted"] == granted
+
+
+def reset(at: int, new_run_id: str) -> HistoryEvent:
+    event = HistoryEvent(
+        event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+        workflow_task_failed_event_attributes=WorkflowTaskFailedEventAttributes(
+            cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW,
+            new_run_id=new_run_id,
+        ),
+    )
+    event.event_time.FromSeconds(at)
+    return event
+
+
+def test_a_reset_run_has_the_slot_by_a_permit_of_its_own_alone() -> None:
+    others, own = {**ARMED, "run_id": "run-8"}, {**ARMED, "run_id": "run-9"}
+    events = [
+        started(),
+        signalled(5, "slot_granted", others),
+        signalled(6, "begun"),
+        reset(7, "run-9"),
+        signalled(8, "slot_granted", others),
+        signalled(9, "begun"),
+        signalled(11, "slot_granted", own),
+        signalled(12, "begun"),
+    ]
+
+    row = summarise("job-0", events)
+
+    assert (row["run_id"], row["told"], row["granted"]) == ("run-9", 11.0, 12.0)
