@@ -3,19 +3,22 @@
 from services.keeper.settings import KeeperProcessSettings
 from services.keeper.worker import running_keeper
 from shared import logs, settings
-from shared.health import worker_app
-from shared.web import server
+from shared.health import run_worker
 
 
 def main() -> None:
     config = settings.load(KeeperProcessSettings)
     logs.configure(service="keeper", level=config.log_level, form=config.log_format)
-    app = worker_app(
+    run_worker(
         "genvideo keeper",
+        lambda client: running_keeper(
+            client, rules=config.rules(), shutdown_seconds=config.shutdown_seconds
+        ),
+        keys=config.payload_keys,
+        host=config.listen_host,
+        port=config.keeper_http_port,
         stall_seconds=config.stall_seconds,
-        body=lambda client: running_keeper(client, shutdown_seconds=config.shutdown_seconds),
     )
-    server(app, config.listen_host, port=config.keeper_http_port).run()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,15 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from services.keeper.models import FIND_JOBS, GRANT_AND_WATCH, Ended, Found, Watch
+from services.keeper.models import (
+    FIND_JOBS,
+    GRANT_AND_WATCH,
+    KEEPER_RULES,
+    Ended,
+    Found,
+    KeeperRules,
+    Watch,
+)
 from services.keeper.predecessor import find_predecessor
 from services.keeper.rebuild import find_jobs
 from services.keeper.standing import sort_out
@@ -24,8 +32,14 @@ HEARTBEAT_SECONDS = 1.0
 class KeeperActivities:
     """Run in the keeper's own process."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, rules: KeeperRules) -> None:
         self._client = client
+        self._rules = rules
+
+    @activity.defn(name=KEEPER_RULES)
+    async def keeper_rules(self) -> KeeperRules:
+        """This process' rules, fixed for the run that asks."""
+        return self._rules
 
     @activity.defn(name=GRANT_AND_WATCH)
     async def grant_and_watch(self, watch: Watch) -> Ended:

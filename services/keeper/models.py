@@ -7,8 +7,21 @@ from shared.watching import Closed
 # The activities of a killed job act until their next heartbeat (2 s), and 1 s more.
 DRAIN_HOLD_SECONDS = 3.0
 
+# Eight events a grant; a new run begins long before the server asks for it, to keep replay quick.
+MAX_HISTORY = 2000
+
 GRANT_AND_WATCH = "grant_and_watch"
 FIND_JOBS = "find_jobs"
+KEEPER_RULES = "keeper_rules"
+
+
+class KeeperRules(Message):
+    """What the process sets for one run of the keeper; read once and kept in its history.
+
+    `max_history`: events after which it begins a new run, beside those that its watches cost.
+    """
+
+    max_history: int = MAX_HISTORY
 
 
 class Watch(Message):

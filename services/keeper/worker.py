@@ -14,6 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from services.keeper.activities import KeeperActivities
 from services.keeper.attributes import register_search_attributes
+from services.keeper.models import KeeperRules
 from services.keeper.workflows import SlotKeeperWorkflow
 from shared.slots import JOB_GATE, KEEPER_WORKFLOW, keeper_id
 from shared.temporal import KEEPER_QUEUE, STICKY_TIMEOUT, WORKFLOW_TASK_TIMEOUT
@@ -30,16 +31,24 @@ HEARTBEAT_THROTTLE = timedelta(seconds=1)
 
 @asynccontextmanager
 async def running_keeper(
-    client: Client, *, task_queue: str = KEEPER_QUEUE, shutdown_seconds: float = 3
+    client: Client,
+    *,
+    rules: KeeperRules | None = None,
+    task_queue: str = KEEPER_QUEUE,
+    shutdown_seconds: float = 3,
 ) -> AsyncIterator[Worker]:
     """A worker for the keeper, which is started and kept running for as long as the block runs."""
     await register_search_attributes(client)
-    activities = KeeperActivities(client)
+    activities = KeeperActivities(client, rules or KeeperRules())
     worker = Worker(
         client,
         task_queue=task_queue,
         workflows=[SlotKeeperWorkflow],
-        activities=[activities.grant_and_watch, activities.find_jobs],
+        activities=[
+            activities.grant_and_watch,
+            activities.find_jobs,
+            activities.keeper_rules,
+        ],
         workflow_runner=SandboxedWorkflowRunner(
             restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
         ),

@@ -12,8 +12,10 @@ with workflow.unsafe.imports_passed_through():
         DRAIN_HOLD_SECONDS,
         FIND_JOBS,
         GRANT_AND_WATCH,
+        KEEPER_RULES,
         Ended,
         Found,
+        KeeperRules,
         KeeperState,
         Watch,
     )
@@ -45,8 +47,7 @@ RETRY_POLICY = RetryPolicy(
 )
 # A pause is answered when whoever was armed has stood down; a dead worker is waited for so long.
 DISARM_TIMEOUT = timedelta(seconds=10)
-# Eight events a grant; a new run begins long before the server asks for it, to keep replay quick.
-MAX_HISTORY = 2000
+RULES_TIMEOUT = timedelta(seconds=5)
 
 
 @workflow.defn(name=KEEPER_WORKFLOW)
@@ -56,6 +57,8 @@ class SlotKeeperWorkflow:
     @workflow.init
     def __init__(self, state: KeeperState | None = None) -> None:
         self._places = Places(state or KeeperState())
+        self._rules = KeeperRules()
+        self._max_history = 0
         self._ready = False
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._sending: set[asyncio.Task[None]] = set()
@@ -63,6 +66,9 @@ class SlotKeeperWorkflow:
     @workflow.run
     async def run(self, state: KeeperState | None = None) -> None:
         """Keep the slot; begins a new run with everything carried when the history grows."""
+        self._rules = await workflow.execute_local_activity(
+            KEEPER_RULES, result_type=KeeperRules, start_to_close_timeout=RULES_TIMEOUT
+        )
         if state is None:
             await self._rebuild()
         self._remember_settings()
@@ -70,6 +76,8 @@ class SlotKeeperWorkflow:
             self._watch(permit_of(holder, None), fresh=False)
         for item in self._places.armed.values():
             self._watch(permit_of(item.holder, item.behind), fresh=False)
+        # A wide gate's watches alone must not end a run that has granted nothing yet.
+        self._max_history = self._rules.max_history + len(self._watches)
         self._ready = True
         while not self._history_is_long():
             for permit in self._places.to_disarm():
@@ -170,7 +178,7 @@ class SlotKeeperWorkflow:
     def _history_is_long(self) -> bool:
         info = workflow.info()
         length = info.get_current_history_length()
-        return length > MAX_HISTORY or info.is_continue_as_new_suggested()
+        return length > self._max_history or info.is_continue_as_new_suggested()
 
     def _remember_settings(self) -> None:
         """The memo outlives this run: a keeper started anew finds limit and pause in it.

@@ -4,7 +4,7 @@ import pytest
 
 from services.keeper.models import DRAIN_HOLD_SECONDS
 from services.keeper.queue import AGEING_SECONDS
-from services.keeper.workflows import MAX_HISTORY
+from services.keeper.models import MAX_HISTORY
 from services.worker.media import MAX_PIXELS
 from services.worker.policies import (
     ATTEMPT_CODES,

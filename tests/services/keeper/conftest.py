@@ -7,6 +7,7 @@ from temporalio.client import Client
 
 from services.keeper import rebuild
 from services.keeper import worker as keeper_worker
+from services.keeper.models import KeeperRules
 from services.keeper.worker import running_keeper
 from tests.services.keeper.standins import Book, Jobs
 
@@ -26,8 +27,14 @@ async def jobs(client: Client) -> AsyncIterator[Jobs]:
 
 
 @pytest.fixture
-async def kept(jobs: Jobs) -> AsyncIterator[Jobs]:
+def rules() -> KeeperRules:
+    """The keeper's rules; a module or class may have others."""
+    return KeeperRules()
+
+
+@pytest.fixture
+async def kept(jobs: Jobs, rules: KeeperRules) -> AsyncIterator[Jobs]:
     """Stand-in jobs and a keeper."""
-    async with running_keeper(jobs.client, shutdown_seconds=0):
+    async with running_keeper(jobs.client, rules=rules, shutdown_seconds=0):
         await jobs.until(lambda view: True)
         yield jobs

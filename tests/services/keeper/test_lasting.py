@@ -6,7 +6,8 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 from temporalio.client import Client
 
-from services.keeper import rebuild, workflows
+from services.keeper import rebuild
+from services.keeper.models import KeeperRules
 from services.keeper.worker import running_keeper
 from tests.fixtures.eventually import eventually
 from tests.services.keeper.standins import Jobs
@@ -35,9 +36,9 @@ def tokens(jobs: Jobs) -> list[int]:
 class TestContinueAsNew:
     """With a history bound so low that each few grants begin a new run."""
 
-    @pytest.fixture(autouse=True)
-    def _short_history(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(workflows, "MAX_HISTORY", 25)
+    @pytest.fixture
+    def rules(self) -> KeeperRules:
+        return KeeperRules(max_history=25)
 
     async def test_no_request_is_lost_or_doubled(self, kept: Jobs) -> None:
         first = await run_of(kept)
@@ -54,6 +55,17 @@ class TestContinueAsNew:
         assert tokens(kept) == sorted(set(tokens(kept)))
         assert len(runs) >= 4
         await kept.until(lambda view: not view.holders and not view.waiting)
+
+    async def test_the_watches_of_a_wide_gate_alone_do_not_end_a_run(self, kept: Jobs) -> None:
+        await kept.change(limit=30)
+        for n in range(30):
+            await kept.start(f"job-{n:02}")
+        await kept.book.until(lambda: len(kept.book.inside) == 30)
+        runs = []
+        for _ in range(12):
+            await kept.change(limit=30)
+            runs.append(await run_of(kept))
+        assert len(set(runs)) <= 6
 
     async def test_a_request_for_each_run_arrives_while_it_turns_over(self, kept: Jobs) -> None:
         """Requests and hand-overs mixed, with nobody waiting for anybody."""
