@@ -65,6 +65,31 @@ class TemporalUnavailable(GenvideoError):
     retryable = True
 
 
+class PayloadUnreadable(GenvideoError):
+    """A payload was encrypted with a key that we don't have, or was changed."""
+
+    code, title = "payload_unreadable", "A payload can't be decrypted"
+
+
+class NotKept(GenvideoError):
+    """The disk does not take it, or too many wait for the disk."""
+
+    code, http_status, title = "not_kept", 503, "The callback could not be kept"
+    retryable = True
+
+
+class ReceiptNotFound(GenvideoError):
+    code, http_status, title = "receipt_not_found", 404, "No such receipt"
+
+
+class ReceiptNotReplayable(GenvideoError):
+    code, http_status, title = "receipt_not_replayable", 409, "The receipt can't be replayed"
+
+
+class NotAuthorized(GenvideoError):
+    code, http_status, title = "not_authorized", 401, "Not authorized"
+
+
 class StalePermit(GenvideoError):
     """The activity's run isn't the one that the permit was granted to (a reset, say)."""
 

@@ -10,13 +10,18 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
 import stamina
+import structlog
 from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from shared.codec import PayloadKeys
 from shared.temporal import connect
-from shared.web import service_app
+from shared.web import server, service_app
 
+log = structlog.get_logger(__name__)
+
+EX_FAILED = 1
 EX_TEMPFAIL = 75
 TICK_SECONDS = 0.5
 CONNECT_WAIT_MAX_SECONDS = 2.0
@@ -25,29 +30,81 @@ CONNECT_WAIT_MAX_SECONDS = 2.0
 Body = Callable[[Client], AbstractAsyncContextManager[object]]
 
 
-def worker_app(title: str, *, stall_seconds: float, body: Body) -> FastAPI:
-    """`/healthz`, `/readyz`, `/metrics` around a worker that runs as long as the app does."""
-    clients: list[Client] = []
+class Work:
+    """A body that begins when Temporal is there, and ends when it is told or has failed."""
+
+    def __init__(self, body: Body, keys: PayloadKeys) -> None:
+        self.failed = False
+        self._body = body
+        self._keys = keys
+        self._client: Client | None = None
+
+    async def run(self) -> None:
+        """Wait for the server, however long it takes; then work until cancelled."""
+        self._client = await connect_when_up(self._keys)
+        async with self._body(self._client):
+            await asyncio.Event().wait()
+
+    async def reason(self) -> str | None:
+        """Why Temporal isn't ready, or None where it answers."""
+        if self._client is None:
+            return "does not answer yet; waiting for it"
+        return await temporal_reason(self._client)
+
+
+def run_worker(
+    title: str,
+    body: Body,
+    *,
+    keys: PayloadKeys,
+    host: str,
+    port: int,
+    stall_seconds: float,
+) -> None:
+    """Serve health and run the body until SIGTERM; exit status 1 where the body fails by itself."""
+    work = Work(body, keys)
+
+    def stop() -> None:
+        program.should_exit = True
+
+    app = worker_app(title, work, stall_seconds=stall_seconds, stop=stop)
+    program = server(app, host, port=port)
+    program.run()
+    if work.failed:
+        raise SystemExit(EX_FAILED)
+
+
+def worker_app(
+    title: str, work: Work, *, stall_seconds: float, stop: Callable[[], None]
+) -> FastAPI:
+    """`/healthz`, `/readyz`, `/metrics` beside the work; its failure calls `stop`."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         dog = asyncio.create_task(watchdog(stall_seconds))
-        client = await connect_when_up()
-        clients.append(client)
-        async with body(client):
-            yield
+        task = asyncio.create_task(work.run())
+        task.add_done_callback(ended)
+        yield
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
         dog.cancel()
 
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("the work has failed, exiting", exc_info=error)
+            work.failed = True
+            stop()
+
     async def ready() -> Mapping[str, str | None]:
-        return {"temporal": await temporal_reason(clients[0])}
+        return {"temporal": await work.reason()}
 
     return service_app(title, ready=ready, lifespan=lifespan)
 
 
 @stamina.retry(on=RuntimeError, attempts=None, timeout=None, wait_max=CONNECT_WAIT_MAX_SECONDS)
-async def connect_when_up() -> Client:
+async def connect_when_up(keys: PayloadKeys) -> Client:
     """A connected client, however long the server takes to come up."""
-    return await connect()
+    return await connect(keys)
 
 
 async def temporal_reason(client: Client) -> str | None:

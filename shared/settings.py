@@ -4,8 +4,10 @@ import sys
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.codec import PayloadKeys
 
 USAGE = 2
 
@@ -22,6 +24,18 @@ class CommonSettings(BaseSettings):
     data_dir: Path = Path("data")
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     log_format: Annotated[str, Field(pattern="^(json|console|auto)$")] = "auto"
+    payload_key: SecretStr = SecretStr("")
+
+    @field_validator("payload_key")
+    @classmethod
+    def _are_keys(cls, text: SecretStr) -> SecretStr:
+        PayloadKeys.parse(text.get_secret_value())
+        return text
+
+    @property
+    def payload_keys(self) -> PayloadKeys:
+        """The keys of what we store in Temporal."""
+        return PayloadKeys.parse(self.payload_key.get_secret_value())
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.common import SearchAttributeKey
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
+from shared.codec import PayloadKeys, data_converter
 from shared.errors import TemporalUnavailable
 
 GENVIDEO_WORKFLOW = "GenVideoWorkflow"
@@ -72,16 +72,19 @@ async def answer(call: Awaitable[T], *, seconds: float = CALL_SECONDS) -> T:
         raise
 
 
-async def connect(*, metrics_address: str | None = None, lazy: bool = False) -> Client:
+async def connect(
+    keys: PayloadKeys, *, metrics_address: str | None = None, lazy: bool = False
+) -> Client:
     """A client by the SDK's own standard settings (TEMPORAL_ADDRESS, namespace, TLS, API key).
 
-    `lazy` connects at the first call, for services that must start while the server is away.
+    `keys` encrypt what it sends. `lazy` connects at the first call, for services that must start
+    while the server is away.
     """
     config: Any = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", "127.0.0.1:7233")
     return await Client.connect(
         **config,
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(keys),
         runtime=_runtime(metrics_address),
         lazy=lazy,
     )

@@ -29,7 +29,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = make_service(settings, client or await connect(lazy=True))
+        service = make_service(settings, client or await connect(settings.payload_keys, lazy=True))
         app.state.service = service
         ending = asyncio.create_task(_close_streams(app, service))
         async with service.feed.running(), service.reconciler.running():

@@ -26,7 +26,7 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        clients.append(client or await connect(lazy=True))
+        clients.append(client or await connect(settings.payload_keys, lazy=True))
         app.state.receiver = Receiver(settings, clients[0])
         async with app.state.receiver.running():
             yield

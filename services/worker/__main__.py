@@ -3,19 +3,20 @@
 from services.worker.settings import WorkerSettings
 from services.worker.worker import running_worker
 from shared import logs, settings
-from shared.health import worker_app
-from shared.web import server
+from shared.health import run_worker
 
 
 def main() -> None:
     config = settings.load(WorkerSettings)
     logs.configure(service="worker", level=config.log_level, form=config.log_format)
-    app = worker_app(
+    run_worker(
         "genvideo worker",
+        lambda client: running_worker(config, client),
+        keys=config.payload_keys,
+        host=config.listen_host,
+        port=config.worker_http_port,
         stall_seconds=config.stall_seconds,
-        body=lambda client: running_worker(config, client),
     )
-    server(app, config.listen_host, port=config.worker_http_port).run()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,83 @@
+"""A process that polls Temporal: alive without it, ready with it, and never hard to stop."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.http import http_client
+from tests.fixtures.eventually import eventually
+from tests.shared.processes import Running, free_port, running
+
+MODULES = {"services.worker": "WORKER_HTTP_PORT", "services.keeper": "KEEPER_HTTP_PORT"}
+# A body that fails by itself as soon as it has a client.
+FAILING = """
+from contextlib import asynccontextmanager
+from shared.codec import PayloadKeys
+from shared.health import run_worker
+
+@asynccontextmanager
+async def body(client):
+    raise ValueError("no luck today")
+    yield
+
+run_worker("failing", body, keys=PayloadKeys(), host="127.0.0.1", port=0, stall_seconds=10)
+"""
+
+
+def environment(data_dir: Path, address: str) -> dict[str, str]:
+    return {
+        "DATA_DIR": str(data_dir),
+        "CALLBACK_SECRET": "a-secret-of-the-tests",
+        "TEMPORAL_ADDRESS": address,
+        "LOG_FORMAT": "json",
+    }
+
+
+async def readiness(service: Running) -> tuple[int, str]:
+    async with http_client(service.base) as http:
+        answer = await http.get("/readyz")
+        return answer.status_code, answer.json().get("detail", "")
+
+
+@pytest.mark.parametrize(("module", "port"), MODULES.items())
+async def test_without_a_server_it_is_alive_says_why_and_ends_at_once(
+    module: str, port: str, tmp_path: Path
+) -> None:
+    nobody = environment(tmp_path, f"127.0.0.1:{free_port()}")
+    async with running(module, port, environment=nobody) as service:
+        status, detail = await readiness(service)
+        assert (status, detail.partition(":")[0]) == (503, "temporal")
+        ended, output = await service.terminated()
+    # uvicorn ends well, then lets the signal have its default effect.
+    assert ended in (0, -signal.SIGTERM)
+    assert "Finished server process" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(("module", "port"), MODULES.items())
+async def test_with_a_server_it_becomes_ready_and_ends_in_order(
+    module: str, port: str, tmp_path: Path, temporal_address: str
+) -> None:
+    there = environment(tmp_path, temporal_address)
+    async with running(module, port, environment=there) as service:
+        await eventually(lambda: readiness(service), lambda answer: answer[0] == 200)
+        ended, output = await service.terminated()
+    assert ended in (0, -signal.SIGTERM)
+    assert "Traceback" not in output
+
+
+async def test_a_body_that_fails_ends_the_process_and_says_why(temporal_address: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        FAILING,
+        env={"TEMPORAL_ADDRESS": temporal_address},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    assert b"no luck today" in output
