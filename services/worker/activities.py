@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import structlog
 from temporalio import activity
@@ -18,10 +19,12 @@ from services.worker.models import (
     VideoWatch,
 )
 from services.worker.policies import (
+    FIRST_TRY_AGE,
     IMAGE_POLL_MAX_SECONDS,
     IMAGE_POLL_MIN_SECONDS,
     IMAGE_POLL_SHARE,
 )
+from services.worker.presence import still_ours
 from services.worker.running import beating, check_permit
 from services.worker.settings import WorkerSettings
 from services.worker.storage import Storage
@@ -105,14 +108,21 @@ class StageActivities:
         """
         if permit.after is None:
             return None
-        if await until_closed(self._client, permit.after) is not Closed.ORDERLY:
-            raise StoodDown("The run before was closed from outside; the keeper clears up first.")
+        async with still_ours(self._client) as check:
+            closed = await until_closed(self._client, permit.after)
+            if closed is not Closed.ORDERLY:
+                raise StoodDown("The run before was closed from outside; the keeper clears first.")
+            # We may have slept over that close, and a later try of ours begun at it.
+            await check()
         handle = self._client.get_workflow_handle(permit.job_id, run_id=permit.run_id)
         return asyncio.create_task(handle.signal(BEGUN_SIGNAL))
 
     @activity.defn(name=REQUEST_VIDEO)
     async def request_video(self, order: VideoOrder) -> Accepted:
-        """Submit one video task, or adopt the one that an earlier try submitted."""
+        """Submit one video task, or adopt the one that an earlier try submitted.
+
+        The first try of a job's first run has nothing to adopt, and saves the look-up.
+        """
         check_permit(order.permit)
         secret = self._settings.callback_secret.get_secret_value()
         async with beating(self._client, order.external_id):
@@ -122,6 +132,7 @@ class StageActivities:
                 prompt=order.job.prompt,
                 image_url=order.image_url,
                 callback_url=callback_url(self._settings.callback_url, secret, order.external_id),
+                looked_up=_is_first_try(order),
             )
         log.info("video accepted", external_id=order.external_id, vendor_id=vendor_id)
         return accepted_now(vendor_id)
@@ -161,6 +172,13 @@ class StageActivities:
             asset_url=asset_url(self._settings.api_public_url, job_id, order.step),
             asset=asset,
         )
+
+
+def _is_first_try(order: VideoOrder) -> bool:
+    """Whether nobody can have submitted it: first run, first try, too young for a second one."""
+    info = activity.info()
+    age = datetime.now(UTC) - info.started_time
+    return not order.repeated and info.attempt == 1 and age < FIRST_TRY_AGE
 
 
 def _image_pace(waited: float) -> float:

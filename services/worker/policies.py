@@ -34,6 +34,10 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=2)
 HEARTBEAT_INTERVAL = timedelta(milliseconds=500)
 # The SDK holds heartbeats back for up to 60 s by default; cancellation would come as late.
 HEARTBEAT_THROTTLE = timedelta(seconds=1)
+# Another try can't begin earlier than the time-out after the last heartbeat, which is a throttle
+# old at most when the server confirms ours: a confirmation may be trusted for the difference.
+CONFIRM_INTERVAL = timedelta(milliseconds=500)
+CONFIRM_TRUST = HEARTBEAT_TIMEOUT - HEARTBEAT_THROTTLE
 
 # Writing a small file or sending one signal; a slow disk gets another try.
 LOCAL_TIMEOUT = timedelta(seconds=5)
@@ -48,6 +52,8 @@ ARMED_TIMEOUT = timedelta(days=8)
 
 # One call to submit a video, with its look-up before.
 SUBMIT_TIMEOUT = timedelta(seconds=60)
+# A first try needs no look-up while no second one can have begun: that takes a heartbeat time-out.
+FIRST_TRY_AGE = HEARTBEAT_TIMEOUT / 2
 # What an activity may take beyond the deadline of its generation: the transfer and the check.
 TRANSFER_TIMEOUT = timedelta(seconds=120)
 
@@ -62,9 +68,9 @@ FETCH_PAUSE_SECONDS = 0.3
 REPORT_SECONDS = 2.0
 REPORT_POINTS = {Step.IMAGE: 51, Step.VIDEO: 34}
 
-# The image service has no callback: the poll's delay stays a tenth of the time waited so far.
-IMAGE_POLL_SHARE = 0.1
-IMAGE_POLL_MIN_SECONDS = 0.02
+# The image service has no callback: the poll's delay stays a small share of the time waited so far.
+IMAGE_POLL_SHARE = 0.05
+IMAGE_POLL_MIN_SECONDS = 0.01
 IMAGE_POLL_MAX_SECONDS = 2.0
 
 # What a clean-up may take beyond its bound.
