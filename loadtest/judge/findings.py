@@ -64,9 +64,9 @@ def _of_job(job: JobFacts, stage: StageBook, books: Books) -> Iterator[Finding]:
 def _lost(job: JobFacts, books: Books) -> Iterator[str]:
     if not job.submits:
         return
-    if not job.api:
+    if not job.api and "API" not in _unread(books):
         yield "accepted by the API, which no longer knows it"
-    elif not job.api[0].listed:
+    elif job.api and not job.api[0].listed:
         yield "known to the API, yet missing from its list"
     if not job.executions and "Temporal" not in _unread(books):
         yield "no history in Temporal"

@@ -22,7 +22,10 @@ def vendor_interval(job: JobFacts, horizon: float) -> Interval | None:
 
 
 def record_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
-    """Each stretch of *running* in the JSON record; a reset may make several."""
+    """Each stretch of *running* in the JSON record; a reset may make several.
+
+    A run that was reset has ended at that moment; its successor records so when it gets to it.
+    """
     begin: float | None = None
     for change in job.record.transitions if job.record else ():
         if change.at is None:
@@ -30,18 +33,19 @@ def record_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
         if change.status == "running" and begin is None:
             begin = change.at
         elif begin is not None and (change.status in ENDS or change.status == "queued"):
-            yield Interval(job.job_id, begin, change.at)
+            closes = [r.closed for r in job.executions if r.closed and begin <= r.closed]
+            again = change.status == "queued"
+            yield Interval(job.job_id, begin, min([change.at, *closes]) if again else change.at)
             begin = None
     if begin is not None:
         yield Interval(job.job_id, begin, horizon)
 
 
-def temporal_interval(job: JobFacts, horizon: float) -> Interval | None:
-    """From the permit's signal to the close of the run, by Temporal's history."""
-    run = job.execution
-    if run is None or run.granted is None:
-        return None
-    return Interval(job.job_id, run.granted, run.closed or horizon)
+def temporal_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
+    """From the permit's signal to the close of each run, by Temporal's histories."""
+    for run in job.executions:
+        if run.granted is not None:
+            yield Interval(job.job_id, run.granted, run.closed or horizon)
 
 
 def by_book(books: Books) -> dict[str, list[Interval]]:
@@ -52,8 +56,7 @@ def by_book(books: Books) -> dict[str, list[Interval]]:
         vendor = vendor_interval(job, horizon)
         found[VENDORS] += [vendor] if vendor else []
         found[RECORDS] += record_intervals(job, horizon)
-        temporal = temporal_interval(job, horizon)
-        found[TEMPORAL] += [temporal] if temporal else []
+        found[TEMPORAL] += temporal_intervals(job, horizon)
     found[VENDORS] += _strangers(books, horizon)
     return found
 

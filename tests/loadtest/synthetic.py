@@ -153,9 +153,9 @@ def _api(name: str, created: float, started: float, *, end: float) -> Row:
 
 def _record(job: Row) -> Row:
     changes = [
-        (0, job["created_at"], "queued", None, 0),
-        (1, job["started_at"], "running", "image", 0),
-        (2, job["finished_at"], "succeeded", "video", 100),
+        (1, job["created_at"], "queued", None, 0),
+        (2, job["started_at"], "running", "image", 0),
+        (3, job["finished_at"], "succeeded", "video", 100),
     ]
     transitions = [
         {"version": v, "at": at, "status": status, "step": step, "percent": percent, "attempt": 1}
@@ -172,6 +172,8 @@ def _temporal(name: str, created: float, *, start: float, video_end: float, end:
         "status": "COMPLETED",
         "started": created,
         "closed": end,
+        "asked": created + 0.01,
+        "told": start - 0.01,
         "granted": start - 0.01,
         "signals": [["slot_granted", start - 0.01], ["kling_done", video_end + 0.01]],
         "activities": [],
@@ -188,6 +190,8 @@ def _ledger(name: str, step: str, accepted: float, *, end: float) -> Row:
     return {
         "job_id": f"{step}-{name}",
         "external_id": f"{name}.{step}.1",
+        # A whole number that grows from job to job, as the keeper's tokens do.
+        "token": int(name.rpartition("-")[2], 16),
         "accepted_at": accepted,
         "started_at": accepted + 0.001,
         "finished_at": end,

@@ -1,0 +1,61 @@
+"""How jobs end: what was done to one shows in its end, and nothing else does."""
+
+from collections.abc import Iterator
+
+from loadtest.books.model import JobFacts
+from loadtest.judge import findings as kinds
+from loadtest.judge.findings import findings
+from tests.chaos.evidence import Done, Evidence
+
+# One generation and three more, as documented.
+MAX_ATTEMPTS = 4
+# How a run closed, and what its record may then say.
+RECORDED = {
+    "COMPLETED": {"succeeded", "degraded"},
+    "FAILED": {"failed"},
+    "CANCELED": {"cancelled"},
+    "TERMINATED": {"failed"},
+    "TIMED_OUT": {"failed"},
+}
+# Ends that only somebody outside can bring about, and by what.
+DEMANDS = {"CANCELED": Done.CANCEL, "TERMINATED": Done.TERMINATE}
+TIMED_OUT = "job_timed_out"
+
+
+def badly_ended(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Ends that don't fit what was done, and books that tell different ends."""
+    for finding in findings(evidence.books):
+        if finding.kind == kinds.CONTRADICTION:
+            yield finding.job_id, finding.text
+    for job in evidence.books.jobs:
+        for text in _bad(job, evidence.disturbed.get(job.job_id)):
+            yield job.job_id, text
+
+
+def _bad(job: JobFacts, done: Done | None) -> Iterator[str]:
+    run, record = job.execution, job.record
+    if run is None or run.closed is None or record is None or record.problem:
+        return
+    if record.status not in RECORDED.get(run.status, set()):
+        yield f"Temporal says {run.status}, the record {record.status}"
+    if run.status == "TERMINATED" and record.error_code != "terminated":
+        yield f"terminated, and its record gives {record.error_code} as the reason"
+    demanded = DEMANDS.get(run.status)
+    if demanded is not None and done is not demanded:
+        yield f"ended {run.status}, and nobody asked for that (done: {done})"
+    if run.status == "FAILED":
+        yield from _failed(job, done)
+
+
+def _failed(job: JobFacts, done: Done | None) -> Iterator[str]:
+    """A job may fail when its time was up, or when all attempts at a stage have failed."""
+    if job.record is None:
+        return
+    code = job.record.error_code
+    if code == TIMED_OUT:
+        if done is not Done.TIME_OUT:
+            yield "its time was up, and nothing of the kind was done to it"
+        return
+    used = max((change.attempt for change in job.record.transitions), default=0)
+    if used < MAX_ATTEMPTS:
+        yield f"failed ({code}) after {used} attempts of {MAX_ATTEMPTS}"

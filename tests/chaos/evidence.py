@@ -1,0 +1,61 @@
+"""What a chaos run leaves behind for its judgement: books of others, and what was done to whom."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from loadtest.books.load import load
+from loadtest.books.model import Books
+from loadtest.raw import RunFolder
+
+CHAOS = "chaos.json"
+
+
+class Done(StrEnum):
+    """What may be done to a job from outside."""
+
+    CANCEL = "cancel"
+    TERMINATE = "terminate"
+    RESET = "reset"
+    TIME_OUT = "time-out"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`slots` as `GET /slots` showed them at the end; `versions` by the workflows' own word.
+
+    `tail`: jobs that were submitted after the last fault.
+    """
+
+    books: Books
+    slots: Mapping[str, Any]
+    disturbed: Mapping[str, Done] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
+    tail: frozenset[str] = frozenset()
+
+
+def write(folder: RunFolder, evidence: Evidence, **more: Any) -> None:
+    """Keep beside the raw books what they can't know."""
+    folder.write(
+        CHAOS,
+        {
+            **more,
+            "slots": evidence.slots,
+            "disturbed": evidence.disturbed,
+            "versions": evidence.versions,
+            "tail": sorted(evidence.tail),
+        },
+    )
+
+
+def read(folder: RunFolder) -> Evidence:
+    """All evidence of a finished run, from its folder alone."""
+    known = folder.read(CHAOS)
+    return Evidence(
+        books=load(folder),
+        slots=known["slots"],
+        disturbed={job_id: Done(done) for job_id, done in known["disturbed"].items()},
+        versions=known["versions"],
+        tail=frozenset(known["tail"]),
+    )

@@ -1,0 +1,196 @@
+"""Books to violations, by name; nothing here asks the system under test for its opinion."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from loadtest.books.model import ENDS, JobFacts
+from loadtest.judge import findings as kinds
+from loadtest.judge.findings import Finding, findings
+from loadtest.judge.intervals import VENDORS, by_book
+from loadtest.judge.sweep import Interval, sweep
+from loadtest.times import span, stamp
+from tests.chaos.ends import badly_ended
+from tests.chaos.evidence import Done, Evidence
+from tests.chaos.order import inversions
+from tests.chaos.written import spoilt_records
+
+
+class Rule(StrEnum):
+    """What must hold of every run; a violation carries the rule's name."""
+
+    AT_ONCE = "no more at once than the limit"
+    TOKENS = "tokens never fall back"
+    PAID_ONCE = "nothing is paid or made twice"
+    NONE_LOST = "no job is lost or doubled"
+    ALL_END = "every job and every grant ends"
+    NOBODY_HELD = "nobody holds or waits at the end"
+    ORDER = "first come, first served"
+    RECORDS = "records are whole and say what the workflow says"
+    ENDS = "a job ends as what was done to it demands"
+    REPLAYS = "every history replays with the current code"
+    TAIL = "after the last fault all goes its normal way"
+    READ = "every book can be read"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One rule broken, by whom (a job's id, or a book), and how."""
+
+    rule: Rule
+    who: str
+    text: str
+
+
+def violations(evidence: Evidence) -> list[Violation]:
+    """Everything in the books that breaks a rule; an empty list is the proof."""
+    return [Violation(rule, who, text) for rule, check in _CHECKS for who, text in check(evidence)]
+
+
+Found = Iterator[tuple[str, str]]
+
+
+def _at_once(evidence: Evidence) -> Found:
+    """Sweeps over the mocks' clocks, the histories and the records; they must agree."""
+    books = evidence.books
+    limit = max((stage.limit or 1 for stage in books.stages), default=1)
+    for book, intervals in by_book(books).items():
+        if book == VENDORS:
+            intervals = [*_without_reset(intervals, evidence), *_piecewise(evidence)]
+        swept = sweep(intervals, limit)
+        if (pair := swept.violation) is not None:
+            yield (
+                pair.second,
+                f"ran beside {pair.first} for {span(pair.end - pair.begin)} from"
+                f" {stamp(pair.begin)} by the {book}' clock; {swept.violations} in all,"
+                f" most at once {swept.most}, limit {limit}",
+            )
+
+
+def _without_reset(intervals: list[Interval], evidence: Evidence) -> Iterator[Interval]:
+    done = evidence.disturbed
+    return (each for each in intervals if done.get(each.name) is not Done.RESET)
+
+
+def _piecewise(evidence: Evidence) -> Iterator[Interval]:
+    """A job that was reset queues again: each of its generations counts for itself."""
+    for job in evidence.books.jobs:
+        if evidence.disturbed.get(job.job_id) is Done.RESET:
+            for generation in job.generations:
+                if generation.accepted is not None:
+                    end = generation.finished or generation.accepted
+                    yield Interval(job.job_id, generation.accepted, end)
+
+
+def _tokens(evidence: Evidence) -> Found:
+    """The vendors never see a smaller token after a larger one (where one runs at a time)."""
+    if any((stage.limit or 1) > 1 for stage in evidence.books.stages):
+        return
+    rows = [g for job in evidence.books.jobs for g in job.generations if g.accepted is not None]
+    highest, whose = -1, ""
+    for row in sorted(rows, key=lambda row: row.accepted or 0.0):
+        if row.token is None:
+            continue
+        if row.token < highest:
+            yield str(row.external_id), f"came with token {row.token} after {highest} of {whose}"
+        elif row.token > highest:
+            highest, whose = row.token, str(row.external_id)
+
+
+def _of_kinds(evidence: Evidence, *wanted: str) -> Found:
+    for finding in findings(evidence.books):
+        if finding.kind in wanted and not _is_second_run(finding, evidence):
+            yield finding.job_id, finding.text
+
+
+def _is_second_run(finding: Finding, evidence: Evidence) -> bool:
+    """A reset makes a second run of a job; that alone is no doubling."""
+    reset = evidence.disturbed.get(finding.job_id) is Done.RESET
+    return reset and finding.text.endswith("runs in Temporal")
+
+
+def _paid_once(evidence: Evidence) -> Found:
+    yield from _of_kinds(evidence, kinds.CHARGED_TWICE)
+    for job in evidence.books.jobs:
+        seen: set[str] = set()
+        for generation in job.generations:
+            name = str(generation.external_id)
+            if name in seen:
+                yield job.job_id, f"the {generation.step} service was given {name} again"
+            seen.add(name)
+
+
+def _none_lost(evidence: Evidence) -> Found:
+    yield from _of_kinds(evidence, kinds.LOST, kinds.DUPLICATED, kinds.ORPHANED)
+    if not evidence.books.jobs:
+        yield "", "there are no jobs in the books"
+
+
+def _all_end(evidence: Evidence) -> Found:
+    yield from _of_kinds(evidence, kinds.STILL_OPEN, kinds.LEFT_OPEN)
+    for job in evidence.books.jobs:
+        for text in _open(job):
+            yield job.job_id, text
+
+
+def _open(job: JobFacts) -> Iterator[str]:
+    if job.record and not job.record.problem and job.record.status not in ENDS:
+        yield f"its record still says {job.record.status}"
+    for run in job.executions:
+        if run.closed is None:
+            held = ", and it holds a permit" if run.told else ""
+            yield f"run {run.run_id} is open in Temporal{held}"
+
+
+def _nobody_held(evidence: Evidence) -> Found:
+    for holder in evidence.slots.get("holders") or []:
+        yield str(holder.get("job_id")), f"holds the slot (draining: {holder.get('draining')})"
+    if waiting := evidence.slots.get("waiting_count"):
+        yield "", f"{waiting} wait in the keeper's queue"
+
+
+def _replays(evidence: Evidence) -> Found:
+    found = evidence.books.replay
+    if found is None:
+        yield "", "no history was replayed"
+        return
+    for job_id, why in found["failures"].items():
+        yield str(job_id), str(why)
+    if found["replayed"] != found["kept"]:
+        yield "", f"{found['replayed']} of {found['kept']} histories replay"
+
+
+def _tail(evidence: Evidence) -> Found:
+    """The last jobs had no fault around them: each succeeds, at its first attempts."""
+    jobs = {job.job_id: job for job in evidence.books.jobs}
+    for job_id in sorted(evidence.tail):
+        job = jobs.get(job_id)
+        status = job.record.status if job and job.record else None
+        if job is None or status != "succeeded":
+            yield job_id, f"submitted after the last fault, ended {status}"
+        elif len(job.generations) != 2:
+            yield job_id, f"took {len(job.generations)} generations without any fault"
+
+
+def _read(evidence: Evidence) -> Found:
+    for problem in evidence.books.run.get("unread") or []:
+        yield "", str(problem)
+    for step, vendor in evidence.books.vendors.items():
+        if dropped := (vendor.get("stats") or {}).get("ledger_dropped"):
+            yield step, f"its ledger has dropped {dropped} rows"
+
+
+_CHECKS: tuple[tuple[Rule, Callable[[Evidence], Found]], ...] = (
+    (Rule.AT_ONCE, _at_once),
+    (Rule.TOKENS, _tokens),
+    (Rule.PAID_ONCE, _paid_once),
+    (Rule.NONE_LOST, _none_lost),
+    (Rule.ALL_END, _all_end),
+    (Rule.NOBODY_HELD, _nobody_held),
+    (Rule.ORDER, inversions),
+    (Rule.RECORDS, spoilt_records),
+    (Rule.ENDS, badly_ended),
+    (Rule.REPLAYS, _replays),
+    (Rule.TAIL, _tail),
+    (Rule.READ, _read),
+)

@@ -1,0 +1,175 @@
+"""Each rule is broken once in the books of a healthy run, and is then named, and no other."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest import raw
+from loadtest.books.load import load
+from tests.chaos.evidence import Done, Evidence
+from tests.chaos.judgement import Rule, violations
+from tests.loadtest.synthetic import GAP, Synthetic, job_id
+
+FIRST, SECOND, THIRD = (job_id(0, index) for index in range(3))
+FREE = {"limit": 1, "paused": False, "holders": [], "waiting_count": 0}
+Row = dict[str, Any]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Synthetic:
+    healthy = Synthetic(tmp_path).write()
+    healthy.folder.write(raw.REPLAY, {"replayed": 3, "kept": 3, "failures": {}})
+    return healthy
+
+
+def evidence(run: Synthetic) -> Evidence:
+    versions = dict.fromkeys((FIRST, SECOND, THIRD), 3)
+    return Evidence(load(run.folder), FREE, versions=versions, tail=frozenset({THIRD}))
+
+
+def broken(found: Evidence) -> set[Rule]:
+    return {violation.rule for violation in violations(found)}
+
+
+def test_a_healthy_run_breaks_no_rule(run: Synthetic) -> None:
+    assert violations(evidence(run)) == []
+
+
+def of(job: str, change: Callable[[Row], object]) -> Callable[[list[Row]], object]:
+    """A change of one job's rows."""
+
+    def edit(rows: list[Row]) -> None:
+        for row in rows:
+            named = row.get("external_id") or row.get("job_id") or row["job"]["job_id"]
+            if str(named).startswith(job):
+                change(row)
+
+    return edit
+
+
+def record(**fields: object) -> Callable[[Row], object]:
+    return lambda row: row["record"].update(fields)
+
+
+def early(row: Row) -> None:
+    """Granted while the job before it still ran."""
+    row["granted"] -= 3 * GAP
+
+
+def early_image(row: Row) -> None:
+    row["accepted_at"] -= 3 * GAP
+
+
+def again(rows: list[Row]) -> None:
+    """The first image is made, and paid for, a second time; at once after itself."""
+    twin = dict(rows[0], job_id="twin", accepted_at=rows[0]["finished_at"])
+    rows.append(twin | {"finished_at": twin["accepted_at"] + 0.001})
+
+
+def last_first(rows: list[Row]) -> None:
+    """The third job is told before the second, which had asked long before."""
+    second, third = rows[1], rows[2]
+    third["started"] += 0.001
+    second["told"], second["granted"] = third["told"], third["granted"]
+    third["told"], third["granted"] = third["told"] - 0.01, third["granted"] - 0.01
+    second["closed"], third["closed"] = third["closed"], second["granted"]
+
+
+def shrink(row: Row) -> None:
+    row["record"]["transitions"][1]["percent"] = 7
+    row["record"]["transitions"][2].update(step="image", percent=3)
+
+
+def second_attempt(rows: list[Row]) -> None:
+    """The last video took two attempts, and both were charged."""
+    twin = dict(rows[2], job_id="twin", accepted_at=rows[2]["finished_at"])
+    rows.append(twin | {"external_id": f"{THIRD}.video.2", "finished_at": twin["accepted_at"]})
+
+
+BROKEN: dict[str, tuple[str, Callable[[list[Row]], object], set[Rule]]] = {
+    "two at once by the histories": (raw.TEMPORAL, of(SECOND, early), {Rule.AT_ONCE}),
+    "two at once by the mocks": (raw.LEDGERS["image"], of(SECOND, early_image), {Rule.AT_ONCE}),
+    "an older token": (
+        raw.LEDGERS["video"],
+        of(SECOND, lambda row: row.update(token=0)),
+        {Rule.TOKENS},
+    ),
+    "paid twice": (raw.LEDGERS["image"], again, {Rule.PAID_ONCE, Rule.NONE_LOST}),
+    "no record": (
+        raw.STATES,
+        of(FIRST, lambda row: row.update(record=None, problem="missing")),
+        {Rule.NONE_LOST, Rule.RECORDS},
+    ),
+    "unknown to Temporal": (raw.TEMPORAL, lambda rows: rows.pop(0), {Rule.NONE_LOST}),
+    "open in Temporal": (
+        raw.TEMPORAL,
+        of(THIRD, lambda row: row.update(closed=None, status="RUNNING")),
+        {Rule.ALL_END, Rule.ENDS},
+    ),
+    "the third before the second": (raw.TEMPORAL, last_first, {Rule.ORDER}),
+    "a gap in the versions": (raw.STATES, of(FIRST, record(version=4)), {Rule.RECORDS}),
+    "a falling percent": (raw.STATES, of(FIRST, shrink), {Rule.RECORDS}),
+    "cancelled by nobody": (
+        raw.TEMPORAL,
+        of(FIRST, lambda row: row.update(status="CANCELED")),
+        {Rule.ENDS},
+    ),
+    "a last job in trouble": (raw.LEDGERS["video"], second_attempt, {Rule.TAIL, Rule.PAID_ONCE}),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_is_broken_is_named(run: Synthetic, case: str) -> None:
+    book, forge, rules = BROKEN[case]
+    run.edit(book, forge)
+
+    assert broken(evidence(run)) == rules
+
+
+@pytest.mark.parametrize(
+    ("slots", "who"),
+    [
+        ({"holders": [{"job_id": FIRST, "draining": True}], "waiting_count": 0}, FIRST),
+        ({"holders": [], "waiting_count": 2}, ""),
+    ],
+)
+def test_somebody_held_at_the_end(run: Synthetic, slots: Row, who: str) -> None:
+    [found] = violations(replace(evidence(run), slots=slots))
+
+    assert (found.rule, found.who) == (Rule.NOBODY_HELD, who)
+
+
+def test_a_record_behind_its_workflow(run: Synthetic) -> None:
+    [found] = violations(replace(evidence(run), versions={FIRST: 4}))
+
+    assert (found.rule, found.who) == (Rule.RECORDS, FIRST)
+
+
+def test_a_history_that_does_not_replay(run: Synthetic) -> None:
+    run.folder.write(raw.REPLAY, {"replayed": 2, "kept": 3, "failures": {FIRST: "another order"}})
+
+    assert broken(evidence(run)) == {Rule.REPLAYS}
+
+
+def test_an_unread_book(run: Synthetic) -> None:
+    books = load(run.folder)
+    books.run["unread"] = ["receipts: gone"]
+
+    assert Rule.READ in broken(replace(evidence(run), books=books))
+
+
+def test_a_cancelled_job_that_was_cancelled_is_no_violation(run: Synthetic) -> None:
+    run.edit(raw.TEMPORAL, of(FIRST, lambda row: row.update(status="CANCELED")))
+    run.edit(raw.STATES, of(FIRST, cancelled))
+    run.edit(raw.JOBS, of(FIRST, lambda row: row["job"].update(status="cancelled")))
+    found = evidence(run)
+
+    assert broken(found) == {Rule.ENDS}
+    assert broken(replace(found, disturbed={FIRST: Done.CANCEL})) == set()
+
+
+def cancelled(row: Row) -> None:
+    row["record"]["status"] = row["record"]["transitions"][-1]["status"] = "cancelled"

@@ -1,0 +1,43 @@
+"""JSON records: whole, without gaps, and in the end what the workflow itself says."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from loadtest.books.model import ENDS, JobFacts, Record
+from tests.chaos.evidence import Evidence
+
+# Runs that were closed from outside: whoever closes their record adds to it.
+FROM_OUTSIDE = ("TERMINATED", "TIMED_OUT")
+
+
+def spoilt_records(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """What is wrong with a record, by job."""
+    for job in evidence.books.jobs:
+        for text in _spoilt(job, evidence.versions.get(job.job_id)):
+            yield job.job_id, text
+
+
+def _spoilt(job: JobFacts, version: int | None) -> Iterator[str]:
+    record = job.record
+    if record is None or record.problem:
+        yield f"record {record.problem if record else 'missing'}"
+        return
+    yield from _transitions(record)
+    outside = job.execution is not None and job.execution.status in FROM_OUTSIDE
+    added = outside and version is not None and record.version > version
+    if version is not None and record.version != version and not added:
+        yield f"the record has version {record.version}, the workflow {version}"
+
+
+def _transitions(record: Record) -> Iterator[str]:
+    changes = record.transitions
+    if [change.version for change in changes] != list(range(1, record.version + 1)):
+        yield f"its versions are not 1 to {record.version}"
+    if changes and changes[-1].status != record.status:
+        yield f"its last transition says {changes[-1].status}, the record {record.status}"
+    for before, after in pairwise(changes):
+        if before.status in ENDS:
+            yield f"it left {before.status} at version {after.version}"
+        same = (before.step, before.attempt) == (after.step, after.attempt)
+        if same and after.percent < before.percent:
+            yield f"its percent fell at version {after.version}"
