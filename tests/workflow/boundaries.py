@@ -1,0 +1,100 @@
+"""Every place where a job's worker touches what lies outside its process, by name, in order."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio import activity
+
+from services.worker import interceptor, media, running, storage
+from services.worker.vendors import client as vendors
+from shared.records import RecordStore
+
+# Told of each crossing: the job, the place, and whether it is `before` or `after` it.
+Hook = Callable[[str, str, str], Awaitable[None]]
+SyncHook = Callable[[str, str, str], None]
+
+STAGES = {"gen_image": "image", "request_video": "video", "collect_video": "video"}
+ACTIVITIES = (
+    "job_limits", "record_state", "request_slot", "gen_image", "request_video", "collect_video",
+)  # fmt: skip
+FETCH = ("poll", "file", "download", "check", "move")
+PLACES = (
+    *(f"activity {name}" for name in ACTIVITIES),
+    *(f"image {what}" for what in ("look-up", "submit", "heartbeat", "result", *FETCH)),
+    *(f"video {what}" for what in ("look-up", "submit", "heartbeat", *FETCH)),
+    # An undisturbed job's versions; the last one is its end.
+    *(f"record {version}" for version in range(1, 7)),
+)
+
+
+def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
+    """Have the hooks called at every place; `at_once` where the code may not wait."""
+    _around(patch, interceptor._Inbound, "execute_activity", hook, name=_activity)
+    _around(patch, vendors.VendorClient, "_call", hook, name=_request)
+    _around(patch, storage.Storage, "_download", hook, name=_of_stage("download"))
+    _around_sync(patch, storage, "_open", at_once, name=_of_stage("file"))
+    _around_sync(patch, media, "check", at_once, name=_of_stage("check"))
+    _around_sync(patch, Path, "replace", at_once, name=_of_stage("move"))
+    _around_sync(patch, running.Pulse, "accept", at_once, name=_of_stage("heartbeat"))
+    _around_sync(patch, RecordStore, "write", at_once, name=_record)
+
+
+def _activity(*_: Any) -> str:
+    return f"activity {activity.info().activity_type}"
+
+
+def _request(_: Any, method: str, path: str, *__: Any) -> str:
+    if method == "POST":
+        return _stage("submit")
+    what, name = path.split("/")[-2:]
+    if what == "status":
+        what = "look-up" if name.startswith("job-") else "poll"
+    return _stage(what)
+
+
+def _record(_: Any, record: Any) -> str:
+    return f"record {record.version}"
+
+
+def _of_stage(what: str) -> Callable[..., str]:
+    return lambda *_: _stage(what)
+
+
+def _stage(what: str) -> str:
+    return f"{STAGES[activity.info().activity_type]} {what}"
+
+
+def _job() -> str:
+    return str(activity.info().workflow_id)
+
+
+def _around(
+    patch: pytest.MonkeyPatch, owner: Any, what: str, hook: Hook, *, name: Callable[..., str]
+) -> None:
+    inner = getattr(owner, what)
+
+    async def outer(*args: Any, **kwargs: Any) -> Any:
+        place = name(*args)
+        await hook(_job(), place, "before")
+        result = await inner(*args, **kwargs)
+        await hook(_job(), place, "after")
+        return result
+
+    patch.setattr(owner, what, outer)
+
+
+def _around_sync(
+    patch: pytest.MonkeyPatch, owner: Any, what: str, hook: SyncHook, *, name: Callable[..., str]
+) -> None:
+    inner = getattr(owner, what)
+
+    def outer(*args: Any, **kwargs: Any) -> Any:
+        place = name(*args)
+        hook(_job(), place, "before")
+        result = inner(*args, **kwargs)
+        hook(_job(), place, "after")
+        return result
+
+    patch.setattr(owner, what, outer)
