@@ -10,25 +10,25 @@ from temporalio.client import (
     WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
 )
-from temporalio.common import QueryRejectCondition, WorkflowIDConflictPolicy
+from temporalio.common import QueryRejectCondition
 from temporalio.service import RPCError
 
 from services.api.metrics import TEMPORAL_CALLS
-from services.api.temporal import RPC_TIMEOUT, is_missing
+from services.api.temporal import is_missing
 from shared.errors import GenvideoError, InvalidInput, TemporalUnavailable
+from shared.keepers import start_keeper
 from shared.messages import Job
 from shared.slots import (
     CHANGE_UPDATE,
     DEFAULT_LIMIT,
     JOB_GATE,
-    KEEPER_WORKFLOW,
     VIEW_QUERY,
     SlotChange,
     SlotView,
     keeper_id,
 )
 from shared.states import Status
-from shared.temporal import KEEPER_QUEUE, QUERY_TIMEOUT, answer
+from shared.temporal import QUERY_TIMEOUT, answer
 
 FRESH_SECONDS = 1.0
 # A list is not held up for its queue positions.
@@ -106,14 +106,7 @@ class Slots:
             raise InvalidInput(str(error.cause)) from error
 
     async def _start(self) -> None:
-        start = self._client.start_workflow(
-            KEEPER_WORKFLOW,
-            id=keeper_id(JOB_GATE),
-            task_queue=KEEPER_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            rpc_timeout=RPC_TIMEOUT,
-        )
-        await answer(start)
+        await answer(start_keeper(self._client))
 
     def _remember(self, view: SlotView) -> None:
         async def known() -> SlotView:

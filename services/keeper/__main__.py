@@ -11,7 +11,9 @@ def main() -> None:
     logs.configure(service="keeper", level=config.log_level, form=config.log_format)
     run_worker(
         "genvideo keeper",
-        lambda client: running_keeper(client, shutdown_seconds=config.shutdown_seconds),
+        lambda client: running_keeper(
+            client, rules=config.rules(), shutdown_seconds=config.shutdown_seconds
+        ),
         keys=config.payload_keys,
         host=config.listen_host,
         port=config.keeper_http_port,

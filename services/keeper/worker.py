@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import structlog
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -16,8 +15,8 @@ from services.keeper.activities import KeeperActivities
 from services.keeper.attributes import register_search_attributes
 from services.keeper.models import KeeperRules
 from services.keeper.workflows import SlotKeeperWorkflow
-from shared.slots import JOB_GATE, KEEPER_WORKFLOW, keeper_id
-from shared.temporal import KEEPER_QUEUE, STICKY_TIMEOUT, WORKFLOW_TASK_TIMEOUT
+from shared.keepers import start_keeper
+from shared.temporal import KEEPER_QUEUE, STICKY_TIMEOUT
 
 log = structlog.get_logger(__name__)
 
@@ -69,13 +68,7 @@ async def running_keeper(
 async def _keep_it_running(client: Client, task_queue: str) -> None:
     while True:
         try:
-            await client.start_workflow(
-                KEEPER_WORKFLOW,
-                id=keeper_id(JOB_GATE),
-                task_queue=task_queue,
-                task_timeout=WORKFLOW_TASK_TIMEOUT,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            )
+            await start_keeper(client, task_queue=task_queue)
         except RPCError as error:
             log.warning("the keeper could not be started", reason=str(error))
         await asyncio.sleep(CARE_SECONDS)

@@ -2,9 +2,8 @@
 
 import pytest
 
-from services.keeper.models import DRAIN_HOLD_SECONDS
+from services.keeper.models import DRAIN_HOLD_SECONDS, MAX_HISTORY
 from services.keeper.queue import AGEING_SECONDS
-from services.keeper.models import MAX_HISTORY
 from services.worker.media import MAX_PIXELS
 from services.worker.policies import (
     ATTEMPT_CODES,

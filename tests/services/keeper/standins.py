@@ -8,13 +8,14 @@ from typing import Any
 
 from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import RetryPolicy, WorkflowIDConflictPolicy
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from services.worker.models import REQUEST_SLOT
 from services.worker.seat import Seat
 from shared.errors import StoodDown, to_application_error
+from shared.keepers import start_keeper
 from shared.messages import JobInput
 from shared.slots import (
     BEGUN_SIGNAL,
@@ -23,8 +24,6 @@ from shared.slots import (
     DRAIN_ACTIVITY,
     GRANTED_SIGNAL,
     JOB_GATE,
-    KEEPER_WORKFLOW,
-    REQUEST_SIGNAL,
     Drain,
     Permit,
     SlotChange,
@@ -32,7 +31,7 @@ from shared.slots import (
     SlotView,
     keeper_id,
 )
-from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KEEPER_QUEUE
+from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from shared.watching import Closed, until_closed
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.keeper_view import keeper_view
@@ -125,14 +124,7 @@ class Book:
 
     @activity.defn(name=REQUEST_SLOT)
     async def ask(self, request: SlotRequest) -> None:
-        await self._client.start_workflow(
-            KEEPER_WORKFLOW,
-            id=keeper_id(JOB_GATE),
-            task_queue=KEEPER_QUEUE,
-            start_signal=REQUEST_SIGNAL,
-            start_signal_args=[[request]],
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        )
+        await start_keeper(self._client, requests=[request])
 
     @activity.defn(name=FOLLOW)
     async def follow(self, permit: Permit) -> None:
