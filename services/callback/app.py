@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from temporalio.client import Client
 
 from services.callback import routes
-from services.callback.body import MAX_BODY
+from services.callback.body import MAX_BODY, Reader
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
 from shared.health import temporal_reason
@@ -27,16 +27,15 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         clients.append(client or await connect(settings.payload_keys, lazy=True))
-        app.state.receiver = Receiver(settings, clients[0])
+        app.state.receiver = await asyncio.to_thread(Receiver, settings, clients[0])
         async with app.state.receiver.running():
             yield
 
     async def ready() -> Mapping[str, str | None]:
-        receiver: Receiver = app.state.receiver
-        folder = receiver.inbox.folder
+        folder = settings.data_dir / "callbacks"
         writable = await asyncio.to_thread(os.access, folder, os.W_OK | os.X_OK)
         reason = None if writable else f"{folder} can't be written"
-        return {"temporal": await _temporal(clients[0]), "inbox": reason}
+        return {"temporal": await _temporal(clients[0]), "book": reason}
 
     app: ServiceApp = service_app(
         "genvideo callback receiver",
@@ -45,6 +44,7 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
         description=DESCRIPTION,
         max_body_size=MAX_BODY,
     )
+    app.state.reader = Reader()
     app.include_router(routes.router)
     return app
 

@@ -9,20 +9,47 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 
 from services.callback.models import Callback
-from shared.errors import BodyTooSlow, InvalidInput, NotJson
+from shared.errors import BodyTooLarge, BodyTooSlow, InvalidInput, NotJson, NotKept
 
 MAX_BODY = 256 * 1024
 # Within this the whole body must have come; a vendor needs milliseconds.
 READ_SECONDS = 5.0
+# All bodies that are being read, together: some hundred of the largest, any number of usual ones.
+MAX_READING = 32 * 1024 * 1024
 
 
-async def read(request: Request) -> bytes:
-    """The raw body; BodyTooSlow, or 413 by the app's own limit."""
-    try:
-        async with asyncio.timeout(READ_SECONDS):
-            return await request.body()
-    except (TimeoutError, ClientDisconnect) as error:
-        raise BodyTooSlow(f"The body did not come within {READ_SECONDS:g} s.") from error
+class Reader:
+    """Reads bodies; at any time they hold no more than `MAX_READING` together."""
+
+    def __init__(self) -> None:
+        self._held = 0
+
+    async def read(self, request: Request, *, keep: bool) -> bytes:
+        """The raw body, which is read and forgotten where it isn't to be kept.
+
+        BodyTooSlow, BodyTooLarge, or NotKept where too many come at once.
+        """
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > MAX_BODY:
+                        raise BodyTooLarge(f"At most {MAX_BODY} bytes.")
+                    if keep:
+                        self._hold(len(chunk))
+                        chunks.append(chunk)
+        except (TimeoutError, ClientDisconnect) as error:
+            raise BodyTooSlow(f"The body did not come within {READ_SECONDS:g} s.") from error
+        finally:
+            self._held -= sum(map(len, chunks))
+        return b"".join(chunks)
+
+    def _hold(self, size: int) -> None:
+        if self._held + size > MAX_READING:
+            raise NotKept("Too many callbacks at once; try again in a moment.")
+        self._held += size
 
 
 def check_type(content_type: str) -> None:

@@ -2,61 +2,66 @@
 
 from collections.abc import Iterable
 
-from services.callback.models import Callback, Fate, Receipt
+from services.callback.jobs import JobView
+from services.callback.models import Event, Fate
 from shared.ids import Generation
-from shared.messages import Record
 
-# A callback with one of these fates was taken note of for good; the same one again is a duplicate.
-_SETTLED = frozenset({Fate.APPLIED, Fate.EARLY, Fate.LATE, Fate.OUT_OF_ORDER, Fate.DUPLICATE})
+# An event with one of these fates was taken note of for good; the same one again is a duplicate.
+SETTLED = frozenset({Fate.APPLIED, Fate.EARLY, Fate.LATE, Fate.OUT_OF_ORDER})
+# Whether the workflow runs is for Temporal to say.
+TO_TELL = frozenset({Fate.APPLIED, Fate.EARLY})
 
 
 def judge(
-    callback: Callback,
-    generation: Generation,
-    *,
-    external_id: str,
-    record: Record | None,
-    receipts: Iterable[Receipt],
+    event: Event, generation: Generation, *, job: JobView | None, past: Iterable[Event]
 ) -> Fate:
-    """What becomes of a callback whose token fits `external_id`, as far as the disk can tell.
+    """What becomes of an event of this generation, as far as the disk can tell.
 
-    Whether the workflow still runs is for Temporal to say: `applied` and `early` may yet turn
-    into `late` or `unknown`.
+    `past` are the settled events of the same job and task. `applied` and `early` may yet turn
+    into `late` or `unknown`, by Temporal's word.
     """
-    if record is not None and _is_another_attempts(callback, external_id, record=record):
+    if job is not None and _is_another_attempts(event, job):
         return Fate.REJECTED
-    past = [each for each in receipts if each.task_id == callback.task_id and each.fate in _SETTLED]
-    if any(_same(callback, each) for each in past):
+    before = list(past)
+    if any(_same(event, each) for each in before):
         return Fate.DUPLICATE
-    if record is not None and _is_past(record, generation):
+    if job is not None and (job.ended or job.video_attempt > generation.attempt):
         return Fate.LATE
-    if any(_is_older(callback, each) for each in past):
+    if any(_is_older(event, each) for each in before):
         return Fate.OUT_OF_ORDER
-    known = None if record is None else record.tasks.get(external_id)
+    known = None if job is None else job.tasks.get(event.external_id)
     if known is None:
         return Fate.EARLY
-    return Fate.APPLIED if known == callback.task_id else Fate.UNKNOWN
+    return Fate.APPLIED if known == event.task_id else Fate.UNKNOWN
 
 
-def _is_another_attempts(callback: Callback, external_id: str, *, record: Record) -> bool:
+def review(held: Fate, found: Fate, *, expired: bool) -> Fate | None:
+    """What one in quarantine becomes, given what it would be now; None: it stays there.
+
+    An early one was told when it came, so it stays `early` once its task is known; an unknown one
+    becomes what it would be now. Nobody's by the end of its time: `unknown` for good.
+    """
+    open_still = Fate.EARLY if held is Fate.EARLY else Fate.UNKNOWN
+    if found is open_still:
+        return Fate.UNKNOWN if expired else None
+    return found if held is Fate.UNKNOWN or found is Fate.UNKNOWN else Fate.EARLY
+
+
+def _is_another_attempts(event: Event, job: JobView) -> bool:
     return any(
-        task_id == callback.task_id and known != external_id
-        for known, task_id in record.tasks.items()
+        task_id == event.task_id and known != event.external_id
+        for known, task_id in job.tasks.items()
     )
 
 
-def _same(callback: Callback, receipt: Receipt) -> bool:
-    return (callback.task_status, callback.updated_at) == (receipt.task_status, receipt.updated_at)
+def _same(event: Event, other: Event) -> bool:
+    return (event.task_status, event.updated_at) == (other.task_status, other.updated_at)
 
 
-def _is_past(record: Record, generation: Generation) -> bool:
-    return record.status.ended or record.attempts.video > generation.attempt
-
-
-def _is_older(callback: Callback, receipt: Receipt) -> bool:
+def _is_older(event: Event, other: Event) -> bool:
     """An end absorbs whatever comes after it; else the vendor's own time decides."""
-    if receipt.task_status is not None and receipt.task_status.ended:
+    if other.ended:
         return True
-    if callback.updated_at is None or receipt.updated_at is None:
+    if event.updated_at is None or other.updated_at is None:
         return False
-    return callback.updated_at < receipt.updated_at
+    return event.updated_at < other.updated_at

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -50,19 +50,17 @@ class Callback(_Vendor):
     task_status_msg: str | None = None
     task_info: TaskInfo | None = None
 
-    @property
-    def named(self) -> str | None:
-        """Our id of the task in the body, where it has one."""
-        return self.task_info.external_task_id if self.task_info else None
-
-    def done(self, external_id: str) -> KlingDone:
-        """The signal that tells the job."""
-        return KlingDone(
+    def event(self, external_id: str, *, received_at: datetime) -> "Event":
+        """What is kept of it, as the callback of the task that the token stands for."""
+        named = self.task_info.external_task_id if self.task_info else None
+        return Event(
+            received_at=received_at,
             external_id=external_id,
             task_id=self.task_id,
             task_status=self.task_status,
-            updated_at=self.updated_at or 0,
+            updated_at=self.updated_at,
             message=(self.task_status_msg or "")[:MAX_MESSAGE],
+            named=named if named != external_id else None,
         )
 
 
@@ -78,9 +76,73 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Event(NamedTuple):
+    """What is kept of a callback: enough to judge it, to tell the job, and to replay it."""
+
+    received_at: datetime
+    external_id: str
+    task_id: str | None
+    task_status: TaskStatus | None
+    updated_at: int | None = None
+    message: str = ""
+    # The task that the body names, where it isn't the token's.
+    named: str | None = None
+
+    @property
+    def job_id(self) -> str:
+        return self.external_id.partition(".")[0]
+
+    @property
+    def ended(self) -> bool:
+        """Whether it tells an end."""
+        return self.task_status is not None and self.task_status.ended
+
+    def done(self) -> KlingDone:
+        """The signal that tells the job."""
+        return KlingDone(
+            external_id=self.external_id,
+            task_id=self.task_id or "",
+            task_status=self.task_status or "",
+            updated_at=self.updated_at or 0,
+            message=self.message,
+        )
+
+
+class Row(NamedTuple):
+    """An event in the book; without a fate it waits for Temporal."""
+
+    receipt_id: int
+    event: Event
+    fate: Fate | None
+    # Seconds since 1970 until which it is in quarantine; None where it isn't.
+    held_until: float | None = None
+    replay_of: int | None = None
+
+    @property
+    def place(self) -> int:
+        """What came before this place counts when it is judged; a replay takes its model's."""
+        return self.replay_of or self.receipt_id
+
+    def receipt(self) -> "Receipt":
+        """The row as it is shown; only with a fate."""
+        return Receipt(
+            receipt_id=self.receipt_id,
+            received_at=self.event.received_at,
+            job_id=self.event.job_id,
+            task_id=self.event.task_id,
+            task_status=self.event.task_status,
+            fate=Fate(self.fate or Fate.UNKNOWN),
+            external_id=self.event.external_id,
+            updated_at=self.event.updated_at,
+            quarantined=self.held_until is not None,
+            replay_of=self.replay_of,
+        )
+
+
 class Receipt(Message):
     """One callback as it was noted; `task_id` is null where the body was never looked at."""
 
+    receipt_id: int
     received_at: datetime
     job_id: str
     task_id: str | None
@@ -88,33 +150,5 @@ class Receipt(Message):
     fate: Fate
     external_id: str
     updated_at: int | None = None
-
-
-class Kept(Message):
-    """A callback that waits for Temporal, with the moment of its arrival."""
-
-    received_at: datetime
-    external_id: str
-    callback: Callback
-
-    @property
-    def job_id(self) -> str:
-        return self.external_id.partition(".")[0]
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What makes a callback the same as another one."""
-        callback = self.callback
-        return (self.external_id, callback.task_id, callback.task_status, callback.updated_at)
-
-    def receipt(self, fate: Fate) -> Receipt:
-        """The note of what became of it."""
-        return Receipt(
-            received_at=self.received_at,
-            job_id=self.job_id,
-            task_id=self.callback.task_id,
-            task_status=self.callback.task_status,
-            fate=fate,
-            external_id=self.external_id,
-            updated_at=self.callback.updated_at,
-        )
+    quarantined: bool = False
+    replay_of: int | None = None

@@ -1,206 +1,198 @@
-"""One callback at a time per job: judged, told to the workflow, noted for good, then answered."""
+"""Each callback is kept before anything else; then its job is told, its fate noted, it answered."""
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from weakref import WeakValueDictionary
 
 import structlog
-from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client
 
-from services.callback.inbox import Inbox
-from services.callback.judge import judge
-from services.callback.metrics import FATES
-from services.callback.models import Callback, Fate, Kept, Receipt
-from services.callback.receipts import Receipts
+from services.callback.book import Book
+from services.callback.committer import Committer
+from services.callback.desk import Clock, Desk, Entry, Verdict, utc_now
+from services.callback.messenger import Messenger
+from services.callback.metrics import FATES, HELD, WAITING
+from services.callback.models import Callback, Event, Fate, Row
 from services.callback.settings import CallbackSettings
-from shared.errors import TemporalUnavailable
-from shared.ids import Generation, parse_external_id
-from shared.messages import Record
-from shared.records import RecordStore
+from shared.errors import ReceiptNotFound, ReceiptNotReplayable, TemporalUnavailable
+from shared.ids import parse_external_id
 from shared.states import Step
-from shared.temporal import KLING_DONE_SIGNAL, answer
 from shared.tokens import token_fits
 
 log = structlog.get_logger(__name__)
 
-# The vendor hears from us within about a second, whatever Temporal does.
-TELL_SECONDS = 1.0
-RPC_TIMEOUT = timedelta(seconds=TELL_SECONDS)
-# How often the inbox is tried while Temporal is away.
+# How often Temporal is tried while it is away, and for how many jobs at once when it is back.
 DRAIN_SECONDS = 0.5
+DRAIN_WIDTH = 16
+# How often those in quarantine are looked at.
+LOOK_SECONDS = 5.0
 
 
 class Receiver:
-    """Decides the fate of callbacks; with Temporal away it keeps them, in their order."""
+    """Decides the fate of callbacks; what Temporal must hear waits in the book until it has."""
 
-    def __init__(self, settings: CallbackSettings, client: Client) -> None:
-        self.receipts = Receipts(settings.data_dir)
-        self.inbox = Inbox(settings.data_dir)
+    def __init__(self, settings: CallbackSettings, client: Client, *, now: Clock = utc_now) -> None:
+        self.committer = Committer(Book(settings.data_dir))
+        self._desk = Desk(settings, now)
         self._secret = settings.callback_secret
-        self._records = RecordStore(settings.data_dir)
-        self._client = client
+        self._messenger = Messenger(client)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._kept = asyncio.Event()
+        # Jobs of which something waits that Temporal did not take, oldest first.
+        self._left: dict[str, None] = {}
+        self._stirred = asyncio.Event()
+        self._away = False
 
-    async def authentic(self, external_id: str, token: str) -> bool:
+    def authentic(self, external_id: str, token: str) -> bool:
         """Whether the token is that of this video task of ours; a forged one is noted."""
         generation = parse_external_id(external_id)
-        if generation is None or generation.step is not Step.VIDEO:
-            FATES.labels(Fate.REJECTED).inc()
-            return False
-        if token_fits(self._secret.get_secret_value(), external_id, token):
-            return True
-        await self._reject(_forged(generation, external_id))
+        if generation is not None and generation.step is Step.VIDEO:
+            if token_fits(self._secret.get_secret_value(), external_id, token):
+                return True
+            forged = Event(self._desk.now(), external_id, None, None)
+            self.committer.run_soon(lambda book: self._desk.note_forged(book, forged))
+        FATES.labels(Fate.REJECTED).inc()
         return False
 
-    async def receive(self, external_id: str, callback: Callback) -> Fate:
-        """The fate of an authentic callback; TemporalUnavailable when it was only kept."""
-        kept = Kept(received_at=datetime.now(UTC), external_id=external_id, callback=callback)
-        async with self._lock(kept.job_id):
-            try:
-                if self.inbox.waits_for(kept.job_id):
-                    raise TemporalUnavailable("Earlier callbacks of this job still wait.")
-                return await self._settle(kept)
-            except TemporalUnavailable:
-                await self.inbox.put(kept)
-                self._kept.set()
-                raise
+    def is_operator(self, authorization: str) -> bool:
+        """Whether a request's Authorization carries the callback secret."""
+        expected = f"Bearer {self._secret.get_secret_value()}"
+        return hmac.compare_digest(expected.encode(), authorization.encode("utf-8", "replace"))
+
+    async def receive(self, external_id: str, callback: Callback) -> Row:
+        """What became of an authentic callback; TemporalUnavailable when it was only kept."""
+        return await self._take(callback.event(external_id, received_at=self._desk.now()))
+
+    async def replay(self, receipt_id: int) -> Row:
+        """Judge a noted callback once more, in its old place but by the job as it is now."""
+        model = await self.committer.run(lambda book: book.row(receipt_id))
+        if model is None:
+            raise ReceiptNotFound(f"There is no receipt {receipt_id}.")
+        if model.event.task_id is None:
+            raise ReceiptNotReplayable("Its token didn't fit, so nothing of it was kept.")
+        return await self._take(model.event._replace(received_at=self._desk.now()), model=model)
+
+    async def _take(self, event: Event, *, model: Row | None = None) -> Row:
+        entry = await self.committer.run(lambda book: self._desk.enter(book, event, model=model))
+        if entry.row.fate is not None:
+            _count(entry.row)
+            return entry.row
+        async with self._lock(event.job_id):
+            if self._away:
+                self._leave(event.job_id)
+                raise TemporalUnavailable("Temporal does not answer; the callback is kept.")
+            return await self._told(entry)
 
     def _lock(self, job_id: str) -> asyncio.Lock:
         return self._locks.setdefault(job_id, asyncio.Lock())
 
-    async def _settle(self, kept: Kept) -> Fate:
-        fate = await self._fate(kept)
-        if fate is Fate.REJECTED:
-            await self._reject(kept.receipt(fate))
-            return fate
-        await asyncio.to_thread(self.receipts.add, kept.receipt(fate))
-        _count(kept.receipt(fate))
-        return fate
+    def _leave(self, job_id: str) -> None:
+        self._left[job_id] = None
+        self._stirred.set()
 
-    async def _fate(self, kept: Kept) -> Fate:
-        named = kept.callback.named
-        if named is not None and named != kept.external_id:
-            known = await asyncio.to_thread(self._is_of_a_known_job, named)
-            return Fate.REJECTED if known else Fate.UNKNOWN
-        record, receipts = await asyncio.to_thread(self._look, kept.job_id)
-        generation = parse_external_id(kept.external_id)
-        if generation is None:
-            return Fate.UNKNOWN
-        fate = judge(
-            kept.callback,
-            generation,
-            external_id=kept.external_id,
-            record=record,
-            receipts=receipts,
-        )
-        if fate not in (Fate.APPLIED, Fate.EARLY):
-            return fate
-        return await self._tell(kept, fate, record=record)
+    async def _told(self, entry: Entry) -> Row:
+        if entry.verdict is not None:
+            return await self._tell(entry.row, entry.verdict)
+        await self._catch_up(entry.row.event.job_id)
+        receipt_id = entry.row.receipt_id
+        return await self.committer.run(lambda book: book.row(receipt_id)) or entry.row
 
-    def _look(self, job_id: str) -> tuple[Record | None, list[Receipt]]:
-        return self._records.read(job_id), self.receipts.of(job_id)
+    async def _catch_up(self, job_id: str) -> None:
+        """Tell a job all that waits, in the order of arrival; its lock is held."""
+        while found := await self.committer.run(lambda book: self._desk.next_waiting(book, job_id)):
+            await self._tell(*found)
+        self._left.pop(job_id, None)
 
-    def _is_of_a_known_job(self, external_id: str) -> bool:
-        generation = parse_external_id(external_id)
-        return generation is not None and self._records.path(generation.job_id).is_file()
-
-    async def _tell(self, kept: Kept, fate: Fate, *, record: Record | None) -> Fate:
-        """Signal an end; the fate, corrected by what Temporal knows of the workflow."""
-        if not kept.callback.task_status.ended:
-            return fate if record is not None else await self._by_workflow(kept.job_id, fate)
-        done = kept.callback.done(kept.external_id)
-        signal = self._client.get_workflow_handle(kept.job_id).signal(
-            KLING_DONE_SIGNAL, done, rpc_timeout=RPC_TIMEOUT
-        )
-        try:
-            await answer(signal, seconds=TELL_SECONDS)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
+    async def _tell(self, row: Row, verdict: Verdict) -> Row:
+        fate = verdict.fate
+        if verdict.open:
+            try:
+                fate = await self._messenger.tell(row.event, fate, known=verdict.known)
+            except TemporalUnavailable:
+                self._away = True
+                self._leave(row.event.job_id)
                 raise
-            return Fate.LATE if record else await self._by_workflow(kept.job_id, Fate.LATE)
-        return fate
-
-    async def _by_workflow(self, job_id: str, fate: Fate) -> Fate:
-        """`fate` where the job runs, `late` where it ended, `unknown` where it never was."""
-        handle = self._client.get_workflow_handle(job_id)
-        try:
-            found = await answer(handle.describe(rpc_timeout=RPC_TIMEOUT), seconds=TELL_SECONDS)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return Fate.UNKNOWN
-            raise
-        return fate if found.status is WorkflowExecutionStatus.RUNNING else Fate.LATE
-
-    async def _reject(self, receipt: Receipt) -> None:
-        """Count it; note it where it concerns a job that there is."""
-        _count(receipt)
-        if await asyncio.to_thread(self._records.path(receipt.job_id).is_file):
-            await asyncio.to_thread(self.receipts.add_rejected, receipt)
+        row = await self.committer.run(lambda book: self._desk.settle(book, row, fate))
+        _count(row)
+        return row
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Tells what is kept, as soon as Temporal listens, until the end."""
-        await self.inbox.load()
-        if len(self.inbox):
-            self._kept.set()
-        draining = asyncio.create_task(self._drain_again())
+        """Tells what waits as soon as Temporal listens, and minds the quarantine, until the end."""
+        for job_id in await self.committer.run(lambda book: book.waiting_jobs()):
+            self._leave(job_id)
+        rounds = [asyncio.create_task(self._drain_again()), asyncio.create_task(self._look_again())]
         try:
             yield
         finally:
-            draining.cancel()
-            await asyncio.gather(draining, return_exceptions=True)
+            for each in rounds:
+                each.cancel()
+            await asyncio.gather(*rounds, return_exceptions=True)
+            await self.committer.close()
 
     async def _drain_again(self) -> None:
         while True:
-            await self._kept.wait()
-            self._kept.clear()
+            await self._stirred.wait()
+            self._stirred.clear()
             await self.drain()
-            if len(self.inbox):
-                self._kept.set()
+            if self._left:
+                self._stirred.set()
                 await asyncio.sleep(DRAIN_SECONDS)
 
     async def drain(self) -> None:
-        """Settle what is kept, oldest first; stops where Temporal is still away."""
-        for name, kept in self.inbox.items():
-            async with self._lock(kept.job_id):
-                try:
-                    await self._settle_once(kept)
-                except TemporalUnavailable:
-                    return
-                except Exception:
-                    log.exception("a kept callback can't be told", task=kept.external_id)
-                    continue
-                await self.inbox.drop(name)
+        """Tell what waits, oldest job first; stops where Temporal is still away."""
+        left = list(self._left)
+        WAITING.set(await self.committer.run(lambda book: book.waiting()))
+        # The first one finds out for all whether Temporal is back.
+        shares = [
+            left[:1],
+            *(left[at : at + DRAIN_WIDTH] for at in range(1, len(left), DRAIN_WIDTH)),
+        ]
+        for share in shares:
+            outcomes = await asyncio.gather(*map(self._drained, share))
+            if not all(outcomes):
+                return
+            self._away = False
+        WAITING.set(await self.committer.run(lambda book: book.waiting()))
 
-    async def _settle_once(self, kept: Kept) -> None:
-        """A crash may have come between the receipt and the end of its keeping."""
-        receipts = await asyncio.to_thread(self.receipts.of, kept.job_id)
-        noted = {(each.external_id, each.received_at) for each in receipts}
-        if (kept.external_id, kept.received_at) not in noted:
-            await self._settle(kept)
+    async def _drained(self, job_id: str) -> bool:
+        """Whether Temporal could be reached."""
+        try:
+            async with self._lock(job_id):
+                await self._catch_up(job_id)
+        except TemporalUnavailable:
+            return False
+        except Exception:
+            log.exception("a kept callback can't be told", job_id=job_id)
+        return True
+
+    async def _look_again(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Let those out of the quarantine whose job is known by now, or whose time is over."""
+        held = await self.committer.run(lambda book: book.held())
+        for row in held:
+            became = await self.committer.run(partial(self._desk.review, row=row))
+            if became is None:
+                continue
+            log.info("a callback leaves quarantine", job_id=row.event.job_id, fate=became.fate)
+            if became.fate is None:
+                self._leave(row.event.job_id)
+        HELD.set(await self.committer.run(lambda book: book.held_count()))
 
 
-def _forged(generation: Generation, external_id: str) -> Receipt:
-    return Receipt(
-        received_at=datetime.now(UTC),
-        job_id=generation.job_id,
-        task_id=None,
-        task_status=None,
-        fate=Fate.REJECTED,
-        external_id=external_id,
-    )
-
-
-def _count(receipt: Receipt) -> None:
-    FATES.labels(receipt.fate).inc()
+def _count(row: Row) -> None:
+    FATES.labels(row.fate).inc()
+    event = row.event
     log.info(
         "callback",
-        job_id=receipt.job_id,
-        task=receipt.external_id,
-        status=receipt.task_status,
-        fate=receipt.fate,
+        job_id=event.job_id,
+        task=event.external_id,
+        status=event.task_status,
+        fate=row.fate,
     )

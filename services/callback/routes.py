@@ -1,14 +1,13 @@
 """The vendor's door, and the list of receipts."""
 
-import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from services.callback import body
 from services.callback.models import Callback, Fate, Receipt
 from services.callback.receiver import Receiver
-from shared.errors import RouteNotFound
+from shared.errors import NotAuthorized, RouteNotFound
 from shared.ids import is_job_id
 from shared.messages import Message
 from shared.problems import documented
@@ -87,19 +86,20 @@ async def receive_callback(
     200: noted (its fate is told); 202: nothing that we know, yet kept; 404: the token isn't this
     task's; 503 with Retry-After: Temporal is away, and the callback is kept all the same.
     """
-    raw = await body.read(request)
-    if not await receiver.authentic(task, token):
+    authentic = receiver.authentic(task, token)
+    raw = await request.app.state.reader.read(request, keep=authentic)
+    if not authentic:
         raise RouteNotFound("Not found")
     body.check_type(request.headers.get("content-type", ""))
-    fate = await receiver.receive(task, body.parse(raw))
-    if fate is Fate.REJECTED:
+    row = await receiver.receive(task, body.parse(raw))
+    if row.fate is Fate.REJECTED:
         raise RouteNotFound("Not found")
-    if fate is Fate.UNKNOWN:
+    if row.fate is Fate.UNKNOWN:
         response.status_code = 202
-    return Taken(fate=fate)
+    return Taken(fate=row.fate or Fate.UNKNOWN)
 
 
-@router.get("/callbacks", operation_id="list_receipts", responses=documented(422))
+@router.get("/callbacks", operation_id="list_receipts", responses=documented(422, 503))
 async def list_receipts(
     receiver: ReceiverDep,
     job_id: Annotated[str | None, Query(max_length=64)] = None,
@@ -107,8 +107,27 @@ async def list_receipts(
     limit: Annotated[int, Query(ge=1, le=MAX_RECEIPTS)] = MAX_RECEIPTS,
 ) -> list[Receipt]:
     """The newest receipts of one job, or of all; the oldest of them first."""
-    if job_id is None:
-        return await asyncio.to_thread(receiver.receipts.newest, limit)
-    if not is_job_id(job_id):
+    if job_id is not None and not is_job_id(job_id):
         return []
-    return (await asyncio.to_thread(receiver.receipts.of, job_id))[-limit:]
+    rows = await receiver.committer.run(lambda book: book.newest(job_id, limit=limit))
+    return [row.receipt() for row in rows]
+
+
+@router.post(
+    "/callbacks/{receipt_id}/replay",
+    operation_id="replay_receipt",
+    responses=documented(401, 404, 409, 422, 503),
+)
+async def replay_receipt(
+    receipt_id: Annotated[int, Path(ge=1, lt=2**63)],
+    receiver: ReceiverDep,
+    *,
+    authorization: Annotated[str, Header(description="`Bearer` and CALLBACK_SECRET.")] = "",
+) -> Receipt:
+    """Judge a noted callback once more, by the job as it is now; the new receipt.
+
+    The port is open to the vendor, so this takes the operator's key.
+    """
+    if not receiver.is_operator(authorization):
+        raise NotAuthorized("Send Authorization: Bearer and the callback secret.")
+    return (await receiver.replay(receipt_id)).receipt()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from shared.settings import CommonSettings, Port
+from shared.settings import CommonSettings, Port, Seconds
 
 
 class CallbackSettings(CommonSettings):
@@ -12,3 +12,5 @@ class CallbackSettings(CommonSettings):
 
     callback_port: Port = 8001
     callback_secret: Annotated[SecretStr, Field(min_length=16)]
+    callback_quarantine_seconds: Seconds = 3600
+    callback_keep_rows: Annotated[int, Field(ge=1000)] = 200_000

@@ -9,12 +9,13 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from services.callback.models import Fate
-from services.callback.receipts import Receipts
 from services.worker.models import COLLECT_VIDEO
+from shared.http import http_client
 from shared.messages import Attempts, KlingDone
 from shared.states import Status, Step
 from shared.temporal import KLING_DONE_SIGNAL
 from tests.fixtures.eventually import eventually
+from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.scenarios import rule
 
@@ -41,13 +42,23 @@ def _polling(
     return working(client, data_dir, video_poll_seconds=seconds)
 
 
+async def receipts(line: Pipeline, job_id: str) -> list[Json]:
+    """What the receiver has noted for a job, oldest first."""
+    async with http_client(line.settings.callback_url) as http:
+        rows = (await http.get("/callbacks", params={"job_id": job_id})).json()
+    assert isinstance(rows, list)
+    return rows
+
+
 async def fates(line: Pipeline, job_id: str, count: int) -> list[Fate]:
     """The fates of the callbacks that tell an end, as soon as there are so many."""
-    receipts = Receipts(line.settings.data_dir)
+    ends = ("succeed", "failed")
 
     async def look() -> list[Fate]:
         return [
-            each.fate for each in receipts.of(job_id) if each.task_status and each.task_status.ended
+            Fate(each["fate"])
+            for each in await receipts(line, job_id)
+            if each["task_status"] in ends
         ]
 
     return await eventually(look, lambda found: len(found) >= count)

@@ -1,5 +1,6 @@
 """A receiver over real HTTP, in front of a real server with a stand-in for the job."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from services.callback.app import create_app
+from services.callback.desk import Clock, utc_now
+from services.callback.models import Receipt
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
 from shared.http import http_client
@@ -57,12 +60,17 @@ class Vendor:
 
     def record(self, **fields: Any) -> Record:
         """Write the job's record, running and with its task known unless told otherwise."""
-        known = {f"{self.job_id}.video.1": "task-1"}
-        record = sample_record(self.job_id).model_copy(
-            update={"status": Status.RUNNING, "step": Step.VIDEO, "tasks": known, **fields}
-        )
-        RecordStore(self.data_dir).write(record)
-        return record
+        return write_record(self.data_dir, self.job_id, **fields)
+
+
+def write_record(data_dir: Path, job_id: str, **fields: Any) -> Record:
+    """The record of a job that waits for its first video, unless told otherwise."""
+    known = {f"{job_id}.video.1": "task-1"}
+    record = sample_record(job_id).model_copy(
+        update={"status": Status.RUNNING, "step": Step.VIDEO, "tasks": known, **fields}
+    )
+    RecordStore(data_dir).write(record)
+    return record
 
 
 async def start_job(client: Client, job_id: str, prompt: str = "wait") -> None:
@@ -101,8 +109,25 @@ async def vendor(client: Client, tmp_path: Path) -> AsyncIterator[Vendor]:
 @pytest.fixture
 async def door(tmp_path: Path) -> AsyncIterator[Vendor]:
     """The receiver without sockets and Temporal, for what is refused before it is judged."""
-    app = create_app(settings_for(tmp_path))
-    app.state.receiver = Receiver(settings_for(tmp_path), await client_of_nobody(free_port()))
+    app = create_app(settings_for(tmp_path), await client_of_nobody(free_port()))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://callback") as http:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://callback") as http,
+    ):
         yield Vendor(http, new_job_id(), tmp_path)
+
+
+@contextlib.asynccontextmanager
+async def receiving(
+    data_dir: Path, client: Any, *, now: Clock = utc_now
+) -> AsyncIterator[Receiver]:
+    """A receiver of its own, for what HTTP has no part in; its rounds run."""
+    receiver = Receiver(settings_for(data_dir), client, now=now)
+    async with receiver.running():
+        yield receiver
+
+
+async def receipts_of(receiver: Receiver, job_id: str) -> list[Receipt]:
+    rows = await receiver.committer.run(lambda book: book.newest(job_id, limit=1000))
+    return [row.receipt() for row in rows]

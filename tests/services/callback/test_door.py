@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.callback import body, receipts
+from services.callback import body, desk
 from tests.services.callback.conftest import SECRET, Vendor
 
 JSON = {"Content-Type": "application/json"}
@@ -26,7 +26,7 @@ async def test_a_wrong_token_learns_nothing(door: Vendor) -> None:
 
 
 async def test_forged_ones_fill_no_disk(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipts, "MAX_REJECTED", 3)
+    monkeypatch.setattr(desk, "MAX_REJECTED", 3)
     wrong = vendor.address(secret="x" * 20)
     assert (await vendor.http.post(wrong, json={})).status_code == 404
     assert await vendor.receipts() == []
@@ -110,10 +110,11 @@ async def test_no_token_reaches_a_file(door: Vendor) -> None:
     await door.send("processing")
     await door.http.post(door.address(secret="x" * 20), json=door.body())
 
-    written = "".join(path.read_text() for path in door.data_dir.rglob("*.json*"))
-    assert '"rejected"' in written
-    assert door.address().rpartition("=")[2] not in written
-    assert SECRET not in written
+    assert [row["fate"] for row in await door.receipts()] == ["applied", "rejected"]
+    written = b"".join(path.read_bytes() for path in door.data_dir.rglob("*") if path.is_file())
+    assert b"rejected" in written
+    assert door.address().rpartition("=")[2].encode() not in written
+    assert SECRET.encode() not in written
 
 
 async def test_the_page_for_programmers_shows_the_body(door: Vendor) -> None:

@@ -1,0 +1,190 @@
+"""The book of callbacks: one SQLite file, each event a row that is kept before it is answered."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from services.callback.judge import SETTLED
+from services.callback.models import Event, Fate, Row, TaskStatus
+
+log = structlog.get_logger(__name__)
+
+# A killed process leaves no lock; one that is just ending does, for a moment.
+BUSY_SECONDS = 5.0
+# Every so many rows the oldest are looked at for removal.
+PRUNE_EVERY = 500
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS callbacks (
+    receipt_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    received_at TEXT NOT NULL,
+    job_id TEXT NOT NULL,
+    external_id TEXT NOT NULL,
+    task_id TEXT,
+    task_status TEXT,
+    updated_at INTEGER,
+    message TEXT NOT NULL,
+    named TEXT,
+    fate TEXT,
+    held_until REAL,
+    replay_of INTEGER
+);
+CREATE INDEX IF NOT EXISTS of_a_job ON callbacks (job_id);
+CREATE INDEX IF NOT EXISTS waiting ON callbacks (job_id) WHERE fate IS NULL;
+CREATE INDEX IF NOT EXISTS quarantine ON callbacks (held_until) WHERE held_until IS NOT NULL;
+"""
+_EVENT = "received_at, external_id, task_id, task_status, updated_at, message, named"
+_ROW = f"receipt_id, {_EVENT}, fate, held_until, replay_of"
+_SETTLED = ", ".join(f"'{fate}'" for fate in sorted(SETTLED))
+
+
+class Book:
+    """`<data>/callbacks/book.db`, open in one process alone.
+
+    Whatever is written is on the disk after the commit, which is the caller's: see Committer.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.folder = data_dir / "callbacks"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.connection = _opened(self.folder / "book.db")
+
+    def add(self, row: Row) -> int:
+        """Enter a row; its receipt's id."""
+        event = row.event
+        done = self.connection.execute(
+            f"INSERT INTO callbacks (job_id, {_EVENT}, fate, held_until, replay_of) "  # noqa: S608
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (event.job_id, event.received_at.isoformat(), *event[1:], *row[2:]),
+        )
+        return done.lastrowid or 0
+
+    def settle(self, row: Row) -> None:
+        """Write the fate of an entered row, and whether it is in quarantine."""
+        self.connection.execute(
+            "UPDATE callbacks SET fate = ?, held_until = ? WHERE receipt_id = ?",
+            (row.fate, row.held_until, row.receipt_id),
+        )
+
+    def past(self, event: Event, *, before: int | None) -> list[Event]:
+        """The settled events of the same job and task, up to a place in the book."""
+        rows = self._rows(
+            f"job_id = ? AND task_id = ? AND receipt_id < ? AND fate IN ({_SETTLED})",
+            (event.job_id, event.task_id, before or 2**63 - 1),
+        )
+        return [row.event for row in rows]
+
+    def count(self, job_id: str) -> int:
+        """How many rows a job has."""
+        return self._number("SELECT count(*) FROM callbacks WHERE job_id = ?", job_id)
+
+    def waits(self, job_id: str) -> bool:
+        """Whether anything of this job waits for Temporal."""
+        return bool(
+            self._number(
+                "SELECT EXISTS (SELECT 1 FROM callbacks WHERE job_id = ? AND fate IS NULL)", job_id
+            )
+        )
+
+    def first_waiting(self, job_id: str) -> Row | None:
+        """The oldest of a job's that waits."""
+        rows = self._rows("job_id = ? AND fate IS NULL ORDER BY receipt_id LIMIT 1", (job_id,))
+        return next(rows, None)
+
+    def waiting_jobs(self) -> list[str]:
+        """Every job that something waits of, the oldest first."""
+        found = self.connection.execute(
+            "SELECT job_id FROM callbacks WHERE fate IS NULL "
+            "GROUP BY job_id ORDER BY min(receipt_id)"
+        )
+        return [job_id for (job_id,) in found]
+
+    def waiting(self) -> int:
+        """How many wait."""
+        return self._number("SELECT count(*) FROM callbacks WHERE fate IS NULL")
+
+    def held(self) -> list[Row]:
+        """All in quarantine, oldest first."""
+        return list(self._rows("held_until IS NOT NULL ORDER BY receipt_id", ()))
+
+    def held_count(self) -> int:
+        """How many are in quarantine."""
+        return self._number("SELECT count(*) FROM callbacks WHERE held_until IS NOT NULL")
+
+    def row(self, receipt_id: int) -> Row | None:
+        """One row, or None."""
+        return next(self._rows("receipt_id = ?", (receipt_id,)), None)
+
+    def newest(self, job_id: str | None, *, limit: int) -> list[Row]:
+        """The newest with a fate, of one job or of all; the oldest of them first."""
+        of_job, given = ("", ()) if job_id is None else ("job_id = ? AND ", (job_id,))
+        where = f"{of_job}fate IS NOT NULL ORDER BY receipt_id DESC LIMIT ?"
+        return [*self._rows(where, (*given, limit))][::-1]
+
+    def prune(self, newest: int, *, keep: int) -> None:
+        """Forget what is older than the newest `keep` rows and needs nothing any more."""
+        if newest % PRUNE_EVERY == 0:
+            self.connection.execute(
+                "DELETE FROM callbacks WHERE receipt_id <= ? "
+                "AND fate IS NOT NULL AND held_until IS NULL",
+                (newest - keep,),
+            )
+
+    def _number(self, statement: str, *given: str) -> int:
+        return int(self.connection.execute(statement, given).fetchone()[0])
+
+    def _rows(self, where: str, given: tuple[Any, ...]) -> Iterator[Row]:
+        statement = f"SELECT {_ROW} FROM callbacks WHERE {where}"  # noqa: S608 - our own text
+        return map(_row, self.connection.execute(statement, given))
+
+
+def _row(found: tuple[Any, ...]) -> Row:
+    receipt_id, received_at, external_id, task_id, status, updated_at, message, named, *rest = found
+    fate, held_until, replay_of = rest
+    event = Event(
+        received_at=datetime.fromisoformat(received_at),
+        external_id=external_id,
+        task_id=task_id,
+        task_status=TaskStatus(status) if status else None,
+        updated_at=updated_at,
+        message=message,
+        named=named,
+    )
+    return Row(receipt_id, event, Fate(fate) if fate else None, held_until, replay_of)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    try:
+        return _connection(path)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+        path.rename(aside)
+        path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
+        log.error("the book of callbacks can't be read, a new one begins", aside=aside.name)
+        return _connection(path)
+
+
+def _connection(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        # Exclusive: one process a book, and no shared memory, which some mounted folders lack.
+        connection.execute("PRAGMA locking_mode = exclusive")
+        connection.execute("PRAGMA journal_mode = wal")
+        connection.execute("PRAGMA synchronous = full")
+        connection.execute("PRAGMA cache_size = -4096")
+        connection.executescript(_SCHEMA)
+        if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("damaged")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
