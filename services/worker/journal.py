@@ -6,11 +6,19 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.models import RECORD_STATE
+    from services.worker.models import RECORD_STATE, Recorded
     from services.worker.policies import LOCAL_RETRY_POLICY, LOCAL_TIMEOUT
     from services.worker.state import JobState
-    from shared.messages import JobInput, Record, Transition
+    from shared.messages import JobInput, Record
     from shared.temporal import CUSTOM_PROGRESS
+
+
+class EndedBefore(Exception):
+    """The job's end is on disk already, and stands: this run recorded it once before.
+
+    The server did not take the workflow task that recorded it, since something had arrived
+    meanwhile, and gives the step to us again together with what arrived, a cancellation even.
+    """
 
 
 class Journal:
@@ -22,6 +30,7 @@ class Journal:
             info.workflow_id, job, run_id=info.run_id, created_at=info.workflow_start_time
         )
         self._lock = asyncio.Lock()
+        self._ended_before = False
 
     @property
     def record(self) -> Record:
@@ -31,6 +40,7 @@ class Journal:
         """Make and record the next version; a cancellation meanwhile doesn't tear it.
 
         A cancellation that comes while an end is recorded comes too late, and is dropped.
+        Raises EndedBefore where that end is on disk already.
         """
         change = asyncio.ensure_future(self._change(note, fields))
         try:
@@ -55,7 +65,10 @@ class Journal:
 
     async def _change(self, note: str, fields: dict[str, object]) -> None:
         async with self._lock:
-            await self._next(note, fields)
+            if not self._ended_before:
+                await self._next(note, fields)
+            if self._ended_before:
+                raise EndedBefore
 
     async def _next(self, note: str, fields: dict[str, object]) -> None:
         before = self.record.percent
@@ -64,38 +77,27 @@ class Journal:
             workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(record.percent)])
         workflow.set_current_details(_details(record, note))
         try:
-            if ahead := await _write(record):
-                await _write(self.state.follow(ahead))
+            found = await _write(record)
+            if found.ahead:
+                await _write(self.state.follow(found.ahead))
+            elif found.end is not None:
+                self.state.adopt(found.end)
+                self._ended_before = True
         except ActivityError:
             # The job goes on; the record can be made again from Temporal, a later one is newer.
             workflow.logger.exception("version %d could not be recorded", record.version)
 
 
-async def _write(record: Record) -> list[Transition]:
-    """What another run of the job has recorded, where that is ahead of us: after a reset.
-
-    An end is in the history before it is on disk: a local activity would be on disk first, and a
-    cancellation at that moment would make Temporal decide otherwise.
-    """
-    ahead: list[Transition]
-    if record.status.ended:
-        ahead = await workflow.execute_activity(
-            RECORD_STATE,
-            record,
-            result_type=list[Transition],
-            summary=f"record the end: {record.status}",
-            start_to_close_timeout=LOCAL_TIMEOUT,
-            retry_policy=LOCAL_RETRY_POLICY,
-        )
-    else:
-        ahead = await workflow.execute_local_activity(
-            RECORD_STATE,
-            record,
-            result_type=list[Transition],
-            start_to_close_timeout=LOCAL_TIMEOUT,
-            retry_policy=LOCAL_RETRY_POLICY,
-        )
-    return ahead
+async def _write(record: Record) -> Recorded:
+    """What is on disk where that is ahead of us; an end is recorded once, whatever comes after."""
+    found: Recorded = await workflow.execute_local_activity(
+        RECORD_STATE,
+        record,
+        result_type=Recorded,
+        start_to_close_timeout=LOCAL_TIMEOUT,
+        retry_policy=LOCAL_RETRY_POLICY,
+    )
+    return found
 
 
 def _details(record: Record, note: str) -> str:

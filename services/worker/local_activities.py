@@ -14,9 +14,10 @@ from services.worker.models import (
     REQUEST_SLOT,
     WITHDRAW_REQUEST,
     JobLimits,
+    Recorded,
 )
 from services.worker.settings import WorkerSettings
-from shared.messages import Record, Transition
+from shared.messages import Record
 from shared.records import RecordStore
 from shared.slots import (
     JOB_GATE,
@@ -40,8 +41,8 @@ class StateActivities:
         self._records = RecordStore(settings.data_dir)
 
     @activity.defn(name=RECORD_STATE)
-    async def record_state(self, record: Record) -> list[Transition]:
-        """Write the job's record; what another run has recorded, where that is ahead.
+    async def record_state(self, record: Record) -> Recorded:
+        """Write the job's record; where that is not the newest, what is there instead.
 
         A full disk doesn't stop the job, a later version catches up.
         """
@@ -49,15 +50,17 @@ class StateActivities:
             return await asyncio.to_thread(self._record, record)
         except OSError as error:
             log.error("the record could not be written", version=record.version, reason=str(error))
-            return []
+            return Recorded()
 
-    def _record(self, record: Record) -> list[Transition]:
+    def _record(self, record: Record) -> Recorded:
         if self._records.write(record):
-            return []
+            return Recorded()
         present = self._records.read(record.job_id)
-        if present is None or present.run_id == record.run_id:
-            return []
-        return list(present.transitions)
+        if present is None:
+            return Recorded()
+        if present.run_id != record.run_id:
+            return Recorded(ahead=present.transitions)
+        return Recorded(end=present if present.status.ended else None)
 
     @activity.defn(name=JOB_LIMITS)
     async def job_limits(self) -> JobLimits:

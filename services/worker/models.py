@@ -1,7 +1,7 @@
 """What the workflow and its activities tell each other; one model in, one model out."""
 
 from shared.ids import external_id
-from shared.messages import Asset, JobInput, Message
+from shared.messages import Asset, JobInput, Message, Record, Transition
 from shared.slots import Permit
 from shared.states import Step
 
@@ -24,6 +24,17 @@ class JobLimits(Message):
     drain_seconds: float
 
 
+class Recorded(Message):
+    """What recording a version found on disk.
+
+    `ahead`: what another run has recorded beyond us; `end`: the end that this very run has
+    recorded before, in a workflow task that the server did not take.
+    """
+
+    ahead: tuple[Transition, ...] = ()
+    end: Record | None = None
+
+
 class Order(Message):
     """One generation attempt of one stage, under a permit."""
 
@@ -42,6 +53,8 @@ class VideoOrder(Order):
     """A video from the image at `image_url` (the vendor's own address of it)."""
 
     image_url: str
+    # Whether a run before this one (the job was reset) may have submitted it.
+    repeated: bool = False
 
 
 class Accepted(Message):

@@ -51,6 +51,11 @@ class JobState:
         )
         return self.record
 
+    def adopt(self, end: Record) -> None:
+        """This very run's end, which it recorded before it was asked to do the step again."""
+        self.record = end
+        self.note = end.transitions[-1].note
+
     def attempts_with(self, step: Step, count: int) -> Attempts:
         """The attempts when `step` has used `count` of them."""
         return self.record.attempts.model_copy(update={step.value: count})

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from services.worker import stages
-    from services.worker.journal import Journal
+    from services.worker.journal import EndedBefore, Journal
     from services.worker.models import JOB_LIMITS, JobLimits, Order, Stored, VideoOrder
     from services.worker.policies import (
         ATTEMPT_BACKOFF,
@@ -60,13 +60,19 @@ class GenVideoWorkflow:
     async def run(self, job: JobInput) -> Progress:
         """The job's last progress; raises when it failed or was cancelled, as Temporal shows it."""
         try:
+            await self._until_ended()
+        except EndedBefore:
+            workflow.logger.info("the end stands as it was recorded before")
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._outcome()
+
+    async def _until_ended(self) -> None:
+        try:
             await self._work()
         except asyncio.CancelledError:
             await self._cancelled()
         except StageFailed as failure:
             await self._end(Status.FAILED, "failed", failure)
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        return self._outcome()
 
     def _outcome(self) -> Progress:
         record = self._journal.record
@@ -93,18 +99,12 @@ class GenVideoWorkflow:
 
     async def _both_stages(self) -> None:
         image = await self._stage(Step.IMAGE, self._image_attempt)
-        await self._journal.change(
-            "image stored",
-            percent=100,
-            asset_url=image.asset_url,
-            assets={Step.IMAGE: image.asset},
-        )
 
         async def attempt(number: int) -> Stored:
             return await self._video_attempt(number, image)
 
         try:
-            video = await self._stage(Step.VIDEO, attempt)
+            video = await self._stage(Step.VIDEO, attempt, image=image)
         except StageFailed as failure:
             if self._job.on_video_failure is not OnVideoFailure.IMAGE:
                 raise
@@ -118,12 +118,14 @@ class GenVideoWorkflow:
             assets={**self._journal.record.assets, Step.VIDEO: video.asset},
         )
 
-    async def _stage(self, step: Step, attempt: stages.Attempt) -> Stored:
+    async def _stage(
+        self, step: Step, attempt: stages.Attempt, *, image: Stored | None = None
+    ) -> Stored:
         """One stage with its attempts; a permit of an older run is asked for again."""
         number, permit = 1, self._seat.permit
         while True:
             try:
-                await self._begin_attempt(step, number)
+                await self._begin_attempt(step, number, image=image)
                 permit = self._seat.permit
                 return await attempt(number)
             except StageFailed as failure:
@@ -142,14 +144,20 @@ class GenVideoWorkflow:
             # An armed start begins with the image; that one is there, and is adopted.
             await self._image_attempt(image)
 
-    async def _begin_attempt(self, step: Step, number: int) -> None:
+    async def _begin_attempt(self, step: Step, number: int, *, image: Stored | None) -> None:
+        """One change with the image that has just been stored: the vendor waits for it."""
+        note, stored = f"{step}, attempt {number} of {MAX_ATTEMPTS}", {}
+        if image is not None and Step.IMAGE not in self._journal.record.assets:
+            note = f"image stored; {note}"
+            stored = {"asset_url": image.asset_url, "assets": {Step.IMAGE: image.asset}}
         await self._journal.change(
-            f"{step}, attempt {number} of {MAX_ATTEMPTS}",
+            note,
             status=Status.RUNNING,
             step=step,
             percent=0,
             token=self._permit.token,
             attempts=self._journal.state.attempts_with(step, number),
+            **stored,
         )
 
     async def _after_failure(self, step: Step, number: int, failure: StageFailed) -> None:
@@ -189,6 +197,7 @@ class GenVideoWorkflow:
             job=self._job,
             deadline_seconds=self._limits.video_seconds,
             image_url=image.source_url,
+            repeated=_is_repeated(),
         )
         accepted = await stages.submit_video(order)
         await self._journal.change(
@@ -270,3 +279,9 @@ class GenVideoWorkflow:
     def get_record(self) -> Record:
         """The whole record, so that a lost file can be made again from Temporal alone."""
         return self._journal.record
+
+
+def _is_repeated() -> bool:
+    """Whether a run before this one has had the same job: it was reset."""
+    info = workflow.info()
+    return info.run_id != info.first_execution_run_id

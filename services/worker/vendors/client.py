@@ -42,7 +42,7 @@ class VendorClient:
     ) -> str:
         """The vendor's id of our generation: the one it already has, else of a new submit.
 
-        `looked_up`: the caller has just asked for it by our id, and the vendor doesn't know it.
+        `looked_up`: the caller knows that the vendor doesn't have it.
         """
         known = None if looked_up else await self.status(external_id)
         if known is not None:

@@ -14,7 +14,14 @@ class VideoService(VendorClient):
     root = "/video"
 
     async def submit(
-        self, external_id: str, token: int, *, prompt: str, image_url: str, callback_url: str
+        self,
+        external_id: str,
+        token: int,
+        *,
+        prompt: str,
+        image_url: str,
+        callback_url: str,
+        looked_up: bool = False,
     ) -> str:
         """The vendor's id of the task; a repeat adopts what is already there."""
         body = {
@@ -24,4 +31,4 @@ class VideoService(VendorClient):
             "callback_url": callback_url,
             "external_task_id": external_id,
         }
-        return await self.adopt_or_submit(external_id, token, body=body)
+        return await self.adopt_or_submit(external_id, token, body=body, looked_up=looked_up)
