@@ -15,7 +15,7 @@ from compose.stack.status import Unit
 
 # Who runs inside the containers where make is run by root.
 NOBODY = 10001
-DATA_FOLDERS = ("state", "assets", "callbacks", "temporal")
+DATA_FOLDERS = ("state", "assets", "callbacks", "temporal", "mocks")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from compose.stack.settings import Settings
 from compose.stack.status import Unit
 from compose.stack.venv import Venv
 
-DATA_FOLDERS = ("state", "assets", "callbacks", "temporal")
+DATA_FOLDERS = ("state", "assets", "callbacks", "temporal", "mocks")
 STOP_PATIENCE = 60.0
 
 

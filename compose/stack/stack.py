@@ -17,7 +17,7 @@ from compose.stack.settings import Mode, Settings
 from compose.stack.status import Unit
 
 # All that is ever written below DATA_DIR, and all that `clean` removes.
-DATA_FOLDERS = ("state", "assets", "callbacks", "temporal", "logs", "run", "secrets")
+DATA_FOLDERS = ("state", "assets", "callbacks", "temporal", "mocks", "logs", "run", "secrets")
 
 
 class Runner(Protocol):

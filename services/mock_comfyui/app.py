@@ -13,7 +13,7 @@ from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_core.app import build_app
 from services.mock_core.faults.kinds import Where
 from services.mock_core.files import FileStore
-from services.mock_core.mock import build_mock
+from services.mock_core.mock import build_mock, disk_of
 from services.mock_core.problems import Problem, problem_response
 
 DEFAULT_CHECKPOINTS = ("mock.safetensors",)
@@ -35,7 +35,8 @@ def create_app(
     settings: ComfyuiSettings, *, checkpoints: tuple[str, ...] = DEFAULT_CHECKPOINTS
 ) -> FastAPI:
     """`checkpoints` are the models that the native wire says there are."""
-    files = FileStore(settings.mock_file_megabytes * _MEGABYTE)
+    disk = disk_of(settings, "image")
+    files = FileStore(settings.mock_file_megabytes * _MEGABYTE, disk)
     maker = ImageMaker(files)
     mock = build_mock(
         "image",
@@ -45,6 +46,7 @@ def create_app(
         make=maker.make,
         refusal=refuse,
         files=files,
+        disk=disk,
         at_once=settings.comfyui_workers,
     )
     desk = Desk(mock.clock, checkpoints=checkpoints)

@@ -37,6 +37,8 @@ class CallbackSender:
     def __init__(self, plan: FaultPlan, clock: Clock, *, other: Other, count: Counter) -> None:
         self.manner = Manner()
         self.describe: Describe = lambda _: {}
+        # Told after every try, with its answer.
+        self.tried: Callable[[Generation], None] = lambda _: None
         self._plan = plan
         self._clock = clock
         self._other = other
@@ -206,6 +208,7 @@ class CallbackSender:
             delivery.reply = reply.status_code
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
             delivery.error = type(error).__name__
+        self.tried(parcel.generation)
         return delivery
 
     async def _dripped(self, body: bytes, seconds: float, drops: int) -> AsyncIterator[bytes]:

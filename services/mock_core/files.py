@@ -2,7 +2,9 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from mimetypes import guess_type
 
+from services.mock_core.durable import Disk
 from services.mock_core.generation import Generation
 
 
@@ -16,13 +18,21 @@ class StoredFile:
 
 
 class FileStore:
-    def __init__(self, max_bytes: int) -> None:
+    """`disk` keeps what a process that is started again would not have in memory."""
+
+    def __init__(self, max_bytes: int, disk: Disk | None = None) -> None:
         self._max_bytes = max_bytes
+        self._disk = disk
         self._fresh: OrderedDict[str, StoredFile] = OrderedDict()
         self._fetched: OrderedDict[str, StoredFile] = OrderedDict()
         self.size = 0
 
     def put(self, name: str, file: StoredFile) -> None:
+        if self._disk is not None:
+            self._disk.put_file(name, file.body)
+        self._keep(name, file)
+
+    def _keep(self, name: str, file: StoredFile) -> None:
         self._drop(name)
         self._fresh[name] = file
         self.size += len(file.body)
@@ -30,7 +40,15 @@ class FileStore:
             self._drop(next(iter(self._fetched or self._fresh)))
 
     def get(self, name: str) -> StoredFile | None:
-        return self._fresh.get(name) or self._fetched.get(name)
+        return self._fresh.get(name) or self._fetched.get(name) or self._from_disk(name)
+
+    def _from_disk(self, name: str) -> StoredFile | None:
+        body = self._disk.get_file(name) if self._disk is not None else None
+        if body is None:
+            return None
+        file = StoredFile(body, guess_type(name)[0] or "application/octet-stream", 0.0)
+        self._keep(name, file)
+        return file
 
     def another(self, name: str) -> bytes | None:
         """The body of the newest other file of the same kind."""

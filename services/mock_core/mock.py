@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from services.mock_core.callbacks import CallbackSender
 from services.mock_core.clock import Clock
+from services.mock_core.durable import Disk
 from services.mock_core.faults.armed import ArmedEffect
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
@@ -45,6 +46,7 @@ class Mock:
     sender: CallbackSender
     refusal: RefusalShape
     knobs: Knobs
+    disk: Disk | None = None
     on_restart: list[Callable[[], None]] = field(default_factory=list)
     on_reset: list[Callable[[], None]] = field(default_factory=list)
     fetched_late: set[str] = field(default_factory=set)
@@ -76,7 +78,15 @@ class Mock:
         for part in (self.jobs, self.files, self.journal, self.trace, self.fetched_late):
             part.clear()
         self.quotas.clear()
+        if self.disk is not None:
+            self.disk.clear()
         self.plan.rearm()
+
+
+def disk_of(settings: MockSettings, service: str) -> Disk | None:
+    """Where this mock keeps its ledger, None where it is to be in memory alone."""
+    on_disk = settings.mock_ledger == "disk"
+    return Disk(settings.data_dir / "mocks" / service) if on_disk else None
 
 
 def build_mock(
@@ -88,6 +98,7 @@ def build_mock(
     make: Make,
     refusal: RefusalShape,
     files: FileStore,
+    disk: Disk | None = None,
     at_once: int = 0,
 ) -> Mock:
     clock = Clock(settings.mock_speed)
@@ -98,6 +109,17 @@ def build_mock(
     plan.on_hit = lambda _rule, effect: _count_fault(metrics, effect)
     studio = Studio(registry, plan, clock=clock, seconds=knobs.seconds, make=make, at_once=at_once)
     studio.listen(lambda generation: metrics.changes.labels(_entered(generation)).inc())
+    jobs = JobBook(settings.mock_job_pattern, settings.mock_keep_rows)
+    sender = CallbackSender(
+        plan,
+        clock,
+        other=registry.other,
+        count=lambda fate: metrics.callbacks.labels(fate).inc(),
+    )
+    if disk is not None:
+        disk.restore(registry, jobs)
+        studio.listen(disk.note)
+        sender.tried = disk.note
     return Mock(
         service=service,
         settings=settings,
@@ -106,16 +128,12 @@ def build_mock(
         trace=trace,
         registry=registry,
         studio=studio,
-        jobs=JobBook(settings.mock_job_pattern, settings.mock_keep_rows),
+        jobs=jobs,
         files=files,
         journal=Journal(_JOURNAL_ROWS),
         metrics=metrics,
-        sender=CallbackSender(
-            plan,
-            clock,
-            other=registry.other,
-            count=lambda fate: metrics.callbacks.labels(fate).inc(),
-        ),
+        sender=sender,
+        disk=disk,
         refusal=refusal,
         knobs=knobs,
     )

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -34,6 +35,9 @@ class MockSettings(BaseSettings):
     mock_file_megabytes: Annotated[int, Field(ge=1, le=4096)] = 32
     mock_result_days: Annotated[float, Field(gt=0)] = 30.0
     mock_keep_rows: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
+    # disk: ledger and files are in DATA_DIR/mocks and outlive the process.
+    mock_ledger: Literal["memory", "disk"] = "memory"
+    data_dir: Path = Path("data")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"
 

@@ -7,7 +7,7 @@ from services.mock_core.app import build_app
 from services.mock_core.faults.kinds import Where
 from services.mock_core.files import FileStore
 from services.mock_core.generation import Generation, State
-from services.mock_core.mock import build_mock
+from services.mock_core.mock import build_mock, disk_of
 from services.mock_core.problems import Problem, problem_response
 from services.mock_kling import native
 from services.mock_kling.costs import Costs
@@ -31,7 +31,8 @@ def refuse(
 
 
 def create_app(settings: KlingSettings) -> FastAPI:
-    files = FileStore(settings.mock_file_megabytes * _MEGABYTE)
+    disk = disk_of(settings, "video")
+    files = FileStore(settings.mock_file_megabytes * _MEGABYTE, disk)
     maker = VideoMaker(files)
     mock = build_mock(
         "video",
@@ -41,6 +42,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
         make=maker.make,
         refusal=refuse,
         files=files,
+        disk=disk,
     )
     maker.now = mock.clock.now
 
