@@ -1,0 +1,140 @@
+"""A seed to a schedule of strikes: a pure function, so that a run can be repeated from its seed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import count
+from random import Random
+
+
+class Kind(StrEnum):
+    """What is done: to a process, to the wire to Temporal, or to a workflow."""
+
+    KILL = "kill"
+    FREEZE = "freeze"
+    RESTART = "restart"
+    CUT = "cut"
+    DELAY = "delay"
+    DROP = "drop"
+    CANCEL = "cancel"
+    TERMINATE = "terminate"
+    RESET = "reset"
+    TIME_OUT = "time out"
+
+
+class Stage(StrEnum):
+    """Where some job has to be at the moment of the strike."""
+
+    QUEUED = "queued"
+    ARMED = "armed"
+    IMAGE = "image"
+    SUBMITTED = "video submitted"
+    WAITING = "waiting for the callback"
+    STORING = "storing"
+
+
+WORKERS, KEEPER, API, RECEIVER = "workers", "keeper", "api", "callback"
+IMAGES, VIDEOS, SERVER, WIRE = "mock-comfyui", "mock-kling", "temporal", "wire"
+WORKER = ("worker-1", "worker-2")
+HOLDER, WAITER, KEEPER_WORKFLOW = "holder", "waiter", "keeper workflow"
+# So many wait when the server is killed or restarted.
+BACKLOG = 50
+
+
+@dataclass(frozen=True)
+class Hit:
+    """What is done to whom, and at which stage; without one, at any moment."""
+
+    kind: Kind
+    target: str
+    stage: Stage | None = None
+    backlog: int = 0
+
+
+@dataclass(frozen=True)
+class Strike:
+    """The `number`th hit of a run: not before `at` seconds, lasting `seconds` where it lasts."""
+
+    number: int
+    at: float
+    hit: Hit
+    seconds: float
+
+    def __str__(self) -> str:
+        hit = self.hit
+        lasting = f" for {self.seconds:.1f} s" if hit.kind in LASTING else ""
+        where = f", at stage: {hit.stage}" if hit.stage else ""
+        backlog = f", {hit.backlog} queued" if hit.backlog else ""
+        return f"{hit.kind} {hit.target}{lasting}{where}{backlog}"
+
+
+LASTING = (Kind.FREEZE, Kind.CUT, Kind.DELAY, Kind.DROP)
+
+
+def schedule(seed: int, *, seconds: float, deck: tuple[Hit, ...], pause: float) -> list[Strike]:
+    """Strikes until the time is over; every hit of the deck comes once before any comes again."""
+    draw = Random(seed)  # noqa: S311 - repeatable on purpose
+    strikes: list[Strike] = []
+    at = 0.0
+    for number, hit in zip(count(1), _dealt(draw, deck)):
+        at += draw.uniform(0.5, 1.5) * pause
+        # Longer than any time-out of ours now and then, mostly shorter.
+        lasts = draw.choice((0.5, 1.5, 3.0, 6.0, 12.0)) * draw.uniform(0.8, 1.2)
+        if at > seconds:
+            return strikes
+        strikes.append(Strike(number, round(at, 3), hit, round(lasts, 3)))
+    raise AssertionError("the deck is empty")
+
+
+def _dealt(draw: Random, deck: tuple[Hit, ...]) -> Iterator[Hit]:
+    while deck:
+        yield from draw.sample(deck, len(deck))
+
+
+def _processes() -> Iterator[Hit]:
+    for target in (*WORKER, WORKERS, KEEPER, API, RECEIVER, IMAGES, VIDEOS):
+        yield Hit(Kind.KILL, target)
+        yield Hit(Kind.FREEZE, target)
+    yield Hit(Kind.RESTART, WORKERS)
+    yield Hit(Kind.RESTART, KEEPER)
+
+
+def _stages() -> Iterator[Hit]:
+    for stage in Stage:
+        yield Hit(Kind.KILL, WORKERS, stage)
+        yield Hit(Kind.KILL, KEEPER, stage)
+        yield Hit(Kind.FREEZE, WORKER[0], stage)
+        yield Hit(Kind.FREEZE, WORKER[1], stage)
+    yield Hit(Kind.KILL, API, Stage.QUEUED)
+    yield Hit(Kind.KILL, IMAGES, Stage.IMAGE)
+    yield Hit(Kind.KILL, VIDEOS, Stage.SUBMITTED)
+    yield Hit(Kind.FREEZE, VIDEOS, Stage.WAITING)
+    yield Hit(Kind.KILL, RECEIVER, Stage.WAITING)
+
+
+def _server() -> Iterator[Hit]:
+    yield Hit(Kind.KILL, SERVER, backlog=BACKLOG)
+    yield Hit(Kind.RESTART, SERVER, backlog=BACKLOG)
+    yield Hit(Kind.FREEZE, SERVER)
+
+
+def _jobs() -> Iterator[Hit]:
+    for kind in (Kind.CANCEL, Kind.TERMINATE, Kind.RESET):
+        yield Hit(kind, WAITER, Stage.QUEUED)
+        yield Hit(kind, WAITER, Stage.ARMED)
+        yield Hit(kind, HOLDER, Stage.IMAGE)
+        yield Hit(kind, HOLDER, Stage.WAITING)
+    yield Hit(Kind.TERMINATE, HOLDER, Stage.STORING)
+    yield Hit(Kind.TIME_OUT, HOLDER)
+    yield Hit(Kind.TERMINATE, KEEPER_WORKFLOW)
+    yield Hit(Kind.TERMINATE, KEEPER_WORKFLOW, Stage.ARMED)
+
+
+def _wire() -> Iterator[Hit]:
+    for kind in (Kind.CUT, Kind.DELAY, Kind.DROP):
+        yield Hit(kind, WIRE)
+
+
+# Of containers the server is one of the stack's own, and no wire of ours leads to it.
+IN_CONTAINERS = (*_processes(), *_stages(), *_server(), *_jobs())
+AS_PROCESSES = (*IN_CONTAINERS, *_wire())
