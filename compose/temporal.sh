@@ -13,4 +13,5 @@ export USER="${USER:-genvideo}" HOME="${HOME:-/tmp}"
 # shellcheck disable=SC2046 # words are wanted: one argument a line, none with blanks
 exec temporal server start-dev \
     --db-filename "$database" --ip "$host" --port "$port" --ui-ip "$host" --ui-port "$ui_port" \
+    ${UI_CODEC_ENDPOINT:+--ui-codec-endpoint "$UI_CODEC_ENDPOINT"} \
     $(grep -v '^#' "$here/temporal.args")

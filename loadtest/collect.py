@@ -160,7 +160,7 @@ class Collector:
                 events = await self._temporal.history(job_id)
             if not events:
                 continue
-            newest = summarise(job_id, events)
+            newest = summarise(job_id, await self._temporal.readable(events))
             await self._older(job_id, [r for r in runs.get(job_id, ()) if r != newest["run_id"]])
             self._folder.append(raw.TEMPORAL, [newest])
             failed = tracker.jobs.get(job_id, {}).get("status") != "succeeded"
@@ -175,7 +175,8 @@ class Collector:
         for run_id in run_ids:
             events = await self._temporal.history(job_id, run_id)
             if events:
-                self._folder.append(raw.TEMPORAL, [summarise(job_id, events)])
+                row = summarise(job_id, await self._temporal.readable(events))
+                self._folder.append(raw.TEMPORAL, [row])
                 target = self._folder.histories / f"{job_id}.{run_id}.json"
                 await asyncio.to_thread(
                     target.write_text, history_json(job_id, events), encoding="utf-8"

@@ -24,18 +24,22 @@ class CommonSettings(BaseSettings):
     data_dir: Path = Path("data")
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     log_format: Annotated[str, Field(pattern="^(json|console|auto)$")] = "auto"
-    payload_key: SecretStr = SecretStr("")
+    payload_key: SecretStr | None = None
 
     @field_validator("payload_key")
     @classmethod
-    def _are_keys(cls, text: SecretStr) -> SecretStr:
-        PayloadKeys.parse(text.get_secret_value())
+    def _are_keys(cls, text: SecretStr | None) -> SecretStr | None:
+        _parsed(text)
         return text
 
     @property
     def payload_keys(self) -> PayloadKeys:
         """The keys of what we store in Temporal."""
-        return PayloadKeys.parse(self.payload_key.get_secret_value())
+        return _parsed(self.payload_key)
+
+
+def _parsed(text: SecretStr | None) -> PayloadKeys:
+    return PayloadKeys.parse(text.get_secret_value() if text else "")
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -17,6 +17,13 @@ _STACK_ONLY = frozenset(
         *("MOCKS", "COMFYUI_URL", "KLING_URL", "CALLBACK_URL", "CALLBACK_SECRET"),
     }
 )
+# Secrets and those who need them; no other process is told, though it may run beside them.
+_CLIENTS = (WORKER.name, KEEPER.name, CALLBACK.name, API.name)
+_SECRETS = {
+    "PAYLOAD_KEY": _CLIENTS,
+    "TEMPORAL_API_KEY": _CLIENTS,
+    "TEMPORAL_TLS_CLIENT_KEY_DATA": _CLIENTS,
+}
 # What a service needs to know beyond its own settings; nobody is told more, so that a change
 # starts only those again whom it concerns.
 _TOLD = {
@@ -37,10 +44,16 @@ HOST_GATEWAY = "host.docker.internal"
 
 def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str, str]:
     """Settings of one process of the embedded mode; `index` counts the workers from 0."""
-    env = {k: v for k, v in settings.values.items() if k not in _STACK_ONLY}
+    env = {
+        key: value
+        for key, value in settings.values.items()
+        if key not in _STACK_ONLY and name in _SECRETS.get(key, (name,))
+    }
     known = _addresses(settings)
     if name != TEMPORAL.name:
         env["TEMPORAL_ADDRESS"] = known["TEMPORAL_ADDRESS"]
+    else:
+        env |= _codec(settings)
     env |= {told: known[told] for told in _TOLD.get(name, ())}
     env["LISTEN_HOST"] = settings.values.get("LISTEN_HOST", settings.bind)
     env["DATA_DIR"] = str(settings.data_dir)
@@ -56,6 +69,7 @@ def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str,
 def local_loadtest(settings: Settings) -> dict[str, str]:
     """Settings of the load test as a process, which sees the stack from outside."""
     env = dict(settings.values) | _addresses(settings)
+    env.pop("CALLBACK_SECRET", None)
     return env | {
         "API_URL": settings.url(API.port),
         "WORKER_METRICS_URL": settings.url(WORKER.port),
@@ -92,6 +106,13 @@ def public(settings: Settings) -> dict[str, str]:
     }
 
 
+def _codec(settings: Settings) -> dict[str, str]:
+    """Where a browser has what the Temporal UI shows decrypted, while there is a key."""
+    if "PAYLOAD_KEY" not in settings.values:
+        return {}
+    return {"UI_CODEC_ENDPOINT": f"{public(settings)['API_PUBLIC_URL'].rstrip('/')}/codec"}
+
+
 def patience(settings: Settings) -> dict[str, str]:
     """The worker's deadlines by the mocks' clock; by the worker's own defaults without mocks."""
     if not settings.mocks:
@@ -111,7 +132,7 @@ def for_compose(settings: Settings) -> dict[str, str]:
     """What the compose files interpolate; addresses are spelt as containers see them."""
     env = {k: from_container(k, v) for k, v in _without_files(settings.values).items()}
     image, video = vendors(settings)
-    env = patience(settings) | env | public(settings)
+    env = patience(settings) | env | public(settings) | _codec(settings)
     env |= {
         "COMPOSE_PROJECT_NAME": settings.project,
         "COMPOSE_PROFILES": "server" if settings.own_temporal else "",

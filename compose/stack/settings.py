@@ -17,6 +17,8 @@ MOST_WORKERS = 64
 _CLIENT = re.compile(
     r"TEMPORAL_(ADDRESS|NAMESPACE|API_KEY|PROFILE|CONFIG_FILE|TLS|TLS_\w+|GRPC_META_\w+)"
 )
+# Keys of 32 bytes in base64, separated by commas.
+_PAYLOAD_KEYS = r"[\w+/-]{43}=( *, *[\w+/-]{43}=)*"
 
 
 class Mode(StrEnum):
@@ -142,6 +144,7 @@ def _check_services(checks: Checks) -> None:
     for name in ("CALLBACK_URL", "API_PUBLIC_URL", "TEMPORAL_UI_URL"):
         checks.url(name)
     checks.fits("CALLBACK_SECRET", "x" * 16, r"\S{16,}", what="16 characters or more, no blanks")
+    checks.fits("PAYLOAD_KEY", "A" * 43 + "=", _PAYLOAD_KEYS, what="32 bytes in base64, or a list")
     checks.files(r"TEMPORAL_TLS_\w+_PATH")
     checks.fits(
         "TEMPORAL_ADDRESS", "host:1", r"[^\s/:]+:\d+|\[[0-9a-fA-F:]+\]:\d+", what="host:port"

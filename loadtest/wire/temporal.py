@@ -1,17 +1,21 @@
 """Temporal's own book: executions and histories, read and never changed."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client, WorkflowHistory
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from loadtest.settings import Settings
 from loadtest.wire.http import Unreachable
+from shared.codec import PayloadKeys, decode_all
+from shared.errors import PayloadUnreadable
 
 _RPC = timedelta(seconds=10)
 
@@ -22,7 +26,8 @@ async def connect(settings: Settings) -> Client:
     config.setdefault("target_host", settings.temporal_address)
     config.setdefault("namespace", settings.temporal_namespace)
     try:
-        return await Client.connect(**config)
+        converter = replace(DataConverter.default, payload_codec=settings.payload_keys)
+        return await Client.connect(**config, data_converter=converter)
     except (RuntimeError, RPCError, OSError) as error:
         raise Unreachable(f"{config['target_host']}: {error}") from error
 
@@ -30,13 +35,14 @@ async def connect(settings: Settings) -> Client:
 class Temporal:
     """A reader of one namespace."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, keys: PayloadKeys) -> None:
         self._client = client
+        self._keys = keys
 
     @classmethod
     async def connect(cls, settings: Settings) -> "Temporal":
         """A reader on a connection of its own; raises Unreachable."""
-        return cls(await connect(settings))
+        return cls(await connect(settings), settings.payload_keys)
 
     async def server_version(self) -> str:
         try:
@@ -74,6 +80,18 @@ class Temporal:
             if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
                 return None
             raise Unreachable(f"Temporal history: {error.message}") from error
+
+    async def readable(self, events: Sequence[HistoryEvent]) -> Sequence[HistoryEvent]:
+        """The same events, decrypted; what is kept as a file stays as the server has it."""
+        if not self._keys.encrypts:
+            return events
+        plain = [HistoryEvent.FromString(event.SerializeToString()) for event in events]
+        try:
+            for event in plain:
+                await decode_all(event, self._keys)
+        except PayloadUnreadable as error:
+            raise Unreachable(f"Temporal history: {error.message}") from error
+        return plain
 
 
 def history_json(job_id: str, events: Sequence[HistoryEvent]) -> str:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from temporalio.client import Client
 
 from services.api import console, files, live, page, routes
+from services.api.codec import CodecDoor
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from shared.health import temporal_reason
@@ -48,6 +49,8 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
     )
     for module in (routes, files, live, page, console):
         app.include_router(module.router)
+    if settings.payload_keys.encrypts:
+        app.add_middleware(CodecDoor, settings=settings)
     return app
 
 

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from shared.codec import PayloadKeys, data_converter
 from shared.slots import JOB_GATE, keeper_id
 from tests.fixtures.temporal import dev_server_arguments
 from tests.workflow.pipeline import Pipeline, working
@@ -29,7 +29,7 @@ async def main() -> None:
     environment = await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
         dev_server_extra_args=dev_server_arguments(),
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(PayloadKeys()),
     )
     try:
         with TemporaryDirectory() as folder:

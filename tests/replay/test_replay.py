@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import NondeterminismError
@@ -17,6 +16,7 @@ from temporalio.workflow import NondeterminismError
 from services.keeper.workflows import SlotKeeperWorkflow
 from services.worker.worker import PASSED_THROUGH
 from services.worker.workflows import GenVideoWorkflow
+from shared.codec import PayloadKeys, data_converter
 
 HISTORIES = {
     path.stem: path.read_text(encoding="utf-8")
@@ -28,7 +28,7 @@ async def replay(text: str) -> None:
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     replayer = Replayer(
         workflows=[GenVideoWorkflow, SlotKeeperWorkflow],
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(PayloadKeys()),
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
     )
     await replayer.replay_workflow(WorkflowHistory.from_json("stored", text))

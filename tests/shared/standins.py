@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from temporalio import workflow
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from shared.codec import PayloadKeys, data_converter
 from shared.messages import JobInput, KlingDone, Record
 from shared.slots import (
     CHANGE_UPDATE,
@@ -120,5 +120,5 @@ async def standing_in(client: Client) -> AsyncIterator[None]:
 async def client_of_nobody(port: int) -> Client:
     """A client of a server that isn't there."""
     return await Client.connect(
-        f"127.0.0.1:{port}", lazy=True, data_converter=pydantic_data_converter
+        f"127.0.0.1:{port}", lazy=True, data_converter=data_converter(PayloadKeys())
     )

@@ -7,6 +7,9 @@ import pytest
 from compose.stack import environment
 from tests.compose.stack.conftest import Load
 
+KEY = "A" * 43 + "="
+API_EXAMPLE = "https://api.example/codec"
+
 
 def test_a_local_service_gets_ports_and_addresses(settings: Load) -> None:
     env = environment.local_service(settings(COMFYUI_PORT="9001", MOCK_SPEED="7"), "worker")
@@ -113,3 +116,35 @@ def test_certificates_go_into_containers_by_value(settings: Load, tmp_path: Path
     env = environment.for_compose(settings(TEMPORAL_TLS_SERVER_CA_CERT_PATH=str(pem)))
     assert env["TEMPORAL_TLS_SERVER_CA_CERT_DATA"] == "-----BEGIN-----\nx\n"
     assert "TEMPORAL_TLS_SERVER_CA_CERT_PATH" not in env
+
+
+@pytest.mark.parametrize("name", ["PAYLOAD_KEY", "TEMPORAL_API_KEY"])
+def test_keys_for_temporal_reach_its_clients_alone(settings: Load, name: str) -> None:
+    found = settings(**{name: KEY})
+    told = {
+        service
+        for service in ("api", "callback", "keeper", "worker", "mock-comfyui", "mock-kling")
+        if environment.local_service(found, service).get(name) == KEY
+    }
+    assert told == {"api", "callback", "keeper", "worker"}
+    assert KEY not in environment.local_service(found, "temporal").values()
+    assert environment.local_loadtest(found)[name] == KEY
+    assert environment.for_compose(found)[name] == KEY
+
+
+def test_the_load_test_has_no_use_for_the_callbacks_secret(settings: Load) -> None:
+    assert "CALLBACK_SECRET" not in environment.local_loadtest(settings(CALLBACK_SECRET=KEY))
+
+
+def test_with_a_key_the_temporal_ui_is_told_who_decrypts(settings: Load) -> None:
+    for found, endpoint in (
+        (settings(PAYLOAD_KEY=KEY, API_PORT="9000"), "http://127.0.0.1:9000/codec"),
+        (settings(PAYLOAD_KEY=KEY, API_PUBLIC_URL="https://api.example/"), API_EXAMPLE),
+        (settings(), None),
+    ):
+        for env in (
+            environment.local_service(found, "temporal"),
+            environment.for_compose(found),
+        ):
+            assert env.get("UI_CODEC_ENDPOINT") == endpoint
+        assert "UI_CODEC_ENDPOINT" not in environment.local_service(found, "api")

@@ -76,6 +76,10 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         ({"TEMPORAL_ADDRESS": "somewhere"}, "is not host:port"),
         ({"TEMPORAL_TLS_CLIENT_KEY_PATH": "/nowhere"}, "is not a file that can be read"),
         (
+            {"PAYLOAD_KEY": "A" * 43 + "=,short"},
+            "PAYLOAD_KEY=… (environment) is not 32 bytes in base64",
+        ),
+        (
             {"CALLBACK_SECRET": "short"},
             "CALLBACK_SECRET=… (environment) is not 16",
         ),

@@ -1,0 +1,121 @@
+"""The Temporal UI's codec endpoint: there with a key alone, and for the UI's page alone."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from google.protobuf.json_format import MessageToDict, ParseDict
+from pydantic import SecretStr
+from temporalio.api.common.v1 import Payloads
+
+from services.api.app import create_app
+from services.api.settings import ApiSettings
+from shared.codec import PayloadKeys, data_converter
+from tests.shared.test_codec import NEW, OLD, OTHER, PROMPT
+
+UI = "http://127.0.0.1:8080"
+FROM_UI = {"Origin": UI, "X-Namespace": "default"}
+
+
+def door(data_dir: Path, key: str | None, **settings: Any) -> httpx.AsyncClient:
+    chosen = {"data_dir": data_dir, "payload_key": key and SecretStr(key), **settings}
+    app = create_app(ApiSettings.model_validate(chosen))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api")
+
+
+@pytest.fixture
+async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with door(tmp_path, f"{NEW},{OLD}") as http:
+        yield http
+
+
+async def sealed(key: str) -> dict[str, Any]:
+    payloads = await data_converter(PayloadKeys.parse(key)).encode([PROMPT])
+    body: dict[str, Any] = MessageToDict(Payloads(payloads=payloads))
+    return body
+
+
+@pytest.mark.parametrize("key", [NEW, OLD, ""])
+async def test_the_ui_reads_what_was_stored(http: httpx.AsyncClient, key: str) -> None:
+    answer = await http.post("/codec/decode", json=await sealed(key), headers=FROM_UI)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == UI
+    payloads = ParseDict(answer.json(), Payloads()).payloads
+    assert [payload.data.decode() for payload in payloads] == [f'"{PROMPT}"']
+
+
+async def test_what_the_ui_encrypts_we_can_read(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/codec/encode", json=await sealed(""), headers=FROM_UI)
+    assert PROMPT not in answer.text
+    payloads = ParseDict(answer.json(), Payloads()).payloads
+    assert await data_converter(PayloadKeys.parse(NEW)).decode(payloads) == [PROMPT]
+
+
+async def test_the_browsers_question_before_is_answered_for_the_ui_alone(
+    http: httpx.AsyncClient,
+) -> None:
+    asks = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type,x-namespace",
+    }
+    granted = await http.options("/codec/decode", headers={**FROM_UI, **asks})
+    assert granted.status_code == 200
+    assert granted.headers["access-control-allow-origin"] == UI
+    refused = await http.options("/codec/decode", headers={"Origin": "http://evil", **asks})
+    assert "access-control-allow-origin" not in refused.headers
+
+
+async def test_a_page_of_another_origin_is_refused(http: httpx.AsyncClient) -> None:
+    headers = {"Origin": "http://evil.example"}
+    answer = await http.post("/codec/decode", json=await sealed(NEW), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_the_ui")
+    assert PROMPT not in answer.text
+
+
+async def test_no_other_route_is_opened_to_the_ui(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/healthz", headers={"Origin": UI})
+    assert answer.status_code == 200
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_an_unknown_key_is_named(tmp_path: Path) -> None:
+    async with door(tmp_path, OTHER) as http:
+        answer = await http.post("/codec/decode", json=await sealed(NEW), headers=FROM_UI)
+    assert answer.json()["code"] == "payload_unreadable"
+    assert "PAYLOAD_KEY" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [b"", b"no", b"[1]", b'{"payloads": 1}', b'{"x": []}', b"\xff"])
+async def test_what_is_no_payloads_is_refused(http: httpx.AsyncClient, body: bytes) -> None:
+    answer = await http.post("/codec/decode", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+
+
+async def test_a_body_without_end_is_refused(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/codec/decode", content=b"x" * (5 * 1024 * 1024))
+    assert answer.status_code == 413
+
+
+async def test_without_a_key_there_is_no_endpoint(tmp_path: Path) -> None:
+    async with door(tmp_path, None) as http:
+        answer = await http.post("/codec/decode", json=await sealed(NEW), headers=FROM_UI)
+    assert answer.status_code in (403, 404)
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        ("http://ui.example:80/temporal", "http://ui.example"),
+        ("https://ui.example/", "https://ui.example"),
+        ("https://ui.example:8443", "https://ui.example:8443"),
+    ],
+)
+async def test_the_uis_origin_is_spelt_as_browsers_do(
+    tmp_path: Path, address: str, origin: str
+) -> None:
+    async with door(tmp_path, NEW, temporal_ui_url=address) as http:
+        headers = {"Origin": origin}
+        answer = await http.post("/codec/decode", json=await sealed(NEW), headers=headers)
+    assert answer.headers["access-control-allow-origin"] == origin

@@ -1,0 +1,179 @@
+"""Jobs with PAYLOAD_KEY set: Temporal's side shows nothing of them, all of ours still works."""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+from google.protobuf.json_format import MessageToDict
+from pydantic import SecretStr
+from temporalio.api.common.v1 import Payloads, WorkflowExecution
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowHistory
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from loadtest.histories import summarise
+from loadtest.wire.http import Unreachable
+from loadtest.wire.temporal import Temporal as LoadtestTemporal
+from loadtest.wire.temporal import history_json
+from services.api.app import create_app
+from services.api.settings import ApiSettings
+from services.keeper.workflows import SlotKeeperWorkflow
+from services.worker.worker import PASSED_THROUGH, running_worker
+from services.worker.workflows import GenVideoWorkflow
+from shared.codec import PayloadKeys, data_converter
+from shared.slots import JOB_GATE, keeper_id
+from shared.states import Status
+from tests.fixtures.temporal import NewClient
+from tests.shared.test_codec import NEW, OLD
+from tests.workflow.pipeline import Pipeline, pipeline, working
+from tests.workflow.scenarios import rule
+from tests.workflow.test_cancelling import begun
+
+PROMPT = "紫色的秘密 a secret in violet"
+REASON = "no violet secrets here"
+# What of a job must not be readable at Temporal; a tag is, for it is there to be searched by.
+HIDDEN = [word.encode() for word in (PROMPT, "violet", "sepia", ".png", ".mp4")]
+SLOWLY = rule("start", "slow", factor=15)
+
+
+@pytest.fixture
+async def client(new_client: NewClient) -> Client:
+    return await new_client(NEW)
+
+
+@pytest.fixture
+async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
+    async with working(client, tmp_path) as line:
+        yield line
+
+
+async def history(client: Client, workflow_id: str) -> Sequence[HistoryEvent]:
+    """As the server has it."""
+    found = await client.get_workflow_handle(workflow_id).fetch_history()
+    return found.events
+
+
+async def stored(client: Client, workflow_id: str) -> bytes:
+    """All that the server holds of a workflow: its history, its memo, its summary."""
+    described = await client.workflow_service.describe_workflow_execution(
+        DescribeWorkflowExecutionRequest(
+            namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
+        )
+    )
+    events = await history(client, workflow_id)
+    return described.SerializeToString() + b"".join(each.SerializeToString() for each in events)
+
+
+async def test_a_job_runs_to_its_end_and_temporal_holds_no_word_of_it(line: Pipeline) -> None:
+    first = await line.submit(PROMPT, style="sepia", tag="spring")
+    armed = await line.submit(PROMPT, style="sepia")
+    for job_id in (first, armed):
+        assert (await line.ended(job_id)).status is Status.SUCCEEDED
+        everything = await stored(line.client, job_id)
+        assert [word for word in HIDDEN if word in everything] == []
+    assert b"spring" in await stored(line.client, first)
+    of_the_keeper = await stored(line.client, keeper_id(JOB_GATE))
+    assert [word for word in HIDDEN if word in of_the_keeper] == []
+
+
+async def test_why_it_failed_is_hidden_and_recorded(line: Pipeline) -> None:
+    await line.images.arm(rule("submit", "refuse", code=1301, status=400, message=REASON))
+    record = await line.run(PROMPT)
+    assert record.error is not None
+    assert REASON in record.error.message
+    everything = await stored(line.client, record.job_id)
+    assert REASON.encode() not in everything
+    assert b"refused_for_good" in everything
+
+
+async def test_a_keeper_that_comes_back_reads_who_holds_and_who_waits(line: Pipeline) -> None:
+    await line.images.arm(SLOWLY)
+    jobs = [await line.submit(PROMPT) for _ in range(3)]
+    await begun(line.images, f"{jobs[0]}.image.1")
+    await line.client.get_workflow_handle(keeper_id(JOB_GATE)).terminate()
+    await line.slots(lambda view: view.waiting_count and view.holders[0].job_id == jobs[0])
+    for job_id in jobs:
+        assert (await line.ended(job_id)).status is Status.SUCCEEDED
+    assert (await line.images.json("/admin/stats"))["max_in_flight"] == 1
+
+
+async def test_the_ui_reads_a_job_by_the_endpoint_alone(line: Pipeline, tmp_path: Path) -> None:
+    record = await line.run(PROMPT)
+    [started, *_] = await history(line.client, record.job_id)
+    payloads: Payloads = started.workflow_execution_started_event_attributes.input
+    app = create_app(ApiSettings(data_dir=tmp_path, payload_key=SecretStr(NEW)), line.client)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as http:
+        answer = await http.post("/codec/decode", json=MessageToDict(payloads))
+    assert answer.status_code == 200
+    [readable] = answer.json()["payloads"]
+    assert PROMPT not in str(MessageToDict(payloads))
+    assert readable["metadata"]["encoding"] == "anNvbi9wbGFpbg=="
+
+
+async def test_a_key_that_was_replaced_still_reads(
+    new_client: NewClient, client: Client, tmp_path: Path
+) -> None:
+    """A job that was begun under the old key goes on under both."""
+    old = await new_client(OLD, namespace=client.namespace)
+    both = await new_client(f"{NEW},{OLD}", namespace=client.namespace)
+    async with pipeline(old, tmp_path) as before:
+        job_id = await before.submit(PROMPT)
+    async with working(both, tmp_path) as line:
+        assert (await line.ended(job_id)).status is Status.SUCCEEDED
+
+
+async def test_a_worker_without_the_key_says_so_and_harms_nothing(
+    new_client: NewClient, client: Client, tmp_path: Path
+) -> None:
+    """The workflow's task fails and is tried again; with the key the job goes on."""
+    keyless = await new_client(namespace=client.namespace)
+    async with pipeline(client, tmp_path) as line:
+        job_id = await line.submit(PROMPT)
+        async with running_worker(line.settings, keyless):
+            assert "PAYLOAD_KEY" in await failed_task(keyless, job_id)
+    async with working(client, tmp_path) as line:
+        assert (await line.ended(job_id)).status is Status.SUCCEEDED
+
+
+async def failed_task(client: Client, job_id: str) -> str:
+    """What the first workflow task that fails says."""
+    handle = client.get_workflow_handle(job_id)
+    async for event in handle.fetch_history_events(wait_new_event=True):
+        if event.HasField("workflow_task_failed_event_attributes"):
+            return str(event.workflow_task_failed_event_attributes.failure)
+    raise AssertionError("no workflow task has failed")
+
+
+async def test_a_stored_history_replays_with_the_key_alone(line: Pipeline) -> None:
+    record = await line.run(PROMPT)
+    kept = history_json(record.job_id, await history(line.client, record.job_id))
+    assert PROMPT not in kept
+    for keys, readable in ((NEW, True), (OLD, False)):
+        replayer = Replayer(
+            workflows=[GenVideoWorkflow, SlotKeeperWorkflow],
+            data_converter=data_converter(PayloadKeys.parse(keys)),
+            workflow_runner=SandboxedWorkflowRunner(
+                restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+            ),
+        )
+        stored_history = WorkflowHistory.from_json(record.job_id, kept)
+        result = await replayer.replay_workflow(stored_history, raise_on_replay_failure=False)
+        assert (result.replay_failure is None) is readable
+
+
+async def test_the_load_test_reads_permits_and_reasons(line: Pipeline) -> None:
+    await line.images.arm(SLOWLY)
+    first = await line.submit(PROMPT)
+    armed = await line.submit(PROMPT)
+    await line.ended(first)
+    await line.ended(armed)
+    events = await history(line.client, armed)
+    reader = LoadtestTemporal(line.client, PayloadKeys.parse(NEW))
+    row = summarise(armed, await reader.readable(events))
+    assert row["told"] is not None
+    assert row["told"] < row["granted"]
+    with pytest.raises(Unreachable, match="PAYLOAD_KEY"):
+        await LoadtestTemporal(line.client, PayloadKeys.parse(OLD)).readable(events)
