@@ -1,6 +1,7 @@
 """Errors on the wire: every one is `application/problem+json` (RFC 9457) with a stable code."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -14,8 +15,22 @@ from shared.errors import BodyTooLarge, GenvideoError, InvalidInput, NotJson, Ro
 
 MEDIA_TYPE = "application/problem+json"
 
+# Python's own names for these changed with a version; our documents must not.
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 # Where the framework answers before us, the code is still the error tree's.
 _CODES = {error.http_status: error.code for error in (BodyTooLarge, NotJson, RouteNotFound)}
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "FieldError": {"field": "body.prompt", "message": "String should have at least 1 character"},
+    "Problem": {
+        "type": "urn:genvideo:invalid_input",
+        "title": InvalidInput.title,
+        "status": InvalidInput.http_status,
+        "detail": "body.prompt: String should have at least 1 character",
+        "code": InvalidInput.code,
+        "errors": [{"field": "body.prompt", "message": "String should have at least 1 character"}],
+    },
+}
 
 
 class FieldError(BaseModel):
@@ -42,7 +57,7 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
     return JSONResponse(body, problem.status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def from_error(error: GenvideoError) -> JSONResponse:
+def from_error(error: GenvideoError, extra: Mapping[str, str] | None = None) -> JSONResponse:
     """The response for one of our own errors, with Retry-After where trying again can help."""
     problem = Problem(
         type=f"urn:genvideo:{error.code}",
@@ -52,15 +67,15 @@ def from_error(error: GenvideoError) -> JSONResponse:
         code=error.code,
     )
     retry_after = error.retry_after or (1 if error.retryable else None)
-    headers = None if retry_after is None else {"Retry-After": str(max(1, round(retry_after)))}
-    return problem_response(problem, headers)
+    headers = {} if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
+    return problem_response(problem, {**headers, **(extra or {})})
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The errors of a route for its OpenAPI entry, besides whatever else may go wrong."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     named: dict[int | str, dict[str, Any]] = {
-        status: {"description": HTTPStatus(status).phrase, "content": content}
+        status: {"description": _PHRASES.get(status, HTTPStatus(status).phrase), "content": content}
         for status in statuses
     }
     return named | {"default": {"description": "Any other error", "content": content}}

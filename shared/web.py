@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import Any
 
 import uvicorn
@@ -30,6 +31,8 @@ class ServiceApp(FastAPI):
     """An app whose documentation shows our errors, and that tells its streams when to end."""
 
     max_body: int | None = None
+    # An example of each message by the name of its schema, for the documentation.
+    examples: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse an announced large body ourselves: the framework would answer in plain text."""
@@ -51,6 +54,7 @@ class ServiceApp(FastAPI):
             )
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas.update(problems.schemas())
+            _illustrate(schemas, {**problems.EXAMPLES, **self.examples})
             self.openapi_schema = document
         return self.openapi_schema
 
@@ -95,6 +99,13 @@ def service_app(
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+def _illustrate(schemas: dict[str, Any], examples: Mapping[str, Mapping[str, Any]]) -> None:
+    for name in schemas.keys() & examples.keys():
+        for field, schema in schemas[name].get("properties", {}).items():
+            if field in examples[name]:
+                schema["examples"] = [examples[name][field]]
 
 
 def _announced(scope: Scope) -> int:
@@ -143,5 +154,7 @@ def server(app: FastAPI, host: str, *, port: int, shutdown_seconds: int = 5) -> 
             server_header=False,
             timeout_graceful_shutdown=shutdown_seconds,
             ws_max_size=WEBSOCKET_BYTES,
+            # Compressing for each of a thousand sockets costs more than loopback or a proxy saves.
+            ws_per_message_deflate=False,
         )
     )

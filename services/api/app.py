@@ -3,16 +3,20 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from temporalio.client import Client
 
-from services.api import console, files, live, page, routes
+from services.api import console, events, files, live, page, routes
 from services.api.codec import CodecDoor
+from services.api.door import Cors, Door
+from services.api.examples import EXAMPLES
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from shared.health import temporal_reason
+from shared.records import RecordStore
 from shared.temporal import connect
 from shared.web import ServiceApp, service_app
 
@@ -33,7 +37,9 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         service = make_service(settings, client or await connect(settings.payload_keys, lazy=True))
         app.state.service = service
         ending = asyncio.create_task(_close_streams(app, service))
-        async with service.feed.running(), service.reconciler.running():
+        async with AsyncExitStack() as working:
+            for part in service.background:
+                await working.enter_async_context(part.running())
             yield
         ending.cancel()
 
@@ -47,8 +53,12 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         description=DESCRIPTION,
         max_body_size=MAX_BODY,
     )
-    for module in (routes, files, live, page, console):
+    app.examples = EXAMPLES
+    for module in (routes, files, live, events, page, console):
         app.include_router(module.router)
+    app.add_middleware(Door, settings=settings)
+    if settings.origins:
+        app.add_middleware(Cors, settings=settings)
     if settings.payload_keys.encrypts:
         app.add_middleware(CodecDoor, settings=settings)
     return app
@@ -60,7 +70,10 @@ async def _close_streams(app: FastAPI, service: Service) -> None:
 
 
 async def _ready(service: Service) -> Mapping[str, str | None]:
-    return {"temporal": await _temporal(service.client), "state": await _state(service)}
+    checks = {"temporal": await _temporal(service.client)}
+    if service.settings.feed == "files":
+        checks["state"] = await _state(RecordStore(service.settings.data_dir).folder)
+    return checks
 
 
 async def _temporal(client: Client) -> str | None:
@@ -71,7 +84,6 @@ async def _temporal(client: Client) -> str | None:
         return "does not answer"
 
 
-async def _state(service: Service) -> str | None:
-    folder = service.feed.records.folder
+async def _state(folder: Path) -> str | None:
     readable = await asyncio.to_thread(os.access, folder, os.R_OK | os.X_OK)
     return None if readable else f"{folder} can't be read"

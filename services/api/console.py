@@ -10,6 +10,7 @@ import httpx
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.api import neighbours
+from services.api.accept import JSON, gives
 from services.api.neighbours import Health
 from services.api.routes import JobId
 from services.api.service import ServiceDep
@@ -56,6 +57,7 @@ router = APIRouter(lifespan=_lifespan)
     "/jobs/{job_id}/record",
     tags=["jobs"],
     operation_id="get_record",
+    dependencies=[gives(JSON)],
     responses=documented(404, 503),
 )
 async def get_record(job_id: JobId, service: ServiceDep) -> Record:

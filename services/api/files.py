@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from services.api.accept import gives
 from services.api.routes import JobId
 from services.api.service import Service, ServiceDep
 from shared.assets import MEDIA_TYPES, asset_path
@@ -60,7 +61,7 @@ def _binary(step: Step) -> dict[int | str, dict[str, object]]:
         200: {"description": "The whole file", "content": content},
         206: {"description": "The range that was asked for", "content": content},
         304: {"description": "The same as the one with that ETag"},
-        **documented(400, 404, 416),
+        **documented(400, 404, 406, 416),
     }
 
 
@@ -70,6 +71,7 @@ def _binary(step: Step) -> dict[int | str, dict[str, object]]:
     operation_id="get_image",
     response_class=FileResponse,
     responses=_binary(Step.IMAGE),
+    dependencies=[gives(MEDIA_TYPES[Step.IMAGE])],
 )
 async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
     """The job's picture; takes `Range`. 404 `asset_not_found` until it is stored."""
@@ -82,6 +84,7 @@ async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> 
     operation_id="get_video",
     response_class=FileResponse,
     responses=_binary(Step.VIDEO),
+    dependencies=[gives(MEDIA_TYPES[Step.VIDEO])],
 )
 async def get_video(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
     """The job's video; takes `Range`. 404 `asset_not_found` until it is stored."""

@@ -15,9 +15,9 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 from temporalio.service import RPCError
 
+from services.api.feed import Feed
 from services.api.metrics import HEALED
 from services.api.temporal import ABNORMAL, MEMO_INPUT, RPC_TIMEOUT, Temporal
-from services.api.watch import JobWatch
 from shared.closing import close_record
 from shared.errors import TemporalUnavailable
 from shared.messages import Job, JobError, JobInput, Record
@@ -35,13 +35,13 @@ SILENCE_SECONDS = 5.0
 class Healer:
     """Puts right what no workflow is left, or able, to write."""
 
-    def __init__(self, feed: JobWatch, temporal: Temporal) -> None:
+    def __init__(self, feed: Feed, temporal: Temporal) -> None:
         self._feed = feed
         self._temporal = temporal
         self._silent_until = float("-inf")
 
     async def read(self, job_id: str) -> Record | None:
-        """The record on disk, or None."""
+        """The record that is kept, or None."""
         return await asyncio.to_thread(self._feed.records.read, job_id)
 
     async def write(self, record: Record, *, why: str) -> None:
@@ -58,7 +58,7 @@ class Healer:
     async def without_record(self, job_id: str) -> Job | None:
         """A job that has no readable record, from Temporal; None where Temporal has none either."""
         known = self._feed.index.get(job_id)
-        if known is not None and known.version == 0 and _age(known.created_at) < FRESH_SECONDS:
+        if known is not None and self._up_to_date(known):
             return known
         found = await self._temporal.describe(job_id)
         if found is None:
@@ -70,6 +70,19 @@ class Healer:
                 return self._feed.index.get(job_id)
         return await self._from_description(found, known)
 
+    def _up_to_date(self, known: Job) -> bool:
+        """Whether Temporal has nothing to add."""
+        if self._feed.complete:
+            return known.version > 0 or not known.status.ended
+        return known.version == 0 and _age(known.created_at) < FRESH_SECONDS
+
+    async def asked(self, job_id: str) -> Record | None:
+        """The record as the workflow tells it now, where records aren't written for us."""
+        if not self._feed.complete:
+            return None
+        found = await self._temporal.describe(job_id)
+        return None if found is None else await self._from_workflow(found)
+
     async def _from_workflow(self, found: WorkflowExecutionDescription) -> Record | None:
         if time.monotonic() < self._silent_until:
             return None
@@ -80,13 +93,7 @@ class Healer:
             self._silent_until = time.monotonic() + SILENCE_SECONDS
             log.warning("a record can't be asked for", job_id=found.id, reason=str(error))
             return None
-        return await self.closed(record, found)
-
-    async def closed(self, record: Record, found: WorkflowExecutionDescription) -> Record:
-        """The record with its end, where the job was ended from outside."""
-        if found.status in ABNORMAL and not record.status.ended:
-            return close_record(record, ABNORMAL[found.status])
-        return record
+        return closed(record, found.status)
 
     async def _from_description(
         self, found: WorkflowExecutionDescription, known: Job | None
@@ -117,6 +124,13 @@ class Healer:
 
 
 _RUNNING = WorkflowExecutionStatus.RUNNING
+
+
+def closed(record: Record, status: WorkflowExecutionStatus | None) -> Record:
+    """The record with its end, where the job was ended from outside."""
+    if status in ABNORMAL and not record.status.ended:
+        return close_record(record, ABNORMAL[status])
+    return record
 
 
 def _failed(cause: BaseException) -> dict[str, object]:

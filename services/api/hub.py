@@ -2,26 +2,53 @@
 after a newer one."""
 
 import asyncio
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 
+from fastapi.sse import format_sse_event
+
 from services.api.metrics import SUBSCRIBERS
+from shared.errors import GenvideoError
 from shared.messages import Job
 
 # So many frames wait for a slow reader before only the newest of each job is kept.
 MAX_WAITING = 256
+# When someone who found no room may come again.
+RETRY_SECONDS = 5.0
+# Numbers of changes mean something to the process alone that gave them.
+PROCESS = secrets.token_hex(4)
+
+
+class TooManyListeners(GenvideoError):
+    """So many listen already that another one would be a burden to all."""
+
+    code, http_status, title = "too_many_listeners", 429, "Too many listeners"
+    retryable = True
 
 
 class Frame:
-    """A job's state, written as JSON once for all that get it."""
+    """A job's state, written once for all that get it; `change` numbers the changes of all jobs."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, change: int = 0) -> None:
         self.job = job
+        self.change = change
 
     @cached_property
     def text(self) -> str:
+        """The state as JSON."""
         return self.job.model_dump_json()
+
+    @cached_property
+    def event(self) -> bytes:
+        """The state as a server-sent event, its id the version."""
+        return format_sse_event(data_str=self.text, id=str(self.job.version))
+
+    @cached_property
+    def numbered_event(self) -> bytes:
+        """The state as a server-sent event among those of all jobs."""
+        return format_sse_event(data_str=self.text, id=f"{PROCESS}-{self.change}")
 
 
 class Subscription:
@@ -37,8 +64,7 @@ class Subscription:
         """Queue a frame; beyond the bound only the newest of each job stays."""
         self._waiting.append(frame)
         if len(self._waiting) > self._bound:
-            newest = {kept.job.job_id: kept for kept in self._waiting}
-            self._waiting = list(newest.values())
+            self._waiting = _newest(self._waiting)
             # Twice what is left at the least, or a long list would be thinned at every offer.
             self._bound = max(MAX_WAITING, 2 * len(self._waiting))
         self._news.set()
@@ -59,21 +85,36 @@ class Subscription:
         return taken
 
 
+def _newest(frames: list[Frame]) -> list[Frame]:
+    """The last frame of each job, in the order in which these came."""
+    last: dict[str, Frame] = {}
+    for frame in reversed(frames):
+        last.setdefault(frame.job.job_id, frame)
+    return list(reversed(last.values()))
+
+
 class Hub:
     """Subscriptions to one job or to all; `publish` costs nothing where nobody listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 2000) -> None:
+        self._most = most
+        self._count = 0
         self._everything: set[Subscription] = set()
         self._by_job: dict[str, set[Subscription]] = {}
         self._closed = False
 
-    def publish(self, job: Job) -> None:
+    def publish(self, job: Job, change: int = 0) -> None:
         """A job has changed; callers publish its versions in their order."""
         listeners = self._everything | self._by_job.get(job.job_id, set())
         if listeners:
-            frame = Frame(job)
+            frame = Frame(job, change)
             for listener in listeners:
                 listener.offer(frame)
+
+    def make_room(self) -> None:
+        """TooManyListeners where no other one is taken; asked before a stream is promised."""
+        if self._count >= self._most:
+            raise TooManyListeners(f"{self._count} listen already.", retry_after=RETRY_SECONDS)
 
     @contextmanager
     def subscribe(self, job_id: str | None = None) -> Iterator[Subscription]:
@@ -81,12 +122,14 @@ class Hub:
         subscription = Subscription()
         group = self._group(job_id)
         group.add(subscription)
+        self._count += 1
         SUBSCRIBERS.inc()
         if self._closed:
             subscription.close()
         try:
             yield subscription
         finally:
+            self._count -= 1
             SUBSCRIBERS.dec()
             group.discard(subscription)
             if job_id is not None and not group:

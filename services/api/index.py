@@ -27,12 +27,20 @@ class Page(NamedTuple):
 
 
 class JobIndex:
-    """Looked up by id, listed by age; one thread (the event loop's) uses it."""
+    """Looked up by id, listed by age; one thread (the event loop's) uses it.
+
+    A job keeps the place that it was first given: its record may correct its time by some
+    milliseconds, and a page in the middle of being read must neither repeat nor miss it.
+    """
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._keys: list[Key] = []
+        self._tagged: dict[str, list[Key]] = {}
         self._open: set[str] = set()
+        # The number of the last change, and of each job's last one.
+        self.change = 0
+        self._changes: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -46,23 +54,39 @@ class JobIndex:
         known = self._jobs.get(job.job_id)
         if known is not None and known.version >= job.version:
             return False
-        if known is None or known.created_at != job.created_at:
-            self._place(job, known)
+        if known is None:
+            self._place(job)
+        self.change += 1
+        self._changes[job.job_id] = self.change
+        self.amend(job)
+        return True
+
+    def amend(self, job: Job) -> None:
+        """Show a known job so from now on; what has its version or an older one is no news."""
         self._jobs[job.job_id] = job
         if job.status.ended:
             self._open.discard(job.job_id)
         else:
             self._open.add(job.job_id)
-        return True
 
     def any_open(self) -> bool:
         """Whether some job has not ended yet."""
         return bool(self._open)
 
-    def _place(self, job: Job, known: Job | None) -> None:
-        if known is not None:
-            del self._keys[bisect_left(self._keys, _key(known))]
-        insort(self._keys, _key(job))
+    def _place(self, job: Job) -> None:
+        key = Key(job.created_at, job.job_id)
+        insort(self._keys, key)
+        if job.tag is not None:
+            insort(self._tagged.setdefault(job.tag, []), key)
+
+    def tagged(self, tag: str) -> list[Job]:
+        """Every job with this tag, oldest first."""
+        return [self._jobs[key.job_id] for key in self._tagged.get(tag, ())]
+
+    def changed_after(self, change: int) -> list[tuple[int, Job]]:
+        """Every job whose last change came after that one, in the order of those changes."""
+        found = [(last, job_id) for job_id, last in self._changes.items() if last > change]
+        return [(last, self._jobs[job_id]) for last, job_id in sorted(found)]
 
     def oldest_first(self) -> Iterator[Job]:
         """Every job; the index must not change meanwhile."""
@@ -72,19 +96,18 @@ class JobIndex:
         self, limit: int, *, status: Status | None, tag: str | None, after: Key | None
     ) -> Page:
         """At most `limit` jobs that fit, older than `after`; newcomers shift nothing."""
-        end = len(self._keys) if after is None else bisect_left(self._keys, after)
+        keys = self._keys if tag is None else self._tagged.get(tag, [])
+        end = len(keys) if after is None else bisect_left(keys, after)
         found: list[Job] = []
+        last: Key | None = None
         for place in range(end - 1, -1, -1):
-            job = self._jobs[self._keys[place].job_id]
-            if (status is None or job.status is status) and (tag is None or job.tag == tag):
+            job = self._jobs[keys[place].job_id]
+            if status is None or job.status is status:
                 if len(found) == limit:
-                    return Page(found, _key(found[-1]))
+                    return Page(found, last)
                 found.append(job)
+                last = keys[place]
         return Page(found, None)
-
-
-def _key(job: Job) -> Key:
-    return Key(job.created_at, job.job_id)
 
 
 def to_cursor(key: Key) -> str:

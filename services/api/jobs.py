@@ -3,10 +3,11 @@
 import structlog
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from services.api.feed import Feed
 from services.api.heal import Healer, first_record, input_of
 from services.api.metrics import SUBMITTED
+from services.api.slots import Slots
 from services.api.temporal import Temporal
-from services.api.watch import JobWatch
 from shared.errors import IdempotencyConflict, JobEnded, JobNotFound, JobNotRetryable
 from shared.ids import is_job_id, job_id_for_key, new_job_id
 from shared.messages import Job, JobInput, Record
@@ -18,15 +19,16 @@ log = structlog.get_logger(__name__)
 class Jobs:
     """Submit, find, cancel and run again."""
 
-    def __init__(self, feed: JobWatch, temporal: Temporal) -> None:
+    def __init__(self, feed: Feed, temporal: Temporal, *, slots: Slots) -> None:
         self._feed = feed
+        self._slots = slots
         self._temporal = temporal
         self._healer = Healer(feed, temporal)
 
     async def submit(self, job: JobInput, key: str | None) -> str:
         """Start a job and give its id; the same key and input give the same one.
 
-        IdempotencyConflict: the key was used for another input. TemporalUnavailable.
+        IdempotencyConflict: the key was used for another input. QueueFull. TemporalUnavailable.
         """
         if key is None:
             job_id = new_job_id()
@@ -44,6 +46,7 @@ class Jobs:
         return job_id
 
     async def _start(self, job_id: str, job: JobInput, *, kind: str) -> None:
+        await self._slots.make_sure_of_room()
         await self._temporal.start(job_id, job)
         SUBMITTED.labels(kind).inc()
         self._feed.submitted(job_id, job)
@@ -69,7 +72,11 @@ class Jobs:
         return job
 
     async def record(self, job_id: str) -> Record | None:
-        """The record of a known job, where it can be read."""
+        """The record of a known job, where it can be read or asked for."""
+        return await self._healer.read(job_id) or await self._healer.asked(job_id)
+
+    async def kept(self, job_id: str) -> Record | None:
+        """The record of a known job, where it can be read without asking Temporal."""
         return await self._healer.read(job_id)
 
     async def cancel(self, job_id: str) -> Job:

@@ -1,13 +1,16 @@
-"""What the API takes and gives beside Job and SlotView, with the examples of its documentation."""
+"""What the API takes and gives beside Job and SlotView, and examples of whole requests."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Self
 
 from fastapi import Body, Header
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from shared.messages import Job, JobInput, Message
+from shared.messages import Job, JobInput, Message, Tag
 
 MAX_PAGE = 1000
+MAX_BATCH = 1000
 DEFAULT_PAGE = 100
 
 IdempotencyKey = Annotated[
@@ -42,10 +45,10 @@ EXAMPLE_ID = "job-0123456789abcdef01234567"
 class Accepted(Message):
     """A job was taken on: where to look at it, and where to listen."""
 
-    job_id: Annotated[str, Field(examples=[EXAMPLE_ID])]
-    status_url: Annotated[str, Field(examples=[f"http://127.0.0.1:8000/jobs/{EXAMPLE_ID}"])]
-    events_url: Annotated[str, Field(examples=[f"http://127.0.0.1:8000/jobs/{EXAMPLE_ID}/events"])]
-    ws_url: Annotated[str, Field(examples=[f"ws://127.0.0.1:8000/ws/jobs/{EXAMPLE_ID}"])]
+    job_id: str
+    status_url: str
+    events_url: str
+    ws_url: str
 
 
 class JobList(Message):
@@ -53,6 +56,84 @@ class JobList(Message):
 
     jobs: list[Job]
     next_cursor: str | None
+
+
+BATCH_EXAMPLES: dict[str, Any] = {
+    "counted": {
+        "summary": "The same job many times",
+        "value": {"count": 50, "job": {"prompt": "a red fox in snow", "style": "ink"}},
+    },
+    "listed": {
+        "summary": "Different jobs",
+        "value": {
+            "tag": "batch-7",
+            "jobs": [
+                {"prompt": "a red fox in snow", "style": "ink"},
+                {"prompt": "雪地里的红狐狸", "style": "水墨", "priority": 1},
+            ],
+        },
+    },
+}
+
+
+class BatchOrder(Message):
+    """Either `jobs`, or `count` times the same `job`; the tag is the whole batch's."""
+
+    jobs: Annotated[tuple[JobInput, ...], Field(min_length=1, max_length=MAX_BATCH)] | None = None
+    count: Annotated[int, Field(ge=1, le=MAX_BATCH, strict=True)] | None = None
+    job: JobInput | None = None
+    tag: Tag | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        listed, counted = self.jobs is not None, self.count is not None and self.job is not None
+        if listed == counted or (listed and (self.count, self.job) != (None, None)):
+            raise ValueError("give either jobs, or count and job")
+        if any(job.tag is not None for job in self.all()):
+            raise ValueError("tag: give it once, beside the jobs")
+        return self
+
+    def all(self) -> Sequence[JobInput]:
+        """Each job's input, in order."""
+        if self.jobs is not None:
+            return self.jobs
+        return [] if self.job is None or self.count is None else [self.job] * self.count
+
+
+BatchBody = Annotated[BatchOrder, Body(openapi_examples=BATCH_EXAMPLES)]
+
+
+class BatchAccepted(Message):
+    """Every job of the batch was taken on."""
+
+    tag: str
+    count: int
+    job_ids: tuple[str, ...]
+    status_url: str
+
+
+class Counts(Message):
+    """How many jobs of the batch are in each state."""
+
+    queued: int = 0
+    running: int = 0
+    succeeded: int = 0
+    degraded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+class Batch(Message):
+    """All jobs of one tag. `percent` of them have ended; 100 only when all have."""
+
+    tag: str
+    total: int
+    counts: Counts
+    percent: Annotated[int, Field(ge=0, le=100)]
+    first_created_at: datetime
+    last_created_at: datetime
+    first_started_at: datetime | None
+    last_finished_at: datetime | None
 
 
 class PageConfig(Message):

@@ -9,9 +9,9 @@ import structlog
 from temporalio.client import WorkflowExecution
 from temporalio.service import RPCError
 
-from services.api.heal import Healer, first_record
+from services.api.feed import Feed
+from services.api.heal import Healer, closed, first_record
 from services.api.temporal import ABNORMAL, Temporal
-from services.api.watch import JobWatch
 from shared.errors import TemporalUnavailable
 from shared.ids import is_job_id
 from shared.temporal import is_away
@@ -27,7 +27,7 @@ DAMAGED_PER_SWEEP = 20
 class Reconciler:
     """Looks for jobs without a record at start, and for ends without one ever after."""
 
-    def __init__(self, feed: JobWatch, temporal: Temporal) -> None:
+    def __init__(self, feed: Feed, temporal: Temporal) -> None:
         self._feed = feed
         self._temporal = temporal
         self._healer = Healer(feed, temporal)
@@ -94,4 +94,4 @@ class Reconciler:
         if newest is None or newest.status not in ABNORMAL:
             return
         record = await self._healer.read(execution.id) or await first_record(newest)
-        await self._healer.write(await self._healer.closed(record, newest), why="ended")
+        await self._healer.write(closed(record, newest.status), why="ended")

@@ -1,16 +1,23 @@
-"""Jobs and slots over HTTP; every answer is a Job, a list of them, or a problem."""
+"""Jobs, batches and slots over HTTP; every answer is JSON, a refusal a problem."""
 
+import secrets
 from typing import Annotated
+from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 
+from services.api.accept import JSON, gives
 from services.api.index import from_cursor, to_cursor
 from services.api.models import (
     DEFAULT_PAGE,
     EXAMPLE_ID,
     MAX_PAGE,
     Accepted,
+    Batch,
+    BatchAccepted,
+    BatchBody,
     IdempotencyKey,
     JobList,
     Order,
@@ -23,19 +30,41 @@ from shared.slots import SlotChange, SlotView
 from shared.states import Status
 
 JobId = Annotated[str, Path(max_length=64, examples=[EXAMPLE_ID])]
-Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
-Tag = Annotated[str | None, Query(max_length=200)]
-Cursor = Annotated[str | None, Query(max_length=200)]
+Limit = Annotated[
+    int, Query(ge=1, le=MAX_PAGE, description="At most so many jobs", examples=[DEFAULT_PAGE])
+]
+Wanted = Annotated[Status | None, Query(description="Only jobs in this state", examples=["failed"])]
+Tag = Annotated[
+    str | None, Query(max_length=200, description="Only jobs with this tag", examples=["batch-7"])
+]
+Cursor = Annotated[
+    str | None, Query(max_length=200, description="`next_cursor` of the page before", examples=[""])
+]
+BatchTag = Annotated[str, Path(min_length=1, max_length=200, examples=["batch-7"])]
+
+# Says in the documentation what the door asks for; the door itself knows of every route.
+_BEARER = HTTPBearer(
+    scheme_name="token",
+    description="The value of API_TOKEN, where it is set; calls that change nothing need none.",
+    auto_error=False,
+)
+CHANGES = [Depends(_BEARER)]
 
 
 def _name(route: APIRoute) -> str:
     return route.name
 
 
-router = APIRouter(generate_unique_id_function=_name)
+router = APIRouter(generate_unique_id_function=_name, dependencies=[gives(JSON)])
 
 
-@router.post("/jobs", status_code=202, tags=["jobs"], responses=documented(413, 422, 503))
+@router.post(
+    "/jobs",
+    status_code=202,
+    tags=["jobs"],
+    dependencies=CHANGES,
+    responses=documented(401, 406, 413, 415, 422, 429, 503),
+)
 async def submit_job(
     order: Order, service: ServiceDep, *, response: Response, idempotency_key: IdempotencyKey = None
 ) -> Accepted:
@@ -46,10 +75,10 @@ async def submit_job(
     return _accepted(service, await service.jobs.submit(order, idempotency_key), response)
 
 
-@router.get("/jobs", tags=["jobs"], responses=documented(422))
+@router.get("/jobs", tags=["jobs"], responses=documented(406, 422))
 async def list_jobs(
     service: ServiceDep,
-    status: Status | None = None,
+    status: Wanted = None,
     *,
     tag: Tag = None,
     limit: Limit = DEFAULT_PAGE,
@@ -64,14 +93,18 @@ async def list_jobs(
     )
 
 
-@router.get("/jobs/{job_id}", tags=["jobs"], responses=documented(404, 503))
+@router.get("/jobs/{job_id}", tags=["jobs"], responses=documented(404, 406, 503))
 async def get_job(job_id: JobId, service: ServiceDep) -> Job:
     """One job, from the moment of its 202 on."""
     return await _shown(service, await service.jobs.find(job_id))
 
 
 @router.post(
-    "/jobs/{job_id}/cancel", status_code=202, tags=["jobs"], responses=documented(404, 409, 503)
+    "/jobs/{job_id}/cancel",
+    status_code=202,
+    tags=["jobs"],
+    dependencies=CHANGES,
+    responses=documented(401, 404, 406, 409, 429, 503),
 )
 async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
     """Ask a job to end. It ends as `cancelled` once its vendors are clear; what it made stays."""
@@ -79,7 +112,11 @@ async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
 
 
 @router.post(
-    "/jobs/{job_id}/retry", status_code=202, tags=["jobs"], responses=documented(404, 409, 503)
+    "/jobs/{job_id}/retry",
+    status_code=202,
+    tags=["jobs"],
+    dependencies=CHANGES,
+    responses=documented(401, 404, 406, 409, 429, 503),
 )
 async def retry_job(
     job_id: JobId,
@@ -92,13 +129,49 @@ async def retry_job(
     return _accepted(service, await service.jobs.retry(job_id, idempotency_key), response)
 
 
-@router.get("/slots", tags=["slots"], responses=documented(503))
+@router.post(
+    "/batches",
+    status_code=202,
+    tags=["batches"],
+    dependencies=CHANGES,
+    responses=documented(401, 406, 413, 415, 422, 429, 503),
+)
+async def submit_batch(
+    order: BatchBody,
+    service: ServiceDep,
+    *,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> BatchAccepted:
+    """Start up to 1000 jobs under one tag: `jobs`, or `count` times the same `job`.
+
+    Not all or nothing: a 503 says how many were started and with which `Idempotency-Key` the same
+    request starts the others. No job is started twice under one key.
+    """
+    tag, job_ids = await service.batches.submit(order, idempotency_key or secrets.token_hex(16))
+    url = f"{service.settings.public_url}/batches/{quote(tag, safe='')}"
+    response.headers["Location"] = url
+    return BatchAccepted(tag=tag, count=len(job_ids), job_ids=tuple(job_ids), status_url=url)
+
+
+@router.get("/batches/{tag:path}", tags=["batches"], responses=documented(404, 406))
+async def get_batch(tag: BatchTag, service: ServiceDep) -> Batch:
+    """How far the jobs with this tag are, however they were submitted."""
+    return service.batches.summary(tag)
+
+
+@router.get("/slots", tags=["slots"], responses=documented(406, 503))
 async def get_slots(service: ServiceDep) -> SlotView:
     """Who holds the slot and who waits, up to a second old."""
     return await service.slots.view()
 
 
-@router.put("/slots", tags=["slots"], responses=documented(422, 503))
+@router.put(
+    "/slots",
+    tags=["slots"],
+    dependencies=CHANGES,
+    responses=documented(401, 406, 413, 415, 422, 429, 503),
+)
 async def change_slots(change: SlotChange, service: ServiceDep) -> SlotView:
     """Set the limit, the pause, or both; a lower limit lets holders finish."""
     return await service.slots.change(change)

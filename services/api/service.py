@@ -1,13 +1,18 @@
 """What the routes share, made when the app starts and handed to them by one dependency."""
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 from temporalio.client import Client
 
+from services.api.batches import Batches
+from services.api.feed import Feed
+from services.api.hub import Hub
 from services.api.jobs import Jobs
+from services.api.poll import JobPoll
 from services.api.reconcile import Reconciler
 from services.api.settings import ApiSettings
 from services.api.slots import Slots
@@ -16,30 +21,52 @@ from services.api.watch import JobWatch
 from shared.records import RecordStore
 
 
+class Background(Protocol):
+    """What works as long as the app runs."""
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Work until the end of the block."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """The parts of a running API."""
 
     settings: ApiSettings
     client: Client
-    feed: JobWatch
+    feed: Feed
     jobs: Jobs
+    batches: Batches
     slots: Slots
-    reconciler: Reconciler
+    background: tuple[Background, ...]
 
 
 def make_service(settings: ApiSettings, client: Client) -> Service:
     """The parts around one client; nothing is started yet."""
-    feed = JobWatch(RecordStore(settings.data_dir))
-    temporal = Temporal(client)
+    temporal, slots = Temporal(client), Slots(client)
+    feed, background = _feed(settings, temporal, slots=slots)
+    jobs = Jobs(feed, temporal, slots=slots)
     return Service(
         settings=settings,
         client=client,
         feed=feed,
-        jobs=Jobs(feed, temporal),
-        slots=Slots(client),
-        reconciler=Reconciler(feed, temporal),
+        jobs=jobs,
+        batches=Batches(feed, jobs),
+        slots=slots,
+        background=background,
     )
+
+
+def _feed(
+    settings: ApiSettings, temporal: Temporal, *, slots: Slots
+) -> tuple[Feed, tuple[Background, ...]]:
+    """Where jobs are learnt from, and what keeps it so."""
+    hub = Hub(settings.api_max_sockets)
+    if settings.feed == "temporal":
+        poll = JobPoll(temporal, slots, hub)
+        return poll, (poll,)
+    watch = JobWatch(RecordStore(settings.data_dir), hub)
+    return watch, (watch, Reconciler(watch, temporal))
 
 
 def _service(connection: HTTPConnection) -> Service:

@@ -1,11 +1,15 @@
 """What the API reads from the environment; nothing is read before `load`."""
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AnyHttpUrl
+from pydantic import AnyHttpUrl, Field, SecretStr, field_validator
 
 from shared.settings import CommonSettings, Port
+
+ANY_ORIGIN = "*"
+_ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, never bound
 
@@ -17,6 +21,14 @@ class ApiSettings(CommonSettings):
     api_public_url: AnyHttpUrl | None = None
     temporal_ui_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8080")
     mocks: Literal["on", "off"] = "on"
+    # Where jobs and their changes are learnt from: the state folder, or Temporal alone.
+    feed: Literal["files", "temporal"] = "files"
+
+    # Who may come in, and how many.
+    api_token: Annotated[SecretStr, Field(min_length=16)] | None = None
+    api_origins: str = ""
+    api_rate: Annotated[int, Field(ge=0, le=100_000)] = 500
+    api_max_sockets: Annotated[int, Field(ge=1, le=100_000)] = 2000
     # Shown on the page where it can be read.
     reports_dir: Path = Path("reports")
 
@@ -31,6 +43,26 @@ class ApiSettings(CommonSettings):
     mock_kling_url: AnyHttpUrl | None = None
     worker_url: AnyHttpUrl | None = None
     keeper_url: AnyHttpUrl | None = None
+
+    @field_validator("api_token")
+    @classmethod
+    def _fits_a_header(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not re.fullmatch(r"[\x21-\x7e]+", token.get_secret_value()):
+            raise ValueError("visible ASCII characters only")
+        return token
+
+    @field_validator("api_origins")
+    @classmethod
+    def _are_origins(cls, text: str) -> str:
+        wrong = [each for each in _listed(text) if not _is_origin(each)]
+        if wrong:
+            raise ValueError(f"no origins (scheme://host:port, or *): {', '.join(wrong)}")
+        return text
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Further origins whose pages may call us; `*` is any."""
+        return frozenset(_listed(self.api_origins))
 
     @property
     def public_url(self) -> str:
@@ -59,3 +91,11 @@ class ApiSettings(CommonSettings):
     def _base(self, url: AnyHttpUrl | None, port: int) -> str:
         host = _EVERY_ADDRESS.get(self.listen_host, self.listen_host)
         return str(url or f"http://{host}:{port}").rstrip("/")
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _is_origin(text: str) -> bool:
+    return text == ANY_ORIGIN or _ORIGIN.fullmatch(text) is not None

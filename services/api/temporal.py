@@ -46,6 +46,9 @@ ABNORMAL = {
 }
 # One sweep reads so many executions at the most; the rest comes with the next ones.
 SWEEP = 500
+# A list of what changed is read in pages of so many, and so many of them at the most.
+PAGE = 1000
+MOST_PAGES = 20
 
 
 class Temporal:
@@ -125,6 +128,21 @@ class Temporal:
         )
         listing = self.client.list_workflows(query, limit=SWEEP, rpc_timeout=RPC_TIMEOUT)
         return [execution async for execution in listing]
+
+    async def changed_jobs(self, since: datetime) -> list[WorkflowExecution]:
+        """Jobs that began or closed after `since`, oldest first; one call per PAGE of them."""
+        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        query = (
+            f"WorkflowType='{GENVIDEO_WORKFLOW}' AND (StartTime>'{moment}' OR CloseTime>'{moment}')"
+        )
+        listing = self.client.list_workflows(query, page_size=PAGE, rpc_timeout=RPC_TIMEOUT)
+        found: list[WorkflowExecution] = []
+        for _ in range(MOST_PAGES):
+            await _counted("list_changed", listing.fetch_next_page())
+            found += listing.current_page or []
+            if not listing.next_page_token:
+                break
+        return sorted(found, key=lambda each: each.start_time)
 
 
 def is_missing(error: BaseException) -> bool:

@@ -1,21 +1,18 @@
-"""Every job, kept in step with the state folder; each change is published once, in order."""
+"""Follows the state folder: whatever is written there is known, and published, soon after."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 from watchfiles import Change, awatch
 
+from services.api.feed import Feed
 from services.api.hub import Hub
-from services.api.index import JobIndex
-from services.api.metrics import CHANGES
-from services.api.replay import versions_after
 from shared.ids import is_job_id
-from shared.messages import Job, JobInput, Record
+from shared.messages import Record
 from shared.records import RecordStore
 
 log = structlog.get_logger(__name__)
@@ -25,77 +22,74 @@ DEBOUNCE = 50
 STEP = 10
 # The watch may miss a change (a full queue, a mount that tells nothing): the folder is read anew.
 SCAN_SECONDS = 15.0
+# How soon it is noticed that the folder was removed, and perhaps made again.
+LOOK_MILLISECONDS = 1000
 # So many files are read before others get their turn.
 BATCH = 200
 
 
-class JobWatch:
-    """The index of all jobs and the hub of their changes; used on the event loop alone."""
+class JobWatch(Feed):
+    """The feed of the state folder."""
 
-    def __init__(self, records: RecordStore) -> None:
-        self.records = records
-        self.index = JobIndex()
-        self.hub = Hub()
-        # Files that can't be read as a record; whoever can make one again takes them from here.
-        self.damaged: set[str] = set()
+    def __init__(self, records: RecordStore, hub: Hub | None = None) -> None:
+        super().__init__(records, hub or Hub())
+        self._store = records
         self._seen: dict[str, tuple[int, int]] = {}
-
-    def put(self, job: Job) -> None:
-        """A job's state from elsewhere than its record (just submitted, say)."""
-        if self.index.put(job):
-            CHANGES.inc()
-            self.hub.publish(job)
-
-    def submitted(self, job_id: str, job: JobInput) -> None:
-        """A job that was just started; its record will follow."""
-        fields = job.model_dump(exclude={"on_video_failure"})
-        self.put(Job(job_id=job_id, created_at=datetime.now(UTC), **fields))
-
-    def take(self, record: Record) -> Job:
-        """A record that was read: each version since the last one known; gives the newest."""
-        known = self.index.get(record.job_id)
-        if known is None:
-            self.put(record.job())
-        else:
-            for job in versions_after(record, known.version):
-                self.put(job)
-        return self.index.get(record.job_id) or record.job()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Knows every record from here on, and follows the folder until the end."""
-        await asyncio.to_thread(self.records.folder.mkdir, parents=True, exist_ok=True)
-        stop = asyncio.Event()
-        # The watch stands before the folder is read, so that no change falls between.
-        watching = asyncio.create_task(self._watch(stop))
-        await asyncio.sleep(0)
-        await self._scan_safely()
-        scanning = asyncio.create_task(self._scan_again())
+        known = asyncio.Event()
+        tasks = [asyncio.create_task(self._watch(known)), asyncio.create_task(self._scan_again())]
+        await known.wait()
         try:
             yield
         finally:
-            stop.set()
-            for task in (watching, scanning):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(watching, scanning, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _watch(self, stop: asyncio.Event) -> None:
-        try:
-            await self._follow(stop)
-        except Exception:
-            # Not for good: the folder is still read anew every few seconds.
-            log.exception("the watch on the state folder ended")
+    async def _watch(self, known: asyncio.Event) -> None:
+        """One watch after another: a folder that was removed and made again needs a new one."""
+        while True:
+            try:
+                await self._watch_once(known)
+            except Exception:
+                # Not for good: the folder is still read anew every few seconds.
+                log.exception("the watch on the state folder ended")
+            known.set()
+            await asyncio.sleep(LOOK_MILLISECONDS / 1000)
 
-    async def _follow(self, stop: asyncio.Event) -> None:
+    async def _watch_once(self, known: asyncio.Event) -> None:
+        await asyncio.to_thread(self._store.folder.mkdir, parents=True, exist_ok=True)
+        # The watch stands before the folder is read, so that no change falls between.
+        following = asyncio.create_task(self._follow(self._inode()))
+        await asyncio.sleep(0)
+        await self._scan_safely()
+        known.set()
+        await following
+
+    async def _follow(self, inode: int | None) -> None:
+        """Read what changes, until the folder is another one or none."""
         async for changes in awatch(
-            self.records.folder,
+            self._store.folder,
             watch_filter=_is_record,
             debounce=DEBOUNCE,
             step=STEP,
-            stop_event=stop,
+            rust_timeout=LOOK_MILLISECONDS,
+            yield_on_timeout=True,
             recursive=False,
         ):
-            await self._read(sorted({Path(path).stem for _, path in changes}))
+            if changes:
+                await self._read(sorted({Path(path).stem for _, path in changes}))
+            elif self._inode() != inode:
+                return
+
+    def _inode(self) -> int | None:
+        try:
+            return self._store.folder.stat().st_ino
+        except OSError:
+            return None
 
     async def _scan_again(self) -> None:
         while True:
@@ -110,14 +104,14 @@ class JobWatch:
 
     async def _scan(self) -> None:
         """Read each file that has changed since the last look at the folder."""
-        stamps = await asyncio.to_thread(_stamps, self.records)
+        stamps = await asyncio.to_thread(_stamps, self._store)
         changed = [name for name, stamp in stamps.items() if self._seen.get(name) != stamp]
         self._seen = stamps
         for start in range(0, len(changed), BATCH):
             await self._read(changed[start : start + BATCH])
 
     async def _read(self, job_ids: Iterable[str]) -> None:
-        for job_id, record in await asyncio.to_thread(_read_all, self.records, job_ids):
+        for job_id, record in await asyncio.to_thread(_read_all, self._store, job_ids):
             if record is None:
                 self.damaged.add(job_id)
             else:

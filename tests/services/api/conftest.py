@@ -87,16 +87,16 @@ def all_temporal_calls() -> float:
     return sum(each.value for each in samples if each.name == "genvideo_api_temporal_calls_total")
 
 
-NewApi = Callable[[Client], AbstractAsyncContextManager[Api]]
+NewApi = Callable[..., AbstractAsyncContextManager[Api]]
 
 
 @pytest.fixture
 def new_api(tmp_path: Path) -> NewApi:
-    """Makes APIs over one data folder."""
+    """Makes APIs over one data folder, with settings of their own."""
 
     @asynccontextmanager
-    async def make(client: Client) -> AsyncIterator[Api]:
-        app = create_app(ApiSettings(data_dir=tmp_path), client)
+    async def make(client: Client, **settings: Any) -> AsyncIterator[Api]:
+        app = create_app(ApiSettings(data_dir=tmp_path, **settings), client)
         async with serving(app) as base, http_client(base) as http:
             yield Api(http, base, tmp_path, app.state.service)
 

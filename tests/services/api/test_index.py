@@ -61,14 +61,34 @@ def test_filters_and_newer_versions() -> None:
     assert index.page(9, status=Status.QUEUED, tag=None, after=None).jobs == []
 
 
-def test_a_job_whose_time_is_corrected_is_listed_once() -> None:
+def test_a_job_whose_time_is_corrected_keeps_its_place() -> None:
+    """A record's time is that of the server, which a page in the middle of a list must not feel."""
     index = JobIndex()
-    index.put(job(1))
-    later = job(1, version=1).model_copy(update={"created_at": CREATED + timedelta(days=1)})
-    index.put(later)
-    index.put(job(5))
-    assert numbers(index.page(9, status=None, tag=None, after=None).jobs) == [1, 5]
-    assert len(index) == 2
+    for number in (0, 2, 4, 6):
+        index.put(job(number))
+    first = index.page(2, status=None, tag=None, after=None)
+    index.put(job(6, version=1).model_copy(update={"created_at": CREATED}))
+    second = index.page(2, status=None, tag=None, after=first.last)
+
+    assert numbers(first.jobs + second.jobs) == [6, 4, 2, 0]
+    assert index.get(job(6).job_id) == job(6, version=1).model_copy(update={"created_at": CREATED})
+    assert len(index) == 4
+
+
+def test_what_has_changed_since_comes_in_the_order_of_the_changes() -> None:
+    index = JobIndex()
+    for number in (1, 2, 3):
+        index.put(job(number))
+    seen = index.change
+    index.put(job(3, version=1))
+    index.put(job(1, version=1))
+    index.put(job(3, version=2))
+
+    changed = index.changed_after(seen)
+
+    assert [(change, each.version) for change, each in changed] == [(5, 1), (6, 2)]
+    assert index.changed_after(index.change) == []
+    assert len(index.changed_after(0)) == 3
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "\ud800", "AAAA", "MjAyNnxqb2ItMQ==", "=" * 9])

@@ -10,6 +10,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from services.api import events as events_module
 from services.api import live
 from shared.ids import new_job_id
 from shared.messages import Attempts
@@ -207,7 +208,7 @@ async def test_a_foreign_last_event_id_does_no_harm(api: Api, last: str) -> None
 
 
 async def test_a_quiet_stream_has_a_heartbeat(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(events_module, "HEARTBEAT_SECONDS", 0.01)
     record = api.write(sample_record(new_job_id()))
     async with api.http.stream("GET", f"/jobs/{record.job_id}/events") as answer:
         lines = answer.aiter_lines()

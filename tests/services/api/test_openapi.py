@@ -1,9 +1,15 @@
 """The reference: stable names, our errors, an example where one helps."""
 
 import json
+from typing import Any
 
+import pytest
+
+from services.api import models
 from services.api.app import create_app
+from services.api.examples import EXAMPLES
 from services.api.settings import ApiSettings
+from shared import messages, slots
 from tests.services.api.conftest import Api
 
 OPERATIONS = {
@@ -17,6 +23,9 @@ OPERATIONS = {
     "cancel_job": "post /jobs/{job_id}/cancel",
     "retry_job": "post /jobs/{job_id}/retry",
     "job_events": "get /jobs/{job_id}/events",
+    "events": "get /events",
+    "submit_batch": "post /batches",
+    "get_batch": "get /batches/{tag}",
     "get_image": "get /jobs/{job_id}/image",
     "get_video": "get /jobs/{job_id}/video",
     "get_slots": "get /slots",
@@ -43,6 +52,36 @@ def test_every_call_documents_its_problems() -> None:
             if path not in ("/healthz", "/metrics"):
                 assert "application/problem+json" in json.dumps(call["responses"]), path
             assert call["description"]
+
+
+def test_every_field_and_parameter_has_an_example() -> None:
+    document = create_app(ApiSettings()).openapi()
+    for name, schema in document["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            assert described.get("examples"), f"{name}.{field}"
+    for path, calls in document["paths"].items():
+        for call in calls.values():
+            for parameter in call.get("parameters", []):
+                assert "examples" in parameter["schema"] or "examples" in parameter, (
+                    path,
+                    parameter["name"],
+                )
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_examples_are_what_they_show(name: str) -> None:
+    kinds: dict[str, Any] = {**vars(slots), **vars(messages), **vars(models)}
+    shown = kinds[name].model_validate(EXAMPLES[name])
+    assert set(EXAMPLES[name]) == set(type(shown).model_fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [(messages.JobInput, models.ORDER_EXAMPLES), (models.BatchOrder, models.BATCH_EXAMPLES)],
+)
+def test_examples_of_requests_are_accepted(kind: Any, shown: dict[str, Any]) -> None:
+    for example in shown.values():
+        kind.model_validate(example["value"])
 
 
 async def test_what_the_framework_refuses_is_a_problem_too(api: Api) -> None:

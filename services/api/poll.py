@@ -1,0 +1,144 @@
+"""The feed from Temporal alone; what it asks depends on the jobs, never on who watches."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from temporalio.client import WorkflowExecution, WorkflowExecutionStatus, WorkflowQueryFailedError
+from temporalio.service import RPCError
+
+from services.api.feed import Feed
+from services.api.heal import closed, first_record
+from services.api.hub import Hub
+from services.api.memory import MemoryRecords
+from services.api.slots import Slots
+from services.api.temporal import ABNORMAL, Temporal
+from shared.closing import MESSAGES
+from shared.errors import TemporalUnavailable
+from shared.ids import is_job_id
+from shared.messages import Job, JobError, Record
+from shared.states import Status
+from shared.temporal import is_away
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 1.0
+# The list lags behind what happens.
+OVERLAP = timedelta(seconds=30)
+# So many jobs are asked for their state in one sweep; whoever is left comes first in the next.
+LOOK_UPS = 20
+
+# What a closed job is shown as until it has been asked for its end.
+_ENDS = {
+    WorkflowExecutionStatus.COMPLETED: Status.SUCCEEDED,
+    WorkflowExecutionStatus.CANCELED: Status.CANCELLED,
+}
+
+
+class JobPoll(Feed):
+    """Lists what began or ended, and asks those jobs for their state that may have a new one."""
+
+    complete = True
+
+    def __init__(self, temporal: Temporal, slots: Slots, hub: Hub | None = None) -> None:
+        super().__init__(MemoryRecords(), hub or Hub())
+        self._temporal = temporal
+        self._slots = slots
+        self._since = datetime.fromtimestamp(0, UTC)
+        self._closed: dict[str, WorkflowExecution] = {}
+        self._holders: tuple[str, ...] = ()
+        # Jobs to ask, in their turn.
+        self._due: dict[str, None] = {}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Sweep every second until the end."""
+        sweeping = asyncio.create_task(self._sweep_again())
+        try:
+            yield
+        finally:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
+
+    async def _sweep_again(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except Exception as error:
+                if not (isinstance(error, TemporalUnavailable) or is_away(error)):
+                    log.exception("the sweep failed")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def sweep(self) -> None:
+        """One look: the list, the slot's keeper while a job is open, and some jobs themselves."""
+        began = datetime.now(UTC)
+        for execution in await self._temporal.changed_jobs(self._since):
+            await self._note(execution)
+        self._since = began - OVERLAP
+        if self.index.any_open():
+            await self._note_holders()
+        await self._ask(list(self._due)[:LOOK_UPS])
+
+    async def _note(self, execution: WorkflowExecution) -> None:
+        if not is_job_id(execution.id):
+            return
+        job = self.index.get(execution.id)
+        if job is None:
+            job = (await first_record(execution)).job()
+            self.put(job)
+        if execution.status is WorkflowExecutionStatus.RUNNING:
+            # After a reset the closed run was an older one.
+            self._closed.pop(execution.id, None)
+        elif job.version == 0 or not job.status.ended:
+            self._closed[execution.id] = execution
+            self._due[execution.id] = None
+
+    async def _note_holders(self) -> None:
+        """Who holds the slot may change at any moment, and so may who has just left it."""
+        view = await self._slots.view()
+        holders = tuple(holder.job_id for holder in view.holders)
+        for job_id in (*holders, *self._holders):
+            self._due[job_id] = None
+        self._holders = holders
+
+    async def _ask(self, job_ids: Iterable[str]) -> None:
+        await asyncio.gather(*(self._look_up(job_id) for job_id in job_ids))
+
+    async def _look_up(self, job_id: str) -> None:
+        del self._due[job_id]
+        try:
+            record = await self._temporal.record(job_id)
+        except (TemporalUnavailable, RPCError, WorkflowQueryFailedError) as error:
+            log.warning("a job can't be asked for its state", job_id=job_id, reason=str(error))
+            self._make_do(job_id)
+            return
+        self._closed_by(record)
+
+    def _closed_by(self, record: Record) -> None:
+        execution = self._closed.get(record.job_id)
+        if execution is not None:
+            record = closed(record, execution.status)
+        if record.status.ended:
+            self._closed.pop(record.job_id, None)
+        self.records.write(record)
+        self.take(record)
+
+    def _make_do(self, job_id: str) -> None:
+        """What the list says of a closed job that nobody answers for; it is asked again later."""
+        execution, job = self._closed.get(job_id), self.index.get(job_id)
+        if execution is None or job is None:
+            return
+        self._due[job_id] = None
+        self.index.amend(_as_listed(job, execution))
+
+
+def _as_listed(job: Job, execution: WorkflowExecution) -> Job:
+    """The job with the end that its run's status tells; its version is still to come."""
+    status = _ENDS.get(execution.status or WorkflowExecutionStatus.FAILED, Status.FAILED)
+    code = ABNORMAL.get(execution.status or WorkflowExecutionStatus.FAILED)
+    error = None if code is None else JobError(code=code, message=MESSAGES[code])
+    return job.model_copy(
+        update={"status": status, "finished_at": execution.close_time, "error": error}
+    )
