@@ -20,9 +20,6 @@ from services.worker.models import (
 )
 from services.worker.policies import (
     FIRST_TRY_AGE,
-    IMAGE_POLL_MAX_SECONDS,
-    IMAGE_POLL_MIN_SECONDS,
-    IMAGE_POLL_SHARE,
 )
 from services.worker.presence import still_ours
 from services.worker.running import beating, check_permit
@@ -30,7 +27,7 @@ from services.worker.settings import WorkerSettings
 from services.worker.storage import Storage
 from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
-from services.worker.waiting import accepted_now, until_ended
+from services.worker.waiting import accepted_now, image_pace, until_ended
 from shared.assets import asset_url
 from shared.errors import AttemptTimedOut, GenerationFailed, StoodDown, VendorError
 from shared.slots import BEGUN_SIGNAL, Permit
@@ -71,7 +68,7 @@ class StageActivities:
                     accepted,
                     pulse=pulse,
                     deadline_seconds=order.deadline_seconds,
-                    pace=_image_pace,
+                    pace=image_pace,
                 )
             except AttemptTimedOut:
                 with suppress(VendorError):
@@ -147,7 +144,7 @@ class StageActivities:
         check_permit(order.permit)
         poll = self._settings.video_poll_seconds
 
-        def pace(waited: float) -> float:
+        def pace(waited: float, _percent: int) -> float:
             return min(poll, max(0.05, waited)) if watch.hinted else poll
 
         async with beating(self._client, order.external_id) as pulse:
@@ -179,7 +176,3 @@ def _is_first_try(order: VideoOrder) -> bool:
     info = activity.info()
     age = datetime.now(UTC) - info.started_time
     return not order.repeated and info.attempt == 1 and age < FIRST_TRY_AGE
-
-
-def _image_pace(waited: float) -> float:
-    return min(max(waited * IMAGE_POLL_SHARE, IMAGE_POLL_MIN_SECONDS), IMAGE_POLL_MAX_SECONDS)

@@ -15,7 +15,7 @@ MAX_ATTEMPTS = 1 + MAX_RETRIES
 # attempt; they are retried without end, for the job's own timer ends it. The first retry comes
 # quickly since it is also the take-over after a worker's death.
 RETRY_POLICY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200),
+    initial_interval=timedelta(milliseconds=100),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(seconds=10),
     maximum_attempts=0,
@@ -31,9 +31,10 @@ ATTEMPT_BACKOFF = timedelta(seconds=1)
 
 # A dead worker is noticed after this; take-over can't be faster, and a busy machine needs slack.
 HEARTBEAT_TIMEOUT = timedelta(seconds=2)
-HEARTBEAT_INTERVAL = timedelta(milliseconds=500)
-# The SDK holds heartbeats back for up to 60 s by default; cancellation would come as late.
-HEARTBEAT_THROTTLE = timedelta(seconds=1)
+HEARTBEAT_INTERVAL = timedelta(milliseconds=300)
+# The SDK holds heartbeats back for up to 60 s by default; cancellation would come as late, and a
+# death is noticed earlier by as much as the last one heard of may be older.
+HEARTBEAT_THROTTLE = timedelta(milliseconds=500)
 # Another try can't begin earlier than the time-out after the last heartbeat, which is a throttle
 # old at most when the server confirms ours: a confirmation may be trusted for the difference.
 CONFIRM_INTERVAL = timedelta(milliseconds=500)
@@ -68,8 +69,9 @@ FETCH_PAUSE_SECONDS = 0.3
 REPORT_SECONDS = 2.0
 REPORT_POINTS = {Step.IMAGE: 51, Step.VIDEO: 34}
 
-# The image service has no callback: the poll's delay stays a small share of the time waited so far.
-IMAGE_POLL_SHARE = 0.05
+# The image service has no callback: it is asked again when its percent foretells the end, and at
+# the latest after a tenth of the time waited so far.
+IMAGE_POLL_SHARE = 0.1
 IMAGE_POLL_MIN_SECONDS = 0.01
 IMAGE_POLL_MAX_SECONDS = 2.0
 

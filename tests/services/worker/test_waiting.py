@@ -8,10 +8,14 @@ from temporalio.client import Client
 
 from services.worker import waiting
 from services.worker.models import Accepted
-from services.worker.policies import LOST_AFTER_SECONDS
+from services.worker.policies import (
+    IMAGE_POLL_MAX_SECONDS,
+    IMAGE_POLL_MIN_SECONDS,
+    LOST_AFTER_SECONDS,
+)
 from services.worker.running import Pulse
 from services.worker.vendors.client import State, VendorClient, VendorStatus
-from services.worker.waiting import until_ended
+from services.worker.waiting import image_pace, until_ended
 from shared.errors import (
     AttemptTimedOut,
     GenerationFailed,
@@ -91,7 +95,7 @@ async def wait(
         Accepted(vendor_id="v1", accepted_at=NOW - accepted_before),
         pulse=pulse,
         deadline_seconds=deadline,
-        pace=lambda waited: pace,
+        pace=lambda waited, percent: pace,
     )
     return status, pulse.told
 
@@ -165,3 +169,39 @@ async def test_an_outage_before_it_does_not_make_a_moment_long(clock: Clock) -> 
 
 async def test_an_acceptance_that_we_learn_of_now(clock: Clock) -> None:
     assert waiting.accepted_now("v9") == Accepted(vendor_id="v9", accepted_at=NOW)
+
+
+async def test_the_pace_is_asked_with_what_is_known(clock: Clock) -> None:
+    asked: list[tuple[float, int]] = []
+
+    def pace(waited: float, percent: int) -> float:
+        asked.append((waited, percent))
+        return 1
+
+    news: list[News] = [DOWN, is_now("running", 40), DOWN, is_now("succeeded", 100)]
+    await until_ended(
+        cast(VendorClient, in_turn(clock, news)),
+        Accepted(vendor_id="v1", accepted_at=NOW),
+        pulse=Percents(),
+        deadline_seconds=60,
+        pace=pace,
+    )
+    assert asked == [(0, 0), (1, 40), (2, 40)]
+
+
+@pytest.mark.parametrize(
+    ("waited", "percent", "seconds"),
+    [
+        (0, 0, IMAGE_POLL_MIN_SECONDS),
+        (10, 0, 1),
+        (10, 50, 1),
+        (10, 95, 10 * 5 / 95),
+        (0.3, 99, IMAGE_POLL_MIN_SECONDS),
+        (10, 100, IMAGE_POLL_MIN_SECONDS),
+        (100, 50, IMAGE_POLL_MAX_SECONDS),
+    ],
+)
+def test_an_image_is_asked_for_when_its_percent_foretells_its_end(
+    waited: float, percent: int, seconds: float
+) -> None:
+    assert image_pace(waited, percent) == pytest.approx(seconds)
