@@ -163,6 +163,12 @@ class BadResult(VendorError):
     code = "bad_result"
 
 
+class ResultNotAllowed(VendorError):
+    """The vendor's file lies where we fetch nothing from; another generation's would, too."""
+
+    code = "result_not_allowed"
+
+
 def to_application_error(error: GenvideoError) -> ApplicationError:
     """Temporal's form of an error: the type is our code, and only retryable ones are retried."""
     delay = None if error.retry_after is None else timedelta(seconds=error.retry_after)

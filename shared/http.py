@@ -6,8 +6,13 @@ CONNECT_SECONDS = 3.0
 KEEPALIVE_SECONDS = 2.0
 
 
-def http_client(base_url: str = "", *, seconds: float = 10.0) -> httpx.AsyncClient:
-    """A client that keeps connections; `seconds` bounds each read and each write."""
+def http_client(
+    base_url: str = "", *, seconds: float = 10.0, transport: httpx.AsyncBaseTransport | None = None
+) -> httpx.AsyncClient:
+    """A client that keeps connections; `seconds` bounds each read and each write.
+
+    A transport of the caller's own decides about its connections itself.
+    """
     return httpx.AsyncClient(
         base_url=base_url,
         timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
@@ -17,4 +22,5 @@ def http_client(base_url: str = "", *, seconds: float = 10.0) -> httpx.AsyncClie
         ),
         follow_redirects=False,
         trust_env=False,
+        transport=transport,
     )

@@ -40,12 +40,16 @@ class WorkerSettings(CommonSettings):
             drain_seconds=self.drain_seconds,
         )
 
-    def allowed_hosts(self) -> frozenset[str]:
-        """`host:port` of every address that results may come from."""
-        extra = {host.strip() for host in self.result_hosts.split(",") if host.strip()}
-        return frozenset({*map(host_of, (self.image_service_url, self.video_service_url)), *extra})
+    def inside_hosts(self) -> frozenset[str]:
+        """`host:port` of the two services; results may come from there wherever that is."""
+        return frozenset(map(host_of, (self.image_service_url, self.video_service_url)))
+
+    def outside_hosts(self) -> frozenset[str]:
+        """`host:port` of every further address that results may come from."""
+        named = (host.strip().lower() for host in self.result_hosts.split(","))
+        return frozenset(host for host in named if host)
 
 
 def host_of(url: str) -> str:
-    """The `host:port` part of an address, as written."""
-    return url.split("://", 1)[-1].split("/", 1)[0]
+    """The `host:port` part of an address, as written but for capitals."""
+    return url.split("://", 1)[-1].split("/", 1)[0].lower()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,8 +12,13 @@ import httpx
 import structlog
 
 from services.worker import media
-from services.worker.policies import FETCH_PAUSE_SECONDS, FETCH_TRIES
-from services.worker.settings import host_of
+from services.worker.policies import (
+    FETCH_PATIENCE_SECONDS,
+    FETCH_PAUSE_MAX_SECONDS,
+    FETCH_PAUSE_SECONDS,
+    FETCH_TRIES,
+)
+from services.worker.vendors.failures import NOT_SENT
 from shared.assets import MEDIA_TYPES, asset_path
 from shared.errors import BadResult, StorageFailed
 from shared.messages import Asset
@@ -20,40 +26,52 @@ from shared.states import Step
 
 log = structlog.get_logger(__name__)
 
-SCHEMES = ("http://", "https://")
+CHUNK = 256 * 1024
+
+
+class _NotGiven(Exception):
+    """The file's host answers, but it doesn't give the file now."""
 
 
 class Storage:
-    """Copies vendors' results to `<data>/assets`."""
+    """Copies vendors' results to `<data>/assets`; `http` knows which hosts may be asked."""
 
-    def __init__(
-        self, http: httpx.AsyncClient, *, data_dir: Path, hosts: frozenset[str], max_bytes: int
-    ) -> None:
+    def __init__(self, http: httpx.AsyncClient, *, data_dir: Path, max_bytes: int) -> None:
         self._http = http
         self._data_dir = data_dir
-        self._hosts = hosts
         self._max_bytes = max_bytes
 
     async def store(self, url: str, job_id: str, *, step: Step) -> Asset:
         """Fetch, check and keep one result.
 
-        BadResult: the file is not what it should be, after FETCH_TRIES; StorageFailed: the
-        network or our disk, and trying again can help.
+        BadResult: the file is not what it should be after FETCH_TRIES, or not to be had for
+        FETCH_PATIENCE_SECONDS. ResultNotAllowed: it lies where we fetch nothing from.
+        StorageFailed: its host is away, or our disk; trying again can help.
         """
-        if not url.startswith(SCHEMES) or host_of(url) not in self._hosts:
-            raise BadResult(f"The result's address at {host_of(url)!r} is not an allowed one.")
-        for left in reversed(range(FETCH_TRIES)):
+        path = asset_path(self._data_dir, job_id, step)
+        await asyncio.to_thread(_forget_others, path)
+        tries, until = FETCH_TRIES, time.monotonic() + FETCH_PATIENCE_SECONDS
+        pause = FETCH_PAUSE_SECONDS
+        while True:
             try:
-                return await self._store_once(url, asset_path(self._data_dir, job_id, step), step)
+                return await self._store_once(url, path, step)
             except BadResult as error:
-                if left == 0:
+                tries -= 1
+                if tries == 0:
                     raise
-                log.warning("bad result, fetching again", step=step, reason=error.message)
-                await asyncio.sleep(FETCH_PAUSE_SECONDS)
-        raise AssertionError("unreachable")
+                reason = error.message
+            except _NotGiven as error:
+                if time.monotonic() >= until:
+                    raise BadResult(
+                        f"{error} So it was for {FETCH_PATIENCE_SECONDS:g} s."
+                    ) from None
+                reason = str(error)
+            log.warning("fetching the result again", step=step, reason=reason)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, FETCH_PAUSE_MAX_SECONDS)
 
     async def _store_once(self, url: str, path: Path, step: Step) -> Asset:
-        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        partial = path.with_name(f"{_partial_of(path)}{secrets.token_hex(4)}.part")
         try:
             await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
             size, digest = await self._download(url, partial)
@@ -66,24 +84,30 @@ class Storage:
         return Asset(size=size, sha256=digest, media_type=MEDIA_TYPES[step])
 
     async def _download(self, url: str, partial: Path) -> tuple[int, str]:
-        digest, size = hashlib.sha256(), 0
         try:
             async with self._http.stream("GET", url) as response:
                 _check_status(response)
                 # In a thread, a cancellation would lose the handle while the file is being opened.
                 with _open(partial) as file:
-                    async for chunk in response.aiter_bytes(256 * 1024):
-                        size += len(chunk)
-                        if size > self._max_bytes:
-                            raise BadResult(f"The result is larger than {self._max_bytes} bytes.")
-                        digest.update(chunk)
-                        await asyncio.to_thread(file.write, chunk)
-        except httpx.InvalidURL as error:
+                    return await self._copy(response, file)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise BadResult(f"The result's address is none: {error}") from None
         except httpx.RemoteProtocolError as error:
             raise BadResult(f"The result was cut short: {error}") from None
+        except NOT_SENT as error:
+            raise StorageFailed(f"The result's host is away: {error!r}") from None
         except httpx.HTTPError as error:
-            raise StorageFailed(f"The result could not be fetched: {error!r}") from None
+            raise _NotGiven(f"The result could not be fetched: {error!r}.") from None
+
+    async def _copy(self, response: httpx.Response, file: BinaryIO) -> tuple[int, str]:
+        """Size and digest of what came."""
+        digest, size = hashlib.sha256(), 0
+        async for chunk in response.aiter_bytes(CHUNK):
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise BadResult(f"The result is larger than {self._max_bytes} bytes.")
+            digest.update(chunk)
+            await asyncio.to_thread(file.write, chunk)
         return size, digest.hexdigest()
 
 
@@ -91,14 +115,24 @@ def _open(partial: Path) -> BinaryIO:
     return partial.open("wb")
 
 
+def _partial_of(path: Path) -> str:
+    return f".{path.name}."
+
+
 def _forget(partial: Path) -> None:
     with contextlib.suppress(OSError):
         partial.unlink()
 
 
+def _forget_others(path: Path) -> None:
+    """What a worker that died in the middle has left; a file has one writer at a time."""
+    for partial in path.parent.glob(f"{_partial_of(path)}*.part"):
+        _forget(partial)
+
+
 def _check_status(response: httpx.Response) -> None:
     """A redirect may lead inside our network; it is refused like any answer but a success."""
     if response.status_code >= 500:
-        raise StorageFailed(f"The result's host answered {response.status_code}.")
+        raise _NotGiven(f"The result's host answered {response.status_code}.")
     if not response.is_success:
         raise BadResult(f"The result's address answered {response.status_code}.")

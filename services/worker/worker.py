@@ -11,6 +11,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from services.worker.activities import StageActivities
 from services.worker.draining import DrainActivities
+from services.worker.fetching import result_transport
 from services.worker.interceptor import JobInterceptor
 from services.worker.local_activities import StateActivities
 from services.worker.policies import HEARTBEAT_THROTTLE
@@ -37,14 +38,11 @@ async def running_worker(
     async with (
         http_client(settings.image_service_url) as image_http,
         http_client(settings.video_service_url) as video_http,
-        http_client(seconds=30) as result_http,
+        http_client(seconds=30, transport=result_transport(settings)) as result_http,
     ):
         images, videos = ImageService(image_http), VideoService(video_http)
         storage = Storage(
-            result_http,
-            data_dir=settings.data_dir,
-            hosts=settings.allowed_hosts(),
-            max_bytes=settings.max_result_bytes,
+            result_http, data_dir=settings.data_dir, max_bytes=settings.max_result_bytes
         )
         stage = StageActivities(settings, client, images=images, videos=videos, storage=storage)
         drain = DrainActivities(settings, client, images=images, videos=videos)

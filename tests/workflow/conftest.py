@@ -16,6 +16,7 @@ def _quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
         patch.setattr(storage, "FETCH_PAUSE_SECONDS", 0.01)
+        patch.setattr(storage, "FETCH_PATIENCE_SECONDS", 2)
         patch.setattr(waiting, "LOST_AFTER_SECONDS", 0.2)
         yield
 

@@ -46,6 +46,7 @@ FOR_EITHER_STAGE: dict[str, tuple[Json, ...]] = {
     "file truncated at first": (rule("result", "truncate", often=FIRST),),
     "file reset at first": (rule("result", "reset", often=FIRST),),
     "file 503 at first": (rule("result", "refuse", often=FIRST, status=503),),
+    "file 503": (rule("result", "refuse", often=FIRST_ATTEMPT, status=503),),
     "forgotten": (rule("start", "vanish", often=FIRST_ATTEMPT, at=50),),
     "polls fail": (rule("poll", "refuse", often={"first": 3}, status=500),),
 }

@@ -105,7 +105,7 @@ async def test_a_submit_whose_reply_was_lost_is_adopted(crowd: Crowd, step: Step
 
 
 @both_stages
-@pytest.mark.parametrize("trouble", ["truncated", "empty", "gone"])
+@pytest.mark.parametrize("trouble", ["truncated", "empty", "gone", "503"])
 async def test_a_bad_file_that_stays_bad_costs_an_attempt(
     crowd: Crowd, step: Step, trouble: str
 ) -> None:

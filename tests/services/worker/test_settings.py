@@ -19,21 +19,18 @@ def test_defaults_are_those_of_a_stack_on_this_machine() -> None:
     settings = load(WorkerSettings)
     assert settings.image_service_url == "http://127.0.0.1:6889"
     assert settings.video_service_url == "http://127.0.0.1:16882"
-    assert settings.allowed_hosts() == {"127.0.0.1:6889", "127.0.0.1:16882"}
+    assert settings.inside_hosts() == {"127.0.0.1:6889", "127.0.0.1:16882"}
+    assert settings.outside_hosts() == set()
 
 
 def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGE_SERVICE_URL", "https://comfy.example")
-    monkeypatch.setenv("RESULT_HOSTS", "cdn.example:444, files.example ,")
+    monkeypatch.setenv("RESULT_HOSTS", "CDN.example:444, files.example ,")
     monkeypatch.setenv("IMAGE_ATTEMPT_SECONDS", "12.5")
     monkeypatch.setenv("JOB_SECONDS", "")
     settings = load(WorkerSettings)
-    assert settings.allowed_hosts() == {
-        "comfy.example",
-        "127.0.0.1:16882",
-        "cdn.example:444",
-        "files.example",
-    }
+    assert settings.inside_hosts() == {"comfy.example", "127.0.0.1:16882"}
+    assert settings.outside_hosts() == {"cdn.example:444", "files.example"}
     limits = settings.limits()
     assert (limits.image_seconds, limits.job_seconds) == (12.5, 6 * 3600)
 

@@ -2,16 +2,18 @@
 
 import hashlib
 from collections.abc import AsyncIterator
+from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
 import pytest
 
 from services.worker import storage as module
+from services.worker.fetching import Address, CheckedTransport
 from services.worker.policies import FETCH_TRIES
 from services.worker.storage import Storage
 from shared.assets import asset_path
-from shared.errors import BadResult, StorageFailed
+from shared.errors import BadResult, ResultNotAllowed, StorageFailed
 from shared.http import http_client
 from shared.states import Step
 from tests.services.worker import samples
@@ -28,9 +30,17 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FETCH_PAUSE_SECONDS", 0)
 
 
+async def somewhere(host: str, port: int) -> list[Address]:
+    return [ip_address("10.1.2.3")]
+
+
 def storage_of(vendor: StubVendor, data_dir: Path, *, max_bytes: int = 10**6) -> Storage:
-    hosts = frozenset({"vendor"})
-    return Storage(vendor.client(), data_dir=data_dir, hosts=hosts, max_bytes=max_bytes)
+    """Storage that may ask the vendor alone."""
+    transport = CheckedTransport(
+        vendor.transport(), inside=frozenset({"vendor"}), outside=frozenset(), resolve=somewhere
+    )
+    http = http_client(transport=transport)
+    return Storage(http, data_dir=data_dir, max_bytes=max_bytes)
 
 
 def answered(*answers: Answer) -> StubVendor:
@@ -105,24 +115,52 @@ async def test_a_bad_file_does_not_replace_a_good_one(tmp_path: Path) -> None:
     assert asset_path(tmp_path, JOB, Step.IMAGE).read_bytes() == samples.png()
 
 
+NOT_GIVEN = {
+    "500": file_of(b"", 500),
+    "503": file_of(b"", 503),
+    "reset": httpx.ReadError("reset"),
+    "too slow": httpx.ReadTimeout("slow"),
+}
+
+
+@pytest.mark.parametrize("answer", NOT_GIVEN.values(), ids=list(NOT_GIVEN))
+async def test_a_file_that_is_not_given_for_a_while_is_waited_for(
+    tmp_path: Path, answer: Answer
+) -> None:
+    vendor = answered(*[answer] * (FETCH_TRIES + 2), file_of(samples.png()))
+    await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.IMAGE)
+    assert left_behind(tmp_path) == [asset_path(tmp_path, JOB, Step.IMAGE)]
+
+
+@pytest.mark.parametrize("answer", NOT_GIVEN.values(), ids=list(NOT_GIVEN))
+async def test_a_file_that_is_never_given_is_a_bad_one(
+    tmp_path: Path, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the job would ask for it until its own time is up."""
+    monkeypatch.setattr(module, "FETCH_PATIENCE_SECONDS", 0.01)
+    with pytest.raises(BadResult, match=r"So it was for 0\.01 s"):
+        await storage_of(answered(answer), tmp_path).store(URL, JOB, step=Step.IMAGE)
+    assert left_behind(tmp_path) == []
+
+
 @pytest.mark.parametrize(
-    "answer",
-    [
-        file_of(b"", 500),
-        file_of(b"", 503),
-        httpx.ReadError("reset"),
-        httpx.ConnectError("refused"),
-        httpx.ReadTimeout("slow"),
-    ],
+    "answer", [httpx.ConnectError("refused"), httpx.ConnectTimeout("nobody there")]
 )
-async def test_what_may_work_later_is_left_to_the_activitys_retry(
+async def test_a_host_that_is_away_is_left_to_the_activitys_retry(
     tmp_path: Path, answer: Answer
 ) -> None:
     vendor = answered(answer)
     with pytest.raises(StorageFailed):
         await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.IMAGE)
     assert vendor.asked == [PATH]
-    assert left_behind(tmp_path) == []
+
+
+async def test_what_a_killed_worker_left_is_removed(tmp_path: Path) -> None:
+    path = asset_path(tmp_path, JOB, Step.IMAGE)
+    path.parent.mkdir(parents=True)
+    (path.parent / ".image.png.0123abcd.part").write_bytes(b"half of it")
+    await storage_of(answered(file_of(samples.png())), tmp_path).store(URL, JOB, step=Step.IMAGE)
+    assert left_behind(tmp_path) == [path]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +182,7 @@ async def test_what_may_work_later_is_left_to_the_activitys_retry(
 )
 async def test_no_other_address_is_asked(tmp_path: Path, url: str) -> None:
     vendor = StubVendor({})
-    with pytest.raises(BadResult):
+    with pytest.raises((ResultNotAllowed, BadResult)):
         await storage_of(vendor, tmp_path).store(url, JOB, step=Step.IMAGE)
     assert vendor.asked == []
 

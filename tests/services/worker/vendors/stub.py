@@ -19,9 +19,10 @@ class StubVendor:
     requests: list[httpx.Request] = field(default_factory=list)
 
     def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            transport=httpx.MockTransport(self._answer), base_url="http://vendor"
-        )
+        return httpx.AsyncClient(transport=self.transport(), base_url="http://vendor")
+
+    def transport(self) -> httpx.MockTransport:
+        return httpx.MockTransport(self._answer)
 
     def body(self, number: int = -1) -> Any:
         return json.loads(self.requests[number].content)

@@ -1,0 +1,136 @@
+"""Where results may come from; the address that was checked is the one that is connected to."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+from services.worker.settings import WorkerSettings
+from shared.errors import ResultNotAllowed
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# Every address of a host; OSError where the name leads nowhere.
+Resolve = Callable[[str, int], Awaitable[list[Address]]]
+
+_PORTS = {"http": 80, "https": 443}
+# Networks that carry an IPv4 address in their last 32 bits (RFC 6052, RFC 4291).
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.ip_network("::/96")
+
+
+class CheckedTransport(httpx.AsyncBaseTransport):
+    """Asks only hosts that are named, and these only at addresses that are public.
+
+    `inside` are hosts that may lie anywhere, for they are called by their own address anyway;
+    `outside` must lead to public addresses, unless they are written as an address themselves.
+    A name is resolved once, and what it led to is connected to: a later answer changes nothing.
+    """
+
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        inside: frozenset[str],
+        outside: frozenset[str],
+        resolve: Resolve | None = None,
+    ) -> None:
+        self._transport = transport
+        self._inside = inside
+        self._outside = outside
+        self._resolve = resolve or resolved
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer; ResultNotAllowed, or ConnectError for no address."""
+        error: httpx.ConnectError | None = None
+        for address in await self._addresses(request.url):
+            try:
+                return await self._transport.handle_async_request(_sent_to(request, address))
+            except httpx.ConnectError as failure:
+                error = failure
+        raise error or httpx.ConnectError(f"{request.url.host} leads to no address")
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
+
+    async def _addresses(self, url: httpx.URL) -> list[Address]:
+        names = _names(url)
+        if names.isdisjoint(self._inside | self._outside):
+            raise ResultNotAllowed(f"The result's address at {url.host!r} is not an allowed one.")
+        try:
+            found = await self._resolve(url.host, _port(url))
+        except OSError as error:
+            raise httpx.ConnectError(f"{url.host}: {error.strerror or error}") from None
+        anywhere = not names.isdisjoint(self._inside) or _is_address(url.host)
+        if not anywhere and (refused := [each for each in found if not is_public(each)]):
+            raise ResultNotAllowed(
+                f"The result's host {url.host!r} leads to {refused[0]}, which is not public."
+            )
+        return found
+
+
+def result_transport(settings: WorkerSettings) -> CheckedTransport:
+    """The way to results under the worker's settings; a connection serves one of them."""
+    plain = httpx.AsyncHTTPTransport(
+        trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+    )
+    return CheckedTransport(plain, inside=settings.inside_hosts(), outside=settings.outside_hosts())
+
+
+def _names(url: httpx.URL) -> set[str]:
+    """How a setting may call the host: with its port, and without where that is the scheme's."""
+    if url.scheme not in _PORTS or url.userinfo:
+        return set()
+    name = url.netloc.decode("ascii")
+    return {name} if url.port else {name, f"{name}:{_port(url)}"}
+
+
+def _port(url: httpx.URL) -> int:
+    return url.port or _PORTS[url.scheme]
+
+
+async def resolved(host: str, port: int) -> list[Address]:
+    """What the system's resolver says, in its order."""
+    loop = asyncio.get_running_loop()
+    rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = [ipaddress.ip_address(str(row[4][0]).partition("%")[0]) for row in rows]
+    return list(dict.fromkeys(found))
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one of the internet at large, also where it wraps another one."""
+    inner = _wrapped(address)
+    if inner is not None:
+        return is_public(inner)
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _wrapped(address: Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 one stands for."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo[1] if address.teredo else None
+    return address.ipv4_mapped or address.sixtofour or teredo
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _sent_to(request: httpx.Request, address: Address) -> httpx.Request:
+    """The same request to one address; its Host and the name in TLS stay those of the host."""
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=str(address)),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": request.url.host},
+    )

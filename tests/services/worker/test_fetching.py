@@ -1,0 +1,167 @@
+"""Only named hosts are asked, only at public addresses, and at those that were looked at."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+import httpx
+import pytest
+
+from services.worker.fetching import Address, CheckedTransport, is_public, resolved
+from shared.errors import ResultNotAllowed
+from shared.http import http_client
+from tests.services.mock_core.serving import Receiver, served
+
+PUBLIC = "93.184.216.34"
+
+
+class Asked:
+    """A transport that keeps the requests, and a resolver that gives one answer after another."""
+
+    def __init__(self, *answers: str, outside: str = "cdn.example", refused: str = "") -> None:
+        self.requests: list[httpx.Request] = []
+        self.names: list[str] = []
+        self._answers: Iterator[str] = iter(answers)
+        self._refused = refused
+        self.transport = CheckedTransport(
+            httpx.MockTransport(self._answer),
+            inside=frozenset({"comfy:8188"}),
+            outside=frozenset({outside}),
+            resolve=self._resolve,
+        )
+
+    async def get(self, url: str) -> httpx.Response:
+        async with http_client(transport=self.transport) as http:
+            return await http.get(url)
+
+    async def _resolve(self, host: str, port: int) -> list[Address]:
+        self.names.append(f"{host}:{port}")
+        return [ip_address(each) for each in next(self._answers).split()]
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.host == self._refused:
+            raise httpx.ConnectError("refused")
+        self.requests.append(request)
+        return httpx.Response(200)
+
+
+NOT_PUBLIC = [
+    "127.0.0.1", "127.8.8.8", "10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254",
+    "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1", "198.18.0.1",
+    "::", "::1", "fe80::1", "fc00::1", "fd12::9", "ff02::1", "2001:db8::1",
+    "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1",
+    "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:c0a8:101::1",
+    "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", NOT_PUBLIC)
+async def test_a_named_host_that_leads_inside_is_not_asked(address: str) -> None:
+    asked = Asked(address)
+    with pytest.raises(ResultNotAllowed, match="not public"):
+        await asked.get("https://cdn.example/1.mp4")
+    assert asked.requests == []
+
+
+@pytest.mark.parametrize("address", [PUBLIC, "2606:2800:220:1::1", f"::ffff:{PUBLIC}"])
+def test_the_internet_is_public(address: str) -> None:
+    assert is_public(ip_address(address))
+
+
+async def test_one_bad_address_among_good_ones_is_enough_to_refuse() -> None:
+    asked = Asked(f"{PUBLIC} 10.0.0.1")
+    with pytest.raises(ResultNotAllowed):
+        await asked.get("https://cdn.example/1.mp4")
+    assert asked.requests == []
+
+
+async def test_the_checked_address_is_connected_to_under_the_hosts_name() -> None:
+    """The name is looked up once: a second answer, from inside, comes too late."""
+    asked = Asked(PUBLIC, "127.0.0.1")
+    await asked.get("https://cdn.example/1.mp4")
+    [request] = asked.requests
+    assert asked.names == ["cdn.example:443"]
+    assert request.url.host == PUBLIC
+    assert request.headers["host"] == "cdn.example"
+    assert request.extensions["sni_hostname"] == "cdn.example"
+
+
+async def test_an_address_that_refuses_is_followed_by_the_next() -> None:
+    asked = Asked(f"2606:2800:220:1::1 {PUBLIC}", refused="2606:2800:220:1::1")
+    await asked.get("https://cdn.example/1.mp4")
+    assert [request.url.host for request in asked.requests] == [PUBLIC]
+
+
+async def test_when_all_refuse_the_host_is_away() -> None:
+    with pytest.raises(httpx.ConnectError):
+        await Asked(PUBLIC, refused=PUBLIC).get("https://cdn.example/1.mp4")
+
+
+@pytest.mark.parametrize("url", ["http://comfy:8188/view", "http://COMFY:8188/view"])
+async def test_the_services_own_hosts_may_lie_anywhere(url: str) -> None:
+    asked = Asked("192.168.1.7")
+    await asked.get(url)
+    assert [request.url.host for request in asked.requests] == ["192.168.1.7"]
+
+
+async def test_an_address_that_is_named_as_one_may_be_private() -> None:
+    asked = Asked("10.0.0.9", outside="10.0.0.9:9000")
+    await asked.get("http://10.0.0.9:9000/1.mp4")
+    assert len(asked.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://cdn.example:444/1.mp4",
+        "https://cdn.example.evil/1.mp4",
+        "https://user@cdn.example/1.mp4",
+        "http://comfy/view",
+        "http://169.254.169.254/latest",
+        "http://[::1]/",
+        "ftp://cdn.example/1.mp4",
+    ],
+)
+async def test_nobody_else_is_even_looked_up(url: str) -> None:
+    asked = Asked(PUBLIC)
+    with pytest.raises((ResultNotAllowed, httpx.UnsupportedProtocol)):
+        await asked.get(url)
+    assert (asked.names, asked.requests) == ([], [])
+
+
+@pytest.mark.parametrize("named", ["cdn.example", "cdn.example:443"])
+async def test_the_schemes_own_port_may_be_said_or_not(named: str) -> None:
+    for url in ("https://cdn.example/1", "https://cdn.example:443/1"):
+        await Asked(PUBLIC, outside=named).get(url)
+
+
+async def test_over_a_real_socket_with_the_systems_own_resolver() -> None:
+    receiver, nobody = Receiver(), frozenset[str]()
+    async with served(receiver) as base:
+        url = base.replace("127.0.0.1", "localhost")
+        host = frozenset({url.removeprefix("http://")})
+        async with http_client(transport=over_sockets(inside=host, outside=nobody)) as http:
+            assert (await http.get(url)).is_success
+        async with http_client(transport=over_sockets(inside=nobody, outside=host)) as http:
+            with pytest.raises(ResultNotAllowed, match="'localhost' leads to"):
+                await http.get(url)
+    assert [{headers["host"]} for headers in receiver.headers] == [host]
+
+
+def over_sockets(*, inside: frozenset[str], outside: frozenset[str]) -> CheckedTransport:
+    plain = httpx.AsyncHTTPTransport(trust_env=False)
+    return CheckedTransport(plain, inside=inside, outside=outside)
+
+
+async def test_a_name_that_leads_nowhere_is_a_host_that_is_away() -> None:
+    async def nowhere(host: str, port: int) -> list[Address]:
+        return await resolved(f"{host}.invalid", port)
+
+    transport = CheckedTransport(
+        httpx.MockTransport(lambda _: httpx.Response(200)),
+        inside=frozenset(),
+        outside=frozenset({"cdn.example"}),
+        resolve=nowhere,
+    )
+    async with http_client(transport=transport) as http:
+        with pytest.raises(httpx.ConnectError):
+            await http.get("http://cdn.example/1")
