@@ -16,9 +16,9 @@ class Vendor:
         self._http = http
         self.name = name
 
-    async def ledger(self) -> list[dict[str, Any]]:
-        """One row per accepted generation."""
-        body = await self._get("/admin/ledger")
+    async def ledger(self, *, newest: int | None = None) -> list[dict[str, Any]]:
+        """One row per accepted generation, or the last so many of them."""
+        body = await self._get("/admin/ledger" + (f"?limit={newest}" if newest else ""))
         if isinstance(body, dict):
             body = next((value for value in body.values() if isinstance(value, list)), [])
         return [row for row in body if isinstance(row, dict)] if isinstance(body, list) else []

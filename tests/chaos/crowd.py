@@ -1,0 +1,143 @@
+"""The jobs of a chaos run: a queue that never runs dry, and what the API says of each."""
+
+import asyncio
+import time
+from random import Random
+from typing import Any
+
+from loadtest import prompts, raw
+from loadtest.follow import Poller
+from loadtest.raw import RunFolder
+from loadtest.stage import background
+from loadtest.track import Tracker
+from loadtest.wire.api import Api
+from loadtest.wire.feed import Feed
+from loadtest.wire.http import Unreachable
+
+PATIENCE = 120.0
+PAUSE = 0.05
+AT_ONCE = 8
+
+
+class Crowd:
+    """Submits jobs so that `backlog` are always open; each submission is noted raw."""
+
+    def __init__(self, folder: RunFolder, api: Api, *, api_url: str, seed: int, stage: int) -> None:
+        self.stage = stage
+        self.backlog = 0
+        self.tracker = Tracker(f"{folder.path.name}-{stage}")
+        self.began = time.time()
+        self._folder, self._api, self._seed = folder, api, seed
+        self._draw = Random(f"{seed} {stage}")  # noqa: S311 - repeatable on purpose
+        self._feed = Feed(api_url, lambda job: self.tracker.see(job, source="ws"))
+        self._poller = Poller(api, self.tracker, self._feed)
+        self._under_way: set[asyncio.Task[str | None]] = set()
+        self._count = 0
+
+    def running(self) -> Any:
+        """Follow the jobs, and keep the queue as long as is wanted, while the block runs."""
+        return background(self._feed.run(), self._poller.run(), self._keep())
+
+    @property
+    def size(self) -> int:
+        """How many were submitted."""
+        return self._count
+
+    async def waiting(self, number: int, *, seconds: float) -> bool:
+        """Let the queue grow, and return when so many are open; False when time is up."""
+        before, self.backlog = self.backlog, max(self.backlog, number + AT_ONCE)
+        try:
+            async with asyncio.timeout(seconds):
+                while len(self.tracker.open) <= number:
+                    await self.tracker.wait(PAUSE)
+        except TimeoutError:
+            return False
+        finally:
+            self.backlog = before
+        return True
+
+    async def submit(self, **fields: Any) -> str | None:
+        """One job with these fields instead of drawn ones; its id."""
+        index, self._count = self._count, self._count + 1
+        body = {
+            "prompt": prompts.prompt(self._seed, self.stage, index),
+            "style": prompts.style(self._seed, self.stage, index),
+            "tag": self.tracker.tag,
+            # A few overtake, so that whoever is armed has to stand down.
+            "priority": 2 if self._draw.random() < 0.15 else 3,
+            **fields,
+        }
+        sent = time.time()
+        key = f"{self.tracker.tag}-{index}"
+        result = await self._api.submit(body, key, patience=PATIENCE)
+        row = {
+            "stage": self.stage,
+            "index": index,
+            "key": key,
+            "prompt": body["prompt"],
+            "planned_at": sent,
+            "sent_at": sent,
+            "answered_at": time.time(),
+            "tries": result.tries,
+            "status": result.status,
+            "job_id": result.job_id,
+            "problem": result.problem,
+        }
+        self._folder.append(raw.SUBMITS, [row])
+        if result.job_id:
+            self.tracker.expect(result.job_id)
+        return result.job_id
+
+    async def _keep(self) -> None:
+        try:
+            while True:
+                while self._is_short():
+                    task = asyncio.create_task(self.submit())
+                    self._under_way.add(task)
+                    task.add_done_callback(self._under_way.discard)
+                await asyncio.sleep(PAUSE)
+        finally:
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _is_short(self) -> bool:
+        open_jobs = len(self.tracker.open) + len(self._under_way)
+        return open_jobs < self.backlog and len(self._under_way) < AT_ONCE
+
+    async def all_ended(self, *, seconds: float) -> bool:
+        """Submit no more, and return when every job has ended; False when time is up."""
+        self.backlog = 0
+        await asyncio.gather(*self._under_way)
+        try:
+            async with asyncio.timeout(seconds):
+                while self.tracker.open:
+                    await self.tracker.wait(0.5)
+        except TimeoutError:
+            return False
+        await self._poller.poll()
+        return True
+
+    async def close_stage(self, why: str) -> None:
+        """Note the stage as a load test would."""
+        slots = await self.slots()
+        self._folder.append(
+            raw.STAGES,
+            [
+                {
+                    "stage": self.stage,
+                    "jobs": self._count,
+                    "tag": self.tracker.tag,
+                    "began_at": self.began,
+                    "ended_at": time.time(),
+                    "why": why,
+                    "slots_before": slots,
+                    "slots_after": slots,
+                }
+            ],
+        )
+
+    async def slots(self) -> dict[str, Any]:
+        """Who holds and who waits, by the API; empty where it does not say."""
+        try:
+            return await self._api.slots()
+        except Unreachable:
+            return {}

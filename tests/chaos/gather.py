@@ -1,0 +1,92 @@
+"""Fetches the books of a run when all is over; what can't be read is said, and is a violation."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
+
+from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from loadtest import raw
+from loadtest.raw import RunFolder
+from services.keeper.workflows import SlotKeeperWorkflow
+from services.worker.worker import PASSED_THROUGH
+from services.worker.workflows import GenVideoWorkflow
+from shared.messages import Record
+from shared.slots import JOB_GATE, keeper_id
+from shared.temporal import GET_RECORD_QUERY, QUERY_TIMEOUT
+
+QUERY_TRIES = 3
+AT_ONCE = 8
+
+
+async def keeper_histories(client: Client, folder: RunFolder) -> int:
+    """Keep the history of every run of the keeper beside those of the jobs; how many."""
+    name, count = keeper_id(JOB_GATE), 0
+    async for run in client.list_workflows(f"WorkflowId = '{name}'"):
+        handle = client.get_workflow_handle(name, run_id=run.run_id)
+        history = await handle.fetch_history()
+        target = folder.histories / f"{name}.{run.run_id}.json"
+        await asyncio.to_thread(target.write_text, history.to_json(), encoding="utf-8")
+        count += 1
+    return count
+
+
+async def versions(client: Client, jobs: Iterable[str]) -> tuple[dict[str, int], list[str]]:
+    """Each workflow's own word on its record's version, and whose could not be heard."""
+    gate = asyncio.Semaphore(AT_ONCE)
+    found: dict[str, int] = {}
+    unheard: list[str] = []
+
+    async def ask(job_id: str) -> None:
+        async with gate:
+            version = await _version(client, job_id)
+        if version is None:
+            unheard.append(f"workflow {job_id} answers no query")
+        else:
+            found[job_id] = version
+
+    await asyncio.gather(*map(ask, jobs))
+    return found, unheard
+
+
+async def _version(client: Client, job_id: str) -> int | None:
+    handle = client.get_workflow_handle(job_id)
+    for _ in range(QUERY_TRIES):
+        try:
+            record: Record = await handle.query(
+                GET_RECORD_QUERY, result_type=Record, rpc_timeout=QUERY_TIMEOUT
+            )
+        except RPCError:
+            continue
+        return record.version
+    return None
+
+
+async def replay(folder: RunFolder) -> None:
+    """Lead the current code through every kept history, and note where it goes astray."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    replayer = Replayer(
+        workflows=[GenVideoWorkflow, SlotKeeperWorkflow],
+        data_converter=pydantic_data_converter,
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+    )
+    files = sorted(folder.histories.glob("*.json"))
+    replayed, failures = 0, {}
+    async with replayer.workflow_replay_iterator(_read(files)) as results:
+        async for result in results:
+            if result.replay_failure is None:
+                replayed += 1
+            else:
+                failures[result.history.workflow_id] = str(result.replay_failure)[:500]
+    found = {"replayed": replayed, "kept": len(files), "failures": failures}
+    folder.write(raw.REPLAY, found)
+
+
+async def _read(files: Sequence[Path]) -> AsyncIterator[WorkflowHistory]:
+    for file in files:
+        text = await asyncio.to_thread(file.read_text, encoding="utf-8")
+        yield WorkflowHistory.from_json(file.name.split(".")[0], text)

@@ -1,0 +1,97 @@
+"""Waiting until some job is at a stage, by its record and by the mocks' ledgers."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from loadtest.collect import job_of
+from loadtest.wire.http import Unreachable
+from loadtest.wire.vendor import Vendor
+from tests.chaos.schedule import Stage
+
+PAUSE = 0.01
+# Between its acceptance and this age a video counts as just submitted.
+JUST_NOW = 0.08
+# Who may be armed is among the first of the queue.
+FIRST_FEW = 3
+GEN_IMAGE = "gen_image"
+Row = dict[str, Any]
+
+
+class Places:
+    """Finds jobs by where they are."""
+
+    def __init__(self, client: Client, *, images: Vendor, videos: Vendor, data_dir: Path) -> None:
+        self._client, self._images, self._videos = client, images, videos
+        self._records = data_dir / "state" / "jobs"
+
+    async def reach(
+        self, stage: Stage, jobs: Callable[[], set[str]], *, seconds: float
+    ) -> str | None:
+        """A job of these that is there now, as soon as there is one; None when time is up."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                if found := await self._at(stage, jobs()):
+                    return found
+            except (Unreachable, RPCError, OSError):
+                pass
+            await asyncio.sleep(PAUSE)
+        return None
+
+    async def _at(self, stage: Stage, jobs: set[str]) -> str | None:
+        match stage:
+            case Stage.QUEUED:
+                return next(iter(self._queued(jobs)[FIRST_FEW:]), None)
+            case Stage.ARMED:
+                return await self._armed(jobs)
+            case Stage.IMAGE:
+                return self._open(await _newest(self._images), jobs)
+            case Stage.STORING:
+                return self._storing(await _newest(self._videos), jobs)
+            case _:
+                row = await _newest(self._videos)
+                new = row is not None and time.time() - row["accepted_ts"] < JUST_NOW
+                return self._open(row, jobs) if new == (stage is Stage.SUBMITTED) else None
+
+    def _open(self, row: Row | None, jobs: set[str]) -> str | None:
+        owner = job_of(row) if row and row["finished_ts"] is None else None
+        return owner if owner in jobs else None
+
+    def _storing(self, row: Row | None, jobs: set[str]) -> str | None:
+        owner = job_of(row) if row and row["outcome"] == "succeeded" else None
+        return owner if owner in jobs and self._status(owner) == "running" else None
+
+    async def _armed(self, jobs: set[str]) -> str | None:
+        for job_id in self._queued(jobs)[:FIRST_FEW]:
+            described = (await self._client.get_workflow_handle(job_id).describe()).raw_description
+            if any(task.activity_type.name == GEN_IMAGE for task in described.pending_activities):
+                return job_id
+        return None
+
+    def _queued(self, jobs: set[str]) -> list[str]:
+        """Those that wait, in the order of their turn."""
+        found = [record for record in self._read(jobs) if record["status"] == "queued"]
+        found.sort(key=lambda record: (record["priority"], record["created_at"]))
+        return [record["job_id"] for record in found]
+
+    def _status(self, job_id: str) -> str | None:
+        return next((record["status"] for record in self._read({job_id})), None)
+
+    def _read(self, jobs: set[str]) -> Iterator[Row]:
+        for job_id in jobs:
+            try:
+                yield json.loads((self._records / f"{job_id}.json").read_bytes())
+            except FileNotFoundError:
+                continue
+
+
+async def _newest(vendor: Vendor) -> Row | None:
+    rows = await vendor.ledger(newest=1)
+    return rows[-1] if rows else None

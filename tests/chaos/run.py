@@ -1,0 +1,221 @@
+"""One chaos run: a queue under strikes, a tail without any, the books, the judgement."""
+
+import asyncio
+import json
+import shutil
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtest import raw
+from loadtest.books.load import load
+from loadtest.collect import Collector
+from loadtest.environment import environment
+from loadtest.plan import build_plan
+from loadtest.raw import RunFolder
+from loadtest.run import Stack as Reached
+from loadtest.run import open_stack
+from loadtest.wire.temporal import Temporal
+from tests.chaos import evidence, gather
+from tests.chaos.crowd import Crowd
+from tests.chaos.evidence import Evidence
+from tests.chaos.judgement import Violation, violations
+from tests.chaos.places import Places
+from tests.chaos.schedule import Hit, schedule
+from tests.chaos.site import MakeSite, Site
+from tests.chaos.striker import Say, Striker, Surface
+
+CHAOS_STAGE, TAIL_STAGE = 0, 1
+DRAIN_PATIENCE = 300.0
+FREE_PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class ChaosPlan:
+    """What a run does; two runs of equal plans strike alike."""
+
+    seed: int
+    seconds: float
+    deck: tuple[Hit, ...]
+    pause: float = 6.0
+    queue: int = 10
+    tail: int = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of it; also in `result.json` of the run's folder."""
+
+    folder: Path
+    result: dict[str, Any]
+    violations: list[Violation]
+
+
+async def run(plan: ChaosPlan, make_site: MakeSite, *, reports: Path, say: Say) -> Outcome:
+    """Carry out the plan on a stack of its own, and judge what the books say afterwards."""
+    folder = _new_folder(reports, plan.seed)
+    say(f"seed {plan.seed}, {plan.seconds:g} s of strikes, books in {folder.path}")
+    data = folder.path / "stack"
+    async with make_site(data) as site:
+        found = await _Run(plan, site, folder=folder, say=say).go()
+    if not found.violations:
+        # The stored files are many, and nobody has a question to them.
+        shutil.rmtree(data / "data", ignore_errors=True)
+    say(f"seed {plan.seed}: {_verdict(found)}")
+    return found
+
+
+def _verdict(found: Outcome) -> str:
+    jobs = ", ".join(f"{count} {status}" for status, count in found.result["jobs"].items())
+    strikes = sum(found.result["strikes"].values())
+    return f"{strikes} strikes, jobs: {jobs}; {len(found.violations)} violations"
+
+
+def _new_folder(reports: Path, seed: int) -> RunFolder:
+    reports.mkdir(parents=True, exist_ok=True)
+    names = (f"chaos-{seed}", *(f"chaos-{seed}-{again}" for again in range(2, 1000)))
+    return RunFolder.create(reports, next(n for n in names if not (reports / n).exists()))
+
+
+class _Run:
+    def __init__(self, plan: ChaosPlan, site: Site, *, folder: RunFolder, say: Say) -> None:
+        self._plan, self._site, self._folder, self._say = plan, site, folder, say
+        self._began = time.time()
+
+    async def go(self) -> Outcome:
+        temporal = Temporal(self._site.client, self._site.settings.payload_keys)
+        version = await temporal.server_version()
+        async with open_stack(self._site.settings, temporal, version) as reached:
+            first, striker = await self._struck(reached)
+            last = await self._tail(reached)
+            slots = await self._free(last)
+            for crowd in (first, last):
+                await crowd.close_stage("done" if not crowd.tracker.open else "not all ended")
+            self._say("collecting the books")
+            await self._collect(reached, (first, last))
+        found = Evidence(
+            books=load(self._folder),
+            slots=slots,
+            disturbed=striker.disturbed,
+            versions=self._versions,
+            tail=frozenset(last.tracker.known),
+        )
+        evidence.write(self._folder, found, seed=self._plan.seed, struck=striker.struck)
+        return self._outcome(found, striker)
+
+    async def _struck(self, reached: Reached) -> tuple[Crowd, Striker]:
+        """The queue under strikes, to the end of its last job."""
+        crowd = self._crowd(reached, CHAOS_STAGE)
+        surface = Surface(
+            client=self._site.client,
+            ground=self._site.ground,
+            places=self._places(reached),
+            crowd=crowd,
+            videos=reached.vendors[1],
+            wire=self._site.wire,
+        )
+        striker = Striker(surface, self._say)
+        plan = self._plan
+        strikes = schedule(plan.seed, seconds=plan.seconds, deck=plan.deck, pause=plan.pause)
+        async with crowd.running():
+            crowd.backlog = plan.queue
+            await striker.carry_out(strikes)
+            self._say(f"last strike is over, {len(crowd.tracker.open)} jobs are open")
+            await self._ended(crowd)
+        return crowd, striker
+
+    async def _tail(self, reached: Reached) -> Crowd:
+        crowd = self._crowd(reached, TAIL_STAGE)
+        async with crowd.running():
+            began = time.monotonic()
+            for _ in range(self._plan.tail):
+                await crowd.submit()
+            await self._ended(crowd)
+            self._say(f"tail: {crowd.size} jobs in {time.monotonic() - began:.1f} s")
+        return crowd
+
+    async def _ended(self, crowd: Crowd) -> None:
+        if not await crowd.all_ended(seconds=DRAIN_PATIENCE):
+            self._say(f"{len(crowd.tracker.open)} jobs have not ended in {DRAIN_PATIENCE:g} s")
+
+    def _crowd(self, reached: Reached, stage: int) -> Crowd:
+        url = self._site.settings.api_url
+        return Crowd(self._folder, reached.api, api_url=url, seed=self._plan.seed, stage=stage)
+
+    def _places(self, reached: Reached) -> Places:
+        images, videos = reached.vendors
+        data_dir = self._site.settings.data_dir
+        return Places(self._site.client, images=images, videos=videos, data_dir=data_dir)
+
+    async def _free(self, crowd: Crowd) -> dict[str, Any]:
+        """What `GET /slots` shows as soon as nobody holds or waits, or when time is up."""
+        until = time.monotonic() + FREE_PATIENCE
+        slots = await crowd.slots()
+        while time.monotonic() < until and (
+            not slots or slots.get("holders") or slots.get("waiting_count")
+        ):
+            await asyncio.sleep(0.5)
+            slots = await crowd.slots()
+        return slots
+
+    async def _collect(self, reached: Reached, crowds: tuple[Crowd, ...]) -> None:
+        collector = Collector(
+            self._folder,
+            reached.api,
+            temporal=reached.temporal,
+            receiver=reached.receiver,
+            vendors=reached.vendors,
+            data_dir=self._site.settings.data_dir,
+        )
+        stages = [(crowd.stage, crowd.tracker) for crowd in crowds]
+        await collector.collect(stages, since=self._began)
+        jobs = {job_id for crowd in crowds for job_id in crowd.tracker.known}
+        self._versions, unheard = await gather.versions(self._site.client, jobs)
+        keepers = await gather.keeper_histories(self._site.client, self._folder)
+        self._say(f"{len(jobs)} jobs, {keepers} runs of the keeper; replaying their histories")
+        await gather.replay(self._folder)
+        self._write_run(collector.problems + unheard, crowds, reached.server_version)
+
+    def _write_run(self, problems: list[str], crowds: tuple[Crowd, ...], version: str) -> None:
+        stages = ",".join(str(max(1, crowd.size)) for crowd in crowds)
+        self._folder.write(
+            raw.RUN,
+            {
+                "schema": raw.SCHEMA,
+                "run_id": self._folder.path.name,
+                "command": f"make chaos SEED={self._plan.seed}",
+                "plan": build_plan(stages=stages, seed=str(self._plan.seed)).model_dump(),
+                "began_at": self._began,
+                "ended_at": time.time(),
+                "mocks": True,
+                "temporal_ui": "",
+                "namespace": self._site.client.namespace,
+                "environment": environment(version),
+                "faults": {},
+                "why": "done",
+                "unread": problems,
+            },
+        )
+
+    def _outcome(self, found: Evidence, striker: Striker) -> Outcome:
+        broken = violations(found)
+        jobs = Counter(str(job.record.status if job.record else None) for job in found.books.jobs)
+        result = {
+            "seed": self._plan.seed,
+            "seconds": self._plan.seconds,
+            "took": round(time.time() - self._began, 1),
+            "strikes": dict(Counter(row["kind"] for row in striker.struck)),
+            "jobs": dict(jobs),
+            "disturbed": dict(Counter(striker.disturbed.values())),
+            "generations": sum(len(job.generations) for job in found.books.jobs),
+            "replayed": (found.books.replay or {}).get("replayed"),
+            "violations": [vars(violation) for violation in broken],
+            "environment": found.books.run["environment"],
+        }
+        text = json.dumps(result, ensure_ascii=False, indent=1)
+        (self._folder.path / "result.json").write_text(text + "\n", encoding="utf-8")
+        for violation in broken[:50]:
+            self._say(f"VIOLATION: {violation.rule}: {violation.who}: {violation.text}")
+        return Outcome(self._folder.path, result, broken)

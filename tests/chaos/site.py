@@ -1,0 +1,112 @@
+"""A stack of a chaos run's own: its ports, its data, and how its parts are struck."""
+
+import asyncio
+import contextlib
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from loadtest.settings import Settings
+from tests.chaos.ground import Containers, Ground, Processes
+from tests.chaos.proxy import Wire, wire_to
+from tests.chaos.server import Server
+from tests.stack.driver import Stack, own_settings
+
+# Eight events are a grant: a keeper's run hands over after three of them.
+KEEPER_MAX_HISTORY = 24
+# A job's time is long enough for every fault but the one that makes its time run out.
+CHAOS_SETTINGS = {
+    "MOCK_LEDGER": "disk",
+    "KEEPER_MAX_HISTORY": str(KEEPER_MAX_HISTORY),
+    "JOB_SECONDS": "45",
+    "IMAGE_ATTEMPT_SECONDS": "60",
+    "VIDEO_ATTEMPT_SECONDS": "120",
+    "DRAIN_SECONDS": "90",
+}
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything that a run reaches; `temporal` is an address that no fault of the wire is on."""
+
+    stack: Stack
+    client: Client
+    ground: Ground
+    wire: Wire | None
+    temporal: str
+
+    @property
+    def settings(self) -> Settings:
+        """The addresses as the load test's books are fetched from them."""
+        stack = self.stack
+        return Settings(
+            api_url=stack.url("API_PORT"),
+            callback_url=stack.url("CALLBACK_PORT"),
+            image_service_url=stack.url("COMFYUI_PORT"),
+            video_service_url=stack.url("KLING_PORT"),
+            temporal_address=self.temporal,
+            data_dir=Path(stack.settings["DATA_DIR"]),
+        )
+
+
+MakeSite = Callable[[Path], AbstractAsyncContextManager[Site]]
+
+
+@contextlib.asynccontextmanager
+async def as_processes(folder: Path) -> AsyncIterator[Site]:
+    """The embedded mode; Temporal is reached by a wire that can be cut."""
+    settings = own_settings(folder, mode="local", project="unused") | CHAOS_SETTINGS
+    data, ui_port = Path(settings["DATA_DIR"]), int(settings["TEMPORAL_UI_PORT"])
+    server = Server(data, int(settings["TEMPORAL_PORT"]), ui_port)
+    await server.start()
+    try:
+        async with wire_to("127.0.0.1", server.port) as wire:
+            stack = Stack(settings | {"TEMPORAL_ADDRESS": f"127.0.0.1:{wire.port}"})
+            async with _up(stack, "down"):
+                address = f"127.0.0.1:{server.port}"
+                client = await _connect(address)
+                yield Site(stack, client, Processes(stack, server), wire, address)
+    finally:
+        await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def in_containers(folder: Path) -> AsyncIterator[Site]:
+    """The very compose files; the server is a container like the others."""
+    project = f"genvideo-chaos-{uuid4().hex[:8]}"
+    stack = Stack(own_settings(folder, mode="docker", project=project) | CHAOS_SETTINGS)
+    try:
+        async with _up(stack, "down"):
+            address = f"127.0.0.1:{stack.settings['TEMPORAL_PORT']}"
+            yield Site(stack, await _connect(address), Containers(stack), None, address)
+    finally:
+        await asyncio.to_thread(_remove_images, project)
+
+
+@contextlib.asynccontextmanager
+async def _up(stack: Stack, *end: str) -> AsyncIterator[None]:
+    try:
+        await asyncio.to_thread(stack.make, "up", f"WORKERS={WORKERS}")
+        yield
+    finally:
+        await asyncio.to_thread(stack.make, *end)
+
+
+async def _connect(address: str) -> Client:
+    return await Client.connect(address, data_converter=pydantic_data_converter)
+
+
+def _remove_images(project: str) -> None:
+    def docker(*words: str) -> list[str]:
+        said = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+        return said.stdout.split()
+
+    if images := docker("image", "ls", "--quiet", "--filter", f"reference={project}-*"):
+        docker("image", "rm", "--force", *images)

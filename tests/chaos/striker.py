@@ -1,0 +1,162 @@
+"""Carries out strikes, each as it falls due; says every one, and keeps whom it was done to."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+
+from loadtest.wire.vendor import Vendor
+from shared.slots import JOB_GATE, keeper_id
+from tests.chaos.crowd import Crowd
+from tests.chaos.evidence import Done
+from tests.chaos.ground import Ground
+from tests.chaos.places import Places
+from tests.chaos.proxy import Wire
+from tests.chaos.schedule import HOLDER, KEEPER_WORKFLOW, Kind, Stage, Strike
+
+STAGE_PATIENCE = 30.0
+BACKLOG_PATIENCE = 120.0
+DELAY_BY = 0.3
+DONE = {Kind.CANCEL: Done.CANCEL, Kind.TERMINATE: Done.TERMINATE, Kind.RESET: Done.RESET}
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """All that can be struck."""
+
+    client: Client
+    ground: Ground
+    places: Places
+    crowd: Crowd
+    videos: Vendor
+    wire: Wire | None = None
+    # A video of a job whose time is to run out takes so many times as long.
+    slow_factor: float = 70.0
+
+
+@dataclass
+class Striker:
+    """`struck` is the log of the run, `disturbed` what was done to single jobs."""
+
+    on: Surface
+    say: Say
+    struck: list[dict[str, Any]] = field(default_factory=list)
+    disturbed: dict[str, Done] = field(default_factory=dict)
+
+    async def carry_out(self, strikes: list[Strike]) -> None:
+        """All of them in order; what lasts goes on beside the next, and is over at the end."""
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as lasting:
+            for strike in strikes:
+                await asyncio.sleep(max(0.0, began + strike.at - time.monotonic()))
+                job_id = await self._prepare(strike)
+                late = time.monotonic() - began
+                self.say(f"{late:7.1f} s  {strike.number:3}  {strike}{_seen(strike, job_id)}")
+                self.struck.append({"number": strike.number, "at": late, "strike": str(strike)})
+                self.struck[-1] |= {"kind": strike.hit.kind, "epoch": time.time(), "job": job_id}
+                lasting.create_task(self._strike(strike, job_id))
+
+    async def _prepare(self, strike: Strike) -> str | None:
+        """Wait for what the strike waits for; the job that is at the stage."""
+        hit, on = strike.hit, self.on
+        if hit.backlog and not await on.crowd.waiting(hit.backlog, seconds=BACKLOG_PATIENCE):
+            self.say(f"only {len(on.crowd.tracker.open)} were open in time")
+        stage = hit.stage or (Stage.WAITING if hit.target == HOLDER else None)
+        if stage is None or hit.kind is Kind.TIME_OUT:
+            return None
+        tracker = on.crowd.tracker
+        return await on.places.reach(stage, lambda: tracker.open, seconds=STAGE_PATIENCE)
+
+    async def _strike(self, strike: Strike, job_id: str | None) -> None:
+        try:
+            await self._deed(strike, job_id)
+        except (RPCError, OSError) as error:
+            self.say(f"{strike.number}: {strike.hit.kind}: {error}")
+
+    def _deed(self, strike: Strike, job_id: str | None) -> Awaitable[None]:
+        hit, seconds = strike.hit, strike.seconds
+        match hit.kind:
+            case Kind.KILL:
+                return self.on.ground.kill(hit.target)
+            case Kind.FREEZE:
+                return self.on.ground.freeze(hit.target, seconds)
+            case Kind.RESTART:
+                return self.on.ground.restart(hit.target)
+            case Kind.CUT | Kind.DELAY | Kind.DROP:
+                return self._disturb_wire(hit.kind, seconds)
+            case Kind.TIME_OUT:
+                return self._time_out(strike.number)
+            case _ if hit.target == KEEPER_WORKFLOW:
+                keeper = self.on.client.get_workflow_handle(keeper_id(JOB_GATE))
+                return keeper.terminate("chaos")
+            case _:
+                return self._disturb(hit.kind, job_id)
+
+    async def _disturb_wire(self, kind: Kind, seconds: float) -> None:
+        wire = self.on.wire
+        if wire is None:
+            raise OSError("there is no wire of ours")
+        match kind:
+            case Kind.CUT:
+                await wire.cut(seconds)
+            case Kind.DELAY:
+                await wire.delay(seconds, DELAY_BY)
+            case _:
+                await wire.drop(seconds)
+
+    async def _disturb(self, kind: Kind, job_id: str | None) -> None:
+        """Cancel, terminate or reset a job; it counts as disturbed, even if it ended just now."""
+        if job_id is None:
+            return
+        self.disturbed.setdefault(job_id, DONE[kind])
+        handle: WorkflowHandle[Any, Any] = self.on.client.get_workflow_handle(job_id)
+        if kind is Kind.CANCEL:
+            await handle.cancel()
+        elif kind is Kind.TERMINATE:
+            await handle.terminate("chaos")
+        else:
+            await self._reset(handle)
+
+    async def _reset(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Back to its first workflow task."""
+        first: int | None = None
+        async for event in handle.fetch_history_events():
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                first = event.event_id
+                break
+        if first is None:
+            return
+        await self.on.client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=self.on.client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=handle.id),
+                reason="chaos",
+                workflow_task_finish_event_id=first,
+                request_id=uuid4().hex,
+            )
+        )
+
+    async def _time_out(self, number: int) -> None:
+        """A job whose video takes longer than any job may; it overtakes those that wait."""
+        prompt = f"time is up {number}"
+        rule: dict[str, Any] = {"name": f"slow-{number}", "where": "start", "do": "slow"}
+        rule |= {"match": {"prompt": prompt}, "with": {"factor": self.on.slow_factor}}
+        await self.on.videos.arm({"rules": [rule]})
+        job_id = await self.on.crowd.submit(prompt=prompt, priority=1)
+        if job_id is not None:
+            self.disturbed.setdefault(job_id, Done.TIME_OUT)
+
+
+def _seen(strike: Strike, job_id: str | None) -> str:
+    if job_id is not None:
+        return f" ({job_id})"
+    return " (the stage was not seen)" if strike.hit.stage else ""
