@@ -90,6 +90,12 @@ class NotAuthorized(GenvideoError):
     code, http_status, title = "not_authorized", 401, "Not authorized"
 
 
+class QueueFull(GenvideoError):
+    """As many jobs wait for the slot as its keeper can carry."""
+
+    code, http_status, title, retryable = "queue_full", 503, "The queue is full", True
+
+
 class StalePermit(GenvideoError):
     """The activity's run isn't the one that the permit was granted to (a reset, say)."""
 

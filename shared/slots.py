@@ -9,6 +9,8 @@ from shared.messages import DEFAULT_PRIORITY, Message
 
 JOB_GATE = "job"
 DEFAULT_LIMIT = 1
+# The most that may wait: what a keeper hands on must fit into one payload of 2 MiB.
+CAPACITY = 12_000
 
 # Names that the keeper and the jobs share across two task queues.
 KEEPER_WORKFLOW = "SlotKeeperWorkflow"
@@ -16,6 +18,7 @@ REQUEST_SIGNAL = "request"
 WITHDRAW_SIGNAL = "withdraw"
 DISARMED_SIGNAL = "disarmed"
 GRANTED_SIGNAL = "slot_granted"
+REFUSED_SIGNAL = "slot_refused"
 DISARM_SIGNAL = "disarm"
 BEGUN_SIGNAL = "begun"
 CHANGE_UPDATE = "change"
@@ -28,6 +31,13 @@ def keeper_id(gate: str) -> str:
     return f"slot-keeper-{gate}"
 
 
+class RunRef(Message):
+    """One run of one job."""
+
+    job_id: str
+    run_id: str
+
+
 class SlotRequest(Message):
     """A run asks for the slot; the run id is the key, so that a repeat counts once."""
 
@@ -36,12 +46,10 @@ class SlotRequest(Message):
     priority: int = DEFAULT_PRIORITY
     requested_at: datetime
 
-
-class RunRef(Message):
-    """One run of one job."""
-
-    job_id: str
-    run_id: str
+    @property
+    def run(self) -> RunRef:
+        """The run that asks."""
+        return RunRef(job_id=self.job_id, run_id=self.run_id)
 
 
 class Permit(Message):
@@ -58,6 +66,11 @@ class Permit(Message):
     round: int = 0
     after: RunRef | None = None
 
+    @property
+    def run(self) -> RunRef:
+        """The run that it is for."""
+        return RunRef(job_id=self.job_id, run_id=self.run_id)
+
 
 class Holder(Message):
     """Who holds the slot, since when; `draining` from an abnormal close to a clear vendor."""
@@ -70,7 +83,7 @@ class Holder(Message):
 
     @property
     def run(self) -> RunRef:
-        return RunRef(job_id=self.request.job_id, run_id=self.request.run_id)
+        return self.request.run
 
 
 class Armed(Message):
@@ -127,3 +140,9 @@ class SlotView(Message):
     holders: tuple[HolderView, ...]
     waiting: tuple[str, ...]
     waiting_count: int
+    capacity: int = CAPACITY
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a new request would be refused."""
+        return self.waiting_count >= self.capacity

@@ -9,7 +9,7 @@ from datetime import datetime
 from services.api.feed import Feed
 from services.api.jobs import Jobs
 from services.api.models import Batch, BatchOrder, Counts
-from shared.errors import GenvideoError, IdempotencyConflict, TemporalUnavailable
+from shared.errors import GenvideoError, IdempotencyConflict, QueueFull, TemporalUnavailable
 from shared.ids import job_id_for_key
 from shared.messages import JobInput
 from shared.states import Status
@@ -34,8 +34,8 @@ class Batches:
     async def submit(self, order: BatchOrder, key: str) -> tuple[str, list[str]]:
         """The tag and the ids, in the order of the jobs; each job is started once per key.
 
-        IdempotencyConflict: the key was used for other jobs, or for more. TemporalUnavailable:
-        some may have been started, and the same key starts the others.
+        IdempotencyConflict: the key was used for other jobs, or for more. TemporalUnavailable,
+        QueueFull: some may have been started, and the same key starts the others.
         """
         tag = order.tag or f"batch-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         jobs = [job.model_copy(update={"tag": tag}) for job in order.all()]
@@ -89,7 +89,9 @@ def _key(key: str, place: int) -> str:
 
 def _reason(failure: GenvideoError, done: str, *, key: str) -> GenvideoError:
     """A failure after which trying again helps says how far we came."""
-    if not isinstance(failure, TemporalUnavailable):
-        return failure
-    rest = f"The same with Idempotency-Key: {key} starts the others."
-    return TemporalUnavailable(f"Temporal does not answer; {done} were started. {rest}")
+    rest = f"{done} were started. The same with Idempotency-Key: {key} starts the others."
+    if isinstance(failure, TemporalUnavailable):
+        return TemporalUnavailable(f"Temporal does not answer; {rest}")
+    if isinstance(failure, QueueFull):
+        return QueueFull(f"The queue is full; {rest}", retry_after=failure.retry_after)
+    return failure

@@ -8,7 +8,7 @@ from services.api.heal import Healer, first_record, input_of
 from services.api.metrics import SUBMITTED
 from services.api.slots import Slots
 from services.api.temporal import Temporal
-from shared.errors import IdempotencyConflict, JobEnded, JobNotFound, JobNotRetryable
+from shared.errors import IdempotencyConflict, JobEnded, JobNotFound, JobNotRetryable, QueueFull
 from shared.ids import is_job_id, job_id_for_key, new_job_id
 from shared.messages import Job, JobInput, Record
 from shared.states import RETRYABLE_STATES
@@ -43,6 +43,9 @@ class Jobs:
             await self._start(job_id, job, kind="new")
         except WorkflowAlreadyStartedError:
             await self._expect(job_id, job)
+        except QueueFull:
+            if not await self._expect(job_id, job):
+                raise
         return job_id
 
     async def _start(self, job_id: str, job: JobInput, *, kind: str) -> None:
@@ -52,12 +55,14 @@ class Jobs:
         self._feed.submitted(job_id, job)
         log.info("job submitted", job_id=job_id, tag=job.tag, priority=job.priority)
 
-    async def _expect(self, job_id: str, job: JobInput) -> None:
-        """The job that the key started before must have the same input."""
+    async def _expect(self, job_id: str, job: JobInput) -> bool:
+        """The job that the key started before must have the same input; False: it started none."""
         found = await self._temporal.describe(job_id)
-        if found is not None:
-            _same(job, await input_of(found))
-            self._feed.put((await first_record(found)).job())
+        if found is None:
+            return False
+        _same(job, await input_of(found))
+        self._feed.put((await first_record(found)).job())
+        return True
 
     async def find(self, job_id: str) -> Job:
         """The newest state of a job; JobNotFound, or TemporalUnavailable where only it can say."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from uuid import uuid4
 
 from temporalio.client import (
@@ -15,7 +16,7 @@ from temporalio.service import RPCError
 
 from services.api.metrics import TEMPORAL_CALLS
 from services.api.temporal import is_missing
-from shared.errors import GenvideoError, InvalidInput, TemporalUnavailable
+from shared.errors import GenvideoError, InvalidInput, QueueFull, TemporalUnavailable
 from shared.keepers import start_keeper
 from shared.messages import Job
 from shared.slots import (
@@ -34,6 +35,8 @@ FRESH_SECONDS = 1.0
 # A list is not held up for its queue positions.
 PATIENCE_SECONDS = 0.5
 UPDATE_SECONDS = 5.0
+# A full queue moves on by one job at a time.
+FULL_RETRY_SECONDS = 10.0
 
 NOBODY = SlotView(limit=DEFAULT_LIMIT, paused=False, holders=(), waiting=(), waiting_count=0)
 
@@ -44,6 +47,7 @@ class Slots:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._handle = client.get_workflow_handle(keeper_id(JOB_GATE))
+        self._seen: SlotView | None = None
         self._asking: asyncio.Task[SlotView] | None = None
         self._asked_at = float("-inf")
         self._places: tuple[SlotView, dict[str, int]] | None = None
@@ -63,6 +67,10 @@ class Slots:
 
     async def _ask(self) -> SlotView:
         TEMPORAL_CALLS.labels("query_slots").inc()
+        self._seen = await self._answered()
+        return self._seen
+
+    async def _answered(self) -> SlotView:
         try:
             return await self._query()
         except WorkflowQueryRejectedError:
@@ -112,8 +120,28 @@ class Slots:
         async def known() -> SlotView:
             return view
 
+        self._seen = view
         self._asking = asyncio.create_task(known())
         self._asked_at = time.monotonic()
+
+    async def make_sure_of_room(self) -> None:
+        """QueueFull while the keeper refuses whoever asks.
+
+        Its last word decides, so that no submission waits for it; only one that said "full" is
+        asked for again, since it may be out of date.
+        """
+        asking = self._current()
+        view = self._seen
+        if view is None or not view.is_full:
+            return
+        with suppress(GenvideoError, RPCError, TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                view = await asyncio.shield(asking)
+        if view.is_full:
+            raise QueueFull(
+                f"{view.waiting_count} jobs wait, and no more may; nothing was started.",
+                retry_after=FULL_RETRY_SECONDS,
+            )
 
     async def placed(self, jobs: list[Job]) -> list[Job]:
         """The jobs with their places in the queue, from 1; none where the keeper is silent."""

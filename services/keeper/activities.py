@@ -19,9 +19,10 @@ from services.keeper.models import (
     Watch,
 )
 from services.keeper.predecessor import find_predecessor
+from services.keeper.queue import turn
 from services.keeper.rebuild import find_jobs
 from services.keeper.standing import sort_out
-from shared.slots import GRANTED_SIGNAL, Permit, RunRef
+from shared.slots import GRANTED_SIGNAL, REFUSED_SIGNAL, RunRef
 from shared.watching import until_closed
 
 log = structlog.get_logger(__name__)
@@ -48,28 +49,25 @@ class KeeperActivities:
         There is no release that could be lost, and no lease that could lapse.
         """
         permit = watch.permit
-        run = RunRef(job_id=permit.job_id, run_id=permit.run_id)
         async with _beating():
-            told = await self._tell(permit)
+            told = await self._tell(permit.run, GRANTED_SIGNAL, permit)
             gone = not told and watch.fresh and activity.info().attempt == 1
             if gone:
                 log.info("waiter is gone", job_id=permit.job_id)
-            return Ended(closed=await until_closed(self._client, run), gone=gone)
+            elif told:
+                news = "slot granted" if permit.after is None else "armed"
+                log.info(news, job_id=permit.job_id, token=permit.token)
+            return Ended(closed=await until_closed(self._client, permit.run), gone=gone)
 
-    async def _tell(self, permit: Permit) -> bool:
-        """Signal the permit; False where the run has closed."""
-        handle = self._client.get_workflow_handle(permit.job_id, run_id=permit.run_id)
+    async def _tell(self, run: RunRef, signal: str, argument: object) -> bool:
+        """Signal a run; False where it has closed."""
+        handle = self._client.get_workflow_handle(run.job_id, run_id=run.run_id)
         try:
-            await handle.signal(GRANTED_SIGNAL, permit)
+            await handle.signal(signal, argument)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
             return False
-        log.info(
-            "slot granted" if permit.after is None else "armed",
-            job_id=permit.job_id,
-            token=permit.token,
-        )
         return True
 
     @activity.defn(name=FIND_JOBS)
@@ -78,7 +76,7 @@ class KeeperActivities:
         async with _beating():
             seen = await find_jobs(self._client)
             before = await find_predecessor(self._client, str(activity.info().workflow_run_id))
-            found = await sort_out(self._client, seen, before)
+            found = await self._with_room(await sort_out(self._client, seen, before))
         log.info(
             "keeper rebuilt",
             holders=len(found.holders),
@@ -86,6 +84,13 @@ class KeeperActivities:
             waiting=len(found.waiting),
         )
         return found
+
+    async def _with_room(self, found: Found) -> Found:
+        """Without those who stand behind the end of the queue: they are refused."""
+        waiting = sorted(found.waiting, key=turn)
+        for request in waiting[self._rules.capacity :]:
+            await self._tell(request.run, REFUSED_SIGNAL, self._rules.capacity)
+        return found.model_copy(update={"waiting": tuple(waiting[: self._rules.capacity])})
 
 
 @asynccontextmanager

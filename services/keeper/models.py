@@ -1,7 +1,8 @@
 """What the keeper carries from run to run, and what its activities tell it."""
 
+from services.keeper.packing import Packed
 from shared.messages import Message
-from shared.slots import Armed, Holder, KeeperSettings, Permit, SlotRequest
+from shared.slots import CAPACITY, Armed, Holder, KeeperSettings, Permit
 from shared.watching import Closed
 
 # The activities of a killed job act until their next heartbeat (2 s), and 1 s more.
@@ -19,9 +20,11 @@ class KeeperRules(Message):
     """What the process sets for one run of the keeper; read once and kept in its history.
 
     `max_history`: events after which it begins a new run, beside those that its watches cost.
+    `capacity`: how many may wait.
     """
 
     max_history: int = MAX_HISTORY
+    capacity: int = CAPACITY
 
 
 class Watch(Message):
@@ -53,7 +56,7 @@ class KeeperState(Message):
     next_token: int = 0
     holders: tuple[Holder, ...] = ()
     armed: tuple[Armed, ...] = ()
-    waiting: tuple[SlotRequest, ...] = ()
+    waiting: Packed = ()
 
 
 class Found(Message):
@@ -62,4 +65,4 @@ class Found(Message):
     settings: KeeperSettings
     holders: tuple[Holder, ...]
     armed: tuple[Armed, ...]
-    waiting: tuple[SlotRequest, ...]
+    waiting: Packed

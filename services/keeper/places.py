@@ -4,7 +4,7 @@ from datetime import datetime
 
 from services.keeper.models import KeeperState
 from services.keeper.queue import WaitingQueue, turn
-from shared.slots import Armed, Holder, HolderView, Permit, RunRef, SlotRequest, SlotView
+from shared.slots import CAPACITY, Armed, Holder, HolderView, Permit, RunRef, SlotRequest, SlotView
 
 VIEW_LENGTH = 1000
 
@@ -12,7 +12,8 @@ VIEW_LENGTH = 1000
 class Places:
     """What is held is a map of runs, never a counter; at most one is armed behind each holder."""
 
-    def __init__(self, state: KeeperState) -> None:
+    def __init__(self, state: KeeperState, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
         self.settings = state.settings
         self.next_token = state.next_token
         self.held = {holder.request.run_id: holder for holder in state.holders}
@@ -29,10 +30,18 @@ class Places:
             waiting=tuple(self.queue),
         )
 
-    def request(self, request: SlotRequest) -> None:
-        """A run asks; it counts once, whatever it is already."""
-        if request.run_id not in self.held and request.run_id not in self.armed:
-            self.queue.add(request)
+    def request(self, request: SlotRequest) -> bool:
+        """A run asks; it counts once, whatever it is already. False: there is no room for it."""
+        run_id = request.run_id
+        if run_id in self.held or run_id in self.armed or run_id in self.queue:
+            return True
+        if self._waiting_count() >= self.capacity:
+            return False
+        self.queue.add(request)
+        return True
+
+    def _waiting_count(self) -> int:
+        return len(self._ready()) + len(self.queue)
 
     def has_next(self) -> bool:
         """Whether `next_permit` has something to hand out."""
@@ -166,7 +175,8 @@ class Places:
             paused=self.settings.paused,
             holders=tuple(map(_holder_view, self.held.values())),
             waiting=(waiting + self.queue.first(VIEW_LENGTH))[:VIEW_LENGTH],
-            waiting_count=len(waiting) + len(self.queue),
+            waiting_count=self._waiting_count(),
+            capacity=self.capacity,
         )
 
 

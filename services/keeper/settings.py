@@ -6,6 +6,7 @@ from pydantic import Field
 
 from services.keeper.models import MAX_HISTORY, KeeperRules
 from shared.settings import CommonSettings, Port, Seconds
+from shared.slots import CAPACITY
 
 
 class KeeperProcessSettings(CommonSettings):
@@ -17,6 +18,8 @@ class KeeperProcessSettings(CommonSettings):
     # Below 20 a run would end before it has done anything.
     keeper_max_history: Annotated[int, Field(ge=20, le=20_000)] = MAX_HISTORY
 
+    keeper_capacity: Annotated[int, Field(ge=1, le=CAPACITY)] = CAPACITY
+
     def rules(self) -> KeeperRules:
         """The rules of every run of the keeper that begins from now on."""
-        return KeeperRules(max_history=self.keeper_max_history)
+        return KeeperRules(max_history=self.keeper_max_history, capacity=self.keeper_capacity)

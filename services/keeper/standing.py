@@ -7,7 +7,7 @@ from temporalio.client import Client
 from services.keeper.models import Found
 from services.keeper.predecessor import Predecessor
 from services.keeper.rebuild import Seen
-from shared.slots import Armed, Holder, Permit, RunRef, SlotRequest
+from shared.slots import Armed, Holder, Permit, SlotRequest
 from shared.watching import Closed, closed_by_now
 
 
@@ -66,9 +66,8 @@ async def _place(
     A run that was killed, or that nobody knows, counts as a holder: its watch finds out what
     became of it, and its leftovers are cleared. One that has ended in order is out.
     """
-    run = RunRef(job_id=permit.job_id, run_id=permit.run_id)
     listed_as_killed = job is not None and not job.open
-    if not listed_as_killed and await closed_by_now(client, run) is Closed.ORDERLY:
+    if not listed_as_killed and await closed_by_now(client, permit.run) is Closed.ORDERLY:
         return None
     now = datetime.now(UTC)
     unknown = SlotRequest(job_id=permit.job_id, run_id=permit.run_id, requested_at=now)

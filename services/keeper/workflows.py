@@ -27,11 +27,13 @@ with workflow.unsafe.imports_passed_through():
         DRAIN_ACTIVITY,
         GRANTED_SIGNAL,
         KEEPER_WORKFLOW,
+        REFUSED_SIGNAL,
         REQUEST_SIGNAL,
         VIEW_QUERY,
         WITHDRAW_SIGNAL,
         Drain,
         Permit,
+        RunRef,
         SlotChange,
         SlotRequest,
         SlotView,
@@ -60,6 +62,7 @@ class SlotKeeperWorkflow:
         self._rules = KeeperRules()
         self._max_history = 0
         self._ready = False
+        self._early: list[SlotRequest] = []
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -69,6 +72,7 @@ class SlotKeeperWorkflow:
         self._rules = await workflow.execute_local_activity(
             KEEPER_RULES, result_type=KeeperRules, start_to_close_timeout=RULES_TIMEOUT
         )
+        self._places.capacity = self._rules.capacity
         if state is None:
             await self._rebuild()
         self._remember_settings()
@@ -79,9 +83,10 @@ class SlotKeeperWorkflow:
         # A wide gate's watches alone must not end a run that has granted nothing yet.
         self._max_history = self._rules.max_history + len(self._watches)
         self._ready = True
+        self.request(self._early)
         while not self._history_is_long():
             for permit in self._places.to_disarm():
-                self._send(permit, DISARM_SIGNAL)
+                self._send(permit.run, DISARM_SIGNAL, permit)
             while self._places.has_next():
                 self._tell(self._places.next_permit(workflow.now()))
             await workflow.wait_condition(self._has_work)
@@ -104,7 +109,6 @@ class SlotKeeperWorkflow:
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=RETRY_POLICY,
         )
-        asked = tuple(self._places.queue)
         tokens = [h.token for h in (*found.holders, *(item.holder for item in found.armed))]
         # Milliseconds since 1970 are above every token that an earlier keeper can have given.
         floor = int(workflow.now().timestamp() * 1000)
@@ -115,21 +119,20 @@ class SlotKeeperWorkflow:
                 holders=found.holders,
                 armed=found.armed,
                 waiting=found.waiting,
-            )
+            ),
+            self._rules.capacity,
         )
-        for request in asked:
-            self._places.request(request)
 
     def _tell(self, permit: Permit) -> None:
         """A run that is told for the first time is watched from then on."""
         if permit.run_id in self._watches:
-            self._send(permit, GRANTED_SIGNAL)
+            self._send(permit.run, GRANTED_SIGNAL, permit)
         else:
             self._watch(permit, fresh=True)
 
-    def _send(self, permit: Permit, signal: str) -> None:
-        """Signal a run that is watched, without waiting for it."""
-        task = asyncio.create_task(_signal(permit, signal))
+    def _send(self, run: RunRef, signal: str, argument: object) -> None:
+        """Signal a run without waiting for it."""
+        task = asyncio.create_task(_signal(run, signal, argument))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
@@ -189,14 +192,22 @@ class SlotKeeperWorkflow:
 
     @workflow.signal(name=REQUEST_SIGNAL)
     def request(self, requests: list[SlotRequest]) -> None:
-        """Runs ask for the slot; one that holds it or waits for it already counts once."""
+        """Runs ask for the slot; one that holds it or waits for it already counts once.
+
+        Whom there is no room for is told, so that it doesn't wait for what never comes.
+        """
+        if not self._ready:
+            self._early.extend(requests)
+            return
         for request in requests:
-            self._places.request(request)
+            if not self._places.request(request):
+                self._send(request.run, REFUSED_SIGNAL, self._places.capacity)
 
     @workflow.signal(name=WITHDRAW_SIGNAL)
     def withdraw(self, run_id: str) -> None:
         """A run that waits gives up."""
         self._places.queue.remove(run_id)
+        self._early = [request for request in self._early if request.run_id != run_id]
 
     @workflow.signal(name=DISARMED_SIGNAL)
     def disarmed(self, permit: Permit) -> None:
@@ -236,13 +247,13 @@ class SlotKeeperWorkflow:
         return self._places.view()
 
 
-async def _signal(permit: Permit, signal: str) -> None:
-    """Tell a run; one that has closed needs no telling, its watch returns."""
-    handle = workflow.get_external_workflow_handle(permit.job_id, run_id=permit.run_id)
+async def _signal(run: RunRef, signal: str, argument: object) -> None:
+    """Tell a run; one that has closed needs no telling."""
+    handle = workflow.get_external_workflow_handle(run.job_id, run_id=run.run_id)
     try:
-        await handle.signal(signal, permit)
+        await handle.signal(signal, argument)
     except ApplicationError:
-        workflow.logger.info("a run closed before it was told: %s", permit.job_id)
+        workflow.logger.info("a run closed before it was told: %s", run.job_id)
 
 
 async def _drain(permit: Permit, closed: Closed) -> None:

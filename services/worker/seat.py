@@ -9,7 +9,8 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from services.worker.models import REQUEST_SLOT, WITHDRAW_REQUEST, Stored
     from services.worker.policies import LOCAL_RETRY_POLICY, LOCAL_TIMEOUT, REQUEST_RETRY_POLICY
-    from shared.errors import StoodDown
+    from services.worker.stages import StageFailed
+    from shared.errors import QueueFull, StoodDown
     from shared.slots import DISARMED_SIGNAL, JOB_GATE, Permit, SlotRequest, keeper_id
 
 Image = workflow.ActivityHandle[Stored]
@@ -22,6 +23,7 @@ class Seat:
         info = workflow.info()
         self.permit: Permit | None = None
         self.begun = False
+        self._room: int | None = None
         self._disarm = (-1, -1)
         self._seen = (-1, -1)
         self._request = SlotRequest(
@@ -41,6 +43,10 @@ class Seat:
         """The keeper wants this run not to begin by that permit."""
         self._disarm = max(self._disarm, _order(permit))
 
+    def refuse(self, room: int) -> None:
+        """As many wait as the keeper has room for."""
+        self._room = room
+
     def is_ours(self) -> bool:
         """Whether the slot is this run's, so that its generations may run."""
         return self.begun or (self.permit is not None and self.permit.after is None)
@@ -52,7 +58,7 @@ class Seat:
 
         A permit may be here before we ask: a keeper that rebuilds knows us by our history.
         After a reset that history shows the old run's permit; the activities refuse it as `void`,
-        and the run comes here again, under its own id.
+        and the run comes here again, under its own id. StageFailed where there is no room for it.
         """
         if void is not None and self.permit == void:
             self.permit, self.begun = None, False
@@ -63,7 +69,9 @@ class Seat:
             retry_policy=REQUEST_RETRY_POLICY,
         )
         while True:
-            await workflow.wait_condition(lambda: self.permit is not None)
+            await workflow.wait_condition(lambda: self.permit is not None or self._room is not None)
+            if self.permit is None:
+                raise StageFailed(QueueFull.code, f"{self._room} jobs wait already.")
             if self.is_ours():
                 return None
             image = await self._armed(start_armed)

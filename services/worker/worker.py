@@ -15,6 +15,7 @@ from services.worker.fetching import result_transport
 from services.worker.interceptor import JobInterceptor
 from services.worker.local_activities import StateActivities
 from services.worker.policies import HEARTBEAT_THROTTLE
+from services.worker.requests import RequestActivities
 from services.worker.settings import WorkerSettings
 from services.worker.storage import Storage
 from services.worker.vendors.image_service import ImageService
@@ -58,7 +59,8 @@ def _worker(
     drain: DrainActivities,
     task_queue: str,
 ) -> Worker:
-    local = StateActivities(settings, client)
+    local = StateActivities(settings)
+    requests = RequestActivities(client)
     return Worker(
         client,
         task_queue=task_queue,
@@ -70,8 +72,8 @@ def _worker(
             drain.drain_job,
             local.record_state,
             local.job_limits,
-            local.request_slot,
-            local.withdraw_request,
+            requests.request_slot,
+            requests.withdraw_request,
         ],
         interceptors=[JobInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(

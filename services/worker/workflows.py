@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
         DISARM_SIGNAL,
         DRAIN_ACTIVITY,
         GRANTED_SIGNAL,
+        REFUSED_SIGNAL,
         Drain,
         Permit,
     )
@@ -249,6 +250,11 @@ class GenVideoWorkflow:
     def slot_granted(self, permit: Permit) -> None:
         """The keeper grants the slot, now or after another run; a repeat changes nothing."""
         self._seat.offer(permit)
+
+    @workflow.signal(name=REFUSED_SIGNAL)
+    def slot_refused(self, room: int) -> None:
+        """The keeper has no room for this job."""
+        self._seat.refuse(room)
 
     @workflow.signal(name=DISARM_SIGNAL)
     def disarm(self, permit: Permit) -> None:

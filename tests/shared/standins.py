@@ -11,6 +11,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from shared.codec import PayloadKeys, data_converter
 from shared.messages import JobInput, KlingDone, Record
 from shared.slots import (
+    CAPACITY,
     CHANGE_UPDATE,
     DEFAULT_LIMIT,
     KEEPER_WORKFLOW,
@@ -65,17 +66,18 @@ class KeeperStandIn:
     """Holds nothing; everyone in `waiting` waits, in that order."""
 
     @workflow.init
-    def __init__(self, waiting: list[str] | None = None) -> None:
+    def __init__(self, waiting: list[str] | None = None, capacity: int = CAPACITY) -> None:
         self.view_now = SlotView(
             limit=DEFAULT_LIMIT,
             paused=False,
             holders=(),
             waiting=tuple(waiting or ()),
             waiting_count=len(waiting or ()),
+            capacity=capacity,
         )
 
     @workflow.run
-    async def run(self, waiting: list[str] | None = None) -> None:
+    async def run(self, waiting: list[str] | None = None, capacity: int = CAPACITY) -> None:
         await workflow.wait_condition(lambda: False)
 
     @workflow.update(name=CHANGE_UPDATE)

@@ -13,6 +13,7 @@ from temporalio.client import Client, WorkflowHandle
 from services.api.temporal import Temporal
 from services.callback.app import create_app as create_callback
 from services.callback.settings import CallbackSettings
+from services.keeper.models import KeeperRules
 from services.keeper.worker import running_keeper
 from services.worker.settings import WorkerSettings
 from services.worker.worker import running_worker
@@ -167,11 +168,13 @@ async def pipeline(client: Client, data_dir: Path, **changes: Any) -> AsyncItera
 
 
 @contextlib.asynccontextmanager
-async def working(client: Client, data_dir: Path, **changes: Any) -> AsyncIterator[Pipeline]:
+async def working(
+    client: Client, data_dir: Path, *, rules: KeeperRules | None = None, **changes: Any
+) -> AsyncIterator[Pipeline]:
     """The whole of it, with one worker and one keeper."""
     async with (
         pipeline(client, data_dir, **changes) as line,
-        running_keeper(client, shutdown_seconds=0.1),
+        running_keeper(client, rules=rules, shutdown_seconds=0.1),
         running_worker(line.settings, client),
     ):
         yield line

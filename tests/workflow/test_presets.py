@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import Client
@@ -18,7 +19,7 @@ JOBS = 4
 # So many tests; the pipelines of one run beside each other, for most of their time is waiting.
 GROUPS = 6
 # Above what a slowed generation takes, and short enough to wait for a stuck one.
-LIMITS = {"image_attempt_seconds": 8, "video_attempt_seconds": 8}
+LIMITS: dict[str, Any] = {"image_attempt_seconds": 8, "video_attempt_seconds": 8}
 
 
 async def _arm(service: Service, preset: str) -> None:

@@ -7,17 +7,27 @@ import pytest
 from temporalio.client import Client
 
 from services.api import slots
-from shared.ids import new_job_id
-from shared.slots import JOB_GATE, KEEPER_WORKFLOW, keeper_id
+from shared.ids import job_id_for_key, new_job_id
+from shared.slots import CAPACITY, JOB_GATE, KEEPER_WORKFLOW, keeper_id
 from shared.temporal import KEEPER_QUEUE
-from tests.services.api.conftest import Api, temporal_calls
+from tests.services.api.conftest import BODY, Api, temporal_calls
 
-NOBODY = {"limit": 1, "paused": False, "holders": [], "waiting": [], "waiting_count": 0}
+NOBODY = {
+    "limit": 1,
+    "paused": False,
+    "holders": [],
+    "waiting": [],
+    "waiting_count": 0,
+    "capacity": 12_000,
+}
 
 
-async def start_keeper(client: Client, waiting: list[str]) -> None:
+async def start_keeper(client: Client, waiting: list[str], *, capacity: int = CAPACITY) -> None:
     await client.start_workflow(
-        KEEPER_WORKFLOW, waiting, id=keeper_id(JOB_GATE), task_queue=KEEPER_QUEUE
+        KEEPER_WORKFLOW,
+        args=[waiting, capacity],
+        id=keeper_id(JOB_GATE),
+        task_queue=KEEPER_QUEUE,
     )
 
 
@@ -50,10 +60,12 @@ async def test_however_many_look_the_keeper_is_asked_once(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots, "FRESH_SECONDS", 3600)
-    jobs = [await api.submit() for _ in range(3)]
-    await start_keeper(client, jobs[::-1])
+    keys = ["a", "b", "c"]
+    await start_keeper(client, [job_id_for_key(key) for key in keys[::-1]])
     before = temporal_calls("query_slots")
 
+    jobs = [await api.submit(key=key) for key in keys]
+    await api.http.get("/slots")
     answers = await asyncio.gather(*(api.http.get("/slots") for _ in range(20)))
     listed = (await api.http.get("/jobs")).json()["jobs"]
     one = (await api.http.get(f"/jobs/{jobs[0]}")).json()
@@ -94,3 +106,37 @@ async def test_with_temporal_away(lonely: Api) -> None:
 )
 async def test_a_change_that_does_not_fit(door: httpx.AsyncClient, body: object) -> None:
     assert (await door.put("/slots", json=body)).status_code == 422
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_full_queue_is_a_503_and_nothing_is_started(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0)
+    kept = await api.submit(key="kept")
+    await start_keeper(client, [new_job_id(), new_job_id()], capacity=2)
+    await api.http.get("/slots")
+
+    refused = await api.http.post("/jobs", json=BODY)
+    listed = (await api.http.get("/jobs")).json()["jobs"]
+
+    problem = refused.json()
+    assert (refused.status_code, problem["code"]) == (503, "queue_full")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert "2 jobs wait" in problem["detail"]
+    assert [job["job_id"] for job in listed] == [kept]
+    assert await api.submit(key="kept") == kept
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_queue_that_was_full_is_looked_at_again_before_anything_is_refused(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await start_keeper(client, [new_job_id()], capacity=1)
+    assert (await api.http.get("/slots")).json()["waiting_count"] == 1
+    keeper = client.get_workflow_handle(keeper_id(JOB_GATE))
+    await keeper.terminate()
+    await start_keeper(client, [], capacity=1)
+    monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0)
+
+    assert await api.submit()

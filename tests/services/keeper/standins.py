@@ -14,6 +14,7 @@ from temporalio.worker import Worker
 
 from services.worker.models import REQUEST_SLOT
 from services.worker.seat import Seat
+from services.worker.stages import StageFailed
 from shared.errors import StoodDown, to_application_error
 from shared.keepers import start_keeper
 from shared.messages import JobInput
@@ -24,6 +25,7 @@ from shared.slots import (
     DRAIN_ACTIVITY,
     GRANTED_SIGNAL,
     JOB_GATE,
+    REFUSED_SIGNAL,
     Drain,
     Permit,
     SlotChange,
@@ -65,7 +67,10 @@ class StandIn:
             await workflow.execute_local_activity(
                 REQUEST_SLOT, request, start_to_close_timeout=LOCAL
             )
-        await self.seat.take(follow)
+        try:
+            await self.seat.take(follow)
+        except StageFailed as refused:
+            raise ApplicationError(refused.message, type=refused.code) from None
         await workflow.execute_local_activity(ENTER, self.seat.permit, start_to_close_timeout=LOCAL)
         try:
             await workflow.wait_condition(lambda: self.end is not None)
@@ -84,6 +89,10 @@ class StandIn:
     @workflow.signal(name=GRANTED_SIGNAL)
     def slot_granted(self, permit: Permit) -> None:
         self.seat.offer(permit)
+
+    @workflow.signal(name=REFUSED_SIGNAL)
+    def slot_refused(self, room: int) -> None:
+        self.seat.refuse(room)
 
     @workflow.signal(name=DISARM_SIGNAL)
     def disarm(self, permit: Permit) -> None:

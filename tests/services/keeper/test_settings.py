@@ -13,6 +13,7 @@ def test_every_mistake_is_named(
     wrong = {
         "KEEPER_HTTP_PORT": "0",
         "KEEPER_MAX_HISTORY": "3",
+        "KEEPER_CAPACITY": "0",
         "STALL_SECONDS": "0",
         "LOG_FORMAT": "xml",
     }
