@@ -16,6 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from shared import problems
+from shared.connections import GuardedConnection
 from shared.errors import BodyTooLarge
 from shared.problems import Problem
 
@@ -142,13 +143,25 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server(app: FastAPI, host: str, *, port: int, shutdown_seconds: int = 5) -> uvicorn.Server:
-    """A uvicorn server without an access log (callback addresses carry tokens)."""
+def server(
+    app: FastAPI,
+    host: str,
+    *,
+    port: int,
+    shutdown_seconds: int = 5,
+    connections: int | None = None,
+) -> uvicorn.Server:
+    """A uvicorn server without an access log (callback addresses carry tokens).
+
+    Beyond so many connections, where given, each further request hears 503.
+    """
     return Server(
         uvicorn.Config(
             app,
             host=host,
             port=port,
+            http=GuardedConnection,
+            limit_concurrency=connections,
             access_log=False,
             log_config=None,
             server_header=False,

@@ -7,6 +7,8 @@ from shared.settings import load
 from shared.web import server
 
 SHUTDOWN_SECONDS = 3
+# Bounds what they hold in memory; a vendor needs some tens.
+CONNECTIONS = 1000
 
 
 def main() -> None:
@@ -15,7 +17,11 @@ def main() -> None:
     logs.configure(service="callback", level=settings.log_level, form=settings.log_format)
     app = create_app(settings)
     server(
-        app, settings.listen_host, port=settings.callback_port, shutdown_seconds=SHUTDOWN_SECONDS
+        app,
+        settings.listen_host,
+        port=settings.callback_port,
+        shutdown_seconds=SHUTDOWN_SECONDS,
+        connections=CONNECTIONS,
     ).run()
 
 

@@ -1,5 +1,6 @@
 """The vendor's door, and the list of receipts."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -22,7 +23,8 @@ class Taken(Message):
     fate: Fate
 
 
-def _receiver(request: Request) -> Receiver:
+async def _receiver(request: Request) -> Receiver:
+    # A coroutine, so that it needs no thread.
     receiver = request.app.state.receiver
     assert isinstance(receiver, Receiver)  # noqa: S101 - the lifespan sets it before any request
     return receiver
@@ -64,10 +66,22 @@ _BODY: dict[str, Any] = {
 }
 
 
+def _answer(fate: Fate) -> Callable[[], Response]:
+    content = Taken(fate=fate).model_dump_json().encode()
+    status = 202 if fate is Fate.UNKNOWN else 200
+    return lambda: Response(content, status, media_type="application/json")
+
+
+# Made once: FastAPI would check and encode each answer anew.
+_ANSWERS = {fate: _answer(fate) for fate in Fate}
+
+
 @router.post(
     "/callback/kling",
     operation_id="receive_callback",
+    response_model=None,
     responses={
+        200: {"model": Taken, "description": "Noted"},
         202: {"model": Taken, "description": "Of nothing that we know, and kept"},
         **documented(404, 408, 413, 415, 422, 503),
     },
@@ -75,12 +89,11 @@ _BODY: dict[str, Any] = {
 )
 async def receive_callback(
     request: Request,
-    response: Response,
     *,
     receiver: ReceiverDep,
     task: Secret = "",
     token: Secret = "",
-) -> Taken:
+) -> Response:
     """Take a callback, bare or inside `{code, message, request_id, data}`.
 
     200: noted (its fate is told); 202: nothing that we know, yet kept; 404: the token isn't this
@@ -94,9 +107,7 @@ async def receive_callback(
     row = await receiver.receive(task, body.parse(raw))
     if row.fate is Fate.REJECTED:
         raise RouteNotFound("Not found")
-    if row.fate is Fate.UNKNOWN:
-        response.status_code = 202
-    return Taken(fate=row.fate or Fate.UNKNOWN)
+    return _ANSWERS[row.fate or Fate.UNKNOWN]()
 
 
 @router.get("/callbacks", operation_id="list_receipts", responses=documented(422, 503))

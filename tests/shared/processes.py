@@ -1,6 +1,7 @@
 """A service of ours as a process of its own, on a free port; what it prints is kept."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
@@ -37,18 +39,22 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def running(
-    module: str, port_name: str, *, environment: dict[str, str]
+    module: str, port_name: str, *, environment: dict[str, str], log: Path | None = None
 ) -> AsyncIterator[Running]:
-    """`python -m module`, from the moment it is alive; killed at the end where it still runs."""
+    """`python -m module`, from the moment it is alive; killed at the end where it still runs.
+
+    What prints more than a pipe holds needs a file as its `log`.
+    """
     port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
-        env={**os.environ, **environment, port_name: str(port)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    with contextlib.ExitStack() as stack:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            module,
+            env={**os.environ, **environment, port_name: str(port)},
+            stdout=stack.enter_context(log.open("wb")) if log else asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
     base = f"http://127.0.0.1:{port}"
     try:
         await _alive(process, base)
