@@ -33,6 +33,14 @@ test-%: FORCE ## run N jobs and judge them: test-1 test-5 test-10 test-20 test-5
 	$(RUN) jobs '$*'
 ladder: FORCE ## all six stages in one report
 	$(RUN) ladder
+soak: FORCE ## let jobs arrive for a while: MINUTES=10 RATE=0.5/s
+	$(RUN) soak
+report: FORCE ## judge and draw a run again: RUN=name, by default the latest
+	$(RUN) report
+compare: FORCE ## compare two runs: A=name B=name
+	$(RUN) compare
+bench-peers: FORCE ## the same work by a build that is broken on purpose, side by side: JOBS=20
+	$(RUN) bench-peers
 fault: FORCE ## arm a fault in the mocks: RULE='{…}' or PRESET=name, ON=comfyui|kling|both
 	$(RUN) fault
 faults: FORCE ## list the armed faults, or the presets there are

@@ -129,6 +129,8 @@ def soak(
     stall: Stall = None,
     preset: Presets = None,
     fault: Faults = None,
+    reset: Reset = False,
+    replay_with: ReplayWith = "",
 ) -> None:
     """Steady arrivals for a while; the report tells what grows and what drifts."""
     try:
@@ -143,6 +145,8 @@ def soak(
         stall=stall,
         preset=preset,
         fault=fault,
+        reset=reset,
+        replay_with=replay_with,
     )
 
 

@@ -14,7 +14,7 @@ SECONDS = 600
 def replay(folder: RunFolder, command: str) -> dict[str, Any]:
     """Run `command` with the folder of histories behind it, and note what it printed.
 
-    It prints `{"replayed": n, "failures": {job_id: why}}`; anything else counts as a failure.
+    Its last line is `{"replayed": n, "failures": {job_id: why}}`; anything else is a failure.
     """
     found = _run([*shlex.split(command), str(folder.histories)])
     found["kept"] = sum(1 for _ in folder.histories.glob("*.json"))
@@ -27,7 +27,7 @@ def _run(command: list[str]) -> dict[str, Any]:
         ended = subprocess.run(  # noqa: S603 - the user's own command
             command, capture_output=True, text=True, timeout=SECONDS, check=False
         )
-        body = json.loads(ended.stdout)
+        body = json.loads((ended.stdout.splitlines() or [""])[-1])
         return {"replayed": int(body["replayed"]), "failures": dict(body["failures"])}
     except (OSError, subprocess.TimeoutExpired) as error:
         return {"replayed": 0, "failures": {"": str(error)}}

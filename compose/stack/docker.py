@@ -59,6 +59,20 @@ class Docker:
         command = self._compose("logs", "--tail", str(lines), *extra, *names)
         return hand_over(command, self._env())
 
+    @property
+    def python(self) -> str:
+        """The interpreter in the images."""
+        return "python3"
+
+    @property
+    def reports(self) -> str:
+        """Where the reports are mounted, from the images' working folder."""
+        return "reports"
+
+    def prepare(self) -> None:
+        """Build what has changed."""
+        self._build(self._env())
+
     def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
         """Run the load test in a container of its own."""
         self._folders()

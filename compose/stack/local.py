@@ -1,5 +1,6 @@
 """The stack as plain processes under supervisor; only what it started itself is ever stopped."""
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,11 +80,25 @@ class Local:
         extra = ["-F"] if follow else []
         return hand_over(["tail", "-n", str(lines), *extra, *found], cwd=self.settings.root)
 
+    @property
+    def python(self) -> str:
+        """The interpreter of the environment."""
+        return str(Venv(self.settings.root).python)
+
+    @property
+    def reports(self) -> str:
+        """The folder of the reports, as short as it can be: the load test prints it."""
+        return os.path.relpath(self.settings.reports_dir, self.settings.root)
+
+    def prepare(self) -> None:
+        """See to the environment."""
+        Venv(self.settings.root).need("local")
+
     def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
         """Run the load test in the foreground."""
-        python = Venv(self.settings.root).python
         known = environment.local_loadtest(self.settings) | env
-        return hand_over([str(python), "-m", "loadtest", *arguments], known, cwd=self.settings.root)
+        command = [self.python, "-m", "loadtest", *arguments]
+        return hand_over(command, known, cwd=self.settings.root)
 
     @property
     def _conf(self) -> Path:

@@ -1,5 +1,6 @@
 """Runs the load test against the stack; what make was told becomes its options."""
 
+import re
 from collections.abc import Mapping
 
 from compose.stack import stack
@@ -18,6 +19,12 @@ _ANY = {
     "BASELINE": "--baseline",
 }
 _ONE_STAGE = {"RATE": "--rate", "STALL": "--stall", "CONCURRENCY": "--concurrency"}
+_SOAK = {"MINUTES": "--minutes", "RATE": "--rate", "STALL": "--stall"} | {
+    name: _ANY[name] for name in ("SEED", "THRESHOLDS", "PRESET", "RULE")
+}
+_PEERS = {"JOBS": "--jobs", "CONTROL_WORKERS": "--workers", "SEED": "--seed"}
+# A run's name is its folder below REPORTS_DIR; a path would mean another place in a container.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def jobs(settings: Settings, number: str, environ: Mapping[str, str]) -> int:
@@ -27,27 +34,73 @@ def jobs(settings: Settings, number: str, environ: Mapping[str, str]) -> int:
             f"make test-{number}: N must be a whole number from 1 on, as in make test-20"
         )
     options = _options(environ, {**_ANY, **_ONE_STAGE})
-    return _run(settings, ["run", "--jobs", str(int(number)), *options], environ)
+    return _replayed(settings, ["run", "--jobs", str(int(number)), *options], environ)
 
 
 def ladder(settings: Settings, environ: Mapping[str, str]) -> int:
     """Run all stages into one report."""
-    return _run(settings, ["ladder", *_options(environ, _ANY)], environ)
+    return _replayed(settings, ["ladder", *_options(environ, _ANY)], environ)
+
+
+def soak(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Let jobs arrive steadily for a while; the report tells what grows and what drifts."""
+    return _replayed(settings, ["soak", *_options(environ, _SOAK)], environ)
+
+
+def bench_peers(settings: Settings, environ: Mapping[str, str]) -> int:
+    """The same work by a build that is broken on purpose, in one page."""
+    return _run(settings, ["bench-peers", *_given(environ, _PEERS)], environ)
+
+
+def report(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Judge and draw a run again from its raw records; RUN is its name, by default the latest."""
+    tool = stack.tool(settings)
+    arguments = ["report", _folder(tool, environ, "RUN")]
+    if environ.get("BASELINE"):
+        arguments += ["--baseline", _folder(tool, environ, "BASELINE")]
+    return tool.loadtest(arguments, _handed(settings, environ))
+
+
+def compare(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Compare run B, by default the latest, with its baseline A."""
+    if not environ.get("A"):
+        raise StackError("make compare A=… B=…: A is the name of a run below reports/")
+    tool = stack.tool(settings)
+    folders = [_folder(tool, environ, name) for name in ("A", "B")]
+    return tool.loadtest(["compare", *folders], _handed(settings, environ))
+
+
+def _folder(tool: stack.Runner, environ: Mapping[str, str], variable: str) -> str:
+    """Where the load test finds a run by the name that was said."""
+    name = environ.get(variable) or "latest"
+    if not _NAME.fullmatch(name):
+        raise StackError(f"{variable}={name}: say a run's name, such as latest, not a path")
+    return f"{tool.reports}/{name}"
 
 
 def _options(environ: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
-    given = [
+    return _given(environ, known) + (["--reset"] if environ.get("RESET") == "1" else [])
+
+
+def _given(environ: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
+    return [
         word
         for name, option in known.items()
         if environ.get(name)
         for word in (option, environ[name])
     ]
-    return given + (["--reset"] if environ.get("RESET") == "1" else [])
+
+
+def _replayed(settings: Settings, arguments: list[str], environ: Mapping[str, str]) -> int:
+    """A run whose histories are replayed with the worker's code, which the load test has not."""
+    tool = stack.runner(stack.ensure(settings))
+    program = ["--replay-with", f"{tool.python} -m services.worker.replay"]
+    return tool.loadtest([*arguments, *program], _handed(settings, environ))
 
 
 def _run(settings: Settings, arguments: list[str], environ: Mapping[str, str]) -> int:
-    ready = stack.ensure(settings)
-    return stack.runner(ready).loadtest(arguments, _handed(settings, environ))
+    tool = stack.runner(stack.ensure(settings))
+    return tool.loadtest(arguments, _handed(settings, environ))
 
 
 def _handed(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:

@@ -21,7 +21,15 @@ DATA_FOLDERS = ("state", "assets", "callbacks", "temporal", "mocks", "logs", "ru
 
 
 class Runner(Protocol):
-    """What a mode can do."""
+    """What a mode can do; `python` and `reports` are spelt as the load test sees them."""
+
+    @property
+    def python(self) -> str:
+        """The interpreter of the load test."""
+
+    @property
+    def reports(self) -> str:
+        """The folder of its reports."""
 
     def up(self) -> None:
         """Start what isn't running, change what differs from the settings."""
@@ -35,6 +43,9 @@ class Runner(Protocol):
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
         """Print the last lines of services, and what comes."""
 
+    def prepare(self) -> None:
+        """Have what the load test needs, without the stack."""
+
     def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
         """Run the load test against it."""
 
@@ -44,6 +55,15 @@ def runner(settings: Settings) -> Runner:
     if (settings.running or _chosen(settings)) == Mode.DOCKER:
         return Docker(settings)
     return Local(settings)
+
+
+def tool(settings: Settings) -> Runner:
+    """A mode whose load test can be run, for what needs no running stack."""
+    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    with alone(settings.run_dir):
+        ready = _with_base_image(settings, runner(settings))
+        ready.prepare()
+    return ready
 
 
 def up(settings: Settings) -> None:

@@ -9,18 +9,17 @@ import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from services.keeper.activities import KeeperActivities
 from services.keeper.attributes import register_search_attributes
 from services.keeper.models import KeeperRules
 from services.keeper.workflows import SlotKeeperWorkflow
 from shared.keepers import start_keeper
+from shared.sandbox import workflow_runner
 from shared.temporal import KEEPER_QUEUE, STICKY_TIMEOUT
 
 log = structlog.get_logger(__name__)
 
-PASSED_THROUGH = ("shared", "services", "pydantic", "pydantic_core", "annotated_types")
 # A keeper that was terminated by hand is back after this at the latest, also when nobody asks.
 CARE_SECONDS = 5.0
 # One watch for each holder: the limit's upper bound, and some air.
@@ -48,9 +47,7 @@ async def running_keeper(
             activities.find_jobs,
             activities.keeper_rules,
         ],
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-        ),
+        workflow_runner=workflow_runner(),
         max_concurrent_activities=MAX_ACTIVITIES,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

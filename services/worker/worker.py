@@ -7,7 +7,6 @@ from datetime import timedelta
 import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from services.worker.activities import StageActivities
 from services.worker.draining import DrainActivities
@@ -22,13 +21,13 @@ from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
 from services.worker.workflows import GenVideoWorkflow
 from shared.http import http_client
+from shared.sandbox import workflow_runner
 from shared.temporal import GENVIDEO_QUEUE, STICKY_TIMEOUT
 
 log = structlog.get_logger(__name__)
 
 # A job awaits little else than its turn; a worker can hold many.
 MAX_ACTIVITIES = 200
-PASSED_THROUGH = ("shared", "services", "pydantic", "pydantic_core", "annotated_types")
 
 
 @asynccontextmanager
@@ -76,9 +75,7 @@ def _worker(
             requests.withdraw_request,
         ],
         interceptors=[JobInterceptor()],
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-        ),
+        workflow_runner=workflow_runner(),
         max_concurrent_activities=MAX_ACTIVITIES,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

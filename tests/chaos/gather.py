@@ -8,14 +8,13 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.worker import Replayer
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from loadtest import raw
 from loadtest.raw import RunFolder
 from services.keeper.workflows import SlotKeeperWorkflow
-from services.worker.worker import PASSED_THROUGH
 from services.worker.workflows import GenVideoWorkflow
 from shared.messages import Record
+from shared.sandbox import workflow_runner
 from shared.slots import JOB_GATE, keeper_id
 from shared.temporal import GET_RECORD_QUERY, QUERY_TIMEOUT
 
@@ -68,11 +67,10 @@ async def _version(client: Client, job_id: str) -> int | None:
 
 async def replay(folder: RunFolder) -> None:
     """Lead the current code through every kept history, and note where it goes astray."""
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     replayer = Replayer(
         workflows=[GenVideoWorkflow, SlotKeeperWorkflow],
         data_converter=pydantic_data_converter,
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=workflow_runner(),
     )
     files = sorted(folder.histories.glob("*.json"))
     replayed, failures = 0, {}

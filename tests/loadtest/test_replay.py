@@ -31,6 +31,7 @@ def verdict(run: Synthetic) -> bool | None:
 def test_all_replayed(run: Synthetic, tmp_path: Path) -> None:
     body = """
 import json, os, sys
+print("a warning of the SDK")
 print(json.dumps({"replayed": len(os.listdir(sys.argv[1])), "failures": {}}))
 """
     replay(run.folder, command(tmp_path, body))

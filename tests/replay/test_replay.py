@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import NondeterminismError
 
 from services.keeper.workflows import SlotKeeperWorkflow
-from services.worker.worker import PASSED_THROUGH
 from services.worker.workflows import GenVideoWorkflow
 from shared.codec import PayloadKeys, data_converter
+from shared.sandbox import workflow_runner
 
 HISTORIES = {
     path.stem: path.read_text(encoding="utf-8")
@@ -25,11 +24,10 @@ HISTORIES = {
 
 
 async def replay(text: str) -> None:
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     replayer = Replayer(
         workflows=[GenVideoWorkflow, SlotKeeperWorkflow],
         data_converter=data_converter(PayloadKeys()),
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=workflow_runner(),
     )
     await replayer.replay_workflow(WorkflowHistory.from_json("stored", text))
 

@@ -12,7 +12,6 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from loadtest.histories import summarise
 from loadtest.wire.http import Unreachable
@@ -21,9 +20,10 @@ from loadtest.wire.temporal import history_json
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.keeper.workflows import SlotKeeperWorkflow
-from services.worker.worker import PASSED_THROUGH, running_worker
+from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
 from shared.codec import PayloadKeys, data_converter
+from shared.sandbox import workflow_runner
 from shared.slots import JOB_GATE, keeper_id
 from shared.states import Status
 from tests.fixtures.temporal import NewClient
@@ -155,9 +155,7 @@ async def test_a_stored_history_replays_with_the_key_alone(line: Pipeline) -> No
         replayer = Replayer(
             workflows=[GenVideoWorkflow, SlotKeeperWorkflow],
             data_converter=data_converter(PayloadKeys.parse(keys)),
-            workflow_runner=SandboxedWorkflowRunner(
-                restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-            ),
+            workflow_runner=workflow_runner(),
         )
         stored_history = WorkflowHistory.from_json(record.job_id, kept)
         result = await replayer.replay_workflow(stored_history, raise_on_replay_failure=False)

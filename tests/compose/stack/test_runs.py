@@ -1,5 +1,7 @@
 """What make was told becomes the load test's options."""
 
+import re
+
 import pytest
 
 from compose.stack import runs, stack
@@ -7,9 +9,14 @@ from compose.stack.errors import USAGE, StackError
 from compose.stack.settings import Settings
 from tests.compose.stack.conftest import Load
 
+REPLAYED = ("--replay-with", "py -m services.worker.replay")
+
 
 class Recorder:
     """Takes the place of the running stack; its verdict is `failed`."""
+
+    python = "py"
+    reports = "there"
 
     def __init__(self) -> None:
         self.arguments: list[str] = []
@@ -29,6 +36,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
     monkeypatch.setattr(stack, "ensure", ensure)
     monkeypatch.setattr(stack, "runner", lambda _: found)
+    monkeypatch.setattr(stack, "tool", lambda _: found)
     return found
 
 
@@ -42,14 +50,49 @@ def test_jobs_with_options(settings: Load, recorder: Recorder) -> None:
     }
     assert runs.jobs(settings(), "020", environ) == 1
     assert recorder.arguments == [
-        *("run", "--jobs", "20", "--seed", "7", "--threshold", "p95<60s lost==0", "--rate", "2/s")
+        *("run", "--jobs", "20", "--seed", "7", "--threshold", "p95<60s lost==0", "--rate", "2/s"),
+        *REPLAYED,
     ]
     assert recorder.env == {"NO_COLOR": "1", "GIT_COMMIT": "abc"}
 
 
 def test_the_ladder_knows_no_rate(settings: Load, recorder: Recorder) -> None:
     runs.ladder(settings(), {"SEED": "7", "RATE": "2/s", "RESET": "1"})
-    assert recorder.arguments == ["ladder", "--seed", "7", "--reset"]
+    assert recorder.arguments == ["ladder", "--seed", "7", "--reset", *REPLAYED]
+
+
+def test_a_soak(settings: Load, recorder: Recorder) -> None:
+    runs.soak(settings(), {"MINUTES": "3", "RATE": "1/s", "CONCURRENCY": "4"})
+    assert recorder.arguments == ["soak", "--minutes", "3", "--rate", "1/s", *REPLAYED]
+
+
+def test_side_by_side(settings: Load, recorder: Recorder) -> None:
+    runs.bench_peers(settings(), {"JOBS": "12", "CONTROL_WORKERS": "3", "RESET": "1"})
+    assert recorder.arguments == ["bench-peers", "--jobs", "12", "--workers", "3"]
+
+
+def test_a_run_is_drawn_again_by_its_name(settings: Load, recorder: Recorder) -> None:
+    runs.report(settings(), {})
+    assert recorder.arguments == ["report", "there/latest"]
+    runs.report(settings(), {"RUN": "20261125-a9a4", "BASELINE": "b"})
+    assert recorder.arguments == ["report", "there/20261125-a9a4", "--baseline", "there/b"]
+
+
+def test_two_runs_are_compared(settings: Load, recorder: Recorder) -> None:
+    runs.compare(settings(), {"A": "one"})
+    assert recorder.arguments == ["compare", "there/one", "there/latest"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [({}, "make compare A=… B=…"), ({"A": "../x"}, "A=../x"), ({"A": "x", "B": "/y"}, "B=/y")],
+)
+def test_what_is_no_run_is_refused(
+    settings: Load, recorder: Recorder, environ: dict[str, str], said: str
+) -> None:
+    with pytest.raises(StackError, match=re.escape(said)) as caught:
+        runs.compare(settings(), environ)
+    assert (caught.value.status, recorder.arguments) == (USAGE, [])
 
 
 @pytest.mark.parametrize("number", ["abc", "0", "-3", "1.5", "", "٣"])
@@ -62,4 +105,4 @@ def test_a_number_that_is_none(settings: Load, recorder: Recorder, number: str) 
 
 def test_faults_of_one_run(settings: Load, recorder: Recorder) -> None:
     runs.jobs(settings(), "1", {"PRESET": "slow-vendor", "RULE": '{"do": "x"}'})
-    assert recorder.arguments[3:] == ["--preset", "slow-vendor", "--fault", '{"do": "x"}']
+    assert recorder.arguments[3:-2] == ["--preset", "slow-vendor", "--fault", '{"do": "x"}']
