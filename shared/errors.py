@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from temporalio.exceptions import ApplicationError
 
+from shared.failures import RULES, FailureClass, Rule
+
 
 class GenvideoError(Exception):
     """Base: `code` is stable, the message is a sentence for a person."""
@@ -115,69 +117,93 @@ class StorageFailed(GenvideoError):
 
 
 class VendorError(GenvideoError):
-    """A call to a vendor that did not go well, sorted by what to do about it."""
+    """A call to a vendor that did not go well; its class says what is done about it."""
 
     title = "The vendor call failed"
     http_status = 502
+    failure: ClassVar[FailureClass]
+    rule: ClassVar[Rule]
+
+    def __init_subclass__(cls) -> None:
+        cls.rule = RULES[cls.failure]
+        cls.retryable = cls.rule.retried
+        cls.code = vars(cls).get("code", cls.failure.value)
 
 
 class NeverDelivered(VendorError):
-    """The request did not leave: retry freely."""
+    """The request did not leave."""
 
-    code, retryable = "never_delivered", True
+    failure = FailureClass.NEVER_DELIVERED
 
 
 class RefusedForNow(VendorError):
-    """The vendor is full or out: retry at its pace; no generation attempt is used up."""
+    """The vendor is full or out."""
 
-    code, retryable = "refused_for_now", True
+    failure = FailureClass.REFUSED_FOR_NOW
 
 
 class RefusedForGood(VendorError):
-    """The vendor will never take this: fail with its reason."""
+    """The vendor will never take this."""
 
-    code = "refused_for_good"
+    failure = FailureClass.REFUSED_FOR_GOOD
 
 
 class OutcomeUnknown(VendorError):
-    """It may have been accepted: look it up by our id before submitting again."""
+    """It may have been accepted."""
 
-    code, retryable = "outcome_unknown", True
+    failure = FailureClass.OUTCOME_UNKNOWN
 
 
 class GenerationFailed(VendorError):
-    """An accepted generation ended badly: one attempt is used up."""
+    """An accepted generation ended badly."""
 
-    code = "generation_failed"
-
-
-class GenerationLost(VendorError):
-    """Accepted, then unknown to the vendor: one attempt is used up."""
-
-    code = "generation_lost"
-
-
-class AttemptTimedOut(VendorError):
-    """Accepted, and no end in sight at the attempt's deadline: one attempt is used up."""
-
-    code = "attempt_timed_out"
+    failure = FailureClass.GENERATION_FAILED
 
 
 class BadResult(VendorError):
-    """The vendor's file is gone, empty, truncated or of another kind: one attempt is used up."""
+    """The vendor's file is gone, empty, truncated or of another kind: as good as failed."""
 
-    code = "bad_result"
+    code, failure = "bad_result", FailureClass.GENERATION_FAILED
+
+
+class GenerationLost(VendorError):
+    """Accepted, then unknown to the vendor."""
+
+    failure = FailureClass.GENERATION_LOST
+
+
+class AttemptTimedOut(VendorError):
+    """Accepted, and no end in sight at the attempt's deadline: as good as lost."""
+
+    code, failure = "attempt_timed_out", FailureClass.GENERATION_LOST
 
 
 class ResultNotAllowed(VendorError):
     """The vendor's file lies where we fetch nothing from; another generation's would, too."""
 
-    code = "result_not_allowed"
+    code, failure = "result_not_allowed", FailureClass.REFUSED_FOR_GOOD
 
 
 def to_application_error(error: GenvideoError) -> ApplicationError:
-    """Temporal's form of an error: the type is our code, and only retryable ones are retried."""
+    """Temporal's form of an error: the type is our code, and only retryable ones are retried.
+
+    A vendor's carries its class as details, for whoever looks at it in the Temporal UI.
+    """
     delay = None if error.retry_after is None else timedelta(seconds=error.retry_after)
+    details = (explained(error),) if isinstance(error, VendorError) else ()
     return ApplicationError(
-        error.message, type=error.code, non_retryable=not error.retryable, next_retry_delay=delay
+        error.message,
+        *details,
+        type=error.code,
+        non_retryable=not error.retryable,
+        next_retry_delay=delay,
     )
+
+
+def explained(error: VendorError) -> dict[str, str]:
+    """What kind of failure it is and what happens next, in the words of the table."""
+    return {
+        "failure_class": error.failure,
+        "counted": error.rule.counted,
+        "next": error.rule.next,
+    }

@@ -29,7 +29,15 @@ from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
 from services.worker.waiting import accepted_now, image_pace, until_ended
 from shared.assets import asset_url
-from shared.errors import AttemptTimedOut, GenerationFailed, StoodDown, VendorError
+from shared.errors import (
+    AttemptTimedOut,
+    BadResult,
+    GenerationFailed,
+    RefusedForGood,
+    StoodDown,
+    VendorError,
+)
+from shared.redact import is_plain
 from shared.slots import BEGUN_SIGNAL, Permit
 from shared.tokens import callback_url
 from shared.watching import Closed, until_closed
@@ -127,12 +135,20 @@ class StageActivities:
                 order.external_id,
                 order.permit.token,
                 prompt=order.job.prompt,
-                image_url=order.image_url,
+                image_url=order.image_url or await self._image_url(order),
                 callback_url=callback_url(self._settings.callback_url, secret, order.external_id),
                 looked_up=_is_first_try(order),
             )
         log.info("video accepted", external_id=order.external_id, vendor_id=vendor_id)
         return accepted_now(vendor_id)
+
+    async def _image_url(self, order: VideoOrder) -> str:
+        """The image's address, asked for anew: it may be good for a while alone."""
+        try:
+            return await self._images.result_url(order.image_id)
+        except BadResult as error:
+            # Nothing was submitted, so no attempt is used up.
+            raise RefusedForGood(f"The image service has lost the image: {error.message}") from None
 
     @activity.defn(name=COLLECT_VIDEO)
     async def collect_video(self, watch: VideoWatch) -> Stored:
@@ -165,7 +181,7 @@ class StageActivities:
         asset = await self._storage.store(url, job_id, step=order.step)
         return Stored(
             vendor_id=vendor_id,
-            source_url=url,
+            source_url=url if is_plain(url) else None,
             asset_url=asset_url(self._settings.api_public_url, job_id, order.step),
             asset=asset,
         )

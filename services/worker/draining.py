@@ -8,7 +8,6 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from services.worker.policies import MAX_ATTEMPTS
 from services.worker.running import beating
 from services.worker.settings import WorkerSettings
 from services.worker.vendors.client import VendorStatus
@@ -16,6 +15,7 @@ from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
 from shared.closing import close_record
 from shared.errors import VendorError
+from shared.failures import MAX_ATTEMPTS
 from shared.ids import external_id
 from shared.records import RecordStore
 from shared.slots import DRAIN_ACTIVITY, Drain

@@ -50,9 +50,10 @@ class Order(Message):
 
 
 class VideoOrder(Order):
-    """A video from the image at `image_url` (the vendor's own address of it)."""
+    """A video from an image: the vendor's id of it, and its address where that is no secret."""
 
-    image_url: str
+    image_id: str
+    image_url: str | None
     # Whether a run before this one (the job was reset) may have submitted it.
     repeated: bool = False
 
@@ -73,9 +74,13 @@ class VideoWatch(Message):
 
 
 class Stored(Message):
-    """A result that lies on our disk, checked; `source_url` is where the vendor has it."""
+    """A result that lies on our disk, checked.
+
+    `source_url`: where the vendor has it; None where the address may hold a secret (a signature,
+    say), which must not get into a history.
+    """
 
     vendor_id: str
-    source_url: str
+    source_url: str | None
     asset_url: str
     asset: Asset

@@ -4,12 +4,9 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
-from shared.errors import AttemptTimedOut, BadResult, GenerationFailed, GenerationLost
+from shared.errors import VendorError
+from shared.failures import Counted
 from shared.states import Step
-
-# A generation that the vendor accepted and that ended badly is tried again at most this often.
-MAX_RETRIES = 3
-MAX_ATTEMPTS = 1 + MAX_RETRIES
 
 # Delivery problems (a refused connection, a full vendor, a worker that died) use up no generation
 # attempt; they are retried without end, for the job's own timer ends it. The first retry comes
@@ -23,7 +20,7 @@ RETRY_POLICY = RetryPolicy(
 
 # The failures that use up a generation attempt; every other one ends the job or is retried above.
 ATTEMPT_CODES = frozenset(
-    kind.code for kind in (GenerationFailed, GenerationLost, AttemptTimedOut, BadResult)
+    kind.code for kind in VendorError.__subclasses__() if kind.rule.counted is Counted.ATTEMPT
 )
 
 # Pause before a new generation attempt: n seconds times the number of those that failed.

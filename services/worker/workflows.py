@@ -17,13 +17,13 @@ with workflow.unsafe.imports_passed_through():
         DRAIN_MARGIN,
         HEARTBEAT_TIMEOUT,
         LOCAL_TIMEOUT,
-        MAX_ATTEMPTS,
         RETRY_POLICY,
     )
     from services.worker.seat import Image, Seat
     from services.worker.stages import StageFailed
     from services.worker.state import job_error
     from shared.errors import RefusedForGood, StalePermit
+    from shared.failures import MAX_ATTEMPTS
     from shared.messages import JobInput, KlingDone, Progress, ProgressReport, Record
     from shared.slots import (
         BEGUN_SIGNAL,
@@ -165,12 +165,15 @@ class GenVideoWorkflow:
         """Return when another attempt is due; raise when the stage has failed."""
         if failure.code == RefusedForGood.code:
             await self._journal.change(
-                f"{step} refused: {failure.message}",
+                f"{step} refused: {failure.message} ({failure.code}; not asked again)",
                 attempts=self._journal.state.attempts_with(step, number - 1),
             )
         if failure.code not in ATTEMPT_CODES or number == MAX_ATTEMPTS:
             raise failure
-        await self._journal.change(f"{step}, attempt {number} failed: {failure.message}")
+        follows = f"attempt {number + 1} of {MAX_ATTEMPTS} follows"
+        await self._journal.change(
+            f"{step}, attempt {number} failed: {failure.message} ({failure.code}; {follows})"
+        )
         await workflow.sleep(ATTEMPT_BACKOFF * number)
 
     async def _image_attempt(self, number: int) -> Stored:
@@ -197,6 +200,7 @@ class GenVideoWorkflow:
             attempt=number,
             job=self._job,
             deadline_seconds=self._limits.video_seconds,
+            image_id=image.vendor_id,
             image_url=image.source_url,
             repeated=_is_repeated(),
         )
@@ -216,7 +220,9 @@ class GenVideoWorkflow:
 
     async def _end(self, status: Status, note: str, failure: StageFailed) -> None:
         await self._journal.change(
-            note, status=status, error=job_error(failure.code, failure.message)
+            f"{note} ({failure.code})",
+            status=status,
+            error=job_error(failure.code, failure.message),
         )
 
     async def _cancelled(self) -> None:

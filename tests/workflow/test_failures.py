@@ -6,8 +6,8 @@ import pytest
 import pytest_asyncio
 from temporalio.client import WorkflowExecutionStatus
 
-from services.worker.policies import MAX_ATTEMPTS
 from shared.assets import asset_path
+from shared.failures import MAX_ATTEMPTS
 from shared.messages import Attempts, Record
 from shared.states import Status, Step
 from tests.fixtures.temporal import NewClient

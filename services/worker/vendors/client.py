@@ -1,12 +1,14 @@
 """One vendor over HTTP; a generation is looked up by our own id before it is ever submitted."""
 
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from services.worker.vendors.failures import sort_exception, sort_response
 from shared.errors import OutcomeUnknown, RefusedForGood
+from shared.redact import redacted
 
 State = Literal["running", "succeeded", "failed"]
 
@@ -32,7 +34,7 @@ class VendorClient:
 
     async def status(self, task_id: str) -> VendorStatus | None:
         """A generation by the vendor's id or by ours; None where the vendor doesn't know it."""
-        response = await self._call("GET", f"{self.root}/status/{task_id}")
+        response = await self._call("GET", f"{self.root}/status/{quote(task_id, safe='')}")
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
         return self._status(self._json(response))
@@ -88,7 +90,7 @@ class VendorClient:
                 state=self.states.get(str(body.get("status")), "running"),
                 percent=max(0, min(100, int(body.get("percent") or 0))),
                 url=body.get("video_url"),
-                message=str(body.get("error") or body.get("message") or ""),
+                message=redacted(str(body.get("error") or body.get("message") or "")),
             )
         except (ValidationError, ValueError, TypeError, OverflowError):
             raise OutcomeUnknown("The vendor's status answer does not fit.") from None

@@ -11,6 +11,7 @@ from shared.errors import (
     RefusedForNow,
     VendorError,
 )
+from shared.redact import redacted
 
 # Kling's service codes (documented): the code decides, never HTTP 429 alone, for 1102 and its
 # like answer 429 and never clear.
@@ -32,7 +33,7 @@ POOL_PAUSE_SECONDS = 1.0
 def sort_exception(error: httpx.HTTPError) -> VendorError:
     """A transport failure: it either never left, or nobody knows what became of it."""
     kind = NeverDelivered if isinstance(error, NOT_SENT) else OutcomeUnknown
-    return kind(f"{type(error).__name__}: {error}".rstrip(": "))
+    return kind(redacted(f"{type(error).__name__}: {error}".rstrip(": ")))
 
 
 def sort_response(response: httpx.Response) -> VendorError:
@@ -41,7 +42,7 @@ def sort_response(response: httpx.Response) -> VendorError:
     kind = _by_code(body.get("code")) or _by_status(response.status_code)
     message = body.get("detail") or body.get("message") or response.reason_phrase
     return kind(
-        f"HTTP {response.status_code}, code {body.get('code', '-')}: {message}"[:500],
+        redacted(f"HTTP {response.status_code}, code {body.get('code', '-')}: {message}"),
         retry_after=_retry_after(response) if kind is RefusedForNow else None,
     )
 

@@ -1,6 +1,7 @@
 """The ComfyUI-based image service: submit, status, result, cancel."""
 
 from typing import ClassVar
+from urllib.parse import quote
 
 import httpx
 
@@ -23,7 +24,7 @@ class ImageService(VendorClient):
 
     async def result_url(self, vendor_id: str) -> str:
         """Where the finished image can be fetched; BadResult when the vendor doesn't say."""
-        response = await self._call("GET", f"{self.root}/result/{vendor_id}")
+        response = await self._call("GET", f"{self.root}/result/{quote(vendor_id, safe='')}")
         try:
             url = self._json(response).get("asset_url")
         except RefusedForGood as error:
@@ -35,6 +36,6 @@ class ImageService(VendorClient):
 
     async def cancel(self, vendor_id: str) -> None:
         """Ask the vendor to stop; a service that doesn't offer it goes on to its end."""
-        response = await self._call("POST", f"/api/jobs/{vendor_id}/cancel")
+        response = await self._call("POST", f"/api/jobs/{quote(vendor_id, safe='')}/cancel")
         if response.status_code != httpx.codes.NOT_FOUND:
             self._json(response)

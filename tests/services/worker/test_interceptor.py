@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from services.worker.interceptor import JobInterceptor
-from shared.errors import GenerationFailed, RefusedForNow
+from shared.errors import GenerationFailed, RefusedForNow, StorageFailed
 
 
 class Raises(ActivityInboundInterceptor):
@@ -45,6 +46,17 @@ async def test_an_error_that_retrying_cannot_mend_goes_to_the_workflow() -> None
         True,
         "it broke",
     )
+
+
+async def test_the_log_says_what_kind_it_was_and_what_happens_next() -> None:
+    with capture_logs() as lines:
+        await outcome(RefusedForNow("full"))
+        await outcome(StorageFailed("disk"))
+    [refused, stored] = lines
+    assert refused["failure_class"] == "refused_for_now"
+    assert refused["counted"] == "delivery"
+    assert "no attempt is used up" in refused["next"]
+    assert (stored["code"], stored["next"]) == ("storage_failed", "tried again")
 
 
 async def test_what_is_not_ours_is_left_to_temporal() -> None:

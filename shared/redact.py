@@ -1,0 +1,54 @@
+"""Takes secrets out of what a vendor says, before it gets into a log, a record or a history."""
+
+import re
+from urllib.parse import urlsplit
+
+HIDDEN = "…"
+LONGEST = 500
+# More than this isn't even looked at.
+_READ = 4 * LONGEST
+
+# With whatever stands before the host and behind the path: a password, a token, a signature.
+_URL = re.compile(
+    r"\b(?P<scheme>[a-z][a-z0-9+.-]{0,20})://(?:[^\s/@?#\"'<>]*@)?"
+    r"(?P<place>[^\s?#\"'<>]*)(?P<query>[?#][^\s\"'<>]*)?",
+    re.IGNORECASE,
+)
+# What is called a secret, with its value: `api_key=…`, `"token": "…"`, `invalid API key: …`.
+_NAMED = re.compile(
+    r"(?P<name>(?:token|secret|password|passwd|signature|credentials?|authorization|"
+    r"(?:api|access|private|account)[ _-]?key|\bkey|\bsig)[\w.-]{0,20}[\"']?\s*[:=]\s*[\"']?)"
+    r"(?:(?:bearer|basic)\s+)?[^\s\"',;&)}\]]+",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"\b(?P<name>bearer|basic)\s+[^\s\"',;]+", re.IGNORECASE)
+_JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
+# Long and mixed like a key; a UUID is the vendor's id of something, and our own ids are shorter.
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![\w-])"
+_RANDOM = re.compile(
+    rf"(?<![\w-])(?!(?i:{_UUID}))(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z0-9_-]{{32,}}"
+)
+# A server's own folders; the file's name is enough.
+_PATH = re.compile(r"(?<![\w:/.…])(?:/[\w.@+-]+)+/(?P<file>[\w.@+-]+)")
+
+
+def redacted(text: str) -> str:
+    """The same, in at most 500 characters, without what may be a key, a signature or a path."""
+    text = _URL.sub(_bare, text[:_READ])
+    text = _JWT.sub(HIDDEN, text)
+    text = _NAMED.sub(rf"\g<name>{HIDDEN}", text)
+    text = _BEARER.sub(rf"\g<name> {HIDDEN}", text)
+    text = _RANDOM.sub(HIDDEN, text)
+    text = _PATH.sub(rf"{HIDDEN}/\g<file>", text)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + HIDDEN
+
+
+def _bare(found: re.Match[str]) -> str:
+    query = f"?{HIDDEN}" if found["query"] else ""
+    return f"{found['scheme']}://{found['place']}{query}"
+
+
+def is_plain(url: str) -> bool:
+    """Whether an address is nothing but an address: no password, no query, no fragment."""
+    parts = urlsplit(url)
+    return not (parts.query or parts.fragment or "@" in parts.netloc)

@@ -1,0 +1,65 @@
+"""The six classes of failure, as the vendors' facts ask for them (section 4 of that page)."""
+
+import pytest
+
+from services.worker.policies import ATTEMPT_CODES
+from shared.errors import (
+    AttemptTimedOut,
+    BadResult,
+    GenerationFailed,
+    GenerationLost,
+    NeverDelivered,
+    OutcomeUnknown,
+    RefusedForGood,
+    RefusedForNow,
+    ResultNotAllowed,
+    VendorError,
+    explained,
+    to_application_error,
+)
+from shared.failures import MAX_ATTEMPTS, RULES, Counted, FailureClass
+
+# The class, which counter, whether the same call is repeated, and a word of what happens next.
+ROWS = [
+    (NeverDelivered, Counted.DELIVERY, True, "sent again"),
+    (RefusedForNow, Counted.DELIVERY, True, "at the vendor's pace"),
+    (RefusedForGood, Counted.NOTHING, False, "with the vendor's reason"),
+    (OutcomeUnknown, Counted.DELIVERY, True, "looked up by our id"),
+    (GenerationFailed, Counted.ATTEMPT, False, "a new attempt under a new id, 4 in all"),
+    (GenerationLost, Counted.ATTEMPT, False, "a new attempt under a new id, 4 in all"),
+    # Further names for what is treated as one of the six.
+    (BadResult, Counted.ATTEMPT, False, "a new attempt"),
+    (AttemptTimedOut, Counted.ATTEMPT, False, "a new attempt"),
+    (ResultNotAllowed, Counted.NOTHING, False, "the stage has failed"),
+]
+
+
+@pytest.mark.parametrize(("kind", "counted", "retried", "word"), ROWS)
+def test_each_failure_costs_and_leads_to_what_its_row_says(
+    kind: type[VendorError], counted: Counted, retried: bool, word: str
+) -> None:
+    error = kind("because")
+    assert (error.rule.counted, error.rule.retried) == (counted, retried)
+    assert word in error.rule.next
+    assert (error.code in ATTEMPT_CODES) is (counted is Counted.ATTEMPT)
+    assert (counted is Counted.DELIVERY) is ("no attempt is used up" in error.rule.next)
+
+
+@pytest.mark.parametrize(("kind", "counted", "retried", "word"), ROWS)
+def test_temporal_gets_the_same_rule_and_its_words(
+    kind: type[VendorError], counted: Counted, retried: bool, word: str
+) -> None:
+    error = to_application_error(kind("because"))
+    assert (error.type, error.message) == (kind.code, "because")
+    assert error.non_retryable is not retried
+    [details] = error.details
+    assert details == explained(kind("because"))
+    assert details["failure_class"] == kind.failure
+    assert word in details["next"]
+
+
+def test_there_are_six_and_no_failure_is_outside_of_them() -> None:
+    assert len(FailureClass) == len(RULES) == 6
+    assert {kind for kind, *_ in ROWS} == set(VendorError.__subclasses__())
+    assert {kind.failure for kind, *_ in ROWS} == set(FailureClass)
+    assert MAX_ATTEMPTS == 4

@@ -1,0 +1,89 @@
+"""What a vendor says loses its secrets and keeps its sense."""
+
+import secrets
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.ids import external_id, new_job_id
+from shared.redact import HIDDEN, LONGEST, is_plain, redacted
+from shared.states import Step
+from shared.tokens import callback_url
+
+KEY = "9f8a7d6c5b4a39281706f5e4d3c2b1a0"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhayJ9.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (f"Invalid API key: {KEY}", "Invalid API key: …"),
+        ("invalid api_key=hunter2, try again", "invalid api_key=…, try again"),
+        ('{"access_key": "hunter2", "code": 1}', '{"access_key": "…", "code": 1}'),
+        ("Authorization: Bearer hunter2 is wrong", "Authorization: … is wrong"),
+        ("bad header Basic dXNlcjpodW50ZXIy", "bad header Basic …"),
+        (f"token expired {JWT} at 12:00", "token expired … at 12:00"),
+        (f"the key {KEY} is not ours", "the key … is not ours"),
+        ("got http://user:hunter2@host:1/a.png", "got http://host:1/a.png"),
+        ("no https://cdn/a.png?X-Signature=hunter2&e=1 there", "no https://cdn/a.png?… there"),
+        ("no https://cdn/a.png#hunter2", "no https://cdn/a.png?…"),
+        (
+            'File "/opt/comfy/custom/nodes.py", line 5, in run',
+            'File "…/nodes.py", line 5, in run',
+        ),
+    ],
+)
+def test_secrets_and_folders_go(said: str, kept: str) -> None:
+    assert redacted(said) == kept
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "content risk: the prompt was refused",
+        "out of luck",
+        "图片太大 (10 MB)",
+        "task 0f8fad5b-d9cb-469f-a165-70867728950e is unknown",
+        f"no task {external_id(new_job_id(), Step.VIDEO, 2)}",
+        "HTTP 429, code 1303: parallel task over resource pack limit",
+        "expected str/int, got and/or",
+        "http://127.0.0.1:6889/img/files/a.png answered 404",
+        "",
+    ],
+)
+def test_what_is_no_secret_stays(said: str) -> None:
+    assert redacted(said) == said
+
+
+def test_a_callback_address_loses_its_token() -> None:
+    secret = secrets.token_urlsafe(32)
+    url = callback_url("http://us:8001", secret, external_id(new_job_id(), Step.VIDEO, 1))
+    token = url.rpartition("=")[2]
+    for said in (f"can't reach {url}", f'{{"callback_url":"{url}"}}', f"bad {token}!", token):
+        assert token not in redacted(said)
+        assert HIDDEN in redacted(said)
+
+
+@given(st.text(max_size=6000))
+def test_any_text_is_cut_and_stays_so(said: str) -> None:
+    once = redacted(said)
+    assert len(once) <= LONGEST
+
+
+@pytest.mark.parametrize("char", ["a", "/", "a/", "key", "eyJ", "http://", "token=", "a1-"])
+def test_no_text_takes_long(char: str) -> None:
+    redacted(char * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("http://host:1/img/files/a.png", True),
+        ("http://host/view?filename=a.png", False),
+        ("http://user:pw@host/a.png", False),
+        ("http://host/a.png#x", False),
+    ],
+)
+def test_an_address_that_may_hold_a_secret_is_told_apart(url: str, plain: bool) -> None:
+    assert is_plain(url) is plain
