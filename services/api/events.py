@@ -120,7 +120,7 @@ def _number(text: str | None) -> int:
 
 
 async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIterator[bytes]:
-    with service.feed.hub.subscribe(job.job_id) as subscription:
+    with service.feed.hub.mailbox(job.job_id) as subscription:
         waiting = [Frame(each) for each in await versions(job, since, service=service)]
         last = -1
         yield RETRY
@@ -139,7 +139,7 @@ async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIt
 
 
 async def _changes(since: int, *, service: Service) -> AsyncIterator[bytes]:
-    with service.feed.hub.subscribe() as subscription:
+    with service.feed.hub.mailbox() as subscription:
         waiting = [Frame(job, change) for change, job in service.feed.index.changed_after(since)]
         yield RETRY
         while True:

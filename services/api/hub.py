@@ -41,6 +41,11 @@ class Frame:
         return self.job.model_dump_json()
 
     @cached_property
+    def message(self) -> dict[str, str]:
+        """The state as what an application hands to the server for a WebSocket."""
+        return {"type": "websocket.send", "text": self.text}
+
+    @cached_property
     def event(self) -> bytes:
         """The state as a server-sent event, its id the version."""
         return format_sse_event(data_str=self.text, id=str(self.job.version))
@@ -52,12 +57,11 @@ class Frame:
 
 
 class Subscription:
-    """What one listener has not taken yet."""
+    """What one listener has not been given yet."""
 
     def __init__(self) -> None:
         self._waiting: list[Frame] = []
         self._bound = MAX_WAITING
-        self._news = asyncio.Event()
         self.closed = False
 
     def offer(self, frame: Frame) -> None:
@@ -67,11 +71,32 @@ class Subscription:
             self._waiting = _newest(self._waiting)
             # Twice what is left at the least, or a long list would be thinned at every offer.
             self._bound = max(MAX_WAITING, 2 * len(self._waiting))
-        self._news.set()
+        self.wake()
 
     def close(self) -> None:
         """No more will come; what waits is still delivered."""
         self.closed = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Something has come, or the end."""
+        raise NotImplementedError
+
+    def drain(self) -> list[Frame]:
+        """All that came since the last call."""
+        drained, self._waiting = self._waiting, []
+        return drained
+
+
+class Mailbox(Subscription):
+    """For a listener that comes and takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """Let a waiting `take` go on."""
         self._news.set()
 
     async def take(self, *, seconds: float | None = None) -> list[Frame]:
@@ -81,8 +106,7 @@ class Subscription:
                 await self._news.wait()
         if not self.closed:
             self._news.clear()
-        taken, self._waiting = self._waiting, []
-        return taken
+        return self.drain()
 
 
 def _newest(frames: list[Frame]) -> list[Frame]:
@@ -117,21 +141,27 @@ class Hub:
             raise TooManyListeners(f"{self._count} listen already.", retry_after=RETRY_SECONDS)
 
     @contextmanager
-    def subscribe(self, job_id: str | None = None) -> Iterator[Subscription]:
-        """Every change of one job, or of all, from now on."""
-        subscription = Subscription()
+    def mailbox(self, job_id: str | None = None) -> Iterator[Mailbox]:
+        """Every change of one job, or of all, from now on, for whoever takes them."""
+        mailbox = Mailbox()
+        with self.subscribed(mailbox, job_id):
+            yield mailbox
+
+    @contextmanager
+    def subscribed(self, listener: Subscription, job_id: str | None = None) -> Iterator[None]:
+        """Offer this listener every change of one job, or of all, until the end of the block."""
         group = self._group(job_id)
-        group.add(subscription)
+        group.add(listener)
         self._count += 1
         SUBSCRIBERS.inc()
         if self._closed:
-            subscription.close()
+            listener.close()
         try:
-            yield subscription
+            yield
         finally:
             self._count -= 1
             SUBSCRIBERS.dec()
-            group.discard(subscription)
+            group.discard(listener)
             if job_id is not None and not group:
                 self._by_job.pop(job_id, None)
 

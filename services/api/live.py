@@ -1,7 +1,8 @@
 """The live feed over WebSockets; a version never follows a newer one of its job."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
@@ -23,14 +24,82 @@ Since = Annotated[int | None, Query(ge=0, le=10**9, description="The version aft
 router = APIRouter()
 
 
+class Outlet(Subscription):
+    """A socket's listener: sends what is offered, and only then has something to do."""
+
+    def __init__(self, socket: WebSocket, *, until_end: bool) -> None:
+        super().__init__()
+        self._socket = socket
+        self._until_end = until_end
+        # Of one job: what was sent, so that no version follows a newer one.
+        self._version = -1
+        self._open = False
+        self._sending: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        """Send what waits, unless that is under way."""
+        if self._open and self._sending is None:
+            self._sending = asyncio.create_task(self._send_all())
+
+    async def serve(self, first: Iterable[Frame]) -> None:
+        """Send these, then whatever comes, until the other side has left or the end is sent."""
+        try:
+            if await self._send(first):
+                await self._close(NORMAL)
+            self._open = True
+            self.wake()
+            # What the other side says is of no interest, only that it leaves.
+            while (await self._socket.receive())["type"] != "websocket.disconnect":
+                continue
+        except WebSocketDisconnect:
+            return
+        finally:
+            await self._stop()
+
+    async def _send_all(self) -> None:
+        with suppress(WebSocketDisconnect, RuntimeError):
+            while frames := self.drain():
+                if await self._send(frames):
+                    await self._close(NORMAL)
+            if self.closed:
+                await self._close(GOING_AWAY)
+        self._sending = None
+
+    async def _send(self, frames: Iterable[Frame]) -> bool:
+        """Whether the last thing to be sent was among them."""
+        for number, frame in enumerate(frames, start=1):
+            if self._until_end and frame.job.version <= self._version:
+                continue
+            await self._socket.send(frame.message)
+            self._version = frame.job.version
+            if self._until_end and frame.job.status.ended:
+                return True
+            if number % BURST == 0:
+                await asyncio.sleep(0)
+        return False
+
+    async def _close(self, code: int) -> None:
+        """The server tells `receive` of it, which ends the whole."""
+        self._open = False
+        await self._socket.close(code)
+
+    async def _stop(self) -> None:
+        self._open = False
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+
 @router.websocket("/ws/jobs")
 async def every_job(socket: WebSocket, service: ServiceDep) -> None:
     """Every job at once, oldest first, then each change of any."""
     if not await _entered(socket, service):
         return
-    with service.feed.hub.subscribe() as subscription:
+    outlet = Outlet(socket, until_end=False)
+    with service.feed.hub.subscribed(outlet):
         jobs = list(service.feed.index.oldest_first())
-        await _serve(socket, _all_of(await service.slots.placed(jobs), subscription))
+        first = await service.slots.placed(jobs)
+        await outlet.serve(Frame(job) for job in first)
 
 
 @router.websocket("/ws/jobs/{job_id}")
@@ -40,7 +109,8 @@ async def one_job(
     """The job at once, then each change; closes normally after its end."""
     if not await _entered(socket, service):
         return
-    with service.feed.hub.subscribe(job_id) as subscription:
+    outlet = Outlet(socket, until_end=True)
+    with service.feed.hub.subscribed(outlet, job_id):
         try:
             job = await service.jobs.find(job_id)
         except JobNotFound as error:
@@ -53,7 +123,7 @@ async def one_job(
             await socket.close(NORMAL)
             return
         first = await service.slots.placed(await versions(job, since, service=service))
-        await _serve(socket, until_end(first, subscription))
+        await outlet.serve(Frame(each) for each in first)
 
 
 async def _entered(socket: WebSocket, service: Service) -> bool:
@@ -64,66 +134,6 @@ async def _entered(socket: WebSocket, service: Service) -> bool:
         return False
     await socket.accept()
     return True
-
-
-async def _serve(socket: WebSocket, jobs: AsyncIterator[Frame]) -> None:
-    """Send until there is no more, or the other side leaves; what it sends is ignored."""
-    sending = asyncio.create_task(_send(socket, jobs))
-    leaving = asyncio.create_task(_until_gone(socket))
-    done, rest = await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-    for task in rest:
-        task.cancel()
-    await asyncio.gather(*rest, return_exceptions=True)
-    if sending in done and sending.exception() is None and leaving not in done:
-        await _close(socket, NORMAL if sending.result() else GOING_AWAY)
-
-
-async def _close(socket: WebSocket, code: int) -> None:
-    try:
-        await socket.close(code)
-    except (RuntimeError, WebSocketDisconnect):
-        return
-
-
-async def _send(socket: WebSocket, jobs: AsyncIterator[Frame]) -> bool:
-    """Whether the job's end was the last frame; a stream may also end because we stop."""
-    sent, ended = 0, False
-    async for frame in jobs:
-        await socket.send_text(frame.text)
-        ended = frame.job.status.ended
-        sent += 1
-        if sent % BURST == 0:
-            await asyncio.sleep(0)
-    return ended
-
-
-async def _until_gone(socket: WebSocket) -> None:
-    while (await socket.receive())["type"] != "websocket.disconnect":
-        continue
-
-
-async def _all_of(jobs: list[Job], subscription: Subscription) -> AsyncIterator[Frame]:
-    for job in jobs:
-        yield Frame(job)
-    while (news := await subscription.take()) or not subscription.closed:
-        for frame in news:
-            yield frame
-
-
-async def until_end(jobs: list[Job], subscription: Subscription) -> AsyncIterator[Frame]:
-    """One job's versions, rising, until its end."""
-    last = -1
-    waiting = [Frame(job) for job in jobs]
-    while True:
-        for frame in waiting:
-            if frame.job.version > last:
-                last = frame.job.version
-                yield frame
-                if frame.job.status.ended:
-                    return
-        waiting = await subscription.take()
-        if not waiting and subscription.closed:
-            return
 
 
 async def versions(job: Job, since: int | None, *, service: Service) -> list[Job]:

@@ -15,7 +15,7 @@ def job(number: int, version: int) -> Job:
 
 async def test_each_change_reaches_who_asked_for_it() -> None:
     hub = Hub()
-    with hub.subscribe() as everything, hub.subscribe(job(1, 0).job_id) as one:
+    with hub.mailbox() as everything, hub.mailbox(job(1, 0).job_id) as one:
         hub.publish(job(1, 1))
         hub.publish(job(2, 1))
         hub.publish(job(1, 2))
@@ -27,7 +27,7 @@ async def test_each_change_reaches_who_asked_for_it() -> None:
 
 async def test_a_slow_listener_skips_to_the_newest_and_stays_bounded() -> None:
     hub = Hub()
-    with hub.subscribe() as slow:
+    with hub.mailbox() as slow:
         for version in range(10 * MAX_WAITING):
             hub.publish(job(version % 3, version))
         frames = await slow.take()
@@ -41,7 +41,7 @@ async def test_a_slow_listener_skips_to_the_newest_and_stays_bounded() -> None:
 
 async def test_a_frame_is_written_once_for_all() -> None:
     hub = Hub()
-    with hub.subscribe() as first, hub.subscribe() as second:
+    with hub.mailbox() as first, hub.mailbox() as second:
         hub.publish(job(1, 1))
         [one], [two] = await first.take(), await second.take()
     assert one is two
@@ -49,12 +49,12 @@ async def test_a_frame_is_written_once_for_all() -> None:
 
 async def test_closing_ends_listeners_after_what_they_were_sent() -> None:
     hub = Hub()
-    with hub.subscribe() as early:
+    with hub.mailbox() as early:
         hub.publish(job(1, 1))
         hub.close()
         assert len(await early.take()) == 1
         assert early.closed
         assert await early.take() == []
-    with hub.subscribe() as late:
+    with hub.mailbox() as late:
         assert late.closed
         assert await late.take() == []
