@@ -1,0 +1,122 @@
+"""SIGKILL at every line between a callback's arrival and its answer: told once, noted once."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from temporalio.client import Client
+
+from services.callback.models import Callback, Receipt, TaskStatus
+from shared.http import http_client
+from shared.ids import new_job_id
+from tests.services.callback.conftest import (
+    SECRET,
+    Vendor,
+    receipts_of,
+    receiving,
+    start_job,
+    told,
+    write_record,
+)
+from tests.shared.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("jobs")
+
+
+class Mortuary:
+    """Has receivers that die where they are told to."""
+
+    def __init__(self, process: asyncio.subprocess.Process, client: Client) -> None:
+        self.process = process
+        self.client = client
+
+    async def send(self, vendor: Vendor, *, line: int) -> httpx.Response | None:
+        """What the vendor hears of a receiver that dies at this line; None: nothing."""
+        environment = {
+            "DATA_DIR": str(vendor.data_dir),
+            "CALLBACK_SECRET": SECRET,
+            "TEMPORAL_ADDRESS": self.client.service_client.config.target_host,
+            "TEMPORAL_NAMESPACE": self.client.namespace,
+        }
+        port = await self._tell({"line": line, "environment": environment})
+        async with http_client(f"http://127.0.0.1:{port}") as http:
+            try:
+                return await http.post(vendor.address(), json=vendor.body())
+            except httpx.TransportError:
+                assert int(await self._line()) == signal.SIGKILL
+                return None
+
+    async def _tell(self, order: dict[str, object]) -> str:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        return await self._line()
+
+    async def _line(self) -> str:
+        assert self.process.stdout is not None
+        return (await self.process.stdout.readline()).decode().strip()
+
+
+@pytest.fixture
+async def mortuary(client: Client) -> AsyncIterator[Mortuary]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "tests.services.callback.receiver_that_dies"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        # Its last receiver, which lives, goes with it.
+        process_group=0,
+    )
+    try:
+        yield Mortuary(process, client)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+async def after(client: Client, vendor: Vendor) -> tuple[list[Receipt], list[Receipt]]:
+    """The receipts as the next receiver finds or makes them, and after the vendor sent it again."""
+    callback = Callback(task_id="task-1", task_status=TaskStatus.SUCCEED, updated_at=1000)
+    async with receiving(vendor.data_dir, client) as receiver:
+
+        async def nothing_waits() -> bool:
+            return not await receiver.committer.run(lambda book: book.waiting())
+
+        await eventually(nothing_waits)
+        found = await receipts_of(receiver, vendor.job_id)
+        await receiver.receive(f"{vendor.job_id}.video.1", callback)
+        return found, await receipts_of(receiver, vendor.job_id)
+
+
+@pytest.mark.timeout(300)
+async def test_killed_at_any_line(mortuary: Mortuary, client: Client, tmp_path: Path) -> None:
+    line, kept_from = 0, None
+    async with http_client() as nowhere:
+        while True:
+            line += 1
+            vendor = Vendor(nowhere, new_job_id(), tmp_path / str(line))
+            write_record(vendor.data_dir, vendor.job_id)
+            await start_job(client, vendor.job_id)
+            answer = await mortuary.send(vendor, line=line)
+            if answer is not None:
+                break
+            found, again = await after(client, vendor)
+            if found and kept_from is None:
+                kept_from = line
+
+            assert [each.fate for each in again] == ["applied", "duplicate"][: len(again)]
+            assert len(again) == len(found) + 1
+            # Once it was kept it is there whatever line comes last.
+            assert bool(found) == (kept_from is not None)
+            heard = await told(client, vendor.job_id)
+            assert {each.task_status for each in heard} == {"succeed"}
+            assert len(heard) <= 2
+
+    assert answer.json() == {"fate": "applied"}
+    assert kept_from is not None
+    assert 30 < kept_from < line - 20
