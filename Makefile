@@ -55,6 +55,8 @@ logs: FORCE ## logs of a service: S=worker; LINES=100, FOLLOW=0|1
 	$(RUN) logs
 urls: FORCE ## where everything answers
 	$(RUN) urls
+state-rebuild: FORCE ## restore every job's record from Temporal: missing, damaged, behind
+	$(RUN) state-rebuild
 doctor: FORCE ## what is wrong with this machine, and the fix
 	$(RUN) doctor
 

@@ -3,7 +3,11 @@
 import contextlib
 import os
 import secrets
+import time
 from pathlib import Path
+
+# A writer that is at work has made its file less long ago than this.
+ABANDONED_SECONDS = 60.0
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -21,3 +25,14 @@ def write_atomic(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
+
+
+def forget_partials(folder: Path) -> int:
+    """Remove half-written files that nobody works at any more; how many there were."""
+    removed = 0
+    for partial in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+                partial.unlink()
+                removed += 1
+    return removed

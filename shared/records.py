@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from shared.files import write_atomic
+from shared.files import forget_partials, write_atomic
 from shared.ids import is_job_id
 from shared.messages import Record
 
@@ -36,6 +36,10 @@ class RecordStore:
             return False
         write_atomic(self.path(record.job_id), to_json(record))
         return True
+
+    def forget_partials(self) -> int:
+        """Remove what writers that were killed have left; how many files that were."""
+        return forget_partials(self.folder)
 
     def job_ids(self) -> Iterator[str]:
         """The ids of all jobs that have a record file, damaged ones included."""

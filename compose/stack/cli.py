@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from compose.stack import doctor, faults, look, quality, runs, stack, urls
+from compose.stack import doctor, faults, look, quality, runs, stack, state, urls
 from compose.stack.errors import INTERRUPTED, UNREACHABLE, StackError
 from compose.stack.output import complain, paint
 from compose.stack.settings import Settings, load
@@ -40,6 +40,7 @@ _COMMANDS: dict[str, tuple[int, Command]] = {
     "ps": (0, lambda settings, _: look.ps(settings)),
     "logs": (0, lambda settings, _: look.logs(settings, ENV)),
     "urls": (0, lambda settings, _: urls.show(settings)),
+    "state-rebuild": (0, lambda settings, _: state.rebuild(settings)),
     "doctor": (0, lambda settings, _: doctor.doctor(settings)),
 }
 # Commands that have nothing to do with a running stack and its settings.

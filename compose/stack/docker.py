@@ -9,7 +9,7 @@ from compose.stack import engine, environment, images, services
 from compose.stack.command import Outcome, capture, hand_over, must
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.output import colour_wanted, say
-from compose.stack.services import WORKER
+from compose.stack.services import WORKER, Service
 from compose.stack.settings import Settings
 from compose.stack.status import Unit
 
@@ -82,6 +82,11 @@ class Docker:
             "run", "--rm", "--no-deps", *terminal, *handed, "loadtest", *arguments
         )
         return hand_over(command, self._env() | env)
+
+    def within(self, service: Service, module: str) -> int:
+        """Run another program of a service's image, in its container."""
+        command = self._compose("exec", "--no-TTY", service.name, "python3", "-m", module)
+        return hand_over(command, self._env())
 
     def _build(self, env: dict[str, str]) -> None:
         digest = images.source_hash(self.settings.root, env["BASE_IMAGE"])

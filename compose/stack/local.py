@@ -11,6 +11,7 @@ from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.output import say
 from compose.stack.programs import as_json, programs, socket_path, supervisor_conf
 from compose.stack.remembered import write_private
+from compose.stack.services import Service
 from compose.stack.settings import Settings
 from compose.stack.status import Unit
 from compose.stack.venv import Venv
@@ -99,6 +100,12 @@ class Local:
         known = environment.local_loadtest(self.settings) | env
         command = [self.python, "-m", "loadtest", *arguments]
         return hand_over(command, known, cwd=self.settings.root)
+
+    def within(self, service: Service, module: str) -> int:
+        """Run another program of a service's, with that service's settings."""
+        python = Venv(self.settings.root).python
+        known = environment.local_service(self.settings, service.name)
+        return hand_over([str(python), "-m", module], known, cwd=self.settings.root)
 
     @property
     def _conf(self) -> Path:

@@ -12,7 +12,7 @@ from compose.stack.local import Local
 from compose.stack.lock import alone
 from compose.stack.output import complain, say
 from compose.stack.remembered import Remembered
-from compose.stack.services import CALLBACK
+from compose.stack.services import CALLBACK, Service
 from compose.stack.settings import Mode, Settings
 from compose.stack.status import Unit
 
@@ -48,6 +48,9 @@ class Runner(Protocol):
 
     def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
         """Run the load test against it."""
+
+    def within(self, service: Service, module: str) -> int:
+        """Run another program beside a service, as that service would."""
 
 
 def runner(settings: Settings) -> Runner:

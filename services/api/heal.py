@@ -87,13 +87,12 @@ class Healer:
         if time.monotonic() < self._silent_until:
             return None
         try:
-            record = await self._temporal.record(found.id)
+            return await from_workflow(self._temporal, found)
         except (TemporalUnavailable, RPCError, WorkflowQueryFailedError) as error:
             # No worker answers, or the workflow can't: the description has to do.
             self._silent_until = time.monotonic() + SILENCE_SECONDS
             log.warning("a record can't be asked for", job_id=found.id, reason=str(error))
             return None
-        return closed(record, found.status)
 
     async def _from_description(
         self, found: WorkflowExecutionDescription, known: Job | None
@@ -124,6 +123,11 @@ class Healer:
 
 
 _RUNNING = WorkflowExecutionStatus.RUNNING
+
+
+async def from_workflow(temporal: Temporal, found: WorkflowExecutionDescription) -> Record:
+    """The record as the workflow tells it, with an end that it had no code left to record."""
+    return closed(await temporal.record(found.id), found.status)
 
 
 def closed(record: Record, status: WorkflowExecutionStatus | None) -> Record:

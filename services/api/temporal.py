@@ -21,6 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from services.api.metrics import TEMPORAL_CALLS
 from shared.errors import TemporalUnavailable
+from shared.ids import is_job_id
 from shared.messages import UNTAGGED, JobInput, Progress, Record
 from shared.temporal import (
     CUSTOM_PROGRESS,
@@ -117,6 +118,19 @@ class Temporal:
         query = f"WorkflowType='{GENVIDEO_WORKFLOW}' AND ExecutionStatus='Running'"
         async for execution in self.client.list_workflows(query, rpc_timeout=RPC_TIMEOUT):
             yield execution
+
+    async def job_ids(self) -> set[str]:
+        """Every job that the server still knows, however it stands."""
+        query = f"WorkflowType='{GENVIDEO_WORKFLOW}'"
+        listing = self.client.list_workflows(query, page_size=PAGE, rpc_timeout=RPC_TIMEOUT)
+        found: set[str] = set()
+        while not found or listing.next_page_token:
+            await _counted("list_all", listing.fetch_next_page())
+            page = listing.current_page or []
+            found |= {each.id for each in page if is_job_id(each.id)}
+            if not page:
+                break
+        return found
 
     async def abnormal_ends(self, since: datetime) -> list[WorkflowExecution]:
         """Jobs that were ended from outside after `since`, at most SWEEP of them."""

@@ -54,6 +54,13 @@ def test_wrong_settings_are_one_line_and_start_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_records_are_restored_by_a_running_stack_alone(tmp_path: Path) -> None:
+    done = make("state-rebuild", data=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0].endswith("make up, then make state-rebuild")
+    assert "Error 3" in done.stderr
+
+
 def test_mocks_off_without_an_address_is_refused(tmp_path: Path) -> None:
     done = make("up", "MOCKS=off", "COMFYUI_URL=http://127.0.0.1:9", data=tmp_path)
     assert done.returncode == 2

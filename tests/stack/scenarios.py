@@ -1,6 +1,8 @@
 """What must hold of a stack in either mode; modes differ in how workers are found and killed."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 from compose.stack.services import NAMES
 from tests.stack.driver import ENDED, Stack, most_at_once
@@ -51,3 +53,19 @@ def survives_a_kill(stack: Stack, workers: Workers, kill: Callable[[Stack], None
     stack.make("up")
     assert not workers(stack) & before
     stack.make("faults-clear")
+
+
+def restores_its_records(stack: Stack) -> None:
+    """All records are gone but one, and that one is damaged: they come back as they were."""
+    folder = Path(stack.settings["DATA_DIR"], "state", "jobs")
+    before = {path.name: json.loads(path.read_bytes()) for path in folder.glob("job-*.json")}
+    damaged, *others = sorted(before)
+    (folder / damaged).write_bytes(b"{")
+    for name in others:
+        (folder / name).unlink()
+    said = stack.make("state-rebuild")
+    # The running API may have been the first to notice one of them.
+    assert f"{len(before)} jobs: " in said
+    after = {path.name: json.loads(path.read_bytes()) for path in folder.glob("job-*.json")}
+    assert after == before
+    assert f"{len(before)} jobs: 0 records restored" in stack.make("state-rebuild")

@@ -43,6 +43,7 @@ def test_the_stack_as_processes(stack: Stack) -> None:
     scenarios.comes_up_and_stays(stack, workers)
     scenarios.one_at_a_time(stack)
     scenarios.survives_a_kill(stack, workers, kill)
+    scenarios.restores_its_records(stack)
 
 
 def test_fewer_workers_leave_the_first_alone(stack: Stack) -> None:
