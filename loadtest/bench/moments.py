@@ -1,0 +1,140 @@
+"""The moments at which a holder's worker is killed; each is stretched so that it can be hit.
+
+What the vendors still work after the kill is short, so that it hides nothing of the take-over.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.api.enums.v1 import EventType
+
+from loadtest.bench.bed import Bed
+from loadtest.bench.victim import process_of, worker_of
+from loadtest.times import instant
+
+# How long before the end of a generation its worker is killed.
+LEFT_SECONDS = 0.15
+# The successor's own way to being armed, on a machine that is busy.
+ARMING_SECONDS = 1.0
+# Lengths are drawn, so that kills fall anywhere between two heartbeats.
+LENGTHS = (0.4, 1.4)
+
+Rule = dict[str, Any]
+# Waits for the moment in the life of the first of two jobs; the process to kill.
+Reach = Callable[[Bed, str, str, float], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A stage of a job: what stretches it, and when it is reached."""
+
+    name: str
+    service: str
+    effect: Callable[[float], Rule] | None
+    reach: Reach
+
+    def rule(self, prompt: str, length: float) -> tuple[str, Rule] | None:
+        """What to arm for the job with this prompt, and in which mock."""
+        if self.effect is None:
+            return None
+        name = f"bench-{self.name.replace(' ', '-')}"
+        rule = {"name": name, "match": {"prompt": prompt}, "often": {"first": 1}}
+        return self.service, rule | self.effect(length)
+
+
+def draw(chance: random.Random) -> float:
+    """The seconds of one stretched stage."""
+    return chance.uniform(*LENGTHS)
+
+
+def slow(seconds: float) -> Rule:
+    return {"where": "start", "do": "slow", "with": {"factor": 0.1, "extra": _nominal(seconds)}}
+
+
+def late_reply(seconds: float) -> Rule:
+    return {"where": "submit", "do": "delay", "with": {"seconds": _nominal(seconds)}}
+
+
+def late_file(seconds: float) -> Rule:
+    return {"where": "result", "do": "delay", "with": {"seconds": _nominal(seconds)}}
+
+
+def _nominal(seconds: float) -> str:
+    """On the mocks' clock, which the bench's stack runs 100 times as fast."""
+    return f"{seconds * 100:.1f}"
+
+
+async def image_runs(bed: Bed, job: str, _: str, length: float) -> int:
+    return await _before_end(bed, job, ("image", "gen_image"), length=length)
+
+
+async def video_submits(bed: Bed, job: str, _: str, length: float) -> int:
+    return await _before_end(bed, job, ("video", "request_video"), length=length)
+
+
+async def video_waits(bed: Bed, job: str, _: str, length: float) -> int:
+    return await _before_end(bed, job, ("video", "collect_video"), length=length)
+
+
+async def video_is_stored(bed: Bed, job: str, _: str, length: float) -> int:
+    await _seen(bed, job, "video", "finished_at")
+    await asyncio.sleep(length / 2)
+    return await worker_of(bed.client, job, "collect_video")
+
+
+async def job_closes(bed: Bed, job: str, _: str, length: float) -> int:
+    """The very moment at which the stored video is in the history."""
+    handle = bed.client.get_workflow_handle(job)
+    videos: set[int] = set()
+    async for event in handle.fetch_history_events(wait_new_event=True):
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            scheduled = event.activity_task_scheduled_event_attributes
+            if scheduled.activity_type.name == "collect_video":
+                videos.add(event.event_id)
+        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+            completed = event.activity_task_completed_event_attributes
+            if completed.scheduled_event_id in videos:
+                return process_of(completed.identity)
+    raise LookupError(f"{job} ended without a video")
+
+
+async def next_is_armed(bed: Bed, job: str, after: str, length: float) -> int:
+    pid = await worker_of(bed.client, after, "gen_image")
+    accepted = await _seen(bed, job, "video", "accepted_at")
+    await _sleep_until(accepted + length + ARMING_SECONDS - LEFT_SECONDS)
+    return pid
+
+
+MOMENTS = (
+    Moment("image running", "image", slow, image_runs),
+    Moment("video being submitted", "video", late_reply, video_submits),
+    Moment("video waited for", "video", slow, video_waits),
+    Moment("video being stored", "video", late_file, video_is_stored),
+    Moment("closing", "video", None, job_closes),
+    Moment("successor armed", "video", lambda s: slow(s + ARMING_SECONDS), next_is_armed),
+)
+
+
+async def _before_end(bed: Bed, job: str, what: tuple[str, str], *, length: float) -> int:
+    step, activity = what
+    accepted = await _seen(bed, job, step, "accepted_at")
+    pid = await worker_of(bed.client, job, activity)
+    await _sleep_until(accepted + length - LEFT_SECONDS)
+    return pid
+
+
+async def _sleep_until(at: float) -> None:
+    await asyncio.sleep(max(0.0, at - time.time()))
+
+
+async def _seen(bed: Bed, job: str, step: str, key: str) -> float:
+    """The instant in the vendor's book, as soon as it is there."""
+    while True:
+        for row in await bed.rows(step, job):
+            if (at := instant(row.get(key))) is not None:
+                return at
+        await asyncio.sleep(0.01)

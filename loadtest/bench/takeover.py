@@ -1,0 +1,106 @@
+"""Take-over: a job's worker is killed with -9 while another one lives, in each of its stages."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.client import WorkflowFailureError
+
+from loadtest.bench.bed import Bed
+from loadtest.bench.moments import MOMENTS, Moment, draw
+from loadtest.bench.victim import kill
+from loadtest.books.model import Activity, Execution
+from loadtest.books.parse import execution
+from loadtest.histories import summarise
+from loadtest.times import instant
+
+TRIAL_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Seconds from one kill to what went on; `next_job` without service that began after it."""
+
+    moment: str
+    next_step: float
+    next_job: float
+
+
+async def take_overs(
+    bed: Bed, runs: int, *, seed: int, note: Callable[[TakeOver], None]
+) -> list[TakeOver]:
+    """Kill at each moment so many times, in turns."""
+    chance = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
+    found = []
+    for run in range(runs):
+        for moment in MOMENTS:
+            found.append(await _trial(bed, moment, f"{seed}-{run}", length=draw(chance)))
+            note(found[-1])
+    return found
+
+
+async def _trial(bed: Bed, moment: Moment, name: str, *, length: float) -> TakeOver:
+    await bed.until_workers_ready()
+    prompt = f"{moment.name} {name}, first"
+    armed = moment.rule(prompt, length)
+    if armed:
+        service, rule = armed
+        await bed.vendors[service].arm({"rules": [rule]})
+    async with asyncio.timeout(TRIAL_SECONDS):
+        first = await bed.submit(prompt)
+        second = await bed.submit(f"{moment.name} {name}, second")
+        at = kill(await moment.reach(bed, first, second, length))
+        for job in (first, second):
+            await _closed(bed, job)
+    if armed:
+        await bed.vendors[service].disarm(rule["name"])
+    return await _measured(bed, moment, (first, second), at=at)
+
+
+async def _closed(bed: Bed, job: str) -> None:
+    try:
+        await bed.client.get_workflow_handle(job).result()
+    except WorkflowFailureError as failure:
+        raise AssertionError(f"{job} failed: {failure.cause}") from failure
+
+
+async def _measured(bed: Bed, moment: Moment, jobs: tuple[str, str], *, at: float) -> TakeOver:
+    first, second = jobs
+    run = execution(summarise(first, await bed.temporal.history(first) or ()))
+    rows = {step: await bed.rows(step, first) for step in ("image", "video")}
+    [after] = await bed.rows("image", second)
+    begun = float(instant(after["accepted_at"]) or 0.0)
+    return TakeOver(
+        moment=moment.name,
+        next_step=_next_step(moment, run, rows, begun=begun) - at,
+        next_job=begun - at - _service_after(at, [*rows["image"], *rows["video"]]),
+    )
+
+
+def _next_step(
+    moment: Moment, run: Execution, rows: dict[str, list[dict[str, Any]]], *, begun: float
+) -> float:
+    """What the outside sees next: of the job itself, or of the one that was armed."""
+    match moment.name:
+        case "image running":
+            return float(instant(rows["video"][0]["accepted_at"]) or 0.0)
+        case "video being submitted":
+            return _ended(run.activities, "request_video")
+        case "closing":
+            return run.closed or 0.0
+        case "successor armed":
+            return begun
+        case _:
+            return _ended(run.activities, "collect_video")
+
+
+def _ended(activities: Sequence[Activity], kind: str) -> float:
+    return max(a.ended or 0.0 for a in activities if a.kind == kind and a.outcome == "completed")
+
+
+def _service_after(at: float, rows: Sequence[dict[str, Any]]) -> float:
+    """The vendors' own time for what was begun after an instant."""
+    spans = [(instant(row["accepted_at"]), instant(row["finished_at"])) for row in rows]
+    return sum(end - begin for begin, end in spans if begin and end and begin > at)
