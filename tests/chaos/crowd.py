@@ -86,6 +86,9 @@ class Crowd:
         self._folder.append(raw.SUBMITS, [row])
         if result.job_id:
             self.tracker.expect(result.job_id)
+        else:
+            # A refusal is a violation; there is no need for thousands.
+            await asyncio.sleep(1)
         return result.job_id
 
     async def _keep(self) -> None:

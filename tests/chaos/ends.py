@@ -28,11 +28,11 @@ def badly_ended(evidence: Evidence) -> Iterator[tuple[str, str]]:
         if finding.kind == kinds.CONTRADICTION:
             yield finding.job_id, finding.text
     for job in evidence.books.jobs:
-        for text in _bad(job, evidence.disturbed.get(job.job_id)):
+        for text in _bad(job, evidence.done_to(job.job_id)):
             yield job.job_id, text
 
 
-def _bad(job: JobFacts, done: Done | None) -> Iterator[str]:
+def _bad(job: JobFacts, done: frozenset[Done]) -> Iterator[str]:
     run, record = job.execution, job.record
     if run is None or run.closed is None or record is None or record.problem:
         return
@@ -41,19 +41,19 @@ def _bad(job: JobFacts, done: Done | None) -> Iterator[str]:
     if run.status == "TERMINATED" and record.error_code != "terminated":
         yield f"terminated, and its record gives {record.error_code} as the reason"
     demanded = DEMANDS.get(run.status)
-    if demanded is not None and done is not demanded:
-        yield f"ended {run.status}, and nobody asked for that (done: {done})"
+    if demanded is not None and demanded not in done:
+        yield f"ended {run.status}, and nobody asked for that (done: {sorted(done)})"
     if run.status == "FAILED":
         yield from _failed(job, done)
 
 
-def _failed(job: JobFacts, done: Done | None) -> Iterator[str]:
+def _failed(job: JobFacts, done: frozenset[Done]) -> Iterator[str]:
     """A job may fail when its time was up, or when all attempts at a stage have failed."""
     if job.record is None:
         return
     code = job.record.error_code
     if code == TIMED_OUT:
-        if done is not Done.TIME_OUT:
+        if Done.TIME_OUT not in done:
             yield "its time was up, and nothing of the kind was done to it"
         return
     used = max((change.attempt for change in job.record.transitions), default=0)

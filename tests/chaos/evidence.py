@@ -21,6 +21,9 @@ class Done(StrEnum):
     TIME_OUT = "time-out"
 
 
+NOTHING: frozenset[Done] = frozenset()
+
+
 @dataclass(frozen=True)
 class Evidence:
     """`slots` as `GET /slots` showed them at the end; `versions` by the workflows' own word.
@@ -30,9 +33,13 @@ class Evidence:
 
     books: Books
     slots: Mapping[str, Any]
-    disturbed: Mapping[str, Done] = field(default_factory=dict)
+    disturbed: Mapping[str, frozenset[Done]] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
     tail: frozenset[str] = frozenset()
+
+    def done_to(self, job_id: str) -> frozenset[Done]:
+        """What was done to a job; mostly nothing."""
+        return self.disturbed.get(job_id, NOTHING)
 
 
 def write(folder: RunFolder, evidence: Evidence, **more: Any) -> None:
@@ -42,7 +49,7 @@ def write(folder: RunFolder, evidence: Evidence, **more: Any) -> None:
         {
             **more,
             "slots": evidence.slots,
-            "disturbed": evidence.disturbed,
+            "disturbed": {job_id: sorted(done) for job_id, done in evidence.disturbed.items()},
             "versions": evidence.versions,
             "tail": sorted(evidence.tail),
         },
@@ -55,7 +62,9 @@ def read(folder: RunFolder) -> Evidence:
     return Evidence(
         books=load(folder),
         slots=known["slots"],
-        disturbed={job_id: Done(done) for job_id, done in known["disturbed"].items()},
+        disturbed={
+            job_id: frozenset(map(Done, done)) for job_id, done in known["disturbed"].items()
+        },
         versions=known["versions"],
         tail=frozenset(known["tail"]),
     )

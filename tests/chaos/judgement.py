@@ -68,14 +68,13 @@ def _at_once(evidence: Evidence) -> Found:
 
 
 def _without_reset(intervals: list[Interval], evidence: Evidence) -> Iterator[Interval]:
-    done = evidence.disturbed
-    return (each for each in intervals if done.get(each.name) is not Done.RESET)
+    return (each for each in intervals if Done.RESET not in evidence.done_to(each.name))
 
 
 def _piecewise(evidence: Evidence) -> Iterator[Interval]:
     """A job that was reset queues again: each of its generations counts for itself."""
     for job in evidence.books.jobs:
-        if evidence.disturbed.get(job.job_id) is Done.RESET:
+        if Done.RESET in evidence.done_to(job.job_id):
             for generation in job.generations:
                 if generation.accepted is not None:
                     end = generation.finished or generation.accepted
@@ -105,7 +104,7 @@ def _of_kinds(evidence: Evidence, *wanted: str) -> Found:
 
 def _is_second_run(finding: Finding, evidence: Evidence) -> bool:
     """A reset makes a second run of a job; that alone is no doubling."""
-    reset = evidence.disturbed.get(finding.job_id) is Done.RESET
+    reset = Done.RESET in evidence.done_to(finding.job_id)
     return reset and finding.text.endswith("runs in Temporal")
 
 
@@ -122,6 +121,9 @@ def _paid_once(evidence: Evidence) -> Found:
 
 def _none_lost(evidence: Evidence) -> Found:
     yield from _of_kinds(evidence, kinds.LOST, kinds.DUPLICATED, kinds.ORPHANED)
+    for stage in evidence.books.stages:
+        for refused in stage.refused:
+            yield "", f"submission {refused.index} was refused: {refused.problem}"
     if not evidence.books.jobs:
         yield "", "there are no jobs in the books"
 

@@ -208,7 +208,7 @@ class _Run:
             "took": round(time.time() - self._began, 1),
             "strikes": dict(Counter(row["kind"] for row in striker.struck)),
             "jobs": dict(jobs),
-            "disturbed": dict(Counter(striker.disturbed.values())),
+            "disturbed": dict(Counter(d for done in striker.disturbed.values() for d in done)),
             "generations": sum(len(job.generations) for job in found.books.jobs),
             "replayed": (found.books.replay or {}).get("replayed"),
             "violations": [vars(violation) for violation in broken],

@@ -16,13 +16,13 @@ from temporalio.service import RPCError
 from loadtest.wire.vendor import Vendor
 from shared.slots import JOB_GATE, keeper_id
 from tests.chaos.crowd import Crowd
-from tests.chaos.evidence import Done
+from tests.chaos.evidence import NOTHING, Done
 from tests.chaos.ground import Ground
 from tests.chaos.places import Places
 from tests.chaos.proxy import Wire
 from tests.chaos.schedule import HOLDER, KEEPER_WORKFLOW, Kind, Stage, Strike
 
-STAGE_PATIENCE = 30.0
+STAGE_PATIENCE = 20.0
 BACKLOG_PATIENCE = 120.0
 DELAY_BY = 0.3
 DONE = {Kind.CANCEL: Done.CANCEL, Kind.TERMINATE: Done.TERMINATE, Kind.RESET: Done.RESET}
@@ -50,7 +50,7 @@ class Striker:
     on: Surface
     say: Say
     struck: list[dict[str, Any]] = field(default_factory=list)
-    disturbed: dict[str, Done] = field(default_factory=dict)
+    disturbed: dict[str, frozenset[Done]] = field(default_factory=dict)
 
     async def carry_out(self, strikes: list[Strike]) -> None:
         """All of them in order; what lasts goes on beside the next, and is over at the end."""
@@ -117,7 +117,7 @@ class Striker:
         """Cancel, terminate or reset a job; it counts as disturbed, even if it ended just now."""
         if job_id is None:
             return
-        self.disturbed.setdefault(job_id, DONE[kind])
+        self._note(job_id, DONE[kind])
         handle: WorkflowHandle[Any, Any] = self.on.client.get_workflow_handle(job_id)
         if kind is Kind.CANCEL:
             await handle.cancel()
@@ -125,6 +125,9 @@ class Striker:
             await handle.terminate("chaos")
         else:
             await self._reset(handle)
+
+    def _note(self, job_id: str, done: Done) -> None:
+        self.disturbed[job_id] = self.disturbed.get(job_id, NOTHING) | {done}
 
     async def _reset(self, handle: WorkflowHandle[Any, Any]) -> None:
         """Back to its first workflow task."""
@@ -153,7 +156,7 @@ class Striker:
         await self.on.videos.arm({"rules": [rule]})
         job_id = await self.on.crowd.submit(prompt=prompt, priority=1)
         if job_id is not None:
-            self.disturbed.setdefault(job_id, Done.TIME_OUT)
+            self._note(job_id, Done.TIME_OUT)
 
 
 def _seen(strike: Strike, job_id: str | None) -> str:

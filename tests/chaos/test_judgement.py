@@ -168,7 +168,7 @@ def test_a_cancelled_job_that_was_cancelled_is_no_violation(run: Synthetic) -> N
     found = evidence(run)
 
     assert broken(found) == {Rule.ENDS}
-    assert broken(replace(found, disturbed={FIRST: Done.CANCEL})) == set()
+    assert broken(replace(found, disturbed={FIRST: frozenset({Done.CANCEL})})) == set()
 
 
 def cancelled(row: Row) -> None:
