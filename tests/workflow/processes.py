@@ -2,16 +2,20 @@
 
 import contextlib
 import os
-import socket
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 
+import httpx
+
+from shared.http import http_client
 from tests.fixtures.eventually import eventually
+from tests.shared.processes import free_port
 from tests.workflow.pipeline import SECRET, Pipeline
 
 Process = subprocess.Popen[bytes]
-WORKER = "services.worker"
+WORKER, KEEPER = "services.worker", "services.keeper"
 
 
 class Workers:
@@ -20,17 +24,20 @@ class Workers:
     def __init__(self, line: Pipeline) -> None:
         self._line = line
         self.processes: list[Process] = []
+        self._ports: list[int] = []
 
     def start(self, count: int = 1, *, module: str = WORKER, **environment: str) -> list[Process]:
         """So many more of them, not waited for."""
-        started = [
-            subprocess.Popen([sys.executable, "-m", module], env=self._environment(environment))
-            for _ in range(count)
-        ]
-        self.processes += started
-        return started
+        return [self._start(module, free_port(), changes=environment) for _ in range(count)]
 
-    def _environment(self, changes: dict[str, str]) -> dict[str, str]:
+    def _start(self, module: str, port: int, *, changes: dict[str, str]) -> Process:
+        environment = self._environment(port, changes)
+        process = subprocess.Popen([sys.executable, "-m", module], env=environment)
+        self.processes.append(process)
+        self._ports.append(port)
+        return process
+
+    def _environment(self, port: int, changes: dict[str, str]) -> dict[str, str]:
         settings, client = self._line.settings, self._line.client
         return {
             **os.environ,
@@ -42,36 +49,54 @@ class Workers:
             "CALLBACK_URL": settings.callback_url,
             "CALLBACK_SECRET": SECRET.get_secret_value(),
             "LOG_LEVEL": "WARNING",
-            "WORKER_HTTP_PORT": str(free_port()),
+            "SHUTDOWN_SECONDS": "0.5",
+            "WORKER_HTTP_PORT": str(port),
+            "KEEPER_HTTP_PORT": str(port),
             **changes,
         }
 
-    def kill(self) -> None:
-        """SIGKILL for all of them, at once."""
+    def start_keeper(self) -> None:
+        """The keeper's process beside them."""
+        self.start(module=KEEPER)
+
+    def end(self, how: signal.Signals) -> None:
+        """The same signal for all of them, at once; returns when all are gone."""
         for process in self.processes:
-            process.kill()
+            process.send_signal(how)
         for process in self.processes:
             process.wait()
+        self.processes.clear()
+        self._ports.clear()
+
+    def kill(self) -> None:
+        """SIGKILL for all of them."""
+        self.end(signal.SIGKILL)
+
+    async def ready(self) -> None:
+        """Return when each of them says that it has reached the server."""
+        for port in self._ports:
+            async with http_client(f"http://127.0.0.1:{port}") as http:
+                await eventually(lambda http=http: _is_ready(http), bool)  # type: ignore[misc]
 
     async def of(self, job_id: str) -> Process:
         """The process that runs the job's activity; an identity begins with the process id."""
-        pid = await self._pid_of(job_id)
-        return next(each for each in self.processes if each.pid == pid)
 
-    async def _pid_of(self, job_id: str) -> int:
         async def look() -> str:
             description = (await self._line.job(job_id).describe()).raw_description
             return next((e.last_worker_identity for e in description.pending_activities), "")
 
-        identity = await eventually(look, lambda found: "@" in found)
-        return int(identity.split("@")[0])
+        pid = _pid(await eventually(look, lambda found: "@" in found))
+        return next(each for each in self.processes if each.pid == pid)
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+async def _is_ready(http: httpx.AsyncClient) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return (await http.get("/readyz")).is_success
+    return False
+
+
+def _pid(identity: str) -> int:
+    return int(identity.split("@")[0])
 
 
 @contextlib.contextmanager

@@ -21,6 +21,8 @@ from tests.workflow.scenarios import rule
 
 NEVER = 3600
 SLOWLY = rule("start", "slow", factor=8)
+LATE_SECONDS = 1
+CALLBACK_LATE = rule("callback", "delay", seconds=1000 * LATE_SECONDS)
 
 
 @pytest.fixture
@@ -111,6 +113,21 @@ async def test_a_callback_after_the_end_is_late_and_changes_nothing(polled: Pipe
     record = await polled.run()
     assert await fates(polled, record.job_id, 1) == [Fate.LATE]
     assert polled.record(record.job_id) == record
+
+
+async def test_the_slot_is_kept_while_the_job_waits_for_its_callback(unpolled: Pipeline) -> None:
+    """The vendor has long ended, and nobody knows it; yet nobody else's image begins."""
+    await unpolled.videos.arm(
+        *({**each, "match": {"prompt": "first"}} for each in (SLOWLY, CALLBACK_LATE))
+    )
+    first, second = await unpolled.submit("first"), await unpolled.submit("second")
+    record = await unpolled.ended(first)
+    assert (await unpolled.ended(second)).status is Status.SUCCEEDED
+    video = await unpolled.videos.row(f"{first}.video.1")
+    following = await unpolled.images.row(f"{second}.image.1")
+    assert record.finished_at is not None
+    assert video["finished_ts"] < record.finished_at.timestamp() < following["accepted_ts"]
+    assert following["accepted_ts"] - video["finished_ts"] >= LATE_SECONDS
 
 
 async def test_a_failure_comes_by_callback_too(unpolled: Pipeline) -> None:

@@ -8,6 +8,7 @@ import pytest
 from temporalio.client import Client
 
 from services.keeper.worker import running_keeper
+from services.worker.worker import running_worker
 from shared.messages import Attempts
 from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange, keeper_id
 from shared.states import Status
@@ -18,13 +19,13 @@ from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.test_cancelling import begun
 
-# Some seconds long, so that a worker is sure to be killed in the middle.
-LONG = rule("start", "slow", factor=40)
+# A minute, so that a worker is sure to be killed in the middle; then the vendor hurries.
+LONG = rule("start", "slow", extra=60_000)
 # Where a worker's activity may stand when it dies; each is held up there for the job of that name.
 STAGES: dict[str, Json] = {
-    "submitting": rule("submit", "delay", often=FIRST, seconds=20_000),
-    "waiting": rule("start", "slow", extra=4_000),
-    "fetching": rule("result", "delay", often=FIRST, seconds=20_000),
+    "submitting": rule("submit", "delay", often=FIRST, seconds=60_000),
+    "waiting": LONG,
+    "fetching": rule("result", "delay", often=FIRST, seconds=60_000),
 }
 
 
@@ -61,6 +62,7 @@ async def test_the_job_goes_on_elsewhere(line: Pipeline, end: str) -> None:
         await begun(service_of(line, stage), f"{job_id}.{stage}.1")
         victim = await workers.of(job_id)
         victim.send_signal(signal.SIGKILL if how == "killed" else signal.SIGSTOP)
+        await service_of(line, stage).hurry()
         record = await line.ended(job_id)
         if how == "frozen":
             victim.send_signal(signal.SIGCONT)
@@ -88,11 +90,13 @@ async def test_killed_at_every_stage_each_grant_comes_back(line: Pipeline) -> No
             await held_up(service_of(line, stage), len(STAGES))
         await workers.of(jobs[len(names)])
         workers.kill()
-        workers.start()
-        for job_id in jobs:
-            record = await line.ended(job_id)
-            assert record.status is Status.SUCCEEDED, record.prompt
-            assert record.attempts == Attempts(image=1, video=1), record.prompt
+        for service in (line.images, line.videos):
+            await service.hurry()
+        async with running_worker(line.settings, line.client):
+            for job_id in jobs:
+                record = await line.ended(job_id)
+                assert record.status is Status.SUCCEEDED, record.prompt
+                assert record.attempts == Attempts(image=1, video=1), record.prompt
     await is_sound(line, len(jobs), limit=len(names))
 
 
