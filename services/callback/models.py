@@ -7,9 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.messages import KlingDone, Message
-
-# Vendor's words are kept to this length: a callback may carry 256 kB of them.
-MAX_MESSAGE = 1000
+from shared.redact import redacted
 
 VendorId = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
@@ -59,7 +57,7 @@ class Callback(_Vendor):
             task_id=self.task_id,
             task_status=self.task_status,
             updated_at=self.updated_at,
-            message=(self.task_status_msg or "")[:MAX_MESSAGE],
+            message=redacted(self.task_status_msg or ""),
             named=named if named != external_id else None,
         )
 

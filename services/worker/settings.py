@@ -51,5 +51,5 @@ class WorkerSettings(CommonSettings):
 
 
 def host_of(url: str) -> str:
-    """The `host:port` part of an address, as written but for capitals."""
-    return url.split("://", 1)[-1].split("/", 1)[0].lower()
+    """The `host:port` part of an address, as written but for capitals and a password."""
+    return url.split("://", 1)[-1].split("/", 1)[0].rpartition("@")[2].lower()

@@ -39,13 +39,18 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def running(
-    module: str, port_name: str, *, environment: dict[str, str], log: Path | None = None
+    module: str,
+    port_name: str,
+    *,
+    environment: dict[str, str],
+    log: Path | None = None,
+    port: int | None = None,
 ) -> AsyncIterator[Running]:
     """`python -m module`, from the moment it is alive; killed at the end where it still runs.
 
     What prints more than a pipe holds needs a file as its `log`.
     """
-    port = free_port()
+    port = port or free_port()
     with contextlib.ExitStack() as stack:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
