@@ -1,0 +1,36 @@
+"""Runs the chaos suite on a stack of its own; what make was told becomes its options."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from compose.stack.checks import Checks
+from compose.stack.command import hand_over
+from compose.stack.errors import StackError
+from compose.stack.venv import Venv
+
+MINUTES = "5"
+# Only processes have a wire of ours to cut, so they are the default here.
+MODES = ("local", "docker")
+
+
+def chaos(root: Path, environ: Mapping[str, str]) -> int:
+    """MINUTES of strikes from a SEED; returns 0 when no rule was broken, else 1."""
+    options = _options(environ)
+    venv = Venv(root)
+    venv.need("dev")
+    return hand_over([str(venv.python), "-m", "tests.chaos", *options], cwd=root)
+
+
+def _options(environ: Mapping[str, str]) -> list[str]:
+    """The suite's options; one line names everything that is wrong."""
+    given = {name: value for name, value in environ.items() if value}
+    checks = Checks(given, dict.fromkeys(given, "environment"))
+    number = r"0*[1-9]\d{0,3}(\.\d+)?|0?\.\d*[1-9]\d*"
+    minutes = checks.fits("MINUTES", MINUTES, number, what="a number of minutes above 0")
+    seed = checks.fits("SEED", "0", r"\d{1,9}", what="a whole number of at most 9 digits")
+    mode = "local" if given.get("MODE") == "auto" else checks.choice("MODE", "local", MODES)
+    if checks.wrong:
+        raise StackError("wrong settings: " + "; ".join(checks.wrong))
+    options = ["--minutes", minutes, "--mode", mode]
+    options += ["--reports", given.get("REPORTS_DIR", "reports")]
+    return options + (["--seed", seed] if "SEED" in given else [])
