@@ -41,7 +41,7 @@ async def _lifespan(app: Any) -> AsyncIterator[_State]:
         yield {"http": http}
 
 
-def _http(request: Request) -> httpx.AsyncClient:
+async def _http(request: Request) -> httpx.AsyncClient:
     http = request.state.http
     assert isinstance(http, httpx.AsyncClient)  # noqa: S101 - set by the lifespan
     return http

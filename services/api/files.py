@@ -13,8 +13,9 @@ from services.api.accept import gives
 from services.api.routes import JobId
 from services.api.service import Service, ServiceDep
 from shared.assets import MEDIA_TYPES, asset_path
-from shared.errors import AssetNotFound, JobNotFound
+from shared.errors import AssetNotFound, GenvideoError, JobNotFound
 from shared.ids import is_job_id
+from shared.messages import Job
 from shared.problems import Problem, documented, problem_response
 from shared.states import Step
 
@@ -22,6 +23,12 @@ from shared.states import Step
 HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 
 router = APIRouter(tags=["files"])
+
+
+class AssetElsewhere(GenvideoError):
+    """Where the folders aren't shared, files stay with the workers."""
+
+    code, http_status, title = "asset_elsewhere", 404, "The file is not on this machine"
 
 
 class StoredFile(FileResponse):
@@ -97,12 +104,17 @@ async def _file(service: Service, request: Request, *, job_id: str, step: Step) 
     path = asset_path(service.settings.data_dir, job_id, step)
     stat = await asyncio.to_thread(_stat, path)
     if stat is None:
-        job = await service.jobs.find(job_id)
-        raise AssetNotFound(f"{job_id} has no {step}; it is {job.status}.")
+        raise _missing(service, await service.jobs.find(job_id), step)
     whole = StoredFile(path, media_type=MEDIA_TYPES[step], headers=HEADERS, stat_result=stat)
     if request.headers.get("if-none-match") == whole.headers["etag"]:
         return Response(status_code=304, headers={"ETag": whole.headers["etag"], **HEADERS})
     return whole
+
+
+def _missing(service: Service, job: Job, step: Step) -> GenvideoError:
+    if service.settings.feed == "temporal" and job.asset_url is not None:
+        return AssetElsewhere(f"{job.job_id} was stored by a worker; its folder is not ours.")
+    return AssetNotFound(f"{job.job_id} has no {step}; it is {job.status}.")
 
 
 def _stat(path: Path) -> os.stat_result | None:

@@ -15,10 +15,9 @@ from services.api.hub import Hub
 from services.api.memory import MemoryRecords
 from services.api.slots import Slots
 from services.api.temporal import ABNORMAL, Temporal
-from shared.closing import MESSAGES
 from shared.errors import TemporalUnavailable
 from shared.ids import is_job_id
-from shared.messages import Job, JobError, Record
+from shared.messages import Job, Record
 from shared.states import Status
 from shared.temporal import is_away
 
@@ -112,23 +111,27 @@ class JobPoll(Feed):
             record = await self._temporal.record(job_id)
         except (TemporalUnavailable, RPCError, WorkflowQueryFailedError) as error:
             log.warning("a job can't be asked for its state", job_id=job_id, reason=str(error))
-            self._make_do(job_id)
-            return
-        self._closed_by(record)
+            await self._unanswered(job_id)
+        else:
+            self._keep(record)
 
-    def _closed_by(self, record: Record) -> None:
-        execution = self._closed.get(record.job_id)
+    def _keep(self, record: Record) -> None:
+        execution = self._closed.pop(record.job_id, None)
         if execution is not None:
             record = closed(record, execution.status)
-        if record.status.ended:
-            self._closed.pop(record.job_id, None)
         self.records.write(record)
-        self.take(record)
+        job = self.take(record)
+        if execution is not None and not job.status.ended:
+            # Its code broke off; it has nothing more to say.
+            self.index.amend(_as_listed(job, execution))
 
-    def _make_do(self, job_id: str) -> None:
-        """What the list says of a closed job that nobody answers for; it is asked again later."""
+    async def _unanswered(self, job_id: str) -> None:
+        """What the list says of a closed job; one that its own code ended is asked again."""
         execution, job = self._closed.get(job_id), self.index.get(job_id)
         if execution is None or job is None:
+            return
+        if execution.status in ABNORMAL:
+            self._keep(self.records.read(job_id) or await first_record(execution))
             return
         self._due[job_id] = None
         self.index.amend(_as_listed(job, execution))
@@ -137,8 +140,4 @@ class JobPoll(Feed):
 def _as_listed(job: Job, execution: WorkflowExecution) -> Job:
     """The job with the end that its run's status tells; its version is still to come."""
     status = _ENDS.get(execution.status or WorkflowExecutionStatus.FAILED, Status.FAILED)
-    code = ABNORMAL.get(execution.status or WorkflowExecutionStatus.FAILED)
-    error = None if code is None else JobError(code=code, message=MESSAGES[code])
-    return job.model_copy(
-        update={"status": status, "finished_at": execution.close_time, "error": error}
-    )
+    return job.model_copy(update={"status": status, "finished_at": execution.close_time})

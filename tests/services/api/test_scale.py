@@ -1,0 +1,77 @@
+"""Many listeners to one job, many jobs to one listener; python -m tests.bench.sockets has more."""
+
+import asyncio
+import contextlib
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from shared.ids import new_job_id
+from shared.messages import Attempts, Job
+from shared.states import Status, Step
+from tests.services.api.conftest import Api, all_temporal_calls, change, ended
+from tests.shared.standins import sample_record
+
+LISTENERS = 200
+JOBS = 1000
+RUNNING = {"status": Status.RUNNING, "step": Step.IMAGE, "attempts": Attempts(image=1)}
+
+
+async def to_the_end(socket: ClientConnection) -> list[tuple[int, str]]:
+    """Version and state of each frame until the close."""
+    frames = [json.loads(frame) async for frame in socket]
+    return [(frame["version"], frame["status"]) for frame in frames]
+
+
+async def test_many_listeners_to_one_job(lonely: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each change is written as JSON once, whoever listens, and Temporal hears nothing of it."""
+    written: list[int] = []
+    dump = Job.model_dump_json
+
+    def counted(self: Job, **options: Any) -> str:
+        written.append(self.version)
+        return dump(self, **options)
+
+    record = lonely.write(change(sample_record(new_job_id()), **RUNNING))
+    address = f"{lonely.sockets}/ws/jobs/{record.job_id}"
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = [
+            await stack.enter_async_context(connect(address, proxy=None)) for _ in range(LISTENERS)
+        ]
+        for socket in sockets:
+            await socket.recv()
+        before = all_temporal_calls()
+        monkeypatch.setattr(Job, "model_dump_json", counted)
+        for percent in (20, 40, 60):
+            record = change(record, percent=percent)
+            lonely.service.feed.take(record)
+        lonely.service.feed.take(ended(record))
+        heard = await asyncio.gather(*map(to_the_end, sockets))
+
+    assert set(map(tuple, heard)) == {
+        ((3, "running"), (4, "running"), (5, "running"), (6, "succeeded"))
+    }
+    assert written == [3, 4, 5, 6]
+    assert all_temporal_calls() == before
+
+
+async def test_many_jobs_to_one_listener(lonely: Api) -> None:
+    async with connect(f"{lonely.sockets}/ws/jobs", proxy=None) as socket:
+        records = [lonely.write(sample_record(new_job_id())) for _ in range(JOBS)]
+        records = [lonely.write(change(record, **RUNNING)) for record in records]
+        for record in records:
+            lonely.write(ended(record))
+        versions: dict[str, list[int]] = {record.job_id: [] for record in records}
+        unfinished = set(versions)
+        while unfinished:
+            frame = json.loads(await socket.recv())
+            versions[frame["job_id"]].append(frame["version"])
+            if frame["status"] == "succeeded":
+                unfinished.remove(frame["job_id"])
+
+    for seen in versions.values():
+        assert all(before < after for before, after in pairwise(seen)), seen
+        assert seen[-1] == 3
