@@ -47,12 +47,14 @@ class Http:
         timeout: float = 10.0,
         *,
         connections: int = 32,
+        token: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.base_url = base_url
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=timeout,
+            headers={} if token is None else {"Authorization": f"Bearer {token}"},
             trust_env=False,
             transport=transport,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
@@ -74,6 +76,9 @@ class Http:
         self, path: str, body: Any = None, *, headers: dict[str, str] | None = None
     ) -> Answer:
         return await self._send("POST", path, body=body, headers=headers)
+
+    async def put(self, path: str, body: Any) -> Answer:
+        return await self._send("PUT", path, body=body)
 
     async def delete(self, path: str, params: dict[str, str] | None = None) -> Answer:
         return await self._send("DELETE", path, params=params)

@@ -1,0 +1,104 @@
+"""Hand-over and idle: short jobs through one slot, beside plain hops of the same moments."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+
+from rich.console import Console
+
+from loadtest.bench.bed import Bed
+from loadtest.bench.figures import Figure, milliseconds
+from loadtest.bench.hop import hops
+from loadtest.bench.split import BETWEEN, IDLE, between, idle
+from loadtest.books.load import load
+from loadtest.books.model import Books
+from loadtest.judge.lanes import lanes
+from loadtest.judge.stats import percentile
+from loadtest.plan import build_plan
+from loadtest.session import run_plan
+
+PART = "handover"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Seconds of one run: the plain hop, each pair's hand-over and idle, and how these divide."""
+
+    hop: float
+    hand_overs: tuple[float, ...]
+    idles: tuple[dict[str, float], ...]
+    betweens: tuple[dict[str, float], ...]
+    makespan_ratio: float
+
+
+async def hand_overs(
+    bed: Bed, runs: int, *, jobs: int, folder: Path, note: Callable[[Run], None]
+) -> list[Run]:
+    """So many runs of so many jobs, one after the other."""
+    return [await _run(bed, jobs, folder, note=note) for _ in range(runs)]
+
+
+async def _run(bed: Bed, jobs: int, folder: Path, *, note: Callable[[Run], None]) -> Run:
+    settings = bed.settings.model_copy(update={"reports_dir": folder / "runs"})
+    plan = build_plan(stages=str(jobs), reset=True)
+    quiet = Console(quiet=True)
+    async with hops(bed.client, bed.temporal) as sampled:
+        found, why = await run_plan(settings, plan, command="bench", console=quiet)
+    if why != "done":
+        raise RuntimeError(f"the run ended with: {why}")
+    measured = of_books(load(found), sampled)
+    note(measured)
+    return measured
+
+
+def of_books(books: Books, sampled: Sequence[float]) -> Run:
+    """A run's figures from its books, in the order of the slot."""
+    [stage] = books.stages
+    laid = lanes(stage)
+    if laid is None or not laid.gaps:
+        raise RuntimeError("the books show no job that followed another one")
+    work = {each.job.job_id: each for lane in laid.lanes for each in lane}
+    pauses = [idle(work[g.before].job, work[g.after].begin) for g in laid.gaps]
+    service = sum(g.seconds for job in stage.jobs.values() for g in job.generations if g.good)
+    return Run(
+        hop=median(sampled),
+        hand_overs=tuple(gap.hand_over for gap in laid.gaps),
+        idles=tuple(filter(None, pauses)),
+        betweens=tuple(filter(None, (between(each.job) for each in work.values()))),
+        makespan_ratio=(laid.end - laid.begin) / service * len(laid.lanes),
+    )
+
+
+def figures(runs: Sequence[Run]) -> list[Figure]:
+    """The table's lines; parts are means, so that they add up to the mean of the whole."""
+    plain = milliseconds(run.hop for run in runs)
+
+    def line(name: str, value: Callable[[Run], float]) -> Figure:
+        values = milliseconds(map(value, runs))
+        return Figure(part=PART, name=name, unit="ms", values=values, hops=plain)
+
+    def of(part: str, which: Callable[[Run], tuple[dict[str, float], ...]], what: str) -> Figure:
+        return line(f"{what}: {part}, mean", lambda run: fmean(each[part] for each in which(run)))
+
+    def whole(which: tuple[dict[str, float], ...]) -> list[float]:
+        return sorted(sum(each.values()) for each in which)
+
+    return [
+        Figure(part=PART, name="plain hop, p50", unit="ms", values=plain),
+        line("hand-over, p50", lambda run: median(run.hand_overs)),
+        line("hand-over, p95", lambda run: percentile(sorted(run.hand_overs), 95)),
+        line("idle of the vendor, p50", lambda run: median(whole(run.idles))),
+        line("idle of the vendor, p95", lambda run: percentile(whole(run.idles), 95)),
+        line("idle of the vendor, mean", lambda run: fmean(whole(run.idles))),
+        *(of(part, lambda run: run.idles, "idle") for part in IDLE),
+        line("image's end to video accepted, p50", lambda run: median(whole(run.betweens))),
+        line("image's end to video accepted, mean", lambda run: fmean(whole(run.betweens))),
+        *(of(part, lambda run: run.betweens, "image to video") for part in BETWEEN),
+        Figure(
+            part=PART,
+            name="makespan / service time, 0.1 s + 0.2 s",
+            unit="",
+            values=tuple(round(run.makespan_ratio, 4) for run in runs),
+        ),
+    ]

@@ -1,0 +1,40 @@
+"""What each figure should be: required, and aimed at; the table shows them beside it."""
+
+from dataclasses import dataclass
+
+from loadtest.bench.figures import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Bounds of a figure and of its ratio to the plain hop; `least` turns them round."""
+
+    required: float | None = None
+    aim: float | None = None
+    required_hops: float | None = None
+    aim_hops: float | None = None
+    least: bool = False
+
+
+TAKE_OVER = Target(required=3, aim=1.5)
+TARGETS = {
+    ("handover", "hand-over, p50"): Target(required=15, required_hops=1.2, aim_hops=0.5),
+    ("handover", "idle of the vendor, p50"): Target(required=100, aim=40),
+    ("waiting", "hand-over, 10 000 waiting / 100 waiting"): Target(required=1.3, aim=1.1),
+    ("intake", "requests taken in by the keeper, in bulk"): Target(150, 500, least=True),
+}
+
+
+def target(figure: Figure) -> Target:
+    """The bounds of a figure; none where nothing was promised."""
+    if figure.part == "takeover" and figure.unit == "s":
+        return TAKE_OVER
+    return TARGETS.get((figure.part, figure.name), Target())
+
+
+def met(figure: Figure) -> bool | None:
+    """Whether what is required is reached; None where nothing is."""
+    bounds = target(figure)
+    known = [(figure.value, bounds.required), (figure.in_hops, bounds.required_hops)]
+    held = [(v >= b) if bounds.least else (v <= b) for v, b in known if v is not None and b]
+    return all(held) if held else None

@@ -1,0 +1,135 @@
+"""Hand-over while many wait: the queue is filled while the slot is paused, a window is measured."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from uuid import uuid4
+
+from loadtest.bench import slot
+from loadtest.bench.bed import Bed
+from loadtest.bench.figures import Figure, milliseconds
+from loadtest.bench.hop import hops
+from loadtest.bench.usage import resident
+from loadtest.times import instant
+
+PART = "waiting"
+LEVELS = (100, 1_000, 10_000)
+WINDOW = 60
+AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What was seen with so many waiting; rates a second, seconds, megabytes."""
+
+    waiting: int
+    submitted: float
+    taken_in: float
+    hop: float
+    hand_overs: tuple[float, ...]
+    memory: dict[str, float]
+
+
+async def levels(
+    bed: Bed, wanted: Sequence[int], *, window: int, note: Callable[[Level], None]
+) -> list[Level]:
+    """One level after the other on the same stack; what waits at the end is left waiting."""
+    await slot.pause(bed, True)
+    found = [await _level(bed, 0, window=0)]
+    for waiting in wanted:
+        found.append(await _level(bed, waiting, window=window))
+        note(found[-1])
+    return found
+
+
+async def _level(bed: Bed, waiting: int, *, window: int) -> Level:
+    missing = waiting + window - await slot.waiting(bed) if window else 0
+    submitted, taken_in = await _fill(bed, missing) if missing > 0 else (0.0, 0.0)
+    async with hops(bed.client, bed.temporal) as sampled:
+        hand_overs = await _window(bed, window) if window else ()
+    memory = await resident(bed.settings)
+    hop = median(sampled) if sampled else 0.0
+    return Level(waiting, submitted, taken_in, hop, hand_overs, memory)
+
+
+async def _fill(bed: Bed, count: int) -> tuple[float, float]:
+    """Submit so many; how many a second the API took, and the keeper had in its queue."""
+    before, name, gate = await slot.waiting(bed), uuid4().hex[:8], asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with gate:
+            await bed.submit(f"waiting {name} {number}")
+
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        for number in range(count):
+            group.create_task(one(number))
+    taken = time.monotonic()
+    await slot.until(bed, lambda view: view["waiting_count"] >= before + count, every=0.2)
+    return count / (taken - began), count / (time.monotonic() - began)
+
+
+async def _window(bed: Bed, window: int) -> tuple[float, ...]:
+    """Let so many run; the seconds from each one's close to the next one's image accepted."""
+    left, began = await slot.waiting(bed) - window, time.time()
+    await slot.pause(bed, False)
+    await slot.until(bed, lambda view: view["waiting_count"] <= left, every=0.5)
+    await slot.pause(bed, True)
+    await slot.until(bed, lambda view: not view["holders"], every=0.1)
+    rows = await bed.vendors["image"].ledger()
+    accepted = sorted((instant(row["accepted_at"]) or 0.0, _job(row)) for row in rows)
+    ours = [(at, job) for at, job in accepted if at >= began]
+    return tuple([at - await _closed(bed, before) for (_, before), (at, _) in pairwise(ours)])
+
+
+def _job(row: dict[str, object]) -> str:
+    return str(row.get("external_id")).rpartition(".image.")[0]
+
+
+async def _closed(bed: Bed, job: str) -> float:
+    closed = (await bed.client.get_workflow_handle(job).describe()).close_time
+    if closed is None:
+        raise RuntimeError(f"{job} is still open, and another one has begun")
+    return closed.timestamp()
+
+
+def figures(found: Sequence[Level]) -> list[Figure]:
+    """The table's lines, from the empty stack and each level."""
+    empty, *filled = found
+    lines = [line for level in filled for line in _of_level(level)]
+    first, last = filled[0], filled[-1]
+    name = f"hand-over, {_count(last.waiting)} waiting / {_count(first.waiting)} waiting"
+    ratio = median(last.hand_overs) / median(first.hand_overs)
+    lines.append(Figure(part=PART, name=name, unit="", values=(round(ratio, 3),)))
+    for process, before in empty.memory.items():
+        for level in (empty, last):
+            name = f"memory of {process}, {_count(level.waiting)} waiting"
+            value = level.memory.get(process, before)
+            lines.append(Figure(part=PART, name=name, unit="MB", values=(round(value, 1),)))
+    return lines
+
+
+def _of_level(level: Level) -> list[Figure]:
+    count = _count(level.waiting)
+    return [
+        Figure(
+            part=PART,
+            name=f"hand-over, {count} waiting, p50",
+            unit="ms",
+            values=milliseconds([median(level.hand_overs)]),
+            hops=milliseconds([level.hop]),
+        ),
+        _rate(f"submissions taken by the API, up to {count}", level.submitted),
+        _rate(f"the same, until the keeper has them, up to {count}", level.taken_in),
+    ]
+
+
+def _rate(name: str, value: float) -> Figure:
+    return Figure(part=PART, name=name, unit="1/s", values=(round(value, 1),))
+
+
+def _count(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
