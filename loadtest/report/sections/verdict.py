@@ -37,7 +37,7 @@ def section(judgement: Judgement) -> Section:
     blocks += [Notice(BAD, reason) for reason in judgement.reasons] if not judgement.passed else []
     blocks += [
         Table(
-            ("condition", "#measured", "#limit", "#margin", "#stage", "verdict", "what it is"),
+            ("condition", "verdict", "#measured", "#limit", "#margin", "#stage", "what it is"),
             _conditions(judgement),
         ),
         Text("To repeat this run:"),
@@ -99,11 +99,11 @@ def _conditions(judgement: Judgement) -> list[tuple[Cell, ...]]:
     return [
         row(
             condition.text,
+            _verdict(condition),
             value(condition, condition.measured),
             value(condition, condition.limit),
             value(condition, condition.margin),
             "–" if condition.stage is None else str(condition.stage + 1),
-            _verdict(condition),
             METRICS[parse(condition.text).metric],
         )
         for condition in judgement.conditions
