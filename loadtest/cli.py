@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from loadtest.bench.cli import app as bench_parts
 from loadtest.judge.compare import compare as compare_runs
 from loadtest.judge.judge import judge
 from loadtest.options import (
@@ -48,6 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Runs jobs through the whole pipeline and judges what every book says about them.",
 )
+app.add_typer(bench_parts, name="bench")
 console = Console()
 errors = Console(stderr=True)
 

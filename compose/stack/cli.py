@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from compose.stack import chaos, doctor, faults, look, quality, runs, stack, state, urls
+from compose.stack import bench, chaos, doctor, faults, look, quality, runs, stack, state, urls
 from compose.stack.errors import INTERRUPTED, UNREACHABLE, StackError
 from compose.stack.output import complain, paint
 from compose.stack.settings import Settings, load
@@ -45,6 +45,7 @@ _COMMANDS: dict[str, tuple[int, Command]] = {
 }
 # Commands that have nothing to do with a running stack and its settings.
 _GATES: dict[str, Callable[[], int]] = {
+    "bench": lambda: bench.bench(ROOT, ENV),
     "chaos": lambda: chaos.chaos(ROOT, ENV),
     "test": lambda: quality.test(ROOT, ENV),
     "check": lambda: quality.check(ROOT),

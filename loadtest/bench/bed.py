@@ -26,6 +26,7 @@ class Bed:
     settings: Settings
     client: Client
     temporal: Temporal
+    server: str
     http: Http
     api: Api
     vendors: dict[str, Vendor]
@@ -54,7 +55,7 @@ class Bed:
 @contextlib.asynccontextmanager
 async def open_bed(settings: Settings) -> AsyncIterator[Bed]:
     """Connections for as long as a benchmark lasts; raises NotReachable before anything starts."""
-    temporal, _ = await check(settings)
+    temporal, server = await check(settings)
     async with contextlib.AsyncExitStack() as exits:
         http = await exits.enter_async_context(Http(settings.api_url, timeout=60, connections=64))
         urls = {"image": settings.image_service_url, "video": settings.video_service_url}
@@ -62,7 +63,8 @@ async def open_bed(settings: Settings) -> AsyncIterator[Bed]:
             step: Vendor(await exits.enter_async_context(Http(url, timeout=60)), step)
             for step, url in urls.items()
         }
-        yield Bed(settings, await connect(settings), temporal, http, Api(http), vendors)
+        client = await connect(settings)
+        yield Bed(settings, client, temporal, server, http, Api(http), vendors)
 
 
 async def _until_ready(url: str) -> None:

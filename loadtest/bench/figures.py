@@ -1,7 +1,6 @@
 """What a benchmark found: a value for each run, and its ratio to the plain hop of that run."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
@@ -34,21 +33,29 @@ class Figure(BaseModel):
         return median(value / hop for value, hop in zip(self.values, self.hops, strict=True))
 
 
-def write(folder: Path, part: str, figures: Sequence[Figure]) -> None:
+class Part(BaseModel):
+    """One part's figures, and on what they were taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    environment: dict[str, str | int | float]
+    figures: tuple[Figure, ...]
+
+
+def write(folder: Path, name: str, part: Part) -> None:
     """Keep a part's figures until the table is made of all parts."""
-    text = json.dumps([figure.model_dump() for figure in figures], indent=1)
-    (folder / f"{part}{SUFFIX}").write_text(text + "\n", encoding="utf-8")
+    text = part.model_dump_json(indent=1)
+    (folder / f"{name}{SUFFIX}").write_text(text + "\n", encoding="utf-8")
 
 
-def read(folder: Path, parts: Iterable[str]) -> list[Figure]:
-    """The figures of those parts that there are, in this order."""
-    files = [folder / f"{part}{SUFFIX}" for part in parts]
-    return [
-        Figure.model_validate(row)
-        for file in files
+def read(folder: Path, names: Iterable[str]) -> dict[str, Part]:
+    """Those parts that there are, in this order."""
+    files = {name: folder / f"{name}{SUFFIX}" for name in names}
+    return {
+        name: Part.model_validate_json(file.read_text(encoding="utf-8"))
+        for name, file in files.items()
         if file.is_file()
-        for row in json.loads(file.read_text(encoding="utf-8"))
-    ]
+    }
 
 
 def milliseconds(seconds: Iterable[float]) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ from statistics import fmean, median
 
 from rich.console import Console
 
+from loadtest.bench import slot
 from loadtest.bench.bed import Bed
 from loadtest.bench.figures import Figure, milliseconds
 from loadtest.bench.hop import hops
@@ -32,14 +33,28 @@ class Run:
     makespan_ratio: float
 
 
-async def hand_overs(
-    bed: Bed, runs: int, *, jobs: int, folder: Path, note: Callable[[Run], None]
-) -> list[Run]:
+async def measure(
+    bed: Bed, runs: int, *, jobs: int, folder: Path, note: Callable[[str], None]
+) -> list[Figure]:
     """So many runs of so many jobs, one after the other."""
-    return [await _run(bed, jobs, folder, note=note) for _ in range(runs)]
+    before, _ = await slot.history(bed)
+    found = []
+    for number in range(runs):
+        found.append(await _run(bed, jobs, folder))
+        note(f"run {number + 1}: hand-over {median(found[-1].hand_overs) * 1000:.1f} ms")
+    after, turned = await slot.history(bed)
+    keeper = [_events("a grant", (after - before) / (runs * jobs))]
+    keeper += [_events("at turn-over", max(turned))] if turned else []
+    return figures(found) + keeper
 
 
-async def _run(bed: Bed, jobs: int, folder: Path, *, note: Callable[[Run], None]) -> Run:
+def _events(what: str, value: float) -> Figure:
+    return Figure(
+        part=PART, name=f"keeper's history, {what}", unit="events", values=(round(value, 1),)
+    )
+
+
+async def _run(bed: Bed, jobs: int, folder: Path) -> Run:
     settings = bed.settings.model_copy(update={"reports_dir": folder / "runs"})
     plan = build_plan(stages=str(jobs), reset=True)
     quiet = Console(quiet=True)
@@ -47,9 +62,7 @@ async def _run(bed: Bed, jobs: int, folder: Path, *, note: Callable[[Run], None]
         found, why = await run_plan(settings, plan, command="bench", console=quiet)
     if why != "done":
         raise RuntimeError(f"the run ended with: {why}")
-    measured = of_books(load(found), sampled)
-    note(measured)
-    return measured
+    return of_books(load(found), sampled)
 
 
 def of_books(books: Books, sampled: Sequence[float]) -> Run:

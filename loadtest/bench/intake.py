@@ -14,7 +14,7 @@ from loadtest.bench.figures import Figure
 from shared.slots import REQUEST_SIGNAL, SlotRequest
 
 PART = "intake"
-SINGLE, BULK, LIST = 200, 2_000, 100
+LIST = 100
 AT_ONCE = 32
 
 
@@ -26,16 +26,16 @@ class Rates:
     bulk: float
 
 
-async def intakes(
-    bed: Bed, runs: int, *, single: int, bulk: int, note: Callable[[Rates], None]
-) -> list[Rates]:
+async def measure(
+    bed: Bed, runs: int, *, single: int, bulk: int, note: Callable[[str], None]
+) -> list[Figure]:
     """The requests name runs that there are not; they stay in the queue of this stack."""
     await slot.pause(bed, True)
     found = []
     for _ in range(runs):
         found.append(Rates(await _rate(bed, single, 1), await _rate(bed, bulk, LIST)))
-        note(found[-1])
-    return found
+        note(f"{found[-1].single:.0f}/s one by one, {found[-1].bulk:.0f}/s in bulk")
+    return figures(found)
 
 
 async def _rate(bed: Bed, count: int, size: int) -> float:

@@ -1,4 +1,4 @@
-"""The slot as it is steered from outside: pause, resume, how many wait; and its keeper's history."""
+"""The slot steered from outside: pause, resume, how many wait; and its keeper's history."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,9 @@ async def pause(bed: Bed, paused: bool) -> None:
 async def until(bed: Bed, reached: Callable[[dict[str, Any]], bool], *, every: float) -> None:
     """Return when the keeper's own view is so; asked of the keeper, not of the API."""
     keeper = bed.client.get_workflow_handle(KEEPER)
-    while not reached(await keeper.query(VIEW_QUERY)):
+    while True:
+        if reached(await keeper.query(VIEW_QUERY)):
+            return
         await asyncio.sleep(every)
 
 

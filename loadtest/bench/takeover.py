@@ -4,11 +4,14 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from temporalio.client import WorkflowFailureError
 
 from loadtest.bench.bed import Bed
+from loadtest.bench.figures import Figure, milliseconds
+from loadtest.bench.hop import hops
 from loadtest.bench.moments import MOMENTS, Moment, draw
 from loadtest.bench.victim import kill
 from loadtest.books.model import Activity, Execution
@@ -16,7 +19,10 @@ from loadtest.books.parse import execution
 from loadtest.histories import summarise
 from loadtest.times import instant
 
+PART = "takeover"
+NAMES = tuple(moment.name for moment in MOMENTS)
 TRIAL_SECONDS = 60.0
+TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +34,28 @@ class TakeOver:
     next_job: float
 
 
-async def take_overs(
-    bed: Bed, runs: int, *, seed: int, note: Callable[[TakeOver], None]
-) -> list[TakeOver]:
+async def measure(
+    bed: Bed, runs: int, *, seed: int, only: str, note: Callable[[str], None]
+) -> list[Figure]:
     """Kill at each moment so many times, in turns."""
     chance = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
+    note(f"seed {seed}")
     found = []
-    for run in range(runs):
-        for moment in MOMENTS:
-            found.append(await _trial(bed, moment, f"{seed}-{run}", length=draw(chance)))
-            note(found[-1])
-    return found
+    async with hops(bed.client, bed.temporal) as sampled:
+        for run in range(runs):
+            for moment in [moment for moment in MOMENTS if only in ("", moment.name)]:
+                found.append(await _hit(bed, moment, f"{seed}-{run}", chance=chance))
+                note(f"{moment.name}: {found[-1].next_step:.2f} s, {found[-1].next_job:.2f} s")
+    return figures(found, median(sampled))
+
+
+async def _hit(bed: Bed, moment: Moment, name: str, *, chance: random.Random) -> TakeOver:
+    """A kill that fell before the moment had passed; a short one may be missed."""
+    for number in range(TRIES):
+        trial = await _trial(bed, moment, f"{name}-{number}", length=draw(chance))
+        if trial.next_step > 0:
+            return trial
+    raise RuntimeError(f"{moment.name}: the moment had passed before each of {TRIES} kills")
 
 
 async def _trial(bed: Bed, moment: Moment, name: str, *, length: float) -> TakeOver:
@@ -104,3 +121,19 @@ def _service_after(at: float, rows: Sequence[dict[str, Any]]) -> float:
     """The vendors' own time for what was begun after an instant."""
     spans = [(instant(row["accepted_at"]), instant(row["finished_at"])) for row in rows]
     return sum(end - begin for begin, end in spans if begin and end and begin > at)
+
+
+def figures(found: Sequence[TakeOver], hop: float) -> list[Figure]:
+    """The table's lines: the median of each moment, and the worst that was seen."""
+    lines = [Figure(part=PART, name="plain hop, p50", unit="ms", values=milliseconds([hop]))]
+    for name in dict.fromkeys(each.moment for each in found):
+        trials = [each for each in found if each.moment == name]
+        lines += _of_kind(f"{name}: next step", [each.next_step for each in trials])
+        lines += _of_kind(f"{name}: next job", [each.next_job for each in trials])
+    return lines
+
+
+def _of_kind(name: str, seconds: Sequence[float]) -> list[Figure]:
+    values = tuple(round(value, 3) for value in seconds)
+    worst = Figure(part=PART, name=f"{name}, worst", unit="s", values=(max(values),))
+    return [Figure(part=PART, name=name, unit="s", values=values), worst]

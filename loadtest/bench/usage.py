@@ -1,4 +1,4 @@
-"""Resident memory of what is measured: services by their own /metrics, the server by its process."""
+"""Resident memory: of our services by their own /metrics, of the server by its process."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -16,8 +16,6 @@ from loadtest.bench.usage import resident
 from loadtest.times import instant
 
 PART = "waiting"
-LEVELS = (100, 1_000, 10_000)
-WINDOW = 60
 AT_ONCE = 32
 
 
@@ -33,16 +31,16 @@ class Level:
     memory: dict[str, float]
 
 
-async def levels(
-    bed: Bed, wanted: Sequence[int], *, window: int, note: Callable[[Level], None]
-) -> list[Level]:
+async def measure(
+    bed: Bed, levels: Sequence[int], *, window: int, note: Callable[[str], None]
+) -> list[Figure]:
     """One level after the other on the same stack; what waits at the end is left waiting."""
     await slot.pause(bed, True)
     found = [await _level(bed, 0, window=0)]
-    for waiting in wanted:
+    for waiting in levels:
         found.append(await _level(bed, waiting, window=window))
-        note(found[-1])
-    return found
+        note(f"{_count(waiting)} waiting: {median(found[-1].hand_overs) * 1000:.1f} ms")
+    return figures(found)
 
 
 async def _level(bed: Bed, waiting: int, *, window: int) -> Level:

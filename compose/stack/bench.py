@@ -1,0 +1,119 @@
+"""`make bench`: each part on a stack of its own, as processes, that is taken away again."""
+
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from compose.stack import readiness
+from compose.stack.errors import UNREACHABLE, StackError
+from compose.stack.local import Local
+from compose.stack.output import say
+from compose.stack.services import API, CALLBACK, DEFAULT_PORTS, UI_PORT, WORKER
+from compose.stack.settings import Settings, load
+
+# Each part with the number of workers that it needs, and make's variables that become its options.
+WORKERS = {"handover": 1, "takeover": 2, "waiting": 1, "intake": 1}
+OPTIONS = {
+    "handover": {"RUNS": "--runs", "JOBS": "--jobs"},
+    "takeover": {"RUNS": "--runs", "SEED": "--seed", "MOMENT": "--moment"},
+    "waiting": {"LEVELS": "--levels", "WINDOW": "--window"},
+    "intake": {"RUNS": "--runs"},
+}
+# An image of 0.1 s and a video of 0.2 s.
+QUICK = {"MOCKS": "on", "MOCK_SPEED": "100", "MOCK_IMAGE_SECONDS": "10", "MOCK_VIDEO_SECONDS": "20"}
+HOST = "127.0.0.1"
+
+
+def bench(root: Path, environ: Mapping[str, str]) -> int:
+    """Measure the parts that ONLY names, by default all, and print one table; its exit status."""
+    parts = _chosen(environ.get("ONLY", ""))
+    folder = load(root, {}).reports_dir / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    for part in parts:
+        say(f"{part} …")
+        with _own_stack(root, workers=WORKERS[part]) as stack:
+            options = [
+                word
+                for name, option in OPTIONS[part].items()
+                if environ.get(name)
+                for word in (option, environ[name])
+            ]
+            if status := stack.loadtest(["bench", part, str(folder), *options], {}):
+                return status
+    return stack.loadtest(["bench", "table", str(folder)], {})
+
+
+def _chosen(only: str) -> list[str]:
+    names = [word.strip() for word in only.split(",") if word.strip()]
+    if strange := [name for name in names if name not in WORKERS]:
+        raise StackError(
+            f"ONLY={only}: {', '.join(strange)} is no part; there are {', '.join(WORKERS)}"
+        )
+    return [part for part in WORKERS if part in names or not names]
+
+
+@contextmanager
+def _own_stack(root: Path, *, workers: int) -> Iterator[Local]:
+    """A stack of processes on free ports, with a data folder that goes with it.
+
+    Jobs that still wait are not waited for: the processes are ended, and their data is removed.
+    """
+    data = Path(tempfile.mkdtemp(prefix="genvideo-bench-"))
+    settings = own_settings(root, data, workers=workers)
+    stack = Local(settings)
+    try:
+        stack.up()
+        readiness.wait(settings, stack)
+        yield stack
+    finally:
+        stack.down()
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def own_settings(root: Path, data: Path, *, workers: int) -> Settings:
+    """What is said here counts before `.env`; a server elsewhere would not be ours to load."""
+    ports = _free_ports(workers)
+    own = {name: str(port) for name, port in ports.items()} | {
+        "MODE": "local",
+        "WORKERS": str(workers),
+        "BIND_ADDRESS": HOST,
+        "LISTEN_HOST": HOST,
+        "DATA_DIR": str(data),
+        "API_PUBLIC_URL": f"http://{HOST}:{ports[API.port]}",
+        "CALLBACK_URL": f"http://{HOST}:{ports[CALLBACK.port]}",
+        "TEMPORAL_UI_URL": f"http://{HOST}:{ports[UI_PORT]}",
+        **QUICK,
+    }
+    settings = load(root, own)
+    if not settings.own_temporal:
+        raise StackError(
+            "make bench measures a server of its own; take TEMPORAL_ADDRESS out of .env"
+        )
+    return settings
+
+
+def _free_ports(workers: int) -> dict[str, int]:
+    """A free port for each name; those of the workers follow one another."""
+    for _ in range(100):
+        with ExitStack() as held:
+            try:
+                return _held(held, workers)
+            except OSError:
+                continue
+    raise StackError("no free ports were found for the benchmark", UNREACHABLE)
+
+
+def _held(held: ExitStack, workers: int) -> dict[str, int]:
+    """All are held until all are known, so that none is given twice."""
+
+    def take(port: int) -> int:
+        server = held.enter_context(socket.create_server((HOST, port)))
+        return int(server.getsockname()[1])
+
+    ports = {name: take(0) for name in DEFAULT_PORTS}
+    for number in range(1, workers):
+        take(ports[WORKER.port] + number)
+    return ports

@@ -1,0 +1,124 @@
+"""`python -m loadtest bench PART`: one part against a running stack, or the table of all parts."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from loadtest.bench import handover, intake, table, takeover, waiting
+from loadtest.bench.bed import Bed, open_bed
+from loadtest.bench.figures import Figure, Part, read, write
+from loadtest.environment import environment
+from loadtest.reach import NotReachable
+from loadtest.settings import Settings
+from loadtest.times import stamp
+
+NOT_REACHABLE, USAGE = 3, 2
+PARTS = (handover.PART, takeover.PART, waiting.PART, intake.PART)
+
+app = typer.Typer(no_args_is_help=True, help="Benchmarks of the slot, a part at a time.")
+Folder = Annotated[Path, typer.Argument(help="Where the figures are kept.")]
+Runs = Annotated[int, typer.Option("--runs", min=1, help="How often; the table shows medians.")]
+
+
+@app.command(handover.PART)
+def hand_over(
+    folder: Folder,
+    runs: Runs = 5,
+    jobs: Annotated[int, typer.Option(min=2, help="Jobs of one run.")] = 100,
+) -> None:
+    """From a job's close to the next job's image, and where the vendor's idle time goes."""
+
+    async def measure(bed: Bed) -> list[Figure]:
+        return await handover.measure(bed, runs, jobs=jobs, folder=folder, note=_note)
+
+    _run(handover.PART, folder, measure)
+
+
+@app.command(takeover.PART)
+def take_over(
+    folder: Folder,
+    runs: Runs = 5,
+    seed: Annotated[int, typer.Option(help="Draws when each kill falls.")] = 0,
+    moment: Annotated[str, typer.Option(help="This moment alone, such as 'closing'.")] = "",
+) -> None:
+    """Kill -9 of the holder's worker in each stage; needs two workers on this machine."""
+
+    async def measure(bed: Bed) -> list[Figure]:
+        return await takeover.measure(
+            bed, runs, seed=seed or int(time.time()), only=moment, note=_note
+        )
+
+    if moment and moment not in takeover.NAMES:
+        _fail(f"--moment: '{moment}' is not one of: {', '.join(takeover.NAMES)}", USAGE)
+    _run(takeover.PART, folder, measure)
+
+
+@app.command(waiting.PART)
+def long_queue(
+    folder: Folder,
+    levels: Annotated[str, typer.Option(help="How many wait, rising.")] = "100,1000,10000",
+    window: Annotated[int, typer.Option(min=2, help="Jobs that are measured.")] = 60,
+) -> None:
+    """Hand-over, submissions and memory while many wait; they are left waiting at the end."""
+    counts = [int(word) for word in levels.split(",") if word.strip().isdecimal()]
+    if counts != sorted(set(counts)) or len(counts) != len(levels.split(",")):
+        _fail(f"--levels: '{levels}' is not a rising list such as 100,1000", USAGE)
+
+    async def measure(bed: Bed) -> list[Figure]:
+        return await waiting.measure(bed, counts, window=window, note=_note)
+
+    _run(waiting.PART, folder, measure)
+
+
+@app.command(intake.PART)
+def keeper_intake(
+    folder: Folder,
+    runs: Runs = 5,
+    single: Annotated[int, typer.Option(min=1, help="Requests sent one by one.")] = 200,
+    bulk: Annotated[int, typer.Option(min=1, help="Requests sent in lists.")] = 2_000,
+) -> None:
+    """How many requests a second the keeper takes in; they are left in its queue."""
+
+    async def measure(bed: Bed) -> list[Figure]:
+        return await intake.measure(bed, runs, single=single, bulk=bulk, note=_note)
+
+    _run(intake.PART, folder, measure)
+
+
+@app.command("table")
+def show(folder: Folder) -> None:
+    """Print the table of all parts that were measured, and write bench.json and bench.md."""
+    found = read(folder, PARTS)
+    if not found:
+        _fail(f"{folder} holds no figures", USAGE)
+    figures = [figure for part in found.values() for figure in part.figures]
+    table.write(folder, figures, next(iter(found.values())).environment)
+    sys.stdout.write(table.text(figures) + f"\ntable: {folder / 'bench.md'}\n")
+
+
+def _run(part: str, folder: Path, measure: Callable[[Bed], Awaitable[list[Figure]]]) -> None:
+    async def go() -> None:
+        async with open_bed(Settings()) as bed:
+            facts = {"when": stamp(time.time()), **environment(bed.server)}
+            write(folder, part, Part(environment=facts, figures=tuple(await measure(bed))))
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        asyncio.run(go())
+    except NotReachable as error:
+        _fail("\n".join(f"not reachable: {problem}" for problem in error.problems), NOT_REACHABLE)
+
+
+def _note(text: str) -> None:
+    sys.stdout.write(f"  {text}\n")
+    sys.stdout.flush()
+
+
+def _fail(reason: str, status: int) -> NoReturn:
+    sys.stderr.write(reason + "\n")
+    raise typer.Exit(status)
