@@ -23,7 +23,7 @@ from tests.chaos.crowd import Crowd
 from tests.chaos.evidence import Evidence
 from tests.chaos.judgement import Violation, violations
 from tests.chaos.places import Places
-from tests.chaos.schedule import Hit, schedule
+from tests.chaos.schedule import LONGEST, Hit, Strike, schedule
 from tests.chaos.site import MakeSite, Site
 from tests.chaos.striker import Say, Striker, Surface
 
@@ -40,8 +40,20 @@ class ChaosPlan:
     seconds: float
     deck: tuple[Hit, ...]
     pause: float = 6.0
+    longest: float = LONGEST
     queue: int = 10
     tail: int = 20
+
+    @property
+    def strikes(self) -> list[Strike]:
+        """The schedule; the seed and the rest of the plan fix it."""
+        return schedule(
+            self.seed,
+            seconds=self.seconds,
+            deck=self.deck,
+            pause=self.pause,
+            longest=self.longest,
+        )
 
 
 @dataclass(frozen=True)
@@ -117,11 +129,9 @@ class _Run:
             wire=self._site.wire,
         )
         striker = Striker(surface, self._say)
-        plan = self._plan
-        strikes = schedule(plan.seed, seconds=plan.seconds, deck=plan.deck, pause=plan.pause)
         async with crowd.running():
-            crowd.backlog = plan.queue
-            await striker.carry_out(strikes)
+            crowd.backlog = self._plan.queue
+            await striker.carry_out(self._plan.strikes)
             self._say(f"last strike is over, {len(crowd.tracker.open)} jobs are open")
             await self._ended(crowd)
         return crowd, striker

@@ -71,15 +71,21 @@ class Strike:
 LASTING = (Kind.FREEZE, Kind.CUT, Kind.DELAY, Kind.DROP)
 
 
-def schedule(seed: int, *, seconds: float, deck: tuple[Hit, ...], pause: float) -> list[Strike]:
+# Longer than any time-out of ours now and then, mostly shorter.
+LONGEST = 12.0
+LENGTHS = (0.04, 0.12, 0.25, 0.5, 1.0)
+
+
+def schedule(
+    seed: int, *, seconds: float, deck: tuple[Hit, ...], pause: float, longest: float = LONGEST
+) -> list[Strike]:
     """Strikes until the time is over; every hit of the deck comes once before any comes again."""
     draw = Random(seed)  # noqa: S311 - repeatable on purpose
     strikes: list[Strike] = []
     at = 0.0
     for number, hit in zip(count(1), _dealt(draw, deck)):
         at += draw.uniform(0.5, 1.5) * pause
-        # Longer than any time-out of ours now and then, mostly shorter.
-        lasts = draw.choice((0.5, 1.5, 3.0, 6.0, 12.0)) * draw.uniform(0.8, 1.2)
+        lasts = longest * draw.choice(LENGTHS) * draw.uniform(0.8, 1.2)
         if at > seconds:
             return strikes
         strikes.append(Strike(number, round(at, 3), hit, round(lasts, 3)))

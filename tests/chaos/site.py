@@ -60,9 +60,9 @@ MakeSite = Callable[[Path], AbstractAsyncContextManager[Site]]
 
 
 @contextlib.asynccontextmanager
-async def as_processes(folder: Path) -> AsyncIterator[Site]:
+async def as_processes(folder: Path, speed: int = 100) -> AsyncIterator[Site]:
     """The embedded mode; Temporal is reached by a wire that can be cut."""
-    settings = own_settings(folder, mode="local", project="unused") | CHAOS_SETTINGS
+    settings = _settings(folder, "local", speed=speed)
     data, ui_port = Path(settings["DATA_DIR"]), int(settings["TEMPORAL_UI_PORT"])
     server = Server(data, int(settings["TEMPORAL_PORT"]), ui_port)
     await server.start()
@@ -78,16 +78,21 @@ async def as_processes(folder: Path) -> AsyncIterator[Site]:
 
 
 @contextlib.asynccontextmanager
-async def in_containers(folder: Path) -> AsyncIterator[Site]:
+async def in_containers(folder: Path, speed: int = 100) -> AsyncIterator[Site]:
     """The very compose files; the server is a container like the others."""
-    project = f"genvideo-chaos-{uuid4().hex[:8]}"
-    stack = Stack(own_settings(folder, mode="docker", project=project) | CHAOS_SETTINGS)
+    stack = Stack(_settings(folder, "docker", speed=speed))
     try:
         async with _up(stack, "down"):
             address = f"127.0.0.1:{stack.settings['TEMPORAL_PORT']}"
             yield Site(stack, await _connect(address), Containers(stack), None, address)
     finally:
-        await asyncio.to_thread(_remove_images, project)
+        await asyncio.to_thread(_remove_images, stack.settings["COMPOSE_PROJECT_NAME"])
+
+
+def _settings(folder: Path, mode: str, *, speed: int) -> dict[str, str]:
+    project = f"genvideo-chaos-{uuid4().hex[:8]}"
+    own = own_settings(folder, mode=mode, project=project)
+    return own | CHAOS_SETTINGS | {"MOCK_SPEED": str(speed)}
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,70 @@
+"""The short form of CI: few strikes of every sort, at a pace that leaves no idle moment."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.run import ChaosPlan, run
+from tests.chaos.schedule import (
+    API,
+    HOLDER,
+    IMAGES,
+    KEEPER,
+    KEEPER_WORKFLOW,
+    RECEIVER,
+    SERVER,
+    VIDEOS,
+    WAITER,
+    WIRE,
+    WORKER,
+    WORKERS,
+    Hit,
+    Kind,
+    Stage,
+    schedule,
+)
+from tests.chaos.site import MakeSite
+
+DECK = (
+    Hit(Kind.KILL, WORKERS, Stage.IMAGE),
+    Hit(Kind.FREEZE, WORKER[0], Stage.ARMED),
+    Hit(Kind.KILL, SERVER, backlog=50),
+    Hit(Kind.TERMINATE, HOLDER, Stage.WAITING),
+    Hit(Kind.KILL, VIDEOS, Stage.SUBMITTED),
+    Hit(Kind.KILL, KEEPER, Stage.STORING),
+    Hit(Kind.TERMINATE, KEEPER_WORKFLOW),
+    Hit(Kind.RESET, HOLDER, Stage.IMAGE),
+    Hit(Kind.CANCEL, WAITER, Stage.QUEUED),
+    Hit(Kind.KILL, RECEIVER),
+    Hit(Kind.KILL, API),
+    Hit(Kind.KILL, IMAGES),
+)
+WIRE_DECK = (Hit(Kind.CUT, WIRE), Hit(Kind.DROP, WIRE), Hit(Kind.DELAY, WIRE))
+# A job takes a third of a second, so that fifty are soon over.
+SPEED = 400
+PAUSE = 2.0
+# Beyond the time-outs of heartbeats and sticky queues; the long form freezes for longer.
+LONGEST = 5.0
+
+
+async def no_rule_is_broken(make_site: MakeSite, plan: ChaosPlan, folder: Path) -> None:
+    """Every hit of the deck lands once, and the books show no violation."""
+    said: list[str] = []
+    found = await run(plan, make_site, reports=folder, say=said.append)
+    if found.violations:
+        pytest.fail("\n".join(said), pytrace=False)
+    assert sum(found.result["strikes"].values()) == len(plan.deck)
+
+
+def plan_of(seed: int, deck: tuple[Hit, ...]) -> ChaosPlan:
+    """Seconds are chosen so that the whole deck is dealt, and nothing of it twice."""
+    endless = schedule(seed, seconds=1000, deck=deck, pause=PAUSE)
+    return ChaosPlan(
+        seed=seed,
+        seconds=endless[len(deck) - 1].at + 0.001,
+        deck=deck,
+        pause=PAUSE,
+        longest=LONGEST,
+        queue=6,
+        tail=5,
+    )
