@@ -47,7 +47,8 @@ class Stack:
 async def open_stack(settings: Settings, temporal: Temporal, version: str) -> AsyncIterator[Stack]:
     """Connections to the stack for as long as a run lasts."""
     async with contextlib.AsyncExitStack() as exits:
-        api = await exits.enter_async_context(Http(settings.api_url, timeout=30))
+        token = settings.api_token.get_secret_value() if settings.api_token else None
+        api = await exits.enter_async_context(Http(settings.api_url, timeout=30, token=token))
         receiver = await exits.enter_async_context(Http(settings.callback_url))
         vendors: list[Vendor] = []
         if settings.mocked:

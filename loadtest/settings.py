@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     reports_dir: Path = Path("reports")
     mocks: str = Field("on", pattern="^(on|off)$")
     payload_key: SecretStr | None = None
+    api_token: SecretStr | None = None
 
     @field_validator("api_url", "callback_url", "image_service_url", "video_service_url")
     @classmethod

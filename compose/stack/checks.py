@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 # Never shown, not even when wrong.
-_SECRET = frozenset({"CALLBACK_SECRET", "PAYLOAD_KEY", "TEMPORAL_API_KEY"})
+_SECRET = frozenset({"API_TOKEN", "CALLBACK_SECRET", "PAYLOAD_KEY", "TEMPORAL_API_KEY"})
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 

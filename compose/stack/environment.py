@@ -20,6 +20,7 @@ _STACK_ONLY = frozenset(
 # Secrets and those who need them; no other process is told, though it may run beside them.
 _CLIENTS = (WORKER.name, KEEPER.name, CALLBACK.name, API.name)
 _SECRETS = {
+    "API_TOKEN": (API.name,),
     "PAYLOAD_KEY": _CLIENTS,
     "TEMPORAL_API_KEY": _CLIENTS,
     "TEMPORAL_TLS_CLIENT_KEY_DATA": _CLIENTS,

@@ -145,6 +145,10 @@ def _check_services(checks: Checks) -> None:
         checks.url(name)
     checks.fits("CALLBACK_SECRET", "x" * 16, r"\S{16,}", what="16 characters or more, no blanks")
     checks.fits("PAYLOAD_KEY", "A" * 43 + "=", _PAYLOAD_KEYS, what="32 bytes in base64, or a list")
+    checks.fits("API_TOKEN", "x" * 16, r"[\x21-\x7e]{16,}", what="16 characters or more, no blanks")
+    checks.choice("FEED", "files", ("files", "temporal"))
+    checks.fits("API_RATE", "500", r"\d{1,6}", what="a whole number")
+    checks.whole("API_MAX_SOCKETS", 2000, most=100_000)
     checks.files(r"TEMPORAL_TLS_\w+_PATH")
     checks.fits(
         "TEMPORAL_ADDRESS", "host:1", r"[^\s/:]+:\d+|\[[0-9a-fA-F:]+\]:\d+", what="host:port"

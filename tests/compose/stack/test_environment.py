@@ -132,6 +132,15 @@ def test_keys_for_temporal_reach_its_clients_alone(settings: Load, name: str) ->
     assert environment.for_compose(found)[name] == KEY
 
 
+def test_the_apis_token_reaches_the_api_and_the_load_test_alone(settings: Load) -> None:
+    found = settings(API_TOKEN=KEY)
+    services = ("api", "callback", "keeper", "worker", "mock-comfyui", "mock-kling", "temporal")
+    told = [name for name in services if "API_TOKEN" in environment.local_service(found, name)]
+    assert told == ["api"]
+    assert environment.local_loadtest(found)["API_TOKEN"] == KEY
+    assert environment.for_compose(found)["API_TOKEN"] == KEY
+
+
 def test_the_load_test_has_no_use_for_the_callbacks_secret(settings: Load) -> None:
     assert "CALLBACK_SECRET" not in environment.local_loadtest(settings(CALLBACK_SECRET=KEY))
 

@@ -79,6 +79,10 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
             {"PAYLOAD_KEY": "A" * 43 + "=,short"},
             "PAYLOAD_KEY=… (environment) is not 32 bytes in base64",
         ),
+        ({"API_TOKEN": "short"}, "API_TOKEN=… (environment) is not 16"),
+        ({"API_RATE": "often"}, "API_RATE=often"),
+        ({"API_MAX_SOCKETS": "0"}, "API_MAX_SOCKETS=0"),
+        ({"FEED": "rss"}, "FEED=rss"),
         (
             {"CALLBACK_SECRET": "short"},
             "CALLBACK_SECRET=… (environment) is not 16",

@@ -1,0 +1,41 @@
+"""With a token set, the page asks for it once, and again only when it was wrong."""
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Dialog, expect
+
+from tests.services.api.dashboard.conftest import NewPage, Place
+
+TOKEN = "a-token-of-the-tests"
+CHANGE = """
+import('/dashboard/http.js').then(({ call }) =>
+  call('PUT', '/slots', { body: { limit: 2 } }).then((view) => view.limit, (error) => error.status))
+"""
+
+
+@pytest.fixture
+def away(away: dict[str, Any]) -> dict[str, Any]:
+    return {**away, "api_token": TOKEN}
+
+
+async def test_the_page_asks_for_the_token(place: Place, new_page: NewPage) -> None:
+    answers = ["not-the-right-token", TOKEN]
+    asked: list[str] = []
+
+    async def answered(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        if answers:
+            await dialog.accept(answers.pop(0))
+        else:
+            await dialog.dismiss()
+
+    async with new_page(place.base) as page:
+        page.on("dialog", answered)
+        await expect(page.locator("#link[data-state=live]")).to_be_visible()
+        assert asked == []
+        assert await page.evaluate(CHANGE) == 2
+        assert await page.evaluate(CHANGE) == 2
+        assert len(asked) == 2
+        await page.evaluate("sessionStorage.clear()")
+        assert await page.evaluate(CHANGE) == 401
