@@ -23,6 +23,7 @@ from tests.chaos.crowd import Crowd
 from tests.chaos.evidence import Evidence
 from tests.chaos.judgement import Violation, violations
 from tests.chaos.places import Places
+from tests.chaos.recovery import to_next_step
 from tests.chaos.schedule import LONGEST, Hit, Strike, schedule
 from tests.chaos.site import MakeSite, Site
 from tests.chaos.striker import Say, Striker, Surface
@@ -70,7 +71,9 @@ async def run(plan: ChaosPlan, make_site: MakeSite, *, reports: Path, say: Say) 
     folder = _new_folder(reports, plan.seed)
     say(f"seed {plan.seed}, {plan.seconds:g} s of strikes, books in {folder.path}")
     data = folder.path / "stack"
+    began = time.monotonic()
     async with make_site(data) as site:
+        say(f"the stack was up after {time.monotonic() - began:.1f} s")
         found = await _Run(plan, site, folder=folder, say=say).go()
     if not found.violations:
         # The stored files are many, and nobody has a question to them.
@@ -105,7 +108,7 @@ class _Run:
             slots = await self._free(last)
             for crowd in (first, last):
                 await crowd.close_stage("done" if not crowd.tracker.open else "not all ended")
-            self._say("collecting the books")
+            self._say(f"collecting the books, {time.time() - self._began:.1f} s after the start")
             await self._collect(reached, (first, last))
         found = Evidence(
             books=load(self._folder),
@@ -219,6 +222,7 @@ class _Run:
             "strikes": dict(Counter(row["kind"] for row in striker.struck)),
             "jobs": dict(jobs),
             "disturbed": dict(Counter(d for done in striker.disturbed.values() for d in done)),
+            "to_next_step": to_next_step(found.books, striker.struck),
             "generations": sum(len(job.generations) for job in found.books.jobs),
             "replayed": (found.books.replay or {}).get("replayed"),
             "violations": [vars(violation) for violation in broken],
