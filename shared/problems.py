@@ -16,7 +16,11 @@ from shared.errors import BodyTooLarge, GenvideoError, InvalidInput, NotJson, Ro
 MEDIA_TYPE = "application/problem+json"
 
 # Python's own names for these changed with a version; our documents must not.
-_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+_PHRASES = {
+    413: "Content Too Large",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
 # Where the framework answers before us, the code is still the error tree's.
 _CODES = {error.http_status: error.code for error in (BodyTooLarge, NotJson, RouteNotFound)}
 

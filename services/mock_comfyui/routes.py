@@ -94,7 +94,7 @@ async def image_result(request: Request, mock: TheMock, job_id: str) -> Response
         200: {"content": {"image/png": {}}},
         206: {"content": {"image/png": {}}},
         404: _PROBLEM,
-        416: _PROBLEM,
+        416: {**_PROBLEM, "description": "Outside the file"},
     },
 )
 async def image_file(

@@ -11,7 +11,9 @@ from services.mock_core.problems import Problem, ProblemBody
 from services.mock_core.verdict import judge
 
 router = APIRouter(prefix="/admin", tags=["admin"])
-_INVALID: dict[int | str, dict[str, Any]] = {422: {"model": ProblemBody}}
+_INVALID: dict[int | str, dict[str, Any]] = {
+    422: {"model": ProblemBody, "description": "What does not fit, mistake by mistake"}
+}
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ProblemBody}}
 
 

@@ -43,9 +43,13 @@ class ProblemBody(BaseModel):
     code: str | int
 
 
+# Python's own names for these changed with a version; what we tell must not.
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
 def title_of(status: int) -> str:
     try:
-        return http.HTTPStatus(status).phrase
+        return _PHRASES.get(status) or http.HTTPStatus(status).phrase
     except ValueError:
         return "Refused"
 

@@ -88,7 +88,7 @@ async def video_status(request: Request, mock: TheMock, job_id: str) -> Response
         200: {"content": {"video/mp4": {}}},
         206: {"content": {"video/mp4": {}}},
         404: _PROBLEM,
-        416: _PROBLEM,
+        416: {**_PROBLEM, "description": "Outside the file"},
     },
 )
 async def video_file(

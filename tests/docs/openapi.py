@@ -1,0 +1,59 @@
+"""`python -m tests.docs.openapi` writes docs/openapi anew: the OpenAPI file of every service."""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from services.api.app import create_app as api
+from services.api.settings import ApiSettings
+from services.callback.app import create_app as callback
+from services.callback.settings import CallbackSettings
+from services.mock_comfyui.app import create_app as mock_comfyui
+from services.mock_comfyui.settings import ComfyuiSettings
+from services.mock_kling.app import create_app as mock_kling
+from services.mock_kling.settings import KlingSettings
+from shared.codec import PayloadKeys
+from shared.health import Work, worker_app
+from tests.docs.pages import ROOT
+
+FOLDER = ROOT / "docs" / "openapi"
+COMMAND = "python -m tests.docs.openapi"
+SECRET = SecretStr("x" * 16)
+
+
+def _polling(name: str) -> FastAPI:
+    """A process that polls Temporal, which has the routes of every service and no other."""
+
+    work = Work(lambda client: nullcontext(), PayloadKeys())
+    return worker_app(f"genvideo {name}", work, stall_seconds=1, stop=lambda: None)
+
+
+APPS: Mapping[str, Callable[[], FastAPI]] = {
+    "api": lambda: api(ApiSettings()),
+    "callback": lambda: callback(CallbackSettings(callback_secret=SECRET)),
+    "mock-comfyui": lambda: mock_comfyui(ComfyuiSettings()),
+    "mock-kling": lambda: mock_kling(KlingSettings()),
+    "worker": lambda: _polling("worker"),
+    "keeper": lambda: _polling("keeper"),
+}
+
+
+def document(name: str) -> str:
+    """The file of one service, as its code has it."""
+    return json.dumps(APPS[name]().openapi(), indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Write all of them."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    FOLDER.mkdir(exist_ok=True)
+    for name in APPS:
+        (FOLDER / f"{name}.json").write_text(document(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
