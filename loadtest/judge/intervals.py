@@ -24,7 +24,8 @@ def vendor_interval(job: JobFacts, horizon: float) -> Interval | None:
 def record_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
     """Each stretch of *running* in the JSON record; a reset may make several.
 
-    A run that was reset has ended at that moment; its successor records so when it gets to it.
+    A run that was reset has ended at that moment; its successor records so when it gets to it, and
+    may have shown the old permit's *running* until an activity refused that permit.
     """
     begin: float | None = None
     for change in job.record.transitions if job.record else ():
@@ -33,9 +34,12 @@ def record_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
         if change.status == "running" and begin is None:
             begin = change.at
         elif begin is not None and (change.status in ENDS or change.status == "queued"):
-            closes = [r.closed for r in job.executions if r.closed and begin <= r.closed]
-            again = change.status == "queued"
-            yield Interval(job.job_id, begin, min([change.at, *closes]) if again else change.at)
+            end: float | None = change.at
+            if change.status == "queued":
+                closes = [run.closed for run in job.executions if run.closed is not None]
+                end = min((at for at in closes if begin <= at <= change.at), default=None)
+            if end is not None:
+                yield Interval(job.job_id, begin, end)
             begin = None
     if begin is not None:
         yield Interval(job.job_id, begin, horizon)

@@ -20,13 +20,14 @@ from tests.stack.driver import Stack, own_settings
 
 # Eight events are a grant: a keeper's run hands over after three of them.
 KEEPER_MAX_HISTORY = 24
-# A job's time is long enough for every fault but the one that makes its time run out.
+# A job's time is long enough for every fault but the one that makes its time run out: on a busy
+# machine a killed worker needs 20 s to come back.
 CHAOS_SETTINGS = {
     "MOCK_LEDGER": "disk",
     "KEEPER_MAX_HISTORY": str(KEEPER_MAX_HISTORY),
-    "JOB_SECONDS": "45",
-    "IMAGE_ATTEMPT_SECONDS": "60",
-    "VIDEO_ATTEMPT_SECONDS": "120",
+    "JOB_SECONDS": "80",
+    "IMAGE_ATTEMPT_SECONDS": "100",
+    "VIDEO_ATTEMPT_SECONDS": "150",
     "DRAIN_SECONDS": "90",
 }
 WORKERS = 2
