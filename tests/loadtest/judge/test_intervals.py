@@ -13,8 +13,10 @@ from tests.loadtest.synthetic import T0, Row, Synthetic, job_id
 FIRST = job_id(0, 0)
 
 
-def reset_run(row: Row, closed: float) -> Row:
-    return {**row, "run_id": "before", "status": "TERMINATED", "closed": closed, "granted": None}
+def with_reset(rows: list[Row], at: float) -> None:
+    """The first job had another run, which was reset at that moment."""
+    rows[0]["closed"] = T0 + 9
+    rows.insert(0, {**rows[0], "run_id": "before", "status": "TERMINATED", "closed": at})
 
 
 def transition(version: int, at: float, status: str) -> Row:
@@ -41,7 +43,7 @@ def test_a_run_that_was_reset_ends_there(
         rows[0]["record"]["transitions"] = changes
 
     run.edit(raw.STATES, forge)
-    run.edit(raw.TEMPORAL, lambda rows: rows.insert(0, reset_run(rows[0], reset_at)))
+    run.edit(raw.TEMPORAL, lambda rows: with_reset(rows, reset_at))
     [job] = [job for job in load(run.folder).jobs if job.job_id == FIRST]
 
     found = list(record_intervals(job, T0 + 99))
