@@ -57,7 +57,10 @@ async def open_bed(settings: Settings) -> AsyncIterator[Bed]:
     """Connections for as long as a benchmark lasts; raises NotReachable before anything starts."""
     temporal, server = await check(settings)
     async with contextlib.AsyncExitStack() as exits:
-        http = await exits.enter_async_context(Http(settings.api_url, timeout=60, connections=64))
+        token = settings.api_token.get_secret_value() if settings.api_token else None
+        http = await exits.enter_async_context(
+            Http(settings.api_url, timeout=60, connections=64, token=token)
+        )
         urls = {"image": settings.image_service_url, "video": settings.video_service_url}
         vendors = {
             step: Vendor(await exits.enter_async_context(Http(url, timeout=60)), step)

@@ -10,7 +10,10 @@ SUFFIX = ".figures.json"
 
 
 class Figure(BaseModel):
-    """One line of the table; `hops` holds the plain hop of each run, in the unit of `values`."""
+    """One line of the table; `hops` holds the plain hop of each run, in the unit of `values`.
+
+    `worst` says that bounds hold for each single run, not for the median alone.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,11 +22,17 @@ class Figure(BaseModel):
     unit: str
     values: tuple[float, ...]
     hops: tuple[float, ...] = ()
+    worst: bool = False
 
     @property
     def value(self) -> float:
         """The median of the runs."""
         return median(self.values)
+
+    @property
+    def judged(self) -> float:
+        """What is held against the bounds."""
+        return max(self.values) if self.worst else self.value
 
     @property
     def in_hops(self) -> float | None:

@@ -21,12 +21,17 @@ def _cells(figure: Figure) -> tuple[str, ...]:
     bounds, ratio = target(figure), figure.in_hops
     sign = "≥" if bounds.least else "≤"
     return (
-        f"{number(figure.value)} {figure.unit}".strip() + _MARKS[met(figure)],
+        _measured(figure) + _MARKS[met(figure)],
         number(ratio) if ratio is not None else "",
         _bound(bounds.required, bounds.required_hops, sign, unit=figure.unit),
         _bound(bounds.aim, bounds.aim_hops, sign, unit=figure.unit),
         str(len(figure.values)),
     )
+
+
+def _measured(figure: Figure) -> str:
+    value = f"{number(figure.value)} {figure.unit}".strip()
+    return f"{value}, worst {number(max(figure.values))}" if figure.worst else value
 
 
 def _bound(value: float | None, hops: float | None, sign: str, *, unit: str) -> str:

@@ -92,7 +92,7 @@ async def _measured(bed: Bed, moment: Moment, jobs: tuple[str, str], *, at: floa
     return TakeOver(
         moment=moment.name,
         next_step=_next_step(moment, run, rows, begun=begun) - at,
-        next_job=begun - at - _service_after(at, [*rows["image"], *rows["video"]]),
+        next_job=begun - at - service_after(at, [*rows["image"], *rows["video"]]),
     )
 
 
@@ -117,23 +117,22 @@ def _ended(activities: Sequence[Activity], kind: str) -> float:
     return max(a.ended or 0.0 for a in activities if a.kind == kind and a.outcome == "completed")
 
 
-def _service_after(at: float, rows: Sequence[dict[str, Any]]) -> float:
+def service_after(at: float, rows: Sequence[dict[str, Any]]) -> float:
     """The vendors' own time for what was begun after an instant."""
     spans = [(instant(row["accepted_at"]), instant(row["finished_at"])) for row in rows]
     return sum(end - begin for begin, end in spans if begin and end and begin > at)
 
 
 def figures(found: Sequence[TakeOver], hop: float) -> list[Figure]:
-    """The table's lines: the median of each moment, and the worst that was seen."""
+    """The table's lines: the median of each moment, beside the worst that was seen."""
     lines = [Figure(part=PART, name="plain hop, p50", unit="ms", values=milliseconds([hop]))]
     for name in dict.fromkeys(each.moment for each in found):
         trials = [each for each in found if each.moment == name]
-        lines += _of_kind(f"{name}: next step", [each.next_step for each in trials])
-        lines += _of_kind(f"{name}: next job", [each.next_job for each in trials])
+        lines.append(_line(f"{name}: next step", [each.next_step for each in trials]))
+        lines.append(_line(f"{name}: next job", [each.next_job for each in trials]))
     return lines
 
 
-def _of_kind(name: str, seconds: Sequence[float]) -> list[Figure]:
+def _line(name: str, seconds: Sequence[float]) -> Figure:
     values = tuple(round(value, 3) for value in seconds)
-    worst = Figure(part=PART, name=f"{name}, worst", unit="s", values=(max(values),))
-    return [Figure(part=PART, name=name, unit="s", values=values), worst]
+    return Figure(part=PART, name=name, unit="s", values=values, worst=True)

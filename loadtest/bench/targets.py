@@ -35,6 +35,6 @@ def target(figure: Figure) -> Target:
 def met(figure: Figure) -> bool | None:
     """Whether what is required is reached; None where nothing is."""
     bounds = target(figure)
-    known = [(figure.value, bounds.required), (figure.in_hops, bounds.required_hops)]
+    known = [(figure.judged, bounds.required), (figure.in_hops, bounds.required_hops)]
     held = [(v >= b) if bounds.least else (v <= b) for v, b in known if v is not None and b]
     return all(held) if held else None

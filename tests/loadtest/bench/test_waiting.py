@@ -1,0 +1,56 @@
+"""The lines of long queues and of the keeper's intake, and whose memory is read."""
+
+import socket
+
+import pytest
+
+from loadtest.bench import intake, waiting
+from loadtest.bench.usage import listener, resident_of
+from loadtest.bench.waiting import Level
+
+EMPTY = Level(0, 0.0, 0.0, 0.0, (), {"keeper": 60.0, "server": 100.0})
+
+
+def level(count: int, *seconds: float, keeper: float) -> Level:
+    memory = {"keeper": keeper, "server": 200.0}
+    return Level(count, 50.0, 40.0, 0.01, seconds, memory)
+
+
+def test_the_longest_queue_is_compared_with_the_shortest() -> None:
+    found = [
+        EMPTY,
+        level(100, 0.01, 0.02, 0.03, keeper=61),
+        level(1_000, 0.5, keeper=70),
+        level(10_000, 0.022, keeper=80),
+    ]
+    lines = {figure.name: figure for figure in waiting.figures(found)}
+
+    assert lines["hand-over, 10 000 waiting / 100 waiting"].value == 1.1
+    assert lines["hand-over, 100 waiting, p50"].values == (20.0,)
+    assert lines["hand-over, 100 waiting, p50"].in_hops == 2
+    assert lines["submissions taken by the API, up to 1 000"].value == 50
+    assert lines["memory of keeper, 0 waiting"].value == 60
+    assert lines["memory of keeper, 10 000 waiting"].value == 80
+
+
+def test_both_ways_of_asking_have_their_line() -> None:
+    lines = intake.figures([intake.Rates(35.0, 500.0), intake.Rates(45.0, 700.0)])
+
+    assert [(each.name.rpartition(", ")[2], each.value) for each in lines] == [
+        ("one by one", 40),
+        ("in bulk", 600),
+    ]
+
+
+def test_the_server_is_found_by_its_port(unused: int) -> None:
+    with socket.create_server(("127.0.0.1", unused)):
+        pid = listener(unused)
+        assert pid is not None
+        assert resident_of(pid) > 10
+    assert listener(unused) is None
+
+
+@pytest.fixture
+def unused() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
