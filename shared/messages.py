@@ -137,10 +137,11 @@ class Progress(Message):
 
 
 class ProgressReport(Message):
-    """A signal from an activity: how far the vendor is with one generation, in percent."""
+    """A signal from an activity: how far the vendor is, in percent, or what holds it up."""
 
     external_id: str
     percent: Percent
+    waiting: str = ""
 
 
 class KlingDone(Message):

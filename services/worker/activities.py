@@ -164,10 +164,11 @@ class StageActivities:
             return min(poll, max(0.05, waited)) if watch.hinted else poll
 
         async with beating(self._client, order.external_id) as pulse:
-            pulse.accept(watch.accepted)
+            accepted = pulse.accepted or watch.accepted
+            pulse.accept(accepted)
             status = await until_ended(
                 self._videos,
-                watch.accepted,
+                accepted,
                 pulse=pulse,
                 deadline_seconds=order.deadline_seconds,
                 pace=pace,

@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.models import RECORD_STATE, Recorded
     from services.worker.policies import LOCAL_RETRY_POLICY, LOCAL_TIMEOUT
     from services.worker.state import JobState
-    from shared.messages import JobInput, Record
+    from shared.messages import JobInput, ProgressReport, Record
     from shared.temporal import CUSTOM_PROGRESS
 
 
@@ -50,16 +50,20 @@ class Journal:
             if not self.record.status.ended:
                 raise
 
-    async def report(self, external_id: str, percent: int) -> None:
-        """A percent from the activity at work; it only rises, and only for the running attempt."""
+    async def report(self, report: ProgressReport) -> None:
+        """What the running attempt's activity tells: a percent, which only rises, or a wait."""
         async with self._lock:
-            if self._concerns(external_id, percent):
-                await self._next(f"{percent} %", {"percent": percent})
+            if not self._concerns(report.external_id):
+                return
+            if report.waiting:
+                await self._next(report.waiting, {})
+            elif report.percent > self.record.percent:
+                await self._next(f"{report.percent} %", {"percent": report.percent})
 
-    def _concerns(self, external_id: str, percent: int) -> bool:
+    def _concerns(self, external_id: str) -> bool:
         """Asked under the lock: what came before may have ended the attempt, or the job."""
         record = self.record
-        if record.step is None or record.status.ended or percent <= record.percent:
+        if record.step is None or record.status.ended:
             return False
         return external_id == f"{record.job_id}.{record.step}.{record.attempt}"
 

@@ -84,3 +84,10 @@ class Stored(Message):
     source_url: str | None
     asset_url: str
     asset: Asset
+
+
+class Kept(Message):
+    """What a job that ended early had paid for and could still be stored, by stage."""
+
+    assets: dict[Step, Asset]
+    asset_url: str | None

@@ -5,7 +5,7 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 
 from shared.errors import VendorError
-from shared.failures import Counted
+from shared.failures import MAX_ATTEMPTS, Counted
 from shared.states import Step
 
 # Delivery problems (a refused connection, a full vendor, a worker that died) use up no generation
@@ -57,6 +57,10 @@ TRANSFER_TIMEOUT = timedelta(seconds=120)
 
 # An accepted generation that the vendor doesn't know any more is lost after this.
 LOST_AFTER_SECONDS = 5.0
+# A vendor that is away is waited for; the record says so once, after so many tries of an activity,
+# or so many seconds of polls that fail.
+WAITING_TRIES = 5
+WAITING_SECONDS = 3.0
 # A bad file is fetched again this often before a new generation is paid for.
 FETCH_TRIES = 3
 FETCH_PAUSE_SECONDS = 0.3
@@ -75,5 +79,7 @@ IMAGE_POLL_SHARE = 0.1
 IMAGE_POLL_MIN_SECONDS = 0.01
 IMAGE_POLL_MAX_SECONDS = 2.0
 
-# What a clean-up may take beyond its bound.
-DRAIN_MARGIN = timedelta(seconds=30)
+# After a job was ended early, what is paid for is fetched for so long per attempt.
+KEEP_SECONDS = 20.0
+# What a clean-up may take beyond its bound, the fetching of what it keeps included.
+DRAIN_MARGIN = timedelta(seconds=30 + 2 * MAX_ATTEMPTS * KEEP_SECONDS)

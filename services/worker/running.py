@@ -10,8 +10,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from services.worker.models import Accepted
-from services.worker.policies import HEARTBEAT_INTERVAL, REPORT_POINTS, REPORT_SECONDS
-from shared.errors import StalePermit
+from services.worker.policies import (
+    HEARTBEAT_INTERVAL,
+    REPORT_POINTS,
+    REPORT_SECONDS,
+    WAITING_TRIES,
+)
+from shared.errors import GenvideoError, StalePermit
 from shared.ids import parse_external_id
 from shared.messages import ProgressReport
 from shared.slots import Permit
@@ -28,21 +33,23 @@ def check_permit(permit: Permit) -> None:
 
 
 class Pulse:
-    """The details that the heartbeats carry: the vendor's acceptance and the percent."""
+    """What the heartbeats carry: the vendor's acceptance, the percent, whether a wait is told."""
 
     def __init__(self, client: Client, external_id: str) -> None:
         self.accepted: Accepted | None = None
         self.percent = 0
+        self.told = False
         self._client = client
         self._external_id = external_id
         generation = parse_external_id(external_id)
+        self._step = generation.step if generation else None
         self._points = REPORT_POINTS[generation.step] if generation else NEVER
         self._reported_at = time.monotonic()
         self._reported = 0
 
     def beat(self) -> None:
         """Tell the server that we are alive, and how far; costs no history."""
-        activity.heartbeat(self.accepted, self.percent)
+        activity.heartbeat(self.accepted, self.percent, self.told)
 
     def accept(self, accepted: Accepted) -> None:
         """The vendor has it: from here on there is progress to report."""
@@ -50,10 +57,17 @@ class Pulse:
         self._reported_at = time.monotonic()
         self.beat()
 
-    def resume(self, accepted: Accepted | None, percent: int) -> None:
+    def postpone(self, seconds: float) -> None:
+        """Time in which the vendor was away doesn't count against its generation."""
+        if self.accepted is not None:
+            later = self.accepted.accepted_at + seconds
+            self.accepted = self.accepted.model_copy(update={"accepted_at": later})
+
+    def resume(self, accepted: Accepted | None, percent: int, told: bool = False) -> None:
         """Go on where the last try of this activity was when it was last heard of."""
         self.accepted = accepted
         self.percent = self._reported = percent
+        self.told = told
 
     async def progress(self, percent: int) -> None:
         """Note the percent; a signal carries it into the record when enough has changed."""
@@ -64,12 +78,22 @@ class Pulse:
         self._reported, self._reported_at = self.percent, now
         await self._signal()
 
-    async def _signal(self) -> None:
+    async def waits(self, error: GenvideoError) -> None:
+        """Have the record say what the job waits for; once, for it costs history."""
+        if self.told or self._step is None:
+            return
+        self.told = True
+        self.beat()
+        await self._signal(f"waiting for the {self._step} service: {error.message}"[:300])
+
+    async def _signal(self, waiting: str = "") -> None:
         info = activity.info()
         handle = self._client.get_workflow_handle(
             str(info.workflow_id), run_id=info.workflow_run_id
         )
-        report = ProgressReport(external_id=self._external_id, percent=self.percent)
+        report = ProgressReport(
+            external_id=self._external_id, percent=self.percent, waiting=waiting
+        )
         try:
             await handle.signal(PROGRESS_SIGNAL, report)
         except RPCError:
@@ -82,7 +106,8 @@ async def beating(client: Client, external_id: str) -> AsyncIterator[Pulse]:
     pulse = Pulse(client, external_id)
     details = activity.info().heartbeat_details
     if details:
-        pulse.resume(Accepted.model_validate(details[0]) if details[0] else None, details[1])
+        accepted, *rest = details
+        pulse.resume(Accepted.model_validate(accepted) if accepted else None, *rest)
 
     async def beat() -> None:
         while True:
@@ -92,5 +117,9 @@ async def beating(client: Client, external_id: str) -> AsyncIterator[Pulse]:
     task = asyncio.create_task(beat())
     try:
         yield pulse
+    except GenvideoError as error:
+        if error.retryable and activity.info().attempt >= WAITING_TRIES:
+            await pulse.waits(error)
+        raise
     finally:
         task.cancel()

@@ -45,7 +45,7 @@ async def running_worker(
             result_http, data_dir=settings.data_dir, max_bytes=settings.max_result_bytes
         )
         stage = StageActivities(settings, client, images=images, videos=videos, storage=storage)
-        drain = DrainActivities(settings, client, images=images, videos=videos)
+        drain = DrainActivities(settings, client, images=images, videos=videos, storage=storage)
         async with _worker(settings, client, stage, drain=drain, task_queue=task_queue) as worker:
             yield worker
 

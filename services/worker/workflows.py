@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from services.worker import stages
     from services.worker.journal import EndedBefore, Journal
-    from services.worker.models import JOB_LIMITS, JobLimits, Order, Stored, VideoOrder
+    from services.worker.models import JOB_LIMITS, JobLimits, Kept, Order, Stored, VideoOrder
     from services.worker.policies import (
         ATTEMPT_BACKOFF,
         ATTEMPT_CODES,
@@ -239,18 +239,25 @@ class GenVideoWorkflow:
     async def _drain(self, why: str) -> None:
         """Keep the slot until no generation of ours runs any more, or the bound has passed."""
         await self._journal.change(f"{why}: waiting until the vendors are clear")
-        await workflow.execute_activity(
+        kept: Kept | None = await workflow.execute_activity(
             DRAIN_ACTIVITY,
             Drain(
                 job_id=self._journal.record.job_id,
                 run_id=self._journal.record.run_id,
                 hold_seconds=0,
             ),
+            result_type=Kept,
             summary="clear the vendors",
             start_to_close_timeout=timedelta(seconds=self._limits.drain_seconds) + DRAIN_MARGIN,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=RETRY_POLICY,
         )
+        if kept is not None and kept.assets:
+            await self._journal.change(
+                f"kept what was paid for: {', '.join(kept.assets)}",
+                assets={**self._journal.record.assets, **kept.assets},
+                asset_url=kept.asset_url,
+            )
 
     @workflow.signal(name=GRANTED_SIGNAL)
     def slot_granted(self, permit: Permit) -> None:
@@ -279,8 +286,8 @@ class GenVideoWorkflow:
 
     @workflow.signal(name=PROGRESS_SIGNAL)
     async def report_progress(self, report: ProgressReport) -> None:
-        """An activity reports a percent."""
-        await self._journal.report(report.external_id, report.percent)
+        """An activity reports a percent, or that it waits for its vendor."""
+        await self._journal.report(report)
 
     @workflow.query(name=GET_PROGRESS_QUERY)
     def get_progress(self) -> Progress:

@@ -1,6 +1,7 @@
 """A job that is cancelled, or ended from outside: what it leaves, and when the slot is free."""
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from services.keeper import workflows as keeper_workflows
 from services.keeper.worker import running_keeper
+from services.worker import draining
 from services.worker.worker import running_worker
+from shared.assets import asset_path
 from shared.messages import Attempts, Record
 from shared.slots import JOB_GATE, keeper_id
-from shared.states import Status
+from shared.states import Status, Step
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, check, pipeline, working
@@ -80,12 +83,48 @@ async def test_in_the_video_stage_the_slot_waits_for_the_vendor(line: Pipeline) 
     await begun(line.videos, f"{job_id}.video.1")
     following = await line.submit("good")
     await line.job(job_id).cancel()
-    await was_cancelled(line, job_id)
+    record = await was_cancelled(line, job_id)
     row = await line.videos.row(f"{job_id}.video.1")
     assert row["outcome"] == "succeeded"
+    assert set(record.assets) == {Step.IMAGE, Step.VIDEO}
+    assert str(record.asset_url).endswith(f"{job_id}/video")
+    assert stored(line, record, Step.VIDEO)
     assert (await line.ended(following)).status is Status.SUCCEEDED
     next_row = await line.images.row(f"{following}.image.1")
     assert row["finished_ts"] <= next_row["accepted_ts"]
+
+
+def stored(line: Pipeline, record: Record, step: Step) -> bool:
+    """Whether the file is there as the record tells."""
+    body = asset_path(line.settings.data_dir, record.job_id, step).read_bytes()
+    return hashlib.sha256(body).hexdigest() == record.assets[step].sha256
+
+
+async def test_an_image_that_is_paid_for_is_kept(line: Pipeline) -> None:
+    """It is finished at the vendor, and on its way to us."""
+    await line.images.arm(rule("result", "delay", often={"first": 1}, seconds=5000))
+    job_id = await line.submit()
+    await line.images.until(
+        f"/admin/ledger?external_id={job_id}.image.1", lambda rows: rows and rows[-1]["charged"]
+    )
+    await line.job(job_id).cancel()
+    record = await was_cancelled(line, job_id)
+    assert str(record.asset_url).endswith(f"{job_id}/image")
+    assert stored(line, record, Step.IMAGE)
+    assert "kept what was paid for: image" in [each.note for each in record.transitions]
+
+
+async def test_what_cannot_be_had_does_not_hold_up_the_end(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "KEEP_SECONDS", 0.2)
+    await line.videos.arm(SLOWLY, rule("result", "hang"))
+    job_id = await line.submit()
+    await begun(line.videos, f"{job_id}.video.1")
+    await line.job(job_id).cancel()
+    record = await was_cancelled(line, job_id)
+    assert set(record.assets) == {Step.IMAGE}
+    assert str(record.asset_url).endswith(f"{job_id}/image")
 
 
 async def test_a_vendor_that_never_ends_is_waited_for_up_to_the_bound(
@@ -133,7 +172,7 @@ async def test_too_late_while_the_end_is_recorded(
     write = type(line.records).write
 
     def slowly(store: object, record: Record) -> bool:
-        if record.transitions[-1].note == note:
+        if record.transitions[-1].note.startswith(note):
             loop.call_soon_threadsafe(writing.set)
             asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
         return write(store, record)  # type: ignore[arg-type]
@@ -147,7 +186,7 @@ async def test_too_late_while_the_end_is_recorded(
     await line.job(job_id).cancel()
     go_on.set()
     record = await line.ended(job_id)
-    assert record.transitions[-1].note == note
+    assert record.transitions[-1].note.startswith(note)
     description = await line.job(job_id).describe()
     closed = WorkflowExecutionStatus
     assert description.status is (closed.FAILED if note == "failed" else closed.COMPLETED)

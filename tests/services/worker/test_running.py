@@ -11,8 +11,9 @@ from temporalio.testing import ActivityEnvironment
 
 from services.worker import running
 from services.worker.models import Accepted
+from services.worker.policies import WAITING_TRIES
 from services.worker.running import Pulse, beating, check_permit
-from shared.errors import StalePermit
+from shared.errors import GenerationFailed, NeverDelivered, StalePermit
 from shared.messages import ProgressReport
 from shared.slots import Permit
 
@@ -25,6 +26,7 @@ class Reports:
 
     def __init__(self, *, refuse: bool = False) -> None:
         self.percents: list[int] = []
+        self.waiting: list[str] = []
         self._refuse = refuse
 
     def get_workflow_handle(self, workflow_id: str, *, run_id: str) -> "Reports":
@@ -34,7 +36,10 @@ class Reports:
         if self._refuse:
             raise RPCError("gone", RPCStatusCode.NOT_FOUND, b"")
         assert report.external_id == IMAGE
-        self.percents.append(report.percent)
+        if report.waiting:
+            self.waiting.append(report.waiting)
+        else:
+            self.percents.append(report.percent)
 
 
 async def told(reports: Reports, percents: list[int]) -> Pulse:
@@ -100,7 +105,7 @@ async def beats_of(environment: ActivityEnvironment) -> tuple[list[tuple[Any, ..
 
 async def test_heartbeats_carry_what_a_retry_needs() -> None:
     beats, _ = await beats_of(ActivityEnvironment())
-    assert beats == [(None, 0), (ACCEPTED, 5)]
+    assert beats == [(None, 0, False), (ACCEPTED, 5, False)]
 
 
 async def test_a_retry_goes_on_with_what_the_last_try_had() -> None:
@@ -110,6 +115,44 @@ async def test_a_retry_goes_on_with_what_the_last_try_had() -> None:
     _, pulse = await beats_of(environment)
     assert pulse.accepted == Accepted(vendor_id="v0", accepted_at=3.0)
     assert pulse.percent == 45
+
+
+async def failed(reports: Reports, error: Exception, **info: Any) -> list[tuple[Any, ...]]:
+    """What is beaten by a try that ends with this error."""
+    beats: list[tuple[Any, ...]] = []
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, **info)
+    environment.on_heartbeat = lambda *details: beats.append(details)
+
+    async def work() -> None:
+        async with beating(cast(Client, reports), IMAGE):
+            raise error
+
+    with pytest.raises(type(error)):
+        await environment.run(work)
+    return beats
+
+
+AWAY = NeverDelivered("ConnectError: refused")
+
+
+async def test_a_wait_for_the_vendor_is_told_once() -> None:
+    reports = Reports()
+    for attempt in range(1, WAITING_TRIES):
+        await failed(reports, AWAY, attempt=attempt)
+    assert reports.waiting == []
+    beats = await failed(reports, AWAY, attempt=WAITING_TRIES)
+    assert reports.waiting == ["waiting for the image service: ConnectError: refused"]
+    assert beats == [(None, 0, True)]
+    await failed(reports, AWAY, attempt=WAITING_TRIES + 1, heartbeat_details=beats[-1])
+    assert len(reports.waiting) == 1
+
+
+@pytest.mark.parametrize("error", [GenerationFailed("no"), ValueError("ours")])
+async def test_what_is_not_tried_again_is_no_wait(error: Exception) -> None:
+    reports = Reports()
+    await failed(reports, error, attempt=100)
+    assert reports.waiting == []
 
 
 async def test_a_retry_after_a_try_that_accepted_nothing() -> None:

@@ -12,6 +12,7 @@ from services.worker.policies import (
     IMAGE_POLL_MAX_SECONDS,
     IMAGE_POLL_MIN_SECONDS,
     LOST_AFTER_SECONDS,
+    WAITING_SECONDS,
 )
 from services.worker.running import Pulse
 from services.worker.vendors.client import State, VendorClient, VendorStatus
@@ -20,7 +21,10 @@ from shared.errors import (
     AttemptTimedOut,
     GenerationFailed,
     GenerationLost,
+    GenvideoError,
+    NeverDelivered,
     OutcomeUnknown,
+    RefusedForNow,
     VendorError,
 )
 
@@ -68,10 +72,15 @@ class Percents(Pulse):
 
     def __init__(self) -> None:
         super().__init__(cast(Client, None), "job-1.image.1")
-        self.told: list[int] = []
+        self.percents: list[int] = []
+        self.waited_for: list[str] = []
+        self.accepted = Accepted(vendor_id="v1", accepted_at=NOW)
 
     async def progress(self, percent: int) -> None:
-        self.told.append(percent)
+        self.percents.append(percent)
+
+    async def waits(self, error: GenvideoError) -> None:
+        self.waited_for.append(error.message)
 
 
 @pytest.fixture
@@ -87,9 +96,14 @@ def is_now(state: State, percent: int = 0, message: str = "") -> VendorStatus:
 
 
 async def wait(
-    vendor: Vendor, *, accepted_before: float = 0, deadline: float = 60, pace: float = 1
+    vendor: Vendor,
+    *,
+    accepted_before: float = 0,
+    deadline: float = 60,
+    pace: float = 1,
+    pulse: Percents | None = None,
 ) -> tuple[VendorStatus, list[int]]:
-    pulse = Percents()
+    pulse = pulse or Percents()
     status = await until_ended(
         cast(VendorClient, vendor),
         Accepted(vendor_id="v1", accepted_at=NOW - accepted_before),
@@ -97,7 +111,7 @@ async def wait(
         deadline_seconds=deadline,
         pace=lambda waited, percent: pace,
     )
-    return status, pulse.told
+    return status, pulse.percents
 
 
 def in_turn(clock: Clock, news: Sequence[News]) -> Vendor:
@@ -142,6 +156,53 @@ async def test_a_long_pause_does_not_reach_beyond_the_deadline(clock: Clock) -> 
 async def test_a_vendor_that_never_answers_ends_at_the_deadline(clock: Clock) -> None:
     with pytest.raises(AttemptTimedOut):
         await wait(in_turn(clock, [DOWN]), deadline=20)
+
+
+@pytest.mark.parametrize("away", [NeverDelivered("refused"), RefusedForNow("503")])
+async def test_an_outage_does_not_count_against_the_generation(
+    clock: Clock, away: VendorError
+) -> None:
+    """The vendor is away for far longer than the deadline, and goes on where it was."""
+    news: list[News] = [
+        is_now("running"),
+        *[away] * 100,
+        *[is_now("running")] * 5,
+        is_now("succeeded"),
+    ]
+    pulse = Percents()
+    status, _ = await wait(in_turn(clock, news), deadline=20, pulse=pulse)
+    assert status.state == "succeeded"
+    assert pulse.accepted is not None
+    assert pulse.accepted.accepted_at == pytest.approx(NOW + 100, abs=0.1)
+
+
+async def test_time_before_and_after_an_outage_counts(clock: Clock) -> None:
+    news: list[News] = [
+        *[is_now("running")] * 5,
+        *[NeverDelivered("refused")] * 100,
+        is_now("running"),
+    ]
+    with pytest.raises(AttemptTimedOut):
+        await wait(in_turn(clock, news), deadline=20)
+    assert clock.passed == pytest.approx(120, abs=0.1)
+
+
+async def test_a_try_that_begins_in_an_outage_waits_for_its_end(clock: Clock) -> None:
+    """Its deadline has passed, and nobody has said that the generation is not ready."""
+    news: list[News] = [*[NeverDelivered("refused")] * 30, is_now("succeeded")]
+    await wait(in_turn(clock, news), accepted_before=500, deadline=20)
+    assert len(clock.pauses) == 30
+
+
+async def test_a_long_silence_is_told_and_a_short_one_is_not(clock: Clock) -> None:
+    short, pulse = int(WAITING_SECONDS), Percents()
+    news: list[News] = [is_now("running"), *[DOWN] * short, is_now("running"), is_now("succeeded")]
+    await wait(in_turn(clock, news), pulse=pulse)
+    assert pulse.waited_for == []
+    clock.passed = 0
+    news = [is_now("running"), *[DOWN] * (short + 1), is_now("succeeded")]
+    await wait(in_turn(clock, news), pulse=pulse)
+    assert pulse.waited_for == ["down"]
 
 
 async def test_what_is_ready_after_the_deadline_is_still_taken(clock: Clock) -> None:
