@@ -1,0 +1,101 @@
+"""Each part has a stack of its own, which is taken away whatever happens."""
+
+from pathlib import Path
+
+import pytest
+
+from compose.stack import bench, readiness
+from compose.stack.errors import StackError
+from compose.stack.services import WORKER
+from compose.stack.settings import Mode, Settings
+
+
+class Stacks:
+    """Takes the place of every stack; notes what became of each."""
+
+    def __init__(self) -> None:
+        self.up: list[Settings] = []
+        self.down: list[Settings] = []
+        self.called: list[list[str]] = []
+        self.status = 0
+
+    def __call__(self, settings: Settings) -> "Stack":
+        return Stack(self, settings)
+
+
+class Stack:
+    def __init__(self, stacks: Stacks, settings: Settings) -> None:
+        self._stacks, self._settings = stacks, settings
+
+    def up(self) -> None:
+        self._stacks.up.append(self._settings)
+
+    def down(self) -> None:
+        self._stacks.down.append(self._settings)
+
+    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
+        self._stacks.called.append(arguments)
+        return self._stacks.status
+
+
+@pytest.fixture
+def stacks(monkeypatch: pytest.MonkeyPatch) -> Stacks:
+    found = Stacks()
+    monkeypatch.setattr(bench, "Local", found)
+    monkeypatch.setattr(readiness, "wait", lambda settings, run: None)
+    return found
+
+
+def test_all_parts_one_after_the_other_and_the_table(root: Path, stacks: Stacks) -> None:
+    assert bench.bench(root, {"RUNS": "3", "LEVELS": "5,10"}) == 0
+
+    assert [call[1] for call in stacks.called] == [*bench.WORKERS, "table"]
+    assert [settings.workers for settings in stacks.up] == list(bench.WORKERS.values())
+    assert stacks.down == stacks.up
+    options = {call[1]: call[3:] for call in stacks.called}
+    assert options["handover"] == ["--runs", "3"]
+    assert options["waiting"] == ["--levels", "5,10"]
+    folders = {call[2] for call in stacks.called}
+    assert len(folders) == 1
+    assert folders.pop().startswith(f"{root / 'reports'}/bench-")
+
+
+def test_only_what_is_asked_for(root: Path, stacks: Stacks) -> None:
+    bench.bench(root, {"ONLY": "intake, handover"})
+
+    assert [call[1] for call in stacks.called] == ["handover", "intake", "table"]
+
+
+def test_an_unknown_part_is_refused_before_anything_starts(root: Path, stacks: Stacks) -> None:
+    with pytest.raises(StackError, match="ONLY=handover,speed: speed is no part; there are hand"):
+        bench.bench(root, {"ONLY": "handover,speed"})
+    assert stacks.up == []
+
+
+def test_a_part_that_fails_ends_it_and_its_stack(root: Path, stacks: Stacks) -> None:
+    stacks.status = 3
+
+    assert bench.bench(root, {}) == 3
+    assert len(stacks.called) == 1
+    assert stacks.down == stacks.up
+    assert not stacks.up[0].data_dir.exists()
+
+
+def test_it_shares_nothing_with_the_users_stack(root: Path, tmp_path: Path) -> None:
+    (root / ".env").write_text("MODE=docker\nWORKERS=5\nCALLBACK_URL=http://elsewhere:1\n")
+    first = bench.own_settings(root, tmp_path / "a", workers=2)
+    second = bench.own_settings(root, tmp_path / "b", workers=2)
+
+    assert (first.mode, first.workers, first.data_dir) == (Mode.LOCAL, 2, tmp_path / "a")
+    assert first.values["CALLBACK_URL"] == first.url("CALLBACK_PORT")
+    ports = {*first.ports.values(), first.ports[WORKER.port] + 1}
+    assert len(ports) == len(first.ports) + 1
+    assert not ports & {6889, 7233, 8000, 8001, 8080, 9099, 9100, 16882}
+    assert first.ports != second.ports
+
+
+def test_a_server_elsewhere_is_not_loaded(root: Path, tmp_path: Path) -> None:
+    (root / ".env").write_text("TEMPORAL_ADDRESS=prod:7233\n")
+
+    with pytest.raises(StackError, match="a server of its own"):
+        bench.own_settings(root, tmp_path, workers=1)

@@ -1,0 +1,69 @@
+"""Each measure of the benchmarks once, with tiny numbers, on one stack of processes."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compose.stack import environment, readiness
+from compose.stack.bench import own_settings
+from compose.stack.local import Local
+from compose.stack.settings import Settings
+from loadtest.bench.cli import PARTS
+from tests.stack.driver import ROOT
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def settings() -> Iterator[Settings]:
+    with tempfile.TemporaryDirectory(prefix="genvideo-bench-") as data:
+        found = own_settings(ROOT, Path(data), workers=2)
+        stack = Local(found)
+        try:
+            stack.up()
+            readiness.wait(found, stack)
+            yield found
+        finally:
+            stack.down()
+
+
+def test_each_part_measures_something(settings: Settings, tmp_path: Path) -> None:
+    def run(part: str, *options: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "loadtest", "bench", part, str(tmp_path), *options],
+            cwd=ROOT,
+            env=environment.local_loadtest(settings),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("handover", "--runs", "1", "--jobs", "3")
+    run("takeover", "--runs", "1", "--seed", "7", "--moment", "image running")
+    # What these two leave in the queue is ended with the stack.
+    run("waiting", "--levels", "2,4", "--window", "2")
+    run("intake", "--runs", "1", "--single", "3", "--bulk", "20")
+    printed = run("table")
+
+    found = json.loads((tmp_path / "bench.json").read_text())
+    values = {(row["part"], row["name"]): row["median"] for row in found["figures"]}
+    assert {part for part, _ in values} == set(PARTS)
+    assert all(value > 0 for value in _times(found["figures"]))
+    assert (
+        values["takeover", "image running: next step"]
+        < values["takeover", "image running: next job"]
+    )
+    assert "intake: requests taken in by the keeper, in bulk" in printed
+
+
+def _times(rows: list[dict[str, Any]]) -> list[float]:
+    """Figures that can't be nothing: whole times and rates, not the parts of a time."""
+    return [row["median"] for row in rows if not row["name"].endswith("mean")]
