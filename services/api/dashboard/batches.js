@@ -1,7 +1,7 @@
 // The batch view: all jobs of a tag together, how many at once, how well, and how they ran in time.
 
 import { summaries } from "./batch.js";
-import { el, setText } from "./dom.js";
+import { el, setText, sideways } from "./dom.js";
 import { duration } from "./format.js";
 import { Gantt } from "./gantt.js";
 import { reportLink } from "./reports.js";
@@ -38,9 +38,8 @@ export class BatchesView {
         { class: "panel", "aria-labelledby": "batches-title" },
         el("h2", { id: "batches-title" }, "Batches"),
         this.#empty,
-        el(
-          "div",
-          { class: "sideways" },
+        sideways(
+          "batches-title",
           el(
             "table",
             { "aria-labelledby": "batches-title" },

@@ -15,6 +15,12 @@ function setAttribute(element, key, value) {
     element.setAttribute(key, value);
 }
 
+/** A table that is moved sideways where it is too wide, by the keyboard as well. */
+export function sideways(title, table) {
+  const wrapped = { class: "sideways", role: "group", tabindex: "0", "aria-labelledby": title };
+  return el("div", wrapped, table);
+}
+
 /** Writes a text only where it differs, so that nothing is laid out or read aloud for nothing. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -19,7 +19,7 @@ export class Drawer {
   #version = -1;
   #reading = 0;
   #opener = null;
-  #title = el("h2", { id: "drawer-title", tabindex: -1, dir: "auto" });
+  #title = el("h2", { id: "drawer-title", tabindex: 0, dir: "auto" });
   #status = el("span");
   #preview = new Preview();
   #actions;
@@ -37,7 +37,7 @@ export class Drawer {
       title: "Close (Escape)",
     });
     this.element = el(
-      "aside",
+      "div",
       {
         class: "drawer",
         role: "dialog",

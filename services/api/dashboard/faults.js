@@ -1,7 +1,7 @@
 // The fault panel: presets and rules for the mocks, how often each rule was carried out, clear.
 
 import { FaultForm } from "./faultform.js";
-import { button, el, setText } from "./dom.js";
+import { button, el, setText, sideways } from "./dom.js";
 import { call, get } from "./http.js";
 import { attemptTo, notify } from "./notices.js";
 import { PresetList } from "./presets.js";
@@ -54,9 +54,8 @@ export class FaultsView {
     const head = ["Rule", "Mock", "Where", "Does", "Fired", ""].map((name) =>
       el("th", { scope: "col" }, name || el("span", { class: "unseen" }, "Clear")),
     );
-    return el(
-      "div",
-      { class: "sideways" },
+    return sideways(
+      "armed-title",
       el(
         "table",
         { class: "rules", "aria-labelledby": "armed-title" },

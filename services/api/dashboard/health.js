@@ -1,6 +1,6 @@
 // The health of every service: a view, and a word in the head of the page where one is not ready.
 
-import { el, setText } from "./dom.js";
+import { el, setText, sideways } from "./dom.js";
 import { get } from "./http.js";
 import { count } from "./format.js";
 import { Repeat } from "./repeat.js";
@@ -36,9 +36,8 @@ export class HealthView {
         { class: "panel", "aria-labelledby": "health-title" },
         el("h2", { id: "health-title" }, "Health"),
         this.#said,
-        el(
-          "div",
-          { class: "sideways" },
+        sideways(
+          "health-title",
           el(
             "table",
             { "aria-labelledby": "health-title" },

@@ -1,6 +1,6 @@
 // The receipts of a job's callbacks: when, of what, and what became of each.
 
-import { el } from "./dom.js";
+import { el, sideways } from "./dom.js";
 import { clock } from "./format.js";
 
 /** A table of receipts, or the sentence that says why there is none. */
@@ -15,7 +15,7 @@ export function receipts(rows) {
     el("thead", {}, el("tr", {}, ...head)),
     el("tbody", {}, ...rows.map(line)),
   );
-  return el("section", {}, title, el("div", { class: "sideways" }, table));
+  return el("section", {}, title, sideways("receipts", table));
 }
 
 function line({ received_at: at, external_id: task, task_status: says, fate }) {
