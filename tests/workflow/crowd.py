@@ -38,6 +38,15 @@ class Crowd:
         rows = await self.service(step).json("/admin/ledger")
         return [row for row in rows if row["external_id"].startswith(self.jobs[name])]
 
+    async def turned_away(self, name: str, step: Step) -> int:
+        """How many submits of one scenario's job its vendor has not taken."""
+        trace = (await self.service(step).json("/admin/trace"))["rows"]
+        return sum(
+            row["where"] == "submit" and row["do"] in ("refuse", "reset")
+            for row in trace
+            if (row["external_id"] or "").startswith(self.jobs[name])
+        )
+
 
 @contextlib.asynccontextmanager
 async def crowd_of(

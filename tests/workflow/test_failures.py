@@ -47,6 +47,31 @@ async def test_a_generation_that_fails_is_tried_again(
 
 
 @both_stages
+@pytest.mark.parametrize(
+    ("trouble", "turned_away", "accepted"),
+    [
+        ("fails always", 0, 4),
+        ("fails once", 0, 2),
+        ("forgotten", 0, 2),
+        ("503 twice", 2, 1),
+        ("full twice", 2, 1),
+        ("500 twice", 2, 1),
+        ("reset twice", 2, 1),
+        ("reply lost", 0, 1),
+        ("polls fail", 0, 1),
+        ("refused for good", 1, 0),
+    ],
+)
+async def test_no_layer_multiplies_another_ones_tries(
+    crowd: Crowd, step: Step, trouble: str, *, turned_away: int, accepted: int
+) -> None:
+    """Every submit that the vendor saw, by its own books."""
+    await crowd.record(name := f"{step} {trouble}")
+    seen = (await crowd.turned_away(name, step), len(await crowd.rows(name, step)))
+    assert seen == (turned_away, accepted)
+
+
+@both_stages
 async def test_after_four_attempts_the_job_has_failed(crowd: Crowd, step: Step) -> None:
     record = await crowd.record(name := f"{step} fails always")
     assert record.status is Status.FAILED
@@ -150,4 +175,5 @@ async def test_nothing_was_paid_twice_and_nothing_is_held_when_all_have_ended(
         await crowd.record(name)
     for step in Step:
         assert paid_once(await crowd.service(step).json("/admin/ledger"))
+        assert (await crowd.service(step).json("/admin/stats"))["duplicates"] == 0
     await crowd.line.free()
