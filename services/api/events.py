@@ -1,6 +1,7 @@
 """The live feed as server-sent events, from the same source as the sockets; it goes on where it
 broke off."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from fastapi.sse import format_sse_event
 
 from services.api.accept import EVENTS, gives
 from services.api.hub import PROCESS, Frame
-from services.api.live import has_it_all, versions
+from services.api.live import BURST, has_it_all, versions
 from services.api.routes import JobId
 from services.api.service import Service, ServiceDep
 from shared.messages import Job
@@ -38,7 +39,19 @@ SinceChange = Annotated[
     ),
 ]
 
-_STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Job"},
+        },
+    },
+    "required": ["data"],
+}
+_STREAM = {EVENTS: {"schema": _EVENT}}
 
 router = APIRouter(tags=["live"], dependencies=[gives(EVENTS)])
 
@@ -143,8 +156,10 @@ async def _changes(since: int, *, service: Service) -> AsyncIterator[bytes]:
         waiting = [Frame(job, change) for change, job in service.feed.index.changed_after(since)]
         yield RETRY
         while True:
-            for frame in waiting:
+            for number, frame in enumerate(waiting, start=1):
                 yield frame.numbered_event
+                if number % BURST == 0:
+                    await asyncio.sleep(0)
             waiting = await subscription.take(seconds=HEARTBEAT_SECONDS)
             if not waiting:
                 if subscription.closed:
