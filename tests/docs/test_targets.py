@@ -55,7 +55,7 @@ def test_variables_in_the_readme_are_known() -> None:
 def test_messages_quoted_for_troubleshooting_are_really_said() -> None:
     said = "".join(read(file) for file in (ROOT / "compose").rglob("*.py"))
     said += read(ROOT / "compose" / "stack.sh") + read(ROOT / "shared" / "errors.py")
-    said += read(ROOT / "shared" / "slots.py")
+    said += read(ROOT / "shared" / "slots.py") + read(ROOT / "shared" / "failures.py")
     [table] = tables(section(read(README), "Troubleshooting"))
     pieces = [
         piece.strip(" .:")
