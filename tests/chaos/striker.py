@@ -40,7 +40,7 @@ class Surface:
     videos: Vendor
     wire: Wire | None = None
     # A video of a job whose time is to run out takes so many times as long.
-    slow_factor: float = 140.0
+    slow_factor: float = 200.0
 
 
 @dataclass
