@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
@@ -28,13 +28,21 @@ CONNECT_WAIT_MAX_SECONDS = 2.0
 
 # What runs while the process is up, given a connected client.
 Body = Callable[[Client], AbstractAsyncContextManager[object]]
+# Why something that is depended on isn't ready, or None where it is.
+Check = Callable[[], Awaitable[str | None]]
 
 
 class Work:
-    """A body that begins when Temporal is there, and ends when it is told or has failed."""
+    """A body that begins when Temporal is there, and ends when it is told or has failed.
 
-    def __init__(self, body: Body, keys: PayloadKeys) -> None:
+    `checks` are what it depends on beside Temporal, for `/readyz`.
+    """
+
+    def __init__(
+        self, body: Body, keys: PayloadKeys, checks: Mapping[str, Check] | None = None
+    ) -> None:
         self.failed = False
+        self._checks = checks or {}
         self._body = body
         self._keys = keys
         self._client: Client | None = None
@@ -45,8 +53,12 @@ class Work:
         async with self._body(self._client):
             await asyncio.Event().wait()
 
-    async def reason(self) -> str | None:
-        """Why Temporal isn't ready, or None where it answers."""
+    async def reasons(self) -> Mapping[str, str | None]:
+        """Each dependency, and why it isn't ready, None where it is."""
+        others = {name: await check() for name, check in self._checks.items()}
+        return {"temporal": await self._temporal(), **others}
+
+    async def _temporal(self) -> str | None:
         if self._client is None:
             return "does not answer yet; waiting for it"
         return await temporal_reason(self._client)
@@ -60,9 +72,10 @@ def run_worker(
     host: str,
     port: int,
     stall_seconds: float,
+    checks: Mapping[str, Check] | None = None,
 ) -> None:
     """Serve health and run the body until SIGTERM; exit status 1 where the body fails by itself."""
-    work = Work(body, keys)
+    work = Work(body, keys, checks)
 
     def stop() -> None:
         program.should_exit = True
@@ -95,10 +108,7 @@ def worker_app(
             work.failed = True
             stop()
 
-    async def ready() -> Mapping[str, str | None]:
-        return {"temporal": await work.reason()}
-
-    return service_app(title, ready=ready, lifespan=lifespan)
+    return service_app(title, ready=work.reasons, lifespan=lifespan)
 
 
 @stamina.retry(on=RuntimeError, attempts=None, timeout=None, wait_max=CONNECT_WAIT_MAX_SECONDS)

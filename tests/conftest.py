@@ -2,7 +2,12 @@
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.fixtures.temporal", "tests.fixtures.engine", "tests.fixtures.mocks"]
+pytest_plugins = [
+    "tests.fixtures.temporal",
+    "tests.fixtures.engine",
+    "tests.fixtures.mocks",
+    "tests.fixtures.small_disk",
+]
 
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")

@@ -50,7 +50,9 @@ class Healer:
             stored = await asyncio.to_thread(self._feed.records.write, record)
         except OSError as error:
             log.error("a record could not be written", job_id=record.job_id, reason=str(error))
-            return
+            # Whoever looks is told all the same, and the file is tried again.
+            self._feed.damaged.add(record.job_id)
+            stored = False
         if stored:
             HEALED.labels(why).inc()
         self._feed.take(record)
@@ -69,6 +71,13 @@ class Healer:
                 await self.write(record, why="missing")
                 return self._feed.index.get(job_id)
         return await self._from_description(found, known)
+
+    async def catch_up(self, job_id: str) -> None:
+        """Bring a record that is behind to what the workflow says."""
+        found = await self._temporal.describe(job_id)
+        record = None if found is None else await self._from_workflow(found)
+        if record is not None:
+            await self.write(record, why="behind")
 
     def _up_to_date(self, known: Job) -> bool:
         """Whether Temporal has nothing to add."""

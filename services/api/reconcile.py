@@ -22,6 +22,8 @@ SWEEP_SECONDS = 3.0
 # The list of closed jobs lags behind their ends.
 OVERLAP = timedelta(seconds=30)
 DAMAGED_PER_SWEEP = 20
+# An end that its worker could not record is rare, and the list of all ends is long.
+LATE_SWEEPS = 5
 
 
 class Reconciler:
@@ -31,7 +33,8 @@ class Reconciler:
         self._feed = feed
         self._temporal = temporal
         self._healer = Healer(feed, temporal)
-        self._since = datetime.fromtimestamp(0, UTC)
+        self._since = self._ended_since = datetime.fromtimestamp(0, UTC)
+        self._sweeps = 0
         self._listed = False
 
     @asynccontextmanager
@@ -65,6 +68,17 @@ class Reconciler:
         for execution in await self._temporal.abnormal_ends(self._since):
             await self._settle(execution)
         self._since = began - OVERLAP
+        if self._sweeps % LATE_SWEEPS == 0:
+            await self._catch_up(began)
+        self._sweeps += 1
+
+    async def _catch_up(self, began: datetime) -> None:
+        """Jobs that have ended in order, and whose last record the worker's disk has refused."""
+        for execution in await self._temporal.ends(self._ended_since):
+            job = self._feed.index.get(execution.id)
+            if job is not None and not job.status.ended:
+                await self._healer.catch_up(execution.id)
+        self._ended_since = began - OVERLAP
 
     async def _heal_damaged(self) -> None:
         """Some of the files that are no records; what Temporal doesn't know stays as it is."""

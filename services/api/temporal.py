@@ -143,20 +143,31 @@ class Temporal:
         listing = self.client.list_workflows(query, limit=SWEEP, rpc_timeout=RPC_TIMEOUT)
         return [execution async for execution in listing]
 
+    async def ends(self, since: datetime) -> list[WorkflowExecution]:
+        """Jobs that ended after `since`, in whatever way."""
+        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        query = f"WorkflowType='{GENVIDEO_WORKFLOW}' AND CloseTime>'{moment}'"
+        return await self._pages("list_ends", query)
+
     async def changed_jobs(self, since: datetime) -> list[WorkflowExecution]:
         """Jobs that began or closed after `since`, oldest first; one call per PAGE of them."""
         moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         query = (
             f"WorkflowType='{GENVIDEO_WORKFLOW}' AND (StartTime>'{moment}' OR CloseTime>'{moment}')"
         )
+        found = await self._pages("list_changed", query)
+        return sorted(found, key=lambda each: each.start_time)
+
+    async def _pages(self, name: str, query: str) -> list[WorkflowExecution]:
+        """What a query lists, up to MOST_PAGES of it."""
         listing = self.client.list_workflows(query, page_size=PAGE, rpc_timeout=RPC_TIMEOUT)
         found: list[WorkflowExecution] = []
         for _ in range(MOST_PAGES):
-            await _counted("list_changed", listing.fetch_next_page())
+            await _counted(name, listing.fetch_next_page())
             found += listing.current_page or []
             if not listing.next_page_token:
                 break
-        return sorted(found, key=lambda each: each.start_time)
+        return found
 
 
 def is_missing(error: BaseException) -> bool:

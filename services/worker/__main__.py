@@ -1,5 +1,6 @@
 """`python -m services.worker`: polls the jobs' task queue until it is told to stop."""
 
+from services.worker.disk import Disk
 from services.worker.settings import WorkerSettings
 from services.worker.worker import running_worker
 from shared import logs, settings
@@ -9,13 +10,15 @@ from shared.health import run_worker
 def main() -> None:
     config = settings.load(WorkerSettings)
     logs.configure(service="worker", level=config.log_level, form=config.log_format)
+    disk = Disk(config.data_dir)
     run_worker(
         "genvideo worker",
-        lambda client: running_worker(config, client),
+        lambda client: running_worker(config, client, disk=disk),
         keys=config.payload_keys,
         host=config.listen_host,
         port=config.worker_http_port,
         stall_seconds=config.stall_seconds,
+        checks={"disk": disk.reason},
     )
 
 

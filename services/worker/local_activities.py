@@ -2,9 +2,9 @@
 
 import asyncio
 
-import structlog
 from temporalio import activity
 
+from services.worker.disk import Disk
 from services.worker.models import (
     JOB_LIMITS,
     RECORD_STATE,
@@ -15,26 +15,26 @@ from services.worker.settings import WorkerSettings
 from shared.messages import Record
 from shared.records import RecordStore
 
-log = structlog.get_logger(__name__)
-
 
 class StateActivities:
     """What a workflow does on its own worker, without a task queue between."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, disk: Disk) -> None:
         self._settings = settings
+        self._disk = disk
         self._records = RecordStore(settings.data_dir)
 
     @activity.defn(name=RECORD_STATE)
     async def record_state(self, record: Record) -> Recorded:
         """Write the job's record; where that is not the newest, what is there instead.
 
-        A full disk doesn't stop the job, a later version catches up.
+        A full disk doesn't stop the job: a later version catches up, and where that was the last
+        one, the API does.
         """
         try:
             return await asyncio.to_thread(self._record, record)
         except OSError as error:
-            log.error("the record could not be written", version=record.version, reason=str(error))
+            self._disk.refused("state", error, version=record.version)
             return Recorded()
 
     def _record(self, record: Record) -> Recorded:

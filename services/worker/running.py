@@ -16,7 +16,7 @@ from services.worker.policies import (
     REPORT_SECONDS,
     WAITING_TRIES,
 )
-from shared.errors import GenvideoError, StalePermit
+from shared.errors import GenvideoError, StalePermit, VendorError
 from shared.ids import parse_external_id
 from shared.messages import ProgressReport
 from shared.slots import Permit
@@ -84,7 +84,10 @@ class Pulse:
             return
         self.told = True
         self.beat()
-        await self._signal(f"waiting for the {self._step} service: {error.message}"[:300])
+        what = f"to store the {self._step}"
+        if isinstance(error, VendorError):
+            what = f"for the {self._step} service"
+        await self._signal(f"waiting {what}: {error.message}"[:300])
 
     async def _signal(self, waiting: str = "") -> None:
         info = activity.info()

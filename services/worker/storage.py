@@ -12,6 +12,7 @@ import httpx
 import structlog
 
 from services.worker import media
+from services.worker.disk import Disk, reason_of
 from services.worker.policies import (
     FETCH_PATIENCE_SECONDS,
     FETCH_PAUSE_MAX_SECONDS,
@@ -36,8 +37,11 @@ class _NotGiven(Exception):
 class Storage:
     """Copies vendors' results to `<data>/assets`; `http` knows which hosts may be asked."""
 
-    def __init__(self, http: httpx.AsyncClient, *, data_dir: Path, max_bytes: int) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, disk: Disk, *, data_dir: Path, max_bytes: int
+    ) -> None:
         self._http = http
+        self._disk = disk
         self._data_dir = data_dir
         self._max_bytes = max_bytes
 
@@ -78,7 +82,8 @@ class Storage:
             await asyncio.to_thread(media.check, partial, step)
             await asyncio.to_thread(partial.replace, path)
         except OSError as error:
-            raise StorageFailed(f"Our disk: {error.strerror or error}") from None
+            self._disk.refused("assets", error, step=step)
+            raise StorageFailed(f"Our disk: {reason_of(error)}") from None
         finally:
             await asyncio.to_thread(_forget, partial)
         return Asset(size=size, sha256=digest, media_type=MEDIA_TYPES[step])

@@ -1,14 +1,16 @@
 """The worker process: one Temporal worker, its HTTP clients, its health; stops gracefully."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from services.worker.activities import StageActivities
+from services.worker.disk import Disk
 from services.worker.draining import DrainActivities
 from services.worker.fetching import result_transport
 from services.worker.interceptor import JobInterceptor
@@ -32,7 +34,11 @@ MAX_ACTIVITIES = 200
 
 @asynccontextmanager
 async def running_worker(
-    settings: WorkerSettings, client: Client, *, task_queue: str = GENVIDEO_QUEUE
+    settings: WorkerSettings,
+    client: Client,
+    *,
+    task_queue: str = GENVIDEO_QUEUE,
+    disk: Disk | None = None,
 ) -> AsyncIterator[Worker]:
     """A worker that polls for as long as the block runs, with the clients it needs."""
     async with (
@@ -41,39 +47,38 @@ async def running_worker(
         http_client(seconds=30, transport=result_transport(settings)) as result_http,
     ):
         images, videos = ImageService(image_http), VideoService(video_http)
+        disk = disk or Disk(settings.data_dir)
         storage = Storage(
-            result_http, data_dir=settings.data_dir, max_bytes=settings.max_result_bytes
+            result_http, disk, data_dir=settings.data_dir, max_bytes=settings.max_result_bytes
         )
         stage = StageActivities(settings, client, images=images, videos=videos, storage=storage)
         drain = DrainActivities(settings, client, images=images, videos=videos, storage=storage)
-        async with _worker(settings, client, stage, drain=drain, task_queue=task_queue) as worker:
-            yield worker
-
-
-def _worker(
-    settings: WorkerSettings,
-    client: Client,
-    stage: StageActivities,
-    *,
-    drain: DrainActivities,
-    task_queue: str,
-) -> Worker:
-    local = StateActivities(settings)
-    requests = RequestActivities(client)
-    return Worker(
-        client,
-        task_queue=task_queue,
-        workflows=[GenVideoWorkflow],
-        activities=[
+        local = StateActivities(settings, disk)
+        activities: list[Callable[..., Any]] = [
             stage.gen_image,
             stage.request_video,
             stage.collect_video,
             drain.drain_job,
             local.record_state,
             local.job_limits,
-            requests.request_slot,
-            requests.withdraw_request,
-        ],
+        ]
+        async with _worker(client, activities, settings=settings, task_queue=task_queue) as worker:
+            yield worker
+
+
+def _worker(
+    client: Client,
+    activities: list[Callable[..., Any]],
+    *,
+    settings: WorkerSettings,
+    task_queue: str,
+) -> Worker:
+    requests = RequestActivities(client)
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[GenVideoWorkflow],
+        activities=[*activities, requests.request_slot, requests.withdraw_request],
         interceptors=[JobInterceptor()],
         workflow_runner=workflow_runner(),
         max_concurrent_activities=MAX_ACTIVITIES,

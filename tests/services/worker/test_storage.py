@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from services.worker import storage as module
+from services.worker.disk import Disk
 from services.worker.fetching import Address, CheckedTransport
 from services.worker.policies import FETCH_TRIES
 from services.worker.storage import Storage
@@ -40,7 +41,7 @@ def storage_of(vendor: StubVendor, data_dir: Path, *, max_bytes: int = 10**6) ->
         vendor.transport(), inside=frozenset({"vendor"}), outside=frozenset(), resolve=somewhere
     )
     http = http_client(transport=transport)
-    return Storage(http, data_dir=data_dir, max_bytes=max_bytes)
+    return Storage(http, Disk(data_dir), data_dir=data_dir, max_bytes=max_bytes)
 
 
 def answered(*answers: Answer) -> StubVendor:

@@ -1,0 +1,52 @@
+"""Whether our disk takes what we write; jobs go on where it doesn't, and the operator is told."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import structlog
+from prometheus_client import Counter
+
+from shared.files import write_atomic
+
+log = structlog.get_logger(__name__)
+
+REFUSED = Counter("genvideo_worker_disk_refused", "Writes that the disk refused", ["folder"])
+
+# As much as most of what we write; a disk that takes no more than a page is as good as full.
+PROBE = bytes(256 * 1024)
+
+
+class Disk:
+    """The folders that lately refused a write: in the log, in a metric, and in `/readyz`."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._refused: set[str] = set()
+
+    def refused(self, folder: str, error: OSError, **what: object) -> None:
+        """A write below that folder of the data has failed."""
+        self._refused.add(folder)
+        REFUSED.labels(folder).inc()
+        log.error("the disk refuses a write", folder=folder, reason=reason_of(error), **what)
+
+    async def reason(self) -> str | None:
+        """Which folder takes no more, and why; a folder is tried until it does again."""
+        tried = {each: await asyncio.to_thread(self._try, each) for each in sorted(self._refused)}
+        self._refused = {each for each, reason in tried.items() if reason}
+        return "; ".join(f"{each}: {tried[each]}" for each in sorted(self._refused)) or None
+
+    def _try(self, folder: str) -> str | None:
+        probe = self._data_dir / folder / ".probe"
+        try:
+            write_atomic(probe, PROBE)
+        except OSError as error:
+            return reason_of(error)
+        with contextlib.suppress(OSError):
+            probe.unlink()
+        return None
+
+
+def reason_of(error: OSError) -> str:
+    """`No space left on device`, without a path of ours."""
+    return error.strerror or type(error).__name__

@@ -1,0 +1,29 @@
+"""What the operator is told of a disk that refuses, and until when."""
+
+import errno
+from pathlib import Path
+
+from services.worker.disk import Disk
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_nothing_is_tried_while_nothing_was_refused(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "nowhere")
+    assert await disk.reason() is None
+    assert not (tmp_path / "nowhere").exists()
+
+
+async def test_a_refusal_is_told_until_the_folder_takes_writes_again(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("in the way")
+    disk = Disk(tmp_path)
+    disk.refused("state", FULL)
+    disk.refused("assets", FULL)
+    assert await disk.reason() == "state: File exists"
+    (tmp_path / "state").unlink()
+    assert await disk.reason() is None
+    assert left(tmp_path) == ["assets", "state"]
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*"))
