@@ -10,13 +10,11 @@ from temporalio.client import Client
 
 from services.callback.models import Fate
 from services.worker.models import COLLECT_VIDEO
-from shared.http import http_client
 from shared.messages import Attempts, KlingDone
 from shared.states import Status, Step
 from shared.temporal import KLING_DONE_SIGNAL
-from tests.fixtures.eventually import eventually
-from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, working
+from tests.workflow.race import fates
 from tests.workflow.scenarios import rule
 
 NEVER = 3600
@@ -42,28 +40,6 @@ def _polling(
     client: Client, data_dir: Path, seconds: float
 ) -> AbstractAsyncContextManager[Pipeline]:
     return working(client, data_dir, video_poll_seconds=seconds)
-
-
-async def receipts(line: Pipeline, job_id: str) -> list[Json]:
-    """What the receiver has noted for a job, oldest first."""
-    async with http_client(line.settings.callback_url) as http:
-        rows = (await http.get("/callbacks", params={"job_id": job_id})).json()
-    assert isinstance(rows, list)
-    return rows
-
-
-async def fates(line: Pipeline, job_id: str, count: int) -> list[Fate]:
-    """The fates of the callbacks that tell an end, as soon as there are so many."""
-    ends = ("succeed", "failed")
-
-    async def look() -> list[Fate]:
-        return [
-            Fate(each["fate"])
-            for each in await receipts(line, job_id)
-            if each["task_status"] in ends
-        ]
-
-    return await eventually(look, lambda found: len(found) >= count)
 
 
 async def collections(line: Pipeline, job_id: str) -> int:
