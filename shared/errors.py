@@ -104,6 +104,12 @@ class StalePermit(GenvideoError):
     code, title = "stale_permit", "The permit is another run's"
 
 
+class StaleGate(GenvideoError):
+    """As StalePermit, for the gate of a stage."""
+
+    code, title = "stale_gate", "The gate's permit is another run's"
+
+
 class StoodDown(GenvideoError):
     """The run before an armed one was closed from outside: the keeper clears up first."""
 
@@ -207,3 +213,10 @@ def explained(error: VendorError) -> dict[str, str]:
         "counted": error.rule.counted,
         "next": error.rule.next,
     }
+
+
+def what_kind(error: GenvideoError) -> dict[str, str]:
+    """The class of a vendor's failure; of ours, whether it is tried again."""
+    if isinstance(error, VendorError):
+        return explained(error)
+    return {"next": "tried again" if error.retryable else "back to the workflow"}

@@ -1,13 +1,13 @@
 """Messages between the jobs, the slot's keeper and whoever looks at it; a permit names one run."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import Field, StrictBool, model_validator
 
 from shared.messages import DEFAULT_PRIORITY, Message
 
-JOB_GATE = "job"
 DEFAULT_LIMIT = 1
 # The most that may wait: what a keeper hands on must fit into one payload of 2 MiB.
 CAPACITY = 12_000
@@ -15,6 +15,7 @@ CAPACITY = 12_000
 # Names that the keeper and the jobs share across two task queues.
 KEEPER_WORKFLOW = "SlotKeeperWorkflow"
 REQUEST_SIGNAL = "request"
+RELEASE_SIGNAL = "release"
 WITHDRAW_SIGNAL = "withdraw"
 DISARMED_SIGNAL = "disarmed"
 GRANTED_SIGNAL = "slot_granted"
@@ -26,9 +27,34 @@ VIEW_QUERY = "view"
 DRAIN_ACTIVITY = "drain_job"
 
 
+class Gate(StrEnum):
+    """What a job passes: `job` from its grant to its close, the others during one stage."""
+
+    JOB = "job"
+    IMAGE = "image"
+    VIDEO = "video"
+
+    @property
+    def arms(self) -> bool:
+        """Whether the next one is told in advance; worth its care where it saves a hop a job."""
+        return self is Gate.JOB
+
+
+JOB_GATE = Gate.JOB
+# Off unless a worker's settings say otherwise.
+STAGE_GATES = (Gate.IMAGE, Gate.VIDEO)
+
+_KEEPER = "slot-keeper-"
+
+
 def keeper_id(gate: str) -> str:
     """The workflow id of a gate's keeper."""
-    return f"slot-keeper-{gate}"
+    return f"{_KEEPER}{gate}"
+
+
+def gate_of(workflow_id: str) -> Gate:
+    """The gate that a keeper of this id keeps."""
+    return Gate(workflow_id.removeprefix(_KEEPER))
 
 
 class RunRef(Message):
@@ -59,7 +85,7 @@ class Permit(Message):
     `round` counts how often a permit of this token was changed; an older round changes nothing.
     """
 
-    gate: str = JOB_GATE
+    gate: Gate = JOB_GATE
     job_id: str
     run_id: str
     token: int
@@ -70,6 +96,13 @@ class Permit(Message):
     def run(self) -> RunRef:
         """The run that it is for."""
         return RunRef(job_id=self.job_id, run_id=self.run_id)
+
+
+class Release(Message):
+    """A run has passed a gate; counts for the permit that this very run holds, and once."""
+
+    run_id: str
+    token: int
 
 
 class Holder(Message):

@@ -26,7 +26,7 @@ from services.api.models import (
 from services.api.service import Service, ServiceDep
 from shared.messages import Job
 from shared.problems import documented
-from shared.slots import SlotChange, SlotView
+from shared.slots import Gate, SlotChange, SlotView
 from shared.states import Status
 
 JobId = Annotated[str, Path(max_length=64, examples=[EXAMPLE_ID])]
@@ -39,6 +39,12 @@ Tag = Annotated[
 ]
 Cursor = Annotated[
     str | None, Query(max_length=200, description="`next_cursor` of the page before", examples=[""])
+]
+GateName = Annotated[
+    Gate,
+    Query(
+        description="`job`: the slot; the others only where `GATES` has them on", examples=["job"]
+    ),
 ]
 BatchTag = Annotated[str, Path(min_length=1, max_length=200, examples=["batch-7"])]
 
@@ -160,10 +166,10 @@ async def get_batch(tag: BatchTag, service: ServiceDep) -> Batch:
     return service.batches.summary(tag)
 
 
-@router.get("/slots", tags=["slots"], responses=documented(406, 503))
-async def get_slots(service: ServiceDep) -> SlotView:
-    """Who holds the slot and who waits, up to a second old."""
-    return await service.slots.view()
+@router.get("/slots", tags=["slots"], responses=documented(406, 422, 503))
+async def get_slots(service: ServiceDep, gate: GateName = Gate.JOB) -> SlotView:
+    """Who holds the slot and who waits, up to a second old; the same of a stage's gate."""
+    return await service.gates[gate].view()
 
 
 @router.put(
@@ -172,9 +178,11 @@ async def get_slots(service: ServiceDep) -> SlotView:
     dependencies=CHANGES,
     responses=documented(401, 406, 413, 415, 422, 429, 503),
 )
-async def change_slots(change: SlotChange, service: ServiceDep) -> SlotView:
+async def change_slots(
+    change: SlotChange, service: ServiceDep, *, gate: GateName = Gate.JOB
+) -> SlotView:
     """Set the limit, the pause, or both; a lower limit lets holders finish."""
-    return await service.slots.change(change)
+    return await service.gates[gate].change(change)
 
 
 def _accepted(service: Service, job_id: str, response: Response) -> Accepted:

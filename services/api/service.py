@@ -1,5 +1,6 @@
 """What the routes share, made when the app starts and handed to them by one dependency."""
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Protocol
@@ -19,6 +20,7 @@ from services.api.slots import Slots
 from services.api.temporal import Temporal
 from services.api.watch import JobWatch
 from shared.records import RecordStore
+from shared.slots import Gate
 
 
 class Background(Protocol):
@@ -37,13 +39,19 @@ class Service:
     feed: Feed
     jobs: Jobs
     batches: Batches
-    slots: Slots
+    gates: Mapping[Gate, Slots]
     background: tuple[Background, ...]
+
+    @property
+    def slots(self) -> Slots:
+        """The gate that every job passes."""
+        return self.gates[Gate.JOB]
 
 
 def make_service(settings: ApiSettings, client: Client) -> Service:
     """The parts around one client; nothing is started yet."""
-    temporal, slots = Temporal(client), Slots(client)
+    temporal, gates = Temporal(client), {gate: Slots(client, gate) for gate in Gate}
+    slots = gates[Gate.JOB]
     feed, background = _feed(settings, temporal, slots=slots)
     jobs = Jobs(feed, temporal, slots=slots)
     return Service(
@@ -52,7 +60,7 @@ def make_service(settings: ApiSettings, client: Client) -> Service:
         feed=feed,
         jobs=jobs,
         batches=Batches(feed, jobs),
-        slots=slots,
+        gates=gates,
         background=background,
     )
 
@@ -69,7 +77,8 @@ def _feed(
     return watch, (watch, Reconciler(watch, temporal))
 
 
-def _service(connection: HTTPConnection) -> Service:
+async def _service(connection: HTTPConnection) -> Service:
+    # Not a plain function: that would be run in a thread for each request.
     service = connection.app.state.service
     assert isinstance(service, Service)  # noqa: S101 - the lifespan sets it before any request
     return service

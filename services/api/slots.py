@@ -1,4 +1,4 @@
-"""The slot as the keeper shows it; asked at most once a second, however many look."""
+"""A gate as its keeper shows it; asked at most once a second, however many look."""
 
 import asyncio
 import time
@@ -24,6 +24,7 @@ from shared.slots import (
     DEFAULT_LIMIT,
     JOB_GATE,
     VIEW_QUERY,
+    Gate,
     SlotChange,
     SlotView,
     keeper_id,
@@ -44,9 +45,10 @@ NOBODY = SlotView(limit=DEFAULT_LIMIT, paused=False, holders=(), waiting=(), wai
 class Slots:
     """Limit, pause, holders and queue; its last answer serves for a second."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, gate: Gate = JOB_GATE) -> None:
         self._client = client
-        self._handle = client.get_workflow_handle(keeper_id(JOB_GATE))
+        self._gate = gate
+        self._handle = client.get_workflow_handle(keeper_id(gate))
         self._seen: SlotView | None = None
         self._asking: asyncio.Task[SlotView] | None = None
         self._asked_at = float("-inf")
@@ -80,7 +82,7 @@ class Slots:
         except (RPCError, WorkflowQueryFailedError) as error:
             if is_missing(error):
                 return NOBODY
-            raise TemporalUnavailable("The slot's keeper does not answer.") from error
+            raise TemporalUnavailable("The keeper does not answer.") from error
 
     async def _query(self) -> SlotView:
         query = self._handle.query(
@@ -114,7 +116,7 @@ class Slots:
             raise InvalidInput(str(error.cause)) from error
 
     async def _start(self) -> None:
-        await answer(start_keeper(self._client))
+        await answer(start_keeper(self._client, self._gate))
 
     def _remember(self, view: SlotView) -> None:
         async def known() -> SlotView:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 from temporalio import activity
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.keeper.models import (
@@ -22,8 +22,8 @@ from services.keeper.predecessor import find_predecessor
 from services.keeper.queue import turn
 from services.keeper.rebuild import find_jobs
 from services.keeper.standing import sort_out
-from shared.slots import GRANTED_SIGNAL, REFUSED_SIGNAL, RunRef
-from shared.watching import until_closed
+from shared.slots import GRANTED_SIGNAL, REFUSED_SIGNAL, RunRef, gate_of
+from shared.watching import Closed, until_closed
 
 log = structlog.get_logger(__name__)
 
@@ -56,8 +56,21 @@ class KeeperActivities:
                 log.info("waiter is gone", job_id=permit.job_id)
             elif told:
                 news = "slot granted" if permit.after is None else "armed"
-                log.info(news, job_id=permit.job_id, token=permit.token)
-            return Ended(closed=await until_closed(self._client, permit.run), gone=gone)
+                log.info(news, gate=permit.gate, job_id=permit.job_id, token=permit.token)
+            closed = await until_closed(self._client, permit.run)
+            newer = None if closed is Closed.ORDERLY else await self._newer(permit.run)
+            return Ended(closed=closed, gone=gone, newer=newer)
+
+    async def _newer(self, run: RunRef) -> str | None:
+        """The run that a reset has put in the place of this one."""
+        try:
+            latest = await self._client.get_workflow_handle(run.job_id).describe()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+        is_open = latest.status is WorkflowExecutionStatus.RUNNING
+        return latest.run_id if is_open and latest.run_id != run.run_id else None
 
     async def _tell(self, run: RunRef, signal: str, argument: object) -> bool:
         """Signal a run; False where it has closed."""
@@ -73,12 +86,15 @@ class KeeperActivities:
     @activity.defn(name=FIND_JOBS)
     async def find_jobs(self) -> Found:
         """Who holds and who waits, as the histories of the jobs and of the last keeper tell."""
+        info = activity.info()
+        gate = gate_of(str(info.workflow_id))
         async with _beating():
-            seen = await find_jobs(self._client)
-            before = await find_predecessor(self._client, str(activity.info().workflow_run_id))
+            seen = await find_jobs(self._client, gate)
+            before = await find_predecessor(self._client, str(info.workflow_run_id), gate=gate)
             found = await self._with_room(await sort_out(self._client, seen, before))
         log.info(
             "keeper rebuilt",
+            gate=gate,
             holders=len(found.holders),
             armed=len(found.armed),
             waiting=len(found.waiting),

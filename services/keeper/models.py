@@ -35,10 +35,15 @@ class Watch(Message):
 
 
 class Ended(Message):
-    """How a watched run closed; `gone`: before it was ever told, so that it left nothing behind."""
+    """How a watched run closed.
+
+    `gone`: before it was ever told, so that it left nothing behind; `newer`: the run that goes on
+    in its place, since the job was reset.
+    """
 
     closed: Closed
     gone: bool = False
+    newer: str | None = None
 
     @property
     def orderly(self) -> bool:

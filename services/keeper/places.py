@@ -4,7 +4,19 @@ from datetime import datetime
 
 from services.keeper.models import KeeperState
 from services.keeper.queue import WaitingQueue, turn
-from shared.slots import CAPACITY, Armed, Holder, HolderView, Permit, RunRef, SlotRequest, SlotView
+from shared.slots import (
+    CAPACITY,
+    JOB_GATE,
+    Armed,
+    Gate,
+    Holder,
+    HolderView,
+    Permit,
+    Release,
+    RunRef,
+    SlotRequest,
+    SlotView,
+)
 
 VIEW_LENGTH = 1000
 
@@ -12,7 +24,10 @@ VIEW_LENGTH = 1000
 class Places:
     """What is held is a map of runs, never a counter; at most one is armed behind each holder."""
 
-    def __init__(self, state: KeeperState, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self, state: KeeperState, gate: Gate = JOB_GATE, *, capacity: int = CAPACITY
+    ) -> None:
+        self.gate = gate
         self.capacity = capacity
         self.settings = state.settings
         self.next_token = state.next_token
@@ -56,13 +71,13 @@ class Places:
         if self._is_free():
             holder = self._upgraded(now) or self._new(now)
             self.held[holder.request.run_id] = holder
-            return permit_of(holder, None)
+            return permit_of(holder, None, gate=self.gate)
         before = self._without_successor()
         if before is None:
             raise LookupError("there is no permit to hand out")
         holder = self._new(now)
         self.armed[holder.request.run_id] = Armed(holder=holder, behind=before.run)
-        return permit_of(holder, before.run)
+        return permit_of(holder, before.run, gate=self.gate)
 
     def _is_free(self) -> bool:
         return len(self.held) < self.settings.limit
@@ -73,7 +88,7 @@ class Places:
 
     def _without_successor(self) -> Holder | None:
         """A holder behind whom one may be armed; none while more is held than the limit."""
-        if len(self.held) > self.settings.limit:
+        if not self.gate.arms or len(self.held) > self.settings.limit:
             return None
         taken = {item.behind.run_id for item in self.armed.values()}
         for run_id, holder in self.held.items():
@@ -125,13 +140,33 @@ class Places:
                 waiting.append(successor)
         return waiting
 
+    def give_back(self, release: Release) -> bool:
+        """A run has passed; False where it holds no permit of this token, or no more."""
+        holder = self.held.get(release.run_id)
+        if holder is None or holder.draining or holder.token != release.token:
+            return False
+        del self.held[release.run_id]
+        return True
+
+    def request_of(self, run_id: str) -> SlotRequest:
+        """What a run with a permit had asked for."""
+        holder = self.held.get(run_id) or self.armed[run_id].holder
+        return holder.request
+
+    def permits(self) -> list[Permit]:
+        """Every permit that is out."""
+        return [
+            *(permit_of(holder, None, gate=self.gate) for holder in self.held.values()),
+            *(permit_of(a.holder, a.behind, gate=self.gate) for a in self.armed.values()),
+        ]
+
     def to_disarm(self) -> list[Permit]:
         """Who is to stand down and was not asked yet: noted as asked."""
         asked = [item for item in self._ready() if self._must_stand_down(item)]
         for item in asked:
             run_id = item.holder.request.run_id
             self.armed[run_id] = item.model_copy(update={"disarming": True})
-        return [permit_of(item.holder, item.behind) for item in asked]
+        return [permit_of(item.holder, item.behind, gate=self.gate) for item in asked]
 
     def wants_disarming(self) -> bool:
         """Whether `to_disarm` would ask anybody."""
@@ -180,9 +215,10 @@ class Places:
         )
 
 
-def permit_of(holder: Holder, behind: RunRef | None) -> Permit:
+def permit_of(holder: Holder, behind: RunRef | None, *, gate: Gate) -> Permit:
     """The permit that tells a run where it stands."""
     return Permit(
+        gate=gate,
         job_id=holder.request.job_id,
         run_id=holder.request.run_id,
         token=holder.token,

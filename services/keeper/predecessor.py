@@ -16,11 +16,14 @@ from shared.slots import (
     DRAIN_ACTIVITY,
     GRANTED_SIGNAL,
     JOB_GATE,
+    RELEASE_SIGNAL,
     Armed,
     Drain,
+    Gate,
     Holder,
     KeeperSettings,
     Permit,
+    Release,
     keeper_id,
 )
 
@@ -35,16 +38,16 @@ class Predecessor(NamedTuple):
     permits: tuple[Permit, ...] = ()
 
 
-async def find_predecessor(client: Client, run_id: str) -> Predecessor:
+async def find_predecessor(client: Client, run_id: str, *, gate: Gate) -> Predecessor:
     """Limit and pause from the memo, permits from the history, of the run before `run_id`.
 
     A permit is out until its holder's run has closed in an orderly way, or has been cleared
     after another: what was being cleared when the keeper was ended must be cleared again.
     A run that was ended while it rebuilt knew nothing; the one before it did.
     """
-    for run in await _runs_before(client, run_id):
+    for run in await _runs_before(client, run_id, gate=gate):
         handle = client.get_workflow_handle(run.id, run_id=run.run_id)
-        permits = Permits(client.data_converter)
+        permits = Permits(client.data_converter, gate)
         await permits.read(handle.fetch_history_events())
         if permits.known:
             memo = await (await handle.describe()).memo()
@@ -53,9 +56,9 @@ async def find_predecessor(client: Client, run_id: str) -> Predecessor:
     return Predecessor()
 
 
-async def _runs_before(client: Client, run_id: str) -> list[WorkflowExecution]:
+async def _runs_before(client: Client, run_id: str, *, gate: Gate) -> list[WorkflowExecution]:
     """Latest first. Whether a run is closed isn't asked for: the listing may learn that late."""
-    listed = client.list_workflows(f"WorkflowId = '{keeper_id(JOB_GATE)}'")
+    listed = client.list_workflows(f"WorkflowId = '{keeper_id(gate)}'")
     runs = [run async for run in listed if run.run_id != run_id]
     return sorted(runs, key=lambda run: run.start_time, reverse=True)
 
@@ -66,10 +69,11 @@ class Permits:
     `known`: the run was told who holds, by the run before it or by its own rebuild.
     """
 
-    def __init__(self, converter: DataConverter) -> None:
+    def __init__(self, converter: DataConverter, gate: Gate = JOB_GATE) -> None:
         self.out: dict[str, Permit] = {}
         self.known = False
         self._converter = converter
+        self._gate = gate
         self._watches: dict[int, str] = {}
         self._drains: dict[int, str] = {}
         self._rebuilds: set[int] = set()
@@ -84,6 +88,8 @@ class Permits:
                     await self._scheduled(event)
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                     await self._completed(event)
+                case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+                    await self._signalled(event)
                 case EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
                     await self._told_again(event)
 
@@ -95,9 +101,9 @@ class Permits:
     def _learn(self, holders: tuple[Holder, ...], armed: tuple[Armed, ...]) -> None:
         self.known = True
         for holder in holders:
-            self._told(permit_of(holder, None))
+            self._told(permit_of(holder, None, gate=self._gate))
         for item in armed:
-            self._told(permit_of(item.holder, item.behind))
+            self._told(permit_of(item.holder, item.behind, gate=self._gate))
 
     def _told(self, permit: Permit) -> None:
         self.out[permit.run_id] = permit
@@ -112,6 +118,15 @@ class Permits:
         elif name == GRANT_AND_WATCH and (watch := await self._read(task.input, Watch)):
             self._watches[event.event_id] = watch.permit.run_id
             self._told(watch.permit)
+
+    async def _signalled(self, event: HistoryEvent) -> None:
+        signal = event.workflow_execution_signaled_event_attributes
+        if signal.signal_name != RELEASE_SIGNAL:
+            return
+        release = await self._read(signal.input, Release)
+        permit = self.out.get(release.run_id) if release else None
+        if release and permit and permit.token == release.token:
+            del self.out[release.run_id]
 
     async def _told_again(self, event: HistoryEvent) -> None:
         signal = event.signal_external_workflow_execution_initiated_event_attributes

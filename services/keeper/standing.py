@@ -19,19 +19,29 @@ async def sort_out(client: Client, seen: list[Seen], before: Predecessor) -> Fou
     """
     jobs = {item.request.run_id: item for item in seen}
     told = [*before.permits, *(item.permit for item in seen if item.permit)]
-    permits = _in_force(_latest(told), jobs)
+    permits = _in_force(_latest([p for p in told if not _is_released(p, jobs)]), jobs)
     places = [
         await _place(client, permit, jobs.get(permit.run_id))
         for permit in permits.values()
         if not _is_cleared(permit, jobs.get(permit.run_id), before)
     ]
-    asking = [item.request for item in seen if item.open and item.request.run_id not in permits]
+    asking = [
+        item.request
+        for item in seen
+        if item.open and item.asking and item.request.run_id not in permits
+    ]
     return Found(
         settings=before.settings,
         holders=tuple(place for place in places if isinstance(place, Holder)),
         armed=tuple(place for place in places if isinstance(place, Armed)),
         waiting=(*asking, *(place for place in places if isinstance(place, SlotRequest))),
     )
+
+
+def _is_released(permit: Permit, jobs: dict[str, Seen]) -> bool:
+    """Whether its run gave it back, also where the last keeper didn't hear it any more."""
+    job = jobs.get(permit.run_id)
+    return job is not None and permit.token <= job.released
 
 
 def _is_cleared(permit: Permit, job: Seen | None, before: Predecessor) -> bool:

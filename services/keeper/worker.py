@@ -16,6 +16,7 @@ from services.keeper.models import KeeperRules
 from services.keeper.workflows import SlotKeeperWorkflow
 from shared.keepers import start_keeper
 from shared.sandbox import workflow_runner
+from shared.slots import Gate
 from shared.temporal import KEEPER_QUEUE, STICKY_TIMEOUT
 
 log = structlog.get_logger(__name__)
@@ -65,7 +66,8 @@ async def running_keeper(
 async def _keep_it_running(client: Client, task_queue: str) -> None:
     while True:
         try:
-            await start_keeper(client, task_queue=task_queue)
+            for gate in Gate:
+                await start_keeper(client, gate, task_queue=task_queue)
         except RPCError as error:
-            log.warning("the keeper could not be started", reason=str(error))
+            log.warning("a keeper could not be started", reason=str(error))
         await asyncio.sleep(CARE_SECONDS)

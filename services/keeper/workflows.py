@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
         KeeperState,
         Watch,
     )
-    from services.keeper.places import Places, permit_of
+    from services.keeper.places import Places
     from shared.slots import (
         CHANGE_UPDATE,
         DISARM_SIGNAL,
@@ -28,15 +28,18 @@ with workflow.unsafe.imports_passed_through():
         GRANTED_SIGNAL,
         KEEPER_WORKFLOW,
         REFUSED_SIGNAL,
+        RELEASE_SIGNAL,
         REQUEST_SIGNAL,
         VIEW_QUERY,
         WITHDRAW_SIGNAL,
         Drain,
         Permit,
+        Release,
         RunRef,
         SlotChange,
         SlotRequest,
         SlotView,
+        gate_of,
     )
     from shared.temporal import GENVIDEO_QUEUE
     from shared.watching import Closed
@@ -58,11 +61,13 @@ class SlotKeeperWorkflow:
 
     @workflow.init
     def __init__(self, state: KeeperState | None = None) -> None:
-        self._places = Places(state or KeeperState())
+        self._gate = gate_of(workflow.info().workflow_id)
+        self._places = Places(state or KeeperState(), self._gate)
         self._rules = KeeperRules()
         self._max_history = 0
         self._ready = False
         self._early: list[SlotRequest] = []
+        self._early_releases: list[Release] = []
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -76,14 +81,14 @@ class SlotKeeperWorkflow:
         if state is None:
             await self._rebuild()
         self._remember_settings()
-        for holder in self._places.held.values():
-            self._watch(permit_of(holder, None), fresh=False)
-        for item in self._places.armed.values():
-            self._watch(permit_of(item.holder, item.behind), fresh=False)
+        for permit in self._places.permits():
+            self._watch(permit, fresh=False)
         # A wide gate's watches alone must not end a run that has granted nothing yet.
         self._max_history = self._rules.max_history + len(self._watches)
         self._ready = True
         self.request(self._early)
+        for release in self._early_releases:
+            self.release(release)
         while not self._history_is_long():
             for permit in self._places.to_disarm():
                 self._send(permit.run, DISARM_SIGNAL, permit)
@@ -120,7 +125,8 @@ class SlotKeeperWorkflow:
                 armed=found.armed,
                 waiting=found.waiting,
             ),
-            self._rules.capacity,
+            self._gate,
+            capacity=self._rules.capacity,
         )
 
     def _tell(self, permit: Permit) -> None:
@@ -146,12 +152,16 @@ class SlotKeeperWorkflow:
         ended = await self._until_closed(watch)
         if ended is None:
             return
+        request = self._places.request_of(run_id)
         if not ended.is_clear:
             self._places.drain(run_id)
             await _drain(watch.permit, ended.closed)
         for waiting in self._places.release(run_id, ended.orderly, now=workflow.now()):
             self._unwatch(waiting)
         del self._watches[run_id]
+        if ended.newer is not None:
+            # It may have asked already, or may not know yet that what it replays is void.
+            self.request([request.model_copy(update={"run_id": ended.newer})])
 
     async def _until_closed(self, watch: Watch) -> Ended | None:
         """How the run has closed; None when it isn't watched any more."""
@@ -208,6 +218,14 @@ class SlotKeeperWorkflow:
         """A run that waits gives up."""
         self._places.queue.remove(run_id)
         self._early = [request for request in self._early if request.run_id != run_id]
+
+    @workflow.signal(name=RELEASE_SIGNAL)
+    def release(self, release: Release) -> None:
+        """A run has passed a stage's gate, and still goes on; its close would do as well."""
+        if not self._ready:
+            self._early_releases.append(release)
+        elif self._places.give_back(release):
+            self._unwatch(release.run_id)
 
     @workflow.signal(name=DISARMED_SIGNAL)
     def disarmed(self, permit: Permit) -> None:

@@ -9,6 +9,7 @@ from temporalio import activity
 from temporalio.client import Client
 
 from services.worker.models import (
+    AWAIT_TURN,
     COLLECT_VIDEO,
     GEN_IMAGE,
     REQUEST_VIDEO,
@@ -66,7 +67,7 @@ class StageActivities:
     @activity.defn(name=GEN_IMAGE)
     async def gen_image(self, order: Order) -> Stored:
         """Make the image of one attempt, or go on with the one that was begun, and store it."""
-        check_permit(order.permit)
+        check_permit(order.permit, order.gate)
         async with beating(self._client, order.external_id) as pulse:
             accepted = pulse.accepted or await self._submit_image(order)
             pulse.accept(accepted)
@@ -122,13 +123,22 @@ class StageActivities:
         handle = self._client.get_workflow_handle(permit.job_id, run_id=permit.run_id)
         return asyncio.create_task(handle.signal(BEGUN_SIGNAL))
 
+    @activity.defn(name=AWAIT_TURN)
+    async def await_turn(self, permit: Permit) -> None:
+        """An armed job that has the image's gate before it waits here for the run before it."""
+        check_permit(permit)
+        async with beating(self._client, permit.job_id):
+            begun = await self._await_turn(permit)
+            if begun is not None:
+                await asyncio.shield(begun)
+
     @activity.defn(name=REQUEST_VIDEO)
     async def request_video(self, order: VideoOrder) -> Accepted:
         """Submit one video task, or adopt the one that an earlier try submitted.
 
         The first try of a job's first run has nothing to adopt, and saves the look-up.
         """
-        check_permit(order.permit)
+        check_permit(order.permit, order.gate)
         secret = self._settings.callback_secret.get_secret_value()
         async with beating(self._client, order.external_id):
             vendor_id = await self._videos.submit(
@@ -157,7 +167,7 @@ class StageActivities:
         A callback is a hint: the hinted form polls at once and quickly, and believes the vendor.
         """
         order = watch.order
-        check_permit(order.permit)
+        check_permit(order.permit, order.gate)
         poll = self._settings.video_poll_seconds
 
         def pace(waited: float, _percent: int) -> float:

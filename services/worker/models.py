@@ -2,7 +2,7 @@
 
 from shared.ids import external_id
 from shared.messages import Asset, JobInput, Message, Record, Transition
-from shared.slots import Permit
+from shared.slots import Gate, Permit
 from shared.states import Step
 
 # The names of the activities; the workflow knows no more of them, so that it imports no client.
@@ -13,15 +13,17 @@ RECORD_STATE = "record_state"
 JOB_LIMITS = "job_limits"
 REQUEST_SLOT = "request_slot"
 WITHDRAW_REQUEST = "withdraw_request"
+AWAIT_TURN = "await_turn"
 
 
 class JobLimits(Message):
-    """The time limits in force when the job began, in seconds."""
+    """The time limits in force when the job began, in seconds, and the gates that were on."""
 
     image_seconds: float
     video_seconds: float
     job_seconds: float
     drain_seconds: float
+    gates: tuple[Gate, ...] = ()
 
 
 class Recorded(Message):
@@ -36,9 +38,10 @@ class Recorded(Message):
 
 
 class Order(Message):
-    """One generation attempt of one stage, under a permit."""
+    """One generation attempt of one stage, under a permit, and one of the stage's gate if on."""
 
     permit: Permit
+    gate: Permit | None = None
     step: Step
     attempt: int
     job: JobInput

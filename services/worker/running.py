@@ -16,7 +16,7 @@ from services.worker.policies import (
     REPORT_SECONDS,
     WAITING_TRIES,
 )
-from shared.errors import GenvideoError, StalePermit, VendorError
+from shared.errors import GenvideoError, StaleGate, StalePermit, VendorError
 from shared.ids import parse_external_id
 from shared.messages import ProgressReport
 from shared.slots import Permit
@@ -26,10 +26,16 @@ from shared.temporal import PROGRESS_SIGNAL
 NEVER = 101
 
 
-def check_permit(permit: Permit) -> None:
-    """StalePermit where the run that called isn't the one that holds the slot (after a reset)."""
-    if activity.info().workflow_run_id != permit.run_id:
+def check_permit(permit: Permit, gate: Permit | None = None) -> None:
+    """StalePermit where the run that called isn't the one that holds the slot (after a reset).
+
+    StaleGate where it is, and the permit of its stage's gate is another run's.
+    """
+    ours = activity.info().workflow_run_id
+    if permit.run_id != ours:
         raise StalePermit("This run does not hold the slot; another run of the job did.")
+    if gate is not None and gate.run_id != ours:
+        raise StaleGate(f"This run does not hold the {gate.gate} gate; another run of the job did.")
 
 
 class Pulse:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -14,6 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from shared.slots import DISARMED_SIGNAL, JOB_GATE, Permit, SlotRequest, keeper_id
 
 Image = workflow.ActivityHandle[Stored]
+# What an armed run begins with: its image, or no more than the wait for its turn.
+Begun = workflow.ActivityHandle[Any]
 
 
 class Seat:
@@ -26,7 +29,7 @@ class Seat:
         self._room: int | None = None
         self._disarm = (-1, -1)
         self._seen = (-1, -1)
-        self._request = SlotRequest(
+        self.request = SlotRequest(
             job_id=info.workflow_id,
             run_id=info.run_id,
             priority=priority,
@@ -36,6 +39,8 @@ class Seat:
     def offer(self, permit: Permit) -> None:
         """A permit from the keeper; one that was seen before, or an older one, changes nothing."""
         if _order(permit) > self._seen:
+            # What was begun under another token, before a reset, is not begun under this one.
+            self.begun = self.begun and permit.token == self._seen[0]
             self._seen = _order(permit)
             self.permit = permit
 
@@ -52,9 +57,9 @@ class Seat:
         return self.begun or (self.permit is not None and self.permit.after is None)
 
     async def take(
-        self, start_armed: Callable[[Permit], Image], *, void: Permit | None = None
-    ) -> Image | None:
-        """Return when the slot is ours; the image, where it was begun by an armed start.
+        self, start_armed: Callable[[Permit], Begun], *, void: Permit | None = None
+    ) -> Begun | None:
+        """Return when the slot is ours; what was begun, where that was by an armed start.
 
         A permit may be here before we ask: a keeper that rebuilds knows us by our history.
         After a reset that history shows the old run's permit; the activities refuse it as `void`,
@@ -64,7 +69,7 @@ class Seat:
             self.permit, self.begun = None, False
         await workflow.execute_local_activity(
             REQUEST_SLOT,
-            self._request,
+            self.request,
             start_to_close_timeout=LOCAL_TIMEOUT,
             retry_policy=REQUEST_RETRY_POLICY,
         )
@@ -78,8 +83,8 @@ class Seat:
             if image is not None or self.is_ours():
                 return image
 
-    async def _armed(self, start: Callable[[Permit], Image]) -> Image | None:
-        """Wait armed; the image if it has begun, None when this run has stood down."""
+    async def _armed(self, start: Callable[[Permit], Begun]) -> Begun | None:
+        """Wait armed; what has begun, None when this run has stood down."""
         permit = self.permit
         if permit is None:
             return None
@@ -122,7 +127,7 @@ class Seat:
         try:
             await workflow.execute_local_activity(
                 WITHDRAW_REQUEST,
-                self._request,
+                self.request,
                 start_to_close_timeout=LOCAL_TIMEOUT,
                 retry_policy=LOCAL_RETRY_POLICY,
             )
@@ -134,7 +139,7 @@ def _order(permit: Permit) -> tuple[int, int]:
     return permit.token, permit.round
 
 
-async def _stop(image: Image) -> bool:
+async def _stop(image: Begun) -> bool:
     """Stop an armed image and wait until it does nothing more; whether it was stopped in time."""
     image.cancel()
     try:
@@ -144,7 +149,7 @@ async def _stop(image: Image) -> bool:
     return False
 
 
-def _stood_down(image: Image) -> bool:
+def _stood_down(image: Begun) -> bool:
     """Whether an armed image has ended because the run before it was closed from outside."""
     error = image.exception()
     cause = error.cause if isinstance(error, ActivityError) else None

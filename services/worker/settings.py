@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from services.worker.models import JobLimits
 from shared.settings import CommonSettings, Port, Seconds
+from shared.slots import STAGE_GATES, Gate
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 
@@ -25,11 +26,25 @@ class WorkerSettings(CommonSettings):
     job_seconds: Seconds = 6 * 3600
     drain_seconds: Seconds = 300
     video_poll_seconds: Seconds = 2
+    gates: str = ""
     max_result_bytes: Annotated[int, Field(ge=1024)] = 512 * 1024 * 1024
 
     worker_http_port: Port = 9100
     stall_seconds: Seconds = 10
     shutdown_seconds: Seconds = 5
+
+    @field_validator("gates")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        unknown = sorted(set(_listed(value)).difference(STAGE_GATES))
+        if unknown:
+            known = ", ".join(STAGE_GATES)
+            raise ValueError(f"no such gate: {', '.join(unknown)}; known are {known}")
+        return value
+
+    def gates_on(self) -> tuple[Gate, ...]:
+        """The stages' gates that a job passes."""
+        return tuple(gate for gate in STAGE_GATES if gate in _listed(self.gates))
 
     def limits(self) -> JobLimits:
         """The limits that a job takes along when it begins."""
@@ -38,6 +53,7 @@ class WorkerSettings(CommonSettings):
             video_seconds=self.video_attempt_seconds,
             job_seconds=self.job_seconds,
             drain_seconds=self.drain_seconds,
+            gates=self.gates_on(),
         )
 
     def inside_hosts(self) -> frozenset[str]:
@@ -46,8 +62,12 @@ class WorkerSettings(CommonSettings):
 
     def outside_hosts(self) -> frozenset[str]:
         """`host:port` of every further address that results may come from."""
-        named = (host.strip().lower() for host in self.result_hosts.split(","))
-        return frozenset(host for host in named if host)
+        return frozenset(host.lower() for host in _listed(self.result_hosts))
+
+
+def _listed(text: str) -> list[str]:
+    """The items of a list with commas."""
+    return [item for item in map(str.strip, text.split(",")) if item]
 
 
 def host_of(url: str) -> str:

@@ -10,10 +10,12 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from services.worker.models import (
+        AWAIT_TURN,
         COLLECT_VIDEO,
         GEN_IMAGE,
         REQUEST_VIDEO,
         Accepted,
+        Kept,
         Order,
         Stored,
         VideoOrder,
@@ -21,12 +23,15 @@ with workflow.unsafe.imports_passed_through():
     )
     from services.worker.policies import (
         ARMED_TIMEOUT,
+        DRAIN_MARGIN,
         HEARTBEAT_TIMEOUT,
         RETRY_POLICY,
         SUBMIT_TIMEOUT,
         TRANSFER_TIMEOUT,
     )
+    from shared.errors import StalePermit
     from shared.messages import KlingDone
+    from shared.slots import DRAIN_ACTIVITY, Drain, Permit, RunRef
 
 
 T = TypeVar("T")
@@ -56,6 +61,48 @@ def start_image(order: Order) -> workflow.ActivityHandle[Stored]:
         retry_policy=RETRY_POLICY,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
+
+
+def is_repeated() -> bool:
+    """Whether a run before this one has had the same job: it was reset."""
+    info = workflow.info()
+    return info.run_id != info.first_execution_run_id
+
+
+def start_turn(permit: Permit) -> workflow.ActivityHandle[None]:
+    """Wait armed for the run before to close, without an image to begin with."""
+    return workflow.start_activity(
+        AWAIT_TURN,
+        permit,
+        summary="armed",
+        start_to_close_timeout=ARMED_TIMEOUT,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        retry_policy=RETRY_POLICY,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+async def finish_turn(turn: workflow.ActivityHandle[None]) -> None:
+    """Return when an armed wait has ended; whether the slot is ours, the image's activity says."""
+    try:
+        await finish(turn)
+    except StageFailed as failure:
+        if failure.code != StalePermit.code:
+            raise
+
+
+async def drain(run: RunRef, bound: timedelta) -> Kept | None:
+    """Return when no generation of the job runs any more, or the bound has passed."""
+    kept: Kept | None = await workflow.execute_activity(
+        DRAIN_ACTIVITY,
+        Drain(job_id=run.job_id, run_id=run.run_id, hold_seconds=0),
+        result_type=Kept,
+        summary="clear the vendors",
+        start_to_close_timeout=bound + DRAIN_MARGIN,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        retry_policy=RETRY_POLICY,
+    )
+    return kept
 
 
 async def submit_video(order: VideoOrder) -> Accepted:

@@ -9,29 +9,23 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from services.worker import stages
+    from services.worker.attempts import after_failure
+    from services.worker.gates import StageGate
     from services.worker.journal import EndedBefore, Journal
-    from services.worker.models import JOB_LIMITS, JobLimits, Kept, Order, Stored, VideoOrder
-    from services.worker.policies import (
-        ATTEMPT_BACKOFF,
-        ATTEMPT_CODES,
-        DRAIN_MARGIN,
-        HEARTBEAT_TIMEOUT,
-        LOCAL_TIMEOUT,
-        RETRY_POLICY,
-    )
+    from services.worker.models import JOB_LIMITS, JobLimits, Order, Stored, VideoOrder
+    from services.worker.policies import LOCAL_TIMEOUT
     from services.worker.seat import Image, Seat
     from services.worker.stages import StageFailed
     from services.worker.state import job_error
-    from shared.errors import RefusedForGood, StalePermit
+    from shared.errors import StaleGate, StalePermit
     from shared.failures import MAX_ATTEMPTS
     from shared.messages import JobInput, KlingDone, Progress, ProgressReport, Record
     from shared.slots import (
         BEGUN_SIGNAL,
         DISARM_SIGNAL,
-        DRAIN_ACTIVITY,
         GRANTED_SIGNAL,
         REFUSED_SIGNAL,
-        Drain,
+        Gate,
         Permit,
     )
     from shared.states import OnVideoFailure, Status, Step
@@ -53,6 +47,7 @@ class GenVideoWorkflow:
         self._job = job
         self._journal = Journal(job)
         self._seat = Seat(job.priority)
+        self._gates = {step: StageGate(Gate(step.value), self._seat.request) for step in Step}
         self._begun: Image | None = None
         self._callbacks: dict[str, KlingDone] = {}
         self._limits: JobLimits
@@ -88,7 +83,7 @@ class GenVideoWorkflow:
         self._limits = await workflow.execute_local_activity(
             JOB_LIMITS, result_type=JobLimits, start_to_close_timeout=LOCAL_TIMEOUT
         )
-        self._begun = await self._seat.take(self._armed_image(1))
+        await self._take_slot(1)
         try:
             async with asyncio.timeout(self._limits.job_seconds):
                 await self._both_stages()
@@ -98,8 +93,17 @@ class GenVideoWorkflow:
                 "job_timed_out", f"The job did not end within {self._limits.job_seconds:g} s."
             ) from None
 
+    async def _take_slot(self, image: int, *, void: Permit | None = None) -> None:
+        """Return when the slot is ours; an armed run has begun its image, if that has no gate."""
+        if Gate.IMAGE not in self._limits.gates:
+            self._begun = await self._seat.take(self._armed_image(image), void=void)
+        elif turn := await self._seat.take(stages.start_turn, void=void):
+            await stages.finish_turn(turn)
+
     async def _both_stages(self) -> None:
         image = await self._stage(Step.IMAGE, self._image_attempt)
+        # The video's gate goes back with the run itself, which closes behind that stage.
+        await self._gates[Step.IMAGE].give_back()
 
         async def attempt(number: int) -> Stored:
             return await self._video_attempt(number, image)
@@ -123,58 +127,57 @@ class GenVideoWorkflow:
         self, step: Step, attempt: stages.Attempt, *, image: Stored | None = None
     ) -> Stored:
         """One stage with its attempts; a permit of an older run is asked for again."""
-        number, permit = 1, self._seat.permit
+        number = 1
         while True:
+            permit = None
             try:
+                await self._pass_gate(step, image)
                 await self._begin_attempt(step, number, image=image)
                 permit = self._seat.permit
                 return await attempt(number)
             except StageFailed as failure:
-                if failure.code == StalePermit.code:
-                    await self._queue_again(step, number, void=permit)
+                if failure.code in (StalePermit.code, StaleGate.code):
+                    # Nobody waits for the slot with a gate in hand.
+                    await self._gates[step].give_back()
+                    if failure.code == StalePermit.code:
+                        await self._queue_again(step, number, void=permit)
                     continue
-                await self._after_failure(step, number, failure)
+                await after_failure(self._journal, failure, step=step, number=number)
             number += 1
+
+    async def _pass_gate(self, step: Step, image: Stored | None) -> None:
+        """Return when this run may pass the stage's gate; at once where that is off, or passed."""
+        gate = self._gates[step]
+        if gate.gate in self._limits.gates and gate.permit is None:
+            await self._note(f"waiting for the {gate.gate} gate", image)
+            await gate.take()
 
     async def _queue_again(self, step: Step, number: int, *, void: Permit | None) -> None:
         """After a reset: the permit that we replayed was another run's."""
         image = number if step is Step.IMAGE else self._journal.record.attempts.image
         await self._journal.change("queued again after a reset", status=Status.QUEUED, step=None)
-        self._begun = await self._seat.take(self._armed_image(image), void=void)
+        await self._take_slot(image, void=void)
         if self._begun is not None and step is Step.VIDEO:
             # An armed start begins with the image; that one is there, and is adopted.
             await self._image_attempt(image)
 
     async def _begin_attempt(self, step: Step, number: int, *, image: Stored | None) -> None:
-        """One change with the image that has just been stored: the vendor waits for it."""
-        note, stored = f"{step}, attempt {number} of {MAX_ATTEMPTS}", {}
-        if image is not None and Step.IMAGE not in self._journal.record.assets:
-            note = f"image stored; {note}"
-            stored = {"asset_url": image.asset_url, "assets": {Step.IMAGE: image.asset}}
-        await self._journal.change(
-            note,
+        await self._note(
+            f"{step}, attempt {number} of {MAX_ATTEMPTS}",
+            image,
             status=Status.RUNNING,
             step=step,
             percent=0,
             token=self._permit.token,
             attempts=self._journal.state.attempts_with(step, number),
-            **stored,
         )
 
-    async def _after_failure(self, step: Step, number: int, failure: StageFailed) -> None:
-        """Return when another attempt is due; raise when the stage has failed."""
-        if failure.code == RefusedForGood.code:
-            await self._journal.change(
-                f"{step} refused: {failure.message} ({failure.code}; not asked again)",
-                attempts=self._journal.state.attempts_with(step, number - 1),
-            )
-        if failure.code not in ATTEMPT_CODES or number == MAX_ATTEMPTS:
-            raise failure
-        follows = f"attempt {number + 1} of {MAX_ATTEMPTS} follows"
-        await self._journal.change(
-            f"{step}, attempt {number} failed: {failure.message} ({failure.code}; {follows})"
-        )
-        await workflow.sleep(ATTEMPT_BACKOFF * number)
+    async def _note(self, note: str, image: Stored | None, **fields: object) -> None:
+        """One change with the image that has just been stored: the vendor waits for it."""
+        if image is not None and Step.IMAGE not in self._journal.record.assets:
+            note = f"image stored; {note}"
+            fields |= {"asset_url": image.asset_url, "assets": {Step.IMAGE: image.asset}}
+        await self._journal.change(note, **fields)
 
     async def _image_attempt(self, number: int) -> Stored:
         image, self._begun = self._begun or stages.start_image(self._image_order(number)), None
@@ -187,6 +190,7 @@ class GenVideoWorkflow:
     def _image_order(self, number: int, permit: Permit | None = None) -> Order:
         return Order(
             permit=permit or self._permit,
+            gate=self._gates[Step.IMAGE].permit,
             step=Step.IMAGE,
             attempt=number,
             job=self._job,
@@ -196,13 +200,14 @@ class GenVideoWorkflow:
     async def _video_attempt(self, number: int, image: Stored) -> Stored:
         order = VideoOrder(
             permit=self._permit,
+            gate=self._gates[Step.VIDEO].permit,
             step=Step.VIDEO,
             attempt=number,
             job=self._job,
             deadline_seconds=self._limits.video_seconds,
             image_id=image.vendor_id,
             image_url=image.source_url,
-            repeated=_is_repeated(),
+            repeated=stages.is_repeated(),
         )
         accepted = await stages.submit_video(order)
         await self._journal.change(
@@ -213,10 +218,12 @@ class GenVideoWorkflow:
 
     @property
     def _permit(self) -> Permit:
-        if self._seat.permit is None:
-            raise StageFailed("internal", "A stage was begun without the slot.")
+        permit = self._seat.permit
+        if permit is None or not self._seat.is_ours():
+            # After a reset: what we replay says that we hold it, and the keeper says otherwise.
+            raise StageFailed(StalePermit.code, "The slot is not this run's.")
         # Ours by now, so nothing that is begun under it waits for another run any more.
-        return self._seat.permit.model_copy(update={"after": None})
+        return permit.model_copy(update={"after": None})
 
     async def _end(self, status: Status, note: str, failure: StageFailed) -> None:
         await self._journal.change(
@@ -239,19 +246,8 @@ class GenVideoWorkflow:
     async def _drain(self, why: str) -> None:
         """Keep the slot until no generation of ours runs any more, or the bound has passed."""
         await self._journal.change(f"{why}: waiting until the vendors are clear")
-        kept: Kept | None = await workflow.execute_activity(
-            DRAIN_ACTIVITY,
-            Drain(
-                job_id=self._journal.record.job_id,
-                run_id=self._journal.record.run_id,
-                hold_seconds=0,
-            ),
-            result_type=Kept,
-            summary="clear the vendors",
-            start_to_close_timeout=timedelta(seconds=self._limits.drain_seconds) + DRAIN_MARGIN,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=RETRY_POLICY,
-        )
+        bound = timedelta(seconds=self._limits.drain_seconds)
+        kept = await stages.drain(self._seat.request.run, bound)
         if kept is not None and kept.assets:
             await self._journal.change(
                 f"kept what was paid for: {', '.join(kept.assets)}",
@@ -260,9 +256,12 @@ class GenVideoWorkflow:
             )
 
     @workflow.signal(name=GRANTED_SIGNAL)
-    def slot_granted(self, permit: Permit) -> None:
-        """The keeper grants the slot, now or after another run; a repeat changes nothing."""
-        self._seat.offer(permit)
+    async def slot_granted(self, permit: Permit) -> None:
+        """A keeper grants its gate, now or after another run; a repeat changes nothing."""
+        if permit.gate is Gate.JOB:
+            self._seat.offer(permit)
+        else:
+            await self._gates[Step(permit.gate.value)].offer(permit)
 
     @workflow.signal(name=REFUSED_SIGNAL)
     def slot_refused(self, room: int) -> None:
@@ -298,9 +297,3 @@ class GenVideoWorkflow:
     def get_record(self) -> Record:
         """The whole record, so that a lost file can be made again from Temporal alone."""
         return self._journal.record
-
-
-def _is_repeated() -> bool:
-    """Whether a run before this one has had the same job: it was reset."""
-    info = workflow.info()
-    return info.run_id != info.first_execution_run_id

@@ -15,12 +15,17 @@ from services.worker.policies import (
     RETRY_POLICY,
 )
 from services.worker.settings import WorkerSettings
-from shared.errors import GenvideoError, StalePermit, StorageFailed, VendorError
+from shared.errors import GenvideoError, StaleGate, StalePermit, StorageFailed, VendorError
 from shared.temporal import STICKY_TIMEOUT, WORKFLOW_TASK_TIMEOUT
 from tests.docs.pages import ROOT, read, tables_headed
 
 PAGE = read(ROOT / "docs" / "architecture.md")
-KINDS: list[type[GenvideoError]] = [*VendorError.__subclasses__(), StorageFailed, StalePermit]
+KINDS: list[type[GenvideoError]] = [
+    *VendorError.__subclasses__(),
+    StorageFailed,
+    StalePermit,
+    StaleGate,
+]
 RETRY_MOST = RETRY_POLICY.maximum_interval or RETRY_POLICY.initial_interval
 
 

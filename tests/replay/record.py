@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from shared.codec import PayloadKeys, data_converter
-from shared.slots import JOB_GATE, keeper_id
+from shared.slots import JOB_GATE, Gate, keeper_id
 from tests.fixtures.temporal import dev_server_arguments
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.scenarios import rule
@@ -35,6 +35,9 @@ async def main() -> None:
         with TemporaryDirectory() as folder:
             async with working(environment.client, Path(folder)) as line:
                 await _record_all(environment.client, line)
+        with TemporaryDirectory() as folder:
+            async with working(environment.client, Path(folder), gates="image,video") as line:
+                await _record_gated(environment.client, line)
     finally:
         await environment.shutdown()
 
@@ -69,6 +72,21 @@ async def _record_all(client: Client, line: Pipeline) -> None:
         await line.ended(job_id)
         await _store(client, name, job_id)
     await _store(client, "keeper", keeper_id(JOB_GATE))
+
+
+async def _record_gated(client: Client, line: Pipeline) -> None:
+    """Two jobs at once through one image gate, the first of them reset in its image stage."""
+    await line.change(limit=2)
+    await line.images.arm({**SLOWLY, "match": {"prompt": "slow*"}})
+    first = await line.submit("slow, reset at its gate")
+    await begun(line.images, f"{first}.image.1")
+    second = await line.submit("waits at the image gate")
+    await line.slots(lambda view: view.waiting, Gate.IMAGE)
+    await reset(line, first, back_to="last")
+    for name, job_id in {"gated-reset": first, "gated": second}.items():
+        await line.ended(job_id)
+        await _store(client, name, job_id)
+    await _store(client, "keeper-of-the-image-gate", keeper_id(Gate.IMAGE))
 
 
 async def _store(client: Client, name: str, workflow_id: str) -> None:

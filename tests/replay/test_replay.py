@@ -5,6 +5,7 @@ run, put the change behind `workflow.patched()`; where none can, record anew wit
 `python -m tests.replay.record`.
 """
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,11 +30,13 @@ async def replay(text: str) -> None:
         data_converter=data_converter(PayloadKeys()),
         workflow_runner=workflow_runner(),
     )
-    await replayer.replay_workflow(WorkflowHistory.from_json("stored", text))
+    [started, *_] = json.loads(text)["events"]
+    workflow_id = started["workflowExecutionStartedEventAttributes"]["workflowId"]
+    await replayer.replay_workflow(WorkflowHistory.from_json(workflow_id, text))
 
 
 def test_there_are_histories_of_each_kind() -> None:
-    assert set(HISTORIES) >= {"keeper", "reset", "failed", "cancelled"}
+    assert set(HISTORIES) >= {"keeper", "reset", "failed", "cancelled", "gated"}
 
 
 @pytest.mark.parametrize("name", HISTORIES)

@@ -20,7 +20,7 @@ from services.worker.worker import running_worker
 from shared.ids import new_job_id
 from shared.messages import JobInput, Progress, Record
 from shared.records import RecordStore
-from shared.slots import SlotView
+from shared.slots import CHANGE_UPDATE, STAGE_GATES, Gate, SlotChange, SlotView, keeper_id
 from shared.states import Status, may_follow
 from tests.fixtures.eventually import eventually
 from tests.fixtures.keeper_view import keeper_view
@@ -103,17 +103,27 @@ class Pipeline:
         assert found is not None
         return found
 
-    async def slots(self, reached: Callable[[SlotView], object] = bool) -> SlotView:
+    async def slots(
+        self, reached: Callable[[SlotView], object] = bool, gate: Gate = Gate.JOB
+    ) -> SlotView:
         """The keeper's view as soon as it has reached something."""
         view = await eventually(
-            lambda: keeper_view(self.client), lambda view: view is not None and reached(view)
+            lambda: keeper_view(self.client, gate), lambda view: view is not None and reached(view)
         )
         assert view is not None
         return view
 
     async def free(self) -> None:
-        """Return when nobody holds the slot."""
+        """Return when nobody holds the slot, or waits or holds at any other gate."""
         await self.slots(lambda view: not view.holders)
+        for gate in STAGE_GATES:
+            await self.slots(lambda view: not view.holders and not view.waiting, gate)
+
+    async def change(self, gate: Gate = Gate.JOB, **fields: Any) -> None:
+        """Set a gate's limit or pause."""
+        keeper = self.client.get_workflow_handle(keeper_id(gate))
+        await self.slots(gate=gate)
+        await keeper.execute_update(CHANGE_UPDATE, SlotChange(**fields))
 
     async def events(self, job_id: str) -> int:
         return (await self.job(job_id).describe()).history_length

@@ -1,0 +1,181 @@
+"""Many jobs at once, one on the GPU and five at the video service: judged by the mocks' ledgers."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from services.keeper import workflows as keeper_workflows
+from shared.slots import Gate, SlotView, keeper_id
+from shared.states import Status, Step
+from tests.services.mock_core.serving import Json, Service
+from tests.workflow.pipeline import Pipeline, paid_once, working
+from tests.workflow.scenarios import rule
+from tests.workflow.test_cancelling import begun
+from tests.workflow.test_reset import reset
+
+SLOWLY = rule("start", "slow", factor=15)
+# Long enough for others to come to the gate behind it.
+LONG = rule("start", "slow", factor=100)
+JOBS = 10
+
+
+@pytest.fixture(autouse=True)
+def _hold_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_workflows, "DRAIN_HOLD_SECONDS", 0.3)
+
+
+@pytest.fixture
+async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
+    """Ten jobs at once, one image at a time, five videos."""
+    async with working(client, tmp_path, gates="image,video") as line:
+        await line.change(limit=JOBS)
+        await line.change(Gate.VIDEO, limit=5)
+        yield line
+
+
+def most_at_once(rows: list[Json]) -> int:
+    """By the service's own clock, from a generation's acceptance to its end."""
+    ends = [(row["finished_at"], -1) for row in rows]
+    moments = sorted([*((row["accepted_at"], 1) for row in rows), *ends])
+    counts = [sum(step for _, step in moments[: n + 1]) for n in range(len(moments))]
+    return max(counts)
+
+
+async def rows_of(service: Service) -> list[Json]:
+    rows: list[Json] = await service.json("/admin/ledger")
+    return rows
+
+
+async def kept(line: Pipeline, jobs: list[str]) -> None:
+    """All have ended well, each was paid once, no gate was too wide, and nothing is held."""
+    for job_id in jobs:
+        assert (await line.ended(job_id)).status is Status.SUCCEEDED
+    await line.free()
+    images, videos = await rows_of(line.images), await rows_of(line.videos)
+    assert paid_once(images)
+    assert paid_once(videos)
+    assert most_at_once(images) == 1
+    assert most_at_once(videos) <= 5
+
+
+def holders(view: SlotView) -> list[str]:
+    return [holder.job_id for holder in view.holders]
+
+
+async def test_one_image_and_five_videos_at_a_time(line: Pipeline) -> None:
+    await line.videos.arm(SLOWLY)
+    await line.change(Gate.VIDEO, paused=True)
+    jobs = [await line.submit(f"cat {n}") for n in range(JOBS)]
+    await line.slots(lambda view: view.waiting_count == JOBS, Gate.VIDEO)
+    assert len((await line.slots()).holders) == JOBS
+    await line.change(Gate.VIDEO, paused=False)
+    await kept(line, jobs)
+    videos = await rows_of(line.videos)
+    assert most_at_once(videos) == 5
+    assert len({row["token"] for row in videos}) == JOBS
+    notes = [each.note for each in line.record(jobs[-1]).transitions]
+    assert "waiting for the image gate" in notes
+    assert "image stored; waiting for the video gate" in notes
+
+
+async def test_with_the_gates_off_the_limit_of_the_slot_is_all(
+    client: Client, tmp_path: Path
+) -> None:
+    async with working(client, tmp_path) as line:
+        await line.change(limit=3)
+        await line.images.arm(SLOWLY)
+        jobs = [await line.submit(f"cat {n}") for n in range(3)]
+        for job_id in jobs:
+            assert (await line.ended(job_id)).status is Status.SUCCEEDED
+        assert most_at_once(await rows_of(line.images)) == 3
+        said = await line.job(jobs[0]).fetch_history()
+        assert "slot-keeper-image" not in str(said.to_json())
+
+
+async def test_with_a_limit_of_one_the_order_is_kept(client: Client, tmp_path: Path) -> None:
+    """Armed jobs too: they wait for the slot first, and for the image's gate behind it."""
+    async with working(client, tmp_path, gates="image") as line:
+        jobs = [await line.submit(f"cat {n}") for n in range(4)]
+        await kept(line, jobs)
+        prompts = [row["prompt"] for row in await rows_of(line.images)]
+        assert prompts == [f"cat {n}" for n in range(4)]
+
+
+@pytest.mark.parametrize("gate", [Gate.IMAGE, Gate.VIDEO])
+async def test_a_keeper_that_is_terminated_comes_back_with_holders_and_queue(
+    line: Pipeline, gate: Gate
+) -> None:
+    service = line.images if gate is Gate.IMAGE else line.videos
+    await service.arm(SLOWLY)
+    await line.change(Gate.VIDEO, limit=1)
+    jobs = [await line.submit(f"cat {n}") for n in range(JOBS // 2)]
+    await line.slots(lambda view: view.holders and view.waiting, gate)
+    await line.client.get_workflow_handle(keeper_id(gate)).terminate()
+    await kept(line, jobs)
+
+
+async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
+    line: Pipeline,
+) -> None:
+    await line.images.arm({**LONG, "match": {"prompt": "killed"}})
+    killed = await line.submit("killed")
+    await begun(line.images, f"{killed}.image.1")
+    following = await line.submit("next")
+    await line.slots(lambda view: view.waiting == (following,), Gate.IMAGE)
+    await line.job(killed).terminate()
+    view = await line.slots(lambda view: view.holders and view.holders[0].draining, Gate.IMAGE)
+    assert holders(view) == [killed]
+    assert (await line.ended(following)).status is Status.SUCCEEDED
+    assert most_at_once(await rows_of(line.images)) == 1
+    await line.free()
+
+
+async def test_one_that_is_cancelled_at_a_gate_leaves_its_queue(line: Pipeline) -> None:
+    await line.images.arm({**LONG, "match": {"prompt": "holder"}})
+    holder = await line.submit("holder")
+    await begun(line.images, f"{holder}.image.1")
+    waiter, following = await line.submit("waiter"), await line.submit("next")
+    await line.slots(lambda view: view.waiting == (waiter, following), Gate.IMAGE)
+    await line.job(waiter).cancel()
+    record = await line.ended(waiter)
+    assert record.status is Status.CANCELLED
+    assert not [row for row in await rows_of(line.images) if row["prompt"] == "waiter"]
+    await kept(line, [holder, following])
+
+
+async def test_time_may_run_out_at_a_gate(client: Client, tmp_path: Path) -> None:
+    async with working(client, tmp_path, gates="video", job_seconds=1) as line:
+        await line.change(Gate.VIDEO, paused=True)
+        job_id = await line.submit()
+        record = await line.ended(job_id)
+        assert record.status is Status.FAILED
+        assert record.error is not None
+        assert record.error.code == "job_timed_out"
+        await line.free()
+
+
+@pytest.mark.parametrize("step", [Step.IMAGE, Step.VIDEO])
+@pytest.mark.parametrize("back_to", ["first", "last"])
+async def test_a_reset_holder_passes_its_gate_again(
+    line: Pipeline, step: Step, back_to: str
+) -> None:
+    service = line.images if step is Step.IMAGE else line.videos
+    await service.arm({**SLOWLY, "match": {"prompt": "reset me"}})
+    job_id = await line.submit("reset me")
+    await begun(service, f"{job_id}.{step}.1")
+    waiter = await line.submit("waiter")
+    await reset(line, job_id, back_to=back_to)
+    await kept(line, [job_id, waiter])
+
+
+@pytest.mark.parametrize("back_to", ["first", "last"])
+async def test_a_reset_waiter_still_passes(line: Pipeline, back_to: str) -> None:
+    await line.images.arm({**LONG, "match": {"prompt": "holder"}})
+    holder = await line.submit("holder")
+    await begun(line.images, f"{holder}.image.1")
+    waiter = await line.submit("waiter")
+    await line.slots(lambda view: view.waiting == (waiter,), Gate.IMAGE)
+    await reset(line, waiter, back_to=back_to)
+    await kept(line, [holder, waiter])
