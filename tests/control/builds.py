@@ -1,0 +1,139 @@
+"""The build as it is, and builds that are wrong on purpose: each by one change, made from here."""
+
+import asyncio
+from bisect import insort
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+import pytest
+from fastapi import FastAPI
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from loadtest.peers import naive
+from loadtest.peers.api import create_app as create_naive_api
+from services.api.app import create_app
+from services.api.settings import ApiSettings
+from services.keeper import activities as keeper_activities
+from services.keeper import places
+from services.keeper import workflows as keeper_workflows
+from services.keeper.queue import WaitingQueue, turn
+from services.keeper.worker import running_keeper
+from services.worker import activities
+from services.worker.worker import running_worker
+from shared.slots import CHANGE_UPDATE, JOB_GATE, RunRef, SlotChange, SlotRequest, keeper_id
+from shared.watching import Closed, until_closed
+from tests.workflow.pipeline import Pipeline
+
+WORKERS = 2
+LEASE_SECONDS = 0.3
+
+# Runs the parts of a build; gives its API.
+Build = Callable[[Pipeline], AbstractAsyncContextManager[FastAPI]]
+
+
+@asynccontextmanager
+async def ours(line: Pipeline) -> AsyncIterator[FastAPI]:
+    """Two workers and a keeper, as they are or as they were changed."""
+    async with AsyncExitStack() as parts:
+        await parts.enter_async_context(running_keeper(line.client, shutdown_seconds=0.1))
+        for _ in range(WORKERS):
+            client = await _another(line.client)
+            await parts.enter_async_context(running_worker(line.settings, client))
+        # Answered by a keeper that has rebuilt: from here on each scene goes the same way.
+        keeper = line.client.get_workflow_handle(keeper_id(JOB_GATE))
+        await keeper.execute_update(CHANGE_UPDATE, SlotChange(limit=1))
+        yield create_app(ApiSettings(data_dir=line.settings.data_dir), line.client)
+
+
+@asynccontextmanager
+async def semaphores(line: Pipeline) -> AsyncIterator[FastAPI]:
+    """A semaphore in each worker, and no keeper."""
+    settings, client = line.settings, line.client
+    vendors = (settings.image_service_url, settings.video_service_url)
+    async with AsyncExitStack() as parts:
+        for _ in range(WORKERS):
+            calls = await parts.enter_async_context(naive.activities(*vendors, settings.data_dir))
+            await parts.enter_async_context(
+                Worker(
+                    await _another(client),
+                    task_queue=naive.QUEUE,
+                    workflows=[naive.NaiveWorkflow],
+                    activities=[calls.gen_image, calls.request_video],
+                )
+            )
+        yield create_naive_api(client, naive.NaiveRecords(settings.data_dir))
+
+
+async def _another(client: Client) -> Client:
+    """A client as another process has one; two workers of one queue can't share a client."""
+    return await Client.connect(
+        client.service_client.config.target_host,
+        namespace=client.namespace,
+        data_converter=client.data_converter,
+    )
+
+
+def without_draining(patch: pytest.MonkeyPatch) -> None:
+    """After an end from outside the slot is free at once."""
+
+    async def nothing(*_: object) -> None:
+        return
+
+    patch.setattr(keeper_workflows, "_drain", nothing)
+
+
+def without_rebuilding(patch: pytest.MonkeyPatch) -> None:
+    """A keeper that comes back begins with nothing."""
+
+    async def nothing(_: object) -> None:
+        return
+
+    patch.setattr(keeper_workflows.SlotKeeperWorkflow, "_rebuild", nothing)
+
+
+class EveryRequest(WaitingQueue):
+    """Whoever asks twice stands in the queue twice."""
+
+    def add(self, request: SlotRequest) -> None:
+        self._requests[request.run_id] = request
+        insort(self._keys, turn(request))
+
+    def pop(self) -> SlotRequest:
+        _, run_id = self._keys.pop(0)
+        return self._requests[run_id]
+
+
+def without_dedupe(patch: pytest.MonkeyPatch) -> None:
+    """Each request counts, also that of a run which waits or holds already."""
+
+    def request(self: places.Places, wanted: SlotRequest) -> bool:
+        self.queue.add(wanted)
+        return True
+
+    patch.setattr(places, "WaitingQueue", EveryRequest)
+    patch.setattr(places.Places, "request", request)
+
+
+def with_a_lease(patch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a run's end believes it over after so long."""
+
+    async def lapsing(client: Client, run: RunRef) -> Closed:
+        try:
+            async with asyncio.timeout(LEASE_SECONDS):
+                return await until_closed(client, run)
+        except TimeoutError:
+            return Closed.ORDERLY
+
+    patch.setattr(keeper_activities, "until_closed", lapsing)
+    patch.setattr(activities, "until_closed", lapsing)
+
+
+def with_a_rash_successor(patch: pytest.MonkeyPatch) -> None:
+    """The armed one begins when the run before it has closed, in whatever way."""
+
+    async def any_close(client: Client, run: RunRef) -> Closed:
+        await until_closed(client, run)
+        return Closed.ORDERLY
+
+    patch.setattr(activities, "until_closed", any_close)

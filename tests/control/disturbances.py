@@ -1,0 +1,98 @@
+"""What is done while the jobs run, in the way in which it happens: to the holder, to the keeper."""
+
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+
+from services.keeper.queue import turn
+from shared.slots import JOB_GATE, REQUEST_SIGNAL, SlotRequest, SlotView, keeper_id
+from tests.chaos.evidence import Done
+from tests.fixtures.eventually import eventually
+from tests.workflow.pipeline import Pipeline
+from tests.workflow.scenarios import rule
+from tests.workflow.test_cancelling import begun
+
+JOBS = 5
+# Some leases long; nothing happens meanwhile in a build without one.
+LONG_SECONDS = 2.0
+# The first job is with a vendor for a minute, so that what is done happens meanwhile; then the
+# vendor is told to hurry.
+LONG = {**rule("start", "slow", extra=60_000), "match": {"nth": 1}}
+
+Disturbed = Mapping[str, frozenset[Done]]
+Disturb = Callable[[Pipeline], Awaitable[Disturbed]]
+
+
+async def nothing(_: Pipeline) -> Disturbed:
+    """Many jobs at once are enough."""
+    return {}
+
+
+async def a_long_job(line: Pipeline) -> Disturbed:
+    """The first job takes longer than the lease; the others have long asked."""
+    await line.images.arm(LONG)
+    await _all_asked(line)
+    with contextlib.suppress(TimeoutError):
+        await eventually(lambda: _accepted(line), lambda count: count > 1, seconds=LONG_SECONDS)
+    await line.images.hurry()
+    return {}
+
+
+async def the_holder_terminated(line: Pipeline) -> Disturbed:
+    """In mid-video, which no vendor can stop, with a successor armed behind it."""
+    await line.videos.arm(LONG)
+    holder, successor, *_ = await _all_asked(line)
+    await begun(line.videos, f"{holder}.video.1")
+    await line.job(holder).terminate("on purpose")
+    await eventually(lambda: _has_reacted(line, successor), bool)
+    await line.videos.hurry()
+    return {holder: frozenset({Done.TERMINATE})}
+
+
+async def _has_reacted(line: Pipeline, successor: str) -> bool:
+    """Whether the successor has begun, or has stood down while the slot is cleared."""
+    if await _accepted(line) > 1:
+        return True
+    view = await line.slots()
+    pending = (await line.job(successor).describe()).raw_description.pending_activities
+    return any(holder.draining for holder in view.holders) and not pending
+
+
+async def _accepted(line: Pipeline) -> int:
+    """How many images were begun."""
+    return int((await line.images.json("/admin/stats"))["accepted"])
+
+
+async def the_keeper_terminated(line: Pipeline) -> Disturbed:
+    """With a holder, a successor armed behind it, and a queue."""
+    await line.images.arm(LONG)
+    holder, *_ = await _all_asked(line)
+    await begun(line.images, f"{holder}.image.1")
+    await line.client.get_workflow_handle(keeper_id(JOB_GATE)).terminate("on purpose")
+    await line.images.hurry()
+    return {}
+
+
+async def requests_sent_again(line: Pipeline) -> Disturbed:
+    """Every request once more, as after a reply that was lost."""
+    await line.images.arm(LONG)
+    jobs = await _all_asked(line)
+    keeper = line.client.get_workflow_handle(keeper_id(JOB_GATE))
+    requests = [await _request_of(line, job_id) for job_id in jobs]
+    await keeper.signal(REQUEST_SIGNAL, sorted(requests, key=turn))
+    await line.images.hurry()
+    return {}
+
+
+async def _all_asked(line: Pipeline) -> list[str]:
+    """The jobs in the order of their turn, once the keeper knows all of them."""
+    return _known(await line.slots(lambda view: len(_known(view)) == JOBS))
+
+
+def _known(view: SlotView) -> list[str]:
+    """Who holds and who waits, each once, however often it stands there."""
+    return list(dict.fromkeys([*(holder.job_id for holder in view.holders), *view.waiting]))
+
+
+async def _request_of(line: Pipeline, job_id: str) -> SlotRequest:
+    run = await line.job(job_id).describe()
+    return SlotRequest(job_id=job_id, run_id=str(run.run_id), requested_at=run.start_time)

@@ -1,0 +1,95 @@
+"""A small real run of one build under one disturbance; what it leaves goes to the checkers."""
+
+import asyncio
+import io
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from temporalio.client import Client
+
+from loadtest.books.load import load
+from loadtest.live import Lines
+from loadtest.plan import build_plan
+from loadtest.raw import RunFolder
+from loadtest.run import Run, Stack, open_stack
+from loadtest.settings import Settings
+from loadtest.wire.temporal import Temporal
+from tests.chaos import gather
+from tests.chaos.evidence import Evidence
+from tests.control.builds import Build
+from tests.control.disturbances import JOBS, Disturb
+from tests.shared.serving import serving
+from tests.workflow.pipeline import Pipeline, pipeline
+
+FREE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A disturbance, and after how many seconds without any change the run is given up."""
+
+    build: Build
+    disturb: Disturb
+    stall: float = 60.0
+    speaks: bool = True
+    """Whether its workflows have our code, and so can be queried and replayed."""
+
+    async def play(self, client: Client, folder: Path) -> Evidence:
+        """Run the jobs to their end, or until nothing moves any more; then read the books."""
+        async with (
+            pipeline(client, folder / "data") as line,
+            self.build(line) as app,
+            serving(app) as api,
+            _reached(line, api, folder) as stack,
+        ):
+            plan = build_plan(stages=str(JOBS), seed="1", stall=str(self.stall))
+            run = Run(stack, plan, command="the control")
+            console = Lines(Console(file=io.StringIO()), plan.stages)
+            disturbed, _ = await asyncio.gather(
+                self.disturb(line), run.go(console, asyncio.Event())
+            )
+            slots = await _slots(stack)
+            versions = await self._ask(client, run.folder) if self.speaks else {}
+            return Evidence(load(run.folder), slots, disturbed=disturbed, versions=versions)
+
+    async def _ask(self, client: Client, folder: RunFolder) -> dict[str, int]:
+        """The workflows' own word, while they have a worker; and all histories replayed."""
+        jobs = [job.job_id for job in load(folder).jobs]
+        versions, unheard = await gather.versions(client, jobs)
+        assert unheard == []
+        await gather.keeper_histories(client, folder)
+        await gather.replay(folder)
+        return versions
+
+
+@asynccontextmanager
+async def _reached(line: Pipeline, api: str, folder: Path) -> AsyncIterator[Stack]:
+    """The build as a load test reaches any stack: by addresses, and by its data folder."""
+    here = line.settings
+    settings = Settings(
+        api_url=api,
+        callback_url=here.callback_url,
+        image_service_url=here.image_service_url,
+        video_service_url=here.video_service_url,
+        data_dir=here.data_dir,
+        reports_dir=folder / "reports",
+    )
+    temporal = Temporal(line.client, settings.payload_keys)
+    async with open_stack(settings, temporal, "test") as stack:
+        yield stack
+
+
+async def _slots(stack: Stack) -> dict[str, Any]:
+    """`GET /slots` as soon as nobody holds or waits, or at the end of our patience."""
+    until = time.monotonic() + FREE_SECONDS
+    while True:
+        slots = await stack.api.slots()
+        free = not slots["holders"] and not slots["waiting_count"]
+        if free or time.monotonic() > until:
+            return slots
+        await asyncio.sleep(0.05)

@@ -1,0 +1,94 @@
+"""The negative control: builds broken on purpose are caught by name, and the sound one passes.
+
+A checker that lets one of these pass is the mistake, and is to be mended.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from tests.chaos.judgement import Rule, violations
+from tests.control import builds, disturbances
+from tests.control.disturbances import Disturb
+from tests.control.scene import Scene
+
+# A build that stands still is given up after so long without any change.
+STALL_SECONDS = 4.0
+# What a scene's books break.
+Play = Callable[[Scene], Awaitable[set[Rule]]]
+
+
+@pytest.fixture
+def play(client: Client, tmp_path: Path) -> Play:
+    async def broken(scene: Scene) -> set[Rule]:
+        evidence = await scene.play(client, tmp_path)
+        return {violation.rule for violation in violations(evidence)}
+
+    return broken
+
+
+SCENES = (
+    disturbances.a_long_job,
+    disturbances.the_holder_terminated,
+    disturbances.the_keeper_terminated,
+    disturbances.requests_sent_again,
+)
+
+
+@pytest.mark.parametrize("disturb", SCENES, ids=lambda disturb: disturb.__name__)
+async def test_the_sound_build_passes(client: Client, tmp_path: Path, disturb: Disturb) -> None:
+    evidence = await Scene(builds.ours, disturb).play(client, tmp_path)
+    assert violations(evidence) == []
+
+
+async def test_the_same_jobs_are_in_every_book(client: Client, tmp_path: Path) -> None:
+    """Submitted, listed by the API, in Temporal, on disk: one set, and each job of it has ended."""
+    evidence = await Scene(builds.ours, disturbances.nothing).play(client, tmp_path)
+    jobs = evidence.books.jobs
+    assert len({job.job_id for job in jobs}) == len(jobs) == disturbances.JOBS
+    for job in jobs:
+        assert len(job.submits) == 1
+        assert [(shown.listed, shown.status) for shown in job.api] == [(True, "succeeded")]
+        assert [run.status for run in job.executions] == ["COMPLETED"]
+        assert job.record is not None
+        assert job.record.status == "succeeded"
+    assert violations(evidence) == []
+
+
+async def test_a_semaphore_in_each_process_is_caught(play: Play) -> None:
+    scene = Scene(builds.semaphores, disturbances.nothing, speaks=False)
+    assert Rule.AT_ONCE in await play(scene)
+
+
+async def test_no_draining_is_caught(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    builds.without_draining(monkeypatch)
+    scene = Scene(builds.ours, disturbances.the_holder_terminated)
+    assert Rule.AT_ONCE in await play(scene)
+
+
+async def test_no_rebuilding_is_caught(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    builds.without_rebuilding(monkeypatch)
+    scene = Scene(builds.ours, disturbances.the_keeper_terminated, stall=STALL_SECONDS)
+    assert Rule.ALL_END in await play(scene)
+
+
+async def test_no_dedupe_is_caught(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    builds.without_dedupe(monkeypatch)
+    scene = Scene(builds.ours, disturbances.requests_sent_again, stall=STALL_SECONDS)
+    assert Rule.NOBODY_HELD in await play(scene)
+
+
+async def test_a_lease_that_lapses_is_caught(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    builds.with_a_lease(monkeypatch)
+    scene = Scene(builds.ours, disturbances.a_long_job)
+    assert Rule.AT_ONCE in await play(scene)
+
+
+async def test_a_successor_after_any_close_is_caught(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builds.with_a_rash_successor(monkeypatch)
+    scene = Scene(builds.ours, disturbances.the_holder_terminated)
+    assert Rule.AT_ONCE in await play(scene)
