@@ -6,6 +6,9 @@ import secrets
 import sys
 from pathlib import Path
 
+from loadtest.raw import RunFolder
+from tests.chaos.evidence import read
+from tests.chaos.judgement import violations
 from tests.chaos.run import ChaosPlan, run
 from tests.chaos.schedule import AS_PROCESSES, IN_CONTAINERS
 from tests.chaos.site import as_processes, in_containers
@@ -20,11 +23,23 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--mode", choices=sorted(SITES), default="local")
     parser.add_argument("--reports", type=Path, default=Path("reports"))
+    parser.add_argument("--judge", type=Path, metavar="FOLDER", help="judge a run again")
     asked = parser.parse_args(arguments)
+    if asked.judge is not None:
+        return _judge(RunFolder.open(asked.judge))
     make_site, deck = SITES[asked.mode]
     plan = ChaosPlan(seed=asked.seed, seconds=asked.minutes * 60, deck=deck)
     found = asyncio.run(run(plan, make_site, reports=asked.reports.resolve(), say=_say))
     return 1 if found.violations else 0
+
+
+def _judge(folder: RunFolder) -> int:
+    """The violations in the books of a run that is over."""
+    broken = violations(read(folder))
+    for violation in broken:
+        _say(f"{violation.rule}: {violation.who}: {violation.text}")
+    _say(f"{len(broken)} violations")
+    return 1 if broken else 0
 
 
 def _say(text: str) -> None:

@@ -65,6 +65,10 @@ def _at_once(evidence: Evidence) -> Found:
                 f" {stamp(pair.begin)} by the {book}' clock; {swept.violations} in all,"
                 f" most at once {swept.most}, limit {limit}",
             )
+    for job in books.jobs:
+        # Such a job is in no sweep over the histories, which must not pass for one that fits.
+        if job.generations and not any(run.granted for run in job.executions):
+            yield job.job_id, "used the vendors, and no history shows that the slot was its own"
 
 
 def _without_reset(intervals: list[Interval], evidence: Evidence) -> Iterator[Interval]:
@@ -89,10 +93,10 @@ def _tokens(evidence: Evidence) -> Found:
     highest, whose = -1, ""
     for row in sorted(rows, key=lambda row: row.accepted or 0.0):
         if row.token is None:
-            continue
-        if row.token < highest:
+            yield str(row.external_id), "came without a token"
+        elif row.token < highest:
             yield str(row.external_id), f"came with token {row.token} after {highest} of {whose}"
-        elif row.token > highest:
+        else:
             highest, whose = row.token, str(row.external_id)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from loadtest import raw
 from loadtest.books.load import load
-from tests.chaos.evidence import Done, Evidence
+from tests.chaos.evidence import Done, Evidence, read, write
 from tests.chaos.judgement import Rule, violations
 from tests.loadtest.synthetic import GAP, Synthetic, job_id
 
@@ -97,13 +97,27 @@ BROKEN: dict[str, tuple[str, Callable[[list[Row]], object], set[Rule]]] = {
         of(SECOND, lambda row: row.update(token=0)),
         {Rule.TOKENS},
     ),
+    "no token": (
+        raw.LEDGERS["image"],
+        of(SECOND, lambda row: row.pop("token")),
+        {Rule.TOKENS},
+    ),
+    "no permit in the history": (
+        raw.TEMPORAL,
+        of(SECOND, lambda row: row.update(granted=None, told=None)),
+        {Rule.AT_ONCE},
+    ),
     "paid twice": (raw.LEDGERS["image"], again, {Rule.PAID_ONCE, Rule.NONE_LOST}),
     "no record": (
         raw.STATES,
         of(FIRST, lambda row: row.update(record=None, problem="missing")),
         {Rule.NONE_LOST, Rule.RECORDS},
     ),
-    "unknown to Temporal": (raw.TEMPORAL, lambda rows: rows.pop(0), {Rule.NONE_LOST}),
+    "unknown to Temporal": (
+        raw.TEMPORAL,
+        lambda rows: rows.pop(0),
+        {Rule.NONE_LOST, Rule.AT_ONCE},
+    ),
     "open in Temporal": (
         raw.TEMPORAL,
         of(THIRD, lambda row: row.update(closed=None, status="RUNNING")),
@@ -173,3 +187,14 @@ def test_a_cancelled_job_that_was_cancelled_is_no_violation(run: Synthetic) -> N
 
 def cancelled(row: Row) -> None:
     row["record"]["status"] = row["record"]["transitions"][-1]["status"] = "cancelled"
+
+
+def test_evidence_is_read_as_it_was_written(run: Synthetic) -> None:
+    found = replace(evidence(run), disturbed={FIRST: frozenset({Done.CANCEL, Done.RESET})})
+    write(run.folder, found)
+
+    again = read(run.folder)
+
+    assert (again.slots, again.versions, again.tail) == (found.slots, found.versions, found.tail)
+    assert again.disturbed == found.disturbed
+    assert violations(again) == violations(found)
