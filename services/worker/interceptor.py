@@ -10,7 +10,7 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from shared.errors import GenvideoError, VendorError, explained, to_application_error
+from shared.errors import GenvideoError, to_application_error, what_kind
 
 log = structlog.get_logger(__name__)
 
@@ -33,16 +33,9 @@ class _Inbound(ActivityInboundInterceptor):
                 return await super().execute_activity(input)
             except GenvideoError as error:
                 log.warning(
-                    "activity failed", code=error.code, reason=error.message, **_what(error)
+                    "activity failed", code=error.code, reason=error.message, **what_kind(error)
                 )
                 raise to_application_error(error) from None
             except Exception:
                 log.exception("activity failed unexpectedly")
                 raise
-
-
-def _what(error: GenvideoError) -> dict[str, str]:
-    """The class of a vendor's failure; of ours, whether it is tried again."""
-    if isinstance(error, VendorError):
-        return explained(error)
-    return {"next": "tried again" if error.retryable else "back to the workflow"}

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -16,11 +17,13 @@ from services.worker.policies import (
     REPORT_SECONDS,
     WAITING_TRIES,
 )
-from shared.errors import GenvideoError, StaleGate, StalePermit, VendorError
+from shared.errors import GenvideoError, StaleGate, StalePermit, VendorError, what_kind
 from shared.ids import parse_external_id
 from shared.messages import ProgressReport
 from shared.slots import Permit
 from shared.temporal import PROGRESS_SIGNAL
+
+log = structlog.get_logger(__name__)
 
 # More points than there are: work that is no generation reports no percent.
 NEVER = 101
@@ -93,7 +96,9 @@ class Pulse:
         what = f"to store the {self._step}"
         if isinstance(error, VendorError):
             what = f"for the {self._step} service"
-        await self._signal(f"waiting {what}: {error.message}"[:300])
+        kind = what_kind(error)
+        log.warning("waiting", what=what, code=error.code, reason=error.message, **kind)
+        await self._signal(f"waiting {what}: {error.message[:200]} ({error.code}; {kind['next']})")
 
     async def _signal(self, waiting: str = "") -> None:
         info = activity.info()

@@ -142,7 +142,11 @@ async def test_a_wait_for_the_vendor_is_told_once() -> None:
         await failed(reports, AWAY, attempt=attempt)
     assert reports.waiting == []
     beats = await failed(reports, AWAY, attempt=WAITING_TRIES)
-    assert reports.waiting == ["waiting for the image service: ConnectError: refused"]
+    [waiting] = reports.waiting
+    assert waiting.startswith(
+        "waiting for the image service: ConnectError: refused (never_delivered"
+    )
+    assert waiting.endswith("no attempt is used up)")
     assert beats == [(None, 0, True)]
     await failed(reports, AWAY, attempt=WAITING_TRIES + 1, heartbeat_details=beats[-1])
     assert len(reports.waiting) == 1
