@@ -20,6 +20,7 @@ class Rule(StrEnum):
     """What must hold of every run; a violation carries the rule's name."""
 
     AT_ONCE = "no more at once than the limit"
+    PERMITTED = "only a permit leads to the vendors"
     TOKENS = "tokens never fall back"
     PAID_ONCE = "nothing is paid or made twice"
     NONE_LOST = "no job is lost or doubled"
@@ -65,8 +66,11 @@ def _at_once(evidence: Evidence) -> Found:
                 f" {stamp(pair.begin)} by the {book}' clock; {swept.violations} in all,"
                 f" most at once {swept.most}, limit {limit}",
             )
-    for job in books.jobs:
-        # Such a job is in no sweep over the histories, which must not pass for one that fits.
+
+
+def _permitted(evidence: Evidence) -> Found:
+    """A job that no history grants the slot is in no sweep over the histories."""
+    for job in evidence.books.jobs:
         if job.generations and not any(run.granted for run in job.executions):
             yield job.job_id, "used the vendors, and no history shows that the slot was its own"
 
@@ -188,6 +192,7 @@ def _read(evidence: Evidence) -> Found:
 
 _CHECKS: tuple[tuple[Rule, Callable[[Evidence], Found]], ...] = (
     (Rule.AT_ONCE, _at_once),
+    (Rule.PERMITTED, _permitted),
     (Rule.TOKENS, _tokens),
     (Rule.PAID_ONCE, _paid_once),
     (Rule.NONE_LOST, _none_lost),

@@ -105,7 +105,7 @@ BROKEN: dict[str, tuple[str, Callable[[list[Row]], object], set[Rule]]] = {
     "no permit in the history": (
         raw.TEMPORAL,
         of(SECOND, lambda row: row.update(granted=None, told=None)),
-        {Rule.AT_ONCE},
+        {Rule.PERMITTED},
     ),
     "paid twice": (raw.LEDGERS["image"], again, {Rule.PAID_ONCE, Rule.NONE_LOST}),
     "no record": (
@@ -116,7 +116,7 @@ BROKEN: dict[str, tuple[str, Callable[[list[Row]], object], set[Rule]]] = {
     "unknown to Temporal": (
         raw.TEMPORAL,
         lambda rows: rows.pop(0),
-        {Rule.NONE_LOST, Rule.AT_ONCE},
+        {Rule.NONE_LOST, Rule.PERMITTED},
     ),
     "open in Temporal": (
         raw.TEMPORAL,
