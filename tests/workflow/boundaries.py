@@ -23,9 +23,9 @@ FETCH = ("poll", "file", "download", "check", "move")
 PLACES = (
     *(f"activity {name}" for name in ACTIVITIES),
     *(f"image {what}" for what in ("look-up", "submit", "heartbeat", "result", *FETCH)),
-    *(f"video {what}" for what in ("look-up", "submit", "heartbeat", *FETCH)),
+    *(f"video {what}" for what in ("submit", "heartbeat", *FETCH)),
     # An undisturbed job's versions; the last one is its end.
-    *(f"record {version}" for version in range(1, 7)),
+    *(f"record {version}" for version in range(1, 6)),
 )
 
 

@@ -30,12 +30,17 @@ from tests.workflow.worker_that_dies import HEARD, Errand
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
+# A place of `boundaries`, and which side of it.
+Point = tuple[str, str]
 # Inside of an activity one place follows the other, so that after the one is before the next.
 FIRST = ("activity", "record", "image submit", "video submit")
-POINTS = [
-    *((place, "before") for place in PLACES if place.startswith(FIRST)),
-    *((place, "after") for place in PLACES),
-    (HEARD, "after"),
+POINTS: list[tuple[Point, ...]] = [
+    *(((place, "before"),) for place in PLACES if place.startswith(FIRST)),
+    *(((place, "after"),) for place in PLACES),
+    ((HEARD, "after"),),
+    # A first try of the video has nothing to look up: here the second one dies as well.
+    (("video submit", "after"), ("video look-up", "after")),
+    (("video submit", "after"), ("video heartbeat", "after"), ("video move", "after")),
 ]
 # The places that are a request to a vendor.
 REQUESTS = {"look-up", "submit", "poll", "result", "download"}
@@ -47,7 +52,7 @@ AT_ONCE = 20
 class Death:
     """What became of one job whose worker died, by its record and by its workflow."""
 
-    exit_status: int | None
+    exit_statuses: list[int | None]
     record: Record
     workflows: Record
 
@@ -57,7 +62,7 @@ class Deaths:
     """One job per point, all under way."""
 
     line: Pipeline
-    tasks: dict[tuple[str, str], asyncio.Task[Death]]
+    tasks: dict[tuple[Point, ...], asyncio.Task[Death]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -76,25 +81,27 @@ async def line(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def deaths(line: Pipeline) -> AsyncIterator[Deaths]:
     turn = asyncio.Semaphore(AT_ONCE)
-    tasks = {point: asyncio.create_task(death_at(line, point, turn=turn)) for point in POINTS}
+    tasks = {points: asyncio.create_task(death_at(line, points, turn=turn)) for points in POINTS}
     yield Deaths(line, tasks)
     for task in tasks.values():
         task.cancel()
     await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
-async def death_at(line: Pipeline, point: tuple[str, str], *, turn: asyncio.Semaphore) -> Death:
-    """A job on a task queue of its own: its first worker dies at the point, a second goes on."""
-    place, moment = point
+async def death_at(line: Pipeline, points: tuple[Point, ...], *, turn: asyncio.Semaphore) -> Death:
+    """A job on a task queue of its own: a worker dies at each point, and one more goes on."""
+    statuses = []
     async with turn:
         job_id = await start(line)
-        errand = replace(errand_of(line, job_id), place=place, moment=moment)
-        with process_of(errand) as victim:
-            await ended(victim)
+        for place, moment in points:
+            errand = replace(errand_of(line, job_id), place=place, moment=moment)
+            with process_of(errand) as victim:
+                await ended(victim)
+            statuses.append(victim.exitcode)
         async with running_worker(line.settings, line.client, task_queue=job_id):
             record = await line.ended(job_id)
             workflows = await line.job(job_id).query(GET_RECORD_QUERY, result_type=Record)
-        return Death(victim.exitcode, record, workflows)
+        return Death(statuses, record, workflows)
 
 
 async def start(line: Pipeline) -> str:
@@ -143,12 +150,16 @@ async def ended(process: ForkServerProcess) -> None:
         loop.remove_reader(process.sentinel)
 
 
-@pytest.mark.parametrize("point", POINTS, ids=", ".join)
+def name_of(points: tuple[Point, ...]) -> str:
+    return "; ".join(f"{moment} {place}" for place, moment in points)
+
+
+@pytest.mark.parametrize("points", POINTS, ids=name_of)
 async def test_killed_there_the_job_goes_on_and_is_paid_for_once(
-    deaths: Deaths, point: tuple[str, str]
+    deaths: Deaths, points: tuple[Point, ...]
 ) -> None:
-    death = await deaths.tasks[point]
-    assert death.exit_status == -signal.SIGKILL
+    death = await deaths.tasks[points]
+    assert set(death.exit_statuses) == {-signal.SIGKILL}
     record = death.record
     assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
     assert record == death.workflows
