@@ -18,7 +18,9 @@ from shared.sandbox import workflow_runner
 from shared.slots import JOB_GATE, keeper_id
 from shared.temporal import GET_RECORD_QUERY, QUERY_TIMEOUT
 
-QUERY_TRIES = 3
+# A busy machine may need more than one; the pause is for workers that come back just now.
+QUERY_TRIES = 10
+QUERY_PAUSE = 0.5
 AT_ONCE = 8
 
 
@@ -60,6 +62,7 @@ async def _version(client: Client, job_id: str) -> int | None:
                 GET_RECORD_QUERY, result_type=Record, rpc_timeout=QUERY_TIMEOUT
             )
         except RPCError:
+            await asyncio.sleep(QUERY_PAUSE)
             continue
         return record.version
     return None

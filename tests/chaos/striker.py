@@ -13,6 +13,8 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
+from compose.stack.errors import StackError
+from loadtest.wire.http import Unreachable
 from loadtest.wire.vendor import Vendor
 from shared.slots import JOB_GATE, keeper_id
 from tests.chaos.crowd import Crowd
@@ -26,6 +28,8 @@ STAGE_PATIENCE = 20.0
 BACKLOG_PATIENCE = 120.0
 DELAY_BY = 0.3
 DONE = {Kind.CANCEL: Done.CANCEL, Kind.TERMINATE: Done.TERMINATE, Kind.RESET: Done.RESET}
+# What a strike meets that hits a part which is down already.
+MISSED = (RPCError, OSError, Unreachable, StackError)
 Say = Callable[[str], None]
 
 
@@ -79,7 +83,7 @@ class Striker:
     async def _strike(self, strike: Strike, job_id: str | None) -> None:
         try:
             await self._deed(strike, job_id)
-        except (RPCError, OSError) as error:
+        except MISSED as error:
             self.say(f"{strike.number}: {strike.hit.kind}: {error}")
 
     def _deed(self, strike: Strike, job_id: str | None) -> Awaitable[None]:
