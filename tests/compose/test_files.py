@@ -81,6 +81,20 @@ def test_one_image_per_service_under_one_name() -> None:
     assert {*NAMES, "loadtest"} <= targets
 
 
+def test_no_secret_can_get_into_a_layer() -> None:
+    """What a build is told is in its image's history: that is where to build on, and no more."""
+    text = (COMPOSE / "Dockerfile").read_text()
+    assert set(re.findall(r"^ARG (\w+)", text, re.MULTILINE)) == {"BASE_IMAGE"}
+    env = " ".join(re.findall(r"^ENV (.+)$", text, re.MULTILINE))
+    assert not re.search(r"(?i)secret|key|token|password", env)
+    for file in ("base.yaml", "compose.yaml", "mocks.yaml"):
+        for service in yaml.safe_load((COMPOSE / file).read_text())["services"].values():
+            build = service.get("build", {})
+            assert set(build.get("args", {})) <= {"BASE_IMAGE"}
+            assert set(build.get("labels", {})) <= {"genvideo.source"}
+            assert "secrets" not in build
+
+
 def test_no_secret_and_no_data_gets_into_an_image() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert ignored[1] == "*"

@@ -1,6 +1,8 @@
 """The very compose files, under a project name, a data folder and ports of their own."""
 
+import base64
 import json
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +25,7 @@ def docker(*words: str) -> str:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     project = f"genvideo-test-{uuid4().hex[:8]}"
     data: Path = tmp_path_factory.mktemp("containers")
-    found = Stack(own_settings(data, mode="docker", project=project))
+    found = Stack(own_settings(data, mode="docker", project=project) | keys())
     try:
         yield found
     finally:
@@ -31,6 +33,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         images = docker("image", "ls", "--quiet", "--filter", f"reference={project}-*").split()
         if images:
             docker("image", "rm", "--force", *images)
+
+
+def keys() -> dict[str, str]:
+    """Secrets as a user sets them; with the second one Temporal's payloads are encrypted."""
+    return {
+        "CALLBACK_SECRET": secrets.token_urlsafe(32),
+        "PAYLOAD_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+    }
 
 
 def containers(stack: Stack, service: str) -> list[str]:
@@ -59,6 +69,7 @@ def test_the_stack_in_containers(stack: Stack) -> None:
     scenarios.survives_a_kill(stack, workers, kill)
     scenarios.restores_its_records(stack)
     check_confinement(stack)
+    check_secrets(stack)
 
 
 def check_confinement(stack: Stack) -> None:
@@ -75,6 +86,29 @@ def check_confinement(stack: Stack) -> None:
         assert host["RestartPolicy"]["Name"] == "unless-stopped"
         published = [b for bindings in host["PortBindings"].values() for b in bindings]
         assert {binding["HostIp"] for binding in published} <= {"127.0.0.1"}
+
+
+def check_secrets(stack: Stack) -> None:
+    """In no image, layer by layer, and in the environment of those alone who need them."""
+    project = stack.settings["COMPOSE_PROJECT_NAME"]
+    images = docker("image", "ls", "--quiet", "--filter", f"reference={project}-*").split()
+    assert len(images) == 8
+    layers = docker("image", "inspect", *images) + "".join(
+        docker("history", "--no-trunc", "--format", "{{json .}}", image) for image in images
+    )
+    told: dict[str, set[str]] = {}
+    for name in ("CALLBACK_SECRET", "PAYLOAD_KEY"):
+        assert stack.settings[name] not in layers
+        ids = docker("ps", "-q", "--filter", f"label=com.docker.compose.project={project}").split()
+        told[name] = {
+            found["Config"]["Labels"]["com.docker.compose.service"]
+            for found in json.loads(docker("inspect", *ids))
+            if stack.settings[name] in str(found)
+        }
+    assert told == {
+        "CALLBACK_SECRET": {"callback", "worker"},
+        "PAYLOAD_KEY": {"api", "callback", "keeper", "worker"},
+    }
 
 
 def test_it_is_gone_when_it_is_down(stack: Stack) -> None:
