@@ -10,12 +10,12 @@ from services.worker.policies import (
     FETCH_TRIES,
     HEARTBEAT_TIMEOUT,
     LOST_AFTER_SECONDS,
-    MAX_ATTEMPTS,
     REPORT_SECONDS,
     RETRY_POLICY,
 )
 from services.worker.settings import WorkerSettings
 from shared.errors import GenvideoError, StaleGate, StalePermit, StorageFailed, VendorError
+from shared.failures import MAX_ATTEMPTS
 from shared.temporal import STICKY_TIMEOUT, WORKFLOW_TASK_TIMEOUT
 from tests.docs.pages import ROOT, read, tables_headed
 
