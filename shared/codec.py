@@ -7,10 +7,8 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from google.protobuf.message import DecodeError, Message
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
@@ -22,6 +20,9 @@ from temporalio.converter import (
 )
 
 from shared.errors import PayloadUnreadable
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 # The names that the SDK's own samples of encryption use, so that any codec server knows them.
 ENCODING = b"binary/encrypted"
@@ -38,7 +39,7 @@ class PayloadKeys(PayloadCodec):
     """
 
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
-        self._keys: Mapping[str, AESGCM] = {key_id(key): AESGCM(key) for key in keys}
+        self._keys: Mapping[str, AESGCM] = {key_id(key): _cipher(key) for key in keys}
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -75,6 +76,8 @@ class PayloadKeys(PayloadCodec):
             raise PayloadUnreadable(
                 f"A payload is encrypted with the key {name or '?'}, and PAYLOAD_KEY holds: {ours}."
             )
+        from cryptography.exceptions import InvalidTag
+
         nonce, sealed = payload.data[:NONCE_BYTES], payload.data[NONCE_BYTES:]
         try:
             return Payload.FromString(key.decrypt(nonce, sealed, name.encode()))
@@ -82,6 +85,13 @@ class PayloadKeys(PayloadCodec):
             raise PayloadUnreadable(
                 f"A payload that names the key {name} was not encrypted with it, or was changed."
             ) from None
+
+
+def _cipher(key: bytes) -> "AESGCM":
+    # 9 MB of a process, which one without a key need not carry.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)
 
 
 def key_id(key: bytes) -> str:
@@ -142,7 +152,7 @@ def _key(word: str) -> bytes | None:
     return key if len(key) == KEY_BYTES else None
 
 
-def _encrypted(payload: Payload, name: str, *, key: AESGCM) -> Payload:
+def _encrypted(payload: Payload, name: str, *, key: "AESGCM") -> Payload:
     nonce = os.urandom(NONCE_BYTES)
     sealed = key.encrypt(nonce, payload.SerializeToString(), name.encode())
     return Payload(metadata={"encoding": ENCODING, KEY_ID: name.encode()}, data=nonce + sealed)
