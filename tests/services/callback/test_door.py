@@ -69,6 +69,32 @@ async def test_a_body_that_drips_is_cut_off(
     writer.close()
 
 
+async def test_a_forged_large_body_is_refused_by_its_size(vendor: Vendor) -> None:
+    """The cap comes before the token, and what is forged is not held in memory."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b" " * (body.MAX_BODY // 4)
+
+    wrong = vendor.address(secret="x" * 20)
+    assert (await vendor.http.post(wrong, content=chunks(), headers=JSON)).status_code == 413
+
+
+async def test_all_bodies_together_are_bounded(
+    door: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door.record()
+    monkeypatch.setattr(body, "MAX_READING", 50)
+    small = await door.http.post(door.address(), content=b"{}", headers=JSON)
+    large = await door.http.post(door.address(), content=b" " * 51, headers=JSON)
+    forged = await door.http.post(door.address(secret="x" * 20), content=b" " * 51, headers=JSON)
+    again = await door.http.post(door.address(), content=b" " * 50, headers=JSON)
+
+    assert [each.status_code for each in (small, large, forged, again)] == [422, 503, 404, 422]
+    assert large.headers["retry-after"] == "1"
+    assert large.json()["code"] == "not_kept"
+
+
 async def test_another_media_type_is_refused(door: Vendor) -> None:
     answer = await door.http.post(door.address(), content=b"a=b")
     assert answer.status_code == 415
