@@ -39,6 +39,18 @@ async def test_a_slow_listener_skips_to_the_newest_and_stays_bounded() -> None:
         assert all(before < after for before, after in pairwise(versions))
 
 
+async def test_what_is_left_after_skipping_comes_in_the_order_of_the_changes() -> None:
+    """Whoever goes on after the last one received must not miss an earlier one."""
+    hub = Hub()
+    with hub.mailbox() as slow:
+        for change in range(2 * MAX_WAITING):
+            hub.publish(job(change % 3 if change < MAX_WAITING else 0, change), change)
+        changes = [frame.change for frame in await slow.take()]
+
+    assert changes == sorted(changes)
+    assert changes[-1] == 2 * MAX_WAITING - 1
+
+
 async def test_a_frame_is_written_once_for_all() -> None:
     hub = Hub()
     with hub.mailbox() as first, hub.mailbox() as second:

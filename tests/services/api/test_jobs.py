@@ -1,5 +1,7 @@
 """Looking up, cancelling and running again; a readable record needs no Temporal."""
 
+import asyncio
+import itertools
 from datetime import timedelta
 
 import httpx
@@ -70,6 +72,35 @@ async def test_pages_over_http(api: Api) -> None:
         if cursor is None:
             break
     assert seen == made[::-1]
+
+
+async def test_pages_are_whole_while_jobs_arrive_and_change(api: Api) -> None:
+    """Every job of before is on one page, once, though new ones come and records correct times."""
+    before = [await api.submit(tag="t") for _ in range(30)]
+    arriving = asyncio.create_task(_arrive(api, before))
+    try:
+        seen: list[str] = []
+        params = {"limit": "4", "tag": "t"}
+        while True:
+            page = (await api.http.get("/jobs", params=params)).json()
+            seen += [job["job_id"] for job in page["jobs"]]
+            if page["next_cursor"] is None:
+                break
+            params["cursor"] = page["next_cursor"]
+    finally:
+        arriving.cancel()
+        await asyncio.gather(arriving, return_exceptions=True)
+
+    assert len(seen) == len(set(seen))
+    assert [job_id for job_id in seen if job_id in before] == before[::-1]
+
+
+async def _arrive(api: Api, known: list[str]) -> None:
+    """New jobs, and first records of known ones, whose times are others than the API's own."""
+    job = JobInput.model_validate({**BODY, "tag": "t"})
+    for job_id in itertools.cycle(known):
+        await api.submit(tag="t")
+        api.service.feed.take(sample_record(job_id, job))
 
 
 @pytest.mark.parametrize("query", ["status=done", "limit=0", "limit=1001", "limit=x", "cursor=x"])

@@ -11,13 +11,15 @@ import pytest
 from temporalio.client import Client
 from websockets.asyncio.client import connect
 
-from services.api import poll, slots
+from services.api import heal, poll, slots
 from services.api.poll import JobPoll
+from services.api.slots import NOBODY, Slots
 from services.keeper import rebuild
 from shared.messages import Job
+from shared.slots import HolderView, SlotView
 from shared.states import Status
 from tests.services.api.conftest import Api, NewApi, all_temporal_calls, temporal_calls
-from tests.shared.standins import standing_in
+from tests.shared.standins import CREATED, standing_in
 from tests.shared.waiting import eventually
 from tests.workflow.pipeline import Pipeline, working
 
@@ -121,6 +123,8 @@ async def test_who_watches_costs_temporal_nothing(
 ) -> None:
     """One list and one look at the keeper a sweep, however many listen and ask."""
     monkeypatch.setattr(slots, "FRESH_SECONDS", 0)
+    # A job's age makes no difference here.
+    monkeypatch.setattr(heal, "FRESH_SECONDS", 0)
     jobs = [await afar.submit() for _ in range(5)]
     alone = await _calls_of_sweeps(afar)
     monkeypatch.setattr(slots, "FRESH_SECONDS", 3600)
@@ -144,6 +148,30 @@ async def _calls_of_sweeps(api: Api) -> float:
     for _ in range(3):
         await feed_of(api).sweep()
     return all_temporal_calls() - before
+
+
+@pytest.mark.usefixtures("by_hand", "workers")
+async def test_who_holds_the_slot_is_asked_at_every_sweep(
+    afar: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And once more after having left it."""
+    holder, waiting = [await afar.submit() for _ in range(2)]
+    held = HolderView(job_id=holder, token=1, since=CREATED, draining=False)
+    views = iter([(held,), (held,), (), ()])
+
+    async def view(self: Slots) -> SlotView:
+        return NOBODY.model_copy(update={"holders": next(views)})
+
+    monkeypatch.setattr(Slots, "view", view)
+    asked = []
+    for _ in range(4):
+        before = temporal_calls("query_record")
+        await feed_of(afar).sweep()
+        asked.append(temporal_calls("query_record") - before)
+
+    assert asked == [1, 1, 1, 0]
+    index = afar.service.feed.index
+    assert [job and job.version for job in map(index.get, (holder, waiting))] == [1, 0]
 
 
 @pytest.mark.usefixtures("by_hand", "workers")
