@@ -1,6 +1,7 @@
 """Settings of the worker; its addresses of the vendors are the only ones that anybody calls."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -72,4 +73,4 @@ def _listed(text: str) -> list[str]:
 
 def host_of(url: str) -> str:
     """The `host:port` part of an address, as written but for capitals and a password."""
-    return url.split("://", 1)[-1].split("/", 1)[0].rpartition("@")[2].lower()
+    return urlsplit(url).netloc.rpartition("@")[2].lower()

@@ -75,10 +75,30 @@ def test_the_secret_is_not_shown() -> None:
     [
         ("http://a:1/x", "a:1"),
         ("https://a/x/y", "a"),
-        ("a:1/x", "a:1"),
         ("/x", ""),
-        ("http://a@b/x", "a@b"),
+        ("http://us:password@b:1/x", "b:1"),
+        ("http://evil?@b/x", "evil"),
     ],
 )
 def test_host_of(url: str, host: str) -> None:
     assert host_of(url) == host
+
+
+@pytest.mark.parametrize(
+    ("text", "on"),
+    [("", ()), ("image", ("image",)), (" video , image ", ("image", "video")), (",", ())],
+)
+def test_the_gates_that_are_on(monkeypatch: pytest.MonkeyPatch, text: str, on: tuple[str]) -> None:
+    monkeypatch.setenv("GATES", text)
+    assert load(WorkerSettings).limits().gates == on
+
+
+def test_a_gate_that_is_not_known_is_named_beside_those_that_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GATES", "image,gpu,job")
+    with pytest.raises(SystemExit):
+        load(WorkerSettings)
+    line = capsys.readouterr().err
+    assert "GATES: " in line
+    assert "no such gate: gpu, job; known are image, video" in line
