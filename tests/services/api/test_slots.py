@@ -140,3 +140,23 @@ async def test_a_queue_that_was_full_is_looked_at_again_before_anything_is_refus
     monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0)
 
     assert await api.submit()
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_stages_gate_is_set_apart_from_the_slot(api: Api) -> None:
+    changed = await api.http.put("/slots", params={"gate": "video"}, json={"limit": 5})
+    assert changed.status_code == 200, changed.text
+    assert (await api.http.get("/slots", params={"gate": "video"})).json()["limit"] == 5
+    for other in ({}, {"gate": "job"}, {"gate": "image"}):
+        assert (await api.http.get("/slots", params=other)).json() == NOBODY
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+async def test_a_gate_that_is_not_known_is_refused_with_those_that_are(
+    api: Api, method: str
+) -> None:
+    refused = await api.http.request(
+        method, "/slots", params={"gate": "gpu"}, json={"limit": 2} if method == "PUT" else None
+    )
+    assert refused.status_code == 422
+    assert all(name in refused.json()["detail"] for name in ("gate", "job", "image", "video"))
