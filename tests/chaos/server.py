@@ -36,7 +36,15 @@ class Server:
         return self._process.pid
 
     async def start(self) -> None:
-        """Start it, and return when it takes connections."""
+        """Start it, and return when it takes connections; one that ends at once is tried again."""
+        await self._spawn()
+        async with asyncio.timeout(PATIENCE):
+            while not await self._answers():
+                if self._process.returncode is not None:
+                    await self._spawn()
+                await asyncio.sleep(PAUSE)
+
+    async def _spawn(self) -> None:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 str(ROOT / "compose" / "temporal.sh"),
@@ -46,9 +54,6 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        async with asyncio.timeout(PATIENCE):
-            while not await self._answers():  # noqa: ASYNC110 - a port that opens tells nobody
-                await asyncio.sleep(PAUSE)
 
     async def kill(self) -> None:
         """SIGKILL, and a new start."""

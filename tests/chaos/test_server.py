@@ -1,0 +1,34 @@
+"""The server that is struck: what it knew before a kill it knows afterwards."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from tests.chaos.server import Server
+from tests.stack.driver import free_ports
+
+Strike = Callable[[Server], Awaitable[None]]
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    port, ui_port = free_ports(2)
+    server = Server(tmp_path, port, ui_port)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.mark.parametrize("strike", [Server.kill, Server.restart], ids=["killed", "restarted"])
+async def test_it_comes_back_with_all_it_knew(server: Server, strike: Strike) -> None:
+    client = await Client.connect(f"127.0.0.1:{server.port}")
+    started = await client.start_workflow("Nobody", id="kept", task_queue="nobody")
+    pid = server.pid
+
+    await strike(server)
+
+    assert server.pid != pid
+    after = await Client.connect(f"127.0.0.1:{server.port}")
+    assert (await after.get_workflow_handle("kept").describe()).run_id == started.result_run_id
