@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import hashlib
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -96,8 +97,8 @@ async def death_at(line: Pipeline, points: tuple[Point, ...], *, turn: asyncio.S
         for place, moment in points:
             errand = replace(errand_of(line, job_id), place=place, moment=moment)
             with process_of(errand) as victim:
-                await ended(victim)
-            statuses.append(victim.exitcode)
+                await first_of(ended(victim), line.job(job_id).result())
+                statuses.append(victim.exitcode)
         async with running_worker(line.settings, line.client, task_queue=job_id):
             record = await line.ended(job_id)
             workflows = await line.job(job_id).query(GET_RECORD_QUERY, result_type=Record)
@@ -139,6 +140,15 @@ async def ledger(line: Pipeline, job_id: str, step: Step) -> list[Json]:
     async with http_client(str(service.http.base_url)) as http:
         rows = (await http.get("/admin/ledger")).json()
     return [row for row in rows if row["external_id"].startswith(job_id)]
+
+
+async def first_of(*awaited: Coroutine[Any, Any, object]) -> None:
+    """Return when one of them is done: a job may end without having passed the place."""
+    tasks = [asyncio.create_task(each) for each in awaited]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def ended(process: ForkServerProcess) -> None:
