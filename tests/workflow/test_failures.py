@@ -1,5 +1,6 @@
 """Vendors that fail: four attempts a stage at the most, and delivery problems use up none."""
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -7,6 +8,7 @@ import pytest_asyncio
 from temporalio.client import WorkflowExecutionStatus
 
 from shared.assets import asset_path
+from shared.errors import RefusedForGood, explained
 from shared.failures import MAX_ATTEMPTS
 from shared.messages import Attempts, Record
 from shared.states import Status, Step
@@ -104,6 +106,30 @@ async def test_a_final_refusal_ends_the_job_at_once(crowd: Crowd, step: Step) ->
     assert "risky content" in record.error.message
     assert used(record, step) == 0
     assert await crowd.rows(name, step) == []
+
+
+@both_stages
+async def test_an_operator_reads_what_kind_it_was_and_what_follows(
+    crowd: Crowd, step: Step
+) -> None:
+    """In the record's notes, and in the failure that the Temporal UI shows."""
+    refused = await crowd.record(f"{step} refused for good")
+    failed_once = await crowd.record(f"{step} fails once")
+    assert any(
+        each.note.endswith("(refused_for_good; not asked again)") for each in refused.transitions
+    )
+    assert any(
+        each.note.endswith("(generation_failed; attempt 2 of 4 follows)")
+        for each in failed_once.transitions
+    )
+    events = (await crowd.line.job(refused.job_id).fetch_history()).events
+    [failure] = [
+        event.activity_task_failed_event_attributes.failure
+        for event in events
+        if event.HasField("activity_task_failed_event_attributes")
+    ]
+    [details] = failure.application_failure_info.details.payloads
+    assert json.loads(details.data) == explained(RefusedForGood("risky content"))
 
 
 async def test_a_refused_video_degrades_a_job_that_asked_for_it(crowd: Crowd) -> None:
