@@ -128,12 +128,12 @@ async def test_who_watches_costs_temporal_nothing(
     jobs = [await afar.submit() for _ in range(5)]
     alone = await _calls_of_sweeps(afar)
     monkeypatch.setattr(slots, "FRESH_SECONDS", 3600)
+    before = all_temporal_calls()
     async with contextlib.AsyncExitStack() as stack:
         for number in range(40):
             path = "/ws/jobs" if number % 2 else f"/ws/jobs/{jobs[number % 5]}"
             socket = await stack.enter_async_context(connect(afar.sockets + path, proxy=None))
             await socket.recv()
-        before = all_temporal_calls()
         await asyncio.gather(*(afar.http.get(f"/jobs/{job_id}") for job_id in jobs * 8))
         await asyncio.gather(*(afar.http.get("/jobs") for _ in range(40)))
         assert all_temporal_calls() == before
