@@ -1,0 +1,78 @@
+"""Places of a stage's gate: nobody is armed, and what is given back counts once."""
+
+import pytest
+
+from services.keeper.models import KeeperState
+from services.keeper.places import Places
+from shared.slots import Gate, KeeperSettings, Release
+from tests.services.keeper.test_places import START, request, settle
+
+
+def places(*, waiting: int, limit: int = 1) -> Places:
+    state = KeeperState(settings=KeeperSettings(limit=limit), next_token=100)
+    made = Places(state, Gate.IMAGE)
+    for number in range(waiting):
+        made.request(request(number))
+    return made
+
+
+def test_nobody_is_armed_behind_a_holder() -> None:
+    made = places(waiting=3, limit=2)
+    permits = settle(made)
+    assert [(each.run_id, each.gate, each.after) for each in permits] == [
+        ("run-0", "image", None),
+        ("run-1", "image", None),
+    ]
+    assert not made.armed
+    assert made.permits() == permits
+
+
+def test_what_is_given_back_is_granted_to_the_next() -> None:
+    made = places(waiting=2)
+    [first] = settle(made)
+    release = Release(run_id="run-0", token=first.token)
+    assert made.give_back(release)
+    [second] = settle(made)
+    assert second.run_id == "run-1"
+    assert second.token > first.token
+    assert not made.give_back(release)
+    assert list(made.held) == ["run-1"]
+
+
+@pytest.mark.parametrize(("run_id", "off"), [("run-0", 1), ("run-0", -1), ("run-1", 0)])
+def test_another_run_or_token_gives_nothing_back(run_id: str, off: int) -> None:
+    made = places(waiting=2)
+    [first] = settle(made)
+    assert not made.give_back(Release(run_id=run_id, token=first.token + off))
+    assert list(made.held) == ["run-0"]
+
+
+def test_what_is_being_cleared_is_not_given_back() -> None:
+    """The run is gone: a word of its own that comes late doesn't shorten the clearing."""
+    made = places(waiting=2)
+    [first] = settle(made)
+    made.drain("run-0")
+    assert not made.give_back(Release(run_id="run-0", token=first.token))
+    assert settle(made) == []
+    made.release("run-0", orderly=False, now=START)
+    assert [each.run_id for each in settle(made)] == ["run-1"]
+
+
+def test_who_has_given_back_may_ask_again() -> None:
+    made = places(waiting=1)
+    [first] = settle(made)
+    made.give_back(Release(run_id="run-0", token=first.token))
+    made.request(request(0))
+    [again] = settle(made)
+    assert again.token > first.token
+
+
+def test_a_full_queue_takes_whom_it_knows_and_nobody_else() -> None:
+    made = Places(KeeperState(), capacity=2)
+    assert all(made.request(request(number)) for number in range(2))
+    assert made.request(request(0))
+    assert not made.request(request(2))
+    assert made.view().is_full
+    settle(made)
+    assert made.request(request(2))
+    assert made.view().waiting_count == 2
