@@ -1,6 +1,7 @@
 """SIGKILL at every line between a callback's arrival and its answer: told once, noted once."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ from tests.services.callback.conftest import (
 from tests.shared.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("jobs")
+NEVER = 0
 
 
 class Mortuary:
@@ -62,6 +64,13 @@ class Mortuary:
         return (await self.process.stdout.readline()).decode().strip()
 
 
+async def end(process: asyncio.subprocess.Process) -> None:
+    """SIGKILL for the program and its receiver."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
 @pytest.fixture
 async def mortuary(client: Client) -> AsyncIterator[Mortuary]:
     process = await asyncio.create_subprocess_exec(
@@ -75,8 +84,7 @@ async def mortuary(client: Client) -> AsyncIterator[Mortuary]:
     try:
         yield Mortuary(process, client)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await end(process)
 
 
 async def after(client: Client, vendor: Vendor) -> tuple[list[Receipt], list[Receipt]]:
@@ -120,3 +128,22 @@ async def test_killed_at_any_line(mortuary: Mortuary, client: Client, tmp_path: 
     assert answer.json() == {"fate": "applied"}
     assert kept_from is not None
     assert 30 < kept_from < line - 20
+
+
+async def test_killed_as_soon_as_it_has_answered(
+    mortuary: Mortuary, client: Client, tmp_path: Path
+) -> None:
+    async with http_client() as nowhere:
+        vendor = Vendor(nowhere, new_job_id(), tmp_path)
+        write_record(vendor.data_dir, vendor.job_id)
+        await start_job(client, vendor.job_id)
+        answer = await mortuary.send(vendor, line=NEVER)
+        await end(mortuary.process)
+        assert answer is not None
+        assert answer.json() == {"fate": "applied"}
+
+        found, again = await after(client, vendor)
+
+    assert [each.fate for each in found] == ["applied"]
+    assert [each.fate for each in again] == ["applied", "duplicate"]
+    assert len(await told(client, vendor.job_id)) == 1
