@@ -22,7 +22,7 @@ from services.worker.models import (
 from services.worker.policies import (
     FIRST_TRY_AGE,
 )
-from services.worker.presence import still_ours
+from services.worker.presence import Check, still_ours
 from services.worker.running import beating, check_permit
 from services.worker.settings import WorkerSettings
 from services.worker.storage import Storage
@@ -87,8 +87,9 @@ class StageActivities:
             return await self._store(order, accepted.vendor_id, url=url)
 
     async def _submit_image(self, order: Order) -> Accepted:
-        known = await self._images.status(order.external_id)
-        begun = await self._await_turn(order.permit)
+        async with still_ours(self._client) as check:
+            known = await self._images.status(order.external_id)
+            begun = await self._await_turn(order.permit, check)
         try:
             vendor_id = known.vendor_id if known else await self._submit_new_image(order)
         finally:
@@ -107,19 +108,19 @@ class StageActivities:
             looked_up=True,
         )
 
-    async def _await_turn(self, permit: Permit) -> asyncio.Task[None] | None:
+    async def _await_turn(self, permit: Permit, check: Check) -> asyncio.Task[None] | None:
         """An armed image waits here for the run before it; the task tells that it has begun.
 
         Only an orderly close lets it go on; after another the keeper must clear up first.
         """
         if permit.after is None:
-            return None
-        async with still_ours(self._client) as check:
-            closed = await until_closed(self._client, permit.after)
-            if closed is not Closed.ORDERLY:
-                raise StoodDown("The run before was closed from outside; the keeper clears first.")
-            # We may have slept over that close, and a later try of ours begun at it.
             await check()
+            return None
+        closed = await until_closed(self._client, permit.after)
+        if closed is not Closed.ORDERLY:
+            raise StoodDown("The run before was closed from outside; the keeper clears up first.")
+        # We may have slept over that close, and a later try of ours begun at it.
+        await check()
         handle = self._client.get_workflow_handle(permit.job_id, run_id=permit.run_id)
         return asyncio.create_task(handle.signal(BEGUN_SIGNAL))
 
@@ -127,8 +128,8 @@ class StageActivities:
     async def await_turn(self, permit: Permit) -> None:
         """An armed job that has the image's gate before it waits here for the run before it."""
         check_permit(permit)
-        async with beating(self._client, permit.job_id):
-            begun = await self._await_turn(permit)
+        async with beating(self._client, permit.job_id), still_ours(self._client) as check:
+            begun = await self._await_turn(permit, check)
             if begun is not None:
                 await asyncio.shield(begun)
 

@@ -15,6 +15,9 @@ from shared.errors import OutcomeUnknown
 
 RPC_TIMEOUT = timedelta(seconds=2)
 
+# OutcomeUnknown where another try may have begun.
+Check = Callable[[], Awaitable[None]]
+
 
 class Presence:
     """A try whose worker was frozen or cut off may wake when another one has long begun."""
@@ -24,14 +27,15 @@ class Presence:
         self._handle = client.get_workflow_handle(
             str(self._info.workflow_id), run_id=self._info.workflow_run_id
         )
-        self._confirmed_at = float("-inf")
+        # The server has just given us this very try.
+        self._confirmed_at = time.monotonic()
 
     async def keep(self) -> None:
         """Ask again and again, so that a check seldom has to."""
         while True:
+            await asyncio.sleep(CONFIRM_INTERVAL.total_seconds())
             with suppress(RPCError, OutcomeUnknown):
                 await self._confirm()
-            await asyncio.sleep(CONFIRM_INTERVAL.total_seconds())
 
     async def check(self) -> None:
         """OutcomeUnknown where another try may have begun; asks where the last answer is old."""
@@ -53,8 +57,8 @@ class Presence:
 
 
 @asynccontextmanager
-async def still_ours(client: Client) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Around a long wait: gives the check to make before acting on what was waited for."""
+async def still_ours(client: Client) -> AsyncIterator[Check]:
+    """Around a wait, however short it should be: gives the check to make before acting on it."""
     presence = Presence(client)
     task = asyncio.create_task(presence.keep())
     try:

@@ -10,6 +10,8 @@ from temporalio.client import Client
 from services.keeper.worker import running_keeper
 from services.worker import activities
 from services.worker.running import Pulse
+from services.worker.vendors.client import VendorStatus
+from services.worker.vendors.image_service import ImageService
 from services.worker.worker import running_worker
 from shared.slots import RunRef
 from shared.states import Status
@@ -23,43 +25,41 @@ LONG = rule("start", "slow", extra=3_000)
 
 
 class Sleeper:
-    """The first armed try is cut off: no heartbeat leaves it, and no news reaches it."""
+    """One try is frozen at some point of it: no heartbeat leaves it, and it sees nothing."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.wake = asyncio.Event()
-        self._until_closed = until_closed
+        self.sleeps = False
         self._beat = Pulse.beat
-        self._token: bytes | None = None
-        patch.setattr(activities, "until_closed", self.until_closed)
+        self._token = b""
         patch.setattr(Pulse, "beat", lambda pulse: self.beat(pulse))
-
-    @property
-    def sleeps(self) -> bool:
-        return self._token is not None
 
     def beat(self, pulse: Pulse) -> None:
         if activity.info().task_token != self._token:
             self._beat(pulse)
 
-    async def until_closed(self, client: Client, run: RunRef) -> Closed:
-        if self._token is None:
+    async def sleep(self) -> None:
+        """The first one who comes here sleeps until it is woken."""
+        if not self.sleeps:
+            self.sleeps = True
             self._token = activity.info().task_token
             await self.wake.wait()
-        return await self._until_closed(client, run)
 
 
-async def test_an_armed_try_that_slept_over_its_turn(
-    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sleeper = Sleeper(monkeypatch)
+@pytest.fixture
+def sleeper(monkeypatch: pytest.MonkeyPatch) -> Sleeper:
+    return Sleeper(monkeypatch)
+
+
+async def play(client: Client, data_dir: Path, sleeper: Sleeper) -> None:
+    """Two jobs to their ends, by later tries; nothing may come of the sleeper that wakes then."""
     async with (
-        pipeline(client, tmp_path, shutdown_seconds=5) as line,
+        pipeline(client, data_dir, shutdown_seconds=5) as line,
         running_keeper(client, shutdown_seconds=0.1),
     ):
         async with running_worker(line.settings, client):
             await line.images.arm({**LONG, "match": {"prompt": "long"}})
-            first, second = await line.submit("long"), await line.submit("armed")
-            for job_id in (first, second):
+            for job_id in [await line.submit("long"), await line.submit("armed")]:
                 assert (await line.ended(job_id)).status is Status.SUCCEEDED
             assert sleeper.sleeps
             sleeper.wake.set()
@@ -68,3 +68,28 @@ async def test_an_armed_try_that_slept_over_its_turn(
         assert len(found) == 4
         assert paid_once(found)
         assert (await at_once(line)).violation is None
+
+
+async def test_an_armed_try_that_slept_over_its_turn(
+    client: Client, tmp_path: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sleepy(client: Client, run: RunRef) -> Closed:
+        await sleeper.sleep()
+        return await until_closed(client, run)
+
+    monkeypatch.setattr(activities, "until_closed", sleepy)
+    await play(client, tmp_path, sleeper)
+
+
+async def test_a_try_that_slept_over_the_answer_to_its_look_up(
+    client: Client, tmp_path: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = ImageService.status
+
+    async def sleepy(service: ImageService, task_id: str) -> VendorStatus | None:
+        found = await status(service, task_id)
+        await sleeper.sleep()
+        return found
+
+    monkeypatch.setattr(ImageService, "status", sleepy)
+    await play(client, tmp_path, sleeper)
