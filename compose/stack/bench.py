@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from compose.stack import readiness
+from compose.stack.checks import Checks
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.local import Local
 from compose.stack.output import say
@@ -23,6 +24,16 @@ OPTIONS = {
     "waiting": {"LEVELS": "--levels", "WINDOW": "--window"},
     "intake": {"RUNS": "--runs"},
 }
+# What each of these variables must look like.
+NUMBER = r"0*[1-9]\d{0,8}"
+FORMS = {
+    "RUNS": (NUMBER, "a whole number from 1 on"),
+    "JOBS": (r"0*[1-9]\d{1,4}|0*[2-9]", "a whole number from 2 on"),
+    "WINDOW": (r"0*[1-9]\d{1,4}|0*[2-9]", "a whole number from 2 on"),
+    "SEED": (NUMBER, "a whole number from 1 on"),
+    "LEVELS": (r"\d{1,5}(,\d{1,5})*", "a list such as 100,1000"),
+    "MOMENT": (r"[a-z ]+", "the name of a moment, such as closing"),
+}
 # An image of 0.1 s and a video of 0.2 s.
 QUICK = {"MOCKS": "on", "MOCK_SPEED": "100", "MOCK_IMAGE_SECONDS": "10", "MOCK_VIDEO_SECONDS": "20"}
 HOST = "127.0.0.1"
@@ -30,29 +41,31 @@ HOST = "127.0.0.1"
 
 def bench(root: Path, environ: Mapping[str, str]) -> int:
     """Measure the parts that ONLY names, by default all, and print one table; its exit status."""
-    parts = _chosen(environ.get("ONLY", ""))
+    parts, given = _checked(environ)
     folder = load(root, {}).reports_dir / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     for part in parts:
         say(f"{part} …")
         with _own_stack(root, workers=WORKERS[part]) as stack:
-            options = [
-                word
-                for name, option in OPTIONS[part].items()
-                if environ.get(name)
-                for word in (option, environ[name])
-            ]
+            known = {n: option for n, option in OPTIONS[part].items() if n in given}
+            options = [word for name, option in known.items() for word in (option, given[name])]
             if status := stack.loadtest(["bench", part, str(folder), *options], {}):
                 return status
     return stack.loadtest(["bench", "table", str(folder)], {})
 
 
-def _chosen(only: str) -> list[str]:
-    names = [word.strip() for word in only.split(",") if word.strip()]
+def _checked(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The parts to measure and the variables that were given; one line names all mistakes."""
+    given = {name: environ[name] for name in (*FORMS, "ONLY") if environ.get(name)}
+    checks = Checks(given, dict.fromkeys(given, "environment"))
+    for name in given.keys() & FORMS.keys():
+        pattern, what = FORMS[name]
+        checks.fits(name, "", pattern, what=what)
+    names = [word.strip() for word in given.get("ONLY", "").split(",") if word.strip()]
     if strange := [name for name in names if name not in WORKERS]:
-        raise StackError(
-            f"ONLY={only}: {', '.join(strange)} is no part; there are {', '.join(WORKERS)}"
-        )
-    return [part for part in WORKERS if part in names or not names]
+        checks.refuse("ONLY", f"names no part with {', '.join(strange)}: {', '.join(WORKERS)}")
+    if checks.wrong:
+        raise StackError("wrong settings: " + "; ".join(sorted(checks.wrong)))
+    return [part for part in WORKERS if part in names or not names], given
 
 
 @contextmanager

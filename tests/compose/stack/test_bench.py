@@ -66,10 +66,24 @@ def test_only_what_is_asked_for(root: Path, stacks: Stacks) -> None:
     assert [call[1] for call in stacks.called] == ["handover", "intake", "table"]
 
 
-def test_an_unknown_part_is_refused_before_anything_starts(root: Path, stacks: Stacks) -> None:
-    with pytest.raises(StackError, match="ONLY=handover,speed: speed is no part; there are hand"):
-        bench.bench(root, {"ONLY": "handover,speed"})
+def test_every_mistake_is_named_before_anything_starts(root: Path, stacks: Stacks) -> None:
+    wrong = {"ONLY": "handover,speed", "RUNS": "0", "JOBS": "1", "WINDOW": "x", "SEED": "-1"}
+    with pytest.raises(StackError) as caught:
+        bench.bench(root, {**wrong, "LEVELS": "5,", "MOMENT": "A; b"})
+
+    said = str(caught.value)
+    assert "ONLY=handover,speed (environment) names no part with speed: handover, tak" in said
+    assert "RUNS=0 (environment) is not a whole number from 1 on" in said
+    assert all(f"{name}=" in said for name in (*wrong, "LEVELS", "MOMENT"))
     assert stacks.up == []
+
+
+def test_what_the_documentation_names_is_taken(root: Path, stacks: Stacks) -> None:
+    given = {"RUNS": "10", "JOBS": "2", "LEVELS": "100,1000,10000", "WINDOW": "60", "SEED": "7"}
+    assert bench.bench(root, given | {"MOMENT": "image running"}) == 0
+
+    said = [word for call in stacks.called for word in call]
+    assert {*given.values(), "image running"} <= set(said)
 
 
 def test_a_part_that_fails_ends_it_and_its_stack(root: Path, stacks: Stacks) -> None:
