@@ -3,6 +3,7 @@
 from typing import Any
 
 import structlog
+from prometheus_client import Counter
 from temporalio import activity
 from temporalio.worker import (
     ActivityInboundInterceptor,
@@ -13,6 +14,11 @@ from temporalio.worker import (
 from shared.errors import GenvideoError, to_application_error, what_kind
 
 log = structlog.get_logger(__name__)
+
+# A vendor that is out shows as `never_delivered` or `refused_for_now`, and nothing else rising.
+FAILURES = Counter(
+    "genvideo_worker_failures", "Tries of activities that failed", ["activity", "code"]
+)
 
 
 class JobInterceptor(Interceptor):
@@ -32,6 +38,7 @@ class _Inbound(ActivityInboundInterceptor):
             try:
                 return await super().execute_activity(input)
             except GenvideoError as error:
+                FAILURES.labels(info.activity_type, error.code).inc()
                 log.warning(
                     "activity failed", code=error.code, reason=error.message, **what_kind(error)
                 )

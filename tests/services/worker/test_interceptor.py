@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from services.worker.interceptor import JobInterceptor
-from shared.errors import GenerationFailed, RefusedForNow, StorageFailed
+from shared.errors import GenerationFailed, NeverDelivered, RefusedForNow, StorageFailed
 
 
 class Raises(ActivityInboundInterceptor):
@@ -46,6 +47,14 @@ async def test_an_error_that_retrying_cannot_mend_goes_to_the_workflow() -> None
         True,
         "it broke",
     )
+
+
+async def test_each_failed_try_is_counted() -> None:
+    labels = {"activity": ActivityEnvironment().info.activity_type, "code": "never_delivered"}
+    name = "genvideo_worker_failures_total"
+    before = REGISTRY.get_sample_value(name, labels) or 0.0
+    await outcome(NeverDelivered("refused"))
+    assert REGISTRY.get_sample_value(name, labels) == before + 1
 
 
 async def test_the_log_says_what_kind_it_was_and_what_happens_next() -> None:
