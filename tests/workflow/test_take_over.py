@@ -26,7 +26,7 @@ from tests.workflow.test_cancelling import begun
 
 # What a busy machine may add; with it the bounds are still below what the SDK's defaults would take
 # (10 s for a sticky queue).
-SLACK_SECONDS = 6.0
+SLACK_SECONDS = 8.0
 STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
 COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 TASK_STARTED = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
