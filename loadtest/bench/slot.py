@@ -27,6 +27,11 @@ async def until(bed: Bed, reached: Callable[[dict[str, Any]], bool], *, every: f
         await asyncio.sleep(every)
 
 
+def holders(view: dict[str, Any]) -> list[str]:
+    """The jobs that hold the slot in a view of the keeper."""
+    return [str(holder["job_id"]) for holder in view["holders"]]
+
+
 async def waiting(bed: Bed) -> int:
     """How many wait now."""
     view = await bed.client.get_workflow_handle(KEEPER).query(VIEW_QUERY)

@@ -9,6 +9,7 @@ from typing import Any
 
 from temporalio.client import WorkflowFailureError
 
+from loadtest.bench import slot
 from loadtest.bench.bed import Bed
 from loadtest.bench.figures import Figure, milliseconds
 from loadtest.bench.hop import hops
@@ -67,6 +68,8 @@ async def _trial(bed: Bed, moment: Moment, name: str, *, length: float) -> TakeO
         await bed.vendors[service].arm({"rules": [rule]})
     async with asyncio.timeout(TRIAL_SECONDS):
         first = await bed.submit(prompt)
+        # With two workers the second one could ask before the first, and find the slot free.
+        await slot.until(bed, lambda view: first in slot.holders(view), every=0.01)
         second = await bed.submit(f"{moment.name} {name}, second")
         at = kill(await moment.reach(bed, first, second, length))
         for job in (first, second):
