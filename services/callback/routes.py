@@ -24,14 +24,12 @@ class Taken(Message):
 
 
 async def _receiver(request: Request) -> Receiver:
-    # A coroutine, so that it needs no thread.
     receiver = request.app.state.receiver
     assert isinstance(receiver, Receiver)  # noqa: S101 - the lifespan sets it before any request
     return receiver
 
 
 ReceiverDep = Annotated[Receiver, Depends(_receiver)]
-Secret = Annotated[str, Query(description="As our callback address carries it.")]
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
@@ -52,8 +50,18 @@ _EXAMPLE = {
     "updated_at": 1722769557708,
     "task_info": {"external_task_id": "job-0123456789abcdef01234567.video.1"},
 }
-# The body is read by hand, after the token has been looked at: FastAPI would parse it first.
-_BODY: dict[str, Any] = {
+# Read by hand: the body after the token has been looked at, and all of it at a quarter less of what
+# a request costs.
+_INPUT: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": name,
+            "in": "query",
+            "schema": {"type": "string", "default": ""},
+            "description": "As our callback address carries it.",
+        }
+        for name in ("task", "token")
+    ],
     "requestBody": {
         "required": True,
         "content": {
@@ -62,7 +70,7 @@ _BODY: dict[str, Any] = {
                 "example": _EXAMPLE,
             }
         },
-    }
+    },
 }
 
 
@@ -85,21 +93,17 @@ _ANSWERS = {fate: _answer(fate) for fate in Fate}
         202: {"model": Taken, "description": "Of nothing that we know, and kept"},
         **documented(404, 408, 413, 415, 422, 503),
     },
-    openapi_extra=_BODY,
+    openapi_extra=_INPUT,
 )
-async def receive_callback(
-    request: Request,
-    *,
-    receiver: ReceiverDep,
-    task: Secret = "",
-    token: Secret = "",
-) -> Response:
+async def receive_callback(request: Request) -> Response:
     """Take a callback, bare or inside `{code, message, request_id, data}`.
 
     200: noted (its fate is told); 202: nothing that we know, yet kept; 404: the token isn't this
     task's; 503 with Retry-After: Temporal is away, and the callback is kept all the same.
     """
-    authentic = receiver.authentic(task, token)
+    receiver = await _receiver(request)
+    task = request.query_params.get("task", "")
+    authentic = receiver.authentic(task, request.query_params.get("token", ""))
     raw = await request.app.state.reader.read(request, keep=authentic)
     if not authentic:
         raise RouteNotFound("Not found")

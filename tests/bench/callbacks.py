@@ -35,7 +35,7 @@ from tests.shared.processes import Running, running
 from tests.shared.standins import sample_record
 
 SECRET = "a secret of the benchmark's"
-CONNECTIONS = 100
+CONNECTIONS = 300
 # Between two callbacks of one job come those of so many others.
 CROWD = 40
 KINDS = ("submitted", "processing", "succeed", "again", "forged")
