@@ -87,6 +87,12 @@ def all_temporal_calls() -> float:
     return sum(each.value for each in samples if each.name == "genvideo_api_temporal_calls_total")
 
 
+def calls_for_callers() -> float:
+    """The same without what a running API asks by itself, every few seconds."""
+    sweeps = ("list_open", "list_ended", "list_ends")
+    return all_temporal_calls() - sum(map(temporal_calls, sweeps))
+
+
 NewApi = Callable[..., AbstractAsyncContextManager[Api]]
 
 

@@ -12,19 +12,19 @@ from temporalio.client import Client
 from shared.ids import new_job_id
 from shared.messages import JobInput
 from shared.states import Status
-from tests.services.api.conftest import BODY, Api, NewApi, all_temporal_calls, ended
+from tests.services.api.conftest import BODY, Api, NewApi, calls_for_callers, ended
 from tests.shared.standins import sample_record
 from tests.shared.waiting import eventually
 
 
 async def test_a_readable_record_needs_no_temporal(lonely: Api) -> None:
     record = lonely.write(ended(sample_record(new_job_id())))
-    before = all_temporal_calls()
+    before = calls_for_callers()
 
     answer = await lonely.http.get(f"/jobs/{record.job_id}")
 
     assert answer.json() == record.job().model_dump(mode="json")
-    assert all_temporal_calls() == before
+    assert calls_for_callers() == before
 
 
 @pytest.mark.parametrize("job_id", ["nope", "job-x", "job-0123456789abcdef01234567%0A", "%00"])

@@ -15,7 +15,7 @@ from services.api import live
 from shared.ids import new_job_id
 from shared.messages import Attempts
 from shared.states import Status, Step
-from tests.services.api.conftest import Api, all_temporal_calls, change, ended
+from tests.services.api.conftest import Api, calls_for_callers, change, ended
 from tests.shared.standins import sample_record
 from tests.shared.waiting import eventually
 
@@ -108,7 +108,7 @@ async def test_every_job_and_every_change(api: Api) -> None:
         return len((await api.http.get("/jobs")).json()["jobs"]) == 3
 
     await eventually(listed)
-    before = all_temporal_calls()
+    before = calls_for_callers()
     async with connect(f"{api.sockets}/ws/jobs", proxy=None) as socket:
         first = [json.loads(await socket.recv())["job_id"] for _ in known]
         api.write(ended(known[1]))
@@ -116,7 +116,7 @@ async def test_every_job_and_every_change(api: Api) -> None:
     assert set(first) == {record.job_id for record in known}
     assert (news["job_id"], news["status"]) == (known[1].job_id, "succeeded")
     # The queue's positions, once at the most; the rest comes from the folder.
-    assert all_temporal_calls() - before <= 1
+    assert calls_for_callers() - before <= 1
 
 
 async def test_many_listeners_ask_temporal_nothing(api: Api) -> None:
@@ -125,14 +125,14 @@ async def test_many_listeners_ask_temporal_nothing(api: Api) -> None:
     sockets = await asyncio.gather(*(connect(address, proxy=None) for _ in range(50)))
     try:
         await asyncio.gather(*(socket.recv() for socket in sockets))
-        before = all_temporal_calls()
+        before = calls_for_callers()
         api.write(ended(record))
         ends = await asyncio.gather(*map(rest, sockets))
     finally:
         await asyncio.gather(*(socket.close() for socket in sockets))
 
     assert all(frames[-1]["status"] == "succeeded" for frames in ends)
-    assert all_temporal_calls() == before
+    assert calls_for_callers() == before
 
 
 async def test_a_listener_that_leaves_is_forgotten(api: Api) -> None:

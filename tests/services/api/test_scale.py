@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from shared.ids import new_job_id
 from shared.messages import Attempts, Job
 from shared.states import Status, Step
-from tests.services.api.conftest import Api, all_temporal_calls, change, ended
+from tests.services.api.conftest import Api, calls_for_callers, change, ended
 from tests.shared.standins import sample_record
 
 LISTENERS = 200
@@ -43,7 +43,7 @@ async def test_many_listeners_to_one_job(lonely: Api, monkeypatch: pytest.Monkey
         ]
         for socket in sockets:
             await socket.recv()
-        before = all_temporal_calls()
+        before = calls_for_callers()
         monkeypatch.setattr(Job, "model_dump_json", counted)
         for percent in (20, 40, 60):
             record = change(record, percent=percent)
@@ -55,7 +55,7 @@ async def test_many_listeners_to_one_job(lonely: Api, monkeypatch: pytest.Monkey
         ((3, "running"), (4, "running"), (5, "running"), (6, "succeeded"))
     }
     assert written == [3, 4, 5, 6]
-    assert all_temporal_calls() == before
+    assert calls_for_callers() == before
 
 
 async def test_many_jobs_to_one_listener(lonely: Api) -> None:
