@@ -33,8 +33,12 @@ async def afar(new_api: NewApi, client: Client) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sweeps happen when the test says so, after the first one."""
-    monkeypatch.setattr(poll, "SWEEP_SECONDS", 3600)
+    """Sweeps happen when the test says so."""
+
+    async def never(self: JobPoll) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(JobPoll, "_sweep_again", never)
 
 
 @pytest.fixture
