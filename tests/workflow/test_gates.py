@@ -15,9 +15,8 @@ from tests.workflow.scenarios import rule
 from tests.workflow.test_cancelling import begun
 from tests.workflow.test_reset import reset
 
-SLOWLY = rule("start", "slow", factor=15)
-# Long enough for others to come to the gate behind it.
-LONG = rule("start", "slow", factor=100)
+# A minute, so that others are sure to come to the gate behind it; then the vendor hurries.
+LONG = rule("start", "slow", extra=60_000)
 JOBS = 10
 
 
@@ -65,12 +64,14 @@ def holders(view: SlotView) -> list[str]:
 
 
 async def test_one_image_and_five_videos_at_a_time(line: Pipeline) -> None:
-    await line.videos.arm(SLOWLY)
+    await line.videos.arm(LONG)
     await line.change(Gate.VIDEO, paused=True)
     jobs = [await line.submit(f"cat {n}") for n in range(JOBS)]
     await line.slots(lambda view: view.waiting_count == JOBS, Gate.VIDEO)
     assert len((await line.slots()).holders) == JOBS
     await line.change(Gate.VIDEO, paused=False)
+    await line.videos.until("/admin/stats", lambda it: it["in_flight"] == 5)
+    await line.videos.hurry()
     await kept(line, jobs)
     videos = await rows_of(line.videos)
     assert most_at_once(videos) == 5
@@ -85,8 +86,10 @@ async def test_with_the_gates_off_the_limit_of_the_slot_is_all(
 ) -> None:
     async with working(client, tmp_path) as line:
         await line.change(limit=3)
-        await line.images.arm(SLOWLY)
+        await line.images.arm(LONG)
         jobs = [await line.submit(f"cat {n}") for n in range(3)]
+        await line.images.until("/admin/stats", lambda it: it["in_flight"] == 3)
+        await line.images.hurry()
         for job_id in jobs:
             assert (await line.ended(job_id)).status is Status.SUCCEEDED
         assert most_at_once(await rows_of(line.images)) == 3
@@ -108,11 +111,12 @@ async def test_a_keeper_that_is_terminated_comes_back_with_holders_and_queue(
     line: Pipeline, gate: Gate
 ) -> None:
     service = line.images if gate is Gate.IMAGE else line.videos
-    await service.arm(SLOWLY)
+    await service.arm(LONG)
     await line.change(Gate.VIDEO, limit=1)
     jobs = [await line.submit(f"cat {n}") for n in range(JOBS // 2)]
     await line.slots(lambda view: view.holders and view.waiting, gate)
     await line.client.get_workflow_handle(keeper_id(gate)).terminate()
+    await service.hurry()
     await kept(line, jobs)
 
 
@@ -139,6 +143,7 @@ async def test_one_that_is_cancelled_at_a_gate_leaves_its_queue(line: Pipeline) 
     waiter, following = await line.submit("waiter"), await line.submit("next")
     await line.slots(lambda view: view.waiting == (waiter, following), Gate.IMAGE)
     await line.job(waiter).cancel()
+    await line.images.hurry()
     record = await line.ended(waiter)
     assert record.status is Status.CANCELLED
     assert not [row for row in await rows_of(line.images) if row["prompt"] == "waiter"]
@@ -162,11 +167,12 @@ async def test_a_reset_holder_passes_its_gate_again(
     line: Pipeline, step: Step, back_to: str
 ) -> None:
     service = line.images if step is Step.IMAGE else line.videos
-    await service.arm({**SLOWLY, "match": {"prompt": "reset me"}})
+    await service.arm({**LONG, "match": {"prompt": "reset me"}})
     job_id = await line.submit("reset me")
     await begun(service, f"{job_id}.{step}.1")
     waiter = await line.submit("waiter")
     await reset(line, job_id, back_to=back_to)
+    await service.hurry()
     await kept(line, [job_id, waiter])
 
 
@@ -178,4 +184,5 @@ async def test_a_reset_waiter_still_passes(line: Pipeline, back_to: str) -> None
     waiter = await line.submit("waiter")
     await line.slots(lambda view: view.waiting == (waiter,), Gate.IMAGE)
     await reset(line, waiter, back_to=back_to)
+    await line.images.hurry()
     await kept(line, [holder, waiter])
