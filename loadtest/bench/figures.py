@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,7 +12,8 @@ SUFFIX = ".figures.json"
 class Figure(BaseModel):
     """One line of the table; `hops` holds the plain hop of each run, in the unit of `values`.
 
-    `worst` says that bounds hold for each single run, not for the median alone.
+    `worst` says that bounds hold for each single run, not for the median alone; `mean` that runs
+    are averaged, since parts add up only then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,11 +24,12 @@ class Figure(BaseModel):
     values: tuple[float, ...]
     hops: tuple[float, ...] = ()
     worst: bool = False
+    mean: bool = False
 
     @property
     def value(self) -> float:
-        """The median of the runs."""
-        return median(self.values)
+        """The median of the runs, or their mean."""
+        return fmean(self.values) if self.mean else median(self.values)
 
     @property
     def judged(self) -> float:

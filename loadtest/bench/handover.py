@@ -20,6 +20,7 @@ from loadtest.plan import build_plan
 from loadtest.session import run_plan
 
 PART = "handover"
+MEAN = ", mean"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,11 @@ def figures(runs: Sequence[Run]) -> list[Figure]:
 
     def line(name: str, value: Callable[[Run], float]) -> Figure:
         values = milliseconds(map(value, runs))
-        return Figure(part=PART, name=name, unit="ms", values=values, hops=plain)
+        mean = name.endswith(MEAN)
+        return Figure(part=PART, name=name, unit="ms", values=values, hops=plain, mean=mean)
 
     def of(part: str, which: Callable[[Run], tuple[dict[str, float], ...]], what: str) -> Figure:
-        return line(f"{what}: {part}, mean", lambda run: fmean(each[part] for each in which(run)))
+        return line(f"{what}: {part}{MEAN}", lambda run: fmean(each[part] for each in which(run)))
 
     def whole(which: tuple[dict[str, float], ...]) -> list[float]:
         return sorted(sum(each.values()) for each in which)
@@ -103,10 +105,10 @@ def figures(runs: Sequence[Run]) -> list[Figure]:
         line("hand-over, p95", lambda run: percentile(sorted(run.hand_overs), 95)),
         line("idle of the vendor, p50", lambda run: median(whole(run.idles))),
         line("idle of the vendor, p95", lambda run: percentile(whole(run.idles), 95)),
-        line("idle of the vendor, mean", lambda run: fmean(whole(run.idles))),
+        line(f"idle of the vendor{MEAN}", lambda run: fmean(whole(run.idles))),
         *(of(part, lambda run: run.idles, "idle") for part in IDLE),
         line("image's end to video accepted, p50", lambda run: median(whole(run.betweens))),
-        line("image's end to video accepted, mean", lambda run: fmean(whole(run.betweens))),
+        line(f"image's end to video accepted{MEAN}", lambda run: fmean(whole(run.betweens))),
         *(of(part, lambda run: run.betweens, "image to video") for part in BETWEEN),
         Figure(
             part=PART,
