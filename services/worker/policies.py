@@ -67,6 +67,8 @@ FETCH_PAUSE_SECONDS = 0.3
 # A host that answers and doesn't give the file is asked for so long; then the file counts as bad.
 FETCH_PATIENCE_SECONDS = 60.0
 FETCH_PAUSE_MAX_SECONDS = 5.0
+# Nobody has written for so long: a dead try is taken over no earlier, a live one writes on.
+ABANDONED_SECONDS = 1.0
 
 # Percent travels as a signal only this seldom: each costs six events of history, and an
 # undisturbed job has up to 55 without; one for the image and two for the video keep it below 80.

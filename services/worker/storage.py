@@ -14,6 +14,7 @@ import structlog
 from services.worker import media
 from services.worker.disk import Disk, reason_of
 from services.worker.policies import (
+    ABANDONED_SECONDS,
     FETCH_PATIENCE_SECONDS,
     FETCH_PAUSE_MAX_SECONDS,
     FETCH_PAUSE_SECONDS,
@@ -53,7 +54,7 @@ class Storage:
         StorageFailed: its host is away, or our disk; trying again can help.
         """
         path = asset_path(self._data_dir, job_id, step)
-        await asyncio.to_thread(_forget_others, path)
+        await asyncio.to_thread(_forget_abandoned, path)
         tries, until = FETCH_TRIES, time.monotonic() + FETCH_PATIENCE_SECONDS
         pause = FETCH_PAUSE_SECONDS
         while True:
@@ -129,10 +130,12 @@ def _forget(partial: Path) -> None:
         partial.unlink()
 
 
-def _forget_others(path: Path) -> None:
-    """What a worker that died in the middle has left; a file has one writer at a time."""
+def _forget_abandoned(path: Path) -> None:
+    """What a worker that died in the middle has left; callback and poll may both be fetching now."""
     for partial in path.parent.glob(f"{_partial_of(path)}*.part"):
-        _forget(partial)
+        with contextlib.suppress(OSError):
+            if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+                partial.unlink()
 
 
 def _check_status(response: httpx.Response) -> None:

@@ -1,6 +1,8 @@
 """Storage: from allowed hosts only, no redirect, whole files or none."""
 
 import hashlib
+import os
+import time
 from collections.abc import AsyncIterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from services.worker import storage as module
 from services.worker.disk import Disk
 from services.worker.fetching import Address, CheckedTransport
-from services.worker.policies import FETCH_TRIES
+from services.worker.policies import ABANDONED_SECONDS, FETCH_TRIES
 from services.worker.storage import Storage
 from shared.assets import asset_path
 from shared.errors import BadResult, ResultNotAllowed, StorageFailed
@@ -156,12 +158,16 @@ async def test_a_host_that_is_away_is_left_to_the_activitys_retry(
     assert vendor.asked == [PATH]
 
 
-async def test_what_a_killed_worker_left_is_removed(tmp_path: Path) -> None:
+async def test_what_a_killed_worker_left_is_removed_and_no_other_writers(tmp_path: Path) -> None:
     path = asset_path(tmp_path, JOB, Step.IMAGE)
     path.parent.mkdir(parents=True)
-    (path.parent / ".image.png.0123abcd.part").write_bytes(b"half of it")
+    abandoned, other = (path.parent / f".image.png.{name}.part" for name in ("0123", "4567"))
+    for partial in (abandoned, other):
+        partial.write_bytes(b"half of it")
+    before = time.time() - 2 * ABANDONED_SECONDS
+    os.utime(abandoned, (before, before))
     await storage_of(answered(file_of(samples.png())), tmp_path).store(URL, JOB, step=Step.IMAGE)
-    assert left_behind(tmp_path) == [path]
+    assert set(left_behind(tmp_path)) == {path, other}
 
 
 @pytest.mark.parametrize(
