@@ -9,6 +9,7 @@ from loadtest.bench.figures import Figure
 from loadtest.bench.targets import met, target
 
 HEADER = ("figure", "measured", "plain hops", "required", "aim", "runs")
+_READING = "Medians of the runs; what is called a mean is their mean, so that parts add up."
 _MARKS = {True: "", False: " (missed)", None: ""}
 
 
@@ -58,7 +59,7 @@ def markdown(figures: Sequence[Figure], environment: dict[str, Any]) -> str:
     lines = [HEADER, ("---",) * len(HEADER), *rows(figures)]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     known = "\n".join(f"- {name}: {value}" for name, value in environment.items())
-    return f"# Benchmark\n\n{table}\n\nMedians of the runs; what is called a mean is their mean, so that parts add up.\n\n{known}\n"
+    return f"# Benchmark\n\n{table}\n\n{_READING}\n\n{known}\n"
 
 
 def write(folder: Path, figures: Sequence[Figure], environment: dict[str, Any]) -> None:
