@@ -131,7 +131,7 @@ def _forget(partial: Path) -> None:
 
 
 def _forget_abandoned(path: Path) -> None:
-    """What a worker that died in the middle has left; callback and poll may both be fetching now."""
+    """What a worker that died has left; callback and poll may both be fetching just now."""
     for partial in path.parent.glob(f"{_partial_of(path)}*.part"):
         with contextlib.suppress(OSError):
             if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
