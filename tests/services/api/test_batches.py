@@ -129,13 +129,17 @@ async def test_starts_are_bounded(
     api: Api, new_api: NewApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.api.batches.AT_ONCE", 4)
-    under_way, most = 0, 0
+    under_way, most, full = 0, 0, asyncio.Event()
 
     async def slow(self: Temporal, job_id: str, job: JobInput) -> None:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        await asyncio.sleep(0)
+        if under_way == 4:
+            full.set()
+        await full.wait()
+        # Time for one too many to come in.
+        await asyncio.sleep(0.01)
         under_way -= 1
 
     monkeypatch.setattr(Temporal, "start", slow)
