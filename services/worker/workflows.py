@@ -264,7 +264,7 @@ class GenVideoWorkflow:
             await self._gates[Step(permit.gate.value)].offer(permit)
 
     @workflow.signal(name=REFUSED_SIGNAL)
-    def slot_refused(self, room: int) -> None:
+    def queue_full(self, room: int) -> None:
         """The keeper has no room for this job."""
         self._seat.refuse(room)
 

@@ -91,7 +91,7 @@ class StandIn:
         self.seat.offer(permit)
 
     @workflow.signal(name=REFUSED_SIGNAL)
-    def slot_refused(self, room: int) -> None:
+    def queue_full(self, room: int) -> None:
         self.seat.refuse(room)
 
     @workflow.signal(name=DISARM_SIGNAL)
