@@ -62,7 +62,7 @@ def take_over(
 def long_queue(
     folder: Folder,
     levels: Annotated[str, typer.Option(help="How many wait, rising.")] = "100,1000,10000",
-    window: Annotated[int, typer.Option(min=2, help="Jobs that are measured.")] = 60,
+    window: Annotated[int, typer.Option(min=2, help="Jobs that are measured.")] = 40,
 ) -> None:
     """Hand-over, submissions and memory while many wait; they are left waiting at the end."""
     counts = [int(word) for word in levels.split(",") if word.strip().isdecimal()]

@@ -11,9 +11,9 @@ from loadtest.bench.waiting import Level
 EMPTY = Level(0, 0.0, 0.0, 0.0, (), {"keeper": 60.0, "server": 100.0})
 
 
-def level(count: int, *seconds: float, keeper: float) -> Level:
+def level(count: int, *seconds: float, keeper: float, hop: float = 0.01) -> Level:
     memory = {"keeper": keeper, "server": 200.0}
-    return Level(count, 50.0, 40.0, 0.01, seconds, memory)
+    return Level(count, 50.0, 40.0, hop, seconds, memory)
 
 
 def test_the_longest_queue_is_compared_with_the_shortest() -> None:
@@ -21,11 +21,13 @@ def test_the_longest_queue_is_compared_with_the_shortest() -> None:
         EMPTY,
         level(100, 0.01, 0.02, 0.03, keeper=61),
         level(1_000, 0.5, keeper=70),
-        level(10_000, 0.022, keeper=80),
+        level(10_000, 0.022, keeper=80, hop=0.02),
     ]
     lines = {figure.name: figure for figure in waiting.figures(found)}
 
-    assert lines["hand-over, 10 000 waiting / 100 waiting"].value == 1.1
+    ratio = "hand-over, 10 000 waiting / 100 waiting"
+    assert lines[ratio].value == 1.1
+    assert lines[f"{ratio}, each in its own plain hops"].value == 0.55
     assert lines["hand-over, 100 waiting, p50"].values == (20.0,)
     assert lines["hand-over, 100 waiting, p50"].in_hops == 2
     assert lines["submissions taken by the API, up to 1 000"].value == 50
