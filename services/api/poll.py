@@ -1,8 +1,8 @@
 """The feed from Temporal alone; what it asks depends on the jobs, never on who watches."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -14,12 +14,12 @@ from services.api.heal import closed, first_record
 from services.api.hub import Hub
 from services.api.memory import MemoryRecords
 from services.api.slots import Slots
+from services.api.sweeping import sweeping
 from services.api.temporal import ABNORMAL, Temporal
 from shared.errors import TemporalUnavailable
 from shared.ids import is_job_id
 from shared.messages import Job, Record
 from shared.states import Status
-from shared.temporal import is_away
 
 log = structlog.get_logger(__name__)
 
@@ -51,24 +51,9 @@ class JobPoll(Feed):
         # Jobs to ask, in their turn.
         self._due: dict[str, None] = {}
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Sweep every second until the end."""
-        sweeping = asyncio.create_task(self._sweep_again())
-        try:
-            yield
-        finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
-
-    async def _sweep_again(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except Exception as error:
-                if not (isinstance(error, TemporalUnavailable) or is_away(error)):
-                    log.exception("the sweep failed")
-            await asyncio.sleep(SWEEP_SECONDS)
+        return sweeping(self.sweep, SWEEP_SECONDS)
 
     async def sweep(self) -> None:
         """One look: the list, the slot's keeper while a job is open, and some jobs themselves."""

@@ -1,8 +1,6 @@
 """Puts the records of jobs right that ended from outside; one bounded query per sweep."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -11,10 +9,9 @@ from temporalio.service import RPCError
 
 from services.api.feed import Feed
 from services.api.heal import Healer, closed, first_record
+from services.api.sweeping import sweeping
 from services.api.temporal import ABNORMAL, Temporal
-from shared.errors import TemporalUnavailable
 from shared.ids import is_job_id
-from shared.temporal import is_away
 
 log = structlog.get_logger(__name__)
 
@@ -37,24 +34,9 @@ class Reconciler:
         self._sweeps = 0
         self._listed = False
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Sweep every few seconds until the end."""
-        sweeping = asyncio.create_task(self._sweep_again())
-        try:
-            yield
-        finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
-
-    async def _sweep_again(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except Exception as error:
-                if not (isinstance(error, TemporalUnavailable) or is_away(error)):
-                    log.exception("the sweep failed")
-            await asyncio.sleep(SWEEP_SECONDS)
+        return sweeping(self.sweep, SWEEP_SECONDS)
 
     async def sweep(self) -> None:
         """One look; nothing is asked while no job is open."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,11 +35,7 @@ async def afar(new_api: NewApi, client: Client) -> AsyncIterator[Api]:
 @pytest.fixture
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweeps happen when the test says so."""
-
-    async def never(self: JobPoll) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(JobPoll, "_sweep_again", never)
+    monkeypatch.setattr(JobPoll, "running", lambda _: nullcontext())
 
 
 @pytest.fixture
