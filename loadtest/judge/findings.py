@@ -105,9 +105,17 @@ def _charged_twice(job: JobFacts) -> Iterator[str]:
         twice = {i: n for i, n in Counter(g.external_id for g in charged).items() if n > 1}
         for external_id, count in twice.items():
             yield f"{external_id} was charged {count} times"
-        attempts = job.api[0].attempts.get(step) if job.api else None
+        attempts = _attempts(job, step)
         if attempts is not None and len(charged) > attempts and not twice:
             yield f"{len(charged)} charged {step} generations for {attempts} attempt(s)"
+
+
+def _attempts(job: JobFacts, step: str) -> int | None:
+    """The most attempts that any run of the job came to; a reset begins to count anew."""
+    if not job.api or step not in job.api[0].attempts:
+        return None
+    changes = job.record.transitions if job.record else ()
+    return max([job.api[0].attempts[step], *(c.attempt for c in changes if c.step == step)])
 
 
 def _contradictions(job: JobFacts, books: Books) -> Iterator[str]:

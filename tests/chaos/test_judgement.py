@@ -198,3 +198,17 @@ def test_evidence_is_read_as_it_was_written(run: Synthetic) -> None:
     assert (again.slots, again.versions, again.tail) == (found.slots, found.versions, found.tail)
     assert again.disturbed == found.disturbed
     assert violations(again) == violations(found)
+
+
+@pytest.mark.parametrize(("before", "rules"), [(1, set()), (0, {Rule.PAID_ONCE})])
+def test_a_reset_begins_to_count_anew(run: Synthetic, before: int, rules: set[Rule]) -> None:
+    """Its video was charged in the run before, if the record's changes show an attempt there."""
+
+    def forge(row: Row) -> None:
+        row["record"]["transitions"][1].update(step="video", attempt=before)
+        row["record"]["transitions"][2].update(step=None)
+
+    run.edit(raw.STATES, of(FIRST, forge))
+    run.edit(raw.JOBS, of(FIRST, lambda row: row["job"]["attempts"].update(video=0)))
+
+    assert broken(evidence(run)) == rules
