@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any
 
 from temporalio import workflow
@@ -84,38 +85,56 @@ class Seat:
                 return image
 
     async def _armed(self, start: Callable[[Permit], Begun]) -> Begun | None:
-        """Wait armed; what has begun, None when this run has stood down."""
-        permit = self.permit
-        if permit is None:
-            return None
-        image = start(permit)
-        try:
-            await workflow.wait_condition(
-                lambda: image.done() or self.begun or self._is_void(permit)
-            )
-        except asyncio.CancelledError:
-            await _stop(image)
-            raise
-        if self.begun:
-            return image
-        ended = image.done()
-        stopped = not ended and await _stop(image)
-        if self.begun or not (stopped or _stood_down(image)):
-            # It ended by itself, or had begun before it could be stopped.
-            self.begun = True
-            return image if ended else None
-        await self._stand_down(permit)
+        """Wait armed; what has begun, None when this run has stood down or begins anew."""
+        permit, heeds = self.permit, True
+        while permit is not None:
+            image = start(permit)
+            await self._until_known(image, permit, heeds=heeds)
+            ended = image.done()
+            end = End.OPEN if self.begun else await _stop(image)
+            if self.begun or end is End.GOOD:
+                self.begun = True
+                return image if end in (End.OPEN, End.GOOD) else None
+            if end is End.STOPPED or self._is_moved(permit):
+                await self._stand_down(permit)
+                return None
+            if ended:
+                # A refusal for good; it is told by whoever awaits the image.
+                self.begun = True
+                return image
+            # A failure met our stop, and what it had done by then is not known. The same again
+            # finds out: it begins only when the run before has closed, whatever the keeper asks.
+            heeds = False
         return None
 
-    def _is_void(self, permit: Permit) -> bool:
-        """Whether the keeper took the permit back, or a newer one says otherwise."""
-        moved = self.permit is not None and self.permit.after != permit.after
-        return moved or self._disarm >= _order(permit)
+    async def _until_known(self, image: Begun, permit: Permit, *, heeds: bool) -> None:
+        """Wait for a beginning, an end, or a permit that is void; a cancellation stops it all."""
+        try:
+            await workflow.wait_condition(
+                lambda: (
+                    image.done()
+                    or self.begun
+                    or self._is_moved(permit)
+                    or (heeds and self._is_disarmed(permit))
+                )
+            )
+        except asyncio.CancelledError:
+            # Where it may have begun the vendor must be cleared, as for one that has.
+            self.begun = await _stop(image) is not End.STOPPED or self.begun
+            raise
+
+    def _is_moved(self, permit: Permit) -> bool:
+        """Whether a newer permit says otherwise."""
+        return self.permit is not None and self.permit.after != permit.after
+
+    def _is_disarmed(self, permit: Permit) -> bool:
+        """Whether the keeper has taken the permit back."""
+        return self._disarm >= _order(permit)
 
     async def _stand_down(self, permit: Permit) -> None:
         if self.permit == permit:
             self.permit = None
-        if self._disarm >= _order(permit):
+        if self._is_disarmed(permit):
             keeper = workflow.get_external_workflow_handle(keeper_id(JOB_GATE))
             try:
                 await keeper.signal(DISARMED_SIGNAL, permit)
@@ -139,18 +158,27 @@ def _order(permit: Permit) -> tuple[int, int]:
     return permit.token, permit.round
 
 
-async def _stop(image: Begun) -> bool:
-    """Stop an armed image and wait until it does nothing more; whether it was stopped in time."""
+class End(Enum):
+    """What has become of an armed image."""
+
+    OPEN = auto()
+    GOOD = auto()
+    # It was stopped in time, or stood down by itself: nothing was asked of the vendor.
+    STOPPED = auto()
+    FAILED = auto()
+
+
+async def _stop(image: Begun) -> End:
+    """Stop an armed image and wait until it does nothing more; how it has ended."""
     image.cancel()
     try:
         await image
     except ActivityError as error:
-        return is_cancelled_exception(error)
-    return False
+        return End.STOPPED if is_cancelled_exception(error) or _stood_down(error) else End.FAILED
+    return End.GOOD
 
 
-def _stood_down(image: Begun) -> bool:
-    """Whether an armed image has ended because the run before it was closed from outside."""
-    error = image.exception()
-    cause = error.cause if isinstance(error, ActivityError) else None
+def _stood_down(error: ActivityError) -> bool:
+    """Whether it has ended because the run before it was closed from outside."""
+    cause = error.cause
     return isinstance(cause, ApplicationError) and cause.type == StoodDown.code
