@@ -45,4 +45,4 @@ def test_each_command_is_named() -> None:
 
     assert {"report", "compare", "soak", "picture"} <= names
     for name in names - {"run", "ladder"}:
-        assert f"python -m loadtest {name}" in PAGE
+        assert re.search(rf"(python -m loadtest|make) {name}(?![\w-])", PAGE), name
