@@ -19,9 +19,7 @@ from services.worker.models import (
     VideoOrder,
     VideoWatch,
 )
-from services.worker.policies import (
-    FIRST_TRY_AGE,
-)
+from services.worker.policies import BEGUN_DELAY_SECONDS, FIRST_TRY_AGE
 from services.worker.presence import Check, still_ours
 from services.worker.running import beating, check_permit
 from services.worker.settings import WorkerSettings
@@ -121,8 +119,13 @@ class StageActivities:
             raise StoodDown("The run before was closed from outside; the keeper clears up first.")
         # We may have slept over that close, and a later try of ours begun at it.
         await check()
+        return asyncio.create_task(self._tell_begun(permit))
+
+    async def _tell_begun(self, permit: Permit) -> None:
+        """To the workflow; the vendor's submit has the first milliseconds of the slot."""
+        await asyncio.sleep(BEGUN_DELAY_SECONDS)
         handle = self._client.get_workflow_handle(permit.job_id, run_id=permit.run_id)
-        return asyncio.create_task(handle.signal(BEGUN_SIGNAL))
+        await handle.signal(BEGUN_SIGNAL)
 
     @activity.defn(name=AWAIT_TURN)
     async def await_turn(self, permit: Permit) -> None:

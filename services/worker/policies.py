@@ -48,6 +48,9 @@ REQUEST_RETRY_POLICY = RetryPolicy(
 # An armed image waits for the job before it, which has a timer of its own.
 ARMED_TIMEOUT = timedelta(days=8)
 
+# How long an armed image lets its submit go first, before it tells that it has begun.
+BEGUN_DELAY_SECONDS = 0.01
+
 # One call to submit a video, with its look-up before.
 SUBMIT_TIMEOUT = timedelta(seconds=60)
 # A first try needs no look-up while no second one can have begun: that takes a heartbeat time-out.
