@@ -74,7 +74,7 @@ FETCH_PAUSE_MAX_SECONDS = 5.0
 ABANDONED_SECONDS = 1.0
 
 # Percent travels as a signal only this seldom: each costs six events of history, and an
-# undisturbed job has up to 55 without; one for the image and two for the video keep it below 80.
+# undisturbed job has up to 47 without; one for the image and two for the video keep it below 80.
 REPORT_SECONDS = 2.0
 REPORT_POINTS = {Step.IMAGE: 51, Step.VIDEO: 34}
 
