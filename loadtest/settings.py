@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from shared.codec import PayloadKeys
+from shared.payload_settings import PayloadSettings
 
 
-class Settings(BaseSettings):
+class Settings(PayloadSettings):
     """Addresses as the load test reaches them, read from the environment when constructed."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -26,7 +26,6 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     reports_dir: Path = Path("reports")
     mocks: str = Field("on", pattern="^(on|off)$")
-    payload_key: SecretStr | None = None
     api_token: SecretStr | None = None
 
     @field_validator("api_url", "callback_url", "image_service_url", "video_service_url")
@@ -36,22 +35,7 @@ class Settings(BaseSettings):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/")
 
-    @field_validator("payload_key")
-    @classmethod
-    def _are_keys(cls, text: SecretStr | None) -> SecretStr | None:
-        _parsed(text)
-        return text
-
-    @property
-    def payload_keys(self) -> PayloadKeys:
-        """The keys of what is encrypted in Temporal."""
-        return _parsed(self.payload_key)
-
     @property
     def mocked(self) -> bool:
         """Whether the vendors are our mocks, with books of their own to compare with."""
         return self.mocks == "on"
-
-
-def _parsed(text: SecretStr | None) -> PayloadKeys:
-    return PayloadKeys.parse(text.get_secret_value() if text else "")

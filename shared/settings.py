@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.codec import PayloadKeys
+from shared.payload_settings import PayloadSettings
 
 USAGE = 2
 
@@ -15,7 +15,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
 
 
-class CommonSettings(BaseSettings):
+class CommonSettings(PayloadSettings):
     """What each service of ours reads; subclasses add their own."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
@@ -24,22 +24,6 @@ class CommonSettings(BaseSettings):
     data_dir: Path = Path("data")
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     log_format: Annotated[str, Field(pattern="^(json|console|auto)$")] = "auto"
-    payload_key: SecretStr | None = None
-
-    @field_validator("payload_key")
-    @classmethod
-    def _are_keys(cls, text: SecretStr | None) -> SecretStr | None:
-        _parsed(text)
-        return text
-
-    @property
-    def payload_keys(self) -> PayloadKeys:
-        """The keys of what we store in Temporal."""
-        return _parsed(self.payload_key)
-
-
-def _parsed(text: SecretStr | None) -> PayloadKeys:
-    return PayloadKeys.parse(text.get_secret_value() if text else "")
 
 
 S = TypeVar("S", bound=BaseSettings)

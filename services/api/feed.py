@@ -1,5 +1,6 @@
 """Every job that is known, and who hears of it; each version is published once, in order."""
 
+from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Protocol
@@ -21,7 +22,7 @@ class Records(Protocol):
         """Keep it unless a newer one is there; says whether it was kept."""
 
 
-class Feed:
+class Feed(ABC):
     """The index of all jobs and the hub of their changes; used on the event loop alone."""
 
     # Whether what is known here is kept up to date without a record of each job.
@@ -34,9 +35,9 @@ class Feed:
         # Files that can't be read as a record; whoever can make one again takes them from here.
         self.damaged: set[str] = set()
 
+    @abstractmethod
     def running(self) -> AbstractAsyncContextManager[None]:
         """Learn of jobs until the end of the block."""
-        raise NotImplementedError
 
     def put(self, job: Job) -> None:
         """A job's state from elsewhere than its record (just submitted, say)."""

@@ -3,6 +3,7 @@ after a newer one."""
 
 import asyncio
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -56,7 +57,7 @@ class Frame:
         return format_sse_event(data_str=self.text, id=f"{PROCESS}-{self.change}")
 
 
-class Subscription:
+class Subscription(ABC):
     """What one listener has not been given yet."""
 
     def __init__(self) -> None:
@@ -78,9 +79,9 @@ class Subscription:
         self.closed = True
         self.wake()
 
+    @abstractmethod
     def wake(self) -> None:
         """Something has come, or the end."""
-        raise NotImplementedError
 
     def drain(self) -> list[Frame]:
         """All that came since the last call."""

@@ -1,0 +1,27 @@
+"""The one setting of payload encryption, read by whatever talks to Temporal."""
+
+from pydantic import SecretStr, field_validator
+from pydantic_settings import BaseSettings
+
+from shared.codec import PayloadKeys
+
+
+class PayloadSettings(BaseSettings):
+    """`PAYLOAD_KEY`; wrong keys are told by their place in the list, never by what they are."""
+
+    payload_key: SecretStr | None = None
+
+    @field_validator("payload_key")
+    @classmethod
+    def _are_keys(cls, text: SecretStr | None) -> SecretStr | None:
+        _parsed(text)
+        return text
+
+    @property
+    def payload_keys(self) -> PayloadKeys:
+        """The keys of what Temporal stores."""
+        return _parsed(self.payload_key)
+
+
+def _parsed(text: SecretStr | None) -> PayloadKeys:
+    return PayloadKeys.parse(text.get_secret_value() if text else "")
