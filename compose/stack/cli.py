@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from compose.stack import bench, chaos, doctor, faults, look, quality, runs, stack, state, urls
+from compose.stack.command import heed_sigterm
 from compose.stack.errors import INTERRUPTED, UNREACHABLE, StackError
 from compose.stack.output import complain, paint
 from compose.stack.settings import Settings, load
@@ -55,6 +56,7 @@ _GATES: dict[str, Callable[[], int]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit status."""
+    heed_sigterm()
     try:
         return _dispatch(list(arguments)) or 0
     except StackError as error:

@@ -1,12 +1,26 @@
 """Runs other programs; what they say is passed through or kept, never lost."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from compose.stack.errors import UNREACHABLE, StackError
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: an interrupt that has reached this process alone."""
+
+
+def heed_sigterm() -> None:
+    """Take SIGTERM for an interrupt, so that what was begun is ended, too."""
+
+    def terminated(*_: object) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminated)
 
 
 @dataclass(frozen=True)
@@ -70,12 +84,16 @@ def hand_over(
 ) -> int:
     """Run in the foreground on the user's terminal and return its exit status.
 
-    An interrupt reaches the program through the terminal; it decides what to do and we wait for it.
+    An interrupt reaches the program through the terminal, SIGTERM through us; it decides what to do
+    and we wait for it.
     """
     with subprocess.Popen(command, env=_env(env), cwd=cwd) as process:
         while True:
             try:
                 status = process.wait()
+            except Terminated:
+                process.send_signal(signal.SIGINT)
+                continue
             except KeyboardInterrupt:
                 continue
             return 128 - status if status < 0 else status

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.api.metrics import REFUSED
 from services.api.pace import Pace
 from services.api.settings import ANY_ORIGIN, ApiSettings
 from shared.errors import GenvideoError, NotJson
@@ -54,6 +55,7 @@ class Door:
         try:
             self._judge(scope)
         except GenvideoError as error:
+            REFUSED.labels(error.code).inc()
             await from_error(error, _challenge(error))(scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
 from services.api.accept import EVENTS, gives
-from services.api.hub import PROCESS, Frame
+from services.api.hub import Frame, change_of
 from services.api.live import BURST, has_it_all, versions
 from services.api.routes import JobId
 from services.api.service import Service, ServiceDep
@@ -73,7 +73,7 @@ async def events(
     With `Last-Event-ID` only what has changed since; an id of a process that is gone is as none.
     """
     service.feed.hub.make_room()
-    return _stream(_changes(_number(last_event_id or since), service=service))
+    return _stream(_changes(change_of(last_event_id or since), service=service))
 
 
 JOB_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -124,12 +124,6 @@ def _version(text: str | None) -> int | None:
     """The version in an event's id; a foreign one is the same as none."""
     known = text is not None and text.isascii() and text.isdigit()
     return int(text) if known and text is not None else None
-
-
-def _number(text: str | None) -> int:
-    """The change in an event's id, 0 for none and for one of another process."""
-    process, _, number = (text or "").partition("-")
-    return (_version(number) or 0) if process == PROCESS else 0
 
 
 async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIterator[bytes]:

@@ -22,6 +22,13 @@ RETRY_SECONDS = 5.0
 PROCESS = secrets.token_hex(4)
 
 
+def change_of(text: str | None) -> int:
+    """The change that a frame's `change` names; 0 for none and for one of another process."""
+    process, _, number = (text or "").partition("-")
+    known = process == PROCESS and number.isascii() and number.isdigit()
+    return int(number) if known else 0
+
+
 class TooManyListeners(GenvideoError):
     """So many listen already that another one would be a burden to all."""
 
@@ -34,7 +41,7 @@ class Frame:
 
     def __init__(self, job: Job, change: int = 0) -> None:
         self.job = job
-        self.change = change
+        self.change = f"{PROCESS}-{change}"
 
     @cached_property
     def text(self) -> str:
@@ -47,6 +54,12 @@ class Frame:
         return {"type": "websocket.send", "text": self.text}
 
     @cached_property
+    def numbered_message(self) -> dict[str, str]:
+        """The state among those of all jobs, with what to go on from."""
+        text = f'{self.text[:-1]},"change":"{self.change}"}}'
+        return {"type": "websocket.send", "text": text}
+
+    @cached_property
     def event(self) -> bytes:
         """The state as a server-sent event, its id the version."""
         return format_sse_event(data_str=self.text, id=str(self.job.version))
@@ -54,7 +67,7 @@ class Frame:
     @cached_property
     def numbered_event(self) -> bytes:
         """The state as a server-sent event among those of all jobs."""
-        return format_sse_event(data_str=self.text, id=f"{PROCESS}-{self.change}")
+        return format_sse_event(data_str=self.text, id=self.change)
 
 
 class Subscription(ABC):

@@ -2,7 +2,6 @@
 
 import base64
 from bisect import bisect_left, insort
-from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -87,10 +86,6 @@ class JobIndex:
         """Every job whose last change came after that one, in the order of those changes."""
         found = [(last, job_id) for job_id, last in self._changes.items() if last > change]
         return [(last, self._jobs[job_id]) for last, job_id in sorted(found)]
-
-    def oldest_first(self) -> Iterator[Job]:
-        """Every job; the index must not change meanwhile."""
-        return (self._jobs[key.job_id] for key in self._keys)
 
     def page(
         self, limit: int, *, status: Status | None, tag: str | None, after: Key | None

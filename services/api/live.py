@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 
-from services.api.hub import Frame, Subscription, TooManyListeners
+from services.api.hub import Frame, Subscription, TooManyListeners, change_of
 from services.api.replay import versions_after
 from services.api.service import Service, ServiceDep
 from shared.errors import JobNotFound, TemporalUnavailable
@@ -20,6 +20,9 @@ NORMAL, GOING_AWAY, TRY_AGAIN_LATER, UNKNOWN_JOB = 1000, 1001, 1013, 4404
 BURST = 50
 
 Since = Annotated[int | None, Query(ge=0, le=10**9, description="The version after which to go on")]
+SinceChange = Annotated[
+    str | None, Query(max_length=40, description="The `change` of the last frame received")
+]
 
 router = APIRouter()
 
@@ -70,7 +73,7 @@ class Outlet(Subscription):
         for number, frame in enumerate(frames, start=1):
             if self._until_end and frame.job.version <= self._version:
                 continue
-            await self._socket.send(frame.message)
+            await self._socket.send(frame.message if self._until_end else frame.numbered_message)
             self._version = frame.job.version
             if self._until_end and frame.job.status.ended:
                 return True
@@ -91,15 +94,19 @@ class Outlet(Subscription):
 
 
 @router.websocket("/ws/jobs")
-async def every_job(socket: WebSocket, service: ServiceDep) -> None:
-    """Every job at once, oldest first, then each change of any."""
+async def every_job(socket: WebSocket, service: ServiceDep, *, since: SinceChange = None) -> None:
+    """Every job at once, in the order of their last changes, then each change of any.
+
+    With `since` only what has changed after that frame; one of a process that is gone is as none.
+    """
     if not await _entered(socket, service):
         return
     outlet = Outlet(socket, until_end=False)
     with service.feed.hub.subscribed(outlet):
-        jobs = list(service.feed.index.oldest_first())
-        first = await service.slots.placed(jobs)
-        await outlet.serve(Frame(job) for job in first)
+        changed = service.feed.index.changed_after(change_of(since))
+        placed = await service.slots.placed([job for _, job in changed])
+        numbers = (number for number, _ in changed)
+        await outlet.serve(map(Frame, placed, numbers))
 
 
 @router.websocket("/ws/jobs/{job_id}")

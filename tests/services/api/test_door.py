@@ -73,6 +73,22 @@ async def test_without_the_token_nothing_is_changed(
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
+async def test_what_is_refused_is_counted_by_its_reason(doors: Doors) -> None:
+    async with doors(api_token=TOKEN) as door:
+        before = await refusals(door)
+        for _ in range(3):
+            await door.post("/jobs", json=BODY)
+        assert await refusals(door) == before + 3
+
+
+async def refusals(door: httpx.AsyncClient) -> float:
+    """Requests without the token so far."""
+    text = (await door.get("/metrics")).text
+    name = 'genvideo_api_refused_total{code="token_missing"} '
+    counted = [line.removeprefix(name) for line in text.splitlines() if line.startswith(name)]
+    return float(counted[0]) if counted else 0
+
+
 async def test_with_the_token_or_without_a_change_one_comes_in(doors: Doors) -> None:
     async with doors(api_token=TOKEN) as door:
         assert (await door.post("/jobs", json=BODY, headers=BEARER)).status_code == 503

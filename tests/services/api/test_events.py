@@ -93,6 +93,31 @@ async def test_an_id_that_is_not_ours_brings_every_job(api: Api, last: str) -> N
     assert {job["job_id"] for _, job in found} == {record.job_id for record in records}
 
 
+async def test_a_socket_of_all_jobs_goes_on_where_it_broke_off(api: Api) -> None:
+    records = await known(api, 3)
+    address = f"{api.sockets}/ws/jobs"
+    async with connect(address, proxy=None) as socket:
+        first = [json.loads(await socket.recv()) for _ in records]
+    api.write(ended(records[2]))
+    api.write(ended(records[0]))
+    async with connect(f"{address}?since={first[-1]['change']}", proxy=None) as socket:
+        missed = [json.loads(await socket.recv()) for _ in range(2)]
+        api.write(ended(records[1]))
+        news = json.loads(await socket.recv())
+
+    assert {job["job_id"] for job in missed} == {records[0].job_id, records[2].job_id}
+    assert news["job_id"] == records[1].job_id
+    changes = [int(job["change"].partition("-")[2]) for job in (*first, *missed, news)]
+    assert all(before < after for before, after in pairwise(changes))
+
+
+async def test_a_socket_with_a_foreign_change_brings_every_job(api: Api) -> None:
+    records = await known(api, 2)
+    async with connect(f"{api.sockets}/ws/jobs?since=deadbeef-9", proxy=None) as socket:
+        found = {json.loads(await socket.recv())["job_id"] for _ in records}
+    assert found == {record.job_id for record in records}
+
+
 async def test_ids_rise_and_a_break_in_the_midst_misses_nothing(api: Api) -> None:
     records = await known(api, 6)
     first = await some(api, 2)

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from services.api.hub import MAX_WAITING, Hub
+from services.api.hub import MAX_WAITING, Hub, change_of
 from shared.messages import Job
 from tests.shared.standins import CREATED
 
@@ -45,7 +45,7 @@ async def test_what_is_left_after_skipping_comes_in_the_order_of_the_changes() -
     with hub.mailbox() as slow:
         for change in range(2 * MAX_WAITING):
             hub.publish(job(change % 3 if change < MAX_WAITING else 0, change), change)
-        changes = [frame.change for frame in await slow.take()]
+        changes = [change_of(frame.change) for frame in await slow.take()]
 
     assert changes == sorted(changes)
     assert changes[-1] == 2 * MAX_WAITING - 1
