@@ -97,6 +97,11 @@ class Permit(Message):
         """The run that it is for."""
         return RunRef(job_id=self.job_id, run_id=self.run_id)
 
+    @property
+    def order(self) -> tuple[int, int]:
+        """Larger for each later permit of a run."""
+        return self.token, self.round
+
 
 class Release(Message):
     """A run has passed a gate; counts for the permit that this very run holds, and once."""

@@ -13,6 +13,7 @@ from services.keeper.payloads import read_one
 from shared.messages import JobInput, Message
 from shared.slots import (
     BEGUN_SIGNAL,
+    DISARMED_SIGNAL,
     GRANTED_SIGNAL,
     JOB_GATE,
     RELEASE_SIGNAL,
@@ -39,7 +40,8 @@ KILLED = "ExecutionStatus IN ('Terminated', 'TimedOut')"
 class Seen(Message):
     """A job as its history shows it: what it asks for, its last permit, whether it has begun.
 
-    `asking`: whether it wants to pass this gate; `released`: the last token that it gave back.
+    `asking`: whether it wants to pass this gate; `released`: the last token that it gave back;
+    `stood_down`: order of the last permit that it won't begin by.
     """
 
     request: SlotRequest
@@ -47,6 +49,7 @@ class Seen(Message):
     asking: bool = True
     permit: Permit | None = None
     released: int = -1
+    stood_down: tuple[int, int] = (-1, -1)
     begun: bool = False
 
     @property
@@ -138,6 +141,9 @@ async def _said(client: Client, seen: Seen, *, event: HistoryEvent, gate: Gate) 
         return seen.model_copy(update={"asking": True})
     if said.signal_name == WITHDRAW_SIGNAL:
         return seen.model_copy(update={"asking": False})
+    if said.signal_name == DISARMED_SIGNAL:
+        permit = await read_one(client.data_converter, said.input, Permit)
+        return seen if permit is None else seen.model_copy(update={"stood_down": permit.order})
     if said.signal_name != RELEASE_SIGNAL:
         return seen
     release = await read_one(client.data_converter, said.input, Release)

@@ -19,7 +19,7 @@ async def sort_out(client: Client, seen: list[Seen], before: Predecessor) -> Fou
     """
     jobs = {item.request.run_id: item for item in seen}
     told = [*before.permits, *(item.permit for item in seen if item.permit)]
-    permits = _in_force(_latest([p for p in told if not _is_released(p, jobs)]), jobs)
+    permits = _latest([permit for permit in told if not _is_void(permit, jobs)])
     places = [
         await _place(client, permit, jobs.get(permit.run_id))
         for permit in permits.values()
@@ -38,10 +38,10 @@ async def sort_out(client: Client, seen: list[Seen], before: Predecessor) -> Fou
     )
 
 
-def _is_released(permit: Permit, jobs: dict[str, Seen]) -> bool:
-    """Whether its run gave it back, also where the last keeper didn't hear it any more."""
+def _is_void(permit: Permit, jobs: dict[str, Seen]) -> bool:
+    """Whether its run gave it back or stood down, also where the last keeper never heard of it."""
     job = jobs.get(permit.run_id)
-    return job is not None and permit.token <= job.released
+    return job is not None and (permit.token <= job.released or permit.order <= job.stood_down)
 
 
 def _is_cleared(permit: Permit, job: Seen | None, before: Predecessor) -> bool:
@@ -52,20 +52,7 @@ def _is_cleared(permit: Permit, job: Seen | None, before: Predecessor) -> bool:
 
 def _latest(permits: list[Permit]) -> dict[str, Permit]:
     """By run, the permit of the highest token and round."""
-    return {permit.run_id: permit for permit in sorted(permits, key=lambda p: (p.token, p.round))}
-
-
-def _in_force(permits: dict[str, Permit], jobs: dict[str, Seen]) -> dict[str, Permit]:
-    """Without those who stood down: behind one run, only who was armed last may still begin."""
-    in_order = sorted(permits.values(), key=lambda permit: permit.token)
-    last = {permit.after.run_id: permit.token for permit in in_order if permit.after}
-    return {
-        run_id: permit
-        for run_id, permit in permits.items()
-        if permit.after is None
-        or permit.token == last[permit.after.run_id]
-        or (run_id in jobs and jobs[run_id].begun)
-    }
+    return {permit.run_id: permit for permit in sorted(permits, key=lambda p: p.order)}
 
 
 async def _place(

@@ -32,10 +32,10 @@ HEARTBEAT_INTERVAL = timedelta(milliseconds=300)
 # The SDK holds heartbeats back for up to 60 s by default; cancellation would come as late, and a
 # death is noticed earlier by as much as the last one heard of may be older.
 HEARTBEAT_THROTTLE = timedelta(milliseconds=500)
-# Another try can't begin earlier than the time-out after the last heartbeat, which is a throttle
-# old at most when the server confirms ours: a confirmation may be trusted for the difference.
+# Another try can't begin earlier than the time-out after the last heartbeat; what a try does on the
+# strength of one must be on the vendor's side a margin before.
 CONFIRM_INTERVAL = timedelta(milliseconds=500)
-CONFIRM_TRUST = HEARTBEAT_TIMEOUT - HEARTBEAT_THROTTLE
+CONFIRM_TRUST = HEARTBEAT_TIMEOUT - timedelta(milliseconds=200)
 
 # Writing a small file or sending one signal; a slow disk gets another try.
 LOCAL_TIMEOUT = timedelta(seconds=5)

@@ -39,15 +39,15 @@ class Seat:
 
     def offer(self, permit: Permit) -> None:
         """A permit from the keeper; one that was seen before, or an older one, changes nothing."""
-        if _order(permit) > self._seen:
+        if permit.order > self._seen:
             # What was begun under another token, before a reset, is not begun under this one.
             self.begun = self.begun and permit.token == self._seen[0]
-            self._seen = _order(permit)
+            self._seen = permit.order
             self.permit = permit
 
     def disarm(self, permit: Permit) -> None:
         """The keeper wants this run not to begin by that permit."""
-        self._disarm = max(self._disarm, _order(permit))
+        self._disarm = max(self._disarm, permit.order)
 
     def refuse(self, room: int) -> None:
         """As many wait as the keeper has room for."""
@@ -129,7 +129,7 @@ class Seat:
 
     def _is_disarmed(self, permit: Permit) -> bool:
         """Whether the keeper has taken the permit back."""
-        return self._disarm >= _order(permit)
+        return self._disarm >= permit.order
 
     async def _stand_down(self, permit: Permit) -> None:
         if self.permit == permit:
@@ -152,10 +152,6 @@ class Seat:
             )
         except ActivityError:
             workflow.logger.warning("the keeper could not be told that we don't wait any more")
-
-
-def _order(permit: Permit) -> tuple[int, int]:
-    return permit.token, permit.round
 
 
 class End(Enum):

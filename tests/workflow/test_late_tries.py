@@ -20,8 +20,8 @@ from tests.workflow.books import at_once, rows
 from tests.workflow.pipeline import paid_once, pipeline
 from tests.workflow.scenarios import rule
 
-# Longer than the heartbeat time-out after which the server gives a try up.
-LONG = rule("start", "slow", extra=3_000)
+# Just longer than the heartbeat time-out after which the server gives a try up.
+LONG = rule("start", "slow", extra=2_200)
 
 
 class Sleeper:

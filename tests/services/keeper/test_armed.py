@@ -162,3 +162,20 @@ async def test_a_rebuilt_keeper_lets_one_that_stood_down_wait(kept: Jobs) -> Non
     kept.book.vendors_clear.set()
     await kept.book.has_entered("second")
     assert kept.book.most == 1
+
+
+async def test_a_rebuilt_keeper_believes_who_stood_down_for_an_earlier_turn(kept: Jobs) -> None:
+    """Whoever was armed in its place has ended by then, so that nothing else tells of it."""
+    await line_up(kept, "first", "second")
+    urgent = [await kept.start(name, priority=1) for name in ("one", "two", "three")]
+    await is_armed(urgent[0])
+    await finish_all(kept, "first", "one")
+    await kept.book.has_entered("two")
+    await is_armed(urgent[2])
+    await kill_keeper(kept)
+    view = await kept.until(lambda view: bool(view.holders))
+    assert (holders(view), view.waiting) == (["two"], ("three", "second"))
+    await finish_all(kept, "two", "three", "second")
+    assert kept.book.most == 1
+    tokens = [permit.token for permit in kept.book.permits]
+    assert tokens == sorted(set(tokens))
