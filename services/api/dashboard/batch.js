@@ -16,9 +16,8 @@ export function summaries(jobs) {
 }
 
 function summary(tag, jobs) {
-  jobs.sort((a, b) =>
-    (a.started_at ?? "~") + a.created_at < (b.started_at ?? "~") + b.created_at ? -1 : 1,
-  );
+  const place = (job) => `${job.started_at ?? "~"} ${job.created_at} ${job.job_id}`;
+  jobs.sort((a, b) => (place(a) < place(b) ? -1 : 1));
   const counts = {};
   for (const job of jobs) counts[job.status] = (counts[job.status] ?? 0) + 1;
   const ended = jobs.filter(hasEnded).length;

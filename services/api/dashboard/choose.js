@@ -20,9 +20,14 @@ function contains(job, q) {
 
 /** The jobs in order: `active` (running, then the queue by turn, then the last to end), `newest`, `oldest`. */
 export function ordered(jobs, sort, turns) {
-  if (sort === "newest") return jobs.sort((a, b) => later(a.created_at, b.created_at));
-  if (sort === "oldest") return jobs.sort((a, b) => later(b.created_at, a.created_at));
-  return jobs.sort((a, b) => byActivity(a, b, turns));
+  // What came first over the feed must not matter where two are equal.
+  return jobs.sort((a, b) => compare(a, b, sort, turns) || (a.job_id < b.job_id ? -1 : 1));
+}
+
+function compare(a, b, sort, turns) {
+  if (sort === "newest") return later(a.created_at, b.created_at);
+  if (sort === "oldest") return later(b.created_at, a.created_at);
+  return byActivity(a, b, turns);
 }
 
 function byActivity(a, b, turns) {

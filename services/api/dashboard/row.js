@@ -8,13 +8,13 @@ import { jobPath } from "./http.js";
 
 export const COLUMNS = ["Status", "Job", "Progress", "Attempt", "Age", "Time", "Turn"];
 
-/** A job's line; `open` is called with its id when it is chosen. */
+/** A job's line; the button in it is for the keyboard, a pointer may choose all of it. */
 export class Row {
   #cells;
   #job;
 
-  constructor(job, open) {
-    this.#cells = cells(() => open(this.#job.job_id));
+  constructor(job) {
+    this.#cells = cells();
     const {
       thumb,
       status,
@@ -72,6 +72,11 @@ export class Row {
     setText(turn, place === undefined ? "–" : String(place));
   }
 
+  /** Where the focus comes back to. */
+  focus() {
+    this.#cells.title.focus({ preventScroll: true });
+  }
+
   #picture(thumb, job) {
     if (!hasImage(job)) {
       setOr(thumb, "src", null);
@@ -83,7 +88,7 @@ export class Row {
   }
 }
 
-function cells(open) {
+function cells() {
   return {
     thumb: el("img", {
       class: "thumb",
@@ -103,7 +108,6 @@ function cells(open) {
       class: "title",
       dir: "auto",
       "aria-haspopup": "dialog",
-      click: open,
     }),
     detail: el("span", { class: "detail", dir: "auto" }),
     bar: el("progress", { max: 100, value: 0 }),

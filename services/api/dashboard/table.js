@@ -16,6 +16,7 @@ export class JobTable {
   #rows = new Map();
   #shown = [];
   #typical = null;
+  #pressed = null;
   #body = el("tbody", { role: "rowgroup" });
   #caption = el("caption", { class: "count" });
   #pager = el("nav", { class: "pager", "aria-label": "Pages" });
@@ -24,6 +25,10 @@ export class JobTable {
     this.#store = store;
     this.#address = address;
     this.#slots = slots;
+    this.#body.addEventListener("pointerdown", (event) => {
+      this.#pressed = event.target.closest("tr");
+    });
+    this.#body.addEventListener("click", (event) => this.#open(event));
     const head = COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name));
     this.element = el(
       "div",
@@ -58,6 +63,15 @@ export class JobTable {
     for (const job of this.#shown) this.#rows.get(job.job_id)?.tick(facts);
   }
 
+  /** Lines move while jobs go on: what was pressed counts, not what has come there since. */
+  #open(event) {
+    const byKey = event.detail === 0;
+    const line = byKey ? event.target.closest("tr") : this.#pressed;
+    if (line === null || String(getSelection()) !== "") return;
+    this.#rows.get(line.dataset.job)?.focus();
+    this.#address.go({ job: line.dataset.job });
+  }
+
   #facts() {
     return { turns: this.#slots.turns, limit: this.#slots.limit, typical: this.#typical };
   }
@@ -67,7 +81,7 @@ export class JobTable {
     const rows = new Map();
     for (const job of jobs) {
       const known = this.#rows.get(job.job_id);
-      const row = known ?? new Row(job, (jobId) => this.#address.go({ job: jobId }));
+      const row = known ?? new Row(job);
       if (known === undefined || changed === null || changed.has(job.job_id)) row.show(job, facts);
       else if (job.status === "queued") row.tick(facts);
       rows.set(job.job_id, row);

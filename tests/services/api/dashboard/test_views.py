@@ -66,6 +66,22 @@ async def test_the_search_finds_words_in_any_order(filled: Place, new_page: NewP
         await lines(page, 5)
 
 
+async def test_a_line_that_moves_while_it_is_pressed_is_the_one_that_opens(
+    filled: Place, new_page: NewPage
+) -> None:
+    async with new_page(filled.base) as page:
+        await lines(page, 5)
+        line = page.locator("tr[data-job]").filter(has_text="prompt 2")
+        await line.get_by_role("cell").nth(4).hover()
+        await page.mouse.down()
+        filled.records.write(sample_record(f"job-{8:024x}"))
+        await lines(page, 6)
+        await page.mouse.up()
+        await expect(page.get_by_role("dialog")).to_contain_text("prompt 2")
+        await page.keyboard.press("Escape")
+        await expect(line.get_by_role("button")).to_be_focused()
+
+
 async def test_a_batch_shows_its_figures_and_bars(filled: Place, new_page: NewPage) -> None:
     async with new_page(f"{filled.base}/?view=batches") as page:
         row = page.get_by_role("row").filter(has_text="tag-1")
