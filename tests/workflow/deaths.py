@@ -1,0 +1,120 @@
+"""Jobs whose worker dies at chosen places, and what must be true of each afterwards."""
+
+import asyncio
+import contextlib
+import hashlib
+import signal
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, replace
+from multiprocessing.context import ForkServerProcess
+from typing import Any
+
+from services.worker.worker import running_worker
+from shared.assets import asset_path
+from shared.http import http_client
+from shared.ids import new_job_id
+from shared.messages import Attempts, JobInput, Record
+from shared.states import Status, Step
+from shared.temporal import GENVIDEO_WORKFLOW, GET_RECORD_QUERY, WORKFLOW_TASK_TIMEOUT
+from tests.services.mock_core.serving import Json, Service
+from tests.workflow import worker_that_dies
+from tests.workflow.pipeline import Pipeline
+from tests.workflow.worker_that_dies import Errand
+
+# A place of `boundaries`, and which side of it.
+Point = tuple[str, str]
+
+
+@dataclass
+class Death:
+    """What became of one job whose worker died, by its record and by its workflow."""
+
+    exit_statuses: list[int | None]
+    record: Record
+    workflows: Record
+
+
+async def killed(line: Pipeline, job_id: str, points: tuple[Point, ...]) -> Death:
+    """A worker of the job's own queue dies at each point, and one more goes on to the end."""
+    statuses = []
+    for place, moment in points:
+        errand = replace(errand_of(line, job_id), place=place, moment=moment)
+        with process_of(errand) as victim:
+            await first_of(ended(victim), line.job(job_id).result())
+            statuses.append(victim.exitcode)
+    async with running_worker(line.settings, line.client, task_queue=job_id):
+        record = await line.ended(job_id)
+        workflows = await line.job(job_id).query(GET_RECORD_QUERY, result_type=Record)
+    return Death(statuses, record, workflows)
+
+
+async def check_paid_once(line: Pipeline, death: Death) -> None:
+    """The worker did die, and the job succeeded with one image and one video, as they were made."""
+    assert set(death.exit_statuses) == {-signal.SIGKILL}
+    record = death.record
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+    assert record == death.workflows
+    for step in Step:
+        rows = await ledger(line, record.job_id, step)
+        assert [row["charged"] for row in rows] == [True]
+        body = asset_path(line.settings.data_dir, record.job_id, step).read_bytes()
+        assert hashlib.sha256(body).hexdigest() == record.assets[step].sha256
+
+
+async def start(line: Pipeline) -> str:
+    """A job whose task queue is named as the job is."""
+    job_id = new_job_id()
+    await line.client.start_workflow(
+        GENVIDEO_WORKFLOW,
+        JobInput(prompt="a cat", style="ink"),
+        id=job_id,
+        task_queue=job_id,
+        task_timeout=WORKFLOW_TASK_TIMEOUT,
+    )
+    return job_id
+
+
+def errand_of(line: Pipeline, queue: str) -> Errand:
+    address = line.client.service_client.config.target_host
+    return Errand(line.settings, address, line.client.namespace, queue)
+
+
+@contextlib.contextmanager
+def process_of(errand: Errand) -> Iterator[ForkServerProcess]:
+    process = worker_that_dies.start(errand)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+async def ledger(line: Pipeline, job_id: str, step: Step) -> list[Json]:
+    """One vendor's rows of one job."""
+    service = line.images if step is Step.IMAGE else line.videos
+    # By a client that keeps no connection for longer than the mock does.
+    async with http_client(str(service.http.base_url)) as http:
+        rows = (await http.get("/admin/ledger")).json()
+    return [row for row in rows if row["external_id"].startswith(job_id)]
+
+
+async def first_of(*awaited: Coroutine[Any, Any, object]) -> None:
+    """Return when one of them is done: a job may end without having passed the place."""
+    tasks = [asyncio.create_task(each) for each in awaited]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def ended(process: ForkServerProcess) -> None:
+    loop, gone = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(process.sentinel, gone.set)
+    try:
+        await gone.wait()
+    finally:
+        loop.remove_reader(process.sentinel)
+
+
+def base_of(service: Service) -> str:
+    return str(service.http.base_url).rstrip("/")
