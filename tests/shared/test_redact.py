@@ -45,7 +45,7 @@ def test_secrets_and_folders_go(said: str, kept: str) -> None:
         "out of luck",
         "图片太大 (10 MB)",
         "task 0f8fad5b-d9cb-469f-a165-70867728950e is unknown",
-        f"no task {external_id(new_job_id(), Step.VIDEO, 2)}",
+        "no task job-0123456789abcdef01234567.video.2",
         "HTTP 429, code 1303: parallel task over resource pack limit",
         "expected str/int, got and/or",
         "http://127.0.0.1:6889/img/files/a.png answered 404",

@@ -86,10 +86,10 @@ async def test_after_a_break_only_what_has_changed_comes(api: Api, name: str) ->
     }
 
 
-@pytest.mark.parametrize("last", ["0", "x", "deadbeef-999999", f"{PROCESS}-x", f"{PROCESS}-"])
+@pytest.mark.parametrize("last", ["0", "x", "deadbeef-999999", "{PROCESS}-x", "{PROCESS}-"])
 async def test_an_id_that_is_not_ours_brings_every_job(api: Api, last: str) -> None:
     records = await known(api, 2)
-    found = await some(api, 2, **{"Last-Event-ID": last})
+    found = await some(api, 2, **{"Last-Event-ID": last.format(PROCESS=PROCESS)})
     assert {job["job_id"] for _, job in found} == {record.job_id for record in records}
 
 
