@@ -16,6 +16,8 @@ GRANT = re.compile(r"grant|permit|slot", re.IGNORECASE)
 ASK = re.compile(r"request.*(slot|permit)", re.IGNORECASE)
 # An armed job has its permit early, and says itself when the job before it has closed.
 BEGUN = "begun"
+# It may also stand down and say so; by the permit that it names it does not begin any more.
+STOOD_DOWN = "disarmed"
 # What a workflow's own step may leave between two activities.
 _OF_A_STEP = frozenset(
     {
@@ -128,11 +130,31 @@ def _permits(
 
 def _granted(events: Sequence[HistoryEvent], run_id: str) -> float | None:
     """When the slot became the job's: by a permit for at once, or by an armed one's beginning."""
-    permits = list(_permits(events, run_id))
+    declined = _declined(events)
+    permits = [
+        (event, payloads)
+        for event, payloads in _permits(events, run_id)
+        if declined.isdisjoint(_orders(payloads))
+    ]
     at_once = [_at(event.event_time) for event, payloads in permits if not _is_armed(payloads)]
     armed = [_at(event.event_time) for event, payloads in permits if _is_armed(payloads)]
     begun = [at for name, at in _signals(events) if name == BEGUN and armed and at >= armed[0]]
     return min(at_once + begun, default=None)
+
+
+def _declined(events: Iterable[HistoryEvent]) -> set[tuple[int, int]]:
+    """The permits by which the run said that it would not begin."""
+    found: set[tuple[int, int]] = set()
+    for event in events:
+        said = event.signal_external_workflow_execution_initiated_event_attributes
+        if said.signal_name == STOOD_DOWN:
+            found.update(_orders(said.input.payloads))
+    return found
+
+
+def _orders(payloads: Iterable[Payload]) -> list[tuple[int, int]]:
+    """Token and round of a permit."""
+    return [(body["token"], body.get("round", 0)) for body in _bodies(payloads, "token")]
 
 
 def _is_armed(payloads: Iterable[Payload]) -> bool:

@@ -7,6 +7,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import (
     HistoryEvent,
+    SignalExternalWorkflowExecutionInitiatedEventAttributes,
     WorkflowExecutionSignaledEventAttributes,
     WorkflowExecutionStartedEventAttributes,
     WorkflowTaskFailedEventAttributes,
@@ -21,6 +22,20 @@ def signalled(at: int, name: str, body: object = None) -> HistoryEvent:
         workflow_execution_signaled_event_attributes=WorkflowExecutionSignaledEventAttributes(
             signal_name=name,
             input=Payloads(payloads=[Payload(data=json.dumps(body).encode())]),
+        ),
+    )
+    event.event_time.FromSeconds(at)
+    return event
+
+
+def said(at: int, name: str, body: object) -> HistoryEvent:
+    event = HistoryEvent(
+        event_type=EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
+        signal_external_workflow_execution_initiated_event_attributes=(
+            SignalExternalWorkflowExecutionInitiatedEventAttributes(
+                signal_name=name,
+                input=Payloads(payloads=[Payload(data=json.dumps(body).encode())]),
+            )
         ),
     )
     event.event_time.FromSeconds(at)
@@ -85,3 +100,19 @@ def test_a_reset_run_has_the_slot_by_a_permit_of_its_own_alone() -> None:
     row = summarise("job-0", events)
 
     assert (row["run_id"], row["told"], row["granted"]) == ("run-9", 11.0, 12.0)
+
+
+def test_a_permit_that_was_declined_gives_nothing_also_when_it_comes_again() -> None:
+    """The keeper has not heard yet that the run stood down, and tells it what it had told it."""
+    events = [
+        started(),
+        signalled(5, "slot_granted", ARMED),
+        said(6, "disarmed", ARMED),
+        signalled(7, "slot_granted", PLAIN),
+        signalled(8, "slot_granted", {**ARMED, "token": 9}),
+        signalled(11, "begun"),
+    ]
+    assert summarise("job-0", events)["granted"] == 11.0
+
+    events.insert(4, signalled(7, "slot_granted", {**PLAIN, "round": 1}))
+    assert summarise("job-0", events)["granted"] == 7.0
