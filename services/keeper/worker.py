@@ -9,6 +9,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
+from temporalio.workflow import NondeterminismError
 
 from services.keeper.activities import KeeperActivities
 from services.keeper.attributes import register_search_attributes
@@ -49,6 +50,9 @@ async def running_keeper(
             activities.keeper_rules,
         ],
         workflow_runner=workflow_runner(),
+        # A keeper whose history can't be replayed would stand still for good; one that failed is
+        # followed by one that rebuilds.
+        workflow_failure_exception_types=[NondeterminismError],
         max_concurrent_activities=MAX_ACTIVITIES,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

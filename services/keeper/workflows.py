@@ -89,11 +89,13 @@ class SlotKeeperWorkflow:
         self.request(self._early)
         for release in self._early_releases:
             self.release(release)
-        while not self._history_is_long():
+        while True:
             for permit in self._places.to_disarm():
                 self._send(permit.run, DISARM_SIGNAL, permit)
             while self._places.has_next():
                 self._tell(self._places.next_permit(workflow.now()))
+            if self._history_is_long():
+                break
             await workflow.wait_condition(self._has_work)
         await workflow.wait_condition(
             lambda: workflow.all_handlers_finished() and not self._sending

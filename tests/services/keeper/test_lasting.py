@@ -4,11 +4,13 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from services.keeper import rebuild
 from services.keeper.models import KeeperRules
+from services.keeper.places import Places
 from services.keeper.worker import running_keeper
+from shared.slots import WITHDRAW_SIGNAL
 from tests.fixtures.eventually import eventually
 from tests.services.keeper.standins import Jobs
 
@@ -269,6 +271,29 @@ class TestProcess:
                 await jobs.book.has_entered(name)
                 await jobs.finish(name)
         assert jobs.book.entered == ["a", "b", "c"]
+        assert jobs.book.most == 1
+
+    async def test_one_that_cannot_be_replayed_fails_and_the_next_one_rebuilds(
+        self, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As after a change of the code, or where the SDK has split a history in another way."""
+        async with keeper_of(jobs.client):
+            await jobs.start("holder")
+            await jobs.start("next")
+            await jobs.book.has_entered("holder")
+            run = await run_of(jobs)
+        with monkeypatch.context() as other_code:
+            other_code.setattr(Places, "has_next", lambda _: False)
+            async with keeper_of(jobs.client):
+                await jobs.keeper.signal(WITHDRAW_SIGNAL, "nobody")
+                await another_run(jobs, run)
+                view = await jobs.until(lambda view: bool(view.holders))
+        old = jobs.client.get_workflow_handle(jobs.keeper.id, run_id=run)
+        assert (await old.describe()).status is WorkflowExecutionStatus.FAILED
+        assert [each.job_id for each in view.holders] == ["holder"]
+        async with keeper_of(jobs.client):
+            await jobs.finish("holder")
+            await jobs.book.has_entered("next")
         assert jobs.book.most == 1
 
 
