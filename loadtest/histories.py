@@ -70,6 +70,7 @@ def summarise(job_id: str, events: Sequence[HistoryEvent]) -> dict[str, Any]:
         "asked": _asked(own),
         "told": next((_at(event.event_time) for event, _ in _permits(own, run_id)), None),
         "granted": _granted(own, run_id),
+        "behind": _behind(own, run_id),
         "signals": signals,
         "activities": _activities(events),
         "hops": list(_hops(events)),
@@ -130,16 +131,26 @@ def _permits(
 
 def _granted(events: Sequence[HistoryEvent], run_id: str) -> float | None:
     """When the slot became the job's: by a permit for at once, or by an armed one's beginning."""
-    declined = _declined(events)
-    permits = [
-        (event, payloads)
-        for event, payloads in _permits(events, run_id)
-        if declined.isdisjoint(_orders(payloads))
-    ]
+    permits = _valid_permits(events, run_id)
     at_once = [_at(event.event_time) for event, payloads in permits if not _is_armed(payloads)]
     armed = [_at(event.event_time) for event, payloads in permits if _is_armed(payloads)]
     begun = [at for name, at in _signals(events) if name == BEGUN and armed and at >= armed[0]]
     return min(at_once + begun, default=None)
+
+
+def _behind(events: Sequence[HistoryEvent], run_id: str) -> str | None:
+    """The run that the last permit names, where that is an armed one."""
+    permits = _valid_permits(events, run_id)
+    named = _bodies(permits[-1][1], "after") if permits else ()
+    return next((str(body["after"]["run_id"]) for body in named), None)
+
+
+def _valid_permits(
+    events: Sequence[HistoryEvent], run_id: str
+) -> list[tuple[HistoryEvent, Sequence[Payload]]]:
+    declined = _declined(events)
+    permits = _permits(events, run_id)
+    return [permit for permit in permits if declined.isdisjoint(_orders(permit[1]))]
 
 
 def _declined(events: Iterable[HistoryEvent]) -> set[tuple[int, int]]:

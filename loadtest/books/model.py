@@ -79,7 +79,8 @@ class Activity:
 class Execution:
     """One run in Temporal, as its history tells it.
 
-    `asked`: it wanted the slot; `told`: it had its first permit; `granted`: the slot was its own.
+    `asked`: it wanted the slot; `told`: it had its first permit; `granted`: the slot was its own;
+    `behind`: the run after which its last permit, an armed one, let it begin.
     """
 
     run_id: str
@@ -95,6 +96,7 @@ class Execution:
     bytes: int
     asked: float | None = None
     told: float | None = None
+    behind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

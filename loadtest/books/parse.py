@@ -96,6 +96,7 @@ def execution(row: Row) -> Execution:
         bytes=whole(row.get("bytes")),
         asked=instant(row.get("asked")),
         told=instant(row.get("told")),
+        behind=row.get("behind"),
     )
 
 

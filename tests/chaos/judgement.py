@@ -9,6 +9,7 @@ from loadtest.judge import findings as kinds
 from loadtest.judge.findings import Finding, findings
 from loadtest.judge.intervals import VENDORS, by_book
 from loadtest.judge.sweep import Interval, sweep
+from loadtest.judge.unheard import began_unheard
 from loadtest.times import span, stamp
 from tests.chaos.ends import badly_ended
 from tests.chaos.evidence import Done, Evidence
@@ -71,7 +72,8 @@ def _at_once(evidence: Evidence) -> Found:
 def _permitted(evidence: Evidence) -> Found:
     """A job that no history grants the slot is in no sweep over the histories."""
     for job in evidence.books.jobs:
-        if job.generations and not any(run.granted for run in job.executions):
+        granted = any(run.granted for run in job.executions)
+        if job.generations and not granted and not began_unheard(job, evidence.books):
             yield job.job_id, "used the vendors, and no history shows that the slot was its own"
 
 
