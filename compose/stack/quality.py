@@ -15,9 +15,6 @@ from compose.stack.venv import Venv
 # Each name that must have a value before the compose files can be read as a whole.
 _COMPOSE_ENV = {"COMPOSE_PROFILES": "server,tools"}
 
-# Most tests wait for something most of the time; whole stacks are one group, and begin first.
-_SIDE_BY_SIDE = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
-
 
 @dataclass(frozen=True)
 class Check:
@@ -33,7 +30,7 @@ def test(root: Path, environ: Mapping[str, str]) -> int:
     venv = Venv(root)
     venv.need("dev")
     arguments = shlex.split(environ.get("ARGS", ""))
-    return hand_over([str(venv.python), "-m", "pytest", *_SIDE_BY_SIDE, *arguments], cwd=root)
+    return hand_over([str(venv.python), "-m", "pytest", *arguments], cwd=root)
 
 
 def check(root: Path) -> int:

@@ -46,11 +46,13 @@ async def test_missing_and_damaged_records_are_made_again(client: Client, tmp_pa
     store.path(damaged).write_text('{"job_id":')
     async with standing_in(client):
         status, said = await run(client, tmp_path)
-        assert said == [
-            f"{missing}: was missing, is queued in version 1",
-            f"{damaged}: was damaged, is queued in version 1",
-            "3 jobs: 2 records restored (1 missing, 1 damaged), 1 were good",
-        ]
+        assert sorted(said[:-1]) == sorted(
+            [
+                f"{missing}: was missing, is queued in version 1",
+                f"{damaged}: was damaged, is queued in version 1",
+            ]
+        )
+        assert said[-1] == "3 jobs: 2 records restored (1 missing, 1 damaged), 1 were good"
         assert status is Exit.GOOD
         before = {path: path.read_bytes() for path in store.folder.iterdir()}
         assert (await run(client, tmp_path))[1] == ["3 jobs: 0 records restored, 3 were good"]
