@@ -6,22 +6,28 @@ FROM_OUTSIDE = ("TERMINATED", "TIMED_OUT")
 ORDERLY = ("COMPLETED", "FAILED", "CANCELED")
 # What its activity may take to hear of the end, by the heartbeats of the design.
 HEARD_SECONDS = 3.0
+# What the word of a beginning may take to get into the history.
+WORD_SECONDS = 1.0
 
 
 def began_unheard(job: JobFacts, books: Books) -> bool:
-    """Whether the job's one generation is such an image: no record and no history tells of it.
+    """Whether the job's one generation is such an image, which its record knows nothing of.
 
-    It was ended from outside while it was armed; the run before it closed in order, the image was
-    accepted after that, and no longer after its own end than a heartbeat takes.
+    It was ended from outside while it was armed, or as it began: the image was accepted in its
+    turn, and no longer after the end than a heartbeat takes.
     """
     run = job.execution
-    if run is None or run.status not in FROM_OUTSIDE or run.granted or run.behind is None:
-        return False
-    before = next(
-        (e for each in books.jobs for e in each.executions if e.run_id == run.behind), None
-    )
     accepted = [generation.accepted for generation in job.generations]
-    if before is None or before.status not in ORDERLY or len(accepted) != 1 or accepted[0] is None:
+    if run is None or run.status not in FROM_OUTSIDE or len(accepted) != 1 or accepted[0] is None:
         return False
-    begun_in_turn = accepted[0] >= (before.closed or float("inf"))
-    return begun_in_turn and accepted[0] <= (run.closed or 0.0) + HEARD_SECONDS
+    # The word of a beginning follows it.
+    since = run.granted - WORD_SECONDS if run.granted else _closed(run.behind, books)
+    in_turn = since is not None and accepted[0] >= since
+    return in_turn and abs(accepted[0] - (run.closed or 0.0)) <= HEARD_SECONDS
+
+
+def _closed(run_id: str | None, books: Books) -> float | None:
+    """When a run closed in order; None where it did not."""
+    known = (each for job in books.jobs for each in job.executions if each.run_id == run_id)
+    before = next(known, None)
+    return before.closed if before is not None and before.status in ORDERLY else None

@@ -249,10 +249,13 @@ class GenVideoWorkflow:
         bound = timedelta(seconds=self._limits.drain_seconds)
         kept = await stages.drain(self._seat.request.run, bound)
         if kept is not None and kept.assets:
+            # An armed image may have begun just as we were cancelled, before that was noted.
+            used = max(self._journal.record.attempts.image, int(Step.IMAGE in kept.assets))
             await self._journal.change(
                 f"kept what was paid for: {', '.join(kept.assets)}",
                 assets={**self._journal.record.assets, **kept.assets},
                 asset_url=kept.asset_url,
+                attempts=self._journal.state.attempts_with(Step.IMAGE, used),
             )
 
     @workflow.signal(name=GRANTED_SIGNAL)

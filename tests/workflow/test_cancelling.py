@@ -10,10 +10,11 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from services.keeper import workflows as keeper_workflows
 from services.keeper.worker import running_keeper
 from services.worker import draining
+from services.worker.activities import StageActivities
 from services.worker.worker import running_worker
 from shared.assets import asset_path
 from shared.messages import Attempts, Record
-from shared.slots import JOB_GATE, keeper_id
+from shared.slots import JOB_GATE, Permit, keeper_id
 from shared.states import Status, Step
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service
@@ -45,6 +46,27 @@ async def was_cancelled(line: Pipeline, job_id: str) -> Record:
     description = await line.job(job_id).describe()
     assert description.status is WorkflowExecutionStatus.CANCELED
     return record
+
+
+async def test_as_its_armed_image_begins(line: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was made before anybody had noted an attempt is kept, and counts as one."""
+    tell = StageActivities._tell_begun
+
+    async def late(activities: StageActivities, permit: Permit) -> None:
+        async def made() -> Json | None:
+            rows = await line.images.json(f"/admin/ledger?external_id={permit.job_id}.image.1")
+            return dict(rows[-1]) if rows else None
+
+        await eventually(made, lambda row: row is not None and row["outcome"] is not None)
+        await line.job(permit.job_id).cancel()
+        await tell(activities, permit)
+
+    monkeypatch.setattr(StageActivities, "_tell_begun", late)
+    await line.images.arm({**SLOWLY, "match": {"prompt": "holder"}})
+    await line.submit("holder")
+    record = await was_cancelled(line, await line.submit("armed"))
+    assert record.attempts == Attempts(image=1)
+    assert set(record.assets) == {Step.IMAGE}
 
 
 async def test_in_the_queue(line: Pipeline) -> None:

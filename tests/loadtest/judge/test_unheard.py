@@ -45,6 +45,14 @@ def test_it_began_in_its_turn_before_it_could_hear(run: Synthetic) -> None:
     assert is_excused(run)
 
 
+def test_it_was_ended_right_after_its_word_that_it_had_begun(run: Synthetic) -> None:
+    def begun(rows: list[Row]) -> None:
+        rows[1].update(granted=rows[0]["closed"] + 0.01, closed=rows[0]["closed"] + 0.02)
+
+    run.edit(raw.TEMPORAL, begun)
+    assert is_excused(run)
+
+
 @pytest.mark.parametrize(
     "change",
     [
