@@ -11,6 +11,9 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 
+# A signal that brings a permit, and what it carries.
+Told = tuple[HistoryEvent, Sequence[Payload]]
+
 GRANT = re.compile(r"grant|permit|slot", re.IGNORECASE)
 # The local activity by which a job asks for the slot.
 ASK = re.compile(r"request.*(slot|permit)", re.IGNORECASE)
@@ -60,6 +63,8 @@ def summarise(job_id: str, events: Sequence[HistoryEvent]) -> dict[str, Any]:
     started = first.workflow_execution_started_event_attributes
     signals = list(_signals(events))
     run_id, own = _own(events)
+    permits = list(_permits(own, run_id))
+    valid = _valid(permits, own)
     return {
         "job_id": job_id,
         "run_id": run_id,
@@ -68,9 +73,9 @@ def summarise(job_id: str, events: Sequence[HistoryEvent]) -> dict[str, Any]:
         "started": _at(first.event_time),
         "closed": _at(last.event_time) if last.event_type in _CLOSES else None,
         "asked": _asked(own),
-        "told": next((_at(event.event_time) for event, _ in _permits(own, run_id)), None),
-        "granted": _granted(own, run_id),
-        "behind": _behind(own, run_id),
+        "told": next((_at(event.event_time) for event, _ in permits), None),
+        "granted": _granted(own, valid),
+        "behind": _behind(valid),
         "signals": signals,
         "activities": _activities(events),
         "hops": list(_hops(events)),
@@ -115,9 +120,7 @@ def _asked(events: Iterable[HistoryEvent]) -> float | None:
     return None
 
 
-def _permits(
-    events: Iterable[HistoryEvent], run_id: str
-) -> Iterable[tuple[HistoryEvent, Sequence[Payload]]]:
+def _permits(events: Iterable[HistoryEvent], run_id: str) -> Iterable[Told]:
     """The signals that bring this run a permit; a reset hands on those of the run before."""
     for event in events:
         if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
@@ -129,27 +132,23 @@ def _permits(
             yield event, payloads
 
 
-def _granted(events: Sequence[HistoryEvent], run_id: str) -> float | None:
+def _granted(events: Iterable[HistoryEvent], permits: Sequence[Told]) -> float | None:
     """When the slot became the job's: by a permit for at once, or by an armed one's beginning."""
-    permits = _valid_permits(events, run_id)
     at_once = [_at(event.event_time) for event, payloads in permits if not _is_armed(payloads)]
     armed = [_at(event.event_time) for event, payloads in permits if _is_armed(payloads)]
     begun = [at for name, at in _signals(events) if name == BEGUN and armed and at >= armed[0]]
     return min(at_once + begun, default=None)
 
 
-def _behind(events: Sequence[HistoryEvent], run_id: str) -> str | None:
+def _behind(permits: Sequence[Told]) -> str | None:
     """The run that the last permit names, where that is an armed one."""
-    permits = _valid_permits(events, run_id)
     named = _bodies(permits[-1][1], "after") if permits else ()
     return next((str(body["after"]["run_id"]) for body in named), None)
 
 
-def _valid_permits(
-    events: Sequence[HistoryEvent], run_id: str
-) -> list[tuple[HistoryEvent, Sequence[Payload]]]:
+def _valid(permits: Iterable[Told], events: Iterable[HistoryEvent]) -> list[Told]:
+    """Without those by which the run said that it would not begin."""
     declined = _declined(events)
-    permits = _permits(events, run_id)
     return [permit for permit in permits if declined.isdisjoint(_orders(permit[1]))]
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
 from services.api.accept import EVENTS, gives
-from services.api.hub import Frame, change_of
+from services.api.hub import Frame, change_of, whole_number
 from services.api.live import BURST, has_it_all, versions
 from services.api.routes import JobId
 from services.api.service import Service, ServiceDep
@@ -105,7 +105,8 @@ async def job_events(
     """
     service.feed.hub.make_room()
     job = await service.jobs.find(job_id)
-    version = _version(last_event_id or since)
+    # A foreign id is the same as none.
+    version = whole_number(last_event_id or since)
     if has_it_all(job, version):
         # A browser connects again after every end, unless it is told so.
         return Response(status_code=204)
@@ -118,12 +119,6 @@ def _stream(content: AsyncIterator[bytes]) -> StreamingResponse:
         media_type=EVENTS,
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
-
-
-def _version(text: str | None) -> int | None:
-    """The version in an event's id; a foreign one is the same as none."""
-    known = text is not None and text.isascii() and text.isdigit()
-    return int(text) if known and text is not None else None
 
 
 async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIterator[bytes]:

@@ -22,11 +22,15 @@ RETRY_SECONDS = 5.0
 PROCESS = secrets.token_hex(4)
 
 
+def whole_number(text: str | None) -> int | None:
+    """A number from outside; None for all that is none."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+
+
 def change_of(text: str | None) -> int:
     """The change that a frame's `change` names; 0 for none and for one of another process."""
     process, _, number = (text or "").partition("-")
-    known = process == PROCESS and number.isascii() and number.isdigit()
-    return int(number) if known else 0
+    return (whole_number(number) or 0) if process == PROCESS else 0
 
 
 class TooManyListeners(GenvideoError):

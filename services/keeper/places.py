@@ -194,7 +194,7 @@ class Places:
         """
         item = self.armed.get(permit.run_id)
         holder = item.holder if item else self.held.get(permit.run_id)
-        if holder is None or (holder.token, holder.round) != (permit.token, permit.round):
+        if holder is None or (holder.token, holder.round) != permit.order:
             return False
         self.armed.pop(permit.run_id, None)
         self.held.pop(permit.run_id, None)

@@ -94,6 +94,7 @@ class SlotKeeperWorkflow:
                 self._send(permit.run, DISARM_SIGNAL, permit)
             while self._places.has_next():
                 self._tell(self._places.next_permit(workflow.now()))
+            # Last, so that a replay that sees two moments as one says the same as they did.
             if self._history_is_long():
                 break
             await workflow.wait_condition(self._has_work)

@@ -25,14 +25,14 @@ STUCK = rule("start", "stick")
 SLOWLY = rule("start", "slow", factor=10)
 
 
-async def begun(service: Service, external_id: str) -> Json:
-    """The ledger's row as soon as the vendor works at it."""
+async def begun(service: Service, external_id: str, *, until: str = "started_ts") -> Json:
+    """The ledger's row as soon as the vendor works at it, or has noted something later."""
 
     async def look() -> Json | None:
         rows = await service.json(f"/admin/ledger?external_id={external_id}")
         return dict(rows[-1]) if rows else None
 
-    row = await eventually(look, lambda row: row is not None and row["started_ts"] is not None)
+    row = await eventually(look, lambda row: row is not None and row[until] is not None)
     assert row is not None
     return row
 
@@ -53,11 +53,7 @@ async def test_as_its_armed_image_begins(line: Pipeline, monkeypatch: pytest.Mon
     tell = StageActivities._tell_begun
 
     async def late(activities: StageActivities, permit: Permit) -> None:
-        async def made() -> Json | None:
-            rows = await line.images.json(f"/admin/ledger?external_id={permit.job_id}.image.1")
-            return dict(rows[-1]) if rows else None
-
-        await eventually(made, lambda row: row is not None and row["outcome"] is not None)
+        await begun(line.images, f"{permit.job_id}.image.1", until="outcome")
         await line.job(permit.job_id).cancel()
         await tell(activities, permit)
 
