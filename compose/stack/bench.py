@@ -1,19 +1,19 @@
 """`make bench`: each part on a stack of its own, as processes, that is taken away again."""
 
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from compose.stack import readiness
 from compose.stack.checks import Checks
-from compose.stack.errors import UNREACHABLE, StackError
+from compose.stack.errors import StackError
 from compose.stack.local import Local
 from compose.stack.output import say
-from compose.stack.services import API, CALLBACK, DEFAULT_PORTS, UI_PORT, WORKER
+from compose.stack.ports import LOOPBACK, ports_of_a_stack
+from compose.stack.services import API, CALLBACK, UI_PORT
 from compose.stack.settings import Settings, load
 
 # Each part with the number of workers that it needs, and make's variables that become its options.
@@ -36,7 +36,6 @@ FORMS = {
 }
 # An image of 0.1 s and a video of 0.2 s.
 QUICK = {"MOCKS": "on", "MOCK_SPEED": "100", "MOCK_IMAGE_SECONDS": "10", "MOCK_VIDEO_SECONDS": "20"}
-HOST = "127.0.0.1"
 
 
 def bench(root: Path, environ: Mapping[str, str]) -> int:
@@ -88,16 +87,16 @@ def _own_stack(root: Path, *, workers: int) -> Iterator[Local]:
 
 def own_settings(root: Path, data: Path, *, workers: int) -> Settings:
     """What is said here counts before `.env`; a server elsewhere would not be ours to load."""
-    ports = _free_ports(workers)
+    ports = ports_of_a_stack(workers)
     own = {name: str(port) for name, port in ports.items()} | {
         "MODE": "local",
         "WORKERS": str(workers),
-        "BIND_ADDRESS": HOST,
-        "LISTEN_HOST": HOST,
+        "BIND_ADDRESS": LOOPBACK,
+        "LISTEN_HOST": LOOPBACK,
         "DATA_DIR": str(data),
-        "API_PUBLIC_URL": f"http://{HOST}:{ports[API.port]}",
-        "CALLBACK_URL": f"http://{HOST}:{ports[CALLBACK.port]}",
-        "TEMPORAL_UI_URL": f"http://{HOST}:{ports[UI_PORT]}",
+        "API_PUBLIC_URL": f"http://{LOOPBACK}:{ports[API.port]}",
+        "CALLBACK_URL": f"http://{LOOPBACK}:{ports[CALLBACK.port]}",
+        "TEMPORAL_UI_URL": f"http://{LOOPBACK}:{ports[UI_PORT]}",
         **QUICK,
     }
     settings = load(root, own)
@@ -106,27 +105,3 @@ def own_settings(root: Path, data: Path, *, workers: int) -> Settings:
             "make bench measures a server of its own; take TEMPORAL_ADDRESS out of .env"
         )
     return settings
-
-
-def _free_ports(workers: int) -> dict[str, int]:
-    """A free port for each name; those of the workers follow one another."""
-    for _ in range(100):
-        with ExitStack() as held:
-            try:
-                return _held(held, workers)
-            except OSError:
-                continue
-    raise StackError("no free ports were found for the benchmark", UNREACHABLE)
-
-
-def _held(held: ExitStack, workers: int) -> dict[str, int]:
-    """All are held until all are known, so that none is given twice."""
-
-    def take(port: int) -> int:
-        server = held.enter_context(socket.create_server((HOST, port)))
-        return int(server.getsockname()[1])
-
-    ports = {name: take(0) for name in DEFAULT_PORTS}
-    for number in range(1, workers):
-        take(ports[WORKER.port] + number)
-    return ports

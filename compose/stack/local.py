@@ -14,6 +14,7 @@ from compose.stack.remembered import write_private
 from compose.stack.services import Service
 from compose.stack.settings import Settings
 from compose.stack.status import Unit
+from compose.stack.tail import last_error
 from compose.stack.venv import Venv
 
 DATA_FOLDERS = ("state", "assets", "callbacks", "temporal", "mocks")
@@ -144,12 +145,14 @@ class Local:
         reason = ready.reason_local(self.settings, service, index=_index_of(name))
         up = state == "RUNNING"
         shown = "healthy" if up and reason is None else "starting" if up else state.lower()
+        if not up:
+            reason = last_error(self.settings.log_dir / f"{name}.log")
         return Unit(
             service=service,
             name=name,
             state=shown,
             ready=up and reason is None,
-            detail=detail if not up or reason is None else f"{detail}; {reason}",
+            detail=detail if reason is None else f"{detail}; {reason}",
         )
 
 

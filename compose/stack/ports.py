@@ -1,13 +1,19 @@
-"""Are the ports free? Asked before anything is started, and answered for all of them at once."""
+"""Which ports are free? Asked before anything is started, and answered for all of them at once."""
 
+import secrets
 import socket
 from collections import Counter
 from collections.abc import Iterable
 
 from compose.stack import services
-from compose.stack.errors import StackError
-from compose.stack.services import TEMPORAL, WORKER
+from compose.stack.errors import UNREACHABLE, StackError
+from compose.stack.services import DEFAULT_PORTS, TEMPORAL, WORKER
 from compose.stack.settings import Settings
+
+# Linux gives the ports from 32768 on to connections (ip_local_port_range): one from there may be
+# gone before its server listens.
+LOWEST, HIGHEST = 10240, 32767
+LOOPBACK = "127.0.0.1"
 
 
 def wanted(settings: Settings, *, containers: bool, running: Iterable[str]) -> dict[int, str]:
@@ -45,3 +51,19 @@ def free(bind: str, port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback, one after the other, that nobody has and no connection will be given."""
+    for _ in range(1000):
+        first = LOWEST + secrets.randbelow(HIGHEST + 2 - count - LOWEST)
+        found = list(range(first, first + count))
+        if all(free(LOOPBACK, port) for port in found):
+            return found
+    raise StackError(f"no {count} free ports were found one after the other", UNREACHABLE)
+
+
+def ports_of_a_stack(workers: int = 1) -> dict[str, int]:
+    """A free port for each variable; each further worker takes the next one, as it does later."""
+    names = sorted(DEFAULT_PORTS, key=WORKER.port.__eq__)
+    return dict(zip(names, free_ports(len(names) + workers - 1), strict=False))

@@ -1,6 +1,7 @@
-"""`python -m loadtest.peers api PORT` or `worker`: one process of the negative control."""
+"""`python -m loadtest.peers api DESCRIPTOR` or `worker`: one process of the negative control."""
 
 import asyncio
+import socket
 import sys
 
 import uvicorn
@@ -12,11 +13,11 @@ from loadtest.settings import Settings
 from loadtest.wire.temporal import connect
 
 
-async def api(settings: Settings, port: int) -> None:
-    """Serve the API on loopback until the process is ended."""
+async def api(settings: Settings, descriptor: int) -> None:
+    """Serve the API on an inherited listening socket until the process is ended."""
     app = create_app(await connect(settings), NaiveRecords(settings.data_dir))
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning")
-    await uvicorn.Server(config).serve()
+    with socket.socket(fileno=descriptor) as listener:
+        await uvicorn.Server(uvicorn.Config(app, log_level="warning")).serve([listener])
 
 
 async def worker(settings: Settings) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -35,10 +35,13 @@ async def bench(
 async def control(settings: Settings, data_dir: Path, *, workers: int) -> AsyncIterator[Settings]:
     """The control's API and workers as processes; yields settings that reach them."""
     await asyncio.to_thread(data_dir.mkdir, parents=True)
-    url = f"http://127.0.0.1:{(port := _free_port())}"
-    there = settings.model_copy(update={"api_url": url, "callback_url": url, "data_dir": data_dir})
-    roles = [("api", str(port)), *[("worker",)] * workers]
-    processes = [await _start(role, there) for role in roles]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        update = {"api_url": url, "callback_url": url, "data_dir": data_dir}
+        there = settings.model_copy(update=update)
+        handed = listener.fileno()
+        processes = [await _start(there, "api", str(handed), handed=[handed])]
+    processes += [await _start(there, "worker") for _ in range(workers)]
     try:
         await _until_ready(url)
         yield there
@@ -57,14 +60,17 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-async def _start(role: tuple[str, ...], settings: Settings) -> asyncio.subprocess.Process:
+async def _start(
+    settings: Settings, *role: str, handed: Sequence[int] = ()
+) -> asyncio.subprocess.Process:
+    """One process of the control; it inherits the descriptors that are handed on."""
     environment = os.environ | {
         "DATA_DIR": str(settings.data_dir),
         "IMAGE_SERVICE_URL": settings.image_service_url,
         "VIDEO_SERVICE_URL": settings.video_service_url,
     }
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "loadtest.peers", *role, env=environment
+        sys.executable, "-m", "loadtest.peers", *role, env=environment, pass_fds=handed
     )
 
 
@@ -75,9 +81,3 @@ async def _until_ready(url: str) -> None:
                 if (await http.get("/readyz")).ok:
                     return
             await asyncio.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

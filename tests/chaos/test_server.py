@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+from compose.stack.ports import free_ports
 from tests.chaos.server import Server
-from tests.stack.driver import free_ports
 
 Strike = Callable[[Server], Awaitable[None]]
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from compose.stack.ports import free_ports
 from shared.http import http_client
 
 
@@ -31,10 +31,8 @@ class Running:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that was free a moment ago, and that no connection is given by chance."""
+    return free_ports(1)[0]
 
 
 @asynccontextmanager

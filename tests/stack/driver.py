@@ -2,34 +2,23 @@
 
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from compose.stack.services import DEFAULT_PORTS
+from compose.stack.ports import ports_of_a_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDED = {"succeeded", "degraded", "failed", "cancelled"}
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now; all are held until all are known."""
-    with ExitStack() as held:
-        servers = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [server.getsockname()[1] for server in servers]
-
-
 def own_settings(data: Path, *, mode: str, project: str) -> dict[str, str]:
     """Settings that share nothing with any other stack of this machine."""
-    ports = dict(zip(DEFAULT_PORTS, map(str, free_ports(len(DEFAULT_PORTS))), strict=True))
-    # The second worker takes the next port, so the first one stays below those given out by chance.
-    ports["WORKER_HTTP_PORT"] = str(next_to_each_other())
+    ports = {name: str(port) for name, port in ports_of_a_stack(workers=2).items()}
     return ports | {
         "MODE": mode,
         "COMPOSE_PROJECT_NAME": project,
@@ -38,18 +27,6 @@ def own_settings(data: Path, *, mode: str, project: str) -> dict[str, str]:
         "MOCK_SPEED": "100",
         "NO_COLOR": "1",
     }
-
-
-def next_to_each_other() -> int:
-    """A free port whose next one is free, too."""
-    while True:
-        first = free_ports(1)[0]
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", first + 1))
-            except OSError:
-                continue
-        return first
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from compose.stack import adrift
+from compose.stack.ports import free_ports
 from tests.stack import scenarios
-from tests.stack.driver import ENDED, ROOT, Stack, free_ports, own_settings
+from tests.stack.driver import ENDED, ROOT, Stack, own_settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

@@ -1,12 +1,15 @@
 """Ports that are wanted, and ports that somebody else has."""
 
+import secrets
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from compose.stack import ports
 from compose.stack.errors import USAGE, StackError
+from compose.stack.services import DEFAULT_PORTS
 from tests.compose.stack.conftest import Load
 
 
@@ -64,3 +67,27 @@ def test_a_free_port_is_fine(settings: Load, taken: int) -> None:
         was_free: int = server.getsockname()[1]
     ports.refuse_taken(settings(), {was_free: "API_PORT"})
     assert not ports.free("127.0.0.1", taken)
+
+
+def test_free_ports_follow_one_another_where_no_connection_gets_one() -> None:
+    found = ports.free_ports(5)
+    assert found == list(range(found[0], found[0] + 5))
+    assert found[0] >= ports.LOWEST
+    # The lower end is the machine's own word for what it gives to connections.
+    given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert found[-1] < given
+
+
+def test_taken_ports_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered = iter([0, 1])
+    monkeypatch.setattr(secrets, "randbelow", lambda _: next(offered))
+    monkeypatch.setattr(ports, "free", lambda _, port: port != ports.LOWEST)
+    assert ports.free_ports(2) == [ports.LOWEST + 1, ports.LOWEST + 2]
+
+
+def test_the_ports_of_a_stack_leave_room_for_its_workers() -> None:
+    found = ports.ports_of_a_stack(workers=3)
+    assert set(found) == set(DEFAULT_PORTS)
+    others = {port for name, port in found.items() if name != "WORKER_HTTP_PORT"}
+    first = found["WORKER_HTTP_PORT"]
+    assert not others & {first, first + 1, first + 2}
