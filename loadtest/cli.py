@@ -180,8 +180,12 @@ def bench_peers(
     jobs: Annotated[str, typer.Option("--jobs", "-n", help="Jobs for each build.")] = "20",
     workers: Annotated[int, typer.Option(help="Worker processes of the control.")] = 2,
     seed: Seed = None,
+    replay_with: ReplayWith = "",
 ) -> None:
-    """The same work by a build that is wrong on purpose; fails unless that one is caught."""
+    """The same work by a build that is wrong on purpose; fails unless that one is caught.
+
+    The program that replays knows the workflow of ours; the control's histories are not given to it.
+    """
     settings = _settings()
     try:
         plan = build_plan(stages=jobs, seed=seed, mocked=settings.mocked)
@@ -190,6 +194,8 @@ def bench_peers(
         _fail(error.problems, USAGE)
     except NotReachable as error:
         _not_reachable(error)
+    if replay_with:
+        replay(found[0], replay_with)
     ours, control = map(judge, found)
     for folder, judgement in zip(found, (ours, control), strict=True):
         write_report(folder, judgement)

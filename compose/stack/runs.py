@@ -49,7 +49,7 @@ def soak(settings: Settings, environ: Mapping[str, str]) -> int:
 
 def bench_peers(settings: Settings, environ: Mapping[str, str]) -> int:
     """The same work by a build that is broken on purpose, in one page."""
-    return _run(settings, ["bench-peers", *_given(environ, _PEERS)], environ)
+    return _replayed(settings, ["bench-peers", *_given(environ, _PEERS)], environ)
 
 
 def report(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -96,11 +96,6 @@ def _replayed(settings: Settings, arguments: list[str], environ: Mapping[str, st
     tool = stack.runner(stack.ensure(settings))
     program = ["--replay-with", f"{tool.python} -m services.worker.replay"]
     return tool.loadtest([*arguments, *program], _handed(settings, environ))
-
-
-def _run(settings: Settings, arguments: list[str], environ: Mapping[str, str]) -> int:
-    tool = stack.runner(stack.ensure(settings))
-    return tool.loadtest(arguments, _handed(settings, environ))
 
 
 def _handed(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:

@@ -68,7 +68,8 @@ def test_a_soak(settings: Load, recorder: Recorder) -> None:
 
 def test_side_by_side(settings: Load, recorder: Recorder) -> None:
     runs.bench_peers(settings(), {"JOBS": "12", "CONTROL_WORKERS": "3", "RESET": "1"})
-    assert recorder.arguments == ["bench-peers", "--jobs", "12", "--workers", "3"]
+    given = ["--jobs", "12", "--workers", "3"]
+    assert recorder.arguments == ["bench-peers", *given, *REPLAYED]
 
 
 def test_a_run_is_drawn_again_by_its_name(settings: Load, recorder: Recorder) -> None:
