@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 # A job awaits little else than its turn; a worker can hold many.
 MAX_ACTIVITIES = 200
+# A workflow task of ours takes 10 to 30 ms of this process, and all in hand take their time from
+# one another: 100 of them (the default), in a flood of new jobs, come near their time-out of 2 s.
+MAX_WORKFLOW_TASKS = 20
 
 
 @asynccontextmanager
@@ -83,6 +86,7 @@ def _worker(
         interceptors=[JobInterceptor()],
         workflow_runner=workflow_runner(),
         max_concurrent_activities=MAX_ACTIVITIES,
+        max_concurrent_workflow_tasks=MAX_WORKFLOW_TASKS,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
