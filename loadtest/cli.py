@@ -184,7 +184,7 @@ def bench_peers(
 ) -> None:
     """The same work by a build that is wrong on purpose; fails unless that one is caught.
 
-    The program that replays knows the workflow of ours; the control's histories are not given to it.
+    The program that replays knows our workflow alone, so that the control is not replayed.
     """
     settings = _settings()
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from math import inf
 
 from loadtest.books.model import ENDS, Books, StageBook
 from loadtest.judge.callbacks import CallbackBook
@@ -127,16 +128,15 @@ def _versions(stage: StageBook) -> Check:
 def _little(stage: StageBook) -> Check:
     """Little's law: jobs in the system by samples of the slot = arrivals x time by the records.
 
-    Both sides are means over the time between the first and the last sample.
+    Both sides are means over the time between the first and the last sample; a job that had not
+    ended by then was there until then.
     """
     name = "Little's law (samples of the slot against the jobs' times)"
     samples = [s for s in stage.samples if s.waiting is not None]
     times = [
-        (made, ended)
+        (made, job.api[0].finished or inf)
         for job in stage.jobs.values()
-        if job.api
-        and (made := job.api[0].created) is not None
-        and (ended := job.api[0].finished) is not None
+        if job.api and (made := job.api[0].created) is not None
     ]
     if len(samples) < LITTLE_SAMPLES or not times:
         return Check(name, None, f"{len(samples)} samples are too few (from {LITTLE_SAMPLES})")

@@ -219,6 +219,19 @@ def test_a_failed_generation_without_a_trace_is_unaccounted(honest: Synthetic) -
     assert not judgement.passed
 
 
+def test_a_job_that_went_on_while_the_books_were_read_is_not_orphaned(honest: Synthetic) -> None:
+    def reopen(rows: list[Row]) -> None:
+        rows[-1]["job"] |= {"status": "running", "finished_at": None}
+
+    honest.edit(raw.JOBS, reopen)
+    honest.edit(raw.LEDGERS["video"], lambda rows: rows.pop())
+
+    judgement = judge(honest.folder)
+
+    assert named(judgement, "still open") == [job_id(1, 4)]
+    assert named(judgement, "orphaned") == []
+
+
 def test_a_generation_that_nobody_asked_for_is_orphaned(honest: Synthetic) -> None:
     def add(rows: list[Row]) -> None:
         rows.append({**rows[0], "job_id": "x", "external_id": "job-nobody.image.1"})

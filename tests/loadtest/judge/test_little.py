@@ -51,3 +51,15 @@ def test_samples_must_fit_the_jobs(
     sampled(run, shown)
     reasons = [reason for reason in judge(run.folder).reasons if "Little" in reason]
     assert (not reasons) is holds
+
+
+def test_jobs_that_are_still_open_are_in_the_system(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path, plan=build_plan(stages=str(JOBS), seed="7")).write()
+
+    def reopen(rows: list[Row]) -> None:
+        for row in rows[JOBS // 2 :]:
+            row["job"] |= {"status": "running", "finished_at": None}
+
+    sampled(run, lambda inside, since: max(inside, JOBS // 2))
+    run.edit(raw.JOBS, reopen)
+    assert not [reason for reason in judge(run.folder).reasons if "Little" in reason]
