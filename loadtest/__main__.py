@@ -1,5 +1,6 @@
 """`python -m loadtest`: the command line and nothing else."""
 
 from loadtest.cli import app
+from shared.leaving import run_and_leave
 
-app(prog_name="python -m loadtest")
+run_and_leave(lambda: app(prog_name="python -m loadtest"))

@@ -17,6 +17,7 @@ from services.api.settings import ApiSettings
 from services.api.temporal import Temporal
 from shared import logs
 from shared.errors import TemporalUnavailable
+from shared.leaving import run_and_leave
 from shared.messages import Record
 from shared.records import RecordStore
 from shared.settings import load
@@ -147,4 +148,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_leave(lambda: sys.exit(main()))

@@ -12,6 +12,7 @@ from temporalio.worker import Replayer
 
 from services.worker.workflows import GenVideoWorkflow
 from shared.codec import PayloadKeys, data_converter
+from shared.leaving import run_and_leave
 from shared.sandbox import workflow_runner
 
 USAGE = 2
@@ -53,4 +54,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_and_leave(lambda: sys.exit(main(sys.argv[1:])))
