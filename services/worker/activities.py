@@ -21,7 +21,7 @@ from services.worker.models import (
 )
 from services.worker.policies import BEGUN_DELAY_SECONDS, FIRST_TRY_AGE
 from services.worker.presence import Check, still_ours
-from services.worker.running import beating, check_permit
+from services.worker.running import beating, check_permit, outlasting
 from services.worker.settings import WorkerSettings
 from services.worker.storage import Storage
 from services.worker.vendors.image_service import ImageService
@@ -93,7 +93,7 @@ class StageActivities:
         finally:
             if begun is not None:
                 # However this ends: the workflow must not take us for one that never began.
-                await asyncio.shield(begun)
+                await outlasting(begun)
         log.info("image accepted", external_id=order.external_id, vendor_id=vendor_id)
         return accepted_now(vendor_id)
 
@@ -134,7 +134,7 @@ class StageActivities:
         async with beating(self._client, permit.job_id), still_ours(self._client) as check:
             begun = await self._await_turn(permit, check)
             if begun is not None:
-                await asyncio.shield(begun)
+                await outlasting(begun)
 
     @activity.defn(name=REQUEST_VIDEO)
     async def request_video(self, order: VideoOrder) -> Accepted:

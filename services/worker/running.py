@@ -114,6 +114,19 @@ class Pulse:
             activity.logger.warning("progress could not be reported")
 
 
+async def outlasting(task: asyncio.Task[None]) -> None:
+    """Wait for the task's end however often we are cancelled meanwhile, and be cancelled then."""
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    task.result()
+
+
 @asynccontextmanager
 async def beating(client: Client, external_id: str) -> AsyncIterator[Pulse]:
     """Heartbeats for as long as the block runs; the pulse starts with what the last try knew."""

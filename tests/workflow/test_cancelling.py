@@ -5,6 +5,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from services.keeper import workflows as keeper_workflows
@@ -63,6 +64,25 @@ async def test_as_its_armed_image_begins(line: Pipeline, monkeypatch: pytest.Mon
     record = await was_cancelled(line, await line.submit("armed"))
     assert record.attempts == Attempts(image=1)
     assert set(record.assets) == {Step.IMAGE}
+
+
+async def test_as_an_armed_image_tells_that_it_has_begun(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word of a beginning is waited for, or the job would be taken for one that never began."""
+    tell = StageActivities._tell_begun
+
+    async def late(activities: StageActivities, permit: Permit) -> None:
+        await begun(line.images, f"{permit.job_id}.image.1", until="outcome")
+        await line.job(permit.job_id).cancel()
+        await activity.wait_for_cancelled()
+        await tell(activities, permit)
+
+    monkeypatch.setattr(StageActivities, "_tell_begun", late)
+    await line.images.arm({**SLOWLY, "match": {"prompt": "holder"}})
+    await line.submit("holder")
+    record = await was_cancelled(line, await line.submit("armed"))
+    assert record.attempts == Attempts(image=1)
 
 
 async def test_in_the_queue(line: Pipeline) -> None:

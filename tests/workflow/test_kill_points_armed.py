@@ -41,7 +41,7 @@ POINTS: list[Point] = [
     ("image heartbeat", "after"),
 ]
 # The jobs in front take so long that all behind them are armed by then.
-LONG = {**rule("start", "slow", extra=5_000), "match": {"prompt": "in front"}}
+LONG = {**rule("start", "slow", extra=10_000), "match": {"prompt": "in front"}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
