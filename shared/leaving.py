@@ -16,13 +16,14 @@ def run_and_leave(command: Callable[[], object]) -> NoReturn:
     call on a busy machine.
     What is raised, SystemExit apart, ends the process as ever.
     """
-    status: object = None
+    status: str | int | None = None
     try:
         command()
     except SystemExit as end:
         status = end.code
     if isinstance(status, str):
         sys.stderr.write(f"{status}\n")
+        status = FAILED
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os._exit(status if isinstance(status, int) else FAILED if status else 0)
+    os._exit(status or 0)

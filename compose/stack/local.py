@@ -142,11 +142,13 @@ class Local:
 
     def _unit(self, name: str, state: str, detail: str) -> Unit:
         service = _service_of(name)
-        reason = ready.reason_local(self.settings, service, index=_index_of(name))
         up = state == "RUNNING"
+        reason = (
+            ready.reason_local(self.settings, service, index=_index_of(name))
+            if up
+            else last_error(self.settings.log_dir / f"{name}.log")
+        )
         shown = "healthy" if up and reason is None else "starting" if up else state.lower()
-        if not up:
-            reason = last_error(self.settings.log_dir / f"{name}.log")
         return Unit(
             service=service,
             name=name,

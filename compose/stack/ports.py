@@ -65,5 +65,5 @@ def free_ports(count: int) -> list[int]:
 
 def ports_of_a_stack(workers: int = 1) -> dict[str, int]:
     """A free port for each variable; each further worker takes the next one, as it does later."""
-    names = sorted(DEFAULT_PORTS, key=WORKER.port.__eq__)
+    names = [*(name for name in DEFAULT_PORTS if name != WORKER.port), WORKER.port]
     return dict(zip(names, free_ports(len(names) + workers - 1), strict=False))

@@ -52,7 +52,7 @@ def _of_job(job: JobFacts, stage: StageBook, books: Books) -> Iterator[Finding]:
         yield finding(ORPHANED, text)
     for text in _charged_twice(job, books):
         yield finding(CHARGED_TWICE, text)
-    if job.status is not None and job.status not in ENDS:
+    if _is_open(job):
         yield finding(STILL_OPEN, f"the API shows it {job.status} after the stage")
         return
     for text in _contradictions(job, books):
@@ -60,6 +60,10 @@ def _of_job(job: JobFacts, stage: StageBook, books: Books) -> Iterator[Finding]:
     for generation in job.generations:
         if generation.finished is None and generation.outcome is None:
             yield finding(LEFT_OPEN, f"{generation.external_id} was accepted and has not ended")
+
+
+def _is_open(job: JobFacts) -> bool:
+    return job.status is not None and job.status not in ENDS
 
 
 def _lost(job: JobFacts, books: Books) -> Iterator[str]:
@@ -95,7 +99,7 @@ def _orphaned(job: JobFacts, books: Books) -> Iterator[str]:
 
     An open job goes on between the reading of the ledger and that of the receipts.
     """
-    if not books.mocked or job.status not in ENDS:
+    if not books.mocked or _is_open(job):
         return
     tasks = {generation.vendor_id for generation in job.generations}
     known = tasks | {generation.external_id for generation in job.generations}

@@ -49,6 +49,13 @@ async def was_cancelled(line: Pipeline, job_id: str) -> Record:
     return record
 
 
+async def behind_a_holder(line: Pipeline) -> str:
+    """A job that is armed while the one in front has its image made."""
+    await line.images.arm({**SLOWLY, "match": {"prompt": "holder"}})
+    await line.submit("holder")
+    return await line.submit("armed")
+
+
 async def test_as_its_armed_image_begins(line: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was made before anybody had noted an attempt is kept, and counts as one."""
     tell = StageActivities._tell_begun
@@ -59,9 +66,7 @@ async def test_as_its_armed_image_begins(line: Pipeline, monkeypatch: pytest.Mon
         await tell(activities, permit)
 
     monkeypatch.setattr(StageActivities, "_tell_begun", late)
-    await line.images.arm({**SLOWLY, "match": {"prompt": "holder"}})
-    await line.submit("holder")
-    record = await was_cancelled(line, await line.submit("armed"))
+    record = await was_cancelled(line, await behind_a_holder(line))
     assert record.attempts == Attempts(image=1)
     assert set(record.assets) == {Step.IMAGE}
 
@@ -79,9 +84,7 @@ async def test_as_an_armed_image_tells_that_it_has_begun(
         await tell(activities, permit)
 
     monkeypatch.setattr(StageActivities, "_tell_begun", late)
-    await line.images.arm({**SLOWLY, "match": {"prompt": "holder"}})
-    await line.submit("holder")
-    record = await was_cancelled(line, await line.submit("armed"))
+    record = await was_cancelled(line, await behind_a_holder(line))
     assert record.attempts == Attempts(image=1)
 
 
