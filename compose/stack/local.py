@@ -154,7 +154,7 @@ class Local:
             name=name,
             state=shown,
             ready=up and reason is None,
-            detail=detail if reason is None else f"{detail}; {reason}",
+            detail="; ".join(filter(None, (detail, reason))),
         )
 
 
