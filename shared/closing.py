@@ -1,9 +1,10 @@
 """The end of a job that had no code left to record it: terminated or timed out from outside."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from shared.messages import JobError, Record
-from shared.states import Status
+from shared.states import Status, Step
 
 MESSAGES = {
     "terminated": "The job was terminated from outside.",
@@ -23,3 +24,12 @@ def close_record(record: Record, code: str) -> Record:
         }
     )
     return ended.followed(at, MESSAGES[code])
+
+
+def amend_attempts(record: Record, attempts: Mapping[Step, int]) -> Record | None:
+    """The next version with what the vendors had accepted; None where the record says it."""
+    raised = record.attempts.raised_to(attempts)
+    if raised == record.attempts:
+        return None
+    amended = record.model_copy(update={"attempts": raised, "version": record.version + 1})
+    return amended.followed(datetime.now(UTC), "accepted by a vendor before the job was closed")

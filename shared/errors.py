@@ -98,22 +98,16 @@ class QueueFull(GenvideoError):
     code, http_status, title, retryable = "queue_full", 503, "The queue is full", True
 
 
-class StalePermit(GenvideoError):
-    """The activity's run isn't the one that the permit was granted to (a reset, say)."""
+class NotYet(GenvideoError):
+    """It is not, or no more, this run's turn: overtaken, unknown to the keeper, or reset."""
 
-    code, title = "stale_permit", "The permit is another run's"
-
-
-class StaleGate(GenvideoError):
-    """As StalePermit, for the gate of a stage."""
-
-    code, title = "stale_gate", "The gate's permit is another run's"
+    code, title = "not_yet", "It is not this run's turn"
 
 
-class StoodDown(GenvideoError):
-    """The run before an armed one was closed from outside: the keeper clears up first."""
+class GateNotYet(GenvideoError):
+    """As NotYet, for the gate of a stage."""
 
-    code, title = "stood_down", "Not yet this run's turn"
+    code, title = "gate_not_yet", "It is not this run's turn at the gate"
 
 
 class StorageFailed(GenvideoError):
@@ -179,9 +173,21 @@ class GenerationLost(VendorError):
 
 
 class AttemptTimedOut(VendorError):
-    """Accepted, and no end in sight at the attempt's deadline: as good as lost."""
+    """It worked for longer than its deadline, and the vendor says that it was stopped."""
 
-    code, failure = "attempt_timed_out", FailureClass.GENERATION_LOST
+    code, failure = "attempt_timed_out", FailureClass.GENERATION_FAILED
+
+
+class GivenUp(VendorError):
+    """Accepted, and no end after a time in which another one would not end either."""
+
+    failure = FailureClass.GIVEN_UP
+
+
+class WrongKind(VendorError):
+    """A whole file of another kind than ours; another generation's would be, too."""
+
+    code, failure = "wrong_kind", FailureClass.REFUSED_FOR_GOOD
 
 
 class ResultNotAllowed(VendorError):

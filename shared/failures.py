@@ -1,4 +1,4 @@
-"""The six classes of failure of a call to a vendor: what each costs, and what happens next."""
+"""The seven classes of failure of a call to a vendor: what each costs, and what happens next."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -18,6 +18,7 @@ class FailureClass(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     GENERATION_FAILED = "generation_failed"
     GENERATION_LOST = "generation_lost"
+    GIVEN_UP = "given_up"
 
 
 class Counted(StrEnum):
@@ -55,4 +56,7 @@ RULES: Mapping[FailureClass, Rule] = {
     ),
     FailureClass.GENERATION_FAILED: Rule(Counted.ATTEMPT, False, _ANEW),
     FailureClass.GENERATION_LOST: Rule(Counted.ATTEMPT, False, _ANEW),
+    FailureClass.GIVEN_UP: Rule(
+        Counted.NOTHING, False, "the stage has failed; no other one is paid while it may still run"
+    ),
 }

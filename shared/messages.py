@@ -1,5 +1,6 @@
 """What a job is on the wire and on disk; every message is frozen and forbids extras."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -41,6 +42,13 @@ class Attempts(Message):
 
     image: int = 0
     video: int = 0
+
+    def raised_to(self, counts: Mapping[Step, int]) -> "Attempts":
+        """With each count at least what is known from elsewhere."""
+        return Attempts(
+            image=max(self.image, counts.get(Step.IMAGE, 0)),
+            video=max(self.video, counts.get(Step.VIDEO, 0)),
+        )
 
 
 class JobError(Message):

@@ -1,6 +1,6 @@
 """Messages between the jobs, the slot's keeper and whoever looks at it; a permit names one run."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -17,13 +17,16 @@ KEEPER_WORKFLOW = "SlotKeeperWorkflow"
 REQUEST_SIGNAL = "request"
 RELEASE_SIGNAL = "release"
 WITHDRAW_SIGNAL = "withdraw"
-DISARMED_SIGNAL = "disarmed"
+ON_DECK_SIGNAL = "on_deck"
 GRANTED_SIGNAL = "slot_granted"
 REFUSED_SIGNAL = "queue_full"
-DISARM_SIGNAL = "disarm"
-BEGUN_SIGNAL = "begun"
+ACQUIRE_UPDATE = "acquire"
 CHANGE_UPDATE = "change"
 VIEW_QUERY = "view"
+UNKNOWN_QUERY = "unknown"
+OVERDUE_QUERY = "overdue"
+# The error by which an older try of a run is refused.
+FENCED = "fenced"
 DRAIN_ACTIVITY = "drain_job"
 
 
@@ -33,11 +36,6 @@ class Gate(StrEnum):
     JOB = "job"
     IMAGE = "image"
     VIDEO = "video"
-
-    @property
-    def arms(self) -> bool:
-        """Whether the next one is told in advance; worth its care where it saves a hop a job."""
-        return self is Gate.JOB
 
 
 JOB_GATE = Gate.JOB
@@ -78,29 +76,49 @@ class SlotRequest(Message):
         return RunRef(job_id=self.job_id, run_id=self.run_id)
 
 
-class Permit(Message):
-    """The right to be the running job; void for any other run than `run_id`.
+# Which try it is that asks: stage (0 image, 1 video), generation attempt, try of the activity.
+Fence = tuple[int, int, int]
+NO_FENCE: Fence = (-1, -1, -1)
+# Longer than any job may last; for a holder whose own limit is not known yet.
+LONGEST_HOLD_SECONDS = 30 * 86400.0
 
-    With `after` it is an armed one: valid from the moment that run has closed in an orderly way.
-    `round` counts how often a permit of this token was changed; an older round changes nothing.
-    """
+
+class Permit(Message):
+    """The right to be the running job; void for any other run than `run_id`."""
 
     gate: Gate = JOB_GATE
     job_id: str
     run_id: str
     token: int
-    round: int = 0
-    after: RunRef | None = None
 
     @property
     def run(self) -> RunRef:
         """The run that it is for."""
         return RunRef(job_id=self.job_id, run_id=self.run_id)
 
-    @property
-    def order(self) -> tuple[int, int]:
-        """Larger for each later permit of a run."""
-        return self.token, self.round
+
+class Acquire(Message):
+    """A try of a run's activity asks for the permit, before it submits anything.
+
+    `fence` grows with each later try of the run; one that is lower than one heard before is
+    refused. `holds_seconds`: the longest that the run may hold; then the keeper ends it.
+    """
+
+    request: SlotRequest
+    fence: Fence
+    holds_seconds: float = LONGEST_HOLD_SECONDS
+
+
+class Answer(Message):
+    """The answer to `acquire`: the permit and when it was given, by the server's clock.
+
+    Without one the run's turn has not come: `again` says to ask once more at once, since the keeper
+    begins a new run; otherwise the run is told when it is next.
+    """
+
+    at: datetime
+    permit: Permit | None = None
+    again: bool = False
 
 
 class Release(Message):
@@ -115,29 +133,32 @@ class Holder(Message):
 
     request: SlotRequest
     token: int
-    round: int = 0
     since: datetime
     draining: bool = False
+    fence: Fence = NO_FENCE
+    holds_seconds: float = LONGEST_HOLD_SECONDS
 
     @property
     def run(self) -> RunRef:
         return self.request.run
 
-
-class Armed(Message):
-    """Who comes next, and behind which run; `disarming` since it was asked to stand down."""
-
-    holder: Holder
-    behind: RunRef
-    disarming: bool = False
+    @property
+    def ends_at(self) -> datetime:
+        """From when on it has outlived its limit."""
+        return self.since + timedelta(seconds=self.holds_seconds)
 
 
 class Drain(Message):
-    """Clean up after a job that was closed from outside: wait first, then clear the vendors."""
+    """Clean up after a job: wait first, then clear the vendors.
+
+    `in_doubt`: a submit of the job may still be on its way to a vendor, so that a look-up which
+    finds nothing proves nothing yet. `close_code`: the job was closed from outside.
+    """
 
     job_id: str
     run_id: str
     hold_seconds: float
+    in_doubt: bool = True
     close_code: str | None = None
 
 

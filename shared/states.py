@@ -32,7 +32,8 @@ RETRYABLE_STATES = frozenset({Status.FAILED, Status.DEGRADED, Status.CANCELLED})
 ALLOWED: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}),
     Status.RUNNING: frozenset({Status.QUEUED, Status.RUNNING}) | END_STATES,
-    **dict.fromkeys(END_STATES, frozenset()),
+    # What a vendor had accepted may be found out behind the end.
+    **{end: frozenset({end}) for end in END_STATES},
 }
 
 

@@ -1,7 +1,8 @@
-"""How a run closed; the one fact on which keeper and armed successor both act."""
+"""How a run closed, by the server's word alone."""
 
 from enum import StrEnum
 
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import TerminatedError, TimeoutError
 from temporalio.service import RPCError, RPCStatusCode
@@ -23,6 +24,17 @@ ABNORMAL = {
 }
 
 
+def is_gone(error: RPCError) -> bool:
+    """Whether the server knows no such run.
+
+    A namespace that it does not know is the same status, and tells nothing of the run.
+    """
+    if error.status is not RPCStatusCode.NOT_FOUND:
+        return False
+    details = error.grpc_status.details
+    return not any(each.Is(NamespaceNotFoundFailure.DESCRIPTOR) for each in details)
+
+
 async def until_closed(client: Client, run: RunRef) -> Closed:
     """Wait by long poll until exactly this run has closed; a deleted one counts as killed."""
     handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
@@ -34,7 +46,7 @@ async def until_closed(client: Client, run: RunRef) -> Closed:
         if isinstance(failure.cause, TimeoutError):
             return Closed.TIMED_OUT
     except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
+        if not is_gone(error):
             raise
         return Closed.TERMINATED
     return Closed.ORDERLY
@@ -46,7 +58,7 @@ async def closed_by_now(client: Client, run: RunRef) -> Closed | None:
     try:
         status = (await handle.describe()).status
     except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
+        if not is_gone(error):
             raise
         return Closed.TERMINATED
     if status is None or status is WorkflowExecutionStatus.RUNNING:

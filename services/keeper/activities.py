@@ -1,4 +1,4 @@
-"""The keeper's hands: grant a permit and watch its run, find the running jobs."""
+"""The keeper's hands: tell a run that it is next, watch it, find the running jobs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 import structlog
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from services.keeper.models import (
     FIND_JOBS,
-    GRANT_AND_WATCH,
     KEEPER_RULES,
+    WATCH_RUN,
     Ended,
     Found,
     KeeperRules,
@@ -22,8 +22,8 @@ from services.keeper.predecessor import find_predecessor
 from services.keeper.queue import turn
 from services.keeper.rebuild import find_jobs
 from services.keeper.standing import sort_out
-from shared.slots import GRANTED_SIGNAL, REFUSED_SIGNAL, RunRef, gate_of
-from shared.watching import Closed, until_closed
+from shared.slots import ON_DECK_SIGNAL, REFUSED_SIGNAL, RunRef, gate_of
+from shared.watching import Closed, is_gone, until_closed
 
 log = structlog.get_logger(__name__)
 
@@ -42,31 +42,25 @@ class KeeperActivities:
         """This process' rules, fixed for the run that asks."""
         return self._rules
 
-    @activity.defn(name=GRANT_AND_WATCH)
-    async def grant_and_watch(self, watch: Watch) -> Ended:
-        """Signal the permit to exactly that run, wait until it closes, say how.
+    @activity.defn(name=WATCH_RUN)
+    async def watch_run(self, watch: Watch) -> Ended:
+        """Tell a run that it is next, wait until it closes, say how.
 
-        There is no release that could be lost, and no lease that could lapse.
+        There is no release that could be lost, and no lease that could lapse under good work.
         """
-        permit = watch.permit
         async with _beating():
-            told = await self._tell(permit.run, GRANTED_SIGNAL, permit)
-            gone = not told and watch.fresh and activity.info().attempt == 1
-            if gone:
-                log.info("waiter is gone", job_id=permit.job_id)
-            elif told:
-                news = "slot granted" if permit.after is None else "armed"
-                log.info(news, gate=permit.gate, job_id=permit.job_id, token=permit.token)
-            closed = await until_closed(self._client, permit.run)
-            newer = None if closed is Closed.ORDERLY else await self._newer(permit.run)
-            return Ended(closed=closed, gone=gone, newer=newer)
+            if watch.tell and await self._tell(watch.run, ON_DECK_SIGNAL, watch.gate):
+                log.info("next", gate=watch.gate, job_id=watch.run.job_id)
+            closed = await until_closed(self._client, watch.run)
+            newer = None if closed is Closed.ORDERLY else await self._newer(watch.run)
+            return Ended(closed=closed, newer=newer)
 
     async def _newer(self, run: RunRef) -> str | None:
         """The run that a reset has put in the place of this one."""
         try:
             latest = await self._client.get_workflow_handle(run.job_id).describe()
         except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
+            if not is_gone(error):
                 raise
             return None
         is_open = latest.status is WorkflowExecutionStatus.RUNNING
@@ -78,7 +72,7 @@ class KeeperActivities:
         try:
             await handle.signal(signal, argument)
         except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
+            if not is_gone(error):
                 raise
             return False
         return True
@@ -89,14 +83,13 @@ class KeeperActivities:
         info = activity.info()
         gate = gate_of(str(info.workflow_id))
         async with _beating():
-            seen = await find_jobs(self._client, gate)
             before = await find_predecessor(self._client, str(info.workflow_run_id), gate=gate)
+            seen = await find_jobs(self._client, gate)
             found = await self._with_room(await sort_out(self._client, seen, before))
         log.info(
             "keeper rebuilt",
             gate=gate,
             holders=len(found.holders),
-            armed=len(found.armed),
             waiting=len(found.waiting),
         )
         return found

@@ -2,7 +2,7 @@
 
 from services.keeper.packing import Packed
 from shared.messages import Message
-from shared.slots import CAPACITY, Armed, Holder, KeeperSettings, Permit
+from shared.slots import CAPACITY, Gate, Holder, KeeperSettings, RunRef
 from shared.watching import Closed
 
 # The activities of a killed job act until their next heartbeat (2 s), and 1 s more.
@@ -11,47 +11,45 @@ DRAIN_HOLD_SECONDS = 3.0
 # Eight events a grant; a new run begins long before the server asks for it, to keep replay quick.
 MAX_HISTORY = 2000
 
-GRANT_AND_WATCH = "grant_and_watch"
+WATCH_RUN = "watch_run"
 FIND_JOBS = "find_jobs"
 KEEPER_RULES = "keeper_rules"
+
+# Who is next and does not ask for a free place is passed over after this: its worker is dead, or
+# its code fails.
+ASK_PATIENCE_SECONDS = 60.0
 
 
 class KeeperRules(Message):
     """What the process sets for one run of the keeper; read once and kept in its history.
 
     `max_history`: events after which it begins a new run, beside those that its watches cost.
-    `capacity`: how many may wait.
+    `capacity`: how many may wait. `ask_patience`: seconds for which a free place waits for whoever
+    is next.
     """
 
     max_history: int = MAX_HISTORY
     capacity: int = CAPACITY
+    ask_patience: float = ASK_PATIENCE_SECONDS
 
 
 class Watch(Message):
-    """Tell a run its permit and wait until it closes; `fresh`: it can't have acted before."""
+    """Wait until a run closes, and first `tell` it that it is next at the gate."""
 
-    permit: Permit
-    fresh: bool
+    run: RunRef
+    gate: Gate
+    tell: bool
 
 
 class Ended(Message):
-    """How a watched run closed.
-
-    `gone`: before it was ever told, so that it left nothing behind; `newer`: the run that goes on
-    in its place, since the job was reset.
-    """
+    """How a watched run closed; `newer`: the run that goes on in its place after a reset."""
 
     closed: Closed
-    gone: bool = False
     newer: str | None = None
 
     @property
-    def orderly(self) -> bool:
-        return self.closed is Closed.ORDERLY
-
-    @property
     def is_clear(self) -> bool:
-        return self.orderly or self.gone
+        return self.closed is Closed.ORDERLY
 
 
 class KeeperState(Message):
@@ -60,7 +58,6 @@ class KeeperState(Message):
     settings: KeeperSettings = KeeperSettings()
     next_token: int = 0
     holders: tuple[Holder, ...] = ()
-    armed: tuple[Armed, ...] = ()
     waiting: Packed = ()
 
 
@@ -69,5 +66,4 @@ class Found(Message):
 
     settings: KeeperSettings
     holders: tuple[Holder, ...]
-    armed: tuple[Armed, ...]
     waiting: Packed

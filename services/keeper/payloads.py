@@ -1,6 +1,6 @@
 """What an event carries, read without trust: a job made by hand must not stop the keeper."""
 
-from typing import TypeVar
+from typing import TypeVar, get_origin
 
 import structlog
 from temporalio.api.common.v1 import Payloads
@@ -20,4 +20,4 @@ async def read_one(converter: DataConverter, payloads: Payloads, kind: type[T]) 
     except Exception as error:  # what a converter or a codec raises is open
         log.warning("unreadable payload", wanted=kind.__name__, reason=type(error).__name__)
         return None
-    return value if isinstance(value, kind) else None
+    return value if isinstance(value, get_origin(kind) or kind) else None

@@ -48,14 +48,9 @@ class WaitingQueue:
         if request is not None:
             del self._keys[bisect_left(self._keys, turn(request))]
 
-    def pop(self) -> SlotRequest:
-        """Take out the one whose turn it is; IndexError when nobody waits."""
-        _, run_id = self._keys.pop(0)
-        return self._requests.pop(run_id)
-
-    def peek(self) -> SlotRequest | None:
-        """The one whose turn it is."""
-        return self._requests[self._keys[0][1]] if self._keys else None
+    def get(self, run_id: str) -> SlotRequest | None:
+        """The request of a run, where it waits."""
+        return self._requests.get(run_id)
 
     def first(self, count: int) -> tuple[str, ...]:
         """The job ids of the next `count`, in order."""

@@ -7,13 +7,11 @@ from datetime import UTC, datetime, timedelta
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from services.keeper.payloads import read_one
 from shared.messages import JobInput, Message
 from shared.slots import (
-    BEGUN_SIGNAL,
-    DISARMED_SIGNAL,
     GRANTED_SIGNAL,
     JOB_GATE,
     RELEASE_SIGNAL,
@@ -26,6 +24,7 @@ from shared.slots import (
     keeper_id,
 )
 from shared.temporal import GENVIDEO_WORKFLOW
+from shared.watching import is_gone
 
 # The listing is eventually consistent: what started just now may be missing from the first.
 LISTING_PAUSE_SECONDS = 1.0
@@ -38,10 +37,9 @@ KILLED = "ExecutionStatus IN ('Terminated', 'TimedOut')"
 
 
 class Seen(Message):
-    """A job as its history shows it: what it asks for, its last permit, whether it has begun.
+    """A job as its history shows it: what it asks for, and its last permit.
 
-    `asking`: whether it wants to pass this gate; `released`: the last token that it gave back;
-    `stood_down`: order of the last permit that it won't begin by.
+    `asking`: whether it wants to pass this gate; `released`: the last token that it gave back.
     """
 
     request: SlotRequest
@@ -49,8 +47,6 @@ class Seen(Message):
     asking: bool = True
     permit: Permit | None = None
     released: int = -1
-    stood_down: tuple[int, int] = (-1, -1)
-    begun: bool = False
 
     @property
     def open(self) -> bool:
@@ -66,7 +62,7 @@ async def find_jobs(client: Client, gate: Gate) -> list[Seen]:
 
     async def look(job: WorkflowExecution) -> Seen | None:
         async with at_once:
-            return await _look(client, job, gate=gate)
+            return await look_at(client, job, gate=gate)
 
     return [item for item in await asyncio.gather(*map(look, jobs.values())) if item]
 
@@ -79,7 +75,7 @@ async def _listed(client: Client) -> AsyncIterator[WorkflowExecution]:
             yield job
 
 
-async def _look(client: Client, job: WorkflowExecution, *, gate: Gate) -> Seen | None:
+async def look_at(client: Client, job: WorkflowExecution, *, gate: Gate) -> Seen | None:
     """One job by its history; None where it is gone, or was made by hand and can't be read."""
     handle = client.get_workflow_handle(job.id, run_id=job.run_id)
     seen: Seen | None = None
@@ -92,7 +88,7 @@ async def _look(client: Client, job: WorkflowExecution, *, gate: Gate) -> Seen |
             elif event.event_type == SAID and seen:
                 seen = await _said(client, seen, event=event, gate=gate)
     except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
+        if not is_gone(error):
             raise
         return None
     return seen
@@ -119,8 +115,6 @@ async def _started(
 async def _signalled(client: Client, seen: Seen, *, event: HistoryEvent, gate: Gate) -> Seen:
     """What one signal tells; a permit for another run (before a reset) doesn't count."""
     signal = event.workflow_execution_signaled_event_attributes
-    if signal.signal_name == BEGUN_SIGNAL:
-        return seen.model_copy(update={"begun": True})
     if signal.signal_name != GRANTED_SIGNAL:
         return seen
     permit = await read_one(client.data_converter, signal.input, Permit)
@@ -141,9 +135,6 @@ async def _said(client: Client, seen: Seen, *, event: HistoryEvent, gate: Gate) 
         return seen.model_copy(update={"asking": True})
     if said.signal_name == WITHDRAW_SIGNAL:
         return seen.model_copy(update={"asking": False})
-    if said.signal_name == DISARMED_SIGNAL:
-        permit = await read_one(client.data_converter, said.input, Permit)
-        return seen if permit is None else seen.model_copy(update={"stood_down": permit.order})
     if said.signal_name != RELEASE_SIGNAL:
         return seen
     release = await read_one(client.data_converter, said.input, Release)

@@ -5,25 +5,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import structlog
 from temporalio.client import Client
-from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.workflow import NondeterminismError
 
 from services.keeper.activities import KeeperActivities
 from services.keeper.attributes import register_search_attributes
+from services.keeper.care import look_after
 from services.keeper.models import KeeperRules
 from services.keeper.workflows import SlotKeeperWorkflow
-from shared.keepers import start_keeper
 from shared.sandbox import workflow_runner
-from shared.slots import Gate
 from shared.temporal import KEEPER_QUEUE, STICKY_TIMEOUT
 
-log = structlog.get_logger(__name__)
-
-# A keeper that was terminated by hand is back after this at the latest, also when nobody asks.
-CARE_SECONDS = 5.0
 # One watch for each holder: the limit's upper bound, and some air.
 MAX_ACTIVITIES = 1100
 HEARTBEAT_THROTTLE = timedelta(seconds=1)
@@ -45,7 +38,7 @@ async def running_keeper(
         task_queue=task_queue,
         workflows=[SlotKeeperWorkflow],
         activities=[
-            activities.grant_and_watch,
+            activities.watch_run,
             activities.find_jobs,
             activities.keeper_rules,
         ],
@@ -60,18 +53,8 @@ async def running_keeper(
         graceful_shutdown_timeout=timedelta(seconds=shutdown_seconds),
     )
     async with worker:
-        care = asyncio.create_task(_keep_it_running(client, task_queue))
+        care = asyncio.create_task(look_after(client, task_queue))
         try:
             yield worker
         finally:
             care.cancel()
-
-
-async def _keep_it_running(client: Client, task_queue: str) -> None:
-    while True:
-        try:
-            for gate in Gate:
-                await start_keeper(client, gate, task_queue=task_queue)
-        except RPCError as error:
-            log.warning("a keeper could not be started", reason=str(error))
-        await asyncio.sleep(CARE_SECONDS)

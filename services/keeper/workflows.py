@@ -1,37 +1,42 @@
-"""The slot's keeper: grants permits in order; a permit lives exactly as long as its run."""
+"""The slot's keeper: answers who may go on, in order; a permit lives exactly as long as its run."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from services.keeper.models import (
         DRAIN_HOLD_SECONDS,
         FIND_JOBS,
-        GRANT_AND_WATCH,
         KEEPER_RULES,
+        WATCH_RUN,
         Ended,
         Found,
         KeeperRules,
         KeeperState,
         Watch,
     )
-    from services.keeper.places import Places
+    from services.keeper.places import Places, permit_of
     from shared.slots import (
+        ACQUIRE_UPDATE,
         CHANGE_UPDATE,
-        DISARM_SIGNAL,
-        DISARMED_SIGNAL,
         DRAIN_ACTIVITY,
+        FENCED,
         GRANTED_SIGNAL,
         KEEPER_WORKFLOW,
+        ON_DECK_SIGNAL,
+        OVERDUE_QUERY,
         REFUSED_SIGNAL,
         RELEASE_SIGNAL,
         REQUEST_SIGNAL,
+        UNKNOWN_QUERY,
         VIEW_QUERY,
         WITHDRAW_SIGNAL,
+        Acquire,
+        Answer,
         Drain,
         Permit,
         Release,
@@ -46,26 +51,28 @@ with workflow.unsafe.imports_passed_through():
 
 # The keeper's process is gone when it has not been heard of for this long.
 HEARTBEAT_TIMEOUT = timedelta(seconds=3)
+# A watch and a clean-up bound themselves, by the job's and the worker's settings.
 FOR_EVER = timedelta(days=3650)
 RETRY_POLICY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=2)
 )
-# A pause is answered when whoever was armed has stood down; a dead worker is waited for so long.
-DISARM_TIMEOUT = timedelta(seconds=10)
 RULES_TIMEOUT = timedelta(seconds=5)
 
 
 @workflow.defn(name=KEEPER_WORKFLOW)
 class SlotKeeperWorkflow:
-    """Tells runs their permits and watches them; all decisions are made by `Places`."""
+    """Answers `acquire` and watches whom it said yes to; all decisions are made by `Places`."""
 
     @workflow.init
     def __init__(self, state: KeeperState | None = None) -> None:
-        self._gate = gate_of(workflow.info().workflow_id)
+        info = workflow.info()
+        self._gate = gate_of(info.workflow_id)
+        self._is_reset = info.run_id != info.original_execution_run_id
         self._places = Places(state or KeeperState(), self._gate)
         self._rules = KeeperRules()
         self._max_history = 0
         self._ready = False
+        self._turns_over = False
         self._early: list[SlotRequest] = []
         self._early_releases: list[Release] = []
         self._watches: dict[str, asyncio.Task[None]] = {}
@@ -73,7 +80,13 @@ class SlotKeeperWorkflow:
 
     @workflow.run
     async def run(self, state: KeeperState | None = None) -> None:
-        """Keep the slot; begins a new run with everything carried when the history grows."""
+        """Keep the slot; begins a new run with everything carried when the history grows.
+
+        A run that was reset believes what has long been out of date: it fails before it grants
+        anything, and the next keeper rebuilds.
+        """
+        if self._is_reset:
+            raise ApplicationError("This run was reset; the next keeper rebuilds.", type="reset")
         self._rules = await workflow.execute_local_activity(
             KEEPER_RULES, result_type=KeeperRules, start_to_close_timeout=RULES_TIMEOUT
         )
@@ -81,31 +94,41 @@ class SlotKeeperWorkflow:
         if state is None:
             await self._rebuild()
         self._remember_settings()
-        for permit in self._places.permits():
-            self._watch(permit, fresh=False)
+        for holder in self._places.held.values():
+            self._watch(holder.run, tell=False)
         # A wide gate's watches alone must not end a run that has granted nothing yet.
         self._max_history = self._rules.max_history + len(self._watches)
         self._ready = True
         self.request(self._early)
         for release in self._early_releases:
             self.release(release)
-        while True:
-            for permit in self._places.to_disarm():
-                self._send(permit.run, DISARM_SIGNAL, permit)
-            while self._places.has_next():
-                self._tell(self._places.next_permit(workflow.now()))
-            # Last, so that a replay that sees two moments as one says the same as they did.
-            if self._history_is_long():
-                break
-            await workflow.wait_condition(self._has_work)
+        await self._grant_until_long()
+        self._turns_over = True
         await workflow.wait_condition(
             lambda: workflow.all_handlers_finished() and not self._sending
         )
         workflow.continue_as_new(self._places.state())
 
+    async def _grant_until_long(self) -> None:
+        """Whoever is next is told, and answered when it asks; silence is waited for in bounds."""
+        places = self._places
+        while True:
+            while places.has_next():
+                self._grant(places.next_permit(workflow.now()))
+            for run in places.to_tell():
+                self._call(run)
+            # Last, so that a replay that sees two moments as one says the same as they did.
+            if self._history_is_long():
+                return
+            patience = self._rules.ask_patience if places.awaits_an_ask() else None
+            try:
+                await workflow.wait_condition(self._has_work, timeout=patience)
+            except TimeoutError:
+                places.pass_over()
+
     def _has_work(self) -> bool:
         places = self._places
-        return places.has_next() or places.wants_disarming() or self._history_is_long()
+        return places.has_next() or places.has_to_tell() or self._history_is_long()
 
     async def _rebuild(self) -> None:
         """Nobody handed anything over: ask Temporal who holds and who waits, before any grant."""
@@ -117,79 +140,79 @@ class SlotKeeperWorkflow:
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=RETRY_POLICY,
         )
-        tokens = [h.token for h in (*found.holders, *(item.holder for item in found.armed))]
         # Milliseconds since 1970 are above every token that an earlier keeper can have given.
         floor = int(workflow.now().timestamp() * 1000)
         self._places = Places(
             KeeperState(
                 settings=found.settings,
-                next_token=max([floor, *(token + 1 for token in tokens)]),
+                next_token=max([floor, *(holder.token + 1 for holder in found.holders)]),
                 holders=found.holders,
-                armed=found.armed,
                 waiting=found.waiting,
             ),
             self._gate,
             capacity=self._rules.capacity,
         )
+        for holder in found.holders:
+            # In case its run missed it.
+            self._tell(permit_of(holder, gate=self._gate))
+
+    def _grant(self, permit: Permit) -> None:
+        """The run is answered in this very step; it may have asked without being told."""
+        if permit.run_id not in self._watches:
+            self._watch(permit.run, tell=False)
+        self._tell(permit)
 
     def _tell(self, permit: Permit) -> None:
-        """A run that is told for the first time is watched from then on."""
-        if permit.run_id in self._watches:
-            self._send(permit.run, GRANTED_SIGNAL, permit)
+        """A run that holds hears of it also here: its activity may die with the answer."""
+        self._send(permit.run, GRANTED_SIGNAL, permit)
+
+    def _call(self, run: RunRef) -> None:
+        """Tell a run that it is next; from then on it is watched."""
+        if run.run_id in self._watches:
+            self._send(run, ON_DECK_SIGNAL, self._gate)
         else:
-            self._watch(permit, fresh=True)
+            self._watch(run, tell=True)
 
     def _send(self, run: RunRef, signal: str, argument: object) -> None:
-        """Signal a run without waiting for it."""
-        task = asyncio.create_task(_signal(run, signal, argument))
+        """Signal a run without waiting for it; of one that has closed, its watch tells."""
+
+        async def send() -> None:
+            handle = workflow.get_external_workflow_handle(run.job_id, run_id=run.run_id)
+            try:
+                await handle.signal(signal, argument)
+            except ApplicationError:
+                workflow.logger.info("a run closed before it was told: %s", run.job_id)
+
+        task = asyncio.create_task(send())
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    def _watch(self, permit: Permit, *, fresh: bool) -> None:
-        watch = Watch(permit=permit, fresh=fresh)
-        self._watches[permit.run_id] = asyncio.create_task(self._hold(watch))
+    def _watch(self, run: RunRef, *, tell: bool) -> None:
+        self._watches[run.run_id] = asyncio.create_task(self._follow(run, tell=tell))
 
-    async def _hold(self, watch: Watch) -> None:
-        """Keep a place for as long as its run is open, and its leftovers run."""
-        run_id = watch.permit.run_id
-        ended = await self._until_closed(watch)
-        if ended is None:
-            return
-        request = self._places.request_of(run_id)
-        if not ended.is_clear:
-            self._places.drain(run_id)
-            await _drain(watch.permit, ended.closed)
-        for waiting in self._places.release(run_id, ended.orderly, now=workflow.now()):
-            self._unwatch(waiting)
-        del self._watches[run_id]
-        if ended.newer is not None:
+    async def _follow(self, run: RunRef, *, tell: bool) -> None:
+        """Until a run has closed, and its leftovers are cleared where it held the permit."""
+        ended: Ended = await workflow.execute_activity(
+            WATCH_RUN,
+            Watch(run=run, gate=self._gate, tell=tell),
+            result_type=Ended,
+            summary=run.job_id,
+            start_to_close_timeout=FOR_EVER,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=RETRY_POLICY,
+        )
+        del self._watches[run.run_id]
+        places = self._places
+        request = places.request_of(run.run_id)
+        places.withdraw(run.run_id)
+        if run.run_id in places.held:
+            if not ended.is_clear:
+                places.drain(run.run_id)
+                await _drain(run, ended.closed)
+            places.release(run.run_id)
+        if ended.newer is not None and request is not None:
             # It may have asked already, or may not know yet that what it replays is void.
             self.request([request.model_copy(update={"run_id": ended.newer})])
-
-    async def _until_closed(self, watch: Watch) -> Ended | None:
-        """How the run has closed; None when it isn't watched any more."""
-        try:
-            ended = await workflow.execute_activity(
-                GRANT_AND_WATCH,
-                watch,
-                result_type=Ended,
-                summary=watch.permit.job_id,
-                start_to_close_timeout=FOR_EVER,
-                heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                retry_policy=RETRY_POLICY,
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                return None
-            raise
-        watched = self._watches.get(watch.permit.run_id) is asyncio.current_task()
-        return ended if watched else None
-
-    def _unwatch(self, run_id: str) -> None:
-        """A run that waits again is not watched; at its next permit it will be."""
-        task = self._watches.pop(run_id, None)
-        if task is not None:
-            task.cancel()
 
     def _history_is_long(self) -> bool:
         info = workflow.info()
@@ -205,7 +228,7 @@ class SlotKeeperWorkflow:
 
     @workflow.signal(name=REQUEST_SIGNAL)
     def request(self, requests: list[SlotRequest]) -> None:
-        """Runs ask for the slot; one that holds it or waits for it already counts once.
+        """Runs ask to wait; one that holds or waits already counts once.
 
         Whom there is no room for is told, so that it doesn't wait for what never comes.
         """
@@ -219,7 +242,7 @@ class SlotKeeperWorkflow:
     @workflow.signal(name=WITHDRAW_SIGNAL)
     def withdraw(self, run_id: str) -> None:
         """A run that waits gives up."""
-        self._places.queue.remove(run_id)
+        self._places.withdraw(run_id)
         self._early = [request for request in self._early if request.run_id != run_id]
 
     @workflow.signal(name=RELEASE_SIGNAL)
@@ -227,69 +250,65 @@ class SlotKeeperWorkflow:
         """A run has passed a stage's gate, and still goes on; its close would do as well."""
         if not self._ready:
             self._early_releases.append(release)
-        elif self._places.give_back(release):
-            self._unwatch(release.run_id)
+        else:
+            self._places.give_back(release)
 
-    @workflow.signal(name=DISARMED_SIGNAL)
-    def disarmed(self, permit: Permit) -> None:
-        """An armed run has stood down, and has not begun."""
-        if self._places.disarmed(permit):
-            self._unwatch(permit.run_id)
+    @workflow.update(name=ACQUIRE_UPDATE)
+    async def acquire(self, ask: Acquire) -> Answer:
+        """Answered when the run's turn has come, or when it is not next any more.
+
+        A run that holds already is answered at once: it asks before each submit.
+        """
+        await workflow.wait_condition(lambda: self._ready)
+        self._places.ask(ask)
+        await workflow.wait_condition(lambda: self._turns_over or self._places.is_decided(ask))
+        permit = self._places.permit_for(ask)
+        again = permit is None and self._turns_over
+        return Answer(at=workflow.now(), permit=permit, again=again)
+
+    @acquire.validator
+    def _not_fenced(self, ask: Acquire) -> None:
+        if ask.fence < self._places.heard(ask.request.run_id):
+            raise ApplicationError("A later try of this run has asked.", type=FENCED)
 
     @workflow.update(name=CHANGE_UPDATE)
     async def change(self, change: SlotChange) -> SlotView:
-        """Set limit or pause; a lower limit lets holders finish.
-
-        Answered when nobody begins by itself any more: a pause is in force at its answer.
-        """
+        """Set limit or pause; a lower limit lets holders finish. In force at its answer."""
         await workflow.wait_condition(lambda: self._ready)
-        before = self._places.settings
-        after = before.model_copy(update=change.model_dump(exclude_none=True))
-        self._places.settings = after
+        changed = change.model_dump(exclude_none=True)
+        self._places.settings = self._places.settings.model_copy(update=changed)
         self._remember_settings()
-        if after.paused or after.limit < before.limit:
-            await self._until_disarmed()
         return self._places.view()
-
-    async def _until_disarmed(self) -> None:
-        """Return when nobody begins by itself any more."""
-        places = self._places
-        try:
-            await workflow.wait_condition(
-                lambda: not places.wants_disarming() and not places.is_disarming(),
-                timeout=DISARM_TIMEOUT,
-            )
-        except TimeoutError:
-            workflow.logger.warning("an armed job did not answer that it stood down")
 
     @workflow.query(name=VIEW_QUERY)
     def view(self) -> SlotView:
         """Limit, pause, holders, and the first of those who wait."""
         return self._places.view()
 
+    @workflow.query(name=UNKNOWN_QUERY)
+    def unknown(self, run_ids: list[str]) -> list[str]:
+        """Those of the runs that neither hold nor wait; none before this keeper knows anybody."""
+        return [each for each in run_ids if self._ready and not self._places.knows(each)]
 
-async def _signal(run: RunRef, signal: str, argument: object) -> None:
-    """Tell a run; one that has closed needs no telling."""
-    handle = workflow.get_external_workflow_handle(run.job_id, run_id=run.run_id)
-    try:
-        await handle.signal(signal, argument)
-    except ApplicationError:
-        workflow.logger.info("a run closed before it was told: %s", run.job_id)
+    @workflow.query(name=OVERDUE_QUERY)
+    def overdue(self, now: datetime) -> list[RunRef]:
+        """Who has held for longer than its own limit and its clean-up allow."""
+        return self._places.overdue(now)
 
 
-async def _drain(permit: Permit, closed: Closed) -> None:
+async def _drain(run: RunRef, closed: Closed) -> None:
     """Return when nothing of a killed run acts any more, at its worker or at a vendor."""
     await workflow.execute_activity(
         DRAIN_ACTIVITY,
         Drain(
-            job_id=permit.job_id,
-            run_id=permit.run_id,
+            job_id=run.job_id,
+            run_id=run.run_id,
             hold_seconds=DRAIN_HOLD_SECONDS,
             close_code=closed.value,
         ),
         task_queue=GENVIDEO_QUEUE,
-        summary=f"clear the vendors after {permit.job_id}",
-        start_to_close_timeout=timedelta(hours=1),
+        summary=f"clear the vendors after {run.job_id}",
+        start_to_close_timeout=FOR_EVER,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=RETRY_POLICY,
     )

@@ -3,15 +3,22 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from services.worker.cancellation import Cancellation, StageFailed
     from services.worker.journal import Journal
     from services.worker.policies import ATTEMPT_BACKOFF, ATTEMPT_CODES
-    from services.worker.stages import StageFailed
     from shared.errors import RefusedForGood
     from shared.failures import MAX_ATTEMPTS
     from shared.states import Step
 
 
-async def after_failure(journal: Journal, failure: StageFailed, *, step: Step, number: int) -> None:
+async def after_failure(
+    journal: Journal,
+    failure: StageFailed,
+    cancellation: Cancellation,
+    *,
+    step: Step,
+    number: int,
+) -> None:
     """Return when another attempt is due; raise the failure when the stage has failed."""
     if failure.code == RefusedForGood.code:
         await journal.change(
@@ -24,4 +31,4 @@ async def after_failure(journal: Journal, failure: StageFailed, *, step: Step, n
     await journal.change(
         f"{step}, attempt {number} failed: {failure.message} ({failure.code}; {follows})"
     )
-    await workflow.sleep(ATTEMPT_BACKOFF * number)
+    await cancellation.sleep(ATTEMPT_BACKOFF * number)

@@ -17,10 +17,10 @@ from services.worker.vendors.client import VendorStatus
 from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
 from shared.assets import asset_url
-from shared.closing import close_record
+from shared.closing import amend_attempts, close_record
 from shared.errors import GenvideoError, VendorError
 from shared.failures import MAX_ATTEMPTS
-from shared.ids import external_id
+from shared.ids import external_id, parse_external_id
 from shared.messages import Asset
 from shared.records import RecordStore
 from shared.slots import DRAIN_ACTIVITY, Drain
@@ -54,24 +54,63 @@ class DrainActivities:
     async def drain_job(self, drain: Drain) -> Kept:
         """Return when no generation of the job runs any more, or the bound has passed.
 
-        What is paid for by then is stored where the job's own code is there to record it.
+        What is paid for by then is stored where the job's own code is there to record it; for a job
+        that was closed from outside the record is closed here.
         First waits `hold_seconds`: a terminated job's activities act on until their next
         heartbeat, and might submit what an earlier look would miss.
         """
         async with beating(self._client, drain.job_id):
             goes_on = await self._goes_on(drain)
-            if drain.close_code is not None and not goes_on:
-                await asyncio.to_thread(self._close, drain, drain.close_code)
+            code = None if goes_on else drain.close_code
+            if code is not None:
+                await asyncio.to_thread(self._close, drain, code)
             await asyncio.sleep(drain.hold_seconds)
-            until = time.monotonic() + self._settings.drain_seconds
+            attempts = await self._cleared(drain, cancel=not goes_on)
+            if code is not None:
+                await asyncio.to_thread(self._amend, drain, attempts)
+            if goes_on or code is not None:
+                return Kept(attempts=attempts, assets={}, asset_url=None)
+            return await self._keep(drain.job_id, attempts)
+
+    async def _cleared(self, drain: Drain, *, cancel: bool) -> dict[Step, int]:
+        """Wait until nothing of the job runs; the highest attempts that the vendors know.
+
+        While a submit may be on its way, finding nothing proves nothing: the vendor may still be
+        accepting it. Once the latest generation is known, there is no other one on its way.
+        """
+        # By the server's clock: a try that goes on for a dead one has no more time.
+        since = activity.info().scheduled_time.timestamp() + drain.hold_seconds
+        until = since + self._settings.drain_seconds
+        doubt = since + self._settings.accept_seconds if drain.in_doubt else since
+        latest = await asyncio.to_thread(self._latest, drain.job_id)
+        seen = Seen()
+        while True:
+            await self._look(drain.job_id, seen, cancel=cancel)
+            in_doubt = time.time() < doubt and latest not in seen.known
+            if not seen.running and not in_doubt:
+                return seen.attempts()
+            if time.time() >= until:
+                log.warning("given up on what may still run", generations=sorted(seen.running))
+                return seen.attempts()
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _latest(self, job_id: str) -> str:
+        """The generation that the job had come to, by its record."""
+        record = self._records.read(job_id)
+        step = (record.step if record else None) or Step.IMAGE
+        return external_id(job_id, step, max(1, record.attempt if record else 1))
+
+    async def _look(self, job_id: str, seen: "Seen", *, cancel: bool) -> None:
+        """Take note of each generation that has not ended; an image is cancelled."""
+        for vendor, step in ((self._images, Step.IMAGE), (self._videos, Step.VIDEO)):
             for attempt in range(1, MAX_ATTEMPTS + 1):
-                ours = external_id(drain.job_id, Step.IMAGE, attempt)
-                await self._clear(self._images, ours, until=until, cancel=not goes_on)
-                ours = external_id(drain.job_id, Step.VIDEO, attempt)
-                await self._clear(self._videos, ours, until=until, cancel=False)
-            if goes_on or drain.close_code is not None:
-                return Kept(assets={}, asset_url=None)
-            return await self._keep(drain.job_id)
+                ours = external_id(job_id, step, attempt)
+                if ours in seen.ended:
+                    continue
+                seen.note(ours, status := await _status(vendor, ours))
+                # Kling documents no cancel.
+                if cancel and step is Step.IMAGE and ours in seen.running and status:
+                    await self._cancel(status)
 
     async def _goes_on(self, drain: Drain) -> bool:
         """Whether a reset gave the job a newer run, which will adopt what was paid for."""
@@ -88,7 +127,15 @@ class DrainActivities:
         if record is not None and record.run_id == drain.run_id and not record.status.ended:
             self._records.write(close_record(record, code))
 
-    async def _keep(self, job_id: str) -> Kept:
+    def _amend(self, drain: Drain, attempts: dict[Step, int]) -> None:
+        """A record that was closed from outside may lack what a vendor had accepted by then."""
+        record = self._records.read(drain.job_id)
+        if record is not None and record.run_id == drain.run_id:
+            amended = amend_attempts(record, attempts)
+            if amended is not None:
+                self._records.write(amended)
+
+    async def _keep(self, job_id: str, attempts: dict[Step, int]) -> Kept:
         """Store each stage's good result that the record doesn't have yet."""
         record = await asyncio.to_thread(self._records.read, job_id)
         there = record.assets if record else {}
@@ -96,7 +143,7 @@ class DrainActivities:
         assets = {step: asset for step, asset in found.items() if asset is not None}
         last = max({*there, *assets}, key=list(Step).index, default=None)
         url = last and asset_url(self._settings.api_public_url, job_id, last)
-        return Kept(assets=assets, asset_url=url)
+        return Kept(attempts=attempts, assets=assets, asset_url=url)
 
     async def _kept(self, job_id: str, step: Step) -> Asset | None:
         """The newest attempt's file, if one has succeeded and can be had."""
@@ -117,30 +164,46 @@ class DrainActivities:
             return None
         return await self._images.result_url(status.vendor_id) if step is Step.IMAGE else status.url
 
-    async def _clear(
-        self, vendor: ImageService | VideoService, ours: str, *, until: float, cancel: bool
-    ) -> None:
-        """Wait for one generation's end; Kling documents no cancel, so only an image gets one."""
-        while status := await self._running(vendor, ours):
-            if time.monotonic() >= until:
-                log.warning("given up on a generation that still runs", external_id=ours)
-                return
-            if cancel and isinstance(status, VendorStatus):
-                await self._cancel(status.vendor_id)
-            await asyncio.sleep(POLL_SECONDS)
-
-    async def _cancel(self, vendor_id: str) -> None:
+    async def _cancel(self, status: VendorStatus | VendorError) -> None:
+        if isinstance(status, VendorError):
+            return
         try:
-            await self._images.cancel(vendor_id)
+            await self._images.cancel(status.vendor_id)
         except VendorError as error:
             log.warning("cancel at the image service failed", reason=error.message)
 
-    async def _running(
-        self, vendor: ImageService | VideoService, ours: str
-    ) -> VendorStatus | VendorError | None:
-        """Truthy while the generation runs, or may run since the vendor doesn't answer."""
-        try:
-            status = await vendor.status(ours)
-        except VendorError as error:
-            return error
-        return status if status is not None and status.state == "running" else None
+
+class Seen:
+    """What the vendors said of a job's generations: known ever, ended for good, not ended yet."""
+
+    def __init__(self) -> None:
+        self.known: set[str] = set()
+        self.ended: set[str] = set()
+        self.running: set[str] = set()
+
+    def note(self, ours: str, news: VendorStatus | VendorError | None) -> None:
+        """A vendor that does not answer may run it, and one that says no more may not."""
+        self.running.discard(ours)
+        if isinstance(news, VendorError):
+            self.running.add(ours)
+        elif news is not None:
+            self.known.add(ours)
+            over = news.state in ("succeeded", "failed")
+            (self.ended if over else self.running).add(ours)
+
+    def attempts(self) -> dict[Step, int]:
+        """By stage, the highest attempt that a vendor has known."""
+        found: dict[Step, int] = {}
+        for each in map(parse_external_id, self.known):
+            if each is not None:
+                found[each.step] = max(each.attempt, found.get(each.step, 0))
+        return found
+
+
+async def _status(
+    vendor: ImageService | VideoService, ours: str
+) -> VendorStatus | VendorError | None:
+    try:
+        return await vendor.status(ours)
+    except VendorError as error:
+        return error

@@ -6,6 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from services.worker.cancellation import to_its_end
     from services.worker.models import RECORD_STATE, Recorded
     from services.worker.policies import LOCAL_RETRY_POLICY, LOCAL_TIMEOUT
     from services.worker.state import JobState
@@ -37,18 +38,12 @@ class Journal:
         return self.state.record
 
     async def change(self, note: str, **fields: object) -> None:
-        """Make and record the next version; a cancellation meanwhile doesn't tear it.
-
-        A cancellation that comes while an end is recorded comes too late, and is dropped.
-        Raises EndedBefore where that end is on disk already.
-        """
-        change = asyncio.ensure_future(self._change(note, fields))
-        try:
-            await asyncio.shield(change)
-        except asyncio.CancelledError:
-            await change
-            if not self.record.status.ended:
-                raise
+        """Make and record the next version. EndedBefore where the job's end is on disk already."""
+        async with self._lock:
+            if not self._ended_before:
+                await self._next(note, fields)
+            if self._ended_before:
+                raise EndedBefore
 
     async def report(self, report: ProgressReport) -> None:
         """What the running attempt's activity tells: a percent, which only rises, or a wait."""
@@ -66,13 +61,6 @@ class Journal:
         if record.step is None or record.status.ended:
             return False
         return external_id == f"{record.job_id}.{record.step}.{record.attempt}"
-
-    async def _change(self, note: str, fields: dict[str, object]) -> None:
-        async with self._lock:
-            if not self._ended_before:
-                await self._next(note, fields)
-            if self._ended_before:
-                raise EndedBefore
 
     async def _next(self, note: str, fields: dict[str, object]) -> None:
         before = self.record.percent
@@ -94,14 +82,15 @@ class Journal:
 
 async def _write(record: Record) -> Recorded:
     """What is on disk where that is ahead of us; an end is recorded once, whatever comes after."""
-    found: Recorded = await workflow.execute_local_activity(
-        RECORD_STATE,
-        record,
-        result_type=Recorded,
-        start_to_close_timeout=LOCAL_TIMEOUT,
-        retry_policy=LOCAL_RETRY_POLICY,
+    return await to_its_end(
+        workflow.start_local_activity(
+            RECORD_STATE,
+            record,
+            result_type=Recorded,
+            start_to_close_timeout=LOCAL_TIMEOUT,
+            retry_policy=LOCAL_RETRY_POLICY,
+        )
     )
-    return found
 
 
 def _details(record: Record, note: str) -> str:

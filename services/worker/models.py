@@ -1,8 +1,9 @@
 """What the workflow and its activities tell each other; one model in, one model out."""
 
+from services.worker.policies import DRAIN_MARGIN, HOLD_MARGIN
 from shared.ids import external_id
 from shared.messages import Asset, JobInput, Message, Record, Transition
-from shared.slots import Gate, Permit
+from shared.slots import Gate, Permit, SlotRequest
 from shared.states import Step
 
 # The names of the activities; the workflow knows no more of them, so that it imports no client.
@@ -13,7 +14,7 @@ RECORD_STATE = "record_state"
 JOB_LIMITS = "job_limits"
 REQUEST_SLOT = "request_slot"
 WITHDRAW_REQUEST = "withdraw_request"
-AWAIT_TURN = "await_turn"
+HOLD_SLOT = "hold_slot"
 
 
 class JobLimits(Message):
@@ -21,9 +22,23 @@ class JobLimits(Message):
 
     image_seconds: float
     video_seconds: float
+    image_give_up_seconds: float
+    video_give_up_seconds: float
     job_seconds: float
     drain_seconds: float
+    accept_seconds: float
     gates: tuple[Gate, ...] = ()
+
+    @property
+    def drain_bound(self) -> float:
+        """The longest that a clean-up takes."""
+        return self.drain_seconds + self.accept_seconds
+
+    @property
+    def holds_seconds(self) -> float:
+        """The longest that a job whose code works can hold the slot."""
+        margins = DRAIN_MARGIN + HOLD_MARGIN
+        return self.job_seconds + self.drain_bound + margins.total_seconds()
 
 
 class Recorded(Message):
@@ -38,18 +53,31 @@ class Recorded(Message):
 
 
 class Order(Message):
-    """One generation attempt of one stage, under a permit, and one of the stage's gate if on."""
+    """One generation attempt of one stage, for a run that has asked for the slot.
 
-    permit: Permit
-    gate: Permit | None = None
+    `gates`: of the stage, to be passed before the slot's permit is asked for. `holds_seconds`: the
+    longest that the run may hold. `repeated`: a run before this one (the job was reset) may have
+    submitted it.
+    """
+
+    request: SlotRequest
     step: Step
     attempt: int
     job: JobInput
     deadline_seconds: float
+    give_up_seconds: float
+    holds_seconds: float
+    gates: tuple[Gate, ...] = ()
+    repeated: bool = False
+
+    @property
+    def stage(self) -> int:
+        """The number of its stage, from 0."""
+        return list(Step).index(self.step)
 
     @property
     def external_id(self) -> str:
-        return external_id(self.permit.job_id, self.step, self.attempt)
+        return external_id(self.request.job_id, self.step, self.attempt)
 
 
 class VideoOrder(Order):
@@ -57,15 +85,18 @@ class VideoOrder(Order):
 
     image_id: str
     image_url: str | None
-    # Whether a run before this one (the job was reset) may have submitted it.
-    repeated: bool = False
 
 
 class Accepted(Message):
-    """The vendor has it: its id, and when we knew (epoch seconds)."""
+    """The vendor has it: its id, when we knew (epoch seconds), how long it has worked on it.
 
+    `permit`: by which it was submitted or adopted.
+    """
+
+    permit: Permit
     vendor_id: str
     accepted_at: float
+    worked_seconds: float = 0.0
 
 
 class VideoWatch(Message):
@@ -83,6 +114,7 @@ class Stored(Message):
     say), which must not get into a history.
     """
 
+    permit: Permit
     vendor_id: str
     source_url: str | None
     asset_url: str
@@ -90,7 +122,9 @@ class Stored(Message):
 
 
 class Kept(Message):
-    """What a job that ended early had paid for and could still be stored, by stage."""
+    """What a job that ended early had paid for: attempts that the vendors know, by stage, and the
+    results that could still be stored."""
 
+    attempts: dict[Step, int]
     assets: dict[Step, Asset]
     asset_url: str | None

@@ -32,11 +32,6 @@ HEARTBEAT_INTERVAL = timedelta(milliseconds=300)
 # The SDK holds heartbeats back for up to 60 s by default; cancellation would come as late, and a
 # death is noticed earlier by as much as the last one heard of may be older.
 HEARTBEAT_THROTTLE = timedelta(milliseconds=500)
-# Another try can't begin earlier than the time-out after the last heartbeat; what a try does on the
-# strength of one must be on the vendor's side a margin before.
-CONFIRM_INTERVAL = timedelta(milliseconds=500)
-CONFIRM_TRUST = HEARTBEAT_TIMEOUT - timedelta(milliseconds=200)
-
 # Writing a small file or sending one signal; a slow disk gets another try.
 LOCAL_TIMEOUT = timedelta(seconds=5)
 LOCAL_RETRY_POLICY = RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_attempts=5)
@@ -45,21 +40,20 @@ REQUEST_RETRY_POLICY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5)
 )
 
-# An armed image waits for the job before it, which has a timer of its own.
-ARMED_TIMEOUT = timedelta(days=8)
-
-# How long an armed image lets its submit go first, before it tells that it has begun.
-BEGUN_DELAY_SECONDS = 0.01
-
-# One call to submit a video, with its look-up before.
-SUBMIT_TIMEOUT = timedelta(seconds=60)
-# A first try needs no look-up while no second one can have begun: that takes a heartbeat time-out.
-FIRST_TRY_AGE = HEARTBEAT_TIMEOUT / 2
+# Whoever is next waits for as long as the one in front of it runs, or the slot is paused.
+TURN_TIMEOUT = timedelta(days=365)
+# One call to submit a video: the permit, a look-up for as long as a submit may be on its way, the
+# submit itself.
+SUBMIT_TIMEOUT = timedelta(hours=1)
+# A request at a stage's gate is repeated while nothing is heard: the keeper may be another one.
+ASK_AGAIN = timedelta(seconds=60)
 # What an activity may take beyond the deadline of its generation: the transfer and the check.
 TRANSFER_TIMEOUT = timedelta(seconds=120)
 
-# An accepted generation that the vendor doesn't know any more is lost after this.
-LOST_AFTER_SECONDS = 5.0
+# A video past its deadline is asked for this many times less often.
+LATE_PACE = 5
+# A submit that may still be on its way to the vendor is looked for this often.
+LOOK_SECONDS = 0.5
 # A vendor that is away is waited for; the record says so once, after so many tries of an activity,
 # or so many seconds of polls that fail.
 WAITING_TRIES = 5
@@ -88,3 +82,5 @@ IMAGE_POLL_MAX_SECONDS = 2.0
 KEEP_SECONDS = 20.0
 # What a clean-up may take beyond its bound, the fetching of what it keeps included.
 DRAIN_MARGIN = timedelta(seconds=30 + 2 * MAX_ATTEMPTS * KEEP_SECONDS)
+# A holder that outlives its own limit and its clean-up's by this much is ended by the keeper.
+HOLD_MARGIN = timedelta(minutes=5)

@@ -1,9 +1,11 @@
-"""What every vendor-facing activity does beside its work: beat, report, and mind its permit."""
+"""What every vendor-facing activity does beside its work: beat, report, know what is in doubt."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TypeVar
 
 import structlog
 from temporalio import activity
@@ -17,37 +19,40 @@ from services.worker.policies import (
     REPORT_SECONDS,
     WAITING_TRIES,
 )
-from shared.errors import GenvideoError, StaleGate, StalePermit, VendorError, what_kind
+from shared.errors import GenvideoError, NotYet, OutcomeUnknown, VendorError, what_kind
 from shared.ids import parse_external_id
 from shared.messages import ProgressReport
-from shared.slots import Permit
 from shared.temporal import PROGRESS_SIGNAL
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 # More points than there are: work that is no generation reports no percent.
 NEVER = 101
 
 
-def check_permit(permit: Permit, gate: Permit | None = None) -> None:
-    """StalePermit where the run that called isn't the one that holds the slot (after a reset).
-
-    StaleGate where it is, and the permit of its stage's gate is another run's.
-    """
-    ours = activity.info().workflow_run_id
-    if permit.run_id != ours:
-        raise StalePermit("This run does not hold the slot; another run of the job did.")
-    if gate is not None and gate.run_id != ours:
-        raise StaleGate(f"This run does not hold the {gate.gate} gate; another run of the job did.")
+def check_run(run_id: str) -> None:
+    """NotYet where the run that calls isn't the one that was meant (after a reset)."""
+    if run_id != activity.info().workflow_run_id:
+        raise NotYet("This run does not hold the slot; another run of the job did.")
 
 
 class Pulse:
-    """What the heartbeats carry: the vendor's acceptance, the percent, whether a wait is told."""
+    """What the heartbeats carry: the vendor's acceptance, the percent, whether a wait is told.
+
+    `in_doubt`: whether a submit of this generation may be on its way to the vendor. `settled`: the
+    last try ended by itself and knew that none was; a killed one could not say so.
+    """
 
     def __init__(self, client: Client, external_id: str) -> None:
         self.accepted: Accepted | None = None
         self.percent = 0
         self.told = False
+        self.settled = False
+        self.in_doubt = False
+        # By how much our clock was ahead when this try began, or how late it came to us.
+        started = activity.info().started_time
+        self.skew = (datetime.now(UTC) - started).total_seconds()
         self._client = client
         self._external_id = external_id
         generation = parse_external_id(external_id)
@@ -58,25 +63,38 @@ class Pulse:
 
     def beat(self) -> None:
         """Tell the server that we are alive, and how far; costs no history."""
-        activity.heartbeat(self.accepted, self.percent, self.told)
+        activity.heartbeat(self.accepted, self.percent, self.told, self.settled)
 
     def accept(self, accepted: Accepted) -> None:
         """The vendor has it: from here on there is progress to report."""
+        self.in_doubt = False
         self.accepted = accepted
         self._reported_at = time.monotonic()
         self.beat()
 
-    def postpone(self, seconds: float) -> None:
-        """Time in which the vendor was away doesn't count against its generation."""
+    def worked(self, seconds: float) -> None:
+        """The vendor has worked on it for so much longer."""
         if self.accepted is not None:
-            later = self.accepted.accepted_at + seconds
-            self.accepted = self.accepted.model_copy(update={"accepted_at": later})
+            worked = self.accepted.worked_seconds + seconds
+            self.accepted = self.accepted.model_copy(update={"worked_seconds": worked})
 
-    def resume(self, accepted: Accepted | None, percent: int, told: bool = False) -> None:
+    def resume(
+        self,
+        accepted: Accepted | None,
+        percent: int,
+        told: bool = False,
+        settled: bool = False,
+    ) -> None:
         """Go on where the last try of this activity was when it was last heard of."""
         self.accepted = accepted
         self.percent = self._reported = percent
         self.told = told
+        self.in_doubt = accepted is None and not settled
+
+    def settle(self) -> None:
+        """The try ends, and no submit of its is on its way."""
+        self.settled = True
+        self.beat()
 
     async def progress(self, percent: int) -> None:
         """Note the percent; a signal carries it into the record when enough has changed."""
@@ -87,18 +105,31 @@ class Pulse:
         self._reported, self._reported_at = self.percent, now
         await self._signal()
 
+    async def is_late(self, deadline: float) -> None:
+        """Have the record say that the vendor takes longer than expected; once."""
+        if not self._tells():
+            return
+        log.warning("the vendor is late", external_id=self._external_id, deadline=deadline)
+        await self._signal(f"the {self._step} takes longer than {deadline:g} s; it is waited for")
+
     async def waits(self, error: GenvideoError) -> None:
         """Have the record say what the job waits for; once, for it costs history."""
-        if self.told or self._step is None:
+        if not self._tells():
             return
-        self.told = True
-        self.beat()
         what = f"to store the {self._step}"
         if isinstance(error, VendorError):
             what = f"for the {self._step} service"
         kind = what_kind(error)
         log.warning("waiting", what=what, code=error.code, reason=error.message, **kind)
         await self._signal(f"waiting {what}: {error.message[:200]} ({error.code}; {kind['next']})")
+
+    def _tells(self) -> bool:
+        """Whether there is something to tell, and it was not told before."""
+        if self.told or self._step is None:
+            return False
+        self.told = True
+        self.beat()
+        return True
 
     async def _signal(self, waiting: str = "") -> None:
         info = activity.info()
@@ -114,27 +145,33 @@ class Pulse:
             activity.logger.warning("progress could not be reported")
 
 
-async def outlasting(task: asyncio.Task[None]) -> None:
-    """Wait for the task's end however often we are cancelled meanwhile, and be cancelled then."""
+async def outlast(task: asyncio.Task[T]) -> bool:
+    """Return when the task has ended, however often we are cancelled meanwhile; whether we were."""
     cancelled = False
     while not task.done():
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError:
             cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError
-    task.result()
+    return cancelled
 
 
 @asynccontextmanager
-async def beating(client: Client, external_id: str) -> AsyncIterator[Pulse]:
-    """Heartbeats for as long as the block runs; the pulse starts with what the last try knew."""
+async def beating(
+    client: Client, external_id: str, *, submits: bool = False
+) -> AsyncIterator[Pulse]:
+    """Heartbeats for as long as the block runs; the pulse starts with what the last try knew.
+
+    Where the block `submits`, a cancellation that leaves something at the vendor, or in doubt, is
+    told as OutcomeUnknown: whoever hears of a cancellation may believe that nothing was done.
+    """
     pulse = Pulse(client, external_id)
-    details = activity.info().heartbeat_details
-    if details:
-        accepted, *rest = details
+    info = activity.info()
+    if info.heartbeat_details:
+        accepted, *rest = info.heartbeat_details
         pulse.resume(Accepted.model_validate(accepted) if accepted else None, *rest)
+    elif info.attempt > 1:
+        pulse.in_doubt = True
 
     async def beat() -> None:
         while True:
@@ -144,9 +181,15 @@ async def beating(client: Client, external_id: str) -> AsyncIterator[Pulse]:
     task = asyncio.create_task(beat())
     try:
         yield pulse
+    except asyncio.CancelledError:
+        if submits and (pulse.in_doubt or pulse.accepted is not None):
+            raise OutcomeUnknown("It was stopped behind its submit.") from None
+        raise
     except GenvideoError as error:
-        if error.retryable and activity.info().attempt >= WAITING_TRIES:
+        if error.retryable and info.attempt >= WAITING_TRIES:
             await pulse.waits(error)
+        if not pulse.in_doubt:
+            pulse.settle()
         raise
     finally:
         task.cancel()

@@ -5,9 +5,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from services.worker.models import JobLimits
+from services.worker.models import JobLimits, Order
+from services.worker.waiting import Patience
 from shared.settings import CommonSettings, Port, Seconds
 from shared.slots import STAGE_GATES, Gate
+from shared.states import Step
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 
@@ -24,8 +26,15 @@ class WorkerSettings(CommonSettings):
 
     image_attempt_seconds: Seconds = 300
     video_attempt_seconds: Seconds = 900
+    image_give_up_seconds: Seconds = 3600
+    video_give_up_seconds: Seconds = 4 * 3600
+    image_lost_seconds: Seconds = 60
+    video_lost_seconds: Seconds = 300
+    image_address_seconds: Seconds = 60
+    video_address_seconds: Seconds = 300
+    accept_seconds: Seconds = 30
     job_seconds: Seconds = 6 * 3600
-    drain_seconds: Seconds = 300
+    drain_seconds: Seconds = 3600
     video_poll_seconds: Seconds = 2
     gates: str = ""
     max_result_bytes: Annotated[int, Field(ge=1024)] = 512 * 1024 * 1024
@@ -52,9 +61,22 @@ class WorkerSettings(CommonSettings):
         return JobLimits(
             image_seconds=self.image_attempt_seconds,
             video_seconds=self.video_attempt_seconds,
+            image_give_up_seconds=self.image_give_up_seconds,
+            video_give_up_seconds=self.video_give_up_seconds,
             job_seconds=self.job_seconds,
             drain_seconds=self.drain_seconds,
+            accept_seconds=self.accept_seconds,
             gates=self.gates_on(),
+        )
+
+    def patience(self, order: Order) -> Patience:
+        """What one generation is allowed before it counts as lost, or is given up."""
+        video = order.step is Step.VIDEO
+        return Patience(
+            deadline=order.deadline_seconds,
+            give_up=order.give_up_seconds,
+            lost=self.video_lost_seconds if video else self.image_lost_seconds,
+            address=self.video_address_seconds if video else self.image_address_seconds,
         )
 
     def inside_hosts(self) -> frozenset[str]:

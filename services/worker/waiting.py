@@ -1,15 +1,16 @@
-"""Waiting for an accepted generation to end, by polling; ends in one of three ways, never open."""
+"""Waiting for an accepted generation to end: only the vendor's word, or hours, end the wait."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from services.worker.models import Accepted
 from services.worker.policies import (
     IMAGE_POLL_MAX_SECONDS,
     IMAGE_POLL_MIN_SECONDS,
     IMAGE_POLL_SHARE,
-    LOST_AFTER_SECONDS,
+    LATE_PACE,
     WAITING_SECONDS,
 )
 from services.worker.running import Pulse
@@ -18,53 +19,85 @@ from shared.errors import (
     AttemptTimedOut,
     GenerationFailed,
     GenerationLost,
-    NeverDelivered,
-    RefusedForNow,
+    GivenUp,
     VendorError,
 )
+from shared.slots import Permit
 
 # What a look tells; None: the vendor doesn't know the generation.
 News = VendorStatus | VendorError | None
-# The vendor doesn't answer, or says that it can't now: no fault of the generation's.
-AWAY = (NeverDelivered, RefusedForNow)
 # Seconds to wait before the next poll, from the seconds waited so far and the percent reached.
 Pace = Callable[[float, int], float]
+# Asks the vendor to stop a generation that is past its deadline.
+Stop = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds that one generation is allowed.
+
+    `deadline`: of the vendor's working on it; then it is stopped where that can be, and asked for
+    less often. `give_up`: in all. `lost`: unknown to the vendor. `address`: a success that doesn't
+    say where its result is.
+    """
+
+    deadline: float
+    give_up: float
+    lost: float
+    address: float
 
 
 async def until_ended(
-    vendor: VendorClient, accepted: Accepted, *, pulse: Pulse, deadline_seconds: float, pace: Pace
-) -> VendorStatus:
-    """The status of a generation that succeeded.
+    vendor: VendorClient,
+    accepted: Accepted,
+    *,
+    pulse: Pulse,
+    patience: Patience,
+    pace: Pace,
+    stop: Stop | None = None,
+) -> str:
+    """Where the result of a generation that succeeded can be fetched, also of a late one.
 
-    GenerationFailed: the vendor says so; AttemptTimedOut: the deadline, counted from the
-    acceptance, has passed; GenerationLost: the vendor doesn't know it any more. While the vendor is
-    away altogether it is waited for, and that time doesn't count.
+    GenerationFailed: the vendor says so, or that it succeeded and never where; AttemptTimedOut: it
+    says so after we had it stopped; GenerationLost: it doesn't know it any more; GivenUp: no end in
+    all the time that there is. While the vendor is away it is waited for, and queueing there is no
+    work.
     """
-    wait, percent = _Wait(accepted, deadline_seconds), 0
+    wait, percent = _Wait(accepted, patience), 0
     while True:
-        status = await _look(vendor, accepted.vendor_id)
-        pulse.postpone(wait.looked(status))
-        if isinstance(status, VendorStatus):
-            if status.state == "succeeded":
-                return status
-            if status.state == "failed":
-                raise GenerationFailed(status.message or "The vendor reports a failure.")
-            percent = status.percent
+        news = await _look(vendor, accepted.vendor_id)
+        pulse.worked(wait.looked(news))
+        if isinstance(news, VendorStatus):
+            if news.state == "succeeded" and (url := await vendor.address(news)):
+                return url
+            if news.state == "failed":
+                kind = AttemptTimedOut if stop and wait.is_late else GenerationFailed
+                raise kind(news.message or "The vendor reports a failure.")
+            percent = news.percent
             await pulse.progress(percent)
-        elif isinstance(status, VendorError) and wait.silent > WAITING_SECONDS:
-            await pulse.waits(status)
-        wait.check(status)
-        await asyncio.sleep(wait.pause(pace(wait.seconds, percent)))
+        elif isinstance(news, VendorError) and wait.silent > WAITING_SECONDS:
+            await pulse.waits(news)
+        wait.check()
+        seconds = pace(wait.seconds, percent)
+        if wait.is_late and not wait.is_over:
+            await pulse.is_late(patience.deadline)
+            if stop is not None:
+                await stop(accepted.vendor_id)
+            seconds *= LATE_PACE
+        await asyncio.sleep(wait.pause(seconds))
 
 
 class _Wait:
     """How long one generation has been waited for, and what of that counts against it."""
 
-    def __init__(self, accepted: Accepted, deadline_seconds: float) -> None:
+    def __init__(self, accepted: Accepted, patience: Patience) -> None:
+        self._patience = patience
         self._began = self._now = self._heard_at = time.monotonic()
-        self._allowed = deadline_seconds
-        self._deadline = self._began + deadline_seconds - (time.time() - accepted.accepted_at)
+        self._accepted = self._began - (time.time() - accepted.accepted_at)
+        self._worked = accepted.worked_seconds
+        self._news: News = None
         self._missing_since: float | None = None
+        self._succeeded_at: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -75,31 +108,51 @@ class _Wait:
         """For how long no look has told anything."""
         return self._now - self._heard_at
 
-    def looked(self, status: News) -> float:
-        """Take note of a look; the seconds since the last one, if they don't count."""
-        before, self._now = self._now, time.monotonic()
-        if not isinstance(status, VendorError):
-            self._heard_at = self._now
-        if isinstance(status, VendorStatus):
-            self._missing_since = None
-        elif status is None and self._missing_since is None:
-            # Counted from the first such answer: after an outage a vendor may need a moment.
-            self._missing_since = self._now
-        away = self._now - before if isinstance(status, AWAY) else 0.0
-        self._deadline += away
-        return away
+    @property
+    def is_late(self) -> bool:
+        """Whether the vendor has worked on it for longer than the deadline."""
+        return self._worked > self._patience.deadline
 
-    def check(self, status: News) -> None:
+    @property
+    def is_over(self) -> bool:
+        """Whether it has succeeded, though its address is not known."""
+        return self._succeeded_at is not None
+
+    def looked(self, news: News) -> float:
+        """Take note of a look; the seconds of work since the last one."""
+        before, self._now, last, self._news = self._now, time.monotonic(), self._news, news
+        if not isinstance(news, VendorError):
+            self._heard_at = self._now
+            # Counted from the first such answer: after an outage a vendor may need a moment.
+            self._missing_since = None if news else self._missing_since or self._now
+        if isinstance(news, VendorStatus) and news.state == "succeeded":
+            self._succeeded_at = self._succeeded_at or self._now
+        working = _works(news) and (last is None or _works(last))
+        self._worked += self._now - before if working else 0.0
+        return self._now - before if working else 0.0
+
+    def check(self) -> None:
         """Raise where it makes no sense to wait on."""
-        if status is None and self._now - (self._missing_since or 0) > LOST_AFTER_SECONDS:
+        patience = self._patience
+        if self._news is None and self._longer(patience.lost, self._missing_since):
             raise GenerationLost("The vendor accepted the task and doesn't know it any more.")
-        if self._now > self._deadline and not isinstance(status, AWAY):
-            raise AttemptTimedOut(f"No result within {self._allowed:g} s.")
+        if self._longer(patience.address, self._succeeded_at):
+            raise GenerationFailed("The vendor reports success and not where the result is.")
+        if self._longer(patience.give_up, self._accepted):
+            raise GivenUp(f"No result within {patience.give_up:g} s.")
+
+    def _longer(self, seconds: float, since: float | None) -> bool:
+        return since is not None and self._now - since > seconds
 
     def pause(self, wanted: float) -> float:
         """The seconds until the next look; one falls just behind the deadline."""
-        left = self._deadline - self._now
+        left = self._patience.deadline - self._worked
         return min(wanted, left + 0.001) if left >= 0 else wanted
+
+
+def _works(news: News) -> bool:
+    """Whether the vendor works on it, as far as a look tells."""
+    return isinstance(news, VendorStatus) and news.state == "running"
 
 
 async def _look(vendor: VendorClient, vendor_id: str) -> News:
@@ -110,9 +163,9 @@ async def _look(vendor: VendorClient, vendor_id: str) -> News:
         return error
 
 
-def accepted_now(vendor_id: str) -> Accepted:
+def accepted_now(vendor_id: str, permit: Permit) -> Accepted:
     """An acceptance that we learn of at this moment."""
-    return Accepted(vendor_id=vendor_id, accepted_at=time.time())
+    return Accepted(permit=permit, vendor_id=vendor_id, accepted_at=time.time())
 
 
 def image_pace(waited: float, percent: int) -> float:

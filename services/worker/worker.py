@@ -59,7 +59,7 @@ async def running_worker(
         local = StateActivities(settings, disk)
         activities: list[Callable[..., Any]] = [
             stage.gen_image,
-            stage.await_turn,
+            stage.hold_slot,
             stage.request_video,
             stage.collect_video,
             drain.drain_job,

@@ -1,32 +1,47 @@
 """GenVideoWorkflow: one job from queue to end; the only author of the job's state."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from services.worker import stages
     from services.worker.attempts import after_failure
-    from services.worker.gates import StageGate
+    from services.worker.cancellation import (
+        UNCLASSED,
+        Cancellation,
+        Interrupted,
+        Reason,
+        StageFailed,
+        drop,
+        to_its_end,
+    )
     from services.worker.journal import EndedBefore, Journal
-    from services.worker.models import JOB_LIMITS, JobLimits, Order, Stored, VideoOrder
+    from services.worker.models import (
+        JOB_LIMITS,
+        JobLimits,
+        Order,
+        Stored,
+        VideoOrder,
+        VideoWatch,
+    )
     from services.worker.policies import LOCAL_TIMEOUT
-    from services.worker.seat import Image, Seat
-    from services.worker.stages import StageFailed
     from services.worker.state import job_error
-    from shared.errors import StaleGate, StalePermit
+    from services.worker.turn import SlotTurn, StageTurn, Turn
+    from shared.errors import GateNotYet, NotYet
     from shared.failures import MAX_ATTEMPTS
     from shared.messages import JobInput, KlingDone, Progress, ProgressReport, Record
     from shared.slots import (
-        BEGUN_SIGNAL,
-        DISARM_SIGNAL,
         GRANTED_SIGNAL,
+        ON_DECK_SIGNAL,
         REFUSED_SIGNAL,
+        Drain,
         Gate,
         Permit,
+        SlotRequest,
     )
     from shared.states import OnVideoFailure, Status, Step
     from shared.temporal import (
@@ -37,6 +52,11 @@ with workflow.unsafe.imports_passed_through():
         PROGRESS_SIGNAL,
     )
 
+T = TypeVar("T")
+# One attempt at a stage, by its number from 1.
+Attempt = Callable[[int], Awaitable[Stored]]
+NOT_YET = (NotYet.code, GateNotYet.code)
+
 
 @workflow.defn(name=GENVIDEO_WORKFLOW)
 class GenVideoWorkflow:
@@ -44,31 +64,49 @@ class GenVideoWorkflow:
 
     @workflow.init
     def __init__(self, job: JobInput) -> None:
+        info = workflow.info()
         self._job = job
         self._journal = Journal(job)
-        self._seat = Seat(job.priority)
-        self._gates = {step: StageGate(Gate(step.value), self._seat.request) for step in Step}
-        self._begun: Image | None = None
+        self._cancellation = Cancellation()
+        self._request = SlotRequest(
+            job_id=info.workflow_id,
+            run_id=info.run_id,
+            priority=job.priority,
+            requested_at=info.workflow_start_time,
+        )
+        self._turn = SlotTurn(self._request, self._cancellation)
+        self._gates = {
+            step: StageTurn(Gate(step.value), self._request, self._cancellation) for step in Step
+        }
         self._callbacks: dict[str, KlingDone] = {}
-        self._limits: JobLimits
+        self._limits: JobLimits | None = None
+        self._timer: asyncio.Task[None] | None = None
+        # Whether a submit may be on its way to a vendor, though nobody awaits it any more.
+        self._in_doubt = False
 
     @workflow.run
     async def run(self, job: JobInput) -> Progress:
         """The job's last progress; raises when it failed or was cancelled, as Temporal shows it."""
-        try:
-            await self._until_ended()
-        except EndedBefore:
-            workflow.logger.info("the end stands as it was recorded before")
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._cancellation.watch(asyncio.create_task(self._until_ended()))
         return self._outcome()
 
     async def _until_ended(self) -> None:
         try:
             await self._work()
-        except asyncio.CancelledError:
-            await self._cancelled()
+        except EndedBefore:
+            workflow.logger.info("the end stands as it was recorded before")
+        self._stop_timer()
+
+    async def _work(self) -> None:
+        try:
+            await self._journal.change("queued", status=Status.QUEUED)
+            await self._turn.ask()
+            await self._both_stages()
+        except Interrupted as interrupted:
+            self._in_doubt = self._in_doubt or interrupted.in_doubt
+            await self._ended_early()
         except StageFailed as failure:
-            await self._end(Status.FAILED, "failed", failure)
+            await self._failed(Status.FAILED, "failed", failure)
 
     def _outcome(self) -> Progress:
         record = self._journal.record
@@ -77,28 +115,6 @@ class GenVideoWorkflow:
         if record.status is Status.FAILED and record.error is not None:
             raise ApplicationError(record.error.message, type=record.error.code, non_retryable=True)
         return self._journal.state.progress()
-
-    async def _work(self) -> None:
-        await self._journal.change("queued", status=Status.QUEUED)
-        self._limits = await workflow.execute_local_activity(
-            JOB_LIMITS, result_type=JobLimits, start_to_close_timeout=LOCAL_TIMEOUT
-        )
-        await self._take_slot(1)
-        try:
-            async with asyncio.timeout(self._limits.job_seconds):
-                await self._both_stages()
-        except TimeoutError:
-            await self._drain("time is up")
-            raise StageFailed(
-                "job_timed_out", f"The job did not end within {self._limits.job_seconds:g} s."
-            ) from None
-
-    async def _take_slot(self, image: int, *, void: Permit | None = None) -> None:
-        """Return when the slot is ours; an armed run has begun its image, if that has no gate."""
-        if Gate.IMAGE not in self._limits.gates:
-            self._begun = await self._seat.take(self._armed_image(image), void=void)
-        elif turn := await self._seat.take(stages.start_turn, void=void):
-            await stages.finish_turn(turn)
 
     async def _both_stages(self) -> None:
         image = await self._stage(Step.IMAGE, self._image_attempt)
@@ -113,7 +129,7 @@ class GenVideoWorkflow:
         except StageFailed as failure:
             if self._job.on_video_failure is not OnVideoFailure.IMAGE:
                 raise
-            await self._end(Status.DEGRADED, "ended with the image alone", failure)
+            await self._failed(Status.DEGRADED, "ended with the image alone", failure)
             return
         await self._journal.change(
             "video stored",
@@ -123,52 +139,139 @@ class GenVideoWorkflow:
             assets={**self._journal.record.assets, Step.VIDEO: video.asset},
         )
 
-    async def _stage(
-        self, step: Step, attempt: stages.Attempt, *, image: Stored | None = None
-    ) -> Stored:
-        """One stage with its attempts; a permit of an older run is asked for again."""
+    async def _stage(self, step: Step, attempt: Attempt, *, image: Stored | None = None) -> Stored:
+        """One stage with its attempts; whenever it is not this run's turn, that is waited for."""
         number = 1
         while True:
-            permit = None
             try:
-                await self._pass_gate(step, image)
-                await self._begin_attempt(step, number, image=image)
-                permit = self._seat.permit
+                await self._may_begin(step, image)
                 return await attempt(number)
             except StageFailed as failure:
-                if failure.code in (StalePermit.code, StaleGate.code):
-                    # Nobody waits for the slot with a gate in hand.
-                    await self._gates[step].give_back()
-                    if failure.code == StalePermit.code:
-                        await self._queue_again(step, number, void=permit)
-                    continue
-                await after_failure(self._journal, failure, step=step, number=number)
-            number += 1
+                if failure.code in NOT_YET:
+                    await self._wait_again(step, failure)
+                else:
+                    await after_failure(
+                        self._journal, failure, self._cancellation, step=step, number=number
+                    )
+                    number += 1
 
-    async def _pass_gate(self, step: Step, image: Stored | None) -> None:
-        """Return when this run may pass the stage's gate; at once where that is off, or passed."""
+    async def _may_begin(self, step: Step, image: Stored | None) -> None:
+        """Return when this run is next, and at the stage's gate, where that is on, as well."""
+        limits = await self._known_limits()
+        await self._turn.come()
         gate = self._gates[step]
-        if gate.gate in self._limits.gates and gate.permit is None:
-            await self._note(f"waiting for the {gate.gate} gate", image)
-            await gate.take()
+        if gate.gate not in limits.gates or gate.permit is not None:
+            return
+        if self._turn.permit is None:
+            # The slot before the gate, for nobody waits for the slot with a gate in hand.
+            self._granted(await self._cancellation.finish(stages.start_hold(self._order(step, 0))))
+        await self._note(f"waiting for the {gate.gate} gate", image)
+        await gate.come()
 
-    async def _queue_again(self, step: Step, number: int, *, void: Permit | None) -> None:
-        """After a reset: the permit that we replayed was another run's."""
-        image = number if step is Step.IMAGE else self._journal.record.attempts.image
-        await self._journal.change("queued again after a reset", status=Status.QUEUED, step=None)
-        await self._take_slot(image, void=void)
-        if self._begun is not None and step is Step.VIDEO:
-            # An armed start begins with the image; that one is there, and is adopted.
-            await self._image_attempt(image)
+    async def _known_limits(self) -> JobLimits:
+        if self._limits is not None:
+            return self._limits
+        asked = workflow.start_local_activity(
+            JOB_LIMITS, result_type=JobLimits, start_to_close_timeout=LOCAL_TIMEOUT
+        )
+        limits: JobLimits = await to_its_end(asked)
+        self._limits = limits
+        return limits
+
+    async def _wait_again(self, step: Step, failure: StageFailed) -> None:
+        """Overtaken, or the permit was another run's, from before a reset."""
+        # Nobody waits for the slot with a gate in hand.
+        await self._gates[step].give_back()
+        if failure.code == GateNotYet.code:
+            return
+        self._turn.lose()
+        self._stop_timer()
+        if self._journal.record.status is not Status.QUEUED:
+            await self._journal.change("queued again", status=Status.QUEUED, step=None)
+
+    async def _image_attempt(self, number: int) -> Stored:
+        handle = stages.start_image(self._order(Step.IMAGE, number))
+        stored = await self._tried(Step.IMAGE, number, handle)
+        self._granted(stored.permit)
+        return stored
+
+    async def _video_attempt(self, number: int, image: Stored) -> Stored:
+        order = VideoOrder(
+            **self._order(Step.VIDEO, number).model_dump(),
+            image_id=image.vendor_id,
+            image_url=image.source_url,
+        )
+        accepted = await self._tried(Step.VIDEO, number, stages.start_submit(order), image=image)
+        self._granted(accepted.permit)
+        await self._journal.change(
+            "video accepted, waiting for its callback",
+            tasks={**self._journal.record.tasks, order.external_id: accepted.vendor_id},
+        )
+        return await self._collected(VideoWatch(order=order, accepted=accepted))
+
+    async def _tried(
+        self,
+        step: Step,
+        number: int,
+        handle: workflow.ActivityHandle[T],
+        *,
+        image: Stored | None = None,
+    ) -> T:
+        """The result of an activity that asks for the permit itself, and so is there when this
+        run's turn comes; the attempt is recorded from the permit on."""
+        cancellation = self._cancellation
+        await cancellation.until_any(lambda: handle.done() or self._turn.permit is not None)
+        begun = self._turn.permit is not None
+        if begun:
+            await self._begin_attempt(step, number, image=image)
+        try:
+            result = await cancellation.finish(handle)
+        except StageFailed as failure:
+            if not begun and failure.code not in NOT_YET:
+                await self._begin_attempt(step, number, image=image)
+            raise
+        if not begun:
+            await self._begin_attempt(step, number, image=image)
+        return result
+
+    async def _collected(self, watch: VideoWatch) -> Stored:
+        """The race of callback and poll; whichever comes first wins, the vendor's word decides."""
+        cancellation, task = self._cancellation, watch.order.external_id
+        polling = stages.start_collect(watch)
+        await cancellation.until_any(lambda: polling.done() or task in self._callbacks)
+        if polling.done() or task not in self._callbacks:
+            return await cancellation.finish(polling)
+        await drop(polling)
+        cancellation.check()
+        hinted = watch.model_copy(update={"hinted": True})
+        return await cancellation.finish(stages.start_collect(hinted))
+
+    def _order(self, step: Step, number: int) -> Order:
+        limits, video = self._limits, step is Step.VIDEO
+        if limits is None:
+            raise RuntimeError("an order before the limits are known")
+        gate = self._gates[step].gate
+        return Order(
+            request=self._request,
+            step=step,
+            attempt=number,
+            job=self._job,
+            deadline_seconds=limits.video_seconds if video else limits.image_seconds,
+            give_up_seconds=limits.video_give_up_seconds if video else limits.image_give_up_seconds,
+            holds_seconds=limits.holds_seconds,
+            gates=(gate,) if gate in limits.gates else (),
+            repeated=stages.is_repeated(),
+        )
 
     async def _begin_attempt(self, step: Step, number: int, *, image: Stored | None) -> None:
+        permit = self._turn.permit
         await self._note(
             f"{step}, attempt {number} of {MAX_ATTEMPTS}",
             image,
             status=Status.RUNNING,
             step=step,
             percent=0,
-            token=self._permit.token,
+            token=permit.token if permit else self._journal.record.token,
             attempts=self._journal.state.attempts_with(step, number),
         )
 
@@ -179,107 +282,90 @@ class GenVideoWorkflow:
             fields |= {"asset_url": image.asset_url, "assets": {Step.IMAGE: image.asset}}
         await self._journal.change(note, **fields)
 
-    async def _image_attempt(self, number: int) -> Stored:
-        image, self._begun = self._begun or stages.start_image(self._image_order(number)), None
-        return await stages.finish(image)
+    def _granted(self, permit: Permit | None) -> None:
+        """The slot is ours; from here on the job's own time runs, and not while it waits again."""
+        if permit is not None and self._turn.offer(permit) and self._timer is None:
+            self._timer = asyncio.create_task(self._run_out())
 
-    def _armed_image(self, number: int) -> Callable[[Permit], Image]:
-        """An image that is begun at the very moment when the run before this one has closed."""
-        return lambda permit: stages.start_image(self._image_order(number, permit))
+    async def _run_out(self) -> None:
+        seconds = (await self._known_limits()).job_seconds
+        await workflow.sleep(seconds)
+        self._cancellation.request(Reason.TIME_IS_UP)
 
-    def _image_order(self, number: int, permit: Permit | None = None) -> Order:
-        return Order(
-            permit=permit or self._permit,
-            gate=self._gates[Step.IMAGE].permit,
-            step=Step.IMAGE,
-            attempt=number,
-            job=self._job,
-            deadline_seconds=self._limits.image_seconds,
-        )
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
 
-    async def _video_attempt(self, number: int, image: Stored) -> Stored:
-        order = VideoOrder(
-            permit=self._permit,
-            gate=self._gates[Step.VIDEO].permit,
-            step=Step.VIDEO,
-            attempt=number,
-            job=self._job,
-            deadline_seconds=self._limits.video_seconds,
-            image_id=image.vendor_id,
-            image_url=image.source_url,
-            repeated=stages.is_repeated(),
-        )
-        accepted = await stages.submit_video(order)
-        await self._journal.change(
-            "video accepted, waiting for its callback",
-            tasks={**self._journal.record.tasks, order.external_id: accepted.vendor_id},
-        )
-        return await stages.await_video(order, accepted, self._callbacks)
+    async def _failed(self, status: Status, note: str, failure: StageFailed) -> None:
+        """A bad end: whatever still runs at a vendor is waited for first."""
+        note = f"{note} ({failure.code})"
+        if self._turn.permit is not None:
+            self._in_doubt = failure.code == UNCLASSED
+            await self._drain(note)
+        error = job_error(failure.code, failure.message)
+        await self._journal.change(note, status=status, error=error)
 
-    @property
-    def _permit(self) -> Permit:
-        permit = self._seat.permit
-        if permit is None or not self._seat.is_ours():
-            # After a reset: what we replay says that we hold it, and the keeper says otherwise.
-            raise StageFailed(StalePermit.code, "The slot is not this run's.")
-        # Ours by now, so nothing that is begun under it waits for another run any more.
-        return permit.model_copy(update={"after": None})
-
-    async def _end(self, status: Status, note: str, failure: StageFailed) -> None:
-        await self._journal.change(
-            f"{note} ({failure.code})",
-            status=status,
-            error=job_error(failure.code, failure.message),
-        )
-
-    async def _cancelled(self) -> None:
-        if self._seat.is_ours():
-            await self._drain("cancelling")
+    async def _ended_early(self) -> None:
+        reason = self._cancellation.reason
+        if self._turn.permit is None:
+            await self._turn.withdraw()
+        if self._turn.permit is not None or self._in_doubt:
+            await self._drain(str(reason))
+        if reason is Reason.CANCELLED:
+            error = job_error("cancelled", "The job was cancelled.")
+            await self._journal.change("cancelled", status=Status.CANCELLED, error=error)
         else:
-            await self._seat.withdraw()
-        await self._journal.change(
-            "cancelled",
-            status=Status.CANCELLED,
-            error=job_error("cancelled", "The job was cancelled."),
-        )
+            limits = await self._known_limits()
+            message = f"The job did not end within {limits.job_seconds:g} s."
+            error = job_error("job_timed_out", message)
+            await self._journal.change("failed (job_timed_out)", status=Status.FAILED, error=error)
 
     async def _drain(self, why: str) -> None:
         """Keep the slot until no generation of ours runs any more, or the bound has passed."""
         await self._journal.change(f"{why}: waiting until the vendors are clear")
-        bound = timedelta(seconds=self._limits.drain_seconds)
-        kept = await stages.drain(self._seat.request.run, bound)
-        if kept is not None and kept.assets:
-            # An armed image may have begun just as we were cancelled, before that was noted.
-            used = max(self._journal.record.attempts.image, int(Step.IMAGE in kept.assets))
+        limits = await self._known_limits()
+        drain = Drain(
+            job_id=self._request.job_id,
+            run_id=self._request.run_id,
+            hold_seconds=0,
+            in_doubt=self._in_doubt,
+        )
+        try:
+            kept = await to_its_end(stages.start_drain(drain, limits.drain_bound))
+        except ActivityError:
+            workflow.logger.exception("the vendors could not be cleared")
+            return
+        record = self._journal.record
+        attempts = record.attempts.raised_to(kept.attempts)
+        if kept.assets or attempts != record.attempts:
             await self._journal.change(
-                f"kept what was paid for: {', '.join(kept.assets)}",
-                assets={**self._journal.record.assets, **kept.assets},
-                asset_url=kept.asset_url,
-                attempts=self._journal.state.attempts_with(Step.IMAGE, used),
+                f"what was paid for: {', '.join(kept.assets) or 'nothing to keep'}",
+                assets={**record.assets, **kept.assets},
+                asset_url=kept.asset_url or record.asset_url,
+                attempts=attempts,
             )
 
+    @workflow.signal(name=ON_DECK_SIGNAL)
+    def on_deck(self, gate: Gate) -> None:
+        """A keeper tells that this run is next; that gives no right."""
+        self._at(gate).tell()
+
     @workflow.signal(name=GRANTED_SIGNAL)
-    async def slot_granted(self, permit: Permit) -> None:
-        """A keeper grants its gate, now or after another run; a repeat changes nothing."""
+    def slot_granted(self, permit: Permit) -> None:
+        """A keeper tells of the permit that it has given; a repeat changes nothing."""
         if permit.gate is Gate.JOB:
-            self._seat.offer(permit)
+            self._granted(permit)
         else:
-            await self._gates[Step(permit.gate.value)].offer(permit)
+            self._at(permit.gate).offer(permit)
+
+    def _at(self, gate: Gate) -> Turn:
+        return self._turn if gate is Gate.JOB else self._gates[Step(gate.value)]
 
     @workflow.signal(name=REFUSED_SIGNAL)
     def queue_full(self, room: int) -> None:
         """The keeper has no room for this job."""
-        self._seat.refuse(room)
-
-    @workflow.signal(name=DISARM_SIGNAL)
-    def disarm(self, permit: Permit) -> None:
-        """The keeper asks an armed run to stand down."""
-        self._seat.disarm(permit)
-
-    @workflow.signal(name=BEGUN_SIGNAL)
-    def begun(self) -> None:
-        """The armed image's activity tells that the run before has closed, and it begins."""
-        self._seat.begun = True
+        self._turn.refuse(room)
 
     @workflow.signal(name=KLING_DONE_SIGNAL)
     def kling_done(self, done: KlingDone) -> None:

@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import Client
 
 from services.keeper import rebuild
-from services.worker import storage, waiting
+from services.worker import storage
 from tests.workflow.pipeline import Pipeline, working
 
 
@@ -17,7 +17,6 @@ def _quick() -> Iterator[None]:
         patch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
         patch.setattr(storage, "FETCH_PAUSE_SECONDS", 0.01)
         patch.setattr(storage, "FETCH_PATIENCE_SECONDS", 2)
-        patch.setattr(waiting, "LOST_AFTER_SECONDS", 0.2)
         yield
 
 

@@ -33,6 +33,11 @@ QUICK: Json = {
     "video_attempt_seconds": 30,
     "video_poll_seconds": 1,
     "drain_seconds": 20,
+    "accept_seconds": 1,
+    "image_lost_seconds": 0.2,
+    "video_lost_seconds": 0.2,
+    "image_address_seconds": 0.2,
+    "video_address_seconds": 0.2,
     "shutdown_seconds": 0.1,
 }
 

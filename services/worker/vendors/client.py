@@ -1,4 +1,4 @@
-"""One vendor over HTTP; a generation is looked up by our own id before it is ever submitted."""
+"""One vendor over HTTP; a generation is known by an id of ours, which never changes."""
 
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
@@ -10,7 +10,7 @@ from services.worker.vendors.failures import sort_exception, sort_response
 from shared.errors import OutcomeUnknown, RefusedForGood
 from shared.redact import redacted
 
-State = Literal["running", "succeeded", "failed"]
+State = Literal["queued", "running", "succeeded", "failed"]
 
 
 class VendorStatus(BaseModel):
@@ -24,7 +24,7 @@ class VendorStatus(BaseModel):
 
 
 class VendorClient:
-    """The part that both vendors' clients share: calls, sorted failures, look-up before submit."""
+    """The part that both clients share: calls, sorted failures, the care for duplicates."""
 
     states: ClassVar[dict[str, State]]
     root: ClassVar[str]
@@ -39,16 +39,12 @@ class VendorClient:
             return None
         return self._status(self._json(response))
 
-    async def adopt_or_submit(
-        self, external_id: str, token: int, *, body: dict[str, str], looked_up: bool = False
-    ) -> str:
-        """The vendor's id of our generation: the one it already has, else of a new submit.
+    async def address(self, status: VendorStatus) -> str | None:
+        """Where the result of a success can be fetched; None while the vendor doesn't say."""
+        return status.url
 
-        `looked_up`: the caller knows that the vendor doesn't have it.
-        """
-        known = None if looked_up else await self.status(external_id)
-        if known is not None:
-            return known.vendor_id
+    async def submit_as(self, external_id: str, token: int, body: dict[str, str]) -> str:
+        """The vendor's id of a new generation; of the one it has where it refuses a duplicate."""
         try:
             return await self._submit(token, body)
         except RefusedForGood:

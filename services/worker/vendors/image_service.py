@@ -5,22 +5,31 @@ from urllib.parse import quote
 
 import httpx
 
-from services.worker.vendors.client import State, VendorClient
+from services.worker.vendors.client import State, VendorClient, VendorStatus
 from shared.errors import BadResult, RefusedForGood
 
 
 class ImageService(VendorClient):
     """`/img/…` of the contract, and ComfyUI's own cancel."""
 
-    states: ClassVar[dict[str, State]] = {"succeeded": "succeeded", "failed": "failed"}
+    states: ClassVar[dict[str, State]] = {
+        "queued": "queued",
+        "succeeded": "succeeded",
+        "failed": "failed",
+    }
     root = "/img"
 
-    async def submit(
-        self, external_id: str, token: int, *, prompt: str, style: str, looked_up: bool = False
-    ) -> str:
-        """The vendor's id of the image; a repeat adopts what is already there."""
+    async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
+        """The vendor's id of the image."""
         body = {"prompt": prompt, "style": style, "client_id": external_id}
-        return await self.adopt_or_submit(external_id, token, body=body, looked_up=looked_up)
+        return await self.submit_as(external_id, token, body)
+
+    async def address(self, status: VendorStatus) -> str | None:
+        """Asked for by a call of its own; a service that has just finished may not know it yet."""
+        try:
+            return await self.result_url(status.vendor_id)
+        except BadResult:
+            return None
 
     async def result_url(self, vendor_id: str) -> str:
         """Where the finished image can be fetched; BadResult when the vendor doesn't say."""

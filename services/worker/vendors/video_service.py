@@ -10,20 +10,17 @@ DURATION = "5"
 class VideoService(VendorClient):
     """`/video/…` of the contract; the words of the states are Kling's."""
 
-    states: ClassVar[dict[str, State]] = {"succeed": "succeeded", "failed": "failed"}
+    states: ClassVar[dict[str, State]] = {
+        "submitted": "queued",
+        "succeed": "succeeded",
+        "failed": "failed",
+    }
     root = "/video"
 
     async def submit(
-        self,
-        external_id: str,
-        token: int,
-        *,
-        prompt: str,
-        image_url: str,
-        callback_url: str,
-        looked_up: bool = False,
+        self, external_id: str, token: int, *, prompt: str, image_url: str, callback_url: str
     ) -> str:
-        """The vendor's id of the task; a repeat adopts what is already there."""
+        """The vendor's id of the task."""
         body = {
             "image_url": image_url,
             "prompt": prompt,
@@ -31,4 +28,4 @@ class VideoService(VendorClient):
             "callback_url": callback_url,
             "external_task_id": external_id,
         }
-        return await self.adopt_or_submit(external_id, token, body=body, looked_up=looked_up)
+        return await self.submit_as(external_id, token, body)

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from temporalio.client import Client
 
-from services.keeper import rebuild
-from services.keeper import worker as keeper_worker
+from services.keeper import care, rebuild
 from services.keeper.models import KeeperRules
 from services.keeper.worker import running_keeper
 from tests.services.keeper.standins import Book, Jobs
@@ -15,7 +14,7 @@ from tests.services.keeper.standins import Book, Jobs
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(keeper_worker, "CARE_SECONDS", 0.1)
+    monkeypatch.setattr(care, "CARE_SECONDS", 0.1)
 
 
 @pytest.fixture

@@ -1,0 +1,118 @@
+"""That a keeper is always running, and knows every job that waits."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from temporalio.client import Client, WorkflowExecution, WorkflowQueryFailedError
+from temporalio.service import RPCError
+
+from services.keeper.rebuild import OPEN, look_at
+from shared.keepers import start_keeper
+from shared.slots import (
+    JOB_GATE,
+    OVERDUE_QUERY,
+    REQUEST_SIGNAL,
+    UNKNOWN_QUERY,
+    Gate,
+    RunRef,
+    SlotRequest,
+    keeper_id,
+)
+from shared.temporal import GENVIDEO_WORKFLOW, QUERY_TIMEOUT
+from shared.watching import is_gone
+
+log = structlog.get_logger(__name__)
+
+# A keeper that was terminated by hand is back after this at the latest, also when nobody asks.
+CARE_SECONDS = 5.0
+# Jobs that nobody knows are looked for this often, among those that are open for as long.
+LOOK_SECONDS = 60.0
+# So many run ids make some 40 kB of a query.
+AT_ONCE = 1000
+OUTLIVED = "It outlived its own limit and its clean-up's: its code must have failed."
+
+
+async def look_after(client: Client, task_queue: str) -> None:
+    """Start each gate's keeper where there is none, and have it hear of forgotten jobs."""
+    looked_at = time.monotonic()
+    while True:
+        try:
+            for gate in Gate:
+                await start_keeper(client, gate, task_queue=task_queue)
+            if time.monotonic() - looked_at >= LOOK_SECONDS:
+                looked_at = time.monotonic()
+                await remind(client)
+                for gate in Gate:
+                    await end_overdue(client, gate)
+        except (RPCError, WorkflowQueryFailedError) as error:
+            log.warning("the keepers could not be looked after", reason=str(error))
+        await asyncio.sleep(CARE_SECONDS)
+
+
+async def remind(client: Client, *, open_for: float = LOOK_SECONDS) -> int:
+    """Have the slot's keeper hear of open jobs that it doesn't know; how many there were.
+
+    The lists from which a keeper rebuilds are eventually consistent, and may lack one.
+    """
+    keeper = client.get_workflow_handle(keeper_id(JOB_GATE))
+    found = 0
+    async for jobs in _open_jobs(client, open_for):
+        unknown = await keeper.query(
+            UNKNOWN_QUERY, list(jobs), result_type=list[str], rpc_timeout=QUERY_TIMEOUT
+        )
+        requests = [await _request(client, jobs[run_id]) for run_id in unknown]
+        forgotten = [request for request in requests if request is not None]
+        if forgotten:
+            log.warning("jobs that nobody knew", job_ids=[each.job_id for each in forgotten])
+            await keeper.signal(REQUEST_SIGNAL, forgotten)
+        found += len(forgotten)
+    return found
+
+
+async def end_overdue(client: Client, gate: Gate, *, now: datetime | None = None) -> list[RunRef]:
+    """End the holders that outlived their own limits: their code must have failed.
+
+    They are cleared like any other that was ended from outside.
+    """
+    keeper = client.get_workflow_handle(keeper_id(gate))
+    overdue: list[RunRef] = await keeper.query(
+        OVERDUE_QUERY,
+        now or datetime.now(UTC),
+        result_type=list[RunRef],
+        rpc_timeout=QUERY_TIMEOUT,
+    )
+    for run in overdue:
+        log.error("a holder outlived its limit and is ended", job_id=run.job_id)
+        handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
+        try:
+            await handle.terminate(OUTLIVED)
+        except RPCError as error:
+            if not is_gone(error):
+                raise
+    return overdue
+
+
+async def _open_jobs(
+    client: Client, open_for: float
+) -> AsyncIterator[dict[str, WorkflowExecution]]:
+    """Open jobs by run, in pages; one that has only just begun will ask by itself."""
+    before = datetime.now(UTC) - timedelta(seconds=open_for)
+    since = f"StartTime < '{before.isoformat()}'"
+    page: dict[str, WorkflowExecution] = {}
+    async for job in client.list_workflows(
+        f"WorkflowType = '{GENVIDEO_WORKFLOW}' AND {OPEN} AND {since}"
+    ):
+        page[job.run_id] = job
+        if len(page) == AT_ONCE:
+            yield page
+            page = {}
+    if page:
+        yield page
+
+
+async def _request(client: Client, job: WorkflowExecution) -> SlotRequest | None:
+    seen = await look_at(client, job, gate=JOB_GATE)
+    return seen.request if seen is not None and seen.open and seen.asking else None

@@ -1,0 +1,73 @@
+"""From an order to an accepted generation: one submit at the most, and none that is let go."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from temporalio import activity
+from temporalio.client import Client
+
+from services.worker.acquiring import acquire_all
+from services.worker.models import Accepted, Order
+from services.worker.policies import LOOK_SECONDS
+from services.worker.running import Pulse, outlast
+from services.worker.vendors.client import VendorClient
+from services.worker.waiting import accepted_now
+from shared.errors import OutcomeUnknown, VendorError
+from shared.slots import Permit
+
+log = structlog.get_logger(__name__)
+
+# Submits a generation under a permit; the vendor's id of it.
+Send = Callable[[Permit], Awaitable[str]]
+
+
+async def begin(
+    order: Order,
+    pulse: Pulse,
+    *,
+    client: Client,
+    vendor: VendorClient,
+    accept_seconds: float,
+    send: Send,
+) -> Accepted:
+    """Submit a generation, or adopt the one that an earlier try has submitted.
+
+    A cancellation is heeded while the turn is awaited. From the submit on it is not: the vendor may
+    be accepting it, so that its answer is awaited first.
+    """
+    is_first = activity.info().attempt == 1 and not order.repeated
+    pulse.in_doubt = pulse.in_doubt or order.repeated
+    permit = await acquire_all(client, order, skew=pulse.skew)
+    cancelled, vendor_id = False, None
+    if not is_first:
+        seconds = accept_seconds if pulse.in_doubt else 0.0
+        vendor_id = await _look_for(vendor, order.external_id, seconds)
+    if vendor_id is None:
+        pulse.in_doubt = True
+        task = asyncio.ensure_future(send(permit))
+        cancelled = await outlast(task)
+        try:
+            vendor_id = task.result()
+        except VendorError as error:
+            pulse.in_doubt = isinstance(error, OutcomeUnknown)
+            raise
+    accepted = accepted_now(vendor_id, permit)
+    pulse.accept(accepted)
+    log.info("accepted", external_id=order.external_id, vendor_id=vendor_id)
+    if cancelled:
+        raise asyncio.CancelledError
+    return accepted
+
+
+async def _look_for(vendor: VendorClient, external_id: str, seconds: float) -> str | None:
+    """The vendor's id of ours; None when it has not turned up for so long."""
+    until = time.monotonic() + seconds
+    while True:
+        known = await vendor.status(external_id)
+        if known is not None:
+            return known.vendor_id
+        if time.monotonic() >= until:
+            return None
+        await asyncio.sleep(LOOK_SECONDS)
