@@ -81,6 +81,9 @@ async def _answer(client: Client, ask: Acquire, gate: Gate) -> Answer | None:
             raise OutcomeUnknown("A later try of this step has asked before this one.") from None
         log.warning("the keeper ended before it answered", gate=gate, reason=str(error.cause))
     except Exception as error:
+        if _is_cancelled():
+            # The SDK says so in the words of a time-out, which would be tried again for ever.
+            raise asyncio.CancelledError from None
         if not (is_away(error) or (isinstance(error, RPCError) and is_gone(error))):
             raise
         log.warning("the keeper does not answer", gate=gate, reason=str(error))
@@ -88,3 +91,8 @@ async def _answer(client: Client, ask: Acquire, gate: Gate) -> Answer | None:
     with suppress(RPCError):
         await start_keeper(client, gate, requests=[ask.request])
     return None
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
