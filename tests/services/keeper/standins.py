@@ -4,43 +4,47 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from services.worker.models import REQUEST_SLOT
-from services.worker.seat import Seat
-from services.worker.stages import StageFailed
-from shared.errors import StoodDown, to_application_error
-from shared.keepers import start_keeper
+from services.worker.acquiring import acquire
+from services.worker.cancellation import Cancellation, Interrupted, StageFailed
+from services.worker.interceptor import JobInterceptor
+from services.worker.models import HOLD_SLOT, REQUEST_SLOT, Order
+from services.worker.requests import RequestActivities
+from services.worker.running import beating, check_run
+from services.worker.stages import start_hold
+from services.worker.turn import SlotTurn
+from shared.errors import NotYet
 from shared.messages import JobInput
 from shared.slots import (
-    BEGUN_SIGNAL,
     CHANGE_UPDATE,
-    DISARM_SIGNAL,
     DRAIN_ACTIVITY,
     GRANTED_SIGNAL,
     JOB_GATE,
+    ON_DECK_SIGNAL,
     REFUSED_SIGNAL,
     Drain,
+    Gate,
     Permit,
     SlotChange,
     SlotRequest,
     SlotView,
     keeper_id,
 )
+from shared.states import Step
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
-from shared.watching import Closed, until_closed
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.keeper_view import keeper_view
 
-FOLLOW, ENTER, LEAVE = "follow", "enter", "leave"
+ENTER, LEAVE = "enter", "leave"
 LOCAL = timedelta(seconds=10)
 POLL_SECONDS = 0.02
+# The longest that a stand-in may hold.
+HOLDS_SECONDS = 3600.0
 JobHandle = WorkflowHandle["StandIn", None]
 
 
@@ -50,72 +54,89 @@ class StandIn:
 
     @workflow.init
     def __init__(self, job: JobInput) -> None:
-        self.seat = Seat(job.priority)
-        self.end: str | None = None
-
-    @workflow.run
-    async def run(self, job: JobInput) -> None:
-        """`style` says how often the request is sent; the side of the slot is the real one."""
         info = workflow.info()
-        request = SlotRequest(
+        self.job = job
+        self.request = SlotRequest(
             job_id=info.workflow_id,
             run_id=info.run_id,
             priority=job.priority,
             requested_at=info.workflow_start_time,
         )
-        for _ in range(int(job.style) - 1):
-            await workflow.execute_local_activity(
-                REQUEST_SLOT, request, start_to_close_timeout=LOCAL
-            )
-        try:
-            await self.seat.take(follow)
-        except StageFailed as refused:
-            raise ApplicationError(refused.message, type=refused.code) from None
-        await workflow.execute_local_activity(ENTER, self.seat.permit, start_to_close_timeout=LOCAL)
-        try:
-            await workflow.wait_condition(lambda: self.end is not None)
-        except asyncio.CancelledError:
-            await self._leave()
-            raise
-        await self._leave()
+        self.cancellation = Cancellation()
+        self.turn = SlotTurn(self.request, self.cancellation)
+        self.end: str | None = None
+
+    @workflow.run
+    async def run(self, job: JobInput) -> None:
+        """`style` says how often the request is sent; the side of the slot is the real one."""
+        await self.cancellation.watch(asyncio.create_task(self._work()))
+        if self.cancellation.reason is not None:
+            raise asyncio.CancelledError
         if self.end == "fail":
             raise ApplicationError("told to fail", non_retryable=True)
 
-    async def _leave(self) -> None:
+    async def _work(self) -> None:
+        for _ in range(int(self.job.style) - 1):
+            await workflow.execute_local_activity(
+                REQUEST_SLOT, self.request, start_to_close_timeout=LOCAL
+            )
+        try:
+            await self.turn.ask()
+            await workflow.execute_local_activity(
+                ENTER, await self._held(), start_to_close_timeout=LOCAL
+            )
+            await self.cancellation.until(lambda: self.end is not None)
+        except Interrupted:
+            if self.turn.permit is None:
+                await self.turn.withdraw()
+        except StageFailed as refused:
+            raise ApplicationError(refused.message, type=refused.code) from None
         await workflow.execute_local_activity(
-            LEAVE, workflow.info().run_id, start_to_close_timeout=LOCAL
+            LEAVE, self.request.run_id, start_to_close_timeout=LOCAL
         )
+
+    async def _held(self) -> Permit:
+        """The permit; whenever it is not our turn, that is waited for."""
+        while True:
+            await self.turn.come()
+            try:
+                permit = await self.cancellation.finish(start_hold(order(self.request, self.job)))
+            except StageFailed as failure:
+                if failure.code != NotYet.code:
+                    raise
+                self.turn.lose()
+            else:
+                self.turn.offer(permit)
+                return permit
+
+    @workflow.signal(name=ON_DECK_SIGNAL)
+    def on_deck(self, gate: Gate) -> None:
+        self.turn.tell()
 
     @workflow.signal(name=GRANTED_SIGNAL)
     def slot_granted(self, permit: Permit) -> None:
-        self.seat.offer(permit)
+        self.turn.offer(permit)
 
     @workflow.signal(name=REFUSED_SIGNAL)
     def queue_full(self, room: int) -> None:
-        self.seat.refuse(room)
-
-    @workflow.signal(name=DISARM_SIGNAL)
-    def disarm(self, permit: Permit) -> None:
-        self.seat.disarm(permit)
-
-    @workflow.signal(name=BEGUN_SIGNAL)
-    def begun(self) -> None:
-        self.seat.begun = True
+        self.turn.refuse(room)
 
     @workflow.signal
     def finish(self, end: str) -> None:
         self.end = end
 
 
-def follow(permit: Permit) -> workflow.ActivityHandle[Any]:
-    """An armed stand-in has nothing to begin with but the wait itself."""
-    return workflow.start_activity(
-        FOLLOW,
-        permit,
-        start_to_close_timeout=timedelta(minutes=5),
-        heartbeat_timeout=timedelta(seconds=2),
-        retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=50)),
-        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+def order(request: SlotRequest, job: JobInput, *, gates: tuple[Gate, ...] = ()) -> Order:
+    """What an activity that asks is told of its run."""
+    return Order(
+        request=request,
+        step=Step.IMAGE,
+        attempt=1,
+        job=job,
+        deadline_seconds=60,
+        give_up_seconds=60,
+        holds_seconds=HOLDS_SECONDS,
+        gates=gates,
     )
 
 
@@ -128,31 +149,34 @@ class Book:
         self.most = 0
         self.drains: list[Drain] = []
         self.vendors_clear = asyncio.Event()
+        # How often each job has been told that it is next, so that an activity of its began.
+        self.called: Counter[str] = Counter()
+        self._mute: dict[str, asyncio.Event] = {}
         self._client = client
         self._changed = asyncio.Condition()
 
-    @activity.defn(name=REQUEST_SLOT)
-    async def ask(self, request: SlotRequest) -> None:
-        await start_keeper(self._client, requests=[request])
+    @activity.defn(name=HOLD_SLOT)
+    async def hold(self, order: Order) -> Permit:
+        """Ask as the real activities do: for the order's gate, else for the slot."""
+        check_run(order.request.run_id)
+        job_id = order.request.job_id
+        async with beating(self._client, job_id) as pulse:
+            await self._note(job_id)
+            await self._may_ask(job_id)
+            gate = order.gates[0] if order.gates else JOB_GATE
+            return await acquire(self._client, order, gate, skew=pulse.skew)
 
-    @activity.defn(name=FOLLOW)
-    async def follow(self, permit: Permit) -> None:
-        """Begin at the orderly close of the run before, as an armed image does."""
-        assert permit.after is not None
-        beat = asyncio.create_task(self._beat())
-        try:
-            closed = await until_closed(self._client, permit.after)
-        finally:
-            beat.cancel()
-        if closed is not Closed.ORDERLY:
-            raise to_application_error(StoodDown("not yet"))
-        handle = self._client.get_workflow_handle(permit.job_id, run_id=permit.run_id)
-        await asyncio.shield(asyncio.create_task(handle.signal(BEGUN_SIGNAL)))
+    async def _note(self, job_id: str) -> None:
+        self.called[job_id] += 1
+        await self._tell()
 
-    async def _beat(self) -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(POLL_SECONDS)
+    async def _may_ask(self, job_id: str) -> None:
+        if job_id in self._mute:
+            await self._mute[job_id].wait()
+
+    def mute(self, job_id: str) -> asyncio.Event:
+        """Have a job's activities ask for nothing until the event is set."""
+        return self._mute.setdefault(job_id, asyncio.Event())
 
     @activity.defn(name=ENTER)
     async def enter(self, permit: Permit) -> None:
@@ -189,6 +213,10 @@ class Book:
     async def has_entered(self, *job_ids: str) -> None:
         await self.until(lambda: not Counter(job_ids) - Counter(self.entered))
 
+    async def is_called(self, job_id: str, times: int = 1) -> None:
+        """Return when a job was told that it is next, and asks."""
+        await self.until(lambda: self.called[job_id] >= times)
+
     async def _tell(self) -> None:
         async with self._changed:
             self._changed.notify_all()
@@ -202,17 +230,20 @@ class Jobs:
         self.book = book
 
     def worker(self) -> Worker:
+        requests = RequestActivities(self.client)
         return Worker(
             self.client,
             task_queue=GENVIDEO_QUEUE,
             workflows=[StandIn],
             activities=[
-                self.book.ask,
-                self.book.follow,
+                requests.request_slot,
+                requests.withdraw_request,
+                self.book.hold,
                 self.book.enter,
                 self.book.leave,
                 self.book.drain,
             ],
+            interceptors=[JobInterceptor()],
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),
         )
 

@@ -124,27 +124,27 @@ async def test_after_an_end_from_outside_the_vendors_are_cleared_first(
 async def test_waiters_that_are_gone_are_skipped_at_once(kept: Jobs) -> None:
     await kept.start("holder")
     await kept.book.has_entered("holder")
-    await kept.start("armed")
+    await kept.start("second")
     for name in ("gone-1", "gone-2", "gone-3"):
         await (await kept.start(name)).terminate()
     await kept.start("next")
     await kept.finish("holder")
-    await kept.book.has_entered("armed")
-    await kept.finish("armed")
+    await kept.book.has_entered("second")
+    await kept.finish("second")
     await kept.book.has_entered("next")
-    assert kept.book.entered == ["holder", "armed", "next"]
+    assert kept.book.entered == ["holder", "second", "next"]
     assert kept.book.drains == []
 
 
 async def test_a_waiter_that_withdraws_is_out_of_the_queue(kept: Jobs) -> None:
     await kept.start("holder")
     await kept.book.has_entered("holder")
-    await kept.start("armed")
+    await kept.start("second")
     waiter = await kept.start("waiter")
     await kept.start("next")
     await kept.keeper.signal(WITHDRAW_SIGNAL, waiter.first_execution_run_id)
-    assert (await kept.view()).waiting == ("armed", "next")
-    for name in ("holder", "armed"):
+    assert (await kept.view()).waiting == ("second", "next")
+    for name in ("holder", "second"):
         await kept.book.has_entered(name)
         await kept.finish(name)
     await kept.book.has_entered("next")
