@@ -3,7 +3,14 @@
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
-from shared.slots import CHANGE_UPDATE, GRANTED_SIGNAL, REQUEST_SIGNAL, WITHDRAW_SIGNAL
+from shared.slots import (
+    ACQUIRE_UPDATE,
+    CHANGE_UPDATE,
+    GRANTED_SIGNAL,
+    RELEASE_SIGNAL,
+    REQUEST_SIGNAL,
+    WITHDRAW_SIGNAL,
+)
 from shared.temporal import GENVIDEO_WORKFLOW
 from tests.services.keeper.standins import Jobs
 from tests.services.keeper.test_lasting import kill_keeper
@@ -19,10 +26,19 @@ async def test_a_change_that_does_not_fit_is_refused(kept: Jobs, wanted: object)
     assert await kept.view() == before
 
 
+@pytest.mark.parametrize("asked", [{}, {"fence": [0, 1]}, "me", 7, None])
+async def test_who_asks_in_words_that_do_not_fit_is_refused(kept: Jobs, asked: object) -> None:
+    with pytest.raises(WorkflowUpdateFailedError):
+        await kept.keeper.execute_update(ACQUIRE_UPDATE, asked)
+    await kept.start("job")
+    await kept.book.has_entered("job")
+
+
 async def test_a_signal_that_does_not_fit_is_dropped(kept: Jobs) -> None:
     await kept.keeper.signal(REQUEST_SIGNAL, {"job_id": "half"})
     await kept.keeper.signal(REQUEST_SIGNAL, "nonsense")
     await kept.keeper.signal(WITHDRAW_SIGNAL, ["not", "one"])
+    await kept.keeper.signal(RELEASE_SIGNAL, {"token": "none"})
     await kept.start("job")
     await kept.book.has_entered("job")
     assert (await kept.view()).waiting_count == 0

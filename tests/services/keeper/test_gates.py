@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from temporalio import workflow
@@ -12,11 +13,15 @@ from temporalio.worker import Worker
 
 from services.keeper.models import KeeperRules
 from services.keeper.worker import running_keeper
-from services.worker.gates import StageGate
+from services.worker.cancellation import Cancellation
+from services.worker.interceptor import JobInterceptor
+from services.worker.stages import start_hold
+from services.worker.turn import StageTurn
 from shared.messages import JobInput
 from shared.slots import (
     CHANGE_UPDATE,
     GRANTED_SIGNAL,
+    ON_DECK_SIGNAL,
     RELEASE_SIGNAL,
     REQUEST_SIGNAL,
     Gate,
@@ -30,7 +35,7 @@ from shared.slots import (
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.eventually import eventually
 from tests.fixtures.keeper_view import keeper_view
-from tests.services.keeper.standins import ENTER, LEAVE, LOCAL, Book
+from tests.services.keeper.standins import ENTER, LEAVE, LOCAL, Book, order
 
 PassHandle = WorkflowHandle["Passer", None]
 
@@ -42,17 +47,21 @@ class Passer:
     @workflow.init
     def __init__(self, job: JobInput) -> None:
         info = workflow.info()
-        request = SlotRequest(
+        self.request = SlotRequest(
             job_id=info.workflow_id, run_id=info.run_id, requested_at=info.workflow_start_time
         )
-        self.gate = StageGate(Gate.IMAGE, request)
+        self.cancellation = Cancellation()
+        self.gate = StageTurn(Gate.IMAGE, self.request, self.cancellation)
         self.told = 0
 
     @workflow.run
     async def run(self, job: JobInput) -> None:
         await workflow.wait_condition(lambda: self.told >= 1)
-        await self.gate.take()
-        await workflow.execute_local_activity(ENTER, self.gate.permit, start_to_close_timeout=LOCAL)
+        await self.gate.come()
+        asked = start_hold(order(self.request, job, gates=(Gate.IMAGE,)))
+        permit = await self.cancellation.finish(asked)
+        self.gate.offer(permit)
+        await workflow.execute_local_activity(ENTER, permit, start_to_close_timeout=LOCAL)
         await workflow.wait_condition(lambda: self.told >= 2)
         run_id = workflow.info().run_id
         await workflow.execute_local_activity(LEAVE, run_id, start_to_close_timeout=LOCAL)
@@ -60,10 +69,15 @@ class Passer:
         await workflow.wait_condition(lambda: self.told >= 3)
         await workflow.wait_condition(workflow.all_handlers_finished)
 
+    @workflow.signal(name=ON_DECK_SIGNAL)
+    def on_deck(self, gate: Gate) -> None:
+        if gate is Gate.IMAGE:
+            self.gate.tell()
+
     @workflow.signal(name=GRANTED_SIGNAL)
-    async def slot_granted(self, permit: Permit) -> None:
+    def slot_granted(self, permit: Permit) -> None:
         if permit.gate is Gate.IMAGE:
-            await self.gate.offer(permit)
+            self.gate.offer(permit)
 
     @workflow.signal
     def step(self) -> None:
@@ -118,7 +132,7 @@ def holders(view: SlotView) -> list[str]:
 
 
 @asynccontextmanager
-async def keeper_of(passers: Passers, **rules: int) -> AsyncIterator[None]:
+async def keeper_of(passers: Passers, **rules: Any) -> AsyncIterator[None]:
     """All gates' keepers; the slot's has looked round before any of these jobs is there."""
     async with running_keeper(passers.client, rules=KeeperRules(**rules), shutdown_seconds=0):
         await eventually(lambda: keeper_view(passers.client), lambda view: view is not None)
@@ -136,7 +150,8 @@ async def passers(client: Client) -> AsyncIterator[Passers]:
         client,
         task_queue=GENVIDEO_QUEUE,
         workflows=[Passer],
-        activities=[book.enter, book.leave, book.drain],
+        activities=[book.hold, book.enter, book.leave, book.drain],
+        interceptors=[JobInterceptor()],
         max_heartbeat_throttle_interval=timedelta(milliseconds=100),
     ):
         yield Passers(client, book)
@@ -152,7 +167,7 @@ async def test_who_has_passed_goes_on_while_the_next_one_passes(passers: Passers
         await passers.free()
         assert passers.book.entered == names
         assert passers.book.most == 1
-        assert all(permit.after is None for permit in passers.book.permits)
+        assert all(permit.gate is Gate.IMAGE for permit in passers.book.permits)
         for handle in handles:
             await handle.signal(Passer.step)
             await handle.result()
@@ -175,19 +190,22 @@ async def test_a_release_counts_for_its_run_and_token_alone(passers: Passers) ->
         assert (holders(view), view.waiting) == (["waiter"], ())
 
 
-async def test_a_permit_that_nobody_wants_is_given_back(passers: Passers) -> None:
-    async with keeper_of(passers):
+async def test_who_is_next_and_wants_nothing_is_passed_over(passers: Passers) -> None:
+    async with keeper_of(passers, ask_patience=0.3):
         idle = await passers.idle("idle")
         request = SlotRequest(
             job_id="idle", run_id=str(idle.first_execution_run_id), requested_at=datetime.now(UTC)
         )
         await passers.until(lambda view: True)
         await passers.keeper.signal(REQUEST_SIGNAL, [request])
-        await passers.start("next")
+        [following] = await passers.start("next")
         await passers.book.has_entered("next")
-        assert passers.book.entered == ["next"]
+        view = await passers.until(lambda view: view.waiting == ("idle",))
+        assert holders(view) == ["next"]
         await idle.signal(Passer.step)
-        await passers.knows("idle")
+        await following.signal(Passer.step)
+        await passers.book.has_entered("idle")
+        assert passers.book.entered == ["next", "idle"]
 
 
 async def test_the_close_gives_back_what_was_not(passers: Passers) -> None:

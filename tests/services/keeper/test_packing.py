@@ -7,7 +7,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from services.keeper.models import Found, KeeperState
 from shared.ids import new_job_id
-from shared.slots import CAPACITY, Armed, Holder, KeeperSettings, SlotRequest
+from shared.slots import CAPACITY, Holder, KeeperSettings, SlotRequest
 
 MOST = 2 * 1024 * 1024
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -20,19 +20,20 @@ def request(number: int) -> SlotRequest:
 
 
 def holder(number: int) -> Holder:
-    return Holder(request=request(number), token=1_800_000_000_000 + number, since=START)
+    return Holder(
+        request=request(number),
+        token=1_800_000_000_000 + number,
+        since=START,
+        fence=(1, 4, 1000 + number),
+        holds_seconds=21_600.25,
+    )
 
 
 def full() -> KeeperState:
-    holders = tuple(holder(number) for number in range(WIDEST))
     return KeeperState(
         settings=KeeperSettings(limit=WIDEST),
         next_token=1_900_000_000_000,
-        holders=holders,
-        armed=tuple(
-            Armed(holder=holder(WIDEST + number), behind=each.request.run)
-            for number, each in enumerate(holders)
-        ),
+        holders=tuple(holder(number) for number in range(WIDEST)),
         waiting=tuple(request(number) for number in range(CAPACITY)),
     )
 
@@ -47,9 +48,7 @@ async def test_the_fullest_queue_behind_the_widest_gate_leaves_a_fifth_of_the_ro
 
 async def test_so_does_what_a_rebuild_finds() -> None:
     state = full()
-    found = Found(
-        settings=state.settings, holders=state.holders, armed=state.armed, waiting=state.waiting
-    )
+    found = Found(settings=state.settings, holders=state.holders, waiting=state.waiting)
     [payload] = await pydantic_data_converter.encode([found])
     assert payload.ByteSize() < MOST * 0.8
     [again] = await pydantic_data_converter.decode([payload], [Found])

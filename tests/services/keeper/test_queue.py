@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +28,7 @@ def test_first_come_first_served_inside_a_priority() -> None:
     queue = WaitingQueue()
     for run, after in ((1, 5), (2, 3), (3, 4)):
         queue.add(request(run, after=after))
-    assert [queue.pop().job_id for _ in range(3)] == ["job-2", "job-3", "job-1"]
+    assert jobs(queue) == ["job-2", "job-3", "job-1"]
 
 
 def test_a_higher_priority_goes_first() -> None:
@@ -49,8 +48,12 @@ def test_a_run_stands_in_the_queue_once() -> None:
     for after in (0, 1, 2):
         queue.add(request(1, after=after))
     assert len(queue) == 1
-    assert queue.pop().requested_at == START
+    first = queue.get("run-1")
+    assert first is not None
+    assert first.requested_at == START
+    queue.remove("run-1")
     assert "run-1" not in queue
+    assert queue.get("run-1") is None
 
 
 def test_the_second_run_of_a_job_is_another_request() -> None:
@@ -64,9 +67,10 @@ def test_equal_times_keep_an_order_that_does_not_depend_on_arrival() -> None:
     assert jobs(WaitingQueue((one, two))) == jobs(WaitingQueue((two, one)))
 
 
-def test_nothing_to_pop() -> None:
-    with pytest.raises(IndexError):
-        WaitingQueue().pop()
+def test_who_is_not_there_is_removed_without_a_word() -> None:
+    queue = WaitingQueue((request(1),))
+    queue.remove("run-2")
+    assert jobs(queue) == ["job-1"]
 
 
 def test_first_shows_no_more_than_asked_for() -> None:
@@ -78,10 +82,9 @@ def test_first_shows_no_more_than_asked_for() -> None:
 runs = st.integers(0, 9)
 adding = st.tuples(st.just("add"), runs, st.integers(0, 3000), st.integers(1, 5))
 removing = st.tuples(st.just("remove"), runs, st.just(0), st.just(0))
-popping = st.tuples(st.just("pop"), st.just(0), st.just(0), st.just(0))
 
 
-@given(st.lists(st.one_of(adding, adding, removing, popping), max_size=60))
+@given(st.lists(st.one_of(adding, adding, removing), max_size=60))
 def test_like_a_list_that_is_sorted_each_time(moves: list[tuple[str, int, int, int]]) -> None:
     queue = WaitingQueue()
     naive: dict[str, SlotRequest] = {}
@@ -98,15 +101,13 @@ def test_like_a_list_that_is_sorted_each_time(moves: list[tuple[str, int, int, i
             wanted = request(run, after=after, priority=priority)
             queue.add(wanted)
             naive.setdefault(wanted.run_id, wanted)
-        elif what == "remove":
+        else:
             queue.remove(f"run-{run}")
             naive.pop(f"run-{run}", None)
-        elif naive:
-            first = in_order()[0]
-            assert queue.pop() == naive.pop(first.run_id)
         assert list(queue) == in_order()
         assert len(queue) == len(naive)
         assert all((f"run-{n}" in queue) == (f"run-{n}" in naive) for n in range(10))
+        assert all(queue.get(f"run-{n}") == naive.get(f"run-{n}") for n in range(10))
 
 
 @given(st.lists(st.builds(request, runs, after=st.integers(0, 9), priority=st.integers(1, 5))))
