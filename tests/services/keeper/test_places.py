@@ -14,8 +14,9 @@ from hypothesis.stateful import (
 )
 
 from services.keeper.models import KeeperState
-from services.keeper.places import Places
-from shared.slots import KeeperSettings, Permit, SlotRequest
+from services.keeper.places import MAX_ON_DECK, Places
+from services.keeper.queue import turn
+from shared.slots import Acquire, Fence, Holder, KeeperSettings, Permit, Release, SlotRequest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -37,6 +38,17 @@ def places(*, limit: int = 1, waiting: int = 0) -> Places:
     return made
 
 
+def ask(number: int, *, tries: int = 1) -> Acquire:
+    return Acquire(request=request(number), fence=(0, 1, tries), holds_seconds=60)
+
+
+def asked(made: Places, *numbers: int) -> list[Acquire]:
+    asks = [ask(number) for number in numbers]
+    for each in asks:
+        made.ask(each)
+    return asks
+
+
 def settle(made: Places) -> list[Permit]:
     """All that the keeper would hand out now."""
     permits = []
@@ -45,257 +57,447 @@ def settle(made: Places) -> list[Permit]:
     return permits
 
 
-def test_the_first_holds_and_the_second_is_armed_behind_it() -> None:
+def told(made: Places) -> list[str]:
+    return [run.run_id for run in made.to_tell()]
+
+
+def test_being_next_gives_no_right() -> None:
+    made = places(waiting=2)
+    assert told(made) == ["run-0"]
+    assert not made.has_to_tell()
+    assert settle(made) == []
+    assert made.awaits_an_ask()
+
+
+def test_who_is_next_and_asks_is_granted_and_the_one_behind_is_next() -> None:
     made = places(waiting=3)
-    first, second = settle(made)
-    assert (first.run_id, first.after) == ("run-0", None)
-    assert second.run_id == "run-1"
-    assert second.after is not None
-    assert second.after.run_id == "run-0"
+    [mine] = asked(made, 0)
+    assert not made.is_decided(mine)
+    [permit] = settle(made)
+    assert made.is_decided(mine)
+    assert made.permit_for(mine) == permit
+    assert (permit.run_id, permit.token) == ("run-0", 100)
+    assert told(made) == ["run-1"]
     view = made.view()
     assert [each.job_id for each in view.holders] == ["job-0"]
     assert (view.waiting, view.waiting_count) == (("job-1", "job-2"), 2)
 
 
-def test_after_an_orderly_close_the_armed_one_holds_without_being_told() -> None:
-    made = places(waiting=3)
-    settle(made)
-    assert made.release("run-0", True, now=START) == []
-    assert list(made.held) == ["run-1"]
+def test_who_holds_is_answered_at_once_however_often_it_asks() -> None:
+    made = places(waiting=1)
+    asked(made, 0)
     [permit] = settle(made)
-    assert (permit.run_id, permit.after and permit.after.run_id) == ("run-2", "run-1")
+    again = ask(0, tries=2)
+    made.ask(again)
+    assert made.is_decided(again)
+    assert made.permit_for(again) == permit
 
 
-def test_after_another_close_the_armed_one_waits_again_and_gets_a_new_token() -> None:
+def test_who_asks_before_its_turn_is_sent_away_and_told_when_it_comes() -> None:
     made = places(waiting=2)
-    _, armed = settle(made)
-    made.drain("run-0")
-    assert settle(made) == []
-    assert made.release("run-0", False, now=START) == ["run-1"]
-    [again] = settle(made)
-    assert (again.run_id, again.after) == ("run-1", None)
-    assert again.token > armed.token
+    told(made)
+    [early] = asked(made, 1)
+    assert made.is_decided(early)
+    assert made.permit_for(early) is None
+    made.withdraw("run-0")
+    assert told(made) == ["run-1"]
 
 
-def test_an_armed_one_that_was_killed_is_cleared_before_another_is_armed() -> None:
-    made = places(waiting=3)
-    settle(made)
-    made.drain("run-1")
-    assert settle(made) == []
-    assert made.release("run-1", False, now=START) == []
-    [permit] = settle(made)
-    assert permit.run_id == "run-2"
-
-
-def test_an_earlier_turn_disarms_and_takes_over() -> None:
-    made = places(waiting=2)
-    _, armed = settle(made)
+def test_the_overtaken_one_is_sent_away_and_told_again() -> None:
+    made = places(waiting=1)
+    made.settings = KeeperSettings(paused=True)
+    told(made)
+    [mine] = asked(made, 0)
+    assert not made.is_decided(mine)
     made.request(request(9, priority=1))
-    assert [permit.run_id for permit in made.to_disarm()] == ["run-1"]
-    assert made.to_disarm() == []
-    assert made.disarmed(armed)
-    [permit] = settle(made)
-    assert permit.run_id == "run-9"
-    assert made.queue.first(1) == ("job-1",)
+    assert made.is_decided(mine)
+    assert made.permit_for(mine) is None
+    assert told(made) == ["run-9"]
+    made.withdraw("run-9")
+    assert told(made) == ["run-0"]
 
 
-def test_an_answer_to_an_older_permit_changes_nothing() -> None:
-    made = places(waiting=2)
-    _, armed = settle(made)
-    old = armed.model_copy(update={"token": armed.token - 1})
-    assert not made.disarmed(old)
-    assert not made.disarmed(armed.model_copy(update={"round": 7}))
-    assert not made.disarmed(armed.model_copy(update={"run_id": "run-unknown"}))
-    assert list(made.armed) == ["run-1"]
+def test_who_was_overtaken_before_it_asked_is_told_again_as_well() -> None:
+    made = places(waiting=1)
+    told(made)
+    made.request(request(9, priority=1))
+    assert told(made) == ["run-9"]
+    made.withdraw("run-9")
+    assert told(made) == ["run-0"]
 
 
-def test_a_place_that_falls_free_goes_to_the_armed_one_at_once() -> None:
-    made = places(limit=1, waiting=2)
-    _, armed = settle(made)
+def test_a_run_that_nobody_knew_waits_from_when_it_asks() -> None:
+    made = places()
+    asked(made, 5)
+    assert [permit.run_id for permit in settle(made)] == ["run-5"]
+
+
+def test_where_there_is_no_room_an_unknown_run_is_sent_away() -> None:
+    made = places(waiting=1)
+    made.capacity = 1
+    [mine] = asked(made, 5)
+    assert made.is_decided(mine)
+    assert made.permit_for(mine) is None
+    assert not made.knows("run-5")
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_an_older_try_gets_nothing_once_a_later_one_has_asked(holds: bool) -> None:
+    made = places(waiting=1)
+    made.settings = KeeperSettings(paused=not holds)
+    old, new = ask(0, tries=1), ask(0, tries=2)
+    for each in (old, new):
+        made.ask(each)
+    settle(made)
+    assert made.heard("run-0") == new.fence
+    made.ask(old)
+    assert made.heard("run-0") == new.fence
+    assert made.is_decided(old)
+    assert made.permit_for(old) is None
+    made.settings = KeeperSettings()
+    settle(made)
+    assert made.permit_for(new) is not None
+
+
+def test_a_later_try_takes_the_permit_over() -> None:
+    made = places(waiting=1)
+    [old] = asked(made, 0)
+    settle(made)
+    made.ask(Acquire(request=request(0), fence=(1, 1, 1), holds_seconds=7))
+    assert made.permit_for(old) is None
+    assert made.held["run-0"].holds_seconds == 7
+
+
+def test_a_place_is_kept_for_who_is_next_and_silent_until_it_is_passed_over() -> None:
+    made = places(waiting=3)
     made.settings = KeeperSettings(limit=2)
-    [permit] = settle(made)
-    assert (permit.run_id, permit.token, permit.after) == (armed.run_id, armed.token, None)
-    assert permit.round == armed.round + 1
-    assert set(made.held) == {"run-0", "run-1"}
-
-
-@pytest.mark.parametrize(
-    "changed", [KeeperSettings(limit=2, paused=True), KeeperSettings(limit=1)], ids=str
-)
-def test_pause_and_lower_limit_disarm(changed: KeeperSettings) -> None:
-    made = places(limit=2, waiting=4)
-    permits = settle(made)
-    made.settings = changed
-    asked = made.to_disarm()
-    assert {permit.run_id for permit in asked} == {"run-2", "run-3"}
-    assert made.is_disarming()
-    for permit in permits[2:]:
-        assert made.disarmed(permit)
-    assert not made.is_disarming()
-    assert not made.wants_disarming()
+    asked(made, 1)
+    assert [permit.run_id for permit in settle(made)] == ["run-1"]
+    asked(made, 2)
     assert settle(made) == []
+    assert made.awaits_an_ask()
+    made.pass_over()
+    assert [permit.run_id for permit in settle(made)] == ["run-2"]
+    made.release("run-1")
+    assert not made.awaits_an_ask()
+    asked(made, 0)
+    assert [permit.run_id for permit in settle(made)] == ["run-0"]
+
+
+def test_with_two_places_the_second_need_not_wait_for_the_first() -> None:
+    made = places(limit=2, waiting=3)
+    asked(made, 1)
+    assert [permit.run_id for permit in settle(made)] == ["run-1"]
+
+
+def test_who_asks_is_not_passed_over_with_the_silent_one_before_it() -> None:
+    made = places(limit=2, waiting=2)
+    asked(made, 1)
+    made.pass_over()
+    assert [permit.run_id for permit in settle(made)] == ["run-1"]
+
+
+def test_nobody_is_passed_over_who_has_no_place_to_take() -> None:
+    made = places(waiting=2)
+    asked(made, 0)
+    settle(made)
+    assert not made.awaits_an_ask()
+    made.pass_over()
+    assert told(made) == ["run-1"]
+
+
+def test_no_more_are_next_than_the_server_lets_ask_at_once() -> None:
+    made = places(limit=100, waiting=50)
+    assert told(made) == [f"run-{number}" for number in range(MAX_ON_DECK)]
+    asked(made, *range(MAX_ON_DECK))
+    assert len(settle(made)) == MAX_ON_DECK
+    assert len(told(made)) == MAX_ON_DECK
+
+
+def test_what_is_being_cleared_keeps_its_place_and_has_no_permit() -> None:
+    made = places(waiting=2)
+    [mine] = asked(made, 0)
+    settle(made)
+    made.drain("run-0")
+    assert made.permit_for(mine) is None
+    asked(made, 1)
+    assert settle(made) == []
+    made.release("run-0")
+    assert [permit.run_id for permit in settle(made)] == ["run-1"]
+
+
+def test_who_holds_for_longer_than_it_may_is_overdue_unless_it_is_cleared_already() -> None:
+    made = places(limit=2, waiting=2)
+    asked(made, 0, 1)
+    settle(made)
+    limit = START + timedelta(seconds=60)
+    assert made.overdue(limit) == []
+    late = limit + timedelta(seconds=1)
+    assert [run.run_id for run in made.overdue(late)] == ["run-0", "run-1"]
+    made.drain("run-1")
+    assert [run.run_id for run in made.overdue(late)] == ["run-0"]
+
+
+def test_what_a_run_had_asked_for_is_known_while_it_holds_or_waits() -> None:
+    made = places(waiting=2)
+    asked(made, 0)
+    settle(made)
+    assert made.request_of("run-0") == request(0)
+    assert made.request_of("run-1") == request(1)
+    assert made.request_of("run-2") is None
 
 
 def test_carried_over_it_is_the_same() -> None:
     made = places(limit=2, waiting=6)
+    asked(made, 0, 1)
     settle(made)
     made.drain("run-0")
-    assert Places(made.state()).state() == made.state()
+    again = Places(made.state())
+    assert again.state() == made.state()
+    assert again.heard("run-1") == (0, 1, 1)
+    assert told(again) == ["run-2", "run-3"]
 
 
-# The keeper mostly decides after each event, now and then after several.
+# The keeper comes to rest after each event mostly, now and then after several.
 AT_ONCE = st.sampled_from([True, True, True, False])
 
 
 class Keeper(RuleBasedStateMachine):
-    """Any order of requests, ends, kills, answers, and changes of the settings.
+    """Any order of requests, tries that ask, ends, kills, and changes of the settings.
 
-    The model knows what each run was told last, and so which of them may act: whoever was told
-    to begin, and whoever is armed behind a run that has closed in an orderly way.
+    The model knows what each run was told and what its tries were answered, so that it can say
+    who may be granted a place, and that nobody waits for a word that does not come. Grants, calls
+    and answers come in any order, as the coroutines of the keeper may.
     """
 
     @initialize(limit=st.integers(1, 3), waiting=st.integers(0, 6))
     def begin(self, limit: int, waiting: int) -> None:
         self.places = places(limit=limit)
         self.count = 0
-        self.told: dict[str, Permit] = {}
+        self.requests: dict[str, SlotRequest] = {}
         self.open: set[str] = set()
         self.leftovers: set[str] = set()
-        self.orderly: set[str] = set()
-        self.stood_down: list[Permit] = []
-        self.asked: list[Permit] = []
+        # Tries whose update the keeper has taken and not answered.
+        self.asking: list[Acquire] = []
+        # The highest fence of each run, since it was last sent away.
+        self.highest: dict[str, Fence] = {}
+        self.called: set[str] = set()
+        self.silent: set[str] = set()
         self.most = limit
         self.tokens: list[int] = []
         for _ in range(waiting):
-            self.ask_for(3)
-        self.hand_out(True)
+            self.wait_too(3)
 
-    @rule(priority=st.integers(1, 5), at_once=AT_ONCE)
-    def ask(self, priority: int, at_once: bool) -> None:
-        self.ask_for(priority)
-        self.hand_out(at_once)
+    # What the keeper does.
 
-    def ask_for(self, priority: int) -> None:
+    def grant(self) -> None:
+        """One place, judged by what the model knows."""
+        held, wanted = dict(self.places.held), self.places.settings
+        order = sorted(
+            (self.requests[run] for run in self.open - set(held)),
+            key=turn,
+        )
+        permit = self.places.next_permit(START)
+        assert not wanted.paused
+        assert len(held) < wanted.limit
+        assert permit.run_id not in held
+        assert any(each.request.run_id == permit.run_id for each in self.asking)
+        speaking = [each.run_id for each in order if each.run_id not in self.silent]
+        place = speaking.index(permit.run_id)
+        asking = {each.request.run_id for each in self.asking}
+        assert not asking.intersection(speaking[:place])
+        assert place < min(wanted.limit - len(held), MAX_ON_DECK)
+        self.tokens.append(permit.token)
+
+    def call(self) -> None:
+        for run in self.places.to_tell():
+            assert run.run_id in self.places.queue
+            self.called.add(run.run_id)
+
+    def answer(self, mine: Acquire) -> None:
+        permit = self.places.permit_for(mine)
+        self.asking = [each for each in self.asking if each is not mine]
+        run_id = mine.request.run_id
+        if permit is not None:
+            assert permit.token == self.places.held[run_id].token
+            assert permit.run_id == run_id
+            assert not self.places.held[run_id].draining
+            assert mine.fence == self.highest[run_id]
+        elif mine.fence == self.highest.get(run_id):
+            # Its activity has failed with that: the run waits to be told.
+            self.called.discard(run_id)
+            if run_id not in self.places.held:
+                self.highest.pop(run_id, None)
+
+    def steps(self) -> list[str]:
+        wanted = ["grant"] if self.places.has_next() else []
+        wanted += ["call"] if self.places.has_to_tell() else []
+        return wanted + ["answer"] * any(map(self.places.is_decided, self.asking))
+
+    def rest(self, data: st.DataObject) -> None:
+        """All that the keeper does until the next event, in an order that may be any."""
+        while wanted := self.steps():
+            match data.draw(st.sampled_from(wanted)):
+                case "grant":
+                    self.grant()
+                case "call":
+                    self.call()
+                case "answer":
+                    decided = [each for each in self.asking if self.places.is_decided(each)]
+                    self.answer(data.draw(st.sampled_from(decided)))
+        self.nobody_is_forgotten()
+
+    def nobody_is_forgotten(self) -> None:
+        """Whoever is next asks, or was told since it was last sent away; nobody asks in vain."""
+        speaking = [each.run_id for each in self.places.queue if each.run_id not in self.silent]
+        deck = set(speaking[: min(self.places.settings.limit, MAX_ON_DECK)])
+        assert deck <= self.called | {each.request.run_id for each in self.asking}
+        for mine in self.asking:
+            assert mine.request.run_id in deck
+            assert mine.fence == self.highest[mine.request.run_id]
+
+    # What happens to it.
+
+    @rule(priority=st.integers(1, 5), data=st.data(), at_once=AT_ONCE)
+    def wait(self, priority: int, data: st.DataObject, at_once: bool) -> None:
+        self.wait_too(priority)
+        self.then(data, at_once)
+
+    def wait_too(self, priority: int) -> None:
         self.count += 1
         wanted = request(self.count, priority=priority)
         for _ in range(2):
-            self.places.request(wanted)
+            assert self.places.request(wanted)
+        self.requests[wanted.run_id] = wanted
         self.open.add(wanted.run_id)
 
-    def hand_out(self, at_once: bool) -> None:
-        """What the keeper does when it comes to it."""
-        if not at_once:
-            return
-        self.asked += self.places.to_disarm()
-        for permit in settle(self.places):
-            before = self.told.get(permit.run_id)
-            if before is None or before.token != permit.token:
-                self.tokens.append(permit.token)
-            self.told[permit.run_id] = permit
+    def then(self, data: st.DataObject, at_once: bool = True) -> None:
+        if at_once:
+            self.rest(data)
 
-    def one_of(self, data: st.DataObject, runs: set[str]) -> str:
-        """Mostly one that the keeper has told something."""
-        run_id: str = data.draw(st.sampled_from(sorted(runs & set(self.told)) or sorted(runs)))
-        return run_id
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), fence=st.tuples(*[st.integers(0, 2)] * 3), at_once=AT_ONCE)
+    def try_to_acquire(self, data: st.DataObject, fence: Fence, at_once: bool) -> None:
+        """Mostly by one that was told, now and then by any; older tries are still about."""
+        run_id = data.draw(st.sampled_from(sorted(self.open & self.called) or sorted(self.open)))
+        self.let_ask(run_id, fence)
+        self.then(data, at_once)
 
-    def may_act(self) -> set[str]:
-        """Runs that are open and whose permit lets them begin, by what they were told."""
-        return {
-            run_id
-            for run_id, permit in self.told.items()
-            if run_id in self.open and (permit.after is None or permit.after.run_id in self.orderly)
-        }
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), fence=st.tuples(*[st.integers(0, 2)] * 3), early=st.booleans())
+    def try_untold(self, data: st.DataObject, fence: Fence, early: bool) -> None:
+        """`early`: when it was let in, the keeper had not come up and knew of no later try."""
+        self.let_ask(data.draw(st.sampled_from(sorted(self.open))), fence, early=early)
+        self.then(data)
+
+    def let_ask(self, run_id: str, fence: Fence, *, early: bool = False) -> None:
+        mine = Acquire(request=self.requests[run_id], fence=fence, holds_seconds=60)
+        is_older = fence < self.places.heard(run_id)
+        assert is_older == (fence < self.highest.get(run_id, fence))
+        if not is_older:
+            self.highest[run_id] = fence
+            self.silent.discard(run_id)
+        if early or not is_older:
+            self.places.ask(mine)
+            self.asking.append(mine)
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), at_once=AT_ONCE)
     def close(self, data: st.DataObject, at_once: bool) -> None:
-        """A run ends by its own code; only one that has the slot hands it on."""
-        run_id = self.one_of(data, self.open)
-        if run_id in self.may_act():
-            self.orderly.add(run_id)
+        """A run ends by its own code: what it holds is free at once."""
+        run_id = self.one_of(data)
         self.open.discard(run_id)
-        self.leave(run_id, orderly=True)
-        self.hand_out(at_once)
+        self.gone(run_id)
+        self.then(data, at_once)
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), at_once=AT_ONCE)
     def kill(self, data: st.DataObject, at_once: bool) -> None:
         """A run is closed from outside; what is left of it is cleared later."""
-        run_id = self.one_of(data, self.open)
+        run_id = self.one_of(data)
         self.open.discard(run_id)
-        if run_id in self.places.held or run_id in self.places.armed:
+        if run_id in self.places.held:
             self.places.drain(run_id)
             self.leftovers.add(run_id)
         else:
-            self.leave(run_id, orderly=True)
-        self.hand_out(at_once)
+            self.gone(run_id)
+        self.then(data, at_once)
 
     @precondition(lambda self: self.leftovers)
     @rule(data=st.data(), at_once=AT_ONCE)
     def clear(self, data: st.DataObject, at_once: bool) -> None:
         run_id = data.draw(st.sampled_from(sorted(self.leftovers)))
         self.leftovers.discard(run_id)
-        self.leave(run_id, orderly=False)
-        self.hand_out(at_once)
+        self.gone(run_id)
+        self.then(data, at_once)
 
-    def leave(self, run_id: str, *, orderly: bool) -> None:
-        """The keeper learns of an end: by its watch, or by a grant to a run that is gone."""
-        self.told.pop(run_id, None)
-        if run_id not in self.places.held and run_id not in self.places.armed:
-            self.places.queue.remove(run_id)
-            return
-        for waiting in self.places.release(run_id, orderly, now=START):
-            del self.told[waiting]
+    def one_of(self, data: st.DataObject) -> str:
+        """Mostly one that holds."""
+        holding = sorted(self.open & set(self.places.held))
+        run_id: str = data.draw(st.sampled_from(holding + sorted(self.open)))
+        return run_id
 
-    @precondition(lambda self: self.asked)
+    def gone(self, run_id: str) -> None:
+        """As when a watch ends; its tries that are still about are answered some time."""
+        self.places.withdraw(run_id)
+        self.places.release(run_id)
+        self.called.discard(run_id)
+        self.silent.discard(run_id)
+        self.highest.pop(run_id, None)
+
+    @precondition(lambda self: self.places.held)
+    @rule(data=st.data(), token_off=st.sampled_from([0, 0, 0, -1, 1]), again=st.booleans())
+    def give_back(self, data: st.DataObject, token_off: int, again: bool) -> None:
+        """A run passes a gate and goes on; what it says counts for its own token alone."""
+        run_id = data.draw(st.sampled_from(sorted(self.places.held)))
+        holder: Holder = self.places.held[run_id]
+        back = self.places.give_back(Release(run_id=run_id, token=holder.token + token_off))
+        assert back is (token_off == 0 and not holder.draining)
+        if back:
+            self.gone(run_id)
+            if again:
+                self.places.request(self.requests[run_id])
+            else:
+                self.open.discard(run_id)
+        self.then(data)
+
+    @precondition(lambda self: self.places.awaits_an_ask())
     @rule(data=st.data())
-    def answer(self, data: st.DataObject) -> None:
-        """One that was asked stands down, unless it has begun or was told otherwise."""
-        permit = self.asked.pop(data.draw(st.integers(0, len(self.asked) - 1)))
-        stands = self.told.get(permit.run_id)
-        if stands == permit and permit.run_id in self.open - self.may_act():
-            assert self.places.disarmed(permit)
-            del self.told[permit.run_id]
-            self.stood_down.append(permit)
-        self.hand_out(True)
+    def be_patient_no_more(self, data: st.DataObject) -> None:
+        queued = [each.run_id for each in self.places.queue if each.run_id not in self.silent]
+        free = self.places.settings.limit - len(self.places.held)
+        asking = {each.request.run_id for each in self.asking}
+        self.places.pass_over()
+        self.silent |= set(queued[: min(free, MAX_ON_DECK)]) - asking
+        self.called -= self.silent
+        self.then(data)
 
-    @precondition(lambda self: self.stood_down)
-    @rule(data=st.data())
-    def answer_again(self, data: st.DataObject) -> None:
-        permit = data.draw(st.sampled_from(self.stood_down))
-        now = self.told.get(permit.run_id)
-        if now is None or (now.token, now.round) != (permit.token, permit.round):
-            assert not self.places.disarmed(permit)
-
-    @rule(limit=st.integers(1, 3), paused=st.booleans())
-    def change(self, limit: int, paused: bool) -> None:
+    @rule(limit=st.integers(1, 3), paused=st.booleans(), data=st.data(), at_once=AT_ONCE)
+    def change(self, limit: int, paused: bool, data: st.DataObject, at_once: bool) -> None:
         self.places.settings = KeeperSettings(limit=limit, paused=paused)
         self.most = max(self.most, limit)
-        self.hand_out(True)
+        self.then(data, at_once)
 
-    @rule()
-    def continue_as_new(self) -> None:
+    @rule(data=st.data())
+    def continue_as_new(self, data: st.DataObject) -> None:
+        """Every try is answered first; those without a permit ask the next run."""
+        for mine in list(self.asking):
+            self.answer(mine)
         self.places = Places(self.places.state())
+        self.highest = {run: holder.fence for run, holder in self.places.held.items()}
+        self.called.clear()
+        self.silent.clear()
+        self.then(data)
 
     @invariant()
-    def no_more_than_the_limit_may_act(self) -> None:
-        assert self.may_act() <= set(self.places.held)
+    def no_more_hold_than_the_highest_limit(self) -> None:
         assert len(self.places.held) <= self.most
 
     @invariant()
-    def at_most_one_is_armed_behind_a_run(self) -> None:
-        alive = [item for item in self.places.armed.values() if not item.holder.draining]
-        behind = [item.behind.run_id for item in alive]
-        assert len(behind) == len(set(behind))
-        assert set(behind) <= set(self.places.held)
-
-    @invariant()
     def every_open_run_is_somewhere_once(self) -> None:
-        held, armed = set(self.places.held), set(self.places.armed)
-        queued = {each.run_id for each in self.places.queue}
-        assert not held & armed
-        assert not (held | armed) & queued
-        assert self.open | self.leftovers == held | armed | queued
+        held, queued = set(self.places.held), {each.run_id for each in self.places.queue}
+        assert not held & queued
+        assert self.open | self.leftovers == held | queued
 
     @invariant()
     def tokens_only_grow(self) -> None:
