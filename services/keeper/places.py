@@ -162,13 +162,13 @@ class Places:
         self._told = {request.run_id for request in deck}
         return fresh
 
-    def awaits_an_ask(self) -> bool:
-        """Whether a place is free for somebody who does not ask for it."""
-        return any(request.run_id not in self._asking for request in self._invited())
+    def awaited(self) -> set[str]:
+        """The runs for whom a place is free, and who do not ask for it."""
+        return {request.run_id for request in self._invited()} - self._asking.keys()
 
-    def pass_over(self) -> None:
+    def pass_over(self, run_ids: set[str]) -> None:
         """Who is next and keeps silent lets others be next until it asks."""
-        self._silent |= {request.run_id for request in self._invited()} - self._asking.keys()
+        self._silent |= run_ids & self.awaited()
 
     def drain(self, run_id: str) -> None:
         """A run was closed from outside; it keeps its place until its leftovers are cleared."""

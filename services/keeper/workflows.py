@@ -75,6 +75,8 @@ class SlotKeeperWorkflow:
         self._turns_over = False
         self._early: list[SlotRequest] = []
         self._early_releases: list[Release] = []
+        # Since when a place is free for who is next and does not ask for it.
+        self._awaited: dict[str, datetime] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -120,15 +122,26 @@ class SlotKeeperWorkflow:
             # Last, so that a replay that sees two moments as one says the same as they did.
             if self._history_is_long():
                 return
-            patience = self._rules.ask_patience if places.awaits_an_ask() else None
+            now = workflow.now()
+            self._awaited = {run: self._awaited.get(run, now) for run in sorted(places.awaited())}
             try:
-                await workflow.wait_condition(self._has_work, timeout=patience)
+                await workflow.wait_condition(self._has_work, timeout=self._patience(now))
             except TimeoutError:
-                places.pass_over()
+                longest = min(self._awaited.values())
+                places.pass_over({run for run, at in self._awaited.items() if at == longest})
 
     def _has_work(self) -> bool:
         places = self._places
+        if places.awaited() != self._awaited.keys():
+            return True
         return places.has_next() or places.has_to_tell() or self._history_is_long()
+
+    def _patience(self, now: datetime) -> timedelta | None:
+        """For how long a free place is still kept for who is next, whatever else happens."""
+        if not self._awaited:
+            return None
+        until = min(self._awaited.values()) + timedelta(seconds=self._rules.ask_patience)
+        return max(timedelta(), until - now)
 
     async def _rebuild(self) -> None:
         """Nobody handed anything over: ask Temporal who holds and who waits, before any grant."""

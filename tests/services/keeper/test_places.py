@@ -66,7 +66,7 @@ def test_being_next_gives_no_right() -> None:
     assert told(made) == ["run-0"]
     assert not made.has_to_tell()
     assert settle(made) == []
-    assert made.awaits_an_ask()
+    assert made.awaited() == {"run-0"}
 
 
 def test_who_is_next_and_asks_is_granted_and_the_one_behind_is_next() -> None:
@@ -175,11 +175,11 @@ def test_a_place_is_kept_for_who_is_next_and_silent_until_it_is_passed_over() ->
     assert [permit.run_id for permit in settle(made)] == ["run-1"]
     asked(made, 2)
     assert settle(made) == []
-    assert made.awaits_an_ask()
-    made.pass_over()
+    assert made.awaited() == {"run-0"}
+    made.pass_over({"run-0"})
     assert [permit.run_id for permit in settle(made)] == ["run-2"]
     made.release("run-1")
-    assert not made.awaits_an_ask()
+    assert made.awaited() == set()
     asked(made, 0)
     assert [permit.run_id for permit in settle(made)] == ["run-0"]
 
@@ -193,7 +193,7 @@ def test_with_two_places_the_second_need_not_wait_for_the_first() -> None:
 def test_who_asks_is_not_passed_over_with_the_silent_one_before_it() -> None:
     made = places(limit=2, waiting=2)
     asked(made, 1)
-    made.pass_over()
+    made.pass_over({"run-0", "run-1"})
     assert [permit.run_id for permit in settle(made)] == ["run-1"]
 
 
@@ -201,8 +201,8 @@ def test_nobody_is_passed_over_who_has_no_place_to_take() -> None:
     made = places(waiting=2)
     asked(made, 0)
     settle(made)
-    assert not made.awaits_an_ask()
-    made.pass_over()
+    assert made.awaited() == set()
+    made.pass_over({"run-1"})
     assert told(made) == ["run-1"]
 
 
@@ -461,14 +461,17 @@ class Keeper(RuleBasedStateMachine):
                 self.open.discard(run_id)
         self.then(data)
 
-    @precondition(lambda self: self.places.awaits_an_ask())
+    @precondition(lambda self: self.places.awaited())
     @rule(data=st.data())
     def be_patient_no_more(self, data: st.DataObject) -> None:
         queued = [each.run_id for each in self.places.queue if each.run_id not in self.silent]
         free = self.places.settings.limit - len(self.places.held)
         asking = {each.request.run_id for each in self.asking}
-        self.places.pass_over()
-        self.silent |= set(queued[: min(free, MAX_ON_DECK)]) - asking
+        awaited = set(queued[: min(free, MAX_ON_DECK)]) - asking
+        assert self.places.awaited() == awaited
+        some = data.draw(st.sets(st.sampled_from(sorted(awaited)), min_size=1))
+        self.places.pass_over(some)
+        self.silent |= some
         self.called -= self.silent
         self.then(data)
 
