@@ -20,7 +20,10 @@ def test_a_permit_names_its_gate() -> None:
     made = places(waiting=3, limit=2)
     mine = asked(made, 0, 1)
     permits = settle(made)
-    assert [(each.run_id, each.gate) for each in permits] == [("run-0", "image"), ("run-1", "image")]
+    assert [(each.run_id, each.gate) for each in permits] == [
+        ("run-0", "image"),
+        ("run-1", "image"),
+    ]
     assert [made.permit_for(each) for each in mine] == permits
 
 

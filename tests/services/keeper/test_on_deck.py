@@ -1,11 +1,19 @@
-"""The one who comes next waits armed behind the holder; when it may begin, and when it must not."""
+"""Who is next: told so, there when its turn comes, and without any right until it is answered."""
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
 from services.keeper import rebuild
-from shared.slots import SlotView
+from services.keeper.models import KeeperRules
+from services.worker.models import HOLD_SLOT
+from shared.slots import ACQUIRE_UPDATE, FENCED, Acquire, Answer, Fence, SlotRequest, SlotView
 from tests.fixtures.eventually import eventually
-from tests.services.keeper.standins import FOLLOW, JobHandle, Jobs
+from tests.services.keeper.standins import JobHandle, Jobs
 from tests.services.keeper.test_lasting import kill_keeper
 
 
@@ -18,20 +26,16 @@ async def pending(handle: JobHandle) -> list[str]:
     return [each.activity_type.name for each in description.pending_activities]
 
 
-async def is_armed(handle: JobHandle) -> None:
-    """Return when a job waits for the close of the one before it."""
-    await eventually(lambda: pending(handle), lambda found: FOLLOW in found)
-
-
-async def has_stood_down(handle: JobHandle) -> None:
-    await eventually(lambda: pending(handle), lambda found: FOLLOW not in found)
+async def is_sent_away(handle: JobHandle) -> None:
+    """Return when a job asks no more, though it was next."""
+    await eventually(lambda: pending(handle), lambda found: HOLD_SLOT not in found)
 
 
 async def line_up(jobs: Jobs, *names: str) -> list[JobHandle]:
-    """The first holds, the second is armed, the others wait."""
+    """The first holds, the second is next and asks, the others wait."""
     handles = [await jobs.start(name) for name in names]
     await jobs.book.has_entered(names[0])
-    await is_armed(handles[1])
+    await jobs.book.is_called(names[1])
     return handles
 
 
@@ -42,69 +46,71 @@ async def finish_all(jobs: Jobs, *names: str) -> None:
     assert jobs.book.entered[-len(names) :] == list(names)
 
 
-async def test_it_begins_at_the_orderly_close_by_the_permit_it_has(kept: Jobs) -> None:
+def tokens_grow(jobs: Jobs) -> bool:
+    tokens = [permit.token for permit in jobs.book.permits]
+    return tokens == sorted(set(tokens))
+
+
+async def test_it_is_there_when_its_turn_comes_and_nobody_else_is_told(kept: Jobs) -> None:
     _, _, third = await line_up(kept, "first", "second", "third")
     assert await pending(third) == []
     await kept.finish("first")
     await kept.book.has_entered("second")
-    assert kept.book.permits[-1].after is not None
-    await is_armed(third)
+    await kept.book.is_called("third")
+    assert kept.book.called == {"first": 1, "second": 1, "third": 1}
     assert kept.book.most == 1
 
 
 async def test_after_a_killed_holder_it_waits_until_the_vendors_are_clear(kept: Jobs) -> None:
     first, second = await line_up(kept, "first", "second")
     await first.terminate()
-    await has_stood_down(second)
     await kept.book.until(lambda: len(kept.book.drains) == 1)
     view = await kept.until(lambda view: bool(view.holders) and view.holders[0].draining)
     assert (holders(view), kept.book.entered) == (["first"], ["first"])
+    assert await pending(second) == [HOLD_SLOT]
     kept.book.vendors_clear.set()
     await kept.book.has_entered("second")
-    assert kept.book.permits[-1].after is None
-    assert kept.book.permits[-1].token > kept.book.permits[0].token
+    assert kept.book.called["second"] == 1
     assert kept.book.most == 1
+    assert tokens_grow(kept)
 
 
-async def test_a_killed_armed_one_is_cleared_before_another_may_begin(kept: Jobs) -> None:
-    _, second, third = await line_up(kept, "first", "second", "third")
-    await second.terminate()
-    await kept.book.until(lambda: [each.job_id for each in kept.book.drains] == ["second"])
-    assert await pending(third) == []
-    assert holders(await kept.view()) == ["first"]
-    kept.book.vendors_clear.set()
-    await is_armed(third)
+@pytest.mark.parametrize("end", ["cancelled", "terminated"])
+async def test_one_that_ends_while_it_is_next_makes_room_at_once(kept: Jobs, end: str) -> None:
+    """It has begun nothing, so that nothing is cleared after it."""
+    _, second, _ = await line_up(kept, "first", "second", "third")
+    if end == "cancelled":
+        await second.cancel()
+    else:
+        await second.terminate()
+    await kept.book.is_called("third")
+    assert (await kept.view()).waiting == ("third",)
     await finish_all(kept, "first", "third")
-    assert kept.book.most == 1
-
-
-async def test_a_cancelled_armed_one_makes_room_at_once(kept: Jobs) -> None:
-    _, second, third = await line_up(kept, "first", "second", "third")
-    await second.cancel()
-    await is_armed(third)
     assert kept.book.drains == []
-    await finish_all(kept, "first", "third")
 
 
-async def test_a_pause_is_answered_when_nobody_begins_by_itself_any_more(kept: Jobs) -> None:
+async def test_a_pause_holds_from_its_answer_on(kept: Jobs) -> None:
     _, second = await line_up(kept, "first", "second")
     assert (await kept.change(paused=True)).paused
-    assert await pending(second) == []
     await kept.finish("first")
     view = await kept.until(lambda view: not view.holders)
     assert view.waiting == ("second",)
     assert kept.book.entered == ["first"]
+    assert await pending(second) == [HOLD_SLOT]
     await kept.change(paused=False)
     await kept.book.has_entered("second")
 
 
 async def test_a_newcomer_of_higher_priority_takes_its_turn(kept: Jobs) -> None:
     _, second = await line_up(kept, "first", "second")
-    urgent = await kept.start("urgent", priority=1)
-    await is_armed(urgent)
-    await has_stood_down(second)
+    await kept.start("urgent", priority=1)
+    await kept.book.is_called("urgent")
+    await is_sent_away(second)
     assert (await kept.view()).waiting == ("urgent", "second")
-    await finish_all(kept, "first", "urgent", "second")
+    await kept.finish("first")
+    await kept.book.has_entered("urgent")
+    await kept.book.is_called("second", 2)
+    await finish_all(kept, "urgent", "second")
     assert kept.book.most == 1
 
 
@@ -123,19 +129,29 @@ async def test_limits_up_and_down_again(kept: Jobs) -> None:
     assert kept.book.most == 2
 
 
-async def test_a_rebuilt_keeper_finds_it_armed(kept: Jobs) -> None:
-    _, second, _ = await line_up(kept, "first", "second", "third")
+async def test_more_than_the_server_lets_ask_at_once_are_served_all_the_same(kept: Jobs) -> None:
+    await kept.change(limit=20, paused=True)
+    names = [f"job-{n:02}" for n in range(20)]
+    for name in names:
+        await kept.start(name)
+    for name in names[:8]:
+        await kept.book.is_called(name)
+    assert sum(kept.book.called.values()) == 8
+    await kept.change(paused=False)
+    await kept.book.has_entered(*names)
+
+
+async def test_a_rebuilt_keeper_is_asked_again_by_who_was_next(kept: Jobs) -> None:
+    await line_up(kept, "first", "second", "third")
     await kill_keeper(kept)
     view = await kept.until(lambda view: bool(view.holders))
     assert (holders(view), view.waiting) == (["first"], ("second", "third"))
-    assert FOLLOW in await pending(second)
     await finish_all(kept, "first", "second", "third")
     assert kept.book.most == 1
-    tokens = [permit.token for permit in kept.book.permits]
-    assert tokens == sorted(set(tokens))
+    assert tokens_grow(kept)
 
 
-async def test_a_keeper_that_rebuilds_while_it_begins_counts_it_as_holder(
+async def test_nothing_is_granted_while_the_holder_ends_and_the_keeper_rebuilds(
     kept: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.5)
@@ -149,12 +165,11 @@ async def test_a_keeper_that_rebuilds_while_it_begins_counts_it_as_holder(
     assert kept.book.most == 1
 
 
-async def test_a_rebuilt_keeper_lets_one_that_stood_down_wait(kept: Jobs) -> None:
-    """Holder and keeper killed together: the vendor may still work for the holder."""
-    first, second = await line_up(kept, "first", "second")
+async def test_holder_and_keeper_killed_together(kept: Jobs) -> None:
+    """The vendor may still work for the holder."""
+    first, _ = await line_up(kept, "first", "second")
     await kept.keeper.terminate()
     await first.terminate()
-    await has_stood_down(second)
     await kept.book.until(lambda: any(each.job_id == "first" for each in kept.book.drains))
     view = await kept.until(lambda view: view.waiting == ("second",))
     assert holders(view) == ["first"]
@@ -164,18 +179,117 @@ async def test_a_rebuilt_keeper_lets_one_that_stood_down_wait(kept: Jobs) -> Non
     assert kept.book.most == 1
 
 
-async def test_a_rebuilt_keeper_believes_who_stood_down_for_an_earlier_turn(kept: Jobs) -> None:
-    """Whoever was armed in its place has ended by then, so that nothing else tells of it."""
+async def test_a_keeper_killed_after_an_overtaking_keeps_the_order(kept: Jobs) -> None:
     await line_up(kept, "first", "second")
-    urgent = [await kept.start(name, priority=1) for name in ("one", "two", "three")]
-    await is_armed(urgent[0])
+    for name in ("one", "two", "three"):
+        await kept.start(name, priority=1)
+    await kept.book.is_called("one")
     await finish_all(kept, "first", "one")
     await kept.book.has_entered("two")
-    await is_armed(urgent[2])
+    await kept.book.is_called("three")
     await kill_keeper(kept)
     view = await kept.until(lambda view: bool(view.holders))
     assert (holders(view), view.waiting) == (["two"], ("three", "second"))
     await finish_all(kept, "two", "three", "second")
     assert kept.book.most == 1
-    tokens = [permit.token for permit in kept.book.permits]
-    assert tokens == sorted(set(tokens))
+    assert tokens_grow(kept)
+
+
+async def asked(jobs: Jobs, handle: JobHandle, fence: Fence) -> Answer:
+    """The keeper's answer to a try of a job."""
+    request = SlotRequest(
+        job_id=handle.id,
+        run_id=str(handle.first_execution_run_id),
+        requested_at=datetime.now(UTC),
+    )
+    answer: Answer = await jobs.keeper.execute_update(
+        ACQUIRE_UPDATE, Acquire(request=request, fence=fence), result_type=Answer
+    )
+    return answer
+
+
+class TestFence:
+    """Of the tries of one run only the latest that has asked counts."""
+
+    async def test_a_later_one_of_who_holds_gets_the_same_permit_and_an_older_one_none(
+        self, kept: Jobs
+    ) -> None:
+        first = await kept.start("first")
+        await kept.book.has_entered("first")
+        [permit] = kept.book.permits
+        later = await asked(kept, first, (0, 1, 5))
+        assert later.permit == permit
+        for older in ((0, 1, 4), (0, 0, 9)):
+            with pytest.raises(WorkflowUpdateFailedError) as refused:
+                await asked(kept, first, older)
+            assert isinstance(refused.value.cause, ApplicationError)
+            assert refused.value.cause.type == FENCED
+        assert (await asked(kept, first, (1, 1, 1))).permit == permit
+
+    async def test_an_older_one_of_who_is_next_is_answered_when_a_later_one_asks(
+        self, kept: Jobs
+    ) -> None:
+        """The tries of the stand-in itself are the older ones here."""
+        _, second = await line_up(kept, "first", "second")
+        later = asyncio.create_task(asked(kept, second, (0, 1, 7)))
+        await is_sent_away(second)
+        assert not later.done()
+        await kept.finish("first")
+        permit = (await later).permit
+        assert permit is not None
+        assert permit.job_id == "second"
+        assert holders(await kept.view()) == ["second"]
+
+
+class TestSilence:
+    """Who is next and asks for nothing keeps a free place from the others for a moment only."""
+
+    @pytest.fixture
+    def rules(self) -> KeeperRules:
+        return KeeperRules(ask_patience=0.3)
+
+    async def test_it_is_passed_over_and_served_when_it_asks(self, kept: Jobs) -> None:
+        speak = kept.book.mute("second")
+        await line_up(kept, "first", "second", "third")
+        await kept.finish("first")
+        await kept.book.has_entered("third")
+        assert (await kept.view()).waiting == ("second",)
+        await kept.start("fourth")
+        await kept.book.is_called("fourth")
+        speak.set()
+        await kept.finish("third")
+        await finish_all(kept, "second", "fourth")
+        assert kept.book.entered == ["first", "third", "second", "fourth"]
+        assert kept.book.most == 1
+
+    async def test_while_no_place_is_free_nobody_is_passed_over(self, kept: Jobs) -> None:
+        speak = kept.book.mute("second")
+        await line_up(kept, "first", "second", "third")
+        # Nothing happens, for longer than the patience.
+        await asyncio.sleep(0.6)
+        assert kept.book.called["third"] == 0
+        speak.set()
+        await finish_all(kept, "first", "second", "third")
+
+    async def test_what_happens_meanwhile_does_not_lengthen_the_wait(self, kept: Jobs) -> None:
+        """Others come to be next beside it, and go, one after the other."""
+        await kept.change(limit=2)
+        kept.book.mute("silent")
+        await line_up(kept, "first", "silent")
+        for n in range(40):
+            other = await kept.start(f"job-{n}")
+            await kept.book.is_called(other.id)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    return await kept.book.has_entered(other.id)
+            await other.cancel()
+        pytest.fail("the silent one keeps its place")
+
+    async def test_a_silent_one_that_is_killed_is_forgotten(self, kept: Jobs) -> None:
+        kept.book.mute("second")
+        _, second, _ = await line_up(kept, "first", "second", "third")
+        await kept.finish("first")
+        await kept.book.has_entered("third")
+        await second.terminate()
+        await kept.until(lambda view: view.waiting == ())
+        assert kept.book.drains == []
