@@ -1,5 +1,6 @@
 """What independent books say of the slot: the mocks' clocks, and the keeper's own history."""
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -8,10 +9,12 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from loadtest.judge.sweep import Interval, Sweep, sweep
-from services.keeper.models import GRANT_AND_WATCH
-from shared.slots import JOB_GATE, keeper_id
+from services.keeper.models import WATCH_RUN
+from shared.slots import GRANTED_SIGNAL, JOB_GATE, keeper_id
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline
+
+SENT = EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED
 
 
 async def rows(line: Pipeline) -> list[Json]:
@@ -32,19 +35,23 @@ async def at_once(line: Pipeline, limit: int = 1) -> Sweep:
 
 
 async def grants(client: Client) -> Counter[str]:
-    """By how they stand (`granted`, `returned`): the keeper's watches, over all of its runs."""
-    found: Counter[str] = Counter()
-    watched: set[int] = set()
+    """By how they stand (`granted`, `returned`): runs that the keeper told a permit and watched."""
+    watched: dict[int, str] = {}
+    told: set[str] = set()
+    closed: set[str] = set()
     async for event in _keepers_events(client):
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             task = event.activity_task_scheduled_event_attributes
-            if task.activity_type.name == GRANT_AND_WATCH:
-                watched.add(event.event_id)
-                found["granted"] += 1
+            if task.activity_type.name == WATCH_RUN:
+                watched[event.event_id] = json.loads(task.input.payloads[0].data)["run"]["run_id"]
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
             done = event.activity_task_completed_event_attributes
-            found["returned"] += done.scheduled_event_id in watched
-    return found
+            closed |= {watched.get(done.scheduled_event_id, "")}
+        elif event.event_type == SENT:
+            sent = event.signal_external_workflow_execution_initiated_event_attributes
+            if sent.signal_name == GRANTED_SIGNAL:
+                told.add(sent.workflow_execution.run_id)
+    return Counter(granted=len(told), returned=len(told & closed))
 
 
 async def _keepers_events(client: Client) -> AsyncIterator[HistoryEvent]:

@@ -3,19 +3,19 @@
 import asyncio
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
-from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from services.keeper import workflows as keeper_workflows
 from services.keeper.worker import running_keeper
 from services.worker import draining
-from services.worker.activities import StageActivities
+from services.worker.vendors.image_service import ImageService
 from services.worker.worker import running_worker
 from shared.assets import asset_path
 from shared.messages import Attempts, Record
-from shared.slots import JOB_GATE, Permit, keeper_id
+from shared.slots import JOB_GATE, keeper_id
 from shared.states import Status, Step
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service
@@ -49,43 +49,63 @@ async def was_cancelled(line: Pipeline, job_id: str) -> Record:
     return record
 
 
-async def behind_a_holder(line: Pipeline) -> str:
-    """A job that is armed while the one in front has its image made."""
-    await line.images.arm({**SLOWLY, "match": {"prompt": "holder"}})
-    await line.submit("holder")
-    return await line.submit("armed")
+class Answered:
+    """Stops one job's try between the keeper's answer and its submit, or behind the submit."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, *, behind: bool) -> None:
+        self.there, self.go_on = asyncio.Event(), asyncio.Event()
+        self._submit, self._behind = ImageService.submit, behind
+        patch.setattr(ImageService, "submit", lambda *args, **kwargs: self.submit(*args, **kwargs))
+
+    async def submit(self, *args: Any, **kwargs: Any) -> str:
+        vendor_id = await self._submit(*args, **kwargs) if self._behind else ""
+        self.there.set()
+        await self.go_on.wait()
+        return vendor_id or await self._submit(*args, **kwargs)
 
 
-async def test_as_its_armed_image_begins(line: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was made before anybody had noted an attempt is kept, and counts as one."""
-    tell = StageActivities._tell_begun
-
-    async def late(activities: StageActivities, permit: Permit) -> None:
-        await begun(line.images, f"{permit.job_id}.image.1", until="outcome")
-        await line.job(permit.job_id).cancel()
-        await tell(activities, permit)
-
-    monkeypatch.setattr(StageActivities, "_tell_begun", late)
-    record = await was_cancelled(line, await behind_a_holder(line))
+@pytest.mark.parametrize("behind", [False, True], ids=["before", "behind"])
+async def test_at_its_submit(line: Pipeline, monkeypatch: pytest.MonkeyPatch, behind: bool) -> None:
+    """What the vendor has accepted is in the record, and over before the slot goes on."""
+    submit = Answered(monkeypatch, behind=behind)
+    job_id = await line.submit("bad")
+    await submit.there.wait()
+    following = await line.submit("good")
+    await line.job(job_id).cancel()
+    await line.slots(lambda view: view.waiting == (following,))
+    submit.go_on.set()
+    record = await was_cancelled(line, job_id)
     assert record.attempts == Attempts(image=1)
-    assert set(record.assets) == {Step.IMAGE}
+    assert (await line.ended(following)).status is Status.SUCCEEDED
+    row = await line.images.row(f"{job_id}.image.1")
+    next_row = await line.images.row(f"{following}.image.1")
+    assert row["finished_ts"] <= next_row["accepted_ts"]
 
 
-async def test_as_an_armed_image_tells_that_it_has_begun(
-    line: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The word of a beginning is waited for, or the job would be taken for one that never began."""
-    tell = StageActivities._tell_begun
+async def test_while_it_is_next(line: Pipeline) -> None:
+    """It has asked and was not answered: nothing is at a vendor, and nothing has to be cleared."""
+    await line.images.arm({**STUCK, "match": {"prompt": "holder"}})
+    holder = await line.submit("holder")
+    await begun(line.images, f"{holder}.image.1")
+    waiter = await line.submit("waiter")
+    await is_pending(line, waiter, "gen_image")
+    await line.job(waiter).cancel()
+    record = await was_cancelled(line, waiter)
+    assert (record.started_at, record.attempts) == (None, Attempts())
+    assert [each.note for each in record.transitions] == ["queued", "cancelled"]
+    await line.slots(lambda view: view.waiting_count == 0)
+    await line.job(holder).cancel()
+    await was_cancelled(line, holder)
 
-    async def late(activities: StageActivities, permit: Permit) -> None:
-        await begun(line.images, f"{permit.job_id}.image.1", until="outcome")
-        await line.job(permit.job_id).cancel()
-        await activity.wait_for_cancelled()
-        await tell(activities, permit)
 
-    monkeypatch.setattr(StageActivities, "_tell_begun", late)
-    record = await was_cancelled(line, await behind_a_holder(line))
-    assert record.attempts == Attempts(image=1)
+async def is_pending(line: Pipeline, job_id: str, activity_type: str) -> None:
+    """Return when a job's activity is under way."""
+
+    async def look() -> list[str]:
+        description = (await line.job(job_id).describe()).raw_description
+        return [each.activity_type.name for each in description.pending_activities]
+
+    await eventually(look, lambda names: activity_type in names)
 
 
 async def test_in_the_queue(line: Pipeline) -> None:
@@ -152,7 +172,7 @@ async def test_an_image_that_is_paid_for_is_kept(line: Pipeline) -> None:
     record = await was_cancelled(line, job_id)
     assert str(record.asset_url).endswith(f"{job_id}/image")
     assert stored(line, record, Step.IMAGE)
-    assert "kept what was paid for: image" in [each.note for each in record.transitions]
+    assert "what was paid for: image" in [each.note for each in record.transitions]
 
 
 async def test_what_cannot_be_had_does_not_hold_up_the_end(
