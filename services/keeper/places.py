@@ -83,16 +83,22 @@ class Places:
         return asking.fence if asking else NO_FENCE
 
     def ask(self, ask: Acquire) -> None:
-        """A try asks for the permit of its run; a run that nobody knew waits from now on."""
+        """A try asks for the permit of its run.
+
+        A run that nobody knew waits from now on, and is answered when it was told that it is next:
+        it may have closed, and a try of it that was frozen asks.
+        """
         run_id = ask.request.run_id
         if ask.fence < self.heard(run_id):
             return
         if holder := self.held.get(run_id):
             change = {"fence": ask.fence, "holds_seconds": ask.holds_seconds}
             self.held[run_id] = holder.model_copy(update=change)
-        elif self.request(ask.request):
+        elif run_id in self.queue:
             self._silent.discard(run_id)
             self._asking[run_id] = ask
+        else:
+            self.request(ask.request)
 
     def is_decided(self, ask: Acquire) -> bool:
         """Whether `permit_for` has an answer for good: the permit, or to wait to be told."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from temporalio import activity
 
-from services.worker import activities, interceptor, media, running, storage
+from services.worker import interceptor, media, running, storage, submitting
 from services.worker.vendors import client as vendors
 from shared.records import RecordStore
 
@@ -22,21 +22,18 @@ ACTIVITIES = (
 FETCH = ("poll", "file", "download", "check", "move")
 PLACES = (
     *(f"activity {name}" for name in ACTIVITIES),
-    *(f"image {what}" for what in ("look-up", "submit", "heartbeat", "result", *FETCH)),
-    *(f"video {what}" for what in ("submit", "heartbeat", *FETCH)),
+    *(f"image {what}" for what in ("permit", "submit", "heartbeat", "result", *FETCH)),
+    *(f"video {what}" for what in ("permit", "submit", "heartbeat", *FETCH)),
     # An undisturbed job's versions; the last one is its end.
     *(f"record {version}" for version in range(1, 6)),
 )
-# What the image of a job that comes next passes besides.
-ARMED = ("image turn", "image begun")
 
 
 def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
     """Have the hooks called at every place; `at_once` where the code may not wait."""
     _around(patch, interceptor._Inbound, "execute_activity", hook, name=_activity)
     _around(patch, vendors.VendorClient, "_call", hook, name=_request)
-    _around(patch, activities, "until_closed", hook, name=_of_stage("turn"))
-    _around(patch, activities.StageActivities, "_tell_begun", hook, name=_of_stage("begun"))
+    _around(patch, submitting, "acquire_all", hook, name=_of_stage("permit"))
     _around(patch, storage.Storage, "_download", hook, name=_of_stage("download"))
     _around_sync(patch, storage, "_open", at_once, name=_of_stage("file"))
     _around_sync(patch, media, "check", at_once, name=_of_stage("check"))

@@ -16,25 +16,49 @@ ENDLESS = {
     for step in Step
     for do in ("never-start", "stick")
 }
-ATTEMPT_SECONDS = {"image_attempt_seconds": 1, "video_attempt_seconds": 1}
+LIMITS = {
+    "image_attempt_seconds": 1,
+    "video_attempt_seconds": 1,
+    "image_give_up_seconds": 3,
+    "video_give_up_seconds": 3,
+    "drain_seconds": 1,
+}
 
 
 @pytest.fixture
 async def crowd(client: Client, tmp_path: Path) -> AsyncIterator[Crowd]:
-    async with crowd_of(
-        ENDLESS, client, tmp_path, video_poll_seconds=0.1, **ATTEMPT_SECONDS
-    ) as crowd:
+    async with crowd_of(ENDLESS, client, tmp_path, video_poll_seconds=0.1, **LIMITS) as crowd:
         yield crowd
 
 
-async def test_an_attempt_without_an_end_is_given_up_and_made_anew(crowd: Crowd) -> None:
-    for name, scenario in ENDLESS.items():
-        record = await crowd.record(name)
-        assert record.status is Status.SUCCEEDED, name
-        assert getattr(record.attempts, scenario.step.value) == 2, name
-        first, _ = await crowd.rows(name, scenario.step)
-        # Only ComfyUI can be told to stop.
-        assert first["outcome"] == ("cancelled" if scenario.step is Step.IMAGE else None), name
+async def test_an_image_that_sticks_is_stopped_and_made_anew(crowd: Crowd) -> None:
+    """ComfyUI can be told to stop, and says that it has."""
+    record = await crowd.record("image stick")
+    assert (record.status, record.attempts.image) == (Status.SUCCEEDED, 2)
+    first, _ = await crowd.rows("image stick", Step.IMAGE)
+    assert first["outcome"] == "cancelled"
+    assert any("(attempt_timed_out; attempt 2" in each.note for each in record.transitions)
+
+
+@pytest.mark.parametrize("name", [name for name in ENDLESS if name != "image stick"])
+async def test_what_never_ends_is_given_up_and_not_paid_again(crowd: Crowd, name: str) -> None:
+    """It may still run, so that no other one is begun; waiting at the vendor is no work."""
+    record = await crowd.record(name)
+    assert record.status is Status.FAILED
+    assert record.error is not None
+    assert record.error.code == "given_up"
+    step = ENDLESS[name].step
+    assert getattr(record.attempts, step.value) == 1
+    [row] = await crowd.rows(name, step)
+    assert row["outcome"] == ("cancelled" if step is Step.IMAGE else None)
+
+
+async def test_a_late_result_is_used(client: Client, tmp_path: Path) -> None:
+    async with working(client, tmp_path, video_poll_seconds=0.1, **LIMITS) as line:
+        await line.videos.arm(rule("start", "slow", extra=2_000))
+        record = await line.run()
+        assert (record.status, record.attempts.video) == (Status.SUCCEEDED, 1)
+        assert any("takes longer than 1 s" in each.note for each in record.transitions)
 
 
 async def test_a_job_without_an_end_fails_at_its_own_deadline(

@@ -32,7 +32,8 @@ POINTS: list[tuple[Point, ...]] = [
     *(((place, "before"),) for place in PLACES if place.startswith(FIRST)),
     *(((place, "after"),) for place in PLACES),
     ((HEARD, "after"),),
-    # A first try of the video has nothing to look up: here the second one dies as well.
+    # A first try has nothing to look up: here the second one dies as well.
+    (("image submit", "after"), ("image look-up", "after")),
     (("video submit", "after"), ("video look-up", "after")),
     (("video submit", "after"), ("video heartbeat", "after"), ("video move", "after")),
 ]

@@ -2,20 +2,19 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio import activity
 from temporalio.client import Client
 
 from services.keeper.worker import running_keeper
-from services.worker import activities
+from services.worker import acquiring, submitting
 from services.worker.running import Pulse
-from services.worker.vendors.client import VendorStatus
 from services.worker.vendors.image_service import ImageService
 from services.worker.worker import running_worker
-from shared.slots import RunRef
+from shared.slots import Answer
 from shared.states import Status
-from shared.watching import Closed, until_closed
 from tests.workflow.books import at_once, rows
 from tests.workflow.pipeline import paid_once, pipeline
 from tests.workflow.scenarios import rule
@@ -59,7 +58,7 @@ async def play(client: Client, data_dir: Path, sleeper: Sleeper) -> None:
     ):
         async with running_worker(line.settings, client):
             await line.images.arm({**LONG, "match": {"prompt": "long"}})
-            for job_id in [await line.submit("long"), await line.submit("armed")]:
+            for job_id in [await line.submit("long"), await line.submit("next")]:
                 assert (await line.ended(job_id)).status is Status.SUCCEEDED
             assert sleeper.sleeps
             sleeper.wake.set()
@@ -70,26 +69,37 @@ async def play(client: Client, data_dir: Path, sleeper: Sleeper) -> None:
         assert (await at_once(line)).violation is None
 
 
-async def test_an_armed_try_that_slept_over_its_turn(
+async def test_a_try_that_slept_over_its_turn(
     client: Client, tmp_path: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def sleepy(client: Client, run: RunRef) -> Closed:
-        await sleeper.sleep()
-        return await until_closed(client, run)
+    """It was answered yes, and hears it when its job has long ended."""
+    ask = acquiring._answer
 
-    monkeypatch.setattr(activities, "until_closed", sleepy)
+    async def sleepy(*args: Any) -> Answer | None:
+        answer = await ask(*args)
+        await sleeper.sleep()
+        return answer
+
+    monkeypatch.setattr(acquiring, "_answer", sleepy)
     await play(client, tmp_path, sleeper)
 
 
-async def test_a_try_that_slept_over_the_answer_to_its_look_up(
+async def test_a_try_that_slept_before_its_submit(
     client: Client, tmp_path: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    status = ImageService.status
+    """It woke within the time in which the next try still looks for what may be on its way."""
+    submit = ImageService.submit
 
-    async def sleepy(service: ImageService, task_id: str) -> VendorStatus | None:
-        found = await status(service, task_id)
+    async def sleepy(service: ImageService, *args: Any, **kwargs: Any) -> str:
         await sleeper.sleep()
-        return found
+        return await submit(service, *args, **kwargs)
 
-    monkeypatch.setattr(ImageService, "status", sleepy)
+    look = submitting._look_for
+
+    async def wakes(*args: Any) -> str | None:
+        sleeper.wake.set()
+        return await look(*args)
+
+    monkeypatch.setattr(ImageService, "submit", sleepy)
+    monkeypatch.setattr(submitting, "_look_for", wakes)
     await play(client, tmp_path, sleeper)
