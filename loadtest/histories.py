@@ -11,16 +11,11 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 
-# A signal that brings a permit, and what it carries.
-Told = tuple[HistoryEvent, Sequence[Payload]]
-
 GRANT = re.compile(r"grant|permit|slot", re.IGNORECASE)
 # The local activity by which a job asks for the slot.
 ASK = re.compile(r"request.*(slot|permit)", re.IGNORECASE)
-# An armed job has its permit early, and says itself when the job before it has closed.
-BEGUN = "begun"
-# It may also stand down and say so; by the permit that it names it does not begin any more.
-STOOD_DOWN = "disarmed"
+# The gate whose permit is the slot; a system without gates names none.
+SLOT = {"job"}
 # What a workflow's own step may leave between two activities.
 _OF_A_STEP = frozenset(
     {
@@ -63,8 +58,6 @@ def summarise(job_id: str, events: Sequence[HistoryEvent]) -> dict[str, Any]:
     started = first.workflow_execution_started_event_attributes
     signals = list(_signals(events))
     run_id, own = _own(events)
-    permits = list(_permits(own, run_id))
-    valid = _valid(permits, own)
     return {
         "job_id": job_id,
         "run_id": run_id,
@@ -73,9 +66,7 @@ def summarise(job_id: str, events: Sequence[HistoryEvent]) -> dict[str, Any]:
         "started": _at(first.event_time),
         "closed": _at(last.event_time) if last.event_type in _CLOSES else None,
         "asked": _asked(own),
-        "told": next((_at(event.event_time) for event, _ in permits), None),
-        "granted": _granted(own, valid),
-        "behind": _behind(valid),
+        "granted": _granted(own, run_id),
         "signals": signals,
         "activities": _activities(events),
         "hops": list(_hops(events)),
@@ -120,56 +111,21 @@ def _asked(events: Iterable[HistoryEvent]) -> float | None:
     return None
 
 
-def _permits(events: Iterable[HistoryEvent], run_id: str) -> Iterable[Told]:
-    """The signals that bring this run a permit; a reset hands on those of the run before."""
+def _granted(events: Iterable[HistoryEvent], run_id: str) -> float | None:
+    """When the run first heard that the slot is its own; a moment after whoever asked for it did.
+
+    A reset hands on the signals of the run before, and the gate of a stage has permits, too.
+    """
     for event in events:
         if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
             continue
         signal = event.workflow_execution_signaled_event_attributes
         payloads = signal.input.payloads
         named = {body["run_id"] for body in _bodies(payloads, "run_id")}
-        if GRANT.search(signal.signal_name) and named <= {run_id}:
-            yield event, payloads
-
-
-def _granted(events: Iterable[HistoryEvent], permits: Sequence[Told]) -> float | None:
-    """When the slot became the job's: by a permit for at once, or by an armed one's beginning."""
-    at_once = [_at(event.event_time) for event, payloads in permits if not _is_armed(payloads)]
-    armed = [_at(event.event_time) for event, payloads in permits if _is_armed(payloads)]
-    begun = [at for name, at in _signals(events) if name == BEGUN and armed and at >= armed[0]]
-    return min(at_once + begun, default=None)
-
-
-def _behind(permits: Sequence[Told]) -> str | None:
-    """The run that the last permit names, where that is an armed one."""
-    named = _bodies(permits[-1][1], "after") if permits else ()
-    return next((str(body["after"]["run_id"]) for body in named), None)
-
-
-def _valid(permits: Iterable[Told], events: Iterable[HistoryEvent]) -> list[Told]:
-    """Without those by which the run said that it would not begin."""
-    declined = _declined(events)
-    return [permit for permit in permits if declined.isdisjoint(_orders(permit[1]))]
-
-
-def _declined(events: Iterable[HistoryEvent]) -> set[tuple[int, int]]:
-    """The permits by which the run said that it would not begin."""
-    found: set[tuple[int, int]] = set()
-    for event in events:
-        said = event.signal_external_workflow_execution_initiated_event_attributes
-        if said.signal_name == STOOD_DOWN:
-            found.update(_orders(said.input.payloads))
-    return found
-
-
-def _orders(payloads: Iterable[Payload]) -> list[tuple[int, int]]:
-    """Token and round of a permit."""
-    return [(body["token"], body.get("round", 0)) for body in _bodies(payloads, "token")]
-
-
-def _is_armed(payloads: Iterable[Payload]) -> bool:
-    """Whether a permit is for later: it names the run to begin after."""
-    return any(True for _ in _bodies(payloads, "after"))
+        gates = {body["gate"] for body in _bodies(payloads, "gate")}
+        if GRANT.search(signal.signal_name) and named <= {run_id} and gates <= SLOT:
+            return _at(event.event_time)
+    return None
 
 
 def _bodies(payloads: Iterable[Payload], key: str) -> Iterable[dict[str, Any]]:

@@ -18,8 +18,8 @@ from loadtest.times import instant
 
 # How long before the end of a generation its worker is killed.
 LEFT_SECONDS = 0.15
-# The successor's own way to being armed, on a machine that is busy.
-ARMING_SECONDS = 1.0
+# The successor's own way to asking for the slot, on a machine that is busy.
+ASKING_SECONDS = 1.0
 # Lengths are drawn, so that kills fall anywhere between two heartbeats.
 LENGTHS = (0.4, 1.4)
 
@@ -102,10 +102,10 @@ async def job_closes(bed: Bed, job: str, _: str, length: float) -> int:
     raise LookupError(f"{job} ended without a video")
 
 
-async def next_is_armed(bed: Bed, job: str, after: str, length: float) -> int:
+async def next_is_on_deck(bed: Bed, job: str, after: str, length: float) -> int:
     pid = await worker_of(bed.client, after, "gen_image")
     accepted = await _seen(bed, job, "video", "accepted_at")
-    await _sleep_until(accepted + length + ARMING_SECONDS - LEFT_SECONDS)
+    await _sleep_until(accepted + length + ASKING_SECONDS - LEFT_SECONDS)
     return pid
 
 
@@ -115,7 +115,7 @@ MOMENTS = (
     Moment("video waited for", "video", slow, video_waits),
     Moment("video being stored", "video", late_file, video_is_stored),
     Moment("closing", "video", None, job_closes),
-    Moment("successor armed", "video", lambda s: slow(s + ARMING_SECONDS), next_is_armed),
+    Moment("successor on deck", "video", lambda s: slow(s + ASKING_SECONDS), next_is_on_deck),
 )
 
 

@@ -102,7 +102,7 @@ async def _measured(bed: Bed, moment: Moment, jobs: tuple[str, str], *, at: floa
 def _next_step(
     moment: Moment, run: Execution, rows: dict[str, list[dict[str, Any]]], *, begun: float
 ) -> float:
-    """What the outside sees next: of the job itself, or of the one that was armed."""
+    """What the outside sees next: of the job itself, or of the one that was next."""
     match moment.name:
         case "image running":
             return float(instant(rows["video"][0]["accepted_at"]) or 0.0)
@@ -110,7 +110,7 @@ def _next_step(
             return _ended(run.activities, "request_video")
         case "closing":
             return run.closed or 0.0
-        case "successor armed":
+        case "successor on deck":
             return begun
         case _:
             return _ended(run.activities, "collect_video")

@@ -79,8 +79,8 @@ class Activity:
 class Execution:
     """One run in Temporal, as its history tells it.
 
-    `asked`: it wanted the slot; `told`: it had its first permit; `granted`: the slot was its own;
-    `behind`: the run after which its last permit, an armed one, let it begin.
+    `asked`: it wanted the slot; `granted`: it heard that the slot is its own, which may be a moment
+    after a vendor has accepted its image.
     """
 
     run_id: str
@@ -95,8 +95,6 @@ class Execution:
     workflow_tasks: int
     bytes: int
     asked: float | None = None
-    told: float | None = None
-    behind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,8 +95,6 @@ def execution(row: Row) -> Execution:
         workflow_tasks=whole(row.get("workflow_tasks")),
         bytes=whole(row.get("bytes")),
         asked=instant(row.get("asked")),
-        told=instant(row.get("told")),
-        behind=row.get("behind"),
     )
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loadtest.books.model import ENDS, STEPS, Books, JobFacts, StageBook
-from loadtest.judge.unheard import began_unheard
 
 LOST, DUPLICATED, ORPHANED = "lost", "duplicated", "orphaned"
 CHARGED_TWICE, CONTRADICTION, STILL_OPEN = "charged twice", "contradiction", "still open"
@@ -50,7 +49,7 @@ def _of_job(job: JobFacts, stage: StageBook, books: Books) -> Iterator[Finding]:
         yield finding(DUPLICATED, text)
     for text in _orphaned(job, books):
         yield finding(ORPHANED, text)
-    for text in _charged_twice(job, books):
+    for text in _charged_twice(job):
         yield finding(CHARGED_TWICE, text)
     if _is_open(job):
         yield finding(STILL_OPEN, f"the API shows it {job.status} after the stage")
@@ -108,16 +107,14 @@ def _orphaned(job: JobFacts, books: Books) -> Iterator[str]:
             yield f"a callback for {receipt.task_id}, which no vendor knows, was {receipt.fate}"
 
 
-def _charged_twice(job: JobFacts, books: Books) -> Iterator[str]:
+def _charged_twice(job: JobFacts) -> Iterator[str]:
     for step in STEPS:
         charged = [g for g in job.of(step) if g.charged]
         twice = {i: n for i, n in Counter(g.external_id for g in charged).items() if n > 1}
         for external_id, count in twice.items():
             yield f"{external_id} was charged {count} times"
         attempts = _attempts(job, step)
-        if attempts is None or len(charged) <= attempts or twice:
-            continue
-        if not began_unheard(job, books):
+        if attempts is not None and len(charged) > attempts and not twice:
             yield f"{len(charged)} charged {step} generations for {attempts} attempt(s)"
 
 

@@ -173,7 +173,6 @@ def _temporal(name: str, created: float, *, start: float, video_end: float, end:
         "started": created,
         "closed": end,
         "asked": created + 0.01,
-        "told": start - 0.01,
         "granted": start - 0.01,
         "signals": [["slot_granted", start - 0.01], ["kling_done", video_end + 0.01]],
         "activities": [],

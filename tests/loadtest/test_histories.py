@@ -1,4 +1,4 @@
-"""When a job's slot began, read from its history."""
+"""When a job's slot began, and what a plain hop took, read from its history."""
 
 import json
 
@@ -6,8 +6,9 @@ import pytest
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import (
+    ActivityTaskCompletedEventAttributes,
+    ActivityTaskStartedEventAttributes,
     HistoryEvent,
-    SignalExternalWorkflowExecutionInitiatedEventAttributes,
     WorkflowExecutionSignaledEventAttributes,
     WorkflowExecutionStartedEventAttributes,
     WorkflowTaskFailedEventAttributes,
@@ -28,20 +29,6 @@ def signalled(at: int, name: str, body: object = None) -> HistoryEvent:
     return event
 
 
-def said(at: int, name: str, body: object) -> HistoryEvent:
-    event = HistoryEvent(
-        event_type=EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
-        signal_external_workflow_execution_initiated_event_attributes=(
-            SignalExternalWorkflowExecutionInitiatedEventAttributes(
-                signal_name=name,
-                input=Payloads(payloads=[Payload(data=json.dumps(body).encode())]),
-            )
-        ),
-    )
-    event.event_time.FromSeconds(at)
-    return event
-
-
 def started() -> HistoryEvent:
     event = HistoryEvent(
         event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
@@ -51,17 +38,17 @@ def started() -> HistoryEvent:
     return event
 
 
-PLAIN = {"token": 7, "after": None}
-ARMED = {"token": 7, "after": {"job_id": "job-1", "run_id": "run-1"}}
+PERMIT = {"gate": "job", "token": 7}
 
 
 @pytest.mark.parametrize(
     ("signals", "granted"),
     [
-        ([(5, "slot_granted", PLAIN)], 5.0),
-        ([(5, "slot_granted", ARMED), (9, "begun", None)], 9.0),
-        ([(5, "slot_granted", ARMED), (8, "slot_granted", PLAIN)], 8.0),
-        ([(5, "slot_granted", ARMED)], None),
+        ([(5, "slot_granted", PERMIT)], 5.0),
+        ([(4, "on_deck", "job"), (5, "slot_granted", PERMIT)], 5.0),
+        ([(5, "slot_granted", PERMIT), (8, "slot_granted", PERMIT)], 5.0),
+        ([(5, "slot_granted", {**PERMIT, "gate": "image"}), (6, "slot_granted", PERMIT)], 6.0),
+        ([(5, "on_deck", "job")], None),
         ([(5, "kling_done", {})], None),
     ],
 )
@@ -85,34 +72,62 @@ def reset(at: int, new_run_id: str) -> HistoryEvent:
 
 
 def test_a_reset_run_has_the_slot_by_a_permit_of_its_own_alone() -> None:
-    others, own = {**ARMED, "run_id": "run-8"}, {**ARMED, "run_id": "run-9"}
+    others, own = {**PERMIT, "run_id": "run-8"}, {**PERMIT, "run_id": "run-9"}
     events = [
         started(),
         signalled(5, "slot_granted", others),
-        signalled(6, "begun"),
         reset(7, "run-9"),
         signalled(8, "slot_granted", others),
-        signalled(9, "begun"),
         signalled(11, "slot_granted", own),
-        signalled(12, "begun"),
     ]
 
     row = summarise("job-0", events)
 
-    assert (row["run_id"], row["told"], row["granted"]) == ("run-9", 11.0, 12.0)
+    assert (row["run_id"], row["granted"]) == ("run-9", 11.0)
 
 
-def test_a_permit_that_was_declined_gives_nothing_also_when_it_comes_again() -> None:
-    """The keeper has not heard yet that the run stood down, and tells it what it had told it."""
+def scheduled(at: int, number: int) -> HistoryEvent:
+    event = HistoryEvent(event_id=number, event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
+    event.event_time.FromSeconds(at)
+    return event
+
+
+def began(at: int, number: int) -> HistoryEvent:
+    event = HistoryEvent(
+        event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
+        activity_task_started_event_attributes=ActivityTaskStartedEventAttributes(
+            scheduled_event_id=number, attempt=1
+        ),
+    )
+    event.event_time.FromSeconds(at)
+    return event
+
+
+def completed(at: int, number: int) -> HistoryEvent:
+    event = HistoryEvent(
+        event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
+        activity_task_completed_event_attributes=ActivityTaskCompletedEventAttributes(
+            scheduled_event_id=number
+        ),
+    )
+    event.event_time.FromSeconds(at)
+    return event
+
+
+def test_only_one_activity_straight_behind_another_is_a_plain_hop() -> None:
+    """An activity that was started when its job was next, or woken by a permit, is none."""
     events = [
         started(),
-        signalled(5, "slot_granted", ARMED),
-        said(6, "disarmed", ARMED),
-        signalled(7, "slot_granted", PLAIN),
-        signalled(8, "slot_granted", {**ARMED, "token": 9}),
-        signalled(11, "begun"),
+        signalled(2, "on_deck", "job"),
+        scheduled(3, 10),
+        began(4, 10),
+        signalled(50, "slot_granted", PERMIT),
+        completed(60, 10),
+        scheduled(61, 20),
+        began(62, 20),
+        completed(70, 20),
+        signalled(71, "on_deck", "image"),
+        scheduled(72, 30),
+        began(73, 30),
     ]
-    assert summarise("job-0", events)["granted"] == 11.0
-
-    events.insert(4, signalled(7, "slot_granted", {**PLAIN, "round": 1}))
-    assert summarise("job-0", events)["granted"] == 7.0
+    assert summarise("job-0", events)["hops"] == [2.0]
