@@ -63,7 +63,7 @@ class Crowd:
             "prompt": prompts.prompt(self._seed, self.stage, index),
             "style": prompts.style(self._seed, self.stage, index),
             "tag": self.tracker.tag,
-            # A few overtake, so that whoever is armed has to stand down.
+            # A few overtake, so that whoever is on deck has to wait again.
             "priority": 2 if self._draw.random() < 0.15 else 3,
             **fields,
         }

@@ -8,6 +8,7 @@ from typing import Any
 from loadtest.books.load import load
 from loadtest.books.model import Books
 from loadtest.raw import RunFolder
+from tests.chaos.grants import grants
 
 CHAOS = "chaos.json"
 
@@ -28,7 +29,8 @@ NOTHING: frozenset[Done] = frozenset()
 class Evidence:
     """`slots` as `GET /slots` showed them at the end; `versions` by the workflows' own word.
 
-    `tail`: jobs that were submitted after the last fault.
+    `tail`: jobs that were submitted after the last fault. `grants`: by run, when the keeper granted
+    it the slot, as its own histories tell.
     """
 
     books: Books
@@ -36,6 +38,7 @@ class Evidence:
     disturbed: Mapping[str, frozenset[Done]] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
     tail: frozenset[str] = frozenset()
+    grants: Mapping[str, float] = field(default_factory=dict)
 
     def done_to(self, job_id: str) -> frozenset[Done]:
         """What was done to a job; mostly nothing."""
@@ -67,4 +70,5 @@ def read(folder: RunFolder) -> Evidence:
         },
         versions=known["versions"],
         tail=frozenset(known["tail"]),
+        grants=grants(folder),
     )

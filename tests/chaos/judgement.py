@@ -9,7 +9,6 @@ from loadtest.judge import findings as kinds
 from loadtest.judge.findings import Finding, findings
 from loadtest.judge.intervals import VENDORS, by_book
 from loadtest.judge.sweep import Interval, sweep
-from loadtest.judge.unheard import began_unheard
 from loadtest.times import span, stamp
 from tests.chaos.ends import badly_ended
 from tests.chaos.evidence import Done, Evidence
@@ -56,7 +55,7 @@ def _at_once(evidence: Evidence) -> Found:
     """Sweeps over the mocks' clocks, the histories and the records; they must agree."""
     books = evidence.books
     limit = max((stage.limit or 1 for stage in books.stages), default=1)
-    for book, intervals in by_book(books).items():
+    for book, intervals in (by_book(books) | {"keepers": list(_by_keepers(evidence))}).items():
         if book == VENDORS:
             intervals = [*_without_reset(intervals, evidence), *_piecewise(evidence)]
         swept = sweep(intervals, limit)
@@ -69,11 +68,20 @@ def _at_once(evidence: Evidence) -> Found:
             )
 
 
-def _permitted(evidence: Evidence) -> Found:
-    """A job that no history grants the slot is in no sweep over the histories."""
+def _by_keepers(evidence: Evidence) -> Iterator[Interval]:
+    """From the keeper's decision, which comes before its word to the job, to the run's close."""
+    horizon = max((stage.ended for stage in evidence.books.stages), default=0.0)
     for job in evidence.books.jobs:
-        granted = any(run.granted for run in job.executions)
-        if job.generations and not granted and not began_unheard(job, evidence.books):
+        for run in job.executions:
+            if (at := evidence.grants.get(run.run_id)) is not None:
+                yield Interval(job.job_id, at, max(at, run.closed or horizon))
+
+
+def _permitted(evidence: Evidence) -> Found:
+    """By the keeper's own history, where a job was ended before it could hear of its permit."""
+    for job in evidence.books.jobs:
+        granted = any(run.granted or run.run_id in evidence.grants for run in job.executions)
+        if job.generations and not granted:
             yield job.job_id, "used the vendors, and no history shows that the slot was its own"
 
 
@@ -150,7 +158,7 @@ def _open(job: JobFacts) -> Iterator[str]:
         yield f"its record still says {job.record.status}"
     for run in job.executions:
         if run.closed is None:
-            held = ", and it holds a permit" if run.told else ""
+            held = ", and it holds a permit" if run.granted else ""
             yield f"run {run.run_id} is open in Temporal{held}"
 
 

@@ -18,7 +18,7 @@ from tests.chaos.schedule import Stage
 PAUSE = 0.01
 # Between its acceptance and this age a video counts as just submitted.
 JUST_NOW = 0.08
-# Who may be armed is among the first of the queue.
+# Who may be on deck is among the first of the queue.
 FIRST_FEW = 3
 GEN_IMAGE = "gen_image"
 Row = dict[str, Any]
@@ -49,8 +49,8 @@ class Places:
         match stage:
             case Stage.QUEUED:
                 return next(iter(self._queued(jobs)[FIRST_FEW:]), None)
-            case Stage.ARMED:
-                return await self._armed(jobs)
+            case Stage.ON_DECK:
+                return await self._on_deck(jobs)
             case Stage.IMAGE:
                 return self._open(await _newest(self._images), jobs)
             case Stage.STORING:
@@ -68,7 +68,7 @@ class Places:
         owner = job_of(row) if row and row["outcome"] == "succeeded" else None
         return owner if owner in jobs and self._status(owner) == "running" else None
 
-    async def _armed(self, jobs: set[str]) -> str | None:
+    async def _on_deck(self, jobs: set[str]) -> str | None:
         for job_id in self._queued(jobs)[:FIRST_FEW]:
             described = (await self._client.get_workflow_handle(job_id).describe()).raw_description
             if any(task.activity_type.name == GEN_IMAGE for task in described.pending_activities):

@@ -21,6 +21,7 @@ from loadtest.wire.temporal import Temporal
 from tests.chaos import evidence, gather
 from tests.chaos.crowd import Crowd
 from tests.chaos.evidence import Evidence
+from tests.chaos.grants import grants
 from tests.chaos.judgement import Violation, violations
 from tests.chaos.places import Places
 from tests.chaos.recovery import to_next_step
@@ -116,6 +117,7 @@ class _Run:
             disturbed=striker.disturbed,
             versions=self._versions,
             tail=frozenset(last.tracker.known),
+            grants=grants(self._folder),
         )
         evidence.write(self._folder, found, seed=self._plan.seed, struck=striker.struck)
         return self._outcome(found, striker)

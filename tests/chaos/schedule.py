@@ -26,7 +26,7 @@ class Stage(StrEnum):
     """Where some job has to be at the moment of the strike."""
 
     QUEUED = "queued"
-    ARMED = "armed"
+    ON_DECK = "on deck"
     IMAGE = "image"
     SUBMITTED = "video submitted"
     WAITING = "waiting for the callback"
@@ -127,13 +127,13 @@ def _server() -> Iterator[Hit]:
 def _jobs() -> Iterator[Hit]:
     for kind in (Kind.CANCEL, Kind.TERMINATE, Kind.RESET):
         yield Hit(kind, WAITER, Stage.QUEUED)
-        yield Hit(kind, WAITER, Stage.ARMED)
+        yield Hit(kind, WAITER, Stage.ON_DECK)
         yield Hit(kind, HOLDER, Stage.IMAGE)
         yield Hit(kind, HOLDER, Stage.WAITING)
     yield Hit(Kind.TERMINATE, HOLDER, Stage.STORING)
     yield Hit(Kind.TIME_OUT, HOLDER)
     yield Hit(Kind.TERMINATE, KEEPER_WORKFLOW)
-    yield Hit(Kind.TERMINATE, KEEPER_WORKFLOW, Stage.ARMED)
+    yield Hit(Kind.TERMINATE, KEEPER_WORKFLOW, Stage.ON_DECK)
 
 
 def _wire() -> Iterator[Hit]:

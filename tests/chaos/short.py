@@ -27,7 +27,7 @@ from tests.chaos.site import MakeSite
 
 DECK = (
     Hit(Kind.KILL, WORKERS, Stage.IMAGE),
-    Hit(Kind.FREEZE, WORKER[0], Stage.ARMED),
+    Hit(Kind.FREEZE, WORKER[0], Stage.ON_DECK),
     Hit(Kind.KILL, SERVER, backlog=50),
     Hit(Kind.TERMINATE, HOLDER, Stage.WAITING),
     Hit(Kind.KILL, VIDEOS, Stage.SUBMITTED),

@@ -70,11 +70,10 @@ def again(rows: list[Row]) -> None:
 
 
 def last_first(rows: list[Row]) -> None:
-    """The third job is told before the second, which had asked long before."""
+    """The third job has the slot before the second, which had asked long before."""
     second, third = rows[1], rows[2]
     third["started"] += 0.001
-    second["told"], second["granted"] = third["told"], third["granted"]
-    third["told"], third["granted"] = third["told"] - 0.01, third["granted"] - 0.01
+    second["granted"], third["granted"] = third["granted"], third["granted"] - 0.01
     second["closed"], third["closed"] = third["closed"], second["granted"]
 
 
@@ -104,7 +103,7 @@ BROKEN: dict[str, tuple[str, Callable[[list[Row]], object], set[Rule]]] = {
     ),
     "no permit in the history": (
         raw.TEMPORAL,
-        of(SECOND, lambda row: row.update(granted=None, told=None)),
+        of(SECOND, lambda row: row.update(granted=None)),
         {Rule.PERMITTED},
     ),
     "paid twice": (raw.LEDGERS["image"], again, {Rule.PAID_ONCE, Rule.NONE_LOST}),
@@ -198,6 +197,53 @@ def test_evidence_is_read_as_it_was_written(run: Synthetic) -> None:
     assert (again.slots, again.versions, again.tail) == (found.slots, found.versions, found.tail)
     assert again.disturbed == found.disturbed
     assert violations(again) == violations(found)
+
+
+def test_a_permit_that_only_the_keeper_tells_of_is_one(run: Synthetic) -> None:
+    """The job was ended before it could hear of it; a second one beside it is seen all the same."""
+    run.edit(raw.TEMPORAL, of(SECOND, lambda row: row.update(granted=None)))
+    found = evidence(run)
+    granted = {e.run_id: e.granted for job in found.books.jobs for e in job.executions}
+    closed = {e.run_id: e.closed or 0.0 for job in found.books.jobs for e in job.executions}
+    first, second = f"r-{FIRST}", f"r-{SECOND}"
+
+    right = {first: granted[first] or 0.0, second: closed[first] + 0.001}
+    assert violations(replace(found, grants=right)) == []
+    assert broken(replace(found, grants=right | {second: closed[first] - 0.1})) == {Rule.AT_ONCE}
+
+
+def amended(*statuses: str) -> Callable[[Row], object]:
+    """The record with further versions behind its end."""
+
+    def change(row: Row) -> None:
+        changes = row["record"]["transitions"]
+        for status in statuses:
+            last = changes[-1]
+            changes.append({**last, "version": last["version"] + 1, "status": status})
+        row["record"].update(version=changes[-1]["version"], status=changes[-1]["status"])
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("statuses", "run_status", "fits"),
+    [
+        (("failed", "failed"), "TERMINATED", True),
+        (("failed", "failed", "failed"), "TERMINATED", False),
+        (("failed", "cancelled"), "TERMINATED", False),
+        (("succeeded", "succeeded"), "COMPLETED", False),
+    ],
+)
+def test_one_version_behind_an_end_from_outside(
+    run: Synthetic, statuses: tuple[str, ...], run_status: str, fits: bool
+) -> None:
+    def change(row: Row) -> None:
+        del row["record"]["transitions"][-1]
+        amended(*statuses)(row)
+
+    run.edit(raw.STATES, of(FIRST, change))
+    run.edit(raw.TEMPORAL, of(FIRST, lambda row: row.update(status=run_status)))
+    assert (Rule.RECORDS in broken(evidence(run))) is not fits
 
 
 @pytest.mark.parametrize(("before", "rules"), [(1, set()), (0, {Rule.PAID_ONCE})])

@@ -1,7 +1,6 @@
 """The build as it is, and builds that are wrong on purpose: each by one change, made from here."""
 
 import asyncio
-from bisect import insort
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -17,11 +16,18 @@ from services.api.settings import ApiSettings
 from services.keeper import activities as keeper_activities
 from services.keeper import places
 from services.keeper import workflows as keeper_workflows
-from services.keeper.queue import WaitingQueue, turn
 from services.keeper.worker import running_keeper
-from services.worker import activities
 from services.worker.worker import running_worker
-from shared.slots import CHANGE_UPDATE, JOB_GATE, RunRef, SlotChange, SlotRequest, keeper_id
+from services.worker.workflows import GenVideoWorkflow
+from shared.slots import (
+    CHANGE_UPDATE,
+    JOB_GATE,
+    Acquire,
+    RunRef,
+    SlotChange,
+    SlotRequest,
+    keeper_id,
+)
 from shared.watching import Closed, until_closed
 from tests.workflow.pipeline import Pipeline
 
@@ -92,27 +98,19 @@ def without_rebuilding(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(keeper_workflows.SlotKeeperWorkflow, "_rebuild", nothing)
 
 
-class EveryRequest(WaitingQueue):
-    """Whoever asks twice stands in the queue twice."""
-
-    def add(self, request: SlotRequest) -> None:
-        self._requests[request.run_id] = request
-        insort(self._keys, turn(request))
-
-    def pop(self) -> SlotRequest:
-        _, run_id = self._keys.pop(0)
-        return self._requests[run_id]
-
-
 def without_dedupe(patch: pytest.MonkeyPatch) -> None:
-    """Each request counts, also that of a run which waits or holds already."""
+    """Each asking counts for itself, also that of a run which waits or holds already."""
 
     def request(self: places.Places, wanted: SlotRequest) -> bool:
         self.queue.add(wanted)
         return True
 
-    patch.setattr(places, "WaitingQueue", EveryRequest)
+    def ask(self: places.Places, wanted: Acquire) -> None:
+        self.request(wanted.request)
+        self._asking[wanted.request.run_id] = wanted
+
     patch.setattr(places.Places, "request", request)
+    patch.setattr(places.Places, "ask", ask)
 
 
 def with_a_lease(patch: pytest.MonkeyPatch) -> None:
@@ -126,14 +124,17 @@ def with_a_lease(patch: pytest.MonkeyPatch) -> None:
             return Closed.ORDERLY
 
     patch.setattr(keeper_activities, "until_closed", lapsing)
-    patch.setattr(activities, "until_closed", lapsing)
 
 
-def with_a_rash_successor(patch: pytest.MonkeyPatch) -> None:
-    """The armed one begins when the run before it has closed, in whatever way."""
+def with_a_right_to_be_next(patch: pytest.MonkeyPatch) -> None:
+    """Whoever is next is answered as soon as it asks, and not when its turn has come."""
+    patch.setattr(places.Places, "_invited", places.Places._deck)
 
-    async def any_close(client: Client, run: RunRef) -> Closed:
-        await until_closed(client, run)
-        return Closed.ORDERLY
 
-    patch.setattr(activities, "until_closed", any_close)
+def without_waiting_for_the_vendors(patch: pytest.MonkeyPatch) -> None:
+    """A job that is cancelled closes at once, whatever of it still runs at a vendor."""
+
+    async def nothing(*_: object) -> None:
+        return
+
+    patch.setattr(GenVideoWorkflow, "_drain", nothing)

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 from services.keeper.queue import turn
+from services.worker.models import GEN_IMAGE
 from shared.slots import JOB_GATE, REQUEST_SIGNAL, SlotRequest, SlotView, keeper_id
 from tests.chaos.evidence import Done
 from tests.fixtures.eventually import eventually
@@ -38,23 +39,48 @@ async def a_long_job(line: Pipeline) -> Disturbed:
 
 
 async def the_holder_terminated(line: Pipeline) -> Disturbed:
-    """In mid-video, which no vendor can stop, with a successor armed behind it."""
+    """In mid-video, which no vendor can stop, with another one next that asks already."""
     await line.videos.arm(LONG)
-    holder, successor, *_ = await _all_asked(line)
-    await begun(line.videos, f"{holder}.video.1")
+    holder = await _in_mid_video(line)
     await line.job(holder).terminate("on purpose")
-    await eventually(lambda: _has_reacted(line, successor), bool)
+    await eventually(lambda: _is_drained_or_followed(line), bool)
     await line.videos.hurry()
     return {holder: frozenset({Done.TERMINATE})}
 
 
-async def _has_reacted(line: Pipeline, successor: str) -> bool:
-    """Whether the successor has begun, or has stood down while the slot is cleared."""
-    if await _accepted(line) > 1:
-        return True
+async def _is_drained_or_followed(line: Pipeline) -> bool:
+    """Whether the slot is being cleared, or the next job has begun without."""
     view = await line.slots()
-    pending = (await line.job(successor).describe()).raw_description.pending_activities
-    return any(holder.draining for holder in view.holders) and not pending
+    return any(holder.draining for holder in view.holders) or await _accepted(line) > 1
+
+
+async def the_holder_cancelled(line: Pipeline) -> Disturbed:
+    """In mid-video as well; its own code is there to wait for the vendor."""
+    await line.videos.arm(LONG)
+    holder = await _in_mid_video(line)
+    await line.job(holder).cancel()
+    await eventually(lambda: _waits_or_is_followed(line, holder), bool)
+    await line.videos.hurry()
+    return {holder: frozenset({Done.CANCEL})}
+
+
+async def _waits_or_is_followed(line: Pipeline, holder: str) -> bool:
+    """Whether the job waits until the vendors are clear, or the next one has begun without."""
+    waits = "waiting until the vendors are clear" in line.record(holder).transitions[-1].note
+    return waits or await _accepted(line) > 1
+
+
+async def _in_mid_video(line: Pipeline) -> str:
+    holder, successor, *_ = await _all_asked(line)
+    await begun(line.videos, f"{holder}.video.1")
+    await eventually(lambda: _asks(line, successor), bool)
+    return holder
+
+
+async def _asks(line: Pipeline, job_id: str) -> bool:
+    """Whether a job is there for its turn, before it has come."""
+    described = (await line.job(job_id).describe()).raw_description
+    return any(each.activity_type.name == GEN_IMAGE for each in described.pending_activities)
 
 
 async def _accepted(line: Pipeline) -> int:
@@ -63,7 +89,7 @@ async def _accepted(line: Pipeline) -> int:
 
 
 async def the_keeper_terminated(line: Pipeline) -> Disturbed:
-    """With a holder, a successor armed behind it, and a queue."""
+    """With a holder, another one that is next, and a queue."""
     await line.images.arm(LONG)
     holder, *_ = await _all_asked(line)
     await begun(line.images, f"{holder}.image.1")

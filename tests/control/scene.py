@@ -21,6 +21,7 @@ from loadtest.settings import Settings
 from loadtest.wire.temporal import Temporal
 from tests.chaos import gather
 from tests.chaos.evidence import Evidence
+from tests.chaos.grants import grants
 from tests.control.builds import Build
 from tests.control.disturbances import JOBS, Disturb
 from tests.shared.serving import serving
@@ -55,7 +56,13 @@ class Scene:
             )
             slots = await _slots(stack)
             versions = await self._ask(client, run.folder) if self.speaks else {}
-            return Evidence(load(run.folder), slots, disturbed=disturbed, versions=versions)
+            return Evidence(
+                load(run.folder),
+                slots,
+                disturbed=disturbed,
+                versions=versions,
+                grants=grants(run.folder),
+            )
 
     async def _ask(self, client: Client, folder: RunFolder) -> dict[str, int]:
         """The workflows' own word, while they have a worker; and all histories replayed."""

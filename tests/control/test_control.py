@@ -32,6 +32,7 @@ def play(client: Client, tmp_path: Path) -> Play:
 SCENES = (
     disturbances.a_long_job,
     disturbances.the_holder_terminated,
+    disturbances.the_holder_cancelled,
     disturbances.the_keeper_terminated,
     disturbances.requests_sent_again,
 )
@@ -86,9 +87,15 @@ async def test_a_lease_that_lapses_is_caught(play: Play, monkeypatch: pytest.Mon
     assert Rule.AT_ONCE in await play(scene)
 
 
-async def test_a_successor_after_any_close_is_caught(
+async def test_a_right_to_be_next_is_caught(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    builds.with_a_right_to_be_next(monkeypatch)
+    scene = Scene(builds.ours, disturbances.a_long_job)
+    assert Rule.AT_ONCE in await play(scene)
+
+
+async def test_no_waiting_for_the_vendors_is_caught(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    builds.with_a_rash_successor(monkeypatch)
-    scene = Scene(builds.ours, disturbances.the_holder_terminated)
+    builds.without_waiting_for_the_vendors(monkeypatch)
+    scene = Scene(builds.ours, disturbances.the_holder_cancelled)
     assert Rule.AT_ONCE in await play(scene)
