@@ -36,7 +36,14 @@ _TOLD = {
 _PATIENCE = {
     "IMAGE_ATTEMPT_SECONDS": (300, 15),
     "VIDEO_ATTEMPT_SECONDS": (900, 20),
-    "DRAIN_SECONDS": (300, 15),
+    "IMAGE_GIVE_UP_SECONDS": (3600, 60),
+    "VIDEO_GIVE_UP_SECONDS": (3600, 60),
+    "IMAGE_LOST_SECONDS": (60, 3),
+    "VIDEO_LOST_SECONDS": (300, 5),
+    "IMAGE_ADDRESS_SECONDS": (60, 3),
+    "VIDEO_ADDRESS_SECONDS": (300, 5),
+    "ACCEPT_SECONDS": (30, 2),
+    "DRAIN_SECONDS": (3600, 15),
 }
 _LOOPBACK = re.compile(r"(?<![\w.])(127\.0\.0\.1|localhost|\[::1\])(?=:|/|$)")
 _PEM_FILE = re.compile(r"(TEMPORAL_TLS_\w+)_PATH")

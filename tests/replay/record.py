@@ -11,8 +11,10 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
+from services.worker.models import GEN_IMAGE
 from shared.codec import PayloadKeys, data_converter
 from shared.slots import JOB_GATE, Gate, keeper_id
+from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import dev_server_arguments
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.scenarios import rule
@@ -48,9 +50,12 @@ async def _record_all(client: Client, line: Pipeline) -> None:
         {**rule("submit", "refuse", code=1301, status=400), "match": {"prompt": "refused"}}
     )
     slow = await line.submit("slow, cancelled")
-    armed = await line.submit("armed behind it")
-    waiting = await line.submit("cancelled in the queue")
     await begun(line.images, f"{slow}.image.1")
+    overtaken = await line.submit("next, and then not any more")
+    await _asks(line, overtaken)
+    on_deck = await line.submit("overtakes it", priority=1)
+    await _asks(line, on_deck)
+    waiting = await line.submit("cancelled in the queue")
     await line.job(waiting).cancel()
     await line.job(slow).cancel()
     failed, degraded = (
@@ -63,7 +68,8 @@ async def _record_all(client: Client, line: Pipeline) -> None:
     jobs = {
         "cancelled": slow,
         "cancelled-in-the-queue": waiting,
-        "armed-and-succeeded": armed,
+        "on-deck-and-succeeded": on_deck,
+        "overtaken": overtaken,
         "failed": failed,
         "degraded": degraded,
         "reset": reset_job,
@@ -72,6 +78,16 @@ async def _record_all(client: Client, line: Pipeline) -> None:
         await line.ended(job_id)
         await _store(client, name, job_id)
     await _store(client, "keeper", keeper_id(JOB_GATE))
+
+
+async def _asks(line: Pipeline, job_id: str) -> None:
+    """Return when the job is next, and there to ask for the slot."""
+
+    async def pending() -> list[str]:
+        described = (await line.job(job_id).describe()).raw_description
+        return [each.activity_type.name for each in described.pending_activities]
+
+    await eventually(pending, lambda found: GEN_IMAGE in found)
 
 
 async def _record_gated(client: Client, line: Pipeline) -> None:

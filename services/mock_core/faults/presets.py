@@ -171,7 +171,8 @@ _RUNS = {
     ),
     "stuck-at-99": Preset(
         "the third job's first video stays at 99 percent and never ends",
-        "every job succeeds; the attempt's time limit ends the stuck one, a second is paid",
+        "the third job fails with `given_up` after `VIDEO_GIVE_UP_SECONDS`, and no second video is"
+        " paid; all others succeed",
         (
             _rule(
                 "stuck-at-99",
@@ -182,10 +183,12 @@ _RUNS = {
                 often={"attempts": 1},
             ),
         ),
+        fatal=True,
     ),
     "never-started": Preset(
         "the third job's first video is accepted and never started",
-        "every job succeeds; the attempt's time limit ends the stuck one, a second is paid",
+        "the third job fails with `given_up` after `VIDEO_GIVE_UP_SECONDS`, and no second video is"
+        " paid; all others succeed",
         (
             _rule(
                 "never-started",
@@ -195,6 +198,7 @@ _RUNS = {
                 often={"attempts": 1},
             ),
         ),
+        fatal=True,
     ),
     "vendor-restart": Preset(
         "the first video of a quarter of the prompts is forgotten in the middle",

@@ -21,18 +21,28 @@ def test_a_local_service_gets_ports_and_addresses(settings: Load) -> None:
     assert env["MOCK_SPEED"] == "7"
 
 
-@pytest.mark.parametrize(
-    ("speed", "image", "video", "drain"),
-    [("1", "300", "900", "300"), ("10", "30", "90", "30"), ("100", "15", "20", "15")],
-)
-def test_the_workers_deadlines_follow_the_mocks_clock(
-    settings: Load, speed: str, image: str, video: str, drain: str
-) -> None:
+# By the mocks' speed: 1, 10 and 100.
+FOLLOWING = {
+    "IMAGE_ATTEMPT_SECONDS": ("300", "30", "15"),
+    "VIDEO_ATTEMPT_SECONDS": ("900", "90", "20"),
+    "IMAGE_GIVE_UP_SECONDS": ("3600", "360", "60"),
+    "VIDEO_GIVE_UP_SECONDS": ("3600", "360", "60"),
+    "IMAGE_LOST_SECONDS": ("60", "6", "3"),
+    "VIDEO_LOST_SECONDS": ("300", "30", "5"),
+    "IMAGE_ADDRESS_SECONDS": ("60", "6", "3"),
+    "VIDEO_ADDRESS_SECONDS": ("300", "30", "5"),
+    "ACCEPT_SECONDS": ("30", "3", "2"),
+    "DRAIN_SECONDS": ("3600", "360", "36"),
+}
+
+
+@pytest.mark.parametrize(("place", "speed"), [(0, "1"), (1, "10"), (2, "100")])
+def test_the_workers_limits_follow_the_mocks_clock(settings: Load, place: int, speed: str) -> None:
     found = settings(MOCK_SPEED=speed)
     for env in (environment.local_service(found, "worker"), environment.for_compose(found)):
-        assert env["IMAGE_ATTEMPT_SECONDS"] == image
-        assert env["VIDEO_ATTEMPT_SECONDS"] == video
-        assert env["DRAIN_SECONDS"] == drain
+        assert {name: env[name] for name in FOLLOWING} == {
+            name: values[place] for name, values in FOLLOWING.items()
+        }
 
 
 def test_deadlines_that_are_given_or_concern_real_services_are_left_alone(settings: Load) -> None:
