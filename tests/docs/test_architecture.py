@@ -2,19 +2,19 @@
 
 import pytest
 
-from services.keeper.models import DRAIN_HOLD_SECONDS, MAX_HISTORY
+from services.keeper.models import ASK_PATIENCE_SECONDS, DRAIN_HOLD_SECONDS, MAX_HISTORY
+from services.keeper.places import MAX_ON_DECK
 from services.keeper.queue import AGEING_SECONDS
 from services.worker.media import MAX_PIXELS
 from services.worker.policies import (
     ATTEMPT_CODES,
     FETCH_TRIES,
     HEARTBEAT_TIMEOUT,
-    LOST_AFTER_SECONDS,
     REPORT_SECONDS,
     RETRY_POLICY,
 )
 from services.worker.settings import WorkerSettings
-from shared.errors import GenvideoError, StaleGate, StalePermit, StorageFailed, VendorError
+from shared.errors import GateNotYet, GenvideoError, NotYet, StorageFailed, VendorError
 from shared.failures import MAX_ATTEMPTS
 from shared.temporal import STICKY_TIMEOUT, WORKFLOW_TASK_TIMEOUT
 from tests.docs.pages import ROOT, read, tables_headed
@@ -23,9 +23,10 @@ PAGE = read(ROOT / "docs" / "architecture.md")
 KINDS: list[type[GenvideoError]] = [
     *VendorError.__subclasses__(),
     StorageFailed,
-    StalePermit,
-    StaleGate,
+    NotYet,
+    GateNotYet,
 ]
+DEFAULTS = WorkerSettings.model_fields
 RETRY_MOST = RETRY_POLICY.maximum_interval or RETRY_POLICY.initial_interval
 
 
@@ -56,13 +57,19 @@ def test_the_events_add_up() -> None:
     ("page", "words"),
     [
         ("README.md", f"waited {AGEING_SECONDS:g} s"),
-        ("README.md", f"{WorkerSettings.model_fields['max_result_bytes'].default // 2**20} MiB"),
+        ("README.md", f"{DEFAULTS['max_result_bytes'].default // 2**20} MiB"),
         ("README.md", f"{MAX_PIXELS // 10**6} megapixels"),
         ("README.md", f"every {REPORT_SECONDS:g} s"),
         ("docs/architecture.md", f"priority × {AGEING_SECONDS:g} s"),
         ("docs/architecture.md", f"After {MAX_HISTORY} events"),
         ("docs/architecture.md", f"{DRAIN_HOLD_SECONDS:g} s for activities"),
-        ("docs/architecture.md", f"unknown for {LOST_AFTER_SECONDS:g} s"),
+        (
+            "docs/architecture.md",
+            f"unknown for {DEFAULTS['image_lost_seconds'].default:g} s (an image)"
+            f" or {DEFAULTS['video_lost_seconds'].default:g} s (a video)",
+        ),
+        ("docs/architecture.md", f"does not ask for {ASK_PATIENCE_SECONDS:g} s"),
+        ("docs/architecture.md", f"{MAX_ON_DECK} at the most"),
         ("docs/architecture.md", f"{STICKY_TIMEOUT.total_seconds():g} s (sticky"),
         ("docs/architecture.md", f"{WORKFLOW_TASK_TIMEOUT.total_seconds():g} s (task"),
         ("docs/architecture.md", f"after {HEARTBEAT_TIMEOUT.total_seconds():g} s without"),
