@@ -7,6 +7,7 @@ import pytest
 from temporalio.client import Client
 
 from shared.states import Status, Step
+from tests.services.mock_core.serving import Json
 from tests.workflow.crowd import Crowd, crowd_of
 from tests.workflow.pipeline import working
 from tests.workflow.scenarios import FIRST_ATTEMPT, Scenario, rule
@@ -16,7 +17,7 @@ ENDLESS = {
     for step in Step
     for do in ("never-start", "stick")
 }
-LIMITS = {
+LIMITS: Json = {
     "image_attempt_seconds": 1,
     "video_attempt_seconds": 1,
     "image_give_up_seconds": 3,
