@@ -1,4 +1,4 @@
-"""What a job is on the wire and on disk; every message is frozen and forbids extras."""
+"""What a job is on the wire and on disk; every message is frozen and passes over unknown fields."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,13 +22,16 @@ Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 class Message(BaseModel):
-    """Base of all messages."""
+    """Base of all messages. A newer release may say more: what we don't know is not read.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    What a user sends is stricter; its model says so (`extra="forbid"`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class JobInput(Message):
-    """What a caller asks for. Priority 1 is served first, 5 last, as with Temporal's own keys."""
+    """What a job is started with. Priority 1 is served first, 5 last, as with Temporal."""
 
     prompt: Prompt
     style: Style

@@ -170,7 +170,7 @@ class KeeperSettings(Message):
 
 
 class SlotChange(Message):
-    """The body of `PUT /slots`."""
+    """What is to be set: limit, pause, or both."""
 
     limit: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = None
     paused: StrictBool | None = None

@@ -79,7 +79,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "HolderView": _HOLDER,
     "Job": _JOB,
     "JobError": _ERROR,
-    "JobInput": {**_INPUT, "on_video_failure": "image"},
+    "JobOrder": {**_INPUT, "on_video_failure": "image"},
     "JobList": {"jobs": [_JOB], "next_cursor": "MjAyNi0wMS0wMlQwMzowNDowNSswMDowMHxqb2It"},
     "Record": {
         **_JOB,
@@ -90,7 +90,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "assets": {"image": _ASSET},
         "transitions": [_TRANSITION],
     },
-    "SlotChange": {"limit": 2, "paused": False},
+    "SlotOrder": {"limit": 2, "paused": False},
     "SlotView": {
         "limit": 1,
         "paused": False,

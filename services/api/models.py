@@ -1,17 +1,23 @@
-"""What the API takes and gives beside Job and SlotView, and examples of whole requests."""
+"""What the API takes and gives beside Job and SlotView, and examples of whole requests.
+
+What it takes is strict: a field that we don't know is told, since it may be a mistake.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 
 from fastapi import Body, Header
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from shared.messages import Job, JobInput, Message, Tag
+from shared.slots import SlotChange
 
 MAX_PAGE = 1000
 MAX_BATCH = 1000
 DEFAULT_PAGE = 100
+
+STRICT = ConfigDict(extra="forbid")
 
 IdempotencyKey = Annotated[
     str | None,
@@ -37,7 +43,29 @@ ORDER_EXAMPLES: dict[str, Any] = {
         },
     },
 }
-Order = Annotated[JobInput, Body(openapi_examples=ORDER_EXAMPLES)]
+
+
+class JobOrder(JobInput):
+    """What a caller asks for. Priority 1 is served first, 5 last, as with Temporal's own keys."""
+
+    model_config = STRICT
+
+    def input(self) -> JobInput:
+        """The same as a message to the job."""
+        return JobInput.model_validate(self.model_dump())
+
+
+class SlotOrder(SlotChange):
+    """The body of `PUT /slots`."""
+
+    model_config = STRICT
+
+    def change(self) -> SlotChange:
+        """The same as a message to the keeper."""
+        return SlotChange.model_validate(self.model_dump())
+
+
+Order = Annotated[JobOrder, Body(openapi_examples=ORDER_EXAMPLES)]
 
 EXAMPLE_ID = "job-0123456789abcdef01234567"
 
@@ -79,9 +107,11 @@ BATCH_EXAMPLES: dict[str, Any] = {
 class BatchOrder(Message):
     """Either `jobs`, or `count` times the same `job`; the tag is the whole batch's."""
 
-    jobs: Annotated[tuple[JobInput, ...], Field(min_length=1, max_length=MAX_BATCH)] | None = None
+    model_config = STRICT
+
+    jobs: Annotated[tuple[JobOrder, ...], Field(min_length=1, max_length=MAX_BATCH)] | None = None
     count: Annotated[int, Field(ge=1, le=MAX_BATCH, strict=True)] | None = None
-    job: JobInput | None = None
+    job: JobOrder | None = None
     tag: Tag | None = None
 
     @model_validator(mode="after")
@@ -96,8 +126,8 @@ class BatchOrder(Message):
     def all(self) -> Sequence[JobInput]:
         """Each job's input, in order."""
         if self.jobs is not None:
-            return self.jobs
-        return [] if self.job is None or self.count is None else [self.job] * self.count
+            return [job.input() for job in self.jobs]
+        return [] if self.job is None or self.count is None else [self.job.input()] * self.count
 
 
 BatchBody = Annotated[BatchOrder, Body(openapi_examples=BATCH_EXAMPLES)]

@@ -21,12 +21,13 @@ from services.api.models import (
     IdempotencyKey,
     JobList,
     Order,
+    SlotOrder,
     accepted,
 )
 from services.api.service import Service, ServiceDep
 from shared.messages import Job
 from shared.problems import documented
-from shared.slots import Gate, SlotChange, SlotView
+from shared.slots import Gate, SlotView
 from shared.states import Status
 
 JobId = Annotated[str, Path(max_length=64, examples=[EXAMPLE_ID])]
@@ -78,7 +79,7 @@ async def submit_job(
 
     503 with Retry-After while Temporal is away, and nothing has been started.
     """
-    return _accepted(service, await service.jobs.submit(order, idempotency_key), response)
+    return _accepted(service, await service.jobs.submit(order.input(), idempotency_key), response)
 
 
 @router.get("/jobs", tags=["jobs"], responses=documented(406, 422))
@@ -179,10 +180,10 @@ async def get_slots(service: ServiceDep, gate: GateName = Gate.JOB) -> SlotView:
     responses=documented(401, 406, 413, 415, 422, 429, 503),
 )
 async def change_slots(
-    change: SlotChange, service: ServiceDep, *, gate: GateName = Gate.JOB
+    order: SlotOrder, service: ServiceDep, *, gate: GateName = Gate.JOB
 ) -> SlotView:
     """Set the limit, the pause, or both; a lower limit lets holders finish."""
-    return await service.gates[gate].change(change)
+    return await service.gates[gate].change(order.change())
 
 
 def _accepted(service: Service, job_id: str, response: Response) -> Accepted:

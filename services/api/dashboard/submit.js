@@ -56,7 +56,7 @@ export class SubmitPanel {
   async load() {
     const document = await get("/openapi.json");
     const definitions = document.components.schemas;
-    this.#schema = definitions.JobInput;
+    this.#schema = definitions.JobOrder;
     this.#fields = fieldsOf(this.#schema, definitions, "new");
     this.#place.replaceChildren(...Object.values(this.#fields).map((field) => field.element));
   }

@@ -77,7 +77,7 @@ def test_examples_are_what_they_show(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "shown"),
-    [(messages.JobInput, models.ORDER_EXAMPLES), (models.BatchOrder, models.BATCH_EXAMPLES)],
+    [(models.JobOrder, models.ORDER_EXAMPLES), (models.BatchOrder, models.BATCH_EXAMPLES)],
 )
 def test_examples_of_requests_are_accepted(kind: Any, shown: dict[str, Any]) -> None:
     for example in shown.values():

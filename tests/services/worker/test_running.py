@@ -108,9 +108,10 @@ async def test_heartbeats_carry_what_a_retry_needs() -> None:
     assert beats == [(None, 0, False), (ACCEPTED, 5, False)]
 
 
-async def test_a_retry_goes_on_with_what_the_last_try_had() -> None:
+@pytest.mark.parametrize("more", [[], [False], [False, "what only a newer release tells"]])
+async def test_a_retry_goes_on_with_what_the_last_try_had(more: list[object]) -> None:
     environment = ActivityEnvironment()
-    details = [{"vendor_id": "v0", "accepted_at": 3.0}, 40]
+    details = [{"vendor_id": "v0", "accepted_at": 3.0}, 40, *more]
     environment.info = replace(environment.info, heartbeat_details=details, attempt=2)
     _, pulse = await beats_of(environment)
     assert pulse.accepted == Accepted(vendor_id="v0", accepted_at=3.0)
