@@ -1,37 +1,19 @@
 """`python -m services.worker.replay FOLDER`: stored histories against the code as it is now."""
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
 
 from services.worker.workflows import GenVideoWorkflow
-from shared.codec import PayloadKeys, data_converter
+from shared.codec import PayloadKeys
 from shared.leaving import run_and_leave
-from shared.sandbox import workflow_runner
+from shared.replaying import replay, tell
 
 USAGE = 2
-
-
-async def replay(files: Sequence[Path], keys: PayloadKeys) -> dict[str, object]:
-    """`{"replayed": n, "failures": {job_id: why}}` for files named `<job_id>.json`."""
-    replayer = Replayer(
-        workflows=[GenVideoWorkflow],
-        data_converter=data_converter(keys),
-        workflow_runner=workflow_runner(),
-    )
-    replayed, failures = 0, {}
-    async with replayer.workflow_replay_iterator(_histories(files)) as results:
-        async for result in results:
-            replayed += 1
-            if result.replay_failure is not None:
-                failures[result.history.workflow_id] = str(result.replay_failure)
-    return {"replayed": replayed, "failures": failures}
 
 
 async def _histories(files: Sequence[Path]) -> AsyncIterator[WorkflowHistory]:
@@ -47,9 +29,8 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m services.worker.replay FOLDER (of <job_id>.json)\n")
         return USAGE
     keys = PayloadKeys.parse(os.environ.get("PAYLOAD_KEY", ""))
-    found = asyncio.run(replay(sorted(folder.glob("*.json")), keys))
-    # A line of its own, for the SDK logs to the same stream.
-    sys.stdout.write(f"\n{json.dumps(found)}\n")
+    files = sorted(folder.glob("*.json"))
+    tell(asyncio.run(replay(GenVideoWorkflow, _histories(files), keys)))
     return 0
 
 

@@ -1,0 +1,61 @@
+"""`python -m services.worker.replay_open`: what the open jobs did against the code as it is.
+
+All that have begun, and an even sample of those that only wait, which are alike and may be many.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from temporalio.client import Client, WorkflowExecution
+from temporalio.service import RPCError
+
+from services.worker.workflows import GenVideoWorkflow
+from shared.errors import TemporalUnavailable
+from shared.leaving import run_and_leave
+from shared.replaying import Open, replay_open
+from shared.slots import JOB_GATE, VIEW_QUERY, RunRef, SlotView, keeper_id
+from shared.temporal import CUSTOM_PROGRESS, GENVIDEO_WORKFLOW, QUERY_TIMEOUT, answer
+
+# So many of those that only wait.
+SAMPLE = 200
+OPEN = f"WorkflowType = '{GENVIDEO_WORKFLOW}' AND ExecutionStatus = 'Running'"
+
+
+async def open_jobs(client: Client) -> Open:
+    """Which runs to replay, out of all that are open."""
+    jobs = [job async for job in client.list_workflows(OPEN)]
+    begun = await _begun(client) if len(jobs) > SAMPLE else set()
+    return Open(len(jobs), [_run(job) for job in choose(jobs, begun)])
+
+
+def choose(jobs: Sequence[WorkflowExecution], begun: set[str]) -> list[WorkflowExecution]:
+    """Those that have begun, and of the others, as they are listed, every so many."""
+    waiting = [job for job in jobs if job.id not in begun]
+    step = max(1, -(-len(waiting) // SAMPLE))
+    return [job for job in jobs if job.id in begun] + waiting[::step]
+
+
+async def _begun(client: Client) -> set[str]:
+    """The ids of the jobs that have got somewhere, and of those that the keeper gave the slot."""
+    query = f"{OPEN} AND {CUSTOM_PROGRESS.name} > 0"
+    return {job.id async for job in client.list_workflows(query)} | await _holders(client)
+
+
+async def _holders(client: Client) -> set[str]:
+    """Nobody where no keeper answers."""
+    view = client.get_workflow_handle(keeper_id(JOB_GATE)).query(
+        VIEW_QUERY, result_type=SlotView, rpc_timeout=QUERY_TIMEOUT
+    )
+    try:
+        seen = await answer(view, seconds=QUERY_TIMEOUT.total_seconds())
+    except (RPCError, TemporalUnavailable):
+        return set()
+    return {holder.job_id for holder in seen.holders}
+
+
+def _run(job: WorkflowExecution) -> RunRef:
+    return RunRef(job_id=job.id, run_id=job.run_id)
+
+
+if __name__ == "__main__":
+    run_and_leave(lambda: sys.exit(replay_open(GenVideoWorkflow, open_jobs)))

@@ -1,0 +1,117 @@
+"""Open jobs and keepers replayed by the programs that `make up` runs, by this code and another."""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from temporalio.client import Client, WorkflowExecution
+
+from services.keeper.replay_open import open_keepers
+from services.keeper.workflows import SlotKeeperWorkflow
+from services.worker.replay_open import SAMPLE, choose
+from shared import replaying
+from shared.replaying import AWAY, replay_open
+from shared.slots import Gate
+from shared.states import Status
+from tests.fixtures.temporal import NewClient
+from tests.shared.processes import free_port
+from tests.workflow.pipeline import Pipeline, working
+from tests.workflow.scenarios import rule
+
+ROOT = Path(__file__).resolve().parents[2]
+LONG = rule("start", "slow", extra=60_000)
+KEY = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
+# A change of the commands, and what it is a change for.
+CHANGED = {
+    "worker": ("services/worker/models.py", 'GEN_IMAGE = "gen_image"', 'GEN_IMAGE = "paint"'),
+    "keeper": ("services/keeper/models.py", 'KEEPER_RULES = "keeper_rules"', 'KEEPER_RULES = "k"'),
+}
+
+
+async def replayed(client: Client, service: str, *, code: Path = ROOT, key: str = "") -> Any:
+    """What the program says, run by the code that lies there."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(code),
+        "TEMPORAL_ADDRESS": client.service_client.config.target_host,
+        "TEMPORAL_NAMESPACE": client.namespace,
+        "PAYLOAD_KEY": key,
+    }
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", f"services.{service}.replay_open",
+        env=env, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, _ = await program.communicate()
+    assert program.returncode == 0
+    return json.loads(out.splitlines()[-1])
+
+
+def changed(service: str, folder: Path) -> Path:
+    """A copy of the code in which a workflow gives another command."""
+    for name in ("shared", "services"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    name, before, after = CHANGED[service]
+    text = (folder / name).read_text(encoding="utf-8")
+    assert before in text
+    (folder / name).write_text(text.replace(before, after), encoding="utf-8")
+    return folder
+
+
+async def one_runs_and_one_waits(line: Pipeline) -> list[str]:
+    await line.images.arm(LONG)
+    running = await line.submit("runs")
+    await line.until(running, Status.RUNNING)
+    waiting = await line.submit("waits")
+    await line.until(waiting, Status.QUEUED)
+    return [running, waiting]
+
+
+@pytest.mark.parametrize("key", ["", KEY])
+async def test_open_runs_replay_with_this_code_and_not_with_another(
+    new_client: NewClient, tmp_path: Path, key: str
+) -> None:
+    client = await new_client(key)
+    async with working(client, tmp_path / "data") as line:
+        running, _ = await one_runs_and_one_waits(line)
+        found = await replayed(client, "worker", key=key)
+        assert found == {"open": 2, "replayed": 2, "failures": {}}
+        keepers = len(Gate)
+        found = await replayed(client, "keeper", key=key)
+        assert found == {"open": keepers, "replayed": keepers, "failures": {}}
+        code = changed("worker", tmp_path / "worker")
+        assert running in (await replayed(client, "worker", code=code, key=key))["failures"]
+        code = changed("keeper", tmp_path / "keeper")
+        assert len((await replayed(client, "keeper", code=code, key=key))["failures"]) == keepers
+
+
+async def test_what_has_done_nothing_yet_cannot_go_wrong(client: Client) -> None:
+    assert await replayed(client, "worker") == {"open": 0, "replayed": 0, "failures": {}}
+    await client.start_workflow("GenVideoWorkflow", id="job-new", task_queue="nobody")
+    while not (found := await replayed(client, "worker"))["open"]:
+        pass
+    assert found == {"open": 1, "replayed": 0, "failures": {}}
+
+
+def test_a_server_that_is_away_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{free_port()}")
+    monkeypatch.setattr(replaying, "CONNECT_SECONDS", 0.5)
+    assert replay_open(SlotKeeperWorkflow, open_keepers) == AWAY
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("count", [0, 1, SAMPLE, SAMPLE + 1, 12_000])
+def test_all_that_have_begun_are_chosen_and_a_sample_of_the_others(count: int) -> None:
+    listed = [cast(WorkflowExecution, SimpleNamespace(id=f"job-{n}")) for n in range(count)]
+    begun = {job.id for job in listed[1::3][:300]}
+    chosen = [job.id for job in choose(listed, begun)]
+    assert begun <= set(chosen)
+    assert len(chosen) == len(set(chosen))
+    assert min(SAMPLE // 2, count - len(begun)) <= len(chosen) - len(begun) <= SAMPLE
