@@ -5,8 +5,8 @@ import signal
 import time
 from pathlib import Path
 
-# In the environment of every process of the embedded mode: the run folder of its stack.
-MARK = "GENVIDEO_RUN_DIR"
+from compose.stack.launch import MARK
+
 PATIENCE = 10.0
 
 

@@ -25,7 +25,7 @@ def _switch(settings: Settings, words: list[str]) -> None:
 
 # Name -> how many words it takes, and what it does; the settings are checked before.
 _COMMANDS: dict[str, tuple[int, Command]] = {
-    "up": (0, lambda settings, _: stack.up(settings)),
+    "up": (0, lambda settings, _: stack.up(settings, force=ENV.get("FORCE") == "1")),
     "down": (0, lambda settings, _: stack.down(settings)),
     "clean": (0, lambda settings, _: stack.clean(settings, sure=ENV.get("YES") == "1")),
     "jobs": (1, lambda settings, words: runs.jobs(settings, words[0], ENV)),

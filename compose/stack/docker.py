@@ -9,7 +9,7 @@ from compose.stack import engine, environment, images, services
 from compose.stack.command import Outcome, capture, hand_over, must
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.output import colour_wanted, say
-from compose.stack.services import WORKER, Service
+from compose.stack.services import TEMPORAL, WORKER, Service
 from compose.stack.settings import Settings
 from compose.stack.status import Unit
 
@@ -27,9 +27,7 @@ class Docker:
 
     def up(self) -> None:
         """Build what has changed, then start or change what differs from the settings."""
-        env = self._env()
-        self._build(env)
-        self._folders()
+        env = self._built()
         scale = f"{WORKER.name}={self.settings.workers}"
         must(
             self._compose("up", "--detach", "--no-build", "--remove-orphans", "--scale", scale),
@@ -37,6 +35,21 @@ class Docker:
             doing="starting the containers",
             log=self.settings.log_dir / "compose-up.log",
         )
+
+    def serve(self) -> None:
+        """Start the server alone and wait for it; the others come by `up`."""
+        must(
+            self._compose("up", "--detach", "--no-build", "--wait", TEMPORAL.name),
+            self._built(),
+            doing="starting the server",
+            log=self.settings.log_dir / "compose-up.log",
+        )
+
+    def replay(self, service: Service, program: str, *, timeout: float) -> Outcome:
+        """Run a program of the image that a service would be started from, after `prepare`."""
+        words = ("run", "--rm", "--no-deps", "--no-TTY", service.name, "python3", "-m", program)
+        self._folders()
+        return capture(self._compose(*words), self._env(), timeout=timeout)
 
     def down(self) -> None:
         """Stop and remove the containers and their network; data and images stay."""
@@ -87,6 +100,13 @@ class Docker:
         """Run another program of a service's image, in its container."""
         command = self._compose("exec", "--no-TTY", service.name, "python3", "-m", module)
         return hand_over(command, self._env())
+
+    def _built(self) -> dict[str, str]:
+        """The environment of Compose, with the images and folders that it needs."""
+        env = self._env()
+        self._build(env)
+        self._folders()
+        return env
 
     def _build(self, env: dict[str, str]) -> None:
         digest = images.source_hash(self.settings.root, env["BASE_IMAGE"])

@@ -1,6 +1,7 @@
 """Becomes one service of the embedded mode; it reads its settings anew at every start.
 
-`python -m compose.stack.launch FILE NAME DIGEST`: the digest is there for supervisor to compare.
+`python launch.py FILE NAME DIGEST`: the digest is there for supervisor to compare. It is run from
+a copy, so it imports nothing of ours.
 """
 
 import json
@@ -8,7 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from compose.stack.adrift import MARK
+# In the environment of every process of the embedded mode: the run folder of its stack.
+MARK = "GENVIDEO_RUN_DIR"
 
 
 def main(arguments: list[str]) -> None:

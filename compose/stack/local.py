@@ -5,13 +5,21 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.stack import adrift, environment, ready, services, supervisor
-from compose.stack.command import capture, hand_over
+from compose.stack import adrift, copies, environment, ready, services, supervisor
+from compose.stack.command import Outcome, capture, hand_over
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.output import say
-from compose.stack.programs import as_json, programs, socket_path, supervisor_conf
+from compose.stack.programs import (
+    Program,
+    as_json,
+    copies_dir,
+    module,
+    programs,
+    socket_path,
+    supervisor_conf,
+)
 from compose.stack.remembered import write_private
-from compose.stack.services import Service
+from compose.stack.services import TEMPORAL, Service
 from compose.stack.settings import Settings
 from compose.stack.status import Unit
 from compose.stack.tail import last_error
@@ -19,6 +27,7 @@ from compose.stack.venv import Venv
 
 DATA_FOLDERS = ("state", "assets", "callbacks", "temporal", "mocks")
 STOP_PATIENCE = 60.0
+SERVER_PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -29,9 +38,36 @@ class Local:
 
     def up(self) -> None:
         """Start supervisor, or have the running one apply what differs from the settings."""
+        self.prepare()
+        items = self._programs()
+        self._bring(items)
+        copies.keep_only(copies_dir(self.settings), {item.home for item in items})
+
+    def serve(self) -> None:
+        """Start supervisor with the server alone, and wait for it; the others come by `up`."""
+        self.prepare()
+        self._bring([item for item in self._programs() if item.service is TEMPORAL])
+        deadline = time.monotonic() + SERVER_PATIENCE
+        while ready.reason_local(self.settings, TEMPORAL.name) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    def replay(self, service: Service, program: str, *, timeout: float) -> Outcome:
+        """Run a program of the code that a service would be started from, after `prepare`."""
+        item = next(item for item in self._programs() if item.service is service)
+        self._copy(item)
+        command = module(Venv(self.settings.root).python, program)
+        return capture(command, item.env, timeout=timeout, cwd=self.settings.root)
+
+    def _programs(self) -> list[Program]:
+        return programs(self.settings, Venv(self.settings.root).python)
+
+    def _copy(self, item: Program) -> None:
+        copies.make(self.settings.root, item.home, item.made_of)
+
+    def _bring(self, items: list[Program]) -> None:
+        """Have exactly these run."""
         venv = Venv(self.settings.root)
-        venv.need("local")
-        self._write(venv)
+        self._write(venv, items)
         if self.alive():
             self._apply(venv)
             return
@@ -123,11 +159,12 @@ class Local:
         if not answer.good:
             raise StackError(f"supervisorctl update: {answer.last_line}", UNREACHABLE)
 
-    def _write(self, venv: Venv) -> None:
+    def _write(self, venv: Venv, items: list[Program]) -> None:
         for folder in (*DATA_FOLDERS, "logs", "run"):
             (self.settings.data_dir / folder).mkdir(parents=True, exist_ok=True)
         self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
-        items = programs(self.settings, venv.python)
+        for item in items:
+            self._copy(item)
         write_private(self.settings.run_dir / "programs.json", as_json(items))
         write_private(self._conf, supervisor_conf(self.settings, venv.python, items=items))
 

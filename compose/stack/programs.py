@@ -13,6 +13,7 @@ from compose.stack import environment, services, sources
 from compose.stack.services import TEMPORAL, WORKER, Service
 from compose.stack.settings import Settings
 
+LAUNCH = "compose/stack/launch.py"
 # The longest path that fits into a Unix socket's address, with some room.
 _SOCKET_PATH = 100
 STOP_SECONDS = 15
@@ -20,18 +21,22 @@ STOP_SECONDS = 15
 
 @dataclass(frozen=True)
 class Program:
-    """One process: what to run, with which settings, under which name."""
+    """One process: what to run, with which settings, under which name, from which copy.
+
+    `home` is the copy's folder, `made_of` the files and folders of the source that lie in it.
+    """
 
     name: str
     service: Service
     command: tuple[str, ...]
     env: dict[str, str]
-    code: str
+    home: Path
+    made_of: tuple[str, ...]
 
     @property
     def digest(self) -> str:
         """Changes with the command, a setting or the code, so that supervisor starts it again."""
-        text = json.dumps([self.command, self.env, self.code], sort_keys=True)
+        text = json.dumps([self.command, self.env, self.home.name], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -47,21 +52,34 @@ def programs(settings: Settings, python: Path) -> list[Program]:
 
 def _program(settings: Settings, python: Path, service: Service, *, index: int) -> Program:
     name = f"{service.name}-{index + 1}" if service is WORKER else service.name
-    command: tuple[str, ...] = (str(python), "-m", service.module)
+    made_of = _made_of(service)
+    home = copies_dir(settings) / sources.digest(settings.root, made_of)
+    command = module(python, service.module)
     if service is TEMPORAL:
-        command = (str(settings.root / "compose" / "temporal.sh"),)
+        command = (str(home / "compose" / "temporal.sh"),)
     env = environment.local_service(settings, service.name, index=index)
     env["PATH"] = f"{python.parent}:{os.environ.get('PATH', os.defpath)}"
-    code = sources.digest(settings.root, _code(service))
-    return Program(name, service, command, env, code)
+    env["PYTHONPATH"] = str(home)
+    return Program(name, service, command, env, home=home, made_of=made_of)
 
 
-def _code(service: Service) -> tuple[str, ...]:
+def copies_dir(settings: Settings) -> Path:
+    """Where the copies of the source are that processes run from."""
+    return settings.run_dir / "code"
+
+
+def module(python: Path, name: str) -> tuple[str, ...]:
+    """The command of a module that is looked for in PYTHONPATH, and not where we are."""
+    return (str(python), "-P", "-m", name)
+
+
+def _made_of(service: Service) -> tuple[str, ...]:
     """What a process is made of; a change in it starts the process again."""
     if service is TEMPORAL:
-        return ("requirements/server.txt", "compose/temporal.sh", "compose/temporal.args")
+        return ("requirements/server.txt", "compose/temporal.sh", "compose/temporal.args", LAUNCH)
     base = "services/mock_core" if service.mock else "shared"
-    return ("requirements/local.txt", base, service.module.replace(".", "/"))
+    ours = ("services/__init__.py", service.module.replace(".", "/"))
+    return ("requirements/local.txt", base, *ours, LAUNCH)
 
 
 def as_json(items: list[Program]) -> str:
@@ -104,7 +122,7 @@ def supervisor_conf(settings: Settings, python: Path, *, items: list[Program]) -
 
 def _section(settings: Settings, python: Path, *, item: Program, rank: int) -> dict[str, str]:
     file = settings.run_dir / "programs.json"
-    command = f'"{python}" -m compose.stack.launch "{file}" {item.name} {item.digest}'
+    command = f'"{python}" -P "{item.home / LAUNCH}" "{file}" {item.name} {item.digest}'
     return {
         "command": command,
         "priority": str(rank + 1),

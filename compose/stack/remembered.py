@@ -37,6 +37,19 @@ def forget(run_dir: Path) -> None:
     _file(run_dir).unlink(missing_ok=True)
 
 
+def replayed(run_dir: Path) -> str:
+    """The digest of the code by which what is open has last been run; empty where none is known."""
+    try:
+        return (run_dir / "replayed").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def note_replayed(run_dir: Path, digest: str) -> None:
+    """What is open is run by this code from now on; outlives `make down`."""
+    write_private(run_dir / "replayed", digest)
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,8 @@ import sys
 from dataclasses import replace
 from typing import Protocol
 
-from compose.stack import engine, images, ports, readiness, remembered, urls
+from compose.stack import engine, images, ports, readiness, release, remembered, urls
+from compose.stack.command import Outcome
 from compose.stack.docker import Docker
 from compose.stack.errors import UNREACHABLE, USAGE, StackError
 from compose.stack.local import Local
@@ -34,6 +35,12 @@ class Runner(Protocol):
     def up(self) -> None:
         """Start what isn't running, change what differs from the settings."""
 
+    def serve(self) -> None:
+        """Start the Temporal server alone and wait for it."""
+
+    def replay(self, service: Service, program: str, *, timeout: float) -> Outcome:
+        """Run a program of the code that a service would be started from, after `prepare`."""
+
     def down(self) -> None:
         """Stop all of it."""
 
@@ -44,7 +51,7 @@ class Runner(Protocol):
         """Print the last lines of services, and what comes."""
 
     def prepare(self) -> None:
-        """Have what the load test needs, without the stack."""
+        """Have the packages or images that all is run from, without the stack."""
 
     def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
         """Run the load test against it."""
@@ -69,8 +76,11 @@ def tool(settings: Settings) -> Runner:
     return ready
 
 
-def up(settings: Settings) -> None:
-    """Bring the stack to what the settings say, wait until it is ready, print the addresses."""
+def up(settings: Settings, *, force: bool = False) -> None:
+    """Bring the stack to what the settings say, wait until it is ready, print the addresses.
+
+    With `force` also where open jobs or keepers don't replay by the present code.
+    """
     _refuse_other_mode(settings)
     _warn(settings)
     settings.run_dir.mkdir(parents=True, exist_ok=True)
@@ -83,9 +93,12 @@ def up(settings: Settings) -> None:
         needed = ports.wanted(settings, containers=containers, running=[u.service for u in before])
         ports.refuse_taken(settings, needed)
         mode = Mode.DOCKER if containers else Mode.LOCAL
-        remembered.write(settings.run_dir, Remembered(mode, settings.spoken))
         try:
+            if not force:
+                release.check(settings, run, running=bool(before))
+            remembered.write(settings.run_dir, Remembered(mode, settings.spoken))
             run.up()
+            release.note(settings)
         except BaseException:
             if not before:
                 run.down()

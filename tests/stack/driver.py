@@ -31,9 +31,10 @@ def own_settings(data: Path, *, mode: str, project: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack under its settings."""
+    """A stack under its settings, by the code that lies in `root`."""
 
     settings: dict[str, str]
+    root: Path = ROOT
 
     def make(self, *words: str, good: bool = True) -> str:
         """Run a target and return what it printed; by default it must end well."""
@@ -41,7 +42,7 @@ class Stack:
         env = {k: v for k, v in os.environ.items() if k not in drop} | self.settings
         done = subprocess.run(
             ["make", *words],
-            cwd=ROOT,
+            cwd=self.root,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.stack import adrift
+from compose.stack import adrift, launch
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"
@@ -30,8 +30,8 @@ def sleeper(**mark: str) -> Iterator[subprocess.Popen[str]]:
 
 def test_only_marked_processes_are_ended(tmp_path: Path) -> None:
     with ExitStack() as running:
-        ours = running.enter_context(sleeper(**{adrift.MARK: str(tmp_path)}))
-        others = running.enter_context(sleeper(**{adrift.MARK: str(tmp_path / "other")}))
+        ours = running.enter_context(sleeper(**{launch.MARK: str(tmp_path)}))
+        others = running.enter_context(sleeper(**{launch.MARK: str(tmp_path / "other")}))
         plain = running.enter_context(sleeper())
         assert adrift.pids(tmp_path) == [ours.pid]
         assert adrift.end(tmp_path) == 1

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from compose.stack.adrift import MARK
+from compose.stack import launch
+from compose.stack.launch import MARK
 
 
 def test_it_becomes_the_program_with_its_settings(tmp_path: Path) -> None:
@@ -15,7 +16,8 @@ def test_it_becomes_the_program_with_its_settings(tmp_path: Path) -> None:
     file = tmp_path / "programs.json"
     file.write_text(json.dumps({"api": program}), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "compose.stack.launch", str(file), "api", "digest"],
+        [sys.executable, "-P", launch.__file__, str(file), "api", "digest"],
+        cwd=tmp_path,
         env=dict(os.environ) | {"A": "inherited", "B": "lost"},
         capture_output=True,
         text=True,

@@ -10,6 +10,7 @@ from compose.stack import programs
 from tests.compose.stack.conftest import Load
 
 PYTHON = Path("/venv/bin/python")
+ALL = {"temporal", "mock-comfyui", "mock-kling", "keeper", "worker-1", "callback", "api"}
 
 
 def names(items: list[programs.Program]) -> list[str]:
@@ -28,7 +29,8 @@ def test_one_process_per_service_and_worker(settings: Load) -> None:
         "callback",
         "api",
     ]
-    assert items[1].command == (str(PYTHON), "-m", "services.mock_comfyui")
+    assert items[1].command == (str(PYTHON), "-P", "-m", "services.mock_comfyui")
+    assert items[1].env["PYTHONPATH"] == str(items[1].home)
 
 
 def test_no_server_and_no_mocks_where_others_do_their_work(settings: Load) -> None:
@@ -50,6 +52,7 @@ def test_supervisor_reads_it_as_meant_and_sees_no_secret(settings: Load) -> None
     worker = dict(conf["program:worker-1"])
     assert worker["autorestart"] == "true"
     assert worker["command"].endswith(f"worker-1 {items[4].digest}")
+    assert f'"{items[4].home}/compose/stack/launch.py"' in worker["command"]
     assert items[4].env["CALLBACK_SECRET"] in programs.as_json(items)
 
 
@@ -90,6 +93,9 @@ def test_scripts_that_are_run_can_be_run() -> None:
         ("services/mock_kling/app.py", {"mock-kling"}),
         ("services/worker/vendors/kling.py", {"worker-1"}),
         ("compose/temporal.args", {"temporal"}),
+        ("services/__init__.py", ALL - {"temporal"}),
+        ("compose/stack/launch.py", ALL),
+        ("compose/stack/stack.py", set()),
         ("loadtest/cli.py", set()),
         ("shared/__pycache__/ids.pyc", set()),
     ],
