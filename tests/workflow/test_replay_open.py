@@ -14,11 +14,13 @@ from temporalio.client import Client, WorkflowExecution
 
 from services.keeper.replay_open import open_keepers
 from services.keeper.workflows import SlotKeeperWorkflow
-from services.worker.replay_open import SAMPLE, choose
+from services.worker import replay_open as worker_replay
+from services.worker.replay_open import SAMPLE, choose, open_jobs
 from shared import replaying
 from shared.replaying import AWAY, replay_open
 from shared.slots import Gate
 from shared.states import Status
+from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient
 from tests.shared.processes import free_port
 from tests.workflow.pipeline import Pipeline, working
@@ -88,6 +90,20 @@ async def test_open_runs_replay_with_this_code_and_not_with_another(
         assert running in (await replayed(client, "worker", code=code, key=key))["failures"]
         code = changed("keeper", tmp_path / "keeper")
         assert len((await replayed(client, "keeper", code=code, key=key))["failures"]) == keepers
+
+
+async def test_a_job_that_has_begun_is_among_many_that_wait(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_replay, "SAMPLE", 1)
+    async with working(client, tmp_path) as line:
+        running, waiting = await one_runs_and_one_waits(line)
+        newest = await line.submit("waits behind it")
+        await line.until(newest, Status.QUEUED)
+        found = await eventually(lambda: open_jobs(client), lambda found: found.count == 3)
+    # The listing begins with the newest.
+    assert [run.job_id for run in found.runs] == [running, newest]
+    assert waiting not in {run.job_id for run in found.runs}
 
 
 async def test_what_has_done_nothing_yet_cannot_go_wrong(client: Client) -> None:
