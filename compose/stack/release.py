@@ -17,7 +17,7 @@ _MADE_OF = ("requirements/services.txt", "shared", "services/worker", "services/
 _KINDS = {WORKER: "open jobs", KEEPER: "open keepers"}
 _ADVICE = {
     WORKER: "let the jobs end with the code that they run by, or `make up FORCE=1` and they stand"
-    " still until they are cancelled or terminated",
+    " still until they are terminated",
     KEEPER: "`make up FORCE=1` has such a keeper rebuilt from Temporal",
 }
 PATIENCE = 300.0
