@@ -31,7 +31,7 @@ AT_ONCE = 20
 class Open(NamedTuple):
     """The runs to replay, out of so many that are open."""
 
-    count: int
+    total: int
     runs: Sequence[RunRef]
 
 
@@ -94,4 +94,4 @@ async def _replay_open(
     keys = PayloadSettings().payload_keys
     client = await answer(connect(keys), seconds=CONNECT_SECONDS)
     found = await find(client)
-    return {"open": found.count} | await replay(workflow, histories_of(client, found.runs), keys)
+    return {"open": found.total} | await replay(workflow, histories_of(client, found.runs), keys)

@@ -100,7 +100,7 @@ async def test_a_job_that_has_begun_is_among_many_that_wait(
         running, waiting = await one_runs_and_one_waits(line)
         newest = await line.submit("waits behind it")
         await line.until(newest, Status.QUEUED)
-        found = await eventually(lambda: open_jobs(client), lambda found: found.count == 3)
+        found = await eventually(lambda: open_jobs(client), lambda found: found.total == 3)
     # The listing begins with the newest.
     assert [run.job_id for run in found.runs] == [running, newest]
     assert waiting not in {run.job_id for run in found.runs}
