@@ -84,8 +84,9 @@ class Pulse:
         percent: int,
         told: bool = False,
         settled: bool = False,
+        *_later: object,
     ) -> None:
-        """Go on where the last try of this activity was when it was last heard of."""
+        """Go on where the last try was when it was last heard of; a later release tells more."""
         self.accepted = accepted
         self.percent = self._reported = percent
         self.told = told
