@@ -1,6 +1,8 @@
 """Whatever Temporal carries between our processes is a message, so that the others' tests hold."""
 
 from collections.abc import Callable
+from datetime import datetime
+from enum import Enum
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
@@ -10,7 +12,7 @@ from tests.releases.kinds import MODULES
 
 # How the SDK marks what it calls.
 MARKS = ("__temporal_", "_defn")
-PLAIN = (str, int, float, bool, type(None), Ellipsis)
+PLAIN = (str, int, float, bool, datetime, type(None), Ellipsis)
 
 
 def handlers() -> dict[str, Callable[..., Any]]:
@@ -43,4 +45,4 @@ def parts(hint: Any) -> list[Any]:
 
 def is_told(hint: Any) -> bool:
     """Whether it is a message, or has no fields that could be unknown."""
-    return hint in PLAIN or (isinstance(hint, type) and issubclass(hint, Message))
+    return hint in PLAIN or (isinstance(hint, type) and issubclass(hint, Message | Enum))
