@@ -82,6 +82,7 @@ async def get_stats(mock: TheMock) -> dict[str, Any]:
     return {
         "in_flight": registry.in_flight,
         "max_in_flight": registry.max_in_flight,
+        "accepted_later": mock.studio.coming,
         "accepted": registry.accepted,
         "charged": registry.charged,
         "duplicates": registry.duplicates,

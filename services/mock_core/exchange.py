@@ -1,5 +1,6 @@
 """The two exchanges that both services have, submit and look-up, with the faults around them."""
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -44,7 +45,7 @@ async def submit(
         instead = gate(generation)
     if instead is not None:
         return instead
-    mock.studio.accept(generation)
+    await _accept(mock, generation, hits)
     await _outrun(mock, generation, hits)
     return await disturb_reply(hits, mock.clock, reply=reply(generation), shape=shape)
 
@@ -90,6 +91,17 @@ def _limited(mock: Mock, rule: str, effect: ArmedEffect) -> bool:
         return True
     taken.append(now)
     return False
+
+
+async def _accept(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> None:
+    """At once, or behind the caller's back; what the gate let in is not looked at again."""
+    late = next((hit for hit in hits if hit.do == "accept-late"), None)
+    if late is None:
+        mock.studio.accept(generation)
+        return
+    accepting = mock.studio.accept_later(generation, late.params.seconds.at(late.chance))
+    if late.params.how == "held":
+        await asyncio.wait({accepting})
 
 
 async def _outrun(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> None:

@@ -52,6 +52,7 @@ class Studio:
         self._make = make
         self._listeners: list[Listener] = []
         self._runs: dict[Generation, asyncio.Task[None]] = {}
+        self._coming: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(at_once) if at_once else None
 
     def listen(self, listener: Listener) -> None:
@@ -74,6 +75,23 @@ class Studio:
         self._runs[generation] = task
         task.add_done_callback(lambda _: self._runs.pop(generation, None))
 
+    def accept_later(self, generation: Generation, seconds: float) -> asyncio.Task[None]:
+        """Accept it after so many nominal seconds; until then nobody knows of it."""
+
+        async def accept() -> None:
+            await self._clock.sleep(seconds)
+            self.accept(generation)
+
+        task = asyncio.get_running_loop().create_task(accept())
+        self._coming.add(task)
+        task.add_done_callback(self._coming.discard)
+        return task
+
+    @property
+    def coming(self) -> int:
+        """How many were submitted and will be accepted later."""
+        return len(self._coming)
+
     def cancel(self, generation: Generation) -> bool:
         """End a generation that is still open; False when there is nothing to cancel."""
         if not generation.open:
@@ -94,7 +112,7 @@ class Studio:
 
     async def forget_all(self) -> None:
         """Stop everything without a trace."""
-        tasks = list(self._runs.values())
+        tasks = [*self._runs.values(), *self._coming]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -27,7 +27,7 @@ def told(generation: Generation, now: float) -> View:
         if generation.state is State.RUNNING:
             _bend_running(view, generation, hit, percent=percent)
         elif generation.state is State.SUCCEEDED:
-            _bend_success(view, hit)
+            _bend_success(view, hit, age=now - generation.run_from - generation.run_for)
     return view
 
 
@@ -44,9 +44,10 @@ def _bend_running(view: View, generation: Generation, hit: Hit, *, percent: int)
             view.word = hit.params.word
 
 
-def _bend_success(view: View, hit: Hit) -> None:
+def _bend_success(view: View, hit: Hit, *, age: float) -> None:
+    """`age`: nominal seconds since it was due to end."""
     match hit.do:
-        case "no-url":
+        case "no-url" if hit.params.seconds is None or age < hit.params.seconds:
             view.file_name = None
         case "relapse":
             view.state, view.error, view.file_name = State.FAILED, hit.params.message, None

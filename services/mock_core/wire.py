@@ -55,6 +55,8 @@ async def disturb_reply(
                 await clock.sleep(hit.params.seconds.at(hit.chance))
             case "lose-reply":
                 reply = _lost(hit.params.how, shape)
+            case "accept-late" if hit.params.how != "held":
+                reply = _lost(hit.params.how, shape)
             case "garbage":
                 reply = _page()
             case "truncate":

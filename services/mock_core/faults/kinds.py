@@ -44,6 +44,12 @@ _SUBMIT = (
     Kind(Where.SUBMIT, "lose-reply", p.LoseReply, "accepts and works, but the reply is lost"),
     Kind(
         Where.SUBMIT,
+        "accept-late",
+        p.AcceptLate,
+        "the reply is lost or held, and the task accepted only `seconds` later",
+    ),
+    Kind(
+        Where.SUBMIT,
         "reply-after-callback",
         p.AfterCallback,
         "answers only once the callback of `status` has been sent",
@@ -76,7 +82,12 @@ _PROGRESS = (
     Kind(Where.PROGRESS, "freeze", p.At, "the percentage told never passes `at` before the end"),
     Kind(Where.PROGRESS, "absurd", p.Absurd, "the percentage told is no percentage"),
     Kind(Where.PROGRESS, "unknown-state", p.UnknownState, "the state told is in no table"),
-    Kind(Where.PROGRESS, "no-url", p.Nothing, "success is told without an address of the file"),
+    Kind(
+        Where.PROGRESS,
+        "no-url",
+        p.NoUrl,
+        "success is told without an address of the file, for good or for `seconds`",
+    ),
     Kind(Where.PROGRESS, "relapse", p.Relapse, "after success the status says failed"),
 )
 _RESULT = (

@@ -60,6 +60,13 @@ class LoseReply(Params):
     how: Literal["reset", "hang", "504", "500", "garbage"] = "reset"
 
 
+class AcceptLate(Params):
+    """What the caller sees meanwhile; `held`: the reply itself, once the task is accepted."""
+
+    seconds: Delay = DelaySpec("fixed", 30)
+    how: Literal["reset", "hang", "504", "500", "garbage", "held"] = "reset"
+
+
 class AfterCallback(Params):
     status: Literal["processing", "succeed", "failed"] = "processing"
     within: Nominal = 1000.0
@@ -91,6 +98,12 @@ class Absurd(Params):
 
 class UnknownState(Params):
     word: Annotated[str, Field(min_length=1, max_length=100)] = "reviewing"
+
+
+class NoUrl(Params):
+    """Nominal seconds after the end from which on the address is told; without them it never is."""
+
+    seconds: Nominal | None = None
 
 
 class Relapse(Params):

@@ -14,8 +14,9 @@ from services.mock_core.faults.rules import Effect, Rule
 MAX_RULES = 10_000
 # Two of one group in one rule contradict each other.
 _EXCLUSIVE = (
-    {"submit.refuse", "submit.reset", "submit.hang", "submit.lose-reply"},
+    {"submit.refuse", "submit.reset", "submit.hang", "submit.lose-reply", "submit.accept-late"},
     {"submit.lose-reply", "submit.reply-after-callback"},
+    {"submit.accept-late", "submit.reply-after-callback"},
     {"start.fail", "start.never-start", "start.stick", "start.vanish"},
     {"poll.refuse", "poll.reset", "poll.hang", "poll.forget", "poll.garbage"},
     {"poll.garbage", "poll.truncate"},

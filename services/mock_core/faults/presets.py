@@ -93,6 +93,11 @@ _SUBMITS = {
         "every job succeeds; the lost submit is looked up and adopted, nothing is paid twice",
         (_rule("paid-but-reply-lost", "submit.lose-reply", often={"first": 1}),),
     ),
+    "accepted-late": Preset(
+        "the first submit of each job ends in a reset, and is accepted 30 s later",
+        "every job succeeds; what may still be accepted is looked for, nothing is paid twice",
+        (_rule("accepted-late", "submit.accept-late", often={"first": 1}),),
+    ),
     "vendor-outage": Preset(
         "the first three submits of each job are answered with 503",
         "every job succeeds late; no generation attempt is used up",

@@ -51,6 +51,19 @@ async def test_status_is_found_by_either_id_and_percent_rises() -> None:
     assert len(set(told)) > 2
 
 
+async def test_reset_and_accepted_only_later(image_mock: Service) -> None:
+    await image_mock.arm(
+        {"where": "submit", "do": "accept-late", "with": {"seconds": 60_000}, "often": {"first": 1}}
+    )
+    with pytest.raises(httpx.ReadError):
+        await _submit(image_mock)
+    assert (await image_mock.http.get("/img/status/job-1.image.1")).status_code == 404
+    await image_mock.hurry()
+    await image_mock.quiet()
+    await _finish(image_mock, "job-1.image.1")
+    assert (await image_mock.row("job-1.image.1"))["charged"]
+
+
 async def test_unknown_and_unfinished_jobs_are_refused_as_problems(image_mock: Service) -> None:
     unknown = await image_mock.http.get("/img/status/nobody")
     assert unknown.status_code == 404

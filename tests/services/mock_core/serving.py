@@ -91,9 +91,10 @@ class Service:
         assert reply.status_code == 200, reply.text
 
     async def quiet(self) -> None:
-        """Nothing runs and no callback is on its way."""
+        """Nothing runs or is still to come, and no callback is on its way."""
         await self.until(
-            "/admin/stats", lambda it: it["in_flight"] == 0 and it["callbacks_pending"] == 0
+            "/admin/stats",
+            lambda it: not (it["in_flight"] or it["accepted_later"] or it["callbacks_pending"]),
         )
 
 

@@ -95,6 +95,15 @@ async def test_success_without_an_address(video_mock: Service, picture_url: str)
     assert "video_url" not in body
 
 
+async def test_success_that_gets_its_address_later(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(_progress("no-url", {"seconds": 60_000}))
+    await submit(video_mock, picture_url)
+    assert "video_url" not in await end(video_mock)
+    await video_mock.hurry()
+    body = await video_mock.until(STATUS, lambda it: "video_url" in it)
+    assert (await video_mock.http.get(body["video_url"])).status_code == 200
+
+
 async def test_a_restart_forgets_ids_and_still_serves_the_file(
     video_mock: Service, picture_url: str
 ) -> None:

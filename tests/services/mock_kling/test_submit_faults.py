@@ -1,11 +1,16 @@
 """Every way a submit or a generation goes wrong, as the caller and the ledger see it."""
 
+import asyncio
+
 import httpx
 import pytest
 
 from services.mock_kling.errors import CODES
 from tests.services.mock_core.serving import Json, Receiver, Service
 from tests.services.mock_kling.calls import TASK, end, submit
+
+# Nominal seconds that no test waits for; it hurries.
+LONG = 60_000
 
 
 def _submit(do: str, members: Json | None = None, **rest: object) -> Json:
@@ -86,6 +91,68 @@ async def test_accepted_but_the_reply_says_nothing(
     assert reply.status_code == status
     assert "job_id" not in reply.text
     assert await _accepted(video_mock) == 1
+
+
+async def _unknown(service: Service) -> bool:
+    """Whether a look-up by our id finds nothing, nor the ledger a row."""
+    by_id = await service.http.get(f"/video/status/{TASK}")
+    return by_id.status_code == 404 and await _accepted(service) == 0
+
+
+async def test_reset_and_accepted_only_later(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(_submit("accept-late", {"seconds": LONG}))
+    with pytest.raises(httpx.ReadError):
+        await submit(video_mock, picture_url)
+    assert await _unknown(video_mock)
+    assert (await video_mock.json("/admin/stats"))["accepted_later"] == 1
+    await video_mock.hurry()
+    await video_mock.quiet()
+    row = await video_mock.row(TASK)
+    assert (row["outcome"], row["charged"]) == ("succeeded", True)
+    assert (await end(video_mock))["status"] == "succeed"
+
+
+async def test_the_reply_is_held_until_it_is_accepted(
+    video_mock: Service, picture_url: str
+) -> None:
+    await video_mock.arm(_submit("accept-late", {"seconds": LONG, "how": "held"}))
+    held = asyncio.create_task(submit(video_mock, picture_url))
+    await video_mock.until("/admin/stats", lambda it: it["accepted_later"] == 1)
+    assert await _unknown(video_mock)
+    assert not held.done()
+    await video_mock.hurry()
+    reply = await held
+    assert reply.status_code == 202
+    assert (await video_mock.row(TASK))["job_id"] == reply.json()["job_id"]
+
+
+@pytest.mark.parametrize(("how", "status"), [("500", 500), ("504", 504), ("garbage", 200)])
+async def test_accepted_only_later_and_the_reply_says_nothing(
+    video_mock: Service, how: str, status: int
+) -> None:
+    await video_mock.arm(_submit("accept-late", {"seconds": LONG, "how": how}))
+    assert (await submit(video_mock, "http://x/y")).status_code == status
+    assert await _unknown(video_mock)
+
+
+async def test_submitted_again_before_it_was_accepted_it_is_paid_twice(
+    video_mock: Service, picture_url: str
+) -> None:
+    await video_mock.arm(
+        _submit("accept-late", {"seconds": LONG, "how": "504"}, often={"first": 1})
+    )
+    await submit(video_mock, picture_url)
+    assert (await submit(video_mock, picture_url)).status_code == 202
+    await video_mock.hurry()
+    await video_mock.quiet()
+    assert (await video_mock.json("/admin/verdict"))["charged_twice"] == [TASK]
+
+
+async def test_a_reset_of_the_mock_forgets_what_was_still_to_come(video_mock: Service) -> None:
+    await video_mock.arm(_submit("accept-late", {"seconds": LONG, "how": "504"}))
+    await submit(video_mock, "http://x/y")
+    await video_mock.post("/admin/reset", None)
+    assert (await video_mock.json("/admin/stats"))["accepted_later"] == 0
 
 
 @pytest.mark.parametrize(

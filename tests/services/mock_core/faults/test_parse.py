@@ -77,6 +77,8 @@ def test_a_rule_that_makes_no_sense_names_the_member(rule: dict[str, Any], field
     [
         ("submit.refuse", "submit.reset"),
         ("submit.reset", "start.slow"),
+        ("submit.accept-late", "submit.lose-reply"),
+        ("submit.accept-late", "submit.reply-after-callback"),
         ("submit.refuse", "callback.lose"),
         ("start.fail", "start.stick"),
         ("start.never-start", "result.truncate"),
