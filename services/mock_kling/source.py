@@ -5,6 +5,7 @@ import httpx
 from services.mock_core.studio import GenerationError
 
 MAX_BYTES = 10_000_000
+_USER_AGENT = "mock-kling"
 # Real seconds: whoever serves the picture does not run on the vendor's clock.
 _TIMEOUT = httpx.Timeout(10.0, pool=None)
 
@@ -17,6 +18,7 @@ class Fetcher:
 
     async def open(self) -> None:
         self._client = httpx.AsyncClient(
+            headers={"User-Agent": _USER_AGENT},
             timeout=_TIMEOUT,
             follow_redirects=True,
             max_redirects=3,

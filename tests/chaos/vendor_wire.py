@@ -1,0 +1,219 @@
+"""A proxy between worker and vendors, on loopback: it holds, cuts and loses single requests.
+
+Undisturbed it passes everything on; what it has taken goes on even where the sender has left.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import httpx
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from services.mock_core.broken import HungResponse, ResetResponse
+from tests.services.mock_core.serving import served
+
+
+class Route(StrEnum):
+    """What a request is about."""
+
+    SUBMIT = "submit"
+    STATUS = "status"
+    RESULT = "result"
+    OTHER = "other"
+
+
+class Deed(StrEnum):
+    """What is done to a request: before it is passed on, or when its reply is there."""
+
+    HOLD_REQUEST = "hold request"
+    HOLD_REPLY = "hold reply"
+    CUT_REQUEST = "cut request"
+    CUT_REPLY = "cut reply"
+    LOSE_REPLY = "lose reply"
+
+
+_ROUTES = (
+    (Route.SUBMIT, re.compile(r"POST /(img|video)/submit")),
+    (Route.STATUS, re.compile(r"GET /(img|video)/status/")),
+    (Route.RESULT, re.compile(r"GET /(img/result|img/files|video/files)/")),
+)
+# A vendor that fetches the picture for its video is none of the worker's requests.
+_VENDORS = re.compile(r"mock-")
+# Each server and client on the way writes its own.
+_OF_ONE_HOP = {b"connection", b"content-length", b"date", b"server", b"transfer-encoding"}
+Headers = list[tuple[bytes, bytes]]
+_MEMBERS = ("client_id", "external_task_id")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came."""
+
+    method: str
+    path: str
+    headers: Headers
+    body: bytes
+
+    @property
+    def route(self) -> Route:
+        """The first route that fits."""
+        if _VENDORS.match(dict(self.headers).get(b"user-agent", b"").decode()):
+            return Route.OTHER
+        line = f"{self.method} {self.path}"
+        return next((route for route, fits in _ROUTES if fits.match(line)), Route.OTHER)
+
+    @property
+    def external_id(self) -> str | None:
+        """Our own id of the generation that is submitted."""
+        with contextlib.suppress(ValueError):
+            body: dict[str, Any] = json.loads(self.body)
+            return next((body[name] for name in _MEMBERS if name in body), None)
+        return None
+
+
+Fits = Callable[[Request], bool]
+Forward = Callable[[Request], Awaitable[Response]]
+
+
+def _any(_: Request) -> bool:
+    return True
+
+
+class Trouble:
+    """One deed on one route, done to the first `times` that fit, or to all until its release."""
+
+    def __init__(self, route: Route, deed: Deed, *, times: int | None, fits: Fits) -> None:
+        self.route, self.deed = route, deed
+        self._left, self._fits = times, fits
+        self._met: list[Request] = []
+        self._news = asyncio.Event()
+        self._over = asyncio.Event()
+
+    def takes(self, request: Request) -> bool:
+        """Whether this one is struck; it counts from here on."""
+        if self._over.is_set() or self._left == 0 or request.route is not self.route:
+            return False
+        if not self._fits(request):
+            return False
+        if self._left is not None:
+            self._left -= 1
+        return True
+
+    async def struck(self, number: int = 1) -> Request:
+        """The `number`th that was struck, as soon as it is: a held one is being held now."""
+        while len(self._met) < number:
+            self._news.clear()
+            await self._news.wait()
+        return self._met[number - 1]
+
+    def release(self) -> None:
+        """Let go on what is held, and strike no more."""
+        self._over.set()
+
+    async def strike(self, request: Request, forward: Forward) -> Response:
+        """What the sender gets."""
+        if self.deed is Deed.CUT_REQUEST:
+            self._note(request)
+            return ResetResponse()
+        if self.deed is Deed.HOLD_REQUEST:
+            self._note(request)
+            await self._over.wait()
+            return await forward(request)
+        reply = await forward(request)
+        self._note(request)
+        if self.deed is Deed.HOLD_REPLY:
+            await self._over.wait()
+            return reply
+        return ResetResponse() if self.deed is Deed.CUT_REPLY else HungResponse()
+
+    def _note(self, request: Request) -> None:
+        self._met.append(request)
+        self._news.set()
+
+
+class VendorWire:
+    """Stands for one vendor at `url`; the vendor itself is at the target."""
+
+    def __init__(self, target: str, http: httpx.AsyncClient) -> None:
+        self.url = ""
+        self._target = target
+        self._http = http
+        self._troubles: list[Trouble] = []
+
+    def trouble(
+        self, route: Route, deed: Deed, *, times: int | None = None, fits: Fits = _any
+    ) -> Trouble:
+        """Begin to strike; where two fit, the older one does."""
+        found = Trouble(route, deed, times=times, fits=fits)
+        self._troubles.append(found)
+        return found
+
+    async def disturb(self, route: Route, deed: Deed, seconds: float) -> None:
+        """Strike all on a route for so long."""
+        trouble = self.trouble(route, deed)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            trouble.release()
+            self._troubles.remove(trouble)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = await _read(scope, receive)
+        trouble = next((each for each in self._troubles if each.takes(request)), None)
+        answering = trouble.strike(request, self._forward) if trouble else self._forward(request)
+        await (await answering)(scope, receive, send)
+
+    async def _forward(self, request: Request) -> Response:
+        """The vendor's reply; 503 where nobody takes the connection, as a gateway answers."""
+        try:
+            async with self._http.stream(
+                request.method,
+                f"{self._target}{request.path}",
+                headers=_passed_on(request.headers),
+                content=request.body,
+            ) as reply:
+                body = b"".join([chunk async for chunk in reply.aiter_raw()])
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            return PlainTextResponse("nobody is there", 503)
+        except httpx.HTTPError:
+            return ResetResponse()
+        whole = Response(body, reply.status_code)
+        whole.raw_headers = _passed_on(reply.headers.raw)
+        whole.headers["content-length"] = str(len(body))
+        return whole
+
+
+def _passed_on(headers: Headers) -> Headers:
+    return [(name, value) for name, value in headers if name.lower() not in _OF_ONE_HOP]
+
+
+async def _read(scope: Scope, receive: Receive) -> Request:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    path, query = scope["raw_path"].decode(), scope["query_string"].decode()
+    target = f"{path}?{query}" if query else path
+    return Request(scope["method"], target, list(scope["headers"]), body)
+
+
+@contextlib.asynccontextmanager
+async def vendor_wire(target: str) -> AsyncIterator[VendorWire]:
+    """A wire to the vendor at `target` for as long as the block runs."""
+    async with httpx.AsyncClient(
+        timeout=None,  # noqa: S113 - the sender's time-out counts
+        trust_env=False,
+        # A vendor that is started anew must not be sought on a connection of the old one.
+        limits=httpx.Limits(max_keepalive_connections=0),
+    ) as http:
+        wire = VendorWire(target, http)
+        async with served(wire) as wire.url:
+            yield wire
