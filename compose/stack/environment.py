@@ -8,13 +8,14 @@ from pathlib import Path
 from compose.stack import services
 from compose.stack.secrets import callback_secret
 from compose.stack.services import API, CALLBACK, IMAGE, KEEPER, TEMPORAL, VIDEO, WORKER
-from compose.stack.settings import Settings
+from compose.stack.settings import WIRED, Settings
 
 # The stack's own business, which no service needs to know.
 _STACK_ONLY = frozenset(
     {
         *("MODE", "WORKERS", "COMPOSE_PROJECT_NAME", "BASE_IMAGE", "BIND_ADDRESS"),
         *("MOCKS", "COMFYUI_URL", "KLING_URL", "CALLBACK_URL", "CALLBACK_SECRET"),
+        *WIRED,
     }
 )
 # Secrets and those who need them; no other process is told, though it may run beside them.
@@ -93,8 +94,8 @@ def _addresses(settings: Settings) -> dict[str, str]:
     image, video = vendors(settings)
     given = settings.values
     return {
-        "IMAGE_SERVICE_URL": image or settings.url(IMAGE.port),
-        "VIDEO_SERVICE_URL": video or settings.url(VIDEO.port),
+        "IMAGE_SERVICE_URL": image or given.get("IMAGE_SERVICE_URL", settings.url(IMAGE.port)),
+        "VIDEO_SERVICE_URL": video or given.get("VIDEO_SERVICE_URL", settings.url(VIDEO.port)),
         "TEMPORAL_ADDRESS": given.get(
             "TEMPORAL_ADDRESS", f"{settings.reach}:{settings.ports[TEMPORAL.port]}"
         ),

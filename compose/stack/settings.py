@@ -17,6 +17,8 @@ MOST_WORKERS = 64
 _CLIENT = re.compile(
     r"TEMPORAL_(ADDRESS|NAMESPACE|API_KEY|PROFILE|CONFIG_FILE|TLS|TLS_\w+|GRPC_META_\w+)"
 )
+# Another way to the mocks for the workers alone, such as a wire that can be disturbed.
+WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
 # Keys of 32 bytes in base64, separated by commas.
 _PAYLOAD_KEYS = r"[\w+/-]{43}=( *, *[\w+/-]{43}=)*"
 
@@ -112,7 +114,8 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
 
 def _known(values: Mapping[str, str], documented: frozenset[str]) -> dict[str, str]:
     """Those of our settings that have a value; an empty one counts as not set."""
-    return {k: v for k, v in values.items() if v and (k in documented or _CLIENT.fullmatch(k))}
+    known = documented.union(WIRED)
+    return {k: v for k, v in values.items() if v and (k in known or _CLIENT.fullmatch(k))}
 
 
 def _ports(checks: Checks) -> dict[str, int]:
@@ -141,7 +144,7 @@ def _check_services(checks: Checks) -> None:
     checks.fits(
         "MOCK_SPEED", "100", r"0*[1-9]\d{0,5}(\.\d+)?|0?\.\d*[1-9]\d*", what="a factor above 0"
     )
-    for name in ("CALLBACK_URL", "API_PUBLIC_URL", "TEMPORAL_UI_URL"):
+    for name in ("CALLBACK_URL", "API_PUBLIC_URL", "TEMPORAL_UI_URL", *WIRED):
         checks.url(name)
     checks.fits("CALLBACK_SECRET", "x" * 16, r"\S{16,}", what="16 characters or more, no blanks")
     checks.fits("PAYLOAD_KEY", "A" * 43 + "=", _PAYLOAD_KEYS, what="32 bytes in base64, or a list")

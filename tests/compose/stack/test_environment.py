@@ -21,6 +21,16 @@ def test_a_local_service_gets_ports_and_addresses(settings: Load) -> None:
     assert env["MOCK_SPEED"] == "7"
 
 
+def test_the_workers_may_reach_the_mocks_by_another_way(settings: Load) -> None:
+    wire, mock = "http://127.0.0.1:7001", "http://127.0.0.1:16882"
+    found = settings(IMAGE_SERVICE_URL=wire)
+    env = environment.local_service(found, "worker")
+    assert (env["IMAGE_SERVICE_URL"], env["VIDEO_SERVICE_URL"]) == (wire, mock)
+    assert "IMAGE_SERVICE_URL" not in environment.local_service(found, "api")
+    inside = environment.for_compose(found)["IMAGE_SERVICE_URL"]
+    assert inside == "http://host.docker.internal:7001"
+
+
 # By the mocks' speed: 1, 10 and 100.
 FOLLOWING = {
     "IMAGE_ATTEMPT_SECONDS": ("300", "30", "15"),
