@@ -130,8 +130,11 @@ class _Run:
             ground=self._site.ground,
             places=self._places(reached),
             crowd=crowd,
+            images=reached.vendors[0],
             videos=reached.vendors[1],
+            job_seconds=self._site.job_seconds,
             wire=self._site.wire,
+            vendors=self._site.vendors,
         )
         striker = Striker(surface, self._say)
         async with crowd.running():
@@ -224,6 +227,7 @@ class _Run:
             "strikes": dict(Counter(row["kind"] for row in striker.struck)),
             "jobs": dict(jobs),
             "disturbed": dict(Counter(d for done in striker.disturbed.values() for d in done)),
+            "over_vendors_wires": self._site.vendors.count if self._site.vendors else None,
             "to_next_step": to_next_step(found.books, striker.struck),
             "generations": sum(len(job.generations) for job in found.books.jobs),
             "replayed": (found.books.replay or {}).get("replayed"),

@@ -6,9 +6,11 @@ from enum import StrEnum
 from itertools import count
 from random import Random
 
+from tests.chaos.vendor_wire import Deed, Route
+
 
 class Kind(StrEnum):
-    """What is done: to a process, to the wire to Temporal, or to a workflow."""
+    """What is done: to a process, to the wire to Temporal or a vendor, or to a workflow."""
 
     KILL = "kill"
     FREEZE = "freeze"
@@ -16,6 +18,11 @@ class Kind(StrEnum):
     CUT = "cut"
     DELAY = "delay"
     DROP = "drop"
+    HOLD_REQUEST = Deed.HOLD_REQUEST.value
+    HOLD_REPLY = Deed.HOLD_REPLY.value
+    CUT_REQUEST = Deed.CUT_REQUEST.value
+    CUT_REPLY = Deed.CUT_REPLY.value
+    LOSE_REPLY = Deed.LOSE_REPLY.value
     CANCEL = "cancel"
     TERMINATE = "terminate"
     RESET = "reset"
@@ -31,11 +38,14 @@ class Stage(StrEnum):
     SUBMITTED = "video submitted"
     WAITING = "waiting for the callback"
     STORING = "storing"
+    IMAGE_HELD = "image submit held"
+    VIDEO_HELD = "video submit held"
 
 
 WORKERS, KEEPER, API, RECEIVER = "workers", "keeper", "api", "callback"
 IMAGES, VIDEOS, SERVER, WIRE = "mock-comfyui", "mock-kling", "temporal", "wire"
 WORKER = ("worker-1", "worker-2")
+IMAGE_WIRE, VIDEO_WIRE = "image wire", "video wire"
 HOLDER, WAITER, KEEPER_WORKFLOW = "holder", "waiter", "keeper workflow"
 # So many wait when the server is killed or restarted.
 BACKLOG = 50
@@ -43,12 +53,17 @@ BACKLOG = 50
 
 @dataclass(frozen=True)
 class Hit:
-    """What is done to whom, and at which stage; without one, at any moment."""
+    """What is done to whom, and at which stage; without one, at any moment.
+
+    `route`: which requests on a vendor's wire; `seconds`: a length that is not left to chance.
+    """
 
     kind: Kind
     target: str
     stage: Stage | None = None
     backlog: int = 0
+    route: Route | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,18 +77,26 @@ class Strike:
 
     def __str__(self) -> str:
         hit = self.hit
-        lasting = f" for {self.seconds:.1f} s" if hit.kind in LASTING else ""
+        lasts = hit.kind in LASTING or hit.stage in HELD
+        lasting = f" for {self.seconds:.1f} s" if lasts else ""
+        lasting = f" ({hit.route}){lasting}" if hit.route else lasting
         where = f", at stage: {hit.stage}" if hit.stage else ""
         backlog = f", {hit.backlog} queued" if hit.backlog else ""
         return f"{hit.kind} {hit.target}{lasting}{where}{backlog}"
 
 
-LASTING = (Kind.FREEZE, Kind.CUT, Kind.DELAY, Kind.DROP)
+# What is done on a vendor's wire, and the stages at which a submit is held there.
+ON_VENDORS_WIRE = tuple(Kind(deed.value) for deed in Deed)
+HELD = (Stage.IMAGE_HELD, Stage.VIDEO_HELD)
+LASTING = (Kind.FREEZE, Kind.CUT, Kind.DELAY, Kind.DROP, *ON_VENDORS_WIRE)
 
 
 # Longer than any time-out of ours now and then, mostly shorter.
 LONGEST = 12.0
 LENGTHS = (0.04, 0.12, 0.25, 0.5, 1.0)
+# Longer than every one of them; and a hold in which a job's time certainly runs out.
+FROZEN_LONG = 30.0
+HELD_LONG = 8.0
 
 
 def schedule(
@@ -88,7 +111,7 @@ def schedule(
         lasts = longest * draw.choice(LENGTHS) * draw.uniform(0.8, 1.2)
         if at > seconds:
             return strikes
-        strikes.append(Strike(number, round(at, 3), hit, round(lasts, 3)))
+        strikes.append(Strike(number, round(at, 3), hit, hit.seconds or round(lasts, 3)))
     raise AssertionError("the deck is empty")
 
 
@@ -106,7 +129,7 @@ def _processes() -> Iterator[Hit]:
 
 
 def _stages() -> Iterator[Hit]:
-    for stage in Stage:
+    for stage in (stage for stage in Stage if stage not in HELD):
         yield Hit(Kind.KILL, WORKERS, stage)
         yield Hit(Kind.KILL, KEEPER, stage)
         yield Hit(Kind.FREEZE, WORKER[0], stage)
@@ -116,6 +139,11 @@ def _stages() -> Iterator[Hit]:
     yield Hit(Kind.KILL, VIDEOS, Stage.SUBMITTED)
     yield Hit(Kind.FREEZE, VIDEOS, Stage.WAITING)
     yield Hit(Kind.KILL, RECEIVER, Stage.WAITING)
+
+
+def _long_freezes() -> Iterator[Hit]:
+    for target in (WORKER[0], WORKERS, KEEPER, VIDEOS, SERVER):
+        yield Hit(Kind.FREEZE, target, seconds=FROZEN_LONG)
 
 
 def _server() -> Iterator[Hit]:
@@ -141,6 +169,23 @@ def _wire() -> Iterator[Hit]:
         yield Hit(kind, WIRE)
 
 
-# Of containers the server is one of the stack's own, and no wire of ours leads to it.
-IN_CONTAINERS = (*_processes(), *_stages(), *_server(), *_jobs())
-AS_PROCESSES = (*IN_CONTAINERS, *_wire())
+def _vendors_wires() -> Iterator[Hit]:
+    for target in (IMAGE_WIRE, VIDEO_WIRE):
+        for route in (Route.SUBMIT, Route.STATUS, Route.RESULT):
+            for kind in ON_VENDORS_WIRE:
+                yield Hit(kind, target, route=route)
+
+
+def _while_held() -> Iterator[Hit]:
+    for stage in HELD:
+        yield Hit(Kind.KILL, WORKERS, stage)
+        yield Hit(Kind.KILL, KEEPER, stage)
+        yield Hit(Kind.CANCEL, HOLDER, stage)
+        yield Hit(Kind.TERMINATE, HOLDER, stage)
+        yield Hit(Kind.RESET, HOLDER, stage)
+    yield Hit(Kind.TIME_OUT, HOLDER, Stage.VIDEO_HELD, seconds=HELD_LONG)
+
+
+# No wire of ours leads from one container to another.
+IN_CONTAINERS = (*_processes(), *_stages(), *_long_freezes(), *_server(), *_jobs())
+AS_PROCESSES = (*IN_CONTAINERS, *_wire(), *_vendors_wires(), *_while_held())

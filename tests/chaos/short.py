@@ -8,11 +8,13 @@ from tests.chaos.run import ChaosPlan, run
 from tests.chaos.schedule import (
     API,
     HOLDER,
+    IMAGE_WIRE,
     IMAGES,
     KEEPER,
     KEEPER_WORKFLOW,
     RECEIVER,
     SERVER,
+    VIDEO_WIRE,
     VIDEOS,
     WAITER,
     WIRE,
@@ -24,6 +26,7 @@ from tests.chaos.schedule import (
     schedule,
 )
 from tests.chaos.site import MakeSite
+from tests.chaos.vendor_wire import Route
 
 DECK = (
     Hit(Kind.KILL, WORKERS, Stage.IMAGE),
@@ -40,6 +43,12 @@ DECK = (
     Hit(Kind.KILL, IMAGES),
 )
 WIRE_DECK = (Hit(Kind.CUT, WIRE), Hit(Kind.DROP, WIRE), Hit(Kind.DELAY, WIRE))
+VENDORS_DECK = (
+    Hit(Kind.CUT_REQUEST, IMAGE_WIRE, route=Route.SUBMIT),
+    Hit(Kind.CUT_REPLY, VIDEO_WIRE, route=Route.SUBMIT),
+    Hit(Kind.HOLD_REPLY, VIDEO_WIRE, route=Route.STATUS),
+    Hit(Kind.LOSE_REPLY, IMAGE_WIRE, route=Route.RESULT),
+)
 # A job takes a third of a second, so that fifty are soon over.
 SPEED = 400
 PAUSE = 2.0
@@ -54,6 +63,8 @@ async def no_rule_is_broken(make_site: MakeSite, plan: ChaosPlan, folder: Path) 
     if found.violations:
         pytest.fail("\n".join(said), pytrace=False)
     assert sum(found.result["strikes"].values()) == len(plan.deck)
+    if any(hit.route for hit in plan.deck):
+        assert found.result["over_vendors_wires"] > 0
 
 
 def plan_of(seed: int, deck: tuple[Hit, ...]) -> ChaosPlan:

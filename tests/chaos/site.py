@@ -16,6 +16,7 @@ from loadtest.settings import Settings
 from tests.chaos.ground import Containers, Ground, Processes
 from tests.chaos.proxy import Wire, wire_to
 from tests.chaos.server import Server
+from tests.chaos.vendors import VendorWires, vendor_wires
 from tests.stack.driver import Stack, own_settings
 
 # Eight events are a grant: a keeper's run hands over after three of them.
@@ -37,13 +38,22 @@ WORKERS = 2
 
 @dataclass(frozen=True)
 class Site:
-    """Everything that a run reaches; `temporal` is an address that no fault of the wire is on."""
+    """Everything that a run reaches; `temporal` is an address that no fault of the wire is on.
+
+    `vendors`: the wires from the workers to the mocks.
+    """
 
     stack: Stack
     client: Client
     ground: Ground
     wire: Wire | None
     temporal: str
+    vendors: VendorWires | None = None
+
+    @property
+    def job_seconds(self) -> float:
+        """A job's whole time."""
+        return float(self.stack.settings["JOB_SECONDS"])
 
     @property
     def settings(self) -> Settings:
@@ -64,20 +74,37 @@ MakeSite = Callable[[Path], AbstractAsyncContextManager[Site]]
 
 @contextlib.asynccontextmanager
 async def as_processes(folder: Path, speed: int = 100) -> AsyncIterator[Site]:
-    """The embedded mode; Temporal is reached by a wire that can be cut."""
+    """The embedded mode; Temporal and the vendors are reached by wires that can be disturbed."""
     settings = _settings(folder, "local", speed=speed)
     data, ui_port = Path(settings["DATA_DIR"]), int(settings["TEMPORAL_UI_PORT"])
     server = Server(data, int(settings["TEMPORAL_PORT"]), ui_port)
     await server.start()
     try:
-        async with wire_to("127.0.0.1", server.port) as wire:
-            stack = Stack(settings | {"TEMPORAL_ADDRESS": f"127.0.0.1:{wire.port}"})
+        async with _wires(settings, server) as (wire, vendors):
+            stack = Stack(settings | _over(wire, vendors))
             async with _up(stack, "down"):
                 address = f"127.0.0.1:{server.port}"
                 client = await _connect(address)
-                yield Site(stack, client, Processes(stack, server), wire, address)
+                yield Site(stack, client, Processes(stack, server), wire, address, vendors)
     finally:
         await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def _wires(
+    settings: dict[str, str], server: Server
+) -> AsyncIterator[tuple[Wire, VendorWires]]:
+    targets = (f"http://127.0.0.1:{settings[port]}" for port in ("COMFYUI_PORT", "KLING_PORT"))
+    async with wire_to("127.0.0.1", server.port) as wire, vendor_wires(*targets) as vendors:
+        yield wire, vendors
+
+
+def _over(wire: Wire, vendors: VendorWires) -> dict[str, str]:
+    return {
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{wire.port}",
+        "IMAGE_SERVICE_URL": vendors.images.url,
+        "VIDEO_SERVICE_URL": vendors.videos.url,
+    }
 
 
 @contextlib.asynccontextmanager

@@ -22,7 +22,16 @@ from tests.chaos.evidence import NOTHING, Done
 from tests.chaos.ground import Ground
 from tests.chaos.places import Places
 from tests.chaos.proxy import Wire
-from tests.chaos.schedule import HOLDER, KEEPER_WORKFLOW, Kind, Stage, Strike
+from tests.chaos.schedule import (
+    HELD,
+    HOLDER,
+    KEEPER_WORKFLOW,
+    ON_VENDORS_WIRE,
+    Kind,
+    Stage,
+    Strike,
+)
+from tests.chaos.vendors import VendorWires
 
 STAGE_PATIENCE = 20.0
 BACKLOG_PATIENCE = 120.0
@@ -41,8 +50,11 @@ class Surface:
     ground: Ground
     places: Places
     crowd: Crowd
+    images: Vendor
     videos: Vendor
+    job_seconds: float
     wire: Wire | None = None
+    vendors: VendorWires | None = None
     # A video of a job whose time is to run out takes so many times as long.
     slow_factor: float = 200.0
 
@@ -77,6 +89,8 @@ class Striker:
         stage = hit.stage or (Stage.WAITING if hit.target == HOLDER else None)
         if stage is None or hit.kind is Kind.TIME_OUT:
             return None
+        if stage in HELD:
+            return await self._vendors().hold(stage, strike.seconds, patience=STAGE_PATIENCE)
         tracker = on.crowd.tracker
         return await on.places.reach(stage, lambda: tracker.open, seconds=STAGE_PATIENCE)
 
@@ -97,6 +111,10 @@ class Striker:
                 return self.on.ground.restart(hit.target)
             case Kind.CUT | Kind.DELAY | Kind.DROP:
                 return self._disturb_wire(hit.kind, seconds)
+            case kind if kind in ON_VENDORS_WIRE:
+                return self._disturb_vendor(strike)
+            case Kind.TIME_OUT if hit.stage in HELD:
+                return self._time_out_held(strike, hit.stage)
             case Kind.TIME_OUT:
                 return self._time_out(strike.number)
             case _ if hit.target == KEEPER_WORKFLOW:
@@ -116,6 +134,16 @@ class Striker:
                 await wire.delay(seconds, DELAY_BY)
             case _:
                 await wire.drop(seconds)
+
+    async def _disturb_vendor(self, strike: Strike) -> None:
+        wires, lasts = self._vendors(), strike.seconds
+        met = await wires.disturb(strike.hit, lasts, patience=STAGE_PATIENCE)
+        self.struck[strike.number - 1]["met"] = met
+
+    def _vendors(self) -> VendorWires:
+        if self.on.vendors is None:
+            raise OSError("there are no wires of ours to the vendors")
+        return self.on.vendors
 
     async def _disturb(self, kind: Kind, job_id: str | None) -> None:
         """Cancel, terminate or reset a job; it counts as disturbed, even if it ended just now."""
@@ -155,15 +183,34 @@ class Striker:
     async def _time_out(self, number: int) -> None:
         """A job whose video takes longer than any job may; it overtakes those that wait."""
         prompt = f"time is up {number}"
-        rule: dict[str, Any] = {"name": f"slow-{number}", "where": "start", "do": "slow"}
-        rule |= {"match": {"prompt": prompt}, "with": {"factor": self.on.slow_factor}}
-        await self.on.videos.arm({"rules": [rule]})
+        await _slow(self.on.videos, number, prompt, factor=self.on.slow_factor)
+        await self._without_time(prompt)
+
+    async def _time_out_held(self, strike: Strike, stage: Stage) -> None:
+        """The image takes nearly all of a job's time; it ends while the video's submit is held."""
+        prompt = f"time is up {strike.number}, held"
+        speed = float((await self.on.images.stats())["speed"])
+        nearly = max(0.0, self.on.job_seconds - strike.seconds / 2)
+        await _slow(self.on.images, strike.number, prompt, factor=1, extra=nearly * speed)
+        await self._without_time(prompt)
+        patience = self.on.job_seconds + BACKLOG_PATIENCE
+        if not await self._vendors().hold(stage, strike.seconds, patience=patience, prompt=prompt):
+            self.say(f"{strike.number}: the submit did not come")
+
+    async def _without_time(self, prompt: str) -> None:
         job_id = await self.on.crowd.submit(prompt=prompt, priority=1)
         if job_id is not None:
             self._note(job_id, Done.TIME_OUT)
 
 
+async def _slow(vendor: Vendor, number: int, prompt: str, **members: float) -> None:
+    rule: dict[str, Any] = {"name": f"slow-{number}", "where": "start", "do": "slow"}
+    rule |= {"match": {"prompt": prompt}, "with": members}
+    await vendor.arm({"rules": [rule]})
+
+
 def _seen(strike: Strike, job_id: str | None) -> str:
     if job_id is not None:
         return f" ({job_id})"
-    return " (the stage was not seen)" if strike.hit.stage else ""
+    waited = strike.hit.stage and strike.hit.kind is not Kind.TIME_OUT
+    return " (the stage was not seen)" if waited else ""

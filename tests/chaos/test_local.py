@@ -8,9 +8,9 @@ import pytest
 from tests.chaos import short
 from tests.chaos.site import as_processes
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(500)]
 
 
 async def test_no_rule_is_broken_by_processes(tmp_path: Path) -> None:
-    plan = short.plan_of(2, (*short.DECK, *short.WIRE_DECK))
+    plan = short.plan_of(2, (*short.DECK, *short.WIRE_DECK, *short.VENDORS_DECK))
     await short.no_rule_is_broken(partial(as_processes, speed=short.SPEED), plan, tmp_path)

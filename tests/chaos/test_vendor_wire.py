@@ -1,7 +1,6 @@
 """The wire to a vendor: what it holds, cuts and loses, and what it lets pass."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -15,7 +14,7 @@ from compose.stack.ports import free_ports
 from tests.chaos.vendor_wire import Deed, Request, Route, VendorWire, vendor_wire
 from tests.services.mock_core.serving import Service, served
 
-SUBMIT, STATUS, FILE = "/video/submit", "/video/status/1", "/video/files/1.mp4"
+SUBMIT, STATUS = "/video/submit", "/video/status/1"
 
 
 @dataclass
@@ -151,18 +150,6 @@ async def test_other_routes_and_what_does_not_fit_pass(scene: Scene) -> None:
         await scene.submit('{"client_id": "job-1.image.1"}')
     with pytest.raises(httpx.ReadError):
         await scene.http.get(STATUS)
-
-
-async def test_a_disturbance_lasts_its_time(scene: Scene) -> None:
-    disturbing = asyncio.create_task(scene.wire.disturb(Route.RESULT, Deed.CUT_REQUEST, 60))
-    await asyncio.sleep(0)
-    with pytest.raises(httpx.ReadError):
-        await scene.http.get(FILE)
-    disturbing.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await disturbing
-
-    assert (await scene.http.get(FILE)).status_code == 202
 
 
 async def test_a_vendor_that_is_not_there_is_away(scene: Scene) -> None:

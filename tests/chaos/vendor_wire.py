@@ -98,7 +98,7 @@ class Trouble:
 
     def takes(self, request: Request) -> bool:
         """Whether this one is struck; it counts from here on."""
-        if self._over.is_set() or self._left == 0 or request.route is not self.route:
+        if self.over or self._left == 0 or request.route is not self.route:
             return False
         if not self._fits(request):
             return False
@@ -112,6 +112,16 @@ class Trouble:
             self._news.clear()
             await self._news.wait()
         return self._met[number - 1]
+
+    @property
+    def met(self) -> int:
+        """How many were struck so far."""
+        return len(self._met)
+
+    @property
+    def over(self) -> bool:
+        """Whether it was released."""
+        return self._over.is_set()
 
     def release(self) -> None:
         """Let go on what is held, and strike no more."""
@@ -143,6 +153,8 @@ class VendorWire:
 
     def __init__(self, target: str, http: httpx.AsyncClient) -> None:
         self.url = ""
+        # Requests that came, of whatever route.
+        self.count = 0
         self._target = target
         self._http = http
         self._troubles: list[Trouble] = []
@@ -152,20 +164,12 @@ class VendorWire:
     ) -> Trouble:
         """Begin to strike; where two fit, the older one does."""
         found = Trouble(route, deed, times=times, fits=fits)
-        self._troubles.append(found)
+        self._troubles = [*(each for each in self._troubles if not each.over), found]
         return found
-
-    async def disturb(self, route: Route, deed: Deed, seconds: float) -> None:
-        """Strike all on a route for so long."""
-        trouble = self.trouble(route, deed)
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            trouble.release()
-            self._troubles.remove(trouble)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await _read(scope, receive)
+        self.count += 1
         trouble = next((each for each in self._troubles if each.takes(request)), None)
         answering = trouble.strike(request, self._forward) if trouble else self._forward(request)
         await (await answering)(scope, receive, send)
