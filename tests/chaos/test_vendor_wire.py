@@ -22,13 +22,11 @@ class Vendor:
     """Tells what it was asked, and remembers it."""
 
     asked: list[str] = field(default_factory=list)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Asked(scope, receive)
         body = (await request.body()).decode()
         self.asked.append(f"{request.method} {request.url.path}")
-        self.news.set()
         told = {"host": request.headers["host"], "query": request.url.query, "body": body}
         reply = JSONResponse(told, 202, {"X-Of-The-Vendor": "yes"})
         await reply(scope, receive, send)
@@ -39,6 +37,7 @@ class Scene:
     """A vendor, the wire to it, and a client at the wire's end."""
 
     vendor: Vendor
+    target: str
     wire: VendorWire
     http: httpx.AsyncClient
 
@@ -58,7 +57,7 @@ async def scene() -> AsyncIterator[Scene]:
         vendor_wire(target) as wire,
         httpx.AsyncClient(base_url=wire.url, timeout=10, trust_env=False) as http,
     ):
-        yield Scene(vendor, wire, http)
+        yield Scene(vendor, target, wire, http)
 
 
 async def test_undisturbed_it_passes_everything_on(scene: Scene) -> None:
@@ -86,9 +85,10 @@ async def test_a_held_request_goes_on_though_its_sender_has_left(scene: Scene) -
     await held.struck()
     sent.cancel()
     await asyncio.gather(sent, return_exceptions=True)
+    assert scene.vendor.asked == []
     held.release()
 
-    await scene.vendor.news.wait()
+    await scene.wire.quiet()
     assert scene.vendor.asked == [f"POST {SUBMIT}"]
 
 
@@ -175,3 +175,12 @@ async def test_what_a_vendor_fetches_for_itself_is_not_struck(
         await video_mock.post("/video/submit", {"image_url": url, "external_task_id": "v"})
         await video_mock.quiet()
     assert (await video_mock.row("v"))["outcome"] == "succeeded"
+
+
+async def test_what_is_held_when_it_closes_still_gets_there(scene: Scene) -> None:
+    async with vendor_wire(scene.target) as wire:
+        held = wire.trouble(Route.SUBMIT, Deed.HOLD_REQUEST)
+        sent = asyncio.create_task(scene.http.post(f"{wire.url}{SUBMIT}"))
+        await held.struck()
+
+    assert (await sent).status_code == 202

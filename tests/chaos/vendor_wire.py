@@ -48,6 +48,8 @@ _ROUTES = (
 _VENDORS = re.compile(r"mock-")
 # Each server and client on the way writes its own.
 _OF_ONE_HOP = {b"connection", b"content-length", b"date", b"server", b"transfer-encoding"}
+# A connection that is given up in mid-request leaves its socket behind.
+CLOSING_SECONDS = 2.0
 Headers = list[tuple[bytes, bytes]]
 _MEMBERS = ("client_id", "external_task_id")
 
@@ -158,6 +160,8 @@ class VendorWire:
         self._target = target
         self._http = http
         self._troubles: list[Trouble] = []
+        self._under_way = 0
+        self._idle = asyncio.Event()
 
     def trouble(
         self, route: Route, deed: Deed, *, times: int | None = None, fits: Fits = _any
@@ -167,9 +171,31 @@ class VendorWire:
         self._troubles = [*(each for each in self._troubles if not each.over), found]
         return found
 
+    async def quiet(self) -> None:
+        """Return when nothing is on its way, what is held for a sender that has left included."""
+        while self._under_way:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def close(self) -> None:
+        """Release everything, and let it get where it was to go, if that is soon."""
+        for trouble in self._troubles:
+            trouble.release()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await self.quiet()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await _read(scope, receive)
         self.count += 1
+        self._under_way += 1
+        try:
+            await self._carry(request, scope, receive, send)
+        finally:
+            self._under_way -= 1
+            self._idle.set()
+
+    async def _carry(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         trouble = next((each for each in self._troubles if each.takes(request)), None)
         answering = trouble.strike(request, self._forward) if trouble else self._forward(request)
         await (await answering)(scope, receive, send)
@@ -220,4 +246,7 @@ async def vendor_wire(target: str) -> AsyncIterator[VendorWire]:
     ) as http:
         wire = VendorWire(target, http)
         async with served(wire) as wire.url:
-            yield wire
+            try:
+                yield wire
+            finally:
+                await wire.close()
