@@ -1,0 +1,155 @@
+"""What was begun at a vendor is never let go: nothing begins beside it, and it is paid once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from shared.messages import Record
+from shared.states import Status, Step
+from tests.chaos.vendor_wire import Deed, Request, Route
+from tests.services.mock_core.serving import Json
+from tests.workflow.pipeline import check
+from tests.workflow.scenarios import FIRST, rule
+from tests.workflow.test_cancelling import begun
+from tests.workflow.wired import Wired, wired
+
+# The vendor is still accepting for so long: beyond what anybody waits for a dead try.
+ACCEPTING_SECONDS = 5.0
+# A job's whole time; it ends while the vendor is still accepting.
+SHORT_SECONDS = 3.5
+# Then the vendor works for about three seconds.
+FACTOR = {Step.IMAGE: 100, Step.VIDEO: 40}
+TIME_IS_UP = "time is up"
+# Nominal: what the vendor's clock makes of ten real seconds, and of three.
+TEN_SECONDS, THREE_SECONDS = 10_000, 3_000
+
+
+@pytest.fixture
+async def line(client: Client, tmp_path: Path) -> AsyncIterator[Wired]:
+    """A pipeline over wires, of the test's own."""
+    async with wired(client, tmp_path) as line:
+        yield line
+
+
+def of_bad(request: Request) -> bool:
+    return b'"bad"' in request.body
+
+
+async def accepting(line: Wired, step: Step) -> tuple[str, str]:
+    """A job whose submit is on its way to the vendor, and the job that comes after it."""
+    slowly = rule("start", "slow", factor=FACTOR[step])
+    await line.service(step).arm({**slowly, "match": {"prompt": "bad"}})
+    held = line.wire(step).trouble(Route.SUBMIT, Deed.HOLD_REQUEST, times=1, fits=of_bad)
+    bad = await line.submit("bad")
+    await held.struck()
+    asyncio.get_running_loop().call_later(ACCEPTING_SECONDS, held.release)
+    return bad, await line.submit("good")
+
+
+async def ended_alone(line: Wired, step: Step, bad: str, following: str) -> Record:
+    """The bad job's record; the next one began when nothing of it ran any more."""
+    row = await begun(line.service(step), f"{bad}.{step}.1", until="finished_ts")
+    assert (await line.ended(following)).status is Status.SUCCEEDED
+    next_row = await line.images.row(f"{following}.image.1")
+    assert row["finished_ts"] <= next_row["accepted_ts"]
+    record = await line.ended(bad)
+    assert len(await made(line, step, bad)) == getattr(record.attempts, step) == 1
+    return record
+
+
+async def made(line: Wired, step: Step, job_id: str) -> list[Json]:
+    """All that one vendor has accepted for a job, when nothing is to come any more."""
+    await line.wire(step).quiet()
+    await line.service(step).quiet()
+    rows = await line.service(step).json("/admin/ledger")
+    return [row for row in rows if row["external_id"].startswith(job_id)]
+
+
+@pytest.mark.parametrize("step", Step)
+async def test_cancelled_while_the_vendor_is_accepting(line: Wired, step: Step) -> None:
+    bad, following = await accepting(line, step)
+    await line.job(bad).cancel()
+    record = await ended_alone(line, step, bad, following)
+    assert record.status is Status.CANCELLED
+
+
+@pytest.mark.parametrize("step", Step)
+async def test_terminated_while_the_vendor_is_accepting(line: Wired, step: Step) -> None:
+    bad, following = await accepting(line, step)
+    await line.job(bad).terminate()
+    view = await line.slots(lambda view: view.holders and view.holders[0].draining)
+    assert [each.job_id for each in view.holders] == [bad]
+    record = await ended_alone(line, step, bad, following)
+    assert record.status is Status.FAILED
+
+
+@pytest.mark.parametrize("step", Step)
+async def test_its_time_is_up_while_the_vendor_is_accepting(
+    client: Client, tmp_path: Path, step: Step
+) -> None:
+    async with wired(client, tmp_path, job_seconds=SHORT_SECONDS) as line:
+        bad, following = await accepting(line, step)
+        record = await ended_alone(line, step, bad, following)
+        assert record.status is Status.FAILED
+        assert record.error is not None
+        assert record.error.code == "job_timed_out"
+
+
+async def test_cancelled_while_it_waits_for_its_end_since_its_time_is_up(
+    client: Client, tmp_path: Path
+) -> None:
+    async with wired(client, tmp_path, job_seconds=SHORT_SECONDS) as line:
+        await line.videos.arm(rule("start", "slow", factor=2 * FACTOR[Step.VIDEO]))
+        job_id = await line.submit()
+        await line.noted(job_id, TIME_IS_UP)
+        await line.job(job_id).cancel()
+        row = await begun(line.videos, f"{job_id}.video.1", until="finished_ts")
+        record = await line.ended(job_id)
+        assert record.status.ended
+        closed = (await line.job(job_id).describe()).close_time
+        assert closed is not None
+        assert row["finished_ts"] <= closed.timestamp()
+
+
+async def paid_once(line: Wired, step: Step, job_id: str) -> None:
+    """The job succeeds with one generation of the step, and with its result."""
+    record = await line.ended(job_id)
+    check(record)
+    assert [row["charged"] for row in await made(line, step, job_id)] == [True]
+    assert (record.status, getattr(record.attempts, step)) == (Status.SUCCEEDED, 1)
+    assert set(record.assets) == set(Step)
+
+
+async def test_a_video_that_is_slower_than_its_deadline_is_used(
+    client: Client, tmp_path: Path
+) -> None:
+    async with wired(client, tmp_path, video_attempt_seconds=1, video_poll_seconds=0.1) as line:
+        await line.videos.arm(
+            rule("callback", "lose"), rule("start", "slow", factor=FACTOR[Step.VIDEO])
+        )
+        job_id = await line.submit()
+        await paid_once(line, Step.VIDEO, job_id)
+        assert (await line.videos.json("/admin/stats"))["max_in_flight"] == 1
+
+
+async def test_a_video_that_is_unknown_for_a_while_is_not_paid_again(line: Wired) -> None:
+    await line.videos.arm(rule("start", "slow", factor=FACTOR[Step.VIDEO]))
+    job_id = await line.submit()
+    await begun(line.videos, f"{job_id}.video.1")
+    forgets = rule("poll", "forget")
+    await line.videos.arm({**forgets, "until": {"seconds": TEN_SECONDS}})
+    await paid_once(line, Step.VIDEO, job_id)
+
+
+async def test_a_success_that_gets_its_address_later_is_not_paid_again(line: Wired) -> None:
+    await line.videos.arm(rule("progress", "no-url", seconds=THREE_SECONDS))
+    await paid_once(line, Step.VIDEO, await line.submit())
+
+
+@pytest.mark.parametrize("step", Step)
+async def test_a_lost_submit_that_is_accepted_later_is_adopted(line: Wired, step: Step) -> None:
+    await line.service(step).arm(rule("submit", "accept-late", often=FIRST, seconds=THREE_SECONDS))
+    await paid_once(line, step, await line.submit())
