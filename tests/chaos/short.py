@@ -49,6 +49,11 @@ VENDORS_DECK = (
     Hit(Kind.HOLD_REPLY, VIDEO_WIRE, route=Route.STATUS),
     Hit(Kind.LOSE_REPLY, IMAGE_WIRE, route=Route.RESULT),
 )
+HELD_DECK = (
+    Hit(Kind.KILL, WORKERS, Stage.IMAGE_HELD),
+    Hit(Kind.CANCEL, HOLDER, Stage.VIDEO_HELD),
+    Hit(Kind.TERMINATE, HOLDER, Stage.IMAGE_HELD),
+)
 # A job takes a third of a second, so that fifty are soon over.
 SPEED = 400
 PAUSE = 2.0
