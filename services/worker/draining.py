@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 
 import structlog
 from temporalio import activity
@@ -21,14 +22,16 @@ from shared.closing import amend_attempts, close_record
 from shared.errors import GenvideoError, VendorError
 from shared.failures import MAX_ATTEMPTS
 from shared.ids import external_id, parse_external_id
-from shared.messages import Asset
+from shared.messages import Asset, Attempts
 from shared.records import RecordStore
 from shared.slots import DRAIN_ACTIVITY, Drain
 from shared.states import Step
 
 log = structlog.get_logger(__name__)
 
+# A look at what still runs; each later one comes a little later, for hours may pass.
 POLL_SECONDS = 0.2
+POLL_GROWTH = 1.1
 
 
 class DrainActivities:
@@ -83,34 +86,38 @@ class DrainActivities:
         until = since + self._settings.drain_seconds
         doubt = since + self._settings.accept_seconds if drain.in_doubt else since
         latest = await asyncio.to_thread(self._latest, drain.job_id)
-        seen = Seen()
+        seen, pause = Seen(), POLL_SECONDS
+        await self._look(all_of(drain.job_id), seen, cancel=cancel)
         while True:
-            await self._look(drain.job_id, seen, cancel=cancel)
             in_doubt = time.time() < doubt and latest not in seen.known
             if not seen.running and not in_doubt:
                 return seen.attempts()
             if time.time() >= until:
                 log.warning("given up on what may still run", generations=sorted(seen.running))
                 return seen.attempts()
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(pause * POLL_GROWTH, self._settings.video_poll_seconds)
+            await self._look(seen.running | {latest}, seen, cancel=cancel)
 
     def _latest(self, job_id: str) -> str:
-        """The generation that the job had come to, by its record."""
+        """The generation that the job had come to: recorded before it can be submitted, but for the
+        first image."""
         record = self._records.read(job_id)
-        step = (record.step if record else None) or Step.IMAGE
-        return external_id(job_id, step, max(1, record.attempt if record else 1))
+        attempts = record.attempts if record else Attempts()
+        if attempts.video:
+            return external_id(job_id, Step.VIDEO, attempts.video)
+        return external_id(job_id, Step.IMAGE, max(1, attempts.image))
 
-    async def _look(self, job_id: str, seen: "Seen", *, cancel: bool) -> None:
+    async def _look(self, generations: Iterable[str], seen: "Seen", *, cancel: bool) -> None:
         """Take note of each generation that has not ended; an image is cancelled."""
-        for vendor, step in ((self._images, Step.IMAGE), (self._videos, Step.VIDEO)):
-            for attempt in range(1, MAX_ATTEMPTS + 1):
-                ours = external_id(job_id, step, attempt)
-                if ours in seen.ended:
-                    continue
-                seen.note(ours, status := await _status(vendor, ours))
-                # Kling documents no cancel.
-                if cancel and step is Step.IMAGE and ours in seen.running and status:
-                    await self._cancel(status)
+        for ours in sorted(set(generations) - seen.ended):
+            is_image = f".{Step.IMAGE}." in ours
+            seen.note(
+                ours, status := await _status(self._images if is_image else self._videos, ours)
+            )
+            # Kling documents no cancel.
+            if cancel and is_image and ours in seen.running and status:
+                await self._cancel(status)
 
     async def _goes_on(self, drain: Drain) -> bool:
         """Whether a reset gave the job a newer run, which will adopt what was paid for."""
@@ -198,6 +205,12 @@ class Seen:
             if each is not None:
                 found[each.step] = max(each.attempt, found.get(each.step, 0))
         return found
+
+
+def all_of(job_id: str) -> list[str]:
+    """Every generation that a job can have."""
+    attempts = range(1, MAX_ATTEMPTS + 1)
+    return [external_id(job_id, step, attempt) for step in Step for attempt in attempts]
 
 
 async def _status(

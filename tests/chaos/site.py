@@ -31,6 +31,8 @@ CHAOS_SETTINGS = {
     "VIDEO_ATTEMPT_SECONDS": "200",
     "IMAGE_GIVE_UP_SECONDS": "200",
     "VIDEO_GIVE_UP_SECONDS": "250",
+    # Longer than a wire to a vendor holds a submit.
+    "ACCEPT_SECONDS": "20",
     "DRAIN_SECONDS": "90",
 }
 WORKERS = 2
