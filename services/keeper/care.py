@@ -88,7 +88,7 @@ async def end_overdue(client: Client, gate: Gate, *, now: datetime | None = None
         log.error("a holder outlived its limit and is ended", job_id=run.job_id)
         handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
         try:
-            await handle.terminate(OUTLIVED)
+            await handle.terminate(reason=OUTLIVED)
         except RPCError as error:
             if not is_gone(error):
                 raise

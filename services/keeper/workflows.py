@@ -88,7 +88,8 @@ class SlotKeeperWorkflow:
         anything, and the next keeper rebuilds.
         """
         if self._is_reset:
-            raise ApplicationError("This run was reset; the next keeper rebuilds.", type="reset")
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            self._check_not_reset()
         self._rules = await workflow.execute_local_activity(
             KEEPER_RULES, result_type=KeeperRules, start_to_close_timeout=RULES_TIMEOUT
         )
@@ -110,6 +111,10 @@ class SlotKeeperWorkflow:
             lambda: workflow.all_handlers_finished() and not self._sending
         )
         workflow.continue_as_new(self._places.state())
+
+    def _check_not_reset(self) -> None:
+        if self._is_reset:
+            raise ApplicationError("This run was reset; the next keeper rebuilds.", type="reset")
 
     async def _grant_until_long(self) -> None:
         """Whoever is next is told, and answered when it asks; silence is waited for in bounds."""
@@ -272,6 +277,7 @@ class SlotKeeperWorkflow:
 
         A run that holds already is answered at once: it asks before each submit.
         """
+        self._check_not_reset()
         await workflow.wait_condition(lambda: self._ready)
         self._places.ask(ask)
         await workflow.wait_condition(lambda: self._turns_over or self._places.is_decided(ask))
@@ -287,6 +293,7 @@ class SlotKeeperWorkflow:
     @workflow.update(name=CHANGE_UPDATE)
     async def change(self, change: SlotChange) -> SlotView:
         """Set limit or pause; a lower limit lets holders finish. In force at its answer."""
+        self._check_not_reset()
         await workflow.wait_condition(lambda: self._ready)
         changed = change.model_dump(exclude_none=True)
         self._places.settings = self._places.settings.model_copy(update=changed)
