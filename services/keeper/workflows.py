@@ -87,15 +87,14 @@ class SlotKeeperWorkflow:
         A run that was reset believes what has long been out of date: it fails before it grants
         anything, and the next keeper rebuilds.
         """
-        if self._is_reset:
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            self._check_not_reset()
+        await self._end_if_void()
         self._rules = await workflow.execute_local_activity(
             KEEPER_RULES, result_type=KeeperRules, start_to_close_timeout=RULES_TIMEOUT
         )
         self._places.capacity = self._rules.capacity
         if state is None:
             await self._rebuild()
+        await self._end_if_void()
         self._remember_settings()
         for holder in self._places.held.values():
             self._watch(holder.run, tell=False)
@@ -108,18 +107,30 @@ class SlotKeeperWorkflow:
         await self._grant_until_long()
         self._turns_over = True
         await workflow.wait_condition(
-            lambda: workflow.all_handlers_finished() and not self._sending
+            lambda: workflow.all_handlers_finished() and (self._is_void() or not self._sending)
         )
+        await self._end_if_void()
         workflow.continue_as_new(self._places.state())
 
-    def _check_not_reset(self) -> None:
-        if self._is_reset:
+    def _is_void(self) -> bool:
+        """Whether this run was reset, and has replayed what it must not deviate from."""
+        return self._is_reset and not workflow.unsafe.is_replaying()
+
+    def _check_not_void(self) -> None:
+        if self._is_void():
             raise ApplicationError("This run was reset; the next keeper rebuilds.", type="reset")
+
+    async def _end_if_void(self) -> None:
+        """Fail where this run is void, once all who ask it are refused."""
+        if self._is_void():
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            self._check_not_void()
 
     async def _grant_until_long(self) -> None:
         """Whoever is next is told, and answered when it asks; silence is waited for in bounds."""
         places = self._places
         while True:
+            await self._end_if_void()
             while places.has_next():
                 self._grant(places.next_permit(workflow.now()))
             for run in places.to_tell():
@@ -137,7 +148,7 @@ class SlotKeeperWorkflow:
 
     def _has_work(self) -> bool:
         places = self._places
-        if places.awaited() != self._awaited.keys():
+        if self._is_void() or places.awaited() != self._awaited.keys():
             return True
         return places.has_next() or places.has_to_tell() or self._history_is_long()
 
@@ -277,10 +288,13 @@ class SlotKeeperWorkflow:
 
         A run that holds already is answered at once: it asks before each submit.
         """
-        self._check_not_reset()
-        await workflow.wait_condition(lambda: self._ready)
+        await workflow.wait_condition(lambda: self._ready or self._is_void())
+        self._check_not_void()
         self._places.ask(ask)
-        await workflow.wait_condition(lambda: self._turns_over or self._places.is_decided(ask))
+        await workflow.wait_condition(
+            lambda: self._turns_over or self._is_void() or self._places.is_decided(ask)
+        )
+        self._check_not_void()
         permit = self._places.permit_for(ask)
         again = permit is None and self._turns_over
         return Answer(at=workflow.now(), permit=permit, again=again)
@@ -293,8 +307,8 @@ class SlotKeeperWorkflow:
     @workflow.update(name=CHANGE_UPDATE)
     async def change(self, change: SlotChange) -> SlotView:
         """Set limit or pause; a lower limit lets holders finish. In force at its answer."""
-        self._check_not_reset()
-        await workflow.wait_condition(lambda: self._ready)
+        await workflow.wait_condition(lambda: self._ready or self._is_void())
+        self._check_not_void()
         changed = change.model_dump(exclude_none=True)
         self._places.settings = self._places.settings.model_copy(update=changed)
         self._remember_settings()
