@@ -120,6 +120,7 @@ async def stack(
             "DATA_DIR": str(tmp_path / "data"),
             "REPORTS_DIR": str(tmp_path / "reports"),
             "MOCKS": "off",
+            "ACCEPT_SECONDS": "1",
             "DRAIN_SECONDS": "1",
             "VIDEO_POLL_SECONDS": "0.5",
             "LOG_LEVEL": "DEBUG",
