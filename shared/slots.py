@@ -112,12 +112,14 @@ class Acquire(Message):
 class Answer(Message):
     """The answer to `acquire`: the permit and when it was given, by the server's clock.
 
-    Without one the run's turn has not come: `again` says to ask once more at once, since the keeper
-    begins a new run; otherwise the run is told when it is next.
+    `first`: no earlier try of this generation was ever answered so, and none can have submitted
+    it. Without a permit the run's turn has not come: `again` says to ask once more at once, since
+    the keeper begins a new run; otherwise the run is told when it is next.
     """
 
     at: datetime
     permit: Permit | None = None
+    first: bool = False
     again: bool = False
 
 
@@ -129,13 +131,17 @@ class Release(Message):
 
 
 class Holder(Message):
-    """Who holds the slot, since when; `draining` from an abnormal close to a clear vendor."""
+    """Who holds the slot, since when; `draining` from an abnormal close to a clear vendor.
+
+    `fence`: the highest heard. `began`: the first of that generation that was answered yes.
+    """
 
     request: SlotRequest
     token: int
     since: datetime
     draining: bool = False
     fence: Fence = NO_FENCE
+    began: Fence = NO_FENCE
     holds_seconds: float = LONGEST_HOLD_SECONDS
 
     @property

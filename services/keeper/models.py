@@ -8,7 +8,7 @@ from shared.watching import Closed
 # The activities of a killed job act until their next heartbeat (2 s), and 1 s more.
 DRAIN_HOLD_SECONDS = 3.0
 
-# Eight events a grant; a new run begins long before the server asks for it, to keep replay quick.
+# Some 24 events a grant; a new run begins long before the server asks for it, to keep replay quick.
 MAX_HISTORY = 2000
 
 WATCH_RUN = "watch_run"

@@ -92,8 +92,7 @@ class Places:
         if ask.fence < self.heard(run_id):
             return
         if holder := self.held.get(run_id):
-            change = {"fence": ask.fence, "holds_seconds": ask.holds_seconds}
-            self.held[run_id] = holder.model_copy(update=change)
+            self.held[run_id] = _asked_again(holder, ask)
         elif run_id in self.queue:
             self._silent.discard(run_id)
             self._asking[run_id] = ask
@@ -121,6 +120,11 @@ class Places:
             del self._asking[run_id]
         return None
 
+    def is_first(self, ask: Acquire) -> bool:
+        """Whether no earlier try of the generation has been answered yes."""
+        holder = self.held.get(ask.request.run_id)
+        return holder is not None and holder.began == ask.fence
+
     def has_next(self) -> bool:
         """Whether `next_permit` has something to grant: a free place, and who is next asks."""
         return self._next() is not None
@@ -136,6 +140,7 @@ class Places:
             token=self.next_token,
             since=now,
             fence=ask.fence,
+            began=ask.fence,
             holds_seconds=ask.holds_seconds,
         )
         self.next_token += 1
@@ -212,6 +217,17 @@ class Places:
             waiting_count=len(self.queue),
             capacity=self.capacity,
         )
+
+
+def _asked_again(holder: Holder, ask: Acquire) -> Holder:
+    """A rebuilt keeper does not know which generation a holder had come to."""
+    is_new = holder.fence != NO_FENCE and holder.fence[:2] != ask.fence[:2]
+    change = {
+        "fence": ask.fence,
+        "began": ask.fence if is_new else holder.began,
+        "holds_seconds": ask.holds_seconds,
+    }
+    return holder.model_copy(update=change)
 
 
 def permit_of(holder: Holder, *, gate: Gate) -> Permit:

@@ -88,8 +88,12 @@ class SlotKeeperWorkflow:
         anything, and the next keeper rebuilds.
         """
         await self._end_if_void()
-        self._rules = await workflow.execute_local_activity(
-            KEEPER_RULES, result_type=KeeperRules, start_to_close_timeout=RULES_TIMEOUT
+        # No local activity: a replay may put its result before signals that it came behind.
+        self._rules = await workflow.execute_activity(
+            KEEPER_RULES,
+            result_type=KeeperRules,
+            start_to_close_timeout=RULES_TIMEOUT,
+            retry_policy=RETRY_POLICY,
         )
         self._places.capacity = self._rules.capacity
         if state is None:
@@ -296,8 +300,12 @@ class SlotKeeperWorkflow:
         )
         self._check_not_void()
         permit = self._places.permit_for(ask)
-        again = permit is None and self._turns_over
-        return Answer(at=workflow.now(), permit=permit, again=again)
+        return Answer(
+            at=workflow.now(),
+            permit=permit,
+            first=permit is not None and self._places.is_first(ask),
+            again=permit is None and self._turns_over,
+        )
 
     @acquire.validator
     def _not_fenced(self, ask: Acquire) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import uuid4
 
 import structlog
@@ -29,7 +30,14 @@ SKEW_SECONDS = 0.5
 PAUSE_SECONDS = 0.2
 
 
-async def acquire_all(client: Client, order: Order, *, skew: float) -> Permit:
+class Granted(NamedTuple):
+    """The permit; `first`: no earlier try of the generation was ever given it."""
+
+    permit: Permit
+    first: bool
+
+
+async def acquire_all(client: Client, order: Order, *, skew: float) -> Granted:
     """The permit of the slot, behind those of the stage's gates; NotYet or GateNotYet without.
 
     The slot comes last: its answer is the one that has to be fresh when the submit follows.
@@ -39,7 +47,7 @@ async def acquire_all(client: Client, order: Order, *, skew: float) -> Permit:
     return await acquire(client, order, JOB_GATE, skew=skew)
 
 
-async def acquire(client: Client, order: Order, gate: Gate, *, skew: float) -> Permit:
+async def acquire(client: Client, order: Order, gate: Gate, *, skew: float) -> Granted:
     """The permit of one gate, as soon as it is this run's turn, by a fresh word of the keeper.
 
     `skew`: seconds by which our clock was ahead of the server's when this try began.
@@ -58,7 +66,7 @@ async def acquire(client: Client, order: Order, gate: Gate, *, skew: float) -> P
         if answer.permit is None:
             raise (NotYet if gate is JOB_GATE else GateNotYet)("It is not this run's turn.")
         if time.monotonic() - asked_at < FRESH_SECONDS or _is_fresh(answer, skew):
-            return answer.permit
+            return Granted(answer.permit, answer.first)
         log.info("the permit is asked for once more", gate=gate)
 
 

@@ -56,7 +56,7 @@ class StageActivities:
     async def hold_slot(self, order: Order) -> Permit:
         """Wait for the slot alone: a stage with a gate has that to pass before it begins."""
         async with beating(self._client, order.request.job_id) as pulse:
-            return await acquire(self._client, order, JOB_GATE, skew=pulse.skew)
+            return (await acquire(self._client, order, JOB_GATE, skew=pulse.skew)).permit
 
     @activity.defn(name=GEN_IMAGE)
     async def gen_image(self, order: Order) -> Stored:

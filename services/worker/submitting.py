@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable
 
 import structlog
-from temporalio import activity
 from temporalio.client import Client
 
 from services.worker.acquiring import acquire_all
@@ -37,13 +36,18 @@ async def begin(
     A cancellation is heeded while the turn is awaited. From the submit on it is not: the vendor may
     be accepting it, so that its answer is awaited first.
     """
-    is_first = activity.info().attempt == 1 and not order.repeated
     pulse.in_doubt = pulse.in_doubt or order.repeated
-    permit = await acquire_all(client, order, skew=pulse.skew)
+    permit, is_first = await acquire_all(client, order, skew=pulse.skew)
     cancelled, vendor_id = False, None
-    if not is_first:
+    if is_first and not order.repeated:
+        # Earlier tries waited for their turn, and no more.
+        pulse.in_doubt = False
+    else:
         seconds = accept_seconds if pulse.in_doubt else 0.0
         vendor_id = await _look_for(vendor, order.external_id, seconds)
+        if vendor_id is None:
+            # Looking takes its time, and a later try may have begun.
+            permit, _ = await acquire_all(client, order, skew=pulse.skew)
     if vendor_id is None:
         pulse.in_doubt = True
         task = asyncio.ensure_future(send(permit))

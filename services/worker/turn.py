@@ -17,7 +17,6 @@ with workflow.unsafe.imports_passed_through():
         JOB_GATE,
         RELEASE_SIGNAL,
         REQUEST_SIGNAL,
-        WITHDRAW_SIGNAL,
         Gate,
         Permit,
         Release,
@@ -119,10 +118,6 @@ class StageTurn(Turn):
                 lambda: self.permit is not None or self._is_next, ASK_AGAIN
             )
         self._is_next = False
-
-    async def withdraw(self) -> None:
-        """Leave the queue."""
-        await self._tell(WITHDRAW_SIGNAL, self._request.run_id)
 
     async def give_back(self) -> None:
         """Let the next one pass. A permit that is another run's, after a reset, is void anyway."""
