@@ -19,7 +19,13 @@ JOBS = 4
 # So many tests; the pipelines of one run beside each other, for most of their time is waiting.
 GROUPS = 6
 # Above what a slowed generation takes, and short enough to wait for a stuck one.
-LIMITS: dict[str, Any] = {"image_attempt_seconds": 8, "video_attempt_seconds": 8}
+LIMITS: dict[str, Any] = {
+    "image_attempt_seconds": 8,
+    "video_attempt_seconds": 8,
+    "image_give_up_seconds": 10,
+    "video_give_up_seconds": 10,
+    "drain_seconds": 2,
+}
 
 
 async def _arm(service: Service, preset: str) -> None:
