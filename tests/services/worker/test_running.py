@@ -12,13 +12,14 @@ from temporalio.testing import ActivityEnvironment
 from services.worker import running
 from services.worker.models import Accepted
 from services.worker.policies import WAITING_TRIES
-from services.worker.running import Pulse, beating, check_permit
-from shared.errors import GenerationFailed, NeverDelivered, StalePermit
+from services.worker.running import Pulse, beating, check_run, outlast
+from shared.errors import GenerationFailed, NeverDelivered, NotYet, OutcomeUnknown
 from shared.messages import ProgressReport
 from shared.slots import Permit
 
 IMAGE = "job-0123456789abcdef01234567.image.1"
-ACCEPTED = Accepted(vendor_id="v1", accepted_at=12.5)
+PERMIT = Permit(job_id="job-1", run_id="test-run", token=1)
+ACCEPTED = Accepted(permit=PERMIT, vendor_id="v1", accepted_at=12.5)
 
 
 class Reports:
@@ -42,16 +43,16 @@ class Reports:
             self.percents.append(report.percent)
 
 
-async def told(reports: Reports, percents: list[int]) -> Pulse:
+async def told(reports: Reports, percents: list[int], *, what: str = IMAGE) -> Pulse:
     """A pulse that an activity has told these percents."""
-    pulse = Pulse(cast(Client, reports), IMAGE)
 
-    async def tell() -> None:
+    async def tell() -> Pulse:
+        pulse = Pulse(cast(Client, reports), what)
         for percent in percents:
             await pulse.progress(percent)
+        return pulse
 
-    await ActivityEnvironment().run(tell)
-    return pulse
+    return await ActivityEnvironment().run(tell)
 
 
 @pytest.fixture
@@ -82,8 +83,7 @@ async def test_a_report_that_nobody_takes_does_not_end_the_work() -> None:
 @pytest.mark.usefixtures("_reports_at_once")
 async def test_work_that_is_no_generation_reports_nothing() -> None:
     reports = Reports()
-    pulse = Pulse(cast(Client, reports), "job-0123456789abcdef01234567")
-    await ActivityEnvironment().run(pulse.progress, 100)
+    await told(reports, [100], what="job-0123456789abcdef01234567")
     assert reports.percents == []
 
 
@@ -105,16 +105,18 @@ async def beats_of(environment: ActivityEnvironment) -> tuple[list[tuple[Any, ..
 
 async def test_heartbeats_carry_what_a_retry_needs() -> None:
     beats, _ = await beats_of(ActivityEnvironment())
-    assert beats == [(None, 0, False), (ACCEPTED, 5, False)]
+    assert beats == [(None, 0, False, False), (ACCEPTED, 5, False, False)]
 
 
-@pytest.mark.parametrize("more", [[], [False], [False, "what only a newer release tells"]])
+@pytest.mark.parametrize("more", [[], [False], [False, True], [False, True, "what only a newer release tells"]])
 async def test_a_retry_goes_on_with_what_the_last_try_had(more: list[object]) -> None:
     environment = ActivityEnvironment()
-    details = [{"vendor_id": "v0", "accepted_at": 3.0}, 40, *more]
+    before = ACCEPTED.model_copy(update={"vendor_id": "v0", "worked_seconds": 3.5})
+    details = [before.model_dump(), 40, *more]
     environment.info = replace(environment.info, heartbeat_details=details, attempt=2)
     _, pulse = await beats_of(environment)
-    assert pulse.accepted == Accepted(vendor_id="v0", accepted_at=3.0)
+    assert pulse.accepted == before
+    assert not pulse.in_doubt
     assert pulse.percent == 45
 
 
@@ -148,7 +150,7 @@ async def test_a_wait_for_the_vendor_is_told_once() -> None:
         "waiting for the image service: ConnectError: refused (never_delivered"
     )
     assert waiting.endswith("no attempt is used up)")
-    assert beats == [(None, 0, True)]
+    assert beats == [(None, 0, True, False)]
     await failed(reports, AWAY, attempt=WAITING_TRIES + 1, heartbeat_details=beats[-1])
     assert len(reports.waiting) == 1
 
@@ -167,13 +169,129 @@ async def test_a_retry_after_a_try_that_accepted_nothing() -> None:
     assert pulse.accepted == ACCEPTED
 
 
-@pytest.mark.parametrize(("run_id", "stale"), [("test-run", False), ("another", True)])
-async def test_a_permit_is_one_runs_only(run_id: str, stale: bool) -> None:
-    permit = Permit(job_id="job-1", run_id=run_id, token=1)
+@pytest.mark.parametrize(
+    ("info", "in_doubt"),
+    [
+        ({}, False),
+        ({"attempt": 2}, True),
+        ({"attempt": 2, "heartbeat_details": [None, 0, False, False]}, True),
+        ({"attempt": 2, "heartbeat_details": [None, 0, False, True]}, False),
+        ({"attempt": 2, "heartbeat_details": [ACCEPTED.model_dump(), 7, False, False]}, False),
+    ],
+    ids=["first", "killed before it beat", "killed", "ended by itself", "killed behind its end"],
+)
+async def test_what_a_try_may_believe_of_the_one_before_it(
+    info: dict[str, Any], in_doubt: bool
+) -> None:
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, **info)
+
+    async def look() -> bool:
+        async with beating(cast(Client, Reports()), IMAGE) as pulse:
+            return pulse.in_doubt
+
+    assert await environment.run(look) is in_doubt
+
+
+async def last_beat(error: Exception, *, in_doubt: bool) -> tuple[Any, ...]:
+    """What a try leaves to the next one when it fails so."""
+    beats: list[tuple[Any, ...]] = []
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = lambda *details: beats.append(details)
+
+    async def work() -> None:
+        async with beating(cast(Client, Reports()), IMAGE) as pulse:
+            pulse.beat()
+            pulse.in_doubt = in_doubt
+            raise error
+
+    with pytest.raises(type(error)):
+        await environment.run(work)
+    return beats[-1]
+
+
+async def test_a_try_that_knows_that_nothing_is_on_its_way_says_so_when_it_ends() -> None:
+    assert (await last_beat(AWAY, in_doubt=False))[3] is True
+    assert (await last_beat(OutcomeUnknown("reset"), in_doubt=True))[3] is False
+    # Our own mistake: who knows where it was.
+    assert (await last_beat(ValueError("ours"), in_doubt=False))[3] is False
+
+
+@pytest.mark.parametrize(
+    ("submits", "in_doubt", "accepted", "told"),
+    [
+        (True, False, None, asyncio.CancelledError),
+        (True, True, None, OutcomeUnknown),
+        (True, False, ACCEPTED, OutcomeUnknown),
+        (False, True, ACCEPTED, asyncio.CancelledError),
+    ],
+)
+async def test_a_cancellation_that_leaves_something_at_the_vendor_is_told_as_such(
+    submits: bool, in_doubt: bool, accepted: Accepted | None, told: type[BaseException]
+) -> None:
+    environment = ActivityEnvironment()
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        async with beating(cast(Client, Reports()), IMAGE, submits=submits) as pulse:
+            pulse.in_doubt, pulse.accepted = in_doubt, accepted
+            begun.set()
+            await asyncio.Event().wait()
+
+    running_ = asyncio.create_task(environment.run(work))
+    await begun.wait()
+    environment.cancel()
+    with pytest.raises(told):
+        await running_
+
+
+async def test_what_is_outlasted_is_cancelled_by_nobody() -> None:
+    done = asyncio.Event()
+    inner = asyncio.create_task(done.wait())
+    outer = asyncio.create_task(outlast(inner))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        outer.cancel()
+    await asyncio.sleep(0)
+    assert not outer.done()
+    done.set()
+    assert await outer is True
+    assert inner.result() is True
+    assert await outlast(inner) is False
+
+
+async def test_work_of_the_vendor_adds_up() -> None:
+    async def work() -> float:
+        pulse = Pulse(cast(Client, Reports()), IMAGE)
+        pulse.worked(9)
+        pulse.accept(ACCEPTED)
+        pulse.worked(1.5)
+        pulse.worked(2)
+        assert pulse.accepted is not None
+        return pulse.accepted.worked_seconds
+
+    assert await ActivityEnvironment().run(work) == 3.5
+
+
+@pytest.mark.usefixtures("_reports_at_once")
+async def test_a_late_vendor_is_told_once() -> None:
+    reports = Reports()
+
+    async def late() -> None:
+        pulse = Pulse(cast(Client, reports), IMAGE)
+        for _ in range(3):
+            await pulse.is_late(300)
+
+    await ActivityEnvironment().run(late)
+    assert reports.waiting == ["the image takes longer than 300 s; it is waited for"]
+
+
+@pytest.mark.parametrize(("run_id", "other"), [("test-run", False), ("another", True)])
+async def test_an_order_is_one_runs_only(run_id: str, other: bool) -> None:
     environment = ActivityEnvironment()
     assert environment.info.workflow_run_id == "test-run"
-    if stale:
-        with pytest.raises(StalePermit):
-            environment.run(check_permit, permit)
+    if other:
+        with pytest.raises(NotYet):
+            environment.run(check_run, run_id)
     else:
-        environment.run(check_permit, permit)
+        environment.run(check_run, run_id)

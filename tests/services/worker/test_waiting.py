@@ -11,26 +11,34 @@ from services.worker.models import Accepted
 from services.worker.policies import (
     IMAGE_POLL_MAX_SECONDS,
     IMAGE_POLL_MIN_SECONDS,
-    LOST_AFTER_SECONDS,
+    LATE_PACE,
     WAITING_SECONDS,
 )
 from services.worker.running import Pulse
 from services.worker.vendors.client import State, VendorClient, VendorStatus
-from services.worker.waiting import image_pace, until_ended
+from services.worker.waiting import Patience, image_pace, until_ended
 from shared.errors import (
     AttemptTimedOut,
     GenerationFailed,
     GenerationLost,
     GenvideoError,
+    GivenUp,
     NeverDelivered,
     OutcomeUnknown,
     RefusedForNow,
     VendorError,
 )
+from shared.slots import Permit
 
 News = VendorStatus | VendorError | None
 NOW = 1_000_000.0
 DOWN = OutcomeUnknown("down")
+PERMIT = Permit(job_id="job-1", run_id="run-1", token=1)
+LOST, ADDRESS, GIVE_UP = 30.0, 20.0, 3600.0
+
+
+def accepted_at(seconds: float, *, worked: float = 0) -> Accepted:
+    return Accepted(permit=PERMIT, vendor_id="v1", accepted_at=seconds, worked_seconds=worked)
 
 
 class Clock:
@@ -66,15 +74,22 @@ class Vendor:
             raise news
         return news
 
+    async def address(self, status: VendorStatus) -> str | None:
+        return status.url
+
 
 class Percents(Pulse):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
-        super().__init__(cast(Client, None), "job-1.image.1")
+        # What the base class does beside belongs to an activity.
         self.percents: list[int] = []
         self.waited_for: list[str] = []
-        self.accepted = Accepted(vendor_id="v1", accepted_at=NOW)
+        self.late: list[float] = []
+        self.accepted = accepted_at(NOW)
+
+    async def is_late(self, deadline: float) -> None:
+        self.late.append(deadline)
 
     async def progress(self, percent: int) -> None:
         self.percents.append(percent)
@@ -92,26 +107,40 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def is_now(state: State, percent: int = 0, message: str = "") -> VendorStatus:
-    return VendorStatus(vendor_id="v1", state=state, percent=percent, message=message)
+    url = "http://v/1" if state == "succeeded" else None
+    return VendorStatus(vendor_id="v1", state=state, percent=percent, message=message, url=url)
+
+
+class Stops:
+    """Keeps what the vendor was asked to stop, and when."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.at: list[float] = []
+
+    async def __call__(self, vendor_id: str) -> None:
+        assert vendor_id == "v1"
+        self.at.append(self._clock.passed)
 
 
 async def wait(
     vendor: Vendor,
     *,
-    accepted_before: float = 0,
+    accepted: Accepted | None = None,
     deadline: float = 60,
     pace: float = 1,
     pulse: Percents | None = None,
-) -> tuple[VendorStatus, list[int]]:
-    pulse = pulse or Percents()
-    status = await until_ended(
+    stop: Stops | None = None,
+    give_up: float = GIVE_UP,
+) -> str:
+    return await until_ended(
         cast(VendorClient, vendor),
-        Accepted(vendor_id="v1", accepted_at=NOW - accepted_before),
-        pulse=pulse,
-        deadline_seconds=deadline,
+        accepted or accepted_at(NOW),
+        pulse=pulse or Percents(),
+        patience=Patience(deadline=deadline, give_up=give_up, lost=LOST, address=ADDRESS),
         pace=lambda waited, percent: pace,
+        stop=stop,
     )
-    return status, pulse.percents
 
 
 def in_turn(clock: Clock, news: Sequence[News]) -> Vendor:
@@ -123,9 +152,9 @@ async def test_success_ends_it_and_the_percents_are_passed_on(clock: Clock) -> N
     vendor = in_turn(
         clock, [is_now("running", 10), is_now("running", 70), is_now("succeeded", 100)]
     )
-    status, told = await wait(vendor)
-    assert status.state == "succeeded"
-    assert told == [10, 70]
+    pulse = Percents()
+    assert await wait(vendor, pulse=pulse) == "http://v/1"
+    assert pulse.percents == [10, 70]
     assert vendor.asked == ["v1"] * 3
 
 
@@ -136,29 +165,102 @@ async def test_a_failure_comes_with_the_vendors_reason(clock: Clock, message: st
 
 
 async def test_a_failed_poll_is_no_news(clock: Clock) -> None:
-    status, _ = await wait(in_turn(clock, [DOWN, is_now("running"), DOWN, is_now("succeeded")]))
-    assert status.state == "succeeded"
+    assert await wait(in_turn(clock, [DOWN, is_now("running"), DOWN, is_now("succeeded")]))
 
 
-async def test_the_deadline_counts_from_the_acceptance(clock: Clock) -> None:
+async def test_what_is_ready_after_the_deadline_is_taken(clock: Clock) -> None:
+    """It is paid for; a vendor that is slow is asked less often, and the record says so."""
+    pulse, news = Percents(), [*[is_now("running")] * 100, is_now("succeeded")]
+    assert await wait(in_turn(clock, news), deadline=10, pulse=pulse)
+    assert clock.passed == pytest.approx(100, abs=LATE_PACE)
+    assert set(clock.pauses[:10]) == {1}
+    assert set(clock.pauses[11:]) == {LATE_PACE}
+    assert set(pulse.late) == {10}
+
+
+async def test_time_in_the_vendors_queue_is_no_work(clock: Clock) -> None:
+    pulse = Percents()
+    news = [*[is_now("queued")] * 100, *[is_now("running")] * 5, is_now("succeeded")]
+    assert await wait(in_turn(clock, news), deadline=10, pulse=pulse)
+    assert pulse.late == []
+    assert pulse.accepted is not None
+    assert pulse.accepted.worked_seconds == pytest.approx(4, abs=0.1)
+
+
+async def test_the_deadline_counts_what_was_worked_for_an_earlier_try(clock: Clock) -> None:
     """A worker that takes over after a crash doesn't give the vendor the whole time anew."""
-    with pytest.raises(AttemptTimedOut):
-        await wait(in_turn(clock, [is_now("running")]), accepted_before=50, deadline=60)
-    assert clock.passed == pytest.approx(10, abs=0.1)
+    pulse, news = Percents(), [*[is_now("running")] * 20, is_now("succeeded")]
+    await wait(in_turn(clock, news), accepted=accepted_at(NOW, worked=50), pulse=pulse)
+    assert pulse.late
+    assert clock.pauses.index(LATE_PACE) == pytest.approx(11, abs=1)
 
 
 async def test_a_long_pause_does_not_reach_beyond_the_deadline(clock: Clock) -> None:
+    news = [*[is_now("running")] * 50, is_now("succeeded")]
+    await wait(in_turn(clock, news), deadline=7, pace=1000)
+    assert clock.pauses[0] == pytest.approx(7, abs=0.1)
+
+
+async def test_an_image_past_its_deadline_is_stopped_and_then_failed_in_time(clock: Clock) -> None:
+    stop = Stops(clock)
+    vendor = Vendor(clock, lambda passed: is_now("failed" if len(stop.at) > 1 else "running"))
     with pytest.raises(AttemptTimedOut):
-        await wait(in_turn(clock, [is_now("running")]), deadline=7, pace=1000)
-    assert clock.passed == pytest.approx(7, abs=0.1)
+        await wait(vendor, deadline=10, stop=stop)
+    assert stop.at[0] == pytest.approx(10, abs=0.1)
 
 
-async def test_a_vendor_that_never_answers_ends_at_the_deadline(clock: Clock) -> None:
-    with pytest.raises(AttemptTimedOut):
-        await wait(in_turn(clock, [DOWN]), deadline=20)
+async def test_an_image_that_ended_badly_by_itself_is_no_time_out(clock: Clock) -> None:
+    stop = Stops(clock)
+    with pytest.raises(GenerationFailed) as failure:
+        await wait(in_turn(clock, [is_now("running"), is_now("failed")]), stop=stop)
+    assert not isinstance(failure.value, AttemptTimedOut)
+    assert stop.at == []
 
 
-@pytest.mark.parametrize("away", [NeverDelivered("refused"), RefusedForNow("503")])
+async def test_a_video_that_failed_late_is_a_failure(clock: Clock) -> None:
+    """Nobody has stopped it."""
+    news = [*[is_now("running")] * 20, is_now("failed")]
+    with pytest.raises(GenerationFailed):
+        await wait(in_turn(clock, news), deadline=5)
+
+
+async def test_one_that_succeeds_in_spite_of_the_stop_is_taken(clock: Clock) -> None:
+    news = [*[is_now("running")] * 20, is_now("succeeded")]
+    assert await wait(in_turn(clock, news), deadline=5, stop=Stops(clock))
+
+
+@pytest.mark.parametrize("news", [is_now("running"), is_now("queued"), DOWN], ids=str)
+async def test_hours_without_an_end_are_given_up(clock: Clock, news: News) -> None:
+    with pytest.raises(GivenUp, match="within 3600 s"):
+        await wait(in_turn(clock, [news]), pace=60)
+    assert clock.passed == pytest.approx(GIVE_UP, abs=2 * 60 * LATE_PACE)
+
+
+async def test_the_hours_count_from_the_acceptance(clock: Clock) -> None:
+    with pytest.raises(GivenUp):
+        await wait(in_turn(clock, [is_now("queued")]), accepted=accepted_at(NOW - GIVE_UP + 50))
+    assert clock.passed == pytest.approx(51, abs=2)
+
+
+async def test_what_is_found_ready_after_all_the_hours_is_taken(clock: Clock) -> None:
+    assert await wait(
+        in_turn(clock, [is_now("succeeded")]), accepted=accepted_at(NOW - 10 * GIVE_UP)
+    )
+
+
+async def test_a_success_without_an_address_is_asked_again_and_then_a_failure(
+    clock: Clock,
+) -> None:
+    bare = VendorStatus(vendor_id="v1", state="succeeded")
+    assert await wait(in_turn(clock, [*[bare] * int(ADDRESS), is_now("succeeded")]))
+    clock.passed = 0
+    with pytest.raises(GenerationFailed, match="not where"):
+        await wait(in_turn(clock, [bare]), deadline=5, stop=(stop := Stops(clock)))
+    assert clock.passed == pytest.approx(ADDRESS + 1, abs=1)
+    assert stop.at == []
+
+
+@pytest.mark.parametrize("away", [NeverDelivered("refused"), RefusedForNow("503"), DOWN])
 async def test_an_outage_does_not_count_against_the_generation(
     clock: Clock, away: VendorError
 ) -> None:
@@ -170,27 +272,15 @@ async def test_an_outage_does_not_count_against_the_generation(
         is_now("succeeded"),
     ]
     pulse = Percents()
-    status, _ = await wait(in_turn(clock, news), deadline=20, pulse=pulse)
-    assert status.state == "succeeded"
+    assert await wait(in_turn(clock, news), deadline=20, pulse=pulse)
+    assert pulse.late == []
     assert pulse.accepted is not None
-    assert pulse.accepted.accepted_at == pytest.approx(NOW + 100, abs=0.1)
-
-
-async def test_time_before_and_after_an_outage_counts(clock: Clock) -> None:
-    news: list[News] = [
-        *[is_now("running")] * 5,
-        *[NeverDelivered("refused")] * 100,
-        is_now("running"),
-    ]
-    with pytest.raises(AttemptTimedOut):
-        await wait(in_turn(clock, news), deadline=20)
-    assert clock.passed == pytest.approx(120, abs=0.1)
+    assert pulse.accepted.worked_seconds == pytest.approx(4, abs=1)
 
 
 async def test_a_try_that_begins_in_an_outage_waits_for_its_end(clock: Clock) -> None:
-    """Its deadline has passed, and nobody has said that the generation is not ready."""
     news: list[News] = [*[NeverDelivered("refused")] * 30, is_now("succeeded")]
-    await wait(in_turn(clock, news), accepted_before=500, deadline=20)
+    await wait(in_turn(clock, news), deadline=20)
     assert len(clock.pauses) == 30
 
 
@@ -205,31 +295,24 @@ async def test_a_long_silence_is_told_and_a_short_one_is_not(clock: Clock) -> No
     assert pulse.waited_for == ["down"]
 
 
-async def test_what_is_ready_after_the_deadline_is_still_taken(clock: Clock) -> None:
-    """It is paid for."""
-    status, _ = await wait(in_turn(clock, [is_now("succeeded")]), accepted_before=500, deadline=60)
-    assert status.state == "succeeded"
-
-
 async def test_unknown_for_long_is_lost(clock: Clock) -> None:
     with pytest.raises(GenerationLost):
         await wait(in_turn(clock, [is_now("running"), None]))
-    assert LOST_AFTER_SECONDS < clock.passed < LOST_AFTER_SECONDS + 3
+    assert LOST < clock.passed < LOST + 3
 
 
 async def test_unknown_for_a_moment_is_not_lost(clock: Clock) -> None:
-    gap = [None] * int(LOST_AFTER_SECONDS)
+    gap = [None] * int(LOST)
     await wait(in_turn(clock, [*gap, is_now("running"), *gap, is_now("succeeded")]))
 
 
 async def test_an_outage_before_it_does_not_make_a_moment_long(clock: Clock) -> None:
-    outage = [DOWN] * int(2 * LOST_AFTER_SECONDS)
-    status, _ = await wait(in_turn(clock, [*outage, None, is_now("succeeded")]))
-    assert status.state == "succeeded"
+    outage = [DOWN] * int(2 * LOST)
+    assert await wait(in_turn(clock, [*outage, None, is_now("succeeded")]))
 
 
 async def test_an_acceptance_that_we_learn_of_now(clock: Clock) -> None:
-    assert waiting.accepted_now("v9") == Accepted(vendor_id="v9", accepted_at=NOW)
+    assert waiting.accepted_now("v1", PERMIT) == accepted_at(NOW)
 
 
 async def test_the_pace_is_asked_with_what_is_known(clock: Clock) -> None:
@@ -242,9 +325,9 @@ async def test_the_pace_is_asked_with_what_is_known(clock: Clock) -> None:
     news: list[News] = [DOWN, is_now("running", 40), DOWN, is_now("succeeded", 100)]
     await until_ended(
         cast(VendorClient, in_turn(clock, news)),
-        Accepted(vendor_id="v1", accepted_at=NOW),
+        accepted_at(NOW),
         pulse=Percents(),
-        deadline_seconds=60,
+        patience=Patience(deadline=60, give_up=GIVE_UP, lost=LOST, address=ADDRESS),
         pace=pace,
     )
     assert asked == [(0, 0), (1, 40), (2, 40)]
