@@ -255,7 +255,8 @@ async def test_a_success_without_an_address_is_asked_again_and_then_a_failure(
     assert await wait(in_turn(clock, [*[bare] * int(ADDRESS), is_now("succeeded")]))
     clock.passed = 0
     with pytest.raises(GenerationFailed, match="not where"):
-        await wait(in_turn(clock, [bare]), deadline=5, stop=(stop := Stops(clock)))
+        accepted = accepted_at(NOW, worked=500)
+        await wait(in_turn(clock, [bare]), accepted=accepted, stop=(stop := Stops(clock)))
     assert clock.passed == pytest.approx(ADDRESS + 1, abs=1)
     assert stop.at == []
 
