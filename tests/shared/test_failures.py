@@ -1,4 +1,4 @@
-"""The six classes of failure, as the vendors' facts ask for them (section 4 of that page)."""
+"""The seven classes of failure, as the vendors' facts ask for them (section 4 of that page)."""
 
 import pytest
 
@@ -8,12 +8,14 @@ from shared.errors import (
     BadResult,
     GenerationFailed,
     GenerationLost,
+    GivenUp,
     NeverDelivered,
     OutcomeUnknown,
     RefusedForGood,
     RefusedForNow,
     ResultNotAllowed,
     VendorError,
+    WrongKind,
     explained,
     to_application_error,
 )
@@ -27,10 +29,12 @@ ROWS = [
     (OutcomeUnknown, Counted.DELIVERY, True, "looked up by our id"),
     (GenerationFailed, Counted.ATTEMPT, False, "a new attempt under a new id, 4 in all"),
     (GenerationLost, Counted.ATTEMPT, False, "a new attempt under a new id, 4 in all"),
-    # Further names for what is treated as one of the six.
+    (GivenUp, Counted.NOTHING, False, "no other one is paid while it may still run"),
+    # Further names for what is treated as one of the seven.
     (BadResult, Counted.ATTEMPT, False, "a new attempt"),
     (AttemptTimedOut, Counted.ATTEMPT, False, "a new attempt"),
     (ResultNotAllowed, Counted.NOTHING, False, "the stage has failed"),
+    (WrongKind, Counted.NOTHING, False, "the stage has failed"),
 ]
 
 
@@ -58,8 +62,8 @@ def test_temporal_gets_the_same_rule_and_its_words(
     assert word in details["next"]
 
 
-def test_there_are_six_and_no_failure_is_outside_of_them() -> None:
-    assert len(FailureClass) == len(RULES) == 6
+def test_there_are_seven_and_no_failure_is_outside_of_them() -> None:
+    assert len(FailureClass) == len(RULES) == 7
     assert {kind for kind, *_ in ROWS} == set(VendorError.__subclasses__())
     assert {kind.failure for kind, *_ in ROWS} == set(FailureClass)
     assert MAX_ATTEMPTS == 4

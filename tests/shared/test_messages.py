@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.messages import Job, JobInput, Record
+from shared.messages import Attempts, Job, JobInput, Record
 from shared.slots import SlotChange
+from shared.states import Step
 from tests.shared.standins import sample_record
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
@@ -52,3 +53,9 @@ def test_a_records_job_is_what_the_api_shows() -> None:
 def test_a_change_of_nothing_is_none(body: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         SlotChange.model_validate(body)
+
+
+def test_attempts_are_raised_and_never_lowered() -> None:
+    known = Attempts(image=2, video=1)
+    assert known.raised_to({Step.IMAGE: 1, Step.VIDEO: 3}) == Attempts(image=2, video=3)
+    assert known.raised_to({}) == known

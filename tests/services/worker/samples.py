@@ -21,10 +21,15 @@ def png(width: int = 64, height: int = 48) -> bytes:
 
 
 @cache
-def jpeg() -> bytes:
+def picture(kind: str) -> bytes:
+    """A picture of another kind, by Pillow's name of that."""
     out = io.BytesIO()
-    Image.new("RGB", (64, 48), (9, 99, 199)).save(out, "JPEG")
+    Image.new("RGB", (64, 48), (9, 99, 199)).save(out, kind)
     return out.getvalue()
+
+
+def jpeg() -> bytes:
+    return picture("JPEG")
 
 
 @cache

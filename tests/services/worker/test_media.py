@@ -1,4 +1,5 @@
-"""The media check: whole PNGs and MP4s pass, anything cut, empty, foreign or huge is BadResult."""
+"""The media check: whole PNGs and MP4s pass; cut, empty or huge ones are BadResult, whole files
+of another kind are WrongKind."""
 
 import contextlib
 from pathlib import Path
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.worker import media
-from shared.errors import BadResult
+from shared.errors import BadResult, WrongKind
 from shared.states import Step
 from tests.services.worker import samples
 
@@ -22,12 +23,27 @@ FOREIGN = [
     (b"", Step.VIDEO, "empty"),
     (b"<html>not found</html>", Step.IMAGE, "decoded as PNG"),
     (b"<html>not found</html>", Step.VIDEO, "not an MP4"),
-    (samples.jpeg(), Step.IMAGE, "decoded as PNG"),
-    (samples.png(), Step.VIDEO, "not an MP4"),
-    (samples.mp4(), Step.IMAGE, "decoded as PNG"),
+    (b"RIFF\x24\0\0\0WAVEfmt ", Step.IMAGE, "decoded as PNG"),
     (samples.png_of_size(9000, 9500), Step.IMAGE, "too large"),
     (samples.png_of_size(30_000, 30_000), Step.IMAGE, "DecompressionBomb"),
     (b"\0\0\0\x10ftypisom" + b"\0" * 500, Step.VIDEO, "cut short|decoded"),
+]
+
+OTHER_KINDS = [
+    (samples.jpeg(), Step.IMAGE, "JPEG, not PNG"),
+    (samples.jpeg()[:12], Step.VIDEO, "JPEG, not MP4"),
+    (samples.png(), Step.VIDEO, "PNG, not MP4"),
+    (samples.mp4(), Step.IMAGE, "MP4, not PNG"),
+    (samples.picture("WEBP"), Step.IMAGE, "WEBP, not PNG"),
+    (samples.picture("GIF"), Step.IMAGE, "GIF, not PNG"),
+    (samples.picture("BMP"), Step.IMAGE, "BMP, not PNG"),
+    (samples.picture("TIFF"), Step.IMAGE, "TIFF, not PNG"),
+    (b"MM\0*" + b"\0" * 99, Step.IMAGE, "TIFF, not PNG"),
+    (b"\0\0\0\x20ftypavif" + b"\0" * 99, Step.IMAGE, "AVIF, not PNG"),
+    (b"\0\0\0\x18ftypheic" + b"\0" * 99, Step.IMAGE, "HEIC, not PNG"),
+    (b"\0\0\0\x14ftypqt  " + b"\0" * 99, Step.VIDEO, "QuickTime, not MP4"),
+    (b"RIFF\x24\0\0\0AVI LIST", Step.VIDEO, "AVI, not MP4"),
+    (b"\x1aE\xdf\xa3" + b"\0" * 99, Step.VIDEO, "WebM, not MP4"),
 ]
 
 
@@ -46,6 +62,15 @@ def test_a_whole_file_passes(tmp_path: Path, body: bytes, step: Step) -> None:
 def test_what_is_no_result_is_refused(tmp_path: Path, body: bytes, step: Step, reason: str) -> None:
     with pytest.raises(BadResult, match=reason):
         check(tmp_path, body, step)
+
+
+@pytest.mark.parametrize(("body", "step", "reason"), OTHER_KINDS)
+def test_a_file_of_another_kind_is_none_that_another_attempt_would_mend(
+    tmp_path: Path, body: bytes, step: Step, reason: str
+) -> None:
+    with pytest.raises(WrongKind, match=reason) as refused:
+        check(tmp_path, body, step)
+    assert not refused.value.retryable
 
 
 @pytest.mark.parametrize("name", list(WHOLE))
@@ -69,7 +94,7 @@ def test_damage_is_refused_or_harmless_and_never_another_error(
     damaged = bytearray(body)
     for place in data.draw(st.lists(st.integers(0, len(body) - 1), min_size=1, max_size=5)):
         damaged[place] = data.draw(st.integers(0, 255))
-    with contextlib.suppress(BadResult):
+    with contextlib.suppress(BadResult, WrongKind):
         check(tmp_path_factory.getbasetemp(), bytes(damaged), step)
 
 

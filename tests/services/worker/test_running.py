@@ -108,7 +108,9 @@ async def test_heartbeats_carry_what_a_retry_needs() -> None:
     assert beats == [(None, 0, False, False), (ACCEPTED, 5, False, False)]
 
 
-@pytest.mark.parametrize("more", [[], [False], [False, True], [False, True, "what only a newer release tells"]])
+@pytest.mark.parametrize(
+    "more", [[], [False], [False, True], [False, True, "what only a newer release tells"]]
+)
 async def test_a_retry_goes_on_with_what_the_last_try_had(more: list[object]) -> None:
     environment = ActivityEnvironment()
     before = ACCEPTED.model_copy(update={"vendor_id": "v0", "worked_seconds": 3.5})

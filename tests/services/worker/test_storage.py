@@ -16,7 +16,7 @@ from services.worker.fetching import Address, CheckedTransport
 from services.worker.policies import ABANDONED_SECONDS, FETCH_TRIES
 from services.worker.storage import Storage
 from shared.assets import asset_path
-from shared.errors import BadResult, ResultNotAllowed, StorageFailed
+from shared.errors import BadResult, ResultNotAllowed, StorageFailed, WrongKind
 from shared.http import http_client
 from shared.states import Step
 from tests.services.worker import samples
@@ -83,7 +83,6 @@ BAD = {
     "cut off": cut(samples.mp4()),
     "empty": file_of(b""),
     "a page": file_of(b"<html>sorry</html>"),
-    "a picture": file_of(samples.png()),
     "oversized": file_of(samples.mp4() + b"\0" * 10**6),
     "gone": file_of(b"", 404),
     "forbidden": file_of(b"", 403),
@@ -107,6 +106,14 @@ async def test_a_good_file_after_a_bad_one_is_kept(tmp_path: Path, answer: Answe
     vendor = answered(answer, file_of(samples.mp4()))
     await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.VIDEO)
     assert asset_path(tmp_path, JOB, Step.VIDEO).read_bytes() == samples.mp4()
+
+
+async def test_a_file_of_another_kind_is_not_fetched_again(tmp_path: Path) -> None:
+    vendor = answered(file_of(samples.jpeg()), file_of(samples.png()))
+    with pytest.raises(WrongKind):
+        await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.IMAGE)
+    assert vendor.asked == [PATH]
+    assert left_behind(tmp_path) == []
 
 
 async def test_a_bad_file_does_not_replace_a_good_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Both vendors' clients: look up first, adopt what is there, submit once."""
+"""Both vendors' clients: a submit is one call, and what it was refused as a duplicate of is adopted."""
 
 import httpx
 import pytest
@@ -29,16 +29,16 @@ async def submit_video(vendor: StubVendor) -> str:
         )
 
 
-async def test_an_unknown_image_is_submitted_with_our_id_and_the_token() -> None:
-    vendor = StubVendor({IMAGE_STATUS: [UNKNOWN], IMAGE_SUBMIT: [ACCEPTED]})
+async def test_an_image_is_submitted_with_our_id_and_the_token() -> None:
+    vendor = StubVendor({IMAGE_SUBMIT: [ACCEPTED]})
     assert await submit_image(vendor) == "v1"
-    assert vendor.asked == [IMAGE_STATUS, IMAGE_SUBMIT]
+    assert vendor.asked == [IMAGE_SUBMIT]
     assert vendor.body() == {"prompt": "猫", "style": "ink", "client_id": IMAGE}
     assert vendor.requests[-1].headers["x-slot-token"] == "7"
 
 
-async def test_an_unknown_video_is_submitted_as_the_contract_says() -> None:
-    vendor = StubVendor({VIDEO_STATUS: [UNKNOWN], VIDEO_SUBMIT: [ACCEPTED]})
+async def test_a_video_is_submitted_as_the_contract_says() -> None:
+    vendor = StubVendor({VIDEO_SUBMIT: [ACCEPTED]})
     assert await submit_video(vendor) == "v1"
     assert vendor.body() == {
         "image_url": "http://vendor/i.png",
@@ -51,22 +51,16 @@ async def test_an_unknown_video_is_submitted_as_the_contract_says() -> None:
 
 
 @pytest.mark.parametrize("status", ["submitted", "processing", "succeed", "failed"])
-async def test_what_is_already_there_is_adopted_and_not_paid_again(status: str) -> None:
-    vendor = StubVendor({VIDEO_STATUS: [reply(job_id="v0", status=status, percent=3)]})
-    assert await submit_video(vendor) == "v0"
-    assert vendor.asked == [VIDEO_STATUS]
-
-
-async def test_a_refused_duplicate_is_adopted() -> None:
-    """The first submit arrived after all, between our look and this one."""
+async def test_a_refused_duplicate_is_adopted_and_not_paid_again(status: str) -> None:
+    """An earlier submit arrived after all."""
     vendor = StubVendor(
         {
-            VIDEO_STATUS: [UNKNOWN, reply(job_id="v0", status="submitted")],
+            VIDEO_STATUS: [reply(job_id="v0", status=status)],
             VIDEO_SUBMIT: [reply(400, code=1201, message="duplicate external_task_id")],
         }
     )
     assert await submit_video(vendor) == "v0"
-    assert vendor.asked == [VIDEO_STATUS, VIDEO_SUBMIT, VIDEO_STATUS]
+    assert vendor.asked == [VIDEO_SUBMIT, VIDEO_STATUS]
 
 
 async def test_a_refusal_stays_one_when_nothing_is_there() -> None:
@@ -93,27 +87,27 @@ async def test_a_refusal_stays_one_when_nothing_is_there() -> None:
     ],
 )
 async def test_a_submit_is_tried_once_a_call(answer: Answer, kind: type[Exception]) -> None:
-    vendor = StubVendor({IMAGE_STATUS: [UNKNOWN], IMAGE_SUBMIT: [answer]})
+    vendor = StubVendor({IMAGE_SUBMIT: [answer]})
     with pytest.raises(kind):
         await submit_image(vendor)
-    assert vendor.asked.count(IMAGE_SUBMIT) == 1
+    assert vendor.asked == [IMAGE_SUBMIT]
 
 
 @pytest.mark.parametrize(
     "answer", [reply(503), httpx.ReadTimeout("slow"), httpx.ConnectError("refused")]
 )
-async def test_without_an_answer_to_the_look_nothing_is_submitted(answer: Answer) -> None:
-    """Submitting blindly might pay for a second one."""
-    vendor = StubVendor({IMAGE_STATUS: [answer]})
+async def test_a_refusal_that_cannot_be_looked_into_is_tried_again(answer: Answer) -> None:
+    """It may be one of a duplicate, which would be lost as a refusal."""
+    vendor = StubVendor({IMAGE_STATUS: [answer], IMAGE_SUBMIT: [reply(400, code=1201)]})
     with pytest.raises((RefusedForNow, OutcomeUnknown, NeverDelivered)):
         await submit_image(vendor)
-    assert vendor.asked == [IMAGE_STATUS]
+    assert vendor.asked == [IMAGE_SUBMIT, IMAGE_STATUS]
 
 
 @pytest.mark.parametrize(
     ("word", "state"),
     [
-        ("queued", "running"),
+        ("queued", "queued"),
         ("running", "running"),
         ("succeeded", "succeeded"),
         ("failed", "failed"),
@@ -131,7 +125,7 @@ async def test_the_image_services_words(word: str, state: str) -> None:
 @pytest.mark.parametrize(
     ("word", "state"),
     [
-        ("submitted", "running"),
+        ("submitted", "queued"),
         ("processing", "running"),
         ("succeed", "succeeded"),
         ("succeeded", "running"),
@@ -183,6 +177,27 @@ async def test_a_status_that_does_not_fit_is_no_news(body: bytes) -> None:
 async def test_an_unknown_id_is_none_and_not_done() -> None:
     async with StubVendor({IMAGE_STATUS: [UNKNOWN]}).client() as http:
         assert await ImageService(http).status(IMAGE) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "url"),
+    [
+        (reply(job_id="v1", asset_url="http://v/1.png"), "http://v/1.png"),
+        (reply(job_id="v1"), None),
+        (reply(404), None),
+    ],
+)
+async def test_an_image_that_has_just_succeeded_may_not_have_an_address_yet(
+    answer: Answer, url: str | None
+) -> None:
+    vendor = StubVendor(
+        {IMAGE_STATUS: [reply(job_id="v1", status="succeeded")], "GET /img/result/v1": [answer]}
+    )
+    async with vendor.client() as http:
+        images = ImageService(http)
+        status = await images.status(IMAGE)
+        assert status is not None
+        assert await images.address(status) == url
 
 
 async def test_the_result_needs_an_address() -> None:
