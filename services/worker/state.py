@@ -26,7 +26,8 @@ class JobState:
     def change(self, at: datetime, note: str, **fields: object) -> Record:
         """The next version with `fields` set; ValueError for a move that the states forbid."""
         after = Status(str(fields.get("status", self.record.status)))
-        if not may_follow(self.record.status, after):
+        # What is found out behind an end is added by whoever clears up, not by the job itself.
+        if self.record.status.ended or not may_follow(self.record.status, after):
             raise ValueError(f"a {self.record.status} job can't become {after}")
         fields = {**fields, **self._times(after, at), "version": self.record.version + 1}
         changed = self.record.model_copy(update=fields)
