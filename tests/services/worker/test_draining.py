@@ -1,0 +1,234 @@
+"""Clean-up: until nothing of a job runs, and no submit of its can still be on its way."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
+
+from services.worker import draining
+from services.worker.draining import DrainActivities
+from services.worker.models import Kept
+from services.worker.settings import WorkerSettings
+from services.worker.storage import Storage
+from services.worker.vendors.client import State, VendorStatus
+from services.worker.vendors.image_service import ImageService
+from services.worker.vendors.video_service import VideoService
+from shared.errors import NeverDelivered, VendorError
+from shared.messages import Attempts, Record
+from shared.records import RecordStore
+from shared.slots import Drain
+from shared.states import Status, Step
+from tests.shared.standins import sample_record
+
+JOB = "job-0123456789abcdef01234567"
+IMAGE, VIDEO = f"{JOB}.image.1", f"{JOB}.video.1"
+ACCEPT, BOUND = 30.0, 600.0
+News = VendorStatus | VendorError | None
+
+
+class Clock:
+    """Stands for `time`, and for `asyncio` with its pauses."""
+
+    def __init__(self) -> None:
+        self.began = time.time()
+        self.passed = 0.0
+
+    def time(self) -> float:
+        return self.began + self.passed
+
+    async def sleep(self, seconds: float) -> None:
+        self.passed += seconds
+
+    async def to_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        return function(*args)
+
+
+class Vendor:
+    """Tells of each generation what it is given for the seconds that have passed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.news: dict[str, Callable[[float], News]] = {}
+        self.cancelled: list[str] = []
+
+    async def status(self, ours: str) -> VendorStatus | None:
+        news = self.news.get(ours, lambda passed: None)(self._clock.passed)
+        if isinstance(news, VendorError):
+            raise news
+        return news
+
+    async def cancel(self, vendor_id: str) -> None:
+        self.cancelled.append(vendor_id)
+
+
+class Latest:
+    """Stands for the client and its handles: the job's latest run."""
+
+    def __init__(self) -> None:
+        self.run_id = "run"
+
+    def get_workflow_handle(self, job_id: str) -> "Latest":
+        return self
+
+    async def describe(self) -> "Latest":
+        return self
+
+
+class Scene:
+    """A job's leftovers, and the clean-up of them on a clock of the test's own."""
+
+    def __init__(self, clock: Clock, data_dir: Path) -> None:
+        self.clock = clock
+        self.images, self.videos = Vendor(clock), Vendor(clock)
+        self.records = RecordStore(data_dir)
+        self.latest = Latest()
+        settings = WorkerSettings(
+            callback_secret="0123456789abcdef",
+            data_dir=data_dir,
+            accept_seconds=ACCEPT,
+            drain_seconds=BOUND,
+        )
+        self._activities = DrainActivities(
+            settings,
+            cast(Client, self.latest),
+            images=cast(ImageService, self.images),
+            videos=cast(VideoService, self.videos),
+            storage=cast(Storage, None),
+        )
+
+    async def drain(
+        self, *, in_doubt: bool = True, hold: float = 0, code: str | None = "terminated"
+    ) -> Kept:
+        environment = ActivityEnvironment()
+        scheduled = datetime.fromtimestamp(self.clock.began, UTC)
+        environment.info = replace(environment.info, scheduled_time=scheduled)
+        drain = Drain(
+            job_id=JOB, run_id="run", hold_seconds=hold, in_doubt=in_doubt, close_code=code
+        )
+        kept: Kept = await environment.run(self._activities.drain_job, drain)
+        return kept
+
+    def record(self, **fields: Any) -> None:
+        record = sample_record(JOB, run_id="run").model_copy(update=fields)
+        self.records.write(record.followed(datetime.now(UTC), "as it was"))
+
+    @property
+    def recorded(self) -> Record:
+        record = self.records.read(JOB)
+        assert record is not None
+        return record
+
+
+@pytest.fixture
+def scene(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Scene:
+    clock = Clock()
+    monkeypatch.setattr(draining, "time", clock)
+    monkeypatch.setattr(draining, "asyncio", clock)
+    return Scene(clock, tmp_path)
+
+
+def now(state: State) -> VendorStatus:
+    return VendorStatus(vendor_id=f"v-{state}", state=state)
+
+
+def running_until(seconds: float) -> Callable[[float], News]:
+    return lambda passed: now("running" if passed < seconds else "succeeded")
+
+
+RUNNING = {"status": Status.RUNNING, "step": Step.IMAGE, "attempts": Attempts(image=1)}
+
+
+async def test_in_doubt_nothing_found_is_looked_for_as_long_as_it_may_be_accepted(
+    scene: Scene,
+) -> None:
+    assert (await scene.drain()).attempts == {}
+    assert scene.clock.passed == pytest.approx(ACCEPT, abs=3)
+
+
+async def test_without_doubt_one_look_is_enough(scene: Scene) -> None:
+    await scene.drain(in_doubt=False)
+    assert scene.clock.passed == 0
+
+
+async def test_what_turns_up_late_is_cancelled_and_waited_for(scene: Scene) -> None:
+    scene.images.news[IMAGE] = lambda passed: (
+        None if passed < 20 else now("running") if not scene.images.cancelled else now("failed")
+    )
+    assert (await scene.drain()).attempts == {Step.IMAGE: 1}
+    assert scene.images.cancelled == ["v-running"]
+    assert 20 <= scene.clock.passed < ACCEPT
+
+
+async def test_once_the_latest_generation_is_known_no_other_is_on_its_way(scene: Scene) -> None:
+    scene.record(**RUNNING)
+    scene.images.news[IMAGE] = lambda passed: now("succeeded")
+    await scene.drain()
+    assert scene.clock.passed == 0
+
+
+async def test_an_earlier_generation_tells_nothing_of_the_latest(scene: Scene) -> None:
+    """The image is done; the video's submit may be on its way."""
+    scene.record(status=Status.RUNNING, step=Step.VIDEO, attempts=Attempts(image=1, video=1))
+    scene.images.news[IMAGE] = lambda passed: now("succeeded")
+    scene.videos.news[VIDEO] = lambda passed: None if passed < 10 else running_until(90)(passed)
+    assert (await scene.drain()).attempts == {Step.IMAGE: 1, Step.VIDEO: 1}
+    assert scene.clock.passed == pytest.approx(90, abs=3)
+
+
+async def test_a_vendor_that_does_not_answer_counts_as_running(scene: Scene) -> None:
+    scene.record(**RUNNING)
+    down = NeverDelivered("refused")
+    scene.images.news[IMAGE] = lambda passed: down if passed < 200 else now("failed")
+    await scene.drain(in_doubt=False)
+    assert scene.clock.passed == pytest.approx(200, abs=3)
+
+
+async def test_what_never_ends_is_given_up_at_the_bound(scene: Scene) -> None:
+    scene.videos.news[VIDEO] = lambda passed: now("running")
+    await scene.drain(hold=3)
+    assert scene.clock.passed == pytest.approx(BOUND + 3, abs=3)
+
+
+async def test_a_killed_jobs_last_try_is_waited_for_before_anything_is_looked_for(
+    scene: Scene,
+) -> None:
+    scene.images.news[IMAGE] = lambda passed: None if passed < 2 else now("succeeded")
+    assert (await scene.drain(in_doubt=False, hold=3)).attempts == {Step.IMAGE: 1}
+    assert scene.clock.passed == 3
+
+
+async def test_a_record_that_was_closed_from_outside_is_told_what_was_accepted(
+    scene: Scene,
+) -> None:
+    scene.record(status=Status.QUEUED)
+    scene.images.news[IMAGE] = running_until(5)
+    await scene.drain()
+    record = scene.recorded
+    assert (record.status, record.error and record.error.code) == (Status.FAILED, "terminated")
+    assert record.attempts == Attempts(image=1)
+    assert [each.version for each in record.transitions[-2:]] == [2, 3]
+    assert record.version == 3
+
+
+async def test_what_the_record_says_already_is_not_said_twice(scene: Scene) -> None:
+    scene.record(**RUNNING)
+    scene.images.news[IMAGE] = running_until(5)
+    await scene.drain()
+    assert scene.recorded.version == 2
+
+
+@pytest.mark.parametrize("newer", ["by its record", "by the server"])
+async def test_another_runs_record_and_generations_are_left_alone(scene: Scene, newer: str) -> None:
+    scene.record(**RUNNING | ({"run_id": "run-2"} if newer == "by its record" else {}))
+    scene.latest.run_id = "run-2"
+    before = scene.recorded
+    scene.images.news[IMAGE] = running_until(5)
+    await scene.drain()
+    assert scene.recorded == before
+    assert scene.images.cancelled == []
