@@ -83,7 +83,8 @@ async def test_who_waits_is_read_from_the_last_keepers_history_where_the_lists_l
     kept: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def nobody(_client: Client) -> AsyncIterator[WorkflowExecution]:
-        for job in ():
+        jobs: tuple[WorkflowExecution, ...] = ()
+        for job in jobs:
             yield job
 
     await line_up(kept, "first", "second", "third")

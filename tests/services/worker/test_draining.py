@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
@@ -58,7 +59,7 @@ class Vendor:
         self.cancelled: list[str] = []
 
     async def status(self, ours: str) -> VendorStatus | None:
-        news = self.news.get(ours, lambda passed: None)(self._clock.passed)
+        news = self.news[ours](self._clock.passed) if ours in self.news else None
         if isinstance(news, VendorError):
             raise news
         return news
@@ -89,7 +90,7 @@ class Scene:
         self.records = RecordStore(data_dir)
         self.latest = Latest()
         settings = WorkerSettings(
-            callback_secret="0123456789abcdef",
+            callback_secret=SecretStr("0123456789abcdef"),
             data_dir=data_dir,
             accept_seconds=ACCEPT,
             drain_seconds=BOUND,

@@ -10,7 +10,7 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from services.worker.interceptor import JobInterceptor
-from shared.errors import GenerationFailed, NeverDelivered, RefusedForNow, StorageFailed
+from shared.errors import GenerationFailed, NeverDelivered, NotYet, RefusedForNow, StorageFailed
 
 
 class Raises(ActivityInboundInterceptor):
@@ -47,6 +47,12 @@ async def test_an_error_that_retrying_cannot_mend_goes_to_the_workflow() -> None
         True,
         "it broke",
     )
+
+
+async def test_a_turn_that_has_not_come_goes_to_the_workflow_too() -> None:
+    error = await outcome(NotYet("overtaken"))
+    assert isinstance(error, ApplicationError)
+    assert (error.type, error.non_retryable, error.details) == ("not_yet", True, ())
 
 
 async def test_each_failed_try_is_counted() -> None:

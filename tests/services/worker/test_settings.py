@@ -2,8 +2,13 @@
 
 import pytest
 
+from services.worker.models import Order
+from services.worker.policies import DRAIN_MARGIN, HOLD_MARGIN
 from services.worker.settings import WorkerSettings, host_of
+from services.worker.waiting import Patience
 from shared.settings import USAGE, load
+from shared.states import Step
+from tests.services.worker.test_acquiring import ORDER
 
 SECRET = "0123456789abcdef"
 
@@ -35,6 +40,27 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (limits.image_seconds, limits.job_seconds) == (12.5, 6 * 3600)
 
 
+def test_a_job_may_hold_for_as_long_as_it_and_its_clean_up_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, seconds in {"JOB": 100, "DRAIN": 20, "ACCEPT": 3}.items():
+        monkeypatch.setenv(f"{name}_SECONDS", str(seconds))
+    limits = load(WorkerSettings).limits()
+    assert limits.drain_bound == 23
+    assert limits.holds_seconds == 123 + (DRAIN_MARGIN + HOLD_MARGIN).total_seconds()
+
+
+@pytest.mark.parametrize(("step", "lost", "address"), [("image", 60, 60), ("video", 300, 7)])
+def test_the_patience_is_the_orders_and_the_stages(
+    monkeypatch: pytest.MonkeyPatch, step: str, lost: float, address: float
+) -> None:
+    monkeypatch.setenv("VIDEO_ADDRESS_SECONDS", "7")
+    limits = {"step": Step(step), "deadline_seconds": 5.0, "give_up_seconds": 50.0}
+    order: Order = ORDER.model_copy(update=limits)
+    patience = load(WorkerSettings).patience(order)
+    assert patience == Patience(deadline=5, give_up=50, lost=lost, address=address)
+
+
 def test_every_mistake_is_named_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -44,6 +70,8 @@ def test_every_mistake_is_named_in_one_line(
         "WORKER_HTTP_PORT": "99999",
         "JOB_SECONDS": "-1",
         "DRAIN_SECONDS": "soon",
+        "ACCEPT_SECONDS": "0",
+        "VIDEO_GIVE_UP_SECONDS": "never",
         "LOG_LEVEL": "LOUD",
     }
     for name, value in wrong.items():

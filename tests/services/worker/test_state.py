@@ -56,7 +56,9 @@ def test_versions_rise_by_one_and_list_every_change(sequence: list[dict[str, Any
     done = 0
     for number, fields in enumerate(sequence):
         before = state.record
-        allowed = not before.status.ended and may_follow(before.status, fields.get("status", before.status))
+        allowed = not before.status.ended and may_follow(
+            before.status, fields.get("status", before.status)
+        )
         at = CREATED + timedelta(seconds=number)
         if not allowed:
             with pytest.raises(ValueError, match="can't become"):

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 import pytest
-from temporalio.client import Client
 
 from services.worker import waiting
 from services.worker.models import Accepted
@@ -254,9 +253,9 @@ async def test_a_success_without_an_address_is_asked_again_and_then_a_failure(
     bare = VendorStatus(vendor_id="v1", state="succeeded")
     assert await wait(in_turn(clock, [*[bare] * int(ADDRESS), is_now("succeeded")]))
     clock.passed = 0
+    late, stop = accepted_at(NOW, worked=500), Stops(clock)
     with pytest.raises(GenerationFailed, match="not where"):
-        accepted = accepted_at(NOW, worked=500)
-        await wait(in_turn(clock, [bare]), accepted=accepted, stop=(stop := Stops(clock)))
+        await wait(in_turn(clock, [bare]), accepted=late, stop=stop)
     assert clock.passed == pytest.approx(ADDRESS + 1, abs=1)
     assert stop.at == []
 

@@ -1,4 +1,4 @@
-"""Both vendors' clients: a submit is one call, and what it was refused as a duplicate of is adopted."""
+"""Both vendors' clients: a submit is one call, and a refused duplicate is adopted."""
 
 import httpx
 import pytest
