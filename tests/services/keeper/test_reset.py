@@ -1,4 +1,4 @@
-"""A keeper's run that is reset believes what is long out of date: it ends, and the next rebuilds."""
+"""A keeper's run that was reset believes what is out of date: it ends, and the next rebuilds."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4

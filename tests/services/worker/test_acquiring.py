@@ -1,4 +1,4 @@
-"""Asking for the permit: until there is an answer, by a fresh word, and never past a cancellation."""
+"""Asking for the permit: until there is a fresh answer, and never past a cancellation."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -20,10 +20,12 @@ class Waits:
     def __init__(self) -> None:
         self.reason: Reason | None = None
         self.changed = asyncio.Event()
+        self.begun = asyncio.Event()
         self.count = 0
 
     async def until(self, reached: Callable[[], bool], within: timedelta | None = None) -> bool:
         self.count += 1
+        self.begun.set()
         while not reached():
             if self.reason is not None:
                 raise Interrupted
@@ -49,8 +51,7 @@ def permit(token: int) -> Permit:
 async def comes(turn: Turn, waits: Waits, happens: Callable[[], object]) -> None:
     """Wait for the turn; once that waits, let something happen."""
     waiting = asyncio.create_task(turn.come())
-    while not waits.count:
-        await asyncio.sleep(0)
+    await waits.begun.wait()
     happens()
     waits.changed.set()
     await waiting
