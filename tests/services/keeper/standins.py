@@ -164,7 +164,7 @@ class Book:
             await self._note(job_id)
             await self._may_ask(job_id)
             gate = order.gates[0] if order.gates else JOB_GATE
-            return await acquire(self._client, order, gate, skew=pulse.skew)
+            return (await acquire(self._client, order, gate, skew=pulse.skew)).permit
 
     async def _note(self, job_id: str) -> None:
         self.called[job_id] += 1

@@ -90,7 +90,7 @@ async def permit_by(
     environment.info = replace(environment.info, attempt=attempt)
 
     async def ask() -> Permit:
-        return await acquire_all(cast(Client, keepers), order, skew=skew)
+        return (await acquire_all(cast(Client, keepers), order, skew=skew)).permit
 
     return await environment.run(ask)
 
@@ -195,7 +195,7 @@ async def test_a_wait_that_is_cancelled_ends() -> None:
     environment = ActivityEnvironment()
 
     async def ask() -> Permit:
-        return await acquire(cast(Client, keepers), ORDER, JOB_GATE, skew=0)
+        return (await acquire(cast(Client, keepers), ORDER, JOB_GATE, skew=0)).permit
 
     asking = asyncio.create_task(environment.run(ask))
     await keepers.reached.wait()

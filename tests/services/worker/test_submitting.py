@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from temporalio import activity
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from services.worker import submitting
+from services.worker.acquiring import Granted
 from services.worker.models import Accepted, Order
 from services.worker.running import beating
 from services.worker.submitting import begin
@@ -56,6 +58,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.passed = 0.0
+        self.asked_at: list[float] = []
 
     def monotonic(self) -> float:
         return self.passed
@@ -68,8 +71,9 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
 
-    async def granted(*_: Any, **__: Any) -> Permit:
-        return PERMIT
+    async def granted(*_: Any, **__: Any) -> Granted:
+        clock.asked_at.append(clock.passed)
+        return Granted(PERMIT, first=activity.info().attempt == 1)
 
     monkeypatch.setattr(submitting, "acquire_all", granted)
     monkeypatch.setattr(submitting, "time", clock)
@@ -124,6 +128,25 @@ async def test_after_a_killed_try_it_looks_on_for_as_long_as_a_submit_may_be_on_
     assert accepted.vendor_id == "v-new"
     assert vendor.did[-2:] == ["look", "send"]
     assert clock.passed == pytest.approx(ACCEPT_SECONDS, abs=1)
+
+
+async def test_a_try_that_looked_for_long_asks_once_more_before_it_submits(clock: Clock) -> None:
+    await Try(Vendor(), attempt=2).run()
+    assert clock.asked_at == [0, pytest.approx(ACCEPT_SECONDS, abs=1)]
+
+
+async def test_where_no_earlier_try_was_given_the_permit_there_is_nothing_to_look_for(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They waited for their turn and died; the vendor should not stand idle for it."""
+
+    async def first(*_: Any, **__: Any) -> Granted:
+        return Granted(PERMIT, first=True)
+
+    monkeypatch.setattr(submitting, "acquire_all", first)
+    await Try(vendor := Vendor(), attempt=3).run()
+    assert vendor.did == ["send"]
+    assert clock.passed == 0
 
 
 @pytest.mark.parametrize("details", [[None, 0, False, True]])
