@@ -126,8 +126,14 @@ def test_who_was_overtaken_before_it_asked_is_told_again_as_well() -> None:
     assert told(made) == ["run-0"]
 
 
-def test_a_run_that_nobody_knew_waits_from_when_it_asks() -> None:
+def test_a_run_that_nobody_knew_is_sent_away_and_waits_to_be_told() -> None:
+    """It may have closed, and a try of it that was frozen asks."""
     made = places()
+    [stray] = asked(made, 5)
+    assert settle(made) == []
+    assert made.is_decided(stray)
+    assert made.permit_for(stray) is None
+    assert told(made) == ["run-5"]
     asked(made, 5)
     assert [permit.run_id for permit in settle(made)] == ["run-5"]
 
