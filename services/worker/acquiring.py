@@ -11,7 +11,7 @@ import structlog
 from temporalio import activity
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.models import Order
 from shared.errors import GateNotYet, NotYet, OutcomeUnknown
@@ -92,13 +92,18 @@ async def _answer(client: Client, ask: Acquire, gate: Gate) -> Answer | None:
         if _is_cancelled():
             # The SDK says so in the words of a time-out, which would be tried again for ever.
             raise asyncio.CancelledError from None
-        if not (is_away(error) or (isinstance(error, RPCError) and is_gone(error))):
+        if not (is_away(error) or (isinstance(error, RPCError) and _is_busy(error))):
             raise
         log.warning("the keeper does not answer", gate=gate, reason=str(error))
     await asyncio.sleep(PAUSE_SECONDS)
     with suppress(RPCError):
         await start_keeper(client, gate, requests=[ask.request])
     return None
+
+
+def _is_busy(error: RPCError) -> bool:
+    """Whether there is no keeper now, or its workflow task has failed and is given out again."""
+    return is_gone(error) or error.status is RPCStatusCode.FAILED_PRECONDITION
 
 
 def _is_cancelled() -> bool:

@@ -122,6 +122,7 @@ async def test_whose_turn_it_is_not_is_sent_away(
 AWAY: list[Callable[[], Said]] = [
     lambda: RPCError("away", RPCStatusCode.UNAVAILABLE, b""),
     lambda: RPCError("no keeper", RPCStatusCode.NOT_FOUND, b""),
+    lambda: RPCError("its task has failed", RPCStatusCode.FAILED_PRECONDITION, b""),
     WorkflowUpdateRPCTimeoutOrCancelledError,
     lambda: WorkflowUpdateFailedError(ApplicationError("ended", type="reset")),
 ]
