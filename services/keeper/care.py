@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -12,9 +12,11 @@ from temporalio.service import RPCError
 from services.keeper.rebuild import OPEN, look_at
 from shared.keepers import start_keeper
 from shared.slots import (
+    AWAITED_QUERY,
     JOB_GATE,
     OVERDUE_QUERY,
     REQUEST_SIGNAL,
+    SKIP_SIGNAL,
     UNKNOWN_QUERY,
     Gate,
     RunRef,
@@ -35,13 +37,16 @@ AT_ONCE = 1000
 OUTLIVED = "It outlived its own limit and its clean-up's: its code must have failed."
 
 
-async def look_after(client: Client, task_queue: str) -> None:
-    """Start each gate's keeper where there is none, and have it hear of forgotten jobs."""
+async def look_after(client: Client, task_queue: str, *, ask_patience: float) -> None:
+    """Start each gate's keeper where there is none, and tell it what only time tells: who has kept
+    a free place waiting, who was forgotten, who has held for too long."""
     looked_at = time.monotonic()
+    silences = {gate: Silence(ask_patience) for gate in Gate}
     while True:
         try:
             for gate in Gate:
                 await start_keeper(client, gate, task_queue=task_queue)
+                await pass_over(client, gate, silences[gate])
             if time.monotonic() - looked_at >= LOOK_SECONDS:
                 looked_at = time.monotonic()
                 await remind(client)
@@ -50,6 +55,32 @@ async def look_after(client: Client, task_queue: str) -> None:
         except (RPCError, WorkflowQueryFailedError) as error:
             log.warning("the keepers could not be looked after", reason=str(error))
         await asyncio.sleep(CARE_SECONDS)
+
+
+class Silence:
+    """For how long each run has kept a free place waiting, by our own clock."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._since: dict[str, float] = {}
+
+    def too_long(self, awaited: Iterable[str]) -> list[str]:
+        """Those of the awaited that have been so, whenever we looked, for all of the patience."""
+        now = time.monotonic()
+        self._since = {run_id: self._since.get(run_id, now) for run_id in awaited}
+        return [run for run, since in self._since.items() if now - since >= self._patience]
+
+
+async def pass_over(client: Client, gate: Gate, silence: Silence) -> None:
+    """Who is next, and does not ask for a free place, is passed over until it does.
+
+    Its worker is dead, or its code fails; it stays in the queue.
+    """
+    keeper = client.get_workflow_handle(keeper_id(gate))
+    awaited = await keeper.query(AWAITED_QUERY, result_type=list[str], rpc_timeout=QUERY_TIMEOUT)
+    if silent := silence.too_long(awaited):
+        log.warning("passed over, for they do not ask", gate=gate, run_ids=silent)
+        await keeper.signal(SKIP_SIGNAL, silent)
 
 
 async def remind(client: Client, *, open_for: float = LOOK_SECONDS) -> int:

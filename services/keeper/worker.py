@@ -32,7 +32,8 @@ async def running_keeper(
 ) -> AsyncIterator[Worker]:
     """A worker for the keeper, which is started and kept running for as long as the block runs."""
     await register_search_attributes(client)
-    activities = KeeperActivities(client, rules or KeeperRules())
+    rules = rules or KeeperRules()
+    activities = KeeperActivities(client, rules)
     worker = Worker(
         client,
         task_queue=task_queue,
@@ -53,7 +54,7 @@ async def running_keeper(
         graceful_shutdown_timeout=timedelta(seconds=shutdown_seconds),
     )
     async with worker:
-        care = asyncio.create_task(look_after(client, task_queue))
+        care = asyncio.create_task(look_after(client, task_queue, ask_patience=rules.ask_patience))
         try:
             yield worker
         finally:

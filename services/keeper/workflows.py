@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from services.keeper.places import Places, permit_of
     from shared.slots import (
         ACQUIRE_UPDATE,
+        AWAITED_QUERY,
         CHANGE_UPDATE,
         DRAIN_ACTIVITY,
         FENCED,
@@ -32,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
         REFUSED_SIGNAL,
         RELEASE_SIGNAL,
         REQUEST_SIGNAL,
+        SKIP_SIGNAL,
         UNKNOWN_QUERY,
         VIEW_QUERY,
         WITHDRAW_SIGNAL,
@@ -75,8 +77,6 @@ class SlotKeeperWorkflow:
         self._turns_over = False
         self._early: list[SlotRequest] = []
         self._early_releases: list[Release] = []
-        # Since when a place is free for who is next and does not ask for it.
-        self._awaited: dict[str, datetime] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -131,7 +131,11 @@ class SlotKeeperWorkflow:
             self._check_not_void()
 
     async def _grant_until_long(self) -> None:
-        """Whoever is next is told, and answered when it asks; silence is waited for in bounds."""
+        """Whoever is next is told, and answered when it asks.
+
+        Nothing here is a matter of time: a replay may see as one what were two moments, and a timer
+        between their commands would stand elsewhere.
+        """
         places = self._places
         while True:
             await self._end_if_void()
@@ -142,26 +146,12 @@ class SlotKeeperWorkflow:
             # Last, so that a replay that sees two moments as one says the same as they did.
             if self._history_is_long():
                 return
-            now = workflow.now()
-            self._awaited = {run: self._awaited.get(run, now) for run in sorted(places.awaited())}
-            try:
-                await workflow.wait_condition(self._has_work, timeout=self._patience(now))
-            except TimeoutError:
-                longest = min(self._awaited.values())
-                places.pass_over({run for run, at in self._awaited.items() if at == longest})
+            await workflow.wait_condition(self._has_work)
 
     def _has_work(self) -> bool:
         places = self._places
-        if self._is_void() or places.awaited() != self._awaited.keys():
-            return True
-        return places.has_next() or places.has_to_tell() or self._history_is_long()
-
-    def _patience(self, now: datetime) -> timedelta | None:
-        """For how long a free place is still kept for who is next, whatever else happens."""
-        if not self._awaited:
-            return None
-        until = min(self._awaited.values()) + timedelta(seconds=self._rules.ask_patience)
-        return max(timedelta(), until - now)
+        has_something = self._is_void() or places.has_next() or places.has_to_tell()
+        return has_something or self._history_is_long()
 
     async def _rebuild(self) -> None:
         """Nobody handed anything over: ask Temporal who holds and who waits, before any grant."""
@@ -286,6 +276,11 @@ class SlotKeeperWorkflow:
         else:
             self._places.give_back(release)
 
+    @workflow.signal(name=SKIP_SIGNAL)
+    def pass_over(self, run_ids: list[str]) -> None:
+        """Who is next and has kept silent for long lets others be next until it asks."""
+        self._places.pass_over(set(run_ids))
+
     @workflow.update(name=ACQUIRE_UPDATE)
     async def acquire(self, ask: Acquire) -> Answer:
         """Answered when the run's turn has come, or when it is not next any more.
@@ -331,6 +326,11 @@ class SlotKeeperWorkflow:
     def unknown(self, run_ids: list[str]) -> list[str]:
         """Those of the runs that neither hold nor wait; none before this keeper knows anybody."""
         return [each for each in run_ids if self._ready and not self._places.knows(each)]
+
+    @workflow.query(name=AWAITED_QUERY)
+    def awaited(self) -> list[str]:
+        """The runs for whom a place is free, and who do not ask for it."""
+        return sorted(self._places.awaited())
 
     @workflow.query(name=OVERDUE_QUERY)
     def overdue(self, now: datetime) -> list[RunRef]:
