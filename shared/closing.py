@@ -1,10 +1,9 @@
 """The end of a job that had no code left to record it: terminated or timed out from outside."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from shared.messages import JobError, Record
-from shared.states import Status, Step
+from shared.messages import Attempts, JobError, Record
+from shared.states import Status
 
 MESSAGES = {
     "terminated": "The job was terminated from outside.",
@@ -26,7 +25,7 @@ def close_record(record: Record, code: str) -> Record:
     return ended.followed(at, MESSAGES[code])
 
 
-def amend_attempts(record: Record, attempts: Mapping[Step, int]) -> Record | None:
+def amend_attempts(record: Record, attempts: Attempts) -> Record | None:
     """The next version with what the vendors had accepted; None where the record says it."""
     raised = record.attempts.raised_to(attempts)
     if raised == record.attempts:

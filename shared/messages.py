@@ -1,6 +1,5 @@
 """What a job is on the wire and on disk; every message is frozen and passes over unknown fields."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -46,12 +45,9 @@ class Attempts(Message):
     image: int = 0
     video: int = 0
 
-    def raised_to(self, counts: Mapping[Step, int]) -> "Attempts":
+    def raised_to(self, other: "Attempts") -> "Attempts":
         """With each count at least what is known from elsewhere."""
-        return Attempts(
-            image=max(self.image, counts.get(Step.IMAGE, 0)),
-            video=max(self.video, counts.get(Step.VIDEO, 0)),
-        )
+        return Attempts(image=max(self.image, other.image), video=max(self.video, other.video))
 
 
 class JobError(Message):
@@ -103,10 +99,14 @@ class Job(Message):
 
 
 class Record(Job):
-    """The JSON file of a job: the Job, its transitions, and what a recovery needs."""
+    """The JSON file of a job: the Job, its transitions, and what a recovery needs.
+
+    `run_since`: the version with which the run of `run_id` began; larger than 1 after a reset.
+    """
 
     on_video_failure: OnVideoFailure = OnVideoFailure.FAIL
     run_id: str = ""
+    run_since: int = 1
     token: int | None = None
     tasks: dict[str, str] = {}
     assets: dict[Step, Asset] = {}

@@ -40,9 +40,10 @@ class Granted(NamedTuple):
 async def acquire_all(client: Client, order: Order, *, skew: float) -> Granted:
     """The permit of the slot, behind those of the stage's gates; NotYet or GateNotYet without.
 
-    The slot comes last: its answer is the one that has to be fresh when the submit follows.
+    The slot comes first, for nobody waits for it with a gate in hand, and again at last: that
+    answer is the one that has to be fresh when the submit follows.
     """
-    for gate in order.gates:
+    for gate in (JOB_GATE, *order.gates) if order.gates else ():
         await acquire(client, order, gate, skew=skew)
     return await acquire(client, order, JOB_GATE, skew=skew)
 

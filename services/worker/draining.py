@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 from temporalio import activity
@@ -69,13 +69,12 @@ class DrainActivities:
                 await asyncio.to_thread(self._close, drain, code)
             await asyncio.sleep(drain.hold_seconds)
             attempts = await self._cleared(drain, cancel=not goes_on)
-            if code is not None:
-                await asyncio.to_thread(self._amend, drain, attempts)
             if goes_on or code is not None:
+                await asyncio.to_thread(self._amend, drain, attempts)
                 return Kept(attempts=attempts, assets={}, asset_url=None)
             return await self._keep(drain.job_id, attempts)
 
-    async def _cleared(self, drain: Drain, *, cancel: bool) -> dict[Step, int]:
+    async def _cleared(self, drain: Drain, *, cancel: bool) -> Attempts:
         """Wait until nothing of the job runs; the highest attempts that the vendors know.
 
         While a submit may be on its way, finding nothing proves nothing: the vendor may still be
@@ -86,7 +85,8 @@ class DrainActivities:
         until = since + self._settings.drain_seconds
         doubt = since + self._settings.accept_seconds if drain.in_doubt else since
         latest = await asyncio.to_thread(self._latest, drain.job_id)
-        seen, pause = Seen(), POLL_SECONDS
+        accepted = await asyncio.to_thread(self._accepted, drain.job_id)
+        seen, pause = Seen(accepted, self._lost), POLL_SECONDS
         await self._look(all_of(drain.job_id), seen, cancel=cancel)
         while True:
             in_doubt = time.time() < doubt and latest not in seen.known
@@ -98,6 +98,16 @@ class DrainActivities:
             await asyncio.sleep(pause)
             pause = min(pause * POLL_GROWTH, self._settings.video_poll_seconds)
             await self._look(seen.running | {latest}, seen, cancel=cancel)
+
+    def _accepted(self, job_id: str) -> Iterable[str]:
+        """What a vendor is known to have accepted, by the record."""
+        record = self._records.read(job_id)
+        return record.tasks if record else ()
+
+    def _lost(self, ours: str) -> float:
+        """The seconds after which one that its vendor denies counts as lost."""
+        settings = self._settings
+        return settings.image_lost_seconds if is_image(ours) else settings.video_lost_seconds
 
     def _latest(self, job_id: str) -> str:
         """The generation that the job had come to: recorded before it can be submitted, but for the
@@ -111,12 +121,10 @@ class DrainActivities:
     async def _look(self, generations: Iterable[str], seen: "Seen", *, cancel: bool) -> None:
         """Take note of each generation that has not ended; an image is cancelled."""
         for ours in sorted(set(generations) - seen.ended):
-            is_image = f".{Step.IMAGE}." in ours
-            seen.note(
-                ours, status := await _status(self._images if is_image else self._videos, ours)
-            )
+            vendor = self._images if is_image(ours) else self._videos
+            seen.note(ours, status := await _status(vendor, ours))
             # Kling documents no cancel.
-            if cancel and is_image and ours in seen.running and status:
+            if cancel and is_image(ours) and ours in seen.running and status:
                 await self._cancel(status)
 
     async def _goes_on(self, drain: Drain) -> bool:
@@ -134,15 +142,16 @@ class DrainActivities:
         if record is not None and record.run_id == drain.run_id and not record.status.ended:
             self._records.write(close_record(record, code))
 
-    def _amend(self, drain: Drain, attempts: dict[Step, int]) -> None:
-        """A record that was closed from outside may lack what a vendor had accepted by then."""
+    def _amend(self, drain: Drain, attempts: Attempts) -> None:
+        """A record that was closed may lack what a vendor had accepted by then; an open one is
+        its own run's."""
         record = self._records.read(drain.job_id)
-        if record is not None and record.run_id == drain.run_id:
+        if record is not None and record.status.ended:
             amended = amend_attempts(record, attempts)
             if amended is not None:
                 self._records.write(amended)
 
-    async def _keep(self, job_id: str, attempts: dict[Step, int]) -> Kept:
+    async def _keep(self, job_id: str, attempts: Attempts) -> Kept:
         """Store each stage's good result that the record doesn't have yet."""
         record = await asyncio.to_thread(self._records.read, job_id)
         there = record.assets if record else {}
@@ -183,28 +192,44 @@ class DrainActivities:
 class Seen:
     """What the vendors said of a job's generations: known ever, ended for good, not ended yet."""
 
-    def __init__(self) -> None:
-        self.known: set[str] = set()
+    def __init__(self, known: Iterable[str], lost: Callable[[str], float]) -> None:
+        self.known: set[str] = set(known)
         self.ended: set[str] = set()
         self.running: set[str] = set()
+        self._lost = lost
+        self._missing_since: dict[str, float] = {}
 
     def note(self, ours: str, news: VendorStatus | VendorError | None) -> None:
-        """A vendor that does not answer may run it, and one that says no more may not."""
+        """A vendor that does not answer may run it, and so may one that denies what it has known,
+        for as long as a job would wait for it."""
         self.running.discard(ours)
         if isinstance(news, VendorError):
             self.running.add(ours)
-        elif news is not None:
+        elif news is None:
+            if ours in self.known and not self._is_lost(ours):
+                self.running.add(ours)
+        else:
             self.known.add(ours)
+            self._missing_since.pop(ours, None)
             over = news.state in ("succeeded", "failed")
             (self.ended if over else self.running).add(ours)
 
-    def attempts(self) -> dict[Step, int]:
+    def _is_lost(self, ours: str) -> bool:
+        now = time.monotonic()
+        return now - self._missing_since.setdefault(ours, now) > self._lost(ours)
+
+    def attempts(self) -> Attempts:
         """By stage, the highest attempt that a vendor has known."""
-        found: dict[Step, int] = {}
+        found = Attempts()
         for each in map(parse_external_id, self.known):
             if each is not None:
-                found[each.step] = max(each.attempt, found.get(each.step, 0))
+                found = found.raised_to(Attempts.model_validate({each.step.value: each.attempt}))
         return found
+
+
+def is_image(ours: str) -> bool:
+    """Whether a generation is an image, by our id of it."""
+    return f".{Step.IMAGE}." in ours
 
 
 def all_of(job_id: str) -> list[str]:

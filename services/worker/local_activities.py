@@ -44,7 +44,11 @@ class StateActivities:
         if present is None:
             return Recorded()
         if present.run_id != record.run_id:
-            return Recorded(ahead=present.transitions)
+            return Recorded(ahead=present.transitions, attempts=present.attempts)
+        if record.run_since < present.run_since:
+            # We followed them before, in a task that the server did not take.
+            ahead = present.transitions[: present.run_since - 1]
+            return Recorded(ahead=ahead, attempts=present.attempts)
         return Recorded(end=present if present.status.ended else None)
 
     @activity.defn(name=JOB_LIMITS)

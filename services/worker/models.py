@@ -2,7 +2,7 @@
 
 from services.worker.policies import DRAIN_MARGIN, HOLD_MARGIN
 from shared.ids import external_id
-from shared.messages import Asset, JobInput, Message, Record, Transition
+from shared.messages import Asset, Attempts, JobInput, Message, Record, Transition
 from shared.slots import Gate, Permit, SlotRequest
 from shared.states import Step
 
@@ -44,11 +44,13 @@ class JobLimits(Message):
 class Recorded(Message):
     """What recording a version found on disk.
 
-    `ahead`: what another run has recorded beyond us; `end`: the end that this very run has
-    recorded before, in a workflow task that the server did not take.
+    `ahead`: what another run has recorded beyond us, and the `attempts` that it had paid for;
+    `end`: the end that this very run has recorded before, in a workflow task that the server did
+    not take.
     """
 
     ahead: tuple[Transition, ...] = ()
+    attempts: Attempts = Attempts()
     end: Record | None = None
 
 
@@ -125,6 +127,6 @@ class Kept(Message):
     """What a job that ended early had paid for: attempts that the vendors know, by stage, and the
     results that could still be stored."""
 
-    attempts: dict[Step, int]
+    attempts: Attempts
     assets: dict[Step, Asset]
     asset_url: str | None

@@ -22,6 +22,7 @@ class JobState:
             created_at=created_at,
         )
         self.note = ""
+        self._paid = Attempts()
 
     def change(self, at: datetime, note: str, **fields: object) -> Record:
         """The next version with `fields` set; ValueError for a move that the states forbid."""
@@ -43,12 +44,21 @@ class JobState:
             times["finished_at"] = at
         return times
 
-    def follow(self, transitions: Sequence[Transition]) -> Record:
-        """The last change again, behind those that another run has recorded before us."""
+    def follow(self, transitions: Sequence[Transition], paid: Attempts) -> Record:
+        """The last change again, behind those that another run has recorded before us.
+
+        What that run had paid for stays counted, however far this one comes.
+        """
+        self._paid = paid
         version = transitions[-1].version + 1
         last = self.record.transitions[-1].model_copy(update={"version": version})
         self.record = self.record.model_copy(
-            update={"version": version, "transitions": (*transitions, last)}
+            update={
+                "version": version,
+                "run_since": version,
+                "attempts": self.record.attempts.raised_to(paid),
+                "transitions": (*transitions, last),
+            }
         )
         return self.record
 
@@ -59,7 +69,8 @@ class JobState:
 
     def attempts_with(self, step: Step, count: int) -> Attempts:
         """The attempts when `step` has used `count` of them."""
-        return self.record.attempts.model_copy(update={step.value: count})
+        changed = self.record.attempts.model_copy(update={step.value: count})
+        return changed.raised_to(self._paid)
 
     def progress(self) -> Progress:
         """The answer to `get_progress`."""

@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
         VideoOrder,
         VideoWatch,
     )
-    from services.worker.policies import LOCAL_TIMEOUT
+    from services.worker.policies import LOCAL_TIMEOUT, REQUEST_RETRY_POLICY
     from services.worker.state import job_error
     from services.worker.turn import SlotTurn, StageTurn, Turn
     from shared.errors import GateNotYet, NotYet
@@ -100,6 +100,7 @@ class GenVideoWorkflow:
     async def _work(self) -> None:
         try:
             await self._journal.change("queued", status=Status.QUEUED)
+            await self._learn_limits()
             await self._turn.ask()
             await self._both_stages()
         except Interrupted as interrupted:
@@ -157,7 +158,7 @@ class GenVideoWorkflow:
 
     async def _may_begin(self, step: Step, image: Stored | None) -> None:
         """Return when this run is next, and at the stage's gate, where that is on, as well."""
-        limits = await self._known_limits()
+        limits = self._known_limits()
         await self._turn.come()
         gate = self._gates[step]
         if gate.gate not in limits.gates or gate.permit is not None:
@@ -168,15 +169,22 @@ class GenVideoWorkflow:
         await self._note(f"waiting for the {gate.gate} gate", image)
         await gate.come()
 
-    async def _known_limits(self) -> JobLimits:
-        if self._limits is not None:
-            return self._limits
-        asked = workflow.start_local_activity(
-            JOB_LIMITS, result_type=JobLimits, start_to_close_timeout=LOCAL_TIMEOUT
+    async def _learn_limits(self) -> None:
+        """Asked for once, and fixed for the job from here on."""
+        self._limits = await to_its_end(
+            workflow.start_local_activity(
+                JOB_LIMITS,
+                result_type=JobLimits,
+                start_to_close_timeout=LOCAL_TIMEOUT,
+                retry_policy=REQUEST_RETRY_POLICY,
+            )
         )
-        limits: JobLimits = await to_its_end(asked)
-        self._limits = limits
-        return limits
+        self._start_timer()
+
+    def _known_limits(self) -> JobLimits:
+        if self._limits is None:
+            raise RuntimeError("nothing begins before the limits are known")
+        return self._limits
 
     async def _wait_again(self, step: Step, failure: StageFailed) -> None:
         """Overtaken, or the permit was another run's, from before a reset."""
@@ -247,9 +255,7 @@ class GenVideoWorkflow:
         return await cancellation.finish(stages.start_collect(hinted))
 
     def _order(self, step: Step, number: int) -> Order:
-        limits, video = self._limits, step is Step.VIDEO
-        if limits is None:
-            raise RuntimeError("an order before the limits are known")
+        limits, video = self._known_limits(), step is Step.VIDEO
         gate = self._gates[step].gate
         return Order(
             request=self._request,
@@ -284,11 +290,15 @@ class GenVideoWorkflow:
 
     def _granted(self, permit: Permit | None) -> None:
         """The slot is ours; from here on the job's own time runs, and not while it waits again."""
-        if permit is not None and self._turn.offer(permit) and self._timer is None:
-            self._timer = asyncio.create_task(self._run_out())
+        if permit is not None and self._turn.offer(permit):
+            self._start_timer()
 
-    async def _run_out(self) -> None:
-        seconds = (await self._known_limits()).job_seconds
+    def _start_timer(self) -> None:
+        """Where the slot is ours and the limits are known."""
+        if self._turn.permit is not None and self._limits is not None and self._timer is None:
+            self._timer = asyncio.create_task(self._run_out(self._limits.job_seconds))
+
+    async def _run_out(self, seconds: float) -> None:
         await workflow.sleep(seconds)
         self._cancellation.request(Reason.TIME_IS_UP)
 
@@ -316,15 +326,13 @@ class GenVideoWorkflow:
             error = job_error("cancelled", "The job was cancelled.")
             await self._journal.change("cancelled", status=Status.CANCELLED, error=error)
         else:
-            limits = await self._known_limits()
-            message = f"The job did not end within {limits.job_seconds:g} s."
+            message = f"The job did not end within {self._known_limits().job_seconds:g} s."
             error = job_error("job_timed_out", message)
             await self._journal.change("failed (job_timed_out)", status=Status.FAILED, error=error)
 
     async def _drain(self, why: str) -> None:
         """Keep the slot until no generation of ours runs any more, or the bound has passed."""
         await self._journal.change(f"{why}: waiting until the vendors are clear")
-        limits = await self._known_limits()
         drain = Drain(
             job_id=self._request.job_id,
             run_id=self._request.run_id,
@@ -332,7 +340,7 @@ class GenVideoWorkflow:
             in_doubt=self._in_doubt,
         )
         try:
-            kept = await to_its_end(stages.start_drain(drain, limits.drain_bound))
+            kept = await to_its_end(stages.start_drain(drain, self._known_limits().drain_bound))
         except ActivityError:
             workflow.logger.exception("the vendors could not be cleared")
             return

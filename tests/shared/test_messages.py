@@ -7,7 +7,6 @@ from pydantic import ValidationError
 
 from shared.messages import Attempts, Job, JobInput, Record
 from shared.slots import SlotChange
-from shared.states import Step
 from tests.shared.standins import sample_record
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
@@ -57,5 +56,5 @@ def test_a_change_of_nothing_is_none(body: dict[str, object]) -> None:
 
 def test_attempts_are_raised_and_never_lowered() -> None:
     known = Attempts(image=2, video=1)
-    assert known.raised_to({Step.IMAGE: 1, Step.VIDEO: 3}) == Attempts(image=2, video=3)
-    assert known.raised_to({}) == known
+    assert known.raised_to(Attempts(image=1, video=3)) == Attempts(image=2, video=3)
+    assert known.raised_to(Attempts()) == known

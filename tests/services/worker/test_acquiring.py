@@ -103,20 +103,27 @@ async def test_it_asks_as_the_try_that_it_is() -> None:
     assert asked == Acquire(request=ORDER.request, fence=(1, 2, 3), holds_seconds=99)
 
 
-async def test_the_slot_is_asked_for_last() -> None:
-    keepers = Keepers([answered(), answered()])
-    await permit_by(keepers, order=ORDER.model_copy(update={"gates": (Gate.VIDEO,)}))
-    assert [gate for gate, _ in keepers.asked] == [Gate.VIDEO, JOB_GATE]
+BEHIND_A_GATE = ORDER.model_copy(update={"gates": (Gate.VIDEO,)})
 
 
-@pytest.mark.parametrize(("gates", "kind"), [((), NotYet), ((Gate.VIDEO,), GateNotYet)])
+async def test_the_slot_is_asked_for_before_its_stages_gate_and_behind_it() -> None:
+    keepers = Keepers([answered(), answered(), answered()])
+    await permit_by(keepers, order=BEHIND_A_GATE)
+    assert [gate for gate, _ in keepers.asked] == [JOB_GATE, Gate.VIDEO, JOB_GATE]
+
+
+@pytest.mark.parametrize(
+    ("order", "yes", "kind"),
+    [(ORDER, 0, NotYet), (BEHIND_A_GATE, 0, NotYet), (BEHIND_A_GATE, 1, GateNotYet)],
+)
 async def test_whose_turn_it_is_not_is_sent_away(
-    gates: tuple[Gate, ...], kind: type[Exception]
+    order: Order, yes: int, kind: type[Exception]
 ) -> None:
-    keepers = Keepers([answered(permit=None)])
+    """From the slot before a gate is asked for, so that no gate is held in vain."""
+    keepers = Keepers([*[answered()] * yes, answered(permit=None)])
     with pytest.raises(kind):
-        await permit_by(keepers, order=ORDER.model_copy(update={"gates": gates}))
-    assert len(keepers.asked) == 1
+        await permit_by(keepers, order=order)
+    assert len(keepers.asked) == yes + 1
 
 
 AWAY: list[Callable[[], Said]] = [

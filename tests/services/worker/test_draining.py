@@ -29,7 +29,7 @@ from tests.shared.standins import sample_record
 
 JOB = "job-0123456789abcdef01234567"
 IMAGE, VIDEO = f"{JOB}.image.1", f"{JOB}.video.1"
-ACCEPT, BOUND = 30.0, 600.0
+ACCEPT, BOUND, LOST = 30.0, 600.0, 100.0
 News = VendorStatus | VendorError | None
 
 
@@ -45,6 +45,8 @@ class Clock:
 
     async def sleep(self, seconds: float) -> None:
         self.passed += seconds
+
+    monotonic = time
 
     async def to_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
@@ -94,6 +96,7 @@ class Scene:
             data_dir=data_dir,
             accept_seconds=ACCEPT,
             drain_seconds=BOUND,
+            video_lost_seconds=LOST,
         )
         self._activities = DrainActivities(
             settings,
@@ -148,7 +151,7 @@ RUNNING = {"status": Status.RUNNING, "step": Step.IMAGE, "attempts": Attempts(im
 async def test_in_doubt_nothing_found_is_looked_for_as_long_as_it_may_be_accepted(
     scene: Scene,
 ) -> None:
-    assert (await scene.drain()).attempts == {}
+    assert (await scene.drain()).attempts == Attempts()
     assert scene.clock.passed == pytest.approx(ACCEPT, abs=3)
 
 
@@ -161,7 +164,7 @@ async def test_what_turns_up_late_is_cancelled_and_waited_for(scene: Scene) -> N
     scene.images.news[IMAGE] = lambda passed: (
         None if passed < 20 else now("running") if not scene.images.cancelled else now("failed")
     )
-    assert (await scene.drain()).attempts == {Step.IMAGE: 1}
+    assert (await scene.drain()).attempts == Attempts(image=1)
     assert scene.images.cancelled == ["v-running"]
     assert 20 <= scene.clock.passed < ACCEPT
 
@@ -178,7 +181,7 @@ async def test_an_earlier_generation_tells_nothing_of_the_latest(scene: Scene) -
     scene.record(status=Status.RUNNING, step=Step.VIDEO, attempts=Attempts(image=1, video=1))
     scene.images.news[IMAGE] = lambda passed: now("succeeded")
     scene.videos.news[VIDEO] = lambda passed: None if passed < 10 else running_until(90)(passed)
-    assert (await scene.drain()).attempts == {Step.IMAGE: 1, Step.VIDEO: 1}
+    assert (await scene.drain()).attempts == Attempts(image=1, video=1)
     assert scene.clock.passed == pytest.approx(90, abs=3)
 
 
@@ -188,6 +191,29 @@ async def test_a_vendor_that_does_not_answer_counts_as_running(scene: Scene) -> 
     scene.images.news[IMAGE] = lambda passed: down if passed < 200 else now("failed")
     await scene.drain(in_doubt=False)
     assert scene.clock.passed == pytest.approx(200, abs=3)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+async def test_what_the_vendor_denies_for_a_while_may_run_on(scene: Scene, recorded: bool) -> None:
+    """Known to it before, or accepted by the record: it is waited for as a job would."""
+    scene.record(
+        status=Status.RUNNING,
+        step=Step.VIDEO,
+        attempts=Attempts(image=1, video=1),
+        tasks={VIDEO: "v-1"} if recorded else {},
+    )
+    begins = 0 if recorded else 5
+    scene.videos.news[VIDEO] = lambda passed: (
+        None if begins <= passed < 50 else running_until(90)(passed)
+    )
+    await scene.drain(in_doubt=False)
+    assert scene.clock.passed == pytest.approx(90, abs=3)
+
+
+async def test_what_the_vendor_denies_for_long_is_lost(scene: Scene) -> None:
+    scene.videos.news[VIDEO] = lambda passed: now("running") if passed < 5 else None
+    await scene.drain(in_doubt=False)
+    assert scene.clock.passed == pytest.approx(5 + LOST, abs=5)
 
 
 async def test_what_never_ends_is_given_up_at_the_bound(scene: Scene) -> None:
@@ -200,7 +226,7 @@ async def test_a_killed_jobs_last_try_is_waited_for_before_anything_is_looked_fo
     scene: Scene,
 ) -> None:
     scene.images.news[IMAGE] = lambda passed: None if passed < 2 else now("succeeded")
-    assert (await scene.drain(in_doubt=False, hold=3)).attempts == {Step.IMAGE: 1}
+    assert (await scene.drain(in_doubt=False, hold=3)).attempts == Attempts(image=1)
     assert scene.clock.passed == 3
 
 

@@ -128,12 +128,16 @@ def test_goes_on_behind_what_another_run_recorded() -> None:
     other.change(CREATED, "further", step=Step.IMAGE, percent=40)
     state = new_state()
     state.change(CREATED, "queued by the new run", status=Status.QUEUED)
-    record = state.follow(other.record.transitions)
-    assert record.version == other.record.version + 1
+    record = state.follow(other.record.transitions, Attempts(image=2, video=1))
+    assert record.version == record.run_since == other.record.version + 1
     assert record.transitions[:-1] == other.record.transitions
     last = record.transitions[-1]
     assert (last.version, last.note) == (record.version, "queued by the new run")
     assert state.change(CREATED, "on").version == record.version + 1
+    # What the other run had paid for is counted, though this one begins anew.
+    assert state.record.attempts == Attempts(image=2, video=1)
+    assert state.attempts_with(Step.IMAGE, 1) == Attempts(image=2, video=1)
+    assert state.attempts_with(Step.IMAGE, 3) == Attempts(image=3, video=1)
 
 
 def test_progress_shows_the_last_note_and_no_more_than_the_record() -> None:
