@@ -1,0 +1,240 @@
+"""The part of the SDK's client that activities use, on the simulated server."""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError, TimeoutError
+from temporalio.service import RPCError, RPCStatusCode
+
+from tests.simulation.history import timestamp, to_proto
+from tests.simulation.process import Process
+from tests.simulation.runs import Run, Status, Update
+from tests.simulation.server import Server
+
+T = TypeVar("T")
+AWAY_SECONDS = 2.0
+
+
+class SimulatedClient:
+    """Belongs to a process: what was asked for when that dies is never answered."""
+
+    def __init__(self, server: Server, process: Process) -> None:
+        self.server = server
+        self.process = process
+        self.data_converter = Converter(server)
+
+    async def call(self, action: Callable[[], T]) -> T:
+        """One RPC: there, done, and back."""
+        server, process = self.server, self.process
+        future: Any = process.create_future()
+        hop = server.hop(f"rpc {process.name}")
+
+        def arrive() -> None:
+            if server.is_away:
+                error = RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+                server.world.after(AWAY_SECONDS, _settle, future, None, error)
+                return
+            try:
+                result = action()
+            except RPCError as error:
+                server.world.after(hop, _settle, future, None, error)
+            else:
+                server.world.after(hop, _settle, future, result, None)
+
+        server.world.after(hop, arrive)
+        result: T = await future
+        return result
+
+    def get_workflow_handle(
+        self, workflow_id: str, *, run_id: str | None = None, **_: Any
+    ) -> "Handle":
+        return Handle(self, workflow_id, run_id)
+
+    async def start_workflow(
+        self,
+        workflow: str,
+        *,
+        id: str,
+        task_queue: str,
+        task_timeout: timedelta,
+        start_signal: str | None = None,
+        start_signal_args: Any = (),
+        **_: Any,
+    ) -> None:
+        table = self.server.table
+        signal = (start_signal, table.of(*start_signal_args)) if start_signal else None
+        await self.call(
+            lambda: self.server.signal_with_start(
+                workflow, id, queue=task_queue, task_timeout=task_timeout.total_seconds(),
+                signal=signal,
+            )
+        )  # fmt: skip
+
+    async def list_workflows(self, query: str, **_: Any) -> AsyncIterator[Any]:
+        found = await self.call(lambda: [_execution(run) for run in self._listed(query)])
+        for execution in found:
+            yield execution
+
+    def _listed(self, query: str) -> list[Run]:
+        wanted = dict(re.findall(r"(WorkflowType|WorkflowId) = '([^']+)'", query))
+        now = self.server.world.now
+        found = []
+        for run in self.server.all_runs():
+            lag = self.server.lag_of(run)
+            if run.made_at + lag > now:
+                continue
+            was_open = run.closed_at is None or run.closed_at + lag > now
+            if wanted.get("WorkflowType", run.type) != run.type:
+                continue
+            if wanted.get("WorkflowId", run.workflow_id) != run.workflow_id:
+                continue
+            if "'Running'" in query and not was_open:
+                continue
+            if "'Terminated'" in query and (
+                was_open or run.status not in (Status.TERMINATED, Status.TIMED_OUT)
+            ):
+                continue
+            found.append(run)
+        return found
+
+
+class Handle:
+    """One workflow, or one run of it."""
+
+    def __init__(self, client: SimulatedClient, workflow_id: str, run_id: str | None) -> None:
+        self.id = workflow_id
+        self.run_id = run_id
+        self._client = client
+        self._server = client.server
+
+    async def signal(self, name: str, *args: Any, **_: Any) -> None:
+        payloads = self._server.table.of(*args)
+        await self._client.call(
+            lambda: self._server.signal(self.id, self.run_id, name=name, args=payloads)
+        )
+
+    async def describe(self, **_: Any) -> Any:
+        return await self._client.call(
+            lambda: _description(self._server, self._server.find(self.id, self.run_id))
+        )
+
+    async def result(self, **_: Any) -> Any:
+        """The end of this run, by long poll."""
+        process = self._client.process
+        run = await self._client.call(lambda: self._server.find(self.id, self.run_id))
+        if run.is_open:
+            future = process.create_future()
+            hop = self._server.hop(f"poll {process.name}")
+            run.waiting.append(lambda: process.world.after(hop, _settle, future, None, None))
+            await future
+        raise_end(run)
+
+    async def execute_update(self, name: str, arg: Any, **options: Any) -> Any:
+        update_id = options.get("id") or f"update-{self._server.number()}"
+        payloads = self._server.table.of(arg)
+        wanted = Update(update_id, name, payloads, any_run=self.run_id is None)
+        update = await self._client.call(
+            lambda: self._server.update(self.id, self.run_id, wanted)
+        )
+        process = self._client.process
+        if update.outcome is None:
+            future = process.create_future()
+            hop = self._server.hop(f"update {process.name}")
+            update.waiting.append(lambda: process.world.after(hop, _settle, future, None, None))
+            await future
+        return self._outcome(update, options.get("result_type"))
+
+    def _outcome(self, update: Update, kind: Any) -> Any:
+        if update.refused is not None:
+            raise RPCError(update.refused, RPCStatusCode.NOT_FOUND, b"")
+        assert update.outcome is not None
+        result, failure = update.outcome
+        if failure is not None:
+            info = failure.application_failure_info
+            cause = ApplicationError(failure.message, type=info.type or None)
+            raise WorkflowUpdateFailedError(cause)
+        if result is None:
+            return None
+        return self._server.table.from_payloads([result], [kind] if kind else None)[0]
+
+    async def fetch_history_events(self, **_: Any) -> AsyncIterator[HistoryEvent]:
+        def read() -> list[HistoryEvent]:
+            run = self._server.find(self.id, self.run_id)
+            return [to_proto(event) for event in run.events]
+
+        for event in await self._client.call(read):
+            yield event
+
+
+class Converter:
+    """What decodes payloads outside of a workflow."""
+
+    def __init__(self, server: Server) -> None:
+        self._table = server.table
+        self.payload_converter = server.table
+
+    async def decode(self, payloads: Any, type_hints: Any = None) -> list[Any]:
+        return self._table.from_payloads(payloads, type_hints)
+
+
+def _settle(future: Any, result: Any, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def raise_end(run: Run) -> None:
+    """As the SDK does for a run that has not completed."""
+    if run.status is Status.TERMINATED:
+        raise WorkflowFailureError(cause=TerminatedError("terminated"))
+    if run.status is Status.TIMED_OUT:
+        raise WorkflowFailureError(cause=TimeoutError("timed out", type=None, last_heartbeat_details=[]))
+    if run.status is Status.CANCELED:
+        raise WorkflowFailureError(cause=CancelledError("cancelled"))
+    if run.status is Status.FAILED:
+        raise WorkflowFailureError(cause=ApplicationError("failed"))
+
+
+def _execution(run: Run) -> Any:
+    return SimpleNamespace(
+        id=run.workflow_id,
+        run_id=run.run_id,
+        status=run.status,
+        start_time=datetime.fromtimestamp(run.began, UTC),
+    )
+
+
+def _description(server: Server, run: Run) -> Any:
+    raw = DescribeWorkflowExecutionResponse()
+    for activity in run.activities.values():
+        pending = raw.pending_activities.add()
+        pending.activity_id = activity.activity_id
+        pending.activity_type.name = activity.type
+        pending.attempt = activity.attempt
+        if activity.trying is not None:
+            pending.last_heartbeat_time.CopyFrom(timestamp(activity.trying.heard))
+            pending.last_started_time.CopyFrom(timestamp(activity.trying.began))
+    memo = {name: server.table.from_payloads([value])[0] for name, value in run.memo.items()}
+
+    async def read_memo() -> dict[str, Any]:
+        return memo
+
+    return SimpleNamespace(
+        id=run.workflow_id,
+        run_id=run.run_id,
+        status=run.status,
+        raw_description=raw,
+        memo=read_memo,
+        start_time=datetime.fromtimestamp(run.began, UTC),
+        close_time=run.closed_at and datetime.fromtimestamp(run.closed_at, UTC),
+        history_length=len(run.events),
+    )

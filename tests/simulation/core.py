@@ -1,0 +1,296 @@
+"""One cached workflow instance with what the SDK's core does around it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.api.common.v1 import Payloads
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_commands import ActivityCancellationType, WorkflowCommand
+from temporalio.common import Priority, TypedSearchAttributes
+from temporalio.converter import DefaultFailureConverter, PayloadConverter
+from temporalio.worker import UnsandboxedWorkflowRunner
+from temporalio.worker._workflow_instance import WorkflowInstance, WorkflowInstanceDetails
+
+from tests.simulation import jobs
+from tests.simulation.commands import CLOSING
+from tests.simulation.history import Marker, TaskRecord, timestamp
+from tests.simulation.jobs import Job
+from tests.simulation.runs import Run, Task
+
+TRY_CANCEL = ActivityCancellationType.TRY_CANCEL
+RUNNER = UnsandboxedWorkflowRunner()
+_DEFINITIONS: dict[type, Any] = {}
+
+
+class TaskFailed(Exception):
+    """The workflow's code raised something that fails the task."""
+
+
+class Nondeterminism(Exception):
+    """A replay did something else than the history says."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a workflow task comes to."""
+
+    commands: list[WorkflowCommand] = field(default_factory=list)
+    markers: list[Marker] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    flags: frozenset[int] = frozenset()
+    goes_on: bool = False
+
+
+class Core:
+    """The instance, what it waits for, and the commands of the task that is under way."""
+
+    def __init__(self, run: Run, definition: type, converter: PayloadConverter) -> None:
+        self.run = run
+        self.seen = 0
+        self.instance = _instance(run, definition, converter)
+        self.locals: dict[int, Any] = {}
+        self.to_start: list[Any] = []
+        self.to_stop: list[int] = []
+        self._activities: dict[int, Any] = {}
+        self._answer = Answer()
+        self._flags: set[int] = set()
+        self._next: list[Job] = []
+        self._task_seen = 0
+
+    # A task that the server has taken before
+
+    def replay(self, record: TaskRecord) -> None:
+        """Do it again; Nondeterminism where it comes to something else."""
+        self._answer = Answer()
+        self._flags |= record.flags
+        known = {marker.seq: marker for marker in record.markers if not marker.cancelled}
+        first = self._jobs_up_to(record.seen)
+        first += [jobs.patch(patch_id) for patch_id in record.patches]
+        first += [jobs.update(*update, validate=False) for update in record.updates]
+        first += self._known(known)
+        self._task_seen = record.seen
+        self._activate_all(first, record.at, known, replaying=True)
+        if self._answer.keys != record.keys:
+            raise Nondeterminism(f"{self._answer.keys} instead of {record.keys}")
+
+    def _known(self, known: dict[int, Marker]) -> list[Job]:
+        """The ends of local activities that were begun in an earlier task."""
+        seqs = [seq for seq in known if seq in self.locals]
+        for seq in seqs:
+            del self.locals[seq]
+        return [jobs.resolve_local(known.pop(seq)) for seq in seqs]
+
+    # A new task
+
+    def begin(self, task: Task) -> None:
+        """Take in what is new."""
+        assert task.started is not None
+        self._answer = Answer()
+        first = self._jobs_up_to(task.started)
+        for update in task.updates:
+            first.append(jobs.update(update.update_id, update.name, update.args, validate=True))
+        self._task_seen = task.started
+        if first:
+            self._activate_all(first, task.began, {}, replaying=False)
+
+    def resolve(self, marker: Marker) -> None:
+        """A local activity has ended."""
+        del self.locals[marker.seq]
+        self._answer.markers.append(marker)
+        self._activate_all([jobs.resolve_local(marker)], marker.at, {}, replaying=False)
+
+    def finish(self, *, goes_on: bool = False) -> Answer:
+        """The answer to the task."""
+        answer, self._answer = self._answer, Answer()
+        answer.goes_on = goes_on
+        return answer
+
+    def evict(self) -> None:
+        """Take the instance apart."""
+        activation = WorkflowActivation(run_id=self.run.run_id)
+        activation.jobs.add().remove_from_cache.SetInParent()
+        self.instance.activate(activation)
+
+    @property
+    def object(self) -> Any:
+        """The workflow itself, for whoever looks at it from outside."""
+        return getattr(self.instance, "_object", None)
+
+    def _jobs_up_to(self, seen: int) -> list[Job]:
+        found: list[Job] = []
+        for event in self.run.events[self.seen : seen]:
+            found += jobs.of_event(self.run, event, self._activities)
+        self.seen = seen
+        return found
+
+    def _activate_all(
+        self, first: list[Job], at: float, known: dict[int, Marker], *, replaying: bool
+    ) -> None:
+        now = first
+        while True:
+            self._activate(now, at, replaying=replaying)
+            now, self._next = self._next, []
+            for seq in [seq for seq in self.locals if seq in known]:
+                del self.locals[seq]
+                marker = known.pop(seq)
+                now.append(jobs.resolve_local(marker))
+                at = max(at, marker.at)
+            if not now:
+                return
+
+    def _activate(self, found: list[Job], at: float, *, replaying: bool) -> None:
+        activation = WorkflowActivation(
+            run_id=self.run.run_id,
+            timestamp=timestamp(at),
+            is_replaying=replaying,
+            history_length=self._task_seen,
+            available_internal_flags=sorted(self._flags),
+            jobs=sorted(found, key=jobs.order),
+        )
+        completion = self.instance.activate(activation)
+        if completion.HasField("failed"):
+            failure = completion.failed.failure
+            raise TaskFailed(f"{failure.application_failure_info.type}: {failure.message}")
+        for flag in completion.successful.used_internal_flags:
+            self._flags.add(flag)
+        self._answer.flags = frozenset(self._flags)
+        for command in completion.successful.commands:
+            self._take(command)
+
+    # Commands, as the core passes them on
+
+    def _take(self, command: WorkflowCommand) -> None:
+        kind = str(command.WhichOneof("variant"))
+        handler: Callable[[WorkflowCommand], None] = getattr(self, f"_take_{kind}", self._pass_on)
+        handler(command)
+
+    def _pass_on(self, command: WorkflowCommand) -> None:
+        kind = str(command.WhichOneof("variant"))
+        self._answer.commands.append(command)
+        self._answer.keys.append(_key(kind, getattr(command, kind)))
+
+    def _take_back(self, kind: str, seq: int) -> bool:
+        """Whether a command of this very task could be dropped."""
+        for place, command in enumerate(self._answer.commands):
+            if command.WhichOneof("variant") == kind and getattr(command, kind).seq == seq:
+                del self._answer.commands[place], self._answer.keys[place]
+                return True
+        return False
+
+    def _take_schedule_activity(self, command: WorkflowCommand) -> None:
+        wanted = command.schedule_activity
+        self._activities[wanted.seq] = _Open(
+            wanted.activity_type, wanted.activity_id, int(wanted.cancellation_type)
+        )
+        self._pass_on(command)
+
+    def _take_request_cancel_activity(self, command: WorkflowCommand) -> None:
+        seq = command.request_cancel_activity.seq
+        activity = self._activities.get(seq)
+        if activity is None:
+            return
+        unsent = self._take_back("schedule_activity", seq)
+        if not unsent:
+            self._pass_on(command)
+        if unsent or activity.cancellation == TRY_CANCEL:
+            del self._activities[seq]
+            self._next.append(jobs.resolve_cancelled(seq, activity.type, activity.activity_id))
+
+    def _take_schedule_local_activity(self, command: WorkflowCommand) -> None:
+        wanted = command.schedule_local_activity
+        self.locals[wanted.seq] = wanted
+        self.to_start.append(wanted)
+
+    def _take_request_cancel_local_activity(self, command: WorkflowCommand) -> None:
+        seq = command.request_cancel_local_activity.seq
+        if self.locals.pop(seq, None) is None:
+            return
+        self.to_stop.append(seq)
+        marker = Marker(seq, 0.0, None, cancelled=True)
+        self._answer.markers.append(marker)
+        self._next.append(jobs.resolve_local(marker))
+
+    def _take_cancel_timer(self, command: WorkflowCommand) -> None:
+        if not self._take_back("start_timer", command.cancel_timer.seq):
+            self._pass_on(command)
+
+    def _take_cancel_signal_workflow(self, command: WorkflowCommand) -> None:
+        seq = command.cancel_signal_workflow.seq
+        if self._take_back("signal_external_workflow_execution", seq):
+            self._next.append(jobs.resolve_signal(seq, jobs.not_sent()))
+
+    def closes(self) -> bool:
+        """Whether the run ends by this task."""
+        return any(c.WhichOneof("variant") in CLOSING for c in self._answer.commands)
+
+
+@dataclass(slots=True)
+class _Open:
+    """An activity that the workflow waits for."""
+
+    type: str
+    activity_id: str
+    cancellation: int
+
+
+def _key(kind: str, command: Any) -> str:
+    match kind:
+        case "schedule_activity":
+            return f"{kind} {command.seq} {command.activity_type}"
+        case "signal_external_workflow_execution":
+            target = command.workflow_execution.workflow_id
+            return f"{kind} {command.seq} {command.signal_name} {target}"
+        case "update_response":
+            return f"{kind} {command.protocol_instance_id} {command.WhichOneof('response')}"
+        case "start_timer" | "cancel_timer" | "request_cancel_activity":
+            return f"{kind} {command.seq}"
+    return kind
+
+
+def _instance(run: Run, definition: type, converter: PayloadConverter) -> WorkflowInstance:
+    if definition not in _DEFINITIONS:
+        _DEFINITIONS[definition] = workflow._Definition.must_from_class(definition)
+    began = datetime.fromtimestamp(run.began, UTC)
+    details = WorkflowInstanceDetails(
+        payload_converter_factory=lambda: converter,
+        failure_converter_class=DefaultFailureConverter,
+        interceptor_classes=[],
+        defn=_DEFINITIONS[definition],
+        info=workflow.Info(
+            attempt=1,
+            continued_run_id=run.continued_from or None,
+            cron_schedule=None,
+            execution_timeout=None,
+            first_execution_run_id=run.first_run_id,
+            headers={},
+            namespace="default",
+            original_execution_run_id=run.original_run_id,
+            parent=None,
+            root=None,
+            raw_memo={},
+            retry_policy=None,
+            run_id=run.run_id,
+            run_timeout=None,
+            search_attributes={},
+            start_time=began,
+            workflow_start_time=began,
+            task_queue=run.queue,
+            task_timeout=timedelta(seconds=run.task_timeout),
+            typed_search_attributes=TypedSearchAttributes([]),
+            workflow_id=run.workflow_id,
+            workflow_type=run.type,
+            priority=Priority.default,
+        ),
+        randomness_seed=run.seed,
+        extern_functions={"__temporal_assert_local_activity_valid": lambda activity: None},
+        disable_eager_activity_execution=True,
+        worker_level_failure_exception_types=[],
+        patch_activation_callback=None,
+        last_completion_result=Payloads(),
+        last_failure=None,
+    )
+    return RUNNER.create_instance(details)
+

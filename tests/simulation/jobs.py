@@ -1,0 +1,171 @@
+"""Events as the jobs of an activation, in the form and the order in which the SDK's core has them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.failure.v1 import Failure
+from temporalio.bridge.proto.workflow_activation import (
+    FireTimer,
+    WorkflowActivationJob,
+)
+
+from tests.simulation.history import Event, Marker, timestamp
+from tests.simulation.runs import Run
+
+Job = WorkflowActivationJob
+
+
+def order(job: Job) -> int:
+    """What comes first within an activation; the SDK sorts once more."""
+    match job.WhichOneof("variant"):
+        case "initialize_workflow":
+            return 1
+        case "notify_has_patch":
+            return 2
+        case "update_random_seed":
+            return 3
+        case "signal_workflow" | "do_update":
+            return 4
+        case "resolve_activity" if job.resolve_activity.is_local:
+            return 6
+    return 5
+
+
+def initialize(run: Run, args: Payloads) -> Job:
+    """The first job of all."""
+    job = Job()
+    init = job.initialize_workflow
+    init.workflow_type = run.type
+    init.workflow_id = run.workflow_id
+    init.arguments.extend(args.payloads)
+    init.randomness_seed = run.seed
+    init.attempt = 1
+    init.first_execution_run_id = run.first_run_id
+    init.start_time.CopyFrom(timestamp(run.began))
+    return job
+
+
+def update(update_id: str, name: str, args: Payloads, *, validate: bool) -> Job:
+    """An update is handled; `validate`: for the first time."""
+    job = Job()
+    job.do_update.id = job.do_update.protocol_instance_id = update_id
+    job.do_update.name = name
+    job.do_update.input.extend(args.payloads)
+    job.do_update.run_validator = validate
+    return job
+
+
+def patch(patch_id: str) -> Job:
+    """The run has passed this patch."""
+    job = Job()
+    job.notify_has_patch.patch_id = patch_id
+    return job
+
+
+def resolve_local(marker: Marker) -> Job:
+    """A local activity has ended."""
+    job = Job()
+    job.resolve_activity.seq = marker.seq
+    job.resolve_activity.is_local = True
+    if marker.cancelled:
+        _cancelled(job, "local", str(marker.seq))
+    else:
+        _outcome(job, marker.payload, marker.failure)
+    return job
+
+
+def resolve_cancelled(seq: int, type_: str, activity_id: str) -> Job:
+    """An activity was given up: nobody waits for what becomes of it."""
+    job = Job()
+    job.resolve_activity.seq = seq
+    _cancelled(job, type_, activity_id)
+    return job
+
+
+def resolve_signal(seq: int, failure: Failure | None) -> Job:
+    """A signal to another workflow has got there, or hasn't."""
+    job = Job()
+    job.resolve_signal_external_workflow.seq = seq
+    if failure is not None:
+        job.resolve_signal_external_workflow.failure.CopyFrom(failure)
+    return job
+
+
+def of_event(run: Run, event: Event, open_activities: dict[int, Any]) -> Iterable[Job]:
+    """The jobs of one event; none where it tells nothing new."""
+    data, job = event.data, Job()
+    match event.kind:
+        case "started":
+            yield initialize(run, data["args"])
+        case "signaled":
+            job.signal_workflow.signal_name = data["name"]
+            job.signal_workflow.input.extend(data["args"].payloads)
+            yield job
+        case "cancel_requested":
+            job.cancel_workflow.SetInParent()
+            yield job
+        case "was_reset":
+            job.update_random_seed.randomness_seed = data["seed"]
+            yield job
+        case "timer_fired":
+            job.fire_timer.CopyFrom(FireTimer(seq=data["seq"]))
+            yield job
+        case "external_signaled":
+            yield resolve_signal(data["seq"], None)
+        case "external_signal_failed":
+            yield resolve_signal(data["seq"], _no_such_workflow())
+        case "activity_canceled" if data["seq"] in open_activities:
+            activity = open_activities.pop(data["seq"])
+            yield resolve_cancelled(data["seq"], activity.type, activity.activity_id)
+        case "activity_completed" if data["seq"] in open_activities:
+            open_activities.pop(data["seq"])
+            job.resolve_activity.seq = data["seq"]
+            _outcome(job, data["result"], None)
+            yield job
+        case "activity_failed" | "activity_timed_out" if data["seq"] in open_activities:
+            activity = open_activities.pop(data["seq"])
+            job.resolve_activity.seq = data["seq"]
+            failure = _of_activity(activity.type, activity.activity_id)
+            failure.cause.CopyFrom(data["failure"])
+            job.resolve_activity.result.failed.failure.CopyFrom(failure)
+            yield job
+
+
+def _outcome(job: Job, payload: Payload | None, failure: Failure | None) -> None:
+    result = job.resolve_activity.result
+    if failure is not None:
+        wrapped = _of_activity("local", str(job.resolve_activity.seq))
+        wrapped.cause.CopyFrom(failure)
+        result.failed.failure.CopyFrom(wrapped)
+    elif payload is not None:
+        result.completed.result.CopyFrom(payload)
+    else:
+        result.completed.SetInParent()
+
+
+def _cancelled(job: Job, type_: str, activity_id: str) -> None:
+    failure = _of_activity(type_, activity_id)
+    failure.cause.message = "Cancelled"
+    failure.cause.canceled_failure_info.SetInParent()
+    job.resolve_activity.result.cancelled.failure.CopyFrom(failure)
+
+
+def _of_activity(type_: str, activity_id: str) -> Failure:
+    failure = Failure(message="Activity task failed")
+    failure.activity_failure_info.activity_type.name = type_
+    failure.activity_failure_info.activity_id = activity_id
+    return failure
+
+
+def _no_such_workflow() -> Failure:
+    failure = Failure(message="Unable to signal external workflow because it was not found")
+    failure.application_failure_info.type = "ExternalWorkflowExecutionNotFound"
+    return failure
+
+
+def not_sent() -> Failure:
+    """A signal that was taken back before it was sent."""
+    failure = Failure(message="Signal was cancelled before being sent")
+    failure.canceled_failure_info.SetInParent()
+    return failure

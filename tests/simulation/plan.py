@@ -1,0 +1,225 @@
+"""What happens in a history, drawn from its seed; any part of it can be left out."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from tests.simulation.chance import Chance
+
+STEPS = ("image", "video")
+# Attempts that a plan has something to say about.
+ATTEMPTS = 4
+
+
+@dataclass(frozen=True)
+class Quirk:
+    """How a vendor treats one generation; times are in seconds.
+
+    `wire`: before its first submit arrives; `thinks`: until the vendor knows of it; `reply`: what
+    becomes of the first answer; `runs`: until it ends; `missing`: from when on, and for how long,
+    the vendor denies that it knows it; `callback`: how late it comes, None for never.
+    """
+
+    wire: float = 0.0
+    thinks: float = 0.0
+    reply: str = "given"
+    runs: float = 1.0
+    fails: bool = False
+    missing: tuple[float, float] | None = None
+    addressed: bool = True
+    callback: float | None = 0.02
+    callbacks: int = 1
+
+    def __str__(self) -> str:
+        plain = Quirk()
+        told = [
+            f"{name}={getattr(self, name)}"
+            for name in self.__dataclass_fields__
+            if getattr(self, name) != getattr(plain, name)
+        ]
+        return " ".join(told) or "plain"
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """One job: when it is submitted, and how the vendors treat its attempts at each step."""
+
+    at: float
+    priority: int = 3
+    degrades: bool = False
+    image: tuple[Quirk, ...] = (Quirk(),) * ATTEMPTS
+    video: tuple[Quirk, ...] = (Quirk(),) * ATTEMPTS
+
+
+class Kind(StrEnum):
+    """What is done to the system."""
+
+    CANCEL = "cancel"
+    TERMINATE = "terminate"
+    TIME_OUT = "time_out"
+    RESET = "reset"
+    BREAK = "break"
+    LOSE = "lose"
+    KILL_WORKER = "kill_worker"
+    FREEZE_WORKER = "freeze_worker"
+    KILL_KEEPER = "kill_keeper"
+    FREEZE_KEEPER = "freeze_keeper"
+    TERMINATE_KEEPER = "terminate_keeper"
+    RESET_KEEPER = "reset_keeper"
+    LOSE_KEEPER = "lose_keeper"
+    PAUSE = "pause"
+    LIMIT = "limit"
+    VENDOR_AWAY = "vendor_away"
+    SERVER_AWAY = "server_away"
+
+
+@dataclass(frozen=True)
+class Strike:
+    """One disturbance: `delay` seconds after `mark` is first reached, or after the beginning.
+
+    `job`: which one; `share`: how far into what can be chosen (a worker, a task to go back to);
+    `seconds`: how long it lasts.
+    """
+
+    kind: Kind
+    mark: str = ""
+    delay: float = 0.0
+    job: int = 0
+    share: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of the system, and how much of what is drawn."""
+
+    jobs: int = 3
+    strikes: int = 4
+    limit: int = 1
+    gates: str = ""
+    max_history: int = 2000
+    image_seconds: float = 300.0
+    video_seconds: float = 900.0
+    job_seconds: float = 6 * 3600.0
+    drain_seconds: float = 300.0
+    forgets: float = 0.05
+    loses: float = 0.01
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of one history."""
+
+    seed: int
+    options: Options
+    jobs: tuple[JobPlan | None, ...]
+    strikes: tuple[Strike, ...] = ()
+
+    def present(self) -> list[tuple[int, JobPlan]]:
+        """The jobs that were not left out, by their numbers."""
+        return [(index, job) for index, job in enumerate(self.jobs) if job is not None]
+
+
+JOB_KINDS = (Kind.CANCEL, Kind.TERMINATE, Kind.TIME_OUT, Kind.RESET, Kind.LOSE)
+ALL_KINDS = tuple(kind for kind in Kind if kind is not Kind.BREAK)
+
+
+def drawn(seed: int, options: Options | None = None) -> Plan:
+    """The plan of a seed; without options they are drawn, too."""
+    chance = Chance(seed ^ 0x5EED)
+    chosen = options or _options(chance)
+    jobs = tuple(_job(chance) for _ in range(chosen.jobs))
+    strikes = tuple(_strike(chance, chosen) for _ in range(chosen.strikes))
+    return Plan(seed, chosen, jobs, strikes)
+
+
+def _options(chance: Chance) -> Options:
+    gated = chance.often("gated", 0.12)
+    return Options(
+        strikes=chance.number("strikes", 0, 5),
+        limit=2 if gated or chance.often("limit", 0.1) else 1,
+        gates="image,video" if gated else "",
+        max_history=chance.pick("max_history", (30, 60, 2000)),
+        image_seconds=chance.pick("image_seconds", (300.0, 300.0, 300.0, 4.0)),
+        video_seconds=chance.pick("video_seconds", (900.0, 900.0, 900.0, 6.0)),
+        job_seconds=chance.pick("job_seconds", (21600.0, 21600.0, 21600.0, 8.0)),
+        drain_seconds=chance.pick("drain_seconds", (300.0, 300.0, 5.0)),
+        forgets=chance.pick("forgets", (0.0, 0.02, 0.2)),
+        loses=chance.pick("loses", (0.0, 0.0, 0.02)),
+    )
+
+
+def _job(chance: Chance) -> JobPlan:
+    return JobPlan(
+        at=round(chance.between("at", 0.0, chance.pick("spread", (0.05, 1.0, 6.0))), 3),
+        priority=3 if chance.often("usual", 0.8) else chance.number("priority", 1, 5),
+        degrades=chance.often("degrades", 0.2),
+        image=tuple(_quirk(chance, "image") for _ in range(ATTEMPTS)),
+        video=tuple(_quirk(chance, "video") for _ in range(ATTEMPTS)),
+    )
+
+
+def _quirk(chance: Chance, step: str) -> Quirk:
+    odd = chance.often("odd", 0.35)
+    quirk = Quirk(runs=round(chance.between("runs", 0.3, 3.0), 2))
+    if not odd:
+        return quirk
+    return replace(
+        quirk,
+        wire=_some(chance, "wire", 0.25, 3.0),
+        thinks=_some(chance, "thinks", 0.25, 4.0),
+        reply=chance.pick("reply", ("given",) * 6 + ("lost", "refused", "busy", "late")),
+        runs=round(chance.between("slow", 5.0, 20.0), 2) if chance.often("is slow", 0.2) else quirk.runs,
+        fails=chance.often("fails", 0.2),
+        missing=(round(chance.between("from", 0.3, 2.0), 2), _some(chance, "for", 0.9, 9.0))
+        if chance.often("missing", 0.12)
+        else None,
+        addressed=step == "image" or not chance.often("unaddressed", 0.08),
+        callback=None if chance.often("silent", 0.2) else _some(chance, "callback", 0.5, 4.0),
+        callbacks=2 if chance.often("twice", 0.1) else 1,
+    )  # fmt: skip
+
+
+def _some(chance: Chance, name: str, share: float, most: float) -> float:
+    """Mostly nothing, else up to `most`."""
+    return round(chance.between(name, 0.02, most), 2) if chance.often(f"any {name}", share) else 0.0
+
+
+MARKS = (
+    "tried gen_image",
+    "tried request_video",
+    "tried collect_video",
+    "tried drain_job",
+    "arrived image",
+    "accepted image",
+    "ended image",
+    "arrived video",
+    "accepted video",
+    "ended video",
+    "closed",
+)
+LAST_TASK = 16
+
+
+def _strike(chance: Chance, options: Options) -> Strike:
+    kinds = [Kind(kind) for kind in options.kinds] or ALL_KINDS
+    kind = chance.pick("kind", kinds)
+    if kind not in JOB_KINDS and kind in kinds and chance.often("rather a job", 0.35):
+        kind = chance.pick("job kind", [each for each in JOB_KINDS if each in kinds] or kinds)
+    job = chance.number("job", 0, options.jobs - 1)
+    mark, delay = "", round(chance.between("delay", 0.0, 12.0), 3)
+    if chance.often("marked", 0.7):
+        near = job if chance.often("own", 0.7) else chance.number("near", 0, options.jobs - 1)
+        name = chance.pick("mark", MARKS)
+        if chance.often("task", 0.35):
+            name = f"task {chance.number('task', 1, LAST_TASK)}"
+        mark = f"{near} {name}"
+        delay = round(chance.between("delay", 0.0, chance.pick("reach", (0.03, 0.3, 3.0))), 3)
+    return Strike(
+        kind=kind,
+        mark=mark,
+        delay=delay,
+        job=job,
+        share=round(chance.share("share"), 3),
+        seconds=round(chance.between("seconds", 0.3, 6.0), 2),
+    )

@@ -1,0 +1,161 @@
+"""The product's own classes on simulated ground; what depends on the slot's protocol is here."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import SecretStr
+from temporalio.service import RPCError
+
+from services.keeper.activities import KeeperActivities
+from services.keeper.models import KeeperRules
+from services.keeper.queue import turn
+from services.keeper.workflows import SlotKeeperWorkflow
+from services.worker.activities import StageActivities
+from services.worker.disk import Disk
+from services.worker.draining import DrainActivities
+from services.worker.local_activities import StateActivities
+from services.worker.requests import RequestActivities
+from services.worker.settings import WorkerSettings
+from services.worker.vendors.image_service import ImageService
+from services.worker.vendors.video_service import VideoService
+from services.worker.workflows import GenVideoWorkflow
+from shared.keepers import start_keeper
+from shared.slots import KEEPER_WORKFLOW, Gate, keeper_id
+from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KEEPER_QUEUE
+from tests.simulation.client import SimulatedClient
+from tests.simulation.plan import Options
+from tests.simulation.server import Server
+from tests.simulation.stubs import Records, Store
+from tests.simulation.vendors import Vendor
+from tests.simulation.worker import Worker, new_worker
+
+NOWHERE = Path("nowhere")
+CARE_SECONDS = 5.0
+
+
+@cache
+def _settings(options: Options) -> WorkerSettings:
+    return WorkerSettings.model_validate(
+        {
+            "callback_secret": SecretStr("a-secret-of-the-tests"),
+            "data_dir": NOWHERE,
+            "image_attempt_seconds": options.image_seconds,
+            "video_attempt_seconds": options.video_seconds,
+            "job_seconds": options.job_seconds,
+            "drain_seconds": options.drain_seconds,
+            "gates": options.gates,
+        }
+    )
+
+
+def job_worker(
+    server: Server,
+    name: str,
+    options: Options,
+    *,
+    images: Vendor,
+    videos: Vendor,
+    records: Records,
+) -> Worker:
+    """A process that runs jobs, as `services.worker.worker` puts it together."""
+    worker = new_worker(
+        server, name, GENVIDEO_QUEUE, workflows={GENVIDEO_WORKFLOW: GenVideoWorkflow}
+    )
+    client: Any = SimulatedClient(server, worker)
+    settings = _settings(options)
+    parts: dict[str, Any] = {
+        "images": ImageService(cast(Any, images.at(worker))),
+        "videos": VideoService(cast(Any, videos.at(worker))),
+        "storage": cast(Any, Store(server.world)),
+    }
+    state = StateActivities(settings, Disk(NOWHERE))
+    drain = DrainActivities(settings, client, **parts)
+    for each in (state, drain):
+        each._records = cast(Any, records)
+    _install(
+        worker,
+        StageActivities(settings, client, **parts),
+        drain,
+        state,
+        RequestActivities(client),
+    )
+    return worker
+
+
+def keeper_worker(server: Server, name: str, options: Options) -> Worker:
+    """The keeper's process, with the care that a keeper runs for each gate in use."""
+    worker = new_worker(server, name, KEEPER_QUEUE, workflows={KEEPER_WORKFLOW: SlotKeeperWorkflow})
+    client: Any = SimulatedClient(server, worker)
+    _install(worker, KeeperActivities(client, KeeperRules(max_history=options.max_history)))
+    worker.begin(_care(client, options))
+    return worker
+
+
+def gates(options: Options) -> list[Gate]:
+    """The gates that a keeper is run for."""
+    return [Gate.JOB, *(Gate(name) for name in options.gates.split(",") if name)]
+
+
+async def _care(client: Any, options: Options) -> None:
+    while True:
+        with contextlib.suppress(RPCError):
+            for gate in gates(options):
+                await start_keeper(client, gate)
+        await asyncio.sleep(CARE_SECONDS)
+
+
+def _install(worker: Worker, *holders: object) -> None:
+    for holder in holders:
+        for name, function in _activities(holder):
+            worker.functions[name] = function
+
+
+def _activities(holder: object) -> Iterator[tuple[str, Callable[..., Any]]]:
+    for attribute in vars(type(holder)).values():
+        definition = getattr(attribute, "__temporal_activity_definition", None)
+        if definition is not None:
+            yield definition.name, getattr(holder, attribute.__name__)
+
+
+class KeeperBook:
+    """A keeper's workflow as it stands in a cache: who holds, who waits."""
+
+    def __init__(self, keeper: Any) -> None:
+        self._places = keeper._places
+
+    @property
+    def limit(self) -> int:
+        return int(self._places.settings.limit)
+
+    def held(self) -> dict[str, bool]:
+        """The runs that hold, and whether each is draining."""
+        return {run_id: holder.draining for run_id, holder in self._places.held.items()}
+
+    def waiting(self) -> list[tuple[int, Any, str]]:
+        """Priority, key of the turn and run of everybody who waits."""
+        return [_turn(request) for request in self._places.queue]
+
+    def turns(self) -> dict[str, tuple[int, Any, str]]:
+        """The same of those who hold."""
+        return {
+            run_id: _turn(holder.request) for run_id, holder in self._places.held.items()
+        }
+
+    def busy(self) -> str:
+        """Who is in the book still; empty at the end of all."""
+        armed = getattr(self._places, "armed", {})
+        parts = {"held": list(self.held()), "armed": list(armed), "waiting": self.waiting()}
+        return ", ".join(f"{name}: {who}" for name, who in parts.items() if who)
+
+
+def _turn(request: Any) -> tuple[int, Any, str]:
+    return request.priority, turn(request), request.run_id
+
+
+def keeper_of(gate: Gate) -> str:
+    """Its workflow id."""
+    return keeper_id(gate)

@@ -1,0 +1,252 @@
+"""What must hold of every history; nothing here asks the system under test for its opinion twice."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from shared.messages import Record
+from shared.states import Step
+
+from tests.simulation import product
+from tests.simulation.plan import Kind
+from tests.simulation.runs import Run, Status
+from tests.simulation.vendors import Generation, Vendor
+
+if TYPE_CHECKING:
+    from tests.simulation.core import Core
+    from tests.simulation.simulation import Simulation
+    from tests.simulation.worker import Worker
+
+KILLED = frozenset({Status.TERMINATED, Status.TIMED_OUT})
+# Whoever came just before the other one was granted was on its way.
+SLACK_SECONDS = 1.0
+
+
+class Rule(StrEnum):
+    """A violation carries the name of what it breaks."""
+
+    AT_ONCE = "no more at a vendor at once than the limit"
+    INSIDE = "no job begins while another one is between its first generation and its end"
+    HELD = "the keeper never grants beyond its limit"
+    PAID_ONCE = "one paid generation per attempt; another attempt only after the vendor's word"
+    AFTER_END = "nothing is accepted for a job that has ended"
+    RECORDED = "each paid generation is in the record"
+    ALL_END = "every job ends"
+    RECORD_ENDS = "the record of a closed job shows its end"
+    NOBODY_HELD = "nobody holds or waits at the end"
+    ORDER = "first come, first served"
+    TASKS = "no workflow task fails"
+    REPLAYS = "every history replays"
+    ERRORS = "no activity fails with anything but our errors"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One rule broken, when, and how."""
+
+    rule: Rule
+    at: float
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.rule.name} at {self.at:.3f}: {self.text}"
+
+
+class Rules:
+    """Told of everything as it happens; keeps the violations."""
+
+    def __init__(self, simulation: "Simulation") -> None:
+        self.violations: list[Violation] = []
+        self._simulation = simulation
+        self._begun: set[str] = set()
+        self._books: dict[str, dict[str, bool]] = {}
+        self._waiting_since: dict[str, float] = {}
+        self._failed_tasks: set[str] = set()
+        options = simulation.plan.options
+        raised = any(strike.kind is Kind.LIMIT for strike in simulation.plan.strikes)
+        self._limit = options.limit + raised
+
+    def broken(self, rule: Rule, text: str) -> None:
+        """Note a violation."""
+        self._simulation.tell(f"!! {rule.name}: {text}")
+        self.violations.append(Violation(rule, self._simulation.world.seconds, text))
+
+    # Vendors
+
+    def accepted(self, generation: Generation) -> None:
+        """A vendor has taken a generation."""
+        name = self._name(generation)
+        self._check_at_once(name)
+        self._check_paid_once(generation, name)
+        self._check_open(generation, name)
+        self._check_inside(generation, name)
+
+    def _name(self, generation: Generation) -> str:
+        index = self._simulation.index(generation.job_id)
+        return f"{index}.{generation.step}.{generation.attempt}"
+
+    def _check_at_once(self, name: str) -> None:
+        vendors = (self._simulation.images, self._simulation.videos)
+        jobs = {each.job_id for vendor in vendors for each in vendor.running()}
+        if len(jobs) > self._limit:
+            others = sorted({self._name(g) for v in vendors for g in v.running()} - {name})
+            self.broken(Rule.AT_ONCE, f"{name} beside {', '.join(others)}")
+        for vendor in vendors:
+            gated = vendor.step in self._simulation.plan.options.gates
+            if gated and len(vendor.running()) > 1:
+                self.broken(Rule.AT_ONCE, f"{name} is not alone behind its gate")
+
+    def _check_paid_once(self, generation: Generation, name: str) -> None:
+        now = self._simulation.world.now
+        for other in self._vendor(generation.step).ledger:
+            if other is generation or other.job_id != generation.job_id:
+                continue
+            if other.attempt == generation.attempt:
+                self.broken(Rule.PAID_ONCE, f"{name} is paid for again")
+            elif other.state(now) != "failed":
+                why = f"{other.state(now)} after {now - other.accepted:.1f} s"
+                self.broken(Rule.PAID_ONCE, f"{name} while {self._name(other)} is {why}")
+
+    def _vendor(self, step: str) -> Vendor:
+        return self._simulation.images if step == "image" else self._simulation.videos
+
+    def _check_open(self, generation: Generation, name: str) -> None:
+        run = self._simulation.server.current(generation.job_id)
+        record = self._simulation.records.there.get(generation.job_id)
+        assert run is not None
+        if not run.is_open:
+            drains = run.status in KILLED and self._is_held(run.run_id)
+            if not drains:
+                self.broken(Rule.AFTER_END, f"{name}, and its run is {run.status.name}")
+        elif record is not None and record.status.ended and record.run_id == run.run_id:
+            self.broken(Rule.AFTER_END, f"{name}, and its record says {record.status}")
+
+    def _is_held(self, run_id: str) -> bool:
+        return any(run_id in book for book in self._books.values())
+
+    def _check_inside(self, generation: Generation, name: str) -> None:
+        server = self._simulation.server
+        inside = {job_id for job_id in self._begun if _is_open(server.current(job_id))}
+        inside.add(generation.job_id)
+        self._begun.add(generation.job_id)
+        if len(inside) > self._limit:
+            others = sorted(self._simulation.index(job) for job in inside)
+            self.broken(Rule.INSIDE, f"{name}; inside are the jobs {others}")
+
+    def reset(self, job_id: str) -> None:
+        """A job is reset: it has to ask again."""
+        self._begun.discard(job_id)
+
+    # The keeper
+
+    def keeper_moved(self, core: "Core") -> None:
+        """A keeper's workflow task was taken."""
+        run, keeper = core.run, core.object
+        if not run.is_open or keeper is None:
+            return
+        book = product.KeeperBook(keeper)
+        held, before = book.held(), self._books.get(run.run_id)
+        self._books = {
+            name: each for name, each in self._books.items() if not name.startswith(run.workflow_id)
+        }
+        self._books[run.run_id] = held
+        now = self._simulation.world.now
+        waiting = book.waiting()
+        self._waiting_since = {
+            run_id: self._waiting_since.get(run_id, now) for _, _, run_id in waiting
+        } | {run_id: since for run_id, since in self._waiting_since.items() if run_id in held}
+        fresh = set(held) - set(before or {})
+        if before is None or not fresh:
+            return
+        if len(held) > book.limit:
+            self.broken(Rule.HELD, f"{run.workflow_id} has granted {len(held)}: {sorted(held)}")
+        self._check_order(book, fresh, waiting)
+
+    def _check_order(
+        self, book: product.KeeperBook, fresh: set[str], waiting: list[tuple[int, Any, str]]
+    ) -> None:
+        turns = book.turns()
+        now = self._simulation.world.now
+        for run_id in fresh:
+            priority, key, _ = turns[run_id]
+            for other_priority, other_key, other in waiting:
+                patient = now - self._waiting_since[other] > SLACK_SECONDS
+                if other_priority == priority and other_key < key and patient:
+                    self.broken(Rule.ORDER, f"{run_id} was granted before {other}")
+
+    def keeper_was_reset(self) -> None:
+        """Its book goes back in time."""
+        self._books.clear()
+
+    # Workflows
+
+    def task_failed(self, run: Run, why: str) -> None:
+        """Once for each run."""
+        if run.workflow_id in self._simulation.broken or run.run_id in self._failed_tasks:
+            return
+        self._failed_tasks.add(run.run_id)
+        rule = Rule.REPLAYS if why.startswith("replay: ") else Rule.TASKS
+        self.broken(rule, f"{run.run_id}: {why}")
+
+    def closed(self, run: Run) -> None:
+        """A run has closed; its gates are looked at when the keeper has heard of it."""
+
+    def all_ended(self) -> bool:
+        """Whether every job has begun and ended."""
+        for index, _ in self._simulation.plan.present():
+            run = self._simulation.server.current(self._simulation.job_id(index))
+            if run is None or (run.is_open and run.workflow_id not in self._simulation.broken):
+                return False
+        return self._keepers_free()
+
+    def _keepers_free(self) -> bool:
+        return not any(self._books.values())
+
+    # The end
+
+    def at_end(self) -> None:
+        """What must hold when all is over."""
+        for index, _ in self._simulation.plan.present():
+            job_id = self._simulation.job_id(index)
+            run = self._simulation.server.current(job_id)
+            if job_id in self._simulation.broken:
+                continue
+            if run is None or run.is_open:
+                self.broken(Rule.ALL_END, f"job {index} has not ended")
+                continue
+            record = self._simulation.records.there.get(job_id)
+            if run.status not in KILLED and (record is None or not record.status.ended):
+                status = record.status if record else "missing"
+                self.broken(Rule.RECORD_ENDS, f"job {index} is {run.status.name}, its record {status}")
+            self._check_recorded(index, job_id, record)
+        for gate in product.gates(self._simulation.plan.options):
+            self._check_free(product.keeper_of(gate))
+
+    def _check_recorded(self, index: int, job_id: str, record: Record | None) -> None:
+        for step in Step:
+            paid = [g.attempt for g in self._vendor(step).ledger if g.job_id == job_id]
+            told = getattr(record.attempts, step.value) if record else 0
+            if paid and max(paid) > told:
+                text = f"job {index} has paid {max(paid)} of {step}, its record says {told}"
+                self.broken(Rule.RECORDED, text)
+
+    def _check_free(self, keeper: str) -> None:
+        run = self._simulation.server.current(keeper)
+        if run is None or not run.is_open:
+            self.broken(Rule.NOBODY_HELD, f"{keeper} is not running")
+            return
+        for process in self._simulation.keepers:
+            core = process.cache.get(run.run_id)
+            if process.alive and core is not None and core.object is not None:
+                busy = product.KeeperBook(core.object).busy()
+                if busy:
+                    self.broken(Rule.NOBODY_HELD, f"{keeper}: {busy}")
+
+    def errors_of(self, process: "Worker") -> None:
+        """What went wrong in a process without anybody seeing it."""
+        for error in process.errors:
+            self.broken(Rule.ERRORS, f"{process.name}: {error}")
+
+
+def _is_open(run: Run | None) -> bool:
+    return run is not None and run.is_open

@@ -1,0 +1,254 @@
+"""One history: the plan's jobs and strikes on the product, until all is quiet."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.messages import JobInput, KlingDone
+from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange
+from shared.states import OnVideoFailure
+from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KLING_DONE_SIGNAL
+from temporalio.service import RPCError
+
+from tests.simulation import product
+from tests.simulation.plan import JobPlan, Plan, Quirk
+from tests.simulation.rules import Rules, Violation
+from tests.simulation.runs import Run
+from tests.simulation.server import Server
+from tests.simulation.strikes import Striker
+from tests.simulation.stubs import CLOCK, Records
+from tests.simulation.vendors import Generation, Vendor
+from tests.simulation.wire import Table
+from tests.simulation.worker import Worker
+from tests.simulation.world import BEGINNING, World
+
+TASK_SECONDS = 2.0
+WORKERS, KEEPERS = 2, 1
+# After all that was planned, everything must have ended within this.
+GRACE_SECONDS = 400.0
+QUIET_SECONDS = 8.0
+
+
+@dataclass
+class Outcome:
+    """What a history came to."""
+
+    plan: Plan
+    violations: list[Violation]
+    told: list[str] = field(default_factory=list)
+    happened: int = 0
+    tasks: int = 0
+    seconds: float = 0.0
+
+
+class Simulation:
+    """The parts of one history, by name."""
+
+    def __init__(self, plan: Plan, *, tells: bool = False) -> None:
+        self.plan = plan
+        self.world = World(plan.seed)
+        CLOCK.world = self.world
+        self.server = Server(self.world, Table())
+        self.server.forgets, self.server.loses = plan.options.forgets, plan.options.loses
+        self.told: list[str] | None = [] if tells else None
+        self.records = Records()
+        self.images = Vendor(self.world, "image", lambda name: self._quirk(name, "image"))
+        self.videos = Vendor(self.world, "video", lambda name: self._quirk(name, "video"))
+        self.processes: list[Worker] = []
+        self.workers: list[Worker] = []
+        self.keepers: list[Worker] = []
+        self.broken: set[str] = set()
+        self.rules = Rules(self)
+        self.striker = Striker(self)
+        self._quiet_since: float | None = None
+
+    # Parts
+
+    def job_id(self, index: int) -> str:
+        return f"job-{index:024x}"
+
+    def index(self, job_id: str) -> int:
+        return int(job_id.removeprefix("job-"), 16)
+
+    def _quirk(self, external_id: str, step: str) -> Quirk:
+        job_id, _, attempt = external_id.split(".")
+        job = self.plan.jobs[self.index(job_id)]
+        assert job is not None
+        return (job.image if step == "image" else job.video)[int(attempt) - 1]
+
+    def add_worker(self) -> Worker:
+        """One more process for jobs."""
+        worker = product.job_worker(
+            self.server, f"worker-{self.server.number()}", self.plan.options,
+            images=self.images, videos=self.videos, records=self.records,
+        )  # fmt: skip
+        worker.breaks = lambda run: run.workflow_id in self.broken
+        self.workers.append(worker)
+        self._add(worker)
+        return worker
+
+    def add_keeper(self) -> Worker:
+        """One more process for the keeper."""
+        worker = product.keeper_worker(
+            self.server, f"keeper-{self.server.number()}", self.plan.options
+        )
+        worker.observe = self.rules.keeper_moved
+        self.keepers.append(worker)
+        self._add(worker)
+        return worker
+
+    def _add(self, worker: Worker) -> None:
+        self.processes.append(worker)
+        tried = worker.try_activity
+
+        def try_activity(activity: Any, trying: Any) -> None:
+            self.mark(activity.run.workflow_id, f"tried {activity.type}", f"(try {trying.attempt}) by {worker.name}")
+            tried(activity, trying)
+
+        worker.try_activity = try_activity  # type: ignore[method-assign]
+
+    # The course of it
+
+    def run(self) -> Outcome:
+        """From the beginning to the verdict."""
+        self._wire()
+        for _ in range(WORKERS):
+            self.add_worker()
+        for _ in range(KEEPERS):
+            self.add_keeper()
+        if self.plan.options.limit != 1:
+            self.change(0.5, limit=self.plan.options.limit)
+        for index, job in self.plan.present():
+            self.world.at(BEGINNING + 2.5 + job.at, self._submit, index, job)
+        self.striker.begin()
+        self.world.run(BEGINNING + self._horizon(), self._is_over)
+        self.rules.at_end()
+        for process in self.processes:
+            self.rules.errors_of(process)
+            process.tidy()
+        return Outcome(
+            self.plan,
+            self.rules.violations,
+            self.told or [],
+            self.world.happened,
+            sum(len(run.records) for run in self.server.all_runs()),
+            self.world.seconds,
+        )
+
+    def _wire(self) -> None:
+        for vendor in (self.images, self.videos):
+            vendor.on_arrive = self._arrived
+            vendor.on_accept = self._accepted
+            vendor.on_end = self._ended
+        self.server.on_close = self._closed
+        self.server.on_task_failure = self._task_failed
+        complete = self.server.tasks.complete
+
+        def observed(run: Run, task: Any, answer: Any) -> bool:
+            taken = complete(run, task, answer)
+            if taken:
+                self.mark(run.workflow_id, f"task {len(run.records)}")
+            return taken
+
+        self.server.tasks.complete = observed  # type: ignore[method-assign]
+
+    def _horizon(self) -> float:
+        plan = self.plan
+        generations = sum(
+            quirk.runs + quirk.wire + quirk.thinks
+            for _, job in plan.present()
+            for quirk in (*job.image, *job.video)
+        )
+        return 60 + GRACE_SECONDS + generations + sum(strike.seconds for strike in plan.strikes)
+
+    def _submit(self, index: int, job: JobPlan) -> None:
+        wanted = JobInput(
+            prompt="a cat",
+            style="ink",
+            priority=job.priority,
+            on_video_failure=OnVideoFailure.IMAGE if job.degrades else OnVideoFailure.FAIL,
+        )
+        job_id = self.job_id(index)
+        run = self.server.start(
+            GENVIDEO_WORKFLOW, job_id, queue=GENVIDEO_QUEUE,
+            args=self.server.table.of(wanted), task_timeout=TASK_SECONDS,
+        )  # fmt: skip
+        self.server.tasks.schedule(run)
+        self.mark(job_id, "submitted")
+
+    def change(self, at: float, **fields: Any) -> None:
+        """Change the slot's limit or pause it, as an operator does."""
+        from tests.simulation.runs import Update
+
+        def send() -> None:
+            change = self.server.table.of(SlotChange(**fields))
+            update = Update(f"change-{self.server.number()}", CHANGE_UPDATE, change, any_run=True)
+            try:
+                self.server.update(product.keeper_of(JOB_GATE), None, update)
+            except RPCError:
+                self.world.after(0.5, send)
+
+        self.world.at(BEGINNING + at, send)
+
+    def _is_over(self) -> bool:
+        """All jobs have ended, the strikes are over, and all has been quiet for a while."""
+        if not self.striker.is_over() or not self.rules.all_ended():
+            self._quiet_since = None
+            return False
+        if self._quiet_since is None:
+            self._quiet_since = self.world.now
+        return self.world.now - self._quiet_since > QUIET_SECONDS
+
+    # What is noticed
+
+    def mark(self, who: str, what: str, more: str = "") -> None:
+        """Something has been reached: noted, and a strike may hang on it."""
+        name = str(self.index(who)) if who.startswith("job-") else who
+        self.tell(f"{name}: {what} {more}")
+        self.striker.reached(f"{name} {what}")
+
+    def tell(self, text: str) -> None:
+        if self.told is not None:
+            self.told.append(f"{self.world.seconds:9.3f}  {text}")
+
+    def _arrived(self, external_id: str) -> None:
+        job_id, step, attempt = external_id.split(".")
+        self.mark(job_id, f"arrived {step}", f"attempt {attempt}")
+
+    def _accepted(self, generation: Generation) -> None:
+        self.mark(generation.job_id, f"accepted {generation.step}", f"attempt {generation.attempt}, token {generation.token}, {generation.quirk}")
+        self.rules.accepted(generation)
+
+    def _ended(self, generation: Generation) -> None:
+        self.mark(generation.job_id, f"ended {generation.step}", f"attempt {generation.attempt}")
+        quirk = generation.quirk
+        if generation.step == "video" and quirk.callback is not None:
+            for number in range(quirk.callbacks):
+                self.world.after(quirk.callback + number * 0.1, self._call_back, generation)
+
+    def _call_back(self, generation: Generation) -> None:
+        done = KlingDone(
+            external_id=generation.external_id, task_id=generation.vendor_id, task_status="succeed"
+        )
+        try:
+            self.server.signal(
+                generation.job_id, None, name=KLING_DONE_SIGNAL, args=self.server.table.of(done)
+            )
+        except RPCError:
+            self.tell(f"{generation.external_id}: late callback")
+
+    def _closed(self, run: Run) -> None:
+        self.mark(run.workflow_id, "closed", f"{run.status.name} ({run.run_id})")
+        self.rules.closed(run)
+
+    def _task_failed(self, run: Run, why: str) -> None:
+        self.tell(f"{run.workflow_id}: workflow task failed: {why}")
+        self.rules.task_failed(run, why)
+
+
+def simulate(plan: Plan, *, tells: bool = False) -> Outcome:
+    """Run a plan; call inside of `product_in_virtual_time`."""
+    simulation = Simulation(plan, tells=tells)
+    try:
+        return simulation.run()
+    finally:
+        CLOCK.world = None

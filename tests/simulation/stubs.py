@@ -1,0 +1,119 @@
+"""What the activities have around them beside vendors and server: a disk, and a clock."""
+
+import datetime as datetime_module
+import logging
+import sys
+import time as time_module
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from shared.messages import Asset, Record
+from shared.states import Step
+from tests.simulation.world import BEGINNING, World
+
+PRODUCT = ("services.", "shared.")
+_TRANSFER = (0.01, 0.06)
+
+
+class Records:
+    """The folder of records: a newer version replaces an older one, never the other way round."""
+
+    def __init__(self) -> None:
+        self.there: dict[str, Record] = {}
+
+    def read(self, job_id: str) -> Record | None:
+        return self.there.get(job_id)
+
+    def write(self, record: Record) -> bool:
+        present = self.there.get(record.job_id)
+        if present is not None and present.version >= record.version:
+            return False
+        self.there[record.job_id] = record
+        return True
+
+
+class Store:
+    """Results are fetched and checked in no time to speak of, and are good."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def store(self, url: str, job_id: str, *, step: Step) -> Asset:
+        import asyncio
+
+        await asyncio.sleep(self._world.chance.between("transfer", *_TRANSFER))
+        return Asset(size=1, sha256="0" * 64, media_type=f"{step}/any")
+
+
+class _Clock:
+    """The world whose time it is now."""
+
+    world: World | None = None
+
+    def now(self) -> float:
+        return self.world.now if self.world is not None else BEGINNING
+
+
+CLOCK = _Clock()
+
+
+class _Time(ModuleType):
+    """Stands for the module `time` in the product's modules."""
+
+    def __init__(self) -> None:
+        super().__init__("time")
+
+    def monotonic(self) -> float:
+        return CLOCK.now()
+
+    def time(self) -> float:
+        return CLOCK.now()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time_module, name)
+
+
+class _DateTime(datetime_module.datetime):
+    """Stands for the class `datetime`; makes plain ones."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> Any:
+        return datetime_module.datetime.fromtimestamp(CLOCK.now(), tz)
+
+
+class _Silent:
+    """A logger that says nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **kwargs: None
+
+
+@contextmanager
+def product_in_virtual_time() -> Iterator[None]:
+    """The product's modules take the time from the world, and log nothing."""
+    stands: list[tuple[ModuleType, str, Any]] = []
+    for name, module in list(sys.modules.items()):
+        if not name.startswith(PRODUCT):
+            continue
+        if vars(module).get("time") is time_module:
+            stands.append((module, "time", _Time()))
+        if vars(module).get("datetime") is datetime_module.datetime:
+            stands.append((module, "datetime", _DateTime))
+        if "structlog" in vars(module) and "log" in vars(module):
+            stands.append((module, "log", _Silent()))
+    before = [(module, name, getattr(module, name)) for module, name, _ in stands]
+    loggers = [logging.getLogger(name) for name in ("temporalio", "asyncio")]
+    levels = [logger.level for logger in loggers]
+    for module, name, value in stands:
+        setattr(module, name, value)
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,161 @@
+"""Workflow tasks on the server's side: given to a worker, taken, failed, or lost and given again."""
+
+from typing import TYPE_CHECKING
+
+from tests.simulation.commands import CLOSING, apply
+from tests.simulation.history import NEWS, TaskRecord
+from tests.simulation.runs import Run, Task, UpdateState
+
+if TYPE_CHECKING:
+    from tests.simulation.core import Answer
+    from tests.simulation.server import Server
+    from tests.simulation.worker import Worker
+
+STICKY_SECONDS = 0.5
+POLL_SECONDS = 0.2
+MAX_PAUSE_SECONDS = 60.0
+
+
+class Tasks:
+    """One task at a time per run; what arrives meanwhile is in the next one."""
+
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+        self._world = server.world
+
+    def schedule(self, run: Run, attempt: int = 1, pause: float = 0.0) -> None:
+        """A task for whatever is new; nothing where there is one already."""
+        if run.task is not None or not run.is_open:
+            return
+        run.tasks += 1
+        run.task = Task(run.tasks, attempt)
+        if attempt == 1:
+            run.write(self._world.now, "task_scheduled")
+        pause += self._server.hop(f"task {run.workflow_id}")
+        self._world.after(pause, self._dispatch, run, run.task)
+
+    def _dispatch(self, run: Run, task: Task) -> None:
+        if run.task is not task or task.started is not None:
+            return
+        sticky = run.sticky
+        if sticky is not None and not sticky.polls:
+            if sticky.alive and self._world.chance.often(f"sticky {run.workflow_id}", 0.5):
+                # It had asked for work before it was frozen.
+                self._begin(run, task, sticky)
+                return
+            run.sticky = None
+            self._world.after(STICKY_SECONDS, self._dispatch, run, task)
+            return
+        workers = [sticky] if sticky is not None else self._server.polling(run.queue)
+        if workers:
+            self._begin(run, task, self._world.chance.pick(f"worker {run.workflow_id}", workers))
+        else:
+            self._world.after(POLL_SECONDS, self._dispatch, run, task)
+
+    def _begin(self, run: Run, task: Task, worker: "Worker") -> None:
+        if task.attempt > 1:
+            run.write(self._world.now, "task_scheduled")
+        run.write(self._world.now, "task_started")
+        task.started, task.began, task.worker = len(run.events), self._world.now, worker
+        for update in run.updates.values():
+            if update.state is UpdateState.ADMITTED:
+                update.state = UpdateState.SENT
+                task.updates.append(update)
+        self._world.after(run.task_timeout, self._timed_out, run, task)
+        self._world.after(self._server.hop(f"given {run.workflow_id}"), worker.take, run, task)
+
+    def complete(self, run: Run, task: Task, answer: "Answer") -> bool:
+        """Take a worker's answer; False where it comes too late, or something has come between."""
+        if run.task is not task or task.started is None:
+            return False
+        admitted = any(update.state is UpdateState.ADMITTED for update in run.updates.values())
+        closes = any(command.WhichOneof("variant") in CLOSING for command in answer.commands)
+        if closes and (run.buffered or admitted):
+            self._void(run, task, "unhandled")
+            self.schedule(run)
+            return False
+        if self._leaves_nothing(run, task, answer):
+            del run.events[-2:]
+        else:
+            self._record(run, task, answer)
+        if run.is_open:
+            self._go_on(run, task, force=answer.goes_on)
+        return True
+
+    def _leaves_nothing(self, run: Run, task: Task, answer: "Answer") -> bool:
+        """A task for updates alone, all of them rejected, is not in the history."""
+        for command in answer.commands:
+            if not command.update_response.HasField("rejected"):
+                return False
+        if answer.markers or answer.goes_on or not task.updates or task.attempt > 1:
+            return False
+        if any(event.kind in NEWS for event in run.events[run.seen :]):
+            return False
+        apply(self._server, run, answer.commands, task)
+        return True
+
+    def _record(self, run: Run, task: Task, answer: "Answer") -> None:
+        assert task.started is not None
+        run.write(self._world.now, "task_completed")
+        record = TaskRecord(
+            seen=task.started,
+            at=task.began,
+            keys=answer.keys,
+            markers=answer.markers,
+            flags=answer.flags,
+            patches=[
+                command.set_patch_marker.patch_id
+                for command in answer.commands
+                if command.HasField("set_patch_marker")
+            ],
+        )
+        run.records.append(record)
+        run.failures = 0
+        for _ in answer.markers:
+            run.write(self._world.now, "marker")
+        apply(self._server, run, answer.commands, task)
+
+    def _go_on(self, run: Run, task: Task, *, force: bool) -> None:
+        run.task, run.sticky = None, task.worker
+        self._back(task)
+        self._flush(run)
+        if force or run.has_news():
+            self.schedule(run)
+
+    def _flush(self, run: Run) -> None:
+        buffered, run.buffered = run.buffered, []
+        for kind, data in buffered:
+            run.write(self._world.now, kind, **data)
+
+    def _back(self, task: Task) -> None:
+        """Updates that were not answered are sent again."""
+        for update in task.updates:
+            if update.state is UpdateState.SENT:
+                update.state = UpdateState.ADMITTED
+
+    def fail(self, run: Run, task: Task, why: str) -> None:
+        """A worker says that it can't: told, and tried again after a pause."""
+        if run.task is not task:
+            return
+        self._server.on_task_failure(run, why)
+        run.failures += 1
+        pause = min(2.0 ** (run.failures - 2), MAX_PAUSE_SECONDS) if run.failures > 1 else 0.0
+        self._void(run, task, "failed")
+        self.schedule(run, task.attempt + 1, pause)
+
+    def _timed_out(self, run: Run, task: Task) -> None:
+        if run.task is task:
+            self._void(run, task, "timed_out")
+            self.schedule(run, task.attempt + 1)
+
+    def _void(self, run: Run, task: Task, how: str) -> None:
+        """What the worker did in this task does not count."""
+        if task.attempt > 1:
+            del run.events[-2:]
+        else:
+            run.write(self._world.now, f"task_{how}")
+        run.task = run.sticky = None
+        self._back(task)
+        self._flush(run)
+
+

@@ -1,0 +1,263 @@
+"""A worker's process: it keeps workflows in its cache and tries activities."""
+
+from collections.abc import Callable
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
+
+from tests.simulation.core import Answer, Core, Nondeterminism, TaskFailed
+from tests.simulation.history import Marker
+from tests.simulation.process import Process
+from tests.simulation.runs import Activity, Run, Task, Try
+from tests.simulation.server import Server
+from tests.simulation.trying import Trial
+
+# A task that waits for a local activity tells the server in time, and is given a new one.
+TASK_SHARE = 0.8
+LOCAL_RETRY = 0.05
+
+
+class Worker(Process):
+    """Polls one queue; `breaks` says of which runs the code fails here."""
+
+    def __init__(
+        self, server: Server, name: str, queue: str, *, workflows: dict[str, type]
+    ) -> None:
+        super().__init__(server.world, name)
+        self.server = server
+        self.queue = queue
+        self.workflows = workflows
+        self.functions: dict[str, Callable[..., Any]] = {}
+        self.trials: set[Trial] = set()
+        self.stopping = False
+        self.breaks: Callable[[Run], bool] = lambda run: False
+        self.observe: Callable[[Core], None] = lambda core: None
+        self.cache: dict[str, Core] = {}
+        self._hands: dict[str, _Hand] = {}
+        server.workers.setdefault(queue, []).append(self)
+
+    @property
+    def polls(self) -> bool:
+        """Whether it takes work."""
+        return self.alive and not self.frozen and not self.stopping
+
+    def kill(self) -> None:
+        """SIGKILL: cache and activities are gone."""
+        super().kill()
+        self.server.workers[self.queue].remove(self)
+
+    def tidy(self) -> None:
+        """At the end of a history: nothing is left for the garbage collector to stumble over."""
+        self.again()
+        for core in self.cache.values():
+            core.evict()
+            self.again()
+        self.cache.clear()
+        super().tidy()
+
+    # Workflow tasks
+
+    def take(self, run: Run, task: Task) -> None:
+        """A workflow task arrives."""
+        if self.alive:
+            self.call_soon(self._work, run, task)
+
+    def _work(self, run: Run, task: Task) -> None:
+        if not run.is_open or task.started is None or run.seen > task.started:
+            return
+        try:
+            core = self._cached(run)
+            if self.breaks(run):
+                raise TaskFailed("the release is broken")
+            core.begin(task)
+        except (TaskFailed, Nondeterminism) as failure:
+            self._failed(run, task, failure)
+            return
+        finally:
+            self.again()
+        hand = self._hands.get(run.run_id)
+        if hand is None:
+            hand = self._hands[run.run_id] = _Hand(run, core)
+        hand.task = task
+        share = task.began + TASK_SHARE * run.task_timeout
+        self.world.at(share, self._goes_on, hand, task)
+        self._proceed(hand)
+        ended, hand.ended = hand.ended, []
+        for marker in ended:
+            self._resolve(hand, marker)
+
+    def _cached(self, run: Run) -> Core:
+        core = self.cache.get(run.run_id)
+        if core is not None and core.seen == run.seen and not self._is_dropped(run):
+            return core
+        self.evict(run.run_id)
+        core = Core(run, self.workflows[run.type], self.server.table)
+        self.cache[run.run_id] = core
+        for record in run.records:
+            core.replay(record)
+        return core
+
+    def _is_dropped(self, run: Run) -> bool:
+        return self.world.chance.often(f"cache {run.workflow_id}", self.server.forgets)
+
+    def evict(self, run_id: str) -> None:
+        """Forget a run; its local activities are given up."""
+        hand = self._hands.pop(run_id, None)
+        if hand is not None:
+            for trial in hand.trials.values():
+                trial.cancel("evicted")
+        core = self.cache.pop(run_id, None)
+        if core is not None:
+            core.evict()
+            self.again()
+
+    def _failed(self, run: Run, task: Task, failure: Exception) -> None:
+        self.evict(run.run_id)
+        why = f"replay: {failure}" if isinstance(failure, Nondeterminism) else str(failure)
+        hop = self.server.hop(f"failed {run.workflow_id}")
+        self.world.after(hop, self.server.tasks.fail, run, task, why)
+
+    def _proceed(self, hand: "_Hand") -> None:
+        """Run the local activities that are wanted; answer when none is open."""
+        core = hand.core
+        for seq in core.to_stop:
+            trial = hand.trials.pop(seq, None)
+            if trial is not None:
+                trial.cancel("cancel_requested")
+        core.to_stop.clear()
+        wanted, core.to_start = core.to_start, []
+        for each in wanted:
+            if each.seq in core.locals:
+                self._start_local(hand, each, 1)
+        if not core.locals or core.closes():
+            self._answer(hand, goes_on=False)
+            return
+        for seq, each in core.locals.items():
+            if seq not in hand.trials:
+                # Left over from a task that was not taken, or that another worker had.
+                self._start_local(hand, each, 1)
+
+    def _start_local(self, hand: "_Hand", wanted: Any, attempt: int) -> None:
+        if self._hands.get(hand.run.run_id) is not hand or wanted.seq not in hand.core.locals:
+            return
+        now = self.world.now
+        activity = Activity(
+            run=hand.run,
+            seq=wanted.seq,
+            activity_id=wanted.activity_id,
+            scheduled=0,
+            type=wanted.activity_type,
+            queue=self.queue,
+            args=list(wanted.arguments),
+            policy=wanted.retry_policy,
+            start_to_close=wanted.start_to_close_timeout.ToNanoseconds() / 1e9,
+            heartbeat=0.0,
+            at=now,
+            attempt=attempt,
+        )
+
+        def done(payload: Payload | None, failure: Failure | None, _cancelled: bool) -> None:
+            if failure is not None and self._may_retry(activity, failure):
+                again = LOCAL_RETRY * 2 ** min(attempt, 6)
+                self.world.after(again, self._start_local, hand, wanted, attempt + 1)
+                return
+            marker = Marker(wanted.seq, self.world.now, payload, failure)
+            self._local_done(hand, marker)
+
+        trial = Trial(self, activity, Try(attempt, now, now, self), done, local=True)
+        hand.trials[wanted.seq] = trial
+        trial.begin()
+
+    def _may_retry(self, activity: Activity, failure: Failure) -> bool:
+        most = activity.policy.maximum_attempts
+        spent = most and activity.attempt >= most
+        return not spent and not failure.application_failure_info.non_retryable
+
+    def _local_done(self, hand: "_Hand", marker: Marker) -> None:
+        if self._hands.get(hand.run.run_id) is not hand or marker.seq not in hand.core.locals:
+            return
+        hand.trials.pop(marker.seq, None)
+        self.call_soon(self._resolve, hand, marker)
+
+    def _resolve(self, hand: "_Hand", marker: Marker) -> None:
+        if self._hands.get(hand.run.run_id) is not hand or marker.seq not in hand.core.locals:
+            return
+        if hand.task is None:
+            # The next task is on its way.
+            hand.ended.append(marker)
+            return
+        try:
+            hand.core.resolve(marker)
+        except TaskFailed as failure:
+            self._failed(hand.run, hand.task, failure)
+            return
+        finally:
+            self.again()
+        self._proceed(hand)
+
+    def _goes_on(self, hand: "_Hand", task: Task) -> None:
+        """The server is told that the task takes longer."""
+        if self.alive and not self.frozen and hand.task is task:
+            self._answer(hand, goes_on=True)
+
+    def _answer(self, hand: "_Hand", *, goes_on: bool) -> None:
+        run, task = hand.run, hand.task
+        answer = hand.core.finish(goes_on=goes_on)
+        hand.task = None
+        if not goes_on:
+            del self._hands[run.run_id]
+        hop = self.server.hop(f"answer {run.workflow_id}")
+        self.world.after(hop, self._arrive, run, task, answer)
+
+    def _arrive(self, run: Run, task: Task, answer: Answer) -> None:
+        if self.server.is_lost(run):
+            # The server never hears of it; the worker learns by the task that comes next.
+            self.call_soon(self.evict, run.run_id)
+            return
+        taken = self.server.tasks.complete(run, task, answer)
+        if not taken or not run.is_open:
+            self.call_soon(self.evict, run.run_id)
+        elif run.run_id in self.cache:
+            self.observe(self.cache[run.run_id])
+
+    # Activities
+
+    def unexpected(self, activity: Activity, error: BaseException) -> None:
+        """An activity failed with something that is none of our errors."""
+        self.errors.append(f"{activity.type}: {error!r}")
+
+    def try_activity(self, activity: Activity, trying: Try) -> None:
+        """A try of an activity arrives."""
+        if not self.alive or activity.type not in self.functions:
+            return
+
+        def done(payload: Payload | None, failure: Failure | None, cancelled: bool) -> None:
+            hop = self.server.hop(f"done {activity.run.workflow_id}")
+            book = self.server.activities
+            if cancelled:
+                self.world.after(hop, book.cancelled, activity, trying)
+            elif failure is not None:
+                self.world.after(hop, book.fail, activity, trying, failure)
+            else:
+                self.world.after(hop, book.complete, activity, trying, payload)
+
+        Trial(self, activity, trying, done, local=False).begin()
+
+
+class _Hand:
+    """A workflow task in this worker's hands."""
+
+    def __init__(self, run: Run, core: Core) -> None:
+        self.run = run
+        self.task: Task | None = None
+        self.core = core
+        self.trials: dict[int, Trial] = {}
+        self.ended: list[Marker] = []
+
+
+def new_worker(
+    server: Server, name: str, queue: str, *, workflows: dict[str, type]
+) -> Worker:
+    """A worker; what an event loop has to offer beyond our needs it doesn't have."""
+    return Worker(server, name, queue, workflows=workflows)  # type: ignore[abstract]
