@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 KILLED = frozenset({Status.TERMINATED, Status.TIMED_OUT})
 # Whoever came just before the other one was granted was on its way.
 SLACK_SECONDS = 1.0
+# A job that is just storing its end has no use for a cancellation any more.
+HEED_SECONDS = 3.0
 
 
 class Rule(StrEnum):
@@ -32,6 +34,7 @@ class Rule(StrEnum):
     AFTER_END = "nothing is accepted for a job that has ended"
     RECORDED = "each paid generation is in the record"
     ALL_END = "every job ends"
+    HEEDED = "a job that has heard of its cancellation does not go on to its end"
     RECORD_ENDS = "the record of a closed job shows its end"
     NOBODY_HELD = "nobody holds or waits at the end"
     ORDER = "first come, first served"
@@ -158,8 +161,10 @@ class Rules:
         fresh = set(held) - set(before or {})
         if before is None or not fresh:
             return
-        if len(held) > book.limit:
-            self.broken(Rule.HELD, f"{run.workflow_id} has granted {len(held)}: {sorted(held)}")
+        runs = self._simulation.server.by_run
+        alive = sorted(run_id for run_id in held if runs[run_id].is_open)
+        if len(alive) > book.limit:
+            self.broken(Rule.HELD, f"{run.workflow_id} has granted {len(alive)}: {alive}")
         self._check_order(book, fresh, waiting)
 
     def _check_order(
@@ -189,7 +194,14 @@ class Rules:
         self.broken(rule, f"{run.run_id}: {why}")
 
     def closed(self, run: Run) -> None:
-        """A run has closed; its gates are looked at when the keeper has heard of it."""
+        """A run has closed."""
+        if run.status is not Status.COMPLETED or run.closed_at is None:
+            return
+        heard = _heard_of_cancel(run)
+        if heard is not None and run.closed_at - heard > HEED_SECONDS:
+            index = self._simulation.index(run.workflow_id)
+            went_on = f"{run.closed_at - heard:.1f} s after it had heard of its cancellation"
+            self.broken(Rule.HEEDED, f"job {index} completed {went_on}")
 
     def all_ended(self) -> bool:
         """Whether every job has begun and ended."""
@@ -246,6 +258,15 @@ class Rules:
         """What went wrong in a process without anybody seeing it."""
         for error in process.errors:
             self.broken(Rule.ERRORS, f"{process.name}: {error}")
+
+
+def _heard_of_cancel(run: Run) -> float | None:
+    """When the workflow was told of a cancellation, in a task that was taken."""
+    for event in run.events:
+        if event.kind == "cancel_requested":
+            told = [record.at for record in run.records if record.seen >= event.number]
+            return min(told, default=None)
+    return None
 
 
 def _is_open(run: Run | None) -> bool:
