@@ -103,6 +103,8 @@ class Options:
     drain_seconds: float = 300.0
     forgets: float = 0.05
     loses: float = 0.01
+    odd: float = 0.35
+    slow: float = 0.01
     kinds: tuple[str, ...] = ()
 
 
@@ -128,7 +130,7 @@ def drawn(seed: int, options: Options | None = None) -> Plan:
     """The plan of a seed; without options they are drawn, too."""
     chance = Chance(seed ^ 0x5EED)
     chosen = options or _options(chance)
-    jobs = tuple(_job(chance) for _ in range(chosen.jobs))
+    jobs = tuple(_job(chance, chosen) for _ in range(chosen.jobs))
     strikes = tuple(_strike(chance, chosen) for _ in range(chosen.strikes))
     return Plan(seed, chosen, jobs, strikes)
 
@@ -146,21 +148,23 @@ def _options(chance: Chance) -> Options:
         drain_seconds=chance.pick("drain_seconds", (300.0, 300.0, 5.0)),
         forgets=chance.pick("forgets", (0.0, 0.02, 0.2)),
         loses=chance.pick("loses", (0.0, 0.0, 0.02)),
+        odd=chance.pick("oddity", (0.0, 0.1, 0.35)),
+        slow=chance.pick("slow locals", (0.0, 0.0, 0.02)),
     )
 
 
-def _job(chance: Chance) -> JobPlan:
+def _job(chance: Chance, options: Options) -> JobPlan:
     return JobPlan(
         at=round(chance.between("at", 0.0, chance.pick("spread", (0.05, 1.0, 6.0))), 3),
         priority=3 if chance.often("usual", 0.8) else chance.number("priority", 1, 5),
         degrades=chance.often("degrades", 0.2),
-        image=tuple(_quirk(chance, "image") for _ in range(ATTEMPTS)),
-        video=tuple(_quirk(chance, "video") for _ in range(ATTEMPTS)),
+        image=tuple(_quirk(chance, "image", options) for _ in range(ATTEMPTS)),
+        video=tuple(_quirk(chance, "video", options) for _ in range(ATTEMPTS)),
     )
 
 
-def _quirk(chance: Chance, step: str) -> Quirk:
-    odd = chance.often("odd", 0.35)
+def _quirk(chance: Chance, step: str, options: Options) -> Quirk:
+    odd = chance.often("odd", options.odd)
     quirk = Quirk(runs=round(chance.between("runs", 0.3, 3.0), 2))
     if not odd:
         return quirk

@@ -62,6 +62,7 @@ class Rules:
         self.violations: list[Violation] = []
         self._simulation = simulation
         self._begun: set[str] = set()
+        self._reset: set[str] = set()
         self._books: dict[str, dict[str, bool]] = {}
         self._waiting_since: dict[str, float] = {}
         self._failed_tasks: set[str] = set()
@@ -129,16 +130,16 @@ class Rules:
 
     def _check_inside(self, generation: Generation, name: str) -> None:
         server = self._simulation.server
-        inside = {job_id for job_id in self._begun if _is_open(server.current(job_id))}
-        inside.add(generation.job_id)
         self._begun.add(generation.job_id)
+        begun = self._begun - self._reset
+        inside = {job_id for job_id in begun if _is_open(server.current(job_id))}
         if len(inside) > self._limit:
             others = sorted(self._simulation.index(job) for job in inside)
             self.broken(Rule.INSIDE, f"{name}; inside are the jobs {others}")
 
     def reset(self, job_id: str) -> None:
-        """A job is reset: it has to ask again."""
-        self._begun.discard(job_id)
+        """A job is reset: it asks again, and what its old run had begun may still run."""
+        self._reset.add(job_id)
 
     # The keeper
 

@@ -43,6 +43,8 @@ class Server:
         # Shares of workflow tasks whose worker has forgotten the run, or whose answer is lost.
         self.forgets = 0.0
         self.loses = 0.0
+        # The share of local activities that take long.
+        self.dawdles = 0.0
         self.loses_next: set[str] = set()
         self.is_away = False
         self._numbers = 0

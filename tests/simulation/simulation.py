@@ -6,7 +6,7 @@ from typing import Any
 from shared.messages import JobInput, KlingDone
 from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange
 from shared.states import OnVideoFailure
-from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KLING_DONE_SIGNAL
+from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KEEPER_QUEUE, KLING_DONE_SIGNAL
 from temporalio.service import RPCError
 
 from tests.simulation import product
@@ -49,6 +49,7 @@ class Simulation:
         CLOCK.world = self.world
         self.server = Server(self.world, Table())
         self.server.forgets, self.server.loses = plan.options.forgets, plan.options.loses
+        self.server.dawdles = plan.options.slow
         self.told: list[str] | None = [] if tells else None
         self.records = Records()
         self.images = Vendor(self.world, "image", lambda name: self._quirk(name, "image"))
@@ -122,6 +123,7 @@ class Simulation:
         self.striker.begin()
         self.world.run(BEGINNING + self._horizon(), self._is_over)
         self.rules.at_end()
+        self._replay_all()
         for process in self.processes:
             self.rules.errors_of(process)
             process.tidy()
@@ -133,6 +135,16 @@ class Simulation:
             sum(len(run.records) for run in self.server.all_runs()),
             self.world.seconds,
         )
+
+    def _replay_all(self) -> None:
+        """Each run's whole history once more, as a release's check does it."""
+        for run in self.server.all_runs():
+            process = (self.keepers if run.queue == KEEPER_QUEUE else self.workers)[-1]
+            if run.workflow_id not in self.broken:
+                process.again()
+                why = process.replay(run)
+                if why is not None:
+                    self.rules.task_failed(run, f"replay: {why}")
 
     def _wire(self) -> None:
         for vendor in (self.images, self.videos):

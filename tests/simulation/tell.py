@@ -6,7 +6,7 @@ from dataclasses import fields
 from tests.simulation.plan import JobPlan, Options, Plan, Quirk, Strike
 from tests.simulation.simulation import Outcome
 
-PLAIN = Options(forgets=0.0, loses=0.0)
+PLAIN = Options(forgets=0.0, loses=0.0, slow=0.0)
 
 
 def told(outcome: Outcome, *, history: bool = True) -> str:
@@ -30,7 +30,7 @@ def _options(options: Options) -> str:
     odd = [
         f"{each.name}={getattr(options, each.name)}"
         for each in fields(Options)
-        if each.name not in ("jobs", "strikes", "kinds")
+        if each.name not in ("jobs", "strikes", "odd", "kinds")
         and getattr(options, each.name) != getattr(PLAIN, each.name)
     ]
     return ", ".join(odd) or "plain options"

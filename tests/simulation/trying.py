@@ -55,6 +55,7 @@ class Trial:
         try:
             function = self._worker.functions[self._activity.type]
             table = self._worker.server.table
+            await self._dawdle()
             args = table.from_payloads(self._activity.args)
             payload = table.to_payload(await self._bounded(function(*args)))
         except asyncio.CancelledError as error:
@@ -65,6 +66,12 @@ class Trial:
         finally:
             self._worker.trials.discard(self)
         self._done(payload, failure, payload is None and failure is None)
+
+    async def _dawdle(self) -> None:
+        """A local activity may take long: the disk is slow, or the machine is busy."""
+        server = self._worker.server
+        if self._local and server.world.chance.often("slow local", server.dawdles):
+            await asyncio.sleep(server.world.chance.between("how slow", 0.3, 3.0))
 
     async def _bounded(self, call: Any) -> Any:
         if not self._local:

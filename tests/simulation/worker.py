@@ -82,10 +82,11 @@ class Worker(Process):
         hand.task = task
         share = task.began + TASK_SHARE * run.task_timeout
         self.world.at(share, self._goes_on, hand, task)
-        self._proceed(hand)
         ended, hand.ended = hand.ended, []
         for marker in ended:
             self._resolve(hand, marker)
+        if not ended:
+            self._proceed(hand)
 
     def _cached(self, run: Run) -> Core:
         core = self.cache.get(run.run_id)
@@ -97,6 +98,20 @@ class Worker(Process):
         for record in run.records:
             core.replay(record)
         return core
+
+    def replay(self, run: Run) -> str | None:
+        """Replay a run from its beginning; why it can't be."""
+        core = Core(run, self.workflows[run.type], self.server.table)
+        try:
+            for record in run.records:
+                core.replay(record)
+        except (TaskFailed, Nondeterminism) as failure:
+            return str(failure)
+        finally:
+            self.again()
+            core.evict()
+            self.again()
+        return None
 
     def _is_dropped(self, run: Run) -> bool:
         return self.world.chance.often(f"cache {run.workflow_id}", self.server.forgets)

@@ -8,6 +8,7 @@ from tests.simulation.chance import Chance
 
 # Some moment; tokens of the keeper are milliseconds since 1970.
 BEGINNING = 1_800_000_000.0
+ASKED_EVERY = 16
 
 
 class World:
@@ -30,12 +31,15 @@ class World:
         self.at(self.now + seconds, action, *args)
 
     def run(self, until: float, is_over: Callable[[], bool]) -> None:
-        """Let things happen, up to a time or until it is over."""
-        heap = self._heap
-        while heap and heap[0][0] <= until and not is_over():
-            self.now, _, action, args = heapq.heappop(heap)
-            self.happened += 1
-            action(*args)
+        """Let things happen, up to a time or until it is over; that is asked now and then."""
+        heap, pop = self._heap, heapq.heappop
+        while heap and not is_over():
+            for _ in range(ASKED_EVERY):
+                if not heap or heap[0][0] > until:
+                    return
+                self.now, _, action, args = pop(heap)
+                self.happened += 1
+                action(*args)
 
     @property
     def seconds(self) -> float:
