@@ -45,6 +45,8 @@ bench: FORCE ## time hand-over, idle, take-over, long queues: ONLY=handover,take
 	$(RUN) bench
 chaos: FORCE ## kill, freeze, cut and restart everything, and judge: MINUTES=5 SEED=…
 	$(RUN) chaos
+simulate: FORCE ## thousands of histories without a server, in virtual time: MINUTES=10 SEED=…
+	$(RUN) simulate
 fault: FORCE ## arm a fault in the mocks: RULE='{…}' or PRESET=name, ON=comfyui|kling|both
 	$(RUN) fault
 faults: FORCE ## list the armed faults, or the presets there are

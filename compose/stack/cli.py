@@ -4,7 +4,19 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from compose.stack import bench, chaos, doctor, faults, look, quality, runs, stack, state, urls
+from compose.stack import (
+    bench,
+    chaos,
+    doctor,
+    faults,
+    look,
+    quality,
+    runs,
+    simulate,
+    stack,
+    state,
+    urls,
+)
 from compose.stack.command import heed_sigterm
 from compose.stack.errors import INTERRUPTED, UNREACHABLE, StackError
 from compose.stack.output import complain, paint
@@ -48,6 +60,7 @@ _COMMANDS: dict[str, tuple[int, Command]] = {
 _GATES: dict[str, Callable[[], int]] = {
     "bench": lambda: bench.bench(ROOT, ENV),
     "chaos": lambda: chaos.chaos(ROOT, ENV),
+    "simulate": lambda: simulate.simulate(ROOT, ENV),
     "test": lambda: quality.test(ROOT, ENV),
     "check": lambda: quality.check(ROOT),
     "lock": lambda: quality.lock(ROOT),

@@ -25,7 +25,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rule", choices=[rule.name for rule in Rule], help="shrink to this one")
     parser.add_argument("--kinds", default="", help="strikes to draw from, with commas")
     given = parser.parse_args(arguments)
-    first = int(datetime.now(UTC).strftime("%y%m%d%H%M")) * 1000 if given.seed is None else given.seed
+    first = (
+        int(datetime.now(UTC).strftime("%y%m%d%H%M")) * 1000 if given.seed is None else given.seed
+    )
     options = Options(kinds=tuple(given.kinds.split(","))) if given.kinds else None
     with product_in_virtual_time():
         if given.only:

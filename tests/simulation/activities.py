@@ -63,9 +63,8 @@ class Activities:
         activity.trying = trying = Try(attempt, now, now, worker)
         if activity.heartbeat:
             self._world.after(activity.heartbeat, self._check_heartbeat, activity, trying)
-        self._world.after(
-            activity.start_to_close, self._timed_out, activity, trying, TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
-        )  # fmt: skip
+        kind = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+        self._world.after(activity.start_to_close, self._timed_out, activity, trying, kind)
         hop = self._server.hop(f"activity {activity.run.workflow_id}")
         self._world.after(hop, worker.try_activity, activity, trying)
 

@@ -22,7 +22,9 @@ class Chance:
         """From 0 up to 1."""
         drawn = self._drawn.get(name, 0)
         self._drawn[name] = drawn + 1
-        mixed = (self._seed * 0x9E3779B97F4A7C15 + crc32(name.encode()) * 0xBF58476D1CE4E5B9) & _MASK
+        mixed = (
+            self._seed * 0x9E3779B97F4A7C15 + crc32(name.encode()) * 0xBF58476D1CE4E5B9
+        ) & _MASK
         mixed = (mixed + drawn * 0x94D049BB133111EB) & _MASK
         mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
         mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK

@@ -139,9 +139,7 @@ class Handle:
         update_id = options.get("id") or f"update-{self._server.number()}"
         payloads = self._server.table.of(arg)
         wanted = Update(update_id, name, payloads, any_run=self.run_id is None)
-        update = await self._client.call(
-            lambda: self._server.update(self.id, self.run_id, wanted)
-        )
+        update = await self._client.call(lambda: self._server.update(self.id, self.run_id, wanted))
         process = self._client.process
         if update.outcome is None:
             future = process.create_future()
@@ -197,7 +195,9 @@ def raise_end(run: Run) -> None:
     if run.status is Status.TERMINATED:
         raise WorkflowFailureError(cause=TerminatedError("terminated"))
     if run.status is Status.TIMED_OUT:
-        raise WorkflowFailureError(cause=TimeoutError("timed out", type=None, last_heartbeat_details=[]))
+        raise WorkflowFailureError(
+            cause=TimeoutError("timed out", type=None, last_heartbeat_details=[])
+        )
     if run.status is Status.CANCELED:
         raise WorkflowFailureError(cause=CancelledError("cancelled"))
     if run.status is Status.FAILED:

@@ -173,4 +173,3 @@ _HANDLERS = {
     "cancel_workflow_execution": _cancel,
     "continue_as_new_workflow_execution": _continue,
 }
-

@@ -293,4 +293,3 @@ def _instance(run: Run, definition: type, converter: PayloadConverter) -> Workfl
         last_failure=None,
     )
     return RUNNER.create_instance(details)
-

@@ -1,4 +1,4 @@
-"""Events as the jobs of an activation, in the form and the order in which the SDK's core has them."""
+"""Events as the jobs of an activation, in the form and order that the SDK's core gives them."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -168,12 +168,13 @@ def _quirk(chance: Chance, step: str, options: Options) -> Quirk:
     quirk = Quirk(runs=round(chance.between("runs", 0.3, 3.0), 2))
     if not odd:
         return quirk
+    if chance.often("is slow", 0.2):
+        quirk = replace(quirk, runs=round(chance.between("slow", 5.0, 20.0), 2))
     return replace(
         quirk,
         wire=_some(chance, "wire", 0.25, 3.0),
         thinks=_some(chance, "thinks", 0.25, 4.0),
         reply=chance.pick("reply", ("given",) * 6 + ("lost", "refused", "busy", "late")),
-        runs=round(chance.between("slow", 5.0, 20.0), 2) if chance.often("is slow", 0.2) else quirk.runs,
         fails=chance.often("fails", 0.2),
         missing=(round(chance.between("from", 0.3, 2.0), 2), _some(chance, "for", 0.9, 9.0))
         if chance.often("missing", 0.12)

@@ -141,9 +141,7 @@ class KeeperBook:
 
     def turns(self) -> dict[str, tuple[int, Any, str]]:
         """The same of those who hold."""
-        return {
-            run_id: _turn(holder.request) for run_id, holder in self._places.held.items()
-        }
+        return {run_id: _turn(holder.request) for run_id, holder in self._places.held.items()}
 
     def busy(self) -> str:
         """Who is in the book still; empty at the end of all."""

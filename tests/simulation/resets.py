@@ -1,4 +1,4 @@
-"""A reset: a new run that has the old one's history up to a workflow task, and what was sent after."""
+"""A reset: a new run with the old one's history up to a task, and what was sent after it."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

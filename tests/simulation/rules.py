@@ -1,4 +1,4 @@
-"""What must hold of every history; nothing here asks the system under test for its opinion twice."""
+"""What must hold of every history, by the vendors' ledgers, the server's and the keeper's books."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from shared.messages import Record
 from shared.states import Step
-
 from tests.simulation import product
 from tests.simulation.plan import Kind
 from tests.simulation.runs import Run, Status
@@ -40,6 +39,7 @@ class Rule(StrEnum):
     ORDER = "first come, first served"
     TASKS = "no workflow task fails"
     REPLAYS = "every history replays"
+    HANDLERS = "no run ends over the head of a handler"
     ERRORS = "no activity fails with anything but our errors"
 
 
@@ -230,7 +230,9 @@ class Rules:
             record = self._simulation.records.there.get(job_id)
             if run.status not in KILLED and (record is None or not record.status.ended):
                 status = record.status if record else "missing"
-                self.broken(Rule.RECORD_ENDS, f"job {index} is {run.status.name}, its record {status}")
+                self.broken(
+                    Rule.RECORD_ENDS, f"job {index} is {run.status.name}, its record {status}"
+                )
             self._check_recorded(index, job_id, record)
         for gate in product.gates(self._simulation.plan.options):
             self._check_free(product.keeper_of(gate))
@@ -254,6 +256,11 @@ class Rules:
                 busy = product.KeeperBook(core.object).busy()
                 if busy:
                     self.broken(Rule.NOBODY_HELD, f"{keeper}: {busy}")
+
+    def warned(self, texts: list[str]) -> None:
+        """What the SDK has warned of."""
+        for text in texts:
+            self.broken(Rule.HANDLERS, text)
 
     def errors_of(self, process: "Worker") -> None:
         """What went wrong in a process without anybody seeing it."""

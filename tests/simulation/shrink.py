@@ -51,7 +51,10 @@ def _simpler(plan: Plan) -> Iterator[Plan]:
 def _simpler_options(plan: Plan) -> Iterator[Plan]:
     for each in fields(Options):
         plain = getattr(PLAIN_OPTIONS, each.name)
-        if each.name not in ("jobs", "strikes", "odd", "kinds") and getattr(plan.options, each.name) != plain:
+        if (
+            each.name not in ("jobs", "strikes", "odd", "kinds")
+            and getattr(plan.options, each.name) != plain
+        ):
             yield replace(plan, options=replace(plan.options, **{each.name: plain}))
 
 
@@ -66,15 +69,19 @@ def _simpler_jobs(job: JobPlan) -> Iterator[JobPlan]:
         quirks: tuple[Quirk, ...] = getattr(job, name)
         plain = tuple(Quirk() for _ in quirks)
         if quirks != plain:
-            yield replace(job, **{name: plain})
+            yield _with_quirks(job, name, plain)
         for place, quirk in enumerate(quirks):
             for simpler in _simpler_quirks(quirk):
-                changed = quirks[:place] + (simpler,) + quirks[place + 1 :]
-                yield replace(job, **{name: changed})
+                changed = (*quirks[:place], simpler, *quirks[place + 1 :])
+                yield _with_quirks(job, name, changed)
     for name in ("priority", "degrades"):
         plain_value = getattr(JobPlan(0.0), name)
         if getattr(job, name) != plain_value:
             yield replace(job, **{name: plain_value})
+
+
+def _with_quirks(job: JobPlan, name: str, quirks: tuple[Quirk, ...]) -> JobPlan:
+    return replace(job, image=quirks) if name == "image" else replace(job, video=quirks)
 
 
 def _simpler_quirks(quirk: Quirk) -> Iterator[Quirk]:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from temporalio.service import RPCError
+
 from shared.messages import JobInput, KlingDone
 from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange
 from shared.states import OnVideoFailure
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KEEPER_QUEUE, KLING_DONE_SIGNAL
-from temporalio.service import RPCError
-
 from tests.simulation import product
 from tests.simulation.plan import JobPlan, Plan, Quirk
 from tests.simulation.rules import Rules, Violation
@@ -46,7 +46,7 @@ class Simulation:
     def __init__(self, plan: Plan, *, tells: bool = False) -> None:
         self.plan = plan
         self.world = World(plan.seed)
-        CLOCK.world = self.world
+        CLOCK.world, CLOCK.warnings = self.world, []
         self.server = Server(self.world, Table())
         self.server.forgets, self.server.loses = plan.options.forgets, plan.options.loses
         self.server.dawdles = plan.options.slow
@@ -102,7 +102,11 @@ class Simulation:
         tried = worker.try_activity
 
         def try_activity(activity: Any, trying: Any) -> None:
-            self.mark(activity.run.workflow_id, f"tried {activity.type}", f"(try {trying.attempt}) by {worker.name}")
+            self.mark(
+                activity.run.workflow_id,
+                f"tried {activity.type}",
+                f"(try {trying.attempt}) by {worker.name}",
+            )
             tried(activity, trying)
 
         worker.try_activity = try_activity  # type: ignore[method-assign]
@@ -123,6 +127,7 @@ class Simulation:
         self.striker.begin()
         self.world.run(BEGINNING + self._horizon(), self._is_over)
         self.rules.at_end()
+        self.rules.warned(CLOCK.warnings)
         self._replay_all()
         for process in self.processes:
             self.rules.errors_of(process)
@@ -227,7 +232,11 @@ class Simulation:
         self.mark(job_id, f"arrived {step}", f"attempt {attempt}")
 
     def _accepted(self, generation: Generation) -> None:
-        self.mark(generation.job_id, f"accepted {generation.step}", f"attempt {generation.attempt}, token {generation.token}, {generation.quirk}")
+        self.mark(
+            generation.job_id,
+            f"accepted {generation.step}",
+            f"attempt {generation.attempt}, token {generation.token}, {generation.quirk}",
+        )
         self.rules.accepted(generation)
 
     def _ended(self, generation: Generation) -> None:

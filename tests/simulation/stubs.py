@@ -1,13 +1,20 @@
 """What the activities have around them beside vendors and server: a disk, and a clock."""
 
+import asyncio
 import datetime as datetime_module
 import logging
 import sys
 import time as time_module
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
+
+from temporalio.workflow import (
+    UnfinishedSignalHandlersWarning,
+    UnfinishedUpdateHandlersWarning,
+)
 
 from shared.messages import Asset, Record
 from shared.states import Step
@@ -16,6 +23,7 @@ from tests.simulation.world import BEGINNING, World
 PRODUCT = ("services.", "shared.")
 # A vendor is asked less often than it really is: that is half of all that happens otherwise.
 SELDOM = {"IMAGE_POLL_MIN_SECONDS": 0.15, "IMAGE_POLL_SHARE": 0.3}
+UNFINISHED = (UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning)
 _TRANSFER = (0.01, 0.06)
 
 
@@ -43,16 +51,16 @@ class Store:
         self._world = world
 
     async def store(self, url: str, job_id: str, *, step: Step) -> Asset:
-        import asyncio
-
         await asyncio.sleep(self._world.chance.between("transfer", *_TRANSFER))
         return Asset(size=1, sha256="0" * 64, media_type=f"{step}/any")
 
 
 class _Clock:
-    """The world whose time it is now."""
+    """The world whose time it is now, and what the SDK has warned of in it."""
 
-    world: World | None = None
+    def __init__(self) -> None:
+        self.world: World | None = None
+        self.warnings: list[str] = []
 
     def now(self) -> float:
         return self.world.now if self.world is not None else BEGINNING
@@ -85,6 +93,10 @@ class _DateTime(datetime_module.datetime):
         return datetime_module.datetime.fromtimestamp(CLOCK.now(), tz)
 
 
+def _note_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    CLOCK.warnings.append(f"{category.__name__}: {str(message)[:300]}")
+
+
 class _Silent:
     """A logger that says nothing."""
 
@@ -114,7 +126,11 @@ def product_in_virtual_time() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _note_warning  # type: ignore[assignment]
+            for category in UNFINISHED:
+                warnings.simplefilter("always", category)
+            yield
     finally:
         for module, name, value in before:
             setattr(module, name, value)

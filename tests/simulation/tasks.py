@@ -1,4 +1,4 @@
-"""Workflow tasks on the server's side: given to a worker, taken, failed, or lost and given again."""
+"""Workflow tasks on the server's side: given to a worker, taken, failed, or lost."""
 
 from typing import TYPE_CHECKING
 
@@ -157,5 +157,3 @@ class Tasks:
         run.task = run.sticky = None
         self._back(task)
         self._flush(run)
-
-

@@ -1,4 +1,4 @@
-"""One try of an activity: the real function, with heartbeats and cancellation as the SDK has them."""
+"""One try of an activity: the real function, with the SDK's heartbeats and cancellation."""
 
 import asyncio
 from collections.abc import Callable
@@ -116,11 +116,10 @@ class Trial:
         wait = self._sent_at + THROTTLE_SECONDS - now
         if wait <= 0:
             self._send()
-        elif self._sent_at >= 0:
+        elif not self._flushing:
             # One that waits already carries these details then.
-            if not self._flushing:
-                self._flushing = True
-                self._worker.call_later(wait, self._flush)
+            self._flushing = True
+            self._worker.call_later(wait, self._flush)
 
     _flushing = False
 

@@ -1,4 +1,4 @@
-"""Both vendors in virtual time, behind what the activities take for an HTTP client; with a ledger."""
+"""Both vendors in virtual time, behind what the activities take for an HTTP client."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -182,7 +182,7 @@ Done = Callable[[tuple[int, dict[str, Any]] | None, Exception | None], None]
 
 
 class Wire:
-    """What a vendor's client takes for `httpx.AsyncClient`; a request that left goes on by itself."""
+    """What a vendor's client takes for `httpx.AsyncClient`; what has left goes on by itself."""
 
     def __init__(self, vendor: Vendor, process: Process) -> None:
         self._vendor = vendor
@@ -206,7 +206,9 @@ class Wire:
                 future.set_result(reply)
 
         world.after(HTTP_SECONDS, settle, None, httpx.ReadTimeout("timed out"))
-        world.after(vendor.hop() + vendor.wire(path, json), vendor.answer, method, path, json, headers, done)
+        world.after(
+            vendor.hop() + vendor.wire(path, json), vendor.answer, method, path, json, headers, done
+        )
         status, body = await future
         return Reply(status, body)
 

@@ -271,8 +271,6 @@ class _Hand:
         self.ended: list[Marker] = []
 
 
-def new_worker(
-    server: Server, name: str, queue: str, *, workflows: dict[str, type]
-) -> Worker:
+def new_worker(server: Server, name: str, queue: str, *, workflows: dict[str, type]) -> Worker:
     """A worker; what an event loop has to offer beyond our needs it doesn't have."""
     return Worker(server, name, queue, workflows=workflows)  # type: ignore[abstract]

@@ -1,0 +1,47 @@
+"""The simulation itself: it repeats itself, lets good runs pass, and sees what is broken."""
+
+import pytest
+
+from services.keeper.places import Places
+from tests.simulation.plan import JobPlan, Options, Plan, drawn
+from tests.simulation.rules import Rule
+from tests.simulation.shrink import shrunk
+from tests.simulation.simulation import simulate
+
+CALM = Options(strikes=0, odd=0.0, forgets=0.0, loses=0.0, slow=0.0)
+
+
+def test_the_same_seed_is_the_same_history() -> None:
+    first, second = (simulate(drawn(7), tells=True) for _ in range(2))
+
+    assert first.told == second.told
+    assert len(first.told) > 20
+
+
+def test_without_strikes_every_job_succeeds() -> None:
+    outcome = simulate(
+        Plan(1, CALM, tuple(JobPlan(at=index / 10) for index in range(3))), tells=True
+    )
+
+    assert outcome.violations == []
+    assert sum("closed COMPLETED" in line for line in outcome.told) == 3
+
+
+def test_replays_from_the_beginning_change_nothing() -> None:
+    for seed in range(20):
+        assert simulate(drawn(seed, Options(strikes=0, odd=0.0, forgets=0.5))).violations == []
+
+
+def test_a_keeper_that_grants_too_much_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Places, "_is_free", lambda self: True)
+    outcome = simulate(Plan(1, CALM, (JobPlan(at=0.0), JobPlan(at=0.1))))
+
+    assert Rule.AT_ONCE in {violation.rule for violation in outcome.violations}
+
+
+def test_shrinking_leaves_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Places, "_is_free", lambda self: True)
+    small = shrunk(drawn(3, Options(strikes=4)), Rule.AT_ONCE)
+
+    assert len(small.present()) == 2
+    assert small.strikes == ()
