@@ -131,8 +131,19 @@ def drawn(seed: int, options: Options | None = None) -> Plan:
     chance = Chance(seed ^ 0x5EED)
     chosen = options or _options(chance)
     jobs = tuple(_job(chance, chosen) for _ in range(chosen.jobs))
-    strikes = tuple(_strike(chance, chosen) for _ in range(chosen.strikes))
-    return Plan(seed, chosen, jobs, strikes)
+    strikes: list[Strike] = []
+    for _ in range(chosen.strikes):
+        strike = _strike(chance, chosen)
+        if strikes and chance.often("burst", 0.35):
+            strike = _close_to(strikes[-1], strike, chance)
+        strikes.append(strike)
+    return Plan(seed, chosen, jobs, tuple(strikes))
+
+
+def _close_to(before: Strike, strike: Strike, chance: Chance) -> Strike:
+    """One disturbance is often not over when the next one comes, to the same job."""
+    delay = before.delay + chance.between("gap", 0.0, chance.pick("within", (0.05, 0.6, 3.0)))
+    return replace(strike, mark=before.mark, delay=round(delay, 3), job=before.job)
 
 
 def _options(chance: Chance) -> Options:
