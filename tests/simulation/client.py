@@ -161,6 +161,31 @@ class Handle:
             return None
         return self._server.table.from_payloads([result], [kind] if kind else None)[0]
 
+    async def query(self, name: str, *args: Any, **options: Any) -> Any:
+        payloads = self._server.table.of(*args)
+        process = self._client.process
+        future = process.create_future()
+
+        def done(result: Any, error: Exception | None) -> None:
+            hop = self._server.hop(f"query {process.name}")
+            process.world.after(hop, _settle, future, result, error)
+
+        await self._client.call(
+            lambda: self._server.query(self.id, self.run_id, name=name, args=payloads, done=done)
+        )
+        kind = options.get("result_type")
+        payload = await future
+        return self._server.table.from_payloads([payload], [kind] if kind else None)[0]
+
+    async def terminate(self, *_: Any, **__: Any) -> None:
+        def end() -> None:
+            run = self._server.find(self.id, self.run_id)
+            if not run.is_open:
+                raise RPCError("already completed", RPCStatusCode.NOT_FOUND, b"")
+            self._server.terminate(run)
+
+        await self._client.call(end)
+
     async def fetch_history_events(self, **_: Any) -> AsyncIterator[HistoryEvent]:
         def read() -> list[HistoryEvent]:
             run = self._server.find(self.id, self.run_id)

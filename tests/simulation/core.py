@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.api.common.v1 import Payloads
+from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_commands import ActivityCancellationType, WorkflowCommand
 from temporalio.common import Priority, TypedSearchAttributes
@@ -19,6 +19,7 @@ from tests.simulation.commands import CLOSING
 from tests.simulation.history import Marker, TaskRecord, timestamp
 from tests.simulation.jobs import Job
 from tests.simulation.runs import Run, Task
+from tests.simulation.stubs import CLOCK
 
 TRY_CANCEL = ActivityCancellationType.TRY_CANCEL
 RUNNER = UnsandboxedWorkflowRunner()
@@ -42,6 +43,8 @@ class Answer:
     keys: list[str] = field(default_factory=list)
     flags: frozenset[int] = frozenset()
     goes_on: bool = False
+    # Responses to updates that a validator has refused.
+    refused: list[WorkflowCommand] = field(default_factory=list)
 
 
 class Core:
@@ -59,6 +62,8 @@ class Core:
         self._flags: set[int] = set()
         self._next: list[Job] = []
         self._task_seen = 0
+        self._accepted: set[str] = set()
+        self._stamp = timestamp(run.began)
 
     # A task that the server has taken before
 
@@ -108,6 +113,22 @@ class Core:
         answer.goes_on = goes_on
         return answer
 
+    def query(self, name: str, args: Payloads) -> Payload:
+        """Ask the workflow something; that changes nothing."""
+        activation = WorkflowActivation(
+            run_id=self.run.run_id, timestamp=self._stamp, history_length=self._task_seen
+        )
+        wanted = activation.jobs.add().query_workflow
+        wanted.query_id, wanted.query_type = "query", name
+        wanted.arguments.extend(args.payloads)
+        completion = self.instance.activate(activation)
+        if completion.HasField("failed"):
+            raise TaskFailed(completion.failed.failure.message)
+        [command] = completion.successful.commands
+        if command.respond_to_query.HasField("failed"):
+            raise TaskFailed(command.respond_to_query.failed.message)
+        return command.respond_to_query.succeeded.response
+
     def evict(self) -> None:
         """Take the instance apart."""
         activation = WorkflowActivation(run_id=self.run.run_id)
@@ -142,14 +163,16 @@ class Core:
                 return
 
     def _activate(self, found: list[Job], at: float, *, replaying: bool) -> None:
+        self._stamp = timestamp(at)
         activation = WorkflowActivation(
             run_id=self.run.run_id,
-            timestamp=timestamp(at),
+            timestamp=self._stamp,
             is_replaying=replaying,
             history_length=self._task_seen,
             available_internal_flags=sorted(self._flags),
             jobs=sorted(found, key=jobs.order),
         )
+        CLOCK.run_id = self.run.run_id
         completion = self.instance.activate(activation)
         if completion.HasField("failed"):
             failure = completion.failed.failure
@@ -169,6 +192,13 @@ class Core:
 
     def _pass_on(self, command: WorkflowCommand) -> None:
         kind = str(command.WhichOneof("variant"))
+        response = command.update_response
+        if response.HasField("rejected") and response.protocol_instance_id not in self._accepted:
+            # The history knows nothing of it.
+            self._answer.refused.append(command)
+            return
+        if response.HasField("accepted"):
+            self._accepted.add(response.protocol_instance_id)
         self._answer.commands.append(command)
         self._answer.keys.append(_key(kind, getattr(command, kind)))
 

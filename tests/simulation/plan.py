@@ -16,7 +16,8 @@ class Quirk:
 
     `wire`: before its first submit arrives; `thinks`: until the vendor knows of it; `reply`: what
     becomes of the first answer; `runs`: until it ends; `missing`: from when on, and for how long,
-    the vendor denies that it knows it; `callback`: how late it comes, None for never.
+    the vendor denies that it knows it; `unaddressed`: how long after its end it does not say where
+    the result is; `callback`: how late it comes, None for never.
     """
 
     wire: float = 0.0
@@ -25,7 +26,7 @@ class Quirk:
     runs: float = 1.0
     fails: bool = False
     missing: tuple[float, float] | None = None
-    addressed: bool = True
+    unaddressed: float = 0.0
     callback: float | None = 0.02
     callbacks: int = 1
 
@@ -100,7 +101,8 @@ class Options:
     image_seconds: float = 300.0
     video_seconds: float = 900.0
     job_seconds: float = 6 * 3600.0
-    drain_seconds: float = 300.0
+    drain_seconds: float = 3600.0
+    give_up_seconds: float = 4 * 3600.0
     forgets: float = 0.05
     loses: float = 0.01
     odd: float = 0.35
@@ -156,7 +158,7 @@ def _options(chance: Chance) -> Options:
         image_seconds=chance.pick("image_seconds", (300.0, 300.0, 300.0, 4.0)),
         video_seconds=chance.pick("video_seconds", (900.0, 900.0, 900.0, 6.0)),
         job_seconds=chance.pick("job_seconds", (21600.0, 21600.0, 21600.0, 8.0)),
-        drain_seconds=chance.pick("drain_seconds", (300.0, 300.0, 5.0)),
+        give_up_seconds=chance.pick("give_up_seconds", (14400.0, 14400.0, 12.0)),
         forgets=chance.pick("forgets", (0.0, 0.02, 0.2)),
         loses=chance.pick("loses", (0.0, 0.0, 0.02)),
         odd=chance.pick("oddity", (0.0, 0.1, 0.35)),
@@ -190,7 +192,7 @@ def _quirk(chance: Chance, step: str, options: Options) -> Quirk:
         missing=(round(chance.between("from", 0.3, 2.0), 2), _some(chance, "for", 0.9, 9.0))
         if chance.often("missing", 0.12)
         else None,
-        addressed=step == "image" or not chance.often("unaddressed", 0.08),
+        unaddressed=_some(chance, "unaddressed", 0.1, 20.0),
         callback=None if chance.often("silent", 0.2) else _some(chance, "callback", 0.5, 4.0),
         callbacks=2 if chance.often("twice", 0.1) else 1,
     )  # fmt: skip
@@ -202,6 +204,7 @@ def _some(chance: Chance, name: str, share: float, most: float) -> float:
 
 
 MARKS = (
+    "tried gen_image",
     "tried gen_image",
     "tried request_video",
     "tried collect_video",

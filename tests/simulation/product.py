@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydantic import SecretStr
+from temporalio.client import WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from services.keeper.activities import KeeperActivities
+from services.keeper.care import CARE_SECONDS, LOOK_SECONDS, end_overdue, remind
 from services.keeper.models import KeeperRules
 from services.keeper.queue import turn
 from services.keeper.workflows import SlotKeeperWorkflow
@@ -34,7 +36,6 @@ from tests.simulation.vendors import Vendor
 from tests.simulation.worker import Worker, new_worker
 
 NOWHERE = Path("nowhere")
-CARE_SECONDS = 5.0
 
 
 @cache
@@ -47,6 +48,8 @@ def _settings(options: Options) -> WorkerSettings:
             "video_attempt_seconds": options.video_seconds,
             "job_seconds": options.job_seconds,
             "drain_seconds": options.drain_seconds,
+            "image_give_up_seconds": options.give_up_seconds,
+            "video_give_up_seconds": options.give_up_seconds,
             "gates": options.gates,
         }
     )
@@ -90,6 +93,7 @@ def keeper_worker(server: Server, name: str, options: Options) -> Worker:
     """The keeper's process, with the care that a keeper runs for each gate in use."""
     worker = new_worker(server, name, KEEPER_QUEUE, workflows={KEEPER_WORKFLOW: SlotKeeperWorkflow})
     client: Any = SimulatedClient(server, worker)
+    worker.fails_runs = True
     _install(worker, KeeperActivities(client, KeeperRules(max_history=options.max_history)))
     worker.begin(_care(client, options))
     return worker
@@ -101,11 +105,19 @@ def gates(options: Options) -> list[Gate]:
 
 
 async def _care(client: Any, options: Options) -> None:
+    """As `services.keeper.care.look_after`, for the gates in use alone."""
+    passed = 0.0
     while True:
-        with contextlib.suppress(RPCError):
+        with contextlib.suppress(RPCError, WorkflowQueryFailedError):
             for gate in gates(options):
                 await start_keeper(client, gate)
+            if passed >= LOOK_SECONDS:
+                passed = 0.0
+                await remind(client)
+                for gate in gates(options):
+                    await end_overdue(client, gate)
         await asyncio.sleep(CARE_SECONDS)
+        passed += CARE_SECONDS
 
 
 def _install(worker: Worker, *holders: object) -> None:
@@ -136,8 +148,9 @@ class KeeperBook:
         return {run_id: holder.draining for run_id, holder in self._places.held.items()}
 
     def waiting(self) -> list[tuple[int, Any, str]]:
-        """Priority, key of the turn and run of everybody who waits."""
-        return [_turn(request) for request in self._places.queue]
+        """Priority, key of the turn and run of whoever waits and was not passed over."""
+        silent = self._places._silent
+        return [_turn(request) for request in self._places.queue if request.run_id not in silent]
 
     def turns(self) -> dict[str, tuple[int, Any, str]]:
         """The same of those who hold."""
@@ -145,8 +158,8 @@ class KeeperBook:
 
     def busy(self) -> str:
         """Who is in the book still; empty at the end of all."""
-        armed = getattr(self._places, "armed", {})
-        parts = {"held": list(self.held()), "armed": list(armed), "waiting": self.waiting()}
+        waiting = [request.run_id for request in self._places.queue]
+        parts = {"held": list(self.held()), "waiting": waiting}
         return ", ".join(f"{name}: {who}" for name, who in parts.items() if who)
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from shared.messages import Record
+from shared.slots import KEEPER_WORKFLOW
 from shared.states import Step
 from tests.simulation import product
 from tests.simulation.plan import Kind
@@ -190,6 +191,8 @@ class Rules:
         """Once for each run."""
         if run.workflow_id in self._simulation.broken or run.run_id in self._failed_tasks:
             return
+        if self._is_void(run):
+            return
         self._failed_tasks.add(run.run_id)
         rule = Rule.REPLAYS if why.startswith("replay: ") else Rule.TASKS
         self.broken(rule, f"{run.run_id}: {why}")
@@ -257,10 +260,15 @@ class Rules:
                 if busy:
                     self.broken(Rule.NOBODY_HELD, f"{keeper}: {busy}")
 
-    def warned(self, texts: list[str]) -> None:
-        """What the SDK has warned of."""
-        for text in texts:
-            self.broken(Rule.HANDLERS, text)
+    def warned(self, warnings: list[tuple[str, str]]) -> None:
+        """What the SDK has warned of, run by run."""
+        for run_id, text in warnings:
+            if not self._is_void(self._simulation.server.by_run[run_id]):
+                self.broken(Rule.HANDLERS, f"{run_id}: {text}")
+
+    def _is_void(self, run: Run) -> bool:
+        """Whether it is a keeper's run that a reset has made: it is meant to fail at once."""
+        return run.type == KEEPER_WORKFLOW and run.run_id != run.original_run_id
 
     def errors_of(self, process: "Worker") -> None:
         """What went wrong in a process without anybody seeing it."""

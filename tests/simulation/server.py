@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # A message between server, workers and vendors.
 HOP = (0.001, 0.02)
+QUERY_SECONDS = 3.0
 # A listing is eventually consistent.
 LISTING, SLOW_LISTING = (0.02, 0.5), (1.0, 3.0)
 
@@ -188,6 +189,19 @@ class Server:
         if run.task is None:
             self.tasks.schedule(run)
         return update
+
+    def query(
+        self, workflow_id: str, run_id: str | None, *, name: str, args: Payloads, done: Any
+    ) -> None:
+        """Ask a worker; without one the question is never answered in time."""
+        run = self.find(workflow_id, run_id)
+        workers = [run.sticky] if run.sticky and run.sticky.polls else self.polling(run.queue)
+        if not workers:
+            error = RPCError("no worker answers", RPCStatusCode.DEADLINE_EXCEEDED, b"")
+            self.world.after(QUERY_SECONDS, done, None, error)
+            return
+        worker = self.world.chance.pick("query", workers)
+        self.world.after(self.hop("query"), worker.query, run, name, args, done)
 
     def cancel(self, workflow_id: str, run_id: str | None = None) -> None:
         """Request cancellation; a second request of a run changes nothing."""

@@ -60,7 +60,8 @@ class _Clock:
 
     def __init__(self) -> None:
         self.world: World | None = None
-        self.warnings: list[str] = []
+        self.run_id = ""
+        self.warnings: list[tuple[str, str]] = []
 
     def now(self) -> float:
         return self.world.now if self.world is not None else BEGINNING
@@ -94,7 +95,7 @@ class _DateTime(datetime_module.datetime):
 
 
 def _note_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
-    CLOCK.warnings.append(f"{category.__name__}: {str(message)[:300]}")
+    CLOCK.warnings.append((CLOCK.run_id, f"{category.__name__}: {str(message)[:300]}"))
 
 
 class _Silent:

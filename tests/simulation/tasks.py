@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.commands import CLOSING, apply
 from tests.simulation.history import NEWS, TaskRecord
-from tests.simulation.runs import Run, Task, UpdateState
+from tests.simulation.runs import Run, Status, Task, UpdateState
 
 if TYPE_CHECKING:
     from tests.simulation.core import Answer
@@ -74,6 +74,7 @@ class Tasks:
             self._void(run, task, "unhandled")
             self.schedule(run)
             return False
+        apply(self._server, run, answer.refused, task)
         if self._leaves_nothing(run, task, answer):
             del run.events[-2:]
         else:
@@ -84,15 +85,17 @@ class Tasks:
 
     def _leaves_nothing(self, run: Run, task: Task, answer: "Answer") -> bool:
         """A task for updates alone, all of them rejected, is not in the history."""
-        for command in answer.commands:
-            if not command.update_response.HasField("rejected"):
-                return False
-        if answer.markers or answer.goes_on or not task.updates or task.attempt > 1:
+        if (
+            answer.commands
+            or answer.markers
+            or answer.goes_on
+            or not task.updates
+            or task.attempt > 1
+        ):
             return False
         if any(event.kind in NEWS for event in run.events[run.seen :]):
             return False
-        apply(self._server, run, answer.commands, task)
-        return True
+        return bool(answer.refused)
 
     def _record(self, run: Run, task: Task, answer: "Answer") -> None:
         assert task.started is not None
@@ -133,11 +136,14 @@ class Tasks:
             if update.state is UpdateState.SENT:
                 update.state = UpdateState.ADMITTED
 
-    def fail(self, run: Run, task: Task, why: str) -> None:
-        """A worker says that it can't: told, and tried again after a pause."""
+    def fail(self, run: Run, task: Task, why: str, ends: bool = False) -> None:
+        """A worker says that it can't: told, and tried again after a pause, or the run's end."""
         if run.task is not task:
             return
         self._server.on_task_failure(run, why)
+        if ends:
+            self._server.close(run, Status.FAILED)
+            return
         run.failures += 1
         pause = min(2.0 ** (run.failures - 2), MAX_PAUSE_SECONDS) if run.failures > 1 else 0.0
         self._void(run, task, "failed")

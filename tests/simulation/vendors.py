@@ -106,14 +106,15 @@ class Vendor:
             return 404, {"detail": "no such task"}
         url = f"http://vendor/{generation.vendor_id}"
         if result:
-            return 200, {"asset_url": url}
+            late = now < generation.ends + generation.quirk.unaddressed
+            return (404, {"detail": "no result yet"}) if late else (200, {"asset_url": url})
         state = generation.state(now)
         if state == "succeeded" and self.step == "video":
             state = "succeed"
         span = generation.ends - generation.accepted
         percent = min(99, int(100 * (now - generation.accepted) / span)) if span else 99
         answer = {"job_id": generation.vendor_id, "status": state, "percent": percent}
-        if state == "succeed" and generation.quirk.addressed:
+        if state == "succeed" and now >= generation.ends + generation.quirk.unaddressed:
             answer["video_url"] = url
         return 200, answer
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.failure.v1 import Failure
+from temporalio.client import WorkflowQueryFailedError
 
 from tests.simulation.core import Answer, Core, Nondeterminism, TaskFailed
 from tests.simulation.history import Marker
@@ -31,6 +32,8 @@ class Worker(Process):
         self.functions: dict[str, Callable[..., Any]] = {}
         self.trials: set[Trial] = set()
         self.stopping = False
+        # Whether a run whose history does not replay is failed, instead of its task.
+        self.fails_runs = False
         self.breaks: Callable[[Run], bool] = lambda run: False
         self.observe: Callable[[Core], None] = lambda core: None
         self.cache: dict[str, Core] = {}
@@ -113,6 +116,22 @@ class Worker(Process):
             self.again()
         return None
 
+    def query(self, run: Run, name: str, args: Payloads, done: Any) -> None:
+        """A question arrives."""
+        if self.alive:
+            self.call_soon(self._query, run, name, args, done)
+
+    def _query(self, run: Run, name: str, args: Payloads, done: Any) -> None:
+        try:
+            if self.breaks(run):
+                raise TaskFailed("the release is broken")
+            core = self.cache.get(run.run_id) or self._cached(run)
+            done(core.query(name, args), None)
+        except (TaskFailed, Nondeterminism) as failure:
+            done(None, WorkflowQueryFailedError(str(failure)))
+        finally:
+            self.again()
+
     def _is_dropped(self, run: Run) -> bool:
         return self.world.chance.often(f"cache {run.workflow_id}", self.server.forgets)
 
@@ -129,9 +148,11 @@ class Worker(Process):
 
     def _failed(self, run: Run, task: Task, failure: Exception) -> None:
         self.evict(run.run_id)
-        why = f"replay: {failure}" if isinstance(failure, Nondeterminism) else str(failure)
+        replays = not isinstance(failure, Nondeterminism)
+        why = str(failure) if replays else f"replay: {failure}"
         hop = self.server.hop(f"failed {run.workflow_id}")
-        self.world.after(hop, self.server.tasks.fail, run, task, why)
+        ends = self.fails_runs and not replays
+        self.world.after(hop, self.server.tasks.fail, run, task, why, ends)
 
     def _proceed(self, hand: "_Hand") -> None:
         """Run the local activities that are wanted; answer when none is open."""
