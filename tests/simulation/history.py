@@ -78,7 +78,9 @@ def to_proto(event: Event) -> HistoryEvent:
     match event.kind:
         case "started":
             proto.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
-            proto.workflow_execution_started_event_attributes.input.CopyFrom(data["args"])
+            started = proto.workflow_execution_started_event_attributes
+            started.input.CopyFrom(data["args"])
+            started.original_execution_run_id = data["run_id"]
         case "signaled":
             proto.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
             signal = proto.workflow_execution_signaled_event_attributes

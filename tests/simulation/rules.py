@@ -120,14 +120,16 @@ class Rules:
         record = self._simulation.records.there.get(generation.job_id)
         assert run is not None
         if not run.is_open:
-            drains = run.status in KILLED and self._is_held(run.run_id)
-            if not drains:
+            if not self._is_drained(generation.job_id):
                 self.broken(Rule.AFTER_END, f"{name}, and its run is {run.status.name}")
         elif record is not None and record.status.ended and record.run_id == run.run_id:
             self.broken(Rule.AFTER_END, f"{name}, and its record says {record.status}")
 
-    def _is_held(self, run_id: str) -> bool:
-        return any(run_id in book for book in self._books.values())
+    def _is_drained(self, job_id: str) -> bool:
+        """Whether a keeper waits for the vendors before it lets another job begin."""
+        runs = self._simulation.server.by_run
+        held = (run_id for book in self._books.values() for run_id in book)
+        return any(runs[run_id].workflow_id == job_id for run_id in held)
 
     def _check_inside(self, generation: Generation, name: str) -> None:
         server = self._simulation.server

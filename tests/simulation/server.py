@@ -128,7 +128,7 @@ class Server:
             continued_from=before.run_id if before else "",
         )
         self.add(run)
-        run.write(self.world.now, "started", args=args)
+        run.write(self.world.now, "started", args=args, run_id=run_id)
         return run
 
     def all_runs(self) -> Iterator[Run]:
