@@ -16,7 +16,7 @@ ENDS = frozenset(
 
 def reset(server: "Server", run: Run, task: int) -> Run:
     """Back to before the end of the run's workflow task of that number, from 0."""
-    if task >= len(run.records):
+    if not 0 <= task < len(run.records):
         raise Reset(run.run_id)
     again = _copy(server, run, task)
     if run.is_open:

@@ -65,6 +65,8 @@ class Rules:
         self._begun: set[str] = set()
         self._reset: set[str] = set()
         self._books: dict[str, dict[str, bool]] = {}
+        # Whoever has ever held: a keeper that rebuilds takes them over, and grants them nothing.
+        self._granted: set[str] = set()
         self._waiting_since: dict[str, float] = {}
         self._failed_tasks: set[str] = set()
         options = simulation.plan.options
@@ -162,7 +164,8 @@ class Rules:
         self._waiting_since = {
             run_id: self._waiting_since.get(run_id, now) for _, _, run_id in waiting
         } | {run_id: since for run_id, since in self._waiting_since.items() if run_id in held}
-        fresh = set(held) - set(before or {})
+        fresh = set(held) - self._granted
+        self._granted |= set(held)
         if before is None or not fresh:
             return
         runs = self._simulation.server.by_run
@@ -174,14 +177,21 @@ class Rules:
     def _check_order(
         self, book: product.KeeperBook, fresh: set[str], waiting: list[tuple[int, Any, str]]
     ) -> None:
+        """Whoever was before them has a place left, or did not come in time."""
         turns = book.turns()
         now = self._simulation.world.now
+        free = book.limit - len(turns)
         for run_id in fresh:
             priority, key, _ = turns[run_id]
-            for other_priority, other_key, other in waiting:
-                patient = now - self._waiting_since[other] > SLACK_SECONDS
-                if other_priority == priority and other_key < key and patient:
-                    self.broken(Rule.ORDER, f"{run_id} was granted before {other}")
+            passed = [
+                other
+                for other_priority, other_key, other in waiting
+                if other_priority == priority
+                and other_key < key
+                and now - self._waiting_since[other] > SLACK_SECONDS
+            ]
+            if len(passed) > max(0, free):
+                self.broken(Rule.ORDER, f"{run_id} was granted before {', '.join(passed)}")
 
     def keeper_was_reset(self) -> None:
         """Its book goes back in time."""

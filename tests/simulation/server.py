@@ -193,9 +193,10 @@ class Server:
     def query(
         self, workflow_id: str, run_id: str | None, *, name: str, args: Payloads, done: Any
     ) -> None:
-        """Ask a worker; without one the question is never answered in time."""
+        """Ask a worker; without one, or before the first task, there is no answer in time."""
         run = self.find(workflow_id, run_id)
-        workers = [run.sticky] if run.sticky and run.sticky.polls else self.polling(run.queue)
+        sticky = [run.sticky] if run.sticky and run.sticky.polls else self.polling(run.queue)
+        workers = sticky if run.records else []
         if not workers:
             error = RPCError("no worker answers", RPCStatusCode.DEADLINE_EXCEEDED, b"")
             self.world.after(QUERY_SECONDS, done, None, error)

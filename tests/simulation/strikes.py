@@ -127,7 +127,7 @@ class Striker:
 
     def _victim(self, strike: Strike, workers: list[Worker]) -> Worker | None:
         alive = [worker for worker in workers if worker.polls]
-        return alive[int(strike.share * len(alive))] if alive else None
+        return alive[int(0.999 * strike.share * len(alive))] if alive else None
 
     # The keeper
 

@@ -17,6 +17,7 @@ from tests.simulation.trying import Trial
 # A task that waits for a local activity tells the server in time, and is given a new one.
 TASK_SHARE = 0.8
 LOCAL_RETRY = 0.05
+QUERY_PAUSE = 0.02
 
 
 class Worker(Process):
@@ -122,6 +123,10 @@ class Worker(Process):
             self.call_soon(self._query, run, name, args, done)
 
     def _query(self, run: Run, name: str, args: Payloads, done: Any) -> None:
+        if run.run_id in self._hands:
+            # It is answered between two tasks.
+            self.world.after(QUERY_PAUSE, self.query, run, name, args, done)
+            return
         try:
             if self.breaks(run):
                 raise TaskFailed("the release is broken")
