@@ -11,6 +11,12 @@ from tests.simulation.simulation import simulate
 CALM = Options(strikes=0, odd=0.0, forgets=0.0, loses=0.0, slow=0.0)
 
 
+def _break(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keeper that lets in whoever asks."""
+    monkeypatch.setattr(Places, "_deck", lambda self: list(self.queue))
+    monkeypatch.setattr(Places, "_invited", lambda self: list(self.queue))
+
+
 def test_the_same_seed_is_the_same_history() -> None:
     first, second = (simulate(drawn(7), tells=True) for _ in range(2))
 
@@ -33,14 +39,14 @@ def test_replays_from_the_beginning_change_nothing() -> None:
 
 
 def test_a_keeper_that_grants_too_much_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Places, "_is_free", lambda self: True)
+    _break(monkeypatch)
     outcome = simulate(Plan(1, CALM, (JobPlan(at=0.0), JobPlan(at=0.1))))
 
     assert Rule.AT_ONCE in {violation.rule for violation in outcome.violations}
 
 
 def test_shrinking_leaves_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Places, "_is_free", lambda self: True)
+    _break(monkeypatch)
     small = shrunk(drawn(3, Options(strikes=4)), Rule.AT_ONCE)
 
     assert len(small.present()) == 2
