@@ -193,9 +193,9 @@ class Rules:
             if len(passed) > max(0, free):
                 self.broken(Rule.ORDER, f"{run_id} was granted before {', '.join(passed)}")
 
-    def keeper_was_reset(self) -> None:
+    def keeper_was_reset(self, run: Run) -> None:
         """Its book goes back in time."""
-        self._books.clear()
+        self._books.pop(run.run_id, None)
 
     # Workflows
 

@@ -1,5 +1,6 @@
 """One history: the plan's jobs and strikes on the product, until all is quiet."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KEEPER_QUEUE, KLI
 from tests.simulation import product
 from tests.simulation.plan import JobPlan, Kind, Plan, Quirk
 from tests.simulation.rules import Rules, Violation
-from tests.simulation.runs import Run
+from tests.simulation.runs import Run, Update
 from tests.simulation.server import Server
 from tests.simulation.strikes import Striker
 from tests.simulation.stubs import CLOCK, Records
@@ -26,6 +27,8 @@ WORKERS, KEEPERS = 2, 1
 # After all that was planned, everything must have ended within this.
 GRACE_SECONDS = 400.0
 QUIET_SECONDS = 8.0
+# An operator whose change was not taken tries once more.
+AGAIN_SECONDS = 0.5
 # What a job whose code fails may hold beyond its own limit, until the keeper's care ends it.
 BROKEN_SECONDS = 6000.0
 
@@ -63,6 +66,7 @@ class Simulation:
         self.rules = Rules(self)
         self.striker = Striker(self)
         self._quiet_since: float | None = None
+        self._wanted: deque[SlotChange] = deque()
 
     # Parts
 
@@ -204,22 +208,33 @@ class Simulation:
         self.mark(job_id, "submitted")
 
     def change(self, at: float, **fields: Any) -> None:
-        """Change the slot's limit or pause it, as an operator does."""
-        from tests.simulation.runs import Update
+        """Change the slot's limit or pause it, as an operator does: one after the other, and again
+        until it is done."""
+        self.world.at(BEGINNING + at, self._want, SlotChange(**fields))
 
-        def send() -> None:
-            change = self.server.table.of(SlotChange(**fields))
-            update = Update(f"change-{self.server.number()}", CHANGE_UPDATE, change, any_run=True)
-            try:
-                self.server.update(product.keeper_of(JOB_GATE), None, update)
-            except RPCError:
-                self.world.after(0.5, send)
+    def _want(self, change: SlotChange) -> None:
+        self._wanted.append(change)
+        if len(self._wanted) == 1:
+            self._send_change()
 
-        self.world.at(BEGINNING + at, send)
+    def _send_change(self) -> None:
+        args = self.server.table.of(self._wanted[0])
+        update = Update(f"change-{self.server.number()}", CHANGE_UPDATE, args, any_run=True)
+        update.waiting.append(lambda: self._changed(update))
+        try:
+            self.server.update(product.keeper_of(JOB_GATE), None, update)
+        except RPCError:
+            self.world.after(AGAIN_SECONDS, self._send_change)
+
+    def _changed(self, update: Update) -> None:
+        if update.refused is None and update.outcome is not None and update.outcome[1] is None:
+            self._wanted.popleft()
+        if self._wanted:
+            self.world.after(AGAIN_SECONDS, self._send_change)
 
     def _is_over(self) -> bool:
         """All jobs have ended, the strikes are over, and all has been quiet for a while."""
-        if not self.striker.is_over() or not self.rules.all_ended():
+        if self._wanted or not self.striker.is_over() or not self.rules.all_ended():
             self._quiet_since = None
             return False
         if self._quiet_since is None:

@@ -11,10 +11,10 @@ FILE = Path(__file__).with_name("seeds.jsonl")
 
 @dataclass(frozen=True)
 class Stored:
-    """One seed with its options, the rule that it broke, and what that was; `open`: it still is."""
+    """A seed, its options (drawn where None), the rule it broke, how; `open`: it still does."""
 
     seed: int
-    options: Options
+    options: Options | None
     rule: str
     showed: str
     open: bool = False
@@ -30,7 +30,8 @@ def stored() -> list[Stored]:
 
 
 def _read(line: dict[str, object]) -> Stored:
-    options = line.pop("options")
-    assert isinstance(options, dict)
-    kinds = tuple(options.pop("kinds", ()))
-    return Stored(**line, options=Options(**options, kinds=kinds))  # type: ignore[arg-type]
+    given = line.pop("options", None)
+    options = None
+    if isinstance(given, dict):
+        options = Options(**{**given, "kinds": tuple(given.get("kinds", ()))})
+    return Stored(**line, options=options)  # type: ignore[arg-type]

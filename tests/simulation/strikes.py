@@ -140,7 +140,7 @@ class Striker:
 
     def _reset_keeper(self, strike: Strike) -> None:
         run = self._keeper(strike)
-        self._simulation.rules.keeper_was_reset()
+        self._simulation.rules.keeper_was_reset(run)
         reset(self._server, run, int(strike.share * len(run.records)))
 
     def _lose_keeper(self, strike: Strike) -> None:

@@ -92,7 +92,7 @@ class Trial:
                 info.next_retry_delay.FromTimedelta(error.next_retry_delay)
         else:
             info.type = type(error).__name__
-            if not self._reason and not isinstance(error, RPCError):
+            if not self._reason and not isinstance(error, RPCError | TimeoutError):
                 self._worker.unexpected(self._activity, error)
         return failure
 
