@@ -12,8 +12,15 @@ from temporalio.client import WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from services.keeper.activities import KeeperActivities
-from services.keeper.care import CARE_SECONDS, LOOK_SECONDS, end_overdue, remind
-from services.keeper.models import KeeperRules
+from services.keeper.care import (
+    CARE_SECONDS,
+    LOOK_SECONDS,
+    Silence,
+    end_overdue,
+    pass_over,
+    remind,
+)
+from services.keeper.models import ASK_PATIENCE_SECONDS, KeeperRules
 from services.keeper.queue import turn
 from services.keeper.workflows import SlotKeeperWorkflow
 from services.worker.activities import StageActivities
@@ -107,10 +114,12 @@ def gates(options: Options) -> list[Gate]:
 async def _care(client: Any, options: Options) -> None:
     """As `services.keeper.care.look_after`, for the gates in use alone."""
     passed = 0.0
+    silences = {gate: Silence(ASK_PATIENCE_SECONDS) for gate in gates(options)}
     while True:
         with contextlib.suppress(RPCError, WorkflowQueryFailedError):
             for gate in gates(options):
                 await start_keeper(client, gate)
+                await pass_over(client, gate, silences[gate])
             if passed >= LOOK_SECONDS:
                 passed = 0.0
                 await remind(client)
