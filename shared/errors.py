@@ -73,6 +73,12 @@ class PayloadUnreadable(GenvideoError):
     code, title = "payload_unreadable", "A payload can't be decrypted"
 
 
+class AnotherStack(GenvideoError):
+    """The namespace is another stack's, whose slot, queues and jobs we must not share."""
+
+    code, title = "another_stack", "The namespace is another stack's"
+
+
 class NotKept(GenvideoError):
     """The disk does not take it, or too many wait for the disk."""
 

@@ -16,12 +16,15 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from shared.codec import PayloadKeys
+from shared.errors import AnotherStack
+from shared.stacks import stay_alone
 from shared.temporal import connect
 from shared.web import server, service_app
 
 log = structlog.get_logger(__name__)
 
 EX_FAILED = 1
+EX_REFUSED = 2
 EX_TEMPFAIL = 75
 TICK_SECONDS = 0.5
 CONNECT_WAIT_MAX_SECONDS = 2.0
@@ -35,13 +38,20 @@ Check = Callable[[], Awaitable[str | None]]
 class Work:
     """A body that begins when Temporal is there, and ends when it is told or has failed.
 
-    `checks` are what it depends on beside Temporal, for `/readyz`.
+    `checks` are what it depends on beside Temporal, for `/readyz`. It also ends when it finds the
+    namespace to be that of another stack than `stack`.
     """
 
     def __init__(
-        self, body: Body, keys: PayloadKeys, checks: Mapping[str, Check] | None = None
+        self,
+        body: Body,
+        keys: PayloadKeys,
+        *,
+        checks: Mapping[str, Check] | None = None,
+        stack: str = "",
     ) -> None:
-        self.failed = False
+        self.status = 0
+        self._stack = stack
         self._checks = checks or {}
         self._body = body
         self._keys = keys
@@ -51,7 +61,16 @@ class Work:
         """Wait for the server, however long it takes; then work until cancelled."""
         self._client = await connect_when_up(self._keys)
         async with self._body(self._client):
-            await asyncio.Event().wait()
+            await stay_alone(self._client, self._stack)
+
+    def fail(self, error: BaseException) -> None:
+        """Say why it has ended, and by which status the process is to end."""
+        if isinstance(error, AnotherStack):
+            log.error(error.message)
+            self.status = EX_REFUSED
+        else:
+            log.critical("the work has failed, exiting", exc_info=error)
+            self.status = EX_FAILED
 
     async def reasons(self) -> Mapping[str, str | None]:
         """Each dependency, and why it isn't ready, None where it is."""
@@ -73,9 +92,13 @@ def run_worker(
     port: int,
     stall_seconds: float,
     checks: Mapping[str, Check] | None = None,
+    stack: str = "",
 ) -> None:
-    """Serve health and run the body until SIGTERM; exit status 1 where the body fails by itself."""
-    work = Work(body, keys, checks)
+    """Serve health and run the body until SIGTERM; exit status 1 where the body fails by itself.
+
+    2 where it must not run, for the namespace is another stack's.
+    """
+    work = Work(body, keys, checks=checks, stack=stack)
 
     def stop() -> None:
         program.should_exit = True
@@ -83,8 +106,8 @@ def run_worker(
     app = worker_app(title, work, stall_seconds=stall_seconds, stop=stop)
     program = server(app, host, port=port)
     program.run()
-    if work.failed:
-        raise SystemExit(EX_FAILED)
+    if work.status:
+        raise SystemExit(work.status)
 
 
 def worker_app(
@@ -104,8 +127,7 @@ def worker_app(
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("the work has failed, exiting", exc_info=error)
-            work.failed = True
+            work.fail(error)
             stop()
 
     return service_app(title, ready=work.reasons, lifespan=lifespan)

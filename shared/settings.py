@@ -13,6 +13,8 @@ USAGE = 2
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
+# Of a stack; empty where nobody gave it one.
+StackName = Annotated[str, Field(pattern="^([a-z0-9-]{1,40})?$")]
 
 
 class CommonSettings(PayloadSettings):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from compose.stack import services
-from compose.stack.secrets import callback_secret
+from compose.stack.secrets import callback_secret, stack_name
 from compose.stack.services import API, CALLBACK, IMAGE, KEEPER, TEMPORAL, VIDEO, WORKER
 from compose.stack.settings import WIRED, Settings
 
@@ -14,7 +14,7 @@ from compose.stack.settings import WIRED, Settings
 _STACK_ONLY = frozenset(
     {
         *("MODE", "WORKERS", "COMPOSE_PROJECT_NAME", "BASE_IMAGE", "BIND_ADDRESS"),
-        *("MOCKS", "COMFYUI_URL", "KLING_URL", "CALLBACK_URL", "CALLBACK_SECRET"),
+        *("MOCKS", "COMFYUI_URL", "KLING_URL", "CALLBACK_URL", "CALLBACK_SECRET", "STACK"),
         *WIRED,
     }
 )
@@ -72,6 +72,8 @@ def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str,
         env[WORKER.port] = str(settings.ports[WORKER.port] + index)
     if name in (WORKER.name, CALLBACK.name):
         env["CALLBACK_SECRET"] = callback_secret(settings)
+    if name in (WORKER.name, KEEPER.name):
+        env["STACK"] = stack_name(settings)
     return env
 
 
@@ -150,6 +152,7 @@ def for_compose(settings: Settings) -> dict[str, str]:
         "DATA_DIR": str(settings.data_dir),
         "REPORTS_DIR": str(settings.reports_dir),
         "CALLBACK_SECRET": callback_secret(settings),
+        "STACK": stack_name(settings),
         "MOCKS": "on" if settings.mocks else "off",
         "WORKERS": str(settings.workers),
     }

@@ -22,6 +22,8 @@ WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
 # Keys of 32 bytes in base64, separated by commas.
 _PAYLOAD_KEYS = r"[\w+/-]{43}=( *, *[\w+/-]{43}=)*"
 
+STACK_NAME = "[a-z0-9-]{1,40}"
+
 
 class Mode(StrEnum):
     """Where the services run; `auto` asks the machine."""
@@ -150,6 +152,7 @@ def _check_services(checks: Checks) -> None:
     checks.fits("PAYLOAD_KEY", "A" * 43 + "=", _PAYLOAD_KEYS, what="32 bytes in base64, or a list")
     checks.fits("API_TOKEN", "x" * 16, r"[\x21-\x7e]{16,}", what="16 characters or more, no blanks")
     checks.choice("FEED", "files", ("files", "temporal"))
+    checks.fits("STACK", "x", STACK_NAME, what="1 to 40 characters of a-z, 0-9 and -")
     checks.fits("API_RATE", "500", r"\d{1,6}", what="a whole number")
     checks.whole("API_MAX_SOCKETS", 2000, most=100_000)
     checks.files(r"TEMPORAL_TLS_\w+_PATH")

@@ -15,6 +15,7 @@ def main() -> None:
             client, rules=config.rules(), shutdown_seconds=config.shutdown_seconds
         ),
         keys=config.payload_keys,
+        stack=config.stack,
         host=config.listen_host,
         port=config.keeper_http_port,
         stall_seconds=config.stall_seconds,

@@ -25,12 +25,13 @@ class KeeperRules(Message):
 
     `max_history`: events after which it begins a new run, beside those that its watches cost.
     `capacity`: how many may wait. `ask_patience`: seconds for which a free place waits for whoever
-    is next.
+    is next. `stack`: whose keeper it is; empty where nobody said.
     """
 
     max_history: int = MAX_HISTORY
     capacity: int = CAPACITY
     ask_patience: float = ASK_PATIENCE_SECONDS
+    stack: str = ""
 
 
 class Watch(Message):

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.keeper.models import MAX_HISTORY, KeeperRules
-from shared.settings import CommonSettings, Port, Seconds
+from shared.settings import CommonSettings, Port, Seconds, StackName
 from shared.slots import CAPACITY
 
 
@@ -19,7 +19,10 @@ class KeeperProcessSettings(CommonSettings):
     keeper_max_history: Annotated[int, Field(ge=20, le=20_000)] = MAX_HISTORY
 
     keeper_capacity: Annotated[int, Field(ge=1, le=CAPACITY)] = CAPACITY
+    stack: StackName = ""
 
     def rules(self) -> KeeperRules:
         """The rules of every run of the keeper that begins from now on."""
-        return KeeperRules(max_history=self.keeper_max_history, capacity=self.keeper_capacity)
+        return KeeperRules(
+            max_history=self.keeper_max_history, capacity=self.keeper_capacity, stack=self.stack
+        )

@@ -15,6 +15,7 @@ from services.keeper.care import look_after
 from services.keeper.models import KeeperRules
 from services.keeper.workflows import SlotKeeperWorkflow
 from shared.sandbox import workflow_runner
+from shared.stacks import check_alone
 from shared.temporal import KEEPER_QUEUE, STICKY_TIMEOUT
 
 # One watch for each holder: the limit's upper bound, and some air.
@@ -30,9 +31,13 @@ async def running_keeper(
     task_queue: str = KEEPER_QUEUE,
     shutdown_seconds: float = 3,
 ) -> AsyncIterator[Worker]:
-    """A worker for the keeper, which is started and kept running for as long as the block runs."""
-    await register_search_attributes(client)
+    """A worker for the keeper, which is started and kept running for as long as the block runs.
+
+    AnotherStack, and nothing is polled, where the keeper that runs is that of another one.
+    """
     rules = rules or KeeperRules()
+    await check_alone(client, rules.stack)
+    await register_search_attributes(client)
     activities = KeeperActivities(client, rules)
     worker = Worker(
         client,

@@ -48,6 +48,7 @@ with workflow.unsafe.imports_passed_through():
         SlotView,
         gate_of,
     )
+    from shared.stacks import MEMO_STACK
     from shared.temporal import GENVIDEO_QUEUE
     from shared.watching import Closed
 
@@ -114,7 +115,7 @@ class SlotKeeperWorkflow:
             lambda: workflow.all_handlers_finished() and (self._is_void() or not self._sending)
         )
         await self._end_if_void()
-        workflow.continue_as_new(self._places.state())
+        workflow.continue_as_new(self._places.state(), memo=self._memo())
 
     def _is_void(self) -> bool:
         """Whether this run was reset, and has replayed what it must not deviate from."""
@@ -243,11 +244,13 @@ class SlotKeeperWorkflow:
         return length > self._max_history or info.is_continue_as_new_suggested()
 
     def _remember_settings(self) -> None:
-        """The memo outlives this run: a keeper started anew finds limit and pause in it.
+        """The memo outlives this run: a keeper started anew finds limit and pause in it."""
+        workflow.upsert_memo(self._memo())
 
-        A next run doesn't inherit it, so each run writes its own.
-        """
-        workflow.upsert_memo({"settings": self._places.settings.model_dump(mode="json")})
+    def _memo(self) -> dict[str, object]:
+        """Also whose keeper this is, for other stacks to keep away; a next run begins with it."""
+        settings = self._places.settings.model_dump(mode="json")
+        return {"settings": settings, MEMO_STACK: self._rules.stack}
 
     @workflow.signal(name=REQUEST_SIGNAL)
     def request(self, requests: list[SlotRequest]) -> None:

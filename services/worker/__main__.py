@@ -15,6 +15,7 @@ def main() -> None:
         "genvideo worker",
         lambda client: running_worker(config, client, disk=disk),
         keys=config.payload_keys,
+        stack=config.stack,
         host=config.listen_host,
         port=config.worker_http_port,
         stall_seconds=config.stall_seconds,

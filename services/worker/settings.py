@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from services.worker.models import JobLimits, Order
 from services.worker.waiting import Patience
-from shared.settings import CommonSettings, Port, Seconds
+from shared.settings import CommonSettings, Port, Seconds, StackName
 from shared.slots import STAGE_GATES, Gate
 from shared.states import Step
 
@@ -39,6 +39,7 @@ class WorkerSettings(CommonSettings):
     gates: str = ""
     max_result_bytes: Annotated[int, Field(ge=1024)] = 512 * 1024 * 1024
 
+    stack: StackName = ""
     worker_http_port: Port = 9100
     stall_seconds: Seconds = 10
     shutdown_seconds: Seconds = 5

@@ -24,6 +24,7 @@ from services.worker.vendors.video_service import VideoService
 from services.worker.workflows import GenVideoWorkflow
 from shared.http import http_client
 from shared.sandbox import workflow_runner
+from shared.stacks import check_alone
 from shared.temporal import GENVIDEO_QUEUE, STICKY_TIMEOUT
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,11 @@ async def running_worker(
     task_queue: str = GENVIDEO_QUEUE,
     disk: Disk | None = None,
 ) -> AsyncIterator[Worker]:
-    """A worker that polls for as long as the block runs, with the clients it needs."""
+    """A worker that polls for as long as the block runs, with the clients it needs.
+
+    AnotherStack, and nothing is polled, where the keeper that runs is that of another one.
+    """
+    await check_alone(client, settings.stack)
     async with (
         http_client(settings.image_service_url) as image_http,
         http_client(settings.video_service_url) as video_http,

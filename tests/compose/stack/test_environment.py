@@ -88,7 +88,7 @@ def test_the_callback_secret_is_made_once_and_shown_to_two_services_alone(settin
 def test_a_secret_of_the_users_own_is_taken(settings: Load) -> None:
     found = settings(CALLBACK_SECRET="x" * 20)
     assert environment.for_compose(found)["CALLBACK_SECRET"] == "x" * 20
-    assert not (found.data_dir / "secrets").exists()
+    assert not (found.data_dir / "secrets" / "callback_secret").exists()
 
 
 def test_the_stacks_own_business_reaches_no_service(settings: Load) -> None:

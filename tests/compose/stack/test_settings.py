@@ -83,6 +83,8 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         ({"API_RATE": "often"}, "API_RATE=often"),
         ({"API_MAX_SOCKETS": "0"}, "API_MAX_SOCKETS=0"),
         ({"FEED": "rss"}, "FEED=rss"),
+        ({"STACK": "My Stack"}, "STACK=My Stack (environment) is not 1 to 40 characters"),
+        ({"STACK": "x" * 41}, "is not 1 to 40 characters"),
         (
             {"CALLBACK_SECRET": "short"},
             "CALLBACK_SECRET=… (environment) is not 16",

@@ -14,6 +14,7 @@ def test_every_mistake_is_named(
         "KEEPER_HTTP_PORT": "0",
         "KEEPER_MAX_HISTORY": "3",
         "KEEPER_CAPACITY": "0",
+        "STACK": "My Stack",
         "STALL_SECONDS": "0",
         "LOG_FORMAT": "xml",
     }
