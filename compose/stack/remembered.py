@@ -45,6 +45,19 @@ def replayed(run_dir: Path) -> str:
         return ""
 
 
+def alone(run_dir: Path) -> str:
+    """Where it was last found that no other stack is; empty where nowhere was."""
+    try:
+        return (run_dir / "alone").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def note_alone(run_dir: Path, place: str) -> None:
+    """No other stack is there; outlives `make down`."""
+    write_private(run_dir / "alone", place)
+
+
 def note_replayed(run_dir: Path, digest: str) -> None:
     """What is open is run by this code from now on; outlives `make down`."""
     write_private(run_dir / "replayed", digest)

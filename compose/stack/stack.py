@@ -5,7 +5,16 @@ import sys
 from dataclasses import replace
 from typing import Protocol
 
-from compose.stack import engine, images, ports, readiness, release, remembered, urls
+from compose.stack import (
+    engine,
+    images,
+    neighbours,
+    ports,
+    readiness,
+    release,
+    remembered,
+    urls,
+)
 from compose.stack.command import Outcome
 from compose.stack.docker import Docker
 from compose.stack.errors import UNREACHABLE, USAGE, StackError
@@ -79,7 +88,8 @@ def tool(settings: Settings) -> Runner:
 def up(settings: Settings, *, force: bool = False) -> None:
     """Bring the stack to what the settings say, wait until it is ready, print the addresses.
 
-    With `force` also where open jobs or keepers don't replay by the present code.
+    With `force` also where open jobs or keepers don't replay by the present code. Never where
+    another stack's keeper runs.
     """
     _refuse_other_mode(settings)
     _warn(settings)
@@ -94,6 +104,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
         ports.refuse_taken(settings, needed)
         mode = Mode.DOCKER if containers else Mode.LOCAL
         try:
+            neighbours.check(settings, run, running=bool(before), force=force)
             if not force:
                 release.check(settings, run, running=bool(before))
             remembered.write(settings.run_dir, Remembered(mode, settings.spoken))

@@ -62,6 +62,22 @@ def test_taken_ports_are_named_and_nothing_is_half_started(stack: Stack, tmp_pat
     assert "not running" in second.make("ps")
 
 
+def test_a_second_stack_in_the_same_namespace_is_refused_before_it_starts(
+    stack: Stack, tmp_path: Path
+) -> None:
+    shared = {"TEMPORAL_ADDRESS": f"127.0.0.1:{stack.settings['TEMPORAL_PORT']}"}
+    second = Stack(own_settings(tmp_path, mode="local", project="unused") | shared)
+    name = Path(stack.settings["DATA_DIR"], "secrets", "stack").read_text()
+    line, *_ = second.make("up", good=False).splitlines()
+    assert line.startswith(f"another stack, {name}, uses Temporal's namespace default:")
+    assert "not running" in second.make("ps")
+    assert adrift.pids(Path(second.settings["DATA_DIR"], "run")) == []
+    assert not Path(second.settings["DATA_DIR"], "logs").exists()
+    assert stack.follow(stack.submit("a fox"), until=ENDED)["status"] == "succeeded"
+    assert f"STACK={name}" in stack.make("up", "STACK=another-name", good=False)
+    assert "all ready" in stack.make("ps")
+
+
 @pytest.fixture
 def vendors() -> Iterator[dict[str, str]]:
     """An image and a video service that are not the stack's own."""
