@@ -6,11 +6,11 @@ import time
 from datetime import UTC, datetime
 
 from tests.simulation.plan import Options, Plan, drawn
-from tests.simulation.rules import Rule
 from tests.simulation.shrink import shrunk
 from tests.simulation.simulation import Outcome, simulate
 from tests.simulation.stubs import product_in_virtual_time
 from tests.simulation.tell import told
+from tests.simulation.verdicts import Rule
 
 SHOWN = 5
 

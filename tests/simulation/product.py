@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -165,9 +165,13 @@ class KeeperBook:
         """The same of those who hold."""
         return {run_id: _turn(holder.request) for run_id, holder in self._places.held.items()}
 
-    def busy(self) -> str:
-        """Who is in the book still; empty at the end of all."""
-        waiting = [request.run_id for request in self._places.queue]
+    def busy(self, broken: Container[str]) -> str:
+        """Who is in the book still; empty at the end of all.
+
+        A job whose code fails for ever, and which never held, waits on until somebody ends it.
+        """
+        queue = self._places.queue
+        waiting = [request.run_id for request in queue if request.job_id not in broken]
         parts = {"held": list(self.held()), "waiting": waiting}
         return ", ".join(f"{name}: {who}" for name, who in parts.items() if who)
 

@@ -1,16 +1,16 @@
 """What must hold of every history, by the vendors' ledgers, the server's and the keeper's books."""
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from shared.messages import Record
 from shared.slots import KEEPER_WORKFLOW
 from shared.states import Step
+from shared.temporal import GENVIDEO_WORKFLOW
 from tests.simulation import product
 from tests.simulation.plan import Kind
 from tests.simulation.runs import Run, Status
 from tests.simulation.vendors import Generation, Vendor
+from tests.simulation.verdicts import Rule, Violation
 
 if TYPE_CHECKING:
     from tests.simulation.core import Core
@@ -22,38 +22,6 @@ KILLED = frozenset({Status.TERMINATED, Status.TIMED_OUT})
 SLACK_SECONDS = 1.0
 # A job that is just storing its end has no use for a cancellation any more.
 HEED_SECONDS = 3.0
-
-
-class Rule(StrEnum):
-    """A violation carries the name of what it breaks."""
-
-    AT_ONCE = "no more at a vendor at once than the limit"
-    INSIDE = "no job begins while another one is between its first generation and its end"
-    HELD = "the keeper never grants beyond its limit"
-    PAID_ONCE = "one paid generation per attempt; another attempt only after the vendor's word"
-    AFTER_END = "nothing is accepted for a job that has ended"
-    RECORDED = "each paid generation is in the record"
-    ALL_END = "every job ends"
-    HEEDED = "a job that has heard of its cancellation does not go on to its end"
-    RECORD_ENDS = "the record of a closed job shows its end"
-    NOBODY_HELD = "nobody holds or waits at the end"
-    ORDER = "first come, first served"
-    TASKS = "no workflow task fails"
-    REPLAYS = "every history replays"
-    HANDLERS = "no run ends over the head of a handler"
-    ERRORS = "no activity fails with anything but our errors"
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One rule broken, when, and how."""
-
-    rule: Rule
-    at: float
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.rule.name} at {self.at:.3f}: {self.text}"
 
 
 class Rules:
@@ -211,6 +179,8 @@ class Rules:
 
     def closed(self, run: Run) -> None:
         """A run has closed."""
+        if run.type == GENVIDEO_WORKFLOW and run.status not in KILLED:
+            self._check_clear(run.workflow_id)
         if run.status is not Status.COMPLETED or run.closed_at is None:
             return
         heard = _heard_of_cancel(run)
@@ -218,6 +188,14 @@ class Rules:
             index = self._simulation.index(run.workflow_id)
             went_on = f"{run.closed_at - heard:.1f} s after it had heard of its cancellation"
             self.broken(Rule.HEEDED, f"job {index} completed {went_on}")
+
+    def _check_clear(self, job_id: str) -> None:
+        """The place is free at once; what an old run had begun is the keeper's to clear."""
+        vendors = (self._simulation.images, self._simulation.videos)
+        running = [g for vendor in vendors for g in vendor.running() if g.job_id == job_id]
+        if running and job_id not in self._reset:
+            names = ", ".join(map(self._name, running))
+            self.broken(Rule.CLEAR, f"the run has closed over {names}")
 
     def all_ended(self) -> bool:
         """Whether every job has begun and ended."""
@@ -268,7 +246,7 @@ class Rules:
         for process in self._simulation.keepers:
             core = process.cache.get(run.run_id)
             if process.alive and core is not None and core.object is not None:
-                busy = product.KeeperBook(core.object).busy()
+                busy = product.KeeperBook(core.object).busy(self._simulation.broken)
                 if busy:
                     self.broken(Rule.NOBODY_HELD, f"{keeper}: {busy}")
 

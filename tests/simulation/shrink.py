@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 
 from tests.simulation.plan import JobPlan, Options, Plan, Quirk
-from tests.simulation.rules import Rule
 from tests.simulation.simulation import simulate
+from tests.simulation.verdicts import Rule
 
 MOST_TRIES = 1500
 PLAIN_OPTIONS = Options(forgets=0.0, loses=0.0, slow=0.0)

@@ -12,12 +12,13 @@ from shared.states import OnVideoFailure
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KEEPER_QUEUE, KLING_DONE_SIGNAL
 from tests.simulation import product
 from tests.simulation.plan import JobPlan, Kind, Plan, Quirk
-from tests.simulation.rules import Rules, Violation
+from tests.simulation.rules import Rules
 from tests.simulation.runs import Run, Update
 from tests.simulation.server import Server
 from tests.simulation.strikes import Striker
 from tests.simulation.stubs import CLOCK, Records
 from tests.simulation.vendors import Generation, Vendor
+from tests.simulation.verdicts import Violation
 from tests.simulation.wire import Table
 from tests.simulation.worker import Worker
 from tests.simulation.world import BEGINNING, World

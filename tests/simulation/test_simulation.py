@@ -4,9 +4,9 @@ import pytest
 
 from services.keeper.places import Places
 from tests.simulation.plan import JobPlan, Options, Plan, drawn
-from tests.simulation.rules import Rule
 from tests.simulation.shrink import shrunk
 from tests.simulation.simulation import simulate
+from tests.simulation.verdicts import Rule
 
 CALM = Options(strikes=0, odd=0.0, forgets=0.0, loses=0.0, slow=0.0)
 
