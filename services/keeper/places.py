@@ -53,8 +53,14 @@ class Places:
         )
 
     def request(self, request: SlotRequest) -> bool:
-        """A run waits; it counts once, whatever it is already. False: there is no room for it."""
+        """A run waits; it counts once, whatever it is already. False: there is no room for it.
+
+        One that waits and asks to wait once more doesn't know that it is next, whatever it was told
+        before: it has used that up elsewhere, after a reset say.
+        """
         if self.knows(request.run_id):
+            if request.run_id not in self._asking:
+                self._forget(request.run_id)
             return True
         if len(self.queue) >= self.capacity:
             return False

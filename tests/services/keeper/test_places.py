@@ -126,6 +126,26 @@ def test_who_was_overtaken_before_it_asked_is_told_again_as_well() -> None:
     assert told(made) == ["run-0"]
 
 
+def test_who_was_told_and_asks_to_wait_once_more_is_told_again() -> None:
+    """What it was told it has used up elsewhere: at the slot, say, which it had lost."""
+    made = places(waiting=2)
+    told(made)
+    made.pass_over({"run-0"})
+    assert told(made) == ["run-1"]
+    made.request(request(0))
+    assert told(made) == ["run-0"]
+
+
+def test_who_asks_for_its_permit_is_not_told_again_by_a_repeated_request() -> None:
+    made = places(waiting=1)
+    made.settings = KeeperSettings(paused=True)
+    told(made)
+    [mine] = asked(made, 0)
+    made.request(request(0))
+    assert not made.has_to_tell()
+    assert not made.is_decided(mine)
+
+
 def test_a_run_that_nobody_knew_is_sent_away_and_waits_to_be_told() -> None:
     """It may have closed, and a try of it that was frozen asks."""
     made = places()
