@@ -8,6 +8,7 @@ from temporalio.client import Client
 
 from compose.stack.ports import free_ports
 from tests.chaos.server import Server
+from tests.fixtures.eventually import eventually
 
 Strike = Callable[[Server], Awaitable[None]]
 
@@ -21,14 +22,28 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     await server.stop()
 
 
+async def connected(server: Server) -> Client:
+    """A client as soon as the server is healthy, which comes a moment behind its open port."""
+
+    async def try_it() -> Client | None:
+        try:
+            return await Client.connect(f"127.0.0.1:{server.port}")
+        except RuntimeError:
+            return None
+
+    client = await eventually(try_it, lambda found: found is not None)
+    assert client is not None
+    return client
+
+
 @pytest.mark.parametrize("strike", [Server.kill, Server.restart], ids=["killed", "restarted"])
 async def test_it_comes_back_with_all_it_knew(server: Server, strike: Strike) -> None:
-    client = await Client.connect(f"127.0.0.1:{server.port}")
+    client = await connected(server)
     started = await client.start_workflow("Nobody", id="kept", task_queue="nobody")
     pid = server.pid
 
     await strike(server)
 
     assert server.pid != pid
-    after = await Client.connect(f"127.0.0.1:{server.port}")
+    after = await connected(server)
     assert (await after.get_workflow_handle("kept").describe()).run_id == started.result_run_id
