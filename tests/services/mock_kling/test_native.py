@@ -115,7 +115,7 @@ async def test_tasks_are_listed_newest_first_by_pages(video_mock: Service) -> No
         (_auth(_token(secret="another-secret-of-thirty-two-characters")), 1000),
         (_auth(_token("another-key")), 1000),
         (_auth(_token(exp="soon")), 1002),
-        (_auth(_token(nbf=time.time() + 900)), 1003),
+        (_auth(_token(nbf=time.time() + 86_400)), 1003),
         (_auth(_token(exp=time.time() - 1)), 1004),
     ],
 )
