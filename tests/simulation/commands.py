@@ -21,6 +21,11 @@ CLOSING = frozenset(
 )
 
 
+def is_end(command: WorkflowCommand) -> bool:
+    """Whether a command ends its run."""
+    return command.WhichOneof("variant") in CLOSING
+
+
 def apply(server: "Server", run: Run, commands: list[WorkflowCommand], task: Task) -> None:
     """Carry them out in their order."""
     for command in commands:

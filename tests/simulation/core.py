@@ -15,7 +15,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 from temporalio.worker._workflow_instance import WorkflowInstance, WorkflowInstanceDetails
 
 from tests.simulation import jobs
-from tests.simulation.commands import CLOSING
+from tests.simulation.commands import is_end
 from tests.simulation.history import Marker, TaskRecord, timestamp
 from tests.simulation.jobs import Job
 from tests.simulation.runs import Run, Task
@@ -45,6 +45,12 @@ class Answer:
     goes_on: bool = False
     # Responses to updates that a validator has refused.
     refused: list[WorkflowCommand] = field(default_factory=list)
+
+    def end_last(self) -> None:
+        """The core moves the command that ends the run behind those that came after it."""
+        places = sorted(range(len(self.commands)), key=lambda at: is_end(self.commands[at]))
+        self.commands = [self.commands[at] for at in places]
+        self.keys = [self.keys[at] for at in places]
 
 
 class Core:
@@ -78,6 +84,7 @@ class Core:
         first += self._known(known)
         self._task_seen = record.seen
         self._activate_all(first, record.at, known, replaying=True)
+        self._answer.end_last()
         if self._answer.keys != record.keys:
             raise Nondeterminism(f"{self._answer.keys} instead of {record.keys}")
 
@@ -110,6 +117,7 @@ class Core:
     def finish(self, *, goes_on: bool = False) -> Answer:
         """The answer to the task."""
         answer, self._answer = self._answer, Answer()
+        answer.end_last()
         answer.goes_on = goes_on
         return answer
 
@@ -254,7 +262,7 @@ class Core:
 
     def closes(self) -> bool:
         """Whether the run ends by this task."""
-        return any(c.WhichOneof("variant") in CLOSING for c in self._answer.commands)
+        return any(map(is_end, self._answer.commands))
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tests.simulation.commands import CLOSING, apply
+from tests.simulation.commands import apply, is_end
 from tests.simulation.history import NEWS, TaskRecord
 from tests.simulation.runs import Run, Status, Task, UpdateState
 
@@ -69,7 +69,7 @@ class Tasks:
         if run.task is not task or task.started is None:
             return False
         admitted = any(update.state is UpdateState.ADMITTED for update in run.updates.values())
-        closes = any(command.WhichOneof("variant") in CLOSING for command in answer.commands)
+        closes = any(map(is_end, answer.commands))
         if closes and (run.buffered or admitted):
             self._void(run, task, "unhandled")
             self.schedule(run)
