@@ -22,6 +22,8 @@ KILLED = frozenset({Status.TERMINATED, Status.TIMED_OUT})
 SLACK_SECONDS = 1.0
 # A job that is just storing its end has no use for a cancellation any more.
 HEED_SECONDS = 3.0
+# That many versions it may write by then, on a disk that may be slow.
+LAST_WRITES = 2
 
 
 class Rules:
@@ -184,7 +186,9 @@ class Rules:
         if run.status is not Status.COMPLETED or run.closed_at is None:
             return
         heard = _heard_of_cancel(run)
-        if heard is not None and run.closed_at - heard > HEED_SECONDS:
+        server = self._simulation.server
+        writing = LAST_WRITES * server.dawdle[1] if server.dawdles else 0.0
+        if heard is not None and run.closed_at - heard > HEED_SECONDS + writing:
             index = self._simulation.index(run.workflow_id)
             went_on = f"{run.closed_at - heard:.1f} s after it had heard of its cancellation"
             self.broken(Rule.HEEDED, f"job {index} completed {went_on}")

@@ -44,8 +44,9 @@ class Server:
         # Shares of workflow tasks whose worker has forgotten the run, or whose answer is lost.
         self.forgets = 0.0
         self.loses = 0.0
-        # The share of local activities that take long.
+        # The share of local activities that take long, and how long that is.
         self.dawdles = 0.0
+        self.dawdle = (0.3, 3.0)
         self.loses_next: set[str] = set()
         self.is_away = False
         self._numbers = 0

@@ -71,7 +71,7 @@ class Trial:
         """A local activity may take long: the disk is slow, or the machine is busy."""
         server = self._worker.server
         if self._local and server.world.chance.often("slow local", server.dawdles):
-            await asyncio.sleep(server.world.chance.between("how slow", 0.3, 3.0))
+            await asyncio.sleep(server.world.chance.between("how slow", *server.dawdle))
 
     async def _bounded(self, call: Any) -> Any:
         if not self._local:

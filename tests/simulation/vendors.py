@@ -130,6 +130,8 @@ class Vendor:
             done(None, httpx.ConnectError("connection refused"))
         elif quirk.reply == "busy":
             done((503, {"detail": "busy"}), None)
+        elif quirk.reply == "never":
+            done((400, {"code": 1301, "message": "the content is not allowed"}), None)
         else:
             self.world.after(quirk.thinks, self._first, external_id, token, quirk, done)
 
