@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -37,24 +38,38 @@ AT_ONCE = 1000
 OUTLIVED = "It outlived its own limit and its clean-up's: its code must have failed."
 
 
-async def look_after(client: Client, task_queue: str, *, ask_patience: float) -> None:
+async def look_after(
+    client: Client, task_queue: str, *, ask_patience: float, gates: Iterable[Gate] = tuple(Gate)
+) -> None:
     """Start each gate's keeper where there is none, and tell it what only time tells: who has kept
-    a free place waiting, who was forgotten, who has held for too long."""
+    a free place waiting, who was forgotten, who has held for too long.
+
+    A keeper that does not answer keeps no other one from being looked after.
+    """
     looked_at = time.monotonic()
-    silences = {gate: Silence(ask_patience) for gate in Gate}
+    silences = {gate: Silence(ask_patience) for gate in gates}
     while True:
-        try:
-            for gate in Gate:
+        looks = time.monotonic() - looked_at >= LOOK_SECONDS
+        for gate, silence in silences.items():
+            with _told(gate):
                 await start_keeper(client, gate, task_queue=task_queue)
-                await pass_over(client, gate, silences[gate])
-            if time.monotonic() - looked_at >= LOOK_SECONDS:
-                looked_at = time.monotonic()
-                await remind(client)
-                for gate in Gate:
+                await pass_over(client, gate, silence)
+                if looks:
                     await end_overdue(client, gate)
-        except (RPCError, WorkflowQueryFailedError) as error:
-            log.warning("the keepers could not be looked after", reason=str(error))
+        if looks:
+            looked_at = time.monotonic()
+            with _told(JOB_GATE):
+                await remind(client)
         await asyncio.sleep(CARE_SECONDS)
+
+
+@contextmanager
+def _told(gate: Gate) -> Iterator[None]:
+    """What can't be done now is done the next time."""
+    try:
+        yield
+    except (RPCError, WorkflowQueryFailedError) as error:
+        log.warning("a keeper could not be looked after", gate=gate, reason=str(error))
 
 
 class Silence:

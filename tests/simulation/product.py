@@ -1,25 +1,14 @@
 """The product's own classes on simulated ground; what depends on the slot's protocol is here."""
 
-import asyncio
-import contextlib
 from collections.abc import Callable, Container, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import SecretStr
-from temporalio.client import WorkflowQueryFailedError
-from temporalio.service import RPCError
 
 from services.keeper.activities import KeeperActivities
-from services.keeper.care import (
-    CARE_SECONDS,
-    LOOK_SECONDS,
-    Silence,
-    end_overdue,
-    pass_over,
-    remind,
-)
+from services.keeper.care import look_after
 from services.keeper.models import ASK_PATIENCE_SECONDS, KeeperRules
 from services.keeper.queue import turn
 from services.keeper.workflows import SlotKeeperWorkflow
@@ -32,7 +21,6 @@ from services.worker.settings import WorkerSettings
 from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
 from services.worker.workflows import GenVideoWorkflow
-from shared.keepers import start_keeper
 from shared.slots import KEEPER_WORKFLOW, Gate, keeper_id
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KEEPER_QUEUE
 from tests.simulation.client import SimulatedClient
@@ -102,31 +90,14 @@ def keeper_worker(server: Server, name: str, options: Options) -> Worker:
     client: Any = SimulatedClient(server, worker)
     worker.fails_runs = True
     _install(worker, KeeperActivities(client, KeeperRules(max_history=options.max_history)))
-    worker.begin(_care(client, options))
+    care = look_after(client, KEEPER_QUEUE, ask_patience=ASK_PATIENCE_SECONDS, gates=gates(options))
+    worker.begin(care)
     return worker
 
 
 def gates(options: Options) -> list[Gate]:
     """The gates that a keeper is run for."""
     return [Gate.JOB, *(Gate(name) for name in options.gates.split(",") if name)]
-
-
-async def _care(client: Any, options: Options) -> None:
-    """As `services.keeper.care.look_after`, for the gates in use alone."""
-    passed = 0.0
-    silences = {gate: Silence(ASK_PATIENCE_SECONDS) for gate in gates(options)}
-    while True:
-        with contextlib.suppress(RPCError, WorkflowQueryFailedError):
-            for gate in gates(options):
-                await start_keeper(client, gate)
-                await pass_over(client, gate, silences[gate])
-            if passed >= LOOK_SECONDS:
-                passed = 0.0
-                await remind(client)
-                for gate in gates(options):
-                    await end_overdue(client, gate)
-        await asyncio.sleep(CARE_SECONDS)
-        passed += CARE_SECONDS
 
 
 def _install(worker: Worker, *holders: object) -> None:
