@@ -1,5 +1,6 @@
 """The simulated server: runs by id, and all that can be asked of it from outside."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # A message between server, workers and vendors.
 HOP = (0.001, 0.02)
 QUERY_SECONDS = 3.0
+# A question waits for a run's first task, but not for long.
+FIRST_TASK_SECONDS, FIRST_TASK_PAUSE = 1.0, 0.2
 # A listing is eventually consistent.
 LISTING, SLOW_LISTING = (0.02, 0.5), (1.0, 3.0)
 
@@ -194,8 +197,15 @@ class Server:
     def query(
         self, workflow_id: str, run_id: str | None, *, name: str, args: Payloads, done: Any
     ) -> None:
-        """Ask a worker; without one, or before the first task, there is no answer in time."""
+        """Ask a worker; without one, or long before the first task, there is no answer in time."""
         run = self.find(workflow_id, run_id)
+        self._ask(run, name, args, done, until=self.world.now + FIRST_TASK_SECONDS)
+
+    def _ask(self, run: Run, name: str, args: Payloads, done: Any, *, until: float) -> None:
+        if not run.records and self.world.now < until:
+            again = functools.partial(self._ask, run, name, args, done, until=until)
+            self.world.after(FIRST_TASK_PAUSE, again)
+            return
         sticky = [run.sticky] if run.sticky and run.sticky.polls else self.polling(run.queue)
         workers = sticky if run.records else []
         if not workers:

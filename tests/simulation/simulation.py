@@ -182,13 +182,12 @@ class Simulation:
             for _, job in plan.present()
             for quirk in (*job.image, *job.video)
         )
-        broken = BROKEN_SECONDS if any(s.kind is Kind.BREAK for s in plan.strikes) else 0.0
-        limits = plan.options.job_seconds if broken else 0.0
+        # One after the other may be granted the slot, and hold it until it is ended.
+        broken = len({strike.job for strike in plan.strikes if strike.kind is Kind.BREAK})
         return (
             60
             + GRACE_SECONDS
-            + broken
-            + limits
+            + broken * (BROKEN_SECONDS + plan.options.job_seconds)
             + generations
             + sum(strike.seconds for strike in plan.strikes)
         )
