@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 from temporalio import activity
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.models import Kept
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 # A look at what still runs; each later one comes a little later, for hours may pass.
 POLL_SECONDS = 0.2
 POLL_GROWTH = 1.1
+RUNNING = WorkflowExecutionStatus.RUNNING
 
 
 class DrainActivities:
@@ -63,14 +64,16 @@ class DrainActivities:
         heartbeat, and might submit what an earlier look would miss.
         """
         async with beating(self._client, drain.job_id):
-            goes_on = await self._goes_on(drain)
+            goes_on = await self._newer(drain) is not None
             code = None if goes_on else drain.close_code
             if code is not None:
                 await asyncio.to_thread(self._close, drain, code)
             await asyncio.sleep(drain.hold_seconds)
             attempts = await self._cleared(drain, cancel=not goes_on)
             if goes_on or code is not None:
-                await asyncio.to_thread(self._amend, drain, attempts)
+                newer = await self._newer(drain)
+                is_over = newer is not None and newer.status != RUNNING
+                await asyncio.to_thread(self._amend, drain, attempts, is_over=is_over)
                 return Kept(attempts=attempts, assets={}, asset_url=None)
             return await self._keep(drain.job_id, attempts)
 
@@ -127,26 +130,30 @@ class DrainActivities:
             if cancel and is_image(ours) and ours in seen.running and status:
                 await self._cancel(status)
 
-    async def _goes_on(self, drain: Drain) -> bool:
-        """Whether a reset gave the job a newer run, which will adopt what was paid for."""
+    async def _newer(self, drain: Drain) -> WorkflowExecutionDescription | None:
+        """The newer run that a reset gave the job, which will adopt what was paid for."""
         try:
             latest = await self._client.get_workflow_handle(drain.job_id).describe()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                return False
+                return None
             raise
-        return latest.run_id != drain.run_id
+        return latest if latest.run_id != drain.run_id else None
 
     def _close(self, drain: Drain, code: str) -> None:
         record = self._records.read(drain.job_id)
         if record is not None and record.run_id == drain.run_id and not record.status.ended:
             self._records.write(close_record(record, code))
 
-    def _amend(self, drain: Drain, attempts: Attempts) -> None:
-        """A record that was closed may lack what a vendor had accepted by then; an open one is
-        its own run's."""
+    def _amend(self, drain: Drain, attempts: Attempts, *, is_over: bool) -> None:
+        """The record of a job whose end had no code may lack what a vendor had accepted by then.
+
+        Left alone is the open record of a newer run, unless that one is over as well.
+        """
         record = self._records.read(drain.job_id)
-        if record is not None and record.status.ended:
+        if record is None:
+            return
+        if is_over or record.status.ended or record.run_id == drain.run_id:
             amended = amend_attempts(record, attempts)
             if amended is not None:
                 self._records.write(amended)

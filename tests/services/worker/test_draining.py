@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
 from services.worker import draining
@@ -48,8 +48,8 @@ class Clock:
 
     monotonic = time
 
-    async def to_thread(self, function: Callable[..., Any], *args: Any) -> Any:
-        return function(*args)
+    async def to_thread(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        return function(*args, **more)
 
 
 class Vendor:
@@ -75,6 +75,7 @@ class Latest:
 
     def __init__(self) -> None:
         self.run_id = "run"
+        self.status = WorkflowExecutionStatus.RUNNING
 
     def get_workflow_handle(self, job_id: str) -> "Latest":
         return self
@@ -259,3 +260,21 @@ async def test_another_runs_record_and_generations_are_left_alone(scene: Scene, 
     await scene.drain()
     assert scene.recorded == before
     assert scene.images.cancelled == []
+
+
+async def test_the_record_of_a_run_that_was_reset_is_told_what_was_accepted(scene: Scene) -> None:
+    """The next run follows it, and may be ended before it has come as far."""
+    scene.record(status=Status.QUEUED)
+    scene.latest.run_id = "run-2"
+    scene.images.news[IMAGE] = running_until(5)
+    await scene.drain()
+    assert (scene.recorded.status, scene.recorded.attempts) == (Status.QUEUED, Attempts(image=1))
+
+
+async def test_a_newer_run_that_is_over_is_told_what_was_accepted(scene: Scene) -> None:
+    scene.record(status=Status.QUEUED, run_id="run-2")
+    scene.latest.run_id = "run-2"
+    scene.latest.status = WorkflowExecutionStatus.TERMINATED
+    scene.images.news[IMAGE] = running_until(5)
+    await scene.drain()
+    assert scene.recorded.attempts == Attempts(image=1)
