@@ -118,6 +118,8 @@ class KeeperBook:
 
     def __init__(self, keeper: Any) -> None:
         self._places = keeper._places
+        # Whether it knows who holds and who waits.
+        self.ready: bool = keeper._ready
 
     @property
     def limit(self) -> int:

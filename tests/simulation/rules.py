@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from shared.messages import Record
-from shared.slots import KEEPER_WORKFLOW
+from shared.slots import JOB_GATE, KEEPER_WORKFLOW
 from shared.states import Step
 from shared.temporal import GENVIDEO_WORKFLOW
 from tests.simulation import product
@@ -35,6 +35,8 @@ class Rules:
         self._begun: set[str] = set()
         self._reset: set[str] = set()
         self._books: dict[str, dict[str, bool]] = {}
+        # Keepers that rebuild: they grant nothing, and will clear what was begun.
+        self._unready: set[str] = set()
         # Whoever has ever held: a keeper that rebuilds takes them over, and grants them nothing.
         self._granted: set[str] = set()
         self._waiting_since: dict[str, float] = {}
@@ -99,6 +101,8 @@ class Rules:
 
     def _is_drained(self, job_id: str) -> bool:
         """Whether a keeper waits for the vendors before it lets another job begin."""
+        if product.keeper_of(JOB_GATE) in self._unready:
+            return True
         runs = self._simulation.server.by_run
         held = (run_id for book in self._books.values() for run_id in book)
         return any(runs[run_id].workflow_id == job_id for run_id in held)
@@ -124,6 +128,7 @@ class Rules:
         if not run.is_open or keeper is None:
             return
         book = product.KeeperBook(keeper)
+        (self._unready.discard if book.ready else self._unready.add)(run.workflow_id)
         held, before = book.held(), self._books.get(run.run_id)
         self._books = {
             name: each for name, each in self._books.items() if not name.startswith(run.workflow_id)
@@ -166,6 +171,7 @@ class Rules:
     def keeper_was_reset(self, run: Run) -> None:
         """Its book goes back in time."""
         self._books.pop(run.run_id, None)
+        self._unready.add(run.workflow_id)
 
     # Workflows
 
