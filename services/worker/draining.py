@@ -22,7 +22,7 @@ from shared.closing import amend_attempts, close_record
 from shared.errors import GenvideoError, VendorError
 from shared.failures import MAX_ATTEMPTS
 from shared.ids import external_id, parse_external_id
-from shared.messages import Asset, Attempts
+from shared.messages import Asset, Attempts, Record
 from shared.records import RecordStore
 from shared.slots import DRAIN_ACTIVITY, Drain
 from shared.states import Step
@@ -32,7 +32,6 @@ log = structlog.get_logger(__name__)
 # A look at what still runs; each later one comes a little later, for hours may pass.
 POLL_SECONDS = 0.2
 POLL_GROWTH = 1.1
-RUNNING = WorkflowExecutionStatus.RUNNING
 
 
 class DrainActivities:
@@ -72,8 +71,7 @@ class DrainActivities:
             attempts = await self._cleared(drain, cancel=not goes_on)
             if goes_on or code is not None:
                 newer = await self._newer(drain)
-                is_over = newer is not None and newer.status != RUNNING
-                await asyncio.to_thread(self._amend, drain, attempts, is_over=is_over)
+                await asyncio.to_thread(self._amend, drain, attempts, newer=newer)
                 return Kept(attempts=attempts, assets={}, asset_url=None)
             return await self._keep(drain.job_id, attempts)
 
@@ -145,15 +143,18 @@ class DrainActivities:
         if record is not None and record.run_id == drain.run_id and not record.status.ended:
             self._records.write(close_record(record, code))
 
-    def _amend(self, drain: Drain, attempts: Attempts, *, is_over: bool) -> None:
+    def _amend(
+        self, drain: Drain, attempts: Attempts, *, newer: WorkflowExecutionDescription | None
+    ) -> None:
         """The record of a job whose end had no code may lack what a vendor had accepted by then.
 
-        Left alone is the open record of a newer run, unless that one is over as well.
+        So may that of a run that was reset, which the next run follows. Left alone is what a run
+        that goes on has written.
         """
         record = self._records.read(drain.job_id)
         if record is None:
             return
-        if is_over or record.status.ended or record.run_id == drain.run_id:
+        if record.status.ended or (newer is not None and not _writes(newer, record)):
             amended = amend_attempts(record, attempts)
             if amended is not None:
                 self._records.write(amended)
@@ -194,6 +195,11 @@ class DrainActivities:
             await self._images.cancel(status.vendor_id)
         except VendorError as error:
             log.warning("cancel at the image service failed", reason=error.message)
+
+
+def _writes(run: WorkflowExecutionDescription, record: Record) -> bool:
+    """Whether a record is the work of this run, which goes on."""
+    return run.status == WorkflowExecutionStatus.RUNNING and record.run_id == run.run_id
 
 
 class Seen:

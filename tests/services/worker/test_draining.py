@@ -37,7 +37,8 @@ class Clock:
     """Stands for `time`, and for `asyncio` with its pauses."""
 
     def __init__(self) -> None:
-        self.began = time.time()
+        # Whole, for a `datetime` rounds.
+        self.began = float(int(time.time()))
         self.passed = 0.0
 
     def time(self) -> float:
