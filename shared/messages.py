@@ -102,11 +102,13 @@ class Record(Job):
     """The JSON file of a job: the Job, its transitions, and what a recovery needs.
 
     `run_since`: the version with which the run of `run_id` began; larger than 1 after a reset.
+    `runs_before`: the runs that were reset before it; what they write late is void.
     """
 
     on_video_failure: OnVideoFailure = OnVideoFailure.FAIL
     run_id: str = ""
     run_since: int = 1
+    runs_before: tuple[str, ...] = ()
     token: int | None = None
     tasks: dict[str, str] = {}
     assets: dict[Step, Asset] = {}

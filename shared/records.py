@@ -30,9 +30,14 @@ class RecordStore:
             return None
 
     def write(self, record: Record) -> bool:
-        """Store a record unless a newer one is there; says whether it was stored."""
+        """Store a record unless a newer one is there; says whether it was stored.
+
+        A run that was reset may write late: whatever a later run has recorded is newer.
+        """
         present = self.read(record.job_id)
-        if present is not None and present.version >= record.version:
+        if present is not None and (
+            present.version >= record.version or record.run_id in present.runs_before
+        ):
             return False
         write_atomic(self.path(record.job_id), to_json(record))
         return True

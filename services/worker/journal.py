@@ -71,7 +71,7 @@ class Journal:
         try:
             found = await _write(record)
             if found.ahead:
-                await _write(self.state.follow(found.ahead, found.attempts))
+                await _write(self.state.follow(found.ahead, found.attempts, runs=found.runs))
             elif found.end is not None:
                 self.state.adopt(found.end)
                 self._ended_before = True

@@ -43,12 +43,15 @@ class StateActivities:
         present = self._records.read(record.job_id)
         if present is None:
             return Recorded()
+        if record.run_id in present.runs_before:
+            return Recorded()
         if present.run_id != record.run_id:
-            return Recorded(ahead=present.transitions, attempts=present.attempts)
+            runs = (*present.runs_before, present.run_id)
+            return Recorded(ahead=present.transitions, attempts=present.attempts, runs=runs)
         if record.run_since < present.run_since:
             # We followed them before, in a task that the server did not take.
             ahead = present.transitions[: present.run_since - 1]
-            return Recorded(ahead=ahead, attempts=present.attempts)
+            return Recorded(ahead=ahead, attempts=present.attempts, runs=present.runs_before)
         return Recorded(end=present if present.status.ended else None)
 
     @activity.defn(name=JOB_LIMITS)

@@ -44,13 +44,14 @@ class JobLimits(Message):
 class Recorded(Message):
     """What recording a version found on disk.
 
-    `ahead`: what another run has recorded beyond us, and the `attempts` that it had paid for;
-    `end`: the end that this very run has recorded before, in a workflow task that the server did
-    not take.
+    `ahead`: what another run has recorded beyond us, the `attempts` that it had paid for, and the
+    `runs` that were reset before us. `end`: the end that this very run has recorded before, in a
+    workflow task that the server did not take.
     """
 
     ahead: tuple[Transition, ...] = ()
     attempts: Attempts = Attempts()
+    runs: tuple[str, ...] = ()
     end: Record | None = None
 
 

@@ -44,7 +44,9 @@ class JobState:
             times["finished_at"] = at
         return times
 
-    def follow(self, transitions: Sequence[Transition], paid: Attempts) -> Record:
+    def follow(
+        self, transitions: Sequence[Transition], paid: Attempts, *, runs: tuple[str, ...]
+    ) -> Record:
         """The last change again, behind those that another run has recorded before us.
 
         What that run had paid for stays counted, however far this one comes.
@@ -56,6 +58,7 @@ class JobState:
             update={
                 "version": version,
                 "run_since": version,
+                "runs_before": runs,
                 "attempts": self.record.attempts.raised_to(paid),
                 "transitions": (*transitions, last),
             }

@@ -31,6 +31,15 @@ def test_an_older_or_equal_version_is_not_stored(tmp_path: Path, version: int) -
     assert store.read(JOB_ID) == sample_record(JOB_ID)
 
 
+def test_a_run_that_was_reset_writes_over_no_later_ones_record(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path)
+    later = sample_record(JOB_ID).model_copy(update={"run_id": "later", "runs_before": ("reset",)})
+    store.write(later)
+    late = sample_record(JOB_ID).model_copy(update={"run_id": "reset", "version": 99})
+    assert not store.write(late)
+    assert store.read(JOB_ID) == later
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff", b"[]", b'{"job_id": 1}'])
 def test_a_damaged_record_is_none_and_is_replaced(tmp_path: Path, damage: bytes) -> None:
     store = RecordStore(tmp_path)

@@ -128,7 +128,7 @@ def test_goes_on_behind_what_another_run_recorded() -> None:
     other.change(CREATED, "further", step=Step.IMAGE, percent=40)
     state = new_state()
     state.change(CREATED, "queued by the new run", status=Status.QUEUED)
-    record = state.follow(other.record.transitions, Attempts(image=2, video=1))
+    record = state.follow(other.record.transitions, Attempts(image=2, video=1), runs=("other",))
     assert record.version == record.run_since == other.record.version + 1
     assert record.transitions[:-1] == other.record.transitions
     last = record.transitions[-1]
