@@ -85,6 +85,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         **_JOB,
         "on_video_failure": "image",
         "run_id": "01968c1e-6b1c-7f3a-9d51-2f1d6c7f0a11",
+        "run_since": 1,
+        "runs_before": [],
         "token": 17,
         "tasks": {f"{EXAMPLE_ID}.video.1": "821957612345"},
         "assets": {"image": _ASSET},

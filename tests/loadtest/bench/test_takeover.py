@@ -52,8 +52,12 @@ def test_the_process_is_in_the_identity() -> None:
 
 @pytest.fixture
 def sleeper(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-c", "import time; time.sleep(60)", *request.param]
-    with subprocess.Popen(command) as process:
+    """Ready when it says so: just after its start the system may not know its command yet."""
+    code = "import time; print(flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", code, *request.param]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
         yield process
         process.kill()
 
