@@ -18,10 +18,11 @@ from services.worker.models import (
     VideoOrder,
     VideoWatch,
 )
-from services.worker.running import beating, check_run
+from services.worker.running import Pulse, beating, check_run
 from services.worker.settings import WorkerSettings
 from services.worker.storage import Storage
-from services.worker.submitting import begin
+from services.worker.submitting import Send, begin
+from services.worker.vendors.client import VendorClient
 from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
 from services.worker.waiting import image_pace, until_ended
@@ -66,13 +67,8 @@ class StageActivities:
         """
         check_run(order.request.run_id)
         async with beating(self._client, order.external_id, submits=True) as pulse:
-            accepted = pulse.accepted or await begin(
-                order,
-                pulse,
-                client=self._client,
-                vendor=self._images,
-                accept_seconds=self._settings.accept_seconds,
-                send=lambda permit: self._submit_image(order, permit),
+            accepted = await self._begun(
+                order, pulse, self._images, lambda permit: self._submit_image(order, permit)
             )
             pulse.accept(accepted)
             url = await until_ended(
@@ -84,6 +80,19 @@ class StageActivities:
                 stop=self._stop_image,
             )
             return await self._store(order, accepted, url=url)
+
+    async def _begun(
+        self, order: Order, pulse: Pulse, vendor: VendorClient, send: Send
+    ) -> Accepted:
+        """What this try, or the last one, has the vendor working at."""
+        return pulse.accepted or await begin(
+            order,
+            pulse,
+            client=self._client,
+            vendor=vendor,
+            accept_seconds=self._settings.accept_seconds,
+            send=send,
+        )
 
     async def _submit_image(self, order: Order, permit: Permit) -> str:
         job = order.job
@@ -100,13 +109,8 @@ class StageActivities:
         """Submit one video task, or adopt the one that an earlier try submitted."""
         check_run(order.request.run_id)
         async with beating(self._client, order.external_id, submits=True) as pulse:
-            return pulse.accepted or await begin(
-                order,
-                pulse,
-                client=self._client,
-                vendor=self._videos,
-                accept_seconds=self._settings.accept_seconds,
-                send=lambda permit: self._submit_video(order, permit),
+            return await self._begun(
+                order, pulse, self._videos, lambda permit: self._submit_video(order, permit)
             )
 
     async def _submit_video(self, order: VideoOrder, permit: Permit) -> str:

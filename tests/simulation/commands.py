@@ -32,7 +32,7 @@ def apply(server: "Server", run: Run, commands: list[WorkflowCommand], task: Tas
         kind = command.WhichOneof("variant")
         handler = _HANDLERS.get(str(kind))
         if handler is None:
-            raise NotImplementedError(f"the simulated server knows no {kind}")
+            raise LookupError(f"the simulated server knows no {kind}")
         handler(server, run, getattr(command, str(kind)), task)
 
 
