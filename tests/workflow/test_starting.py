@@ -10,18 +10,20 @@ from shared.states import Status
 from tests.workflow.pipeline import pipeline
 
 
-async def test_a_permit_that_comes_before_the_job_has_asked_is_taken(
+async def test_who_is_told_to_be_next_before_it_has_asked_comes_when_it_can(
     client: Client, tmp_path: Path
 ) -> None:
-    """A keeper that rebuilds finds jobs by their histories, and grants them at once."""
+    """A keeper that rebuilds finds jobs by their histories, and nobody holds before it asks."""
     async with pipeline(client, tmp_path) as line:
         job_ids = [await line.submit(f"cat {n}") for n in range(3)]
         async with running_keeper(client, shutdown_seconds=0.1):
-            view = await line.slots(lambda view: view.holders)
-            assert view.holders[0].job_id == job_ids[0]
+            view = await line.slots(lambda view: view.waiting_count == len(job_ids))
+            assert (view.holders, view.waiting) == ((), tuple(job_ids))
             async with running_worker(line.settings, client):
                 for job_id in job_ids:
                     assert (await line.ended(job_id)).status is Status.SUCCEEDED
+                prompts = [row["prompt"] for row in await line.images.json("/admin/ledger")]
+                assert prompts == [f"cat {n}" for n in range(3)]
             await line.free()
 
 
