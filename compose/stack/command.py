@@ -1,11 +1,13 @@
 """Runs other programs; what they say is passed through or kept, never lost."""
 
+import json
 import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from compose.stack.errors import UNREACHABLE, StackError
 
@@ -41,6 +43,14 @@ class Outcome:
         """The last thing that was said, which is mostly the reason."""
         lines = (self.err.strip() or self.out.strip()).splitlines()
         return lines[-1].strip() if lines else f"exit status {self.status}"
+
+    @property
+    def found(self) -> dict[str, Any] | None:
+        """The JSON object that a program of ours printed last; None where it did not come to it."""
+        try:
+            return dict(json.loads(self.out.splitlines()[-1])) if self.good else None
+        except (ValueError, IndexError, TypeError):
+            return None
 
 
 def capture(

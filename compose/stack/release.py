@@ -1,6 +1,5 @@
 """A release must not stop what is open: it is replayed by new code before anything is replaced."""
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
@@ -85,11 +84,8 @@ def _judge(outcomes: Mapping[Service, Outcome]) -> None:
 
 def _found(outcome: Outcome) -> dict[str, Any]:
     """What the program printed last; one that can't be run would not run in a service either."""
-    try:
-        if outcome.good:
-            return dict(json.loads(outcome.out.splitlines()[-1]))
-    except (ValueError, IndexError, TypeError):
-        pass
+    if (found := outcome.found) is not None:
+        return found
     raise StackError(
         f"this code can't replay what is open ({outcome.last_line}): nothing was replaced;"
         " `make up FORCE=1` replaces it all the same",
