@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
@@ -29,6 +30,17 @@ async def pending(handle: JobHandle) -> list[str]:
 async def is_sent_away(handle: JobHandle) -> None:
     """Return when a job asks no more, though it was next."""
     await eventually(lambda: pending(handle), lambda found: HOLD_SLOT not in found)
+
+
+async def has_asked(jobs: Jobs, times: int) -> None:
+    """Return when the keeper has taken that many questions for the permit."""
+
+    async def questions() -> int:
+        events = (await jobs.keeper.fetch_history()).events
+        kind = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+        return sum(each.event_type == kind for each in events)
+
+    await eventually(questions, lambda found: found >= times)
 
 
 async def line_up(jobs: Jobs, *names: str) -> list[JobHandle]:
@@ -231,6 +243,7 @@ class TestFence:
     ) -> None:
         """The tries of the stand-in itself are the older ones here."""
         _, second = await line_up(kept, "first", "second")
+        await has_asked(kept, 2)
         later = asyncio.create_task(asked(kept, second, (0, 1, 7)))
         await is_sent_away(second)
         assert not later.done()
