@@ -1,5 +1,6 @@
 """The activities of a job; each may run again at any point, and none pays twice."""
 
+import asyncio
 from contextlib import suppress
 
 import structlog
@@ -9,6 +10,7 @@ from temporalio.client import Client
 from services.worker.acquiring import acquire
 from services.worker.models import (
     COLLECT_VIDEO,
+    FETCH_VIDEO,
     GEN_IMAGE,
     HOLD_SLOT,
     REQUEST_VIDEO,
@@ -18,6 +20,7 @@ from services.worker.models import (
     VideoOrder,
     VideoWatch,
 )
+from services.worker.policies import AT_ONCE_SECONDS
 from services.worker.running import Pulse, beating, check_run
 from services.worker.settings import WorkerSettings
 from services.worker.storage import Storage
@@ -27,7 +30,8 @@ from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
 from services.worker.waiting import image_pace, until_ended
 from shared.assets import asset_url
-from shared.errors import BadResult, RefusedForGood, VendorError
+from shared.errors import BadResult, GenvideoError, RefusedForGood, VendorError
+from shared.messages import Asset
 from shared.redact import is_plain
 from shared.slots import JOB_GATE, Permit
 from shared.tokens import callback_url
@@ -156,9 +160,40 @@ class StageActivities:
             )
             return await self._store(order, accepted, url=url)
 
+    @activity.defn(name=FETCH_VIDEO)
+    async def fetch_video(self, watch: VideoWatch) -> Stored | None:
+        """Store a video of which a callback says that it has ended; None where it is not to be had
+        at once, whatever the reason: who waits for it by polling finds that out.
+
+        A local activity, so that no task queue stands between the callback and the end of the job.
+        """
+        try:
+            async with asyncio.timeout(AT_ONCE_SECONDS):
+                return await self._fetch_at_once(watch)
+        except (GenvideoError, TimeoutError) as error:
+            log.info(
+                "not to be had at once", external_id=watch.order.external_id, reason=str(error)
+            )
+            return None
+
+    async def _fetch_at_once(self, watch: VideoWatch) -> Stored | None:
+        order, accepted = watch.order, watch.accepted
+        check_run(accepted.permit.run_id)
+        status = await self._videos.status(accepted.vendor_id)
+        if status is None or status.state != "succeeded":
+            return None
+        url = await self._videos.address(status)
+        if url is None:
+            return None
+        asset = await self._storage.store_at_once(url, order.request.job_id, step=order.step)
+        return self._stored(order, accepted, url=url, asset=asset)
+
     async def _store(self, order: Order, accepted: Accepted, *, url: str) -> Stored:
+        asset = await self._storage.store(url, order.request.job_id, step=order.step)
+        return self._stored(order, accepted, url=url, asset=asset)
+
+    def _stored(self, order: Order, accepted: Accepted, *, url: str, asset: Asset) -> Stored:
         job_id = order.request.job_id
-        asset = await self._storage.store(url, job_id, step=order.step)
         return Stored(
             permit=accepted.permit,
             vendor_id=accepted.vendor_id,

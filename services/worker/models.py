@@ -10,6 +10,7 @@ from shared.states import Step
 GEN_IMAGE = "gen_image"
 REQUEST_VIDEO = "request_video"
 COLLECT_VIDEO = "collect_video"
+FETCH_VIDEO = "fetch_video"
 RECORD_STATE = "record_state"
 JOB_LIMITS = "job_limits"
 REQUEST_SLOT = "request_slot"

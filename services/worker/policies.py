@@ -64,11 +64,14 @@ FETCH_PAUSE_SECONDS = 0.3
 # A host that answers and doesn't give the file is asked for so long; then the file counts as bad.
 FETCH_PATIENCE_SECONDS = 60.0
 FETCH_PAUSE_MAX_SECONDS = 5.0
+# What a callback tells of is looked at and fetched in the very task that the callback woke; what
+# takes longer, or fails, is left to an activity. Below the time-out of a workflow task.
+AT_ONCE_SECONDS = 1.0
 # Nobody has written for so long: a dead try is taken over no earlier, a live one writes on.
 ABANDONED_SECONDS = 1.0
 
 # Percent travels as a signal only this seldom: each costs six events of history, and an
-# undisturbed job has up to 47 without; one for the image and two for the video keep it below 80.
+# undisturbed job has up to 42 without; one for the image and two for the video keep it below 80.
 REPORT_SECONDS = 2.0
 REPORT_POINTS = {Step.IMAGE: 51, Step.VIDEO: 34}
 

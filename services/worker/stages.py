@@ -4,10 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from services.worker.models import (
         COLLECT_VIDEO,
+        FETCH_VIDEO,
         GEN_IMAGE,
         HOLD_SLOT,
         REQUEST_VIDEO,
@@ -21,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.policies import (
         DRAIN_MARGIN,
         HEARTBEAT_TIMEOUT,
+        LOCAL_TIMEOUT,
         RETRY_POLICY,
         SUBMIT_TIMEOUT,
         TRANSFER_TIMEOUT,
@@ -57,9 +60,21 @@ def start_submit(order: VideoOrder) -> workflow.ActivityHandle[Accepted]:
 
 def start_collect(watch: VideoWatch) -> workflow.ActivityHandle[Stored]:
     """Wait for an accepted video, and store it."""
-    summary = "video: callback came, fetch" if watch.hinted else "video: wait for callback, poll"
+    summary = "video: callback came, poll" if watch.hinted else "video: wait for callback, poll"
     limit = _time_for(watch.order)
     return _start(COLLECT_VIDEO, watch, Stored, summary, limit, cancellation=AT_ONCE)
+
+
+def start_fetch(watch: VideoWatch) -> workflow.ActivityHandle[Stored | None]:
+    """Store a video that has ended, in the workflow task at hand; None where that can't be."""
+    return workflow.start_local_activity(
+        FETCH_VIDEO,
+        watch,
+        result_type=Stored | None,  # type: ignore[arg-type]
+        summary="video: callback came, fetch",
+        start_to_close_timeout=LOCAL_TIMEOUT,
+        retry_policy=RetryPolicy(maximum_attempts=1),
+    )
 
 
 def start_drain(drain: Drain, bound: float) -> workflow.ActivityHandle[Kept]:

@@ -54,7 +54,6 @@ class Storage:
         StorageFailed: its host is away, or our disk; trying again can help.
         """
         path = asset_path(self._data_dir, job_id, step)
-        await asyncio.to_thread(_forget_abandoned, path)
         tries, until = FETCH_TRIES, time.monotonic() + FETCH_PATIENCE_SECONDS
         pause = FETCH_PAUSE_SECONDS
         while True:
@@ -75,18 +74,25 @@ class Storage:
             await asyncio.sleep(pause)
             pause = min(2 * pause, FETCH_PAUSE_MAX_SECONDS)
 
+    async def store_at_once(self, url: str, job_id: str, *, step: Step) -> Asset:
+        """As `store`, with one try and no patience."""
+        try:
+            return await self._store_once(url, asset_path(self._data_dir, job_id, step), step)
+        except _NotGiven as error:
+            raise BadResult(str(error)) from None
+
     async def _store_once(self, url: str, path: Path, step: Step) -> Asset:
         partial = path.with_name(f"{_partial_of(path)}{secrets.token_hex(4)}.part")
         try:
-            await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(_make_room, path)
             size, digest = await self._download(url, partial)
-            await asyncio.to_thread(media.check, partial, step)
-            await asyncio.to_thread(partial.replace, path)
-        except OSError as error:
-            self._disk.refused("assets", error, step=step)
-            raise StorageFailed(f"Our disk: {reason_of(error)}") from None
-        finally:
+            await asyncio.to_thread(_accept, partial, path, step)
+        except BaseException as error:
             await asyncio.to_thread(_forget, partial)
+            if isinstance(error, OSError):
+                self._disk.refused("assets", error, step=step)
+                raise StorageFailed(f"Our disk: {reason_of(error)}") from None
+            raise
         return Asset(size=size, sha256=digest, media_type=MEDIA_TYPES[step])
 
     async def _download(self, url: str, partial: Path) -> tuple[int, str]:
@@ -119,6 +125,16 @@ class Storage:
 
 def _open(partial: Path) -> BinaryIO:
     return partial.open("wb")
+
+
+def _make_room(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _forget_abandoned(path)
+
+
+def _accept(partial: Path, path: Path, step: Step) -> None:
+    media.check(partial, step)
+    partial.replace(path)
 
 
 def _partial_of(path: Path) -> str:

@@ -67,6 +67,7 @@ async def running_worker(
             stage.hold_slot,
             stage.request_video,
             stage.collect_video,
+            stage.fetch_video,
             drain.drain_job,
             local.record_state,
             local.job_limits,

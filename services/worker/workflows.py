@@ -251,8 +251,20 @@ class GenVideoWorkflow:
             return await cancellation.finish(polling)
         await drop(polling)
         cancellation.check()
+        stored = await self._fetched(watch)
+        cancellation.check()
+        if stored is not None:
+            return stored
         hinted = watch.model_copy(update={"hinted": True})
         return await cancellation.finish(stages.start_collect(hinted))
+
+    async def _fetched(self, watch: VideoWatch) -> Stored | None:
+        """What a callback has told of, where it can be had at once."""
+        try:
+            return await to_its_end(stages.start_fetch(watch))
+        except ActivityError:
+            workflow.logger.exception("the video could not be fetched at once")
+            return None
 
     def _order(self, step: Step, number: int) -> Order:
         limits, video = self._known_limits(), step is Step.VIDEO

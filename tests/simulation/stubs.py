@@ -16,6 +16,7 @@ from temporalio.workflow import (
     UnfinishedUpdateHandlersWarning,
 )
 
+from shared.errors import BadResult
 from shared.messages import Asset, Record
 from shared.states import Step
 from tests.simulation.world import BEGINNING, World
@@ -25,6 +26,8 @@ PRODUCT = ("services.", "shared.")
 SELDOM = {"IMAGE_POLL_MIN_SECONDS": 0.15, "IMAGE_POLL_SHARE": 0.3}
 UNFINISHED = (UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning)
 _TRANSFER = (0.01, 0.06)
+# The share of results that can't be had at once.
+_LARGE = 0.2
 
 
 class Records:
@@ -53,6 +56,11 @@ class Store:
     async def store(self, url: str, job_id: str, *, step: Step) -> Asset:
         await asyncio.sleep(self._world.chance.between("transfer", *_TRANSFER))
         return Asset(size=1, sha256="0" * 64, media_type=f"{step}/any")
+
+    async def store_at_once(self, url: str, job_id: str, *, step: Step) -> Asset:
+        if self._world.chance.often("not at once", _LARGE):
+            raise BadResult("It takes longer.")
+        return await self.store(url, job_id, step=step)
 
 
 class _Clock:

@@ -15,10 +15,13 @@ from shared.records import RecordStore
 Hook = Callable[[str, str, str], Awaitable[None]]
 SyncHook = Callable[[str, str, str], None]
 
-STAGES = {"gen_image": "image", "request_video": "video", "collect_video": "video"}
-ACTIVITIES = (
-    "job_limits", "record_state", "request_slot", "gen_image", "request_video", "collect_video",
-)  # fmt: skip
+STAGES = {
+    "gen_image": "image",
+    "request_video": "video",
+    "collect_video": "video",
+    "fetch_video": "video",
+}
+ACTIVITIES = ("job_limits", "record_state", "request_slot", *STAGES)
 FETCH = ("poll", "file", "download", "check", "move")
 PLACES = (
     *(f"activity {name}" for name in ACTIVITIES),

@@ -13,6 +13,7 @@ from services.worker.models import COLLECT_VIDEO
 from shared.messages import Attempts, KlingDone
 from shared.states import Status, Step
 from shared.temporal import KLING_DONE_SIGNAL
+from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.race import fates
 from tests.workflow.scenarios import rule
@@ -43,7 +44,8 @@ def _polling(
 
 
 async def collections(line: Pipeline, job_id: str) -> int:
-    """How often the workflow began to collect the video: once more when a callback woke it."""
+    """How often the workflow began an activity that waits for the video and stores it: once more
+    where a callback woke it, and the file was not to be had at once."""
     history = await line.job(job_id).fetch_history()
     return sum(
         event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
@@ -56,8 +58,22 @@ async def test_a_callback_alone_is_enough(unpolled: Pipeline) -> None:
     await unpolled.videos.arm(SLOWLY)
     record = await unpolled.run()
     assert record.status is Status.SUCCEEDED
-    assert await collections(unpolled, record.job_id) == 2
+    assert await collections(unpolled, record.job_id) == 1
     assert await fates(unpolled, record.job_id, 1) == [Fate.APPLIED]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [rule("result", "delay", seconds=2500), rule("result", "reset", often={"first": 1})],
+    ids=["a file that takes its time", "a file that is cut off at first"],
+)
+async def test_what_a_callback_tells_of_and_is_not_to_be_had_at_once_is_collected_as_ever(
+    unpolled: Pipeline, trouble: Json
+) -> None:
+    await unpolled.videos.arm(trouble, SLOWLY)
+    record = await unpolled.run()
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+    assert await collections(unpolled, record.job_id) == 2
 
 
 async def test_a_lost_callback_is_made_up_for_by_the_poll(polled: Pipeline) -> None:
@@ -71,7 +87,7 @@ async def test_a_callback_that_comes_again_and_again_changes_nothing(unpolled: P
     await unpolled.videos.arm(rule("callback", "repeat", times=4), SLOWLY)
     record = await unpolled.run()
     assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
-    assert await collections(unpolled, record.job_id) == 2
+    assert await collections(unpolled, record.job_id) == 1
     applied, *others = sorted(await fates(unpolled, record.job_id, 4))
     assert applied is Fate.APPLIED
     assert set(others) <= {Fate.DUPLICATE, Fate.LATE}
