@@ -41,7 +41,7 @@ compare: FORCE ## compare two runs: A=name B=name
 	$(RUN) compare
 bench-peers: FORCE ## the same work by a build that is broken on purpose, side by side: JOBS=20
 	$(RUN) bench-peers
-bench: FORCE ## time hand-over, idle, take-over, long queues: ONLY=handover,takeover,waiting,intake RUNS=5
+bench: FORCE ## time hand-over, idle, take-over, long queues: ONLY=handover,takeover,waiting,intake,flood RUNS=5
 	$(RUN) bench
 chaos: FORCE ## kill, freeze, cut and restart everything, and judge: MINUTES=5 SEED=…
 	$(RUN) chaos

@@ -17,12 +17,13 @@ from compose.stack.services import API, CALLBACK, UI_PORT
 from compose.stack.settings import Settings, load
 
 # Each part with the number of workers that it needs, and make's variables that become its options.
-WORKERS = {"handover": 1, "takeover": 2, "waiting": 1, "intake": 1}
+WORKERS = {"handover": 1, "takeover": 2, "waiting": 1, "intake": 1, "flood": 1}
 OPTIONS = {
     "handover": {"RUNS": "--runs", "JOBS": "--jobs"},
     "takeover": {"RUNS": "--runs", "SEED": "--seed", "MOMENT": "--moment"},
     "waiting": {"LEVELS": "--levels", "WINDOW": "--window"},
     "intake": {"RUNS": "--runs"},
+    "flood": {"JOBS": "--jobs"},
 }
 # What each of these variables must look like.
 NUMBER = r"0*[1-9]\d{0,8}"
@@ -34,8 +35,9 @@ FORMS = {
     "LEVELS": (r"\d{1,5}(,\d{1,5})*", "a list such as 100,1000"),
     "MOMENT": (r"[a-z ]+", "the name of a moment, such as closing"),
 }
-# An image of 0.1 s and a video of 0.2 s.
-QUICK = {"MOCKS": "on", "MOCK_SPEED": "100", "MOCK_IMAGE_SECONDS": "10", "MOCK_VIDEO_SECONDS": "20"}
+MOCKS = {"MOCKS": "on", "MOCK_SPEED": "100"}
+# An image of 0.1 s and a video of 0.2 s; in a flood they last as by default, 1 s together.
+QUICK = MOCKS | {"MOCK_IMAGE_SECONDS": "10", "MOCK_VIDEO_SECONDS": "20"}
 
 
 def bench(root: Path, environ: Mapping[str, str]) -> int:
@@ -44,7 +46,8 @@ def bench(root: Path, environ: Mapping[str, str]) -> int:
     folder = load(root, {}).reports_dir / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     for part in parts:
         say(f"{part} …")
-        with _own_stack(root, workers=WORKERS[part]) as stack:
+        mocks = MOCKS if part == "flood" else QUICK
+        with _own_stack(root, workers=WORKERS[part], mocks=mocks) as stack:
             known = {n: option for n, option in OPTIONS[part].items() if n in given}
             options = [word for name, option in known.items() for word in (option, given[name])]
             if status := stack.loadtest(["bench", part, str(folder), *options], {}):
@@ -68,13 +71,13 @@ def _checked(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
 
 
 @contextmanager
-def _own_stack(root: Path, *, workers: int) -> Iterator[Local]:
+def _own_stack(root: Path, *, workers: int, mocks: Mapping[str, str]) -> Iterator[Local]:
     """A stack of processes on free ports, with a data folder that goes with it.
 
     Jobs that still wait are not waited for: the processes are ended, and their data is removed.
     """
     data = Path(tempfile.mkdtemp(prefix="genvideo-bench-"))
-    settings = own_settings(root, data, workers=workers)
+    settings = own_settings(root, data, workers=workers, mocks=mocks)
     stack = Local(settings)
     try:
         stack.up()
@@ -85,7 +88,9 @@ def _own_stack(root: Path, *, workers: int) -> Iterator[Local]:
         shutil.rmtree(data, ignore_errors=True)
 
 
-def own_settings(root: Path, data: Path, *, workers: int) -> Settings:
+def own_settings(
+    root: Path, data: Path, *, workers: int, mocks: Mapping[str, str] = QUICK
+) -> Settings:
     """What is said here counts before `.env`; a server elsewhere would not be ours to load."""
     ports = ports_of_a_stack(workers)
     own = {name: str(port) for name, port in ports.items()} | {
@@ -97,7 +102,7 @@ def own_settings(root: Path, data: Path, *, workers: int) -> Settings:
         "API_PUBLIC_URL": f"http://{LOOPBACK}:{ports[API.port]}",
         "CALLBACK_URL": f"http://{LOOPBACK}:{ports[CALLBACK.port]}",
         "TEMPORAL_UI_URL": f"http://{LOOPBACK}:{ports[UI_PORT]}",
-        **QUICK,
+        **mocks,
     }
     settings = load(root, own)
     if not settings.own_temporal:

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from temporalio.client import Client
 
@@ -17,6 +18,7 @@ from loadtest.wire.temporal import Temporal, connect
 from loadtest.wire.vendor import Vendor
 
 READY_SECONDS = 60.0
+AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,18 @@ class Bed:
         if found.job_id is None:
             raise Unreachable(f"a job was refused: {found.problem}")
         return found.job_id
+
+    async def submit_all(self, what: str, count: int) -> None:
+        """Return when the API has taken so many."""
+        name, gate = uuid4().hex[:8], asyncio.Semaphore(AT_ONCE)
+
+        async def one(number: int) -> None:
+            async with gate:
+                await self.submit(f"{what} {name} {number}")
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                group.create_task(one(number))
 
     async def rows(self, step: str, job_id: str) -> list[dict[str, Any]]:
         """A vendor's rows of one job, in the order of acceptance."""

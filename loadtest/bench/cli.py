@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from loadtest.bench import handover, intake, table, takeover, waiting
+from loadtest.bench import flood, handover, intake, table, takeover, waiting
 from loadtest.bench.bed import Bed, open_bed
 from loadtest.bench.figures import Figure, Part, read, write
 from loadtest.environment import environment
@@ -18,7 +18,7 @@ from loadtest.settings import Settings
 from loadtest.times import stamp
 
 NOT_REACHABLE, USAGE = 3, 2
-PARTS = (handover.PART, takeover.PART, waiting.PART, intake.PART)
+PARTS = (handover.PART, takeover.PART, waiting.PART, intake.PART, flood.PART)
 
 app = typer.Typer(no_args_is_help=True, help="Benchmarks of the slot, a part at a time.")
 Folder = Annotated[Path, typer.Argument(help="Where the figures are kept.")]
@@ -88,6 +88,20 @@ def keeper_intake(
         return await intake.measure(bed, runs, single=single, bulk=bulk, note=_note)
 
     _run(intake.PART, folder, measure)
+
+
+@app.command(flood.PART)
+def new_jobs(
+    folder: Folder,
+    jobs: Annotated[int, typer.Option(min=2, help="New jobs that come at once.")] = 2_000,
+    calm: Annotated[int, typer.Option(min=2, help="Turns that are measured in peace.")] = 20,
+) -> None:
+    """What a flood of new jobs costs the holder of the slot; they are left waiting at the end."""
+
+    async def measure(bed: Bed) -> list[Figure]:
+        return await flood.measure(bed, jobs=jobs, calm=calm, note=_note)
+
+    _run(flood.PART, folder, measure)
 
 
 @app.command("table")

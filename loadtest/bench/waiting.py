@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from uuid import uuid4
 
 from loadtest.bench import slot
 from loadtest.bench.bed import Bed
@@ -16,7 +15,6 @@ from loadtest.bench.usage import resident
 from loadtest.times import instant
 
 PART = "waiting"
-AT_ONCE = 32
 SETTLE_SECONDS = 5.0
 
 
@@ -58,16 +56,8 @@ async def _level(bed: Bed, waiting: int, *, window: int) -> Level:
 
 async def _fill(bed: Bed, count: int) -> tuple[float, float]:
     """Submit so many; how many a second the API took, and the keeper had in its queue."""
-    before, name, gate = await slot.waiting(bed), uuid4().hex[:8], asyncio.Semaphore(AT_ONCE)
-
-    async def one(number: int) -> None:
-        async with gate:
-            await bed.submit(f"waiting {name} {number}")
-
-    began = time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        for number in range(count):
-            group.create_task(one(number))
+    before, began = await slot.waiting(bed), time.monotonic()
+    await bed.submit_all("waiting", count)
     taken = time.monotonic()
     await slot.until(bed, lambda view: view["waiting_count"] >= before + count, every=0.2)
     return count / (taken - began), count / (time.monotonic() - began)
