@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from loadtest.books.model import Execution, JobFacts
 
-CALLBACK, SIGNAL, STORING = "callback", "signal", "checking and storing"
-CLOSING, HAND_OVER = "closing", "hand-over"
-IDLE = (CALLBACK, SIGNAL, STORING, CLOSING, HAND_OVER)
+CALLBACK, SIGNAL, STORING = "callback", "signal", "checking, storing and closing"
+HAND_OVER = "hand-over"
+IDLE = (CALLBACK, SIGNAL, STORING, HAND_OVER)
 NOTICING, RECORDING, SUBMITTING = "noticing, checking and storing", "recording", "submitting"
 BETWEEN = (NOTICING, RECORDING, SUBMITTING)
 
@@ -30,7 +30,7 @@ def idle(before: JobFacts, begin: float) -> dict[str, float] | None:
         told = None
     heard = [r.at for r in before.receipts if r.at is not None and r.at >= end]
     received = min(heard, default=None) if told is not None else None
-    cuts = [(CALLBACK, received), (SIGNAL, told), (STORING, stored), (CLOSING, run.closed)]
+    cuts = [(CALLBACK, received), (SIGNAL, told), (STORING, run.closed)]
     return divide(end, [*cuts, (HAND_OVER, begin)])
 
 

@@ -40,7 +40,7 @@ def shifted(run: Run, part: str, seconds: float) -> Run:
 
 def test_the_parts_of_the_table_add_up_over_runs_that_differ(run: Synthetic) -> None:
     found = of_books(load(run.folder), [0.02])
-    runs = [found, shifted(found, "closing", 0.5), shifted(found, "signal", 0.3)]
+    runs = [found, shifted(found, "hand-over", 0.5), shifted(found, "signal", 0.3)]
     lines = {figure.name: figure for figure in figures(runs)}
 
     for whole, parts, what in (
