@@ -1,6 +1,6 @@
 """`python -m services.worker`: polls the jobs' task queue until it is told to stop."""
 
-from services.worker.disk import Disk
+from services.worker.results.disk import Disk
 from services.worker.settings import WorkerSettings
 from services.worker.worker import running_worker
 from shared import logs, settings

@@ -7,7 +7,10 @@ import structlog
 from temporalio import activity
 from temporalio.client import Client
 
-from services.worker.acquiring import acquire
+from services.worker.acting.acquiring import acquire
+from services.worker.acting.heartbeat import Pulse, beating, check_run
+from services.worker.acting.polling import image_pace, until_ended
+from services.worker.acting.submitting import Send, begin
 from services.worker.models import (
     COLLECT_VIDEO,
     FETCH_VIDEO,
@@ -21,14 +24,11 @@ from services.worker.models import (
     VideoWatch,
 )
 from services.worker.policies import AT_ONCE_SECONDS
-from services.worker.running import Pulse, beating, check_run
+from services.worker.results.storage import Storage
 from services.worker.settings import WorkerSettings
-from services.worker.storage import Storage
-from services.worker.submitting import Send, begin
 from services.worker.vendors.client import VendorClient
 from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
-from services.worker.waiting import image_pace, until_ended
 from shared.assets import asset_url
 from shared.errors import BadResult, GenvideoError, RefusedForGood, VendorError
 from shared.messages import Asset

@@ -1,5 +1,7 @@
 """What the workflow and its activities tell each other; one model in, one model out."""
 
+from dataclasses import dataclass
+
 from services.worker.policies import DRAIN_MARGIN, HOLD_MARGIN
 from shared.ids import external_id
 from shared.messages import Asset, Attempts, JobInput, Message, Record, Transition
@@ -89,6 +91,21 @@ class VideoOrder(Order):
 
     image_id: str
     image_url: str | None
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds that one generation is allowed.
+
+    `deadline`: of the vendor's working on it; then it is stopped where that can be, and asked for
+    less often. `give_up`: in all. `lost`: unknown to the vendor. `address`: a success that doesn't
+    say where its result is.
+    """
+
+    deadline: float
+    give_up: float
+    lost: float
+    address: float
 
 
 class Accepted(Message):

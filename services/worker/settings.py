@@ -5,8 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from services.worker.models import JobLimits, Order
-from services.worker.waiting import Patience
+from services.worker.models import JobLimits, Order, Patience
 from shared.settings import CommonSettings, Port, Seconds, StackName
 from shared.slots import STAGE_GATES, Gate
 from shared.states import Step

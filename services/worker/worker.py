@@ -9,16 +9,16 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from services.worker.acting.draining import DrainActivities
+from services.worker.acting.interceptor import JobInterceptor
+from services.worker.acting.records import StateActivities
+from services.worker.acting.requests import RequestActivities
 from services.worker.activities import StageActivities
-from services.worker.disk import Disk
-from services.worker.draining import DrainActivities
-from services.worker.fetching import result_transport
-from services.worker.interceptor import JobInterceptor
-from services.worker.local_activities import StateActivities
 from services.worker.policies import HEARTBEAT_THROTTLE
-from services.worker.requests import RequestActivities
+from services.worker.results.disk import Disk
+from services.worker.results.fetching import result_transport
+from services.worker.results.storage import Storage
 from services.worker.settings import WorkerSettings
-from services.worker.storage import Storage
 from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
 from services.worker.workflows import GenVideoWorkflow

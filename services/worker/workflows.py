@@ -8,10 +8,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker import stages
-    from services.worker.attempts import after_failure
-    from services.worker.cancellation import (
-        UNCLASSED,
+    from services.worker.deterministic import stages
+    from services.worker.deterministic.attempts import after_failure
+    from services.worker.deterministic.cancellation import (
         Cancellation,
         Interrupted,
         Reason,
@@ -19,7 +18,9 @@ with workflow.unsafe.imports_passed_through():
         drop,
         to_its_end,
     )
-    from services.worker.journal import EndedBefore, Journal
+    from services.worker.deterministic.ending import Ending
+    from services.worker.deterministic.journal import EndedBefore, Journal
+    from services.worker.deterministic.turn import SlotTurn, StageTurn, Turn
     from services.worker.models import (
         JOB_LIMITS,
         JobLimits,
@@ -29,8 +30,6 @@ with workflow.unsafe.imports_passed_through():
         VideoWatch,
     )
     from services.worker.policies import LOCAL_TIMEOUT, REQUEST_RETRY_POLICY
-    from services.worker.state import job_error
-    from services.worker.turn import SlotTurn, StageTurn, Turn
     from shared.errors import GateNotYet, NotYet
     from shared.failures import MAX_ATTEMPTS
     from shared.messages import JobInput, KlingDone, Progress, ProgressReport, Record
@@ -38,7 +37,6 @@ with workflow.unsafe.imports_passed_through():
         GRANTED_SIGNAL,
         ON_DECK_SIGNAL,
         REFUSED_SIGNAL,
-        Drain,
         Gate,
         Permit,
         SlotRequest,
@@ -81,8 +79,7 @@ class GenVideoWorkflow:
         self._callbacks: dict[str, KlingDone] = {}
         self._limits: JobLimits | None = None
         self._timer: asyncio.Task[None] | None = None
-        # Whether a submit may be on its way to a vendor, though nobody awaits it any more.
-        self._in_doubt = False
+        self._ending = Ending(self._request, self._journal, self._cancellation, self._turn)
 
     @workflow.run
     async def run(self, job: JobInput) -> Progress:
@@ -104,10 +101,9 @@ class GenVideoWorkflow:
             await self._turn.ask()
             await self._both_stages()
         except Interrupted as interrupted:
-            self._in_doubt = self._in_doubt or interrupted.in_doubt
-            await self._ended_early()
+            await self._ending.early(self._limits, in_doubt=interrupted.in_doubt)
         except StageFailed as failure:
-            await self._failed(Status.FAILED, "failed", failure)
+            await self._ending.badly(self._limits, Status.FAILED, "failed", failure)
 
     def _outcome(self) -> Progress:
         record = self._journal.record
@@ -130,7 +126,9 @@ class GenVideoWorkflow:
         except StageFailed as failure:
             if self._job.on_video_failure is not OnVideoFailure.IMAGE:
                 raise
-            await self._failed(Status.DEGRADED, "ended with the image alone", failure)
+            await self._ending.badly(
+                self._limits, Status.DEGRADED, "ended with the image alone", failure
+            )
             return
         await self._journal.change(
             "video stored",
@@ -318,53 +316,6 @@ class GenVideoWorkflow:
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
-
-    async def _failed(self, status: Status, note: str, failure: StageFailed) -> None:
-        """A bad end: whatever still runs at a vendor is waited for first."""
-        note = f"{note} ({failure.code})"
-        if self._turn.permit is not None:
-            self._in_doubt = failure.code == UNCLASSED
-            await self._drain(note)
-        error = job_error(failure.code, failure.message)
-        await self._journal.change(note, status=status, error=error)
-
-    async def _ended_early(self) -> None:
-        reason = self._cancellation.reason
-        if self._turn.permit is None:
-            await self._turn.withdraw()
-        if self._turn.permit is not None or self._in_doubt:
-            await self._drain(str(reason))
-        if reason is Reason.CANCELLED:
-            error = job_error("cancelled", "The job was cancelled.")
-            await self._journal.change("cancelled", status=Status.CANCELLED, error=error)
-        else:
-            message = f"The job did not end within {self._known_limits().job_seconds:g} s."
-            error = job_error("job_timed_out", message)
-            await self._journal.change("failed (job_timed_out)", status=Status.FAILED, error=error)
-
-    async def _drain(self, why: str) -> None:
-        """Keep the slot until no generation of ours runs any more, or the bound has passed."""
-        await self._journal.change(f"{why}: waiting until the vendors are clear")
-        drain = Drain(
-            job_id=self._request.job_id,
-            run_id=self._request.run_id,
-            hold_seconds=0,
-            in_doubt=self._in_doubt,
-        )
-        try:
-            kept = await to_its_end(stages.start_drain(drain, self._known_limits().drain_bound))
-        except ActivityError:
-            workflow.logger.exception("the vendors could not be cleared")
-            return
-        record = self._journal.record
-        attempts = record.attempts.raised_to(kept.attempts)
-        if kept.assets or attempts != record.attempts:
-            await self._journal.change(
-                f"what was paid for: {', '.join(kept.assets) or 'nothing to keep'}",
-                assets={**record.assets, **kept.assets},
-                asset_url=kept.asset_url or record.asset_url,
-                attempts=attempts,
-            )
 
     @workflow.signal(name=ON_DECK_SIGNAL)
     def on_deck(self, gate: Gate) -> None:

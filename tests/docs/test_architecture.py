@@ -5,7 +5,6 @@ import pytest
 from services.keeper.models import ASK_PATIENCE_SECONDS, DRAIN_HOLD_SECONDS, MAX_HISTORY
 from services.keeper.places import MAX_ON_DECK
 from services.keeper.queue import AGEING_SECONDS
-from services.worker.media import MAX_PIXELS
 from services.worker.policies import (
     ATTEMPT_CODES,
     FETCH_TRIES,
@@ -13,6 +12,7 @@ from services.worker.policies import (
     REPORT_SECONDS,
     RETRY_POLICY,
 )
+from services.worker.results.media import MAX_PIXELS
 from services.worker.settings import WorkerSettings
 from shared.errors import GateNotYet, GenvideoError, NotYet, StorageFailed, VendorError
 from shared.failures import MAX_ATTEMPTS

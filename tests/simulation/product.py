@@ -12,11 +12,11 @@ from services.keeper.care import look_after
 from services.keeper.models import ASK_PATIENCE_SECONDS, KeeperRules
 from services.keeper.queue import turn
 from services.keeper.workflows import SlotKeeperWorkflow
+from services.worker.acting.draining import DrainActivities
+from services.worker.acting.records import StateActivities
+from services.worker.acting.requests import RequestActivities
 from services.worker.activities import StageActivities
-from services.worker.disk import Disk
-from services.worker.draining import DrainActivities
-from services.worker.local_activities import StateActivities
-from services.worker.requests import RequestActivities
+from services.worker.results.disk import Disk
 from services.worker.settings import WorkerSettings
 from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from temporalio import activity
 
-from services.worker import interceptor, media, running, storage, submitting
+from services.worker.acting import heartbeat, interceptor, submitting
+from services.worker.results import media, storage
 from services.worker.vendors import client as vendors
 from shared.records import RecordStore
 
@@ -41,7 +42,7 @@ def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
     _around_sync(patch, storage, "_open", at_once, name=_of_stage("file"))
     _around_sync(patch, media, "check", at_once, name=_of_stage("check"))
     _around_sync(patch, Path, "replace", at_once, name=_of_stage("move"))
-    _around_sync(patch, running.Pulse, "accept", at_once, name=_of_stage("heartbeat"))
+    _around_sync(patch, heartbeat.Pulse, "accept", at_once, name=_of_stage("heartbeat"))
     _around_sync(patch, RecordStore, "write", at_once, name=_record)
 
 

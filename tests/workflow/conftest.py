@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import Client
 
 from services.keeper import rebuild
-from services.worker import storage
+from services.worker.results import storage
 from tests.workflow.pipeline import Pipeline, working
 
 

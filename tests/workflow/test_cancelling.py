@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from services.keeper import workflows as keeper_workflows
 from services.keeper.worker import running_keeper
-from services.worker import draining
+from services.worker.acting import draining
 from services.worker.vendors.image_service import ImageService
 from services.worker.worker import running_worker
 from shared.assets import asset_path

@@ -10,8 +10,8 @@ from services.api.reconcile import Reconciler
 from services.api.temporal import Temporal
 from services.api.watch import JobWatch
 from services.keeper.worker import running_keeper
-from services.worker import running
-from services.worker.disk import Disk
+from services.worker.acting import heartbeat
+from services.worker.results.disk import Disk
 from services.worker.worker import running_worker
 from shared.messages import Attempts
 from shared.records import RecordStore
@@ -24,7 +24,7 @@ from tests.workflow.scenarios import rule
 
 @pytest.fixture(autouse=True)
 def _soon_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "WAITING_TRIES", 2)
+    monkeypatch.setattr(heartbeat, "WAITING_TRIES", 2)
 
 
 def refusals(folder: str) -> float:

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 from temporalio.client import WorkflowExecutionStatus
 
-from services.worker import media, running
+from services.worker.acting import heartbeat
+from services.worker.results import media
 from shared.assets import asset_path
 from shared.messages import Attempts, Progress, Record
 from shared.states import Status, Step
@@ -128,7 +129,7 @@ async def test_percent_is_reported_on_the_way(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slower vendor: the percent reaches the record by signals, and stays within the bound."""
-    monkeypatch.setattr(running, "REPORT_SECONDS", 0.01)
+    monkeypatch.setattr(heartbeat, "REPORT_SECONDS", 0.01)
     rule = {"where": "start", "do": "slow", "with": {"factor": 20}}
     await asyncio.gather(line.images.arm(rule), line.videos.arm(rule))
     record = await line.run()

@@ -9,8 +9,8 @@ from temporalio import activity
 from temporalio.client import Client
 
 from services.keeper.worker import running_keeper
-from services.worker import acquiring, submitting
-from services.worker.running import Pulse
+from services.worker.acting import acquiring, submitting
+from services.worker.acting.heartbeat import Pulse
 from services.worker.vendors.image_service import ImageService
 from services.worker.worker import running_worker
 from shared.slots import Answer

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.worker import running, waiting
+from services.worker.acting import heartbeat, polling
 from shared.messages import Attempts, Record
 from shared.states import Status, Step
 from tests.services.mock_core.serving import Json
@@ -17,8 +17,8 @@ LOST = rule("callback", "lose")
 
 @pytest.fixture(autouse=True)
 def _soon_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "WAITING_TRIES", 3)
-    monkeypatch.setattr(waiting, "WAITING_SECONDS", 0.3)
+    monkeypatch.setattr(heartbeat, "WAITING_TRIES", 3)
+    monkeypatch.setattr(polling, "WAITING_SECONDS", 0.3)
 
 
 def out(where: str, times: int) -> Json:

@@ -10,14 +10,14 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from services.worker.acquiring import acquire
-from services.worker.cancellation import Cancellation, Interrupted, StageFailed
-from services.worker.interceptor import JobInterceptor
+from services.worker.acting.acquiring import acquire
+from services.worker.acting.heartbeat import beating, check_run
+from services.worker.acting.interceptor import JobInterceptor
+from services.worker.acting.requests import RequestActivities
+from services.worker.deterministic.cancellation import Cancellation, Interrupted, StageFailed
+from services.worker.deterministic.stages import start_hold
+from services.worker.deterministic.turn import SlotTurn
 from services.worker.models import HOLD_SLOT, REQUEST_SLOT, Order
-from services.worker.requests import RequestActivities
-from services.worker.running import beating, check_run
-from services.worker.stages import start_hold
-from services.worker.turn import SlotTurn
 from shared.errors import NotYet
 from shared.messages import JobInput
 from shared.slots import (

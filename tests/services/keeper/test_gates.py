@@ -13,10 +13,10 @@ from temporalio.worker import Worker
 
 from services.keeper.models import KeeperRules
 from services.keeper.worker import running_keeper
-from services.worker.cancellation import Cancellation
-from services.worker.interceptor import JobInterceptor
-from services.worker.stages import start_hold
-from services.worker.turn import StageTurn
+from services.worker.acting.interceptor import JobInterceptor
+from services.worker.deterministic.cancellation import Cancellation
+from services.worker.deterministic.stages import start_hold
+from services.worker.deterministic.turn import StageTurn
 from shared.messages import JobInput
 from shared.slots import (
     CHANGE_UPDATE,

@@ -2,13 +2,12 @@
 
 import pytest
 
-from services.worker.models import Order
+from services.worker.models import Order, Patience
 from services.worker.policies import DRAIN_MARGIN, HOLD_MARGIN
 from services.worker.settings import WorkerSettings, host_of
-from services.worker.waiting import Patience
 from shared.settings import USAGE, load
 from shared.states import Step
-from tests.services.worker.test_acquiring import ORDER
+from tests.services.worker.acting.test_acquiring import ORDER
 
 SECRET = "0123456789abcdef"
 

@@ -7,8 +7,13 @@ from typing import cast
 
 import pytest
 
-from services.worker.cancellation import Cancellation, Interrupted, Reason, StageFailed
-from services.worker.turn import Turn
+from services.worker.deterministic.cancellation import (
+    Cancellation,
+    Interrupted,
+    Reason,
+    StageFailed,
+)
+from services.worker.deterministic.turn import Turn
 from shared.slots import Gate, Permit, SlotRequest
 
 REQUEST = SlotRequest(job_id="job", run_id="run", requested_at=datetime(2026, 1, 1, tzinfo=UTC))

@@ -12,11 +12,11 @@ from pydantic import SecretStr
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
-from services.worker import draining
-from services.worker.draining import DrainActivities
+from services.worker.acting import draining
+from services.worker.acting.draining import DrainActivities
 from services.worker.models import Kept
+from services.worker.results.storage import Storage
 from services.worker.settings import WorkerSettings
-from services.worker.storage import Storage
 from services.worker.vendors.client import State, VendorStatus
 from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService

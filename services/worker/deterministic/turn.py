@@ -4,7 +4,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.cancellation import Cancellation, StageFailed, to_its_end
+    from services.worker.deterministic.cancellation import Cancellation, StageFailed, to_its_end
     from services.worker.models import REQUEST_SLOT, WITHDRAW_REQUEST
     from services.worker.policies import (
         ASK_AGAIN,

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from services.worker.interceptor import JobInterceptor
+from services.worker.acting.interceptor import JobInterceptor
 from shared.errors import GenerationFailed, NeverDelivered, NotYet, RefusedForNow, StorageFailed
 
 

@@ -9,10 +9,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
-from services.worker import running
+from services.worker.acting import heartbeat
+from services.worker.acting.heartbeat import Pulse, beating, check_run, outlast
 from services.worker.models import Accepted
 from services.worker.policies import WAITING_TRIES
-from services.worker.running import Pulse, beating, check_run, outlast
 from shared.errors import GenerationFailed, NeverDelivered, NotYet, OutcomeUnknown
 from shared.messages import ProgressReport
 from shared.slots import Permit
@@ -57,7 +57,7 @@ async def told(reports: Reports, percents: list[int], *, what: str = IMAGE) -> P
 
 @pytest.fixture
 def _reports_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "REPORT_SECONDS", -1)
+    monkeypatch.setattr(heartbeat, "REPORT_SECONDS", -1)
 
 
 @pytest.mark.usefixtures("_reports_at_once")

@@ -16,8 +16,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
-from services.worker import acquiring
-from services.worker.acquiring import acquire, acquire_all
+from services.worker.acting import acquiring
+from services.worker.acting.acquiring import acquire, acquire_all
 from services.worker.models import Order
 from shared.errors import GateNotYet, NotYet, OutcomeUnknown
 from shared.messages import JobInput

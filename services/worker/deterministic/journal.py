@@ -6,10 +6,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.cancellation import to_its_end
+    from services.worker.deterministic.cancellation import to_its_end
+    from services.worker.deterministic.state import JobState
     from services.worker.models import RECORD_STATE, Recorded
     from services.worker.policies import LOCAL_RETRY_POLICY, LOCAL_TIMEOUT
-    from services.worker.state import JobState
     from shared.messages import JobInput, ProgressReport, Record
     from shared.temporal import CUSTOM_PROGRESS
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.worker import media
+from services.worker.results import media
 from shared.errors import BadResult, WrongKind
 from shared.states import Step
 from tests.services.worker import samples

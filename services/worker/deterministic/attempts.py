@@ -3,8 +3,8 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.cancellation import Cancellation, StageFailed
-    from services.worker.journal import Journal
+    from services.worker.deterministic.cancellation import Cancellation, StageFailed
+    from services.worker.deterministic.journal import Journal
     from services.worker.policies import ATTEMPT_BACKOFF, ATTEMPT_CODES
     from shared.errors import RefusedForGood
     from shared.failures import MAX_ATTEMPTS

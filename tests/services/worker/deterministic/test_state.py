@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.worker.state import JobState, job_error
+from services.worker.deterministic.state import JobState, job_error
 from shared.messages import Attempts, JobInput
 from shared.states import ALLOWED, END_STATES, Status, Step, may_follow
 

@@ -3,7 +3,7 @@
 import errno
 from pathlib import Path
 
-from services.worker.disk import Disk
+from services.worker.results.disk import Disk
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 

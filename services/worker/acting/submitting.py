@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 import structlog
 from temporalio.client import Client
 
-from services.worker.acquiring import acquire_all
+from services.worker.acting.acquiring import acquire_all
+from services.worker.acting.heartbeat import Pulse, outlast
+from services.worker.acting.polling import accepted_now
 from services.worker.models import Accepted, Order
 from services.worker.policies import LOOK_SECONDS
-from services.worker.running import Pulse, outlast
 from services.worker.vendors.client import VendorClient
-from services.worker.waiting import accepted_now
 from shared.errors import OutcomeUnknown, VendorError
 from shared.slots import Permit
 

@@ -9,15 +9,15 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from services.worker import submitting
-from services.worker.acquiring import Granted
+from services.worker.acting import submitting
+from services.worker.acting.acquiring import Granted
+from services.worker.acting.heartbeat import beating
+from services.worker.acting.submitting import begin
 from services.worker.models import Accepted, Order
-from services.worker.running import beating
-from services.worker.submitting import begin
 from services.worker.vendors.client import VendorClient, VendorStatus
 from shared.errors import NotYet, OutcomeUnknown, RefusedForNow, VendorError
 from shared.slots import Permit
-from tests.services.worker.test_acquiring import ORDER, PERMIT
+from tests.services.worker.acting.test_acquiring import ORDER, PERMIT
 
 ACCEPT_SECONDS = 20.0
 

@@ -11,8 +11,6 @@ from typing import BinaryIO
 import httpx
 import structlog
 
-from services.worker import media
-from services.worker.disk import Disk, reason_of
 from services.worker.policies import (
     ABANDONED_SECONDS,
     FETCH_PATIENCE_SECONDS,
@@ -20,6 +18,8 @@ from services.worker.policies import (
     FETCH_PAUSE_SECONDS,
     FETCH_TRIES,
 )
+from services.worker.results import media
+from services.worker.results.disk import Disk, reason_of
 from services.worker.vendors.failures import NOT_SENT
 from shared.assets import MEDIA_TYPES, asset_path
 from shared.errors import BadResult, StorageFailed

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 import httpx
 import pytest
 
-from services.worker.fetching import Address, CheckedTransport, is_public, resolved
+from services.worker.results.fetching import Address, CheckedTransport, is_public, resolved
 from shared.errors import ResultNotAllowed
 from shared.http import http_client
 from tests.services.mock_core.serving import Receiver, served

@@ -4,13 +4,13 @@ import asyncio
 
 from temporalio import activity
 
-from services.worker.disk import Disk
 from services.worker.models import (
     JOB_LIMITS,
     RECORD_STATE,
     JobLimits,
     Recorded,
 )
+from services.worker.results.disk import Disk
 from services.worker.settings import WorkerSettings
 from shared.messages import Record
 from shared.records import RecordStore

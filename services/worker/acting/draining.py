@@ -9,11 +9,11 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from services.worker.acting.heartbeat import beating
 from services.worker.models import Kept
 from services.worker.policies import KEEP_SECONDS
-from services.worker.running import beating
+from services.worker.results.storage import Storage
 from services.worker.settings import WorkerSettings
-from services.worker.storage import Storage
 from services.worker.vendors.client import VendorStatus
 from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService

@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
-from services.worker.models import Accepted
+from services.worker.acting.heartbeat import Pulse
+from services.worker.models import Accepted, Patience
 from services.worker.policies import (
     IMAGE_POLL_MAX_SECONDS,
     IMAGE_POLL_MIN_SECONDS,
@@ -13,7 +13,6 @@ from services.worker.policies import (
     LATE_PACE,
     WAITING_SECONDS,
 )
-from services.worker.running import Pulse
 from services.worker.vendors.client import VendorClient, VendorStatus
 from shared.errors import (
     AttemptTimedOut,
@@ -30,21 +29,6 @@ News = VendorStatus | VendorError | None
 Pace = Callable[[float, int], float]
 # Asks the vendor to stop a generation that is past its deadline.
 Stop = Callable[[str], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Patience:
-    """Seconds that one generation is allowed.
-
-    `deadline`: of the vendor's working on it; then it is stopped where that can be, and asked for
-    less often. `give_up`: in all. `lost`: unknown to the vendor. `address`: a success that doesn't
-    say where its result is.
-    """
-
-    deadline: float
-    give_up: float
-    lost: float
-    address: float
 
 
 async def until_ended(

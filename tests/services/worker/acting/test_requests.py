@@ -10,8 +10,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput
 from temporalio.service import RPCError, RPCStatusCode
 
-from services.worker import requests as module
-from services.worker.requests import RequestActivities
+from services.worker.acting import requests as module
+from services.worker.acting.requests import RequestActivities
 from shared.errors import TemporalUnavailable
 from shared.slots import JOB_GATE, SlotRequest, keeper_id
 

@@ -5,17 +5,17 @@ from typing import cast
 
 import pytest
 
-from services.worker import waiting
-from services.worker.models import Accepted
+from services.worker.acting import polling
+from services.worker.acting.heartbeat import Pulse
+from services.worker.acting.polling import image_pace, until_ended
+from services.worker.models import Accepted, Patience
 from services.worker.policies import (
     IMAGE_POLL_MAX_SECONDS,
     IMAGE_POLL_MIN_SECONDS,
     LATE_PACE,
     WAITING_SECONDS,
 )
-from services.worker.running import Pulse
 from services.worker.vendors.client import State, VendorClient, VendorStatus
-from services.worker.waiting import Patience, image_pace, until_ended
 from shared.errors import (
     AttemptTimedOut,
     GenerationFailed,
@@ -100,8 +100,8 @@ class Percents(Pulse):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(waiting, "time", clock)
-    monkeypatch.setattr(waiting, "asyncio", clock)
+    monkeypatch.setattr(polling, "time", clock)
+    monkeypatch.setattr(polling, "asyncio", clock)
     return clock
 
 
@@ -312,7 +312,7 @@ async def test_an_outage_before_it_does_not_make_a_moment_long(clock: Clock) -> 
 
 
 async def test_an_acceptance_that_we_learn_of_now(clock: Clock) -> None:
-    assert waiting.accepted_now("v1", PERMIT) == accepted_at(NOW)
+    assert polling.accepted_now("v1", PERMIT) == accepted_at(NOW)
 
 
 async def test_the_pace_is_asked_with_what_is_known(clock: Clock) -> None:

@@ -1,0 +1,1 @@
+"""What the workflow is made of: from one history the same commands; no HTTP, clock or setting."""

@@ -1,0 +1,90 @@
+"""The ends of a job that are not its success; each clears the vendors before it is recorded."""
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from services.worker.deterministic import stages
+    from services.worker.deterministic.cancellation import (
+        UNCLASSED,
+        Cancellation,
+        Reason,
+        StageFailed,
+        to_its_end,
+    )
+    from services.worker.deterministic.journal import Journal
+    from services.worker.deterministic.state import job_error
+    from services.worker.deterministic.turn import SlotTurn
+    from services.worker.models import JobLimits
+    from shared.slots import Drain, SlotRequest
+    from shared.states import Status
+
+
+class Ending:
+    """What is done when a job fails, is cancelled, or has had its time.
+
+    `limits`: None where the job ends before it has learned them, and so without a permit.
+    """
+
+    def __init__(
+        self, request: SlotRequest, journal: Journal, cancellation: Cancellation, turn: SlotTurn
+    ) -> None:
+        self._request = request
+        self._journal = journal
+        self._cancellation = cancellation
+        self._turn = turn
+
+    async def badly(
+        self, limits: JobLimits | None, status: Status, note: str, failure: StageFailed
+    ) -> None:
+        """A stage has failed for good: whatever still runs at a vendor is waited for first."""
+        note = f"{note} ({failure.code})"
+        if self._turn.permit is not None:
+            await self._drain(limits, note, in_doubt=failure.code == UNCLASSED)
+        error = job_error(failure.code, failure.message)
+        await self._journal.change(note, status=status, error=error)
+
+    async def early(self, limits: JobLimits | None, *, in_doubt: bool) -> None:
+        """The job is to end, cancelled or out of time.
+
+        `in_doubt`: a submit may be on its way to a vendor, though nobody awaits it any more.
+        """
+        reason = self._cancellation.reason
+        if self._turn.permit is None:
+            await self._turn.withdraw()
+        # Withdrawing takes its time, and the permit may have come meanwhile.
+        if self._turn.permit is not None or in_doubt:
+            await self._drain(limits, str(reason), in_doubt=in_doubt)
+        if reason is Reason.CANCELLED:
+            error = job_error("cancelled", "The job was cancelled.")
+            await self._journal.change("cancelled", status=Status.CANCELLED, error=error)
+        else:
+            seconds = limits.job_seconds if limits else 0.0
+            error = job_error("job_timed_out", f"The job did not end within {seconds:g} s.")
+            await self._journal.change("failed (job_timed_out)", status=Status.FAILED, error=error)
+
+    async def _drain(self, limits: JobLimits | None, why: str, *, in_doubt: bool) -> None:
+        """Keep the slot until no generation of ours runs any more, or the bound has passed."""
+        if limits is None:
+            raise RuntimeError("nothing begins before the limits are known")
+        await self._journal.change(f"{why}: waiting until the vendors are clear")
+        drain = Drain(
+            job_id=self._request.job_id,
+            run_id=self._request.run_id,
+            hold_seconds=0,
+            in_doubt=in_doubt,
+        )
+        try:
+            kept = await to_its_end(stages.start_drain(drain, limits.drain_bound))
+        except ActivityError:
+            workflow.logger.exception("the vendors could not be cleared")
+            return
+        record = self._journal.record
+        attempts = record.attempts.raised_to(kept.attempts)
+        if kept.assets or attempts != record.attempts:
+            await self._journal.change(
+                f"what was paid for: {', '.join(kept.assets) or 'nothing to keep'}",
+                assets={**record.assets, **kept.assets},
+                asset_url=kept.asset_url or record.asset_url,
+                attempts=attempts,
+            )
