@@ -3,18 +3,18 @@
 from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 
-from services.mock_comfyui import native_prompt, native_results, native_server
-from services.mock_comfyui.desk import Desk
-from services.mock_comfyui.images import ImageMaker
-from services.mock_comfyui.knobs import knobs_of
-from services.mock_comfyui.native_wire import MalformedBody, on_malformed
+from services.mock_comfyui.config import knobs_of
+from services.mock_comfyui.native import prompt, results, server
+from services.mock_comfyui.native.wire import MalformedBody, on_malformed
+from services.mock_comfyui.pictures.maker import ImageMaker
+from services.mock_comfyui.queue.prompt_queue import Desk
 from services.mock_comfyui.routes import router
 from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_core.app import build_app
 from services.mock_core.faults.kinds import Where
-from services.mock_core.files import FileStore
+from services.mock_core.http.problems import Problem, problem_response
+from services.mock_core.ledger.files import FileStore
 from services.mock_core.mock import build_mock, disk_of
-from services.mock_core.problems import Problem, problem_response
 
 DEFAULT_CHECKPOINTS = ("mock.safetensors",)
 _PLACES = frozenset(set(Where) - {Where.CALLBACK})
@@ -68,8 +68,8 @@ def create_app(
 
 def _native_routers() -> tuple[APIRouter, ...]:
     """Each route is also under `/api`, as at the real server."""
-    twice = (native_prompt.router, native_results.router, native_server.router)
+    twice = (prompt.router, results.router, server.router)
     api = APIRouter(prefix="/api")
     for each in twice:
         api.include_router(each)
-    return (native_results.jobs_router, *twice, api)
+    return (results.jobs_router, *twice, api)

@@ -7,13 +7,14 @@ from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from services.mock_core.exchange import look_up, submit
-from services.mock_core.generation import Generation, State
-from services.mock_core.mock import TheMock, base_url, slot_token
-from services.mock_core.problems import Problem, ProblemBody
-from services.mock_core.result_routes import serve_file
-from services.mock_core.tags import find_tag
-from services.mock_core.view import View
+from services.mock_core.exchange.files import serve_file
+from services.mock_core.exchange.status import look_up
+from services.mock_core.exchange.submit import submit
+from services.mock_core.exchange.view import View
+from services.mock_core.http.headers import base_url, find_tag, slot_token
+from services.mock_core.http.problems import Problem, ProblemBody
+from services.mock_core.ledger.generation import Generation, State
+from services.mock_core.mock import TheMock
 
 router = APIRouter(tags=["image"])
 _PROBLEM: dict[str, Any] = {"model": ProblemBody}

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import NoDecode
 
-from services.mock_core.delays import Delay, DelaySpec
+from services.mock_core.lib.delays import Delay, DelaySpec
 from services.mock_core.settings import MockSettings
 
 

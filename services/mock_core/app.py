@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
-from services.mock_core import admin, problems
-from services.mock_core.journal import JournalLayer
+from services.mock_core.admin import routes as admin
+from services.mock_core.http import problems
+from services.mock_core.http.journal import JournalLayer
 from services.mock_core.metrics import CONTENT_TYPE
 from services.mock_core.mock import Mock, mock_of
 

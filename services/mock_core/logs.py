@@ -5,8 +5,8 @@ import logging
 import sys
 import time
 
+from services.mock_core.lib.times import rfc3339
 from services.mock_core.settings import MockSettings
-from services.mock_core.times import rfc3339
 
 
 class JsonLines(logging.Formatter):

@@ -1,6 +1,5 @@
 """Everything one mock is made of; its routes find it as `app.state.mock`."""
 
-import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,26 +7,25 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from services.mock_core.callbacks import CallbackSender
-from services.mock_core.clock import Clock
-from services.mock_core.durable import Disk
+from services.mock_core.callbacks.sender import CallbackSender
+from services.mock_core.config import Knobs
 from services.mock_core.faults.armed import ArmedEffect
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.faults.trace import Trace
-from services.mock_core.files import FileStore
-from services.mock_core.generation import Generation
-from services.mock_core.jobs import JobBook
-from services.mock_core.journal import Journal
-from services.mock_core.knobs import Knobs
+from services.mock_core.http.journal import Journal
+from services.mock_core.http.problems import RefusalShape
+from services.mock_core.ledger.disk import Disk
+from services.mock_core.ledger.files import FileStore
+from services.mock_core.ledger.generation import Generation
+from services.mock_core.ledger.jobs import JobBook
+from services.mock_core.ledger.ledger import Registry
+from services.mock_core.lib.clock import Clock
 from services.mock_core.metrics import Metrics
-from services.mock_core.registry import Registry
+from services.mock_core.runner.runner import Make, Studio
 from services.mock_core.settings import MockSettings
-from services.mock_core.studio import Make, Studio
-from services.mock_core.wire import RefusalShape
 
 _JOURNAL_ROWS = 5_000
-_HOST = re.compile(r"[A-Za-z0-9._\-\[\]:]{1,255}")
 
 
 @dataclass(slots=True, eq=False)
@@ -159,18 +157,3 @@ async def _mock_dependency(request: Request) -> Mock:
 
 
 TheMock = Annotated[Mock, Depends(_mock_dependency)]
-
-
-def base_url(request: Request) -> str:
-    """Where the caller reaches this mock, from the Host header."""
-    host = request.headers.get("host", "")
-    if not _HOST.fullmatch(host):
-        server = request.scope.get("server") or ("127.0.0.1", 0)
-        host = f"{server[0]}:{server[1]}"
-    return f"{request.url.scheme}://{host}"
-
-
-def slot_token(request: Request) -> int | None:
-    """The fencing token of the caller, or None."""
-    text = request.headers.get("x-slot-token", "")
-    return int(text) if text.isdecimal() and len(text) < 19 else None

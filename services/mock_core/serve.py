@@ -5,7 +5,7 @@ import logging
 import uvicorn
 from fastapi import FastAPI
 
-from services.mock_core.broken import ResettableProtocol
+from services.mock_core.http.broken import ResettableProtocol
 from services.mock_core.logs import configure_logs
 from services.mock_core.settings import MockSettings
 

@@ -5,19 +5,19 @@ from starlette.responses import Response
 
 from services.mock_core.app import build_app
 from services.mock_core.faults.kinds import Where
-from services.mock_core.files import FileStore
-from services.mock_core.generation import Generation, State
+from services.mock_core.http.problems import Problem, problem_response
+from services.mock_core.ledger.files import FileStore
+from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import build_mock, disk_of
-from services.mock_core.problems import Problem, problem_response
-from services.mock_kling import native
-from services.mock_kling.costs import Costs
+from services.mock_kling.config import knobs_of
 from services.mock_kling.errors import resolve
-from services.mock_kling.knobs import knobs_of
+from services.mock_kling.native import routes as native
+from services.mock_kling.native.costs import Costs
+from services.mock_kling.native.tokens import TokenCheck
 from services.mock_kling.routes import router
 from services.mock_kling.settings import KlingSettings
 from services.mock_kling.tasks import callback_body, word
-from services.mock_kling.tokens import TokenCheck
-from services.mock_kling.videos import VideoMaker
+from services.mock_kling.video.maker import VideoMaker
 
 _MEGABYTE = 1_000_000
 

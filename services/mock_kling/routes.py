@@ -6,14 +6,15 @@ from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from services.mock_core.exchange import look_up, submit
-from services.mock_core.generation import Generation
-from services.mock_core.mock import TheMock, base_url, slot_token
-from services.mock_core.problems import ProblemBody
-from services.mock_core.result_routes import serve_file
-from services.mock_core.tags import find_tag
-from services.mock_core.view import View
-from services.mock_kling.gate import build_gate
+from services.mock_core.exchange.files import serve_file
+from services.mock_core.exchange.status import look_up
+from services.mock_core.exchange.submit import submit
+from services.mock_core.exchange.view import View
+from services.mock_core.http.headers import base_url, find_tag, slot_token
+from services.mock_core.http.problems import ProblemBody
+from services.mock_core.ledger.generation import Generation
+from services.mock_core.mock import TheMock
+from services.mock_kling.admission import build_gate
 from services.mock_kling.tasks import WORDS, new_task_id, video_url
 
 router = APIRouter(tags=["video"])

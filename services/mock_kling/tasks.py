@@ -3,8 +3,8 @@
 import secrets
 from typing import Any
 
-from services.mock_core.generation import Generation, State
-from services.mock_core.times import milliseconds
+from services.mock_core.ledger.generation import Generation, State
+from services.mock_core.lib.times import milliseconds
 
 WORDS = {
     State.QUEUED: "submitted",

@@ -22,11 +22,12 @@ from starlette.responses import Response
 
 from services.mock_comfyui.app import create_app
 from services.mock_comfyui.settings import ComfyuiSettings
-from services.mock_core.exchange import look_up, submit
+from services.mock_core.admin.plan_request import read_plan
+from services.mock_core.exchange.status import look_up
+from services.mock_core.exchange.submit import submit
 from services.mock_core.faults.kinds import Where
-from services.mock_core.faults.request import read_plan
-from services.mock_core.files import FileStore, StoredFile
-from services.mock_core.generation import Generation
+from services.mock_core.ledger.files import FileStore, StoredFile
+from services.mock_core.ledger.generation import Generation
 from services.mock_core.mock import Mock
 from tests.bench.http_load import Connection
 from tests.services.mock_core.makers import make_generation, make_job, make_plan

@@ -16,7 +16,7 @@ import httpx
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from services.mock_core.broken import HungResponse, ResetResponse
+from services.mock_core.http.broken import HungResponse, ResetResponse
 from tests.services.mock_core.serving import served
 
 

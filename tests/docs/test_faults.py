@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from services.mock_core.delays import DelaySpec
+from services.mock_core.admin.plan_request import read_plan
 from services.mock_core.faults.kinds import ALL, Kind, Where
 from services.mock_core.faults.presets import PRESETS
-from services.mock_core.faults.request import read_plan
 from services.mock_core.faults.rules import Rule
+from services.mock_core.lib.delays import DelaySpec
 
 PAGE = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)

@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from services.mock_core.clock import Clock
-from services.mock_core.draws import Source
 from services.mock_core.faults.kinds import KINDS, Where
 from services.mock_core.faults.patterns import NumberTest, number_test, text_matcher
 from services.mock_core.faults.rules import Rule
-from services.mock_core.generation import Generation
-from services.mock_core.jobs import Job, next_serial
+from services.mock_core.ledger.generation import Generation
+from services.mock_core.ledger.jobs import Job, next_serial
+from services.mock_core.lib.clock import Clock
+from services.mock_core.lib.seeded_random import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.mock_core.delays import Delay, DelaySpec
+from services.mock_core.lib.delays import Delay, DelaySpec
 
 Percent = Annotated[int, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, lt=1)]

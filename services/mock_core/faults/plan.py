@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from services.mock_core.clock import Clock
 from services.mock_core.faults.armed import ArmedEffect, ArmedRule
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.rules import Rule
 from services.mock_core.faults.trace import Trace
-from services.mock_core.generation import Generation
+from services.mock_core.ledger.generation import Generation
+from services.mock_core.lib.clock import Clock
 
 OnHit = Callable[[str, ArmedEffect], None]
 # Whether an effect that depends on the moment has anything to do now.

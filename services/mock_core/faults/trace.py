@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from services.mock_core.delays import DelaySpec
 from services.mock_core.faults.armed import ArmedEffect, ArmedRule
-from services.mock_core.generation import Generation
-from services.mock_core.times import rfc3339
+from services.mock_core.ledger.generation import Generation
+from services.mock_core.lib.delays import DelaySpec
+from services.mock_core.lib.times import rfc3339
 
 
 @dataclass(frozen=True, slots=True)

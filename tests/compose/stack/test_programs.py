@@ -89,7 +89,7 @@ def test_scripts_that_are_run_can_be_run() -> None:
     ("changed", "again"),
     [
         ("shared/ids.py", {"keeper", "worker-1", "callback", "api"}),
-        ("services/mock_core/clock.py", {"mock-comfyui", "mock-kling"}),
+        ("services/mock_core/lib/clock.py", {"mock-comfyui", "mock-kling"}),
         ("services/mock_kling/app.py", {"mock-kling"}),
         ("services/worker/vendors/kling.py", {"worker-1"}),
         ("compose/temporal.args", {"temporal"}),

@@ -3,13 +3,13 @@
 import itertools
 from typing import Any
 
-from services.mock_core.clock import Clock
+from services.mock_core.admin.plan_request import read_plan
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan, Hit
-from services.mock_core.faults.request import read_plan
 from services.mock_core.faults.trace import Trace
-from services.mock_core.generation import Generation
-from services.mock_core.jobs import Job, JobBook
+from services.mock_core.ledger.generation import Generation
+from services.mock_core.ledger.jobs import Job, JobBook
+from services.mock_core.lib.clock import Clock
 
 _numbers = itertools.count(1)
 

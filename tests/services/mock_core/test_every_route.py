@@ -12,7 +12,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 
-from services.mock_kling.knobs import DEFAULT_SECRET_KEY
+from services.mock_kling.config import DEFAULT_SECRET_KEY
 from tests.services.mock_core.serving import comfyui, kling, served
 
 EXAMPLES = 12

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from services.mock_core.admin.plan_request import read_plan
 from services.mock_core.faults.kinds import ALL, Kind
 from services.mock_core.faults.presets import PRESETS
-from services.mock_core.faults.request import read_plan
-from services.mock_core.problems import Problem
+from services.mock_core.http.problems import Problem
 
 
 def _mistakes(body: dict[str, Any]) -> list[tuple[str, str]]:

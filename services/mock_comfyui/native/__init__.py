@@ -1,0 +1,1 @@
+"""The real server's own wire, as it was captured."""

@@ -1,0 +1,79 @@
+"""What the native routes share: bodies, errors in the real server's shape, the desk."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from services.mock_comfyui.prompts.inputs import mistake
+from services.mock_comfyui.queue.prompt_queue import Desk
+
+MAX_BODY = 16_000_000
+_TROUBLE = "500 Internal Server Error\n\nServer got itself in trouble"
+
+
+async def desk_of(request: Request) -> Desk:
+    """Async, since FastAPI sends whatever else through a thread."""
+    desk = request.app.state.desk
+    assert isinstance(desk, Desk)  # noqa: S101 - set by the factory
+    return desk
+
+
+TheDesk = Annotated[Desk, Depends(desk_of)]
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"description": "`error` and `node_errors`"},
+    404: {"description": "there is no such thing"},
+    500: {"description": "a body that is no JSON, as the real server answers it"},
+    503: {"description": "an injected refusal"},
+}
+
+
+class MalformedBody(Exception):
+    """The real server has no answer to it but its own trouble."""
+
+
+def trouble() -> Response:
+    return PlainTextResponse(_TROUBLE, status_code=500)
+
+
+async def on_malformed(_request: Request, _error: Exception) -> Response:
+    return trouble()
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """The body as an object; MalformedBody where the real server gets into trouble."""
+    body = await read_body(request)
+    try:
+        found = json.loads(body) if body else {}
+    except (ValueError, RecursionError) as error:
+        raise MalformedBody from error
+    return found if isinstance(found, dict) else {}
+
+
+async def read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise MalformedBody
+    return bytes(body)
+
+
+def native_error(error: dict[str, Any], node_errors: dict[str, Any] | None = None) -> Response:
+    return JSONResponse({"error": error, "node_errors": node_errors or {}}, status_code=400)
+
+
+def native_refusal(
+    status: int | None, code: int | str | None, message: str | None, headers: dict[str, str]
+) -> Response:
+    """An injected refusal; 503 unless told otherwise. The real server has no such answer."""
+    error = mistake(str(code or "injected"), message or "refused", "")
+    body = {"error": error, "node_errors": {}}
+    return JSONResponse(body, status_code=status or 503, headers=headers)
+
+
+def json_body(description: str, **properties: Any) -> dict[str, Any]:
+    """The OpenAPI part of a body that is read by hand."""
+    schema = {"type": "object", "description": description, "properties": properties}
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}

@@ -1,0 +1,1 @@
+"""Queue, history and event sockets behind the native wire; knows no route."""

@@ -1,0 +1,159 @@
+"""The routes under `/admin`: faults, ledger, stats, verdict, trace, journal, config, reset."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+
+from services.mock_core.admin.plan_request import read_plan
+from services.mock_core.faults.presets import PRESETS
+from services.mock_core.http.problems import Problem, ProblemBody
+from services.mock_core.ledger.verdict import judge
+from services.mock_core.mock import Mock, TheMock
+
+router = APIRouter(prefix="/admin", tags=["admin"])
+_INVALID: dict[int | str, dict[str, Any]] = {
+    422: {"model": ProblemBody, "description": "What does not fit, mistake by mistake"}
+}
+_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ProblemBody}}
+
+
+def faults_answer(mock: Mock) -> dict[str, Any]:
+    return {
+        "service": mock.service,
+        "seed": mock.plan.seed,
+        "rules": mock.plan.rows(),
+        "presets": [
+            {
+                "name": name,
+                "says": preset.says,
+                "expect": preset.expect,
+                "fatal": preset.fatal,
+            }
+            for name, preset in PRESETS.items()
+        ],
+    }
+
+
+@router.get("/faults")
+async def get_faults(mock: TheMock) -> dict[str, Any]:
+    """The armed rules with the number of their hits, and the presets there are."""
+    return faults_answer(mock)
+
+
+@router.put("/faults", responses=_INVALID)
+async def put_faults(mock: TheMock, plan: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    """Replace the plan: `{"rules": […]}`, one rule, or `{"preset": name}`."""
+    wanted = read_plan(plan)
+    mock.plan.replace(wanted.rules, wanted.seed)
+    return faults_answer(mock)
+
+
+@router.post("/faults", responses=_INVALID)
+async def post_faults(mock: TheMock, plan: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    """Add to the plan; a rule of a name that is in force takes its place."""
+    wanted = read_plan(plan)
+    mock.plan.add(wanted.rules, wanted.seed)
+    return faults_answer(mock)
+
+
+@router.delete("/faults", responses=_MISSING)
+async def delete_faults(mock: TheMock, name: str | None = None) -> dict[str, Any]:
+    """Remove every rule, or the one of this name."""
+    if name is None:
+        mock.plan.clear()
+    elif not mock.plan.remove(name):
+        raise Problem(404, "not_found", detail=f"no rule named {name!r} is armed")
+    return faults_answer(mock)
+
+
+@router.get("/ledger")
+async def get_ledger(
+    mock: TheMock, external_id: str | None = None, limit: Annotated[int | None, Query(ge=1)] = None
+) -> list[dict[str, Any]]:
+    """One row per accepted generation in order of acceptance; the last `limit` of them."""
+    rows = [row for row in mock.registry if external_id is None or row.external_id == external_id]
+    return [row.row() for row in (rows if limit is None else rows[-limit:])]
+
+
+@router.get("/stats")
+async def get_stats(mock: TheMock) -> dict[str, Any]:
+    """Counts since the last reset; `in_flight` was accepted and has not ended."""
+    registry = mock.registry
+    return {
+        "in_flight": registry.in_flight,
+        "max_in_flight": registry.max_in_flight,
+        "accepted_later": mock.studio.coming,
+        "accepted": registry.accepted,
+        "charged": registry.charged,
+        "duplicates": registry.duplicates,
+        "ledger_dropped": registry.dropped,
+        "callbacks_pending": mock.sender.pending,
+        "faults_injected": mock.trace.recorded,
+        "file_bytes": mock.files.size,
+        "speed": mock.clock.speed,
+    }
+
+
+@router.get("/verdict")
+async def get_verdict(mock: TheMock) -> dict[str, Any]:
+    """What a bill would show; callbacks that are still on their way are counted as pending."""
+    verdict = judge(mock.registry, fetched_late=mock.fetched_late)
+    return {**verdict, "callbacks_pending": mock.sender.pending}
+
+
+@router.get("/trace/plan")
+async def get_trace_plan(mock: TheMock) -> dict[str, Any]:
+    """The trace as a plan without chance: armed before the same jobs, it does the same again."""
+    return mock.trace.as_plan(mock.service, mock.plan.seed)
+
+
+@router.get("/trace")
+async def get_trace(mock: TheMock) -> dict[str, Any]:
+    """Every fault that was injected, oldest first."""
+    return {"recorded": mock.trace.recorded, "rows": mock.trace.rows()}
+
+
+@router.get("/journal")
+async def get_journal(
+    mock: TheMock,
+    path: str = "",
+    method: str = "",
+    status: int | None = None,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 100,
+) -> list[dict[str, Any]]:
+    """Requests to the vendor's own routes, newest first."""
+    return mock.journal.rows(path=path, method=method, status=status, limit=limit)
+
+
+@router.get("/config")
+async def get_config(mock: TheMock) -> dict[str, Any]:
+    """What can be changed while the mock runs."""
+    return mock.knobs.model_dump(mode="json")
+
+
+@router.put("/config", responses=_INVALID)
+async def put_config(mock: TheMock, changes: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    """Change what is given; refused whole, with every mistake named, when something is wrong."""
+    mock.turn(mock.knobs.changed(changes))
+    return await get_config(mock)
+
+
+@router.post("/callbacks/{delivery_id}/replay", status_code=202, responses=_MISSING)
+async def post_replay(mock: TheMock, delivery_id: str) -> dict[str, bool]:
+    """Send one callback of the ledger once more, as it was."""
+    if not mock.sender.replay(delivery_id):
+        raise Problem(404, "not_found", detail=f"no delivery {delivery_id} is kept")
+    return {"sent": True}
+
+
+@router.post("/restart")
+async def post_restart(mock: TheMock) -> dict[str, int]:
+    """What a restart of the vendor does: no id is known any more; files and ledger stay."""
+    return {"forgotten": mock.forget_ids()}
+
+
+@router.post("/reset")
+async def post_reset(mock: TheMock) -> dict[str, bool]:
+    """Forget everything but the configuration: jobs, files, ledger, journal, trace."""
+    await mock.reset()
+    return {"reset": True}

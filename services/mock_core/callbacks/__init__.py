@@ -1,0 +1,1 @@
+"""Callbacks on their way: how they are sent, and what faults make of them."""

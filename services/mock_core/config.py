@@ -1,0 +1,49 @@
+"""What can be changed while a mock runs; a change that doesn't fit is refused whole."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.mock_core.callbacks.policy import Manner
+from services.mock_core.http.problems import Problem, describe
+from services.mock_core.lib.delays import Delay
+
+Speed = Annotated[float, Field(gt=0, le=1_000_000)]
+
+
+class Knobs(BaseModel):
+    """`speed` is the clock factor, `seconds` the nominal length of one generation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    speed: Speed
+    seconds: Delay
+    result_days: Annotated[float, Field(gt=0)]
+
+    def manner(self) -> Manner:
+        """How callbacks are sent."""
+        return Manner()
+
+    def changed(self, changes: Mapping[str, Any]) -> "Knobs":
+        """A copy with these members changed, or a problem (422) that names each mistake."""
+        current = {name: getattr(self, name) for name in type(self).model_fields}
+        try:
+            return type(self).model_validate(
+                {**current, **{name: _merged(current.get(name), changes[name]) for name in changes}}
+            )
+        except ValidationError as error:
+            mistakes = [
+                {"field": ".".join(str(part) for part in item["loc"]), "problem": item["msg"]}
+                for item in error.errors()
+            ]
+            raise Problem(
+                422, "invalid", detail=describe(mistakes), extra={"errors": mistakes}
+            ) from error
+
+
+def _merged(old: object, new: object) -> object:
+    """A change of some members of a part leaves the part's others as they are."""
+    if isinstance(old, BaseModel) and isinstance(new, dict):
+        return {**old.model_dump(), **new}
+    return new

@@ -1,0 +1,1 @@
+"""The exchanges of the vendors' own routes, with the faults around them."""

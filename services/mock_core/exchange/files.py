@@ -1,0 +1,127 @@
+"""Serves a finished file, whole or a range of it, as the fault plan lets it."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from services.mock_core.exchange.disturb import disturb_reply, disturb_request
+from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.plan import Hit
+from services.mock_core.http.broken import DrippedResponse, TornResponse
+from services.mock_core.http.problems import Problem
+from services.mock_core.ledger.files import StoredFile
+from services.mock_core.mock import Mock
+
+_DAY = 86_400.0
+# The first bytes stay, so that the file still looks like what it should be.
+_HEAD = 16
+_OTHER_BYTES = bytes(byte ^ 0xA5 for byte in range(256))
+
+
+async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Response:
+    """The stored file; 404 when there is none or it has expired, 416 for a range outside it."""
+    file = mock.files.get(name)
+    if file is None:
+        raise Problem(404, "not_found", detail=f"no file {name}")
+    hits: tuple[Hit, ...] = ()
+    if file.generation is not None:
+        hits = mock.plan.hits(Where.RESULT, file.generation)
+    age = mock.clock.now() - file.made_at
+    if age > mock.knobs.result_days * _DAY:
+        mock.fetched_late.add(name)
+        raise Problem(404, "expired", detail=f"{name} has been cleared")
+    instead = _gone(mock, name, hits, age=age)
+    if instead is None:
+        instead = await disturb_request(_before(hits), mock.clock, shape=mock.refusal)
+    if instead is not None:
+        return instead
+    mock.files.note_fetch(name)
+    reply = _ranged(_damaged(mock, name, file, hits=hits), range_header)
+    reply = await disturb_reply(_with_delay(hits), mock.clock, reply=reply, shape=mock.refusal)
+    return _travelled(mock, hits, reply)
+
+
+def _gone(mock: Mock, name: str, hits: tuple[Hit, ...], *, age: float) -> Response | None:
+    """The answer at an address that works no longer, or leads elsewhere."""
+    for hit in hits:
+        if hit.do == "redirect":
+            return Response(status_code=hit.params.status, headers={"Location": hit.params.to})
+        if hit.do == "expire" and age >= hit.params.seconds:
+            if hit.params.seconds:
+                mock.fetched_late.add(name)
+            raise Problem(hit.params.status, "expired", detail=f"{name} has expired")
+    return None
+
+
+def _before(hits: tuple[Hit, ...]) -> list[Hit]:
+    """A refused file is a missing one unless told otherwise; a reset comes in its middle."""
+    return [
+        Hit(hit.do, hit.params.model_copy(update={"status": 404}), hit.chance, hit.rule)
+        if hit.do == "refuse" and hit.params.status is None and hit.params.code is None
+        else hit
+        for hit in hits
+        if hit.do != "reset"
+    ]
+
+
+def _with_delay(hits: tuple[Hit, ...]) -> list[Hit]:
+    return [hit for hit in hits if hit.do == "delay"]
+
+
+def _damaged(mock: Mock, name: str, file: StoredFile, *, hits: tuple[Hit, ...]) -> StoredFile:
+    body, media_type = file.body, file.media_type
+    for hit in hits:
+        match hit.do:
+            case "truncate":
+                body = body[: int(len(body) * hit.params.keep)]
+            case "empty":
+                body = b""
+            case "corrupt":
+                body = body[:_HEAD] + body[_HEAD:].translate(_OTHER_BYTES)
+            case "swap":
+                body = mock.files.another(name) or body
+            case "wrong-type":
+                media_type = hit.params.content_type
+    return StoredFile(body, media_type, file.made_at)
+
+
+def _travelled(mock: Mock, hits: tuple[Hit, ...], reply: Response) -> Response:
+    for hit in hits:
+        match hit.do:
+            case "reset":
+                return TornResponse(reply, 0.5)
+            case "drip":
+                seconds = hit.params.seconds.at(hit.chance)
+                return DrippedResponse(reply, mock.clock, seconds=seconds, drops=hit.params.drops)
+    return reply
+
+
+def _file(body: bytes, media_type: str) -> Response:
+    return Response(body, media_type=media_type, headers={"Accept-Ranges": "bytes"})
+
+
+def _ranged(file: StoredFile, header: str | None) -> Response:
+    """One range of bytes; anything else that is asked for gets the whole file, as HTTP allows."""
+    span = _span(header, len(file.body))
+    if span is None:
+        return _file(file.body, file.media_type)
+    first, last = span
+    size = len(file.body)
+    if first >= size or last < first:
+        headers = {"Content-Range": f"bytes */{size}"}
+        raise Problem(416, "bad_range", detail="the range is outside the file", headers=headers)
+    reply: Any = _file(file.body[first : last + 1], file.media_type)
+    reply.status_code = 206
+    reply.headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    return reply  # type: ignore[no-any-return]
+
+
+def _span(header: str | None, size: int) -> tuple[int, int] | None:
+    if not header or not header.startswith("bytes=") or "," in header:
+        return None
+    first, dash, last = header[6:].strip().partition("-")
+    if not dash or not (first or last) or not all(t.isdecimal() for t in (first, last) if t):
+        return None
+    if not first:
+        return max(size - int(last), 0), size - 1
+    return int(first), min(int(last) if last else size - 1, size - 1)

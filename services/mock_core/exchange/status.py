@@ -1,0 +1,40 @@
+"""A status call at either service: answered as the fault plan lets it."""
+
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from services.mock_core.exchange.disturb import disturb_reply, disturb_request
+from services.mock_core.exchange.view import View, told
+from services.mock_core.faults.kinds import Where
+from services.mock_core.http.problems import Problem, RefusalShape
+from services.mock_core.ledger.generation import ENDED, Generation
+from services.mock_core.mock import Mock
+
+Told = Callable[[Generation, View], Response]
+
+
+async def look_up(
+    mock: Mock, generation: Generation | None, *, reply: Told, shape: RefusalShape | None = None
+) -> Response:
+    """Answer about a generation as the plan lets it; a problem (404) when there is none."""
+    if generation is None:
+        raise Problem(404, "not_found", detail="no such job")
+    hits = mock.plan.hits(Where.POLL, generation)
+    if not hits:
+        return _answer(mock, generation, reply)
+    shape = shape or mock.refusal
+    instead = await disturb_request(hits, mock.clock, shape=shape)
+    if instead is not None:
+        return instead
+    if any(hit.do == "forget" for hit in hits):
+        return shape(404, "not_found", "no such job", {})
+    answer = _answer(mock, generation, reply)
+    return await disturb_reply(hits, mock.clock, reply=answer, shape=shape)
+
+
+def _answer(mock: Mock, generation: Generation, reply: Told) -> Response:
+    view = told(generation, mock.clock.now())
+    if view.state in ENDED:
+        mock.sender.told_end(generation)
+    return reply(generation, view)

@@ -1,0 +1,73 @@
+"""A bounded journal of the requests received, written by an ASGI layer that costs little."""
+
+import time
+from collections import deque
+from typing import Any
+
+from prometheus_client import Counter
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.mock_core.lib.times import rfc3339
+
+_QUIET = ("/admin", "/healthz", "/readyz", "/metrics")
+
+
+class Journal:
+    def __init__(self, keep: int) -> None:
+        self._rows: deque[tuple[float, str, str, str, int, float]] = deque(maxlen=keep)
+
+    def note(self, started: float, scope: Scope, *, status: int, seconds: float) -> None:
+        query = scope["query_string"].decode("latin-1")[:500]
+        self._rows.append((started, scope["method"], scope["path"][:500], query, status, seconds))
+
+    def rows(
+        self, *, path: str = "", method: str = "", status: int | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """The newest first; `path` is a part of the path."""
+        found: list[dict[str, Any]] = []
+        for started, verb, where, query, code, seconds in reversed(self._rows):
+            if len(found) >= limit:
+                break
+            if path in where and method in ("", verb) and status in (None, code):
+                found.append(
+                    {
+                        "at": rfc3339(started),
+                        "method": verb,
+                        "path": where,
+                        "query": query,
+                        "status": code or None,
+                        "seconds": round(seconds, 6),
+                    }
+                )
+        return found
+
+    def clear(self) -> None:
+        self._rows.clear()
+
+
+class JournalLayer:
+    """Status 0 stands for a reply that never began."""
+
+    def __init__(self, app: ASGIApp, *, journal: Journal, requests: Counter) -> None:
+        self._app = app
+        self._journal = journal
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(_QUIET):
+            await self._app(scope, receive, send)
+            return
+        status = 0
+        started = time.time()
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            self._journal.note(started, scope, status=status, seconds=time.time() - started)
+            self._requests.labels(scope["method"], str(status)).inc()

@@ -1,0 +1,132 @@
+"""Every refusal of a plain route is a problem+json with type, title, status, detail, code."""
+
+import http
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+MEDIA_TYPE = "application/problem+json"
+# (status, code, message, headers) -> reply in the shape of the wire that is spoken.
+RefusalShape = Callable[[int | None, int | str | None, str | None, dict[str, str]], Response]
+
+
+class Problem(Exception):
+    """A refusal; `extra` members are added to the body (`errors` lists several mistakes)."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str | int,
+        *,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+
+class ProblemBody(BaseModel):
+    """The shape, for the OpenAPI file."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str | int
+
+
+# Python's own names for these changed with a version; what we tell must not.
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
+def title_of(status: int) -> str:
+    try:
+        return _PHRASES.get(status) or http.HTTPStatus(status).phrase
+    except ValueError:
+        return "Refused"
+
+
+def problem_response(problem: Problem) -> Response:
+    body = {
+        "type": "about:blank",
+        "title": title_of(problem.status),
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        **problem.extra,
+    }
+    return Response(
+        json.dumps(body, ensure_ascii=False),
+        status_code=problem.status,
+        headers=problem.headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def validation_mistakes(error: RequestValidationError) -> list[dict[str, str]]:
+    """One entry per field that is wrong: `{"field", "problem"}`."""
+    return [
+        {
+            "field": ".".join(str(part) for part in item["loc"] if part != "body") or "body",
+            "problem": str(item["msg"]),
+        }
+        for item in error.errors()
+    ]
+
+
+def describe(mistakes: Sequence[Mapping[str, str]]) -> str:
+    return "; ".join(f"{item['field']}: {item['problem']}" for item in mistakes)
+
+
+def _answer(request: Request, problem: Problem) -> Response:
+    """In the words of the wire that is spoken at this path."""
+    for prefix, shape in request.app.state.refusals.items():
+        if request.url.path.startswith(prefix):
+            reply: Response = shape(problem.status, problem.code, problem.detail, problem.headers)
+            return reply
+    return problem_response(problem)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - registered for this type alone
+    return _answer(request, error)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
+    code = title_of(error.status_code).lower().replace(" ", "_")
+    headers = error.headers or {}
+    return _answer(
+        request, Problem(error.status_code, code, detail=str(error.detail), headers=headers)
+    )
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type alone
+    mistakes = validation_mistakes(error)
+    return _answer(
+        request, Problem(422, "invalid", detail=describe(mistakes), extra={"errors": mistakes})
+    )
+
+
+async def _on_crash(_: Request, error: Exception) -> Response:
+    return problem_response(Problem(500, "internal", detail=f"{type(error).__name__}"))
+
+
+def install(app: FastAPI) -> None:
+    """`app.state.refusals` maps the prefixes of native wires to the shape of their errors."""
+    app.state.refusals = {}
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(Exception, _on_crash)

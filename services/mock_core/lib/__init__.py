@@ -1,0 +1,1 @@
+"""Time, lengths of time and seeded random numbers; knows nothing of a mock."""

@@ -1,0 +1,1 @@
+"""Runs what was accepted to its end; knows no HTTP."""

@@ -1,0 +1,189 @@
+"""Runs generations from acceptance to their end; every change of state passes through here."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.plan import FaultPlan
+from services.mock_core.ledger.generation import Generation, State
+from services.mock_core.ledger.ledger import Registry
+from services.mock_core.lib.clock import Clock
+from services.mock_core.lib.delays import DelaySpec
+from services.mock_core.lib.seeded_random import draw
+from services.mock_core.runner.planned_run import Fate, decide_fate
+
+# Share of a generation's time that it waits before it starts, so that `queued` can be seen.
+_QUEUED_SHARE = 0.02
+
+_log = logging.getLogger(__name__)
+
+Make = Callable[[Generation], Awaitable[str]]
+Listener = Callable[[Generation], None]
+
+
+async def _forever() -> None:
+    """Keep the place that is held until somebody cancels."""
+    await asyncio.get_running_loop().create_future()
+
+
+class GenerationError(Exception):
+    """The work itself cannot be done; the message is the vendor's reason."""
+
+
+class Studio:
+    """`make` does the real work and returns the name of the stored file."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        plan: FaultPlan,
+        *,
+        clock: Clock,
+        seconds: DelaySpec,
+        make: Make,
+        at_once: int = 0,
+    ) -> None:
+        self.registry = registry
+        self.seconds = seconds
+        self._plan = plan
+        self._clock = clock
+        self._make = make
+        self._listeners: list[Listener] = []
+        self._runs: dict[Generation, asyncio.Task[None]] = {}
+        self._coming: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(at_once) if at_once else None
+
+    def listen(self, listener: Listener) -> None:
+        """Be told after every change of state, and when one vanishes; must return at once."""
+        self._listeners.append(listener)
+
+    def accept(self, generation: Generation) -> None:
+        """From here on the generation counts, and costs when it ends well."""
+        generation.accepted = time.time()
+        generation.job.accepted += 1
+        self.registry.add(generation)
+        self._change(generation, State.QUEUED)
+        chance = draw(self._plan.seed, "seconds", generation.job.key, generation.attempt)
+        hits = self._plan.hits(Where.START, generation)
+        # Decided once, so that the number of status calls changes nothing.
+        generation.telling = self._plan.hits(Where.PROGRESS, generation)
+        seconds = 0.0 if generation.instant else self.seconds.at(chance)
+        fate = decide_fate(seconds, hits)
+        task = asyncio.get_running_loop().create_task(self._run(generation, fate))
+        self._runs[generation] = task
+        task.add_done_callback(lambda _: self._runs.pop(generation, None))
+
+    def accept_later(self, generation: Generation, seconds: float) -> asyncio.Task[None]:
+        """Accept it after so many nominal seconds; until then nobody knows of it."""
+
+        async def accept() -> None:
+            await self._clock.sleep(seconds)
+            self.accept(generation)
+
+        task = asyncio.get_running_loop().create_task(accept())
+        self._coming.add(task)
+        task.add_done_callback(self._coming.discard)
+        return task
+
+    @property
+    def coming(self) -> int:
+        """How many were submitted and will be accepted later."""
+        return len(self._coming)
+
+    def cancel(self, generation: Generation) -> bool:
+        """End a generation that is still open; False when there is nothing to cancel."""
+        if not generation.open:
+            return False
+        self._stop(generation)
+        self._end(generation, State.CANCELLED, error="cancelled")
+        return True
+
+    def vanish(self, generation: Generation) -> None:
+        """Forget it as a restart would: no id finds it any more, its row stays in the ledger."""
+        was_open = generation.open
+        generation.vanished = True
+        self._stop(generation)
+        if was_open:
+            generation.finished = time.time()
+            self.registry.closed(generation)
+        self._tell(generation)
+
+    async def forget_all(self) -> None:
+        """Stop everything without a trace."""
+        tasks = [*self._runs.values(), *self._coming]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.registry.clear()
+
+    def _stop(self, generation: Generation) -> None:
+        task = self._runs.pop(generation, None)
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+
+    async def _run(self, generation: Generation, fate: Fate) -> None:
+        if fate.never_starts:
+            await _forever()
+        # The real work starts at once, so that encoding does not lengthen the nominal time.
+        making = asyncio.ensure_future(self._make(generation))
+        try:
+            await self._clock.sleep(fate.seconds * _QUEUED_SHARE)
+            if self._places is None:
+                await self._perform(generation, fate, making=making)
+            else:
+                async with self._places:
+                    await self._perform(generation, fate, making=making)
+        finally:
+            making.cancel()
+
+    async def _perform(
+        self, generation: Generation, fate: Fate, *, making: asyncio.Future[str]
+    ) -> None:
+        run_for = fate.seconds * (1 - _QUEUED_SHARE)
+        generation.run_from, generation.run_for = self._clock.now(), run_for
+        generation.stick_at = fate.stick_at
+        generation.started = time.time()
+        self._change(generation, State.RUNNING)
+        if fate.stick_at is not None:
+            await _forever()
+        if fate.vanish_at is not None:
+            await self._clock.sleep(run_for * fate.vanish_at / 100)
+            self.vanish(generation)
+            return
+        if fate.fail_at is not None:
+            await self._clock.sleep(run_for * fate.fail_at / 100)
+            self._end(generation, State.FAILED, error=fate.fail_message)
+            return
+        await self._clock.sleep(run_for)
+        await self._deliver(generation, making)
+
+    async def _deliver(self, generation: Generation, making: asyncio.Future[str]) -> None:
+        try:
+            generation.file_name = await making
+        except GenerationError as error:
+            self._end(generation, State.FAILED, error=str(error))
+        except Exception as error:
+            _log.exception("the work on %s broke off", generation.id)
+            self._end(generation, State.FAILED, error=f"internal error: {type(error).__name__}")
+        else:
+            self._end(generation, State.SUCCEEDED)
+
+    def _end(self, generation: Generation, state: State, *, error: str | None = None) -> None:
+        generation.error = error
+        # The charge model: an accepted generation is charged when it ends well.
+        generation.charged = state is State.SUCCEEDED
+        generation.finished = time.time()
+        self.registry.closed(generation)
+        self._change(generation, state)
+        generation.shrink()
+
+    def _change(self, generation: Generation, state: State) -> None:
+        generation.state = state
+        generation.updated = time.time()
+        self._tell(generation)
+
+    def _tell(self, generation: Generation) -> None:
+        for listener in self._listeners:
+            listener(generation)

@@ -1,0 +1,39 @@
+"""What can be changed while the video service runs."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from services.mock_core.callbacks.policy import Manner
+from services.mock_core.config import Knobs
+from services.mock_kling.settings import Duplicates, KlingSettings, Places
+
+# A stand-in guards nothing; a caller has to sign with something.
+DEFAULT_SECRET_KEY = "mock-secret-key-of-thirty-two-characters"  # noqa: S105
+
+
+class KlingKnobs(Knobs):
+    """`clock_skew`: by how many seconds the clock that judges tokens is ahead.
+
+    The keys are those that tokens on the vendor's own wire are signed with.
+    """
+
+    duplicates: Duplicates
+    places: Places
+    clock_skew: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
+    access_key: Annotated[str, Field(min_length=1, max_length=255)] = "mock-access-key"
+    secret_key: Annotated[str, Field(min_length=32, max_length=255)] = DEFAULT_SECRET_KEY
+    callbacks: Manner = Manner()
+
+    def manner(self) -> Manner:
+        return self.callbacks
+
+
+def knobs_of(settings: KlingSettings) -> KlingKnobs:
+    return KlingKnobs(
+        speed=settings.mock_speed,
+        seconds=settings.mock_video_seconds,
+        result_days=settings.mock_result_days,
+        duplicates=settings.kling_duplicates,
+        places=settings.kling_places,
+    )

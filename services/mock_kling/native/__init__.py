@@ -1,0 +1,1 @@
+"""The vendor's own wire (documented, not captured)."""

@@ -1,0 +1,1 @@
+"""From a picture to its video: fetched, checked, encoded; knows no route."""

@@ -1,0 +1,52 @@
+"""Fetches the picture that a video is to be made from; bounded in time and size."""
+
+import httpx
+
+from services.mock_core.runner.runner import GenerationError
+
+MAX_BYTES = 10_000_000
+_USER_AGENT = "mock-kling"
+# Real seconds: whoever serves the picture does not run on the vendor's clock.
+_TIMEOUT = httpx.Timeout(10.0, pool=None)
+
+
+class Fetcher:
+    """One client for all downloads, open from start to stop."""
+
+    def __init__(self) -> None:
+        self._client: httpx.AsyncClient | None = None
+
+    async def open(self) -> None:
+        self._client = httpx.AsyncClient(
+            headers={"User-Agent": _USER_AGENT},
+            timeout=_TIMEOUT,
+            follow_redirects=True,
+            max_redirects=3,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=20, max_keepalive_connections=5),
+        )
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def fetch(self, url: str) -> bytes:
+        """The bytes at this address; GenerationError with the reason otherwise."""
+        if self._client is None:
+            raise RuntimeError("the fetcher is not open")
+        try:
+            async with self._client.stream("GET", url) as reply:
+                if reply.status_code != httpx.codes.OK:
+                    raise GenerationError(f"image download failed: HTTP {reply.status_code}")
+                return await _bounded(reply)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise GenerationError(f"image download failed: {type(error).__name__}") from error
+
+
+async def _bounded(reply: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in reply.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise GenerationError(f"image download failed: larger than {MAX_BYTES} bytes")
+    return bytes(body)

@@ -1,0 +1,201 @@
+"""The native wire against what a real server was seen to say, body by body, event by event."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.mock_comfyui.app import create_app
+from tests.services.mock_comfyui.native.client import (
+    history_of,
+    listening,
+    queue,
+    simple_graph,
+)
+from tests.services.mock_core.serving import Json, Service, comfyui, running
+
+CAPTURED = json.loads(
+    (Path(__file__).parent / "captured" / "comfyui-0.28.0.json").read_text(encoding="utf-8")
+)
+SECTIONS = {section["name"]: section["entries"] for section in CAPTURED["sections"]}
+TIMES = {"timestamp", "create_time", "execution_start_time", "execution_end_time"}
+CLIENT = "edbe561b85414457be52736befbebba9"
+BAD_MODEL = {
+    "3": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "x.safetensors"}},
+    "4": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["3", 2]}},
+    "5": {"class_type": "SaveImage", "inputs": {"images": ["4", 0], "filename_prefix": "x"}},
+}
+
+
+@pytest.fixture
+async def real() -> AsyncIterator[Service]:
+    """A server without models that runs one prompt after another, as the captured one did."""
+    settings = comfyui(comfyui_workers=1).state.mock.settings
+    async with running(create_app(settings, checkpoints=())) as service:
+        yield service
+
+
+def _same(value: Any, ids: dict[str, str]) -> Any:
+    """Without what differs from run to run: instants, and ids by order of appearance."""
+    if isinstance(value, dict):
+        return {
+            ids.get(name, name): 0 if name in TIMES else _same(member, ids)
+            for name, member in value.items()
+        }
+    if isinstance(value, list):
+        return [_same(member, ids) for member in value]
+    return ids.get(value, value) if isinstance(value, str) else value
+
+
+def _events(section: str) -> list[Json]:
+    """The captured events after the greeting of the socket."""
+    return [it["ws"] for it in SECTIONS[section] if "ws" in it and "sid" not in str(it["ws"])]
+
+
+def _reply(section: str, call: str, number: int = -1) -> Any:
+    found = [it for it in SECTIONS[section] if it.get("call", "").startswith(call)]
+    return found[number]["body"]
+
+
+def _captured_id(section: str) -> str:
+    return str(_reply(section, "POST /prompt", 0)["prompt_id"])
+
+
+def test_the_fixture_says_where_it_comes_from() -> None:
+    assert CAPTURED["origin"].startswith("captured from a real ComfyUI 0.28.0")
+
+
+async def test_a_run_is_told_and_kept_as_captured(real: Service) -> None:
+    theirs = {_captured_id("first"): "P"}
+    async with listening(real, CLIENT) as socket:
+        extra = {"foo": "bar"}
+        answer = await queue(real, simple_graph(), client_id=CLIENT, extra_data=extra)
+        told = await socket.finish()
+    prompt_id = answer["prompt_id"]
+    ours = {prompt_id: "P"}
+    assert _same(answer, ours) == _same(_reply("first", "POST /prompt"), theirs)
+    assert _same(told[1:], ours) == _same(_events("first"), theirs)
+    for call in (f"/history/{prompt_id}", f"/api/jobs/{prompt_id}"):
+        kept = _reply("first", f"GET {call.replace(prompt_id, _captured_id('first'))}")
+        assert _same(await real.json(call), ours) == _same(kept, theirs)
+    listed = await real.json("/api/jobs?status=completed&limit=1")
+    assert _same(listed, ours) == _same(_reply("first", "GET /api/jobs?status"), theirs)
+
+
+async def test_the_same_graph_again_is_a_cache_hit_on_the_same_file(real: Service) -> None:
+    section = "same workflow again (cache)"
+    theirs = {_captured_id(section): "P"}
+    first = await queue(real, simple_graph())
+    await history_of(real, first["prompt_id"])
+    async with listening(real, CLIENT) as socket:
+        answer = await queue(real, simple_graph(), client_id=CLIENT)
+        await history_of(real, answer["prompt_id"])
+        told = await socket.finish()
+    ours = {answer["prompt_id"]: "P"}
+    start = [it["type"] for it in told].index("execution_start")
+    expected = _events(section)
+    assert _same(told[start:], ours) == _same(expected[2:], theirs)
+    kept = await real.json(f"/history/{answer['prompt_id']}")
+    assert _same(kept, ours) == _same(_reply(section, "GET /history"), theirs)
+
+
+async def test_without_a_client_id_only_the_nodes_are_told_to_everybody(real: Service) -> None:
+    section = "no client_id"
+    theirs = {_captured_id(section): "P"}
+    async with listening(real, CLIENT) as socket:
+        answer = await queue(real, simple_graph())
+        await socket.until("status", status={"exec_info": {"queue_remaining": 0}})
+    ours = {answer["prompt_id"]: "P"}
+    assert _same(socket.events[1:], ours) == _same(_events(section), theirs)
+
+
+def _width(value: object) -> Json:
+    graph = simple_graph()
+    graph["1"]["inputs"]["width"] = value
+    return {"prompt": graph}
+
+
+def _without_height() -> Json:
+    graph = simple_graph()
+    del graph["1"]["inputs"]["height"]
+    return {"prompt": graph}
+
+
+ERRORS: list[Json] = [
+    {},
+    {"prompt": simple_graph(), "prompt_id": "NOT-A-UUID"},
+    {"prompt": {}},
+    {"prompt": {"1": {"class_type": "NopeNode", "inputs": {}}}},
+    _width("abc"),
+    _width(0),
+    _without_height(),
+    {"prompt": {"1": simple_graph()["1"]}},
+    {"prompt": {**simple_graph(), **BAD_MODEL}},
+    {"prompt": BAD_MODEL},
+]
+
+
+async def test_errors_have_the_captured_bodies(real: Service) -> None:
+    expected = [
+        it for it in SECTIONS["errors"] if it.get("call") == "POST /prompt" and it["status"] != 500
+    ]
+    assert len(expected) == len(ERRORS)
+    for number in range(4):
+        await queue(real, simple_graph(number))
+    for body, captured in zip(ERRORS, expected, strict=True):
+        reply = await real.post("/prompt", body)
+        told = reply.json()
+        assert reply.status_code == captured["status"]
+        ids = {told.get("prompt_id"): "P", captured["body"].get("prompt_id"): "P"}
+        assert _same(told, ids) == _same(captured["body"], ids)
+
+
+async def test_a_body_that_is_no_json_is_the_servers_own_trouble(real: Service) -> None:
+    captured = next(it for it in SECTIONS["errors"] if it.get("status") == 500)
+    reply = await real.http.post("/prompt", content=b"{")
+    assert (reply.status_code, reply.text) == (500, captured["body"])
+    assert reply.headers["content-type"] == captured["type"]
+
+
+async def test_what_is_not_there(real: Service) -> None:
+    for captured in SECTIONS["misc"]:
+        method, path = captured["call"].split(" ")
+        if path.endswith("/cancel"):
+            continue
+        reply = await real.http.request(method, path)
+        assert reply.status_code == captured["status"], path
+        if isinstance(captured["body"], dict):
+            assert reply.json() == captured["body"]
+        else:
+            assert reply.text == captured["body"]
+    unknown = await real.post("/api/jobs/c0148332-6ce4-49c3-8f25-23c4d6dcca52/cancel", None)
+    assert unknown.json() == {"cancelled": False}
+
+
+async def test_an_interrupted_run_is_kept_as_captured(real: Service) -> None:
+    section = "runtime error 2 / interrupt"
+    await real.http.put("/admin/config", json={"speed": 1})
+    async with listening(real, CLIENT) as socket:
+        first = await queue(real, simple_graph(1), client_id=CLIENT)
+        await socket.until("executing", node="1")
+        second = await queue(real, simple_graph(2), client_id=CLIENT)
+        pending = await real.json(f"/api/jobs/{second['prompt_id']}")
+        captured = [it for it in SECTIONS[section] if "GET /api/jobs" in it.get("call", "")]
+        assert pending.keys() == captured[1]["body"].keys()
+        assert pending["status"] == "pending"
+        reply = await real.post(f"/api/jobs/{second['prompt_id']}/cancel", None)
+        assert reply.json() == {"cancelled": True}
+        gone = await real.http.get(f"/api/jobs/{second['prompt_id']}")
+        assert (gone.status_code, gone.json()) == (404, {"error": "Job not found"})
+        await real.post("/interrupt", {"prompt_id": first["prompt_id"]})
+        event = await socket.until("execution_interrupted")
+        await socket.finish()
+    kept = await history_of(real, first["prompt_id"])
+    theirs = _reply(section, "GET /history")[_captured_id(section)]
+    assert kept["status"]["status_str"] == theirs["status"]["status_str"] == "error"
+    assert kept["status"]["messages"][-1][0] == theirs["status"]["messages"][-1][0]
+    assert event["data"].keys() == theirs["status"]["messages"][-1][1].keys()
+    job = await real.json(f"/api/jobs/{first['prompt_id']}")
+    assert (job["status"], job.keys()) == ("cancelled", captured[-1]["body"].keys())

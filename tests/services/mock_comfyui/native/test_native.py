@@ -1,0 +1,152 @@
+"""The native wire beyond what was captured: queue, files, sampler steps, the other prefix."""
+
+import io
+
+from PIL import Image
+
+from tests.services.mock_comfyui.native.client import (
+    history_of,
+    listening,
+    queue,
+    simple_graph,
+)
+from tests.services.mock_core.serving import Json, Service, comfyui, running
+
+
+def _sampler_graph(text: str = "一只猫", steps: int = 4) -> Json:
+    sampler = {
+        "model": ["1", 0],
+        "seed": 7,
+        "steps": steps,
+        "cfg": 8.0,
+        "sampler_name": "euler",
+        "scheduler": "normal",
+        "positive": ["2", 0],
+        "negative": ["2", 0],
+        "latent_image": ["3", 0],
+        "denoise": 1.0,
+    }
+    size = {"width": 512, "height": 256, "batch_size": 1}
+    return {
+        "1": {
+            "class_type": "CheckpointLoaderSimple",
+            "inputs": {"ckpt_name": "mock.safetensors"},
+        },
+        "2": {"class_type": "CLIPTextEncode", "inputs": {"text": text, "clip": ["1", 1]}},
+        "3": {"class_type": "EmptyLatentImage", "inputs": size},
+        "4": {"class_type": "KSampler", "inputs": sampler},
+        "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
+        "6": {
+            "class_type": "SaveImage",
+            "inputs": {"images": ["5", 0], "filename_prefix": "cats/nap"},
+        },
+    }
+
+
+async def test_a_sampler_tells_its_steps_and_sends_previews(image_mock: Service) -> None:
+    await image_mock.http.put("/admin/config", json={"speed": 50})
+    async with listening(image_mock) as socket:
+        await queue(image_mock, _sampler_graph(), client_id="me")
+        told = await socket.finish()
+    steps = [it["data"]["value"] for it in told if it["type"] == "progress"]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 4
+    assert socket.binary
+    assert socket.binary[0][:8] == b"\0\0\0\1\0\0\0\1"
+
+
+async def test_a_picture_of_the_graphs_size_carries_its_text(image_mock: Service) -> None:
+    answer = await queue(image_mock, _sampler_graph())
+    (image,) = (await history_of(image_mock, answer["prompt_id"]))["outputs"]["6"]["images"]
+    assert image == {"filename": "nap_00001_.png", "subfolder": "cats", "type": "output"}
+    reply = await image_mock.http.get("/api/view", params=image)
+    picture = Image.open(io.BytesIO(reply.content))
+    assert picture.size == (512, 256)
+    assert picture.info["prompt"] == "一只猫"
+
+
+async def test_rules_match_the_text_of_a_graph(image_mock: Service) -> None:
+    await image_mock.arm({"where": "start", "do": "fail", "match": {"prompt": "*猫*"}})
+    bad = await queue(image_mock, _sampler_graph("一只猫"))
+    good = await queue(image_mock, _sampler_graph("a dog"))
+    words = [
+        (await history_of(image_mock, it["prompt_id"]))["status"]["status_str"]
+        for it in (bad, good)
+    ]
+    assert words == ["error", "success"]
+
+
+async def test_both_wires_share_one_state(image_mock: Service) -> None:
+    native = await queue(image_mock, simple_graph())
+    plain = (await image_mock.post("/img/submit", {"prompt": "猫"})).json()["job_id"]
+    await image_mock.until(f"/img/status/{plain}", lambda it: it["status"] == "succeeded")
+    await image_mock.until(
+        f"/img/status/{native['prompt_id']}", lambda it: it["status"] == "succeeded"
+    )
+    entry = await history_of(image_mock, plain)
+    (image,) = entry["outputs"]["2"]["images"]
+    assert (await image_mock.http.get("/view", params=image)).status_code == 200
+    listed = await image_mock.json("/api/jobs")
+    assert {job["id"] for job in listed["jobs"]} == {native["prompt_id"], plain}
+
+
+async def test_the_queue_shows_what_runs_and_what_waits() -> None:
+    async with running(comfyui(comfyui_workers=1)) as service:
+        await service.arm({"where": "start", "do": "stick"})
+        runs = await queue(service, simple_graph(1))
+        waits = await queue(service, simple_graph(2))
+        body = await service.until("/queue", lambda it: it["queue_running"])
+        assert [row[1] for row in body["queue_running"]] == [runs["prompt_id"]]
+        assert [row[1] for row in body["queue_pending"]] == [waits["prompt_id"]]
+        assert (await service.json("/prompt")) == {"exec_info": {"queue_remaining": 2}}
+        await service.post("/queue", {"clear": True})
+        assert (await service.json("/queue"))["queue_pending"] == []
+
+
+async def test_history_can_be_forgotten(image_mock: Service) -> None:
+    ids = [(await queue(image_mock, simple_graph(n)))["prompt_id"] for n in range(3)]
+    for prompt_id in ids:
+        await history_of(image_mock, prompt_id)
+    assert len(await image_mock.json("/history?max_items=2")) == 2
+    await image_mock.post("/history", {"delete": [ids[0]]})
+    assert set(await image_mock.json("/history")) == set(ids[1:])
+    await image_mock.post("/history", {"clear": True})
+    assert await image_mock.json("/api/history") == {}
+
+
+async def test_an_upload_is_served_from_the_input_folder(image_mock: Service) -> None:
+    files = {"image": ("cat.png", b"not really", "image/png")}
+    reply = await image_mock.http.post("/upload/image", files=files)
+    assert reply.json() == {"name": "cat.png", "subfolder": "", "type": "input"}
+    found = await image_mock.http.get("/view?filename=cat.png&type=input")
+    assert found.content == b"not really"
+
+
+async def test_feature_flags_are_answered(image_mock: Service) -> None:
+    async with listening(image_mock) as socket:
+        await socket.connection.send('{"type": "feature_flags", "data": {}}')
+        assert (await socket.until("feature_flags"))["data"]["supports_preview_metadata"]
+
+
+async def test_faults_meet_the_native_wire(image_mock: Service) -> None:
+    await image_mock.arm(
+        {"where": "submit", "do": "refuse", "with": {"status": 503}, "often": {"first": 1}},
+        {"where": "progress", "do": "no-url"},
+        {"where": "poll", "do": "forget", "often": {"first": 1}},
+    )
+    body = {"prompt": simple_graph(), "prompt_id": "6f0a7f0e-0000-4000-8000-000000000001"}
+    assert (await image_mock.post("/prompt", body)).status_code == 503
+    answer = (await image_mock.post("/prompt", body)).json()
+    assert (await image_mock.http.get(f"/api/jobs/{answer['prompt_id']}")).status_code == 404
+    entry = await history_of(image_mock, answer["prompt_id"])
+    assert entry["outputs"] == {}
+
+
+async def test_a_reset_forgets_queue_history_and_cache(image_mock: Service) -> None:
+    answer = await queue(image_mock, simple_graph())
+    await history_of(image_mock, answer["prompt_id"])
+    await image_mock.post("/admin/reset", None)
+    assert await image_mock.json("/history") == {}
+    again = await queue(image_mock, simple_graph())
+    entry = await history_of(image_mock, again["prompt_id"])
+    assert entry["status"]["messages"][1][1]["nodes"] == []

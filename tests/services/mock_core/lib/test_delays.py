@@ -1,0 +1,52 @@
+"""Lengths of time: three shapes, one text form, every mistake told."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.mock_core.lib.delays import DelaySpec, parse_delay
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        (30, DelaySpec("fixed", 30)),
+        ("1.5", DelaySpec("fixed", 1.5)),
+        ("uniform:10,20", DelaySpec("uniform", 10, 20)),
+        ("lognormal:164,0.2", DelaySpec("lognormal", 164, 0.2)),
+    ],
+)
+def test_each_shape_is_read(text: object, spec: DelaySpec) -> None:
+    assert parse_delay(text) == spec
+    assert parse_delay(str(spec)) == spec
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "abc",
+        "-1",
+        "nan",
+        "inf",
+        "normal:1,2",
+        "uniform:1",
+        "uniform:3,2",
+        "lognormal:0,1",
+        True,
+    ],
+)
+def test_what_does_not_fit_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match=r"number|uniform|lognormal"):
+        parse_delay(text)
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_a_length_stays_within_its_shape(chance: float) -> None:
+    assert DelaySpec("fixed", 7).at(chance) == 7
+    assert 10 <= DelaySpec("uniform", 10, 20).at(chance) <= 20
+    assert DelaySpec("lognormal", 164, 0.2).at(chance) > 0
+
+
+def test_half_of_a_lognormal_lies_below_its_median() -> None:
+    assert DelaySpec("lognormal", 164, 0.2).at(0.5) == pytest.approx(164)
