@@ -3,11 +3,11 @@
 from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 
-from services.mock_comfyui.config import knobs_of
+from services.mock_comfyui.config import initial_config
 from services.mock_comfyui.native import prompt, results, server
 from services.mock_comfyui.native.wire import MalformedBody, on_malformed
 from services.mock_comfyui.pictures.maker import ImageMaker
-from services.mock_comfyui.queue.prompt_queue import Desk
+from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_comfyui.routes import router
 from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_core.app import build_app
@@ -17,7 +17,7 @@ from services.mock_core.ledger.files import FileStore
 from services.mock_core.mock import build_mock, disk_of
 
 DEFAULT_CHECKPOINTS = ("mock.safetensors",)
-_PLACES = frozenset(set(Where) - {Where.CALLBACK})
+_POINTS = frozenset(set(Where) - {Where.CALLBACK})
 _MEGABYTE = 1_000_000
 
 
@@ -41,27 +41,27 @@ def create_app(
     mock = build_mock(
         "image",
         settings,
-        knobs=knobs_of(settings),
-        places=_PLACES,
+        config=initial_config(settings),
+        points=_POINTS,
         make=maker.make,
         refusal=refuse,
         files=files,
         disk=disk,
         at_once=settings.comfyui_workers,
     )
-    desk = Desk(mock.clock, checkpoints=checkpoints)
-    maker.now, maker.nodes = mock.clock.now, desk.nodes
-    mock.studio.listen(desk.on_change)
-    mock.on_restart.append(desk.restart)
-    mock.on_reset.append(desk.forget_all)
+    queue = PromptQueue(mock.clock, checkpoints=checkpoints)
+    maker.now, maker.nodes = mock.clock.now, queue.nodes
+    mock.runner.listen(queue.on_change)
+    mock.on_restart.append(queue.restart)
+    mock.on_reset.append(queue.forget_all)
     app = build_app(
         mock,
         title="Mock image service",
         routers=(router, *_native_routers()),
         on_start=(maker.warm_up,),
-        on_stop=(desk.close, maker.close),
+        on_stop=(queue.close, maker.close),
     )
-    app.state.desk = desk
+    app.state.queue = queue
     app.add_exception_handler(MalformedBody, on_malformed)
     return app
 

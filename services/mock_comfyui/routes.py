@@ -73,7 +73,7 @@ async def submit_image(request: Request, mock: TheMock, wanted: ImageRequest) ->
 )
 async def image_status(mock: TheMock, job_id: str) -> Response:
     """Where a generation stands; by the vendor's id or the caller's."""
-    return await look_up(mock, mock.registry.find(job_id), reply=_status)
+    return await look_up(mock, mock.ledger.find(job_id), reply=_status)
 
 
 @router.get(
@@ -84,7 +84,7 @@ async def image_status(mock: TheMock, job_id: str) -> Response:
 async def image_result(request: Request, mock: TheMock, job_id: str) -> Response:
     """The address of the picture, 409 while there is none."""
     base = base_url(request)
-    generation = mock.registry.find(job_id)
+    generation = mock.ledger.find(job_id)
     return await look_up(mock, generation, reply=lambda it, view: _result(it, view, base))
 
 

@@ -48,7 +48,7 @@ def build_app(
             await hook()
         yield
         await mock.sender.close()
-        await mock.studio.forget_all()
+        await mock.runner.forget_all()
         for hook in on_stop:
             await hook()
 

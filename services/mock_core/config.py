@@ -5,14 +5,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.mock_core.callbacks.policy import Manner
+from services.mock_core.callbacks.policy import CallbackPolicy
 from services.mock_core.http.problems import Problem, describe
 from services.mock_core.lib.delays import Delay
 
 Speed = Annotated[float, Field(gt=0, le=1_000_000)]
 
 
-class Knobs(BaseModel):
+class RuntimeConfig(BaseModel):
     """`speed` is the clock factor, `seconds` the nominal length of one generation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -21,11 +21,11 @@ class Knobs(BaseModel):
     seconds: Delay
     result_days: Annotated[float, Field(gt=0)]
 
-    def manner(self) -> Manner:
+    def callback_policy(self) -> CallbackPolicy:
         """How callbacks are sent."""
-        return Manner()
+        return CallbackPolicy()
 
-    def changed(self, changes: Mapping[str, Any]) -> "Knobs":
+    def changed(self, changes: Mapping[str, Any]) -> "RuntimeConfig":
         """A copy with these members changed, or a problem (422) that names each mistake."""
         current = {name: getattr(self, name) for name in type(self).model_fields}
         try:

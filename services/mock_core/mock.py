@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from services.mock_core.callbacks.sender import CallbackSender
-from services.mock_core.config import Knobs
+from services.mock_core.config import RuntimeConfig
 from services.mock_core.faults.armed import ArmedEffect
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
@@ -18,11 +18,11 @@ from services.mock_core.http.problems import RefusalShape
 from services.mock_core.ledger.disk import Disk
 from services.mock_core.ledger.files import FileStore
 from services.mock_core.ledger.generation import Generation
-from services.mock_core.ledger.jobs import JobBook
-from services.mock_core.ledger.ledger import Registry
+from services.mock_core.ledger.jobs import JobIndex
+from services.mock_core.ledger.ledger import Ledger
 from services.mock_core.lib.clock import Clock
 from services.mock_core.metrics import Metrics
-from services.mock_core.runner.runner import Make, Studio
+from services.mock_core.runner.runner import Make, Runner
 from services.mock_core.settings import MockSettings
 
 _JOURNAL_ROWS = 5_000
@@ -35,15 +35,15 @@ class Mock:
     clock: Clock
     plan: FaultPlan
     trace: Trace
-    registry: Registry
-    studio: Studio
-    jobs: JobBook
+    ledger: Ledger
+    runner: Runner
+    jobs: JobIndex
     files: FileStore
     journal: Journal
     metrics: Metrics
     sender: CallbackSender
     refusal: RefusalShape
-    knobs: Knobs
+    config: RuntimeConfig
     disk: Disk | None = None
     on_restart: list[Callable[[], None]] = field(default_factory=list)
     on_reset: list[Callable[[], None]] = field(default_factory=list)
@@ -53,26 +53,26 @@ class Mock:
 
     def forget_ids(self) -> int:
         """Lose what a vendor loses by a restart; the number of generations that were lost."""
-        known = [row for row in self.registry if not row.vanished]
+        known = [row for row in self.ledger if not row.vanished]
         for row in known:
-            self.studio.vanish(row)
+            self.runner.vanish(row)
         for forget in self.on_restart:
             forget()
         return len(known)
 
-    def turn(self, knobs: Knobs) -> None:
+    def configure(self, config: RuntimeConfig) -> None:
         """Take these values; delays under way keep their nominal length."""
-        self.knobs = knobs
-        self.clock.set_speed(knobs.speed)
-        self.studio.seconds = knobs.seconds
-        self.sender.manner = knobs.manner()
+        self.config = config
+        self.clock.set_speed(config.speed)
+        self.runner.seconds = config.seconds
+        self.sender.policy = config.callback_policy()
 
     async def reset(self) -> None:
         """Forget everything but the configuration; armed rules stay and count anew."""
         for forget in self.on_reset:
             forget()
         await self.sender.forget_all()
-        await self.studio.forget_all()
+        await self.runner.forget_all()
         for part in (self.jobs, self.files, self.journal, self.trace, self.fetched_late):
             part.clear()
         self.quotas.clear()
@@ -91,8 +91,8 @@ def build_mock(
     service: str,
     settings: MockSettings,
     *,
-    knobs: Knobs,
-    places: frozenset[Where],
+    config: RuntimeConfig,
+    points: frozenset[Where],
     make: Make,
     refusal: RefusalShape,
     files: FileStore,
@@ -101,22 +101,22 @@ def build_mock(
 ) -> Mock:
     clock = Clock(settings.mock_speed)
     trace = Trace(settings.mock_keep_rows)
-    plan = FaultPlan(service, places=places, seed=settings.mock_seed, clock=clock, trace=trace)
-    registry = Registry(settings.mock_keep_rows)
-    metrics = Metrics(lambda: registry.in_flight)
+    plan = FaultPlan(service, points=points, seed=settings.mock_seed, clock=clock, trace=trace)
+    ledger = Ledger(settings.mock_keep_rows)
+    metrics = Metrics(lambda: ledger.in_flight)
     plan.on_hit = lambda _rule, effect: _count_fault(metrics, effect)
-    studio = Studio(registry, plan, clock=clock, seconds=knobs.seconds, make=make, at_once=at_once)
-    studio.listen(lambda generation: metrics.changes.labels(_entered(generation)).inc())
-    jobs = JobBook(settings.mock_job_pattern, settings.mock_keep_rows)
+    runner = Runner(ledger, plan, clock=clock, seconds=config.seconds, make=make, at_once=at_once)
+    runner.listen(lambda generation: metrics.changes.labels(_entered(generation)).inc())
+    jobs = JobIndex(settings.mock_job_pattern, settings.mock_keep_rows)
     sender = CallbackSender(
         plan,
         clock,
-        other=registry.other,
-        count=lambda fate: metrics.callbacks.labels(fate).inc(),
+        other=ledger.other,
+        count=lambda outcome: metrics.callbacks.labels(outcome).inc(),
     )
     if disk is not None:
-        disk.restore(registry, jobs)
-        studio.listen(disk.note)
+        disk.restore(ledger, jobs)
+        runner.listen(disk.note)
         sender.tried = disk.note
     return Mock(
         service=service,
@@ -124,8 +124,8 @@ def build_mock(
         clock=clock,
         plan=plan,
         trace=trace,
-        registry=registry,
-        studio=studio,
+        ledger=ledger,
+        runner=runner,
         jobs=jobs,
         files=files,
         journal=Journal(_JOURNAL_ROWS),
@@ -133,7 +133,7 @@ def build_mock(
         sender=sender,
         disk=disk,
         refusal=refusal,
-        knobs=knobs,
+        config=config,
     )
 
 

@@ -9,7 +9,7 @@ from services.mock_core.http.problems import Problem, problem_response
 from services.mock_core.ledger.files import FileStore
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import build_mock, disk_of
-from services.mock_kling.config import knobs_of
+from services.mock_kling.config import initial_config
 from services.mock_kling.errors import resolve
 from services.mock_kling.native import routes as native
 from services.mock_kling.native.costs import Costs
@@ -37,8 +37,8 @@ def create_app(settings: KlingSettings) -> FastAPI:
     mock = build_mock(
         "video",
         settings,
-        knobs=knobs_of(settings),
-        places=frozenset(Where),
+        config=initial_config(settings),
+        points=frozenset(Where),
         make=maker.make,
         refusal=refuse,
         files=files,
@@ -51,7 +51,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
             mock.sender.announce(generation, word(generation))
 
     mock.sender.describe = callback_body
-    mock.studio.listen(announce)
+    mock.runner.listen(announce)
     app = build_app(
         mock,
         title="Mock video service",

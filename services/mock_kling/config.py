@@ -4,15 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.mock_core.callbacks.policy import Manner
-from services.mock_core.config import Knobs
+from services.mock_core.callbacks.policy import CallbackPolicy
+from services.mock_core.config import RuntimeConfig
 from services.mock_kling.settings import Duplicates, KlingSettings, Places
 
 # A stand-in guards nothing; a caller has to sign with something.
 DEFAULT_SECRET_KEY = "mock-secret-key-of-thirty-two-characters"  # noqa: S105
 
 
-class KlingKnobs(Knobs):
+class KlingConfig(RuntimeConfig):
     """`clock_skew`: by how many seconds the clock that judges tokens is ahead.
 
     The keys are those that tokens on the vendor's own wire are signed with.
@@ -23,14 +23,14 @@ class KlingKnobs(Knobs):
     clock_skew: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
     access_key: Annotated[str, Field(min_length=1, max_length=255)] = "mock-access-key"
     secret_key: Annotated[str, Field(min_length=32, max_length=255)] = DEFAULT_SECRET_KEY
-    callbacks: Manner = Manner()
+    callbacks: CallbackPolicy = CallbackPolicy()
 
-    def manner(self) -> Manner:
+    def callback_policy(self) -> CallbackPolicy:
         return self.callbacks
 
 
-def knobs_of(settings: KlingSettings) -> KlingKnobs:
-    return KlingKnobs(
+def initial_config(settings: KlingSettings) -> KlingConfig:
+    return KlingConfig(
         speed=settings.mock_speed,
         seconds=settings.mock_video_seconds,
         result_days=settings.mock_result_days,

@@ -14,7 +14,7 @@ from services.mock_core.http.headers import base_url, find_tag, slot_token
 from services.mock_core.http.problems import ProblemBody
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.mock import TheMock
-from services.mock_kling.admission import build_gate
+from services.mock_kling.admission import build_admission
 from services.mock_kling.tasks import WORDS, new_task_id, video_url
 
 router = APIRouter(tags=["video"])
@@ -65,8 +65,8 @@ async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) ->
         image_source=wanted.image_url,
         detail={"duration": wanted.duration},
     )
-    gate = build_gate(mock, _accepted, shape=mock.refusal)
-    return await submit(mock, generation, reply=_accepted, gate=gate)
+    admission = build_admission(mock, _accepted, shape=mock.refusal)
+    return await submit(mock, generation, reply=_accepted, admission=admission)
 
 
 @router.get(
@@ -78,7 +78,7 @@ async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) ->
 async def video_status(request: Request, mock: TheMock, job_id: str) -> Response:
     """Where a task stands; by the vendor's id or the caller's."""
     base = base_url(request)
-    generation = mock.registry.find(job_id)
+    generation = mock.ledger.find(job_id)
     return await look_up(mock, generation, reply=lambda it, view: _status(it, view, base))
 
 

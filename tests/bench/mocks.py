@@ -194,7 +194,7 @@ def measure_engine() -> None:
 
 
 async def measure_memory() -> None:
-    """100 000 jobs through registry, ledger, trace and files; drawing and sockets are left out."""
+    """100 000 jobs through ledger, ledger, trace and files; drawing and sockets are left out."""
     app = create_app(ComfyuiSettings(mock_speed=1_000_000))
     mock: Mock = app.state.mock
     files: FileStore = mock.files
@@ -203,7 +203,7 @@ async def measure_memory() -> None:
         files.put(generation.id, StoredFile(bytes(5_000), "image/png", 0.0, generation))
         return generation.id
 
-    mock.studio._make = make
+    mock.runner._make = make
     plan = read_plan({"rules": [{"where": "poll", "do": "delay", "with": {"seconds": 0}}]})
     mock.plan.replace(plan.rules, None)
     for done in range(0, JOBS, 1_000):
@@ -211,7 +211,7 @@ async def measure_memory() -> None:
         if done % 20_000 == 0 or done == JOBS - 1_000:
             say(f"memory: {done + 1_000:6d} jobs, {resident_megabytes():.0f} MB")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    say(f"memory: peak {peak:.0f} MB, {len(mock.registry)} rows kept")
+    say(f"memory: peak {peak:.0f} MB, {len(mock.ledger)} rows kept")
 
 
 async def _one(mock: Mock, number: int) -> None:

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from services.mock_comfyui.native.wire import (
     RESPONSES,
-    TheDesk,
+    TheQueue,
     json_body,
     native_error,
     native_refusal,
@@ -17,7 +17,7 @@ from services.mock_comfyui.native.wire import (
 )
 from services.mock_comfyui.prompts.inputs import mistake
 from services.mock_comfyui.prompts.task import Task
-from services.mock_comfyui.prompts.validation import Graph, judge
+from services.mock_comfyui.prompts.validation import Graph, validate
 from services.mock_core.exchange.submit import submit
 from services.mock_core.http.headers import base_url, find_tag, slot_token
 from services.mock_core.ledger.generation import Generation, State
@@ -36,26 +36,26 @@ _PROMPT = json_body(
 
 
 @router.get("/prompt")
-async def queue_info(desk: TheDesk) -> dict[str, Any]:
+async def queue_info(queue: TheQueue) -> dict[str, Any]:
     """How much is left in the queue."""
-    return desk.status()
+    return queue.status()
 
 
 @router.post("/prompt", openapi_extra=_PROMPT, responses=RESPONSES)
-async def post_prompt(request: Request, mock: TheMock, desk: TheDesk) -> Response:
+async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Response:
     """Queue a graph; a 200 may carry node_errors, for one good output is enough."""
     body = await read_json(request)
-    number = desk.take_number()
+    number = queue.take_number()
     graph = body.get("prompt")
     if not isinstance(graph, dict):
         return native_error(mistake("no_prompt", "No prompt provided", "No prompt provided"))
     given = body.get("prompt_id")
     if given is not None and not (isinstance(given, str) and _CANONICAL.fullmatch(given)):
         return native_error(_bad_id())
-    verdict = judge(graph, desk.nodes)
-    if verdict.error is not None:
-        return native_error(verdict.error, verdict.node_errors)
-    work = desk.cache.plan(graph, verdict.outputs, desk.nodes)
+    validation = validate(graph, queue.nodes)
+    if validation.error is not None:
+        return native_error(validation.error, validation.node_errors)
+    work = queue.cache.plan(graph, validation.outputs, queue.nodes)
     job, attempt = mock.jobs.find(given, work.text)
     generation = Generation(
         id=given or str(uuid.uuid4()),
@@ -70,17 +70,17 @@ async def post_prompt(request: Request, mock: TheMock, desk: TheDesk) -> Respons
     )
     client_id = body.get("client_id")
     client_id = client_id if isinstance(client_id, str) else None
-    desk.prepare(Task(generation, number, work, _extra(body), client_id))
-    answer = {"prompt_id": generation.id, "number": number, "node_errors": verdict.node_errors}
+    queue.prepare(Task(generation, number, work, _extra(body), client_id))
+    answer = {"prompt_id": generation.id, "number": number, "node_errors": validation.node_errors}
     return await submit(
         mock, generation, reply=lambda _: JSONResponse(answer), shape=native_refusal
     )
 
 
 @router.get("/queue")
-async def get_queue(desk: TheDesk) -> Response:
+async def get_queue(queue: TheQueue) -> Response:
     """What runs and what waits, whole graphs included."""
-    rows = list(desk.open.items())
+    rows = list(queue.open.items())
     return JSONResponse(
         {
             "queue_running": [task.queue_row for it, task in rows if it.state is not State.QUEUED],
@@ -96,14 +96,14 @@ async def get_queue(desk: TheDesk) -> Response:
     ),
     responses=RESPONSES,
 )
-async def post_queue(request: Request, mock: TheMock, desk: TheDesk) -> Response:
+async def post_queue(request: Request, mock: TheMock, queue: TheQueue) -> Response:
     """Drop prompts that wait: all of them, or those of these ids."""
     body = await read_json(request)
     dropped = body.get("delete")
     ids = dropped if isinstance(dropped, list) else []
-    for generation in list(desk.open):
+    for generation in list(queue.open):
         if generation.state is State.QUEUED and (body.get("clear") or generation.id in ids):
-            mock.studio.cancel(generation)
+            mock.runner.cancel(generation)
     return Response()
 
 
@@ -112,12 +112,12 @@ async def post_queue(request: Request, mock: TheMock, desk: TheDesk) -> Response
     openapi_extra=json_body("What to interrupt", prompt_id={"type": "string"}),
     responses=RESPONSES,
 )
-async def interrupt(request: Request, mock: TheMock, desk: TheDesk) -> Response:
+async def interrupt(request: Request, mock: TheMock, queue: TheQueue) -> Response:
     """Interrupt this prompt, or the first one that runs; nothing is told when there is none."""
     wanted = (await read_json(request)).get("prompt_id")
-    for generation in list(desk.open):
+    for generation in list(queue.open):
         if generation.state is State.RUNNING and wanted in (None, generation.id):
-            mock.studio.cancel(generation)
+            mock.runner.cancel(generation)
             break
     return Response()
 

@@ -7,13 +7,13 @@ from starlette.responses import JSONResponse, Response
 
 from services.mock_comfyui.native.wire import (
     RESPONSES,
-    TheDesk,
+    TheQueue,
     json_body,
     native_refusal,
     read_json,
 )
 from services.mock_comfyui.prompts.task import file_key
-from services.mock_comfyui.queue.prompt_queue import Desk
+from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_core.exchange.files import serve_file
 from services.mock_core.exchange.status import look_up
 from services.mock_core.exchange.view import View
@@ -35,12 +35,12 @@ Entry = dict[str, Any]
 
 @router.get("/history")
 async def get_history(
-    desk: TheDesk,
+    queue: TheQueue,
     max_items: Annotated[int | None, Query(ge=0)] = None,
     offset: Annotated[int, Query(ge=-1)] = -1,
 ) -> Response:
     """Finished prompts, the oldest first; the last `max_items` unless an offset is given."""
-    rows = list(desk.history.items())
+    rows = list(queue.history.items())
     if max_items is not None:
         start = offset if offset >= 0 else max(len(rows) - max_items, 0)
         rows = rows[start : start + max_items]
@@ -48,10 +48,10 @@ async def get_history(
 
 
 @router.get("/history/{prompt_id}", responses=RESPONSES)
-async def get_history_of(mock: TheMock, desk: TheDesk, prompt_id: str) -> Response:
+async def get_history_of(mock: TheMock, queue: TheQueue, prompt_id: str) -> Response:
     """`{}` while it waits, while it runs, and for an id that never was."""
-    generation = mock.registry.find(prompt_id)
-    entry = desk.history.get(prompt_id)
+    generation = mock.ledger.find(prompt_id)
+    entry = queue.history.get(prompt_id)
     if generation is None:
         return JSONResponse({} if entry is None else {prompt_id: entry})
     answer = await look_up(
@@ -70,15 +70,15 @@ async def get_history_of(mock: TheMock, desk: TheDesk, prompt_id: str) -> Respon
     openapi_extra=json_body("What to forget", clear={"type": "boolean"}, delete={"type": "array"}),
     responses=RESPONSES,
 )
-async def post_history(request: Request, desk: TheDesk) -> Response:
+async def post_history(request: Request, queue: TheQueue) -> Response:
     """Forget finished prompts: all of them, or those of these ids."""
     body = await read_json(request)
     if body.get("clear"):
-        desk.history.clear()
+        queue.history.clear()
     dropped = body.get("delete")
     for prompt_id in dropped if isinstance(dropped, list) else []:
         if isinstance(prompt_id, str):
-            desk.history.pop(prompt_id, None)
+            queue.history.pop(prompt_id, None)
     return Response()
 
 
@@ -114,14 +114,14 @@ async def view(
 @jobs_router.get("/api/jobs")
 async def list_jobs(
     mock: TheMock,
-    desk: TheDesk,
+    queue: TheQueue,
     status: str = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
     """Jobs by status (several with commas), the newest first."""
     wanted = {word for word in status.split(",") if word}
-    rows = [row for row in _all_jobs(mock, desk) if not wanted or row["status"] in wanted]
+    rows = [row for row in _all_jobs(mock, queue) if not wanted or row["status"] in wanted]
     page = rows[offset : offset + limit]
     pages = {
         "offset": offset,
@@ -133,15 +133,15 @@ async def list_jobs(
 
 
 @jobs_router.get("/api/jobs/{job_id}", responses=RESPONSES)
-async def get_job(mock: TheMock, desk: TheDesk, job_id: str) -> Response:
+async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
     """One job, 404 for one that never was, was forgotten, or was cancelled while it waited."""
-    generation = mock.registry.find(job_id)
-    if generation is None or not _is_known(desk, generation):
+    generation = mock.ledger.find(job_id)
+    if generation is None or not _is_known(queue, generation):
         return _not_found()
     answer = await look_up(
         mock,
         generation,
-        reply=lambda it, view: JSONResponse(_job(desk, it, view)),
+        reply=lambda it, view: JSONResponse(_job(queue, it, view)),
         shape=native_refusal,
     )
     return _not_found() if answer.status_code == 404 else answer
@@ -150,8 +150,8 @@ async def get_job(mock: TheMock, desk: TheDesk, job_id: str) -> Response:
 @jobs_router.post("/api/jobs/{job_id}/cancel", responses={503: RESPONSES[503]})
 async def cancel(mock: TheMock, job_id: str) -> Response:
     """Cancel a generation by either id; false when there is nothing to cancel."""
-    generation = mock.registry.find(job_id)
-    cancelled = generation is not None and mock.studio.cancel(generation)
+    generation = mock.ledger.find(job_id)
+    cancelled = generation is not None and mock.runner.cancel(generation)
     return JSONResponse({"cancelled": cancelled})
 
 
@@ -159,24 +159,24 @@ def _not_found() -> Response:
     return JSONResponse({"error": "Job not found"}, status_code=404)
 
 
-def _is_known(desk: Desk, generation: Generation) -> bool:
-    return generation in desk.open or generation.id in desk.history
+def _is_known(queue: PromptQueue, generation: Generation) -> bool:
+    return generation in queue.open or generation.id in queue.history
 
 
-def _all_jobs(mock: TheMock, desk: Desk) -> list[Entry]:
+def _all_jobs(mock: TheMock, queue: PromptQueue) -> list[Entry]:
     return [
-        _short(desk, row, _WORDS[desk.state_of(row, row.state)])
-        for row in mock.registry.newest()
-        if _is_known(desk, row)
+        _short(queue, row, _WORDS[queue.state_of(row, row.state)])
+        for row in mock.ledger.newest()
+        if _is_known(queue, row)
     ]
 
 
-def _job(desk: Desk, generation: Generation, view: View) -> Entry:
+def _job(queue: PromptQueue, generation: Generation, view: View) -> Entry:
     """The whole job: what `_short` has, and once it has ended its outputs and its graph."""
-    state = desk.state_of(generation, view.state)
-    short = _short(desk, generation, view.word or _WORDS[state])
-    entry = desk.history.get(generation.id)
-    if entry is None or generation in desk.open:
+    state = queue.state_of(generation, view.state)
+    short = _short(queue, generation, view.word or _WORDS[state])
+    entry = queue.history.get(generation.id)
+    if entry is None or generation in queue.open:
         return short
     entry = _bent(entry, view)
     _, _, graph, extra, _ = entry["prompt"]
@@ -188,12 +188,12 @@ def _job(desk: Desk, generation: Generation, view: View) -> Entry:
     }
 
 
-def _short(desk: Desk, generation: Generation, word: str) -> Entry:
-    task = desk.open.get(generation)
+def _short(queue: PromptQueue, generation: Generation, word: str) -> Entry:
+    task = queue.open.get(generation)
     if task is not None:
         start = {"id": task.id, "status": word, "priority": task.number}
         return {**start, "create_time": task.created, "outputs_count": 0}
-    entry = desk.history[generation.id]
+    entry = queue.history[generation.id]
     number, prompt_id, _, extra, _ = entry["prompt"]
     messages = entry["status"]["messages"]
     images = _images(entry["outputs"])

@@ -12,7 +12,7 @@ import anyio
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 from starlette.responses import JSONResponse, Response
 
-from services.mock_comfyui.native.wire import RESPONSES, TheDesk, read_body
+from services.mock_comfyui.native.wire import RESPONSES, TheQueue, read_body
 from services.mock_comfyui.prompts.task import file_key
 from services.mock_comfyui.queue.sockets import Listener, encode
 from services.mock_core.ledger.files import StoredFile
@@ -38,13 +38,13 @@ _UPLOAD = {
 @router.websocket("/ws")
 async def events(socket: WebSocket) -> None:
     """Events from now on; what was missed is never sent again."""
-    desk = socket.app.state.desk
+    queue = socket.app.state.queue
     await socket.accept()
     client_id = socket.query_params.get("clientId") or uuid.uuid4().hex
     listener = Listener(socket)
-    desk.hub.add(client_id, listener)
-    listener.put(encode("status", {"status": desk.status(), "sid": client_id}))
-    node = desk.current_node(client_id)
+    queue.hub.add(client_id, listener)
+    listener.put(encode("status", {"status": queue.status(), "sid": client_id}))
+    node = queue.current_node(client_id)
     if node is not None:
         listener.put(encode("executing", {"node": node}))
     try:
@@ -53,7 +53,7 @@ async def events(socket: WebSocket) -> None:
             await listener.send_all()
             group.cancel_scope.cancel()
     finally:
-        desk.hub.remove(client_id, listener)
+        queue.hub.remove(client_id, listener)
 
 
 async def _listen(socket: WebSocket, listener: Listener) -> None:
@@ -98,7 +98,7 @@ def _parts(kind: str, body: bytes) -> dict[str, tuple[str, bytes]]:
 
 
 @router.get("/system_stats")
-async def system_stats(desk: TheDesk) -> dict[str, Any]:
+async def system_stats(queue: TheQueue) -> dict[str, Any]:
     """What kind of server this is: a stand-in, and says so."""
     return {
         "system": {

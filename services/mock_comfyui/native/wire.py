@@ -1,4 +1,4 @@
-"""What the native routes share: bodies, errors in the real server's shape, the desk."""
+"""What the native routes share: bodies, errors in the real server's shape, the queue."""
 
 import json
 from typing import Annotated, Any
@@ -7,20 +7,20 @@ from fastapi import Depends, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from services.mock_comfyui.prompts.inputs import mistake
-from services.mock_comfyui.queue.prompt_queue import Desk
+from services.mock_comfyui.queue.prompt_queue import PromptQueue
 
 MAX_BODY = 16_000_000
 _TROUBLE = "500 Internal Server Error\n\nServer got itself in trouble"
 
 
-async def desk_of(request: Request) -> Desk:
+async def queue_of(request: Request) -> PromptQueue:
     """Async, since FastAPI sends whatever else through a thread."""
-    desk = request.app.state.desk
-    assert isinstance(desk, Desk)  # noqa: S101 - set by the factory
-    return desk
+    queue = request.app.state.queue
+    assert isinstance(queue, PromptQueue)  # noqa: S101 - set by the factory
+    return queue
 
 
-TheDesk = Annotated[Desk, Depends(desk_of)]
+TheQueue = Annotated[PromptQueue, Depends(queue_of)]
 RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "`error` and `node_errors`"},
     404: {"description": "there is no such thing"},

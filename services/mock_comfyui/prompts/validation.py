@@ -1,4 +1,4 @@
-"""Judges a graph as the real server does: one good output is enough, the others are skipped."""
+"""Validates a graph as the real server does: one good output is enough, the others are skipped."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ MAX_NODES = 2_000
 
 
 @dataclass(slots=True)
-class Verdict:
+class Validation:
     """`error` when nothing runs; `node_errors` may come along with good outputs."""
 
     error: dict[str, Any] | None = None
@@ -30,24 +30,24 @@ class Verdict:
     node_errors: dict[str, Any] = field(default_factory=dict)
 
 
-def judge(graph: Graph, nodes: Nodes) -> Verdict:
+def validate(graph: Graph, nodes: Nodes) -> Validation:
     refused = _refused(graph, nodes)
     if refused is not None:
-        return Verdict(error=refused)
-    verdict = Verdict()
-    judged: dict[str, tuple[bool, list[Mistake]]] = {}
+        return Validation(error=refused)
+    validation = Validation()
+    checked: dict[str, tuple[bool, list[Mistake]]] = {}
     for node_id, node in graph.items():
         if not nodes[node["class_type"]].is_output:
             continue
-        if _is_good(graph, nodes, node_id, judged=judged):
-            verdict.outputs.append(node_id)
+        if _is_good(graph, nodes, node_id, checked=checked):
+            validation.outputs.append(node_id)
         else:
-            _blame(verdict, graph, judged, output=node_id)
-    if not verdict.outputs:
-        verdict.error = mistake(
+            _blame(validation, graph, checked, output=node_id)
+    if not validation.outputs:
+        validation.error = mistake(
             "prompt_outputs_failed_validation", "Prompt outputs failed validation", ""
         )
-    return verdict
+    return validation
 
 
 def _refused(graph: Graph, nodes: Nodes) -> dict[str, Any] | None:
@@ -81,12 +81,12 @@ def _title(node: dict[str, Any]) -> str:
 
 
 def _is_good(
-    graph: Graph, nodes: Nodes, node_id: str, *, judged: dict[str, tuple[bool, list[Mistake]]]
+    graph: Graph, nodes: Nodes, node_id: str, *, checked: dict[str, tuple[bool, list[Mistake]]]
 ) -> bool:
     try:
-        return _check_node(graph, nodes, node_id, judged=judged, above=frozenset())
+        return _check_node(graph, nodes, node_id, checked=checked, above=frozenset())
     except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
-        judged[node_id] = (False, [_crash(error)])
+        checked[node_id] = (False, [_crash(error)])
         return False
 
 
@@ -105,12 +105,12 @@ def _check_node(
     nodes: Nodes,
     node_id: str,
     *,
-    judged: dict[str, tuple[bool, list[Mistake]]],
+    checked: dict[str, tuple[bool, list[Mistake]]],
     above: frozenset[str],
 ) -> bool:
     """Check a node after all that it links to."""
-    if node_id in judged:
-        return judged[node_id][0]
+    if node_id in checked:
+        return checked[node_id][0]
     if node_id in above:
         raise ValueError(f"Dependency cycle detected at {node_id}")
     inputs = graph[node_id].get("inputs", {})
@@ -125,13 +125,13 @@ def _check_node(
             wrong = _check_link(graph, nodes, name, wanted=wanted, link=value)
             if wrong is None:
                 deeper = above | {node_id}
-                good &= _check_node(graph, nodes, value[0], judged=judged, above=deeper)
+                good &= _check_node(graph, nodes, value[0], checked=checked, above=deeper)
         else:
             wrong = bad_link(name, wanted, value) if wanted.linked else None
             wrong = wrong or check_value(name, wanted, value)
         found += [wrong] if wrong else []
-    judged[node_id] = (good and not found, found)
-    return judged[node_id][0]
+    checked[node_id] = (good and not found, found)
+    return checked[node_id][0]
 
 
 def _check_link(
@@ -144,17 +144,17 @@ def _check_link(
 
 
 def _blame(
-    verdict: Verdict,
+    validation: Validation,
     graph: Graph,
-    judged: dict[str, tuple[bool, list[Mistake]]],
+    checked: dict[str, tuple[bool, list[Mistake]]],
     *,
     output: str,
 ) -> None:
     """Nodes that are bad only because of others above them are not told."""
-    for node_id, (good, found) in judged.items():
+    for node_id, (good, found) in checked.items():
         if good or not found:
             continue
-        told = verdict.node_errors.setdefault(
+        told = validation.node_errors.setdefault(
             node_id,
             {"errors": found, "dependent_outputs": [], "class_type": graph[node_id]["class_type"]},
         )

@@ -15,7 +15,7 @@ from services.mock_core.lib.times import milliseconds
 _MOST_STEPS = 20
 
 
-class Narrator:
+class ExecutionEvents:
     """Without a client id only the states of the nodes are told, and to everybody."""
 
     def __init__(self, hub: Hub, clock: Clock, nodes: Nodes) -> None:

@@ -1,4 +1,4 @@
-"""The native wire's view of the work: queue, history, and the story told on the sockets."""
+"""The native wire's view of the work: queue, history, and the events sent on the sockets."""
 
 import asyncio
 import itertools
@@ -8,7 +8,7 @@ from typing import Any
 from services.mock_comfyui.prompts.execution import NodeCache, Work
 from services.mock_comfyui.prompts.nodes import build_nodes
 from services.mock_comfyui.prompts.task import Task, plan_outputs
-from services.mock_comfyui.queue.events import Narrator
+from services.mock_comfyui.queue.events import ExecutionEvents
 from services.mock_comfyui.queue.sockets import Hub
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.lib.clock import Clock
@@ -20,7 +20,7 @@ HISTORY_LAG = 0.03
 _PLAIN_GRAPH = {"class_type": "EmptyImage", "inputs": {"width": 640, "height": 360}}
 
 
-class Desk:
+class PromptQueue:
     """Prompts of either wire pass here; what was forgotten here is unknown on the native wire."""
 
     def __init__(self, clock: Clock, *, checkpoints: tuple[str, ...]) -> None:
@@ -32,8 +32,8 @@ class Desk:
         self._clock = clock
         self._numbers = itertools.count()
         self._counters: dict[str, int] = {}
-        self._stories: dict[Generation, asyncio.Task[None]] = {}
-        self._narrator = Narrator(self.hub, clock, self.nodes)
+        self._event_tasks: dict[Generation, asyncio.Task[None]] = {}
+        self._events = ExecutionEvents(self.hub, clock, self.nodes)
 
     def take_number(self) -> int:
         """The next place in the order of arrival; a prompt that is refused uses one up as well."""
@@ -82,16 +82,16 @@ class Desk:
         self.cache.clear()
 
     def forget_all(self) -> None:
-        for story in self._stories.values():
-            story.cancel()
-        for table in (self._stories, self.open, self.history, self._counters):
+        for event_task in self._event_tasks.values():
+            event_task.cancel()
+        for table in (self._event_tasks, self.open, self.history, self._counters):
             table.clear()
         self.cache.clear()
 
     async def close(self) -> None:
-        stories = list(self._stories.values())
+        event_tasks = list(self._event_tasks.values())
         self.forget_all()
-        await asyncio.gather(*stories, return_exceptions=True)
+        await asyncio.gather(*event_tasks, return_exceptions=True)
 
     def _plain(self, generation: Generation) -> Task:
         """The prompt that stands for a submit on the plain wire."""
@@ -103,15 +103,15 @@ class Desk:
         return task
 
     def _begin(self, task: Task) -> None:
-        self._narrator.begin(task)
-        story = asyncio.get_running_loop().create_task(self._narrator.tell(task))
-        self._stories[task.generation] = story
+        self._events.begin(task)
+        event_task = asyncio.get_running_loop().create_task(self._events.tell(task))
+        self._event_tasks[task.generation] = event_task
 
     def _end(self, generation: Generation) -> None:
         task = self.open.get(generation)
-        story = self._stories.pop(generation, None)
-        if story is not None:
-            story.cancel()
+        event_task = self._event_tasks.pop(generation, None)
+        if event_task is not None:
+            event_task.cancel()
         generation.detail.pop("task", None)
         if task is None:
             return
@@ -121,11 +121,11 @@ class Desk:
             self._tell_status()
             self._tell_status()
             return
-        self._stories[generation] = asyncio.get_running_loop().create_task(self._conclude(task))
+        self._event_tasks[generation] = asyncio.get_running_loop().create_task(self._conclude(task))
 
     async def _conclude(self, task: Task) -> None:
         generation = task.generation
-        self._narrator.end(task)
+        self._events.end(task)
         await asyncio.sleep(HISTORY_LAG)
         if generation.state is State.SUCCEEDED:
             task.work.results.update(task.planned)
@@ -135,14 +135,14 @@ class Desk:
         if len(self.history) > MAX_HISTORY:
             self.history.popitem(last=False)
         self.open.pop(generation, None)
-        self._stories.pop(generation, None)
+        self._event_tasks.pop(generation, None)
         self._tell_status()
-        self._narrator.after(task)
+        self._events.after(task)
 
     def _forget(self, generation: Generation) -> None:
-        story = self._stories.pop(generation, None)
-        if story is not None:
-            story.cancel()
+        event_task = self._event_tasks.pop(generation, None)
+        if event_task is not None:
+            event_task.cancel()
         self.open.pop(generation, None)
         self.history.pop(generation.id, None)
 

@@ -71,22 +71,22 @@ async def get_ledger(
     mock: TheMock, external_id: str | None = None, limit: Annotated[int | None, Query(ge=1)] = None
 ) -> list[dict[str, Any]]:
     """One row per accepted generation in order of acceptance; the last `limit` of them."""
-    rows = [row for row in mock.registry if external_id is None or row.external_id == external_id]
+    rows = [row for row in mock.ledger if external_id is None or row.external_id == external_id]
     return [row.row() for row in (rows if limit is None else rows[-limit:])]
 
 
 @router.get("/stats")
 async def get_stats(mock: TheMock) -> dict[str, Any]:
     """Counts since the last reset; `in_flight` was accepted and has not ended."""
-    registry = mock.registry
+    ledger = mock.ledger
     return {
-        "in_flight": registry.in_flight,
-        "max_in_flight": registry.max_in_flight,
-        "accepted_later": mock.studio.coming,
-        "accepted": registry.accepted,
-        "charged": registry.charged,
-        "duplicates": registry.duplicates,
-        "ledger_dropped": registry.dropped,
+        "in_flight": ledger.in_flight,
+        "max_in_flight": ledger.max_in_flight,
+        "accepted_later": mock.runner.accepted_later,
+        "accepted": ledger.accepted,
+        "charged": ledger.charged,
+        "duplicates": ledger.duplicates,
+        "ledger_dropped": ledger.dropped,
         "callbacks_pending": mock.sender.pending,
         "faults_injected": mock.trace.recorded,
         "file_bytes": mock.files.size,
@@ -97,7 +97,7 @@ async def get_stats(mock: TheMock) -> dict[str, Any]:
 @router.get("/verdict")
 async def get_verdict(mock: TheMock) -> dict[str, Any]:
     """What a bill would show; callbacks that are still on their way are counted as pending."""
-    verdict = judge(mock.registry, fetched_late=mock.fetched_late)
+    verdict = judge(mock.ledger, fetched_late=mock.fetched_late)
     return {**verdict, "callbacks_pending": mock.sender.pending}
 
 
@@ -128,13 +128,13 @@ async def get_journal(
 @router.get("/config")
 async def get_config(mock: TheMock) -> dict[str, Any]:
     """What can be changed while the mock runs."""
-    return mock.knobs.model_dump(mode="json")
+    return mock.config.model_dump(mode="json")
 
 
 @router.put("/config", responses=_INVALID)
 async def put_config(mock: TheMock, changes: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
     """Change what is given; refused whole, with every mistake named, when something is wrong."""
-    mock.turn(mock.knobs.changed(changes))
+    mock.configure(mock.config.changed(changes))
     return await get_config(mock)
 
 

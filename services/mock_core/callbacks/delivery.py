@@ -27,7 +27,7 @@ def envelope(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(slots=True, eq=False)
-class Parcel:
+class Delivery:
     """What is sent, where, when, and what is to be noted about it. Lengths are nominal seconds."""
 
     generation: Generation
@@ -47,7 +47,7 @@ class Parcel:
     delivery_id: str = field(default_factory=lambda: f"msg_{uuid.uuid4().hex}")
     tried: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def again(self, wait: float, note: str) -> "Parcel":
+    def again(self, wait: float, note: str) -> "Delivery":
         return replace(self, wait=self.wait + wait, note=note, tried=asyncio.Event())
 
     def mark(self, note: str, *, bent: bool = False) -> None:
@@ -62,9 +62,9 @@ def bend_content(
     for hit in hits:
         match hit.do:
             case "unknown-job":
-                body = _unknown(body, hit.chance)
+                body = _unknown(body, hit.quantile)
             case "other-job":
-                body = _renamed(body, other, hit.chance)
+                body = _renamed(body, other, hit.quantile)
             case "contradict":
                 says = "succeed" if body["task_status"] == "failed" else "failed"
                 body = {**body, "task_status": says}
@@ -73,40 +73,40 @@ def bend_content(
     return body
 
 
-def bend_parcel(parcel: Parcel, hits: tuple[Hit, ...], *, other: Generation | None) -> None:
+def bend_delivery(delivery: Delivery, hits: tuple[Hit, ...], *, other: Generation | None) -> None:
     """How the callback travels: address, bytes, pace, schedule."""
     for hit in hits:
         match hit.do:
             case "unknown-job" | "other-job" | "contradict" | "oversize":
-                parcel.mark(hit.do, bent=True)
+                delivery.mark(hit.do, bent=True)
             case "token":
-                parcel.url = _with_token(parcel.url, hit.params.how, other)
-                parcel.mark(f"{hit.params.how} token", bent=True)
+                delivery.url = _with_token(delivery.url, hit.params.how, other)
+                delivery.mark(f"{hit.params.how} token", bent=True)
             case "truncate":
-                kept = parcel.body[: int(len(parcel.body) * hit.params.keep)]
-                parcel.body = kept.decode("utf-8", "ignore").encode()
-                parcel.mark("truncated", bent=True)
+                kept = delivery.body[: int(len(delivery.body) * hit.params.keep)]
+                delivery.body = kept.decode("utf-8", "ignore").encode()
+                delivery.mark("truncated", bent=True)
             case "garbage":
-                parcel.body = _GARBAGE
-                parcel.mark("garbage", bent=True)
+                delivery.body = _GARBAGE
+                delivery.mark("garbage", bent=True)
             case "wrong-type":
-                parcel.content_type = hit.params.content_type
-                parcel.mark("wrong type", bent=True)
+                delivery.content_type = hit.params.content_type
+                delivery.mark("wrong type", bent=True)
             case "drip":
-                parcel.drip = (hit.params.seconds.at(hit.chance), hit.params.drops)
-                parcel.mark("dripped", bent=True)
+                delivery.drip = (hit.params.seconds.at(hit.quantile), hit.params.drops)
+                delivery.mark("dripped", bent=True)
             case "resend":
-                parcel.schedule, parcel.heed = hit.params.schedule, hit.params.heed
+                delivery.schedule, delivery.heed = hit.params.schedule, hit.params.heed
             case "delay":
-                parcel.wait += hit.params.seconds.at(hit.chance)
-                parcel.mark("delayed")
+                delivery.wait += hit.params.seconds.at(hit.quantile)
+                delivery.mark("delayed")
             case "after-poll":
-                parcel.after_poll = (hit.params.seconds.at(hit.chance), hit.params.within)
-                parcel.mark("after the poll")
+                delivery.after_poll = (hit.params.seconds.at(hit.quantile), hit.params.within)
+                delivery.mark("after the poll")
 
 
-def _unknown(body: dict[str, Any], chance: float) -> dict[str, Any]:
-    number = int(chance * 10**17)
+def _unknown(body: dict[str, Any], quantile: float) -> dict[str, Any]:
+    number = int(quantile * 10**17)
     return {
         **body,
         "task_id": str(9 * 10**17 + number),
@@ -114,9 +114,9 @@ def _unknown(body: dict[str, Any], chance: float) -> dict[str, Any]:
     }
 
 
-def _renamed(body: dict[str, Any], other: Generation | None, chance: float) -> dict[str, Any]:
+def _renamed(body: dict[str, Any], other: Generation | None, quantile: float) -> dict[str, Any]:
     if other is None:
-        return _unknown(body, chance)
+        return _unknown(body, quantile)
     return {
         **body,
         "task_id": other.id,

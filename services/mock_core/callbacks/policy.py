@@ -22,7 +22,7 @@ def _secret(value: str) -> str:
     return value
 
 
-class Manner(BaseModel):
+class CallbackPolicy(BaseModel):
     """`schedule` has the nominal seconds before each try; `heed` ends it at the first 2xx.
 
     The vendor documents neither; one try is the default.

@@ -9,18 +9,18 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 
 from services.mock_core.callbacks.delivery import (
+    Delivery,
     Describe,
     Other,
-    Parcel,
     bend_content,
-    bend_parcel,
+    bend_delivery,
     encode,
     envelope,
 )
-from services.mock_core.callbacks.policy import Manner
+from services.mock_core.callbacks.policy import CallbackPolicy
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan, Hit
-from services.mock_core.ledger.generation import Delivery, Generation
+from services.mock_core.ledger.generation import DeliveryAttempt, Generation
 from services.mock_core.lib.clock import Clock
 
 # Real seconds: the receiver's own work does not get faster with the vendor's clock.
@@ -32,12 +32,12 @@ Counter = Callable[[str], None]
 
 
 class CallbackSender:
-    """`describe` makes the body that tells of a generation; `manner` may change at any time."""
+    """`describe` makes the body that tells of a generation; `policy` may change at any time."""
 
     def __init__(self, plan: FaultPlan, clock: Clock, *, other: Other, count: Counter) -> None:
-        self.manner = Manner()
+        self.policy = CallbackPolicy()
         self.describe: Describe = lambda _: {}
-        # Told after every try, with its answer.
+        # Called after every attempt, with its answer.
         self.tried: Callable[[Generation], None] = lambda _: None
         self._plan = plan
         self._clock = clock
@@ -45,9 +45,9 @@ class CallbackSender:
         self._count = count
         self._client: httpx.AsyncClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._last: dict[Generation, Parcel] = {}
-        self._held: dict[Generation, Parcel] = {}
-        self._kept: OrderedDict[str, Parcel] = OrderedDict()
+        self._last: dict[Generation, Delivery] = {}
+        self._held: dict[Generation, Delivery] = {}
+        self._kept: OrderedDict[str, Delivery] = OrderedDict()
         self._waiting: dict[tuple[Generation, str], asyncio.Event] = {}
 
     async def open(self) -> None:
@@ -79,27 +79,27 @@ class CallbackSender:
         if generation.callback_url is None:
             return
         hits = self._plan.hits(Where.CALLBACK, generation, status=status)
-        parcel = self._packed(generation, generation.callback_url, status, hits=hits)
+        delivery = self._packed(generation, generation.callback_url, status, hits=hits)
         held = self._held.pop(generation, None)
-        parcels = self._planned(parcel, hits)
+        deliveries = self._planned(delivery, hits)
         if held is not None:
-            parcels.append(held)
-        for each in parcels:
+            deliveries.append(held)
+        for each in deliveries:
             self.send(each)
 
     def replay(self, delivery_id: str) -> bool:
         """Send a callback of the past once more, as it was; False when it is not kept."""
-        parcel = self._kept.get(delivery_id)
-        if parcel is None:
+        delivery = self._kept.get(delivery_id)
+        if delivery is None:
             return False
-        again = parcel.again(-parcel.wait, "replayed")
+        again = delivery.again(-delivery.wait, "replayed")
         again.after_poll, again.schedule = None, (0.0,)
         self.send(again)
         return True
 
-    def told_end(self, generation: Generation) -> None:
+    def end_reported(self, generation: Generation) -> None:
         """A status call has told the end: callbacks that wait for that may leave."""
-        self._signal(generation, "told")
+        self._signal(generation, "reported")
 
     async def sent(self, generation: Generation, status: str, *, within: float) -> None:
         """Wait until the callback of this status has been tried or lost, or time is up."""
@@ -107,109 +107,113 @@ class CallbackSender:
 
     def _packed(
         self, generation: Generation, url: str, status: str, *, hits: tuple[Hit, ...]
-    ) -> Parcel:
+    ) -> Delivery:
         other = self._other(generation) if hits else None
         body = bend_content(self.describe(generation), hits, generation, other=other)
         # Last, whatever the order of the rules: the others change what is inside.
-        if self.manner.form == "envelope" or any(hit.do == "envelope" for hit in hits):
+        if self.policy.form == "envelope" or any(hit.do == "envelope" for hit in hits):
             body = envelope(body)
-        parcel = Parcel(generation, url, status, encode(body))
-        bend_parcel(parcel, hits, other=other)
-        return parcel
+        delivery = Delivery(generation, url, status, encode(body))
+        bend_delivery(delivery, hits, other=other)
+        return delivery
 
-    def _planned(self, parcel: Parcel, hits: tuple[Hit, ...]) -> list[Parcel]:
-        parcels = [parcel]
-        generation = parcel.generation
+    def _planned(self, delivery: Delivery, hits: tuple[Hit, ...]) -> list[Delivery]:
+        deliveries = [delivery]
+        generation = delivery.generation
         for hit in hits:
             match hit.do:
                 case "lose":
-                    self._note_lost(parcel, hit.rule)
+                    self._note_lost(delivery, hit.rule)
                     return []
                 case "repeat":
-                    gap = hit.params.gap.at(hit.chance)
+                    gap = hit.params.gap.at(hit.quantile)
                     times = range(1, hit.params.times)
-                    parcels += [parcel.again(gap * n, "repeated") for n in times]
+                    deliveries += [delivery.again(gap * n, "repeated") for n in times]
         if any(hit.do == "hold" for hit in hits) and not generation.ended:
-            parcel.mark("held back")
-            self._held[generation] = parcel
-            return parcels[1:]
-        return parcels
+            delivery.mark("held back")
+            self._held[generation] = delivery
+            return deliveries[1:]
+        return deliveries
 
-    def _note_lost(self, parcel: Parcel, rule: str) -> None:
+    def _note_lost(self, delivery: Delivery, rule: str) -> None:
         self._count("lost")
-        lost = Delivery(parcel.delivery_id, parcel.status, note=f"lost by {rule}")
-        parcel.generation.deliveries.append(lost)
-        self._signal(parcel.generation, parcel.status)
+        lost = DeliveryAttempt(delivery.delivery_id, delivery.status, note=f"lost by {rule}")
+        delivery.generation.delivery_attempts.append(lost)
+        self._signal(delivery.generation, delivery.status)
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, delivery: Delivery) -> None:
         """In order behind the generation's previous one, unless it waits for a time of its own."""
-        self._keep(parcel)
+        self._keep(delivery)
         before = None
-        if not parcel.wait and parcel.after_poll is None:
-            before = self._last.get(parcel.generation)
-            self._last[parcel.generation] = parcel
-        task = asyncio.get_running_loop().create_task(self._deliver(parcel, before))
+        if not delivery.wait and delivery.after_poll is None:
+            before = self._last.get(delivery.generation)
+            self._last[delivery.generation] = delivery
+        task = asyncio.get_running_loop().create_task(self._deliver(delivery, before))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _keep(self, parcel: Parcel) -> None:
-        self._kept[parcel.delivery_id] = parcel
+    def _keep(self, delivery: Delivery) -> None:
+        self._kept[delivery.delivery_id] = delivery
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
 
-    async def _deliver(self, parcel: Parcel, before: Parcel | None) -> None:
+    async def _deliver(self, delivery: Delivery, before: Delivery | None) -> None:
         try:
             if before is not None:
                 await before.tried.wait()
-            if parcel.after_poll is not None:
-                pause, within = parcel.after_poll
-                await self._wait_for(parcel.generation, "told", within=within)
+            if delivery.after_poll is not None:
+                pause, within = delivery.after_poll
+                await self._wait_for(delivery.generation, "reported", within=within)
                 await self._clock.sleep(pause)
-            await self._clock.sleep(parcel.wait)
-            await self._follow_schedule(parcel)
+            await self._clock.sleep(delivery.wait)
+            await self._follow_schedule(delivery)
         finally:
-            parcel.tried.set()
-            self._signal(parcel.generation, parcel.status)
-            if self._last.get(parcel.generation) is parcel:
-                del self._last[parcel.generation]
+            delivery.tried.set()
+            self._signal(delivery.generation, delivery.status)
+            if self._last.get(delivery.generation) is delivery:
+                del self._last[delivery.generation]
 
-    async def _follow_schedule(self, parcel: Parcel) -> None:
-        schedule = parcel.schedule or self.manner.schedule
-        heed = self.manner.heed if parcel.heed is None else parcel.heed
+    async def _follow_schedule(self, delivery: Delivery) -> None:
+        schedule = delivery.schedule or self.policy.schedule
+        heed = self.policy.heed if delivery.heed is None else delivery.heed
         answered = False
         for pause in schedule:
             if pause:
                 await self._clock.sleep(pause)
-            delivery = await self._try(parcel)
-            parcel.tried.set()
-            self._signal(parcel.generation, parcel.status)
-            answered = answered or delivery.good
-            if delivery.good and heed:
+            attempt = await self._try(delivery)
+            delivery.tried.set()
+            self._signal(delivery.generation, delivery.status)
+            answered = answered or attempt.good
+            if attempt.good and heed:
                 break
         self._count("answered" if answered else "unanswered")
 
-    async def _try(self, parcel: Parcel) -> Delivery:
-        delivery = Delivery(
-            parcel.delivery_id, parcel.status, parcel.note, bent=parcel.bent, sent_at=time.time()
+    async def _try(self, delivery: Delivery) -> DeliveryAttempt:
+        attempt = DeliveryAttempt(
+            delivery.delivery_id,
+            delivery.status,
+            delivery.note,
+            bent=delivery.bent,
+            sent_at=time.time(),
         )
-        parcel.generation.deliveries.append(delivery)
+        delivery.generation.delivery_attempts.append(attempt)
         self._count("sent")
         if self._client is None:
             raise RuntimeError("the callback sender is not open")
-        signed = self.manner.sign(parcel.delivery_id, parcel.body)
-        headers = {"Content-Type": parcel.content_type, **signed}
-        content: bytes | AsyncIterator[bytes] = parcel.body
-        if parcel.drip is not None:
-            content = self._dripped(parcel.body, *parcel.drip)
-            headers["Content-Length"] = str(len(parcel.body))
+        signed = self.policy.sign(delivery.delivery_id, delivery.body)
+        headers = {"Content-Type": delivery.content_type, **signed}
+        content: bytes | AsyncIterator[bytes] = delivery.body
+        if delivery.drip is not None:
+            content = self._dripped(delivery.body, *delivery.drip)
+            headers["Content-Length"] = str(len(delivery.body))
         try:
-            async with asyncio.timeout(None if parcel.drip else TIMEOUT_SECONDS):
-                reply = await self._client.post(parcel.url, content=content, headers=headers)
-            delivery.reply = reply.status_code
+            async with asyncio.timeout(None if delivery.drip else TIMEOUT_SECONDS):
+                reply = await self._client.post(delivery.url, content=content, headers=headers)
+            attempt.reply = reply.status_code
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
-            delivery.error = type(error).__name__
-        self.tried(parcel.generation)
-        return delivery
+            attempt.error = type(error).__name__
+        self.tried(delivery.generation)
+        return attempt
 
     async def _dripped(self, body: bytes, seconds: float, drops: int) -> AsyncIterator[bytes]:
         size = -(-len(body) // drops)

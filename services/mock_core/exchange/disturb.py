@@ -38,7 +38,7 @@ async def disturb_request(
             case "hang":
                 if hit.params.seconds is None:
                     return HungResponse()
-                await clock.sleep(hit.params.seconds.at(hit.chance))
+                await clock.sleep(hit.params.seconds.at(hit.quantile))
                 return shape(504, None, "gave up", {})
     return None
 
@@ -50,7 +50,7 @@ async def disturb_reply(
     for hit in hits:
         match hit.do:
             case "delay":
-                await clock.sleep(hit.params.seconds.at(hit.chance))
+                await clock.sleep(hit.params.seconds.at(hit.quantile))
             case "lose-reply":
                 reply = _lost(hit.params.how, shape)
             case "accept-late" if hit.params.how != "held":

@@ -27,7 +27,7 @@ async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Resp
     if file.generation is not None:
         hits = mock.plan.hits(Where.RESULT, file.generation)
     age = mock.clock.now() - file.made_at
-    if age > mock.knobs.result_days * _DAY:
+    if age > mock.config.result_days * _DAY:
         mock.fetched_late.add(name)
         raise Problem(404, "expired", detail=f"{name} has been cleared")
     instead = _gone(mock, name, hits, age=age)
@@ -56,7 +56,7 @@ def _gone(mock: Mock, name: str, hits: tuple[Hit, ...], *, age: float) -> Respon
 def _before(hits: tuple[Hit, ...]) -> list[Hit]:
     """A refused file is a missing one unless told otherwise; a reset comes in its middle."""
     return [
-        Hit(hit.do, hit.params.model_copy(update={"status": 404}), hit.chance, hit.rule)
+        Hit(hit.do, hit.params.model_copy(update={"status": 404}), hit.quantile, hit.rule)
         if hit.do == "refuse" and hit.params.status is None and hit.params.code is None
         else hit
         for hit in hits
@@ -91,7 +91,7 @@ def _travelled(mock: Mock, hits: tuple[Hit, ...], reply: Response) -> Response:
             case "reset":
                 return TornResponse(reply, 0.5)
             case "drip":
-                seconds = hit.params.seconds.at(hit.chance)
+                seconds = hit.params.seconds.at(hit.quantile)
                 return DrippedResponse(reply, mock.clock, seconds=seconds, drops=hit.params.drops)
     return reply
 

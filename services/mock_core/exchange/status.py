@@ -5,17 +5,21 @@ from collections.abc import Callable
 from starlette.responses import Response
 
 from services.mock_core.exchange.disturb import disturb_reply, disturb_request
-from services.mock_core.exchange.view import View, told
+from services.mock_core.exchange.view import View, view_of
 from services.mock_core.faults.kinds import Where
 from services.mock_core.http.problems import Problem, RefusalShape
 from services.mock_core.ledger.generation import ENDED, Generation
 from services.mock_core.mock import Mock
 
-Told = Callable[[Generation, View], Response]
+StatusReply = Callable[[Generation, View], Response]
 
 
 async def look_up(
-    mock: Mock, generation: Generation | None, *, reply: Told, shape: RefusalShape | None = None
+    mock: Mock,
+    generation: Generation | None,
+    *,
+    reply: StatusReply,
+    shape: RefusalShape | None = None,
 ) -> Response:
     """Answer about a generation as the plan lets it; a problem (404) when there is none."""
     if generation is None:
@@ -33,8 +37,8 @@ async def look_up(
     return await disturb_reply(hits, mock.clock, reply=answer, shape=shape)
 
 
-def _answer(mock: Mock, generation: Generation, reply: Told) -> Response:
-    view = told(generation, mock.clock.now())
+def _answer(mock: Mock, generation: Generation, reply: StatusReply) -> Response:
+    view = view_of(generation, mock.clock.now())
     if view.state in ENDED:
-        mock.sender.told_end(generation)
+        mock.sender.end_reported(generation)
     return reply(generation, view)

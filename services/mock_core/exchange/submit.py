@@ -17,11 +17,11 @@ from services.mock_core.mock import Mock
 
 Reply = Callable[[Generation], Response]
 # The reply where the service itself turns a generation away, else None.
-Gate = Callable[[Generation], Response | None]
+Admission = Callable[[Generation], Response | None]
 _QUOTA_MEMORY = 100_000
 
 
-def _open_gate(_: Generation) -> Response | None:
+def _admit_all(_: Generation) -> Response | None:
     return None
 
 
@@ -30,17 +30,17 @@ async def submit(
     generation: Generation,
     *,
     reply: Reply,
-    gate: Gate = _open_gate,
+    admission: Admission = _admit_all,
     shape: RefusalShape | None = None,
 ) -> Response:
-    """Accept a generation unless a fault or the gate is in the way; the reply may get lost."""
+    """Accept a generation unless a fault or `admission` is in the way; the reply may get lost."""
     shape = shape or mock.refusal
     hits = mock.plan.hits(
         Where.SUBMIT, generation, when=lambda rule, effect: _limited(mock, rule, effect)
     )
     instead = await disturb_request(hits, mock.clock, shape=shape)
     if instead is None:
-        instead = gate(generation)
+        instead = admission(generation)
     if instead is not None:
         return instead
     await _accept(mock, generation, hits)
@@ -52,7 +52,7 @@ def _limited(mock: Mock, rule: str, effect: ArmedEffect) -> bool:
     """Whether a rule that refuses only what is too much has a reason to; others always have."""
     params: Any = effect.params
     if effect.do == "pool":
-        return bool(mock.registry.in_flight >= params.places)
+        return bool(mock.ledger.in_flight >= params.places)
     if effect.do != "quota":
         return True
     now = mock.clock.now()
@@ -66,12 +66,12 @@ def _limited(mock: Mock, rule: str, effect: ArmedEffect) -> bool:
 
 
 async def _accept(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> None:
-    """At once, or behind the caller's back; what the gate let in is not looked at again."""
+    """At once, or behind the caller's back; what was admitted is not looked at again."""
     late = next((hit for hit in hits if hit.do == "accept-late"), None)
     if late is None:
-        mock.studio.accept(generation)
+        mock.runner.accept(generation)
         return
-    accepting = mock.studio.accept_later(generation, late.params.seconds.at(late.chance))
+    accepting = mock.runner.accept_later(generation, late.params.seconds.at(late.quantile))
     if late.params.how == "held":
         await asyncio.wait({accepting})
 

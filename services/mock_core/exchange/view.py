@@ -19,11 +19,11 @@ class View:
     word: str | None = None
 
 
-def told(generation: Generation, now: float) -> View:
+def view_of(generation: Generation, now: float) -> View:
     """The answer to one status call; `now` is the vendor's nominal time."""
     percent = generation.percent(now)
     view = View(generation.state, percent, generation.error, generation.file_name)
-    for hit in generation.telling:
+    for hit in generation.progress_hits:
         if generation.state is State.RUNNING:
             _bend_running(view, generation, hit, percent=percent)
         elif generation.state is State.SUCCEEDED:

@@ -12,7 +12,7 @@ from services.mock_core.faults.rules import Rule
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.ledger.jobs import Job, next_serial
 from services.mock_core.lib.clock import Clock
-from services.mock_core.lib.seeded_random import Source
+from services.mock_core.lib.seeded_random import SeededRandom
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ArmedRule:
             for effect, params in zip(rule.all_effects(), members, strict=True)
         )
         self._share, self._hit, self._time = (
-            Source(seed, name, purpose) for purpose in ("share", "hit", "time")
+            SeededRandom(seed, name, purpose) for purpose in ("share", "hit", "time")
         )
         self._clock = clock
         self._texts = [
@@ -83,12 +83,12 @@ class ArmedRule:
         begins = self.rule.after.seconds
         return (begins is not None and self._age < begins) or self.spent
 
-    def fits_service(self, service: str, places: frozenset[Where]) -> bool:
-        """Whether this service has a place for it: one plan may be given to both."""
+    def fits_service(self, service: str, points: frozenset[Where]) -> bool:
+        """Whether this service has a point for it: one plan may be given to both."""
         if self.rule.service not in (None, service):
             return False
         return any(
-            effect.where in places and KINDS[effect.where, effect.do].service in (None, service)
+            effect.where in points and KINDS[effect.where, effect.do].service in (None, service)
             for effect in self.effects
         )
 
@@ -101,7 +101,7 @@ class ArmedRule:
             return False
         if not all(fits(getattr(generation, member) or "") for member, fits in self._texts):
             return False
-        return match.share is None or self._share.draw(generation.job.key) < match.share
+        return match.share is None or self._share.number(generation.job.key) < match.share
 
     def strikes(self, effect: ArmedEffect, generation: Generation, *, status: str | None) -> int:
         """The number of the event that is struck, as this rule counts the job's; 0: none."""
@@ -113,7 +113,7 @@ class ArmedRule:
             return 0
         if self._spans:
             return event if self._strikes_job(generation) else 0
-        if self._rests or not self._chance(effect, generation, event):
+        if self._rests or not self._happens(effect, generation, event):
             return 0
         self._hits += 1
         return event
@@ -129,12 +129,12 @@ class ArmedRule:
         job = generation.job
         known = (job.struck or {}).get(self.serial)
         if known is None:
-            known = not self._rests and self._hit.draw(job.key) < self.rule.often.probability
+            known = not self._rests and self._hit.number(job.key) < self.rule.often.probability
             job.struck = {**(job.struck or {}), self.serial: known}
             self._hits += known
         return known
 
-    def _chance(self, effect: ArmedEffect, generation: Generation, event: int) -> bool:
+    def _happens(self, effect: ArmedEffect, generation: Generation, event: int) -> bool:
         probability = self.rule.often.probability
         if probability >= 1:
             return True
@@ -143,14 +143,14 @@ class ArmedRule:
         )
         key = generation.job.key
         if per == "job":
-            return self._hit.draw(key) < probability
+            return self._hit.number(key) < probability
         if per == "attempt":
-            return self._hit.draw(key, generation.attempt) < probability
-        return self._hit.draw(key, generation.attempt, effect.where, event) < probability
+            return self._hit.number(key, generation.attempt) < probability
+        return self._hit.number(key, generation.attempt, effect.where, event) < probability
 
     def quantile(self, generation: Generation, *parts: str | int) -> float:
-        """The chance with which this rule draws a length of time for a job's attempt."""
-        return self._time.draw(generation.job.key, generation.attempt, *parts)
+        """Where in its distribution a length of time of this rule lies, for a job's attempt."""
+        return self._time.number(generation.job.key, generation.attempt, *parts)
 
     def row(self, *, applies: bool) -> dict[str, Any]:
         shown = self.rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)

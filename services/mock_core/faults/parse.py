@@ -120,34 +120,34 @@ def _fails(read: Any, value: object) -> str:
 def _sense(rule: Rule) -> Iterator[tuple[str, str]]:
     effects = rule.all_effects()
     names = [f"{effect.where}.{effect.do}" for effect in effects]
-    places = {effect.where for effect in effects}
+    points = {effect.where for effect in effects}
     if len(set(names)) < len(names):
         yield "effects", "the same effect twice"
     for group in _EXCLUSIVE:
         both = sorted(group & set(names))
         if len(both) > 1:
             yield "effects", f"{' and '.join(both)} contradict each other"
-    yield from _impossible(set(names), places)
-    if rule.service == "image" and Where.CALLBACK in places:
+    yield from _impossible(set(names), points)
+    if rule.service == "image" and Where.CALLBACK in points:
         yield "where", "the image service sends no callbacks"
     for effect in effects:
         kind = KINDS.get((effect.where, effect.do))
         if kind is not None and kind.service not in (None, rule.service) and rule.service:
             yield "do", f"the {rule.service} service has no {effect.where}.{effect.do}"
-    if rule.match.status is not None and Where.CALLBACK not in places:
+    if rule.match.status is not None and Where.CALLBACK not in points:
         yield "match.status", "only callbacks have it"
     if rule.often.first is not None and rule.often.events is not None:
         yield "often", "first and events contradict each other"
     yield from _ends(rule)
 
 
-def _impossible(names: set[str], places: set[Where]) -> Iterator[tuple[str, str]]:
-    later = sorted(places - {Where.SUBMIT})
+def _impossible(names: set[str], points: set[Where]) -> Iterator[tuple[str, str]]:
+    later = sorted(points - {Where.SUBMIT})
     refused = sorted(names & _NEVER_ACCEPTED)
     if refused and later:
         yield "effects", f"after {refused[0]} there is nothing to disturb at {', '.join(later)}"
     dead = sorted(names & _NEVER_A_RESULT)
-    if dead and Where.RESULT in places:
+    if dead and Where.RESULT in points:
         yield "effects", f"after {dead[0]} there is no result to disturb"
     hopeless = sorted(names & _NEVER_SUCCEEDS)
     if dead and hopeless:

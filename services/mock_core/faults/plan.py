@@ -25,23 +25,23 @@ def _at_any_time(_rule: str, _effect: ArmedEffect) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A fault that happens now; `chance` draws its length of time."""
+    """A fault that happens now; its length of time lies at `quantile` of its distribution."""
 
     do: str
     params: Any
-    chance: float
+    quantile: float
     rule: str
 
 
 class FaultPlan:
     def __init__(
-        self, service: str, *, places: frozenset[Where], seed: int, clock: Clock, trace: Trace
+        self, service: str, *, points: frozenset[Where], seed: int, clock: Clock, trace: Trace
     ) -> None:
         self.service = service
         self.seed = seed
         self.trace = trace
         self.on_hit: OnHit = lambda _rule, _effect: None
-        self._places = places
+        self._points = points
         self._clock = clock
         self._rules: list[ArmedRule] = []
         self._version = 0
@@ -55,7 +55,7 @@ class FaultPlan:
         """Arm more rules; one of a name that is in force takes its place."""
         if seed is not None:
             self.seed = seed
-        at = {armed.name: place for place, armed in enumerate(self._rules)}
+        at = {armed.name: index for index, armed in enumerate(self._rules)}
         for rule, members in rules:
             name = rule.name or _free_name(rule, at)
             armed = ArmedRule(rule, members, name=name, seed=self.seed, clock=self._clock)
@@ -84,7 +84,7 @@ class FaultPlan:
 
     def rows(self) -> list[dict[str, Any]]:
         return [
-            rule.row(applies=rule.fits_service(self.service, self._places)) for rule in self._rules
+            rule.row(applies=rule.fits_service(self.service, self._points)) for rule in self._rules
         ]
 
     def hits(
@@ -119,10 +119,10 @@ class FaultPlan:
         status: str | None,
     ) -> Hit:
         rule.fired += 1
-        chance = rule.quantile(generation, effect.where, event)
-        self.trace.record(rule, effect, generation, event=event, chance=chance, status=status)
+        quantile = rule.quantile(generation, effect.where, event)
+        self.trace.record(rule, effect, generation, event=event, quantile=quantile, status=status)
         self.on_hit(rule.name, effect)
-        return Hit(effect.do, effect.params, chance, rule.name)
+        return Hit(effect.do, effect.params, quantile, rule.name)
 
     def _armed_for(self, generation: Generation) -> Found:
         """Found once per generation and version of the plan: polls must stay cheap."""
@@ -132,17 +132,17 @@ class FaultPlan:
         return generation.rules
 
     def _find(self, generation: Generation) -> Found:
-        places = [*self._general, *self._by_key.get(generation.job.key, ())]
-        meant = tuple(i for i in sorted(places) if self._rules[i].concerns(generation))
+        indices = [*self._general, *self._by_key.get(generation.job.key, ())]
+        meant = tuple(i for i in sorted(indices) if self._rules[i].concerns(generation))
         found = self._known.get(meant)
         if found is None:
             found = self._known[meant] = self._by_point(meant)
         return found
 
-    def _by_point(self, places: tuple[int, ...]) -> Found:
+    def _by_point(self, indices: tuple[int, ...]) -> Found:
         found: Found = {}
-        for place in places:
-            rule = self._rules[place]
+        for index in indices:
+            rule = self._rules[index]
             for effect in rule.effects:
                 found.setdefault(effect.where, []).append((rule, effect))
         return found
@@ -154,14 +154,14 @@ class FaultPlan:
         self._known: dict[tuple[int, ...], Found] = {}
         self._general: list[int] = []
         self._by_key: dict[str, list[int]] = {}
-        for place, rule in enumerate(self._rules):
-            if not rule.fits_service(self.service, self._places):
+        for index, rule in enumerate(self._rules):
+            if not rule.fits_service(self.service, self._points):
                 continue
             key = rule.rule.match.key
             if key is None:
-                self._general.append(place)
+                self._general.append(index)
             else:
-                self._by_key.setdefault(key, []).append(place)
+                self._by_key.setdefault(key, []).append(index)
 
 
 def _free_name(rule: Rule, taken: dict[str, int]) -> str:

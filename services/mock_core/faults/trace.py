@@ -23,7 +23,7 @@ class Injected:
     job_key: str
     attempt: int
     event: int
-    chance: float
+    quantile: float
     status: str | None
     job_id: str
     external_id: str | None
@@ -52,7 +52,7 @@ class Injected:
         for name in type(self.effect.params).model_fields:
             value = getattr(self.effect.params, name)
             if isinstance(value, DelaySpec) and value.shape != "fixed":
-                members[name] = str(DelaySpec("fixed", value.at(self.chance)))
+                members[name] = str(DelaySpec("fixed", value.at(self.quantile)))
         return members
 
 
@@ -68,7 +68,7 @@ class Trace:
         generation: Generation,
         *,
         event: int,
-        chance: float,
+        quantile: float,
         status: str | None,
     ) -> None:
         self.recorded += 1
@@ -81,7 +81,7 @@ class Trace:
                 job_key=generation.job.key,
                 attempt=generation.attempt,
                 event=event,
-                chance=chance,
+                quantile=quantile,
                 status=status,
                 job_id=generation.id,
                 external_id=generation.external_id,
@@ -93,7 +93,7 @@ class Trace:
         return [row.row() for row in self._rows]
 
     def as_plan(self, service: str, seed: int) -> dict[str, Any]:
-        """A plan without chance that injects the same faults into the same jobs."""
+        """A plan without probabilities that injects the same faults into the same jobs."""
         grouped: dict[str, tuple[Injected, list[int]]] = {}
         for row in self._rows:
             parts = (row.rule.serial, row.effect.where, row.effect.do, row.job_key)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from services.mock_core.ledger.generation import Delivery, Generation, State
-from services.mock_core.ledger.jobs import JobBook
-from services.mock_core.ledger.ledger import Registry
+from services.mock_core.ledger.generation import DeliveryAttempt, Generation, State
+from services.mock_core.ledger.jobs import JobIndex
+from services.mock_core.ledger.ledger import Ledger
 
 RESTARTED = "the service was restarted"
 _KEPT = (
@@ -39,22 +39,22 @@ class Disk:
         row["state"] = generation.state
         # What else is in there are objects of the native wire, which live as long as the process.
         row["detail"] = {k: v for k, v in generation.detail.items() if isinstance(v, str | bool)}
-        row["deliveries"] = [asdict(delivery) for delivery in generation.deliveries]
+        row["deliveries"] = [asdict(attempt) for attempt in generation.delivery_attempts]
         line = json.dumps(row, ensure_ascii=True) + "\n"
         with self._rows.open("a", encoding="ascii") as out:
             out.write(line)
 
-    def restore(self, registry: Registry, jobs: JobBook) -> int:
+    def restore(self, ledger: Ledger, jobs: JobIndex) -> int:
         """Put the ledger back; what was under way has failed by the restart. How many rows."""
         latest: dict[str, Row] = {row["id"]: row for row in self._read()}
         for row in latest.values():
             generation = _generation(row, jobs)
-            registry.add(generation)
+            ledger.add(generation)
             if generation.open:
                 generation.state, generation.error = State.FAILED, RESTARTED
                 generation.finished = generation.updated = time.time()
                 self.note(generation)
-            registry.closed(generation)
+            ledger.closed(generation)
         return len(latest)
 
     def put_file(self, name: str, body: bytes) -> None:
@@ -86,13 +86,13 @@ class Disk:
                 continue
 
 
-def _generation(row: Row, jobs: JobBook) -> Generation:
+def _generation(row: Row, jobs: JobIndex) -> Generation:
     job, _ = jobs.find(row["external_id"], row["prompt"])
     job.accepted += 1
     return Generation(
         job=job,
         state=State(row["state"]),
         detail=row["detail"],
-        deliveries=[Delivery(**delivery) for delivery in row["deliveries"]],
+        delivery_attempts=[DeliveryAttempt(**attempt) for attempt in row["deliveries"]],
         **{name: row[name] for name in _KEPT},
     )

@@ -21,7 +21,7 @@ ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
 
 @dataclass(slots=True, eq=False)
-class Delivery:
+class DeliveryAttempt:
     """One attempt to hand a callback over, with the answer it got."""
 
     delivery_id: str
@@ -86,10 +86,10 @@ class Generation:
     stick_at: int | None = None
     last_percent: int = 0
     # How the fault plan bends what status calls tell, and how often it has told a step back.
-    telling: tuple[Any, ...] = ()
+    progress_hits: tuple[Any, ...] = ()
     regressed: int = 0
     file_name: str | None = None
-    deliveries: list[Delivery] = field(default_factory=list)
+    delivery_attempts: list[DeliveryAttempt] = field(default_factory=list)
     # The rules that concern this generation, by point of life, for one version of the plan.
     rules_version: int = -1
     rules: dict[str, Any] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class Generation:
             "error": self.error,
             "charged": self.charged,
             "duplicate": self.duplicate,
-            "callbacks": [delivery.row() for delivery in self.deliveries],
+            "callbacks": [attempt.row() for attempt in self.delivery_attempts],
         }
 
     @property

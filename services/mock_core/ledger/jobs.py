@@ -46,7 +46,7 @@ class Job:
         return number
 
 
-class JobBook:
+class JobIndex:
     """Finds the job behind an external id; bounded, the oldest are forgotten."""
 
     def __init__(self, pattern: str, keep: int = 20_000) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from services.mock_core.ledger.generation import Generation
 
 
-class Registry:
+class Ledger:
     """The ledger's rows in order of acceptance, and the counts that outlive them."""
 
     def __init__(self, keep: int) -> None:

@@ -32,10 +32,10 @@ def _unanswered(row: Generation) -> list[str]:
     """States whose callback was sent and never answered with 2xx; lost on purpose is not sent."""
     sent: dict[str, bool] = {}
     status_of: dict[str, str] = {}
-    for delivery in row.deliveries:
-        if delivery.sent_at is None:
+    for attempt in row.delivery_attempts:
+        if attempt.sent_at is None:
             continue
-        answered = sent.get(delivery.delivery_id, False) or delivery.answered
-        sent[delivery.delivery_id] = answered
-        status_of[delivery.delivery_id] = delivery.status
+        answered = sent.get(attempt.delivery_id, False) or attempt.answered
+        sent[attempt.delivery_id] = answered
+        status_of[attempt.delivery_id] = attempt.status
     return [status_of[delivery_id] for delivery_id, answered in sent.items() if not answered]

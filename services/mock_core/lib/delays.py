@@ -20,13 +20,13 @@ class DelaySpec:
     a: float
     b: float = 0.0
 
-    def at(self, chance: float) -> float:
+    def at(self, quantile: float) -> float:
         """Seconds at this quantile, a number in [0, 1)."""
         if self.shape == "fixed":
             return self.a
         if self.shape == "uniform":
-            return self.a + (self.b - self.a) * chance
-        quantile = min(max(chance, 1e-9), 1 - 1e-9)
+            return self.a + (self.b - self.a) * quantile
+        quantile = min(max(quantile, 1e-9), 1 - 1e-9)
         return self.a * math.exp(self.b * NormalDist().inv_cdf(quantile))
 
     def __str__(self) -> str:

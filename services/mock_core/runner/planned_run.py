@@ -7,7 +7,7 @@ from services.mock_core.faults.plan import Hit
 
 
 @dataclass(slots=True)
-class Fate:
+class PlannedRun:
     """Lengths in nominal seconds, points of the run in percent; None: it does not happen."""
 
     seconds: float
@@ -18,18 +18,20 @@ class Fate:
     never_starts: bool = False
 
 
-def decide_fate(seconds: float, hits: Iterable[Hit]) -> Fate:
-    fate = Fate(seconds)
+def plan_run(seconds: float, hits: Iterable[Hit]) -> PlannedRun:
+    planned = PlannedRun(seconds)
     for hit in hits:
         match hit.do:
             case "slow":
-                fate.seconds = fate.seconds * hit.params.factor + hit.params.extra.at(hit.chance)
+                planned.seconds = planned.seconds * hit.params.factor + hit.params.extra.at(
+                    hit.quantile
+                )
             case "fail":
-                fate.fail_at, fate.fail_message = hit.params.at, hit.params.message
+                planned.fail_at, planned.fail_message = hit.params.at, hit.params.message
             case "stick":
-                fate.stick_at = hit.params.at
+                planned.stick_at = hit.params.at
             case "vanish":
-                fate.vanish_at = hit.params.at
+                planned.vanish_at = hit.params.at
             case "never-start":
-                fate.never_starts = True
-    return fate
+                planned.never_starts = True
+    return planned

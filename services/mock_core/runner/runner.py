@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.ledger.generation import Generation, State
-from services.mock_core.ledger.ledger import Registry
+from services.mock_core.ledger.ledger import Ledger
 from services.mock_core.lib.clock import Clock
 from services.mock_core.lib.delays import DelaySpec
-from services.mock_core.lib.seeded_random import draw
-from services.mock_core.runner.planned_run import Fate, decide_fate
+from services.mock_core.lib.seeded_random import random_number
+from services.mock_core.runner.planned_run import PlannedRun, plan_run
 
 # Share of a generation's time that it waits before it starts, so that `queued` can be seen.
 _QUEUED_SHARE = 0.02
@@ -32,12 +32,12 @@ class GenerationError(Exception):
     """The work itself cannot be done; the message is the vendor's reason."""
 
 
-class Studio:
+class Runner:
     """`make` does the real work and returns the name of the stored file."""
 
     def __init__(
         self,
-        registry: Registry,
+        ledger: Ledger,
         plan: FaultPlan,
         *,
         clock: Clock,
@@ -45,15 +45,15 @@ class Studio:
         make: Make,
         at_once: int = 0,
     ) -> None:
-        self.registry = registry
+        self.ledger = ledger
         self.seconds = seconds
         self._plan = plan
         self._clock = clock
         self._make = make
         self._listeners: list[Listener] = []
         self._runs: dict[Generation, asyncio.Task[None]] = {}
-        self._coming: set[asyncio.Task[None]] = set()
-        self._places = asyncio.Semaphore(at_once) if at_once else None
+        self._accepting: set[asyncio.Task[None]] = set()
+        self._capacity = asyncio.Semaphore(at_once) if at_once else None
 
     def listen(self, listener: Listener) -> None:
         """Be told after every change of state, and when one vanishes; must return at once."""
@@ -63,15 +63,15 @@ class Studio:
         """From here on the generation counts, and costs when it ends well."""
         generation.accepted = time.time()
         generation.job.accepted += 1
-        self.registry.add(generation)
+        self.ledger.add(generation)
         self._change(generation, State.QUEUED)
-        chance = draw(self._plan.seed, "seconds", generation.job.key, generation.attempt)
+        quantile = random_number(self._plan.seed, "seconds", generation.job.key, generation.attempt)
         hits = self._plan.hits(Where.START, generation)
         # Decided once, so that the number of status calls changes nothing.
-        generation.telling = self._plan.hits(Where.PROGRESS, generation)
-        seconds = 0.0 if generation.instant else self.seconds.at(chance)
-        fate = decide_fate(seconds, hits)
-        task = asyncio.get_running_loop().create_task(self._run(generation, fate))
+        generation.progress_hits = self._plan.hits(Where.PROGRESS, generation)
+        seconds = 0.0 if generation.instant else self.seconds.at(quantile)
+        planned = plan_run(seconds, hits)
+        task = asyncio.get_running_loop().create_task(self._run(generation, planned))
         self._runs[generation] = task
         task.add_done_callback(lambda _: self._runs.pop(generation, None))
 
@@ -83,14 +83,14 @@ class Studio:
             self.accept(generation)
 
         task = asyncio.get_running_loop().create_task(accept())
-        self._coming.add(task)
-        task.add_done_callback(self._coming.discard)
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
         return task
 
     @property
-    def coming(self) -> int:
+    def accepted_later(self) -> int:
         """How many were submitted and will be accepted later."""
-        return len(self._coming)
+        return len(self._accepting)
 
     def cancel(self, generation: Generation) -> bool:
         """End a generation that is still open; False when there is nothing to cancel."""
@@ -107,54 +107,54 @@ class Studio:
         self._stop(generation)
         if was_open:
             generation.finished = time.time()
-            self.registry.closed(generation)
+            self.ledger.closed(generation)
         self._tell(generation)
 
     async def forget_all(self) -> None:
         """Stop everything without a trace."""
-        tasks = [*self._runs.values(), *self._coming]
+        tasks = [*self._runs.values(), *self._accepting]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self.registry.clear()
+        self.ledger.clear()
 
     def _stop(self, generation: Generation) -> None:
         task = self._runs.pop(generation, None)
         if task is not None and task is not asyncio.current_task():
             task.cancel()
 
-    async def _run(self, generation: Generation, fate: Fate) -> None:
-        if fate.never_starts:
+    async def _run(self, generation: Generation, planned: PlannedRun) -> None:
+        if planned.never_starts:
             await _forever()
         # The real work starts at once, so that encoding does not lengthen the nominal time.
         making = asyncio.ensure_future(self._make(generation))
         try:
-            await self._clock.sleep(fate.seconds * _QUEUED_SHARE)
-            if self._places is None:
-                await self._perform(generation, fate, making=making)
+            await self._clock.sleep(planned.seconds * _QUEUED_SHARE)
+            if self._capacity is None:
+                await self._perform(generation, planned, making=making)
             else:
-                async with self._places:
-                    await self._perform(generation, fate, making=making)
+                async with self._capacity:
+                    await self._perform(generation, planned, making=making)
         finally:
             making.cancel()
 
     async def _perform(
-        self, generation: Generation, fate: Fate, *, making: asyncio.Future[str]
+        self, generation: Generation, planned: PlannedRun, *, making: asyncio.Future[str]
     ) -> None:
-        run_for = fate.seconds * (1 - _QUEUED_SHARE)
+        run_for = planned.seconds * (1 - _QUEUED_SHARE)
         generation.run_from, generation.run_for = self._clock.now(), run_for
-        generation.stick_at = fate.stick_at
+        generation.stick_at = planned.stick_at
         generation.started = time.time()
         self._change(generation, State.RUNNING)
-        if fate.stick_at is not None:
+        if planned.stick_at is not None:
             await _forever()
-        if fate.vanish_at is not None:
-            await self._clock.sleep(run_for * fate.vanish_at / 100)
+        if planned.vanish_at is not None:
+            await self._clock.sleep(run_for * planned.vanish_at / 100)
             self.vanish(generation)
             return
-        if fate.fail_at is not None:
-            await self._clock.sleep(run_for * fate.fail_at / 100)
-            self._end(generation, State.FAILED, error=fate.fail_message)
+        if planned.fail_at is not None:
+            await self._clock.sleep(run_for * planned.fail_at / 100)
+            self._end(generation, State.FAILED, error=planned.fail_message)
             return
         await self._clock.sleep(run_for)
         await self._deliver(generation, making)
@@ -175,7 +175,7 @@ class Studio:
         # The charge model: an accepted generation is charged when it ends well.
         generation.charged = state is State.SUCCEEDED
         generation.finished = time.time()
-        self.registry.closed(generation)
+        self.ledger.closed(generation)
         self._change(generation, state)
         generation.shrink()
 

@@ -15,8 +15,8 @@ from services.mock_core.http.problems import Problem
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.lib.times import milliseconds
 from services.mock_core.mock import TheMock
-from services.mock_kling.admission import build_gate
-from services.mock_kling.config import KlingKnobs
+from services.mock_kling.admission import build_admission
+from services.mock_kling.config import KlingConfig
 from services.mock_kling.errors import resolve
 from services.mock_kling.native.costs import Costs
 from services.mock_kling.native.models import MODELS, CreateTask
@@ -51,13 +51,13 @@ def native_refusal(
 
 async def authorized(request: Request, mock: TheMock) -> None:
     """Refuse what the token check refuses, before anything is read."""
-    knobs = cast(KlingKnobs, mock.knobs)
+    config = cast(KlingConfig, mock.config)
     tokens: TokenCheck = request.app.state.tokens
     code = tokens.refusal(
         request.headers.get("authorization"),
-        access_key=knobs.access_key,
-        secret_key=knobs.secret_key,
-        skew=knobs.clock_skew,
+        access_key=config.access_key,
+        secret_key=config.secret_key,
+        skew=config.clock_skew,
     )
     if code is not None:
         status, code_, message = resolve(None, code)
@@ -97,8 +97,8 @@ async def create_task(request: Request, mock: TheMock) -> Response:
         image_source=wanted.image_url or _decoded(wanted.image),
         detail={"duration": wanted.duration, "mode": wanted.mode, "strict": True},
     )
-    gate = build_gate(mock, _created, shape=native_refusal)
-    return await submit(mock, generation, reply=_created, gate=gate, shape=native_refusal)
+    admission = build_admission(mock, _created, shape=native_refusal)
+    return await submit(mock, generation, reply=_created, admission=admission, shape=native_refusal)
 
 
 @router.get("/v1/videos/image2video/{any_id}", responses=_ERRORS)
@@ -107,7 +107,7 @@ async def query_task(request: Request, mock: TheMock, any_id: str) -> Response:
     base = base_url(request)
     return await look_up(
         mock,
-        mock.registry.find(any_id),
+        mock.ledger.find(any_id),
         reply=lambda it, view: _succeed(_queried(it, view, base)),
         shape=native_refusal,
     )
@@ -123,7 +123,7 @@ async def list_tasks(
     """Tasks, the newest first."""
     base = base_url(request)
     start = (page - 1) * size
-    rows = itertools.islice(mock.registry.newest(), start, start + size)
+    rows = itertools.islice(mock.ledger.newest(), start, start + size)
     return _succeed([_queried(row, _truth(row), base) for row in rows])
 
 
@@ -141,7 +141,7 @@ async def costs(
     book: Costs = request.app.state.costs
     if not book.may_ask(mock.clock.now()):
         return native_refusal(None, 1302, None, {})
-    packs = book.packs(mock.registry, mock.clock, named=resource_pack_name)
+    packs = book.packs(mock.ledger, mock.clock, named=resource_pack_name)
     infos = {"code": 0, "msg": "SUCCEED", "resource_pack_subscribe_infos": packs}
     return _succeed(infos)
 

@@ -8,7 +8,7 @@ from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan, Hit
 from services.mock_core.faults.trace import Trace
 from services.mock_core.ledger.generation import Generation
-from services.mock_core.ledger.jobs import Job, JobBook
+from services.mock_core.ledger.jobs import Job, JobIndex
 from services.mock_core.lib.clock import Clock
 
 _numbers = itertools.count(1)
@@ -19,7 +19,7 @@ def make_plan(
 ) -> FaultPlan:
     clock = clock or Clock(1000)
     plan = FaultPlan(
-        service, places=frozenset(Where), seed=seed, clock=clock, trace=Trace(1_000_000)
+        service, points=frozenset(Where), seed=seed, clock=clock, trace=Trace(1_000_000)
     )
     wanted = read_plan({"rules": list(rules), "seed": seed})
     plan.replace(wanted.rules, wanted.seed)
@@ -27,7 +27,7 @@ def make_plan(
 
 
 def make_job(prompt: str = "cat") -> Job:
-    return JobBook(r"(?P<job>.+)\.(?P<attempt>\d+)").find(None, prompt)[0]
+    return JobIndex(r"(?P<job>.+)\.(?P<attempt>\d+)").find(None, prompt)[0]
 
 
 def make_generation(job: Job | None = None, *, attempt: int = 1, **members: Any) -> Generation:

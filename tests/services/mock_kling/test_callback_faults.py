@@ -196,8 +196,8 @@ async def test_the_manner_is_a_knob(
     video_mock: Service, picture_url: str, receiver: Receiver
 ) -> None:
     receiver.status = 503
-    manner = {"schedule": [0, 5], "form": "envelope"}
-    reply = await video_mock.http.put("/admin/config", json={"callbacks": manner})
+    policy = {"schedule": [0, 5], "form": "envelope"}
+    reply = await video_mock.http.put("/admin/config", json={"callbacks": policy})
     assert reply.json()["callbacks"]["form"] == "envelope"
     await finish(video_mock, picture_url, receiver)
     assert [body["data"]["task_status"] for body in receiver.bodies] == [

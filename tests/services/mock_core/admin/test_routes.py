@@ -1,4 +1,4 @@
-"""The admin routes: plan, journal, knobs, metrics, health."""
+"""The admin routes: plan, journal, configuration, metrics, health."""
 
 from typing import Any
 

@@ -42,7 +42,7 @@ _rules = st.lists(
 )
 
 
-def _fates(plan: FaultPlan, order: list[tuple[str, int, Where]]) -> set[tuple[Any, ...]]:
+def _faults(plan: FaultPlan, order: list[tuple[str, int, Where]]) -> set[tuple[Any, ...]]:
     """What happens when the jobs' events come in this order."""
     jobs: dict[str, Job] = {}
     for prompt, attempt, where in order:
@@ -54,7 +54,7 @@ def _fates(plan: FaultPlan, order: list[tuple[str, int, Where]]) -> set[tuple[An
 
 
 @given(_rules, st.integers(0, 1000), st.randoms(use_true_random=False))
-def test_any_interleaving_of_jobs_meets_the_same_fates(
+def test_any_interleaving_of_jobs_meets_the_same_faults(
     rules: list[Raw], seed: int, shuffler: random.Random
 ) -> None:
     lives = [
@@ -66,7 +66,7 @@ def test_any_interleaving_of_jobs_meets_the_same_fates(
     rest = [list(life) for life in lives]
     while any(rest):
         mixed.append(shuffler.choice([life for life in rest if life]).pop(0))
-    assert _fates(make_plan(*rules, seed=seed), in_turn) == _fates(
+    assert _faults(make_plan(*rules, seed=seed), in_turn) == _faults(
         make_plan(*rules, seed=seed), mixed
     )
 
@@ -81,20 +81,20 @@ def test_the_exported_trace_does_the_same_again(rules: list[Raw], seed: int) -> 
         for n in range(4)
     ]
     plan = make_plan(*rules, seed=seed)
-    first = _fates(plan, order)
+    first = _faults(plan, order)
     exact = make_plan(*plan.trace.as_plan("video", seed)["rules"], seed=seed)
-    assert {row[1:] for row in _fates(exact, order)} == {row[1:] for row in first}
+    assert {row[1:] for row in _faults(exact, order)} == {row[1:] for row in first}
 
 
-def test_another_seed_gives_other_fates() -> None:
+def test_another_seed_gives_other_faults() -> None:
     rule = {**LOSE, "often": {"probability": 0.5}}
     order = [(f"p{n}", 1, Where.CALLBACK) for n in range(50)]
-    assert _fates(make_plan(rule, seed=1), order) != _fates(make_plan(rule, seed=2), order)
+    assert _faults(make_plan(rule, seed=1), order) != _faults(make_plan(rule, seed=2), order)
 
 
 def test_a_probability_is_about_kept() -> None:
     plan = make_plan({**LOSE, "often": {"probability": 0.25}})
-    _fates(plan, [(f"p{n}", 1, Where.CALLBACK) for n in range(2000)])
+    _faults(plan, [(f"p{n}", 1, Where.CALLBACK) for n in range(2000)])
     assert 400 < plan.trace.recorded < 600
 
 
@@ -177,12 +177,12 @@ def test_one_rule_spans_the_life_of_the_jobs_it_strikes() -> None:
             "often": {"probability": 0.5},
         }
     )
-    fates = set()
+    met = set()
     for n in range(40):
         job = make_job(f"p{n}")
         points = (Where.START, Where.POLL, Where.CALLBACK)
-        fates.add(tuple(bool(_event(plan, where, job, 1)) for where in points))
-    assert fates == {(True, True, True), (False, False, False)}
+        met.add(tuple(bool(_event(plan, where, job, 1)) for where in points))
+    assert met == {(True, True, True), (False, False, False)}
 
 
 def test_a_rule_of_a_name_in_force_takes_its_place() -> None:

@@ -17,9 +17,9 @@ PLAN: list[Json] = [
 JOBS = 10
 
 
-async def _live(service: Service, number: int, gate: asyncio.Semaphore) -> None:
+async def _live(service: Service, number: int, admission: asyncio.Semaphore) -> None:
     """One job as a patient client would push it through two attempts."""
-    async with gate:
+    async with admission:
         for attempt in (1, 2):
             await _attempt(service, number, attempt)
 
@@ -44,8 +44,8 @@ async def _run(plan: Json, *, at_once: int) -> tuple[set[tuple[Any, ...]], Json]
     async with running(app) as service:
         reply = await service.http.put("/admin/faults", json=plan)
         assert reply.status_code == 200, reply.text
-        gate = asyncio.Semaphore(at_once)
-        await asyncio.gather(*(_live(service, number, gate) for number in range(JOBS)))
+        admission = asyncio.Semaphore(at_once)
+        await asyncio.gather(*(_live(service, number, admission) for number in range(JOBS)))
         await service.quiet()
         rows = (await service.json("/admin/trace"))["rows"]
         exact = await service.json("/admin/trace/plan")

@@ -2,13 +2,15 @@
 
 import pytest
 
-from services.mock_core.ledger.generation import Delivery
+from services.mock_core.ledger.generation import DeliveryAttempt
 from services.mock_core.ledger.verdict import judge
 from tests.services.mock_core.makers import make_generation
 
 
-def _delivery(delivery_id: str = "d", reply: int | None = 200, *, bent: bool = False) -> Delivery:
-    return Delivery(delivery_id, "succeed", bent=bent, sent_at=1.0, reply=reply)
+def _attempt(
+    delivery_id: str = "d", reply: int | None = 200, *, bent: bool = False
+) -> DeliveryAttempt:
+    return DeliveryAttempt(delivery_id, "succeed", bent=bent, sent_at=1.0, reply=reply)
 
 
 def test_two_charges_of_one_external_id_are_one_too_many() -> None:
@@ -23,20 +25,22 @@ def test_charges_of_two_attempts_are_right() -> None:
 
 
 @pytest.mark.parametrize(
-    ("deliveries", "ok"),
+    ("attempts", "ok"),
     [
-        ([_delivery()], True),
-        ([_delivery(reply=503)], False),
-        ([_delivery(reply=None)], False),
-        ([_delivery(reply=503), _delivery(reply=200)], True),
-        ([_delivery(reply=404)], False),
-        ([_delivery(reply=404, bent=True)], True),
-        ([_delivery(reply=500, bent=True)], False),
-        ([Delivery("d", "succeed", note="lost")], True),
+        ([_attempt()], True),
+        ([_attempt(reply=503)], False),
+        ([_attempt(reply=None)], False),
+        ([_attempt(reply=503), _attempt(reply=200)], True),
+        ([_attempt(reply=404)], False),
+        ([_attempt(reply=404, bent=True)], True),
+        ([_attempt(reply=500, bent=True)], False),
+        ([DeliveryAttempt("d", "succeed", note="lost")], True),
     ],
 )
-def test_each_callback_that_was_sent_needs_an_answer(deliveries: list[Delivery], ok: bool) -> None:
-    row = make_generation(deliveries=deliveries)
+def test_each_callback_that_was_sent_needs_an_answer(
+    attempts: list[DeliveryAttempt], ok: bool
+) -> None:
+    row = make_generation(delivery_attempts=attempts)
     assert judge([row], fetched_late=())["ok"] is ok
 
 
