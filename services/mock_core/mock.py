@@ -9,7 +9,6 @@ from fastapi import Depends, Request
 
 from services.mock_core.callbacks.sender import CallbackSender
 from services.mock_core.config import RuntimeConfig
-from services.mock_core.faults.armed import ArmedEffect
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.faults.trace import Trace
@@ -104,7 +103,7 @@ def build_mock(
     plan = FaultPlan(service, points=points, seed=settings.mock_seed, clock=clock, trace=trace)
     ledger = Ledger(settings.mock_keep_rows)
     metrics = Metrics(lambda: ledger.in_flight)
-    plan.on_hit = lambda _rule, effect: _count_fault(metrics, effect)
+    plan.on_hit = lambda fault: metrics.faults.labels(fault.where, fault.do).inc()
     runner = Runner(ledger, plan, clock=clock, seconds=config.seconds, make=make, at_once=at_once)
     runner.listen(lambda generation: metrics.changes.labels(_entered(generation)).inc())
     jobs = JobIndex(settings.mock_job_pattern, settings.mock_keep_rows)
@@ -139,10 +138,6 @@ def build_mock(
 
 def _entered(generation: Generation) -> str:
     return "vanished" if generation.vanished else str(generation.state)
-
-
-def _count_fault(metrics: Metrics, effect: ArmedEffect) -> None:
-    metrics.faults.labels(effect.where, effect.do).inc()
 
 
 def mock_of(request: Request) -> Mock:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.mock_core.admin.plan_request import read_plan
-from services.mock_core.faults.kinds import ALL, Kind, Where
+from services.mock_core.faults.kinds import KINDS, Fault, Where
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.faults.rules import Rule
 from services.mock_core.lib.delays import DelaySpec
@@ -17,8 +17,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="ut
 EXAMPLES = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
 
 
-def _members(kind: Kind) -> str:
-    written = [f"`{name}` {_json(f.default)}" for name, f in kind.params.model_fields.items()]
+def _members(kind: type[Fault]) -> str:
+    written = [f"`{name}` {_json(f.default)}" for name, f in kind.model_fields.items()]
     return ", ".join(written) or "–"
 
 
@@ -36,7 +36,7 @@ def test_each_kind_has_its_line_and_no_other_line_is_there(where: Where) -> None
     written = [
         f"| `{kind.do}` | {_members(kind)} | {kind.says}"
         f"{f' ({kind.service} only)' if kind.service else ''} |"
-        for kind in ALL
+        for kind in KINDS.values()
         if kind.where is where
     ]
     assert _rows(where) == written

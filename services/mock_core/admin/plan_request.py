@@ -4,11 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
-
-from services.mock_core.faults.parse import Mistakes, parse_rules
+from services.mock_core.faults.parse import Mistakes, ParsedRule, parse_rules
 from services.mock_core.faults.presets import PRESETS
-from services.mock_core.faults.rules import Rule
 from services.mock_core.http.problems import Problem
 
 _PLAN_MEMBERS = {"rules", "preset", "seed"}
@@ -16,7 +13,7 @@ _PLAN_MEMBERS = {"rules", "preset", "seed"}
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    rules: list[tuple[Rule, list[BaseModel]]]
+    rules: list[ParsedRule]
     seed: int | None
 
 

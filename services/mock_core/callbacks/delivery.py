@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from services.mock_core.faults.kinds import callback
 from services.mock_core.faults.plan import Hit
 from services.mock_core.ledger.generation import Generation
 
@@ -56,52 +57,57 @@ class Delivery:
 
 
 def bend_content(
-    body: dict[str, Any], hits: tuple[Hit, ...], generation: Generation, *, other: Generation | None
+    body: dict[str, Any], hits: tuple[Hit, ...], *, other: Generation | None
 ) -> dict[str, Any]:
     """What the callback says, before it is put into words."""
     for hit in hits:
-        match hit.do:
-            case "unknown-job":
+        match hit.fault:
+            case callback.UnknownJob():
                 body = _unknown(body, hit.quantile)
-            case "other-job":
+            case callback.OtherJob():
                 body = _renamed(body, other, hit.quantile)
-            case "contradict":
+            case callback.Contradict():
                 says = "succeed" if body["task_status"] == "failed" else "failed"
                 body = {**body, "task_status": says}
-            case "oversize":
-                body = {**body, "padding": "x" * hit.params.bytes}
+            case callback.Oversize(bytes=size):
+                body = {**body, "padding": "x" * size}
     return body
 
 
 def bend_delivery(delivery: Delivery, hits: tuple[Hit, ...], *, other: Generation | None) -> None:
     """How the callback travels: address, bytes, pace, schedule."""
     for hit in hits:
-        match hit.do:
-            case "unknown-job" | "other-job" | "contradict" | "oversize":
-                delivery.mark(hit.do, bent=True)
-            case "token":
-                delivery.url = _with_token(delivery.url, hit.params.how, other)
-                delivery.mark(f"{hit.params.how} token", bent=True)
-            case "truncate":
-                kept = delivery.body[: int(len(delivery.body) * hit.params.keep)]
+        match hit.fault:
+            case (
+                callback.UnknownJob()
+                | callback.OtherJob()
+                | callback.Contradict()
+                | callback.Oversize()
+            ):
+                delivery.mark(hit.fault.do, bent=True)
+            case callback.Token(how=how):
+                delivery.url = _with_token(delivery.url, how, other)
+                delivery.mark(f"{how} token", bent=True)
+            case callback.Truncate(keep=keep):
+                kept = delivery.body[: int(len(delivery.body) * keep)]
                 delivery.body = kept.decode("utf-8", "ignore").encode()
                 delivery.mark("truncated", bent=True)
-            case "garbage":
+            case callback.Garbage():
                 delivery.body = _GARBAGE
                 delivery.mark("garbage", bent=True)
-            case "wrong-type":
-                delivery.content_type = hit.params.content_type
+            case callback.WrongType(content_type=content_type):
+                delivery.content_type = content_type
                 delivery.mark("wrong type", bent=True)
-            case "drip":
-                delivery.drip = (hit.params.seconds.at(hit.quantile), hit.params.drops)
+            case callback.Drip(seconds=seconds, drops=drops):
+                delivery.drip = (seconds.at(hit.quantile), drops)
                 delivery.mark("dripped", bent=True)
-            case "resend":
-                delivery.schedule, delivery.heed = hit.params.schedule, hit.params.heed
-            case "delay":
-                delivery.wait += hit.params.seconds.at(hit.quantile)
+            case callback.Resend(schedule=schedule, heed=heed):
+                delivery.schedule, delivery.heed = schedule, heed
+            case callback.Delay(seconds=seconds):
+                delivery.wait += seconds.at(hit.quantile)
                 delivery.mark("delayed")
-            case "after-poll":
-                delivery.after_poll = (hit.params.seconds.at(hit.quantile), hit.params.within)
+            case callback.AfterPoll(seconds=seconds, within=within):
+                delivery.after_poll = (seconds.at(hit.quantile), within)
                 delivery.mark("after the poll")
 
 

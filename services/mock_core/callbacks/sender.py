@@ -18,7 +18,7 @@ from services.mock_core.callbacks.delivery import (
     envelope,
 )
 from services.mock_core.callbacks.policy import CallbackPolicy
-from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.kinds import Where, callback
 from services.mock_core.faults.plan import FaultPlan, Hit
 from services.mock_core.ledger.generation import DeliveryAttempt, Generation
 from services.mock_core.lib.clock import Clock
@@ -109,9 +109,10 @@ class CallbackSender:
         self, generation: Generation, url: str, status: str, *, hits: tuple[Hit, ...]
     ) -> Delivery:
         other = self._other(generation) if hits else None
-        body = bend_content(self.describe(generation), hits, generation, other=other)
+        body = bend_content(self.describe(generation), hits, other=other)
         # Last, whatever the order of the rules: the others change what is inside.
-        if self.policy.form == "envelope" or any(hit.do == "envelope" for hit in hits):
+        enveloped = any(isinstance(hit.fault, callback.Envelope) for hit in hits)
+        if enveloped or self.policy.form == "envelope":
             body = envelope(body)
         delivery = Delivery(generation, url, status, encode(body))
         bend_delivery(delivery, hits, other=other)
@@ -121,15 +122,15 @@ class CallbackSender:
         deliveries = [delivery]
         generation = delivery.generation
         for hit in hits:
-            match hit.do:
-                case "lose":
+            match hit.fault:
+                case callback.Lose():
                     self._note_lost(delivery, hit.rule)
                     return []
-                case "repeat":
-                    gap = hit.params.gap.at(hit.quantile)
-                    times = range(1, hit.params.times)
-                    deliveries += [delivery.again(gap * n, "repeated") for n in times]
-        if any(hit.do == "hold" for hit in hits) and not generation.ended:
+                case callback.Repeat(times=times, gap=gap):
+                    pause = gap.at(hit.quantile)
+                    repeats = [delivery.again(pause * n, "repeated") for n in range(1, times)]
+                    deliveries += repeats
+        if any(isinstance(hit.fault, callback.Hold) for hit in hits) and not generation.ended:
             delivery.mark("held back")
             self._held[generation] = delivery
             return deliveries[1:]

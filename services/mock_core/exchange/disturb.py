@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from starlette.responses import Response
 
+from services.mock_core.faults.kinds import common, poll, submit
 from services.mock_core.faults.plan import Hit
 from services.mock_core.http.broken import HungResponse, ResetResponse
 from services.mock_core.http.problems import RefusalShape
@@ -18,27 +19,21 @@ async def disturb_request(
 ) -> Response | None:
     """The reply that takes the place of handling the request; None to handle it."""
     for hit in hits:
-        match hit.do:
-            case "refuse":
-                return shape(
-                    hit.params.status,
-                    hit.params.code,
-                    hit.params.message,
-                    retry_after(hit.params.retry_after),
-                )
-            case "quota":
-                return shape(429, TOO_FAST, None, retry_after(hit.params.retry_after))
-            case "pool":
+        match hit.fault:
+            case common.Refuse(answered_status=status, code=code, message=message) as refuse:
+                return shape(status, code, message, retry_after(refuse.retry_after))
+            case submit.Quota(retry_after=seconds):
+                return shape(429, TOO_FAST, None, retry_after(seconds))
+            case submit.Pool():
                 return shape(429, POOL_FULL, None, {})
-            case "skew":
-                code = EXPIRED if hit.params.seconds > 0 else NOT_YET_VALID
-                return shape(401, code, None, {})
-            case "reset":
+            case submit.Skew(seconds=skew):
+                return shape(401, EXPIRED if skew > 0 else NOT_YET_VALID, None, {})
+            case common.Reset():
                 return ResetResponse()
-            case "hang":
-                if hit.params.seconds is None:
-                    return HungResponse()
-                await clock.sleep(hit.params.seconds.at(hit.quantile))
+            case common.Hang(seconds=None):
+                return HungResponse()
+            case common.Hang(seconds=limit) if limit is not None:
+                await clock.sleep(limit.at(hit.quantile))
                 return shape(504, None, "gave up", {})
     return None
 
@@ -48,18 +43,18 @@ async def disturb_reply(
 ) -> Response:
     """The reply as it leaves; the request has been carried out by now."""
     for hit in hits:
-        match hit.do:
-            case "delay":
-                await clock.sleep(hit.params.seconds.at(hit.quantile))
-            case "lose-reply":
-                reply = _lost(hit.params.how, shape)
-            case "accept-late" if hit.params.how != "held":
-                reply = _lost(hit.params.how, shape)
-            case "garbage":
+        match hit.fault:
+            case common.Delay(seconds=seconds):
+                await clock.sleep(seconds.at(hit.quantile))
+            case submit.LoseReply(how=how):
+                reply = _lost(how, shape)
+            case submit.AcceptLate(how=how) if how != "held":
+                reply = _lost(how, shape)
+            case poll.Garbage():
                 reply = _page()
-            case "truncate":
+            case poll.Truncate(keep=keep):
                 body = bytes(reply.body)
-                kept = body[: int(len(body) * hit.params.keep)]
+                kept = body[: int(len(body) * keep)]
                 reply = Response(kept, reply.status_code, media_type="application/json")
     return reply
 

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from services.mock_core.exchange.disturb import disturb_reply, disturb_request
-from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.kinds import Where, result
 from services.mock_core.faults.plan import Hit
 from services.mock_core.http.broken import DrippedResponse, TornResponse
 from services.mock_core.http.problems import Problem
@@ -32,67 +32,53 @@ async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Resp
         raise Problem(404, "expired", detail=f"{name} has been cleared")
     instead = _gone(mock, name, hits, age=age)
     if instead is None:
-        instead = await disturb_request(_before(hits), mock.clock, shape=mock.refusal)
+        instead = await disturb_request(hits, mock.clock, shape=mock.refusal)
     if instead is not None:
         return instead
     mock.files.note_fetch(name)
     reply = _ranged(_damaged(mock, name, file, hits=hits), range_header)
-    reply = await disturb_reply(_with_delay(hits), mock.clock, reply=reply, shape=mock.refusal)
+    reply = await disturb_reply(hits, mock.clock, reply=reply, shape=mock.refusal)
     return _travelled(mock, hits, reply)
 
 
 def _gone(mock: Mock, name: str, hits: tuple[Hit, ...], *, age: float) -> Response | None:
     """The answer at an address that works no longer, or leads elsewhere."""
     for hit in hits:
-        if hit.do == "redirect":
-            return Response(status_code=hit.params.status, headers={"Location": hit.params.to})
-        if hit.do == "expire" and age >= hit.params.seconds:
-            if hit.params.seconds:
-                mock.fetched_late.add(name)
-            raise Problem(hit.params.status, "expired", detail=f"{name} has expired")
+        match hit.fault:
+            case result.Redirect(status=status, to=to):
+                return Response(status_code=status, headers={"Location": to})
+            case result.Expire(status=status, seconds=seconds) if age >= seconds:
+                if seconds:
+                    mock.fetched_late.add(name)
+                raise Problem(status, "expired", detail=f"{name} has expired")
     return None
-
-
-def _before(hits: tuple[Hit, ...]) -> list[Hit]:
-    """A refused file is a missing one unless told otherwise; a reset comes in its middle."""
-    return [
-        Hit(hit.do, hit.params.model_copy(update={"status": 404}), hit.quantile, hit.rule)
-        if hit.do == "refuse" and hit.params.status is None and hit.params.code is None
-        else hit
-        for hit in hits
-        if hit.do != "reset"
-    ]
-
-
-def _with_delay(hits: tuple[Hit, ...]) -> list[Hit]:
-    return [hit for hit in hits if hit.do == "delay"]
 
 
 def _damaged(mock: Mock, name: str, file: StoredFile, *, hits: tuple[Hit, ...]) -> StoredFile:
     body, media_type = file.body, file.media_type
     for hit in hits:
-        match hit.do:
-            case "truncate":
-                body = body[: int(len(body) * hit.params.keep)]
-            case "empty":
+        match hit.fault:
+            case result.Truncate(keep=keep):
+                body = body[: int(len(body) * keep)]
+            case result.Empty():
                 body = b""
-            case "corrupt":
+            case result.Corrupt():
                 body = body[:_HEAD] + body[_HEAD:].translate(_OTHER_BYTES)
-            case "swap":
+            case result.Swap():
                 body = mock.files.another(name) or body
-            case "wrong-type":
-                media_type = hit.params.content_type
+            case result.WrongType(content_type=wrong):
+                media_type = wrong
     return StoredFile(body, media_type, file.made_at)
 
 
 def _travelled(mock: Mock, hits: tuple[Hit, ...], reply: Response) -> Response:
     for hit in hits:
-        match hit.do:
-            case "reset":
+        match hit.fault:
+            case result.Reset():
                 return TornResponse(reply, 0.5)
-            case "drip":
-                seconds = hit.params.seconds.at(hit.quantile)
-                return DrippedResponse(reply, mock.clock, seconds=seconds, drops=hit.params.drops)
+            case result.Drip(seconds=seconds, drops=drops):
+                spread = seconds.at(hit.quantile)
+                return DrippedResponse(reply, mock.clock, seconds=spread, drops=drops)
     return reply
 
 

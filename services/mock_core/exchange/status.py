@@ -7,6 +7,7 @@ from starlette.responses import Response
 from services.mock_core.exchange.disturb import disturb_reply, disturb_request
 from services.mock_core.exchange.view import View, view_of
 from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.kinds.poll import Forget
 from services.mock_core.http.problems import Problem, RefusalShape
 from services.mock_core.ledger.generation import ENDED, Generation
 from services.mock_core.mock import Mock
@@ -31,7 +32,7 @@ async def look_up(
     instead = await disturb_request(hits, mock.clock, shape=shape)
     if instead is not None:
         return instead
-    if any(hit.do == "forget" for hit in hits):
+    if any(isinstance(hit.fault, Forget) for hit in hits):
         return shape(404, "not_found", "no such job", {})
     answer = _answer(mock, generation, reply)
     return await disturb_reply(hits, mock.clock, reply=answer, shape=shape)

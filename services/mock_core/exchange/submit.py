@@ -3,13 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from starlette.responses import Response
 
 from services.mock_core.exchange.disturb import disturb_reply, disturb_request
-from services.mock_core.faults.armed import ArmedEffect
-from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.kinds import Fault, Where
+from services.mock_core.faults.kinds.submit import AcceptLate, Pool, Quota, ReplyAfterCallback
 from services.mock_core.faults.plan import Hit
 from services.mock_core.http.problems import RefusalShape
 from services.mock_core.ledger.generation import Generation
@@ -36,7 +35,7 @@ async def submit(
     """Accept a generation unless a fault or `admission` is in the way; the reply may get lost."""
     shape = shape or mock.refusal
     hits = mock.plan.hits(
-        Where.SUBMIT, generation, when=lambda rule, effect: _limited(mock, rule, effect)
+        Where.SUBMIT, generation, when=lambda rule, fault: _is_due(mock, rule, fault)
     )
     instead = await disturb_request(hits, mock.clock, shape=shape)
     if instead is None:
@@ -48,18 +47,23 @@ async def submit(
     return await disturb_reply(hits, mock.clock, reply=reply(generation), shape=shape)
 
 
-def _limited(mock: Mock, rule: str, effect: ArmedEffect) -> bool:
+def _is_due(mock: Mock, rule: str, fault: Fault) -> bool:
     """Whether a rule that refuses only what is too much has a reason to; others always have."""
-    params: Any = effect.params
-    if effect.do == "pool":
-        return bool(mock.ledger.in_flight >= params.places)
-    if effect.do != "quota":
-        return True
+    match fault:
+        case Pool(places=places):
+            return mock.ledger.in_flight >= places
+        case Quota(submits=submits, seconds=seconds):
+            return _is_over(mock, rule, submits=submits, seconds=seconds)
+    return True
+
+
+def _is_over(mock: Mock, rule: str, *, submits: int, seconds: float) -> bool:
+    """Whether the quota of this rule is used up; where it isn't, this submit counts."""
     now = mock.clock.now()
     taken = mock.quotas.setdefault(rule, deque(maxlen=_QUOTA_MEMORY))
-    while taken and now - taken[0] >= params.seconds:
+    while taken and now - taken[0] >= seconds:
         taken.popleft()
-    if len(taken) >= params.submits:
+    if len(taken) >= submits:
         return True
     taken.append(now)
     return False
@@ -67,17 +71,20 @@ def _limited(mock: Mock, rule: str, effect: ArmedEffect) -> bool:
 
 async def _accept(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> None:
     """At once, or behind the caller's back; what was admitted is not looked at again."""
-    late = next((hit for hit in hits if hit.do == "accept-late"), None)
-    if late is None:
-        mock.runner.accept(generation)
-        return
-    accepting = mock.runner.accept_later(generation, late.params.seconds.at(late.quantile))
-    if late.params.how == "held":
-        await asyncio.wait({accepting})
+    for hit in hits:
+        match hit.fault:
+            case AcceptLate(seconds=seconds, how=how):
+                accepting = mock.runner.accept_later(generation, seconds.at(hit.quantile))
+                if how == "held":
+                    await asyncio.wait({accepting})
+                return
+    mock.runner.accept(generation)
 
 
 async def _outrun(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> None:
     """Hold the reply back until the callback has overtaken it."""
     for hit in hits:
-        if hit.do == "reply-after-callback" and generation.callback_url is not None:
-            await mock.sender.sent(generation, hit.params.status, within=hit.params.within)
+        match hit.fault:
+            case ReplyAfterCallback(status=status, within=within):
+                if generation.callback_url is not None:
+                    await mock.sender.sent(generation, status, within=within)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.mock_core.faults.plan import Hit
+from services.mock_core.faults.kinds import Fault, progress
 from services.mock_core.ledger.generation import Generation, State
 
 Percent = int | float | str | None
@@ -25,29 +25,31 @@ def view_of(generation: Generation, now: float) -> View:
     view = View(generation.state, percent, generation.error, generation.file_name)
     for hit in generation.progress_hits:
         if generation.state is State.RUNNING:
-            _bend_running(view, generation, hit, percent=percent)
+            _bend_running(view, generation, hit.fault, percent=percent)
         elif generation.state is State.SUCCEEDED:
-            _bend_success(view, hit, age=now - generation.run_from - generation.run_for)
+            _bend_success(view, hit.fault, age=now - generation.run_from - generation.run_for)
     return view
 
 
-def _bend_running(view: View, generation: Generation, hit: Hit, *, percent: int) -> None:
-    match hit.do:
-        case "backwards" if percent >= hit.params.at and generation.regressed < hit.params.polls:
-            generation.regressed += 1
-            view.state, view.percent = State.QUEUED, hit.params.to
-        case "freeze":
-            view.percent = min(percent, hit.params.at)
-        case "absurd":
-            view.percent = hit.params.percent
-        case "unknown-state":
-            view.word = hit.params.word
+def _bend_running(view: View, generation: Generation, fault: Fault, *, percent: int) -> None:
+    match fault:
+        case progress.Backwards(at=at, to=to, polls=polls):
+            if percent >= at and generation.regressed < polls:
+                generation.regressed += 1
+                view.state, view.percent = State.QUEUED, to
+        case progress.Freeze(at=at):
+            view.percent = min(percent, at)
+        case progress.Absurd(percent=absurd):
+            view.percent = absurd
+        case progress.UnknownState(word=word):
+            view.word = word
 
 
-def _bend_success(view: View, hit: Hit, *, age: float) -> None:
+def _bend_success(view: View, fault: Fault, *, age: float) -> None:
     """`age`: nominal seconds since it was due to end."""
-    match hit.do:
-        case "no-url" if hit.params.seconds is None or age < hit.params.seconds:
-            view.file_name = None
-        case "relapse":
-            view.state, view.error, view.file_name = State.FAILED, hit.params.message, None
+    match fault:
+        case progress.NoUrl(seconds=seconds):
+            if seconds is None or age < seconds:
+                view.file_name = None
+        case progress.Relapse(message=message):
+            view.state, view.error, view.file_name = State.FAILED, message, None

@@ -1,25 +1,16 @@
 """A rule in force: decides from seed, rule, job key and attempt, and counts what it did."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel
-
-from services.mock_core.faults.kinds import KINDS, Where
+from services.mock_core.faults.kinds import Fault, Where
 from services.mock_core.faults.patterns import NumberTest, number_test, text_matcher
 from services.mock_core.faults.rules import Rule
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.ledger.jobs import Job, next_serial
 from services.mock_core.lib.clock import Clock
 from services.mock_core.lib.seeded_random import SeededRandom
-
-
-@dataclass(frozen=True, slots=True)
-class ArmedEffect:
-    where: Where
-    do: str
-    params: BaseModel
 
 
 def _always(_: int) -> bool:
@@ -32,14 +23,11 @@ def _number_test(spec: int | str | None) -> NumberTest:
 
 class ArmedRule:
     def __init__(
-        self, rule: Rule, members: list[BaseModel], *, name: str, seed: int, clock: Clock
+        self, rule: Rule, faults: Sequence[Fault], *, name: str, seed: int, clock: Clock
     ) -> None:
         self.rule = rule
         self.name = name
-        self.effects = tuple(
-            ArmedEffect(effect.where, effect.do, params)
-            for effect, params in zip(rule.all_effects(), members, strict=True)
-        )
+        self.faults = tuple(faults)
         self._share, self._hit, self._time = (
             SeededRandom(seed, name, purpose) for purpose in ("share", "hit", "time")
         )
@@ -53,7 +41,7 @@ class ArmedRule:
         self._attempts = _number_test(rule.often.attempts)
         first = rule.often.first
         self._events = _number_test(f"1-{first}" if first else rule.often.events)
-        self._spans = len(self.effects) > 1
+        self._spans = len(self.faults) > 1
         # The job's own count serves a rule that meets each of the job's events.
         self._meets_all = rule.often.attempts is None and rule.match.status is None
         self.rearm()
@@ -88,8 +76,7 @@ class ArmedRule:
         if self.rule.service not in (None, service):
             return False
         return any(
-            effect.where in points and KINDS[effect.where, effect.do].service in (None, service)
-            for effect in self.effects
+            fault.where in points and fault.service in (None, service) for fault in self.faults
         )
 
     def concerns(self, generation: Generation) -> bool:
@@ -103,29 +90,29 @@ class ArmedRule:
             return False
         return match.share is None or self._share.number(generation.job.key) < match.share
 
-    def strikes(self, effect: ArmedEffect, generation: Generation, *, status: str | None) -> int:
+    def strikes(self, fault: Fault, generation: Generation, *, status: str | None) -> int:
         """The number of the event that is struck, as this rule counts the job's; 0: none."""
         wanted = self.rule.match.status
-        if wanted is not None and effect.where is Where.CALLBACK and status != wanted:
+        if wanted is not None and fault.where is Where.CALLBACK and status != wanted:
             return 0
-        event = self._number(effect, generation.job)
+        event = self._number(fault, generation.job)
         if not self._events(event):
             return 0
         if self._spans:
             return event if self._strikes_job(generation) else 0
-        if self._rests or not self._happens(effect, generation, event):
+        if self._rests or not self._happens(fault, generation, event):
             return 0
         self._hits += 1
         return event
 
-    def _number(self, effect: ArmedEffect, job: Job) -> int:
+    def _number(self, fault: Fault, job: Job) -> int:
         """How many of the job's events at this point have met the rule, with this one."""
         if self._meets_all and job.serial > self.serial:
-            return (job.events or {})[effect.where]
-        return job.count_met(self.serial, f"{effect.where}.{effect.do}")
+            return (job.events or {})[fault.where]
+        return job.count_met(self.serial, fault.kind)
 
     def _strikes_job(self, generation: Generation) -> bool:
-        """One decision for the whole life, so that all effects meet the same jobs."""
+        """One decision for the whole life, so that all its faults meet the same jobs."""
         job = generation.job
         known = (job.struck or {}).get(self.serial)
         if known is None:
@@ -134,19 +121,19 @@ class ArmedRule:
             self._hits += known
         return known
 
-    def _happens(self, effect: ArmedEffect, generation: Generation, event: int) -> bool:
+    def _happens(self, fault: Fault, generation: Generation, event: int) -> bool:
         probability = self.rule.often.probability
         if probability >= 1:
             return True
         per = self.rule.often.per or (
-            "attempt" if effect.where in (Where.START, Where.PROGRESS) else "event"
+            "attempt" if fault.where in (Where.START, Where.PROGRESS) else "event"
         )
         key = generation.job.key
         if per == "job":
             return self._hit.number(key) < probability
         if per == "attempt":
             return self._hit.number(key, generation.attempt) < probability
-        return self._hit.number(key, generation.attempt, effect.where, event) < probability
+        return self._hit.number(key, generation.attempt, fault.where, event) < probability
 
     def quantile(self, generation: Generation, *parts: str | int) -> float:
         """Where in its distribution a length of time of this rule lies, for a job's attempt."""

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from services.mock_core.faults.kinds import KINDS, Where, names_at
+from services.mock_core.faults.kinds import KINDS, Fault, Where, names_at
 from services.mock_core.faults.patterns import number_test, text_matcher
 from services.mock_core.faults.rules import Effect, Rule
 
 MAX_RULES = 10_000
+ParsedRule = tuple[Rule, list[Fault]]
 # Two of one group in one rule contradict each other.
 _EXCLUSIVE = (
     {"submit.refuse", "submit.reset", "submit.hang", "submit.lose-reply", "submit.accept-late"},
@@ -48,12 +49,12 @@ class Mistakes:
             self.add(rule, path, str(item["msg"]))
 
 
-def parse_rules(raw: Sequence[Any], mistakes: Mistakes) -> list[tuple[Rule, list[BaseModel]]]:
-    """Rules with the members of each effect read; incomplete when mistakes were added."""
+def parse_rules(raw: Sequence[Any], mistakes: Mistakes) -> list[ParsedRule]:
+    """Rules with the fault of each effect; incomplete when mistakes were added."""
     if len(raw) > MAX_RULES:
         mistakes.add("", "rules", f"at most {MAX_RULES} rules")
         return []
-    rules: list[tuple[Rule, list[BaseModel]]] = []
+    rules: list[ParsedRule] = []
     names: set[str] = set()
     for index, item in enumerate(raw):
         label = _label(item, index)
@@ -75,10 +76,10 @@ def _label(item: Any, index: int) -> str:
     return name if isinstance(name, str) else f"#{index + 1}"
 
 
-def _check(rule: Rule, label: str, mistakes: Mistakes) -> list[BaseModel]:
+def _check(rule: Rule, label: str, mistakes: Mistakes) -> list[Fault]:
     for member, problem in (*_shape(rule), *_selection(rule), *_sense(rule)):
         mistakes.add(label, member, problem)
-    return _read_members(rule, label, mistakes)
+    return _read_effects(rule, label, mistakes)
 
 
 def _shape(rule: Rule) -> Iterator[tuple[str, str]]:
@@ -170,19 +171,17 @@ def _ends(rule: Rule) -> Iterator[tuple[str, str]]:
         yield "until.at", "lies in the past"
 
 
-def _read_members(rule: Rule, label: str, mistakes: Mistakes) -> list[BaseModel]:
-    members: list[BaseModel] = []
+def _read_effects(rule: Rule, label: str, mistakes: Mistakes) -> list[Fault]:
+    faults: list[Fault] = []
     for index, effect in enumerate(rule.all_effects()):
         prefix = f"effects.{index}." if rule.effects else ""
         read = _read_effect(effect, label, mistakes, prefix=prefix)
         if read is not None:
-            members.append(read)
-    return members
+            faults.append(read)
+    return faults
 
 
-def _read_effect(
-    effect: Effect, label: str, mistakes: Mistakes, *, prefix: str
-) -> BaseModel | None:
+def _read_effect(effect: Effect, label: str, mistakes: Mistakes, *, prefix: str) -> Fault | None:
     kind = KINDS.get((effect.where, effect.do))
     if kind is None:
         known = ", ".join(names_at(effect.where))
@@ -190,7 +189,7 @@ def _read_effect(
         mistakes.add(label, f"{prefix}do", problem)
         return None
     try:
-        return kind.params.model_validate(effect.with_)
+        return kind.model_validate(effect.with_)
     except ValidationError as error:
         mistakes.add_all(label, f"{prefix}with", error)
         return None

@@ -4,22 +4,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
-
-from services.mock_core.faults.armed import ArmedEffect, ArmedRule
-from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.armed import ArmedRule
+from services.mock_core.faults.kinds import Fault, Where
+from services.mock_core.faults.parse import ParsedRule
 from services.mock_core.faults.rules import Rule
 from services.mock_core.faults.trace import Trace
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.lib.clock import Clock
 
-OnHit = Callable[[str, ArmedEffect], None]
-# Whether an effect that depends on the moment has anything to do now.
-When = Callable[[str, ArmedEffect], bool]
-Found = dict[str, list[tuple[ArmedRule, ArmedEffect]]]
+OnHit = Callable[[Fault], None]
+# By the rule's name: whether a fault that depends on the moment has anything to do now.
+When = Callable[[str, Fault], bool]
+Found = dict[str, list[tuple[ArmedRule, Fault]]]
 
 
-def _at_any_time(_rule: str, _effect: ArmedEffect) -> bool:
+def _at_any_time(_rule: str, _fault: Fault) -> bool:
     return True
 
 
@@ -27,8 +26,7 @@ def _at_any_time(_rule: str, _effect: ArmedEffect) -> bool:
 class Hit:
     """A fault that happens now; its length of time lies at `quantile` of its distribution."""
 
-    do: str
-    params: Any
+    fault: Fault
     quantile: float
     rule: str
 
@@ -40,25 +38,25 @@ class FaultPlan:
         self.service = service
         self.seed = seed
         self.trace = trace
-        self.on_hit: OnHit = lambda _rule, _effect: None
+        self.on_hit: OnHit = lambda _fault: None
         self._points = points
         self._clock = clock
         self._rules: list[ArmedRule] = []
         self._version = 0
         self._index()
 
-    def replace(self, rules: Sequence[tuple[Rule, list[BaseModel]]], seed: int | None) -> None:
+    def replace(self, rules: Sequence[ParsedRule], seed: int | None) -> None:
         self._rules = []
         self.add(rules, seed)
 
-    def add(self, rules: Sequence[tuple[Rule, list[BaseModel]]], seed: int | None) -> None:
+    def add(self, rules: Sequence[ParsedRule], seed: int | None) -> None:
         """Arm more rules; one of a name that is in force takes its place."""
         if seed is not None:
             self.seed = seed
         at = {armed.name: index for index, armed in enumerate(self._rules)}
-        for rule, members in rules:
+        for rule, faults in rules:
             name = rule.name or _free_name(rule, at)
-            armed = ArmedRule(rule, members, name=name, seed=self.seed, clock=self._clock)
+            armed = ArmedRule(rule, faults, name=name, seed=self.seed, clock=self._clock)
             if name in at:
                 self._rules[at[name]] = armed
             else:
@@ -103,26 +101,25 @@ class FaultPlan:
         if not armed:
             return ()
         return tuple(
-            self._record(rule, effect, generation, event=event, status=status)
-            for rule, effect in armed
-            if when(rule.name, effect)
-            and (event := rule.strikes(effect, generation, status=status))
+            self._record(rule, fault, generation, event=event, status=status)
+            for rule, fault in armed
+            if when(rule.name, fault) and (event := rule.strikes(fault, generation, status=status))
         )
 
     def _record(
         self,
         rule: ArmedRule,
-        effect: ArmedEffect,
+        fault: Fault,
         generation: Generation,
         *,
         event: int,
         status: str | None,
     ) -> Hit:
         rule.fired += 1
-        quantile = rule.quantile(generation, effect.where, event)
-        self.trace.record(rule, effect, generation, event=event, quantile=quantile, status=status)
-        self.on_hit(rule.name, effect)
-        return Hit(effect.do, effect.params, quantile, rule.name)
+        quantile = rule.quantile(generation, fault.where, event)
+        self.trace.record(rule, fault, generation, event=event, quantile=quantile, status=status)
+        self.on_hit(fault)
+        return Hit(fault, quantile, rule.name)
 
     def _armed_for(self, generation: Generation) -> Found:
         """Found once per generation and version of the plan: polls must stay cheap."""
@@ -143,8 +140,8 @@ class FaultPlan:
         found: Found = {}
         for index in indices:
             rule = self._rules[index]
-            for effect in rule.effects:
-                found.setdefault(effect.where, []).append((rule, effect))
+            for fault in rule.faults:
+                found.setdefault(fault.where, []).append((rule, fault))
         return found
 
     def _index(self) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from services.mock_core.faults.armed import ArmedEffect, ArmedRule
+from services.mock_core.faults.armed import ArmedRule
+from services.mock_core.faults.kinds import Fault
+from services.mock_core.faults.kinds.submit import Pool, Quota
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.lib.delays import DelaySpec
 from services.mock_core.lib.times import rfc3339
@@ -19,7 +21,7 @@ class Injected:
     seq: int
     at: float
     rule: ArmedRule
-    effect: ArmedEffect
+    fault: Fault
     job_key: str
     attempt: int
     event: int
@@ -34,8 +36,8 @@ class Injected:
             "seq": self.seq,
             "at": rfc3339(self.at),
             "rule": self.rule.name,
-            "where": self.effect.where,
-            "do": self.effect.do,
+            "where": self.fault.where,
+            "do": self.fault.do,
             "with": self.exact_members(),
             "status": self.status,
             "job_key": self.job_key,
@@ -48,9 +50,9 @@ class Injected:
 
     def exact_members(self) -> dict[str, Any]:
         """The members as they were, each drawn length of time replaced by what was drawn."""
-        members = self.effect.params.model_dump(mode="json", exclude_defaults=True)
-        for name in type(self.effect.params).model_fields:
-            value = getattr(self.effect.params, name)
+        members = self.fault.model_dump(mode="json", exclude_defaults=True)
+        for name in type(self.fault).model_fields:
+            value = getattr(self.fault, name)
             if isinstance(value, DelaySpec) and value.shape != "fixed":
                 members[name] = str(DelaySpec("fixed", value.at(self.quantile)))
         return members
@@ -64,7 +66,7 @@ class Trace:
     def record(
         self,
         rule: ArmedRule,
-        effect: ArmedEffect,
+        fault: Fault,
         generation: Generation,
         *,
         event: int,
@@ -77,7 +79,7 @@ class Trace:
                 seq=self.recorded,
                 at=time.time(),
                 rule=rule,
-                effect=effect,
+                fault=fault,
                 job_key=generation.job.key,
                 attempt=generation.attempt,
                 event=event,
@@ -96,7 +98,7 @@ class Trace:
         """A plan without probabilities that injects the same faults into the same jobs."""
         grouped: dict[str, tuple[Injected, list[int]]] = {}
         for row in self._rows:
-            parts = (row.rule.serial, row.effect.where, row.effect.do, row.job_key)
+            parts = (row.rule.serial, row.fault.kind, row.job_key)
             key = repr((*parts, row.exact_members()))
             grouped.setdefault(key, (row, []))[1].append(row.event)
         return {
@@ -125,7 +127,7 @@ def _exact_rule(row: Injected, events: list[int], *, name: str, service: str) ->
         "service": service,
         "note": f"by {row.rule.name}: {row.prompt}",
         "match": match,
-        "where": str(row.effect.where),
+        "where": str(row.fault.where),
         **_exact_effect(row),
         "often": often,
     }
@@ -133,14 +135,13 @@ def _exact_rule(row: Injected, events: list[int], *, name: str, service: str) ->
 
 def _exact_effect(row: Injected) -> dict[str, Any]:
     """What depended on the moment becomes the refusal that it was."""
-    params: Any = row.effect.params
-    match row.effect.do:
-        case "quota":
-            told = {"status": 429, "code": 1302, "retry_after": params.retry_after}
+    match row.fault:
+        case Quota(retry_after=seconds):
+            told = {"status": 429, "code": 1302, "retry_after": seconds}
             return {"do": "refuse", "with": told}
-        case "pool":
+        case Pool():
             return {"do": "refuse", "with": {"status": 429, "code": 1303}}
-    return {"do": row.effect.do, "with": row.exact_members()}
+    return {"do": row.fault.do, "with": row.exact_members()}
 
 
 def _ranges(numbers: Iterable[int]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from services.mock_core.faults.kinds import start
 from services.mock_core.faults.plan import Hit
 
 
@@ -19,19 +20,18 @@ class PlannedRun:
 
 
 def plan_run(seconds: float, hits: Iterable[Hit]) -> PlannedRun:
+    """The run of a generation that takes so many nominal seconds when nothing strikes it."""
     planned = PlannedRun(seconds)
     for hit in hits:
-        match hit.do:
-            case "slow":
-                planned.seconds = planned.seconds * hit.params.factor + hit.params.extra.at(
-                    hit.quantile
-                )
-            case "fail":
-                planned.fail_at, planned.fail_message = hit.params.at, hit.params.message
-            case "stick":
-                planned.stick_at = hit.params.at
-            case "vanish":
-                planned.vanish_at = hit.params.at
-            case "never-start":
+        match hit.fault:
+            case start.Slow(factor=factor, extra=extra):
+                planned.seconds = planned.seconds * factor + extra.at(hit.quantile)
+            case start.Fail(at=at, message=message):
+                planned.fail_at, planned.fail_message = at, message
+            case start.Stick(at=at):
+                planned.stick_at = at
+            case start.Vanish(at=at):
+                planned.vanish_at = at
+            case start.NeverStart():
                 planned.never_starts = True
     return planned

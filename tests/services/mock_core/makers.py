@@ -47,4 +47,4 @@ def make_generation(job: Job | None = None, *, attempt: int = 1, **members: Any)
 
 
 def do_names(hits: tuple[Hit, ...]) -> list[str]:
-    return [hit.do for hit in hits]
+    return [hit.fault.do for hit in hits]
