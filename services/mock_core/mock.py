@@ -16,7 +16,6 @@ from services.mock_core.http.journal import Journal
 from services.mock_core.http.problems import RefusalShape
 from services.mock_core.ledger.disk import Disk
 from services.mock_core.ledger.files import FileStore
-from services.mock_core.ledger.generation import Generation
 from services.mock_core.ledger.jobs import JobIndex
 from services.mock_core.ledger.ledger import Ledger
 from services.mock_core.lib.clock import Clock
@@ -105,7 +104,9 @@ def build_mock(
     metrics = Metrics(lambda: ledger.in_flight)
     plan.on_hit = lambda fault: metrics.faults.labels(fault.where, fault.do).inc()
     runner = Runner(ledger, plan, clock=clock, seconds=config.seconds, make=make, at_once=at_once)
-    runner.listen(lambda generation: metrics.changes.labels(_entered(generation)).inc())
+    runner.listen(
+        lambda it: metrics.changes.labels("vanished" if it.vanished else str(it.state)).inc()
+    )
     jobs = JobIndex(settings.mock_job_pattern, settings.mock_keep_rows)
     sender = CallbackSender(
         plan,
@@ -134,10 +135,6 @@ def build_mock(
         refusal=refusal,
         config=config,
     )
-
-
-def _entered(generation: Generation) -> str:
-    return "vanished" if generation.vanished else str(generation.state)
 
 
 def mock_of(request: Request) -> Mock:

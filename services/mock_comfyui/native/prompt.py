@@ -25,6 +25,12 @@ from services.mock_core.mock import TheMock
 
 router = APIRouter(tags=["native"])
 _CANONICAL = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_BAD_ID = mistake(
+    "invalid_prompt_id",
+    "prompt_id must be a valid UUID",
+    "prompt_id must be a UUID string in canonical lowercase hyphenated form; "
+    "omit it to let the server generate one",
+)
 _OBJECT = {"type": "object"}
 _PROMPT = json_body(
     "A graph to run",
@@ -51,7 +57,7 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
         return native_error(mistake("no_prompt", "No prompt provided", "No prompt provided"))
     given = body.get("prompt_id")
     if given is not None and not (isinstance(given, str) and _CANONICAL.fullmatch(given)):
-        return native_error(_bad_id())
+        return native_error(_BAD_ID)
     validation = validate(graph, queue.nodes)
     if validation.error is not None:
         return native_error(validation.error, validation.node_errors)
@@ -120,15 +126,6 @@ async def interrupt(request: Request, mock: TheMock, queue: TheQueue) -> Respons
             mock.runner.cancel(generation)
             break
     return Response()
-
-
-def _bad_id() -> dict[str, Any]:
-    return mistake(
-        "invalid_prompt_id",
-        "prompt_id must be a valid UUID",
-        "prompt_id must be a UUID string in canonical lowercase hyphenated form; "
-        "omit it to let the server generate one",
-    )
 
 
 def _extra(body: dict[str, Any]) -> Graph:

@@ -42,6 +42,7 @@ async def events(socket: WebSocket) -> None:
     await socket.accept()
     client_id = socket.query_params.get("clientId") or uuid.uuid4().hex
     listener = Listener(socket)
+    # Nothing is waited for until the node is told: no event comes before it, none goes missing.
     queue.hub.add(client_id, listener)
     listener.put(encode("status", {"status": queue.status(), "sid": client_id}))
     node = queue.current_node(client_id)

@@ -121,6 +121,7 @@ class PromptQueue:
             self._tell_status()
             self._tell_status()
             return
+        # Among the event tasks, so that a restart during the lag leaves no history entry behind.
         self._event_tasks[generation] = asyncio.get_running_loop().create_task(self._conclude(task))
 
     async def _conclude(self, task: Task) -> None:

@@ -28,6 +28,7 @@ class Listener:
 
     def drop(self) -> None:
         """End the connection as soon as the sender looks, whatever is still queued."""
+        # Emptied first: the last word must fit in, and nobody can put another in between.
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put_nowait(None)

@@ -1,7 +1,6 @@
 """Sends callbacks in order per generation, on a schedule; each try is in the ledger."""
 
 import asyncio
-import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
@@ -75,7 +74,10 @@ class CallbackSender:
         return len(self._tasks) + len(self._held)
 
     def announce(self, generation: Generation, status: str) -> None:
-        """Send this change of state, as the fault plan lets it."""
+        """Send this change of state, as the fault plan lets it.
+
+        Nothing is waited for, so that callbacks queue up in the order of the changes.
+        """
         if generation.callback_url is None:
             return
         hits = self._plan.hits(Where.CALLBACK, generation, status=status)
@@ -169,6 +171,7 @@ class CallbackSender:
             await self._clock.sleep(delivery.wait)
             await self._follow_schedule(delivery)
         finally:
+            # Cancelled or broken: whoever waits behind it must not wait for ever.
             delivery.tried.set()
             self._signal(delivery.generation, delivery.status)
             if self._last.get(delivery.generation) is delivery:
@@ -182,6 +185,7 @@ class CallbackSender:
             if pause:
                 await self._clock.sleep(pause)
             attempt = await self._try(delivery)
+            # After the first attempt: the schedule's others hold up nobody.
             delivery.tried.set()
             self._signal(delivery.generation, delivery.status)
             answered = answered or attempt.good
@@ -223,6 +227,7 @@ class CallbackSender:
             yield body[start : start + size]
 
     async def _wait_for(self, generation: Generation, what: str, *, within: float) -> None:
+        """Until it is signalled or time is up; what was signalled before is not remembered."""
         event = self._waiting.setdefault((generation, what), asyncio.Event())
         waiter = asyncio.ensure_future(event.wait())
         limit = asyncio.ensure_future(self._clock.sleep(within))
@@ -231,8 +236,8 @@ class CallbackSender:
         finally:
             for task in (waiter, limit):
                 task.cancel()
-            with contextlib.suppress(KeyError):
-                del self._waiting[generation, what]
+            # Another who waited for the same, or a reset, may have removed it.
+            self._waiting.pop((generation, what), None)
 
     def _signal(self, generation: Generation, what: str) -> None:
         event = self._waiting.get((generation, what))

@@ -20,16 +20,12 @@ Admission = Callable[[Generation], Response | None]
 _QUOTA_MEMORY = 100_000
 
 
-def _admit_all(_: Generation) -> Response | None:
-    return None
-
-
 async def submit(
     mock: Mock,
     generation: Generation,
     *,
     reply: Reply,
-    admission: Admission = _admit_all,
+    admission: Admission = lambda _: None,
     shape: RefusalShape | None = None,
 ) -> Response:
     """Accept a generation unless a fault or `admission` is in the way; the reply may get lost."""
@@ -42,6 +38,8 @@ async def submit(
         instead = admission(generation)
     if instead is not None:
         return instead
+    # Unless it is accepted late, nothing is waited for in between: of two submits of one id the
+    # later sees the earlier, and no callback leaves before `_outrun` listens for it.
     await _accept(mock, generation, hits)
     await _outrun(mock, generation, hits)
     return await disturb_reply(hits, mock.clock, reply=reply(generation), shape=shape)

@@ -13,12 +13,8 @@ from services.mock_core.lib.clock import Clock
 from services.mock_core.lib.seeded_random import SeededRandom
 
 
-def _always(_: int) -> bool:
-    return True
-
-
 def _number_test(spec: int | str | None) -> NumberTest:
-    return _always if spec is None else number_test(spec)
+    return number_test(spec) if spec is not None else lambda _: True
 
 
 class ArmedRule:

@@ -18,10 +18,6 @@ When = Callable[[str, Fault], bool]
 Found = dict[str, list[tuple[ArmedRule, Fault]]]
 
 
-def _at_any_time(_rule: str, _fault: Fault) -> bool:
-    return True
-
-
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A fault that happens now; its length of time lies at `quantile` of its distribution."""
@@ -91,7 +87,7 @@ class FaultPlan:
         generation: Generation,
         *,
         status: str | None = None,
-        when: When = _at_any_time,
+        when: When = lambda _rule, _fault: True,
     ) -> tuple[Hit, ...]:
         """The faults that meet this event of this generation, in the plan's order."""
         if not self._rules:

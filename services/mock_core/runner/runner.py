@@ -120,6 +120,7 @@ class Runner:
 
     def _stop(self, generation: Generation) -> None:
         task = self._runs.pop(generation, None)
+        # A run that vanishes by itself goes on to its end here.
         if task is not None and task is not asyncio.current_task():
             task.cancel()
 
