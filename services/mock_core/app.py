@@ -47,8 +47,9 @@ def build_app(
         for hook in on_start:
             await hook()
         yield
-        await mock.sender.close()
+        # The runs first: what one announces after the sender has closed would never be sent.
         await mock.runner.forget_all()
+        await mock.sender.close()
         for hook in on_stop:
             await hook()
 
