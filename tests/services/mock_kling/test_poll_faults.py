@@ -65,6 +65,8 @@ async def test_percent_freezes_and_the_job_still_ends(
     video_mock: Service, picture_url: str
 ) -> None:
     await video_mock.arm(_progress("freeze", {"at": 20}))
+    # A busy machine must not miss the whole time in which it is frozen.
+    await video_mock.http.put("/admin/config", json={"seconds": 700})
     await submit(video_mock, picture_url)
     told = set()
     while (body := await video_mock.json(STATUS))["status"] != "succeed":
