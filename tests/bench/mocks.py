@@ -194,7 +194,7 @@ def measure_engine() -> None:
 
 
 async def measure_memory() -> None:
-    """100 000 jobs through ledger, ledger, trace and files; drawing and sockets are left out."""
+    """100 000 jobs through ledger, trace and files; drawing and sockets are left out."""
     app = create_app(ComfyuiSettings(mock_speed=1_000_000))
     mock: Mock = app.state.mock
     files: FileStore = mock.files

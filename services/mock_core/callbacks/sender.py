@@ -1,4 +1,4 @@
-"""Sends callbacks in order per generation, on a schedule; each try is in the ledger."""
+"""Sends callbacks in order per generation, on a schedule; each attempt is in the ledger."""
 
 import asyncio
 import time
