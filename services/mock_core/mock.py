@@ -118,7 +118,7 @@ def build_mock(
     if disk is not None:
         disk.restore(ledger, jobs)
         runner.listen(disk.note)
-        sender.tried = disk.note
+        sender.attempted = disk.note
     return Mock(
         service=service,
         settings=settings,

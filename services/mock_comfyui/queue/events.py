@@ -24,21 +24,21 @@ class ExecutionEvents:
         self._nodes = nodes
 
     def begin(self, task: Task) -> None:
-        self._message(task, "execution_start", {})
-        self._message(task, "execution_cached", {"nodes": list(task.work.cached)})
+        self._send_and_record(task, "execution_start", {})
+        self._send_and_record(task, "execution_cached", {"nodes": list(task.work.cached)})
         for node_id in task.work.cached:
             if node_id in task.work.outputs:
-                self._tell_executed(task, node_id, task.work.results.get(node_id, {}))
+                self._send_executed(task, node_id, task.work.results.get(node_id, {}))
                 task.told[node_id] = (1, 1)
-                self._tell_nodes(task)
+                self._send_node_states(task)
 
-    async def tell(self, task: Task) -> None:
+    async def run(self, task: Task) -> None:
         """Each node takes the same share of the run."""
         order = task.work.to_run
         share = task.generation.run_for / max(len(order), 1)
         for node_id in order:
             self._start_node(task, node_id)
-            await self._let_run(task, node_id, share)
+            await self._run_node(task, node_id, share)
             # The last node ends with the generation itself.
             if node_id != order[-1]:
                 self._finish_node(task, node_id)
@@ -52,32 +52,32 @@ class ExecutionEvents:
                     if task.current != node_id:
                         self._start_node(task, node_id)
                     self._finish_node(task, node_id)
-            self._message(task, "execution_success", {})
+            self._send_and_record(task, "execution_success", {})
         elif generation.state is State.CANCELLED:
-            self._message(task, "execution_interrupted", self._where(task))
+            self._send_and_record(task, "execution_interrupted", self._where(task))
         else:
-            self._message(task, "execution_error", self._error(task))
+            self._send_and_record(task, "execution_error", self._error(task))
         task.current = None
 
     def after(self, task: Task) -> None:
         """The last word, after every prompt, however it ended."""
-        self._tell(task, "executing", {"node": None, "prompt_id": task.id})
+        self._send(task, "executing", {"node": None, "prompt_id": task.id})
 
     def _start_node(self, task: Task, node_id: str) -> None:
         task.current = node_id
         task.told[node_id] = (0.0, 1.0)
-        self._tell_nodes(task)
-        self._tell(task, "executing", self._node(task, node_id))
+        self._send_node_states(task)
+        self._send(task, "executing", self._node(task, node_id))
 
-    async def _let_run(self, task: Task, node_id: str, seconds: float) -> None:
+    async def _run_node(self, task: Task, node_id: str, seconds: float) -> None:
         steps = self._steps(task, node_id)
         strides = min(steps, _MOST_STEPS)
         for stride in range(1, strides):
             await self._clock.sleep(seconds / strides)
             value = steps * stride // strides
-            self._tell_step(task, node_id, value=value, steps=steps)
+            self._send_step(task, node_id, value=value, steps=steps)
             task.told[node_id] = (float(value), float(steps))
-            self._tell_nodes(task)
+            self._send_node_states(task)
             if task.client_id is not None and self._hub.listens(task.client_id):
                 self._hub.preview(task.client_id, preview())
         await self._clock.sleep(seconds / strides)
@@ -86,28 +86,28 @@ class ExecutionEvents:
         task.executed.append(node_id)
         if self._nodes[task.work.graph[node_id]["class_type"]].steps:
             most = self._steps(task, node_id)
-            self._tell_step(task, node_id, value=most, steps=most)
+            self._send_step(task, node_id, value=most, steps=most)
         if node_id in task.planned:
-            self._tell_executed(task, node_id, task.planned[node_id])
+            self._send_executed(task, node_id, task.planned[node_id])
         steps = float(self._steps(task, node_id))
         task.told[node_id] = (steps, steps)
-        self._tell_nodes(task)
+        self._send_node_states(task)
 
-    def _tell_step(self, task: Task, node_id: str, *, value: int, steps: int) -> None:
+    def _send_step(self, task: Task, node_id: str, *, value: int, steps: int) -> None:
         told = {"value": value, "max": steps, "prompt_id": task.id, "node": node_id}
-        self._tell(task, "progress", told)
+        self._send(task, "progress", told)
 
     def _steps(self, task: Task, node_id: str) -> int:
         node = task.work.graph[node_id]
         name = self._nodes[node["class_type"]].steps
         return 1 if name is None else max(int(node["inputs"][name]), 1)
 
-    def _tell_executed(self, task: Task, node_id: str, output: dict[str, Any]) -> None:
+    def _send_executed(self, task: Task, node_id: str, output: dict[str, Any]) -> None:
         node = self._node(task, node_id)
         told = {"node": node["node"], "display_node": node["display_node"], "output": output}
-        self._tell(task, "executed", {**told, "prompt_id": task.id})
+        self._send(task, "executed", {**told, "prompt_id": task.id})
 
-    def _tell_nodes(self, task: Task) -> None:
+    def _send_node_states(self, task: Task) -> None:
         if task.client_id is not None and not self._hub.listens(task.client_id):
             return
         nodes = {
@@ -129,16 +129,16 @@ class ExecutionEvents:
         else:
             self._hub.send(task.client_id, "progress_state", told)
 
-    def _message(self, task: Task, kind: str, data: dict[str, Any]) -> None:
+    def _send_and_record(self, task: Task, kind: str, data: dict[str, Any]) -> None:
         """Goes into the history too, whoever listens."""
         stamp = milliseconds(time.time())
         first = {"nodes": data["nodes"]} if "nodes" in data else {}
         rest = {name: value for name, value in data.items() if name != "nodes"}
         told = {**first, "prompt_id": task.id, **rest, "timestamp": stamp}
         task.messages.append([kind, told])
-        self._tell(task, kind, told)
+        self._send(task, kind, told)
 
-    def _tell(self, task: Task, kind: str, data: dict[str, Any]) -> None:
+    def _send(self, task: Task, kind: str, data: dict[str, Any]) -> None:
         if task.client_id is not None:
             self._hub.send(task.client_id, kind, data)
 

@@ -52,9 +52,9 @@ class PromptQueue:
             self._forget(generation)
         elif generation.state is State.QUEUED:
             self.open[generation] = generation.detail.get("task") or self._plain(generation)
-            self._tell_status()
+            self._broadcast_status()
         elif generation.state is State.RUNNING:
-            self._tell_status()
+            self._broadcast_status()
             self._begin(self.open[generation])
         else:
             self._end(generation)
@@ -104,7 +104,7 @@ class PromptQueue:
 
     def _begin(self, task: Task) -> None:
         self._events.begin(task)
-        event_task = asyncio.get_running_loop().create_task(self._events.tell(task))
+        event_task = asyncio.get_running_loop().create_task(self._events.run(task))
         self._event_tasks[task.generation] = event_task
 
     def _end(self, generation: Generation) -> None:
@@ -118,8 +118,8 @@ class PromptQueue:
         if generation.started is None:
             # Cancelled in the queue: the same as one that never was.
             del self.open[generation]
-            self._tell_status()
-            self._tell_status()
+            self._broadcast_status()
+            self._broadcast_status()
             return
         # Among the event tasks, so that a restart during the lag leaves no history entry behind.
         self._event_tasks[generation] = asyncio.get_running_loop().create_task(self._conclude(task))
@@ -137,7 +137,7 @@ class PromptQueue:
             self.history.popitem(last=False)
         self.open.pop(generation, None)
         self._event_tasks.pop(generation, None)
-        self._tell_status()
+        self._broadcast_status()
         self._events.after(task)
 
     def _forget(self, generation: Generation) -> None:
@@ -147,7 +147,7 @@ class PromptQueue:
         self.open.pop(generation, None)
         self.history.pop(generation.id, None)
 
-    def _tell_status(self) -> None:
+    def _broadcast_status(self) -> None:
         self.hub.broadcast("status", {"status": self.status()})
 
 

@@ -37,7 +37,7 @@ class CallbackSender:
         self.policy = CallbackPolicy()
         self.describe: Describe = lambda _: {}
         # Called after every attempt, with its answer.
-        self.tried: Callable[[Generation], None] = lambda _: None
+        self.attempted: Callable[[Generation], None] = lambda _: None
         self._plan = plan
         self._clock = clock
         self._other = other
@@ -46,7 +46,7 @@ class CallbackSender:
         self._tasks: set[asyncio.Task[None]] = set()
         self._last: dict[Generation, Delivery] = {}
         self._held: dict[Generation, Delivery] = {}
-        self._kept: OrderedDict[str, Delivery] = OrderedDict()
+        self._past: OrderedDict[str, Delivery] = OrderedDict()
         self._waiting: dict[tuple[Generation, str], asyncio.Event] = {}
 
     async def open(self) -> None:
@@ -66,7 +66,7 @@ class CallbackSender:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for table in (self._last, self._held, self._kept, self._waiting):
+        for table in (self._last, self._held, self._past, self._waiting):
             table.clear()
 
     @property
@@ -81,9 +81,9 @@ class CallbackSender:
         if generation.callback_url is None:
             return
         hits = self._plan.hits(Where.CALLBACK, generation, status=status)
-        delivery = self._packed(generation, generation.callback_url, status, hits=hits)
+        delivery = self._build(generation, generation.callback_url, status, hits=hits)
         held = self._held.pop(generation, None)
-        deliveries = self._planned(delivery, hits)
+        deliveries = self._all_deliveries(delivery, hits)
         if held is not None:
             deliveries.append(held)
         for each in deliveries:
@@ -91,7 +91,7 @@ class CallbackSender:
 
     def replay(self, delivery_id: str) -> bool:
         """Send a callback of the past once more, as it was; False when it is not kept."""
-        delivery = self._kept.get(delivery_id)
+        delivery = self._past.get(delivery_id)
         if delivery is None:
             return False
         again = delivery.again(-delivery.wait, "replayed")
@@ -107,7 +107,7 @@ class CallbackSender:
         """Wait until the callback of this status has been tried or lost, or time is up."""
         await self._wait_for(generation, status, within=within)
 
-    def _packed(
+    def _build(
         self, generation: Generation, url: str, status: str, *, hits: tuple[Hit, ...]
     ) -> Delivery:
         other = self._other(generation) if hits else None
@@ -120,13 +120,13 @@ class CallbackSender:
         bend_delivery(delivery, hits, other=other)
         return delivery
 
-    def _planned(self, delivery: Delivery, hits: tuple[Hit, ...]) -> list[Delivery]:
+    def _all_deliveries(self, delivery: Delivery, hits: tuple[Hit, ...]) -> list[Delivery]:
         deliveries = [delivery]
         generation = delivery.generation
         for hit in hits:
             match hit.fault:
                 case callback.Lose():
-                    self._note_lost(delivery, hit.rule)
+                    self._record_lost(delivery, hit.rule)
                     return []
                 case callback.Repeat(times=times, gap=gap):
                     pause = gap.at(hit.quantile)
@@ -138,7 +138,7 @@ class CallbackSender:
             return deliveries[1:]
         return deliveries
 
-    def _note_lost(self, delivery: Delivery, rule: str) -> None:
+    def _record_lost(self, delivery: Delivery, rule: str) -> None:
         self._count("lost")
         lost = DeliveryAttempt(delivery.delivery_id, delivery.status, note=f"lost by {rule}")
         delivery.generation.delivery_attempts.append(lost)
@@ -146,7 +146,7 @@ class CallbackSender:
 
     def send(self, delivery: Delivery) -> None:
         """In order behind the generation's previous one, unless it waits for a time of its own."""
-        self._keep(delivery)
+        self._remember(delivery)
         before = None
         if not delivery.wait and delivery.after_poll is None:
             before = self._last.get(delivery.generation)
@@ -155,10 +155,10 @@ class CallbackSender:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _keep(self, delivery: Delivery) -> None:
-        self._kept[delivery.delivery_id] = delivery
-        if len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+    def _remember(self, delivery: Delivery) -> None:
+        self._past[delivery.delivery_id] = delivery
+        if len(self._past) > _KEPT:
+            self._past.popitem(last=False)
 
     async def _deliver(self, delivery: Delivery, before: Delivery | None) -> None:
         try:
@@ -184,7 +184,7 @@ class CallbackSender:
         for pause in schedule:
             if pause:
                 await self._clock.sleep(pause)
-            attempt = await self._try(delivery)
+            attempt = await self._attempt(delivery)
             # After the first attempt: the schedule's others hold up nobody.
             delivery.tried.set()
             self._signal(delivery.generation, delivery.status)
@@ -193,7 +193,7 @@ class CallbackSender:
                 break
         self._count("answered" if answered else "unanswered")
 
-    async def _try(self, delivery: Delivery) -> DeliveryAttempt:
+    async def _attempt(self, delivery: Delivery) -> DeliveryAttempt:
         attempt = DeliveryAttempt(
             delivery.delivery_id,
             delivery.status,
@@ -217,7 +217,7 @@ class CallbackSender:
             attempt.reply = reply.status_code
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
             attempt.error = type(error).__name__
-        self.tried(delivery.generation)
+        self.attempted(delivery.generation)
         return attempt
 
     async def _dripped(self, body: bytes, seconds: float, drops: int) -> AsyncIterator[bytes]:

@@ -30,18 +30,20 @@ async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Resp
     if age > mock.config.result_days * _DAY:
         mock.fetched_late.add(name)
         raise Problem(404, "expired", detail=f"{name} has been cleared")
-    instead = _gone(mock, name, hits, age=age)
+    instead = _expired_or_moved(mock, name, hits, age=age)
     if instead is None:
         instead = await disturb_request(hits, mock.clock, shape=mock.refusal)
     if instead is not None:
         return instead
     mock.files.note_fetch(name)
-    reply = _ranged(_damaged(mock, name, file, hits=hits), range_header)
+    reply = _ranged(_spoilt(mock, name, file, hits=hits), range_header)
     reply = await disturb_reply(hits, mock.clock, reply=reply, shape=mock.refusal)
-    return _travelled(mock, hits, reply)
+    return _with_broken_transfer(mock, hits, reply)
 
 
-def _gone(mock: Mock, name: str, hits: tuple[Hit, ...], *, age: float) -> Response | None:
+def _expired_or_moved(
+    mock: Mock, name: str, hits: tuple[Hit, ...], *, age: float
+) -> Response | None:
     """The answer at an address that works no longer, or leads elsewhere."""
     for hit in hits:
         match hit.fault:
@@ -54,7 +56,7 @@ def _gone(mock: Mock, name: str, hits: tuple[Hit, ...], *, age: float) -> Respon
     return None
 
 
-def _damaged(mock: Mock, name: str, file: StoredFile, *, hits: tuple[Hit, ...]) -> StoredFile:
+def _spoilt(mock: Mock, name: str, file: StoredFile, *, hits: tuple[Hit, ...]) -> StoredFile:
     body, media_type = file.body, file.media_type
     for hit in hits:
         match hit.fault:
@@ -71,7 +73,7 @@ def _damaged(mock: Mock, name: str, file: StoredFile, *, hits: tuple[Hit, ...]) 
     return StoredFile(body, media_type, file.made_at)
 
 
-def _travelled(mock: Mock, hits: tuple[Hit, ...], reply: Response) -> Response:
+def _with_broken_transfer(mock: Mock, hits: tuple[Hit, ...], reply: Response) -> Response:
     for hit in hits:
         match hit.fault:
             case result.Reset():

@@ -31,7 +31,7 @@ async def submit(
     """Accept a generation unless a fault or `admission` is in the way; the reply may get lost."""
     shape = shape or mock.refusal
     hits = mock.plan.hits(
-        Where.SUBMIT, generation, when=lambda rule, fault: _is_due(mock, rule, fault)
+        Where.SUBMIT, generation, when=lambda rule, fault: _is_too_much(mock, rule, fault)
     )
     instead = await disturb_request(hits, mock.clock, shape=shape)
     if instead is None:
@@ -39,13 +39,13 @@ async def submit(
     if instead is not None:
         return instead
     # Unless it is accepted late, nothing is waited for in between: of two submits of one id the
-    # later sees the earlier, and no callback leaves before `_outrun` listens for it.
+    # later sees the earlier, and no callback leaves before `_wait_for_callback` listens for it.
     await _accept(mock, generation, hits)
-    await _outrun(mock, generation, hits)
+    await _wait_for_callback(mock, generation, hits)
     return await disturb_reply(hits, mock.clock, reply=reply(generation), shape=shape)
 
 
-def _is_due(mock: Mock, rule: str, fault: Fault) -> bool:
+def _is_too_much(mock: Mock, rule: str, fault: Fault) -> bool:
     """Whether a rule that refuses only what is too much has a reason to; others always have."""
     match fault:
         case Pool(places=places):
@@ -79,7 +79,7 @@ async def _accept(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> 
     mock.runner.accept(generation)
 
 
-async def _outrun(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> None:
+async def _wait_for_callback(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> None:
     """Hold the reply back until the callback has overtaken it."""
     for hit in hits:
         match hit.fault:

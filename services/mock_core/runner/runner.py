@@ -64,7 +64,7 @@ class Runner:
         generation.accepted = time.time()
         generation.job.accepted += 1
         self.ledger.add(generation)
-        self._change(generation, State.QUEUED)
+        self._enter(generation, State.QUEUED)
         quantile = random_number(self._plan.seed, "seconds", generation.job.key, generation.attempt)
         hits = self._plan.hits(Where.START, generation)
         # Decided once, so that the number of status calls changes nothing.
@@ -108,7 +108,7 @@ class Runner:
         if was_open:
             generation.finished = time.time()
             self.ledger.closed(generation)
-        self._tell(generation)
+        self._notify(generation)
 
     async def forget_all(self) -> None:
         """Stop everything without a trace."""
@@ -132,21 +132,21 @@ class Runner:
         try:
             await self._clock.sleep(planned.seconds * _QUEUED_SHARE)
             if self._capacity is None:
-                await self._perform(generation, planned, making=making)
+                await self._run_to_its_end(generation, planned, making=making)
             else:
                 async with self._capacity:
-                    await self._perform(generation, planned, making=making)
+                    await self._run_to_its_end(generation, planned, making=making)
         finally:
             making.cancel()
 
-    async def _perform(
+    async def _run_to_its_end(
         self, generation: Generation, planned: PlannedRun, *, making: asyncio.Future[str]
     ) -> None:
         run_for = planned.seconds * (1 - _QUEUED_SHARE)
         generation.run_from, generation.run_for = self._clock.now(), run_for
         generation.stick_at = planned.stick_at
         generation.started = time.time()
-        self._change(generation, State.RUNNING)
+        self._enter(generation, State.RUNNING)
         if planned.stick_at is not None:
             await _forever()
         if planned.vanish_at is not None:
@@ -158,9 +158,9 @@ class Runner:
             self._end(generation, State.FAILED, error=planned.fail_message)
             return
         await self._clock.sleep(run_for)
-        await self._deliver(generation, making)
+        await self._finish(generation, making)
 
-    async def _deliver(self, generation: Generation, making: asyncio.Future[str]) -> None:
+    async def _finish(self, generation: Generation, making: asyncio.Future[str]) -> None:
         try:
             generation.file_name = await making
         except GenerationError as error:
@@ -177,14 +177,14 @@ class Runner:
         generation.charged = state is State.SUCCEEDED
         generation.finished = time.time()
         self.ledger.closed(generation)
-        self._change(generation, state)
+        self._enter(generation, state)
         generation.shrink()
 
-    def _change(self, generation: Generation, state: State) -> None:
+    def _enter(self, generation: Generation, state: State) -> None:
         generation.state = state
         generation.updated = time.time()
-        self._tell(generation)
+        self._notify(generation)
 
-    def _tell(self, generation: Generation) -> None:
+    def _notify(self, generation: Generation) -> None:
         for listener in self._listeners:
             listener(generation)
