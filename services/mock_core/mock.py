@@ -103,39 +103,45 @@ def build_mock(
     plan = FaultPlan(service, points=points, seed=settings.mock_seed, clock=clock, trace=trace)
     ledger = Ledger(settings.mock_keep_rows)
     metrics = Metrics(lambda: ledger.in_flight)
-    plan.on_hit = lambda fault: metrics.faults.labels(fault.where, fault.do).inc()
-    runner = Runner(ledger, plan, clock=clock, seconds=config.seconds, make=make, at_once=at_once)
-    runner.listen(
-        lambda it: metrics.changes.labels("vanished" if it.vanished else str(it.state)).inc()
-    )
-    jobs = JobIndex(settings.mock_job_pattern, settings.mock_keep_rows)
-    sender = CallbackSender(
-        plan,
-        clock,
-        other=ledger.other,
-        count=lambda outcome: metrics.callbacks.labels(outcome).inc(),
-    )
-    if disk is not None:
-        disk.restore(ledger, jobs)
-        runner.listen(disk.note)
-        sender.attempted = disk.note
-    return Mock(
+    mock = Mock(
         service=service,
         settings=settings,
         clock=clock,
         plan=plan,
         trace=trace,
         ledger=ledger,
-        runner=runner,
-        jobs=jobs,
+        runner=Runner(
+            ledger, plan, clock=clock, seconds=config.seconds, make=make, at_once=at_once
+        ),
+        jobs=JobIndex(settings.mock_job_pattern, settings.mock_keep_rows),
         files=files,
         journal=Journal(_JOURNAL_ROWS),
         metrics=metrics,
-        sender=sender,
+        sender=CallbackSender(
+            plan,
+            clock,
+            other=ledger.other,
+            count=lambda outcome: metrics.callbacks.labels(outcome).inc(),
+        ),
         disk=disk,
         refusal=refusal,
         config=config,
     )
+    _observe(mock)
+    return mock
+
+
+def _observe(mock: Mock) -> None:
+    """Have metrics and disk follow what happens; what the disk knows is put back first."""
+    metrics, disk = mock.metrics, mock.disk
+    mock.plan.on_hit = lambda fault: metrics.faults.labels(fault.where, fault.do).inc()
+    mock.runner.listen(
+        lambda it: metrics.changes.labels("vanished" if it.vanished else str(it.state)).inc()
+    )
+    if disk is not None:
+        disk.restore(mock.ledger, mock.jobs)
+        mock.runner.listen(disk.note)
+        mock.sender.attempted = disk.note
 
 
 def mock_of(request: Request) -> Mock:
