@@ -1,10 +1,11 @@
 """Settings from the environment; wrong ones stop the start with one line that names all."""
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.payload_settings import PayloadSettings
@@ -13,6 +14,16 @@ USAGE = 2
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
+
+
+def _without_blanks(secret: SecretStr) -> SecretStr:
+    if any(map(str.isspace, secret.get_secret_value())):
+        raise ValueError("no blanks")
+    return secret
+
+
+# Key of the callback tokens.
+CallbackSecret = Annotated[SecretStr, Field(min_length=16), AfterValidator(_without_blanks)]
 # Of a stack; empty where nobody gave it one.
 StackName = Annotated[str, Field(pattern="^([a-z0-9-]{1,40})?$")]
 
@@ -37,6 +48,17 @@ def load(kind: type[S]) -> S:
         return kind()
     except ValidationError as error:
         _refuse(error)
+
+
+def load_or_check(kind: type[S]) -> S:
+    """Settings of the service that begins; `--check` in its command line ends it here, with 0."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--check", action="store_true", help="read the settings, and no more")
+    only_check = parser.parse_args().check
+    found = load(kind)
+    if only_check:
+        raise SystemExit(0)
+    return found
 
 
 def _refuse(error: ValidationError) -> NoReturn:

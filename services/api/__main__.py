@@ -1,10 +1,7 @@
 """`python -m services.api` runs the API until it is told to stop."""
 
-from services.api.app import create_app
 from services.api.settings import ApiSettings
-from shared import logs
-from shared.settings import load
-from shared.web import server
+from shared.settings import load_or_check
 
 # Streams are told to end at once; this bounds what doesn't listen.
 SHUTDOWN_SECONDS = 3
@@ -12,7 +9,12 @@ SHUTDOWN_SECONDS = 3
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    settings = load(ApiSettings)
+    settings = load_or_check(ApiSettings)
+    # Not before: `make up` has the settings of every service checked, which is to be quick.
+    from services.api.app import create_app
+    from shared import logs
+    from shared.web import server
+
     logs.configure(service="api", level=settings.log_level, form=settings.log_format)
     app = create_app(settings)
     server(

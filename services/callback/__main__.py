@@ -1,10 +1,7 @@
 """`python -m services.callback` runs the receiver until it is told to stop."""
 
-from services.callback.app import create_app
 from services.callback.settings import CallbackSettings
-from shared import logs
-from shared.settings import load
-from shared.web import server
+from shared.settings import load_or_check
 
 SHUTDOWN_SECONDS = 3
 # Bounds what they hold in memory; a vendor needs some tens.
@@ -13,7 +10,12 @@ CONNECTIONS = 1000
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    settings = load(CallbackSettings)
+    settings = load_or_check(CallbackSettings)
+    # Not before: `make up` has the settings of every service checked, which is to be quick.
+    from services.callback.app import create_app
+    from shared import logs
+    from shared.web import server
+
     logs.configure(service="callback", level=settings.log_level, form=settings.log_format)
     app = create_app(settings)
     server(

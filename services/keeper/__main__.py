@@ -1,13 +1,16 @@
 """`python -m services.keeper`: polls the keeper' task queue until it is told to stop."""
 
 from services.keeper.settings import KeeperProcessSettings
-from services.keeper.worker import running_keeper
-from shared import logs, settings
-from shared.health import run_worker
+from shared.settings import load_or_check
 
 
 def main() -> None:
-    config = settings.load(KeeperProcessSettings)
+    config = load_or_check(KeeperProcessSettings)
+    # Not before: `make up` has the settings of every service checked, which is to be quick.
+    from services.keeper.worker import running_keeper
+    from shared import logs
+    from shared.health import run_worker
+
     logs.configure(service="keeper", level=config.log_level, form=config.log_format)
     run_worker(
         "genvideo keeper",

@@ -1,5 +1,6 @@
 """Settings that both mocks share; a bad one ends the start with one line and status 2."""
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -45,15 +46,23 @@ class MockSettings(BaseSettings):
 Settings = TypeVar("Settings", bound=BaseSettings)
 
 
-def load_settings(kind: type[Settings], program: str) -> Settings:
-    """Read the environment; on a mistake write one line that names every one and exit 2."""
+def load_or_check(kind: type[Settings]) -> Settings:
+    """Settings of the mock that begins; `--check` in its command line ends it here, with 0.
+
+    On a mistake one line on stderr names every one, and the exit status is 2.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--check", action="store_true", help="read the settings, and no more")
+    only_check = parser.parse_args().check
     try:
-        return kind()
+        found = kind()
     except ValidationError as error:
-        faults = "; ".join(
+        mistakes = "; ".join(
             f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
-            f" (got {item['input']!r})"
             for item in error.errors()
         )
-        sys.stderr.write(f"{program}: bad settings: {faults}\n")
+        sys.stderr.write(f"wrong settings: {mistakes}\n")
         raise SystemExit(BAD_SETTING_STATUS) from None
+    if only_check:
+        raise SystemExit(0)
+    return found

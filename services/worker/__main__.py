@@ -1,14 +1,17 @@
 """`python -m services.worker`: polls the jobs' task queue until it is told to stop."""
 
-from services.worker.results.disk import Disk
 from services.worker.settings import WorkerSettings
-from services.worker.worker import running_worker
-from shared import logs, settings
-from shared.health import run_worker
+from shared.settings import load_or_check
 
 
 def main() -> None:
-    config = settings.load(WorkerSettings)
+    config = load_or_check(WorkerSettings)
+    # Not before: `make up` has the settings of every service checked, which is to be quick.
+    from services.worker.results.disk import Disk
+    from services.worker.worker import running_worker
+    from shared import logs
+    from shared.health import run_worker
+
     logs.configure(service="worker", level=config.log_level, form=config.log_format)
     disk = Disk(config.data_dir)
     run_worker(

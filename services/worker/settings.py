@@ -3,14 +3,14 @@
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
 from services.worker.models import JobLimits, Order, Patience
-from shared.settings import CommonSettings, Port, Seconds, StackName
+from shared.settings import CallbackSecret, CommonSettings, Port, Seconds, StackName
 from shared.slots import STAGE_GATES, Gate
 from shared.states import Step
 
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
 
 
 class WorkerSettings(CommonSettings):
@@ -19,7 +19,7 @@ class WorkerSettings(CommonSettings):
     image_service_url: Url = "http://127.0.0.1:6889"
     video_service_url: Url = "http://127.0.0.1:16882"
     callback_url: Url = "http://127.0.0.1:8001"
-    callback_secret: Annotated[SecretStr, Field(min_length=16)]
+    callback_secret: CallbackSecret
     api_public_url: Url = "http://127.0.0.1:8000"
     result_hosts: str = ""
 
