@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from compose.stack import readiness
+from compose.stack import preflight, readiness
 from compose.stack.checks import Checks
 from compose.stack.errors import StackError
 from compose.stack.local import Local
@@ -80,6 +80,7 @@ def _own_stack(root: Path, *, workers: int, mocks: Mapping[str, str]) -> Iterato
     settings = own_settings(root, data, workers=workers, mocks=mocks)
     stack = Local(settings)
     try:
+        preflight.check(settings, stack)
         stack.up()
         readiness.wait(settings, stack)
         yield stack

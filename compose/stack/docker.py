@@ -45,9 +45,12 @@ class Docker:
             log=self.settings.log_dir / "compose-up.log",
         )
 
-    def replay(self, service: Service, program: str, *, timeout: float) -> Outcome:
-        """Run a program of the image that a service would be started from, after `prepare`."""
-        words = ("run", "--rm", "--no-deps", "--no-TTY", service.name, "python3", "-m", program)
+    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+        """Run a module, with its arguments, of the image that a service would be started from.
+
+        After `prepare`.
+        """
+        words = ("run", "--rm", "--no-deps", "--no-TTY", service.name, "python3", "-m", *program)
         self._folders()
         return capture(self._compose(*words), self._env(), timeout=timeout)
 

@@ -128,7 +128,13 @@ def patience(settings: Settings) -> dict[str, str]:
     """The worker's deadlines by the mocks' clock; by the worker's own defaults without mocks."""
     if not settings.mocks:
         return {}
-    speed = float(settings.values.get("MOCK_SPEED", "100"))
+    try:
+        speed = float(settings.values.get("MOCK_SPEED", "100"))
+    except ValueError:
+        speed = 0
+    # The mocks refuse any other speed before anything is started.
+    if not speed > 0:
+        return {}
     return {name: f"{max(least, real / speed):g}" for name, (real, least) in _PATIENCE.items()}
 
 

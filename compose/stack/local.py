@@ -51,11 +51,14 @@ class Local:
         while ready.reason_local(self.settings, TEMPORAL.name) and time.monotonic() < deadline:
             time.sleep(0.1)
 
-    def replay(self, service: Service, program: str, *, timeout: float) -> Outcome:
-        """Run a program of the code that a service would be started from, after `prepare`."""
+    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+        """Run a module, with its arguments, of the code that a service would be started from.
+
+        After `prepare`.
+        """
         item = next(item for item in self._programs() if item.service is service)
         self._copy(item)
-        command = module(Venv(self.settings.root).python, program)
+        command = module(Venv(self.settings.root).python, *program)
         return capture(command, item.env, timeout=timeout, cwd=self.settings.root)
 
     def _programs(self) -> list[Program]:

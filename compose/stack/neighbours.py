@@ -7,7 +7,7 @@ from compose.stack import remembered
 from compose.stack.command import Outcome
 from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
 from compose.stack.output import say
-from compose.stack.release import Replays
+from compose.stack.release import Askable
 from compose.stack.secrets import keep_stack_name, stack_name
 from compose.stack.services import KEEPER
 from compose.stack.settings import Settings
@@ -17,7 +17,7 @@ PATIENCE = 60.0
 _WHERE = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
 
 
-def check(settings: Settings, run: Replays, *, running: bool, force: bool = False) -> None:
+def check(settings: Settings, run: Askable, *, running: bool, force: bool = False) -> None:
     """Return where no other stack's keeper runs; StackError, in one line, where one does.
 
     Left out where it can't have changed: with a server of our own, or while the stack runs. `force`
@@ -33,14 +33,14 @@ def check(settings: Settings, run: Replays, *, running: bool, force: bool = Fals
     remembered.note_alone(settings.run_dir, place)
 
 
-def _asked(settings: Settings, run: Replays, *, running: bool, force: bool) -> bool:
+def _asked(settings: Settings, run: Askable, *, running: bool, force: bool) -> bool:
     """Whether the server answered, and nobody else is there, nor can be."""
     if settings.own_temporal and not running:
         if not (settings.data_dir / "temporal" / "temporal.db").exists():
             return True
         run.serve()
     run.prepare()
-    outcome = run.replay(KEEPER, PROGRAM, timeout=PATIENCE)
+    outcome = run.ask(KEEPER, PROGRAM, timeout=PATIENCE)
     if outcome.status == UNREACHABLE:
         say("Temporal does not answer: whether another stack uses it was not asked")
         return False

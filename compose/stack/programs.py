@@ -68,9 +68,9 @@ def copies_dir(settings: Settings) -> Path:
     return settings.run_dir / "code"
 
 
-def module(python: Path, name: str) -> tuple[str, ...]:
+def module(python: Path, *words: str) -> tuple[str, ...]:
     """The command of a module that is looked for in PYTHONPATH, and not where we are."""
-    return (str(python), "-P", "-m", name)
+    return (str(python), "-P", "-m", *words)
 
 
 def _made_of(service: Service) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ PATIENCE = 300.0
 _REASON = 160
 
 
-class Replays(Protocol):
+class Askable(Protocol):
     """Whoever can start the server alone, and run a program of the new code."""
 
     def prepare(self) -> None:
@@ -32,8 +32,11 @@ class Replays(Protocol):
     def serve(self) -> None:
         """Start the server alone and wait for it."""
 
-    def replay(self, service: Service, program: str, *, timeout: float) -> Outcome:
-        """Run a program of the code that a service would be started from, after `prepare`."""
+    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+        """Run a module, with its arguments, of the code that a service would be started from.
+
+        After `prepare`.
+        """
 
 
 def code(settings: Settings) -> str:
@@ -46,7 +49,7 @@ def note(settings: Settings) -> None:
     remembered.note_replayed(settings.run_dir, code(settings))
 
 
-def check(settings: Settings, run: Replays, *, running: bool) -> None:
+def check(settings: Settings, run: Askable, *, running: bool) -> None:
     """Return where all that is open replays by the present code; silently where it ran by it.
 
     StackError, in one line, where something doesn't. The server is started where there is none,
@@ -64,8 +67,8 @@ def check(settings: Settings, run: Replays, *, running: bool) -> None:
     _judge({service: answer.result() for service, answer in asked.items()})
 
 
-def _replay(run: Replays, service: Service) -> Outcome:
-    return run.replay(service, f"{service.module}.replay_open", timeout=PATIENCE)
+def _replay(run: Askable, service: Service) -> Outcome:
+    return run.ask(service, f"{service.module}.replay_open", timeout=PATIENCE)
 
 
 def _judge(outcomes: Mapping[Service, Outcome]) -> None:

@@ -9,6 +9,12 @@ from compose.stack.remembered import write_private
 from compose.stack.settings import STACK_NAME, Settings
 
 
+def make(settings: Settings) -> None:
+    """Have all of them, before several threads ask for them at once."""
+    callback_secret(settings)
+    stack_name(settings)
+
+
 def callback_secret(settings: Settings) -> str:
     """The key of the per-task callback tokens: the user's, or ours from the data folder."""
     if given := settings.values.get("CALLBACK_SECRET"):

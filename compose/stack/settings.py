@@ -9,7 +9,7 @@ from pathlib import Path
 from compose.stack import dotenv, remembered
 from compose.stack.checks import Checks
 from compose.stack.errors import StackError
-from compose.stack.services import DEFAULT_PORTS
+from compose.stack.services import DEFAULT_PORTS, WORKER
 
 DEFAULT_BASE_IMAGE = "python:3.13-slim"
 MOST_WORKERS = 64
@@ -19,9 +19,6 @@ _CLIENT = re.compile(
 )
 # Another way to the mocks for the workers alone, such as a wire that can be disturbed.
 WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
-# Keys of 32 bytes in base64, separated by commas.
-_PAYLOAD_KEYS = r"[\w+/-]{43}=( *, *[\w+/-]{43}=)*"
-
 STACK_NAME = "[a-z0-9-]{1,40}"
 
 
@@ -35,7 +32,10 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Checked settings; `values` is everything given, `spoken` what the running stack remembers."""
+    """Checked settings; `values` is everything given, `spoken` what the running stack remembers.
+
+    Those that are handed on are the services' to check; see `preflight`.
+    """
 
     root: Path
     mode: Mode
@@ -49,6 +49,7 @@ class Settings:
     reports_dir: Path
     base_image: str
     values: Mapping[str, str]
+    origins: Mapping[str, str]
     spoken: Mapping[str, str]
     unknown: tuple[str, ...]
 
@@ -90,6 +91,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     values = in_file | spoken
     origins = dict.fromkeys(in_file, ".env") | dict.fromkeys(spoken, "environment")
     checks = Checks(values, origins)
+    workers = checks.whole("WORKERS", 1, most=MOST_WORKERS)
     settings = Settings(
         root=root,
         mode=Mode(checks.choice("MODE", Mode.AUTO, tuple(Mode))),
@@ -98,17 +100,19 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
             "COMPOSE_PROJECT_NAME", "genvideo", "[a-z0-9][a-z0-9_-]*", what="a project name"
         ),
         bind=checks.address("BIND_ADDRESS", "127.0.0.1"),
-        ports=_ports(checks),
-        workers=checks.whole("WORKERS", 1, most=MOST_WORKERS),
+        ports=_ports(checks, workers),
+        workers=workers,
         mocks=_mocks(checks),
         data_dir=data_dir,
         reports_dir=root / values.get("REPORTS_DIR", "reports"),
         base_image=values.get("BASE_IMAGE", DEFAULT_BASE_IMAGE),
         values=values,
+        origins=origins,
         spoken=spoken,
         unknown=tuple(set(lines) - set(_known(dict.fromkeys(lines, "given"), documented))),
     )
-    _check_services(checks)
+    checks.fits("STACK", "x", STACK_NAME, what="1 to 40 characters of a-z, 0-9 and -")
+    _check_client(checks)
     if wrong := wrong_lines + checks.wrong:
         raise StackError("wrong settings: " + "; ".join(wrong))
     return settings
@@ -120,8 +124,13 @@ def _known(values: Mapping[str, str], documented: frozenset[str]) -> dict[str, s
     return {k: v for k, v in values.items() if v and (k in known or _CLIENT.fullmatch(k))}
 
 
-def _ports(checks: Checks) -> dict[str, int]:
-    ports = {name: checks.whole(name, port, most=65535) for name, port in DEFAULT_PORTS.items()}
+def _ports(checks: Checks, workers: int) -> dict[str, int]:
+    """Each port that is published; further workers have the ones above the first one's."""
+    room = {WORKER.port: workers - 1}
+    ports = {
+        name: checks.whole(name, port, most=65535 - room.get(name, 0))
+        for name, port in DEFAULT_PORTS.items()
+    }
     owners: dict[int, str] = {}
     for name, port in ports.items():
         if port in owners:
@@ -139,22 +148,8 @@ def _mocks(checks: Checks) -> bool:
     return False
 
 
-def _check_services(checks: Checks) -> None:
-    """Settings that are handed on; a wrong one would stop each service for itself."""
-    checks.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
-    checks.choice("LOG_FORMAT", "json", ("json", "console", "auto"))
-    checks.fits(
-        "MOCK_SPEED", "100", r"0*[1-9]\d{0,5}(\.\d+)?|0?\.\d*[1-9]\d*", what="a factor above 0"
-    )
-    for name in ("CALLBACK_URL", "API_PUBLIC_URL", "TEMPORAL_UI_URL", *WIRED):
-        checks.url(name)
-    checks.fits("CALLBACK_SECRET", "x" * 16, r"\S{16,}", what="16 characters or more, no blanks")
-    checks.fits("PAYLOAD_KEY", "A" * 43 + "=", _PAYLOAD_KEYS, what="32 bytes in base64, or a list")
-    checks.fits("API_TOKEN", "x" * 16, r"[\x21-\x7e]{16,}", what="16 characters or more, no blanks")
-    checks.choice("FEED", "files", ("files", "temporal"))
-    checks.fits("STACK", "x", STACK_NAME, what="1 to 40 characters of a-z, 0-9 and -")
-    checks.fits("API_RATE", "500", r"\d{1,6}", what="a whole number")
-    checks.whole("API_MAX_SOCKETS", 2000, most=100_000)
+def _check_client(checks: Checks) -> None:
+    """What the SDK reads in each service, and no service of ours looks at."""
     checks.files(r"TEMPORAL_TLS_\w+_PATH")
     checks.fits(
         "TEMPORAL_ADDRESS", "host:1", r"[^\s/:]+:\d+|\[[0-9a-fA-F:]+\]:\d+", what="host:port"

@@ -10,6 +10,7 @@ from compose.stack import (
     images,
     neighbours,
     ports,
+    preflight,
     readiness,
     release,
     remembered,
@@ -47,8 +48,11 @@ class Runner(Protocol):
     def serve(self) -> None:
         """Start the Temporal server alone and wait for it."""
 
-    def replay(self, service: Service, program: str, *, timeout: float) -> Outcome:
-        """Run a program of the code that a service would be started from, after `prepare`."""
+    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+        """Run a module, with its arguments, of the code that a service would be started from.
+
+        After `prepare`.
+        """
 
     def down(self) -> None:
         """Stop all of it."""
@@ -88,8 +92,8 @@ def tool(settings: Settings) -> Runner:
 def up(settings: Settings, *, force: bool = False) -> None:
     """Bring the stack to what the settings say, wait until it is ready, print the addresses.
 
-    With `force` also where open jobs or keepers don't replay by the present code. Never where
-    another stack's keeper runs.
+    Nothing is touched where a service refuses a setting. With `force` also where open jobs or
+    keepers don't replay by the present code. Never where another stack's keeper runs.
     """
     _refuse_other_mode(settings)
     _warn(settings)
@@ -104,6 +108,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
         ports.refuse_taken(settings, needed)
         mode = Mode.DOCKER if containers else Mode.LOCAL
         try:
+            preflight.check(settings, run)
             neighbours.check(settings, run, running=bool(before), force=force)
             if not force:
                 release.check(settings, run, running=bool(before))

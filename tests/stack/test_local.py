@@ -42,6 +42,7 @@ def kill(stack: Stack) -> None:
 
 def test_the_stack_as_processes(stack: Stack) -> None:
     scenarios.comes_up_and_stays(stack, workers)
+    scenarios.refuses_wrong_settings(stack, workers)
     scenarios.one_at_a_time(stack)
     scenarios.survives_a_kill(stack, workers, kill)
     scenarios.restores_its_records(stack)
@@ -60,6 +61,15 @@ def test_taken_ports_are_named_and_nothing_is_half_started(stack: Stack, tmp_pat
     assert f"{stack.settings['API_PORT']} (API_PORT)" in said.splitlines()[0]
     assert f"{stack.settings['TEMPORAL_UI_PORT']} (TEMPORAL_UI_PORT)" in said.splitlines()[0]
     assert "not running" in second.make("ps")
+
+
+def test_with_a_wrong_setting_nothing_is_started(tmp_path: Path) -> None:
+    second = Stack(own_settings(tmp_path, mode="local", project="unused"))
+    said = second.make("up", "VIDEO_POLL_SECONDS=abc", "API_ORIGINS=nonsense", good=False)
+    assert said.startswith("wrong settings: API_ORIGINS=nonsense (environment) is refused: ")
+    assert "; VIDEO_POLL_SECONDS=abc (environment) is refused: " in said.splitlines()[0]
+    assert "not running" in second.make("ps")
+    assert not Path(second.settings["DATA_DIR"], "logs").exists()
 
 
 def test_a_second_stack_in_the_same_namespace_is_refused_before_it_starts(

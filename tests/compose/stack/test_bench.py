@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from compose.stack import bench, readiness
+from compose.stack.command import Outcome
 from compose.stack.errors import StackError
-from compose.stack.services import WORKER
+from compose.stack.services import WORKER, Service
 from compose.stack.settings import Mode, Settings
 
 
@@ -16,7 +17,10 @@ class Stacks:
     def __init__(self) -> None:
         self.up: list[Settings] = []
         self.down: list[Settings] = []
+        self.prepared: list[Settings] = []
+        self.asked: list[tuple[str, ...]] = []
         self.called: list[list[str]] = []
+        self.answer = Outcome(0, "", "")
         self.status = 0
 
     def __call__(self, settings: Settings) -> "Stack":
@@ -26,6 +30,14 @@ class Stacks:
 class Stack:
     def __init__(self, stacks: Stacks, settings: Settings) -> None:
         self._stacks, self._settings = stacks, settings
+
+    def prepare(self) -> None:
+        self._stacks.prepared.append(self._settings)
+
+    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+        assert self._settings in self._stacks.prepared
+        self._stacks.asked.append(program)
+        return self._stacks.answer
 
     def up(self) -> None:
         self._stacks.up.append(self._settings)
@@ -58,6 +70,15 @@ def test_all_parts_one_after_the_other_and_the_table(root: Path, stacks: Stacks)
     folders = {call[2] for call in stacks.called}
     assert len(folders) == 1
     assert folders.pop().startswith(f"{root / 'reports'}/bench-")
+
+
+def test_a_setting_that_a_service_refuses_starts_no_stack(root: Path, stacks: Stacks) -> None:
+    stacks.answer = Outcome(2, "", "wrong settings: API_RATE: too much\n")
+    with pytest.raises(StackError, match="API_RATE"):
+        bench.bench(root, {})
+
+    assert ("services.api", "--check") in stacks.asked
+    assert (stacks.up, len(stacks.down)) == ([], 1)
 
 
 def test_only_what_is_asked_for(root: Path, stacks: Stacks) -> None:

@@ -8,7 +8,7 @@ import pytest
 from compose.stack import docker, engine, images
 from compose.stack.command import Outcome
 from compose.stack.docker import Docker
-from compose.stack.services import WORKER
+from compose.stack.services import API, WORKER
 from tests.compose.stack.conftest import Load
 
 
@@ -42,10 +42,20 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 def test_what_is_open_is_replayed_in_a_container_of_the_new_image(
     told: Told, settings: Load
 ) -> None:
-    Docker(settings()).replay(WORKER, "services.worker.replay_open", timeout=9)
+    Docker(settings()).ask(WORKER, "services.worker.replay_open", timeout=9)
     assert told.words == [
         *("run", "--rm", "--no-deps", "--no-TTY", "worker"),
         *("python3", "-m", "services.worker.replay_open"),
+    ]
+
+
+def test_settings_are_checked_in_a_container_that_starts_no_other(
+    told: Told, settings: Load
+) -> None:
+    Docker(settings()).ask(API, "services.api", "--check", timeout=9)
+    assert told.words == [
+        *("run", "--rm", "--no-deps", "--no-TTY", "api"),
+        *("python3", "-m", "services.api", "--check"),
     ]
 
 

@@ -36,10 +36,10 @@ class Runner:
     def serve(self) -> None:
         self.asked.append("serve")
 
-    def replay(self, service: Service, program: str, *, timeout: float) -> Outcome:
+    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
         assert self.ready
         assert service is KEEPER
-        self.asked.append(program)
+        self.asked.extend(program)
         return self.answer
 
 

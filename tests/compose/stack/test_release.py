@@ -42,9 +42,9 @@ class Runner:
     def serve(self) -> None:
         self.asked.append("serve")
 
-    def replay(self, service: Service, program: str, *, timeout: float) -> Outcome:
+    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
         assert self.ready
-        self.asked.append(program)
+        self.asked.extend(program)
         return {WORKER: self.worker, KEEPER: self.keeper}[service]
 
 
