@@ -3,11 +3,12 @@
 # GNU make answers every failed recipe with status 2. In question mode (-q) it runs only the recipe
 # lines marked with +, and passes a status of 1 on as it is: so a verdict that failed ends make with 1,
 # wrong usage with 2, and 3 (not reachable) becomes a 2 whose line says "Error 3".
+# Variables of its own are in small letters: those in capitals are the user's, such as RUN.
 ifeq (,$(findstring n,$(firstword -$(MAKEFLAGS))))
 MAKEFLAGS += -q
-RUN := +@compose/stack.sh
+stack := +@compose/stack.sh
 else
-RUN := @compose/stack.sh
+stack := @compose/stack.sh
 endif
 unexport MAKEFLAGS
 
@@ -18,61 +19,61 @@ MAKEFLAGS += --no-builtin-rules
 
 ##@ Run
 up: FORCE ## start the whole stack, wait until it is ready, print every URL
-	$(RUN) up
+	$(stack) up
 down: FORCE ## stop it; data stays
-	$(RUN) down
+	$(stack) down
 clean: FORCE ## stop it and remove its data; asks first, YES=1 answers
-	$(RUN) clean
+	$(stack) clean
 mocks-on: FORCE ## switch the running stack to the mocks
-	$(RUN) mocks on
+	$(stack) mocks on
 mocks-off: FORCE ## switch it to the real services (COMFYUI_URL, KLING_URL)
-	$(RUN) mocks off
+	$(stack) mocks off
 
 ##@ Prove
 test-%: FORCE ## run N jobs and judge them: test-1 test-5 test-10 test-20 test-50 test-100, any N
-	$(RUN) jobs '$*'
+	$(stack) jobs '$*'
 ladder: FORCE ## all six stages in one report
-	$(RUN) ladder
+	$(stack) ladder
 soak: FORCE ## let jobs arrive for a while: MINUTES=10 RATE=0.5/s
-	$(RUN) soak
+	$(stack) soak
 report: FORCE ## judge and draw a run again: RUN=name, by default the latest
-	$(RUN) report
+	$(stack) report
 compare: FORCE ## compare two runs: A=name B=name
-	$(RUN) compare
+	$(stack) compare
 bench-peers: FORCE ## the same work by a build that is broken on purpose, side by side: JOBS=20
-	$(RUN) bench-peers
+	$(stack) bench-peers
 bench: FORCE ## time hand-over, idle, take-over, long queues: ONLY=handover,takeover,waiting,intake,flood RUNS=5
-	$(RUN) bench
+	$(stack) bench
 chaos: FORCE ## kill, freeze, cut and restart everything, and judge: MINUTES=5 SEED=…
-	$(RUN) chaos
+	$(stack) chaos
 simulate: FORCE ## thousands of histories without a server, in virtual time: MINUTES=10 SEED=…
-	$(RUN) simulate
+	$(stack) simulate
 fault: FORCE ## arm a fault in the mocks: RULE='{…}' or PRESET=name, ON=comfyui|kling|both
-	$(RUN) fault
+	$(stack) fault
 faults: FORCE ## list the armed faults, or the presets there are
-	$(RUN) faults
+	$(stack) faults
 faults-clear: FORCE ## disarm all of them
-	$(RUN) faults-clear
+	$(stack) faults-clear
 
 ##@ Look
 ps: FORCE ## state of every service
-	$(RUN) ps
+	$(stack) ps
 logs: FORCE ## logs of a service: S=worker; LINES=100, FOLLOW=0|1
-	$(RUN) logs
+	$(stack) logs
 urls: FORCE ## where everything answers
-	$(RUN) urls
+	$(stack) urls
 state-rebuild: FORCE ## restore every job's record from Temporal: missing, damaged, behind
-	$(RUN) state-rebuild
+	$(stack) state-rebuild
 doctor: FORCE ## what is wrong with this machine, and the fix
-	$(RUN) doctor
+	$(stack) doctor
 
 ##@ Develop
 test: FORCE ## every automated test; ARGS='…' goes to pytest
-	$(RUN) test
+	$(stack) test
 check: FORCE ## formatting, lint, types, layers, documentation
-	$(RUN) check
+	$(stack) check
 lock: FORCE ## write the hashed locks anew
-	$(RUN) lock
+	$(stack) lock
 help: FORCE ## this list
 	+@awk 'BEGIN {FS = ":.*## "; print "make TARGET [NAME=value …]"} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \

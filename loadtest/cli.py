@@ -1,8 +1,6 @@
 """The command line; a mistake is one clear line each, and nothing is started then."""
 
 import asyncio
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -34,6 +32,7 @@ from loadtest.peers.bench import bench
 from loadtest.plan import Plan, PlanError, build_plan, soak_jobs
 from loadtest.raw import RunFolder
 from loadtest.reach import NotReachable
+from loadtest.repeat import command
 from loadtest.replay import replay
 from loadtest.report.picture import NoBrowser
 from loadtest.report.picture import picture as draw
@@ -226,7 +225,8 @@ def _open(folder: Path) -> RunFolder:
 
 def _run(settings: Settings, plan: Plan, baseline: RunFolder | None, *, replay_with: str) -> int:
     try:
-        folder, why = asyncio.run(run_plan(settings, plan, command=_command(), console=console))
+        line = command(plan.seed)
+        folder, why = asyncio.run(run_plan(settings, plan, command=line, console=console))
     except NotReachable as error:
         _not_reachable(error)
     except PlanError as error:
@@ -272,10 +272,6 @@ def _split(thresholds: list[str] | None) -> tuple[str, ...]:
     """Several thresholds may share one option, as in `-t 'p95<60s lost==0'`."""
     words = [word for text in thresholds or [] for word in text.replace(",", " ").split()]
     return tuple(words)
-
-
-def _command() -> str:
-    return shlex.join(["python", "-m", "loadtest", *sys.argv[1:]])
 
 
 def _fail(problems: list[str], status: int) -> NoReturn:

@@ -36,7 +36,7 @@ def _switch(settings: Settings, words: list[str]) -> None:
 
 
 # Name -> how many words it takes, and what it does; the settings are checked before.
-_COMMANDS: dict[str, tuple[int, Command]] = {
+COMMANDS: dict[str, tuple[int, Command]] = {
     "up": (0, lambda settings, _: stack.up(settings, force=ENV.get("FORCE") == "1")),
     "down": (0, lambda settings, _: stack.down(settings)),
     "clean": (0, lambda settings, _: stack.clean(settings, sure=ENV.get("YES") == "1")),
@@ -57,7 +57,7 @@ _COMMANDS: dict[str, tuple[int, Command]] = {
     "doctor": (0, lambda settings, _: doctor.doctor(settings)),
 }
 # Commands that have nothing to do with a running stack and its settings.
-_GATES: dict[str, Callable[[], int]] = {
+GATES: dict[str, Callable[[], int]] = {
     "bench": lambda: bench.bench(ROOT, ENV),
     "chaos": lambda: chaos.chaos(ROOT, ENV),
     "simulate": lambda: simulate.simulate(ROOT, ENV),
@@ -82,9 +82,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _dispatch(arguments: list[str]) -> int | None:
     name, words = arguments[:1], arguments[1:]
-    if name and name[0] in _GATES and not words:
-        return _GATES[name[0]]()
-    if not name or name[0] not in _COMMANDS or len(words) != _COMMANDS[name[0]][0]:
-        known = ", ".join([*_COMMANDS, *_GATES])
+    if name and name[0] in GATES and not words:
+        return GATES[name[0]]()
+    if not name or name[0] not in COMMANDS or len(words) != COMMANDS[name[0]][0]:
+        known = ", ".join([*COMMANDS, *GATES])
         raise StackError(f"usage: compose/stack.sh COMMAND, one of: {known}")
-    return _COMMANDS[name[0]][1](load(ROOT, ENV), words)
+    return COMMANDS[name[0]][1](load(ROOT, ENV), words)

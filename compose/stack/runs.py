@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from compose.stack import stack
+from compose.stack import repeat, stack
 from compose.stack.command import capture
 from compose.stack.errors import StackError
 from compose.stack.settings import Settings
@@ -33,23 +33,27 @@ def jobs(settings: Settings, number: str, environ: Mapping[str, str]) -> int:
         raise StackError(
             f"make test-{number}: N must be a whole number from 1 on, as in make test-20"
         )
-    options = _options(environ, {**_ANY, **_ONE_STAGE})
-    return _replayed(settings, ["run", "--jobs", str(int(number)), *options], environ)
+    count, known = str(int(number)), {**_ANY, **_ONE_STAGE}
+    arguments = ["run", "--jobs", count, *_options(environ, known)]
+    return _replayed(settings, f"test-{count}", environ, arguments=arguments, known=known)
 
 
 def ladder(settings: Settings, environ: Mapping[str, str]) -> int:
     """Run all stages into one report."""
-    return _replayed(settings, ["ladder", *_options(environ, _ANY)], environ)
+    arguments = ["ladder", *_options(environ, _ANY)]
+    return _replayed(settings, "ladder", environ, arguments=arguments, known=_ANY)
 
 
 def soak(settings: Settings, environ: Mapping[str, str]) -> int:
     """Let jobs arrive steadily for a while; the report tells what grows and what drifts."""
-    return _replayed(settings, ["soak", *_options(environ, _SOAK)], environ)
+    arguments = ["soak", *_options(environ, _SOAK)]
+    return _replayed(settings, "soak", environ, arguments=arguments, known=_SOAK)
 
 
 def bench_peers(settings: Settings, environ: Mapping[str, str]) -> int:
     """The same work by a build that is broken on purpose, in one page."""
-    return _replayed(settings, ["bench-peers", *_given(environ, _PEERS)], environ)
+    arguments = ["bench-peers", *_given(environ, _PEERS)]
+    return _replayed(settings, "bench-peers", environ, arguments=arguments, known=_PEERS)
 
 
 def report(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -91,11 +95,24 @@ def _given(environ: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _replayed(settings: Settings, arguments: list[str], environ: Mapping[str, str]) -> int:
-    """A run whose histories are replayed with the worker's code, which the load test has not."""
+def _replayed(
+    settings: Settings,
+    target: str,
+    environ: Mapping[str, str],
+    *,
+    arguments: list[str],
+    known: Mapping[str, str],
+) -> int:
+    """A run whose histories are replayed with the worker's code, which the load test has not.
+
+    Its report prints the make line that repeats it: `target` with the `known` options.
+    """
     tool = stack.runner(stack.ensure(settings))
     program = ["--replay-with", f"{tool.python} -m services.worker.replay"]
-    return tool.loadtest([*arguments, *program], _handed(settings, environ))
+    options = [*known, *(["RESET"] if "--reset" in arguments else [])]
+    line = repeat.line(target, settings, environ, options=options)
+    handed = _handed(settings, environ) | {"MAKE_LINE": line}
+    return tool.loadtest([*arguments, *program], handed)
 
 
 def _handed(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:

@@ -60,7 +60,9 @@ async def _run(bed: Bed, jobs: int, folder: Path) -> Run:
     plan = build_plan(stages=str(jobs), reset=True)
     quiet = Console(quiet=True)
     async with hops(bed.client, bed.temporal) as sampled:
-        found, why = await run_plan(settings, plan, command="bench", console=quiet)
+        found, why = await run_plan(
+            settings, plan, command="make bench ONLY=handover", console=quiet
+        )
     if why != "done":
         raise RuntimeError(f"the run ended with: {why}")
     return of_books(load(found), sampled)

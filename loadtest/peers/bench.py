@@ -12,6 +12,7 @@ from rich.console import Console
 
 from loadtest.plan import Plan
 from loadtest.raw import RunFolder
+from loadtest.repeat import command
 from loadtest.session import run_plan
 from loadtest.settings import Settings
 from loadtest.wire.http import Http, Unreachable
@@ -23,11 +24,12 @@ async def bench(
     settings: Settings, plan: Plan, *, workers: int, console: Console
 ) -> tuple[RunFolder, RunFolder]:
     """Run the plan against the running stack, then against the control with the same mocks."""
-    ours, _ = await run_plan(settings, plan, command="bench-peers: ours", console=console)
+    line = command(plan.seed)
+    ours, _ = await run_plan(settings, plan, command=line, console=console)
     data_dir = ours.path.resolve() / "control"
     async with control(settings, data_dir, workers=workers) as there:
-        command = f"bench-peers: control, {workers} workers"
-        theirs, _ = await run_plan(there, plan, command=command, console=console)
+        line += f"  # the control, {workers} workers"
+        theirs, _ = await run_plan(there, plan, command=line, console=console)
     return ours, theirs
 
 

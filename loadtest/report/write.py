@@ -59,7 +59,7 @@ def sections(judgement: Judgement, comparison: Comparison | None) -> list[Sectio
         callbacks.section(judgement),
         cost.section(judgement),
         processes.section(judgement),
-        compare_section.section(comparison),
+        compare_section.section(comparison, str(judgement.run.get("run_id"))),
         worst.section(judgement),
     ]
 
@@ -67,7 +67,7 @@ def sections(judgement: Judgement, comparison: Comparison | None) -> list[Sectio
 def write_comparison(folder: RunFolder, comparison: Comparison) -> None:
     """Write a comparison beside the second run's report."""
     title = f"{comparison.b} against {comparison.a}"
-    found = [compare_section.section(comparison)]
+    found = [compare_section.section(comparison, comparison.b)]
     passed = bool(comparison.why_not) or not comparison.worse
     for name, text in (
         (f"compare-{comparison.a}.md", markdown(title, found)),

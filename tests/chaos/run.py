@@ -25,7 +25,7 @@ from tests.chaos.grants import grants
 from tests.chaos.judgement import Violation, violations
 from tests.chaos.places import Places
 from tests.chaos.recovery import to_next_step
-from tests.chaos.schedule import LONGEST, Hit, Strike, schedule
+from tests.chaos.schedule import IN_CONTAINERS, LONGEST, Hit, Strike, schedule
 from tests.chaos.site import MakeSite, Site
 from tests.chaos.striker import Say, Striker, Surface
 
@@ -56,6 +56,12 @@ class ChaosPlan:
             pause=self.pause,
             longest=self.longest,
         )
+
+    @property
+    def command(self) -> str:
+        """The line that repeats it."""
+        mode = " MODE=docker" if self.deck == IN_CONTAINERS else ""
+        return f"make chaos MINUTES={self.seconds / 60:g} SEED={self.seed}{mode}"
 
 
 @dataclass(frozen=True)
@@ -203,7 +209,7 @@ class _Run:
             {
                 "schema": raw.SCHEMA,
                 "run_id": self._folder.path.name,
-                "command": f"make chaos SEED={self._plan.seed}",
+                "command": self._plan.command,
                 "plan": build_plan(stages=stages, seed=str(self._plan.seed)).model_dump(),
                 "began_at": self._began,
                 "ended_at": time.time(),

@@ -21,7 +21,7 @@ from shared.health import Work, worker_app
 from tests.docs.pages import ROOT
 
 FOLDER = ROOT / "docs" / "openapi"
-COMMAND = "python -m tests.docs.openapi"
+COMMAND = ".venv/bin/python -m tests.docs.openapi"
 SECRET = SecretStr("x" * 16)
 
 

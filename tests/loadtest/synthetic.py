@@ -29,6 +29,7 @@ class Synthetic:
         self.folder = RunFolder.create(reports, run_id)
         self.mocks = mocks
         self.at = T0
+        self.command = "make test-3 SEED=7"
 
     def write(self) -> "Synthetic":
         """Write the raw records of all stages."""
@@ -40,7 +41,7 @@ class Synthetic:
             {
                 "schema": raw.SCHEMA,
                 "run_id": self.folder.path.name,
-                "command": "python -m loadtest run --jobs 3",
+                "command": self.command,
                 "plan": json.loads(self.plan.model_dump_json()),
                 "began_at": T0,
                 "ended_at": self.at,

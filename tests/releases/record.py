@@ -10,7 +10,7 @@ from tests.releases import books
 from tests.releases.kinds import FOLDER, MESSAGES
 from tests.releases.samples import sample
 
-COMMAND = "python -m tests.releases.record"
+COMMAND = ".venv/bin/python -m tests.releases.record"
 
 
 def main() -> None:

@@ -24,12 +24,12 @@ LEAD = (
 )
 
 
-def section(comparison: Comparison | None) -> Section:
-    """The comparison, or how to make one."""
+def section(comparison: Comparison | None, run: str) -> Section:
+    """The comparison, or how to make one of this run."""
     if comparison is None:
         blocks: list[Block] = [
-            Notice(INFO, "No baseline was given."),
-            Code("python -m loadtest compare reports/<baseline> reports/latest"),
+            Notice(INFO, "No baseline was given. With a run's name as A:"),
+            Code(f"make compare A=… B={run}"),
         ]
         return Section(12, "Compare", LEAD, blocks)
     return Section(12, "Compare", LEAD, compared(comparison))

@@ -41,7 +41,7 @@ def section(judgement: Judgement) -> Section:
             _conditions(judgement),
         ),
         Text("To repeat this run:"),
-        Code(_repeat(run)),
+        Code(str(run.get("command"))),
         Table(("of this run", ""), _facts(run)),
         Table(("check of the whole run", "result", "what was seen"), _run_checks(judgement)),
         *_stage_checks(judgement),
@@ -124,11 +124,6 @@ def _verdict(condition: Condition) -> Cell:
     if condition.ok is None:
         return Cell("not measured", BAD if condition.asked else WARN)
     return Cell("holds", GOOD) if condition.ok else Cell("broken", BAD)
-
-
-def _repeat(run: dict[str, Any]) -> str:
-    command, seed = str(run.get("command")), run["plan"]["seed"]
-    return command if "--seed" in command else f"{command} --seed {seed}"
 
 
 def _facts(run: dict[str, Any]) -> list[tuple[Cell, ...]]:

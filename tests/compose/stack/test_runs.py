@@ -53,7 +53,8 @@ def test_jobs_with_options(settings: Load, recorder: Recorder) -> None:
         *("run", "--jobs", "20", "--seed", "7", "--threshold", "p95<60s lost==0", "--rate", "2/s"),
         *REPLAYED,
     ]
-    assert recorder.env == {"NO_COLOR": "1", "GIT_COMMIT": "abc"}
+    line = "make test-20 SEED=7 THRESHOLDS='p95<60s lost==0' RATE=2/s"
+    assert recorder.env == {"NO_COLOR": "1", "GIT_COMMIT": "abc", "MAKE_LINE": line}
 
 
 def test_the_ladder_knows_no_rate(settings: Load, recorder: Recorder) -> None:
