@@ -66,5 +66,7 @@ def _refuse(error: ValidationError) -> NoReturn:
         f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
         for item in error.errors(include_input=False, include_url=False)
     )
+    # What pydantic puts before the words of a validator of ours.
+    mistakes = mistakes.replace(": Value error, ", ": ")
     sys.stderr.write(f"wrong settings: {mistakes}\n")
     raise SystemExit(USAGE)

@@ -61,6 +61,8 @@ def load_or_check(kind: type[Settings]) -> Settings:
             f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
             for item in error.errors()
         )
+        # What pydantic puts before the words of a validator of ours.
+        mistakes = mistakes.replace(": Value error, ", ": ")
         sys.stderr.write(f"wrong settings: {mistakes}\n")
         raise SystemExit(BAD_SETTING_STATUS) from None
     if only_check:

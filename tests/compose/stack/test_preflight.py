@@ -168,6 +168,7 @@ def test_the_services_themselves_name_every_mistake(settings: Load) -> None:
     line = said(found, Processes(found))
     told = [part.split("=")[0] for part in line.removeprefix("wrong settings: ").split("; ")]
     assert [name for name in told if name.isupper()] == sorted(WRONG)
+    assert "Value error" not in line
     for name in ("PAYLOAD_KEY", "CALLBACK_SECRET", "API_TOKEN"):
         assert WRONG[name] not in line
         assert f"{name}=… (environment)" in line
