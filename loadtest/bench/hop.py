@@ -1,4 +1,4 @@
-"""The plain hop: two activities that do nothing, one after the other, each by its task queue.
+"""The plain hop: two activities that do nothing, one after the other, on the same server.
 
 Every other figure stands beside it, since it says how fast the machine was at that moment.
 """
@@ -48,7 +48,6 @@ async def hops(client: Client, temporal: Temporal) -> AsyncIterator[list[float]]
             workflows=[PlainHop],
             activities=[nothing],
             workflow_runner=UnsandboxedWorkflowRunner(),
-            disable_eager_activity_execution=True,
         ),
         background(_sample(client, temporal, found)),
     ):
