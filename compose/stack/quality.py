@@ -15,6 +15,9 @@ from compose.stack.venv import Venv
 # Each name that must have a value before the compose files can be read as a whole.
 _COMPOSE_ENV = {"COMPOSE_PROFILES": "server,tools"}
 
+# Most of a test's time is waiting; more processes than this take the two cores from one another.
+SIDE_BY_SIDE = ["-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
+
 
 @dataclass(frozen=True)
 class Check:
@@ -26,10 +29,10 @@ class Check:
 
 
 def test(root: Path, environ: Mapping[str, str]) -> int:
-    """Every automated test; ARGS goes to pytest."""
+    """Every automated test, side by side; with ARGS for pytest, one after the other."""
     venv = Venv(root)
     venv.need("dev")
-    arguments = shlex.split(environ.get("ARGS", ""))
+    arguments = shlex.split(environ.get("ARGS", "")) or SIDE_BY_SIDE
     return hand_over([str(venv.python), "-m", "pytest", *arguments], cwd=root)
 
 
