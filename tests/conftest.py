@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# What a helper asserts is told as what a test asserts.
+pytest.register_assert_rewrite("tests.chaos", "tests.services", "tests.stack", "tests.workflow")
+
 pytest_plugins = [
     "tests.fixtures.temporal",
     "tests.fixtures.engine",

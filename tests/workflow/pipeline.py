@@ -1,5 +1,6 @@
 """The pipeline in one process, every part the real one, over real HTTP and a real server."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from services.api.temporal import Temporal
 from services.callback.app import create_app as create_callback
@@ -17,12 +19,13 @@ from services.keeper.models import KeeperRules
 from services.keeper.worker import running_keeper
 from services.worker.settings import WorkerSettings
 from services.worker.worker import running_worker
+from shared.errors import TemporalUnavailable
 from shared.ids import new_job_id
 from shared.messages import JobInput, Progress, Record
 from shared.records import RecordStore
 from shared.slots import CHANGE_UPDATE, STAGE_GATES, Gate, SlotChange, SlotView, keeper_id
 from shared.states import Status, may_follow
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.keeper_view import keeper_view
 from tests.services.mock_core.serving import Json, Service, comfyui, kling, running, served
 
@@ -56,11 +59,18 @@ class Pipeline:
         return RecordStore(self.settings.data_dir)
 
     async def submit(self, prompt: str = "a cat", **fields: Any) -> str:
-        """Start a job as the API does; its id."""
-        job_id = new_job_id()
+        """Start a job as the API does, and as its clients do, who are told to try again; its id."""
+        job_id, temporal = new_job_id(), Temporal(self.client)
         job = JobInput.model_validate({"style": "ink", **fields, "prompt": prompt})
-        await Temporal(self.client).start(job_id, job)
-        return job_id
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                try:
+                    await temporal.start(job_id, job)
+                except WorkflowAlreadyStartedError:
+                    return job_id
+                except TemporalUnavailable:
+                    continue
+                return job_id
 
     def job(self, job_id: str, *, run_id: str | None = None) -> WorkflowHandle[Any, Progress]:
         return self.client.get_workflow_handle(job_id, run_id=run_id, result_type=Progress)
