@@ -5,7 +5,7 @@ from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.services import API
 from compose.stack.settings import Settings
 
-REBUILD = "services.api.rebuild"
+REBUILD = "services.api.repair.rebuild"
 
 
 def rebuild(settings: Settings) -> int:

@@ -9,10 +9,10 @@ from pathlib import Path
 from fastapi import FastAPI
 from temporalio.client import Client
 
-from services.api import console, events, files, live, page, routes
-from services.api.codec import CodecDoor
-from services.api.door import Cors, Door
-from services.api.examples import EXAMPLES
+from services.api.http import console, events, files, page, routes, sockets
+from services.api.http.access import Cors, Door
+from services.api.http.codec import CodecDoor
+from services.api.http.examples import EXAMPLES
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from shared.health import temporal_reason
@@ -54,7 +54,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         max_body_size=MAX_BODY,
     )
     app.examples = EXAMPLES
-    for module in (routes, files, live, events, page, console):
+    for module in (routes, files, sockets, events, page, console):
         app.include_router(module.router)
     app.add_middleware(Door, settings=settings)
     if settings.origins:

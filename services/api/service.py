@@ -1,24 +1,22 @@
-"""What the routes share, made when the app starts and handed to them by one dependency."""
+"""What the routes share, made when the app starts."""
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Protocol
 
-from fastapi import Depends
-from starlette.requests import HTTPConnection
 from temporalio.client import Client
 
-from services.api.batches import Batches
-from services.api.feed import Feed
-from services.api.hub import Hub
-from services.api.jobs import Jobs
-from services.api.poll import JobPoll
-from services.api.reconcile import Reconciler
+from services.api.feed.feed import Feed
+from services.api.feed.hub import Hub
+from services.api.feed.poll import JobPoll
+from services.api.feed.watch import JobWatch
+from services.api.jobs.batches import Batches
+from services.api.jobs.jobs import Jobs
+from services.api.repair.reconcile import Reconciler
 from services.api.settings import ApiSettings
-from services.api.slots import Slots
-from services.api.temporal import Temporal
-from services.api.watch import JobWatch
+from services.api.temporal.client import Temporal
+from services.api.temporal.slots import Slots
 from shared.records import RecordStore
 from shared.slots import Gate
 
@@ -75,13 +73,3 @@ def _feed(
         return poll, (poll,)
     watch = JobWatch(RecordStore(settings.data_dir), hub)
     return watch, (watch, Reconciler(watch, temporal))
-
-
-async def _service(connection: HTTPConnection) -> Service:
-    # Not a plain function: that would be run in a thread for each request.
-    service = connection.app.state.service
-    assert isinstance(service, Service)  # noqa: S101 - the lifespan sets it before any request
-    return service
-
-
-ServiceDep = Annotated[Service, Depends(_service)]

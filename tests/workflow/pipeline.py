@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from services.api.temporal import Temporal
+from services.api.temporal.client import Temporal
 from services.callback.app import create_app as create_callback
 from services.callback.settings import CallbackSettings
 from services.keeper.models import KeeperRules

@@ -6,9 +6,9 @@ import pytest
 from prometheus_client import REGISTRY
 from temporalio.client import Client
 
-from services.api.reconcile import Reconciler
-from services.api.temporal import Temporal
-from services.api.watch import JobWatch
+from services.api.feed.watch import JobWatch
+from services.api.repair.reconcile import Reconciler
+from services.api.temporal.client import Temporal
 from services.keeper.worker import running_keeper
 from services.worker.acting import heartbeat
 from services.worker.results.disk import Disk

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.api.page import FOLDER
+from services.api.http.page import FOLDER
 
 SCRIPTS = sorted(FOLDER.glob("*.js"))
 PAGE = Path("docs/dashboard.md").read_text(encoding="utf-8")

@@ -1,0 +1,61 @@
+"""Every job that is known, and who hears of it; each version is published once, in order."""
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import Protocol
+
+from services.api.feed.hub import Hub
+from services.api.feed.index import JobIndex
+from services.api.feed.versions import versions_after
+from services.api.metrics import CHANGES
+from shared.messages import Job, JobInput, Record
+
+
+class Records(Protocol):
+    """Where a job's record is kept; called from a thread."""
+
+    def read(self, job_id: str) -> Record | None:
+        """The record, or None."""
+
+    def write(self, record: Record) -> bool:
+        """Keep it unless a newer one is there; says whether it was kept."""
+
+
+class Feed(ABC):
+    """The index of all jobs and the hub of their changes; used on the event loop alone."""
+
+    # Whether what is known here is kept up to date without a record of each job.
+    complete = False
+
+    def __init__(self, records: Records, hub: Hub) -> None:
+        self.records = records
+        self.index = JobIndex()
+        self.hub = hub
+        # Files that can't be read as a record; whoever can make one again takes them from here.
+        self.damaged: set[str] = set()
+
+    @abstractmethod
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Learn of jobs until the end of the block."""
+
+    def put(self, job: Job) -> None:
+        """A job's state from elsewhere than its record (just submitted, say)."""
+        if self.index.put(job):
+            CHANGES.inc()
+            self.hub.publish(job, self.index.change)
+
+    def submitted(self, job_id: str, job: JobInput) -> None:
+        """A job that was just started; its record will follow."""
+        fields = job.model_dump(exclude={"on_video_failure"})
+        self.put(Job(job_id=job_id, created_at=datetime.now(UTC), **fields))
+
+    def take(self, record: Record) -> Job:
+        """A record that was read: each version since the last one known; gives the newest."""
+        known = self.index.get(record.job_id)
+        if known is None:
+            self.put(record.job())
+        else:
+            for job in versions_after(record, known.version):
+                self.put(job)
+        return self.index.get(record.job_id) or record.job()

@@ -1,0 +1,128 @@
+"""The feed from Temporal alone; what it asks depends on the jobs, never on who watches."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from temporalio.client import WorkflowExecution, WorkflowExecutionStatus, WorkflowQueryFailedError
+from temporalio.service import RPCError
+
+from services.api.feed.feed import Feed
+from services.api.feed.hub import Hub
+from services.api.feed.memory import MemoryRecords
+from services.api.periodic import periodically
+from services.api.temporal.client import ABNORMAL, Temporal
+from services.api.temporal.executions import closed, first_record
+from services.api.temporal.slots import Slots
+from shared.errors import TemporalUnavailable
+from shared.ids import is_job_id
+from shared.messages import Job, Record
+from shared.states import Status
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 1.0
+# The list lags behind what happens.
+OVERLAP = timedelta(seconds=30)
+# So many jobs are asked for their state in one sweep; whoever is left comes first in the next.
+LOOK_UPS = 20
+
+# What a closed job is shown as until it has been asked for its end.
+_ENDS = {
+    WorkflowExecutionStatus.COMPLETED: Status.SUCCEEDED,
+    WorkflowExecutionStatus.CANCELED: Status.CANCELLED,
+}
+
+
+class JobPoll(Feed):
+    """Lists what began or ended, and asks those jobs for their state that may have a new one."""
+
+    complete = True
+
+    def __init__(self, temporal: Temporal, slots: Slots, hub: Hub | None = None) -> None:
+        super().__init__(MemoryRecords(), hub or Hub())
+        self._temporal = temporal
+        self._slots = slots
+        self._since = datetime.fromtimestamp(0, UTC)
+        self._closed: dict[str, WorkflowExecution] = {}
+        self._holders: tuple[str, ...] = ()
+        # Jobs to ask, in their turn.
+        self._due: dict[str, None] = {}
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Sweep every second until the end."""
+        return periodically(self.sweep, SWEEP_SECONDS)
+
+    async def sweep(self) -> None:
+        """One look: the list, the slot's keeper while a job is open, and some jobs themselves."""
+        began = datetime.now(UTC)
+        for execution in await self._temporal.changed_jobs(self._since):
+            await self._note(execution)
+        self._since = began - OVERLAP
+        if self.index.any_open():
+            await self._note_holders()
+        await self._ask(list(self._due)[:LOOK_UPS])
+
+    async def _note(self, execution: WorkflowExecution) -> None:
+        if not is_job_id(execution.id):
+            return
+        job = self.index.get(execution.id)
+        if job is None:
+            job = (await first_record(execution)).job()
+            self.put(job)
+        if execution.status is WorkflowExecutionStatus.RUNNING:
+            # After a reset the closed run was an older one.
+            self._closed.pop(execution.id, None)
+        elif job.version == 0 or not job.status.ended:
+            self._closed[execution.id] = execution
+            self._due[execution.id] = None
+
+    async def _note_holders(self) -> None:
+        """Who holds the slot may change at any moment, and so may who has just left it."""
+        view = await self._slots.view()
+        holders = tuple(holder.job_id for holder in view.holders)
+        for job_id in (*holders, *self._holders):
+            self._due[job_id] = None
+        self._holders = holders
+
+    async def _ask(self, job_ids: Iterable[str]) -> None:
+        await asyncio.gather(*(self._look_up(job_id) for job_id in job_ids))
+
+    async def _look_up(self, job_id: str) -> None:
+        del self._due[job_id]
+        try:
+            record = await self._temporal.record(job_id)
+        except (TemporalUnavailable, RPCError, WorkflowQueryFailedError) as error:
+            log.warning("a job can't be asked for its state", job_id=job_id, reason=str(error))
+            await self._unanswered(job_id)
+        else:
+            self._keep(record)
+
+    def _keep(self, record: Record) -> None:
+        execution = self._closed.pop(record.job_id, None)
+        if execution is not None:
+            record = closed(record, execution.status)
+        self.records.write(record)
+        job = self.take(record)
+        if execution is not None and not job.status.ended:
+            # Its code broke off; it has nothing more to say.
+            self.index.amend(_as_listed(job, execution))
+
+    async def _unanswered(self, job_id: str) -> None:
+        """What the list says of a closed job; one that its own code ended is asked again."""
+        execution, job = self._closed.get(job_id), self.index.get(job_id)
+        if execution is None or job is None:
+            return
+        if execution.status in ABNORMAL:
+            self._keep(self.records.read(job_id) or await first_record(execution))
+            return
+        self._due[job_id] = None
+        self.index.amend(_as_listed(job, execution))
+
+
+def _as_listed(job: Job, execution: WorkflowExecution) -> Job:
+    """The job with the end that its run's status tells; its version is still to come."""
+    status = _ENDS.get(execution.status or WorkflowExecutionStatus.FAILED, Status.FAILED)
+    return job.model_copy(update={"status": status, "finished_at": execution.close_time})

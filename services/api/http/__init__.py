@@ -1,0 +1,1 @@
+"""The API's own HTTP: routes, sockets, streams, and who may call them."""

@@ -1,0 +1,136 @@
+"""What is refused before any route is asked: haste, foreign pages, callers without the token."""
+
+import secrets
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.api.http.rate_limit import Pace
+from services.api.metrics import REFUSED
+from services.api.settings import ANY_ORIGIN, ApiSettings
+from shared.errors import GenvideoError, NotJson
+from shared.problems import from_error
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Whoever watches over the process asks these, also while others ask for too much.
+NEVER_HURRIED = frozenset({"/healthz", "/readyz", "/metrics"})
+# What a script of another origin may read of an answer.
+READABLE = ("Location", "Retry-After", "ETag", "Content-Range")
+
+
+class TokenMissing(GenvideoError):
+    """With API_TOKEN set, whoever changes something shows it."""
+
+    code, http_status, title = "token_missing", 401, "The token is missing or wrong"
+
+
+class ForeignOrigin(GenvideoError):
+    """A page of another site may neither change anything here nor listen."""
+
+    code, http_status, title = "foreign_origin", 403, "Pages of this origin are not let in"
+
+
+class TooFast(GenvideoError):
+    """One address asks more often than API_RATE allows."""
+
+    code, http_status, title = "too_fast", 429, "Too many requests"
+    retryable = True
+
+
+class Door:
+    """Lets a request in, or answers it with the first reason against it."""
+
+    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
+        self._app = app
+        token = settings.api_token
+        self._token = None if token is None else token.get_secret_value().encode()
+        self._origins = settings.origins
+        self._ours = origin_of(settings.public_url)
+        self._pace = Pace(settings.api_rate)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._judge(scope)
+        except GenvideoError as error:
+            REFUSED.labels(error.code).inc()
+            await from_error(error, _challenge(error))(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _judge(self, scope: Scope) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return
+        self._hurried(scope)
+        listens = scope["type"] == "websocket"
+        if not listens and scope["method"] in SAFE_METHODS:
+            return
+        headers = Headers(scope=scope)
+        self._foreign(headers)
+        if not listens:
+            self._without_token(headers)
+            _without_json(headers)
+
+    def _hurried(self, scope: Scope) -> None:
+        client = scope.get("client")
+        if client is None or scope["path"] in NEVER_HURRIED:
+            return
+        seconds = self._pace.wait(client[0])
+        if seconds > 0:
+            raise TooFast(f"At most {self._pace.rate} requests a second.", retry_after=seconds)
+
+    def _foreign(self, headers: Headers) -> None:
+        """A browser always tells the origin of a page that sends, or opens a socket."""
+        origin = headers.get("origin")
+        if origin is None or ANY_ORIGIN in self._origins or origin in self._origins:
+            return
+        if origin == self._ours or urlsplit(origin).netloc == headers.get("host"):
+            return
+        raise ForeignOrigin(f"{origin[:100]} is none of API_ORIGINS.")
+
+    def _without_token(self, headers: Headers) -> None:
+        if self._token is None:
+            return
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        fits = secrets.compare_digest(given.strip().encode("latin-1", "replace"), self._token)
+        if scheme.lower() != "bearer" or not fits:
+            raise TokenMissing("Authorization: Bearer, and the value of API_TOKEN.")
+
+
+def _without_json(headers: Headers) -> None:
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+    if not empty and media_type != "application/json" and not media_type.endswith("+json"):
+        raise NotJson("Content-Type: application/json.")
+
+
+def _challenge(error: GenvideoError) -> Mapping[str, str]:
+    return {"WWW-Authenticate": "Bearer"} if isinstance(error, TokenMissing) else {}
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address, as a browser puts them into `Origin`."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+class Cors(CORSMiddleware):
+    """Lets scripts of the listed origins read our answers; to all others it is as if not there."""
+
+    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
+        super().__init__(
+            app,
+            allow_origins=sorted(settings.origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=READABLE,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        origin = Headers(scope=scope).get("origin") if scope["type"] == "http" else None
+        if origin is not None and self.is_allowed_origin(origin):
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)

@@ -1,0 +1,137 @@
+"""What the page needs beside jobs and slots; only here does the API speak to the other services."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, Literal, TypedDict
+
+import httpx
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from services.api.http import upstream
+from services.api.http.accept import JSON, gives
+from services.api.http.parameters import JobId, ServiceDep
+from services.api.http.upstream import Health
+from shared.errors import GenvideoError, JobNotFound, NotJson, TemporalUnavailable
+from shared.health import temporal_reason
+from shared.http import http_client
+from shared.ids import is_job_id
+from shared.messages import Record
+from shared.problems import documented
+
+# What of another service's answer is passed on.
+_JSON = re.compile(r"application/(problem\+)?json")
+
+
+class MocksOff(GenvideoError):
+    """Faults are armed in mocks; the real services are left alone."""
+
+    code, http_status, title = "mocks_off", 409, "The mocks are off"
+
+
+class _State(TypedDict):
+    http: httpx.AsyncClient
+
+
+@asynccontextmanager
+async def _lifespan(app: Any) -> AsyncIterator[_State]:
+    async with http_client() as http:
+        yield {"http": http}
+
+
+async def _http(request: Request) -> httpx.AsyncClient:
+    http = request.state.http
+    assert isinstance(http, httpx.AsyncClient)  # noqa: S101 - set by the lifespan
+    return http
+
+
+Http = Annotated[httpx.AsyncClient, Depends(_http)]
+Mock = Literal["mock-comfyui", "mock-kling"]
+
+router = APIRouter(lifespan=_lifespan)
+
+
+@router.get(
+    "/jobs/{job_id}/record",
+    tags=["jobs"],
+    operation_id="get_record",
+    dependencies=[gives(JSON)],
+    responses=documented(404, 503),
+)
+async def get_record(job_id: JobId, service: ServiceDep) -> Record:
+    """A job's record as it is kept: the Job, its transitions, its tasks and files."""
+    await service.jobs.find(job_id)
+    record = await service.jobs.record(job_id)
+    if record is None:
+        raise JobNotFound(f"{job_id} has no record yet.")
+    return record
+
+
+@router.get("/console/health", include_in_schema=False)
+async def get_health(service: ServiceDep, http: Http) -> list[Health]:
+    """Every service of the stack, the API itself first."""
+    others = dict(service.settings.neighbours)
+    workers = others.pop("worker")
+    each = [upstream.health(http, name, base) for name, base in others.items()]
+    found, singles = await asyncio.gather(
+        upstream.health_of_workers(http, workers), asyncio.gather(_temporal(service), *each)
+    )
+    return [Health(name="api", ready=True, detail="ready"), *singles, *found]
+
+
+async def _temporal(service: ServiceDep) -> Health:
+    try:
+        async with asyncio.timeout(upstream.PATIENCE_SECONDS):
+            reason = await temporal_reason(service.client)
+    except (TimeoutError, TemporalUnavailable):
+        reason = "does not answer"
+    return Health(name="temporal", ready=reason is None, detail=reason or "ready")
+
+
+@router.get("/console/callbacks", include_in_schema=False)
+async def get_callbacks(
+    job_id: Annotated[str, Query(max_length=64)], service: ServiceDep, http: Http
+) -> Response:
+    """The receipts of one job's callbacks."""
+    if not is_job_id(job_id):
+        raise JobNotFound(f"There is no job {job_id[:64]}.")
+    url = f"{service.settings.neighbours['callback']}/callbacks"
+    return _passed(await upstream.forward(http, "GET", url, query={"job_id": job_id}))
+
+
+@router.api_route(
+    "/console/{mock}/faults", methods=["GET", "POST", "PUT", "DELETE"], include_in_schema=False
+)
+async def faults(
+    mock: Mock, request: Request, *, service: ServiceDep, http: Http, name: str | None = None
+) -> Response:
+    """A mock's own answer to a call of its `/admin/faults`."""
+    url = f"{_mock(service, mock)}/admin/faults"
+    query = None if name is None else {"name": name}
+    body = await request.body()
+    if body and not request.headers.get("content-type", "").startswith("application/json"):
+        # Also keeps other sites' pages out: a browser asks us before it lets them send JSON.
+        raise NotJson("Content-Type: application/json.")
+    return _passed(await upstream.forward(http, request.method, url, query=query, body=body))
+
+
+@router.get("/console/{mock}/stats", include_in_schema=False)
+async def stats(mock: Mock, service: ServiceDep, http: Http) -> Response:
+    """What a mock has counted."""
+    return _passed(await upstream.forward(http, "GET", f"{_mock(service, mock)}/admin/stats"))
+
+
+def _mock(service: ServiceDep, mock: str) -> str:
+    base = service.settings.mock_services.get(mock)
+    if base is None:
+        raise MocksOff("Real services are in use; make mocks-on brings the mocks back.")
+    return base
+
+
+def _passed(answer: httpx.Response) -> Response:
+    """The same status and body; whatever isn't JSON comes from no service of the stack."""
+    media_type = answer.headers.get("content-type", "").partition(";")[0]
+    if not _JSON.fullmatch(media_type):
+        raise upstream.NeighbourAway(f"{answer.url.host} answers, but not with JSON.")
+    return Response(answer.content, answer.status_code, media_type=media_type)

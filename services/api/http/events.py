@@ -1,0 +1,156 @@
+"""The live feed as server-sent events, from the same source as the sockets; it goes on where it
+broke off."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
+
+from services.api.feed.frames import Frame, change_of, whole_number
+from services.api.http.accept import EVENTS, gives
+from services.api.http.parameters import JobId, ServiceDep
+from services.api.http.resume import BURST, has_it_all, missed_versions
+from services.api.service import Service
+from shared.messages import Job
+from shared.problems import documented
+
+HEARTBEAT_SECONDS = 10.0
+HEARTBEAT = format_sse_event(comment="still here")
+# How soon a browser connects again, in milliseconds.
+RETRY = format_sse_event(retry=1000)
+
+LastEventId = Annotated[
+    str | None,
+    Header(max_length=40, description="The `id` of the last event received", examples=["4"]),
+]
+SinceVersion = Annotated[
+    str | None,
+    Query(max_length=40, description="The same as `Last-Event-ID`, which wins", examples=["4"]),
+]
+SinceChange = Annotated[
+    str | None,
+    Query(
+        max_length=40,
+        description="The same as `Last-Event-ID`, which wins",
+        examples=["5ca1ab1e-117"],
+    ),
+]
+
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Job"},
+        },
+    },
+    "required": ["data"],
+}
+_STREAM = {EVENTS: {"schema": _EVENT}}
+
+router = APIRouter(tags=["live"], dependencies=[gives(EVENTS)])
+
+
+@router.get(
+    "/events",
+    operation_id="events",
+    response_class=Response,
+    responses={
+        200: {"description": "One event per change: `data` is the Job", "content": _STREAM},
+        **documented(406, 429),
+    },
+)
+async def events(
+    service: ServiceDep, last_event_id: LastEventId = None, *, since: SinceChange = None
+) -> Response:
+    """Every job at once, in the order of their last changes, then each change of any.
+
+    With `Last-Event-ID` only what has changed since; an id of a process that is gone is as none.
+    """
+    service.feed.hub.make_room()
+    return _stream(_changes(change_of(last_event_id or since), service=service))
+
+
+JOB_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "One event per version: `id` is the version, `data` the Job",
+        "content": _STREAM,
+    },
+    204: {"description": "The job has ended, and nothing comes after that version"},
+    **documented(404, 406, 429, 503),
+}
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    operation_id="job_events",
+    response_class=Response,
+    responses=JOB_RESPONSES,
+)
+async def job_events(
+    job_id: JobId,
+    service: ServiceDep,
+    *,
+    last_event_id: LastEventId = None,
+    since: SinceVersion = None,
+) -> Response:
+    """One event per version, its id the version, its data the Job; ends after the last.
+
+    With `Last-Event-ID` the versions since then come first. Comments keep a quiet stream open.
+    """
+    service.feed.hub.make_room()
+    job = await service.jobs.find(job_id)
+    # A foreign id is the same as none.
+    version = whole_number(last_event_id or since)
+    if has_it_all(job, version):
+        # A browser connects again after every end, unless it is told so.
+        return Response(status_code=204)
+    return _stream(_versions(job, version, service=service))
+
+
+def _stream(content: AsyncIterator[bytes]) -> StreamingResponse:
+    return StreamingResponse(
+        content,
+        media_type=EVENTS,
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIterator[bytes]:
+    with service.feed.hub.mailbox(job.job_id) as subscription:
+        waiting = [Frame(each) for each in await missed_versions(job, since, service=service)]
+        last = -1
+        yield RETRY
+        while True:
+            for frame in waiting:
+                if frame.job.version > last:
+                    last = frame.job.version
+                    yield frame.event
+                    if frame.job.status.ended:
+                        return
+            waiting = await subscription.take(seconds=HEARTBEAT_SECONDS)
+            if not waiting:
+                if subscription.closed:
+                    return
+                yield HEARTBEAT
+
+
+async def _changes(since: int, *, service: Service) -> AsyncIterator[bytes]:
+    with service.feed.hub.mailbox() as subscription:
+        waiting = [Frame(job, change) for change, job in service.feed.index.changed_after(since)]
+        yield RETRY
+        while True:
+            for number, frame in enumerate(waiting, start=1):
+                yield frame.numbered_event
+                if number % BURST == 0:
+                    await asyncio.sleep(0)
+            waiting = await subscription.take(seconds=HEARTBEAT_SECONDS)
+            if not waiting:
+                if subscription.closed:
+                    return
+                yield HEARTBEAT

@@ -1,0 +1,124 @@
+"""The stored results of a job, whole or in ranges; a file is there only once it is whole."""
+
+import asyncio
+import os
+from http import HTTPStatus
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from services.api.http.accept import gives
+from services.api.http.parameters import JobId, ServiceDep
+from services.api.service import Service
+from shared.assets import MEDIA_TYPES, asset_path
+from shared.errors import AssetNotFound, GenvideoError, JobNotFound
+from shared.ids import is_job_id
+from shared.messages import Job
+from shared.problems import Problem, documented, problem_response
+from shared.states import Step
+
+# A browser may keep a file, and asks each time whether it is still the same.
+HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+
+router = APIRouter(tags=["files"])
+
+
+class AssetElsewhere(GenvideoError):
+    """Where the folders aren't shared, files stay with the workers."""
+
+    code, http_status, title = "asset_elsewhere", 404, "The file is not on this machine"
+
+
+class StoredFile(FileResponse):
+    """A file whose refusals of a range are problems, too: the framework's are plain text."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusals: list[Message] = []
+
+        async def unless_refused(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                refusals.append(message)
+            if not refusals:
+                await send(message)
+
+        await super().__call__(scope, receive, unless_refused)
+        if refusals:
+            await _refused(refusals[0], self.headers["content-length"])(scope, receive, send)
+
+
+def _refused(start: Message, size: str) -> Response:
+    status = HTTPStatus(start["status"])
+    unfit = status is HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+    code = "range_not_satisfiable" if unfit else "bad_range"
+    problem = Problem(
+        type=f"urn:genvideo:{code}",
+        title="The range does not fit",
+        status=status,
+        detail=f"Range: bytes=first-last, within the {size} bytes of the file.",
+        code=code,
+    )
+    return problem_response(problem, {"Content-Range": f"bytes */{size}"} if unfit else None)
+
+
+def _binary(step: Step) -> dict[int | str, dict[str, object]]:
+    content = {MEDIA_TYPES[step]: {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        200: {"description": "The whole file", "content": content},
+        206: {"description": "The range that was asked for", "content": content},
+        304: {"description": "The same as the one with that ETag"},
+        **documented(400, 404, 406, 416),
+    }
+
+
+@router.head("/jobs/{job_id}/image", include_in_schema=False)
+@router.get(
+    "/jobs/{job_id}/image",
+    operation_id="get_image",
+    response_class=FileResponse,
+    responses=_binary(Step.IMAGE),
+    dependencies=[gives(MEDIA_TYPES[Step.IMAGE])],
+)
+async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
+    """The job's picture; takes `Range`. 404 `asset_not_found` until it is stored."""
+    return await _file(service, request, job_id=job_id, step=Step.IMAGE)
+
+
+@router.head("/jobs/{job_id}/video", include_in_schema=False)
+@router.get(
+    "/jobs/{job_id}/video",
+    operation_id="get_video",
+    response_class=FileResponse,
+    responses=_binary(Step.VIDEO),
+    dependencies=[gives(MEDIA_TYPES[Step.VIDEO])],
+)
+async def get_video(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
+    """The job's video; takes `Range`. 404 `asset_not_found` until it is stored."""
+    return await _file(service, request, job_id=job_id, step=Step.VIDEO)
+
+
+async def _file(service: Service, request: Request, *, job_id: str, step: Step) -> Response:
+    if not is_job_id(job_id):
+        raise JobNotFound(f"There is no job {job_id[:64]}.")
+    path = asset_path(service.settings.data_dir, job_id, step)
+    stat = await asyncio.to_thread(_stat, path)
+    if stat is None:
+        raise _missing(service, await service.jobs.find(job_id), step)
+    whole = StoredFile(path, media_type=MEDIA_TYPES[step], headers=HEADERS, stat_result=stat)
+    if request.headers.get("if-none-match") == whole.headers["etag"]:
+        return Response(status_code=304, headers={"ETag": whole.headers["etag"], **HEADERS})
+    return whole
+
+
+def _missing(service: Service, job: Job, step: Step) -> GenvideoError:
+    if service.settings.feed == "temporal" and job.asset_url is not None:
+        return AssetElsewhere(f"{job.job_id} was stored by a worker; its folder is not ours.")
+    return AssetNotFound(f"{job.job_id} has no {step}; it is {job.status}.")
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None

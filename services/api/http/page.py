@@ -1,0 +1,73 @@
+"""The dashboard: static files that need no build and no other address."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi import Path as FromPath
+from fastapi.responses import FileResponse
+
+from services.api.http.parameters import ServiceDep
+from services.api.models import PageConfig
+from shared.errors import RouteNotFound
+
+FOLDER = Path(__file__).parents[1] / "dashboard"
+TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self';"
+        " frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+# A report brings its own styles and scripts, and prompts in it; it gets at nothing of ours.
+REPORT_HEADERS = {
+    "Content-Security-Policy": (
+        "sandbox allow-scripts allow-popups; default-src 'none'; style-src 'unsafe-inline';"
+        " script-src 'unsafe-inline'; img-src 'self' data:; media-src 'self' data:"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+_RUN = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
+_PLAIN_NAME = re.compile(r"[a-z0-9]+\.(js|css|svg)")
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def index() -> FileResponse:
+    """The page."""
+    return FileResponse(FOLDER / "index.html", headers=HEADERS)
+
+
+@router.get("/dashboard/config")
+async def config(service: ServiceDep) -> PageConfig:
+    """What the page must know of its surroundings."""
+    return PageConfig(
+        mocks=service.settings.mocks == "on",
+        temporal_ui_url=str(service.settings.temporal_ui_url).rstrip("/"),
+        temporal_namespace=service.client.namespace,
+    )
+
+
+@router.get("/dashboard/{name}")
+async def part(name: Annotated[str, FromPath(max_length=40)]) -> FileResponse:
+    """One of the page's files; a name with anything but letters and one dot is none of them."""
+    path = FOLDER / name
+    if not _PLAIN_NAME.fullmatch(name) or not path.is_file():
+        raise RouteNotFound("Not found")
+    return FileResponse(path, headers=HEADERS, media_type=TYPES[path.suffix])
+
+
+@router.api_route("/reports/{run}/report.html", methods=["GET", "HEAD"])
+async def report(run: Annotated[str, FromPath(max_length=40)], service: ServiceDep) -> FileResponse:
+    """The report of one run of the load test, where the API can read the reports."""
+    path = service.settings.reports_dir / run / "report.html"
+    if not _RUN.fullmatch(run) or not path.is_file():
+        raise RouteNotFound("There is no such report here.")
+    return FileResponse(path, headers=REPORT_HEADERS)

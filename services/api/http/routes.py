@@ -1,0 +1,195 @@
+"""Jobs, batches and slots over HTTP; every answer is JSON, a refusal a problem."""
+
+import secrets
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+
+from services.api.feed.index import from_cursor, to_cursor
+from services.api.http.accept import JSON, gives
+from services.api.http.parameters import JobId, ServiceDep
+from services.api.models import (
+    DEFAULT_PAGE,
+    MAX_PAGE,
+    Accepted,
+    Batch,
+    BatchAccepted,
+    BatchBody,
+    IdempotencyKey,
+    JobList,
+    Order,
+    SlotOrder,
+    accepted,
+)
+from services.api.service import Service
+from shared.messages import Job
+from shared.problems import documented
+from shared.slots import Gate, SlotView
+from shared.states import Status
+
+Limit = Annotated[
+    int, Query(ge=1, le=MAX_PAGE, description="At most so many jobs", examples=[DEFAULT_PAGE])
+]
+Wanted = Annotated[Status | None, Query(description="Only jobs in this state", examples=["failed"])]
+Tag = Annotated[
+    str | None, Query(max_length=200, description="Only jobs with this tag", examples=["batch-7"])
+]
+Cursor = Annotated[
+    str | None, Query(max_length=200, description="`next_cursor` of the page before", examples=[""])
+]
+GateName = Annotated[
+    Gate,
+    Query(
+        description="`job`: the slot; the others only where `GATES` has them on", examples=["job"]
+    ),
+]
+BatchTag = Annotated[str, Path(min_length=1, max_length=200, examples=["batch-7"])]
+
+# Says in the documentation what the door asks for; the door itself knows of every route.
+_BEARER = HTTPBearer(
+    scheme_name="token",
+    description="The value of API_TOKEN, where it is set; calls that change nothing need none.",
+    auto_error=False,
+)
+CHANGES = [Depends(_BEARER)]
+
+
+def _name(route: APIRoute) -> str:
+    return route.name
+
+
+router = APIRouter(generate_unique_id_function=_name, dependencies=[gives(JSON)])
+
+
+@router.post(
+    "/jobs",
+    status_code=202,
+    tags=["jobs"],
+    dependencies=CHANGES,
+    responses=documented(401, 406, 413, 415, 422, 429, 503),
+)
+async def submit_job(
+    order: Order, service: ServiceDep, *, response: Response, idempotency_key: IdempotencyKey = None
+) -> Accepted:
+    """Start a job. The same `Idempotency-Key` and body give the same job; another body is a 422.
+
+    503 with Retry-After while Temporal is away, and nothing has been started.
+    """
+    return _accepted(service, await service.jobs.submit(order.input(), idempotency_key), response)
+
+
+@router.get("/jobs", tags=["jobs"], responses=documented(406, 422))
+async def list_jobs(
+    service: ServiceDep,
+    status: Wanted = None,
+    *,
+    tag: Tag = None,
+    limit: Limit = DEFAULT_PAGE,
+    cursor: Cursor = None,
+) -> JobList:
+    """Jobs, newest first. Pages don't shift while new jobs arrive; `next_cursor` ends as null."""
+    after = None if cursor is None else from_cursor(cursor)
+    page = service.feed.index.page(limit, status=status, tag=tag, after=after)
+    return JobList(
+        jobs=await service.slots.placed(page.jobs),
+        next_cursor=None if page.last is None else to_cursor(page.last),
+    )
+
+
+@router.get("/jobs/{job_id}", tags=["jobs"], responses=documented(404, 406, 503))
+async def get_job(job_id: JobId, service: ServiceDep) -> Job:
+    """One job, from the moment of its 202 on."""
+    return await _shown(service, await service.jobs.find(job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/cancel",
+    status_code=202,
+    tags=["jobs"],
+    dependencies=CHANGES,
+    responses=documented(401, 404, 406, 409, 429, 503),
+)
+async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
+    """Ask a job to end. It ends as `cancelled` once its vendors are clear; what it made stays."""
+    return await _shown(service, await service.jobs.cancel(job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/retry",
+    status_code=202,
+    tags=["jobs"],
+    dependencies=CHANGES,
+    responses=documented(401, 404, 406, 409, 429, 503),
+)
+async def retry_job(
+    job_id: JobId,
+    service: ServiceDep,
+    *,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> Accepted:
+    """Start a new job with the same input; only for one that failed, degraded or was cancelled."""
+    return _accepted(service, await service.jobs.retry(job_id, idempotency_key), response)
+
+
+@router.post(
+    "/batches",
+    status_code=202,
+    tags=["batches"],
+    dependencies=CHANGES,
+    responses=documented(401, 406, 413, 415, 422, 429, 503),
+)
+async def submit_batch(
+    order: BatchBody,
+    service: ServiceDep,
+    *,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> BatchAccepted:
+    """Start up to 1000 jobs under one tag: `jobs`, or `count` times the same `job`.
+
+    Not all or nothing: a 503 says how many were started and with which `Idempotency-Key` the same
+    request starts the others. No job is started twice under one key.
+    """
+    tag, job_ids = await service.batches.submit(order, idempotency_key or secrets.token_hex(16))
+    url = f"{service.settings.public_url}/batches/{quote(tag, safe='')}"
+    response.headers["Location"] = url
+    return BatchAccepted(tag=tag, count=len(job_ids), job_ids=tuple(job_ids), status_url=url)
+
+
+@router.get("/batches/{tag:path}", tags=["batches"], responses=documented(404, 406))
+async def get_batch(tag: BatchTag, service: ServiceDep) -> Batch:
+    """How far the jobs with this tag are, however they were submitted."""
+    return service.batches.summary(tag)
+
+
+@router.get("/slots", tags=["slots"], responses=documented(406, 422, 503))
+async def get_slots(service: ServiceDep, gate: GateName = Gate.JOB) -> SlotView:
+    """Who holds the slot and who waits, up to a second old; the same of a stage's gate."""
+    return await service.gates[gate].view()
+
+
+@router.put(
+    "/slots",
+    tags=["slots"],
+    dependencies=CHANGES,
+    responses=documented(401, 406, 413, 415, 422, 429, 503),
+)
+async def change_slots(
+    order: SlotOrder, service: ServiceDep, *, gate: GateName = Gate.JOB
+) -> SlotView:
+    """Set the limit, the pause, or both; a lower limit lets holders finish."""
+    return await service.gates[gate].change(order.change())
+
+
+def _accepted(service: Service, job_id: str, response: Response) -> Accepted:
+    reply = accepted(service.settings.public_url, job_id)
+    response.headers["Location"] = reply.status_url
+    return reply
+
+
+async def _shown(service: Service, job: Job) -> Job:
+    return (await service.slots.placed([job]))[0]

@@ -1,0 +1,142 @@
+"""The live feed over WebSockets; a version never follows a newer one of its job."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
+
+from services.api.feed.frames import Frame, change_of
+from services.api.feed.hub import Subscription, TooManyListeners
+from services.api.http.parameters import ServiceDep
+from services.api.http.resume import BURST, has_it_all, missed_versions
+from services.api.service import Service
+from shared.errors import JobNotFound, TemporalUnavailable
+from shared.problems import from_error
+
+# 1000 is the normal end; 4404 is ours, as close codes from 4000 on are free to use.
+NORMAL, GOING_AWAY, TRY_AGAIN_LATER, UNKNOWN_JOB = 1000, 1001, 1013, 4404
+
+Since = Annotated[int | None, Query(ge=0, le=10**9, description="The version after which to go on")]
+SinceChange = Annotated[
+    str | None, Query(max_length=40, description="The `change` of the last frame received")
+]
+
+router = APIRouter()
+
+
+class Outlet(Subscription):
+    """A socket's listener: sends what is offered, and only then has something to do."""
+
+    def __init__(self, socket: WebSocket, *, until_end: bool) -> None:
+        super().__init__()
+        self._socket = socket
+        self._until_end = until_end
+        # Of one job: what was sent, so that no version follows a newer one.
+        self._version = -1
+        self._open = False
+        self._sending: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        """Send what waits, unless that is under way."""
+        if self._open and self._sending is None:
+            self._sending = asyncio.create_task(self._send_all())
+
+    async def serve(self, first: Iterable[Frame]) -> None:
+        """Send these, then whatever comes, until the other side has left or the end is sent."""
+        try:
+            if await self._send(first):
+                await self._close(NORMAL)
+            self._open = True
+            self.wake()
+            # What the other side says is of no interest, only that it leaves.
+            while (await self._socket.receive())["type"] != "websocket.disconnect":
+                continue
+        except WebSocketDisconnect:
+            return
+        finally:
+            await self._stop()
+
+    async def _send_all(self) -> None:
+        with suppress(WebSocketDisconnect, RuntimeError):
+            while frames := self.drain():
+                if await self._send(frames):
+                    await self._close(NORMAL)
+            if self.closed:
+                await self._close(GOING_AWAY)
+        self._sending = None
+
+    async def _send(self, frames: Iterable[Frame]) -> bool:
+        """Whether the last thing to be sent was among them."""
+        for number, frame in enumerate(frames, start=1):
+            if self._until_end and frame.job.version <= self._version:
+                continue
+            await self._socket.send(frame.message if self._until_end else frame.numbered_message)
+            self._version = frame.job.version
+            if self._until_end and frame.job.status.ended:
+                return True
+            if number % BURST == 0:
+                await asyncio.sleep(0)
+        return False
+
+    async def _close(self, code: int) -> None:
+        """The server tells `receive` of it, which ends the whole."""
+        self._open = False
+        await self._socket.close(code)
+
+    async def _stop(self) -> None:
+        self._open = False
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+
+@router.websocket("/ws/jobs")
+async def every_job(socket: WebSocket, service: ServiceDep, *, since: SinceChange = None) -> None:
+    """Every job at once, in the order of their last changes, then each change of any.
+
+    With `since` only what has changed after that frame; one of a process that is gone is as none.
+    """
+    if not await _entered(socket, service):
+        return
+    outlet = Outlet(socket, until_end=False)
+    with service.feed.hub.subscribed(outlet):
+        changed = service.feed.index.changed_after(change_of(since))
+        placed = await service.slots.placed([job for _, job in changed])
+        numbers = (number for number, _ in changed)
+        await outlet.serve(map(Frame, placed, numbers))
+
+
+@router.websocket("/ws/jobs/{job_id}")
+async def one_job(
+    socket: WebSocket, job_id: str, service: ServiceDep, *, since: Since = None
+) -> None:
+    """The job at once, then each change; closes normally after its end."""
+    if not await _entered(socket, service):
+        return
+    outlet = Outlet(socket, until_end=True)
+    with service.feed.hub.subscribed(outlet, job_id):
+        try:
+            job = await service.jobs.find(job_id)
+        except JobNotFound as error:
+            await socket.close(UNKNOWN_JOB, error.message[:100])
+            return
+        except TemporalUnavailable as error:
+            await socket.close(TRY_AGAIN_LATER, error.message[:100])
+            return
+        if has_it_all(job, since):
+            await socket.close(NORMAL)
+            return
+        first = await service.slots.placed(await missed_versions(job, since, service=service))
+        await outlet.serve(Frame(each) for each in first)
+
+
+async def _entered(socket: WebSocket, service: Service) -> bool:
+    try:
+        service.feed.hub.make_room()
+    except TooManyListeners as error:
+        await socket.send_denial_response(from_error(error))
+        return False
+    await socket.accept()
+    return True

@@ -1,0 +1,124 @@
+"""What can be done with jobs; a job is known from the 202 on, and Temporal is asked the least."""
+
+import structlog
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from services.api.feed.feed import Feed
+from services.api.metrics import SUBMITTED
+from services.api.repair.repairer import Healer
+from services.api.temporal.client import Temporal
+from services.api.temporal.executions import first_record, input_of
+from services.api.temporal.slots import Slots
+from shared.errors import IdempotencyConflict, JobEnded, JobNotFound, JobNotRetryable, QueueFull
+from shared.ids import is_job_id, job_id_for_key, new_job_id
+from shared.messages import Job, JobInput, Record
+from shared.states import RETRYABLE_STATES
+
+log = structlog.get_logger(__name__)
+
+
+class Jobs:
+    """Submit, find, cancel and run again."""
+
+    def __init__(self, feed: Feed, temporal: Temporal, *, slots: Slots) -> None:
+        self._feed = feed
+        self._slots = slots
+        self._temporal = temporal
+        self._healer = Healer(feed, temporal)
+
+    async def submit(self, job: JobInput, key: str | None) -> str:
+        """Start a job and give its id; the same key and input give the same one.
+
+        IdempotencyConflict: the key was used for another input. QueueFull. TemporalUnavailable.
+        """
+        if key is None:
+            job_id = new_job_id()
+            await self._start(job_id, job, kind="new")
+            return job_id
+        job_id = job_id_for_key(key)
+        record = await self._healer.read(job_id)
+        if record is not None:
+            _same(job, _input(record))
+            return job_id
+        try:
+            await self._start(job_id, job, kind="new")
+        except WorkflowAlreadyStartedError:
+            await self._expect(job_id, job)
+        except QueueFull:
+            if not await self._expect(job_id, job):
+                raise
+        return job_id
+
+    async def _start(self, job_id: str, job: JobInput, *, kind: str) -> None:
+        await self._slots.make_sure_of_room()
+        await self._temporal.start(job_id, job)
+        SUBMITTED.labels(kind).inc()
+        self._feed.submitted(job_id, job)
+        log.info("job submitted", job_id=job_id, tag=job.tag, priority=job.priority)
+
+    async def _expect(self, job_id: str, job: JobInput) -> bool:
+        """The job that the key started before must have the same input; False: it started none."""
+        found = await self._temporal.describe(job_id)
+        if found is None:
+            return False
+        _same(job, await input_of(found))
+        self._feed.put((await first_record(found)).job())
+        return True
+
+    async def find(self, job_id: str) -> Job:
+        """The newest state of a job; JobNotFound, or TemporalUnavailable where only it can say."""
+        if not is_job_id(job_id):
+            raise _unknown(job_id)
+        record = await self._healer.read(job_id)
+        if record is not None:
+            return self._feed.take(record)
+        job = await self._healer.without_record(job_id)
+        if job is None:
+            raise _unknown(job_id)
+        return job
+
+    async def record(self, job_id: str) -> Record | None:
+        """The record of a known job, where it can be read or asked for."""
+        return await self._healer.read(job_id) or await self._healer.asked(job_id)
+
+    async def kept(self, job_id: str) -> Record | None:
+        """The record of a known job, where it can be read without asking Temporal."""
+        return await self._healer.read(job_id)
+
+    async def cancel(self, job_id: str) -> Job:
+        """Ask a job to end; JobEnded when it has."""
+        job = await self.find(job_id)
+        if job.status.ended or not await self._temporal.cancel(job_id):
+            raise JobEnded(f"{job_id} has ended: {(await self.find(job_id)).status}.")
+        return job
+
+    async def retry(self, job_id: str, key: str | None) -> str:
+        """A new job with the input of one that ended without all it was to make."""
+        job = await self.find(job_id)
+        if job.status not in RETRYABLE_STATES:
+            raise JobNotRetryable(f"{job_id} is {job.status}; only an ended job runs again.")
+        again = await self._input_again(job)
+        # A space can't be in a key of a caller's, so that this can't be the key of another job.
+        return await self.submit(again, None if key is None else f"retry {job_id} {key}")
+
+    async def _input_again(self, job: Job) -> JobInput:
+        record = await self._healer.read(job.job_id)
+        if record is not None:
+            return _input(record)
+        found = await self._temporal.describe(job.job_id)
+        if found is None:
+            raise JobNotRetryable(f"Nothing is left of the input of {job.job_id}.")
+        return await input_of(found)
+
+
+def _input(record: Record) -> JobInput:
+    return JobInput.model_validate({name: getattr(record, name) for name in JobInput.model_fields})
+
+
+def _same(job: JobInput, before: JobInput) -> None:
+    if job != before:
+        raise IdempotencyConflict("This Idempotency-Key was used for a job with another body.")
+
+
+def _unknown(job_id: str) -> JobNotFound:
+    return JobNotFound(f"There is no job {job_id[:64]}.")

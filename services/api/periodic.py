@@ -1,0 +1,33 @@
+"""Work that is done again and again; a failure is logged and does not end it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+
+from shared.errors import TemporalUnavailable
+from shared.temporal import is_away
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def periodically(work: Callable[[], Awaitable[None]], seconds: float) -> AsyncIterator[None]:
+    """Work until the block ends, with so many seconds between; Temporal being away is no news."""
+    task = asyncio.create_task(_again(work, seconds))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _again(work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            if not (isinstance(error, TemporalUnavailable) or is_away(error)):
+                log.exception("the sweep failed")
+        await asyncio.sleep(seconds)

@@ -1,0 +1,1 @@
+"""Records that no workflow is left, or able, to write."""

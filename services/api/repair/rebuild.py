@@ -1,0 +1,152 @@
+"""`python -m services.api.repair.rebuild`: makes records again, from Temporal.
+
+Every one that is missing, damaged or behind. It may run at any moment, beside a working
+stack, and again: a record is never made older.
+"""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Callable
+from enum import IntEnum, StrEnum
+
+from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.service import RPCError
+
+from services.api.settings import ApiSettings
+from services.api.temporal.client import Temporal
+from services.api.temporal.executions import from_workflow
+from shared import logs
+from shared.errors import TemporalUnavailable
+from shared.leaving import run_and_leave
+from shared.messages import Record
+from shared.records import RecordStore
+from shared.settings import load
+from shared.temporal import connect
+
+# Each question replays a history on a worker; more at once would hold up the jobs that run.
+AT_ONCE = 4
+
+
+class Exit(IntEnum):
+    """The statuses that every command of the stack ends with."""
+
+    GOOD = 0
+    LEFT = 1
+    UNREACHABLE = 3
+
+
+class Found(StrEnum):
+    """What a job's record was like."""
+
+    GOOD = "good"
+    MISSING = "missing"
+    DAMAGED = "damaged"
+    BEHIND = "behind"
+    LOST = "lost"
+
+
+Say = Callable[[str], None]
+
+
+class Rebuild:
+    """One pass over all jobs that Temporal knows, and over the files that it doesn't."""
+
+    def __init__(self, records: RecordStore, temporal: Temporal, say: Say) -> None:
+        self._records = records
+        self._temporal = temporal
+        self._say = say
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    async def run(self) -> Exit:
+        """Do it and tell of it; TemporalUnavailable where nobody can be asked."""
+        known = await self._temporal.job_ids()
+        strange = await asyncio.to_thread(set, self._records.job_ids()) - known
+        found = Counter(
+            await asyncio.gather(
+                *(self._one(job_id) for job_id in sorted(known)),
+                *(self._unknown(job_id) for job_id in sorted(strange)),
+            )
+        )
+        self._sum_up(found, await asyncio.to_thread(self._records.forget_partials))
+        return Exit.LEFT if found[Found.LOST] else Exit.GOOD
+
+    async def _one(self, job_id: str) -> Found:
+        present = await asyncio.to_thread(self._records.read, job_id)
+        if present is not None and present.status.ended:
+            return Found.GOOD
+        async with self._turn:
+            return await self._compared(job_id, present)
+
+    async def _compared(self, job_id: str, present: Record | None) -> Found:
+        """A record that isn't known to be the last one, beside what the workflow says."""
+        try:
+            record = await self._from_workflow(job_id)
+        except (RPCError, WorkflowQueryFailedError) as error:
+            self._say(f"{job_id}: can't be made again: {error}")
+            return Found.LOST
+        found = Found.BEHIND if present else await self._why(job_id)
+        if record is None or not await asyncio.to_thread(self._records.write, record):
+            return Found.GOOD
+        self._say(f"{job_id}: was {found}, is {record.status} in version {record.version}")
+        return found
+
+    async def _from_workflow(self, job_id: str) -> Record | None:
+        found = await self._temporal.describe(job_id)
+        return None if found is None else await from_workflow(self._temporal, found)
+
+    async def _why(self, job_id: str) -> Found:
+        there = await asyncio.to_thread(self._records.path(job_id).exists)
+        return Found.DAMAGED if there else Found.MISSING
+
+    async def _unknown(self, job_id: str) -> Found:
+        """A file of a job that Temporal has forgotten, or never knew."""
+        if await asyncio.to_thread(self._records.read, job_id) is not None:
+            return Found.GOOD
+        self._say(f"{job_id}: damaged, and Temporal does not know it any more")
+        return Found.LOST
+
+    def _sum_up(self, found: Counter[Found], removed: int) -> None:
+        restored = {kind: found[kind] for kind in (Found.MISSING, Found.DAMAGED, Found.BEHIND)}
+        said = ", ".join(f"{count} {kind}" for kind, count in restored.items() if count)
+        self._say(
+            f"{found.total()} jobs: {sum(restored.values())} records restored"
+            + (f" ({said})" if said else "")
+            + f", {found[Found.GOOD]} were good"
+            + (f", {found[Found.LOST]} can't be restored" if found[Found.LOST] else "")
+        )
+        if removed:
+            self._say(f"{removed} half-written files removed")
+
+
+async def rebuild(settings: ApiSettings, client: Client, say: Say) -> Exit:
+    """The whole pass; one line and its status where Temporal or a worker doesn't answer."""
+    work = Rebuild(RecordStore(settings.data_dir), Temporal(client), say)
+    try:
+        return await work.run()
+    except TemporalUnavailable:
+        say("Temporal, or a worker that answers for the jobs, is away; make ps")
+        return Exit.UNREACHABLE
+    except OSError as error:
+        say(f"the records can't be written: {error}")
+        return Exit.LEFT
+
+
+async def _main(settings: ApiSettings) -> Exit:
+    return await rebuild(settings, await connect(settings.payload_keys, lazy=True), _tell)
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """By the API's own settings."""
+    settings = load(ApiSettings)
+    logs.configure(service="api", level="ERROR", form=settings.log_format)
+    return asyncio.run(_main(settings))
+
+
+if __name__ == "__main__":
+    run_and_leave(lambda: sys.exit(main()))

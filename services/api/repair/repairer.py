@@ -1,0 +1,114 @@
+"""Records that are missing, damaged or left open, made again from Temporal; written when whole."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import structlog
+from temporalio.client import (
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+)
+from temporalio.service import RPCError
+
+from services.api.feed.feed import Feed
+from services.api.metrics import HEALED
+from services.api.temporal.client import Temporal
+from services.api.temporal.executions import first_record, from_workflow, outcome
+from shared.errors import TemporalUnavailable
+from shared.messages import Job, Record
+
+log = structlog.get_logger(__name__)
+
+# A job younger than this may well have no record yet; its workflow is not asked for one.
+FRESH_SECONDS = 5.0
+# After a query that nobody answered, others are not held up by one of their own for so long.
+SILENCE_SECONDS = 5.0
+
+
+class Healer:
+    """Puts right what no workflow is left, or able, to write."""
+
+    def __init__(self, feed: Feed, temporal: Temporal) -> None:
+        self._feed = feed
+        self._temporal = temporal
+        self._silent_until = float("-inf")
+
+    async def read(self, job_id: str) -> Record | None:
+        """The record that is kept, or None."""
+        return await asyncio.to_thread(self._feed.records.read, job_id)
+
+    async def write(self, record: Record, *, why: str) -> None:
+        """Store a record that was made again, and tell the listeners."""
+        try:
+            stored = await asyncio.to_thread(self._feed.records.write, record)
+        except OSError as error:
+            log.error("a record could not be written", job_id=record.job_id, reason=str(error))
+            # Whoever looks is told all the same, and the file is tried again.
+            self._feed.damaged.add(record.job_id)
+            stored = False
+        if stored:
+            HEALED.labels(why).inc()
+        self._feed.take(record)
+
+    async def without_record(self, job_id: str) -> Job | None:
+        """A job that has no readable record, from Temporal; None where Temporal has none either."""
+        known = self._feed.index.get(job_id)
+        if known is not None and self._up_to_date(known):
+            return known
+        found = await self._temporal.describe(job_id)
+        if found is None:
+            return known
+        is_open = found.status == WorkflowExecutionStatus.RUNNING
+        if not is_open or _age(found.start_time) >= FRESH_SECONDS:
+            record = await self._from_workflow(found)
+            if record is not None:
+                await self.write(record, why="missing")
+                return self._feed.index.get(job_id)
+        return await self._from_description(found, known)
+
+    async def catch_up(self, job_id: str) -> None:
+        """Bring a record that is behind to what the workflow says."""
+        found = await self._temporal.describe(job_id)
+        record = None if found is None else await self._from_workflow(found)
+        if record is not None:
+            await self.write(record, why="behind")
+
+    def _up_to_date(self, known: Job) -> bool:
+        """Whether Temporal has nothing to add."""
+        if self._feed.complete:
+            return known.version > 0 or not known.status.ended
+        return known.version == 0 and _age(known.created_at) < FRESH_SECONDS
+
+    async def asked(self, job_id: str) -> Record | None:
+        """The record as the workflow tells it now, where records aren't written for us."""
+        if not self._feed.complete:
+            return None
+        found = await self._temporal.describe(job_id)
+        return None if found is None else await self._from_workflow(found)
+
+    async def _from_workflow(self, found: WorkflowExecutionDescription) -> Record | None:
+        if time.monotonic() < self._silent_until:
+            return None
+        try:
+            return await from_workflow(self._temporal, found)
+        except (TemporalUnavailable, RPCError, WorkflowQueryFailedError) as error:
+            # No worker answers, or the workflow can't: the description has to do.
+            self._silent_until = time.monotonic() + SILENCE_SECONDS
+            log.warning("a record can't be asked for", job_id=found.id, reason=str(error))
+            return None
+
+    async def _from_description(
+        self, found: WorkflowExecutionDescription, known: Job | None
+    ) -> Job:
+        base = known or (await first_record(found)).job()
+        if found.status == WorkflowExecutionStatus.RUNNING:
+            self._feed.put(base)
+            return base
+        end = await outcome(self._temporal, found)
+        return base.model_copy(update={"finished_at": found.close_time, **end})
+
+
+def _age(moment: datetime) -> float:
+    return (datetime.now(UTC) - moment).total_seconds()

@@ -1,0 +1,1 @@
+"""What the API asks of Temporal: about jobs, and about the slot."""

@@ -1,0 +1,169 @@
+"""A gate as its keeper shows it; asked at most once a second, however many look."""
+
+import asyncio
+import time
+from contextlib import suppress
+from uuid import uuid4
+
+from temporalio.client import (
+    Client,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import QueryRejectCondition
+from temporalio.service import RPCError
+
+from services.api.metrics import TEMPORAL_CALLS
+from services.api.temporal.client import is_missing
+from shared.errors import GenvideoError, InvalidInput, QueueFull, TemporalUnavailable
+from shared.keepers import start_keeper
+from shared.messages import Job
+from shared.slots import (
+    CHANGE_UPDATE,
+    DEFAULT_LIMIT,
+    JOB_GATE,
+    VIEW_QUERY,
+    Gate,
+    SlotChange,
+    SlotView,
+    keeper_id,
+)
+from shared.states import Status
+from shared.temporal import QUERY_TIMEOUT, answer
+
+FRESH_SECONDS = 1.0
+# A list is not held up for its queue positions.
+PATIENCE_SECONDS = 0.5
+UPDATE_SECONDS = 5.0
+# A full queue moves on by one job at a time.
+FULL_RETRY_SECONDS = 10.0
+
+NOBODY = SlotView(limit=DEFAULT_LIMIT, paused=False, holders=(), waiting=(), waiting_count=0)
+
+
+class Slots:
+    """Limit, pause, holders and queue; its last answer serves for a second."""
+
+    def __init__(self, client: Client, gate: Gate = JOB_GATE) -> None:
+        self._client = client
+        self._gate = gate
+        self._handle = client.get_workflow_handle(keeper_id(gate))
+        self._seen: SlotView | None = None
+        self._asking: asyncio.Task[SlotView] | None = None
+        self._asked_at = float("-inf")
+        self._places: tuple[SlotView, dict[str, int]] | None = None
+
+    async def view(self) -> SlotView:
+        """The slot now, up to a second old; TemporalUnavailable when the keeper doesn't answer."""
+        return await asyncio.shield(self._current())
+
+    def _current(self) -> asyncio.Task[SlotView]:
+        task = self._asking
+        if task is None or (task.done() and time.monotonic() - self._asked_at >= FRESH_SECONDS):
+            self._asked_at = time.monotonic()
+            task = self._asking = asyncio.create_task(self._ask())
+            # A failure that nobody waits for any more is no news.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    async def _ask(self) -> SlotView:
+        TEMPORAL_CALLS.labels("query_slots").inc()
+        self._seen = await self._answered()
+        return self._seen
+
+    async def _answered(self) -> SlotView:
+        try:
+            return await self._query()
+        except WorkflowQueryRejectedError:
+            # It was ended from outside; whoever needs it starts it.
+            await self._start()
+            return await self._query()
+        except (RPCError, WorkflowQueryFailedError) as error:
+            if is_missing(error):
+                return NOBODY
+            raise TemporalUnavailable("The keeper does not answer.") from error
+
+    async def _query(self) -> SlotView:
+        query = self._handle.query(
+            VIEW_QUERY,
+            result_type=SlotView,
+            reject_condition=QueryRejectCondition.NOT_OPEN,
+            rpc_timeout=QUERY_TIMEOUT,
+        )
+        return await answer(query, seconds=QUERY_TIMEOUT.total_seconds())
+
+    async def change(self, change: SlotChange) -> SlotView:
+        """Set limit or pause, on a keeper that is started when there is none."""
+        TEMPORAL_CALLS.labels("change_slots").inc()
+        try:
+            view = await self._update(change)
+        except RPCError as error:
+            if not is_missing(error):
+                raise
+            await self._start()
+            view = await self._update(change)
+        self._remember(view)
+        return view
+
+    async def _update(self, change: SlotChange) -> SlotView:
+        update = self._handle.execute_update(
+            CHANGE_UPDATE, change, id=uuid4().hex, result_type=SlotView
+        )
+        try:
+            return await answer(update, seconds=UPDATE_SECONDS)
+        except WorkflowUpdateFailedError as error:
+            raise InvalidInput(str(error.cause)) from error
+
+    async def _start(self) -> None:
+        await answer(start_keeper(self._client, self._gate))
+
+    def _remember(self, view: SlotView) -> None:
+        async def known() -> SlotView:
+            return view
+
+        self._seen = view
+        self._asking = asyncio.create_task(known())
+        self._asked_at = time.monotonic()
+
+    async def make_sure_of_room(self) -> None:
+        """QueueFull while the keeper refuses whoever asks.
+
+        Its last word decides, so that no submission waits for it; only one that said "full" is
+        asked for again, since it may be out of date.
+        """
+        asking = self._current()
+        view = self._seen
+        if view is None or not view.is_full:
+            return
+        with suppress(GenvideoError, RPCError, TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                view = await asyncio.shield(asking)
+        if view.is_full:
+            raise QueueFull(
+                f"{view.waiting_count} jobs wait, and no more may; nothing was started.",
+                retry_after=FULL_RETRY_SECONDS,
+            )
+
+    async def placed(self, jobs: list[Job]) -> list[Job]:
+        """The jobs with their places in the queue, from 1; none where the keeper is silent."""
+        if not any(job.status is Status.QUEUED for job in jobs):
+            return jobs
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                view = await self.view()
+        except (GenvideoError, RPCError, TimeoutError):
+            return jobs
+        places = self._places_in(view)
+        return [_placed(job, places) for job in jobs]
+
+    def _places_in(self, view: SlotView) -> dict[str, int]:
+        if self._places is None or self._places[0] is not view:
+            places = {job_id: place for place, job_id in enumerate(view.waiting, start=1)}
+            self._places = (view, places)
+        return self._places[1]
+
+
+def _placed(job: Job, places: dict[str, int]) -> Job:
+    place = places.get(job.job_id) if job.status is Status.QUEUED else None
+    return job if place is None else job.model_copy(update={"queue_position": place})

@@ -1,0 +1,97 @@
+"""Paging: every job once, newest first, whatever arrives meanwhile."""
+
+from datetime import timedelta
+
+import pytest
+
+from services.api.feed.index import JobIndex, from_cursor, to_cursor
+from shared.errors import InvalidInput
+from shared.messages import Job
+from shared.states import Status
+from tests.shared.standins import CREATED
+
+
+def job(number: int, *, version: int = 0, status: Status = Status.QUEUED) -> Job:
+    return Job(
+        job_id=f"job-{number:024x}",
+        prompt="p",
+        style="",
+        tag="even" if number % 2 == 0 else None,
+        status=status,
+        created_at=CREATED + timedelta(seconds=number // 2),
+        version=version,
+    )
+
+
+def numbers(jobs: list[Job]) -> list[int]:
+    return [int(each.job_id.removeprefix("job-"), 16) for each in jobs]
+
+
+def test_pages_are_stable_while_jobs_arrive() -> None:
+    index = JobIndex()
+    for number in (3, 0, 4, 1, 2):
+        index.put(job(number))
+    first = index.page(2, status=None, tag=None, after=None)
+    assert first.last is not None
+    index.put(job(9))
+
+    cursor = to_cursor(first.last)
+    second = index.page(2, status=None, tag=None, after=from_cursor(cursor))
+    third = index.page(2, status=None, tag=None, after=second.last)
+
+    assert [numbers(page.jobs) for page in (first, second, third)] == [[4, 3], [2, 1], [0]]
+    assert third.last is None
+
+
+def test_a_full_last_page_has_no_next_one() -> None:
+    index = JobIndex()
+    for number in range(4):
+        index.put(job(number))
+    assert index.page(2, status=None, tag="even", after=None).last is None
+    assert index.page(4, status=None, tag=None, after=None).last is None
+
+
+def test_filters_and_newer_versions() -> None:
+    index = JobIndex()
+    index.put(job(1))
+    assert index.put(job(1, version=2, status=Status.FAILED))
+    assert not index.put(job(1, version=1))
+    assert not index.any_open()
+    assert numbers(index.page(9, status=Status.FAILED, tag=None, after=None).jobs) == [1]
+    assert index.page(9, status=Status.QUEUED, tag=None, after=None).jobs == []
+
+
+def test_a_job_whose_time_is_corrected_keeps_its_place() -> None:
+    """A record's time is that of the server, which a page in the middle of a list must not feel."""
+    index = JobIndex()
+    for number in (0, 2, 4, 6):
+        index.put(job(number))
+    first = index.page(2, status=None, tag=None, after=None)
+    index.put(job(6, version=1).model_copy(update={"created_at": CREATED}))
+    second = index.page(2, status=None, tag=None, after=first.last)
+
+    assert numbers(first.jobs + second.jobs) == [6, 4, 2, 0]
+    assert index.get(job(6).job_id) == job(6, version=1).model_copy(update={"created_at": CREATED})
+    assert len(index) == 4
+
+
+def test_what_has_changed_since_comes_in_the_order_of_the_changes() -> None:
+    index = JobIndex()
+    for number in (1, 2, 3):
+        index.put(job(number))
+    seen = index.change
+    index.put(job(3, version=1))
+    index.put(job(1, version=1))
+    index.put(job(3, version=2))
+
+    changed = index.changed_after(seen)
+
+    assert [(change, each.version) for change, each in changed] == [(5, 1), (6, 2)]
+    assert index.changed_after(index.change) == []
+    assert len(index.changed_after(0)) == 3
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "é", "\ud800", "AAAA", "MjAyNnxqb2ItMQ==", "=" * 9])
+def test_a_foreign_cursor_is_refused(cursor: str) -> None:
+    with pytest.raises(InvalidInput):
+        from_cursor(cursor)

@@ -1,0 +1,274 @@
+"""Who is let in: the token, the page's origin, the pace, the form of what is sent and asked for."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import ValidationError
+from starlette.routing import Route
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from services.api.app import create_app
+from services.api.service import make_service
+from services.api.settings import ApiSettings
+from shared.ids import new_job_id
+from tests.services.api.conftest import BODY, Api, NewApi
+from tests.shared.processes import free_port
+from tests.shared.standins import client_of_nobody, sample_record
+
+TOKEN = "a-token-of-the-tests"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+ELSEWHERE = "https://front.example"
+
+CHANGES = [
+    ("POST", "/jobs"),
+    ("POST", "/batches"),
+    ("PUT", "/slots"),
+    ("POST", "/jobs/job-0123456789abcdef01234567/cancel"),
+    ("POST", "/jobs/job-0123456789abcdef01234567/retry"),
+    ("POST", "/console/mock-kling/faults"),
+    ("DELETE", "/console/mock-kling/faults"),
+]
+
+Doors = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def doors(tmp_path: Path) -> Doors:
+    """APIs without socket, folder and Temporal, by their settings."""
+
+    @asynccontextmanager
+    async def make(**fields: Any) -> AsyncIterator[httpx.AsyncClient]:
+        settings = ApiSettings(data_dir=tmp_path, **fields)
+        app = create_app(settings)
+        app.state.service = make_service(settings, await client_of_nobody(free_port()))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+            yield http
+
+    return make
+
+
+def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
+    assert answer.headers["content-type"] == "application/problem+json"
+    return (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+@pytest.mark.parametrize(
+    "given", [None, "Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer \xe9", TOKEN]
+)
+async def test_without_the_token_nothing_is_changed(
+    doors: Doors, method: str, path: str, *, given: str | None
+) -> None:
+    async with doors(api_token=TOKEN) as door:
+        headers = {} if given is None else {b"Authorization": given.encode("latin-1")}
+        answer = await door.request(method, path, headers=headers)
+    assert is_problem(answer, 401, "token_missing")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_what_is_refused_is_counted_by_its_reason(doors: Doors) -> None:
+    async with doors(api_token=TOKEN) as door:
+        before = await refusals(door)
+        for _ in range(3):
+            await door.post("/jobs", json=BODY)
+        assert await refusals(door) == before + 3
+
+
+async def refusals(door: httpx.AsyncClient) -> float:
+    """Requests without the token so far."""
+    text = (await door.get("/metrics")).text
+    name = 'genvideo_api_refused_total{code="token_missing"} '
+    counted = [line.removeprefix(name) for line in text.splitlines() if line.startswith(name)]
+    return float(counted[0]) if counted else 0
+
+
+async def test_with_the_token_or_without_a_change_one_comes_in(doors: Doors) -> None:
+    async with doors(api_token=TOKEN) as door:
+        assert (await door.post("/jobs", json=BODY, headers=BEARER)).status_code == 503
+        assert (await door.get("/jobs")).status_code == 200
+        assert (await door.get("/")).status_code == 200
+
+
+def test_every_route_that_changes_something_is_behind_the_token() -> None:
+    """The door goes by the method, so a route that changes something may not be a GET."""
+    app = create_app(ApiSettings())
+    changing = {
+        (method, route.path)
+        for route in app.routes
+        if isinstance(route, Route)
+        for method in route.methods or ()
+        if method not in ("GET", "HEAD")
+    }
+    assert all(method in ("POST", "PUT", "DELETE", "PATCH") for method, _ in changing)
+    for calls in app.openapi()["paths"].values():
+        for method, call in calls.items():
+            assert ("security" in call) == (method != "get"), call["operationId"]
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://api.evil.example"])
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+async def test_a_foreign_page_changes_nothing(
+    doors: Doors, method: str, path: str, *, origin: str
+) -> None:
+    async with doors(api_origins=ELSEWHERE) as door:
+        answer = await door.request(method, path, headers={"Origin": origin})
+    assert is_problem(answer, 403, "foreign_origin")
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("origin", ["http://api", ELSEWHERE, "http://public:9"])
+async def test_our_own_page_and_the_listed_ones_come_in(doors: Doors, origin: str) -> None:
+    async with doors(api_origins=f" {ELSEWHERE} ,", api_public_url="http://public:9") as door:
+        answer = await door.post("/jobs", json=BODY, headers={"Origin": origin})
+    assert answer.status_code == 503
+
+
+async def test_cors_is_off_until_an_origin_is_listed(doors: Doors) -> None:
+    asked = {"Origin": ELSEWHERE, "Access-Control-Request-Method": "POST"}
+    async with doors() as door:
+        assert "access-control-allow-origin" not in (await door.get("/jobs", headers=asked)).headers
+        assert is_problem(await door.options("/jobs", headers=asked), 405, "method_not_allowed")
+
+
+async def test_a_listed_origin_may_read_and_send(doors: Doors) -> None:
+    async with doors(api_origins=ELSEWHERE, api_token=TOKEN) as door:
+        asked = {
+            "Origin": ELSEWHERE,
+            "Access-Control-Request-Method": "PUT",
+            "Access-Control-Request-Headers": "authorization, idempotency-key",
+        }
+        before = await door.options("/slots", headers=asked)
+        assert before.status_code == 200
+        assert before.headers["access-control-allow-origin"] == ELSEWHERE
+        assert "authorization" in before.headers["access-control-allow-headers"]
+
+        refused = await door.post("/jobs", json=BODY, headers={"Origin": ELSEWHERE})
+        assert is_problem(refused, 401, "token_missing")
+        assert refused.headers["access-control-allow-origin"] == ELSEWHERE
+        assert "Retry-After" in refused.headers["access-control-expose-headers"]
+
+        foreign = {**asked, "Origin": "https://evil.example"}
+        assert is_problem(await door.options("/slots", headers=foreign), 405, "method_not_allowed")
+
+
+async def test_any_origin_by_a_star(doors: Doors) -> None:
+    async with doors(api_origins="*") as door:
+        answer = await door.get("/jobs", headers={"Origin": ELSEWHERE})
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+async def test_who_asks_too_often_is_told_when_to_come_again(doors: Doors) -> None:
+    async with doors(api_rate=3) as door:
+        answers = [await door.get("/jobs") for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+        assert is_problem(answers[-1], 429, "too_fast")
+        assert answers[-1].headers["retry-after"] == "1"
+        assert (await door.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+async def test_a_body_that_does_not_say_json_is_refused(doors: Doors, media_type: str) -> None:
+    async with doors() as door:
+        raw = json.dumps(BODY).encode()
+        answer = await door.post("/jobs", content=raw, headers={"Content-Type": media_type})
+        assert is_problem(answer, 415, "not_json")
+        fine = {"Content-Type": "application/problem+json; charset=utf-8"}
+        assert (await door.post("/jobs", content=raw, headers=fine)).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "status"),
+    [
+        ("/jobs", "application/xml", 406),
+        ("/jobs", "application/json;q=0, text/*", 406),
+        ("/jobs", "text/html, application/*;q=0.1", 200),
+        ("/jobs", "*/*", 200),
+        ("/jobs/job-0123456789abcdef01234567/events", "application/json", 406),
+        ("/events", "image/png", 406),
+        ("/jobs/job-0123456789abcdef01234567/image", "video/mp4", 406),
+    ],
+)
+async def test_what_cannot_be_given_as_asked_for(
+    doors: Doors, path: str, accept: str, *, status: int
+) -> None:
+    async with doors() as door:
+        answer = await door.get(path, headers={"Accept": accept})
+    assert answer.status_code == status
+    assert status == 200 or is_problem(answer, 406, "not_acceptable")
+
+
+async def test_a_body_in_pieces_is_measured_too(api: Api) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b" " * 100_000
+
+    headers = {"Content-Type": "application/json"}
+    answer = await api.http.post("/jobs", content=pieces(), headers=headers)
+    assert is_problem(answer, 413, "body_too_large")
+
+
+async def test_an_error_of_ours_is_a_problem(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("services.api.feed.index.JobIndex.page", broken)
+    async with doors() as door:
+        answer = await door.get("/jobs")
+    assert is_problem(answer, 500, "internal")
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/ws/jobs", "/ws/jobs/job-0123456789abcdef01234567"])
+async def test_a_foreign_page_opens_no_socket(api: Api, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(api.sockets + path, proxy=None, origin="https://evil.example")  # type: ignore[arg-type]
+    assert refused.value.response.status_code == 403
+    assert json.loads(refused.value.response.body or b"")["code"] == "foreign_origin"
+
+    async with connect(f"{api.sockets}/ws/jobs", proxy=None, origin=api.base):  # type: ignore[arg-type]
+        pass
+
+
+async def test_listeners_are_limited_however_they_listen(lonely: Api, new_api: NewApi) -> None:
+    record = lonely.write(sample_record(new_job_id()))
+    async with new_api(lonely.service.client, api_max_sockets=2) as small:
+        paths = [f"/ws/jobs/{record.job_id}", "/ws/jobs"]
+        async with (
+            connect(small.sockets + paths[0], proxy=None) as one,
+            connect(small.sockets + paths[1], proxy=None) as every,
+        ):
+            await one.recv()
+            await every.recv()
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(small.sockets + paths[1], proxy=None)
+            stream = await small.http.get(f"/jobs/{record.job_id}/events")
+            everything = await small.http.get("/events")
+
+    assert refused.value.response.status_code == 429
+    assert refused.value.response.headers["retry-after"] == "5"
+    for answer in (stream, everything):
+        assert is_problem(answer, 429, "too_many_listeners")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"api_token": "short"},
+        {"api_token": "with a blank in the midst"},
+        {"api_origins": "front.example"},
+        {"api_origins": "https://front.example/path"},
+        {"api_rate": -1},
+        {"api_max_sockets": 0},
+        {"feed": "rss"},
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ApiSettings(**wrong)

@@ -1,0 +1,98 @@
+"""The reference: stable names, our errors, an example where one helps."""
+
+import json
+from typing import Any
+
+import pytest
+
+from services.api import models
+from services.api.app import create_app
+from services.api.http.examples import EXAMPLES
+from services.api.settings import ApiSettings
+from shared import messages, slots
+from tests.services.api.conftest import Api
+
+OPERATIONS = {
+    "healthz": "get /healthz",
+    "readyz": "get /readyz",
+    "metrics": "get /metrics",
+    "submit_job": "post /jobs",
+    "list_jobs": "get /jobs",
+    "get_job": "get /jobs/{job_id}",
+    "get_record": "get /jobs/{job_id}/record",
+    "cancel_job": "post /jobs/{job_id}/cancel",
+    "retry_job": "post /jobs/{job_id}/retry",
+    "job_events": "get /jobs/{job_id}/events",
+    "events": "get /events",
+    "submit_batch": "post /batches",
+    "get_batch": "get /batches/{tag}",
+    "get_image": "get /jobs/{job_id}/image",
+    "get_video": "get /jobs/{job_id}/video",
+    "get_slots": "get /slots",
+    "change_slots": "put /slots",
+}
+
+
+def test_operations_keep_their_names() -> None:
+    paths = create_app(ApiSettings()).openapi()["paths"]
+    found = {
+        call["operationId"]: f"{method} {path}"
+        for path, calls in paths.items()
+        for method, call in calls.items()
+    }
+    assert found == OPERATIONS
+
+
+def test_every_call_documents_its_problems() -> None:
+    document = create_app(ApiSettings()).openapi()
+    assert "HTTPValidationError" not in json.dumps(document)
+    assert "Problem" in document["components"]["schemas"]
+    for path, calls in document["paths"].items():
+        for call in calls.values():
+            if path not in ("/healthz", "/metrics"):
+                assert "application/problem+json" in json.dumps(call["responses"]), path
+            assert call["description"]
+
+
+def test_every_field_and_parameter_has_an_example() -> None:
+    document = create_app(ApiSettings()).openapi()
+    for name, schema in document["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            assert described.get("examples"), f"{name}.{field}"
+    for path, calls in document["paths"].items():
+        for call in calls.values():
+            for parameter in call.get("parameters", []):
+                assert "examples" in parameter["schema"] or "examples" in parameter, (
+                    path,
+                    parameter["name"],
+                )
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_examples_are_what_they_show(name: str) -> None:
+    kinds: dict[str, Any] = {**vars(slots), **vars(messages), **vars(models)}
+    shown = kinds[name].model_validate(EXAMPLES[name])
+    assert set(EXAMPLES[name]) == set(type(shown).model_fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [(models.JobOrder, models.ORDER_EXAMPLES), (models.BatchOrder, models.BATCH_EXAMPLES)],
+)
+def test_examples_of_requests_are_accepted(kind: Any, shown: dict[str, Any]) -> None:
+    for example in shown.values():
+        kind.model_validate(example["value"])
+
+
+async def test_what_the_framework_refuses_is_a_problem_too(api: Api) -> None:
+    for answer in (
+        await api.http.get("/nowhere"),
+        await api.http.delete("/jobs"),
+        await api.http.get("/jobs?limit=x"),
+        await api.http.put("/slots", content=b"{", headers={"Content-Type": "application/json"}),
+        await api.http.post("/jobs", content=b"x=1"),
+    ):
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert problem["status"] == answer.status_code
+        assert {"type", "title", "status", "detail", "code"} <= set(problem)

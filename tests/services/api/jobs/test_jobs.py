@@ -1,0 +1,195 @@
+"""Looking up, cancelling and running again; a readable record needs no Temporal."""
+
+import asyncio
+import itertools
+from datetime import timedelta
+
+import httpx
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+
+from shared.ids import new_job_id
+from shared.messages import JobInput
+from shared.states import Status
+from tests.services.api.conftest import BODY, Api, NewApi, calls_for_callers, ended
+from tests.shared.standins import sample_record
+from tests.shared.waiting import eventually
+
+
+async def test_a_readable_record_needs_no_temporal(lonely: Api) -> None:
+    record = lonely.write(ended(sample_record(new_job_id())))
+    before = calls_for_callers()
+
+    answer = await lonely.http.get(f"/jobs/{record.job_id}")
+
+    assert answer.json() == record.job().model_dump(mode="json")
+    assert calls_for_callers() == before
+
+
+@pytest.mark.parametrize("job_id", ["nope", "job-x", "job-0123456789abcdef01234567%0A", "%00"])
+async def test_what_is_no_id_is_not_found(door: httpx.AsyncClient, job_id: str) -> None:
+    for path in ("", "/image", "/video", "/events"):
+        answer = await door.get(f"/jobs/{job_id}{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+    for path in ("/cancel", "/retry"):
+        assert (await door.post(f"/jobs/{job_id}{path}")).status_code == 404
+
+
+async def test_an_id_that_never_was_is_not_found(api: Api) -> None:
+    answer = await api.http.get(f"/jobs/{new_job_id()}")
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "job_not_found"
+
+
+async def test_the_list_follows_the_folder(api: Api) -> None:
+    job_id = await api.submit(tag="t")
+    record = ended(sample_record(job_id, JobInput(prompt="p", style="", tag="t")))
+    api.write(record)
+
+    jobs = await eventually(lambda: _listed(api, "succeeded"))
+
+    assert [job["version"] for job in jobs] == [record.version]
+    assert await _listed(api, "queued") == []
+
+
+async def _listed(api: Api, status: str) -> list[dict[str, object]]:
+    answer = await api.http.get("/jobs", params={"status": status, "tag": "t"})
+    jobs = answer.json()["jobs"]
+    assert isinstance(jobs, list)
+    return jobs
+
+
+async def test_pages_over_http(api: Api) -> None:
+    made = [await api.submit() for _ in range(5)]
+    seen: list[str] = []
+    cursor = None
+    while True:
+        params = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = (await api.http.get("/jobs", params=params)).json()
+        seen += [job["job_id"] for job in page["jobs"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == made[::-1]
+
+
+async def test_pages_are_whole_while_jobs_arrive_and_change(api: Api) -> None:
+    """Every job of before is on one page, once, though new ones come and records correct times."""
+    before = [await api.submit(tag="t") for _ in range(30)]
+    arriving = asyncio.create_task(_arrive(api, before))
+    try:
+        seen: list[str] = []
+        params = {"limit": "4", "tag": "t"}
+        while True:
+            page = (await api.http.get("/jobs", params=params)).json()
+            seen += [job["job_id"] for job in page["jobs"]]
+            if page["next_cursor"] is None:
+                break
+            params["cursor"] = page["next_cursor"]
+    finally:
+        arriving.cancel()
+        await asyncio.gather(arriving, return_exceptions=True)
+
+    assert len(seen) == len(set(seen))
+    assert [job_id for job_id in seen if job_id in before] == before[::-1]
+
+
+async def _arrive(api: Api, known: list[str]) -> None:
+    """New jobs, and first records of known ones, whose times are others than the API's own."""
+    job = JobInput.model_validate({**BODY, "tag": "t"})
+    for job_id in itertools.cycle(known):
+        await api.submit(tag="t")
+        api.service.feed.take(sample_record(job_id, job))
+
+
+@pytest.mark.parametrize("query", ["status=done", "limit=0", "limit=1001", "limit=x", "cursor=x"])
+async def test_bad_filters_are_refused_by_name(door: httpx.AsyncClient, query: str) -> None:
+    answer = await door.get(f"/jobs?{query}")
+    assert answer.status_code == 422
+    assert query.partition("=")[0] in answer.json()["detail"]
+
+
+async def test_cancel_reaches_the_workflow(api: Api, client: Client) -> None:
+    job_id = await api.submit()
+
+    answer = await api.http.post(f"/jobs/{job_id}/cancel")
+
+    assert answer.status_code == 202
+    assert answer.json()["job_id"] == job_id
+    handle = client.get_workflow_handle(job_id)
+    asked = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
+    assert asked in [event.event_type for event in (await handle.fetch_history()).events]
+
+
+async def test_an_ended_job_is_not_cancelled(api: Api) -> None:
+    record = api.write(ended(sample_record(new_job_id())))
+    answer = await api.http.post(f"/jobs/{record.job_id}/cancel")
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "job_ended"
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.DEGRADED, Status.CANCELLED])
+async def test_retry_is_a_new_job_with_the_same_input(
+    api: Api, client: Client, status: Status
+) -> None:
+    job = JobInput(prompt="p", style="s", tag="t", priority=5)
+    record = api.write(ended(sample_record(new_job_id(), job), status))
+    headers = {"Idempotency-Key": "once"}
+
+    first = await api.http.post(f"/jobs/{record.job_id}/retry", headers=headers)
+    again = await api.http.post(f"/jobs/{record.job_id}/retry", headers=headers)
+
+    assert first.status_code == again.status_code == 202
+    job_id = first.json()["job_id"]
+    assert job_id == again.json()["job_id"] != record.job_id
+    assert first.headers["location"].endswith(job_id)
+    found = await client.get_workflow_handle(job_id).describe()
+    assert await found.memo_value("input", type_hint=JobInput) == job
+
+
+async def test_a_retrys_key_is_not_that_of_a_job(api: Api, client: Client) -> None:
+    job_id = await api.submit("one-key")
+    api.write(ended(sample_record(job_id, JobInput.model_validate(BODY)), Status.FAILED))
+
+    answer = await api.http.post(f"/jobs/{job_id}/retry", headers={"Idempotency-Key": "one-key"})
+
+    assert answer.status_code == 202
+    assert answer.json()["job_id"] != job_id
+
+
+async def test_only_what_ended_badly_runs_again(api: Api) -> None:
+    fine = api.write(ended(sample_record(new_job_id())))
+    for job_id in (fine.job_id, await api.submit()):
+        answer = await api.http.post(f"/jobs/{job_id}/retry")
+        assert answer.status_code == 409
+        assert answer.json()["code"] == "job_not_retryable"
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_damaged_record_is_made_again_from_the_workflow(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.api.repair.repairer.FRESH_SECONDS", 0)
+    job_id = await api.submit()
+    path = api.records.path(job_id)
+    path.write_text('{"job_id": "')
+
+    job = (await api.http.get(f"/jobs/{job_id}")).json()
+
+    assert job["version"] == 1
+    record = api.records.read(job_id)
+    assert record is not None
+    assert (record.version, record.prompt) == (1, job["prompt"])
+
+
+async def test_without_a_worker_a_closed_job_is_told_by_its_end(
+    api: Api, new_api: NewApi, client: Client, *, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.api.temporal.client.QUERY_TIMEOUT", timedelta(seconds=0.2))
+    job_id = await api.submit()
+    await client.get_workflow_handle(job_id).terminate()
+    async with new_api(client) as other:
+        job = (await other.http.get(f"/jobs/{job_id}")).json()
+
+    assert (job["status"], job["error"]["code"]) == ("failed", "terminated")

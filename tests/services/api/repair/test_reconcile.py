@@ -1,0 +1,123 @@
+"""Jobs that were ended from outside: their records are closed, and those of a reset are not."""
+
+from pathlib import Path
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client
+
+from services.api.feed.watch import JobWatch
+from services.api.repair.reconcile import Reconciler
+from services.api.temporal.client import Temporal
+from shared.messages import Job, JobInput, Record
+from shared.records import RecordStore
+from shared.states import Status
+from tests.services.api.conftest import all_temporal_calls
+from tests.shared.standins import sample_record, standing_in
+from tests.shared.waiting import eventually
+
+JOB_ID = "job-0123456789abcdef01234567"
+
+
+async def start(client: Client, data_dir: Path) -> Record:
+    """A job that runs, with its record."""
+    temporal = Temporal(client)
+    await temporal.start(JOB_ID, JobInput(prompt="p", style=""))
+    found = await temporal.describe(JOB_ID)
+    assert found is not None
+    record = sample_record(JOB_ID, run_id=found.run_id)
+    RecordStore(data_dir).write(record)
+    return record
+
+
+def watch_of(data_dir: Path) -> JobWatch:
+    watch = JobWatch(RecordStore(data_dir))
+    record = watch.records.read(JOB_ID)
+    if record is not None:
+        watch.take(record)
+    return watch
+
+
+async def listed_as_ended(client: Client) -> None:
+    """Wait until visibility has heard of the end."""
+
+    async def listed() -> list[object]:
+        return [each async for each in client.list_workflows("ExecutionStatus='Terminated'")]
+
+    await eventually(listed)
+
+
+async def test_a_terminated_jobs_record_is_closed(client: Client, tmp_path: Path) -> None:
+    record = await start(client, tmp_path)
+    watch = watch_of(tmp_path)
+    reconciler = Reconciler(watch, Temporal(client))
+    await reconciler.sweep()
+    assert watch.index.any_open()
+
+    await client.get_workflow_handle(JOB_ID).terminate()
+    await listed_as_ended(client)
+    await reconciler.sweep()
+
+    closed = watch.records.read(JOB_ID)
+    assert closed is not None
+    assert closed.error is not None
+    assert (closed.status, closed.error.code) == (Status.FAILED, "terminated")
+    assert closed.version == record.version + 1
+    assert not watch.index.any_open()
+
+
+async def test_a_reset_job_goes_on(client: Client, tmp_path: Path) -> None:
+    record = await start(client, tmp_path)
+    async with standing_in(client):
+        await client.get_workflow_handle(JOB_ID).query("told")
+    await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=JOB_ID, run_id=record.run_id),
+            workflow_task_finish_event_id=3,
+            request_id="reset",
+        )
+    )
+    await listed_as_ended(client)
+
+    await Reconciler(watch_of(tmp_path), Temporal(client)).sweep()
+
+    assert RecordStore(tmp_path).read(JOB_ID) == record
+
+
+async def test_jobs_without_a_record_are_found_at_start(client: Client, tmp_path: Path) -> None:
+    await Temporal(client).start(JOB_ID, JobInput(prompt="p", style="", tag="t"))
+    watch = watch_of(tmp_path)
+
+    async def found() -> Job | None:
+        await Reconciler(watch, Temporal(client)).sweep()
+        return watch.index.get(JOB_ID)
+
+    job = await eventually(found)
+    assert job is not None
+    assert (job.version, job.tag) == (0, "t")
+
+
+async def test_at_rest_nothing_is_asked(client: Client, tmp_path: Path) -> None:
+    reconciler = Reconciler(watch_of(tmp_path), Temporal(client))
+    await reconciler.sweep()
+    before = all_temporal_calls()
+    await reconciler.sweep()
+    assert all_temporal_calls() == before
+
+
+async def test_a_damaged_record_is_healed_without_being_asked_for(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.api.repair.repairer.FRESH_SECONDS", 0)
+    await start(client, tmp_path)
+    path = RecordStore(tmp_path).path(JOB_ID)
+    path.write_text("{")
+    watch = watch_of(tmp_path)
+    async with standing_in(client), watch.running():
+        assert watch.damaged == {JOB_ID}
+        await Reconciler(watch, Temporal(client)).sweep()
+
+    assert RecordStore(tmp_path).read(JOB_ID) is not None
+    assert watch.damaged == set()

@@ -1,0 +1,162 @@
+"""The slot as the keeper shows it: asked once a second, started where it is missing."""
+
+import asyncio
+
+import httpx
+import pytest
+from temporalio.client import Client
+
+from services.api.temporal import slots
+from shared.ids import job_id_for_key, new_job_id
+from shared.slots import CAPACITY, JOB_GATE, KEEPER_WORKFLOW, keeper_id
+from shared.temporal import KEEPER_QUEUE
+from tests.services.api.conftest import BODY, Api, temporal_calls
+
+NOBODY = {
+    "limit": 1,
+    "paused": False,
+    "holders": [],
+    "waiting": [],
+    "waiting_count": 0,
+    "capacity": 12_000,
+}
+
+
+async def start_keeper(client: Client, waiting: list[str], *, capacity: int = CAPACITY) -> None:
+    await client.start_workflow(
+        KEEPER_WORKFLOW,
+        args=[waiting, capacity],
+        id=keeper_id(JOB_GATE),
+        task_queue=KEEPER_QUEUE,
+    )
+
+
+async def test_without_a_keeper_nobody_holds_it(api: Api) -> None:
+    answer = await api.http.get("/slots")
+    assert (answer.status_code, answer.json()) == (200, NOBODY)
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_change_starts_the_keeper_and_is_seen_at_once(api: Api) -> None:
+    await api.http.get("/slots")
+    changed = await api.http.put("/slots", json={"limit": 4, "paused": True})
+    assert changed.status_code == 200, changed.text
+    assert changed.json() == {**NOBODY, "limit": 4, "paused": True}
+    assert (await api.http.get("/slots")).json() == changed.json()
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_terminated_keeper_is_started_again_and_its_last_word_is_not_believed(
+    api: Api, client: Client
+) -> None:
+    await start_keeper(client, [new_job_id()])
+    await client.get_workflow_handle(keeper_id(JOB_GATE)).terminate()
+
+    assert (await api.http.get("/slots")).json() == NOBODY
+
+
+@pytest.mark.usefixtures("workers")
+async def test_however_many_look_the_keeper_is_asked_once(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "FRESH_SECONDS", 3600)
+    keys = ["a", "b", "c"]
+    await start_keeper(client, [job_id_for_key(key) for key in keys[::-1]])
+    before = temporal_calls("query_slots")
+
+    jobs = [await api.submit(key=key) for key in keys]
+    await api.http.get("/slots")
+    answers = await asyncio.gather(*(api.http.get("/slots") for _ in range(20)))
+    listed = (await api.http.get("/jobs")).json()["jobs"]
+    one = (await api.http.get(f"/jobs/{jobs[0]}")).json()
+
+    assert {answer.json()["waiting_count"] for answer in answers} == {3}
+    assert {job["job_id"]: job["queue_position"] for job in listed} == {
+        jobs[2]: 1,
+        jobs[1]: 2,
+        jobs[0]: 3,
+    }
+    assert one["queue_position"] == 3
+    assert temporal_calls("query_slots") - before == 1
+
+
+async def test_a_silent_keeper_costs_the_list_its_positions_alone(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(slots, "UPDATE_SECONDS", 0.05)
+    await start_keeper(client, [])
+    await api.submit()
+
+    assert (await api.http.get("/jobs")).json()["jobs"][0]["queue_position"] is None
+    assert (await api.http.put("/slots", json={"limit": 2})).status_code == 503
+
+
+async def test_with_temporal_away(lonely: Api) -> None:
+    for answer in (
+        await lonely.http.get("/slots"),
+        await lonely.http.put("/slots", json={"limit": 2}),
+    ):
+        assert answer.status_code == 503
+        assert "retry-after" in answer.headers
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"limit": 0}, {"limit": 1001}, {"paused": "maybe"}, {"limit": 1, "x": 1}, []]
+)
+async def test_a_change_that_does_not_fit(door: httpx.AsyncClient, body: object) -> None:
+    assert (await door.put("/slots", json=body)).status_code == 422
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_full_queue_is_a_503_and_nothing_is_started(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0)
+    kept = await api.submit(key="kept")
+    await start_keeper(client, [new_job_id(), new_job_id()], capacity=2)
+    await api.http.get("/slots")
+
+    refused = await api.http.post("/jobs", json=BODY)
+    listed = (await api.http.get("/jobs")).json()["jobs"]
+
+    problem = refused.json()
+    assert (refused.status_code, problem["code"]) == (503, "queue_full")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert "2 jobs wait" in problem["detail"]
+    assert [job["job_id"] for job in listed] == [kept]
+    assert await api.submit(key="kept") == kept
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_queue_that_was_full_is_looked_at_again_before_anything_is_refused(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await start_keeper(client, [new_job_id()], capacity=1)
+    assert (await api.http.get("/slots")).json()["waiting_count"] == 1
+    keeper = client.get_workflow_handle(keeper_id(JOB_GATE))
+    await keeper.terminate()
+    await start_keeper(client, [], capacity=1)
+    monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0)
+
+    assert await api.submit()
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_stages_gate_is_set_apart_from_the_slot(api: Api) -> None:
+    changed = await api.http.put("/slots", params={"gate": "video"}, json={"limit": 5})
+    assert changed.status_code == 200, changed.text
+    assert (await api.http.get("/slots", params={"gate": "video"})).json()["limit"] == 5
+    for other in ({}, {"gate": "job"}, {"gate": "image"}):
+        assert (await api.http.get("/slots", params=other)).json() == NOBODY
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+async def test_a_gate_that_is_not_known_is_refused_with_those_that_are(
+    api: Api, method: str
+) -> None:
+    refused = await api.http.request(
+        method, "/slots", params={"gate": "gpu"}, json={"limit": 2} if method == "PUT" else None
+    )
+    assert refused.status_code == 422
+    assert all(name in refused.json()["detail"] for name in ("gate", "job", "image", "video"))
