@@ -1,19 +1,19 @@
 // The start of the page: makes the parts and joins them; every part gets what it needs from here.
 
-import { Address } from "./address.js";
-import { BatchesView } from "./batches.js";
-import { el, setText } from "./dom.js";
-import { Drawer } from "./drawer.js";
-import { FaultsView } from "./faults.js";
-import { Feed } from "./feed.js";
-import { HealthView } from "./health.js";
-import { get } from "./http.js";
-import { JobsView } from "./jobsview.js";
-import { listenToKeys } from "./keys.js";
-import { attemptTo } from "./notices.js";
-import { Slots } from "./slots.js";
-import { JobStore } from "./store.js";
-import { Views } from "./views.js";
+import { Address } from "./data/address.js";
+import { BatchesView } from "./views/batches.js";
+import { el, setText } from "./lib/dom.js";
+import { Drawer } from "./views/drawer.js";
+import { FaultsView } from "./views/faults.js";
+import { Feed } from "./data/feed.js";
+import { HealthView } from "./views/health.js";
+import { get } from "./lib/http.js";
+import { JobsView } from "./views/jobs.js";
+import { listenToKeys } from "./parts/keys.js";
+import { attemptTo } from "./lib/notices.js";
+import { Slots } from "./data/slots.js";
+import { JobStore } from "./data/store.js";
+import { Views } from "./parts/tabs.js";
 
 const LINK = { connecting: "Connecting…", live: "Live", lost: "Connection lost, trying again…" };
 const byId = (id) => document.getElementById(id);

@@ -34,7 +34,7 @@ REPORT_HEADERS = {
     "Cache-Control": "no-cache",
 }
 _RUN = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
-_PLAIN_NAME = re.compile(r"[a-z0-9]+\.(js|css|svg)")
+_PART = re.compile(r"([a-z]+/)?[a-z0-9]+\.(js|css|svg)")
 
 router = APIRouter(include_in_schema=False)
 
@@ -55,11 +55,11 @@ async def config(service: ServiceDep) -> PageConfig:
     )
 
 
-@router.get("/dashboard/{name}")
+@router.get("/dashboard/{name:path}")
 async def part(name: Annotated[str, FromPath(max_length=40)]) -> FileResponse:
-    """One of the page's files; a name with anything but letters and one dot is none of them."""
+    """One of the page's files, at the top or in a room; a name with more than that is none."""
     path = FOLDER / name
-    if not _PLAIN_NAME.fullmatch(name) or not path.is_file():
+    if not _PART.fullmatch(name) or not path.is_file():
         raise RouteNotFound("Not found")
     return FileResponse(path, headers=HEADERS, media_type=TYPES[path.suffix])
 

@@ -9,7 +9,7 @@ from tests.services.api.dashboard.conftest import NewPage, Place
 
 TOKEN = "a-token-of-the-tests"
 CHANGE = """
-import('/dashboard/http.js').then(({ call }) =>
+import('/dashboard/lib/http.js').then(({ call }) =>
   call('PUT', '/slots', { body: { limit: 2 } }).then((view) => view.limit, (error) => error.status))
 """
 

@@ -142,7 +142,7 @@ async def test_a_record_is_shown_as_it_is_kept(api: Api, client: Client) -> None
     assert shown == record.model_dump(mode="json")
 
 
-@pytest.mark.parametrize("name", ["app.js", "app.css", "icon.svg"])
+@pytest.mark.parametrize("name", ["app.js", "lib/dom.js", "app.css", "icon.svg"])
 async def test_a_file_of_the_page(console: httpx.AsyncClient, name: str) -> None:
     answer = await console.get(f"/dashboard/{name}")
 
@@ -150,6 +150,18 @@ async def test_a_file_of_the_page(console: httpx.AsyncClient, name: str) -> None
     assert "script-src 'self'" in answer.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("name", ["..%2Fpage.py", "page.py", "none.js", ".js", "a%00.js"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..%2Fpage.py",
+        "page.py",
+        "none.js",
+        ".js",
+        "a%00.js",
+        "lib/../../http/page.py",
+        "lib",
+        "lib/",
+    ],
+)
 async def test_nothing_but_the_page_is_served(console: httpx.AsyncClient, name: str) -> None:
     assert (await console.get(f"/dashboard/{name}")).status_code == 404

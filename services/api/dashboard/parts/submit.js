@@ -1,10 +1,10 @@
 // The form for new jobs, made from the schema of POST /jobs; one job or many of them.
 
-import { el, setText } from "./dom.js";
-import { fieldsOf, showErrors, valuesOf } from "./fields.js";
-import { count } from "./format.js";
-import { call, get } from "./http.js";
-import { notify } from "./notices.js";
+import { el, setText } from "../lib/dom.js";
+import { fieldsOf, showErrors, valuesOf } from "../lib/fields.js";
+import { count } from "../lib/format.js";
+import { call, get } from "../lib/http.js";
+import { notify } from "../lib/notices.js";
 
 const MOST = 1000;
 const AT_ONCE = 4;

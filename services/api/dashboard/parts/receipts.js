@@ -1,7 +1,7 @@
 // The receipts of a job's callbacks: when, of what, and what became of each.
 
-import { el, sideways } from "./dom.js";
-import { clock } from "./format.js";
+import { el, sideways } from "../lib/dom.js";
+import { clock } from "../lib/format.js";
 
 /** A table of receipts, or the sentence that says why there is none. */
 export function receipts(rows) {

@@ -1,6 +1,6 @@
 // How long a job is likely to take still, from those that ended last.
 
-import { between } from "./format.js";
+import { between } from "../lib/format.js";
 
 const LAST = 20;
 

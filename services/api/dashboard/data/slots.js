@@ -1,6 +1,6 @@
 // What the API says about the slot, asked again and again while the page is looked at.
 
-import { call, get } from "./http.js";
+import { call, get } from "../lib/http.js";
 import { hasEnded } from "./jobs.js";
 
 const BUSY_MILLISECONDS = 1000;

@@ -1,6 +1,6 @@
 // Bars of a batch in time: how long each job waited and ran; a bar opens its job.
 
-import { between, duration } from "./format.js";
+import { between, duration } from "../lib/format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 1000;

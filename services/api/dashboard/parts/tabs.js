@@ -1,6 +1,6 @@
 // The page's views and the tabs that lead to them; one is in the document at a time.
 
-import { el, setOr } from "./dom.js";
+import { el, setOr } from "../lib/dom.js";
 
 /** Shows the view that the address names; each has `title`, `element`, `draw`, and may `enter`, `leave`. */
 export class Views {

@@ -1,6 +1,6 @@
 // The figures of a batch, from the jobs' own times; knows no element.
 
-import { between } from "./format.js";
+import { between } from "../lib/format.js";
 import { hasEnded } from "./jobs.js";
 
 /** Every tag with its jobs and figures, the newest tag first. */

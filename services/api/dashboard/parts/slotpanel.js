@@ -1,9 +1,9 @@
 // The panel of the global slot: who runs, who is next, limit and pause.
 
-import { arrange, button, el, setOr, setText } from "./dom.js";
-import { between, count, ticking } from "./format.js";
-import { overall, stepOf } from "./jobs.js";
-import { attemptTo, notify } from "./notices.js";
+import { arrange, button, el, setOr, setText } from "../lib/dom.js";
+import { between, count, ticking } from "../lib/format.js";
+import { overall, stepOf } from "../data/jobs.js";
+import { attemptTo, notify } from "../lib/notices.js";
 
 const NEXT_SHOWN = 4;
 

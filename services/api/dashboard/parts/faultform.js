@@ -1,7 +1,7 @@
 // A rule of one's own, as JSON; the mocks say every mistake in it.
 
-import { el } from "./dom.js";
-import { notify } from "./notices.js";
+import { el } from "../lib/dom.js";
+import { notify } from "../lib/notices.js";
 
 const EXAMPLE = {
   where: "start",

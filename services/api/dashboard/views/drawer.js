@@ -1,12 +1,12 @@
 // The drawer of one job: opened by the address, closed with Escape, redrawn as the job changes.
 
-import { Actions } from "./actions.js";
-import { button, el, setOr, setText } from "./dom.js";
-import { get, jobPath } from "./http.js";
-import { facts } from "./facts.js";
-import { Preview } from "./preview.js";
-import { receipts } from "./receipts.js";
-import { attempts, timeline } from "./timeline.js";
+import { Actions } from "../parts/actions.js";
+import { button, el, setOr, setText } from "../lib/dom.js";
+import { get, jobPath } from "../lib/http.js";
+import { facts } from "../parts/facts.js";
+import { Preview } from "../parts/preview.js";
+import { receipts } from "../parts/receipts.js";
+import { attempts, timeline } from "../parts/timeline.js";
 
 // A running job's record changes often; it is read at most this often.
 const READ_MILLISECONDS = 400;

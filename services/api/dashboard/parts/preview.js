@@ -1,8 +1,8 @@
 // The image and the video of a job, as soon as each is there.
 
-import { el, setOr } from "./dom.js";
-import { jobPath } from "./http.js";
-import { hasImage, hasVideo } from "./jobs.js";
+import { el, setOr } from "../lib/dom.js";
+import { jobPath } from "../lib/http.js";
+import { hasImage, hasVideo } from "../data/jobs.js";
 
 /** A figure with the newest that there is, and links to the files. */
 export class Preview {

@@ -1,7 +1,7 @@
 // A record's transitions as phases on a line, as a list, and the attempts with what went wrong.
 
-import { el } from "./dom.js";
-import { between, clock, duration } from "./format.js";
+import { el } from "../lib/dom.js";
+import { between, clock, duration } from "../lib/format.js";
 
 const FAILED = /^(image|video), attempt (\d+) failed: (.*)$/s;
 

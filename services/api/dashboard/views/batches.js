@@ -1,10 +1,10 @@
 // The batch view: all jobs of a tag together, how many at once, how well, and how they ran in time.
 
-import { summaries } from "./batch.js";
-import { el, setText, sideways } from "./dom.js";
-import { duration } from "./format.js";
-import { Gantt } from "./gantt.js";
-import { reportLink } from "./reports.js";
+import { summaries } from "../data/batch.js";
+import { el, setText, sideways } from "../lib/dom.js";
+import { duration } from "../lib/format.js";
+import { Gantt } from "../parts/gantt.js";
+import { reportLink } from "../parts/reports.js";
 
 // Bars are drawn anew at most this often.
 const DRAW_MILLISECONDS = 500;

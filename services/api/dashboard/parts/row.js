@@ -1,10 +1,10 @@
 // One line of the table; its cells are made once and then only changed.
 
-import { el, setOr, setText } from "./dom.js";
-import { between, clock, dated, duration, rough, ticking } from "./format.js";
-import { secondsLeft } from "./estimate.js";
-import { ATTEMPTS, attempt, hasEnded, hasImage, overall, stepOf } from "./jobs.js";
-import { jobPath } from "./http.js";
+import { el, setOr, setText } from "../lib/dom.js";
+import { between, clock, dated, duration, rough, ticking } from "../lib/format.js";
+import { secondsLeft } from "../data/estimate.js";
+import { ATTEMPTS, attempt, hasEnded, hasImage, overall, stepOf } from "../data/jobs.js";
+import { jobPath } from "../lib/http.js";
 
 export const COLUMNS = ["Status", "Job", "Progress", "Attempt", "Age", "Time", "Turn"];
 

@@ -1,11 +1,11 @@
 // The fault panel: presets and rules for the mocks, how often each rule was carried out, clear.
 
-import { FaultForm } from "./faultform.js";
-import { button, el, setText, sideways } from "./dom.js";
-import { call, get } from "./http.js";
-import { attemptTo, notify } from "./notices.js";
-import { PresetList } from "./presets.js";
-import { Repeat } from "./repeat.js";
+import { FaultForm } from "../parts/faultform.js";
+import { button, el, setText, sideways } from "../lib/dom.js";
+import { call, get } from "../lib/http.js";
+import { attemptTo, notify } from "../lib/notices.js";
+import { PresetList } from "../parts/presets.js";
+import { Repeat } from "../lib/repeat.js";
 
 export const MOCKS = { "mock-comfyui": "image", "mock-kling": "video" };
 const MILLISECONDS = 1500;

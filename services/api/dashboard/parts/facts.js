@@ -1,7 +1,7 @@
 // A job's plain facts, as a list of names and values.
 
-import { el } from "./dom.js";
-import { between, bytes, dated, duration } from "./format.js";
+import { el } from "../lib/dom.js";
+import { between, bytes, dated, duration } from "../lib/format.js";
 
 /** The facts of a record. */
 export function facts(record) {

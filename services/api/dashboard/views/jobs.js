@@ -1,10 +1,10 @@
 // The view of all jobs: slot, form, filters, table, and what to do where there is nothing.
 
-import { button, el, setText } from "./dom.js";
-import { Filters } from "./filters.js";
-import { SlotPanel } from "./slotpanel.js";
-import { SubmitPanel } from "./submit.js";
-import { JobTable } from "./table.js";
+import { button, el, setText } from "../lib/dom.js";
+import { Filters } from "../parts/filters.js";
+import { SlotPanel } from "../parts/slotpanel.js";
+import { SubmitPanel } from "../parts/submit.js";
+import { JobTable } from "../parts/table.js";
 
 const TICK_MILLISECONDS = 1000;
 

@@ -1,6 +1,6 @@
 // The report of a load test, found by the tag that its jobs carry.
 
-import { el } from "./dom.js";
+import { el } from "../lib/dom.js";
 
 const RUN = /^load-(\d{8}-\d{6}-[0-9a-f]{4})(-|$)/;
 

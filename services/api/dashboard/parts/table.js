@@ -1,9 +1,9 @@
 // The live table: one page of the chosen jobs; only lines whose job changed are touched.
 
-import { arrange, el, setText } from "./dom.js";
-import { fits, ordered } from "./choose.js";
-import { typicalSeconds } from "./estimate.js";
-import { count } from "./format.js";
+import { arrange, el, setText } from "../lib/dom.js";
+import { fits, ordered } from "../data/choose.js";
+import { typicalSeconds } from "../data/estimate.js";
+import { count } from "../lib/format.js";
 import { COLUMNS, Row } from "./row.js";
 
 export const PAGE_SIZE = 200;

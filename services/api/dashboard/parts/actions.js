@@ -1,9 +1,9 @@
 // What can be done with a job: cancel, retry, run again with edits, copy as curl, look elsewhere.
 
-import { button, el } from "./dom.js";
-import { call, jobPath } from "./http.js";
-import { canRetry, hasEnded } from "./jobs.js";
-import { attemptTo, notify } from "./notices.js";
+import { button, el } from "../lib/dom.js";
+import { call, jobPath } from "../lib/http.js";
+import { canRetry, hasEnded } from "../data/jobs.js";
+import { attemptTo, notify } from "../lib/notices.js";
 
 const INPUT = ["prompt", "style", "tag", "priority", "on_video_failure"];
 

@@ -1,6 +1,6 @@
 // The list of presets with what each stands for and what should come of it.
 
-import { button, el } from "./dom.js";
+import { button, el } from "../lib/dom.js";
 
 /** A list that is drawn once; `arm` gets a preset's name. */
 export class PresetList {

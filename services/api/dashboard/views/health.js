@@ -1,9 +1,9 @@
 // The health of every service: a view, and a word in the head of the page where one is not ready.
 
-import { el, setText, sideways } from "./dom.js";
-import { get } from "./http.js";
-import { count } from "./format.js";
-import { Repeat } from "./repeat.js";
+import { el, setText, sideways } from "../lib/dom.js";
+import { get } from "../lib/http.js";
+import { count } from "../lib/format.js";
+import { Repeat } from "../lib/repeat.js";
 
 const MILLISECONDS = 5000;
 const ROLES = {

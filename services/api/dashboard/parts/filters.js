@@ -1,8 +1,8 @@
 // The filters above the table; what they say is in the address, and comes from there.
 
-import { arrange, el, setOr, setText } from "./dom.js";
-import { tally } from "./choose.js";
-import { STATUSES } from "./jobs.js";
+import { arrange, el, setOr, setText } from "../lib/dom.js";
+import { tally } from "../data/choose.js";
+import { STATUSES } from "../data/jobs.js";
 
 /** Buttons per status with their counts, a search field, tags, and the order. */
 export class Filters {
