@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from temporalio.client import Client
 
 from services.api.http import console, events, files, page, routes, sockets
-from services.api.http.access import Cors, Door
-from services.api.http.codec import CodecDoor
+from services.api.http.access import AccessControl, Cors
+from services.api.http.codec import CodecMiddleware
 from services.api.http.examples import EXAMPLES
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
@@ -56,11 +56,11 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
     app.examples = EXAMPLES
     for module in (routes, files, sockets, events, page, console):
         app.include_router(module.router)
-    app.add_middleware(Door, settings=settings)
+    app.add_middleware(AccessControl, settings=settings)
     if settings.origins:
         app.add_middleware(Cors, settings=settings)
     if settings.payload_keys.encrypts:
-        app.add_middleware(CodecDoor, settings=settings)
+        app.add_middleware(CodecMiddleware, settings=settings)
     return app
 
 

@@ -65,7 +65,7 @@ class SlotOrder(SlotChange):
         return SlotChange.model_validate(self.model_dump())
 
 
-Order = Annotated[JobOrder, Body(openapi_examples=ORDER_EXAMPLES)]
+JobBody = Annotated[JobOrder, Body(openapi_examples=ORDER_EXAMPLES)]
 
 EXAMPLE_ID = "job-0123456789abcdef01234567"
 

@@ -29,5 +29,5 @@ async def _again(work: Callable[[], Awaitable[None]], seconds: float) -> None:
             await work()
         except Exception as error:
             if not (isinstance(error, TemporalUnavailable) or is_away(error)):
-                log.exception("the sweep failed")
+                log.exception("periodic work failed")
         await asyncio.sleep(seconds)

@@ -70,7 +70,7 @@ class ApiSettings(CommonSettings):
         return str(self.api_public_url or f"http://127.0.0.1:{self.api_port}").rstrip("/")
 
     @property
-    def neighbours(self) -> dict[str, str]:
+    def upstreams(self) -> dict[str, str]:
         """Every other HTTP service by its name, and the base of its address."""
         return {
             "worker": self._base(self.worker_url, self.worker_http_port),

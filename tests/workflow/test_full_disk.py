@@ -51,11 +51,11 @@ async def test_without_room_for_records_jobs_run_and_records_catch_up(
         assert await disk.reason() == "state: No space left on device"
         assert refusals("state") >= 1
         reconciler = await reconciler_of(line, job_id)
-        await reconciler.sweep()
+        await reconciler.reconcile()
         assert line.records.read(job_id) == before
         state.free()
         assert await disk.reason() is None
-        await reconciler.sweep()
+        await reconciler.reconcile()
         record = line.record(job_id)
         check(record)
         assert (record.status, record.version) == (Status.SUCCEEDED, progress.version)
@@ -64,7 +64,7 @@ async def test_without_room_for_records_jobs_run_and_records_catch_up(
 async def reconciler_of(line: Pipeline, job_id: str) -> Reconciler:
     """An API's, which knows the job by its record alone, once visibility knows its end."""
     watch = JobWatch(RecordStore(line.settings.data_dir))
-    watch.take(line.record(job_id))
+    watch.put_record(line.record(job_id))
 
     async def ended() -> list[object]:
         return [each async for each in line.client.list_workflows("ExecutionStatus='Completed'")]

@@ -50,7 +50,7 @@ class Feed(ABC):
         fields = job.model_dump(exclude={"on_video_failure"})
         self.put(Job(job_id=job_id, created_at=datetime.now(UTC), **fields))
 
-    def take(self, record: Record) -> Job:
+    def put_record(self, record: Record) -> Job:
         """A record that was read: each version since the last one known; gives the newest."""
         known = self.index.get(record.job_id)
         if known is None:

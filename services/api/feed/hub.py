@@ -103,7 +103,7 @@ class Hub:
             for listener in listeners:
                 listener.offer(frame)
 
-    def make_room(self) -> None:
+    def require_room(self) -> None:
         """TooManyListeners where no other one is taken; asked before a stream is promised."""
         if self._count >= self._most:
             raise TooManyListeners(f"{self._count} listen already.", retry_after=RETRY_SECONDS)

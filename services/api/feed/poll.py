@@ -23,10 +23,10 @@ from shared.states import Status
 
 log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS = 1.0
+POLL_SECONDS = 1.0
 # The list lags behind what happens.
 OVERLAP = timedelta(seconds=30)
-# So many jobs are asked for their state in one sweep; whoever is left comes first in the next.
+# So many jobs are asked for their state in one round; whoever is left comes first in the next.
 LOOK_UPS = 20
 
 # What a closed job is shown as until it has been asked for its end.
@@ -52,10 +52,10 @@ class JobPoll(Feed):
         self._due: dict[str, None] = {}
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """Sweep every second until the end."""
-        return periodically(self.sweep, SWEEP_SECONDS)
+        """Poll every second until the end."""
+        return periodically(self.poll, POLL_SECONDS)
 
-    async def sweep(self) -> None:
+    async def poll(self) -> None:
         """One look: the list, the slot's keeper while a job is open, and some jobs themselves."""
         began = datetime.now(UTC)
         for execution in await self._temporal.changed_jobs(self._since):
@@ -105,7 +105,7 @@ class JobPoll(Feed):
         if execution is not None:
             record = closed(record, execution.status)
         self.records.write(record)
-        job = self.take(record)
+        job = self.put_record(record)
         if execution is not None and not job.status.ended:
             # Its code broke off; it has nothing more to say.
             self.index.amend(_as_listed(job, execution))

@@ -116,7 +116,7 @@ class JobWatch(Feed):
                 self.damaged.add(job_id)
             else:
                 self.damaged.discard(job_id)
-                self.take(record)
+                self.put_record(record)
 
 
 def _read_all(records: RecordStore, job_ids: Iterable[str]) -> list[tuple[str, Record | None]]:

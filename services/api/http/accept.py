@@ -16,7 +16,7 @@ class NotAcceptable(GenvideoError):
     code, http_status, title = "not_acceptable", 406, "Not in a form that is accepted"
 
 
-def gives(media_type: str) -> Any:
+def produces(media_type: str) -> Any:
     """A dependency of routes that answer in this form alone."""
 
     async def check(accept: Annotated[str | None, Header(include_in_schema=False)] = None) -> None:

@@ -1,4 +1,4 @@
-"""What is refused before any route is asked: haste, foreign pages, callers without the token."""
+"""Access control, before any route: the rate, the page's origin, the token, the form of a body."""
 
 import secrets
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.api.http.rate_limit import Pace
+from services.api.http.rate_limit import RateLimit
 from services.api.metrics import REFUSED
 from services.api.settings import ANY_ORIGIN, ApiSettings
 from shared.errors import GenvideoError, NotJson
@@ -16,7 +16,7 @@ from shared.problems import from_error
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Whoever watches over the process asks these, also while others ask for too much.
-NEVER_HURRIED = frozenset({"/healthz", "/readyz", "/metrics"})
+NEVER_LIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
 # What a script of another origin may read of an answer.
 READABLE = ("Location", "Retry-After", "ETag", "Content-Range")
 
@@ -40,7 +40,7 @@ class TooFast(GenvideoError):
     retryable = True
 
 
-class Door:
+class AccessControl:
     """Lets a request in, or answers it with the first reason against it."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
@@ -49,39 +49,41 @@ class Door:
         self._token = None if token is None else token.get_secret_value().encode()
         self._origins = settings.origins
         self._ours = origin_of(settings.public_url)
-        self._pace = Pace(settings.api_rate)
+        self._rate_limit = RateLimit(settings.api_rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            self._judge(scope)
+            self._check(scope)
         except GenvideoError as error:
             REFUSED.labels(error.code).inc()
             await from_error(error, _challenge(error))(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _judge(self, scope: Scope) -> None:
+    def _check(self, scope: Scope) -> None:
         if scope["type"] not in ("http", "websocket"):
             return
-        self._hurried(scope)
+        self._check_rate(scope)
         listens = scope["type"] == "websocket"
         if not listens and scope["method"] in SAFE_METHODS:
             return
         headers = Headers(scope=scope)
-        self._foreign(headers)
+        self._check_origin(headers)
         if not listens:
-            self._without_token(headers)
-            _without_json(headers)
+            self._check_token(headers)
+            _check_media_type(headers)
 
-    def _hurried(self, scope: Scope) -> None:
+    def _check_rate(self, scope: Scope) -> None:
         client = scope.get("client")
-        if client is None or scope["path"] in NEVER_HURRIED:
+        if client is None or scope["path"] in NEVER_LIMITED:
             return
-        seconds = self._pace.wait(client[0])
+        seconds = self._rate_limit.delay(client[0])
         if seconds > 0:
-            raise TooFast(f"At most {self._pace.rate} requests a second.", retry_after=seconds)
+            raise TooFast(
+                f"At most {self._rate_limit.rate} requests a second.", retry_after=seconds
+            )
 
-    def _foreign(self, headers: Headers) -> None:
+    def _check_origin(self, headers: Headers) -> None:
         """A browser always tells the origin of a page that sends, or opens a socket."""
         origin = headers.get("origin")
         if origin is None or ANY_ORIGIN in self._origins or origin in self._origins:
@@ -90,7 +92,7 @@ class Door:
             return
         raise ForeignOrigin(f"{origin[:100]} is none of API_ORIGINS.")
 
-    def _without_token(self, headers: Headers) -> None:
+    def _check_token(self, headers: Headers) -> None:
         if self._token is None:
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -99,7 +101,7 @@ class Door:
             raise TokenMissing("Authorization: Bearer, and the value of API_TOKEN.")
 
 
-def _without_json(headers: Headers) -> None:
+def _check_media_type(headers: Headers) -> None:
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
     if not empty and media_type != "application/json" and not media_type.endswith("+json"):

@@ -27,7 +27,7 @@ class NotTheUi(GenvideoError):
     code, http_status, title = "not_the_ui", 403, "Only the Temporal UI may ask"
 
 
-class CodecDoor:
+class CodecMiddleware:
     """Before all other routes: what it answers is for another page than ours."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:

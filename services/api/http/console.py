@@ -10,7 +10,7 @@ import httpx
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.api.http import upstream
-from services.api.http.accept import JSON, gives
+from services.api.http.accept import JSON, produces
 from services.api.http.parameters import JobId, ServiceDep
 from services.api.http.upstream import Health
 from shared.errors import GenvideoError, JobNotFound, NotJson, TemporalUnavailable
@@ -56,7 +56,7 @@ router = APIRouter(lifespan=_lifespan)
     "/jobs/{job_id}/record",
     tags=["jobs"],
     operation_id="get_record",
-    dependencies=[gives(JSON)],
+    dependencies=[produces(JSON)],
     responses=documented(404, 503),
 )
 async def get_record(job_id: JobId, service: ServiceDep) -> Record:
@@ -71,7 +71,7 @@ async def get_record(job_id: JobId, service: ServiceDep) -> Record:
 @router.get("/console/health", include_in_schema=False)
 async def get_health(service: ServiceDep, http: Http) -> list[Health]:
     """Every service of the stack, the API itself first."""
-    others = dict(service.settings.neighbours)
+    others = dict(service.settings.upstreams)
     workers = others.pop("worker")
     each = [upstream.health(http, name, base) for name, base in others.items()]
     found, singles = await asyncio.gather(
@@ -96,8 +96,8 @@ async def get_callbacks(
     """The receipts of one job's callbacks."""
     if not is_job_id(job_id):
         raise JobNotFound(f"There is no job {job_id[:64]}.")
-    url = f"{service.settings.neighbours['callback']}/callbacks"
-    return _passed(await upstream.forward(http, "GET", url, query={"job_id": job_id}))
+    url = f"{service.settings.upstreams['callback']}/callbacks"
+    return _relayed(await upstream.forward(http, "GET", url, query={"job_id": job_id}))
 
 
 @router.api_route(
@@ -113,13 +113,13 @@ async def faults(
     if body and not request.headers.get("content-type", "").startswith("application/json"):
         # Also keeps other sites' pages out: a browser asks us before it lets them send JSON.
         raise NotJson("Content-Type: application/json.")
-    return _passed(await upstream.forward(http, request.method, url, query=query, body=body))
+    return _relayed(await upstream.forward(http, request.method, url, query=query, body=body))
 
 
 @router.get("/console/{mock}/stats", include_in_schema=False)
 async def stats(mock: Mock, service: ServiceDep, http: Http) -> Response:
     """What a mock has counted."""
-    return _passed(await upstream.forward(http, "GET", f"{_mock(service, mock)}/admin/stats"))
+    return _relayed(await upstream.forward(http, "GET", f"{_mock(service, mock)}/admin/stats"))
 
 
 def _mock(service: ServiceDep, mock: str) -> str:
@@ -129,9 +129,9 @@ def _mock(service: ServiceDep, mock: str) -> str:
     return base
 
 
-def _passed(answer: httpx.Response) -> Response:
+def _relayed(answer: httpx.Response) -> Response:
     """The same status and body; whatever isn't JSON comes from no service of the stack."""
     media_type = answer.headers.get("content-type", "").partition(";")[0]
     if not _JSON.fullmatch(media_type):
-        raise upstream.NeighbourAway(f"{answer.url.host} answers, but not with JSON.")
+        raise upstream.UpstreamAway(f"{answer.url.host} answers, but not with JSON.")
     return Response(answer.content, answer.status_code, media_type=media_type)

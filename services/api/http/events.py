@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
 from services.api.feed.frames import Frame, change_of, whole_number
-from services.api.http.accept import EVENTS, gives
+from services.api.http.accept import EVENTS, produces
 from services.api.http.parameters import JobId, ServiceDep
 from services.api.http.resume import BURST, has_it_all, missed_versions
 from services.api.service import Service
@@ -53,7 +53,7 @@ _EVENT = {
 }
 _STREAM = {EVENTS: {"schema": _EVENT}}
 
-router = APIRouter(tags=["live"], dependencies=[gives(EVENTS)])
+router = APIRouter(tags=["live"], dependencies=[produces(EVENTS)])
 
 
 @router.get(
@@ -72,7 +72,7 @@ async def events(
 
     With `Last-Event-ID` only what has changed since; an id of a process that is gone is as none.
     """
-    service.feed.hub.make_room()
+    service.feed.hub.require_room()
     return _stream(_changes(change_of(last_event_id or since), service=service))
 
 
@@ -103,7 +103,7 @@ async def job_events(
 
     With `Last-Event-ID` the versions since then come first. Comments keep a quiet stream open.
     """
-    service.feed.hub.make_room()
+    service.feed.hub.require_room()
     job = await service.jobs.find(job_id)
     # A foreign id is the same as none.
     version = whole_number(last_event_id or since)

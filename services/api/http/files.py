@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from services.api.http.accept import gives
+from services.api.http.accept import produces
 from services.api.http.parameters import JobId, ServiceDep
 from services.api.service import Service
 from shared.assets import MEDIA_TYPES, asset_path
@@ -78,7 +78,7 @@ def _binary(step: Step) -> dict[int | str, dict[str, object]]:
     operation_id="get_image",
     response_class=FileResponse,
     responses=_binary(Step.IMAGE),
-    dependencies=[gives(MEDIA_TYPES[Step.IMAGE])],
+    dependencies=[produces(MEDIA_TYPES[Step.IMAGE])],
 )
 async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
     """The job's picture; takes `Range`. 404 `asset_not_found` until it is stored."""
@@ -91,7 +91,7 @@ async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> 
     operation_id="get_video",
     response_class=FileResponse,
     responses=_binary(Step.VIDEO),
-    dependencies=[gives(MEDIA_TYPES[Step.VIDEO])],
+    dependencies=[produces(MEDIA_TYPES[Step.VIDEO])],
 )
 async def get_video(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
     """The job's video; takes `Range`. 404 `asset_not_found` until it is stored."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 MOST_ADDRESSES = 10_000
 
 
-class Pace:
+class RateLimit:
     """Keeps, per address, the moment until which its allowance is used; 0 a second: no limit."""
 
     def __init__(self, rate: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -14,7 +14,7 @@ class Pace:
         self._clock = clock
         self._used_until: dict[str, float] = {}
 
-    def wait(self, address: str) -> float:
+    def delay(self, address: str) -> float:
         """Count one request; 0 where it may pass, else the seconds until one may."""
         if self.rate == 0:
             return 0.0

@@ -11,7 +11,7 @@ BURST = 50
 async def missed_versions(job: Job, since: int | None, *, service: Service) -> list[Job]:
     """What to send first, as of after the subscription, so that no change falls between."""
     if since is not None:
-        record = await service.jobs.kept(job.job_id)
+        record = await service.jobs.stored_record(job.job_id)
         if record is not None:
             return versions_after(record, since)
     newest = service.feed.index.get(job.job_id)

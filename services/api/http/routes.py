@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from services.api.feed.index import from_cursor, to_cursor
-from services.api.http.accept import JSON, gives
+from services.api.http.accept import JSON, produces
 from services.api.http.parameters import JobId, ServiceDep
 from services.api.models import (
     DEFAULT_PAGE,
@@ -19,8 +19,8 @@ from services.api.models import (
     BatchAccepted,
     BatchBody,
     IdempotencyKey,
+    JobBody,
     JobList,
-    Order,
     SlotOrder,
     accepted,
 )
@@ -33,14 +33,16 @@ from shared.states import Status
 Limit = Annotated[
     int, Query(ge=1, le=MAX_PAGE, description="At most so many jobs", examples=[DEFAULT_PAGE])
 ]
-Wanted = Annotated[Status | None, Query(description="Only jobs in this state", examples=["failed"])]
-Tag = Annotated[
+StatusFilter = Annotated[
+    Status | None, Query(description="Only jobs in this state", examples=["failed"])
+]
+TagFilter = Annotated[
     str | None, Query(max_length=200, description="Only jobs with this tag", examples=["batch-7"])
 ]
 Cursor = Annotated[
     str | None, Query(max_length=200, description="`next_cursor` of the page before", examples=[""])
 ]
-GateName = Annotated[
+GateParam = Annotated[
     Gate,
     Query(
         description="`job`: the slot; the others only where `GATES` has them on", examples=["job"]
@@ -48,7 +50,7 @@ GateName = Annotated[
 ]
 BatchTag = Annotated[str, Path(min_length=1, max_length=200, examples=["batch-7"])]
 
-# Says in the documentation what the door asks for; the door itself knows of every route.
+# Says in the documentation what access control asks for, which itself knows of every route.
 _BEARER = HTTPBearer(
     scheme_name="token",
     description="The value of API_TOKEN, where it is set; calls that change nothing need none.",
@@ -61,7 +63,7 @@ def _name(route: APIRoute) -> str:
     return route.name
 
 
-router = APIRouter(generate_unique_id_function=_name, dependencies=[gives(JSON)])
+router = APIRouter(generate_unique_id_function=_name, dependencies=[produces(JSON)])
 
 
 @router.post(
@@ -72,7 +74,11 @@ router = APIRouter(generate_unique_id_function=_name, dependencies=[gives(JSON)]
     responses=documented(401, 406, 413, 415, 422, 429, 503),
 )
 async def submit_job(
-    order: Order, service: ServiceDep, *, response: Response, idempotency_key: IdempotencyKey = None
+    order: JobBody,
+    service: ServiceDep,
+    *,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> Accepted:
     """Start a job. The same `Idempotency-Key` and body give the same job; another body is a 422.
 
@@ -84,9 +90,9 @@ async def submit_job(
 @router.get("/jobs", tags=["jobs"], responses=documented(406, 422))
 async def list_jobs(
     service: ServiceDep,
-    status: Wanted = None,
+    status: StatusFilter = None,
     *,
-    tag: Tag = None,
+    tag: TagFilter = None,
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> JobList:
@@ -94,7 +100,7 @@ async def list_jobs(
     after = None if cursor is None else from_cursor(cursor)
     page = service.feed.index.page(limit, status=status, tag=tag, after=after)
     return JobList(
-        jobs=await service.slots.placed(page.jobs),
+        jobs=await service.slots.with_positions(page.jobs),
         next_cursor=None if page.last is None else to_cursor(page.last),
     )
 
@@ -102,7 +108,7 @@ async def list_jobs(
 @router.get("/jobs/{job_id}", tags=["jobs"], responses=documented(404, 406, 503))
 async def get_job(job_id: JobId, service: ServiceDep) -> Job:
     """One job, from the moment of its 202 on."""
-    return await _shown(service, await service.jobs.find(job_id))
+    return await _with_position(service, await service.jobs.find(job_id))
 
 
 @router.post(
@@ -114,7 +120,7 @@ async def get_job(job_id: JobId, service: ServiceDep) -> Job:
 )
 async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
     """Ask a job to end. It ends as `cancelled` once its vendors are clear; what it made stays."""
-    return await _shown(service, await service.jobs.cancel(job_id))
+    return await _with_position(service, await service.jobs.cancel(job_id))
 
 
 @router.post(
@@ -167,7 +173,7 @@ async def get_batch(tag: BatchTag, service: ServiceDep) -> Batch:
 
 
 @router.get("/slots", tags=["slots"], responses=documented(406, 422, 503))
-async def get_slots(service: ServiceDep, gate: GateName = Gate.JOB) -> SlotView:
+async def get_slots(service: ServiceDep, gate: GateParam = Gate.JOB) -> SlotView:
     """Who holds the slot and who waits, up to a second old; the same of a stage's gate."""
     return await service.gates[gate].view()
 
@@ -179,7 +185,7 @@ async def get_slots(service: ServiceDep, gate: GateName = Gate.JOB) -> SlotView:
     responses=documented(401, 406, 413, 415, 422, 429, 503),
 )
 async def change_slots(
-    order: SlotOrder, service: ServiceDep, *, gate: GateName = Gate.JOB
+    order: SlotOrder, service: ServiceDep, *, gate: GateParam = Gate.JOB
 ) -> SlotView:
     """Set the limit, the pause, or both; a lower limit lets holders finish."""
     return await service.gates[gate].change(order.change())
@@ -191,5 +197,5 @@ def _accepted(service: Service, job_id: str, response: Response) -> Accepted:
     return reply
 
 
-async def _shown(service: Service, job: Job) -> Job:
-    return (await service.slots.placed([job]))[0]
+async def _with_position(service: Service, job: Job) -> Job:
+    return (await service.slots.with_positions([job]))[0]

@@ -26,7 +26,7 @@ SinceChange = Annotated[
 router = APIRouter()
 
 
-class Outlet(Subscription):
+class SocketSubscription(Subscription):
     """A socket's listener: sends what is offered, and only then has something to do."""
 
     def __init__(self, socket: WebSocket, *, until_end: bool) -> None:
@@ -98,14 +98,14 @@ async def every_job(socket: WebSocket, service: ServiceDep, *, since: SinceChang
 
     With `since` only what has changed after that frame; one of a process that is gone is as none.
     """
-    if not await _entered(socket, service):
+    if not await _accepted(socket, service):
         return
-    outlet = Outlet(socket, until_end=False)
-    with service.feed.hub.subscribed(outlet):
+    subscription = SocketSubscription(socket, until_end=False)
+    with service.feed.hub.subscribed(subscription):
         changed = service.feed.index.changed_after(change_of(since))
-        placed = await service.slots.placed([job for _, job in changed])
+        shown = await service.slots.with_positions([job for _, job in changed])
         numbers = (number for number, _ in changed)
-        await outlet.serve(map(Frame, placed, numbers))
+        await subscription.serve(map(Frame, shown, numbers))
 
 
 @router.websocket("/ws/jobs/{job_id}")
@@ -113,10 +113,10 @@ async def one_job(
     socket: WebSocket, job_id: str, service: ServiceDep, *, since: Since = None
 ) -> None:
     """The job at once, then each change; closes normally after its end."""
-    if not await _entered(socket, service):
+    if not await _accepted(socket, service):
         return
-    outlet = Outlet(socket, until_end=True)
-    with service.feed.hub.subscribed(outlet, job_id):
+    subscription = SocketSubscription(socket, until_end=True)
+    with service.feed.hub.subscribed(subscription, job_id):
         try:
             job = await service.jobs.find(job_id)
         except JobNotFound as error:
@@ -128,13 +128,15 @@ async def one_job(
         if has_it_all(job, since):
             await socket.close(NORMAL)
             return
-        first = await service.slots.placed(await missed_versions(job, since, service=service))
-        await outlet.serve(Frame(each) for each in first)
+        first = await service.slots.with_positions(
+            await missed_versions(job, since, service=service)
+        )
+        await subscription.serve(Frame(each) for each in first)
 
 
-async def _entered(socket: WebSocket, service: Service) -> bool:
+async def _accepted(socket: WebSocket, service: Service) -> bool:
     try:
-        service.feed.hub.make_room()
+        service.feed.hub.require_room()
     except TooManyListeners as error:
         await socket.send_denial_response(from_error(error))
         return False

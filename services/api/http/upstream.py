@@ -14,7 +14,7 @@ PATIENCE_SECONDS = 2.0
 MOST_WORKERS = 32
 
 
-class NeighbourAway(GenvideoError):
+class UpstreamAway(GenvideoError):
     """A service that the page asks through us gives no answer."""
 
     code, http_status, title = "service_away", 502, "The service does not answer"
@@ -37,13 +37,13 @@ async def forward(
     query: dict[str, str] | None = None,
     body: bytes = b"",
 ) -> httpx.Response:
-    """The other service's own answer, errors included; NeighbourAway when there is none."""
+    """The other service's own answer, errors included; UpstreamAway when there is none."""
     headers = {"Content-Type": "application/json"} if body else {}
     try:
         return await http.request(method, url, params=query, content=body, headers=headers)
     except httpx.TransportError as error:
         host = urlsplit(url).netloc
-        raise NeighbourAway(f"{host} does not answer; see make ps.") from error
+        raise UpstreamAway(f"{host} does not answer; see make ps.") from error
 
 
 async def health(http: httpx.AsyncClient, name: str, base: str) -> Health:
@@ -62,7 +62,7 @@ async def health_of_workers(http: httpx.AsyncClient, base: str) -> list[Health]:
     if len(bases) > 1:
         found = await asyncio.gather(*(health(http, "worker", each) for each in bases))
     else:
-        found = await _in_a_row(http, base)
+        found = await _local_workers(http, base)
     if len(found) == 1:
         return list(found)
     return [
@@ -71,7 +71,7 @@ async def health_of_workers(http: httpx.AsyncClient, base: str) -> list[Health]:
     ]
 
 
-async def _in_a_row(http: httpx.AsyncClient, base: str) -> list[Health]:
+async def _local_workers(http: httpx.AsyncClient, base: str) -> list[Health]:
     found = [await health(http, "worker", base)]
     parts = urlsplit(base)
     for number in range(1, MOST_WORKERS):

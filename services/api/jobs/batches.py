@@ -43,10 +43,10 @@ class Batches:
             raise IdempotencyConflict("This Idempotency-Key was used for a batch of more jobs.")
         started: dict[int, str] = {}
         failures: list[GenvideoError] = []
-        gate = asyncio.Semaphore(AT_ONCE)
+        at_once = asyncio.Semaphore(AT_ONCE)
 
         async def start(place: int, job: JobInput) -> None:
-            async with gate:
+            async with at_once:
                 # After a failure no other one begins; what is under way is waited for.
                 if not failures:
                     try:

@@ -5,7 +5,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from services.api.feed.feed import Feed
 from services.api.metrics import SUBMITTED
-from services.api.repair.repairer import Healer
+from services.api.repair.repairer import Repairer
 from services.api.temporal.client import Temporal
 from services.api.temporal.executions import first_record, input_of
 from services.api.temporal.slots import Slots
@@ -24,7 +24,7 @@ class Jobs:
         self._feed = feed
         self._slots = slots
         self._temporal = temporal
-        self._healer = Healer(feed, temporal)
+        self._repairer = Repairer(feed, temporal)
 
     async def submit(self, job: JobInput, key: str | None) -> str:
         """Start a job and give its id; the same key and input give the same one.
@@ -36,32 +36,32 @@ class Jobs:
             await self._start(job_id, job, kind="new")
             return job_id
         job_id = job_id_for_key(key)
-        record = await self._healer.read(job_id)
+        record = await self._repairer.read(job_id)
         if record is not None:
-            _same(job, _input(record))
+            _require_same(job, _input(record))
             return job_id
         try:
             await self._start(job_id, job, kind="new")
         except WorkflowAlreadyStartedError:
-            await self._expect(job_id, job)
+            await self._adopt(job_id, job)
         except QueueFull:
-            if not await self._expect(job_id, job):
+            if not await self._adopt(job_id, job):
                 raise
         return job_id
 
     async def _start(self, job_id: str, job: JobInput, *, kind: str) -> None:
-        await self._slots.make_sure_of_room()
+        await self._slots.require_room()
         await self._temporal.start(job_id, job)
         SUBMITTED.labels(kind).inc()
         self._feed.submitted(job_id, job)
         log.info("job submitted", job_id=job_id, tag=job.tag, priority=job.priority)
 
-    async def _expect(self, job_id: str, job: JobInput) -> bool:
+    async def _adopt(self, job_id: str, job: JobInput) -> bool:
         """The job that the key started before must have the same input; False: it started none."""
         found = await self._temporal.describe(job_id)
         if found is None:
             return False
-        _same(job, await input_of(found))
+        _require_same(job, await input_of(found))
         self._feed.put((await first_record(found)).job())
         return True
 
@@ -69,21 +69,21 @@ class Jobs:
         """The newest state of a job; JobNotFound, or TemporalUnavailable where only it can say."""
         if not is_job_id(job_id):
             raise _unknown(job_id)
-        record = await self._healer.read(job_id)
+        record = await self._repairer.read(job_id)
         if record is not None:
-            return self._feed.take(record)
-        job = await self._healer.without_record(job_id)
+            return self._feed.put_record(record)
+        job = await self._repairer.recover(job_id)
         if job is None:
             raise _unknown(job_id)
         return job
 
     async def record(self, job_id: str) -> Record | None:
         """The record of a known job, where it can be read or asked for."""
-        return await self._healer.read(job_id) or await self._healer.asked(job_id)
+        return await self._repairer.read(job_id) or await self._repairer.ask(job_id)
 
-    async def kept(self, job_id: str) -> Record | None:
-        """The record of a known job, where it can be read without asking Temporal."""
-        return await self._healer.read(job_id)
+    async def stored_record(self, job_id: str) -> Record | None:
+        """The record of a known job, where Temporal need not be asked for it."""
+        return await self._repairer.read(job_id)
 
     async def cancel(self, job_id: str) -> Job:
         """Ask a job to end; JobEnded when it has."""
@@ -102,7 +102,7 @@ class Jobs:
         return await self.submit(again, None if key is None else f"retry {job_id} {key}")
 
     async def _input_again(self, job: Job) -> JobInput:
-        record = await self._healer.read(job.job_id)
+        record = await self._repairer.read(job.job_id)
         if record is not None:
             return _input(record)
         found = await self._temporal.describe(job.job_id)
@@ -115,7 +115,7 @@ def _input(record: Record) -> JobInput:
     return JobInput.model_validate({name: getattr(record, name) for name in JobInput.model_fields})
 
 
-def _same(job: JobInput, before: JobInput) -> None:
+def _require_same(job: JobInput, before: JobInput) -> None:
     if job != before:
         raise IdempotencyConflict("This Idempotency-Key was used for a job with another body.")
 

@@ -56,7 +56,7 @@ class Rebuild:
         self._records = records
         self._temporal = temporal
         self._say = say
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._at_once = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> Exit:
         """Do it and tell of it; TemporalUnavailable where nobody can be asked."""
@@ -64,18 +64,18 @@ class Rebuild:
         strange = await asyncio.to_thread(set, self._records.job_ids()) - known
         found = Counter(
             await asyncio.gather(
-                *(self._one(job_id) for job_id in sorted(known)),
+                *(self._examine(job_id) for job_id in sorted(known)),
                 *(self._unknown(job_id) for job_id in sorted(strange)),
             )
         )
         self._sum_up(found, await asyncio.to_thread(self._records.forget_partials))
         return Exit.LEFT if found[Found.LOST] else Exit.GOOD
 
-    async def _one(self, job_id: str) -> Found:
+    async def _examine(self, job_id: str) -> Found:
         present = await asyncio.to_thread(self._records.read, job_id)
         if present is not None and present.status.ended:
             return Found.GOOD
-        async with self._turn:
+        async with self._at_once:
             return await self._compared(job_id, present)
 
     async def _compared(self, job_id: str, present: Record | None) -> Found:
@@ -133,10 +133,10 @@ async def rebuild(settings: ApiSettings, client: Client, say: Say) -> Exit:
 
 
 async def _main(settings: ApiSettings) -> Exit:
-    return await rebuild(settings, await connect(settings.payload_keys, lazy=True), _tell)
+    return await rebuild(settings, await connect(settings.payload_keys, lazy=True), _print)
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

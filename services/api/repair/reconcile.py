@@ -1,4 +1,4 @@
-"""Puts the records of jobs right that ended from outside; one bounded query per sweep."""
+"""Puts the records of jobs right that ended from outside; one bounded query a round."""
 
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
@@ -9,19 +9,19 @@ from temporalio.service import RPCError
 
 from services.api.feed.feed import Feed
 from services.api.periodic import periodically
-from services.api.repair.repairer import Healer
+from services.api.repair.repairer import Repairer
 from services.api.temporal.client import ABNORMAL, Temporal
 from services.api.temporal.executions import closed, first_record
 from shared.ids import is_job_id
 
 log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS = 3.0
+RECONCILE_SECONDS = 3.0
 # The list of closed jobs lags behind their ends.
 OVERLAP = timedelta(seconds=30)
-DAMAGED_PER_SWEEP = 20
+DAMAGED_PER_ROUND = 20
 # An end that its worker could not record is rare, and the list of all ends is long.
-LATE_SWEEPS = 5
+LATE_ROUNDS = 5
 
 
 class Reconciler:
@@ -30,46 +30,46 @@ class Reconciler:
     def __init__(self, feed: Feed, temporal: Temporal) -> None:
         self._feed = feed
         self._temporal = temporal
-        self._healer = Healer(feed, temporal)
+        self._repairer = Repairer(feed, temporal)
         self._since = self._ended_since = datetime.fromtimestamp(0, UTC)
-        self._sweeps = 0
+        self._rounds = 0
         self._listed = False
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """Sweep every few seconds until the end."""
-        return periodically(self.sweep, SWEEP_SECONDS)
+        """Reconcile every few seconds until the end."""
+        return periodically(self.reconcile, RECONCILE_SECONDS)
 
-    async def sweep(self) -> None:
+    async def reconcile(self) -> None:
         """One look; nothing is asked while no job is open."""
         if not self._listed:
             await self._list_open()
             self._listed = True
-        await self._heal_damaged()
+        await self._repair_damaged()
         if not self._feed.index.any_open():
             return
         began = datetime.now(UTC)
         for execution in await self._temporal.abnormal_ends(self._since):
             await self._settle(execution)
         self._since = began - OVERLAP
-        if self._sweeps % LATE_SWEEPS == 0:
+        if self._rounds % LATE_ROUNDS == 0:
             await self._catch_up(began)
-        self._sweeps += 1
+        self._rounds += 1
 
     async def _catch_up(self, began: datetime) -> None:
         """Jobs that have ended in order, and whose last record the worker's disk has refused."""
         for execution in await self._temporal.ends(self._ended_since):
             job = self._feed.index.get(execution.id)
             if job is not None and not job.status.ended:
-                await self._healer.catch_up(execution.id)
+                await self._repairer.catch_up(execution.id)
         self._ended_since = began - OVERLAP
 
-    async def _heal_damaged(self) -> None:
+    async def _repair_damaged(self) -> None:
         """Some of the files that are no records; what Temporal doesn't know stays as it is."""
-        for job_id in list(self._feed.damaged)[:DAMAGED_PER_SWEEP]:
+        for job_id in list(self._feed.damaged)[:DAMAGED_PER_ROUND]:
             self._feed.damaged.discard(job_id)
-            known = await self._healer.without_record(job_id)
-            if known is not None and await self._healer.read(job_id) is None:
-                # No worker answers yet; the next sweep tries again.
+            known = await self._repairer.recover(job_id)
+            if known is not None and await self._repairer.read(job_id) is None:
+                # No worker answers yet; the next round tries again.
                 self._feed.damaged.add(job_id)
 
     async def _list_open(self) -> None:
@@ -90,5 +90,5 @@ class Reconciler:
         # After a reset the terminated run is an older one, and the job goes on.
         if newest is None or newest.status not in ABNORMAL:
             return
-        record = await self._healer.read(execution.id) or await first_record(newest)
-        await self._healer.write(closed(record, newest.status), why="ended")
+        record = await self._repairer.read(execution.id) or await first_record(newest)
+        await self._repairer.write(closed(record, newest.status), why="ended")

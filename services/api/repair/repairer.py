@@ -13,7 +13,7 @@ from temporalio.client import (
 from temporalio.service import RPCError
 
 from services.api.feed.feed import Feed
-from services.api.metrics import HEALED
+from services.api.metrics import REPAIRED
 from services.api.temporal.client import Temporal
 from services.api.temporal.executions import first_record, from_workflow, outcome
 from shared.errors import TemporalUnavailable
@@ -27,7 +27,7 @@ FRESH_SECONDS = 5.0
 SILENCE_SECONDS = 5.0
 
 
-class Healer:
+class Repairer:
     """Puts right what no workflow is left, or able, to write."""
 
     def __init__(self, feed: Feed, temporal: Temporal) -> None:
@@ -49,10 +49,10 @@ class Healer:
             self._feed.damaged.add(record.job_id)
             stored = False
         if stored:
-            HEALED.labels(why).inc()
-        self._feed.take(record)
+            REPAIRED.labels(why).inc()
+        self._feed.put_record(record)
 
-    async def without_record(self, job_id: str) -> Job | None:
+    async def recover(self, job_id: str) -> Job | None:
         """A job that has no readable record, from Temporal; None where Temporal has none either."""
         known = self._feed.index.get(job_id)
         if known is not None and self._up_to_date(known):
@@ -81,7 +81,7 @@ class Healer:
             return known.version > 0 or not known.status.ended
         return known.version == 0 and _age(known.created_at) < FRESH_SECONDS
 
-    async def asked(self, job_id: str) -> Record | None:
+    async def ask(self, job_id: str) -> Record | None:
         """The record as the workflow tells it now, where records aren't written for us."""
         if not self._feed.complete:
             return None

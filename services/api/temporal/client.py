@@ -45,8 +45,8 @@ ABNORMAL = {
     WorkflowExecutionStatus.TERMINATED: "terminated",
     WorkflowExecutionStatus.TIMED_OUT: "timed_out",
 }
-# One sweep reads so many executions at the most; the rest comes with the next ones.
-SWEEP = 500
+# So many executions are read at a time; the rest comes with the next call.
+MOST_ENDS = 500
 # A list of what changed is read in pages of so many, and so many of them at the most.
 PAGE = 1000
 MOST_PAGES = 20
@@ -133,14 +133,14 @@ class Temporal:
         return found
 
     async def abnormal_ends(self, since: datetime) -> list[WorkflowExecution]:
-        """Jobs that were ended from outside after `since`, at most SWEEP of them."""
+        """Jobs that were ended from outside after `since`, at most MOST_ENDS of them."""
         TEMPORAL_CALLS.labels("list_ended").inc()
         moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         query = (
             f"WorkflowType='{GENVIDEO_WORKFLOW}' AND CloseTime>'{moment}'"
             " AND (ExecutionStatus='Terminated' OR ExecutionStatus='TimedOut')"
         )
-        listing = self.client.list_workflows(query, limit=SWEEP, rpc_timeout=RPC_TIMEOUT)
+        listing = self.client.list_workflows(query, limit=MOST_ENDS, rpc_timeout=RPC_TIMEOUT)
         return [execution async for execution in listing]
 
     async def ends(self, since: datetime) -> list[WorkflowExecution]:

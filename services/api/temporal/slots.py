@@ -52,7 +52,7 @@ class Slots:
         self._seen: SlotView | None = None
         self._asking: asyncio.Task[SlotView] | None = None
         self._asked_at = float("-inf")
-        self._places: tuple[SlotView, dict[str, int]] | None = None
+        self._positions: tuple[SlotView, dict[str, int]] | None = None
 
     async def view(self) -> SlotView:
         """The slot now, up to a second old; TemporalUnavailable when the keeper doesn't answer."""
@@ -126,7 +126,7 @@ class Slots:
         self._asking = asyncio.create_task(known())
         self._asked_at = time.monotonic()
 
-    async def make_sure_of_room(self) -> None:
+    async def require_room(self) -> None:
         """QueueFull while the keeper refuses whoever asks.
 
         Its last word decides, so that no submission waits for it; only one that said "full" is
@@ -145,8 +145,8 @@ class Slots:
                 retry_after=FULL_RETRY_SECONDS,
             )
 
-    async def placed(self, jobs: list[Job]) -> list[Job]:
-        """The jobs with their places in the queue, from 1; none where the keeper is silent."""
+    async def with_positions(self, jobs: list[Job]) -> list[Job]:
+        """The jobs with their positions in the queue, from 1; none where the keeper is silent."""
         if not any(job.status is Status.QUEUED for job in jobs):
             return jobs
         try:
@@ -154,16 +154,16 @@ class Slots:
                 view = await self.view()
         except (GenvideoError, RPCError, TimeoutError):
             return jobs
-        places = self._places_in(view)
-        return [_placed(job, places) for job in jobs]
+        positions = self._positions_in(view)
+        return [_with_position(job, positions) for job in jobs]
 
-    def _places_in(self, view: SlotView) -> dict[str, int]:
-        if self._places is None or self._places[0] is not view:
-            places = {job_id: place for place, job_id in enumerate(view.waiting, start=1)}
-            self._places = (view, places)
-        return self._places[1]
+    def _positions_in(self, view: SlotView) -> dict[str, int]:
+        if self._positions is None or self._positions[0] is not view:
+            positions = {job_id: number for number, job_id in enumerate(view.waiting, start=1)}
+            self._positions = (view, positions)
+        return self._positions[1]
 
 
-def _placed(job: Job, places: dict[str, int]) -> Job:
-    place = places.get(job.job_id) if job.status is Status.QUEUED else None
-    return job if place is None else job.model_copy(update={"queue_position": place})
+def _with_position(job: Job, positions: dict[str, int]) -> Job:
+    position = positions.get(job.job_id) if job.status is Status.QUEUED else None
+    return job if position is None else job.model_copy(update={"queue_position": position})

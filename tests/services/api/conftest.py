@@ -89,8 +89,8 @@ def all_temporal_calls() -> float:
 
 def calls_for_callers() -> float:
     """The same without what a running API asks by itself, every few seconds."""
-    sweeps = ("list_open", "list_ended", "list_ends")
-    return all_temporal_calls() - sum(map(temporal_calls, sweeps))
+    by_itself = ("list_open", "list_ended", "list_ends")
+    return all_temporal_calls() - sum(map(temporal_calls, by_itself))
 
 
 NewApi = Callable[..., AbstractAsyncContextManager[Api]]
@@ -124,7 +124,7 @@ async def lonely(new_api: NewApi) -> AsyncIterator[Api]:
 
 
 @pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def offline(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """An API without sockets, folder and Temporal, for what is refused before any of them."""
     settings = ApiSettings(data_dir=tmp_path)
     app = create_app(settings)

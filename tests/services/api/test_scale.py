@@ -47,8 +47,8 @@ async def test_many_listeners_to_one_job(lonely: Api, monkeypatch: pytest.Monkey
         monkeypatch.setattr(Job, "model_dump_json", counted)
         for percent in (20, 40, 60):
             record = change(record, percent=percent)
-            lonely.service.feed.take(record)
-        lonely.service.feed.take(ended(record))
+            lonely.service.feed.put_record(record)
+        lonely.service.feed.put_record(ended(record))
         heard = await asyncio.gather(*map(to_the_end, sockets))
 
     assert set(map(tuple, heard)) == {

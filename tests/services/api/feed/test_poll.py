@@ -36,7 +36,7 @@ async def afar(new_api: NewApi, client: Client) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sweeps happen when the test says so."""
+    """Polls happen when the test says so."""
     monkeypatch.setattr(JobPoll, "running", lambda _: nullcontext())
 
 
@@ -46,7 +46,7 @@ async def line(
 ) -> AsyncIterator[Pipeline]:
     """Workers, keeper and mocks on a machine with another folder."""
     monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(poll, "SWEEP_SECONDS", 0.1)
+    monkeypatch.setattr(poll, "POLL_SECONDS", 0.1)
     async with working(client, Path(tmp_path_factory.mktemp("there"))) as line:
         yield line
 
@@ -70,10 +70,10 @@ async def shown(api: Api, job_id: str, status: Status) -> Job:
 
 
 async def swept(api: Api, job_id: str, status: Status) -> Job:
-    """The job as soon as a sweep has found it so; the list lags behind."""
+    """The job as soon as a poll has found it so; the list lags behind."""
 
     async def look() -> Job | None:
-        await feed_of(api).sweep()
+        await feed_of(api).poll()
         job = api.service.feed.index.get(job_id)
         return job if job is not None and job.status is status else None
 
@@ -124,7 +124,7 @@ async def test_a_new_process_knows_open_and_closed_jobs(
 async def test_who_watches_costs_temporal_nothing(
     afar: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One list and one look at the keeper a sweep, however many listen and ask."""
+    """One list and one look at the keeper a poll, however many listen and ask."""
     monkeypatch.setattr(slots, "FRESH_SECONDS", 0)
     # A job's age makes no difference here.
     monkeypatch.setattr(repairer, "FRESH_SECONDS", 0)
@@ -149,7 +149,7 @@ async def test_who_watches_costs_temporal_nothing(
 async def _calls_of_sweeps(api: Api) -> float:
     before = all_temporal_calls()
     for _ in range(3):
-        await feed_of(api).sweep()
+        await feed_of(api).poll()
     return all_temporal_calls() - before
 
 
@@ -169,7 +169,7 @@ async def test_who_holds_the_slot_is_asked_at_every_sweep(
     asked = []
     for _ in range(4):
         before = temporal_calls("query_record")
-        await feed_of(afar).sweep()
+        await feed_of(afar).poll()
         asked.append(temporal_calls("query_record") - before)
 
     assert asked == [1, 1, 1, 0]
@@ -188,7 +188,7 @@ async def test_a_sweep_asks_a_bounded_number_of_jobs(
 
     async def all_asked() -> bool:
         before = temporal_calls("query_record")
-        await feed_of(afar).sweep()
+        await feed_of(afar).poll()
         assert temporal_calls("query_record") - before <= 3
         return all(afar.service.feed.index.get(job_id).version == 1 for job_id in jobs)  # type: ignore[union-attr]
 
@@ -208,7 +208,7 @@ async def test_a_job_that_was_terminated_before_it_began_is_closed_by_the_list(
     assert job.error is not None
     assert (job.version, job.error.code) == (1, "terminated")
     before = temporal_calls("query_record")
-    await feed_of(afar).sweep()
+    await feed_of(afar).poll()
     assert temporal_calls("query_record") == before
     assert (await afar.http.get(f"/jobs/{job_id}")).json() == job.model_dump(mode="json")
 
@@ -227,7 +227,7 @@ async def test_without_a_worker_an_end_is_shown_as_listed_and_asked_for_again(
     async with standing_in(client):
 
         async def told() -> bool:
-            await feed_of(afar).sweep()
+            await feed_of(afar).poll()
             job = afar.service.feed.index.get(job_id)
             return job is not None and job.version == 1
 

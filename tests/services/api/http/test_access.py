@@ -1,4 +1,4 @@
-"""Who is let in: the token, the page's origin, the pace, the form of what is sent and asked for."""
+"""Who is let in: the token, the page's origin, the rate, the form of what is sent and asked for."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -35,11 +35,11 @@ CHANGES = [
     ("DELETE", "/console/mock-kling/faults"),
 ]
 
-Doors = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+NewHttp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @pytest.fixture
-def doors(tmp_path: Path) -> Doors:
+def new_http(tmp_path: Path) -> NewHttp:
     """APIs without socket, folder and Temporal, by their settings."""
 
     @asynccontextmanager
@@ -64,40 +64,40 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
     "given", [None, "Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer \xe9", TOKEN]
 )
 async def test_without_the_token_nothing_is_changed(
-    doors: Doors, method: str, path: str, *, given: str | None
+    new_http: NewHttp, method: str, path: str, *, given: str | None
 ) -> None:
-    async with doors(api_token=TOKEN) as door:
+    async with new_http(api_token=TOKEN) as http:
         headers = {} if given is None else {b"Authorization": given.encode("latin-1")}
-        answer = await door.request(method, path, headers=headers)
+        answer = await http.request(method, path, headers=headers)
     assert is_problem(answer, 401, "token_missing")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_what_is_refused_is_counted_by_its_reason(doors: Doors) -> None:
-    async with doors(api_token=TOKEN) as door:
-        before = await refusals(door)
+async def test_what_is_refused_is_counted_by_its_reason(new_http: NewHttp) -> None:
+    async with new_http(api_token=TOKEN) as http:
+        before = await refusals(http)
         for _ in range(3):
-            await door.post("/jobs", json=BODY)
-        assert await refusals(door) == before + 3
+            await http.post("/jobs", json=BODY)
+        assert await refusals(http) == before + 3
 
 
-async def refusals(door: httpx.AsyncClient) -> float:
+async def refusals(http: httpx.AsyncClient) -> float:
     """Requests without the token so far."""
-    text = (await door.get("/metrics")).text
+    text = (await http.get("/metrics")).text
     name = 'genvideo_api_refused_total{code="token_missing"} '
     counted = [line.removeprefix(name) for line in text.splitlines() if line.startswith(name)]
     return float(counted[0]) if counted else 0
 
 
-async def test_with_the_token_or_without_a_change_one_comes_in(doors: Doors) -> None:
-    async with doors(api_token=TOKEN) as door:
-        assert (await door.post("/jobs", json=BODY, headers=BEARER)).status_code == 503
-        assert (await door.get("/jobs")).status_code == 200
-        assert (await door.get("/")).status_code == 200
+async def test_with_the_token_or_without_a_change_one_comes_in(new_http: NewHttp) -> None:
+    async with new_http(api_token=TOKEN) as http:
+        assert (await http.post("/jobs", json=BODY, headers=BEARER)).status_code == 503
+        assert (await http.get("/jobs")).status_code == 200
+        assert (await http.get("/")).status_code == 200
 
 
 def test_every_route_that_changes_something_is_behind_the_token() -> None:
-    """The door goes by the method, so a route that changes something may not be a GET."""
+    """Access control goes by the method, so a route that changes something may not be a GET."""
     app = create_app(ApiSettings())
     changing = {
         (method, route.path)
@@ -115,72 +115,72 @@ def test_every_route_that_changes_something_is_behind_the_token() -> None:
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://api.evil.example"])
 @pytest.mark.parametrize(("method", "path"), CHANGES)
 async def test_a_foreign_page_changes_nothing(
-    doors: Doors, method: str, path: str, *, origin: str
+    new_http: NewHttp, method: str, path: str, *, origin: str
 ) -> None:
-    async with doors(api_origins=ELSEWHERE) as door:
-        answer = await door.request(method, path, headers={"Origin": origin})
+    async with new_http(api_origins=ELSEWHERE) as http:
+        answer = await http.request(method, path, headers={"Origin": origin})
     assert is_problem(answer, 403, "foreign_origin")
     assert "access-control-allow-origin" not in answer.headers
 
 
 @pytest.mark.parametrize("origin", ["http://api", ELSEWHERE, "http://public:9"])
-async def test_our_own_page_and_the_listed_ones_come_in(doors: Doors, origin: str) -> None:
-    async with doors(api_origins=f" {ELSEWHERE} ,", api_public_url="http://public:9") as door:
-        answer = await door.post("/jobs", json=BODY, headers={"Origin": origin})
+async def test_our_own_page_and_the_listed_ones_come_in(new_http: NewHttp, origin: str) -> None:
+    async with new_http(api_origins=f" {ELSEWHERE} ,", api_public_url="http://public:9") as http:
+        answer = await http.post("/jobs", json=BODY, headers={"Origin": origin})
     assert answer.status_code == 503
 
 
-async def test_cors_is_off_until_an_origin_is_listed(doors: Doors) -> None:
+async def test_cors_is_off_until_an_origin_is_listed(new_http: NewHttp) -> None:
     asked = {"Origin": ELSEWHERE, "Access-Control-Request-Method": "POST"}
-    async with doors() as door:
-        assert "access-control-allow-origin" not in (await door.get("/jobs", headers=asked)).headers
-        assert is_problem(await door.options("/jobs", headers=asked), 405, "method_not_allowed")
+    async with new_http() as http:
+        assert "access-control-allow-origin" not in (await http.get("/jobs", headers=asked)).headers
+        assert is_problem(await http.options("/jobs", headers=asked), 405, "method_not_allowed")
 
 
-async def test_a_listed_origin_may_read_and_send(doors: Doors) -> None:
-    async with doors(api_origins=ELSEWHERE, api_token=TOKEN) as door:
+async def test_a_listed_origin_may_read_and_send(new_http: NewHttp) -> None:
+    async with new_http(api_origins=ELSEWHERE, api_token=TOKEN) as http:
         asked = {
             "Origin": ELSEWHERE,
             "Access-Control-Request-Method": "PUT",
             "Access-Control-Request-Headers": "authorization, idempotency-key",
         }
-        before = await door.options("/slots", headers=asked)
+        before = await http.options("/slots", headers=asked)
         assert before.status_code == 200
         assert before.headers["access-control-allow-origin"] == ELSEWHERE
         assert "authorization" in before.headers["access-control-allow-headers"]
 
-        refused = await door.post("/jobs", json=BODY, headers={"Origin": ELSEWHERE})
+        refused = await http.post("/jobs", json=BODY, headers={"Origin": ELSEWHERE})
         assert is_problem(refused, 401, "token_missing")
         assert refused.headers["access-control-allow-origin"] == ELSEWHERE
         assert "Retry-After" in refused.headers["access-control-expose-headers"]
 
         foreign = {**asked, "Origin": "https://evil.example"}
-        assert is_problem(await door.options("/slots", headers=foreign), 405, "method_not_allowed")
+        assert is_problem(await http.options("/slots", headers=foreign), 405, "method_not_allowed")
 
 
-async def test_any_origin_by_a_star(doors: Doors) -> None:
-    async with doors(api_origins="*") as door:
-        answer = await door.get("/jobs", headers={"Origin": ELSEWHERE})
+async def test_any_origin_by_a_star(new_http: NewHttp) -> None:
+    async with new_http(api_origins="*") as http:
+        answer = await http.get("/jobs", headers={"Origin": ELSEWHERE})
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
-async def test_who_asks_too_often_is_told_when_to_come_again(doors: Doors) -> None:
-    async with doors(api_rate=3) as door:
-        answers = [await door.get("/jobs") for _ in range(4)]
+async def test_who_asks_too_often_is_told_when_to_come_again(new_http: NewHttp) -> None:
+    async with new_http(api_rate=3) as http:
+        answers = [await http.get("/jobs") for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
         assert is_problem(answers[-1], 429, "too_fast")
         assert answers[-1].headers["retry-after"] == "1"
-        assert (await door.get("/healthz")).status_code == 200
+        assert (await http.get("/healthz")).status_code == 200
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", ""])
-async def test_a_body_that_does_not_say_json_is_refused(doors: Doors, media_type: str) -> None:
-    async with doors() as door:
+async def test_a_body_that_does_not_say_json_is_refused(new_http: NewHttp, media_type: str) -> None:
+    async with new_http() as http:
         raw = json.dumps(BODY).encode()
-        answer = await door.post("/jobs", content=raw, headers={"Content-Type": media_type})
+        answer = await http.post("/jobs", content=raw, headers={"Content-Type": media_type})
         assert is_problem(answer, 415, "not_json")
         fine = {"Content-Type": "application/problem+json; charset=utf-8"}
-        assert (await door.post("/jobs", content=raw, headers=fine)).status_code == 503
+        assert (await http.post("/jobs", content=raw, headers=fine)).status_code == 503
 
 
 @pytest.mark.parametrize(
@@ -196,10 +196,10 @@ async def test_a_body_that_does_not_say_json_is_refused(doors: Doors, media_type
     ],
 )
 async def test_what_cannot_be_given_as_asked_for(
-    doors: Doors, path: str, accept: str, *, status: int
+    new_http: NewHttp, path: str, accept: str, *, status: int
 ) -> None:
-    async with doors() as door:
-        answer = await door.get(path, headers={"Accept": accept})
+    async with new_http() as http:
+        answer = await http.get(path, headers={"Accept": accept})
     assert answer.status_code == status
     assert status == 200 or is_problem(answer, 406, "not_acceptable")
 
@@ -214,13 +214,15 @@ async def test_a_body_in_pieces_is_measured_too(api: Api) -> None:
     assert is_problem(answer, 413, "body_too_large")
 
 
-async def test_an_error_of_ours_is_a_problem(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_of_ours_is_a_problem(
+    new_http: NewHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr("services.api.feed.index.JobIndex.page", broken)
-    async with doors() as door:
-        answer = await door.get("/jobs")
+    async with new_http() as http:
+        answer = await http.get("/jobs")
     assert is_problem(answer, 500, "internal")
     assert "secret" not in answer.text
 

@@ -19,7 +19,7 @@ UI = "http://127.0.0.1:8080"
 FROM_UI = {"Origin": UI, "X-Namespace": "default"}
 
 
-def door(data_dir: Path, key: str | None, **settings: Any) -> httpx.AsyncClient:
+def api_with_key(data_dir: Path, key: str | None, **settings: Any) -> httpx.AsyncClient:
     chosen = {"data_dir": data_dir, "payload_key": key and SecretStr(key), **settings}
     app = create_app(ApiSettings.model_validate(chosen))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api")
@@ -27,7 +27,7 @@ def door(data_dir: Path, key: str | None, **settings: Any) -> httpx.AsyncClient:
 
 @pytest.fixture
 async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with door(tmp_path, f"{NEW},{OLD}") as http:
+    async with api_with_key(tmp_path, f"{NEW},{OLD}") as http:
         yield http
 
 
@@ -81,7 +81,7 @@ async def test_no_other_route_is_opened_to_the_ui(http: httpx.AsyncClient) -> No
 
 
 async def test_an_unknown_key_is_named(tmp_path: Path) -> None:
-    async with door(tmp_path, OTHER) as http:
+    async with api_with_key(tmp_path, OTHER) as http:
         answer = await http.post("/codec/decode", json=await sealed(NEW), headers=FROM_UI)
     assert answer.json()["code"] == "payload_unreadable"
     assert "PAYLOAD_KEY" in answer.json()["detail"]
@@ -99,7 +99,7 @@ async def test_a_body_without_end_is_refused(http: httpx.AsyncClient) -> None:
 
 
 async def test_without_a_key_there_is_no_endpoint(tmp_path: Path) -> None:
-    async with door(tmp_path, None) as http:
+    async with api_with_key(tmp_path, None) as http:
         answer = await http.post("/codec/decode", json=await sealed(NEW), headers=FROM_UI)
     assert answer.status_code in (403, 404)
 
@@ -115,7 +115,7 @@ async def test_without_a_key_there_is_no_endpoint(tmp_path: Path) -> None:
 async def test_the_uis_origin_is_spelt_as_browsers_do(
     tmp_path: Path, address: str, origin: str
 ) -> None:
-    async with door(tmp_path, NEW, temporal_ui_url=address) as http:
+    async with api_with_key(tmp_path, NEW, temporal_ui_url=address) as http:
         headers = {"Origin": origin}
         answer = await http.post("/codec/decode", json=await sealed(NEW), headers=headers)
     assert answer.headers["access-control-allow-origin"] == origin

@@ -1,7 +1,7 @@
 """The allowance of an address: a second's worth at once, then one by one; memory stays bounded."""
 
 from services.api.http import rate_limit
-from services.api.http.rate_limit import Pace
+from services.api.http.rate_limit import RateLimit
 
 
 class Clock:
@@ -13,36 +13,36 @@ class Clock:
 
 def test_a_burst_then_the_rate() -> None:
     clock = Clock()
-    it = Pace(4, clock)
-    assert [it.wait("a") for _ in range(4)] == [0, 0, 0, 0]
-    assert it.wait("a") == 0.25
-    assert it.wait("b") == 0
+    it = RateLimit(4, clock)
+    assert [it.delay("a") for _ in range(4)] == [0, 0, 0, 0]
+    assert it.delay("a") == 0.25
+    assert it.delay("b") == 0
     clock.now += 0.25
-    assert it.wait("a") == 0
-    assert it.wait("a") > 0
+    assert it.delay("a") == 0
+    assert it.delay("a") > 0
     clock.now += 60
-    assert [it.wait("a") for _ in range(4)] == [0, 0, 0, 0]
+    assert [it.delay("a") for _ in range(4)] == [0, 0, 0, 0]
 
 
 def test_a_refusal_uses_nothing_up() -> None:
     clock = Clock()
-    it = Pace(1, clock)
-    it.wait("a")
+    it = RateLimit(1, clock)
+    it.delay("a")
     for _ in range(100):
-        assert it.wait("a") == 1
+        assert it.delay("a") == 1
     clock.now += 1
-    assert it.wait("a") == 0
+    assert it.delay("a") == 0
 
 
 def test_zero_is_no_limit() -> None:
-    it = Pace(0, Clock())
-    assert {it.wait("a") for _ in range(10_000)} == {0}
+    it = RateLimit(0, Clock())
+    assert {it.delay("a") for _ in range(10_000)} == {0}
 
 
 def test_many_addresses_are_not_kept_for_ever() -> None:
     clock = Clock()
-    it = Pace(2, clock)
+    it = RateLimit(2, clock)
     for number in range(3 * rate_limit.MOST_ADDRESSES):
-        it.wait(str(number))
+        it.delay(str(number))
         clock.now += 0.001
     assert len(it._used_until) <= rate_limit.MOST_ADDRESSES + 1

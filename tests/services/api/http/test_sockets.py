@@ -79,7 +79,7 @@ async def test_what_was_shown_first_is_not_sent_again(
 
     async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:
         first = json.loads(await socket.recv())
-        service.feed.take(api.write(ended(record)))
+        service.feed.put_record(api.write(ended(record)))
         frames = await rest(socket)
 
     assert first["version"] == 4

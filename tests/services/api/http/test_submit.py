@@ -87,9 +87,9 @@ async def test_a_key_outlives_temporals_memory(api: Api) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 201, "ключ".encode().decode("latin-1")])
-async def test_a_key_is_short_and_visible(door: httpx.AsyncClient, key: str) -> None:
+async def test_a_key_is_short_and_visible(offline: httpx.AsyncClient, key: str) -> None:
     headers = {b"Idempotency-Key": key.encode("latin-1")}
-    answer = await door.post("/jobs", json=BODY, headers=headers)
+    answer = await offline.post("/jobs", json=BODY, headers=headers)
     assert answer.status_code == 422
     assert "idempotency-key" in answer.json()["detail"]
 
@@ -113,23 +113,23 @@ async def test_a_key_is_short_and_visible(door: httpx.AsyncClient, key: str) -> 
     ],
 )
 async def test_bad_input_names_its_field(
-    door: httpx.AsyncClient, change: dict[str, Any], field: str
+    offline: httpx.AsyncClient, change: dict[str, Any], field: str
 ) -> None:
     raw = json.dumps({**BODY, **change}).encode()
-    answer = await door.post("/jobs", content=raw, headers=JSON)
+    answer = await offline.post("/jobs", content=raw, headers=JSON)
 
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert field in answer.json()["detail"]
-    assert (await door.get("/jobs")).json()["jobs"] == []
+    assert (await offline.get("/jobs")).json()["jobs"] == []
 
 
 @pytest.mark.parametrize(
     "raw",
     [b"", b"{", b"null", b"[]", b"[" * 200_000, b'{"a":' * 50_000, b"1" * 5000, b"\xff", b"NaN"],
 )
-async def test_what_is_no_json_object_is_refused(door: httpx.AsyncClient, raw: bytes) -> None:
-    answer = await door.post("/jobs", content=raw, headers=JSON)
+async def test_what_is_no_json_object_is_refused(offline: httpx.AsyncClient, raw: bytes) -> None:
+    answer = await offline.post("/jobs", content=raw, headers=JSON)
     assert answer.status_code in (400, 422)
     assert answer.headers["content-type"] == "application/problem+json"
 

@@ -165,14 +165,14 @@ async def test_starts_are_bounded(
     ],
 )
 async def test_a_batch_that_does_not_fit(
-    door: httpx.AsyncClient, body: dict[str, Any], says: str
+    offline: httpx.AsyncClient, body: dict[str, Any], says: str
 ) -> None:
-    answer = await door.post("/batches", json=body)
+    answer = await offline.post("/batches", json=body)
     assert answer.status_code == 422
     assert says in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("tag", ["nobody", "%00", "a/b", "%F0%9F%A6%8A"])
-async def test_no_job_has_the_tag(door: httpx.AsyncClient, tag: str) -> None:
-    answer = await door.get(f"/batches/{tag}")
+async def test_no_job_has_the_tag(offline: httpx.AsyncClient, tag: str) -> None:
+    answer = await offline.get(f"/batches/{tag}")
     assert (answer.status_code, answer.json()["code"]) == (404, "batch_not_found")

@@ -28,12 +28,12 @@ async def test_a_readable_record_needs_no_temporal(lonely: Api) -> None:
 
 
 @pytest.mark.parametrize("job_id", ["nope", "job-x", "job-0123456789abcdef01234567%0A", "%00"])
-async def test_what_is_no_id_is_not_found(door: httpx.AsyncClient, job_id: str) -> None:
+async def test_what_is_no_id_is_not_found(offline: httpx.AsyncClient, job_id: str) -> None:
     for path in ("", "/image", "/video", "/events"):
-        answer = await door.get(f"/jobs/{job_id}{path}")
+        answer = await offline.get(f"/jobs/{job_id}{path}")
         assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
     for path in ("/cancel", "/retry"):
-        assert (await door.post(f"/jobs/{job_id}{path}")).status_code == 404
+        assert (await offline.post(f"/jobs/{job_id}{path}")).status_code == 404
 
 
 async def test_an_id_that_never_was_is_not_found(api: Api) -> None:
@@ -100,12 +100,12 @@ async def _arrive(api: Api, known: list[str]) -> None:
     job = JobInput.model_validate({**BODY, "tag": "t"})
     for job_id in itertools.cycle(known):
         await api.submit(tag="t")
-        api.service.feed.take(sample_record(job_id, job))
+        api.service.feed.put_record(sample_record(job_id, job))
 
 
 @pytest.mark.parametrize("query", ["status=done", "limit=0", "limit=1001", "limit=x", "cursor=x"])
-async def test_bad_filters_are_refused_by_name(door: httpx.AsyncClient, query: str) -> None:
-    answer = await door.get(f"/jobs?{query}")
+async def test_bad_filters_are_refused_by_name(offline: httpx.AsyncClient, query: str) -> None:
+    answer = await offline.get(f"/jobs?{query}")
     assert answer.status_code == 422
     assert query.partition("=")[0] in answer.json()["detail"]
 

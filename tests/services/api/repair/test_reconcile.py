@@ -35,7 +35,7 @@ def watch_of(data_dir: Path) -> JobWatch:
     watch = JobWatch(RecordStore(data_dir))
     record = watch.records.read(JOB_ID)
     if record is not None:
-        watch.take(record)
+        watch.put_record(record)
     return watch
 
 
@@ -52,12 +52,12 @@ async def test_a_terminated_jobs_record_is_closed(client: Client, tmp_path: Path
     record = await start(client, tmp_path)
     watch = watch_of(tmp_path)
     reconciler = Reconciler(watch, Temporal(client))
-    await reconciler.sweep()
+    await reconciler.reconcile()
     assert watch.index.any_open()
 
     await client.get_workflow_handle(JOB_ID).terminate()
     await listed_as_ended(client)
-    await reconciler.sweep()
+    await reconciler.reconcile()
 
     closed = watch.records.read(JOB_ID)
     assert closed is not None
@@ -81,7 +81,7 @@ async def test_a_reset_job_goes_on(client: Client, tmp_path: Path) -> None:
     )
     await listed_as_ended(client)
 
-    await Reconciler(watch_of(tmp_path), Temporal(client)).sweep()
+    await Reconciler(watch_of(tmp_path), Temporal(client)).reconcile()
 
     assert RecordStore(tmp_path).read(JOB_ID) == record
 
@@ -91,7 +91,7 @@ async def test_jobs_without_a_record_are_found_at_start(client: Client, tmp_path
     watch = watch_of(tmp_path)
 
     async def found() -> Job | None:
-        await Reconciler(watch, Temporal(client)).sweep()
+        await Reconciler(watch, Temporal(client)).reconcile()
         return watch.index.get(JOB_ID)
 
     job = await eventually(found)
@@ -101,9 +101,9 @@ async def test_jobs_without_a_record_are_found_at_start(client: Client, tmp_path
 
 async def test_at_rest_nothing_is_asked(client: Client, tmp_path: Path) -> None:
     reconciler = Reconciler(watch_of(tmp_path), Temporal(client))
-    await reconciler.sweep()
+    await reconciler.reconcile()
     before = all_temporal_calls()
-    await reconciler.sweep()
+    await reconciler.reconcile()
     assert all_temporal_calls() == before
 
 
@@ -117,7 +117,7 @@ async def test_a_damaged_record_is_healed_without_being_asked_for(
     watch = watch_of(tmp_path)
     async with standing_in(client), watch.running():
         assert watch.damaged == {JOB_ID}
-        await Reconciler(watch, Temporal(client)).sweep()
+        await Reconciler(watch, Temporal(client)).reconcile()
 
     assert RecordStore(tmp_path).read(JOB_ID) is not None
     assert watch.damaged == set()

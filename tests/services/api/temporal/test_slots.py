@@ -104,8 +104,8 @@ async def test_with_temporal_away(lonely: Api) -> None:
 @pytest.mark.parametrize(
     "body", [{}, {"limit": 0}, {"limit": 1001}, {"paused": "maybe"}, {"limit": 1, "x": 1}, []]
 )
-async def test_a_change_that_does_not_fit(door: httpx.AsyncClient, body: object) -> None:
-    assert (await door.put("/slots", json=body)).status_code == 422
+async def test_a_change_that_does_not_fit(offline: httpx.AsyncClient, body: object) -> None:
+    assert (await offline.put("/slots", json=body)).status_code == 422
 
 
 @pytest.mark.usefixtures("workers")
