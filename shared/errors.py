@@ -9,12 +9,29 @@ from shared.failures import RULES, FailureClass, Rule
 
 
 class GenvideoError(Exception):
-    """Base: `code` is stable, the message is a sentence for a person."""
+    """Base: `code` is stable, the message is a sentence for a person.
+
+    A class names what differs from its base: `class QueueFull(GenvideoError, status=503, …)`.
+    """
 
     code: ClassVar[str] = "internal"
-    http_status: ClassVar[int] = 500
+    status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
     retryable: ClassVar[bool] = False
+
+    def __init_subclass__(
+        cls,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        title: str | None = None,
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init_subclass__()
+        cls.code = cls.code if code is None else code
+        cls.status = cls.status if status is None else status
+        cls.title = cls.title if title is None else title
+        cls.retryable = cls.retryable if retryable is None else retryable
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -22,184 +39,119 @@ class GenvideoError(Exception):
         self.retry_after = retry_after
 
 
-class InvalidInput(GenvideoError):
-    code, http_status, title = "invalid_input", 422, "The input does not fit"
+class InvalidInput(GenvideoError, code="invalid_input", status=422, title="The input does not fit"):
+    """What was sent does not fit the route, field by field where it can be told."""
 
 
-class JobNotFound(GenvideoError):
-    code, http_status, title = "job_not_found", 404, "No such job"
+class RouteNotFound(GenvideoError, code="not_found", status=404, title="Not found"):
+    """There is nothing at this address, or nothing that the caller may know of."""
 
 
-class AssetNotFound(GenvideoError):
-    code, http_status, title = "asset_not_found", 404, "No such file"
+class BodyTooLarge(GenvideoError, code="body_too_large", status=413, title="The body is too large"):
+    """More bytes than the service takes."""
 
 
-class RouteNotFound(GenvideoError):
-    code, http_status, title = "not_found", 404, "Not found"
+class NotJson(GenvideoError, code="not_json", status=415, title="The body is not JSON"):
+    """The media type, or the body, is another one than JSON."""
 
 
-class JobEnded(GenvideoError):
-    code, http_status, title = "job_ended", 409, "The job has already ended"
+class TemporalUnavailable(
+    GenvideoError,
+    code="temporal_unavailable",
+    status=503,
+    title="Temporal does not answer",
+    retryable=True,
+):
+    """Temporal, or who must answer through it, gave no answer in time."""
 
 
-class JobNotRetryable(GenvideoError):
-    code, http_status, title = "job_not_retryable", 409, "The job can't be run again"
-
-
-class IdempotencyConflict(GenvideoError):
-    code, http_status, title = "idempotency_conflict", 422, "The key was used for another body"
-
-
-class BodyTooLarge(GenvideoError):
-    code, http_status, title = "body_too_large", 413, "The body is too large"
-
-
-class BodyTooSlow(GenvideoError):
-    code, http_status, title = "body_too_slow", 408, "The body came too slowly"
-
-
-class NotJson(GenvideoError):
-    code, http_status, title = "not_json", 415, "The body is not JSON"
-
-
-class TemporalUnavailable(GenvideoError):
-    code, http_status, title = "temporal_unavailable", 503, "Temporal does not answer"
-    retryable = True
-
-
-class PayloadUnreadable(GenvideoError):
+class PayloadUnreadable(
+    GenvideoError, code="payload_unreadable", title="A payload can't be decrypted"
+):
     """A payload was encrypted with a key that we don't have, or was changed."""
 
-    code, title = "payload_unreadable", "A payload can't be decrypted"
 
-
-class AnotherStack(GenvideoError):
+class AnotherStack(GenvideoError, code="another_stack", title="The namespace is another stack's"):
     """The namespace is another stack's, whose slot, queues and jobs we must not share."""
 
-    code, title = "another_stack", "The namespace is another stack's"
 
-
-class NotKept(GenvideoError):
-    """The disk does not take it, or too many wait for the disk."""
-
-    code, http_status, title = "not_kept", 503, "The callback could not be kept"
-    retryable = True
-
-
-class ReceiptNotFound(GenvideoError):
-    code, http_status, title = "receipt_not_found", 404, "No such receipt"
-
-
-class ReceiptNotReplayable(GenvideoError):
-    code, http_status, title = "receipt_not_replayable", 409, "The receipt can't be replayed"
-
-
-class NotAuthorized(GenvideoError):
-    code, http_status, title = "not_authorized", 401, "Not authorized"
-
-
-class QueueFull(GenvideoError):
+class QueueFull(
+    GenvideoError, code="queue_full", status=503, title="The queue is full", retryable=True
+):
     """As many jobs wait for the slot as its keeper can carry."""
 
-    code, http_status, title, retryable = "queue_full", 503, "The queue is full", True
 
-
-class NotYet(GenvideoError):
+class NotYet(GenvideoError, code="not_yet", title="It is not this run's turn"):
     """It is not, or no more, this run's turn: overtaken, unknown to the keeper, or reset."""
 
-    code, title = "not_yet", "It is not this run's turn"
 
-
-class GateNotYet(GenvideoError):
+class GateNotYet(GenvideoError, code="gate_not_yet", title="It is not this run's turn at the gate"):
     """As NotYet, for the gate of a stage."""
 
-    code, title = "gate_not_yet", "It is not this run's turn at the gate"
 
-
-class StorageFailed(GenvideoError):
+class StorageFailed(
+    GenvideoError, code="storage_failed", title="The file could not be stored", retryable=True
+):
     """Our own disk or a download that may work next time."""
 
-    code, title, retryable = "storage_failed", "The file could not be stored", True
 
-
-class VendorError(GenvideoError):
+class VendorError(GenvideoError, status=502, title="The vendor call failed"):
     """A call to a vendor that did not go well; its class says what is done about it."""
 
-    title = "The vendor call failed"
-    http_status = 502
     failure: ClassVar[FailureClass]
     rule: ClassVar[Rule]
 
-    def __init_subclass__(cls) -> None:
-        cls.rule = RULES[cls.failure]
-        cls.retryable = cls.rule.retried
-        cls.code = vars(cls).get("code", cls.failure.value)
+    def __init_subclass__(cls, *, failure: FailureClass, code: str | None = None) -> None:
+        cls.failure, cls.rule = failure, RULES[failure]
+        super().__init_subclass__(code=code or failure.value, retryable=cls.rule.retried)
 
 
-class NeverDelivered(VendorError):
+class NeverDelivered(VendorError, failure=FailureClass.NEVER_DELIVERED):
     """The request did not leave."""
 
-    failure = FailureClass.NEVER_DELIVERED
 
-
-class RefusedForNow(VendorError):
+class RefusedForNow(VendorError, failure=FailureClass.REFUSED_FOR_NOW):
     """The vendor is full or out."""
 
-    failure = FailureClass.REFUSED_FOR_NOW
 
-
-class RefusedForGood(VendorError):
+class RefusedForGood(VendorError, failure=FailureClass.REFUSED_FOR_GOOD):
     """The vendor will never take this."""
 
-    failure = FailureClass.REFUSED_FOR_GOOD
 
-
-class OutcomeUnknown(VendorError):
+class OutcomeUnknown(VendorError, failure=FailureClass.OUTCOME_UNKNOWN):
     """It may have been accepted."""
 
-    failure = FailureClass.OUTCOME_UNKNOWN
 
-
-class GenerationFailed(VendorError):
+class GenerationFailed(VendorError, failure=FailureClass.GENERATION_FAILED):
     """An accepted generation ended badly."""
 
-    failure = FailureClass.GENERATION_FAILED
 
-
-class BadResult(VendorError):
+class BadResult(VendorError, code="bad_result", failure=FailureClass.GENERATION_FAILED):
     """The vendor's file is gone, empty, truncated or of another kind: as good as failed."""
 
-    code, failure = "bad_result", FailureClass.GENERATION_FAILED
 
-
-class GenerationLost(VendorError):
+class GenerationLost(VendorError, failure=FailureClass.GENERATION_LOST):
     """Accepted, then unknown to the vendor."""
 
-    failure = FailureClass.GENERATION_LOST
 
-
-class AttemptTimedOut(VendorError):
+class AttemptTimedOut(
+    VendorError, code="attempt_timed_out", failure=FailureClass.GENERATION_FAILED
+):
     """It worked for longer than its deadline, and the vendor says that it was stopped."""
 
-    code, failure = "attempt_timed_out", FailureClass.GENERATION_FAILED
 
-
-class GivenUp(VendorError):
+class GivenUp(VendorError, failure=FailureClass.GIVEN_UP):
     """Accepted, and no end after a time in which another one would not end either."""
 
-    failure = FailureClass.GIVEN_UP
 
-
-class WrongKind(VendorError):
+class WrongKind(VendorError, code="wrong_kind", failure=FailureClass.REFUSED_FOR_GOOD):
     """A whole file of another kind than ours; another generation's would be, too."""
 
-    code, failure = "wrong_kind", FailureClass.REFUSED_FOR_GOOD
 
-
-class ResultNotAllowed(VendorError):
+class ResultNotAllowed(
+    VendorError, code="result_not_allowed", failure=FailureClass.REFUSED_FOR_GOOD
+):
     """The vendor's file lies where we fetch nothing from; another generation's would, too."""
-
-    code, failure = "result_not_allowed", FailureClass.REFUSED_FOR_GOOD
 
 
 def to_application_error(error: GenvideoError) -> ApplicationError:

@@ -22,14 +22,14 @@ _PHRASES = {
     422: "Unprocessable Content",
 }
 # Where the framework answers before us, the code is still the error tree's.
-_CODES = {error.http_status: error.code for error in (BodyTooLarge, NotJson, RouteNotFound)}
+_CODES = {error.status: error.code for error in (BodyTooLarge, NotJson, RouteNotFound)}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "FieldError": {"field": "body.prompt", "message": "String should have at least 1 character"},
     "Problem": {
         "type": "urn:genvideo:invalid_input",
         "title": InvalidInput.title,
-        "status": InvalidInput.http_status,
+        "status": InvalidInput.status,
         "detail": "body.prompt: String should have at least 1 character",
         "code": InvalidInput.code,
         "errors": [{"field": "body.prompt", "message": "String should have at least 1 character"}],
@@ -66,7 +66,7 @@ def from_error(error: GenvideoError, extra: Mapping[str, str] | None = None) -> 
     problem = Problem(
         type=f"urn:genvideo:{error.code}",
         title=error.title,
-        status=error.http_status,
+        status=error.status,
         detail=error.message,
         code=error.code,
     )
@@ -125,7 +125,7 @@ def _invalid(errors: Sequence[Any]) -> JSONResponse:
         Problem(
             type=f"urn:genvideo:{InvalidInput.code}",
             title=InvalidInput.title,
-            status=InvalidInput.http_status,
+            status=InvalidInput.status,
             detail=_utf8(detail),
             code=InvalidInput.code,
             errors=[FieldError(field=_utf8(item.field), message=item.message) for item in fields],

@@ -8,14 +8,21 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 
+from services.callback.errors import NotKept
 from services.callback.models import Callback
-from shared.errors import BodyTooLarge, BodyTooSlow, InvalidInput, NotJson, NotKept
+from shared.errors import BodyTooLarge, GenvideoError, InvalidInput, NotJson
 
 MAX_BODY = 256 * 1024
 # Within this the whole body must have come; a vendor needs milliseconds.
 READ_SECONDS = 5.0
 # All bodies that are being read, together: some hundred of the largest, any number of usual ones.
 MAX_READING = 32 * 1024 * 1024
+
+
+class BodyTooSlow(
+    GenvideoError, code="body_too_slow", status=408, title="The body came too slowly"
+):
+    """It did not come within the time that the service holds a connection for it."""
 
 
 class Reader:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 
 from services.callback.book import Book
-from shared.errors import NotKept
+from services.callback.errors import NotKept
 
 log = structlog.get_logger(__name__)
 

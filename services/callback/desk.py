@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from services.callback.book import Book
+from services.callback.errors import NotKept
 from services.callback.jobs import Jobs
 from services.callback.judge import TO_TELL, judge, review
 from services.callback.models import Event, Fate, Row
 from services.callback.settings import CallbackSettings
-from shared.errors import NotKept
 from shared.ids import parse_external_id
 
 # So many rows a job may have; what then comes and changes nothing is counted and not noted.

@@ -17,7 +17,7 @@ from services.callback.messenger import Messenger
 from services.callback.metrics import FATES, HELD, WAITING
 from services.callback.models import Callback, Event, Fate, Row
 from services.callback.settings import CallbackSettings
-from shared.errors import ReceiptNotFound, ReceiptNotReplayable, TemporalUnavailable
+from shared.errors import GenvideoError, TemporalUnavailable
 from shared.ids import parse_external_id
 from shared.states import Step
 from shared.tokens import token_fits
@@ -29,6 +29,16 @@ DRAIN_SECONDS = 0.5
 DRAIN_WIDTH = 16
 # How often those in quarantine are looked at.
 LOOK_SECONDS = 5.0
+
+
+class ReceiptNotFound(GenvideoError, code="receipt_not_found", status=404, title="No such receipt"):
+    """No callback was noted under this number."""
+
+
+class ReceiptNotReplayable(
+    GenvideoError, code="receipt_not_replayable", status=409, title="The receipt can't be replayed"
+):
+    """Nothing of its body was kept."""
 
 
 class Receiver:

@@ -8,13 +8,17 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from services.callback import body
 from services.callback.models import Callback, Fate, Receipt
 from services.callback.receiver import Receiver
-from shared.errors import NotAuthorized, RouteNotFound
+from shared.errors import GenvideoError, RouteNotFound
 from shared.ids import is_job_id
 from shared.messages import Message
 from shared.problems import documented
 
 MAX_RECEIPTS = 1000
 router = APIRouter(tags=["callbacks"])
+
+
+class NotAuthorized(GenvideoError, code="not_authorized", status=401, title="Not authorized"):
+    """The operator's key is missing or wrong."""
 
 
 class Taken(Message):

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+import tests.releases.kinds  # noqa: F401 - imports every module, so that every error is known
 from shared.errors import GenvideoError, OutcomeUnknown, RefusedForGood, to_application_error
 
 
@@ -17,7 +18,7 @@ def _all(kind: type[GenvideoError]) -> Iterator[type[GenvideoError]]:
 @pytest.mark.parametrize("kind", list(_all(GenvideoError)), ids=lambda kind: kind.__name__)
 def test_each_class_is_whole(kind: type[GenvideoError]) -> None:
     assert kind.code == kind.code.lower()
-    assert 400 <= kind.http_status <= 599
+    assert 400 <= kind.status <= 599
     assert kind.title
 
 

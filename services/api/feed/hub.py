@@ -17,11 +17,10 @@ MAX_WAITING = 256
 RETRY_SECONDS = 5.0
 
 
-class TooManyListeners(GenvideoError):
+class TooManyListeners(
+    GenvideoError, code="too_many_listeners", status=429, title="Too many listeners", retryable=True
+):
     """So many listen already that another one would be a burden to all."""
-
-    code, http_status, title = "too_many_listeners", 429, "Too many listeners"
-    retryable = True
 
 
 class Subscription(ABC):

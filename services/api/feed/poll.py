@@ -1,7 +1,6 @@
 """The feed from Temporal alone; what it asks depends on the jobs, never on who watches."""
 
 import asyncio
-from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
@@ -63,7 +62,7 @@ class JobPoll(Feed):
         self._since = began - OVERLAP
         if self.index.any_open():
             await self._note_holders()
-        await self._ask(list(self._due)[:LOOK_UPS])
+        await asyncio.gather(*(self._look_up(job_id) for job_id in list(self._due)[:LOOK_UPS]))
 
     async def _note(self, execution: WorkflowExecution) -> None:
         if not is_job_id(execution.id):
@@ -86,9 +85,6 @@ class JobPoll(Feed):
         for job_id in (*holders, *self._holders):
             self._due[job_id] = None
         self._holders = holders
-
-    async def _ask(self, job_ids: Iterable[str]) -> None:
-        await asyncio.gather(*(self._look_up(job_id) for job_id in job_ids))
 
     async def _look_up(self, job_id: str) -> None:
         del self._due[job_id]

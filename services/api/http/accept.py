@@ -10,10 +10,10 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 
 
-class NotAcceptable(GenvideoError):
+class NotAcceptable(
+    GenvideoError, code="not_acceptable", status=406, title="Not in a form that is accepted"
+):
     """The caller's `Accept` names nothing that the route can give."""
-
-    code, http_status, title = "not_acceptable", 406, "Not in a form that is accepted"
 
 
 def produces(media_type: str) -> Any:

@@ -1,7 +1,6 @@
 """Access control, before any route: the rate, the page's origin, the token, the form of a body."""
 
 import secrets
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -21,23 +20,22 @@ NEVER_LIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
 READABLE = ("Location", "Retry-After", "ETag", "Content-Range")
 
 
-class TokenMissing(GenvideoError):
+class TokenMissing(
+    GenvideoError, code="token_missing", status=401, title="The token is missing or wrong"
+):
     """With API_TOKEN set, whoever changes something shows it."""
 
-    code, http_status, title = "token_missing", 401, "The token is missing or wrong"
 
-
-class ForeignOrigin(GenvideoError):
+class ForeignOrigin(
+    GenvideoError, code="foreign_origin", status=403, title="Pages of this origin are not let in"
+):
     """A page of another site may neither change anything here nor listen."""
 
-    code, http_status, title = "foreign_origin", 403, "Pages of this origin are not let in"
 
-
-class TooFast(GenvideoError):
+class TooFast(
+    GenvideoError, code="too_fast", status=429, title="Too many requests", retryable=True
+):
     """One address asks more often than API_RATE allows."""
-
-    code, http_status, title = "too_fast", 429, "Too many requests"
-    retryable = True
 
 
 class AccessControl:
@@ -56,7 +54,8 @@ class AccessControl:
             self._check(scope)
         except GenvideoError as error:
             REFUSED.labels(error.code).inc()
-            await from_error(error, _challenge(error))(scope, receive, send)
+            asked = {"WWW-Authenticate": "Bearer"} if isinstance(error, TokenMissing) else {}
+            await from_error(error, asked)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -106,10 +105,6 @@ def _check_media_type(headers: Headers) -> None:
     empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
     if not empty and media_type != "application/json" and not media_type.endswith("+json"):
         raise NotJson("Content-Type: application/json.")
-
-
-def _challenge(error: GenvideoError) -> Mapping[str, str]:
-    return {"WWW-Authenticate": "Bearer"} if isinstance(error, TokenMissing) else {}
 
 
 def origin_of(url: str) -> str:

@@ -21,10 +21,8 @@ MAX_BODY = 4 * 1024 * 1024
 HEADERS = ("Authorization", "Content-Type", "X-Namespace")
 
 
-class NotTheUi(GenvideoError):
+class NotTheUi(GenvideoError, code="not_the_ui", status=403, title="Only the Temporal UI may ask"):
     """A page of any other origin has no business here."""
-
-    code, http_status, title = "not_the_ui", 403, "Only the Temporal UI may ask"
 
 
 class CodecMiddleware:

@@ -13,7 +13,8 @@ from services.api.http import upstream
 from services.api.http.accept import JSON, produces
 from services.api.http.parameters import JobId, ServiceDep
 from services.api.http.upstream import Health
-from shared.errors import GenvideoError, JobNotFound, NotJson, TemporalUnavailable
+from services.api.jobs.jobs import JobNotFound
+from shared.errors import GenvideoError, NotJson, TemporalUnavailable
 from shared.health import temporal_reason
 from shared.http import http_client
 from shared.ids import is_job_id
@@ -24,10 +25,8 @@ from shared.problems import documented
 _JSON = re.compile(r"application/(problem\+)?json")
 
 
-class MocksOff(GenvideoError):
+class MocksOff(GenvideoError, code="mocks_off", status=409, title="The mocks are off"):
     """Faults are armed in mocks; the real services are left alone."""
-
-    code, http_status, title = "mocks_off", 409, "The mocks are off"
 
 
 class _State(TypedDict):

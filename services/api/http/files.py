@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from http import HTTPStatus
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
@@ -11,12 +10,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from services.api.http.accept import produces
 from services.api.http.parameters import JobId, ServiceDep
+from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
 from shared.assets import MEDIA_TYPES, asset_path
-from shared.errors import AssetNotFound, GenvideoError, JobNotFound
+from shared.errors import GenvideoError
 from shared.ids import is_job_id
 from shared.messages import Job
-from shared.problems import Problem, documented, problem_response
+from shared.problems import documented, from_error
 from shared.states import Step
 
 # A browser may keep a file, and asks each time whether it is still the same.
@@ -25,10 +25,24 @@ HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 router = APIRouter(tags=["files"])
 
 
-class AssetElsewhere(GenvideoError):
+class AssetNotFound(GenvideoError, code="asset_not_found", status=404, title="No such file"):
+    """The job has stored no such file (yet)."""
+
+
+class AssetElsewhere(
+    GenvideoError, code="asset_elsewhere", status=404, title="The file is not on this machine"
+):
     """Where the folders aren't shared, files stay with the workers."""
 
-    code, http_status, title = "asset_elsewhere", 404, "The file is not on this machine"
+
+class BadRange(GenvideoError, code="bad_range", status=400, title="The range does not fit"):
+    """`Range` is written in a way that nobody understands."""
+
+
+class RangeNotSatisfiable(
+    GenvideoError, code="range_not_satisfiable", status=416, title="The range does not fit"
+):
+    """`Range` asks for bytes that the file does not have."""
 
 
 class StoredFile(FileResponse):
@@ -49,17 +63,10 @@ class StoredFile(FileResponse):
 
 
 def _refused(start: Message, size: str) -> Response:
-    status = HTTPStatus(start["status"])
-    unfit = status is HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-    code = "range_not_satisfiable" if unfit else "bad_range"
-    problem = Problem(
-        type=f"urn:genvideo:{code}",
-        title="The range does not fit",
-        status=status,
-        detail=f"Range: bytes=first-last, within the {size} bytes of the file.",
-        code=code,
-    )
-    return problem_response(problem, {"Content-Range": f"bytes */{size}"} if unfit else None)
+    detail = f"Range: bytes=first-last, within the {size} bytes of the file."
+    if start["status"] == RangeNotSatisfiable.status:
+        return from_error(RangeNotSatisfiable(detail), {"Content-Range": f"bytes */{size}"})
+    return from_error(BadRange(detail))
 
 
 def _binary(step: Step) -> dict[int | str, dict[str, object]]:

@@ -5,7 +5,6 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from services.api.feed.index import from_cursor, to_cursor
@@ -59,11 +58,9 @@ _BEARER = HTTPBearer(
 CHANGES = [Depends(_BEARER)]
 
 
-def _name(route: APIRoute) -> str:
-    return route.name
-
-
-router = APIRouter(generate_unique_id_function=_name, dependencies=[produces(JSON)])
+router = APIRouter(
+    generate_unique_id_function=lambda route: route.name, dependencies=[produces(JSON)]
+)
 
 
 @router.post(

@@ -11,8 +11,9 @@ from services.api.feed.frames import Frame, change_of
 from services.api.feed.hub import Subscription, TooManyListeners
 from services.api.http.parameters import ServiceDep
 from services.api.http.resume import BURST, has_it_all, missed_versions
+from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
-from shared.errors import JobNotFound, TemporalUnavailable
+from shared.errors import TemporalUnavailable
 from shared.problems import from_error
 
 # 1000 is the normal end; 4404 is ours, as close codes from 4000 on are free to use.

@@ -14,11 +14,14 @@ PATIENCE_SECONDS = 2.0
 MOST_WORKERS = 32
 
 
-class UpstreamAway(GenvideoError):
+class UpstreamAway(
+    GenvideoError,
+    code="service_away",
+    status=502,
+    title="The service does not answer",
+    retryable=True,
+):
     """A service that the page asks through us gives no answer."""
-
-    code, http_status, title = "service_away", 502, "The service does not answer"
-    retryable = True
 
 
 class Health(Message):

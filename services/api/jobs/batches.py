@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from services.api.feed.feed import Feed
-from services.api.jobs.jobs import Jobs
+from services.api.jobs.jobs import IdempotencyConflict, Jobs
 from services.api.models import Batch, BatchOrder, Counts
-from shared.errors import GenvideoError, IdempotencyConflict, QueueFull, TemporalUnavailable
+from shared.errors import GenvideoError, QueueFull, TemporalUnavailable
 from shared.ids import job_id_for_key
 from shared.messages import JobInput
 from shared.states import Status
@@ -18,10 +18,8 @@ from shared.states import Status
 AT_ONCE = 32
 
 
-class BatchNotFound(GenvideoError):
+class BatchNotFound(GenvideoError, code="batch_not_found", status=404, title="No such batch"):
     """No job carries the tag."""
-
-    code, http_status, title = "batch_not_found", 404, "No such batch"
 
 
 class Batches:

@@ -9,12 +9,35 @@ from services.api.repair.repairer import Repairer
 from services.api.temporal.client import Temporal
 from services.api.temporal.executions import first_record, input_of
 from services.api.temporal.slots import Slots
-from shared.errors import IdempotencyConflict, JobEnded, JobNotFound, JobNotRetryable, QueueFull
+from shared.errors import GenvideoError, QueueFull
 from shared.ids import is_job_id, job_id_for_key, new_job_id
 from shared.messages import Job, JobInput, Record
 from shared.states import RETRYABLE_STATES
 
 log = structlog.get_logger(__name__)
+
+
+class IdempotencyConflict(
+    GenvideoError,
+    code="idempotency_conflict",
+    status=422,
+    title="The key was used for another body",
+):
+    """The key belongs to another request."""
+
+
+class JobNotRetryable(
+    GenvideoError, code="job_not_retryable", status=409, title="The job can't be run again"
+):
+    """It made all that it was to make, has not ended, or left no input behind."""
+
+
+class JobEnded(GenvideoError, code="job_ended", status=409, title="The job has already ended"):
+    """It can't be cancelled any more."""
+
+
+class JobNotFound(GenvideoError, code="job_not_found", status=404, title="No such job"):
+    """No job has this id, in the records or in Temporal."""
 
 
 class Jobs:

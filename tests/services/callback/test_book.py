@@ -12,8 +12,8 @@ from services.callback import book as book_module
 from services.callback import committer as committer_module
 from services.callback.book import Book
 from services.callback.committer import Committer
+from services.callback.errors import NotKept
 from services.callback.models import Event, Fate, Row, TaskStatus
-from shared.errors import NotKept
 from shared.ids import new_job_id
 
 

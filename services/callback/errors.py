@@ -1,0 +1,13 @@
+"""By what more than one part of the receiver refuses a callback."""
+
+from shared.errors import GenvideoError
+
+
+class NotKept(
+    GenvideoError,
+    code="not_kept",
+    status=503,
+    title="The callback could not be kept",
+    retryable=True,
+):
+    """The disk does not take it, or too many wait for the disk."""
