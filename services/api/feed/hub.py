@@ -49,7 +49,7 @@ class Subscription(ABC):
     def wake(self) -> None:
         """Something has come, or the end."""
 
-    def drain(self) -> list[Frame]:
+    def pop_all(self) -> list[Frame]:
         """All that came since the last call."""
         drained, self._waiting = self._waiting, []
         return drained
@@ -73,7 +73,8 @@ class Mailbox(Subscription):
                 await self._news.wait()
         if not self.closed:
             self._news.clear()
-        return self.drain()
+        # Nothing is awaited since the wait, so that no news comes between clearing and popping.
+        return self.pop_all()
 
 
 def _newest(frames: list[Frame]) -> list[Frame]:
@@ -117,7 +118,7 @@ class Hub:
     @contextmanager
     def subscribed(self, listener: Subscription, job_id: str | None = None) -> Iterator[None]:
         """Offer this listener every change of one job, or of all, until the end of the block."""
-        group = self._group(job_id)
+        group = self._everything if job_id is None else self._by_job.setdefault(job_id, set())
         group.add(listener)
         self._count += 1
         SUBSCRIBERS.inc()
@@ -131,9 +132,6 @@ class Hub:
             group.discard(listener)
             if job_id is not None and not group:
                 self._by_job.pop(job_id, None)
-
-    def _group(self, job_id: str | None) -> set[Subscription]:
-        return self._everything if job_id is None else self._by_job.setdefault(job_id, set())
 
     def close(self) -> None:
         """End every subscription, now and later: the service stops."""

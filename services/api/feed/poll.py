@@ -87,6 +87,7 @@ class JobPoll(Feed):
         self._holders = holders
 
     async def _look_up(self, job_id: str) -> None:
+        # Before it is asked: news that come meanwhile make it due again.
         del self._due[job_id]
         try:
             record = await self._temporal.record(job_id)

@@ -104,6 +104,7 @@ class JobWatch(Feed):
 
     async def _scan(self) -> None:
         """Read each file that has changed since the last look at the folder."""
+        # Older than what is read by them: a file that changes in between is read once more.
         stamps = await asyncio.to_thread(_stamps, self._store)
         changed = [name for name, stamp in stamps.items() if self._seen.get(name) != stamp]
         self._seen = stamps

@@ -122,6 +122,7 @@ def _stream(content: AsyncIterator[bytes]) -> StreamingResponse:
 
 
 async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIterator[bytes]:
+    # Subscribed first and read then: what changes in between comes twice, once of it is skipped.
     with service.feed.hub.mailbox(job.job_id) as subscription:
         waiting = [Frame(each) for each in await missed_versions(job, since, service=service)]
         last = -1

@@ -61,11 +61,12 @@ class SocketSubscription(Subscription):
 
     async def _send_all(self) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):
-            while frames := self.drain():
+            while frames := self.pop_all():
                 if await self._send(frames):
                     await self._close(NORMAL)
             if self.closed:
                 await self._close(GOING_AWAY)
+        # Since the last pop nothing was awaited but the end: a wake in between can't be missed.
         self._sending = None
 
     async def _send(self, frames: Iterable[Frame]) -> bool:
@@ -102,6 +103,7 @@ async def every_job(socket: WebSocket, service: ServiceDep, *, since: SinceChang
     if not await _accepted(socket, service):
         return
     subscription = SocketSubscription(socket, until_end=False)
+    # Subscribed first and read then: what changes in between comes twice rather than never.
     with service.feed.hub.subscribed(subscription):
         changed = service.feed.index.changed_after(change_of(since))
         shown = await service.slots.with_positions([job for _, job in changed])
@@ -117,7 +119,7 @@ async def one_job(
     if not await _accepted(socket, service):
         return
     subscription = SocketSubscription(socket, until_end=True)
-    with service.feed.hub.subscribed(subscription, job_id):
+    with service.feed.hub.subscribed(subscription, job_id):  # first, as above
         try:
             job = await service.jobs.find(job_id)
         except JobNotFound as error:

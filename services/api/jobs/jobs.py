@@ -55,29 +55,30 @@ class Jobs:
         IdempotencyConflict: the key was used for another input. QueueFull. TemporalUnavailable.
         """
         if key is None:
-            job_id = new_job_id()
-            await self._start(job_id, job, kind="new")
-            return job_id
+            return await self._start(new_job_id(), job)
         job_id = job_id_for_key(key)
         record = await self._repairer.read(job_id)
         if record is not None:
             _require_same(job, _input(record))
             return job_id
         try:
-            await self._start(job_id, job, kind="new")
+            return await self._start(job_id, job)
         except WorkflowAlreadyStartedError:
+            # Another call with this key was faster, or its job has no record yet.
             await self._adopt(job_id, job)
         except QueueFull:
+            # The job that this key started may be among those that fill the queue.
             if not await self._adopt(job_id, job):
                 raise
         return job_id
 
-    async def _start(self, job_id: str, job: JobInput, *, kind: str) -> None:
+    async def _start(self, job_id: str, job: JobInput) -> str:
         await self._slots.require_room()
         await self._temporal.start(job_id, job)
-        SUBMITTED.labels(kind).inc()
+        SUBMITTED.labels("new").inc()
         self._feed.submitted(job_id, job)
         log.info("job submitted", job_id=job_id, tag=job.tag, priority=job.priority)
+        return job_id
 
     async def _adopt(self, job_id: str, job: JobInput) -> bool:
         """The job that the key started before must have the same input; False: it started none."""
@@ -111,6 +112,7 @@ class Jobs:
     async def cancel(self, job_id: str) -> Job:
         """Ask a job to end; JobEnded when it has."""
         job = await self.find(job_id)
+        # It may end after it was found; then Temporal refuses, and it is looked up anew.
         if job.status.ended or not await self._temporal.cancel(job_id):
             raise JobEnded(f"{job_id} has ended: {(await self.find(job_id)).status}.")
         return job

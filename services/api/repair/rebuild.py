@@ -36,7 +36,7 @@ class Exit(IntEnum):
     UNREACHABLE = 3
 
 
-class Found(StrEnum):
+class RecordState(StrEnum):
     """What a job's record was like."""
 
     GOOD = "good"
@@ -61,33 +61,34 @@ class Rebuild:
     async def run(self) -> Exit:
         """Do it and tell of it; TemporalUnavailable where nobody can be asked."""
         known = await self._temporal.job_ids()
-        strange = await asyncio.to_thread(set, self._records.job_ids()) - known
+        # A job that began since the list was read counts as unknown, and its record is whole.
+        unknown = await asyncio.to_thread(set, self._records.job_ids()) - known
         found = Counter(
             await asyncio.gather(
                 *(self._examine(job_id) for job_id in sorted(known)),
-                *(self._unknown(job_id) for job_id in sorted(strange)),
+                *(self._examine_unknown(job_id) for job_id in sorted(unknown)),
             )
         )
         self._sum_up(found, await asyncio.to_thread(self._records.forget_partials))
-        return Exit.LEFT if found[Found.LOST] else Exit.GOOD
+        return Exit.LEFT if found[RecordState.LOST] else Exit.GOOD
 
-    async def _examine(self, job_id: str) -> Found:
+    async def _examine(self, job_id: str) -> RecordState:
         present = await asyncio.to_thread(self._records.read, job_id)
         if present is not None and present.status.ended:
-            return Found.GOOD
+            return RecordState.GOOD
         async with self._at_once:
-            return await self._compared(job_id, present)
+            return await self._compare(job_id, present)
 
-    async def _compared(self, job_id: str, present: Record | None) -> Found:
+    async def _compare(self, job_id: str, present: Record | None) -> RecordState:
         """A record that isn't known to be the last one, beside what the workflow says."""
         try:
             record = await self._from_workflow(job_id)
         except (RPCError, WorkflowQueryFailedError) as error:
             self._say(f"{job_id}: can't be made again: {error}")
-            return Found.LOST
-        found = Found.BEHIND if present else await self._why(job_id)
+            return RecordState.LOST
+        found = RecordState.BEHIND if present else await self._missing_or_damaged(job_id)
         if record is None or not await asyncio.to_thread(self._records.write, record):
-            return Found.GOOD
+            return RecordState.GOOD
         self._say(f"{job_id}: was {found}, is {record.status} in version {record.version}")
         return found
 
@@ -95,25 +96,28 @@ class Rebuild:
         found = await self._temporal.describe(job_id)
         return None if found is None else await from_workflow(self._temporal, found)
 
-    async def _why(self, job_id: str) -> Found:
+    async def _missing_or_damaged(self, job_id: str) -> RecordState:
         there = await asyncio.to_thread(self._records.path(job_id).exists)
-        return Found.DAMAGED if there else Found.MISSING
+        return RecordState.DAMAGED if there else RecordState.MISSING
 
-    async def _unknown(self, job_id: str) -> Found:
+    async def _examine_unknown(self, job_id: str) -> RecordState:
         """A file of a job that Temporal has forgotten, or never knew."""
         if await asyncio.to_thread(self._records.read, job_id) is not None:
-            return Found.GOOD
+            return RecordState.GOOD
         self._say(f"{job_id}: damaged, and Temporal does not know it any more")
-        return Found.LOST
+        return RecordState.LOST
 
-    def _sum_up(self, found: Counter[Found], removed: int) -> None:
-        restored = {kind: found[kind] for kind in (Found.MISSING, Found.DAMAGED, Found.BEHIND)}
+    def _sum_up(self, found: Counter[RecordState], removed: int) -> None:
+        restored = {
+            kind: found[kind]
+            for kind in (RecordState.MISSING, RecordState.DAMAGED, RecordState.BEHIND)
+        }
         said = ", ".join(f"{count} {kind}" for kind, count in restored.items() if count)
         self._say(
             f"{found.total()} jobs: {sum(restored.values())} records restored"
             + (f" ({said})" if said else "")
-            + f", {found[Found.GOOD]} were good"
-            + (f", {found[Found.LOST]} can't be restored" if found[Found.LOST] else "")
+            + f", {found[RecordState.GOOD]} were good"
+            + (f", {found[RecordState.LOST]} can't be restored" if found[RecordState.LOST] else "")
         )
         if removed:
             self._say(f"{removed} half-written files removed")

@@ -66,6 +66,7 @@ class Reconciler:
     async def _repair_damaged(self) -> None:
         """Some of the files that are no records; what Temporal doesn't know stays as it is."""
         for job_id in list(self._feed.damaged)[:DAMAGED_PER_ROUND]:
+            # Before it is looked at: whoever finds the file damaged meanwhile puts it back.
             self._feed.damaged.discard(job_id)
             known = await self._repairer.recover(job_id)
             if known is not None and await self._repairer.read(job_id) is None:

@@ -56,6 +56,7 @@ class Slots:
 
     async def view(self) -> SlotView:
         """The slot now, up to a second old; TemporalUnavailable when the keeper doesn't answer."""
+        # One question serves all who ask: none of them may cancel it for the others by leaving.
         return await asyncio.shield(self._current())
 
     def _current(self) -> asyncio.Task[SlotView]:
@@ -122,6 +123,7 @@ class Slots:
         async def known() -> SlotView:
             return view
 
+        # In place of a question that is still under way, whose answer may be from before.
         self._seen = view
         self._asking = asyncio.create_task(known())
         self._asked_at = time.monotonic()
