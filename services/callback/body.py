@@ -29,7 +29,7 @@ class Reader:
     """Reads bodies; at any time they hold no more than `MAX_READING` together."""
 
     def __init__(self) -> None:
-        self._held = 0
+        self._reading = 0
 
     async def read(self, request: Request, *, keep: bool) -> bytes:
         """The raw body, which is read and forgotten where it isn't to be kept.
@@ -45,18 +45,18 @@ class Reader:
                     if size > MAX_BODY:
                         raise BodyTooLarge(f"At most {MAX_BODY} bytes.")
                     if keep:
-                        self._hold(len(chunk))
+                        self._reserve(len(chunk))
                         chunks.append(chunk)
         except (TimeoutError, ClientDisconnect) as error:
             raise BodyTooSlow(f"The body did not come within {READ_SECONDS:g} s.") from error
         finally:
-            self._held -= sum(map(len, chunks))
+            self._reading -= sum(map(len, chunks))
         return b"".join(chunks)
 
-    def _hold(self, size: int) -> None:
-        if self._held + size > MAX_READING:
+    def _reserve(self, size: int) -> None:
+        if self._reading + size > MAX_READING:
             raise NotKept("Too many callbacks at once; try again in a moment.")
-        self._held += size
+        self._reading += size
 
 
 def check_type(content_type: str) -> None:

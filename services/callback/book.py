@@ -9,8 +9,8 @@ from typing import Any
 
 import structlog
 
-from services.callback.judge import SETTLED
-from services.callback.models import Event, Fate, Row, TaskStatus
+from services.callback.fates import SETTLED
+from services.callback.models import Entry, Event, Fate, TaskStatus
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ CREATE INDEX IF NOT EXISTS waiting ON callbacks (job_id) WHERE fate IS NULL;
 CREATE INDEX IF NOT EXISTS quarantine ON callbacks (held_until) WHERE held_until IS NOT NULL;
 """
 _EVENT = "received_at, external_id, task_id, task_status, updated_at, message, named"
-_ROW = f"receipt_id, {_EVENT}, fate, held_until, replay_of"
+_COLUMNS = f"receipt_id, {_EVENT}, fate, held_until, replay_of"
 _SETTLED = ", ".join(f"'{fate}'" for fate in sorted(SETTLED))
 
 
@@ -54,33 +54,33 @@ class Book:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.connection = _opened(self.folder / "book.db")
 
-    def add(self, row: Row) -> int:
-        """Enter a row; its receipt's id."""
-        event = row.event
+    def add(self, entry: Entry) -> int:
+        """Write an entry; its receipt's id."""
+        event = entry.event
         done = self.connection.execute(
             f"INSERT INTO callbacks (job_id, {_EVENT}, fate, held_until, replay_of) "  # noqa: S608
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (event.job_id, event.received_at.isoformat(), *event[1:], *row[2:]),
+            (event.job_id, event.received_at.isoformat(), *event[1:], *entry[2:]),
         )
         return done.lastrowid or 0
 
-    def settle(self, row: Row) -> None:
-        """Write the fate of an entered row, and whether it is in quarantine."""
+    def settle(self, entry: Entry) -> None:
+        """Write the fate of an entry, and whether it is in quarantine."""
         self.connection.execute(
             "UPDATE callbacks SET fate = ?, held_until = ? WHERE receipt_id = ?",
-            (row.fate, row.held_until, row.receipt_id),
+            (entry.fate, entry.held_until, entry.receipt_id),
         )
 
     def past(self, event: Event, *, before: int | None) -> list[Event]:
         """The settled events of the same job and task, up to a place in the book."""
-        rows = self._rows(
+        entries = self._entries(
             f"job_id = ? AND task_id = ? AND receipt_id < ? AND fate IN ({_SETTLED})",
             (event.job_id, event.task_id, before or 2**63 - 1),
         )
-        return [row.event for row in rows]
+        return [entry.event for entry in entries]
 
     def count(self, job_id: str) -> int:
-        """How many rows a job has."""
+        """How many entries a job has."""
         return self._number("SELECT count(*) FROM callbacks WHERE job_id = ?", job_id)
 
     def waits(self, job_id: str) -> bool:
@@ -91,10 +91,10 @@ class Book:
             )
         )
 
-    def first_waiting(self, job_id: str) -> Row | None:
+    def first_waiting(self, job_id: str) -> Entry | None:
         """The oldest of a job's that waits."""
-        rows = self._rows("job_id = ? AND fate IS NULL ORDER BY receipt_id LIMIT 1", (job_id,))
-        return next(rows, None)
+        where = "job_id = ? AND fate IS NULL ORDER BY receipt_id LIMIT 1"
+        return next(self._entries(where, (job_id,)), None)
 
     def waiting_jobs(self) -> list[str]:
         """Every job that something waits of, the oldest first."""
@@ -108,26 +108,26 @@ class Book:
         """How many wait."""
         return self._number("SELECT count(*) FROM callbacks WHERE fate IS NULL")
 
-    def held(self) -> list[Row]:
+    def in_quarantine(self) -> list[Entry]:
         """All in quarantine, oldest first."""
-        return list(self._rows("held_until IS NOT NULL ORDER BY receipt_id", ()))
+        return list(self._entries("held_until IS NOT NULL ORDER BY receipt_id", ()))
 
-    def held_count(self) -> int:
+    def quarantined(self) -> int:
         """How many are in quarantine."""
         return self._number("SELECT count(*) FROM callbacks WHERE held_until IS NOT NULL")
 
-    def row(self, receipt_id: int) -> Row | None:
-        """One row, or None."""
-        return next(self._rows("receipt_id = ?", (receipt_id,)), None)
+    def entry(self, receipt_id: int) -> Entry | None:
+        """One entry, or None."""
+        return next(self._entries("receipt_id = ?", (receipt_id,)), None)
 
-    def newest(self, job_id: str | None, *, limit: int) -> list[Row]:
+    def newest(self, job_id: str | None, *, limit: int) -> list[Entry]:
         """The newest with a fate, of one job or of all; the oldest of them first."""
         of_job, given = ("", ()) if job_id is None else ("job_id = ? AND ", (job_id,))
         where = f"{of_job}fate IS NOT NULL ORDER BY receipt_id DESC LIMIT ?"
-        return [*self._rows(where, (*given, limit))][::-1]
+        return [*self._entries(where, (*given, limit))][::-1]
 
     def prune(self, newest: int, *, keep: int) -> None:
-        """Forget what is older than the newest `keep` rows and needs nothing any more."""
+        """Forget what is older than the newest `keep` entries and needs nothing any more."""
         if newest % PRUNE_EVERY == 0:
             self.connection.execute(
                 "DELETE FROM callbacks WHERE receipt_id <= ? "
@@ -138,12 +138,12 @@ class Book:
     def _number(self, statement: str, *given: str) -> int:
         return int(self.connection.execute(statement, given).fetchone()[0])
 
-    def _rows(self, where: str, given: tuple[Any, ...]) -> Iterator[Row]:
-        statement = f"SELECT {_ROW} FROM callbacks WHERE {where}"  # noqa: S608 - our own text
-        return map(_row, self.connection.execute(statement, given))
+    def _entries(self, where: str, given: tuple[Any, ...]) -> Iterator[Entry]:
+        statement = f"SELECT {_COLUMNS} FROM callbacks WHERE {where}"  # noqa: S608 - our own text
+        return map(_entry, self.connection.execute(statement, given))
 
 
-def _row(found: tuple[Any, ...]) -> Row:
+def _entry(found: tuple[Any, ...]) -> Entry:
     receipt_id, received_at, external_id, task_id, status, updated_at, message, named, *rest = found
     fate, held_until, replay_of = rest
     event = Event(
@@ -155,7 +155,7 @@ def _row(found: tuple[Any, ...]) -> Row:
         message=message,
         named=named,
     )
-    return Row(receipt_id, event, Fate(fate) if fate else None, held_until, replay_of)
+    return Entry(receipt_id, event, Fate(fate) if fate else None, held_until, replay_of)
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -18,8 +18,8 @@ MAX_WAITING = 2000
 T = TypeVar("T")
 
 
-class _Job(NamedTuple):
-    work: Callable[[Book], Any]
+class _Work(NamedTuple):
+    run: Callable[[Book], Any]
     done: asyncio.Future[Any]
 
 
@@ -33,21 +33,22 @@ class Committer:
 
     def __init__(self, book: Book) -> None:
         self.book = book
-        self._waiting: list[_Job] = []
+        self._waiting: list[_Work] = []
         self._flushing: asyncio.Task[None] | None = None
 
     async def run(self, work: Callable[[Book], T]) -> T:
         """What the work returns, once what it wrote is on the disk; NotKept where it can't be."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._submit(_Job(work, done))
+        self._submit(_Work(work, done))
         return await done
 
     def run_soon(self, work: Callable[[Book], object]) -> None:
         """Have it done without waiting; what nobody waits for is dropped when much waits."""
-        done = asyncio.get_running_loop().create_future()
-        done.add_done_callback(_passed_over)
+        done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        # Nobody waits for it: that it failed is no news.
+        done.add_done_callback(lambda done: done.cancelled() or done.exception())
         if len(self._waiting) < MAX_WAITING // 2:
-            self._submit(_Job(work, done))
+            self._submit(_Work(work, done))
 
     async def close(self) -> None:
         """Finish what waits, and close the book."""
@@ -55,27 +56,28 @@ class Committer:
             await self._flushing
         await asyncio.to_thread(self.book.connection.close)
 
-    def _submit(self, job: _Job) -> None:
+    def _submit(self, work: _Work) -> None:
         if len(self._waiting) >= MAX_WAITING:
             raise NotKept("Too many callbacks at once; try again in a moment.")
-        self._waiting.append(job)
+        self._waiting.append(work)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
 
     async def _flush(self) -> None:
         try:
             while self._waiting:
+                # Whatever comes while this batch's commit is awaited is the next batch.
                 batch, self._waiting = self._waiting, []
                 await self._commit(batch)
         finally:
             self._flushing = None
 
-    async def _commit(self, batch: list[_Job]) -> None:
+    async def _commit(self, batch: list[_Work]) -> None:
         connection = self.book.connection
         before = connection.total_changes
         try:
             connection.execute("BEGIN")
-            outcomes = [_outcome(job, self.book) for job in batch]
+            outcomes = [_outcome(work, self.book) for work in batch]
             if connection.total_changes == before:
                 connection.execute("COMMIT")
             else:
@@ -86,28 +88,23 @@ class Committer:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             outcomes = [NotKept("The callback can't be kept now.") for _ in batch]
-        for job, outcome in zip(batch, outcomes, strict=True):
-            _tell(job.done, outcome)
+        for work, outcome in zip(batch, outcomes, strict=True):
+            _resolve(work.done, outcome)
 
 
-def _outcome(job: _Job, book: Book) -> Any:
+def _outcome(work: _Work, book: Book) -> Any:
     try:
-        return job.work(book)
+        return work.run(book)
     except sqlite3.Error:
         raise
     except Exception as error:
         return error
 
 
-def _tell(done: asyncio.Future[Any], outcome: Any) -> None:
+def _resolve(done: asyncio.Future[Any], outcome: Any) -> None:
     if done.done():
         return
     if isinstance(outcome, Exception):
         done.set_exception(outcome)
     else:
         done.set_result(outcome)
-
-
-def _passed_over(done: asyncio.Future[Any]) -> None:
-    if not done.cancelled():
-        done.exception()

@@ -75,7 +75,7 @@ class Fate(StrEnum):
 
 
 class Event(NamedTuple):
-    """What is kept of a callback: enough to judge it, to tell the job, and to replay it."""
+    """What is kept of a callback: enough to find its fate, to signal the job, and to replay it."""
 
     received_at: datetime
     external_id: str
@@ -106,8 +106,8 @@ class Event(NamedTuple):
         )
 
 
-class Row(NamedTuple):
-    """An event in the book; without a fate it waits for Temporal."""
+class Entry(NamedTuple):
+    """An event in the book, one row; without a fate it waits for Temporal."""
 
     receipt_id: int
     event: Event
@@ -117,12 +117,12 @@ class Row(NamedTuple):
     replay_of: int | None = None
 
     @property
-    def place(self) -> int:
-        """What came before this place counts when it is judged; a replay takes its model's."""
+    def position(self) -> int:
+        """What came before it counts for its fate; a replay takes the position of its original."""
         return self.replay_of or self.receipt_id
 
     def receipt(self) -> "Receipt":
-        """The row as it is shown; only with a fate."""
+        """The entry as it is shown; only with a fate."""
         return Receipt(
             receipt_id=self.receipt_id,
             received_at=self.event.received_at,

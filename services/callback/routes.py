@@ -1,4 +1,4 @@
-"""The vendor's door, and the list of receipts."""
+"""The address that the vendor calls back, and the list of receipts."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -112,10 +112,10 @@ async def receive_callback(request: Request) -> Response:
     if not authentic:
         raise RouteNotFound("Not found")
     body.check_type(request.headers.get("content-type", ""))
-    row = await receiver.receive(task, body.parse(raw))
-    if row.fate is Fate.REJECTED:
+    entry = await receiver.receive(task, body.parse(raw))
+    if entry.fate is Fate.REJECTED:
         raise RouteNotFound("Not found")
-    return _ANSWERS[row.fate or Fate.UNKNOWN]()
+    return _ANSWERS[entry.fate or Fate.UNKNOWN]()
 
 
 @router.get("/callbacks", operation_id="list_receipts", responses=documented(422, 503))
@@ -128,8 +128,8 @@ async def list_receipts(
     """The newest receipts of one job, or of all; the oldest of them first."""
     if job_id is not None and not is_job_id(job_id):
         return []
-    rows = await receiver.committer.run(lambda book: book.newest(job_id, limit=limit))
-    return [row.receipt() for row in rows]
+    entries = await receiver.committer.run(lambda book: book.newest(job_id, limit=limit))
+    return [entry.receipt() for entry in entries]
 
 
 @router.post(

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from services.callback import __main__ as program
-from services.callback import body, committer, desk, messenger, receiver
+from services.callback import body, committer, entries, receiver, signals
 from shared import connections
 from tests.docs.pages import ROOT, read, spans, tables_headed
 from tests.workflow.race import DECIDED
@@ -38,13 +38,13 @@ def test_each_case_has_a_test_of_its_own(case: str) -> None:
         f"{body.MAX_BODY // 1024} KiB, {body.READ_SECONDS:g} s; "
         f"{body.MAX_READING // 1024**2} MiB for all",
         f"{committer.MAX_WAITING} events may wait",
-        f"signalled to the job | 503, and it stays kept | {messenger.TELL_SECONDS:g} s",
-        f"{receiver.DRAIN_WIDTH} jobs at a time",
-        f"looked at every {receiver.LOOK_SECONDS:g} s",
-        f"At most {desk.MAX_HELD} do at a time",
+        f"signalled to the job | 503, and it stays kept | {signals.SIGNAL_SECONDS:g} s",
+        f"{receiver.JOBS_AT_ONCE} jobs at a time",
+        f"looked at every {receiver.REVIEW_SECONDS:g} s",
+        f"At most {entries.MAX_QUARANTINED} do at a time",
         f"| connections | {program.CONNECTIONS} |",
-        f"| rows of one job | {desk.MAX_NOTED},",
-        f"| rows of forged ones for one job | {desk.MAX_REJECTED};",
+        f"| rows of one job | {entries.MAX_NOTED},",
+        f"| rows of forged ones for one job | {entries.MAX_REJECTED};",
     ],
 )
 def test_the_bounds_are_those_of_the_code(said: str) -> None:

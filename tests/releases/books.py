@@ -1,4 +1,4 @@
-"""A book of callbacks as this release leaves it on disk, and the row in it."""
+"""A book of callbacks as this release leaves it on disk, and the entry in it."""
 
 import sqlite3
 from datetime import UTC, datetime
@@ -6,12 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from services.callback.book import Book
-from services.callback.models import Event, Fate, Row, TaskStatus
+from services.callback.models import Entry, Event, Fate, TaskStatus
 from tests.releases.kinds import FOLDER
 
 STORED = FOLDER / "book.sql"
 JOB_ID = "job-0123456789abcdef01234567"
-ROW = Row(
+ENTRY = Entry(
     receipt_id=1,
     event=Event(
         received_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
@@ -32,7 +32,7 @@ def dump() -> str:
     """The whole book as SQL."""
     with TemporaryDirectory() as folder:
         book = Book(Path(folder))
-        book.add(ROW)
+        book.add(ENTRY)
         text = "\n".join(book.connection.iterdump())
         book.connection.close()
     return text + "\n"

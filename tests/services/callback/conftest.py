@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from services.callback.app import create_app
-from services.callback.desk import Clock, utc_now
+from services.callback.entries import Clock, utc_now
 from services.callback.models import Receipt
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
@@ -107,7 +107,7 @@ async def vendor(client: Client, tmp_path: Path) -> AsyncIterator[Vendor]:
 
 
 @pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[Vendor]:
+async def offline(tmp_path: Path) -> AsyncIterator[Vendor]:
     """The receiver without sockets and Temporal, for what is refused before it is judged."""
     app = create_app(settings_for(tmp_path), await client_of_nobody(free_port()))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -129,5 +129,5 @@ async def receiving(
 
 
 async def receipts_of(receiver: Receiver, job_id: str) -> list[Receipt]:
-    rows = await receiver.committer.run(lambda book: book.newest(job_id, limit=1000))
-    return [row.receipt() for row in rows]
+    entries = await receiver.committer.run(lambda book: book.newest(job_id, limit=1000))
+    return [entry.receipt() for entry in entries]

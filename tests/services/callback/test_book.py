@@ -13,7 +13,7 @@ from services.callback import committer as committer_module
 from services.callback.book import Book
 from services.callback.committer import Committer
 from services.callback.errors import NotKept
-from services.callback.models import Event, Fate, Row, TaskStatus
+from services.callback.models import Entry, Event, Fate, TaskStatus
 from shared.ids import new_job_id
 
 
@@ -24,7 +24,7 @@ async def committer(tmp_path: Path) -> AsyncIterator[Committer]:
     await committer.close()
 
 
-def row(job_id: str, fate: Fate | None = Fate.APPLIED, at: int = 1) -> Row:
+def entry_of(job_id: str, fate: Fate | None = Fate.APPLIED, at: int = 1) -> Entry:
     event = Event(
         received_at=datetime(2026, 1, 2, tzinfo=UTC),
         external_id=f"{job_id}.video.1",
@@ -33,13 +33,13 @@ def row(job_id: str, fate: Fate | None = Fate.APPLIED, at: int = 1) -> Row:
         updated_at=at,
         message="内容",
     )
-    return Row(0, event, fate)
+    return Entry(0, event, fate)
 
 
-async def test_a_row_comes_back_as_it_was(committer: Committer) -> None:
-    written = row(new_job_id())._replace(held_until=7.5, replay_of=3)
+async def test_an_entry_comes_back_as_it_was(committer: Committer) -> None:
+    written = entry_of(new_job_id())._replace(held_until=7.5, replay_of=3)
     receipt_id = await committer.run(lambda book: book.add(written))
-    assert await committer.run(lambda book: book.row(receipt_id)) == written._replace(
+    assert await committer.run(lambda book: book.entry(receipt_id)) == written._replace(
         receipt_id=receipt_id
     )
 
@@ -50,14 +50,14 @@ async def test_what_came_while_one_commit_ran_shares_the_next(
     commits: list[int] = []
     commit = committer._commit
 
-    async def counted(batch: list[committer_module._Job]) -> None:
+    async def counted(batch: list[committer_module._Work]) -> None:
         commits.append(len(batch))
         await commit(batch)
 
     monkeypatch.setattr(committer, "_commit", counted)
     job_id = new_job_id()
     ids = await asyncio.gather(
-        *(committer.run(lambda book: book.add(row(job_id))) for _ in range(100))
+        *(committer.run(lambda book: book.add(entry_of(job_id))) for _ in range(100))
     )
 
     assert ids == list(range(1, 101))
@@ -70,7 +70,7 @@ async def test_work_that_fails_concerns_nobody_else(committer: Committer) -> Non
 
     job_id = new_job_id()
     good, bad = await asyncio.gather(
-        committer.run(lambda book: book.add(row(job_id))),
+        committer.run(lambda book: book.add(entry_of(job_id))),
         committer.run(fails),
         return_exceptions=True,
     )
@@ -82,10 +82,10 @@ async def test_work_that_fails_concerns_nobody_else(committer: Committer) -> Non
 async def test_a_full_disk_refuses_and_forgets_nothing(committer: Committer) -> None:
     connection = committer.book.connection
     job_id = new_job_id()
-    await committer.run(lambda book: book.add(row(job_id)))
+    await committer.run(lambda book: book.add(entry_of(job_id)))
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")
-    long = row(job_id)
+    long = entry_of(job_id)
     long = long._replace(event=long.event._replace(message="x" * 100_000))
 
     with pytest.raises(NotKept):
@@ -102,12 +102,12 @@ async def test_too_much_at_once_is_refused(
     monkeypatch.setattr(committer_module, "MAX_WAITING", 10)
     job_id = new_job_id()
     outcomes = await asyncio.gather(
-        *(committer.run(lambda book: book.add(row(job_id))) for _ in range(15)),
+        *(committer.run(lambda book: book.add(entry_of(job_id))) for _ in range(15)),
         return_exceptions=True,
     )
     assert sum(isinstance(each, NotKept) for each in outcomes) == 5
     for _ in range(20):
-        committer.run_soon(lambda book: book.add(row(job_id)))
+        committer.run_soon(lambda book: book.add(entry_of(job_id)))
     assert await committer.run(lambda book: book.count(job_id)) == 10 + 5
 
 
@@ -117,9 +117,9 @@ async def test_the_oldest_rows_go_and_those_that_wait_stay(
     monkeypatch.setattr(book_module, "PRUNE_EVERY", 10)
 
     def fill(book: Book) -> int:
-        book.add(row(new_job_id(), None))
-        book.add(row(new_job_id(), Fate.UNKNOWN)._replace(held_until=1.0))
-        newest = [book.add(row(new_job_id())) for _ in range(38)][-1]
+        book.add(entry_of(new_job_id(), None))
+        book.add(entry_of(new_job_id(), Fate.UNKNOWN)._replace(held_until=1.0))
+        newest = [book.add(entry_of(new_job_id())) for _ in range(38)][-1]
         book.prune(newest, keep=20)
         return newest
 

@@ -46,7 +46,7 @@ class Mortuary:
             "TEMPORAL_ADDRESS": self.client.service_client.config.target_host,
             "TEMPORAL_NAMESPACE": self.client.namespace,
         }
-        port = await self._tell({"line": line, "environment": environment})
+        port = await self._command({"line": line, "environment": environment})
         async with http_client(f"http://127.0.0.1:{port}") as http:
             try:
                 return await http.post(vendor.address(), json=vendor.body())
@@ -54,9 +54,9 @@ class Mortuary:
                 assert int(await self._line()) == signal.SIGKILL
                 return None
 
-    async def _tell(self, order: dict[str, object]) -> str:
+    async def _command(self, command: dict[str, object]) -> str:
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        self.process.stdin.write(json.dumps(command).encode() + b"\n")
         return await self._line()
 
     async def _line(self) -> str:

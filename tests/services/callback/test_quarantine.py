@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from services.callback import desk
+from services.callback import entries
 from services.callback.models import Callback, Fate, Receipt, TaskStatus
 from services.callback.receiver import Receiver
 from shared.ids import new_job_id
@@ -50,8 +50,8 @@ async def take(receiver: Receiver, job_id: str, sent: Callback) -> Fate | None:
 
 async def looked(receiver: Receiver, job_id: str) -> list[Receipt]:
     """The receipts after one look at the quarantine, and what it let out has been told."""
-    await receiver.look()
-    await receiver.drain()
+    await receiver.review_quarantine()
+    await receiver.signal_pending()
     return await receipts_of(receiver, job_id)
 
 
@@ -191,11 +191,11 @@ async def test_a_name_that_is_known_by_now_is_refused(client: Client, tmp_path: 
 async def test_quarantine_holds_no_more_than_its_limit(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk, "MAX_HELD", 3)
+    monkeypatch.setattr(entries, "MAX_QUARANTINED", 3)
     async with receiving(tmp_path, client) as receiver:
         for _ in range(5):
             assert await take(receiver, new_job_id(), callback()) is Fate.UNKNOWN
-        assert len(await receiver.committer.run(lambda book: book.held())) == 3
+        assert len(await receiver.committer.run(lambda book: book.in_quarantine())) == 3
         noted = await receiver.committer.run(lambda book: book.newest(None, limit=9))
     assert [row.fate for row in noted] == [Fate.UNKNOWN] * 5
 
@@ -203,7 +203,7 @@ async def test_quarantine_holds_no_more_than_its_limit(
 async def test_a_job_has_no_more_rows_than_its_limit(
     vendor: Vendor, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk, "MAX_NOTED", 3)
+    monkeypatch.setattr(entries, "MAX_NOTED", 3)
     vendor.record()
     await start_job(client, vendor.job_id)
     for at in (3, 2, 1, 0):

@@ -72,34 +72,36 @@ async def test_another_attempts_is_refused_again(vendor: Vendor, client: Client)
     assert await told(client, vendor.job_id) == []
 
 
-async def test_with_temporal_away_it_is_kept(door: Vendor) -> None:
-    door.record()
-    await door.send("processing")
-    await door.send("succeed")
-    [receipt] = await door.receipts()
-    answer = await replay(door, receipt["receipt_id"])
+async def test_with_temporal_away_it_is_kept(offline: Vendor) -> None:
+    offline.record()
+    await offline.send("processing")
+    await offline.send("succeed")
+    [receipt] = await offline.receipts()
+    answer = await replay(offline, receipt["receipt_id"])
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
 
 
 @pytest.mark.parametrize("key", ["", "Bearer ", f"Bearer {SECRET}x", SECRET, "Bearer \xff"])
-async def test_only_the_operator_may(door: Vendor, key: str) -> None:
-    door.record()
-    await door.send("processing")
+async def test_only_the_operator_may(offline: Vendor, key: str) -> None:
+    offline.record()
+    await offline.send("processing")
     headers = [(b"Authorization", key.encode("latin-1"))]
-    answer = await door.http.post("/callbacks/1/replay", headers=headers)
-    absent = await door.http.post("/callbacks/7/replay", headers=headers)
+    answer = await offline.http.post("/callbacks/1/replay", headers=headers)
+    absent = await offline.http.post("/callbacks/7/replay", headers=headers)
     assert answer.status_code == absent.status_code == 401
     assert answer.json() == absent.json()
-    assert len(await door.receipts()) == 1
+    assert len(await offline.receipts()) == 1
 
 
-async def test_what_was_forged_or_is_not_there_can_not_be_replayed(door: Vendor) -> None:
-    door.record()
-    await door.http.post(door.address(secret="x" * 20), json=door.body())
-    [forged] = await door.receipts()
-    answer = await replay(door, forged["receipt_id"])
+async def test_what_was_forged_or_is_not_there_can_not_be_replayed(offline: Vendor) -> None:
+    offline.record()
+    await offline.http.post(offline.address(secret="x" * 20), json=offline.body())
+    [forged] = await offline.receipts()
+    answer = await replay(offline, forged["receipt_id"])
     assert (answer.status_code, answer.json()["code"]) == (409, "receipt_not_replayable")
-    assert (await replay(door, 7)).status_code == 404
+    assert (await replay(offline, 7)).status_code == 404
     for wrong in ("0", "-1", str(2**63), "x"):
-        assert (await door.http.post(f"/callbacks/{wrong}/replay", headers=KEY)).status_code == 422
+        assert (
+            await offline.http.post(f"/callbacks/{wrong}/replay", headers=KEY)
+        ).status_code == 422

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable
 
-from services.callback.jobs import JobView
+from services.callback.job_records import JobView
 from services.callback.models import Event, Fate
 from shared.ids import Generation
 
 # An event with one of these fates was taken note of for good; the same one again is a duplicate.
 SETTLED = frozenset({Fate.APPLIED, Fate.EARLY, Fate.LATE, Fate.OUT_OF_ORDER})
 # Whether the workflow runs is for Temporal to say.
-TO_TELL = frozenset({Fate.APPLIED, Fate.EARLY})
+FOR_TEMPORAL = frozenset({Fate.APPLIED, Fate.EARLY})
 
 
-def judge(
+def fate_of(
     event: Event, generation: Generation, *, job: JobView | None, past: Iterable[Event]
 ) -> Fate:
     """What becomes of an event of this generation, as far as the disk can tell.
@@ -23,7 +23,7 @@ def judge(
     if job is not None and _is_another_attempts(event, job):
         return Fate.REJECTED
     before = list(past)
-    if any(_same(event, each) for each in before):
+    if any(_repeats(event, each) for each in before):
         return Fate.DUPLICATE
     if job is not None and (job.ended or job.video_attempt > generation.attempt):
         return Fate.LATE
@@ -35,7 +35,7 @@ def judge(
     return Fate.APPLIED if known == event.task_id else Fate.UNKNOWN
 
 
-def review(held: Fate, found: Fate, *, expired: bool) -> Fate | None:
+def fate_after_quarantine(held: Fate, found: Fate, *, expired: bool) -> Fate | None:
     """What one in quarantine becomes, given what it would be now; None: it stays there.
 
     An early one was told when it came, so it stays `early` once its task is known; an unknown one
@@ -54,7 +54,7 @@ def _is_another_attempts(event: Event, job: JobView) -> bool:
     )
 
 
-def _same(event: Event, other: Event) -> bool:
+def _repeats(event: Event, other: Event) -> bool:
     return (event.task_status, event.updated_at) == (other.task_status, other.updated_at)
 
 

@@ -28,7 +28,7 @@ class _Record(BaseModel):
     tasks: dict[str, str] = {}
 
 
-class Jobs:
+class JobRecords:
     """The records of the data folder. Blocking, for some tens of microseconds."""
 
     def __init__(self, data_dir: Path) -> None:

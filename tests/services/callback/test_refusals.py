@@ -1,4 +1,4 @@
-"""What is refused at the door, in its order, and that nothing secret is left behind."""
+"""What the receiver refuses, in its order, and that nothing secret is left behind."""
 
 import asyncio
 import json
@@ -7,26 +7,26 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.callback import body, desk
+from services.callback import body, entries
 from tests.services.callback.conftest import SECRET, Vendor
 
 JSON = {"Content-Type": "application/json"}
 
 
-async def test_a_wrong_token_learns_nothing(door: Vendor) -> None:
-    door.record()
-    wrong = await door.http.post(door.address(secret="x" * 20), content=b"{", headers=JSON)
-    absent = await door.http.post("/callback/kling", json=door.body())
-    nowhere = await door.http.post("/nowhere", json={})
+async def test_a_wrong_token_learns_nothing(offline: Vendor) -> None:
+    offline.record()
+    wrong = await offline.http.post(offline.address(secret="x" * 20), content=b"{", headers=JSON)
+    absent = await offline.http.post("/callback/kling", json=offline.body())
+    nowhere = await offline.http.post("/nowhere", json={})
 
     assert wrong.status_code == absent.status_code == nowhere.status_code == 404
     assert wrong.json()["code"] == nowhere.json()["code"]
-    assert door.job_id not in wrong.text
-    assert [row["fate"] for row in await door.receipts()] == ["rejected"]
+    assert offline.job_id not in wrong.text
+    assert [row["fate"] for row in await offline.receipts()] == ["rejected"]
 
 
 async def test_forged_ones_fill_no_disk(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk, "MAX_REJECTED", 3)
+    monkeypatch.setattr(entries, "MAX_REJECTED", 3)
     wrong = vendor.address(secret="x" * 20)
     assert (await vendor.http.post(wrong, json={})).status_code == 404
     assert await vendor.receipts() == []
@@ -37,9 +37,9 @@ async def test_forged_ones_fill_no_disk(vendor: Vendor, monkeypatch: pytest.Monk
     assert len(await vendor.receipts()) == 3
 
 
-async def test_an_images_task_has_no_callback(door: Vendor) -> None:
-    address = door.address().replace(".video.", ".image.")
-    assert (await door.http.post(address, json=door.body())).status_code == 404
+async def test_an_images_task_has_no_callback(offline: Vendor) -> None:
+    address = offline.address().replace(".video.", ".image.")
+    assert (await offline.http.post(address, json=offline.body())).status_code == 404
 
 
 async def test_a_large_body_is_refused_announced_or_not(vendor: Vendor) -> None:
@@ -81,22 +81,24 @@ async def test_a_forged_large_body_is_refused_by_its_size(vendor: Vendor) -> Non
 
 
 async def test_all_bodies_together_are_bounded(
-    door: Vendor, monkeypatch: pytest.MonkeyPatch
+    offline: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    door.record()
+    offline.record()
     monkeypatch.setattr(body, "MAX_READING", 50)
-    small = await door.http.post(door.address(), content=b"{}", headers=JSON)
-    large = await door.http.post(door.address(), content=b" " * 51, headers=JSON)
-    forged = await door.http.post(door.address(secret="x" * 20), content=b" " * 51, headers=JSON)
-    again = await door.http.post(door.address(), content=b" " * 50, headers=JSON)
+    small = await offline.http.post(offline.address(), content=b"{}", headers=JSON)
+    large = await offline.http.post(offline.address(), content=b" " * 51, headers=JSON)
+    forged = await offline.http.post(
+        offline.address(secret="x" * 20), content=b" " * 51, headers=JSON
+    )
+    again = await offline.http.post(offline.address(), content=b" " * 50, headers=JSON)
 
     assert [each.status_code for each in (small, large, forged, again)] == [422, 503, 404, 422]
     assert large.headers["retry-after"] == "1"
     assert large.json()["code"] == "not_kept"
 
 
-async def test_another_media_type_is_refused(door: Vendor) -> None:
-    answer = await door.http.post(door.address(), content=b"a=b")
+async def test_another_media_type_is_refused(offline: Vendor) -> None:
+    answer = await offline.http.post(offline.address(), content=b"a=b")
     assert answer.status_code == 415
     assert answer.headers["content-type"] == "application/problem+json"
 
@@ -122,28 +124,28 @@ async def test_another_media_type_is_refused(door: Vendor) -> None:
     ],
 )
 async def test_what_is_no_callback_is_refused_by_field(
-    door: Vendor, raw: bytes, field: str
+    offline: Vendor, raw: bytes, field: str
 ) -> None:
-    answer = await door.http.post(door.address(), content=raw, headers=JSON)
+    answer = await offline.http.post(offline.address(), content=raw, headers=JSON)
 
     assert answer.status_code == 422, answer.text
     assert field in answer.json()["detail"]
-    assert await door.receipts() == []
+    assert await offline.receipts() == []
 
 
-async def test_no_token_reaches_a_file(door: Vendor) -> None:
-    door.record()
-    await door.send("processing")
-    await door.http.post(door.address(secret="x" * 20), json=door.body())
+async def test_no_token_reaches_a_file(offline: Vendor) -> None:
+    offline.record()
+    await offline.send("processing")
+    await offline.http.post(offline.address(secret="x" * 20), json=offline.body())
 
-    assert [row["fate"] for row in await door.receipts()] == ["applied", "rejected"]
-    written = b"".join(path.read_bytes() for path in door.data_dir.rglob("*") if path.is_file())
+    assert [row["fate"] for row in await offline.receipts()] == ["applied", "rejected"]
+    written = b"".join(path.read_bytes() for path in offline.data_dir.rglob("*") if path.is_file())
     assert b"rejected" in written
-    assert door.address().rpartition("=")[2].encode() not in written
+    assert offline.address().rpartition("=")[2].encode() not in written
     assert SECRET.encode() not in written
 
 
-async def test_the_page_for_programmers_shows_the_body(door: Vendor) -> None:
-    document = (await door.http.get("/openapi.json")).json()
+async def test_the_page_for_programmers_shows_the_body(offline: Vendor) -> None:
+    document = (await offline.http.get("/openapi.json")).json()
     assert "task_status" in json.dumps(document["paths"]["/callback/kling"]["post"])
     assert "HTTPValidationError" not in json.dumps(document)

@@ -1,4 +1,4 @@
-"""Tells jobs through Temporal, within a second; what Temporal does not take is told later."""
+"""Signals jobs through Temporal, within a second; what Temporal does not take is sent later."""
 
 from datetime import timedelta
 
@@ -13,43 +13,43 @@ from shared.temporal import KLING_DONE_SIGNAL, answer
 log = structlog.get_logger(__name__)
 
 # The vendor hears from us within about a second, whatever Temporal does.
-TELL_SECONDS = 1.0
-RPC_TIMEOUT = timedelta(seconds=TELL_SECONDS)
+SIGNAL_SECONDS = 1.0
+RPC_TIMEOUT = timedelta(seconds=SIGNAL_SECONDS)
 
 
-class Messenger:
+class JobSignals:
     """Signals ends, and asks whether a job runs where there is no record of it."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def tell(self, event: Event, found: Fate, *, known: bool) -> Fate:
+    async def send(self, event: Event, found: Fate, *, known: bool) -> Fate:
         """The fate by what Temporal says of the workflow; TemporalUnavailable for anything else."""
         try:
-            return await self._tell(event, found, known=known)
+            return await self._send(event, found, known=known)
         except RPCError as error:
             # A right that we lack, a namespace that isn't there: somebody will put it right.
             log.error("Temporal refuses", status=error.status, reason=error.message)
             raise TemporalUnavailable("Temporal refuses; the callback is kept.") from error
 
-    async def _tell(self, event: Event, found: Fate, *, known: bool) -> Fate:
+    async def _send(self, event: Event, found: Fate, *, known: bool) -> Fate:
         if not event.ended:
-            return found if known else await self._by_workflow(event.job_id, found)
+            return found if known else await self._by_run(event.job_id, found)
         handle = self._client.get_workflow_handle(event.job_id)
         signal = handle.signal(KLING_DONE_SIGNAL, event.done(), rpc_timeout=RPC_TIMEOUT)
         try:
-            await answer(signal, seconds=TELL_SECONDS)
+            await answer(signal, seconds=SIGNAL_SECONDS)
         except RPCError as error:
             if not _no_such_run(error):
                 raise
-            return Fate.LATE if known else await self._by_workflow(event.job_id, Fate.LATE)
+            return Fate.LATE if known else await self._by_run(event.job_id, Fate.LATE)
         return found
 
-    async def _by_workflow(self, job_id: str, fate: Fate) -> Fate:
+    async def _by_run(self, job_id: str, fate: Fate) -> Fate:
         """`fate` where the job runs, `late` where it ended, `unknown` where it never was."""
         handle = self._client.get_workflow_handle(job_id)
         try:
-            found = await answer(handle.describe(rpc_timeout=RPC_TIMEOUT), seconds=TELL_SECONDS)
+            found = await answer(handle.describe(rpc_timeout=RPC_TIMEOUT), seconds=SIGNAL_SECONDS)
         except RPCError as error:
             if _no_such_run(error):
                 return Fate.UNKNOWN
