@@ -1,6 +1,6 @@
 """Generated requests to every route of the OpenAPI file: no failure, and answers as documented.
 
-More of them by hand: `python -m tests.services.api.test_every_route 1000`.
+More of them by hand: `python -m tests.services.api.http.test_every_route 1000`.
 """
 
 import asyncio
