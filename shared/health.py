@@ -28,6 +28,8 @@ EX_REFUSED = 2
 EX_TEMPFAIL = 75
 TICK_SECONDS = 0.5
 CONNECT_WAIT_MAX_SECONDS = 2.0
+# `/readyz` is answered within this.
+READY_SECONDS = 3.0
 
 # What runs while the process is up, given a connected client.
 Body = Callable[[Client], AbstractAsyncContextManager[object]]
@@ -139,10 +141,14 @@ async def connect_when_up(keys: PayloadKeys) -> Client:
     return await connect(keys)
 
 
-async def temporal_reason(client: Client) -> str | None:
-    """Why Temporal isn't ready, or None where it answers."""
+async def temporal_reason(client: Client, *, seconds: float = READY_SECONDS) -> str | None:
+    """Why Temporal isn't ready, or None where it answers within so many seconds."""
     try:
-        await client.service_client.check_health(timeout=timedelta(seconds=2))
+        # The call's own limit does not bound the connecting of a client that has never connected.
+        async with asyncio.timeout(seconds):
+            await client.service_client.check_health(timeout=timedelta(seconds=2))
+    except TimeoutError:
+        return "does not answer"
     except (RPCError, RuntimeError) as error:
         return f"does not answer ({error})"
     return None

@@ -21,7 +21,6 @@ from shared.temporal import connect
 from shared.web import ServiceApp, service_app
 
 MAX_BODY = 1024 * 1024
-READY_SECONDS = 3.0
 DESCRIPTION = """Submits jobs, shows them live. Errors are `application/problem+json`.
 
 Live: `WS /ws/jobs` sends every job at once, then each change of any; `WS /ws/jobs/{job_id}` one
@@ -70,18 +69,10 @@ async def _close_streams(app: FastAPI, service: Service) -> None:
 
 
 async def _ready(service: Service) -> Mapping[str, str | None]:
-    checks = {"temporal": await _temporal(service.client)}
+    checks = {"temporal": await temporal_reason(service.client)}
     if service.settings.feed == "files":
         checks["state"] = await _state(RecordStore(service.settings.data_dir).folder)
     return checks
-
-
-async def _temporal(client: Client) -> str | None:
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            return await temporal_reason(client)
-    except TimeoutError:
-        return "does not answer"
 
 
 async def _state(folder: Path) -> str | None:

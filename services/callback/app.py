@@ -16,7 +16,6 @@ from shared.health import temporal_reason
 from shared.temporal import connect
 from shared.web import ServiceApp, service_app
 
-READY_SECONDS = 3.0
 DESCRIPTION = "Takes the video vendor's callbacks. Errors are `application/problem+json`."
 
 
@@ -35,7 +34,7 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
         folder = settings.data_dir / "callbacks"
         writable = await asyncio.to_thread(os.access, folder, os.W_OK | os.X_OK)
         reason = None if writable else f"{folder} can't be written"
-        return {"temporal": await _temporal(clients[0]), "book": reason}
+        return {"temporal": await temporal_reason(clients[0]), "book": reason}
 
     app: ServiceApp = service_app(
         "genvideo callback receiver",
@@ -47,11 +46,3 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
     app.state.reader = Reader()
     app.include_router(routes.router)
     return app
-
-
-async def _temporal(client: Client) -> str | None:
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            return await temporal_reason(client)
-    except TimeoutError:
-        return "does not answer"

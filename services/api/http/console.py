@@ -14,7 +14,7 @@ from services.api.http.accept import JSON, produces
 from services.api.http.parameters import JobId, ServiceDep
 from services.api.http.upstream import Health
 from services.api.jobs.jobs import JobNotFound
-from shared.errors import GenvideoError, NotJson, TemporalUnavailable
+from shared.errors import GenvideoError, NotJson
 from shared.health import temporal_reason
 from shared.http import http_client
 from shared.ids import is_job_id
@@ -80,11 +80,7 @@ async def get_health(service: ServiceDep, http: Http) -> list[Health]:
 
 
 async def _temporal(service: ServiceDep) -> Health:
-    try:
-        async with asyncio.timeout(upstream.PATIENCE_SECONDS):
-            reason = await temporal_reason(service.client)
-    except (TimeoutError, TemporalUnavailable):
-        reason = "does not answer"
+    reason = await temporal_reason(service.client, seconds=upstream.PATIENCE_SECONDS)
     return Health(name="temporal", ready=reason is None, detail=reason or "ready")
 
 

@@ -39,7 +39,7 @@ UPDATE_SECONDS = 5.0
 # A full queue moves on by one job at a time.
 FULL_RETRY_SECONDS = 10.0
 
-NOBODY = SlotView(limit=DEFAULT_LIMIT, paused=False, holders=(), waiting=(), waiting_count=0)
+EMPTY = SlotView(limit=DEFAULT_LIMIT, paused=False, holders=(), waiting=(), waiting_count=0)
 
 
 class Slots:
@@ -82,7 +82,7 @@ class Slots:
             return await self._query()
         except (RPCError, WorkflowQueryFailedError) as error:
             if is_missing(error):
-                return NOBODY
+                return EMPTY
             raise TemporalUnavailable("The keeper does not answer.") from error
 
     async def _query(self) -> SlotView:

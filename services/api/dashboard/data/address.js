@@ -7,7 +7,7 @@ export class Address {
   #listeners = new Set();
 
   constructor() {
-    window.addEventListener("popstate", () => this.#tell());
+    window.addEventListener("popstate", () => this.#notify());
   }
 
   get state() {
@@ -31,14 +31,14 @@ export class Address {
     const target = this.with(change);
     if (replace) history.replaceState(null, "", target);
     else history.pushState(null, "", target);
-    this.#tell();
+    this.#notify();
   }
 
   listen(listener) {
     this.#listeners.add(listener);
   }
 
-  #tell() {
+  #notify() {
     for (const listener of this.#listeners) listener(this.state);
   }
 }

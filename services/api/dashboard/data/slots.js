@@ -48,7 +48,7 @@ export class Slots {
       this.#take(await get("/slots"));
     } catch (error) {
       this.error = error.message;
-      this.#tell();
+      this.#notify();
     }
   }
 
@@ -61,10 +61,10 @@ export class Slots {
     this.#asked = view;
     this.error = null;
     this.reckon();
-    this.#tell();
+    this.#notify();
   }
 
-  #tell() {
+  #notify() {
     for (const listener of this.#listeners) listener();
   }
 }

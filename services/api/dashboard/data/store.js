@@ -55,10 +55,10 @@ export class JobStore {
   #touch(jobId) {
     this.#changed.add(jobId);
     const pause = Math.max(0, this.#toldAt + STROKE_MILLISECONDS - performance.now());
-    this.#waiting ||= setTimeout(() => requestAnimationFrame(() => this.#tell()), pause);
+    this.#waiting ||= setTimeout(() => requestAnimationFrame(() => this.#notify()), pause);
   }
 
-  #tell() {
+  #notify() {
     const changed = this.#changed;
     this.#changed = new Set();
     this.#waiting = 0;

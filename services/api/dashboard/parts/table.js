@@ -53,7 +53,7 @@ export class JobTable {
     const page = Math.min(Math.max(1, Number(state.page) || 1), pages);
     this.#typical ??= typicalSeconds(this.#store.all());
     this.#fill(chosen.slice((page - 1) * PAGE_SIZE, page * PAGE_SIZE), changed);
-    this.#tell(chosen.length, { page, pages });
+    this.#showCount(chosen.length, { page, pages });
   }
 
   /** Rewrites ages and times of the lines in view. */
@@ -94,7 +94,7 @@ export class JobTable {
     );
   }
 
-  #tell(found, { page, pages }) {
+  #showCount(found, { page, pages }) {
     const all = this.#store.size;
     setText(
       this.#caption,

@@ -16,7 +16,7 @@ from services.api.feed import poll
 from services.api.feed.poll import JobPoll
 from services.api.repair import repairer
 from services.api.temporal import slots
-from services.api.temporal.slots import NOBODY, Slots
+from services.api.temporal.slots import EMPTY, Slots
 from services.keeper import rebuild
 from shared.messages import Job
 from shared.slots import HolderView, SlotView
@@ -163,7 +163,7 @@ async def test_who_holds_the_slot_is_asked_at_every_sweep(
     views = iter([(held,), (held,), (), ()])
 
     async def view(self: Slots) -> SlotView:
-        return NOBODY.model_copy(update={"holders": next(views)})
+        return EMPTY.model_copy(update={"holders": next(views)})
 
     monkeypatch.setattr(Slots, "view", view)
     asked = []

@@ -12,7 +12,7 @@ from shared.slots import CAPACITY, JOB_GATE, KEEPER_WORKFLOW, keeper_id
 from shared.temporal import KEEPER_QUEUE
 from tests.services.api.conftest import BODY, Api, temporal_calls
 
-NOBODY = {
+EMPTY = {
     "limit": 1,
     "paused": False,
     "holders": [],
@@ -33,7 +33,7 @@ async def start_keeper(client: Client, waiting: list[str], *, capacity: int = CA
 
 async def test_without_a_keeper_nobody_holds_it(api: Api) -> None:
     answer = await api.http.get("/slots")
-    assert (answer.status_code, answer.json()) == (200, NOBODY)
+    assert (answer.status_code, answer.json()) == (200, EMPTY)
 
 
 @pytest.mark.usefixtures("workers")
@@ -41,7 +41,7 @@ async def test_a_change_starts_the_keeper_and_is_seen_at_once(api: Api) -> None:
     await api.http.get("/slots")
     changed = await api.http.put("/slots", json={"limit": 4, "paused": True})
     assert changed.status_code == 200, changed.text
-    assert changed.json() == {**NOBODY, "limit": 4, "paused": True}
+    assert changed.json() == {**EMPTY, "limit": 4, "paused": True}
     assert (await api.http.get("/slots")).json() == changed.json()
 
 
@@ -52,7 +52,7 @@ async def test_a_terminated_keeper_is_started_again_and_its_last_word_is_not_bel
     await start_keeper(client, [new_job_id()])
     await client.get_workflow_handle(keeper_id(JOB_GATE)).terminate()
 
-    assert (await api.http.get("/slots")).json() == NOBODY
+    assert (await api.http.get("/slots")).json() == EMPTY
 
 
 @pytest.mark.usefixtures("workers")
@@ -148,7 +148,7 @@ async def test_a_stages_gate_is_set_apart_from_the_slot(api: Api) -> None:
     assert changed.status_code == 200, changed.text
     assert (await api.http.get("/slots", params={"gate": "video"})).json()["limit"] == 5
     for other in ({}, {"gate": "job"}, {"gate": "image"}):
-        assert (await api.http.get("/slots", params=other)).json() == NOBODY
+        assert (await api.http.get("/slots", params=other)).json() == EMPTY
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
