@@ -54,7 +54,8 @@ class ApiSettings(CommonSettings):
     @field_validator("api_origins")
     @classmethod
     def _are_origins(cls, text: str) -> str:
-        wrong = [each for each in _listed(text) if not _is_origin(each)]
+        origins = [each for each in _listed(text) if each != ANY_ORIGIN]
+        wrong = [each for each in origins if not _ORIGIN.fullmatch(each)]
         if wrong:
             raise ValueError(f"no origins (scheme://host:port, or *): {', '.join(wrong)}")
         return text
@@ -95,7 +96,3 @@ class ApiSettings(CommonSettings):
 
 def _listed(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
-
-
-def _is_origin(text: str) -> bool:
-    return text == ANY_ORIGIN or _ORIGIN.fullmatch(text) is not None
