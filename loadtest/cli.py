@@ -9,6 +9,9 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from loadtest.bench.cli import app as bench_parts
+from loadtest.books.raw import RunFolder
+from loadtest.collect.replay import replay
+from loadtest.control.session import bench
 from loadtest.judge.compare import compare as compare_runs
 from loadtest.judge.judge import judge
 from loadtest.options import (
@@ -28,16 +31,13 @@ from loadtest.options import (
     Timeout,
     Wide,
 )
-from loadtest.peers.bench import bench
-from loadtest.plan import Plan, PlanError, build_plan, soak_jobs
-from loadtest.raw import RunFolder
-from loadtest.reach import NotReachable
-from loadtest.repeat import command
-from loadtest.replay import replay
 from loadtest.report.picture import NoBrowser
 from loadtest.report.picture import picture as draw
 from loadtest.report.write import write_comparison, write_report, write_side_by_side
-from loadtest.session import run_plan
+from loadtest.run.plan import Plan, PlanError, build_plan, soak_jobs
+from loadtest.run.preflight import NotReachable
+from loadtest.run.repeat import command
+from loadtest.run.session import run_plan
 from loadtest.settings import Settings
 
 PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from temporalio.client import Client
 
-from loadtest.reach import check
+from loadtest.run.preflight import preflight
 from loadtest.settings import Settings
 from loadtest.wire.api import Api
 from loadtest.wire.http import Http, Unreachable
@@ -69,7 +69,7 @@ class Bed:
 @contextlib.asynccontextmanager
 async def open_bed(settings: Settings) -> AsyncIterator[Bed]:
     """Connections for as long as a benchmark lasts; raises NotReachable before anything starts."""
-    temporal, server = await check(settings)
+    temporal, server = await preflight(settings)
     async with contextlib.AsyncExitStack() as exits:
         token = settings.api_token.get_secret_value() if settings.api_token else None
         http = await exits.enter_async_context(

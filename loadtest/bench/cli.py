@@ -12,8 +12,8 @@ import typer
 from loadtest.bench import flood, handover, intake, table, takeover, waiting
 from loadtest.bench.bed import Bed, open_bed
 from loadtest.bench.figures import Figure, Part, read, write
-from loadtest.environment import environment
-from loadtest.reach import NotReachable
+from loadtest.collect.environment import environment
+from loadtest.run.preflight import NotReachable
 from loadtest.settings import Settings
 from loadtest.times import stamp
 

@@ -16,8 +16,8 @@ from loadtest.books.load import load
 from loadtest.books.model import Books
 from loadtest.judge.lanes import lanes
 from loadtest.judge.stats import percentile
-from loadtest.plan import build_plan
-from loadtest.session import run_plan
+from loadtest.run.plan import build_plan
+from loadtest.run.session import run_plan
 
 PART = "handover"
 MEAN = ", mean"

@@ -13,8 +13,8 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from loadtest.histories import summarise
-from loadtest.stage import background
+from loadtest.collect.histories import summarise
+from loadtest.run.stage import background
 from loadtest.wire.temporal import Temporal
 
 QUEUE = "bench-hop"

@@ -17,7 +17,7 @@ from loadtest.bench.moments import MOMENTS, Moment, draw
 from loadtest.bench.victim import kill
 from loadtest.books.model import Activity, Execution
 from loadtest.books.parse import execution
-from loadtest.histories import summarise
+from loadtest.collect.histories import summarise
 from loadtest.times import instant
 
 PART = "takeover"

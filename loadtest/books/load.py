@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from loadtest import raw
-from loadtest.books import parse
+from loadtest.books import parse, raw
 from loadtest.books.model import (
     STEPS,
     Books,
@@ -12,7 +11,7 @@ from loadtest.books.model import (
     ProcessSample,
     StageBook,
 )
-from loadtest.raw import RunFolder
+from loadtest.books.raw import RunFolder
 from loadtest.times import instant
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from loadtest.books.load import load
 from loadtest.books.model import Books
+from loadtest.books.raw import RunFolder
 from loadtest.judge.check import Check
 from loadtest.judge.checks import checks_of_run
 from loadtest.judge.findings import (
@@ -19,8 +20,7 @@ from loadtest.judge.findings import (
 from loadtest.judge.intervals import by_book
 from loadtest.judge.processes import Usage, usage
 from loadtest.judge.stage import StageResult, judge_stage
-from loadtest.raw import RunFolder
-from loadtest.threshold import DEFAULTS, Threshold, parse
+from loadtest.judge.threshold import DEFAULTS, Threshold, parse
 from loadtest.times import span, stamp
 
 

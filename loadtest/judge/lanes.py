@@ -4,7 +4,7 @@ import heapq
 from dataclasses import dataclass, field
 
 from loadtest.books.model import Generation, JobFacts, StageBook
-from loadtest.spans import noticed
+from loadtest.judge.spans import noticed
 
 SERVICE, RETRIES, BACK_OFF = "service", "failed generations", "back-off"
 BETWEEN, CALLBACK, STORING = "image to video", "callback or poll", "storing and closing"

@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterable, Sequence
 
 from loadtest.books.model import ProcessSample, StageBook
+from loadtest.judge.spans import Span
 from loadtest.judge.sweep import Interval
 from loadtest.report.blocks import Chart
 from loadtest.report.plot import Axis, Plot, Points, thin
 from loadtest.report.scale import counts, numbers, times
 from loadtest.report.svg import legend
-from loadtest.spans import Span
 from loadtest.times import span
 
 _GROUPS, _COLUMNS = 40, 40

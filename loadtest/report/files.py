@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from loadtest.judge.judge import Judgement
-from loadtest.spans import spans
+from loadtest.judge.spans import spans
 from loadtest.times import stamp
 
 RESULTS_SCHEMA = 1

@@ -2,9 +2,9 @@
 
 import dataclasses
 
+from loadtest.books.raw import RunFolder
 from loadtest.judge.compare import Comparison, compare
 from loadtest.judge.judge import Judgement
-from loadtest.raw import RunFolder
 from loadtest.report.blocks import Section
 from loadtest.report.files import jobs_csv, junit, results, spans_jsonl
 from loadtest.report.html import html

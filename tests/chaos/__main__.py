@@ -6,7 +6,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from loadtest.raw import RunFolder
+from loadtest.books.raw import RunFolder
 from tests.chaos.evidence import read
 from tests.chaos.judgement import violations
 from tests.chaos.run import ChaosPlan, run

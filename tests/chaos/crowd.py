@@ -5,11 +5,12 @@ import time
 from random import Random
 from typing import Any
 
-from loadtest import prompts, raw
-from loadtest.follow import Poller
-from loadtest.raw import RunFolder
-from loadtest.stage import background
-from loadtest.track import Tracker
+from loadtest.books import raw
+from loadtest.books.raw import RunFolder
+from loadtest.collect.poller import Poller
+from loadtest.collect.tracker import Tracker
+from loadtest.run import prompts
+from loadtest.run.stage import background
 from loadtest.wire.api import Api
 from loadtest.wire.feed import Feed
 from loadtest.wire.http import Unreachable

@@ -7,7 +7,7 @@ from typing import Any
 
 from loadtest.books.load import load
 from loadtest.books.model import Books
-from loadtest.raw import RunFolder
+from loadtest.books.raw import RunFolder
 from tests.chaos.grants import grants
 
 CHAOS = "chaos.json"

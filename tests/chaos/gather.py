@@ -9,8 +9,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.worker import Replayer
 
-from loadtest import raw
-from loadtest.raw import RunFolder
+from loadtest.books import raw
+from loadtest.books.raw import RunFolder
 from services.keeper.workflows import SlotKeeperWorkflow
 from services.worker.workflows import GenVideoWorkflow
 from shared.messages import Record

@@ -7,7 +7,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
-from loadtest.raw import RunFolder
+from loadtest.books.raw import RunFolder
 from shared.slots import GRANTED_SIGNAL, JOB_GATE, keeper_id
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from loadtest.collect import job_of
+from loadtest.collect.collector import job_of
 from loadtest.wire.http import Unreachable
 from loadtest.wire.vendor import Vendor
 from tests.chaos.schedule import Stage

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtest import raw
+from loadtest.books import raw
 from loadtest.books.load import load
-from loadtest.collect import Collector
-from loadtest.environment import environment
-from loadtest.plan import build_plan
-from loadtest.raw import RunFolder
-from loadtest.run import Stack as Reached
-from loadtest.run import open_stack
+from loadtest.books.raw import RunFolder
+from loadtest.collect.collector import Collector
+from loadtest.collect.environment import environment
+from loadtest.run.plan import build_plan
+from loadtest.run.run import Stack as Reached
+from loadtest.run.run import open_stack
 from loadtest.wire.temporal import Temporal
 from tests.chaos import evidence, gather
 from tests.chaos.crowd import Crowd

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loadtest import raw
+from loadtest.books import raw
 from loadtest.books.load import load
 from tests.chaos.evidence import Done, Evidence, read, write
 from tests.chaos.judgement import Rule, violations

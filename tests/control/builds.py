@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from loadtest.peers import naive
-from loadtest.peers.api import create_app as create_naive_api
+from loadtest.control import naive
+from loadtest.control.api import create_app as create_naive_api
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.keeper import activities as keeper_activities

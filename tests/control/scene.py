@@ -13,10 +13,10 @@ from rich.console import Console
 from temporalio.client import Client
 
 from loadtest.books.load import load
-from loadtest.live import Lines
-from loadtest.plan import build_plan
-from loadtest.raw import RunFolder
-from loadtest.run import Run, Stack, open_stack
+from loadtest.books.raw import RunFolder
+from loadtest.run.plan import build_plan
+from loadtest.run.progress import Lines
+from loadtest.run.run import Run, Stack, open_stack
 from loadtest.settings import Settings
 from loadtest.wire.temporal import Temporal
 from tests.chaos import gather

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loadtest import raw
-from loadtest.plan import Plan, build_plan
-from loadtest.raw import RunFolder
+from loadtest.books import raw
+from loadtest.books.raw import RunFolder
+from loadtest.run.plan import Plan, build_plan
 from loadtest.times import stamp
 
 T0 = 1_790_000_000.0

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from loadtest.cli import app
 from loadtest.judge.judge import judge
-from loadtest.plan import build_plan
+from loadtest.judge.threshold import DEFAULTS, METRICS
 from loadtest.report.write import write_report
-from loadtest.threshold import DEFAULTS, METRICS
+from loadtest.run.plan import build_plan
 from tests.loadtest.synthetic import Synthetic
 
 PAGE = Path("docs/reports.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer
 
-from loadtest.histories import summarise
+from loadtest.collect.histories import summarise
 from loadtest.wire.http import Unreachable
 from loadtest.wire.temporal import Temporal as LoadtestTemporal
 from loadtest.wire.temporal import history_json

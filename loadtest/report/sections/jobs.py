@@ -2,11 +2,11 @@
 
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.judge import Judgement
+from loadtest.judge.spans import BACK_OFF, HAND_OVER, QUEUED, RUNNING, STORE, WAIT, Span, spans
 from loadtest.report.blocks import Block, Chart, Section, Text
 from loadtest.report.charts import queue, stacked_groups
 from loadtest.report.links import workflow_link
 from loadtest.report.svg import Canvas, legend
-from loadtest.spans import BACK_OFF, HAND_OVER, QUEUED, RUNNING, STORE, WAIT, Span, spans
 from loadtest.times import span
 
 MOST_ROWS = 120

@@ -6,6 +6,7 @@ from typing import Any
 from loadtest.judge.check import Check
 from loadtest.judge.judge import Condition, Judgement
 from loadtest.judge.stage import StageResult
+from loadtest.judge.threshold import METRICS, parse
 from loadtest.report.blocks import (
     BAD,
     GOOD,
@@ -20,7 +21,6 @@ from loadtest.report.blocks import (
     Tiles,
     row,
 )
-from loadtest.threshold import METRICS, parse
 from loadtest.times import span, stamp
 
 _SECONDS = ("min", "median", "p95", "p99", "max", "makespan")

@@ -2,9 +2,9 @@
 
 from loadtest.books.model import JobFacts, StageBook
 from loadtest.judge.judge import Judgement
+from loadtest.judge.spans import spans
 from loadtest.report.blocks import GOOD, Block, Cell, Notice, Section, Table, row
 from loadtest.report.links import workflow_link
-from loadtest.spans import spans
 from loadtest.times import span
 
 SLOWEST, MOST_FAILURES = 5, 200

@@ -8,9 +8,9 @@ import pytest
 from compose.stack import repeat, runs, stack
 from compose.stack.settings import Settings, load
 from loadtest.judge.judge import judge
-from loadtest.plan import build_plan
-from loadtest.repeat import command
 from loadtest.report.write import write_report
+from loadtest.run.plan import build_plan
+from loadtest.run.repeat import command
 from tests.compose.made import Made, made, project
 from tests.compose.stack.conftest import Load
 from tests.loadtest.synthetic import Synthetic

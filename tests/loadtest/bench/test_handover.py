@@ -9,7 +9,7 @@ import pytest
 from loadtest.bench.handover import Run, figures, of_books
 from loadtest.bench.split import BETWEEN, IDLE
 from loadtest.books.load import load
-from loadtest.plan import build_plan
+from loadtest.run.plan import build_plan
 from tests.loadtest.synthetic import Synthetic
 
 JOBS = 30

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtest import raw
+from loadtest.books import raw
 from loadtest.judge.compare import FEW, SLOWER, WITHIN, Comparison, compare, interval
 from loadtest.judge.judge import judge
-from loadtest.plan import build_plan
+from loadtest.run.plan import build_plan
 from tests.loadtest import synthetic
 from tests.loadtest.synthetic import Synthetic
 

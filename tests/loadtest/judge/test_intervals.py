@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest import raw
+from loadtest.books import raw
 from loadtest.books.load import load
 from loadtest.judge.intervals import record_intervals
 from loadtest.times import stamp

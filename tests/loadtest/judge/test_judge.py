@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest import raw
+from loadtest.books import raw
 from loadtest.judge.judge import Judgement, judge
-from loadtest.plan import build_plan
+from loadtest.run.plan import build_plan
 from tests.loadtest.synthetic import T0, Row, Synthetic, job_id
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest import raw
+from loadtest.books import raw
 from loadtest.judge.judge import judge
-from loadtest.plan import build_plan
+from loadtest.run.plan import build_plan
 from tests.loadtest.synthetic import Row, Synthetic
 
 STEP = 0.5

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from loadtest.judge.judge import judge
-from loadtest.plan import build_plan
 from loadtest.report import picture
 from loadtest.report.write import write_report
+from loadtest.run.plan import build_plan
 from tests.loadtest.synthetic import Synthetic
 
 

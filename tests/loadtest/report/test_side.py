@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from loadtest import raw
+from loadtest.books import raw
 from loadtest.judge.judge import judge
-from loadtest.plan import build_plan
 from loadtest.report.write import write_side_by_side
+from loadtest.run.plan import build_plan
 from tests.loadtest.synthetic import Row, Synthetic
 
 

@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from loadtest import raw
+from loadtest.books import raw
 from loadtest.judge.judge import judge
-from loadtest.plan import build_plan
 from loadtest.report.write import write_report
+from loadtest.run.plan import build_plan
 from tests.loadtest.synthetic import Row, Synthetic, job_id
 
 VOID = {"meta", "path", "rect", "br"}

@@ -5,8 +5,8 @@ import shlex
 import subprocess
 from typing import Any
 
-from loadtest import raw
-from loadtest.raw import RunFolder
+from loadtest.books import raw
+from loadtest.books.raw import RunFolder
 
 SECONDS = 600
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from loadtest.plan import PlanError
+from loadtest.run.plan import PlanError
 from loadtest.wire.http import Unreachable
 from loadtest.wire.vendor import Refused, Vendor
 

@@ -5,12 +5,12 @@ import signal
 
 from rich.console import Console
 
-from loadtest.arm import armed
-from loadtest.live import display
-from loadtest.plan import Plan
-from loadtest.raw import RunFolder
-from loadtest.reach import check
-from loadtest.run import Run, open_stack
+from loadtest.books.raw import RunFolder
+from loadtest.run.faults import armed
+from loadtest.run.plan import Plan
+from loadtest.run.preflight import preflight
+from loadtest.run.progress import display
+from loadtest.run.run import Run, open_stack
 from loadtest.settings import Settings
 
 
@@ -22,7 +22,7 @@ async def run_plan(
     Raises NotReachable before anything is started, PlanError where a mock refuses the faults.
     The first interrupt ends the run in good order, the second one ends the process.
     """
-    temporal, version = await check(settings)
+    temporal, version = await preflight(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

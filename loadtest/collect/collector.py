@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from pathlib import Path
 from typing import Any
 
-from loadtest import raw
-from loadtest.histories import is_closed, summarise
-from loadtest.media import examine
-from loadtest.raw import RunFolder
+from loadtest.books import raw
+from loadtest.books.raw import RunFolder
+from loadtest.collect.histories import is_closed, summarise
+from loadtest.collect.media import examine
+from loadtest.collect.tracker import Tracker
 from loadtest.times import instant
-from loadtest.track import Tracker
 from loadtest.wire.api import Api
 from loadtest.wire.http import Http, Unreachable
 from loadtest.wire.temporal import Temporal, history_json

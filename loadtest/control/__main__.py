@@ -1,4 +1,4 @@
-"""`python -m loadtest.peers api DESCRIPTOR` or `worker`: one process of the negative control."""
+"""`python -m loadtest.control api DESCRIPTOR` or `worker`: one process of the negative control."""
 
 import asyncio
 import socket
@@ -7,8 +7,8 @@ import sys
 import uvicorn
 from temporalio.worker import Worker
 
-from loadtest.peers.api import create_app
-from loadtest.peers.naive import QUEUE, NaiveRecords, NaiveWorkflow, activities
+from loadtest.control.api import create_app
+from loadtest.control.naive import QUEUE, NaiveRecords, NaiveWorkflow, activities
 from loadtest.settings import Settings
 from loadtest.wire.temporal import connect
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict
 
 from loadtest.judge.stats import P95_FROM, P99_FROM
-from loadtest.threshold import Threshold, parse, with_defaults
+from loadtest.judge.threshold import Threshold, parse, with_defaults
 
 LADDER = (1, 5, 10, 20, 50, 100)
 MOST_JOBS = 100_000

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loadtest import raw, stage
+from loadtest.books import raw
 from loadtest.judge.judge import Judgement, judge
-from loadtest.live import Lines
-from loadtest.plan import Plan, build_plan
-from loadtest.reach import NotReachable, check
 from loadtest.report.write import write_report
-from loadtest.run import Run, open_stack
+from loadtest.run import stage
+from loadtest.run.plan import Plan, build_plan
+from loadtest.run.preflight import NotReachable, preflight
+from loadtest.run.progress import Lines
+from loadtest.run.run import Run, open_stack
 from loadtest.settings import Settings
 from tests.loadtest.fake_pipeline import Knobs, Pipeline
 from tests.loadtest.fake_stack import serve
@@ -37,7 +38,7 @@ async def run_plan(
                 "video_service_url": f"{url}/video",
             }
         )
-        temporal, version = await check(here)
+        temporal, version = await preflight(here)
         async with open_stack(here, temporal, version) as stack:
             run = Run(stack, plan, command="python -m loadtest run")
             lines = Lines(Console(file=shown), plan.stages)
@@ -122,7 +123,7 @@ async def test_what_does_not_answer_is_named(settings: Settings) -> None:
     )
 
     with pytest.raises(NotReachable) as caught:
-        await check(away)
+        await preflight(away)
 
     named = [problem.split(":")[0] for problem in caught.value.problems]
     assert {"api", "mock-kling"} <= set(named)

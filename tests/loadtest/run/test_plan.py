@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.plan import LADDER, PlanError, build_plan, soak_jobs
+from loadtest.run.plan import LADDER, PlanError, build_plan, soak_jobs
 
 
 def test_the_ladder() -> None:

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from loadtest import prompts
-from loadtest.plan import Plan
-from loadtest.track import Tracker
+from loadtest.collect.tracker import Tracker
+from loadtest.run import prompts
+from loadtest.run.plan import Plan
 from loadtest.wire.api import Api
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loadtest.plan import Plan
-from loadtest.raw import RunFolder
-from loadtest.repeat import command
-from loadtest.session import run_plan
+from loadtest.books.raw import RunFolder
+from loadtest.run.plan import Plan
+from loadtest.run.repeat import command
+from loadtest.run.session import run_plan
 from loadtest.settings import Settings
 from loadtest.wire.http import Http, Unreachable
 
@@ -72,7 +72,7 @@ async def _start(
         "VIDEO_SERVICE_URL": settings.video_service_url,
     }
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "loadtest.peers", *role, env=environment, pass_fds=handed
+        sys.executable, "-m", "loadtest.control", *role, env=environment, pass_fds=handed
     )
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest import raw
+from loadtest.books import raw
+from loadtest.collect.replay import replay
 from loadtest.judge.judge import judge
-from loadtest.replay import replay
 from tests.loadtest.synthetic import Synthetic
 
 

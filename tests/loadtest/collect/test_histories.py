@@ -14,7 +14,7 @@ from temporalio.api.history.v1 import (
     WorkflowTaskFailedEventAttributes,
 )
 
-from loadtest.histories import summarise
+from loadtest.collect.histories import summarise
 
 
 def signalled(at: int, name: str, body: object = None) -> HistoryEvent:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from loadtest.track import Tracker
+from loadtest.collect.tracker import Tracker
 
 
 def job(job_id: str, version: int, status: str, *, tag: str = "mine") -> dict[str, Any]:

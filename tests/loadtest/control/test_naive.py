@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from loadtest.peers.naive import NaiveActivities, NaiveJob, NaiveRecords
+from loadtest.control.naive import NaiveActivities, NaiveJob, NaiveRecords
 from loadtest.wire.http import Http
 
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from loadtest import raw
-from loadtest.collect import Collector
-from loadtest.environment import environment
-from loadtest.live import Display
-from loadtest.plan import Plan
-from loadtest.raw import RunFolder
+from loadtest.books import raw
+from loadtest.books.raw import RunFolder
+from loadtest.collect.collector import Collector
+from loadtest.collect.environment import environment
+from loadtest.run.plan import Plan
+from loadtest.run.progress import Display
+from loadtest.run.stage import Stage, background
 from loadtest.settings import Settings
-from loadtest.stage import Stage, background
 from loadtest.wire.api import Api
 from loadtest.wire.http import Http, Unreachable
 from loadtest.wire.processes import Processes, addresses

@@ -6,13 +6,13 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from loadtest import raw
-from loadtest.follow import Poller
-from loadtest.live import Display, Moment, moment
-from loadtest.plan import Plan
-from loadtest.raw import RunFolder
-from loadtest.submit import Submitter
-from loadtest.track import Tracker
+from loadtest.books import raw
+from loadtest.books.raw import RunFolder
+from loadtest.collect.poller import Poller
+from loadtest.collect.tracker import Tracker
+from loadtest.run.plan import Plan
+from loadtest.run.progress import Display, Moment, moment
+from loadtest.run.submitter import Submitter
 from loadtest.wire.api import Api
 from loadtest.wire.feed import Feed
 from loadtest.wire.http import Unreachable

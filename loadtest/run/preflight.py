@@ -16,7 +16,7 @@ class NotReachable(Exception):
         self.problems = problems
 
 
-async def check(settings: Settings) -> tuple[Temporal, str]:
+async def preflight(settings: Settings) -> tuple[Temporal, str]:
     """The Temporal client and the server's version; raises NotReachable naming all that is not."""
     needed = [
         ("api", settings.api_url, "/readyz"),

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Header, Response
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
-from loadtest.peers.naive import QUEUE, NaiveJob, NaiveRecords, NaiveWorkflow
+from loadtest.control.naive import QUEUE, NaiveJob, NaiveRecords, NaiveWorkflow
 
 _TAG = SearchAttributeKey.for_keyword("CustomTag")
 Row = dict[str, Any]

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from loadtest.track import Tracker
+from loadtest.collect.tracker import Tracker
 from loadtest.wire.api import Api
 from loadtest.wire.feed import Feed
 from loadtest.wire.http import Unreachable

@@ -7,8 +7,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from loadtest.collect.tracker import Tracker
 from loadtest.times import span
-from loadtest.track import Tracker
 
 PLAIN_EVERY = 5.0
 

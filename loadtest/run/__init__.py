@@ -1,0 +1,1 @@
+"""A run: its plan, the jobs submitted stage after stage, the faults armed meanwhile."""
