@@ -8,10 +8,9 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from loadtest.bench.cli import app as bench_parts
 from loadtest.books.raw import RunFolder
 from loadtest.collect.replay import replay
-from loadtest.control.session import bench
+from loadtest.control.session import run_both
 from loadtest.judge.compare import compare as compare_runs
 from loadtest.judge.judge import judge
 from loadtest.options import (
@@ -48,7 +47,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Runs jobs through the whole pipeline and judges what every book says about them.",
 )
-app.add_typer(bench_parts, name="bench")
 console = Console()
 errors = Console(stderr=True)
 
@@ -188,7 +186,7 @@ def bench_peers(
     settings = _settings()
     try:
         plan = build_plan(stages=jobs, seed=seed, mocked=settings.mocked)
-        found = asyncio.run(bench(settings, plan, workers=workers, console=console))
+        found = asyncio.run(run_both(settings, plan, workers=workers, console=console))
     except PlanError as error:
         _fail(error.problems, USAGE)
     except NotReachable as error:

@@ -50,9 +50,9 @@ def bench(root: Path, environ: Mapping[str, str]) -> int:
         with _own_stack(root, workers=WORKERS[part], mocks=mocks) as stack:
             known = {n: option for n, option in OPTIONS[part].items() if n in given}
             options = [word for name, option in known.items() for word in (option, given[name])]
-            if status := stack.loadtest(["bench", part, str(folder), *options], {}):
+            if status := stack.bench([part, str(folder), *options]):
                 return status
-    return stack.loadtest(["bench", "table", str(folder)], {})
+    return stack.bench(["table", str(folder)])
 
 
 def _checked(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:

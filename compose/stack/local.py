@@ -137,9 +137,16 @@ class Local:
 
     def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
         """Run the load test in the foreground."""
+        return self._outside("loadtest", arguments, env)
+
+    def bench(self, arguments: list[str]) -> int:
+        """Run a part of the benchmarks in the foreground; it is in the checkout alone."""
+        return self._outside("tests.bench.pipeline", arguments, {})
+
+    def _outside(self, module: str, arguments: list[str], env: dict[str, str]) -> int:
+        """Run what sees the stack from outside."""
         known = environment.local_loadtest(self.settings) | env
-        command = [self.python, "-m", "loadtest", *arguments]
-        return hand_over(command, known, cwd=self.settings.root)
+        return hand_over([self.python, "-m", module, *arguments], known, cwd=self.settings.root)
 
     def within(self, service: Service, module: str) -> int:
         """Run another program of a service's, with that service's settings."""

@@ -20,7 +20,7 @@ from loadtest.wire.http import Http, Unreachable
 START_SECONDS, STOP_SECONDS = 20.0, 5.0
 
 
-async def bench(
+async def run_both(
     settings: Settings, plan: Plan, *, workers: int, console: Console
 ) -> tuple[RunFolder, RunFolder]:
     """Run the plan against the running stack, then against the control with the same mocks."""

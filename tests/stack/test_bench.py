@@ -14,7 +14,7 @@ from compose.stack import environment, readiness
 from compose.stack.bench import own_settings
 from compose.stack.local import Local
 from compose.stack.settings import Settings
-from loadtest.bench.cli import PARTS
+from tests.bench.pipeline.cli import PARTS
 from tests.stack.driver import ROOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -36,7 +36,7 @@ def settings() -> Iterator[Settings]:
 def test_each_part_measures_something(settings: Settings, tmp_path: Path) -> None:
     def run(part: str, *options: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "loadtest", "bench", part, str(tmp_path), *options],
+            [sys.executable, "-m", "tests.bench.pipeline", part, str(tmp_path), *options],
             cwd=ROOT,
             env=environment.local_loadtest(settings),
             capture_output=True,

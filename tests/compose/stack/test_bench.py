@@ -45,8 +45,8 @@ class Stack:
     def down(self) -> None:
         self._stacks.down.append(self._settings)
 
-    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
-        self._stacks.called.append(arguments)
+    def bench(self, arguments: list[str]) -> int:
+        self._stacks.called.append(["bench", *arguments])
         return self._stacks.status
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
-from loadtest.bench import slot
-from loadtest.bench.bed import Bed
-from loadtest.bench.figures import Figure
 from loadtest.times import instant
+from tests.bench.pipeline import slot
+from tests.bench.pipeline.figures import Figure
+from tests.bench.pipeline.stack import StackUnderTest
 
 PART = "flood"
 LOOK_SECONDS = 0.5
@@ -25,34 +25,36 @@ class Flood:
     rate: float
 
 
-async def measure(bed: Bed, *, jobs: int, calm: int, note: Callable[[str], None]) -> list[Figure]:
+async def measure(
+    stack: StackUnderTest, *, jobs: int, calm: int, note: Callable[[str], None]
+) -> list[Figure]:
     """So many turns in peace, then those that fall into the intake of `jobs` new ones."""
-    await bed.submit_all("calm", calm + 1)
-    await slot.until(bed, lambda view: not view["holders"], every=LOOK_SECONDS)
-    before = await _accepted(bed)
+    await stack.submit_all("calm", calm + 1)
+    await slot.until(stack, lambda view: not view["holders"], every=LOOK_SECONDS)
+    before = await _accepted(stack)
     began = time.monotonic()
     async with asyncio.TaskGroup() as group:
-        group.create_task(bed.submit_all("flood", jobs))
-        group.create_task(_until_queued(bed, jobs, len(before)))
+        group.create_task(stack.submit_all("flood", jobs))
+        group.create_task(_until_queued(stack, jobs, len(before)))
     rate = jobs / (time.monotonic() - began)
-    during = (await _accepted(bed))[len(before) :]
+    during = (await _accepted(stack))[len(before) :]
     found = Flood(_turns(before), _turns(during), rate)
     note(f"{fmean(found.calm):.2f} s a turn in peace, {fmean(found.flooded):.2f} s in the flood")
     return figures(found, jobs)
 
 
-async def _until_queued(bed: Bed, jobs: int, before: int) -> None:
+async def _until_queued(stack: StackUnderTest, jobs: int, before: int) -> None:
     """Return when each of them waits, or had its turn."""
     while True:
-        begun = len(await _accepted(bed)) - before
-        if await slot.waiting(bed) + begun >= jobs:
+        begun = len(await _accepted(stack)) - before
+        if await slot.waiting(stack) + begun >= jobs:
             return
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _accepted(bed: Bed) -> list[float]:
+async def _accepted(stack: StackUnderTest) -> list[float]:
     """When each image was accepted, by the vendor's clock."""
-    rows = await bed.vendors["image"].ledger()
+    rows = await stack.vendors["image"].ledger()
     return sorted(at for row in rows if (at := instant(row["accepted_at"])) is not None)
 
 

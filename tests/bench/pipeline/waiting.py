@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from loadtest.bench import slot
-from loadtest.bench.bed import Bed
-from loadtest.bench.figures import Figure, milliseconds
-from loadtest.bench.hop import hops
-from loadtest.bench.usage import resident
 from loadtest.times import instant
+from tests.bench.pipeline import slot
+from tests.bench.pipeline.figures import Figure, milliseconds
+from tests.bench.pipeline.hop import hops
+from tests.bench.pipeline.stack import StackUnderTest
+from tests.bench.pipeline.usage import resident
 
 PART = "waiting"
 SETTLE_SECONDS = 5.0
@@ -31,57 +31,57 @@ class Level:
 
 
 async def measure(
-    bed: Bed, levels: Sequence[int], *, window: int, note: Callable[[str], None]
+    stack: StackUnderTest, levels: Sequence[int], *, window: int, note: Callable[[str], None]
 ) -> list[Figure]:
     """One level after the other on the same stack; what waits at the end is left waiting."""
-    await slot.pause(bed, True)
-    found = [await _level(bed, 0, window=0)]
+    await slot.pause(stack, True)
+    found = [await _level(stack, 0, window=0)]
     for waiting in levels:
-        found.append(await _level(bed, waiting, window=window))
+        found.append(await _level(stack, waiting, window=window))
         note(f"{_count(waiting)} waiting: {median(found[-1].hand_overs) * 1000:.1f} ms")
     return figures(found)
 
 
-async def _level(bed: Bed, waiting: int, *, window: int) -> Level:
-    missing = waiting + window - await slot.waiting(bed) if window else 0
-    submitted, taken_in = await _fill(bed, missing) if missing > 0 else (0.0, 0.0)
+async def _level(stack: StackUnderTest, waiting: int, *, window: int) -> Level:
+    missing = waiting + window - await slot.waiting(stack) if window else 0
+    submitted, taken_in = await _fill(stack, missing) if missing > 0 else (0.0, 0.0)
     # What was just submitted is still being written down by everybody; that is another figure.
     await asyncio.sleep(SETTLE_SECONDS if window else 0)
-    async with hops(bed.client, bed.temporal) as sampled:
-        hand_overs = await _window(bed, window) if window else ()
-    memory = await resident(bed.settings)
+    async with hops(stack.client, stack.temporal) as sampled:
+        hand_overs = await _window(stack, window) if window else ()
+    memory = await resident(stack.settings)
     hop = median(sampled) if sampled else 0.0
     return Level(waiting, submitted, taken_in, hop, hand_overs, memory)
 
 
-async def _fill(bed: Bed, count: int) -> tuple[float, float]:
+async def _fill(stack: StackUnderTest, count: int) -> tuple[float, float]:
     """Submit so many; how many a second the API took, and the keeper had in its queue."""
-    before, began = await slot.waiting(bed), time.monotonic()
-    await bed.submit_all("waiting", count)
+    before, began = await slot.waiting(stack), time.monotonic()
+    await stack.submit_all("waiting", count)
     taken = time.monotonic()
-    await slot.until(bed, lambda view: view["waiting_count"] >= before + count, every=0.2)
+    await slot.until(stack, lambda view: view["waiting_count"] >= before + count, every=0.2)
     return count / (taken - began), count / (time.monotonic() - began)
 
 
-async def _window(bed: Bed, window: int) -> tuple[float, ...]:
+async def _window(stack: StackUnderTest, window: int) -> tuple[float, ...]:
     """Let so many run; the seconds from each one's close to the next one's image accepted."""
-    left, began = await slot.waiting(bed) - window, time.time()
-    await slot.pause(bed, False)
-    await slot.until(bed, lambda view: view["waiting_count"] <= left, every=0.5)
-    await slot.pause(bed, True)
-    await slot.until(bed, lambda view: not view["holders"], every=0.1)
-    rows = await bed.vendors["image"].ledger()
+    left, began = await slot.waiting(stack) - window, time.time()
+    await slot.pause(stack, False)
+    await slot.until(stack, lambda view: view["waiting_count"] <= left, every=0.5)
+    await slot.pause(stack, True)
+    await slot.until(stack, lambda view: not view["holders"], every=0.1)
+    rows = await stack.vendors["image"].ledger()
     accepted = sorted((instant(row["accepted_at"]) or 0.0, _job(row)) for row in rows)
     ours = [(at, job) for at, job in accepted if at >= began]
-    return tuple([at - await _closed(bed, before) for (_, before), (at, _) in pairwise(ours)])
+    return tuple([at - await _closed(stack, before) for (_, before), (at, _) in pairwise(ours)])
 
 
 def _job(row: dict[str, object]) -> str:
     return str(row.get("external_id")).rpartition(".image.")[0]
 
 
-async def _closed(bed: Bed, job: str) -> float:
-    closed = (await bed.client.get_workflow_handle(job).describe()).close_time
+async def _closed(stack: StackUnderTest, job: str) -> float:
+    closed = (await stack.client.get_workflow_handle(job).describe()).close_time
     if closed is None:
         raise RuntimeError(f"{job} is still open, and another one has begun")
     return closed.timestamp()

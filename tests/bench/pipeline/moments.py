@@ -12,9 +12,9 @@ from typing import Any
 
 from temporalio.api.enums.v1 import EventType
 
-from loadtest.bench.bed import Bed
-from loadtest.bench.victim import process_of, worker_of
 from loadtest.times import instant
+from tests.bench.pipeline.stack import StackUnderTest
+from tests.bench.pipeline.victim import process_of, worker_of
 
 # How long before the end of a generation its worker is killed.
 LEFT_SECONDS = 0.15
@@ -25,7 +25,7 @@ LENGTHS = (0.4, 1.4)
 
 Rule = dict[str, Any]
 # Waits for the moment in the life of the first of two jobs; the process to kill.
-Reach = Callable[[Bed, str, str, float], Awaitable[int]]
+Reach = Callable[[StackUnderTest, str, str, float], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +68,27 @@ def _nominal(seconds: float) -> str:
     return f"{seconds * 100:.1f}"
 
 
-async def image_runs(bed: Bed, job: str, _: str, length: float) -> int:
-    return await _before_end(bed, job, ("image", "gen_image"), length=length)
+async def image_runs(stack: StackUnderTest, job: str, _: str, length: float) -> int:
+    return await _before_end(stack, job, ("image", "gen_image"), length=length)
 
 
-async def video_submits(bed: Bed, job: str, _: str, length: float) -> int:
-    return await _before_end(bed, job, ("video", "request_video"), length=length)
+async def video_submits(stack: StackUnderTest, job: str, _: str, length: float) -> int:
+    return await _before_end(stack, job, ("video", "request_video"), length=length)
 
 
-async def video_waits(bed: Bed, job: str, _: str, length: float) -> int:
-    return await _before_end(bed, job, ("video", "collect_video"), length=length)
+async def video_waits(stack: StackUnderTest, job: str, _: str, length: float) -> int:
+    return await _before_end(stack, job, ("video", "collect_video"), length=length)
 
 
-async def video_is_stored(bed: Bed, job: str, _: str, length: float) -> int:
-    await _seen(bed, job, "video", "finished_at")
+async def video_is_stored(stack: StackUnderTest, job: str, _: str, length: float) -> int:
+    await _seen(stack, job, "video", "finished_at")
     await asyncio.sleep(length / 2)
-    return await worker_of(bed.client, job, "collect_video")
+    return await worker_of(stack.client, job, "collect_video")
 
 
-async def job_closes(bed: Bed, job: str, _: str, length: float) -> int:
+async def job_closes(stack: StackUnderTest, job: str, _: str, length: float) -> int:
     """The very moment at which the stored video is in the history."""
-    handle = bed.client.get_workflow_handle(job)
+    handle = stack.client.get_workflow_handle(job)
     videos: set[int] = set()
     async for event in handle.fetch_history_events(wait_new_event=True):
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
@@ -102,9 +102,9 @@ async def job_closes(bed: Bed, job: str, _: str, length: float) -> int:
     raise LookupError(f"{job} ended without a video")
 
 
-async def next_is_on_deck(bed: Bed, job: str, after: str, length: float) -> int:
-    pid = await worker_of(bed.client, after, "gen_image")
-    accepted = await _seen(bed, job, "video", "accepted_at")
+async def next_is_on_deck(stack: StackUnderTest, job: str, after: str, length: float) -> int:
+    pid = await worker_of(stack.client, after, "gen_image")
+    accepted = await _seen(stack, job, "video", "accepted_at")
     await _sleep_until(accepted + length + ASKING_SECONDS - LEFT_SECONDS)
     return pid
 
@@ -119,10 +119,12 @@ MOMENTS = (
 )
 
 
-async def _before_end(bed: Bed, job: str, what: tuple[str, str], *, length: float) -> int:
+async def _before_end(
+    stack: StackUnderTest, job: str, what: tuple[str, str], *, length: float
+) -> int:
     step, activity = what
-    accepted = await _seen(bed, job, step, "accepted_at")
-    pid = await worker_of(bed.client, job, activity)
+    accepted = await _seen(stack, job, step, "accepted_at")
+    pid = await worker_of(stack.client, job, activity)
     await _sleep_until(accepted + length - LEFT_SECONDS)
     return pid
 
@@ -131,10 +133,10 @@ async def _sleep_until(at: float) -> None:
     await asyncio.sleep(max(0.0, at - time.time()))
 
 
-async def _seen(bed: Bed, job: str, step: str, key: str) -> float:
+async def _seen(stack: StackUnderTest, job: str, step: str, key: str) -> float:
     """The instant in the vendor's book, as soon as it is there."""
     while True:
-        for row in await bed.rows(step, job):
+        for row in await stack.rows(step, job):
             if (at := instant(row.get(key))) is not None:
                 return at
         await asyncio.sleep(0.01)

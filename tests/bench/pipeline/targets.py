@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from loadtest.bench.figures import Figure
+from tests.bench.pipeline.figures import Figure
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from loadtest.bench import slot
-from loadtest.bench.bed import Bed
-from loadtest.bench.figures import Figure
 from shared.slots import REQUEST_SIGNAL, SlotRequest
+from tests.bench.pipeline import slot
+from tests.bench.pipeline.figures import Figure
+from tests.bench.pipeline.stack import StackUnderTest
 
 PART = "intake"
 LIST = 100
@@ -27,20 +27,20 @@ class Rates:
 
 
 async def measure(
-    bed: Bed, runs: int, *, single: int, bulk: int, note: Callable[[str], None]
+    stack: StackUnderTest, runs: int, *, single: int, bulk: int, note: Callable[[str], None]
 ) -> list[Figure]:
     """The requests name runs that there are not; they stay in the queue of this stack."""
-    await slot.pause(bed, True)
+    await slot.pause(stack, True)
     found = []
     for _ in range(runs):
-        found.append(Rates(await _rate(bed, single, 1), await _rate(bed, bulk, LIST)))
+        found.append(Rates(await _rate(stack, single, 1), await _rate(stack, bulk, LIST)))
         note(f"{found[-1].single:.0f}/s one by one, {found[-1].bulk:.0f}/s in bulk")
     return figures(found)
 
 
-async def _rate(bed: Bed, count: int, size: int) -> float:
-    wanted = await slot.waiting(bed) + count
-    keeper, gate = bed.client.get_workflow_handle(slot.KEEPER), asyncio.Semaphore(AT_ONCE)
+async def _rate(stack: StackUnderTest, count: int, size: int) -> float:
+    wanted = await slot.waiting(stack) + count
+    keeper, gate = stack.client.get_workflow_handle(slot.KEEPER), asyncio.Semaphore(AT_ONCE)
 
     async def send(requests: list[dict[str, Any]]) -> None:
         async with gate:
@@ -51,7 +51,7 @@ async def _rate(bed: Bed, count: int, size: int) -> float:
     async with asyncio.TaskGroup() as group:
         for start in range(0, count, size):
             group.create_task(send(requests[start : start + size]))
-    await slot.until(bed, lambda view: view["waiting_count"] >= wanted, every=0.02)
+    await slot.until(stack, lambda view: view["waiting_count"] >= wanted, every=0.02)
     return count / (time.monotonic() - began)
 
 

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from loadtest.bench import intake, waiting
-from loadtest.bench.usage import listener, resident_of
-from loadtest.bench.waiting import Level
+from tests.bench.pipeline import intake, waiting
+from tests.bench.pipeline.usage import listener, resident_of
+from tests.bench.pipeline.waiting import Level
 
 EMPTY = Level(0, 0.0, 0.0, 0.0, (), {"keeper": 60.0, "server": 100.0})
 

@@ -7,17 +7,17 @@ from statistics import fmean, median
 
 from rich.console import Console
 
-from loadtest.bench import slot
-from loadtest.bench.bed import Bed
-from loadtest.bench.figures import Figure, milliseconds
-from loadtest.bench.hop import hops
-from loadtest.bench.split import BETWEEN, IDLE, between, idle
 from loadtest.books.load import load
 from loadtest.books.model import Books
 from loadtest.judge.lanes import lanes
 from loadtest.judge.stats import percentile
 from loadtest.run.plan import build_plan
 from loadtest.run.session import run_plan
+from tests.bench.pipeline import slot
+from tests.bench.pipeline.figures import Figure, milliseconds
+from tests.bench.pipeline.hop import hops
+from tests.bench.pipeline.split import BETWEEN, IDLE, between, idle
+from tests.bench.pipeline.stack import StackUnderTest
 
 PART = "handover"
 MEAN = ", mean"
@@ -35,15 +35,15 @@ class Run:
 
 
 async def measure(
-    bed: Bed, runs: int, *, jobs: int, folder: Path, note: Callable[[str], None]
+    stack: StackUnderTest, runs: int, *, jobs: int, folder: Path, note: Callable[[str], None]
 ) -> list[Figure]:
     """So many runs of so many jobs, one after the other."""
-    before, _ = await slot.history(bed)
+    before, _ = await slot.history(stack)
     found = []
     for number in range(runs):
-        found.append(await _run(bed, jobs, folder))
+        found.append(await _run(stack, jobs, folder))
         note(f"run {number + 1}: hand-over {median(found[-1].hand_overs) * 1000:.1f} ms")
-    after, turned = await slot.history(bed)
+    after, turned = await slot.history(stack)
     keeper = [_events("a grant", (after - before) / (runs * jobs))]
     keeper += [_events("at turn-over", max(turned))] if turned else []
     return figures(found) + keeper
@@ -55,11 +55,11 @@ def _events(what: str, value: float) -> Figure:
     )
 
 
-async def _run(bed: Bed, jobs: int, folder: Path) -> Run:
-    settings = bed.settings.model_copy(update={"reports_dir": folder / "runs"})
+async def _run(stack: StackUnderTest, jobs: int, folder: Path) -> Run:
+    settings = stack.settings.model_copy(update={"reports_dir": folder / "runs"})
     plan = build_plan(stages=str(jobs), reset=True)
     quiet = Console(quiet=True)
-    async with hops(bed.client, bed.temporal) as sampled:
+    async with hops(stack.client, stack.temporal) as sampled:
         found, why = await run_plan(
             settings, plan, command="make bench ONLY=handover", console=quiet
         )

@@ -5,8 +5,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.bench.split import BETWEEN, IDLE, between, divide, idle
 from loadtest.books.model import Activity, Execution, JobFacts, Receipt
+from tests.bench.pipeline.split import BETWEEN, IDLE, between, divide, idle
 from tests.loadtest.judge.test_lanes import made
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loadtest.bench.figures import Figure
-from loadtest.bench.targets import met, target
+from tests.bench.pipeline.figures import Figure
+from tests.bench.pipeline.targets import met, target
 
 HEADER = ("figure", "measured", "plain hops", "required", "aim", "runs")
 _READING = "Medians of the runs; what is called a mean is their mean, so that parts add up."

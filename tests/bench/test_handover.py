@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.bench.handover import Run, figures, of_books
-from loadtest.bench.split import BETWEEN, IDLE
 from loadtest.books.load import load
 from loadtest.run.plan import build_plan
+from tests.bench.pipeline.handover import Run, figures, of_books
+from tests.bench.pipeline.split import BETWEEN, IDLE
 from tests.loadtest.synthetic import Synthetic
 
 JOBS = 30

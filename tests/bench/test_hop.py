@@ -2,9 +2,9 @@
 
 from temporalio.client import Client
 
-from loadtest.bench.hop import hops
 from loadtest.settings import Settings
 from loadtest.wire.temporal import Temporal
+from tests.bench.pipeline.hop import hops
 from tests.fixtures.eventually import eventually
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtest.bench.moments import MOMENTS, late_file, slow
-from loadtest.bench.takeover import TakeOver, figures, service_after
-from loadtest.bench.victim import WORKER, NoWorker, kill, process_of
 from services.mock_core.admin.plan_request import read_plan
+from tests.bench.pipeline.moments import MOMENTS, late_file, slow
+from tests.bench.pipeline.takeover import TakeOver, figures, service_after
+from tests.bench.pipeline.victim import WORKER, NoWorker, kill, process_of
 
 
 def row(accepted: float, finished: float) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""`python -m loadtest bench PART`: one part against a running stack, or the table of all parts."""
+"""`python -m tests.bench.pipeline PART`: one part against a running stack, or the table of all."""
 
 import asyncio
 import sys
@@ -9,13 +9,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from loadtest.bench import flood, handover, intake, table, takeover, waiting
-from loadtest.bench.bed import Bed, open_bed
-from loadtest.bench.figures import Figure, Part, read, write
 from loadtest.collect.environment import environment
 from loadtest.run.preflight import NotReachable
 from loadtest.settings import Settings
 from loadtest.times import stamp
+from tests.bench.pipeline import flood, handover, intake, table, takeover, waiting
+from tests.bench.pipeline.figures import Figure, Part, read, write
+from tests.bench.pipeline.stack import StackUnderTest, open_stack
 
 NOT_REACHABLE, USAGE = 3, 2
 PARTS = (handover.PART, takeover.PART, waiting.PART, intake.PART, flood.PART)
@@ -33,8 +33,8 @@ def hand_over(
 ) -> None:
     """From a job's close to the next job's image, and where the vendor's idle time goes."""
 
-    async def measure(bed: Bed) -> list[Figure]:
-        return await handover.measure(bed, runs, jobs=jobs, folder=folder, note=_note)
+    async def measure(stack: StackUnderTest) -> list[Figure]:
+        return await handover.measure(stack, runs, jobs=jobs, folder=folder, note=_note)
 
     _run(handover.PART, folder, measure)
 
@@ -48,9 +48,9 @@ def take_over(
 ) -> None:
     """Kill -9 of the holder's worker in each stage; needs two workers on this machine."""
 
-    async def measure(bed: Bed) -> list[Figure]:
+    async def measure(stack: StackUnderTest) -> list[Figure]:
         return await takeover.measure(
-            bed, runs, seed=seed or int(time.time()), only=moment, note=_note
+            stack, runs, seed=seed or int(time.time()), only=moment, note=_note
         )
 
     if moment and moment not in takeover.NAMES:
@@ -69,8 +69,8 @@ def long_queue(
     if counts != sorted(set(counts)) or len(counts) != len(levels.split(",")):
         _fail(f"--levels: '{levels}' is not a rising list such as 100,1000", USAGE)
 
-    async def measure(bed: Bed) -> list[Figure]:
-        return await waiting.measure(bed, counts, window=window, note=_note)
+    async def measure(stack: StackUnderTest) -> list[Figure]:
+        return await waiting.measure(stack, counts, window=window, note=_note)
 
     _run(waiting.PART, folder, measure)
 
@@ -84,8 +84,8 @@ def keeper_intake(
 ) -> None:
     """How many requests a second the keeper takes in; they are left in its queue."""
 
-    async def measure(bed: Bed) -> list[Figure]:
-        return await intake.measure(bed, runs, single=single, bulk=bulk, note=_note)
+    async def measure(stack: StackUnderTest) -> list[Figure]:
+        return await intake.measure(stack, runs, single=single, bulk=bulk, note=_note)
 
     _run(intake.PART, folder, measure)
 
@@ -98,8 +98,8 @@ def new_jobs(
 ) -> None:
     """What a flood of new jobs costs the holder of the slot; they are left waiting at the end."""
 
-    async def measure(bed: Bed) -> list[Figure]:
-        return await flood.measure(bed, jobs=jobs, calm=calm, note=_note)
+    async def measure(stack: StackUnderTest) -> list[Figure]:
+        return await flood.measure(stack, jobs=jobs, calm=calm, note=_note)
 
     _run(flood.PART, folder, measure)
 
@@ -115,11 +115,13 @@ def show(folder: Folder) -> None:
     sys.stdout.write(table.text(figures) + f"\ntable: {folder / 'bench.md'}\n")
 
 
-def _run(part: str, folder: Path, measure: Callable[[Bed], Awaitable[list[Figure]]]) -> None:
+def _run(
+    part: str, folder: Path, measure: Callable[[StackUnderTest], Awaitable[list[Figure]]]
+) -> None:
     async def go() -> None:
-        async with open_bed(Settings()) as bed:
-            facts = {"when": stamp(time.time()), **environment(bed.server)}
-            write(folder, part, Part(environment=facts, figures=tuple(await measure(bed))))
+        async with open_stack(Settings()) as stack:
+            facts = {"when": stamp(time.time()), **environment(stack.server)}
+            write(folder, part, Part(environment=facts, figures=tuple(await measure(stack))))
 
     folder.mkdir(parents=True, exist_ok=True)
     try:

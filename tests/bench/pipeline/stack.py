@@ -22,7 +22,7 @@ AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Bed:
+class StackUnderTest:
     """Connections to the stack that is measured."""
 
     settings: Settings
@@ -67,7 +67,7 @@ class Bed:
 
 
 @contextlib.asynccontextmanager
-async def open_bed(settings: Settings) -> AsyncIterator[Bed]:
+async def open_stack(settings: Settings) -> AsyncIterator[StackUnderTest]:
     """Connections for as long as a benchmark lasts; raises NotReachable before anything starts."""
     temporal, server = await preflight(settings)
     async with contextlib.AsyncExitStack() as exits:
@@ -81,7 +81,7 @@ async def open_bed(settings: Settings) -> AsyncIterator[Bed]:
             for step, url in urls.items()
         }
         client = await connect(settings)
-        yield Bed(settings, client, temporal, server, http, Api(http), vendors)
+        yield StackUnderTest(settings, client, temporal, server, http, Api(http), vendors)
 
 
 async def _until_ready(url: str) -> None:

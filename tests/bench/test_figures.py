@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.bench import table
-from loadtest.bench.figures import Figure, Part, read, write
-from loadtest.bench.targets import met
+from tests.bench.pipeline import table
+from tests.bench.pipeline.figures import Figure, Part, read, write
+from tests.bench.pipeline.targets import met
 
 
 def figure(**changes: object) -> Figure:

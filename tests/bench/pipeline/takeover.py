@@ -9,16 +9,16 @@ from typing import Any
 
 from temporalio.client import WorkflowFailureError
 
-from loadtest.bench import slot
-from loadtest.bench.bed import Bed
-from loadtest.bench.figures import Figure, milliseconds
-from loadtest.bench.hop import hops
-from loadtest.bench.moments import MOMENTS, Moment, draw
-from loadtest.bench.victim import kill
 from loadtest.books.model import Activity, Execution
 from loadtest.books.parse import execution
 from loadtest.collect.histories import summarise
 from loadtest.times import instant
+from tests.bench.pipeline import slot
+from tests.bench.pipeline.figures import Figure, milliseconds
+from tests.bench.pipeline.hop import hops
+from tests.bench.pipeline.moments import MOMENTS, Moment, draw
+from tests.bench.pipeline.stack import StackUnderTest
+from tests.bench.pipeline.victim import kill
 
 PART = "takeover"
 NAMES = tuple(moment.name for moment in MOMENTS)
@@ -36,61 +36,65 @@ class TakeOver:
 
 
 async def measure(
-    bed: Bed, runs: int, *, seed: int, only: str, note: Callable[[str], None]
+    stack: StackUnderTest, runs: int, *, seed: int, only: str, note: Callable[[str], None]
 ) -> list[Figure]:
     """Kill at each moment so many times, in turns."""
     chance = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
     note(f"seed {seed}")
     found = []
-    async with hops(bed.client, bed.temporal) as sampled:
+    async with hops(stack.client, stack.temporal) as sampled:
         for run in range(runs):
             for moment in [moment for moment in MOMENTS if only in ("", moment.name)]:
-                found.append(await _hit(bed, moment, f"{seed}-{run}", chance=chance))
+                found.append(await _hit(stack, moment, f"{seed}-{run}", chance=chance))
                 note(f"{moment.name}: {found[-1].next_step:.2f} s, {found[-1].next_job:.2f} s")
     return figures(found, median(sampled))
 
 
-async def _hit(bed: Bed, moment: Moment, name: str, *, chance: random.Random) -> TakeOver:
+async def _hit(
+    stack: StackUnderTest, moment: Moment, name: str, *, chance: random.Random
+) -> TakeOver:
     """A kill that fell before the moment had passed; a short one may be missed."""
     for number in range(TRIES):
-        trial = await _trial(bed, moment, f"{name}-{number}", length=draw(chance))
+        trial = await _trial(stack, moment, f"{name}-{number}", length=draw(chance))
         if trial.next_step > 0:
             return trial
     raise RuntimeError(f"{moment.name}: the moment had passed before each of {TRIES} kills")
 
 
-async def _trial(bed: Bed, moment: Moment, name: str, *, length: float) -> TakeOver:
-    await bed.until_workers_ready()
+async def _trial(stack: StackUnderTest, moment: Moment, name: str, *, length: float) -> TakeOver:
+    await stack.until_workers_ready()
     prompt = f"{moment.name} {name}, first"
     armed = moment.rule(prompt, length)
     if armed:
         service, rule = armed
-        await bed.vendors[service].arm({"rules": [rule]})
+        await stack.vendors[service].arm({"rules": [rule]})
     async with asyncio.timeout(TRIAL_SECONDS):
-        first = await bed.submit(prompt)
+        first = await stack.submit(prompt)
         # With two workers the second one could ask before the first, and find the slot free.
-        await slot.until(bed, lambda view: first in slot.holders(view), every=0.01)
-        second = await bed.submit(f"{moment.name} {name}, second")
-        at = kill(await moment.reach(bed, first, second, length))
+        await slot.until(stack, lambda view: first in slot.holders(view), every=0.01)
+        second = await stack.submit(f"{moment.name} {name}, second")
+        at = kill(await moment.reach(stack, first, second, length))
         for job in (first, second):
-            await _closed(bed, job)
+            await _closed(stack, job)
     if armed:
-        await bed.vendors[service].disarm(rule["name"])
-    return await _measured(bed, moment, (first, second), at=at)
+        await stack.vendors[service].disarm(rule["name"])
+    return await _measured(stack, moment, (first, second), at=at)
 
 
-async def _closed(bed: Bed, job: str) -> None:
+async def _closed(stack: StackUnderTest, job: str) -> None:
     try:
-        await bed.client.get_workflow_handle(job).result()
+        await stack.client.get_workflow_handle(job).result()
     except WorkflowFailureError as failure:
         raise AssertionError(f"{job} failed: {failure.cause}") from failure
 
 
-async def _measured(bed: Bed, moment: Moment, jobs: tuple[str, str], *, at: float) -> TakeOver:
+async def _measured(
+    stack: StackUnderTest, moment: Moment, jobs: tuple[str, str], *, at: float
+) -> TakeOver:
     first, second = jobs
-    run = execution(summarise(first, await bed.temporal.history(first) or ()))
-    rows = {step: await bed.rows(step, first) for step in ("image", "video")}
-    [after] = await bed.rows("image", second)
+    run = execution(summarise(first, await stack.temporal.history(first) or ()))
+    rows = {step: await stack.rows(step, first) for step in ("image", "video")}
+    [after] = await stack.rows("image", second)
     begun = float(instant(after["accepted_at"]) or 0.0)
     return TakeOver(
         moment=moment.name,

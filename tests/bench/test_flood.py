@@ -1,8 +1,8 @@
 """The lines of a flood of new jobs."""
 
-from loadtest.bench import flood
-from loadtest.bench.flood import Flood
-from loadtest.bench.targets import met
+from tests.bench.pipeline import flood
+from tests.bench.pipeline.flood import Flood
+from tests.bench.pipeline.targets import met
 
 
 def test_turns_in_the_flood_are_compared_with_those_before_it() -> None:

@@ -4,23 +4,25 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from loadtest.bench.bed import Bed
 from loadtest.wire.http import Unreachable
 from shared.slots import JOB_GATE, VIEW_QUERY, keeper_id
+from tests.bench.pipeline.stack import StackUnderTest
 
 KEEPER = keeper_id(JOB_GATE)
 
 
-async def pause(bed: Bed, paused: bool) -> None:
+async def pause(stack: StackUnderTest, paused: bool) -> None:
     """Returns when it is in force."""
-    answer = await bed.http.put("/slots", {"paused": paused})
+    answer = await stack.http.put("/slots", {"paused": paused})
     if not answer.ok:
         raise Unreachable(f"PUT /slots: {answer.problem}")
 
 
-async def until(bed: Bed, reached: Callable[[dict[str, Any]], bool], *, every: float) -> None:
+async def until(
+    stack: StackUnderTest, reached: Callable[[dict[str, Any]], bool], *, every: float
+) -> None:
     """Return when the keeper's own view is so; asked of the keeper, not of the API."""
-    keeper = bed.client.get_workflow_handle(KEEPER)
+    keeper = stack.client.get_workflow_handle(KEEPER)
     while True:
         if reached(await keeper.query(VIEW_QUERY)):
             return
@@ -32,15 +34,15 @@ def holders(view: dict[str, Any]) -> list[str]:
     return [str(holder["job_id"]) for holder in view["holders"]]
 
 
-async def waiting(bed: Bed) -> int:
+async def waiting(stack: StackUnderTest) -> int:
     """How many wait now."""
-    view = await bed.client.get_workflow_handle(KEEPER).query(VIEW_QUERY)
+    view = await stack.client.get_workflow_handle(KEEPER).query(VIEW_QUERY)
     return int(view["waiting_count"])
 
 
-async def history(bed: Bed) -> tuple[int, list[int]]:
+async def history(stack: StackUnderTest) -> tuple[int, list[int]]:
     """Events of all the keeper's runs so far, and how many each ended run had at its turn-over."""
-    runs = [run async for run in bed.client.list_workflows(f"WorkflowId = '{KEEPER}'")]
-    newest = (await bed.client.get_workflow_handle(KEEPER).describe()).history_length
+    runs = [run async for run in stack.client.list_workflows(f"WorkflowId = '{KEEPER}'")]
+    newest = (await stack.client.get_workflow_handle(KEEPER).describe()).history_length
     ended = [run.history_length for run in runs if run.close_time is not None]
     return sum(ended) + newest, ended
