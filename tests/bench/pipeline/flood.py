@@ -44,10 +44,10 @@ async def measure(
 
 
 async def _until_queued(stack: StackUnderTest, jobs: int, before: int) -> None:
-    """Return when each of them waits, or had its turn."""
+    """Return when each of them waits, or had its turn; a turn needs two that began."""
     while True:
         begun = len(await _accepted(stack)) - before
-        if await slot.waiting(stack) + begun >= jobs:
+        if begun >= 2 and await slot.waiting(stack) + begun >= jobs:
             return
         await asyncio.sleep(LOOK_SECONDS)
 
