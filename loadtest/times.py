@@ -22,14 +22,14 @@ def instant(value: object) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def stamp(at: float | None) -> str:
+def timestamp(at: float | None) -> str:
     """An instant as RFC 3339 with milliseconds, or a dash."""
     if at is None:
         return "–"
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def span(seconds: float | None) -> str:
+def duration(seconds: float | None) -> str:
     """A duration for people: three digits that matter and a unit, or a dash."""
     if seconds is None:
         return "–"

@@ -61,7 +61,7 @@ def _submits(folder: RunFolder, stages: dict[int, StageBook]) -> None:
         if submit.job_id is None:
             stage.refused.append(submit)
         else:
-            _facts(stage, submit.job_id).submits.append(submit)
+            _facts(stage, submit.job_id).submissions.append(submit)
 
 
 def _api(folder: RunFolder, stages: dict[int, StageBook]) -> None:
@@ -127,7 +127,7 @@ def _generations(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> 
 
 
 def _during(generation: Generation, books: Books) -> bool:
-    """Whether a stranger's generation was under way while a stage ran."""
+    """Whether a foreign generation was under way while a stage ran."""
     if generation.accepted is None or not books.stages:
         return False
     began, ended = books.stages[0].began, books.stages[-1].ended

@@ -8,7 +8,7 @@ STEPS = ("image", "video")
 
 
 @dataclass(frozen=True, slots=True)
-class Submit:
+class Submission:
     """The runner's own note of one submission."""
 
     index: int
@@ -184,7 +184,7 @@ class JobFacts:
 
     job_id: str
     stage: int
-    submits: list[Submit] = field(default_factory=list)
+    submissions: list[Submission] = field(default_factory=list)
     api: list[ApiJob] = field(default_factory=list)
     record: Record | None = None
     executions: list[Execution] = field(default_factory=list)
@@ -200,8 +200,8 @@ class JobFacts:
         return self.api[0].status if self.api else None
 
     @property
-    def submit(self) -> Submit | None:
-        return self.submits[0] if self.submits else None
+    def submission(self) -> Submission | None:
+        return self.submissions[0] if self.submissions else None
 
     @property
     def execution(self) -> Execution | None:
@@ -214,9 +214,9 @@ class JobFacts:
     @property
     def latency(self) -> float | None:
         """From the planned instant of submission to the end."""
-        if self.submit is None or self.finished is None:
+        if self.submission is None or self.finished is None:
             return None
-        return self.finished - self.submit.planned
+        return self.finished - self.submission.planned
 
     def of(self, step: str) -> list[Generation]:
         """The generations of one stage, in the order of their acceptance."""
@@ -224,7 +224,7 @@ class JobFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SlotSample:
     """Who held the slot at one instant, by the API."""
 
     at: float
@@ -256,13 +256,13 @@ class StageBook:
     limit: int | None
     limits_seen: frozenset[int]
     jobs: dict[str, JobFacts] = field(default_factory=dict)
-    refused: list[Submit] = field(default_factory=list)
-    samples: list[Sample] = field(default_factory=list)
+    refused: list[Submission] = field(default_factory=list)
+    samples: list[SlotSample] = field(default_factory=list)
 
     @property
     def accepted(self) -> int:
         """Submissions that the API took; the same job given twice counts twice."""
-        return sum(len(job.submits) for job in self.jobs.values())
+        return sum(len(job.submissions) for job in self.jobs.values())
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from loadtest.books.model import (
     Injected,
     Receipt,
     Record,
-    Sample,
+    SlotSample,
     StoredFile,
-    Submit,
+    Submission,
     Transition,
 )
 from loadtest.times import instant
@@ -23,8 +23,8 @@ _EXTERNAL = re.compile(r"^(.+)\.(image|video)\.(\d+)$")
 Row = dict[str, Any]
 
 
-def submit(row: Row) -> Submit:
-    return Submit(
+def submit(row: Row) -> Submission:
+    return Submission(
         index=whole(row.get("index")),
         prompt=str(row.get("prompt", "")),
         planned=float(row["planned_at"]),
@@ -177,9 +177,9 @@ def stored_file(row: Row) -> StoredFile:
     )
 
 
-def sample(row: Row) -> Sample:
+def sample(row: Row) -> SlotSample:
     limit, waiting = row.get("limit"), row.get("waiting")
-    return Sample(
+    return SlotSample(
         at=float(row["at"]),
         holders=tuple(map(str, row.get("holders") or [])),
         waiting=waiting if isinstance(waiting, int) else None,

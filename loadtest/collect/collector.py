@@ -74,23 +74,21 @@ class Collector:
         is somebody else's if the API knows its job; we ask.
         """
         books: dict[str, Any] = {}
-        strangers: set[str] = set()
+        foreign: set[str] = set()
 
         async def read(vendor: Vendor) -> None:
             try:
                 settled = await self._settled(vendor)
                 rows = [row for row in settled if job_of(row) in own or _touches(row, since)]
                 self._folder.append(raw.LEDGERS[vendor.name], rows)
-                strangers.update(
-                    owner for row in rows if (owner := job_of(row)) and owner not in own
-                )
+                foreign.update(owner for row in rows if (owner := job_of(row)) and owner not in own)
                 books[vendor.name] = await self._vendor(vendor, own)
             except Unreachable as error:
                 self.problems.append(f"ledger of the {vendor.name} service: {error}")
 
         await asyncio.gather(*map(read, self._vendors))
         self._folder.write(raw.VENDORS, books)
-        await self._strangers(strangers)
+        await self._foreign(foreign)
 
     async def _vendor(self, vendor: Vendor, own: set[str]) -> dict[str, Any]:
         recorded, rows = await vendor.trace()
@@ -103,7 +101,7 @@ class Collector:
             "faults_remembered": len(rows),
         }
 
-    async def _strangers(self, job_ids: set[str]) -> None:
+    async def _foreign(self, job_ids: set[str]) -> None:
         try:
             for job_id in sorted(job_ids):
                 job = await self._api.job(job_id)

@@ -7,9 +7,9 @@ from typing import Any
 
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.judge import Judgement
-from loadtest.judge.lanes import lanes
-from loadtest.judge.pace import service
+from loadtest.judge.schedule import schedule
 from loadtest.judge.stats import percentile
+from loadtest.judge.timing import service
 
 RESAMPLES, FEWEST = 2000, 5
 NOISE_SHARE, NOISE_SECONDS = 0.05, 0.010
@@ -122,9 +122,9 @@ def _quantities(a: Books, b: Books) -> Iterator[Quantity]:
 def _samples(stage: StageBook, books: Books) -> Iterator[tuple[tuple[str, str], list[float]]]:
     jobs = list(stage.jobs.values())
     if books.mocked:
-        laid = lanes(stage)
+        scheduled = schedule(stage)
         yield ("vendors' service time", SECONDS), [service(job) for job in jobs if job.generations]
-        yield ("hand-over", SECONDS), [gap.hand_over for gap in laid.gaps] if laid else []
+        yield ("hand-over", SECONDS), [gap.hand_over for gap in scheduled.gaps] if scheduled else []
     yield ("time on the slot", SECONDS), _known(map(_on_slot, jobs))
     if books.run["plan"].get("rate") is not None:
         yield ("time to end", SECONDS), _known(job.latency for job in jobs)

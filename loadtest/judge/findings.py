@@ -36,7 +36,7 @@ def findings(books: Books) -> list[Finding]:
         for job in stage.jobs.values()
         for finding in _of_job(job, stage, books)
     ]
-    return found + list(_strangers(books))
+    return found + list(_foreign(books))
 
 
 def _of_job(job: JobFacts, stage: StageBook, books: Books) -> Iterator[Finding]:
@@ -66,7 +66,7 @@ def _is_open(job: JobFacts) -> bool:
 
 
 def _lost(job: JobFacts, books: Books) -> Iterator[str]:
-    if not job.submits:
+    if not job.submissions:
         return
     if not job.api and "API" not in _unread(books):
         yield "accepted by the API, which no longer knows it"
@@ -79,9 +79,9 @@ def _lost(job: JobFacts, books: Books) -> Iterator[str]:
 
 
 def _duplicated(job: JobFacts) -> Iterator[str]:
-    if len(job.submits) > 1:
-        yield f"{len(job.submits)} submissions were given this one job"
-    if not job.submits:
+    if len(job.submissions) > 1:
+        yield f"{len(job.submissions)} submissions were given this one job"
+    if not job.submissions:
         yield "carries the run's tag, yet no submission was given it: one job too many"
     if len(job.api) > 1:
         yield f"the API lists it {len(job.api)} times"
@@ -160,7 +160,7 @@ def _ledger(job: JobFacts, status: str) -> Iterator[str]:
             yield f"{status}, but the {step} service has no generation of it that succeeded"
 
 
-def _strangers(books: Books) -> Iterator[Finding]:
+def _foreign(books: Books) -> Iterator[Finding]:
     for generation in books.foreign:
         if books.foreign_jobs.get(str(generation.job_id)) is False:
             text = f"the {generation.step} service made {generation.external_id} for nobody"

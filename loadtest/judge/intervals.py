@@ -53,7 +53,7 @@ def temporal_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
 
 
 def by_book(books: Books) -> dict[str, list[Interval]]:
-    """All intervals of a run; strangers' generations count in the vendors' book."""
+    """All intervals of a run; foreign generations count in the vendors' book."""
     horizon = max((stage.ended for stage in books.stages), default=0.0)
     found: dict[str, list[Interval]] = {VENDORS: [], RECORDS: [], TEMPORAL: []}
     for job in books.jobs:
@@ -61,7 +61,7 @@ def by_book(books: Books) -> dict[str, list[Interval]]:
         found[VENDORS] += [vendor] if vendor else []
         found[RECORDS] += record_intervals(job, horizon)
         found[TEMPORAL] += temporal_intervals(job, horizon)
-    found[VENDORS] += _strangers(books, horizon)
+    found[VENDORS] += _foreign(books, horizon)
     return found
 
 
@@ -70,7 +70,7 @@ def within(intervals: list[Interval], stage: StageBook) -> list[Interval]:
     return [i for i in intervals if i.begin <= stage.ended and i.end >= stage.began]
 
 
-def _strangers(books: Books, horizon: float) -> Iterator[Interval]:
+def _foreign(books: Books, horizon: float) -> Iterator[Interval]:
     """Other jobs of the same system share the slot; generations without our ids do not."""
     by_job: dict[str, JobFacts] = {}
     for generation in books.foreign:

@@ -7,8 +7,6 @@ from typing import Any
 from loadtest.books.load import load
 from loadtest.books.model import Books
 from loadtest.books.raw import RunFolder
-from loadtest.judge.check import Check
-from loadtest.judge.checks import checks_of_run
 from loadtest.judge.findings import (
     CALLBACK_LOST,
     ORPHANED,
@@ -19,9 +17,10 @@ from loadtest.judge.findings import (
 )
 from loadtest.judge.intervals import by_book
 from loadtest.judge.processes import Usage, usage
+from loadtest.judge.self_checks import SelfCheck, checks_of_run
 from loadtest.judge.stage import StageResult, judge_stage
 from loadtest.judge.threshold import DEFAULTS, Threshold, parse
-from loadtest.times import span, stamp
+from loadtest.times import duration, timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Judgement:
     reasons: list[str]
     run: dict[str, Any]
     conditions: list[Condition]
-    checks: list[Check]
+    checks: list[SelfCheck]
     stages: list[StageResult]
     findings: list[Finding]
     usage: list[Usage]
@@ -106,7 +105,7 @@ def _limit(threshold: Threshold, stage: StageResult) -> float | None:
 
 
 def _reasons(
-    conditions: list[Condition], checks: list[Check], stages: list[StageResult]
+    conditions: list[Condition], checks: list[SelfCheck], stages: list[StageResult]
 ) -> list[str]:
     """Why a run fails; a threshold that was asked for and never measured is not met."""
     reasons = []
@@ -133,8 +132,8 @@ def _of_stage(stage: StageResult) -> Iterator[Finding]:
     for book, swept in stage.at_once.items():
         if (pair := swept.violation) is not None:
             text = (
-                f"ran beside {pair.first} for {span(pair.end - pair.begin)} from "
-                f"{stamp(pair.begin)} by the {book}' clock, the limit being {stage.limit}"
+                f"ran beside {pair.first} for {duration(pair.end - pair.begin)} from "
+                f"{timestamp(pair.begin)} by the {book}' clock, the limit being {stage.limit}"
             )
             yield Finding(OVERLAP, pair.second, stage.number, text)
     for job_id, text in stage.callbacks.lost:

@@ -23,7 +23,7 @@ class Span:
 
 def spans(job: JobFacts) -> list[Span]:
     """The pieces of an ended job, in order; an open job has none."""
-    start = job.submit.planned if job.submit else (job.api[0].created if job.api else None)
+    start = job.submission.planned if job.submission else (job.api[0].created if job.api else None)
     if start is None or job.finished is None:
         return []
     run = job.execution

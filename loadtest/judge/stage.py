@@ -1,21 +1,20 @@
 """One stage judged: every number of it, and the metrics that thresholds are held against."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loadtest.books.model import ENDS, Books, StageBook
 from loadtest.judge import findings as kinds
 from loadtest.judge.callbacks import CallbackBook, callback_book
-from loadtest.judge.check import Check
-from loadtest.judge.checks import checks_of_stage
 from loadtest.judge.faults import FaultBook, fault_book
 from loadtest.judge.findings import Finding
 from loadtest.judge.intervals import TEMPORAL, VENDORS, within
-from loadtest.judge.lanes import Lanes, lanes, parts
-from loadtest.judge.pace import Pace, pace
 from loadtest.judge.retries import RetryBook, retry_book
+from loadtest.judge.schedule import breakdown, schedule
+from loadtest.judge.self_checks import SelfCheck, checks_of_stage
 from loadtest.judge.stats import Spread, spread
 from loadtest.judge.sweep import Interval, Sweep, sweep
+from loadtest.judge.timing import Timing, timing
 
 Metrics = dict[str, float | None]
 
@@ -31,7 +30,7 @@ class StageResult:
     counts: dict[str, int]
     at_once: dict[str, Sweep]
     sampled_at_once: int | None
-    pace: Pace
+    timing: Timing = field(metadata={"written as": "pace"})
     hand_over: Spread
     gaps: list[float]
     vendor_idle: Spread
@@ -43,7 +42,7 @@ class StageResult:
     history_events: Spread
     history_tasks: Spread
     history_bytes: Spread
-    checks: list[Check]
+    checks: list[SelfCheck]
     metrics: Metrics
 
 
@@ -52,7 +51,7 @@ def judge_stage(
 ) -> StageResult:
     """Judge one stage; `found` are the findings of the whole run."""
     jobs = list(stage.jobs.values())
-    laid = lanes(stage) if books.mocked else None
+    scheduled = schedule(stage) if books.mocked else None
     callbacks = callback_book(jobs) if books.mocked else CallbackBook()
     runs = [job.execution for job in jobs if job.execution]
     result = StageResult(
@@ -63,27 +62,23 @@ def judge_stage(
         counts=_counts(stage, found),
         at_once={name: sweep(within(i, stage), stage.limit or 1) for name, i in intervals.items()},
         sampled_at_once=max((len(s.holders) for s in stage.samples), default=None),
-        pace=pace(stage),
-        hand_over=spread(gap.hand_over for gap in laid.gaps) if laid else Spread(0),
-        gaps=[gap.hand_over for gap in laid.gaps] if laid else [],
-        vendor_idle=spread(gap.vendor_idle for gap in laid.gaps) if laid else Spread(0),
+        timing=timing(stage),
+        hand_over=spread(gap.hand_over for gap in scheduled.gaps) if scheduled else Spread(0),
+        gaps=[gap.hand_over for gap in scheduled.gaps] if scheduled else [],
+        vendor_idle=spread(gap.vendor_idle for gap in scheduled.gaps) if scheduled else Spread(0),
         hops=spread(hop for run in runs for hop in run.hops),
-        parts=parts(laid) if laid else None,
+        parts=breakdown(scheduled) if scheduled else None,
         retries=retry_book(jobs),
         faults=fault_book(jobs),
         callbacks=callbacks,
         history_events=spread(run.events for run in runs),
         history_tasks=spread(run.workflow_tasks for run in runs),
         history_bytes=spread(run.bytes for run in runs),
-        checks=_checks(stage, callbacks, laid),
+        checks=list(checks_of_stage(stage, callbacks, scheduled)),
         metrics={},
     )
     result.metrics = _metrics(result, books)
     return result
-
-
-def _checks(stage: StageBook, callbacks: CallbackBook, laid: Lanes | None) -> list[Check]:
-    return list(checks_of_stage(stage, callbacks, laid))
 
 
 def _counts(stage: StageBook, found: list[Finding]) -> dict[str, int]:
@@ -113,7 +108,7 @@ def _counts(stage: StageBook, found: list[Finding]) -> dict[str, int]:
 
 
 def _metrics(result: StageResult, books: Books) -> Metrics:
-    counts, latency = result.counts, result.pace.latency
+    counts, latency = result.counts, result.timing.latency
     mocked = books.mocked
     most = _most(result, books)
     planned = counts["planned"]
@@ -140,9 +135,9 @@ def _metrics(result: StageResult, books: Books) -> Metrics:
         "p95": latency.p95,
         "p99": latency.p99,
         "max": latency.max,
-        "makespan": result.pace.makespan,
-        "makespan_ratio": result.pace.ratio,
-        "efficiency": result.pace.efficiency,
+        "makespan": result.timing.makespan,
+        "makespan_ratio": result.timing.ratio,
+        "efficiency": result.timing.efficiency,
         "retries": result.retries.retries if mocked else None,
         "handover_p50": result.hand_over.median,
         "handover_p95": result.hand_over.p95,

@@ -10,7 +10,7 @@ from loadtest.report.blocks import Chart
 from loadtest.report.plot import Axis, Plot, Points, thin
 from loadtest.report.scale import counts, numbers, times
 from loadtest.report.svg import legend
-from loadtest.times import span
+from loadtest.times import duration
 
 _GROUPS, _COLUMNS = 40, 40
 Kinds = Sequence[tuple[str, str]]
@@ -27,15 +27,15 @@ def histogram(values: Sequence[float], *, name: str, caption: str) -> Chart:
         columns[count if value > most else min(count - 1, int(value / width))] += 1
     plot = Plot(
         Axis(
-            f"{name} (last column: above {span(most)})",
+            f"{name} (last column: above {duration(most)})",
             times(width * (count + 1), tight=True),
         ),
         Axis("how many", counts(max(columns))),
     )
     for place, number in enumerate(columns):
-        title = f"{span(place * width)} to {span((place + 1) * width)}: {number}"
+        title = f"{duration(place * width)} to {duration((place + 1) * width)}: {number}"
         if place == count:
-            title = f"above {span(most)}: {number}"
+            title = f"above {duration(most)}: {number}"
         begin, end = place * width, (place + 1) * width
         plot.column(begin, end, low=0, high=number, kind="bar", title=title)
     return Chart(plot.svg(name), caption)
@@ -54,7 +54,7 @@ def stacked_groups(pieces: Sequence[Sequence[Span]], kinds: Kinds, *, caption: s
         begin, end = place * size, min((place + 1) * size, len(pieces))
         low = 0.0
         for (kind, name), value in zip(kinds, mean, strict=True):
-            title = f"jobs {begin + 1} to {end}, {name}: {span(value)}"
+            title = f"jobs {begin + 1} to {end}, {name}: {duration(value)}"
             plot.column(begin, end, low=low, high=low + value, kind=kind, title=title)
             low += value
     return Chart(legend(kinds) + plot.svg(caption), caption)
@@ -92,7 +92,7 @@ def over_time(intervals: Iterable[Interval], stage: StageBook, *, caption: str) 
 
 def queue(stage: StageBook, drawn: Iterable[Sequence[Span]], *, caption: str) -> Chart:
     """Jobs planned and ended over the time of a stage."""
-    planned = sorted(job.submit.planned for job in stage.jobs.values() if job.submit)
+    planned = sorted(job.submission.planned for job in stage.jobs.values() if job.submission)
     begin = planned[0]
     ended = sorted(pieces[-1].end - begin for pieces in drawn)
     come = [(0.0, 0.0), *((at - begin, place + 1.0) for place, at in enumerate(planned))]

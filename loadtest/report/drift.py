@@ -6,7 +6,7 @@ from statistics import median
 from loadtest.books.model import JobFacts, StageBook
 from loadtest.judge.judge import Judgement
 from loadtest.report.blocks import Block, Cell, Table, row
-from loadtest.times import span
+from loadtest.times import duration
 
 FEWEST, WINDOWS = 50, 10
 _HEADS = (
@@ -56,9 +56,9 @@ def _window(stage: StageBook, jobs: list[JobFacts], name: str) -> tuple[Cell, ..
     stored = [sum(file.bytes for file in job.files.values()) for job in jobs if job.files]
     return row(
         name,
-        span((jobs[-1].finished or stage.began) - stage.began),
-        span(median(latency)) if latency else None,
-        span(median(busy)) if busy else None,
+        duration((jobs[-1].finished or stage.began) - stage.began),
+        duration(median(latency)) if latency else None,
+        duration(median(busy)) if busy else None,
         f"{median(events):.0f}" if events else None,
         f"{median(stored) / 1000:.0f}" if stored else None,
     )

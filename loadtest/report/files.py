@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from loadtest.judge.judge import Judgement
 from loadtest.judge.spans import spans
-from loadtest.times import stamp
+from loadtest.times import timestamp
 
 RESULTS_SCHEMA = 1
 _COLUMNS = (
@@ -44,7 +44,7 @@ def jobs_csv(judgement: Judgement) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for job in judgement.books.jobs:
-        submit, api, run = job.submit, job.api[0] if job.api else None, job.execution
+        submit, api, run = job.submission, job.api[0] if job.api else None, job.execution
         kept = {g.step: g.seconds for g in job.generations if g.good}
         writer.writerow(
             [
@@ -53,10 +53,10 @@ def jobs_csv(judgement: Judgement) -> str:
                 job.job_id,
                 job.status or "unknown",
                 submit.prompt if submit else "",
-                stamp(submit.planned) if submit else "",
-                stamp(api.created) if api else "",
-                stamp(api.started) if api and api.started else "",
-                stamp(api.finished) if api and api.finished else "",
+                timestamp(submit.planned) if submit else "",
+                timestamp(api.created) if api else "",
+                timestamp(api.started) if api and api.started else "",
+                timestamp(api.finished) if api and api.finished else "",
                 "" if job.latency is None else f"{job.latency:.6f}",
                 f"{sum(kept.values()):.6f}" if kept else "",
                 len(job.of("image")),
@@ -106,9 +106,15 @@ def junit(judgement: Judgement) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Dataclasses, counters with any keys, and tuples as plain JSON."""
+    """Dataclasses, counters with any keys, and tuples as plain JSON.
+
+    A field whose name in the files is another one than in the code says so in its metadata.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {
+            f.metadata.get("written as", f.name): _plain(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+        }
     if isinstance(value, dict):
         return {_key(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

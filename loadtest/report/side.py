@@ -6,7 +6,7 @@ from loadtest.report.blocks import BAD, GOOD, WARN, Block, Cell, Notice, Section
 from loadtest.report.sections import compare as compare_section
 from loadtest.report.sections import jobs as jobs_section
 from loadtest.report.sections import proof
-from loadtest.times import span
+from loadtest.times import duration
 
 
 def side_by_side(ours: Judgement, control: Judgement, comparison: Comparison) -> list[Section]:
@@ -30,7 +30,7 @@ def _conditions(ours: Judgement, control: Judgement) -> Section:
             ("condition", "#ours", "", "#control", ""),
             [_condition(a, b) for a, b in zip(ours.conditions, control.conditions, strict=True)],
         ),
-        Table(("", "#ours", "#control"), _pace(ours, control), "The largest stage"),
+        Table(("", "#ours", "#control"), _timing(ours, control), "The largest stage"),
     ]
     lead = (
         "The same plan and the same mocks. The control's slot is a semaphore in each worker's "
@@ -50,11 +50,11 @@ def _verdict(condition: Condition) -> Cell:
     return Cell("holds", GOOD) if condition.ok else Cell("broken", BAD)
 
 
-def _pace(ours: Judgement, control: Judgement) -> list[tuple[Cell, ...]]:
+def _timing(ours: Judgement, control: Judgement) -> list[tuple[Cell, ...]]:
     a, b = ours.stages[-1], control.stages[-1]
     return [
-        row("makespan", span(a.pace.makespan), span(b.pace.makespan)),
-        row("vendors' service time", span(a.pace.ideal), span(b.pace.ideal)),
+        row("makespan", duration(a.timing.makespan), duration(b.timing.makespan)),
+        row("vendors' service time", duration(a.timing.ideal), duration(b.timing.ideal)),
         row("most at once", *(str(each.at_once["vendors"].most) for each in (a, b))),
         row("violations of the limit", *(str(s.at_once["vendors"].violations) for s in (a, b))),
     ]

@@ -47,11 +47,6 @@ class Plan(BaseModel):
     def jobs(self) -> int:
         return sum(self.stages)
 
-    @property
-    def pace(self) -> str:
-        """How the jobs are submitted, in words."""
-        return "all at once" if self.rate is None else f"open loop, {self.rate:g} a second"
-
     def offset(self, index: int) -> float:
         """The planned instant of a stage's job, in seconds after the stage's beginning."""
         return 0.0 if self.rate is None else index / self.rate

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from loadtest.collect.tracker import Tracker
-from loadtest.times import span
+from loadtest.times import duration
 
 PLAIN_EVERY = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Snapshot:
     """The state of a stage at one instant."""
 
     total: int
@@ -27,15 +27,17 @@ class Moment:
 
     @property
     def remaining(self) -> str:
-        """The time left at the pace so far, beside the least that it could be."""
-        return f"left {span(self.left)} (ideal {span(self.ideal)})" if self.left else "left –"
+        """The time left at the rate so far, beside the least that it could be."""
+        return (
+            f"left {duration(self.left)} (ideal {duration(self.ideal)})" if self.left else "left –"
+        )
 
 
-def moment(tracker: Tracker, total: int, *, began: float, limit: int) -> Moment:
+def snapshot(tracker: Tracker, total: int, *, began: float, limit: int) -> Snapshot:
     """Read a stage's state; the ideal is the quickest job, for each that has not ended."""
     counts, ended = tracker.counts, tracker.ended
     elapsed = time.monotonic() - began
-    return Moment(
+    return Snapshot(
         total=total,
         submitted=tracker.accepted,
         ended=ended,
@@ -51,7 +53,7 @@ class Display(Protocol):
 
     def begin(self, stage: int, total: int) -> None: ...
 
-    def show(self, now: Moment) -> None: ...
+    def show(self, now: Snapshot) -> None: ...
 
     def end(self, note: str) -> None: ...
 
@@ -84,7 +86,7 @@ class Bars:
         self._current = self._tasks[stage]
         self._progress.start_task(self._current)
 
-    def show(self, now: Moment) -> None:
+    def show(self, now: Snapshot) -> None:
         if self._current is None:
             return
         bad = f" [red]{now.bad} bad[/red]" if now.bad else ""
@@ -113,7 +115,7 @@ class Lines:
         self._last = time.monotonic()
         self._print("begins")
 
-    def show(self, now: Moment) -> None:
+    def show(self, now: Snapshot) -> None:
         if time.monotonic() - self._last < PLAIN_EVERY:
             return
         self._last = time.monotonic()

@@ -11,7 +11,7 @@ from loadtest.books.raw import RunFolder
 from loadtest.collect.poller import Poller
 from loadtest.collect.tracker import Tracker
 from loadtest.run.plan import Plan
-from loadtest.run.progress import Display, Moment, moment
+from loadtest.run.progress import Display, Snapshot, snapshot
 from loadtest.run.submitter import Submitter
 from loadtest.wire.api import Api
 from loadtest.wire.feed import Feed
@@ -63,7 +63,7 @@ class Stage:
                 }
             ],
         )
-        display.show(self._moment(began))
+        display.show(self._snapshot(began))
         display.end(self._summary(time.monotonic() - began))
 
     async def _until_ended(self, display: Display, stop: asyncio.Event, *, began: float) -> None:
@@ -75,7 +75,7 @@ class Stage:
                     self.why = why
                     return
                 await self.tracker.wait(0.25)
-                display.show(self._moment(began))
+                display.show(self._snapshot(began))
                 # Frames come in bursts; drawing each would cost more than taking it in.
                 await asyncio.sleep(0.05)
             await submitting
@@ -84,8 +84,8 @@ class Stage:
             submitting.cancel()
             await asyncio.gather(submitting, return_exceptions=True)
 
-    def _moment(self, began: float) -> Moment:
-        return moment(self.tracker, self.jobs, began=began, limit=self._limit)
+    def _snapshot(self, began: float) -> Snapshot:
+        return snapshot(self.tracker, self.jobs, began=began, limit=self._limit)
 
     def _given_up(self, stop: asyncio.Event, began: float) -> str | None:
         now = time.monotonic()

@@ -22,7 +22,7 @@ class Submitter:
         """Whether the next job's planned instant lies ahead, so that silence means nothing."""
 
     async def run(self, count: int, note: Callable[[dict[str, Any]], None]) -> None:
-        """Submit `count` jobs; `note` gets a raw row for each, as soon as it is answered."""
+        """Submission `count` jobs; `note` gets a raw row for each, as soon as it is answered."""
         began, clock = time.time(), time.monotonic()
         async with asyncio.TaskGroup() as group:
             for index in range(count):

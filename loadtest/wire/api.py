@@ -27,7 +27,7 @@ class Api:
         self._http = http
 
     async def submit(self, body: dict[str, Any], key: str, *, patience: float = 60.0) -> Submitted:
-        """Submit until the API takes or refuses it; the key makes repeats harmless.
+        """Submission until the API takes or refuses it; the key makes repeats harmless.
 
         A connection that fails and a 503 or 429 are tried again until `patience` seconds are over.
         """

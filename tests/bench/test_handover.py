@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.books.load import load
 from loadtest.run.plan import build_plan
-from tests.bench.pipeline.handover import Run, figures, of_books
+from tests.bench.pipeline.handover import RunTimes, figures, of_books
 from tests.bench.pipeline.split import BETWEEN, IDLE
 from tests.loadtest.synthetic import Synthetic
 
@@ -32,7 +32,7 @@ def test_every_pair_is_measured(run: Synthetic) -> None:
     assert 1 < found.makespan_ratio < 1.2
 
 
-def shifted(run: Run, part: str, seconds: float) -> Run:
+def shifted(run: RunTimes, part: str, seconds: float) -> RunTimes:
     """The same run with more time in one part of each idle."""
     idles = tuple({**each, part: each[part] + seconds} for each in run.idles)
     return replace(run, idles=idles)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from loadtest.books.model import Activity, Execution, JobFacts, Receipt
 from tests.bench.pipeline.split import BETWEEN, IDLE, between, divide, idle
-from tests.loadtest.judge.test_lanes import made
+from tests.loadtest.judge.test_schedule import made
 
 
 def activity(kind: str, scheduled: float, ended: float) -> Activity:

@@ -108,7 +108,7 @@ class Crowd:
         return open_jobs < self.backlog and len(self._under_way) < AT_ONCE
 
     async def all_ended(self, *, seconds: float) -> bool:
-        """Submit no more, and return when every job has ended; False when time is up."""
+        """Submission no more, and return when every job has ended; False when time is up."""
         self.backlog = 0
         await asyncio.gather(*self._under_way)
         try:

@@ -9,7 +9,7 @@ from loadtest.judge import findings as kinds
 from loadtest.judge.findings import Finding, findings
 from loadtest.judge.intervals import VENDORS, by_book
 from loadtest.judge.sweep import Interval, sweep
-from loadtest.times import span, stamp
+from loadtest.times import duration, timestamp
 from tests.chaos.ends import badly_ended
 from tests.chaos.evidence import Done, Evidence
 from tests.chaos.order import inversions
@@ -62,8 +62,8 @@ def _at_once(evidence: Evidence) -> Found:
         if (pair := swept.violation) is not None:
             yield (
                 pair.second,
-                f"ran beside {pair.first} for {span(pair.end - pair.begin)} from"
-                f" {stamp(pair.begin)} by the {book}' clock; {swept.violations} in all,"
+                f"ran beside {pair.first} for {duration(pair.end - pair.begin)} from"
+                f" {timestamp(pair.begin)} by the {book}' clock; {swept.violations} in all,"
                 f" most at once {swept.most}, limit {limit}",
             )
 

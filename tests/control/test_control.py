@@ -50,7 +50,7 @@ async def test_the_same_jobs_are_in_every_book(client: Client, tmp_path: Path) -
     jobs = evidence.books.jobs
     assert len({job.job_id for job in jobs}) == len(jobs) == disturbances.JOBS
     for job in jobs:
-        assert len(job.submits) == 1
+        assert len(job.submissions) == 1
         assert [(shown.listed, shown.status) for shown in job.api] == [(True, "succeeded")]
         assert [run.status for run in job.executions] == ["COMPLETED"]
         assert job.record is not None

@@ -8,14 +8,14 @@ import pytest
 from temporalio.client import Client
 
 from loadtest.settings import Settings
-from tests.loadtest.fake_pipeline import Knobs, Pipeline
+from tests.loadtest.fake_pipeline import Behaviour, Pipeline
 
 
 @pytest.fixture
-def pipeline(client: Client, tmp_path: Path) -> Callable[[Knobs], Pipeline]:
+def pipeline(client: Client, tmp_path: Path) -> Callable[[Behaviour], Pipeline]:
     """Makes a pipeline on a task queue of its own."""
-    return lambda knobs: Pipeline(
-        client, tmp_path / "data", queue_name=f"fake-{uuid.uuid4().hex}", knobs=knobs
+    return lambda behaviour: Pipeline(
+        client, tmp_path / "data", queue_name=f"fake-{uuid.uuid4().hex}", behaviour=behaviour
     )
 
 

@@ -17,7 +17,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from loadtest.times import stamp
+from loadtest.times import timestamp
 
 TAG = SearchAttributeKey.for_keyword("CustomTag")
 Row = dict[str, Any]
@@ -66,7 +66,7 @@ class FakeJob:
 
 
 @dataclass
-class Knobs:
+class Behaviour:
     """What goes wrong on purpose."""
 
     break_feed_after: int | None = None
@@ -84,7 +84,7 @@ class Pipeline:
     client: Client
     data_dir: Path
     queue_name: str
-    knobs: Knobs
+    behaviour: Behaviour
     jobs: dict[str, Row] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     ledgers: dict[str, list[Row]] = field(default_factory=lambda: {"image": [], "video": []})
@@ -99,7 +99,9 @@ class Pipeline:
 
     @property
     def away(self) -> bool:
-        return self.knobs.away_after is not None and len(self.started) >= self.knobs.away_after
+        return (
+            self.behaviour.away_after is not None and len(self.started) >= self.behaviour.away_after
+        )
 
     def worker(self) -> Worker:
         return Worker(
@@ -120,7 +122,7 @@ class Pipeline:
             **{name: body[name] for name in ("prompt", "style", "tag")},
             "attempts": {"image": 0, "video": 0},
             "error": None,
-            "created_at": stamp(time.time()),
+            "created_at": timestamp(time.time()),
             "started_at": None,
             "finished_at": None,
             "version": -1,
@@ -134,7 +136,7 @@ class Pipeline:
         )
         self.change(job_id, "queued", step=None, percent=0)
         self.started.add(job_id)
-        if not self.knobs.never_start:
+        if not self.behaviour.never_start:
             self.waiting.put_nowait(job_id)
         return job_id
 
@@ -144,12 +146,14 @@ class Pipeline:
             job_id = await self.waiting.get()
             self.holders.append(job_id)
             handle = self.client.get_workflow_handle(job_id)
-            self.change(job_id, "running", step="image", percent=0, started_at=stamp(time.time()))
+            self.change(
+                job_id, "running", step="image", percent=0, started_at=timestamp(time.time())
+            )
             await handle.signal("slot_granted")
             await handle.result()
             self.holders.remove(job_id)
             self.change(
-                job_id, "succeeded", step="video", percent=100, finished_at=stamp(time.time())
+                job_id, "succeeded", step="video", percent=100, finished_at=timestamp(time.time())
             )
 
     def change(
@@ -158,7 +162,7 @@ class Pipeline:
         job = self.jobs[job_id]
         version = job["version"] + 1
         job |= {"status": status, "step": step, "percent": percent, "version": version, **more}
-        note = {"version": version, "at": stamp(time.time()), "attempt": 1}
+        note = {"version": version, "at": timestamp(time.time()), "attempt": 1}
         note |= {"status": status, "step": step, "percent": percent}
         self.transitions.setdefault(job_id, []).append(note)
         folder = self.data_dir / "state" / "jobs"
@@ -179,7 +183,7 @@ class Pipeline:
         await self._generate(job_id, "video", data=self.video, name="video.mp4")
         self.receipts.append(
             {
-                "received_at": stamp(time.time()),
+                "received_at": timestamp(time.time()),
                 "job_id": job_id,
                 "task_id": f"video-{job_id}",
                 "task_status": "succeed",
@@ -202,8 +206,10 @@ class Pipeline:
             "callbacks": [],
         }
         if step == "video":
-            row["callbacks"] = [{"status": "succeed", "sent_at": stamp(time.time()), "reply": 200}]
-        self.ledgers[step] += [row, dict(row)] if self.knobs.charge_twice else [row]
+            row["callbacks"] = [
+                {"status": "succeed", "sent_at": timestamp(time.time()), "reply": 200}
+            ]
+        self.ledgers[step] += [row, dict(row)] if self.behaviour.charge_twice else [row]
         folder = self.data_dir / "assets" / job_id
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)

@@ -45,8 +45,8 @@ def _ready() -> Row:
 def _add_jobs(app: FastAPI, pipeline: Pipeline) -> None:
     @app.post("/jobs", status_code=202)
     async def submit(body: Row, response: Response, idempotency_key: str = Header()) -> Row:
-        if pipeline.knobs.refuse_first > 0:
-            pipeline.knobs.refuse_first -= 1
+        if pipeline.behaviour.refuse_first > 0:
+            pipeline.behaviour.refuse_first -= 1
             response.status_code = 503
             response.headers["Retry-After"] = "0"
             return {"code": "temporal_away"}
@@ -81,7 +81,7 @@ def _add_feed(app: FastAPI, pipeline: Pipeline) -> None:
         pipeline.listeners.add(queue)
         for job in list(pipeline.jobs.values()):
             queue.put_nowait(dict(job))
-        left = pipeline.knobs.break_feed_after
+        left = pipeline.behaviour.break_feed_after
         try:
             while (news := await queue.get()) is not None:
                 await ws.send_json(news)
@@ -118,7 +118,7 @@ async def serve(pipeline: Pipeline) -> AsyncIterator[str]:
     )
     async with pipeline.worker(), asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[listener]))
-        keepers = [group.create_task(pipeline.keep()) for _ in range(pipeline.knobs.workers)]
+        keepers = [group.create_task(pipeline.keep()) for _ in range(pipeline.behaviour.workers)]
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:

@@ -8,7 +8,7 @@ from typing import Any
 from loadtest.books import raw
 from loadtest.books.raw import RunFolder
 from loadtest.run.plan import Plan, build_plan
-from loadtest.times import stamp
+from loadtest.times import timestamp
 
 T0 = 1_790_000_000.0
 IMAGE, VIDEO, GAP = 0.3, 0.7, 0.04
@@ -145,9 +145,9 @@ def _api(name: str, created: float, started: float, *, end: float) -> Row:
         "status": "succeeded",
         "attempts": {"image": 1, "video": 1},
         "error": None,
-        "created_at": stamp(created),
-        "started_at": stamp(started),
-        "finished_at": stamp(end),
+        "created_at": timestamp(created),
+        "started_at": timestamp(started),
+        "finished_at": timestamp(end),
         "version": 3,
     }
 
@@ -186,7 +186,9 @@ def _temporal(name: str, created: float, *, start: float, video_end: float, end:
 
 def _ledger(name: str, step: str, accepted: float, *, end: float) -> Row:
     sent = [("submitted", accepted), ("processing", accepted + 0.01), ("succeed", end)]
-    callbacks = [{"status": s, "sent_at": stamp(at), "reply": 200, "error": None} for s, at in sent]
+    callbacks = [
+        {"status": s, "sent_at": timestamp(at), "reply": 200, "error": None} for s, at in sent
+    ]
     return {
         "job_id": f"{step}-{name}",
         "external_id": f"{name}.{step}.1",

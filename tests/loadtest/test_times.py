@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.times import instant, span, stamp
+from loadtest.times import duration, instant, timestamp
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,9 @@ def test_what_is_no_instant(value: object) -> None:
     assert instant(value) is None
 
 
-def test_a_stamp_reads_back() -> None:
-    assert stamp(1767323045.5) == "2026-01-02T03:04:05.500Z"
-    assert stamp(None) == "–"
+def test_a_timestamp_reads_back() -> None:
+    assert timestamp(1767323045.5) == "2026-01-02T03:04:05.500Z"
+    assert timestamp(None) == "–"
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_a_stamp_reads_back() -> None:
      (601, "10 min"), (7300, "2.03 h"), (None, "–"), (-0.02, "-20 ms")],
 )  # fmt: skip
 def test_durations_for_people(seconds: float | None, text: str) -> None:
-    assert span(seconds) == text
+    assert duration(seconds) == text

@@ -2,7 +2,7 @@
 
 from loadtest.judge.compare import FASTER, FEW, FEWER, SECONDS, WITHIN, Comparison, Quantity
 from loadtest.report.blocks import BAD, GOOD, INFO, Block, Cell, Code, Notice, Section, Table, row
-from loadtest.times import span
+from loadtest.times import duration
 
 _HEADS = (
     "#stage",
@@ -69,7 +69,7 @@ def _row(quantity: Quantity, *, judged: bool) -> tuple[Cell, ...]:
 
 
 def _write(quantity: Quantity, value: float) -> str:
-    return span(value) if quantity.unit == SECONDS else f"{value:.0f}"
+    return duration(value) if quantity.unit == SECONDS else f"{value:.0f}"
 
 
 def _signed(quantity: Quantity, value: float) -> str:

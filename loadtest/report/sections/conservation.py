@@ -46,7 +46,7 @@ def section(judgement: Judgement) -> Section:
 
 
 def _sum(stage: StageBook) -> tuple[Cell, ...]:
-    statuses = [job.status for job in stage.jobs.values() if job.submits]
+    statuses = [job.status for job in stage.jobs.values() if job.submissions]
     ended = sum(status in ENDS for status in statuses)
     holds = ended == stage.accepted
     return row(
@@ -60,7 +60,7 @@ def _sum(stage: StageBook) -> tuple[Cell, ...]:
 
 def _books(*, mocked: bool) -> list[tuple[str, Callable[[JobFacts], bool]]]:
     found: list[tuple[str, Callable[[JobFacts], bool]]] = [
-        ("runner: accepted by the API", lambda job: bool(job.submits)),
+        ("runner: accepted by the API", lambda job: bool(job.submissions)),
         ("API: listed and ended", lambda job: job.status in ENDS),
         ("Temporal: history closed", lambda job: bool(job.execution and job.execution.closed)),
         ("records: ended", lambda job: bool(job.record and job.record.status in ENDS)),

@@ -1,11 +1,11 @@
 """Section 7: where the slots' time went; the parts add up to all of it."""
 
 from loadtest.judge.judge import Judgement
-from loadtest.judge.lanes import PARTS, SERVICE
-from loadtest.judge.pace import FORMULA
+from loadtest.judge.schedule import PARTS, SERVICE
 from loadtest.judge.stage import StageResult
+from loadtest.judge.timing import FORMULA
 from loadtest.report.blocks import Block, Cell, Section, Table, Text, row
-from loadtest.times import span
+from loadtest.times import duration
 
 
 def section(judgement: Judgement) -> Section:
@@ -34,14 +34,14 @@ def _part(name: str, laid: list[StageResult]) -> tuple[Cell, ...]:
     cells: list[str] = [name]
     for stage in laid:
         spent = stage.parts or {}
-        cells += [span(spent[name]), f"{spent[name] / (sum(spent.values()) or 1):.1%}"]
+        cells += [duration(spent[name]), f"{spent[name] / (sum(spent.values()) or 1):.1%}"]
     return row(*cells)
 
 
 def _total(laid: list[StageResult]) -> tuple[Cell, ...]:
     cells: list[str] = ["sum"]
     for stage in laid:
-        cells += [span(sum((stage.parts or {}).values())), "100%"]
+        cells += [duration(sum((stage.parts or {}).values())), "100%"]
     return row(*cells)
 
 
@@ -50,9 +50,9 @@ def _sentence(stage: StageResult) -> str:
     name, seconds = max(
         ((n, s) for n, s in spent.items() if n != SERVICE), key=lambda part: part[1]
     )
-    pace = stage.pace
-    ratio = f"{pace.ratio:.3f} times the service time" if pace.ratio else "without an ideal"
+    timing = stage.timing
+    ratio = f"{timing.ratio:.3f} times the service time" if timing.ratio else "without an ideal"
     return (
-        f"Stage of {stage.counts['planned']}: makespan {span(pace.makespan)}, {ratio}; the largest "
-        f"part beside the service itself is {name} with {span(seconds)}."
+        f"Stage of {stage.counts['planned']}: makespan {duration(timing.makespan)}, {ratio}; the "
+        f"largest part beside the service itself is {name} with {duration(seconds)}."
     )

@@ -5,7 +5,7 @@ from loadtest.judge.stage import StageResult
 from loadtest.judge.stats import Spread
 from loadtest.report.blocks import Block, Cell, Section, Table, Text, row
 from loadtest.report.charts import histogram
-from loadtest.times import span
+from loadtest.times import duration
 
 _FEWEST = 20
 _HEADS = ("#stage", "what", "#n", "#min", "#median", "#p95", "#p99", "#max")
@@ -52,12 +52,14 @@ def _rows(stage: StageResult) -> list[tuple[Cell, ...]]:
 
 
 def _line(stage: StageResult, name: str, found: Spread) -> tuple[Cell, ...]:
-    times = (span(value) for value in (found.min, found.median, found.p95, found.p99, found.max))
+    times = (
+        duration(value) for value in (found.min, found.median, found.p95, found.p99, found.max)
+    )
     return row(str(stage.counts["planned"]), name, str(found.n), *times)
 
 
 def _ratio(stage: StageResult) -> str | None:
-    hop, gap, makespan = stage.hops.median, stage.hand_over.median, stage.pace.makespan
+    hop, gap, makespan = stage.hops.median, stage.hand_over.median, stage.timing.makespan
     if not hop or gap is None or not makespan:
         return None
     share = stage.hand_over.total / makespan / (stage.limit or 1)

@@ -7,7 +7,7 @@ from loadtest.report.blocks import Block, Chart, Section, Text
 from loadtest.report.charts import queue, stacked_groups
 from loadtest.report.links import workflow_link
 from loadtest.report.svg import Canvas, legend
-from loadtest.times import span
+from loadtest.times import duration
 
 MOST_ROWS = 120
 _ROW = 12
@@ -50,7 +50,7 @@ def _chart(stage: StageBook, books: Books, drawn: dict[str, list[Span]]) -> Char
     for place, job_id in enumerate(order):
         _draw(canvas, stage.jobs[job_id], drawn[job_id], y=4 + place * _ROW, books=books)
     canvas.axis()
-    label = f"Stage of {stage.planned_jobs}, all of it in {span(end - begin)}"
+    label = f"Stage of {stage.planned_jobs}, all of it in {duration(end - begin)}"
     text = f"{label}, counted from the first planned submission."
     return Chart(legend(_KINDS) + canvas.svg(label), text)
 
@@ -81,11 +81,11 @@ def _start(pieces: list[Span]) -> float:
 
 
 def _draw(canvas: Canvas, job: JobFacts, pieces: list[Span], *, y: float, books: Books) -> None:
-    index = job.submit.index + 1 if job.submit else "?"
+    index = job.submission.index + 1 if job.submission else "?"
     canvas.label(f"job {index}", y=y + 9, href=workflow_link(books.run, job.job_id))
     for piece in pieces:
         attempt = f" attempt {piece.attempt}" if piece.attempt else ""
-        title = f"{job.job_id} {piece.name}{attempt}: {span(piece.end - piece.begin)}"
+        title = f"{job.job_id} {piece.name}{attempt}: {duration(piece.end - piece.begin)}"
         kind = "failed" if piece.good is False else piece.name
         canvas.bar(piece.begin, piece.end, y=y, height=_ROW - 3, kind=kind, title=title)
     begin, end = pieces[0].begin, pieces[-1].end

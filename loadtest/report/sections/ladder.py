@@ -4,10 +4,10 @@ from itertools import pairwise
 
 from loadtest.judge import findings as kinds
 from loadtest.judge.judge import Judgement
-from loadtest.judge.pace import FORMULA
 from loadtest.judge.stage import StageResult
+from loadtest.judge.timing import FORMULA
 from loadtest.report.blocks import BAD, GOOD, Block, Cell, Section, Table, Text, row
-from loadtest.times import span
+from loadtest.times import duration
 
 _COUNTS = (
     "submitted",
@@ -70,35 +70,35 @@ def _outcome(stage: StageResult) -> tuple[Cell, ...]:
 
 
 def _speed(stage: StageResult) -> tuple[Cell, ...]:
-    pace, most = stage.pace, stage.metrics["max_at_once"]
+    timing, most = stage.timing, stage.metrics["max_at_once"]
     over = most is not None and most > (stage.limit or 0)
     return row(
         str(stage.counts["planned"]),
-        str(pace.latency.n),
-        span(pace.makespan),
-        span(pace.bound),
-        None if pace.efficiency is None else f"{pace.efficiency:.1%}",
-        pace.throughput,
+        str(timing.latency.n),
+        duration(timing.makespan),
+        duration(timing.bound),
+        None if timing.efficiency is None else f"{timing.efficiency:.1%}",
+        timing.throughput,
         Cell(f"{'–' if most is None else f'{most:.0f}'} / {stage.limit}", BAD if over else ""),
     )
 
 
 def _times(stage: StageResult) -> tuple[Cell, ...]:
-    times = stage.pace.latency
+    times = stage.timing.latency
     return row(
         str(stage.counts["planned"]),
         str(times.n),
-        span(times.min),
-        span(times.median),
-        span(times.p95),
-        span(times.p99),
-        span(times.max),
+        duration(times.min),
+        duration(times.median),
+        duration(times.p95),
+        duration(times.p99),
+        duration(times.max),
     )
 
 
 def _bend(stages: list[StageResult]) -> str:
     """Where efficiency falls by more than a tenth from one stage to the next."""
-    known = [(s.counts["planned"], s.pace.efficiency) for s in stages if s.pace.efficiency]
+    known = [(s.counts["planned"], s.timing.efficiency) for s in stages if s.timing.efficiency]
     if len(known) < 2:
         return "One stage shows no bend."
     for (_, before), (jobs, after) in pairwise(known):

@@ -8,7 +8,7 @@ from loadtest.judge.sweep import Sweep
 from loadtest.report.blocks import BAD, GOOD, WARN, Block, Cell, Chart, Notice, Section, Table, row
 from loadtest.report.charts import over_time
 from loadtest.report.svg import Canvas, legend
-from loadtest.times import span, stamp
+from loadtest.times import duration, timestamp
 
 MOST_BARS = 600
 _MOST_ROWS, _ROW = 8, 26
@@ -62,7 +62,13 @@ def _row(stage: StageResult, text: str, found: Sweep) -> tuple[Cell, ...]:
         verdict = Cell("holds", GOOD)
     planned = str(stage.counts["planned"])
     return row(
-        planned, text, str(found.intervals), str(found.most), str(limit), stamp(found.at), verdict
+        planned,
+        text,
+        str(found.intervals),
+        str(found.most),
+        str(limit),
+        timestamp(found.at),
+        verdict,
     )
 
 
@@ -81,7 +87,8 @@ def _violation(stage: StageResult, name: str) -> Notice:
     return Notice(
         BAD,
         f"Stage of {stage.counts['planned']}, {_BOOKS[name]}: {pair.second} began at "
-        f"{stamp(pair.begin)} while {pair.first} still ran, for {span(pair.end - pair.begin)}.",
+        f"{timestamp(pair.begin)} while {pair.first} still ran, for "
+        f"{duration(pair.end - pair.begin)}.",
     )
 
 
@@ -146,5 +153,5 @@ def _packed(made: list[Generation], step: str) -> list[list[Generation]]:
 
 def _bar(canvas: Canvas, g: Generation, *, y: float) -> None:
     kind = g.step if g.good else "failed"
-    title = f"{g.external_id}: {span(g.seconds)}, {g.outcome}"
+    title = f"{g.external_id}: {duration(g.seconds)}, {g.outcome}"
     canvas.bar(g.accepted or 0.0, g.finished or 0.0, y=y, height=_ROW - 8, kind=kind, title=title)

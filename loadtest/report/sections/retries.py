@@ -6,7 +6,7 @@ from loadtest.judge.judge import Judgement
 from loadtest.judge.retries import DEGRADED, RECOVERED, SURFACED, UNACCOUNTED
 from loadtest.judge.stage import StageResult
 from loadtest.report.blocks import BAD, GOOD, INFO, Block, Cell, Notice, Section, Table, row
-from loadtest.times import span
+from loadtest.times import duration
 
 
 def section(judgement: Judgement) -> Section:
@@ -92,5 +92,5 @@ def _fates(stage: StageResult) -> tuple[Cell, ...]:
         str(sum(book.fates.values())),
         *(str(book.fates[fate]) for fate in (RECOVERED, DEGRADED, SURFACED)),
         Cell(str(book.fates[UNACCOUNTED]), BAD if book.fates[UNACCOUNTED] else ""),
-        span(book.seconds),
+        duration(book.seconds),
     )

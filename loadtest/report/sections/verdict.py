@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from loadtest.judge.check import Check
 from loadtest.judge.judge import Condition, Judgement
+from loadtest.judge.self_checks import SelfCheck
 from loadtest.judge.stage import StageResult
 from loadtest.judge.threshold import METRICS, parse
 from loadtest.report.blocks import (
@@ -21,7 +21,7 @@ from loadtest.report.blocks import (
     Tiles,
     row,
 )
-from loadtest.times import span, stamp
+from loadtest.times import duration, timestamp
 
 _SECONDS = ("min", "median", "p95", "p99", "max", "makespan")
 
@@ -57,7 +57,7 @@ def _tiles(judgement: Judgement) -> Tiles:
     if not judgement.stages:
         return Tiles((("jobs", "0", BAD),))
     stage = max(judgement.stages, key=_jobs)
-    most, efficiency = stage.metrics["max_at_once"], stage.pace.efficiency
+    most, efficiency = stage.metrics["max_at_once"], stage.timing.efficiency
     safe = most is not None and most <= (stage.limit or 0)
     at_once = f"{_whole(most)} / {_whole(stage.limit)}"
     succeeded = stage.counts["succeeded"]
@@ -67,9 +67,9 @@ def _tiles(judgement: Judgement) -> Tiles:
             ("largest stage", f"{_jobs(stage)} jobs", ""),
             ("succeeded", str(succeeded), GOOD if succeeded == _jobs(stage) else BAD),
             ("most at once / limit", at_once, GOOD if safe else BAD),
-            ("makespan", span(stage.pace.makespan), ""),
+            ("makespan", duration(stage.timing.makespan), ""),
             ("efficiency", "–" if efficiency is None else f"{efficiency:.1%}", ""),
-            ("hand-over, median", span(stage.hand_over.median), ""),
+            ("hand-over, median", duration(stage.hand_over.median), ""),
             ("findings", str(len(judgement.findings)), BAD if judgement.findings else GOOD),
         )
     )
@@ -116,7 +116,7 @@ def value(condition: Condition, number: float | None) -> str:
         return "–"
     metric = parse(condition.text).metric
     if metric in _SECONDS or metric.startswith(("handover", "vendor_idle")):
-        return span(number)
+        return duration(number)
     return f"{number:.4g}"
 
 
@@ -128,12 +128,14 @@ def _verdict(condition: Condition) -> Cell:
 
 def _facts(run: dict[str, Any]) -> list[tuple[Cell, ...]]:
     plan, where = run["plan"], run.get("environment") or {}
-    pace = "all at once" if plan.get("rate") is None else f"open loop, {plan['rate']:g} a second"
+    arrivals = (
+        "all at once" if plan.get("rate") is None else f"open loop, {plan['rate']:g} a second"
+    )
     return [
         row("run", str(run.get("run_id"))),
-        row("began", stamp(run.get("began_at"))),
-        row("ended", stamp(run.get("ended_at"))),
-        row("stages", ", ".join(map(str, plan["stages"])) + f" jobs, {pace}"),
+        row("began", timestamp(run.get("began_at"))),
+        row("ended", timestamp(run.get("ended_at"))),
+        row("stages", ", ".join(map(str, plan["stages"])) + f" jobs, {arrivals}"),
         row("seed", str(plan["seed"])),
         row("code", str(where.get("code"))),
         row("Temporal", f"server {where.get('server')}, SDK {where.get('sdk')}"),
@@ -198,7 +200,7 @@ def _jobs(stage: StageResult) -> int:
     return stage.counts["planned"]
 
 
-def _result(check: Check | None) -> Cell:
+def _result(check: SelfCheck | None) -> Cell:
     if check is None or check.ok is None:
         return Cell("not measured", WARN)
     return Cell("holds", GOOD) if check.ok else Cell("broken", BAD)

@@ -5,7 +5,7 @@ from loadtest.judge.judge import Judgement
 from loadtest.judge.spans import spans
 from loadtest.report.blocks import GOOD, Block, Cell, Notice, Section, Table, row
 from loadtest.report.links import workflow_link
-from loadtest.times import span
+from loadtest.times import duration
 
 SLOWEST, MOST_FAILURES = 5, 200
 
@@ -39,13 +39,14 @@ def _slow(stage: StageBook, job: JobFacts, href: str) -> tuple[Cell, ...]:
     for piece in spans(job):
         spent[piece.name] = spent.get(piece.name, 0.0) + piece.end - piece.begin
     parts = ", ".join(
-        f"{name} {span(seconds)}" for name, seconds in sorted(spent.items(), key=lambda p: -p[1])
+        f"{name} {duration(seconds)}"
+        for name, seconds in sorted(spent.items(), key=lambda p: -p[1])
     )
     return row(
         Cell(job.job_id, href=href),
         str(stage.planned_jobs),
-        job.submit.prompt if job.submit else None,
-        span(job.latency),
+        job.submission.prompt if job.submission else None,
+        duration(job.latency),
         _attempts(job),
         parts,
     )
@@ -57,7 +58,7 @@ def _bad(stage: StageBook, job: JobFacts, href: str) -> tuple[Cell, ...]:
     return row(
         Cell(job.job_id, href=href),
         str(stage.planned_jobs),
-        job.submit.prompt if job.submit else None,
+        job.submission.prompt if job.submission else None,
         job.status or "unknown to the API",
         error,
         _chain(job),

@@ -12,7 +12,7 @@ import typer
 from loadtest.collect.environment import environment
 from loadtest.run.preflight import NotReachable
 from loadtest.settings import Settings
-from loadtest.times import stamp
+from loadtest.times import timestamp
 from tests.bench.pipeline import flood, handover, intake, table, takeover, waiting
 from tests.bench.pipeline.figures import Figure, Part, read, write
 from tests.bench.pipeline.stack import StackUnderTest, open_stack
@@ -120,7 +120,7 @@ def _run(
 ) -> None:
     async def go() -> None:
         async with open_stack(Settings()) as stack:
-            facts = {"when": stamp(time.time()), **environment(stack.server)}
+            facts = {"when": timestamp(time.time()), **environment(stack.server)}
             write(folder, part, Part(environment=facts, figures=tuple(await measure(stack))))
 
     folder.mkdir(parents=True, exist_ok=True)

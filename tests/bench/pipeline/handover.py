@@ -9,7 +9,7 @@ from rich.console import Console
 
 from loadtest.books.load import load
 from loadtest.books.model import Books
-from loadtest.judge.lanes import lanes
+from loadtest.judge.schedule import schedule
 from loadtest.judge.stats import percentile
 from loadtest.run.plan import build_plan
 from loadtest.run.session import run_plan
@@ -24,7 +24,7 @@ MEAN = ", mean"
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunTimes:
     """Seconds of one run: the plain hop, each pair's hand-over and idle, and how these divide."""
 
     hop: float
@@ -55,7 +55,7 @@ def _events(what: str, value: float) -> Figure:
     )
 
 
-async def _run(stack: StackUnderTest, jobs: int, folder: Path) -> Run:
+async def _run(stack: StackUnderTest, jobs: int, folder: Path) -> RunTimes:
     settings = stack.settings.model_copy(update={"reports_dir": folder / "runs"})
     plan = build_plan(stages=str(jobs), reset=True)
     quiet = Console(quiet=True)
@@ -68,34 +68,36 @@ async def _run(stack: StackUnderTest, jobs: int, folder: Path) -> Run:
     return of_books(load(found), sampled)
 
 
-def of_books(books: Books, sampled: Sequence[float]) -> Run:
+def of_books(books: Books, sampled: Sequence[float]) -> RunTimes:
     """A run's figures from its books, in the order of the slot."""
     [stage] = books.stages
-    laid = lanes(stage)
-    if laid is None or not laid.gaps:
+    scheduled = schedule(stage)
+    if scheduled is None or not scheduled.gaps:
         raise RuntimeError("the books show no job that followed another one")
-    work = {each.job.job_id: each for lane in laid.lanes for each in lane}
-    pauses = [idle(work[g.before].job, work[g.after].begin) for g in laid.gaps]
+    work = {each.job.job_id: each for holds in scheduled.slots for each in holds}
+    pauses = [idle(work[g.before].job, work[g.after].begin) for g in scheduled.gaps]
     service = sum(g.seconds for job in stage.jobs.values() for g in job.generations if g.good)
-    return Run(
+    return RunTimes(
         hop=median(sampled),
-        hand_overs=tuple(gap.hand_over for gap in laid.gaps),
+        hand_overs=tuple(gap.hand_over for gap in scheduled.gaps),
         idles=tuple(filter(None, pauses)),
         betweens=tuple(filter(None, (between(each.job) for each in work.values()))),
-        makespan_ratio=(laid.end - laid.begin) / service * len(laid.lanes),
+        makespan_ratio=(scheduled.end - scheduled.begin) / service * len(scheduled.slots),
     )
 
 
-def figures(runs: Sequence[Run]) -> list[Figure]:
+def figures(runs: Sequence[RunTimes]) -> list[Figure]:
     """The table's lines; parts are means, so that they add up to the mean of the whole."""
     plain = milliseconds(run.hop for run in runs)
 
-    def line(name: str, value: Callable[[Run], float]) -> Figure:
+    def line(name: str, value: Callable[[RunTimes], float]) -> Figure:
         values = milliseconds(map(value, runs))
         mean = name.endswith(MEAN)
         return Figure(part=PART, name=name, unit="ms", values=values, hops=plain, mean=mean)
 
-    def of(part: str, which: Callable[[Run], tuple[dict[str, float], ...]], what: str) -> Figure:
+    def of(
+        part: str, which: Callable[[RunTimes], tuple[dict[str, float], ...]], what: str
+    ) -> Figure:
         return line(f"{what}: {part}{MEAN}", lambda run: fmean(each[part] for each in which(run)))
 
     def whole(which: tuple[dict[str, float], ...]) -> list[float]:

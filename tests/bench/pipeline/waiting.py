@@ -55,7 +55,7 @@ async def _level(stack: StackUnderTest, waiting: int, *, window: int) -> Level:
 
 
 async def _fill(stack: StackUnderTest, count: int) -> tuple[float, float]:
-    """Submit so many; how many a second the API took, and the keeper had in its queue."""
+    """Submission so many; how many a second the API took, and the keeper had in its queue."""
     before, began = await slot.waiting(stack), time.monotonic()
     await stack.submit_all("waiting", count)
     taken = time.monotonic()

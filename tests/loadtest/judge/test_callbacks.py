@@ -6,7 +6,7 @@ import pytest
 
 from loadtest.books.model import ApiJob, Callback, JobFacts, Receipt
 from loadtest.judge.callbacks import AGAIN, BY_POLL, LOST, CallbackBook, callback_book
-from tests.loadtest.judge.test_lanes import made
+from tests.loadtest.judge.test_schedule import made
 
 
 def callback(reply: int | None, *, delivery: str = "d1", status: str = "succeed") -> Callback:

@@ -12,7 +12,7 @@ from loadtest.judge.faults import (
     UNACCOUNTED,
     fault_book,
 )
-from tests.loadtest.judge.test_lanes import made
+from tests.loadtest.judge.test_schedule import made
 
 IMAGE, VIDEO = made("image", 0, 1), made("video", 1, 2)
 TOLD = [Receipt(at=2.0, task_id="v", task_status="succeed", fate="applied")]

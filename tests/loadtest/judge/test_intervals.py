@@ -7,7 +7,7 @@ import pytest
 from loadtest.books import raw
 from loadtest.books.load import load
 from loadtest.judge.intervals import record_intervals
-from loadtest.times import stamp
+from loadtest.times import timestamp
 from tests.loadtest.synthetic import T0, Row, Synthetic, job_id
 
 FIRST = job_id(0, 0)
@@ -20,7 +20,7 @@ def with_reset(rows: list[Row], at: float) -> None:
 
 
 def transition(version: int, at: float, status: str) -> Row:
-    return {"version": version, "at": stamp(at), "status": status, "step": None, "percent": 0}
+    return {"version": version, "at": timestamp(at), "status": status, "step": None, "percent": 0}
 
 
 @pytest.mark.parametrize(

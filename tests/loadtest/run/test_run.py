@@ -18,10 +18,10 @@ from loadtest.run.preflight import NotReachable, preflight
 from loadtest.run.progress import Lines
 from loadtest.run.run import Run, open_stack
 from loadtest.settings import Settings
-from tests.loadtest.fake_pipeline import Knobs, Pipeline
+from tests.loadtest.fake_pipeline import Behaviour, Pipeline
 from tests.loadtest.fake_stack import serve
 
-MakePipeline = Callable[[Knobs], Pipeline]
+MakePipeline = Callable[[Behaviour], Pipeline]
 
 
 async def run_plan(
@@ -50,7 +50,9 @@ async def run_plan(
 
 
 async def test_two_stages_pass(settings: Settings, pipeline: MakePipeline) -> None:
-    run, judgement, shown = await run_plan(settings, pipeline(Knobs()), build_plan(stages="1,4"))
+    run, judgement, shown = await run_plan(
+        settings, pipeline(Behaviour()), build_plan(stages="1,4")
+    )
 
     assert judgement.reasons == []
     assert judgement.headline == "PASS: 5 of 5 jobs succeeded, at most 1 at once"
@@ -68,15 +70,17 @@ async def test_two_stages_pass(settings: Settings, pipeline: MakePipeline) -> No
 async def test_a_feed_that_breaks_and_refusals_that_clear_are_survived(
     settings: Settings, pipeline: MakePipeline
 ) -> None:
-    knobs = Knobs(break_feed_after=2, refuse_first=3)
-    _, judgement, _ = await run_plan(settings, pipeline(knobs), build_plan(stages="4"))
+    behaviour = Behaviour(break_feed_after=2, refuse_first=3)
+    _, judgement, _ = await run_plan(settings, pipeline(behaviour), build_plan(stages="4"))
 
     assert judgement.reasons == []
-    assert sum(submit.tries for job in judgement.books.jobs for submit in job.submits) == 7
+    assert sum(submit.tries for job in judgement.books.jobs for submit in job.submissions) == 7
 
 
 async def test_two_at_once_are_caught(settings: Settings, pipeline: MakePipeline) -> None:
-    _, judgement, _ = await run_plan(settings, pipeline(Knobs(workers=2)), build_plan(stages="4"))
+    _, judgement, _ = await run_plan(
+        settings, pipeline(Behaviour(workers=2)), build_plan(stages="4")
+    )
 
     assert "max_at_once<=limit: measured 2 (stage 1)" in judgement.reasons
     assert judgement.stages[0].at_once["vendors"].most == 2
@@ -84,7 +88,7 @@ async def test_two_at_once_are_caught(settings: Settings, pipeline: MakePipeline
 
 async def test_a_second_charge_is_caught(settings: Settings, pipeline: MakePipeline) -> None:
     _, judgement, _ = await run_plan(
-        settings, pipeline(Knobs(charge_twice=True)), build_plan(stages="1")
+        settings, pipeline(Behaviour(charge_twice=True)), build_plan(stages="1")
     )
 
     assert "charged_twice==0: measured 1 (stage 1)" in judgement.reasons
@@ -94,7 +98,7 @@ async def test_a_stalled_stage_is_given_up_and_says_so(
     settings: Settings, pipeline: MakePipeline
 ) -> None:
     plan = build_plan(stages="2,1", stall="1")
-    run, judgement, _ = await run_plan(settings, pipeline(Knobs(never_start=True)), plan)
+    run, judgement, _ = await run_plan(settings, pipeline(Behaviour(never_start=True)), plan)
 
     assert not judgement.passed
     assert judgement.stages[0].counts["still open"] == 2
@@ -108,7 +112,7 @@ async def test_an_interrupt_leaves_a_partial_report(
     stop = asyncio.Event()
     stop.set()
     run, judgement, _ = await run_plan(
-        settings, pipeline(Knobs(never_start=True)), build_plan(stages="2,5"), stop=stop
+        settings, pipeline(Behaviour(never_start=True)), build_plan(stages="2,5"), stop=stop
     )
 
     assert run.why == "interrupted"
@@ -131,7 +135,7 @@ async def test_what_does_not_answer_is_named(settings: Settings) -> None:
 
 
 async def test_raw_records_are_readable_utf8(settings: Settings, pipeline: MakePipeline) -> None:
-    run, _, _ = await run_plan(settings, pipeline(Knobs()), build_plan(stages="1", seed="1"))
+    run, _, _ = await run_plan(settings, pipeline(Behaviour()), build_plan(stages="1", seed="1"))
 
     [row] = run.folder.rows(raw.SUBMITS)
     assert row["prompt"] in (run.folder.raw / raw.SUBMITS).read_text("utf-8")
@@ -141,8 +145,8 @@ async def test_a_stack_that_goes_away_in_the_middle_gives_a_report_that_says_so(
     settings: Settings, pipeline: MakePipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage, "AWAY_SECONDS", 0.5)
-    knobs = Knobs(never_start=True, away_after=2)
-    run, judgement, _ = await run_plan(settings, pipeline(knobs), build_plan(stages="2"))
+    behaviour = Behaviour(never_start=True, away_after=2)
+    run, judgement, _ = await run_plan(settings, pipeline(behaviour), build_plan(stages="2"))
 
     assert run.why.startswith("unreachable")
     assert not judgement.passed

@@ -14,7 +14,7 @@ FORMULA = (
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Timing:
     """Makespan against its lower bound; seconds, None where the books can't say."""
 
     latency: Spread
@@ -26,8 +26,8 @@ class Pace:
     throughput: float | None
 
 
-def pace(stage: StageBook) -> Pace:
-    """The pace of a stage; the ideal needs the vendors' books."""
+def timing(stage: StageBook) -> Timing:
+    """The timing of a stage; the ideal needs the vendors' books."""
     jobs = list(stage.jobs.values())
     makespan = _makespan(jobs)
     ideal = bound = None
@@ -35,7 +35,7 @@ def pace(stage: StageBook) -> Pace:
         ideal = sum(map(service, jobs)) / (stage.limit or 1)
         bound = lower_bound(((_planned(job), service(job)) for job in jobs), stage.limit or 1)
     ended = sum(job.finished is not None for job in jobs)
-    return Pace(
+    return Timing(
         latency=spread(job.latency for job in jobs),
         makespan=makespan,
         ideal=ideal,
@@ -67,10 +67,10 @@ def lower_bound(jobs: Iterable[tuple[float, float]], limit: int) -> float | None
 
 
 def _planned(job: JobFacts) -> float:
-    return job.submit.planned if job.submit else 0.0
+    return job.submission.planned if job.submission else 0.0
 
 
 def _makespan(jobs: list[JobFacts]) -> float | None:
-    planned = [job.submit.planned for job in jobs if job.submit]
+    planned = [job.submission.planned for job in jobs if job.submission]
     ends = [job.finished for job in jobs if job.finished is not None]
     return max(ends) - min(planned) if planned and ends else None

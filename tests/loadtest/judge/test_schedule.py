@@ -3,8 +3,16 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.books.model import ApiJob, Generation, JobFacts, StageBook, Submit
-from loadtest.judge.lanes import BACK_OFF, HAND_OVER, NO_WORK, RETRIES, SERVICE, lanes, parts
+from loadtest.books.model import ApiJob, Generation, JobFacts, StageBook, Submission
+from loadtest.judge.schedule import (
+    BACK_OFF,
+    HAND_OVER,
+    NO_WORK,
+    RETRIES,
+    SERVICE,
+    breakdown,
+    schedule,
+)
 from loadtest.judge.sweep import Interval, sweep
 
 
@@ -28,11 +36,11 @@ def made(
 
 
 def fact(name: str, created: float, generations: list[Generation], *, end: float) -> JobFacts:
-    submit = Submit(
+    submit = Submission(
         0, "p", planned=created, sent=created, answered=created, tries=1, job_id=name, problem=None
     )
     api = ApiJob(True, "succeeded", created, created, end, 1, {}, None, None)
-    return JobFacts(name, 0, submits=[submit], api=[api], generations=generations)
+    return JobFacts(name, 0, submissions=[submit], api=[api], generations=generations)
 
 
 def book(jobs: list[JobFacts], limit: int = 1) -> StageBook:
@@ -55,12 +63,12 @@ def test_retries_and_back_off_are_told_apart() -> None:
         made("image", 3, 5, attempt=2),
         made("video", 5, 9),
     ]
-    found = lanes(
+    found = schedule(
         book([fact("a", 0, generations, end=10), fact("b", 0, [made("image", 12, 13)], end=13)])
     )
 
     assert found is not None
-    spent = parts(found)
+    spent = breakdown(found)
     assert (spent[RETRIES], spent[BACK_OFF], spent[SERVICE], spent[HAND_OVER]) == (1, 1, 7, 2)
     assert [gap.hand_over for gap in found.gaps] == [2]
     assert [gap.vendor_idle for gap in found.gaps] == [3]
@@ -68,15 +76,15 @@ def test_retries_and_back_off_are_told_apart() -> None:
 
 def test_a_slot_without_waiting_jobs_is_without_work_and_has_no_gap() -> None:
     jobs = [fact("a", 0, [made("image", 1, 2)], end=2), fact("b", 7, [made("image", 8, 9)], end=9)]
-    found = lanes(book(jobs))
+    found = schedule(book(jobs))
 
     assert found is not None
     assert found.gaps == []
-    assert parts(found)[NO_WORK] == 5
+    assert breakdown(found)[NO_WORK] == 5
 
 
 def test_without_generations_there_is_nothing_to_lay() -> None:
-    assert lanes(book([])) is None
+    assert schedule(book([])) is None
 
 
 JOBS = st.lists(
@@ -99,13 +107,13 @@ def test_the_parts_always_add_up(jobs: list[tuple[float, ...]], limit: int) -> N
             made("video", start + image, start + image + video),
         ]
         facts.append(fact(f"j{number}", created, generations, end=start + image + video + tail))
-    found = lanes(book(facts, limit))
+    found = schedule(book(facts, limit))
 
     assert found is not None
     # Jobs that break the limit cannot all be laid on the slots; then the sum need not hold.
     swept = sweep(
-        [Interval(w.job.job_id, w.begin, w.end) for lane in found.lanes for w in lane], limit
+        [Interval(w.job.job_id, w.begin, w.end) for lane in found.slots for w in lane], limit
     )
     if swept.violations == 0:
         whole = limit * (found.end - found.begin)
-        assert abs(sum(parts(found).values()) - whole) < 1e-6
+        assert abs(sum(breakdown(found).values()) - whole) < 1e-6

@@ -13,8 +13,8 @@ PARTS = (SERVICE, RETRIES, BACK_OFF, BETWEEN, CALLBACK, STORING, HAND_OVER, SUBM
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """A job's stay on a slot: first acceptance by a vendor to the close of its run."""
+class Hold:
+    """A job holding a slot: first acceptance by a vendor to the close of its run."""
 
     job: JobFacts
     asked: float
@@ -34,66 +34,75 @@ class Gap:
 
 
 @dataclass(slots=True)
-class Lanes:
+class Schedule:
     """The slots of a stage, each with the jobs that it served in order."""
 
     begin: float
     end: float
-    lanes: list[list[Work]]
+    slots: list[list[Hold]]
     gaps: list[Gap] = field(default_factory=list)
 
 
-def lanes(stage: StageBook) -> Lanes | None:
+def schedule(stage: StageBook) -> Schedule | None:
     """Lay a stage's jobs onto its slots; None without vendors' books or jobs."""
-    works = sorted(filter(None, map(_work, stage.jobs.values())), key=lambda work: work.begin)
-    if not works:
+    holds = sorted(filter(None, map(_hold, stage.jobs.values())), key=lambda hold: hold.begin)
+    if not holds:
         return None
-    planned = [job.submit.planned for job in stage.jobs.values() if job.submit]
-    begin = min([*planned, works[0].begin])
-    found = Lanes(begin, max(work.end for work in works), [[] for _ in range(stage.limit or 1)])
-    free = [(float("-inf"), number) for number in range(len(found.lanes))]
+    planned = [job.submission.planned for job in stage.jobs.values() if job.submission]
+    begin = min([*planned, holds[0].begin])
+    found = Schedule(
+        begin,
+        max(hold.end for hold in holds),
+        [[] for _ in range(stage.limit or 1)],
+    )
+    free = [(float("-inf"), number) for number in range(len(found.slots))]
     heapq.heapify(free)
-    for work in works:
+    for hold in holds:
         _, number = heapq.heappop(free)
-        lane = found.lanes[number]
-        if lane and work.asked <= lane[-1].end:
-            found.gaps.append(_gap(lane[-1], work))
-        lane.append(work)
-        heapq.heappush(free, (work.end, number))
+        slot = found.slots[number]
+        if slot and hold.asked <= slot[-1].end:
+            found.gaps.append(_gap(slot[-1], hold))
+        slot.append(hold)
+        heapq.heappush(free, (hold.end, number))
     return found
 
 
-def parts(found: Lanes) -> dict[str, float]:
+def breakdown(found: Schedule) -> dict[str, float]:
     """Seconds of all slots together, by what they went to; they add up to slots x makespan."""
     spent = dict.fromkeys(PARTS, 0.0)
-    for lane in found.lanes:
+    for slot in found.slots:
         cursor = found.begin
-        for place, work in enumerate(lane):
-            if place and work.asked <= lane[place - 1].end:
-                cursor = _spend(spent, HAND_OVER, cursor, work.begin)
+        for place, hold in enumerate(slot):
+            if place and hold.asked <= slot[place - 1].end:
+                cursor = _spend(spent, HAND_OVER, cursor, hold.begin)
             else:
-                cursor = _spend(spent, NO_WORK, cursor, min(work.asked, work.begin))
-                cursor = _spend(spent, SUBMISSION, cursor, work.begin)
-            cursor = _spend_work(spent, work, cursor)
+                cursor = _spend(spent, NO_WORK, cursor, min(hold.asked, hold.begin))
+                cursor = _spend(spent, SUBMISSION, cursor, hold.begin)
+            cursor = _spend_hold(spent, hold, cursor)
         _spend(spent, NO_WORK, cursor, found.end)
     return spent
 
 
-def _spend_work(spent: dict[str, float], work: Work, cursor: float) -> float:
-    last = {g.step: g for g in work.job.generations if g.good}
+def _spend_hold(spent: dict[str, float], hold: Hold, cursor: float) -> float:
+    last = {g.step: g for g in hold.job.generations if g.good}
     before: Generation | None = None
-    for generation in work.job.generations:
+    for generation in hold.job.generations:
         if generation.accepted is None:
             continue
         same = before is not None and before.step == generation.step
         cursor = _spend(spent, BACK_OFF if same else BETWEEN, cursor, generation.accepted)
         useful = last.get(generation.step) is generation
-        until = min(generation.finished or work.end, work.end)
+        until = min(generation.finished or hold.end, hold.end)
         cursor = _spend(spent, SERVICE if useful else RETRIES, cursor, until)
         before = generation
     if before is not None and before.step == "video":
-        cursor = _spend(spent, CALLBACK, cursor, min(noticed(work.job, work.vendor_end), work.end))
-    return _spend(spent, STORING, cursor, work.end)
+        cursor = _spend(
+            spent,
+            CALLBACK,
+            cursor,
+            min(noticed(hold.job, hold.vendor_end), hold.end),
+        )
+    return _spend(spent, STORING, cursor, hold.end)
 
 
 def _spend(spent: dict[str, float], part: str, begin: float, end: float) -> float:
@@ -103,7 +112,7 @@ def _spend(spent: dict[str, float], part: str, begin: float, end: float) -> floa
     return end
 
 
-def _work(job: JobFacts) -> Work | None:
+def _hold(job: JobFacts) -> Hold | None:
     accepted = [g.accepted for g in job.generations if g.accepted is not None]
     run = job.execution
     end = (run.closed if run else None) or job.finished
@@ -112,11 +121,11 @@ def _work(job: JobFacts) -> Work | None:
     vendor_end = max([g.finished for g in job.generations if g.finished is not None] or [end])
     asked = job.api[0].created if job.api else None
     if asked is None:
-        asked = job.submit.sent if job.submit else min(accepted)
-    return Work(job, asked, min(accepted), vendor_end, max(end, vendor_end))
+        asked = job.submission.sent if job.submission else min(accepted)
+    return Hold(job, asked, min(accepted), vendor_end, max(end, vendor_end))
 
 
-def _gap(before: Work, after: Work) -> Gap:
+def _gap(before: Hold, after: Hold) -> Gap:
     return Gap(
         before.job.job_id,
         after.job.job_id,

@@ -1,14 +1,15 @@
 """The report's checks of its own data: where one fails, its numbers are not to be trusted."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
+from typing import Any
 
-from loadtest.books.model import ENDS, Books, StageBook
+from loadtest.books.model import ENDS, STEPS, Books, StageBook
 from loadtest.judge.callbacks import CallbackBook
-from loadtest.judge.check import Check
-from loadtest.judge.lanes import Lanes, parts
-from loadtest.judge.mocks import mocks_agree
+from loadtest.judge.schedule import Schedule, breakdown
 
 CLOCK_SLACK = 0.25
 LITTLE_SLACK = 0.2
@@ -18,34 +19,82 @@ LITTLE_SAMPLES = 20
 SAMPLE_LAG = 2.0
 
 
-def checks_of_run(books: Books) -> Iterator[Check]:
+@dataclass(frozen=True, slots=True)
+class SelfCheck:
+    """One check of the report's own data: holds, does not, or could not be made (None)."""
+
+    name: str
+    ok: bool | None
+    text: str
+
+
+def checks_of_run(books: Books) -> Iterator[SelfCheck]:
     """What concerns the run as a whole."""
     jobs = len(books.jobs)
-    yield Check("there are jobs", jobs > 0, f"{jobs} jobs in the books")
+    yield SelfCheck("there are jobs", jobs > 0, f"{jobs} jobs in the books")
     unread = [str(problem) for problem in books.run.get("unread") or []]
-    yield Check("every book could be read", not unread, "; ".join(unread) or "all read")
+    yield SelfCheck("every book could be read", not unread, "; ".join(unread) or "all read")
     yield _replays(books)
     if books.mocked:
-        yield from mocks_agree(books)
+        yield from _mocks_agree(books)
     why = str(books.run.get("why"))
-    yield Check("the run went to its end", why == "done", why)
+    yield SelfCheck("the run went to its end", why == "done", why)
 
 
-def _replays(books: Books) -> Check:
+def _replays(books: Books) -> SelfCheck:
     """Every kept history must lead the current code to the same commands."""
     name = "every kept history replays with the current code"
     found = books.replay
     if found is None:
-        return Check(name, None, "not replayed: --replay-with named no program that could")
+        return SelfCheck(name, None, "not replayed: --replay-with named no program that could")
     replayed, kept, failures = found["replayed"], found["kept"], found["failures"]
     named = "; ".join(f"{job} {why}".strip() for job, why in list(failures.items())[:5])
     text = f"{replayed} of {kept} replayed, {len(failures)} failed"
-    return Check(name, replayed == kept and not failures, f"{text}: {named}" if named else text)
+    return SelfCheck(name, replayed == kept and not failures, f"{text}: {named}" if named else text)
+
+
+def _mocks_agree(books: Books) -> Iterator[SelfCheck]:
+    """Their verdict on double charges is ours, and their books are whole."""
+    verdicts = {step: _part(books, step, "verdict") for step in STEPS}
+    name = "the mocks' own verdict on charges agrees"
+    if not all("charged_twice" in verdict for verdict in verdicts.values()):
+        yield SelfCheck(name, None, "a mock gave no verdict")
+    else:
+        theirs = {str(i) for v in verdicts.values() for i in v["charged_twice"]}
+        ours, known = _charged_twice(books), {job.job_id for job in books.jobs}
+        theirs = {i for i in theirs if i.rsplit(".", 2)[0] in known}
+        yield SelfCheck(name, theirs == ours, f"theirs {sorted(theirs)}, ours {sorted(ours)}")
+    dropped = sum(int(_part(books, step, "stats").get("ledger_dropped") or 0) for step in STEPS)
+    text = f"{dropped} rows were dropped" + (", of earlier runs perhaps" if dropped else "")
+    yield SelfCheck("the mocks' ledgers are whole", True if not dropped else None, text)
+    yield _faults_whole(books)
+
+
+def _faults_whole(books: Books) -> SelfCheck:
+    """A trace that has forgotten rows leaves faults without an outcome."""
+    counts = [
+        (int(found.get("faults_recorded") or 0), int(found.get("faults_remembered") or 0))
+        for found in books.vendors.values()
+        if isinstance(found, dict)
+    ]
+    lost = sum(recorded - remembered for recorded, remembered in counts)
+    text = f"{sum(recorded for recorded, _ in counts)} injected, {lost} of them forgotten"
+    return SelfCheck("every injected fault is remembered", True if lost <= 0 else None, text)
+
+
+def _charged_twice(books: Books) -> set[str]:
+    charges = Counter(g.external_id for job in books.jobs for g in job.generations if g.charged)
+    return {str(external_id) for external_id, count in charges.items() if count > 1}
+
+
+def _part(books: Books, step: str, name: str) -> dict[str, Any]:
+    found = (books.vendors.get(step) or {}).get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def checks_of_stage(
-    stage: StageBook, callbacks: CallbackBook, found: Lanes | None
-) -> Iterator[Check]:
+    stage: StageBook, callbacks: CallbackBook, found: Schedule | None
+) -> Iterator[SelfCheck]:
     """What concerns one stage."""
     yield _all_planned(stage)
     yield _conserved(stage)
@@ -54,50 +103,50 @@ def checks_of_stage(
     yield _versions(stage)
     yield _little(stage)
     if found is not None:
-        whole = len(found.lanes) * (found.end - found.begin)
-        total = sum(parts(found).values())
+        whole = len(found.slots) * (found.end - found.begin)
+        total = sum(breakdown(found).values())
         text = f"parts {total:.3f} s, slots x makespan {whole:.3f} s"
-        yield Check(
+        yield SelfCheck(
             "the parts add up to the makespan", abs(whole - total) < 0.001 * max(1, whole), text
         )
         kinds = sum(callbacks.fates.values())
         text = f"sent {callbacks.sent}, by fate {kinds}, not noted as sent {len(callbacks.unsent)}"
-        yield Check("callbacks add up", callbacks.adds_up and not callbacks.unsent, text)
+        yield SelfCheck("callbacks add up", callbacks.adds_up and not callbacks.unsent, text)
 
 
-def _all_planned(stage: StageBook) -> Check:
+def _all_planned(stage: StageBook) -> SelfCheck:
     noted = stage.accepted + len(stage.refused)
     ok = noted == stage.planned_jobs and stage.why == "done"
-    return Check(
+    return SelfCheck(
         "every planned job was submitted and followed",
         ok,
         f"{noted} of {stage.planned_jobs}, the stage ended: {stage.why}",
     )
 
 
-def _conserved(stage: StageBook) -> Check:
+def _conserved(stage: StageBook) -> SelfCheck:
     statuses = [job.api[0].status for job in stage.jobs.values() if job.api]
     ended = sum(status in ENDS for status in statuses)
     accepted = stage.accepted
     text = f"{accepted} submitted, {ended} ended, {len(statuses) - ended} open"
-    return Check("submitted = ended + open", accepted == len(statuses), text)
+    return SelfCheck("submitted = ended + open", accepted == len(statuses), text)
 
 
-def _clocks(stage: StageBook) -> Check:
+def _clocks(stage: StageBook) -> SelfCheck:
     """The API must have made the job while the runner waited for its answer."""
     off = [
         job.job_id
         for job in stage.jobs.values()
-        if job.submit and job.api and job.api[0].created is not None
-        if not job.submit.sent - CLOCK_SLACK
+        if job.submission and job.api and job.api[0].created is not None
+        if not job.submission.sent - CLOCK_SLACK
         <= job.api[0].created
-        <= job.submit.answered + CLOCK_SLACK
+        <= job.submission.answered + CLOCK_SLACK
     ]
     text = f"{len(off)} jobs made outside their request (slack {CLOCK_SLACK} s)"
-    return Check("the clocks of runner and stack agree", not off, text)
+    return SelfCheck("the clocks of runner and stack agree", not off, text)
 
 
-def _order(stage: StageBook) -> Check:
+def _order(stage: StageBook) -> SelfCheck:
     wrong = []
     for job in stage.jobs.values():
         for generation in job.generations:
@@ -105,12 +154,12 @@ def _order(stage: StageBook) -> Check:
             known = [at for at in instants if at is not None]
             if known != sorted(known):
                 wrong.append(generation.external_id)
-    return Check(
+    return SelfCheck(
         "accepted <= started <= finished", not wrong, f"{len(wrong)} generations out of order"
     )
 
 
-def _versions(stage: StageBook) -> Check:
+def _versions(stage: StageBook) -> SelfCheck:
     """A record's versions rise one by one, and percent never falls inside an attempt."""
     gaps, falls = [], []
     for job in stage.jobs.values():
@@ -122,10 +171,10 @@ def _versions(stage: StageBook) -> Check:
             if same and after.percent < before.percent:
                 falls.append(job.job_id)
     text = f"{len(gaps)} gaps, {len(falls)} falls"
-    return Check("versions without gaps, percent never falls", not gaps and not falls, text)
+    return SelfCheck("versions without gaps, percent never falls", not gaps and not falls, text)
 
 
-def _little(stage: StageBook) -> Check:
+def _little(stage: StageBook) -> SelfCheck:
     """Little's law: jobs in the system by samples of the slot = arrivals x time by the records.
 
     Both sides are means over the time between the first and the last sample; a job that had not
@@ -139,13 +188,13 @@ def _little(stage: StageBook) -> Check:
         if job.api and (made := job.api[0].created) is not None
     ]
     if len(samples) < LITTLE_SAMPLES or not times:
-        return Check(name, None, f"{len(samples)} samples are too few (from {LITTLE_SAMPLES})")
+        return SelfCheck(name, None, f"{len(samples)} samples are too few (from {LITTLE_SAMPLES})")
     seen = sum(len(s.holders) + (s.waiting or 0) for s in samples) / len(samples)
     first, last = samples[0].at, samples[-1].at
     inside = sum(max(0.0, min(end, last) - max(begin, first)) for begin, end in times)
     told = inside / (last - first)
     blur = SAMPLE_LAG * len(times) / (last - first)
-    return Check(
+    return SelfCheck(
         name,
         abs(seen - told) <= max(1.0, LITTLE_SLACK * told) + blur,
         f"{seen:.2f} in the system by samples, {told:.2f} by the jobs' own times",
