@@ -33,7 +33,7 @@ from loadtest.options import (
 from loadtest.report.picture import NoBrowser
 from loadtest.report.picture import picture as draw
 from loadtest.report.write import write_comparison, write_report, write_side_by_side
-from loadtest.run.plan import Plan, PlanError, build_plan, soak_jobs
+from loadtest.run.plan import Options, PlanError, soak_jobs
 from loadtest.run.preflight import NotReachable
 from loadtest.run.repeat import command
 from loadtest.run.session import run_plan
@@ -71,25 +71,20 @@ def run(
     """Run one stage (--jobs) or several (--stages) and write a report; exits by the verdict."""
     if (jobs is None) == (stages == ""):
         _fail(["give either --jobs N or --stages 1,5,10"], USAGE)
-    settings, before = _settings(), _open(baseline) if baseline else None
-    try:
-        plan = build_plan(
-            stages=jobs if jobs is not None else stages,
-            seed=seed,
-            rate=rate,
-            timeout=timeout,
-            stall=stall,
-            thresholds=_split(threshold),
-            concurrency=concurrency,
-            on_video_failure=on_video_failure,
-            mocked=settings.mocked,
-            reset=reset,
-            presets=tuple(preset or ()),
-            faults=tuple(fault or ()),
-        )
-    except PlanError as error:
-        _fail(error.problems, USAGE)
-    raise typer.Exit(_run(settings, plan, before, replay_with=replay_with))
+    options = Options(
+        stages=jobs if jobs is not None else stages,
+        seed=seed,
+        rate=rate,
+        timeout=timeout,
+        stall=stall,
+        thresholds=_split(threshold),
+        concurrency=concurrency,
+        on_video_failure=on_video_failure,
+        reset=reset,
+        presets=tuple(preset or ()),
+        faults=tuple(fault or ()),
+    )
+    _run(options, baseline, replay_with=replay_with)
 
 
 @app.command()
@@ -105,18 +100,17 @@ def ladder(
     replay_with: ReplayWith = "",
 ) -> None:
     """Run the stages 1, 5, 10, 20, 50 and 100 into one report."""
-    run(
+    options = Options(
         stages="ladder",
         seed=seed,
-        threshold=threshold,
         timeout=timeout,
+        thresholds=_split(threshold),
         on_video_failure=on_video_failure,
-        preset=preset,
-        fault=fault,
         reset=reset,
-        baseline=baseline,
-        replay_with=replay_with,
+        presets=tuple(preset or ()),
+        faults=tuple(fault or ()),
     )
+    _run(options, baseline, replay_with=replay_with)
 
 
 @app.command()
@@ -136,17 +130,17 @@ def soak(
         jobs = soak_jobs(minutes, rate)
     except PlanError as error:
         _fail(error.problems, USAGE)
-    run(
-        jobs=str(jobs),
-        rate=rate,
+    options = Options(
+        stages=str(jobs),
         seed=seed,
-        threshold=threshold,
+        rate=rate,
         stall=stall,
-        preset=preset,
-        fault=fault,
+        thresholds=_split(threshold),
         reset=reset,
-        replay_with=replay_with,
+        presets=tuple(preset or ()),
+        faults=tuple(fault or ()),
     )
+    _run(options, None, replay_with=replay_with)
 
 
 @app.command()
@@ -185,7 +179,7 @@ def bench_peers(
     """
     settings = _settings()
     try:
-        plan = build_plan(stages=jobs, seed=seed, mocked=settings.mocked)
+        plan = Options(stages=jobs, seed=seed).plan(mocked=settings.mocked)
         found = asyncio.run(run_both(settings, plan, workers=workers, console=console))
     except PlanError as error:
         _fail(error.problems, USAGE)
@@ -221,8 +215,11 @@ def _open(folder: Path) -> RunFolder:
         _fail([str(error)], USAGE)
 
 
-def _run(settings: Settings, plan: Plan, baseline: RunFolder | None, *, replay_with: str) -> int:
+def _run(options: Options, baseline: Path | None, *, replay_with: str) -> NoReturn:
+    """One run and its report; exits by the verdict, or by why there is none."""
+    settings, before = _settings(), _open(baseline) if baseline else None
     try:
+        plan = options.plan(mocked=settings.mocked)
         line = command(plan.seed)
         folder, why = asyncio.run(run_plan(settings, plan, command=line, console=console))
     except NotReachable as error:
@@ -232,10 +229,10 @@ def _run(settings: Settings, plan: Plan, baseline: RunFolder | None, *, replay_w
     folder.point_latest()
     if replay_with:
         replay(folder, replay_with)
-    verdict = _judge(folder, baseline)
+    verdict = _judge(folder, before)
     if why == "interrupted":
-        return INTERRUPTED
-    return NOT_REACHABLE if why.startswith("unreachable") else verdict
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(NOT_REACHABLE if why.startswith("unreachable") else verdict)
 
 
 def _judge(folder: RunFolder, baseline: RunFolder | None = None) -> int:

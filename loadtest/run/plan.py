@@ -2,17 +2,30 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import PydanticCustomError
 
 from loadtest.judge.stats import P95_FROM, P99_FROM
-from loadtest.judge.threshold import Threshold, parse, with_defaults
+from loadtest.judge.threshold import parse, with_defaults
 
 LADDER = (1, 5, 10, 20, 50, 100)
 MOST_JOBS = 100_000
 _RATE = re.compile(r"^([0-9.]+)(?:/(s|min|h))?$")
 _PER = {"s": 1.0, "min": 60.0, "h": 3600.0}
+# Options whose names are not those of the fields.
+_OPTIONS = {"stages": "--jobs/--stages", "thresholds": "--threshold", "faults": "--fault"}
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class PlanError(Exception):
@@ -23,25 +36,117 @@ class PlanError(Exception):
         self.problems = problems
 
 
+def _mistake(text: str) -> PydanticCustomError:
+    """A mistake whose line is ours alone; pydantic goes on to the next field."""
+    return PydanticCustomError("mistake", "{text}", {"text": text})
+
+
+def _whole(text: object) -> int:
+    try:
+        return int(str(text))
+    except ValueError:
+        raise _mistake(f"'{text}' is not a whole number") from None
+
+
+def _between(least: int, most: int) -> Callable[[int], int]:
+    def check(value: int) -> int:
+        if not least <= value <= most:
+            raise _mistake(f"{value} is not between {least} and {most}")
+        return value
+
+    return check
+
+
+def _seconds(text: str | None) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text.removesuffix("s"))
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e7:
+        raise _mistake(f"'{text}' is not a number of seconds above 0")
+    return value
+
+
+def _rate(text: str | None) -> float | None:
+    if not text:
+        return None
+    match = _RATE.match(text)
+    try:
+        value = float(match.group(1)) / _PER[match.group(2) or "s"] if match else 0.0
+    except ValueError:
+        value = 0.0
+    if value <= 0:
+        raise _mistake(f"'{text}' is no rate; write for example 2, 2/s or 90/min")
+    return value
+
+
+def _stages(text: str) -> list[str] | tuple[int, ...]:
+    return LADDER if text == "ladder" else [part.strip() for part in text.split(",")]
+
+
+def _on_video_failure(text: str) -> str:
+    if text not in ("fail", "image"):
+        raise _mistake(f"'{text}' is neither fail nor image")
+    return text
+
+
+def _threshold(text: str, info: ValidationInfo) -> str:
+    """A threshold as it is written down; one that no stage is large enough for is a mistake."""
+    try:
+        threshold = parse(text)
+    except ValueError as error:
+        raise _mistake(str(error)) from None
+    # Without `stages` the mistake is in them, and how large the largest is cannot be said.
+    largest = max(info.data.get("stages", ()), default=0)
+    least = {"p95": P95_FROM, "p99": P99_FROM}.get(threshold.metric, 0)
+    if 0 < largest < least:
+        raise _mistake(f"'{threshold.text}' needs a stage of {least} jobs or more")
+    return threshold.text
+
+
+def _with_defaults(asked: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(threshold.text for threshold in with_defaults(tuple(map(parse, asked))))
+
+
+def _fault(text: str) -> str:
+    """A rule or preset as JSON; whether the mocks take it, only they can say."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise _mistake(f"'{text}' is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise _mistake(f"'{text}' is not an object")
+    return json.dumps(found, ensure_ascii=False)
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Count = Annotated[Whole, AfterValidator(_between(1, MOST_JOBS))]
+Rate = Annotated[float | None, BeforeValidator(_rate)]
+Seconds = Annotated[float | None, BeforeValidator(_seconds)]
+
+
 class Plan(BaseModel):
-    """Stages, seed and conditions of a run; two runs of equal plans may be compared."""
+    """Stages, seed and conditions of a run; two runs of equal plans may be compared.
+
+    Each field reads the text of its option. `thresholds` comes behind `stages`, which it asks.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    stages: tuple[int, ...]
-    seed: int
-    rate: float | None = None
-    timeout: float | None = None
-    stall: float
-    concurrency: int = 16
-    on_video_failure: str = "fail"
-    thresholds: tuple[str, ...]
-    reset: bool = False
-    faults: tuple[str, ...] = ()
-
-    @property
-    def conditions(self) -> tuple[Threshold, ...]:
-        return tuple(parse(text) for text in self.thresholds)
+    stages: Annotated[tuple[Count, ...], BeforeValidator(_stages)]
+    seed: Whole
+    rate: Rate
+    timeout: Seconds
+    stall: Annotated[float, BeforeValidator(_seconds)]
+    concurrency: Annotated[Whole, AfterValidator(_between(1, 500))]
+    on_video_failure: Annotated[str, AfterValidator(_on_video_failure)]
+    thresholds: Annotated[
+        tuple[Annotated[str, AfterValidator(_threshold)], ...], AfterValidator(_with_defaults)
+    ]
+    reset: bool
+    faults: tuple[Annotated[str, AfterValidator(_fault)], ...]
 
     @property
     def jobs(self) -> int:
@@ -52,152 +157,65 @@ class Plan(BaseModel):
         return 0.0 if self.rate is None else index / self.rate
 
 
-def build_plan(
-    *,
-    stages: str,
-    seed: str | None = None,
-    rate: str | None = None,
-    timeout: str | None = None,
-    stall: str | None = None,
-    thresholds: tuple[str, ...] = (),
-    concurrency: str = "16",
-    on_video_failure: str = "fail",
-    mocked: bool = True,
-    reset: bool = False,
-    presets: tuple[str, ...] = (),
-    faults: tuple[str, ...] = (),
-) -> Plan:
-    """Check all arguments at once; raises PlanError naming every mistake."""
-    problems: list[str] = []
-    asked = _thresholds(thresholds, problems)
-    if on_video_failure not in ("fail", "image"):
-        problems.append(f"--on-video-failure: '{on_video_failure}' is neither fail nor image")
-    counts = _stages(stages, problems)
-    pace = _rate(rate, problems)
-    limit = _positive("--timeout", timeout, problems)
-    still = _positive("--stall", stall, problems)
-    chosen = _whole("--seed", seed, problems) if seed else None
-    wide = _whole("--concurrency", concurrency, problems)
-    if wide is not None and not 1 <= wide <= 500:
-        problems.append(f"--concurrency: {wide} is not between 1 and 500")
-    armed = _faults(presets, faults, problems, mocked=mocked)
-    problems += _too_small(asked, counts)
-    if problems:
-        raise PlanError(problems)
-    return Plan(
-        stages=counts,
-        seed=chosen if chosen is not None else _new_seed(),
-        rate=pace,
-        timeout=limit,
-        stall=still or (300.0 if mocked else 1800.0),
-        concurrency=wide or 16,
-        on_video_failure=on_video_failure,
-        thresholds=tuple(t.text for t in with_defaults(asked)),
-        reset=reset,
-        faults=armed,
-    )
+class Options(BaseModel):
+    """What is asked of a run, as text: whoever asks makes one of these, and of it a plan."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stages: str
+    seed: str | None = None
+    rate: str | None = None
+    timeout: str | None = None
+    stall: str | None = None
+    concurrency: str = "16"
+    on_video_failure: str = "fail"
+    thresholds: tuple[str, ...] = ()
+    reset: bool = False
+    presets: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+    def plan(self, *, mocked: bool = True) -> Plan:
+        """The plan for a stack with mocks, or without; raises PlanError naming every mistake."""
+        presets = tuple(json.dumps({"preset": name}) for name in self.presets)
+        asked = self.model_dump(exclude={"presets"}) | {
+            "seed": self.seed or int(datetime.now(UTC).timestamp()) % 1_000_000,
+            "stall": self.stall or ("300" if mocked else "1800"),
+            "faults": presets + self.faults,
+        }
+        problems = []
+        if asked["faults"] and not mocked:
+            problems.append("--preset/--fault: the mocks are off, and only they can misbehave")
+        return _read(Plan, asked, problems)
+
+
+class _Soak(BaseModel):
+    """How long jobs arrive, and how many a second."""
+
+    minutes: Annotated[float, BeforeValidator(_seconds)]
+    rate: Annotated[float, BeforeValidator(_rate)]
 
 
 def soak_jobs(minutes: str, rate: str) -> int:
     """How many jobs come in so many minutes; raises PlanError naming every mistake."""
-    problems: list[str] = []
-    length, pace = _positive("--minutes", minutes, problems), _rate(rate, problems)
-    if problems or length is None or pace is None:
-        raise PlanError(problems)
-    jobs = max(1, round(length * 60 * pace))
+    soak = _read(_Soak, {"minutes": minutes, "rate": rate}, [])
+    jobs = max(1, round(soak.minutes * 60 * soak.rate))
     if jobs > MOST_JOBS:
         raise PlanError([f"--minutes, --rate: that makes {jobs} jobs, more than {MOST_JOBS}"])
     return jobs
 
 
-def _thresholds(texts: tuple[str, ...], problems: list[str]) -> tuple[Threshold, ...]:
-    found = []
-    for text in texts:
-        try:
-            found.append(parse(text))
-        except ValueError as error:
-            problems.append(f"--threshold: {error}")
-    return tuple(found)
-
-
-def _too_small(asked: tuple[Threshold, ...], counts: tuple[int, ...]) -> list[str]:
-    """A percentile that no stage is large enough for would never be measured."""
-    largest = max(counts, default=0)
-    return [
-        f"--threshold: '{threshold.text}' needs a stage of {least} jobs or more"
-        for threshold in asked
-        for metric, least in (("p95", P95_FROM), ("p99", P99_FROM))
-        if threshold.metric == metric and 0 < largest < least
-    ]
-
-
-def _faults(
-    presets: tuple[str, ...], faults: tuple[str, ...], problems: list[str], *, mocked: bool
-) -> tuple[str, ...]:
-    """Presets and rules as JSON plans; whether the mocks take them, only they can say."""
-    plans = [json.dumps({"preset": name}) for name in presets]
-    for text in faults:
-        try:
-            found = json.loads(text)
-        except ValueError as error:
-            problems.append(f"--fault: '{text}' is not JSON: {error}")
-            continue
-        if isinstance(found, dict):
-            plans.append(json.dumps(found, ensure_ascii=False))
-        else:
-            problems.append(f"--fault: '{text}' is not an object")
-    if plans and not mocked:
-        problems.append("--preset/--fault: the mocks are off, and only they can misbehave")
-    return tuple(plans)
-
-
-def _stages(text: str, problems: list[str]) -> tuple[int, ...]:
-    if text == "ladder":
-        return LADDER
-    counts = []
-    for part in text.split(","):
-        count = _whole("--jobs/--stages", part.strip(), problems)
-        if count is not None and not 1 <= count <= MOST_JOBS:
-            problems.append(f"--jobs/--stages: {count} is not between 1 and {MOST_JOBS}")
-        elif count is not None:
-            counts.append(count)
-    return tuple(counts)
-
-
-def _rate(text: str | None, problems: list[str]) -> float | None:
-    if text is None or text == "":
-        return None
-    match = _RATE.match(text)
+def _read(kind: type[Model], asked: dict[str, Any], problems: list[str]) -> Model:
+    """What is asked as a model; raises PlanError with these problems and a line per mistake."""
     try:
-        value = float(match.group(1)) / _PER[match.group(2) or "s"] if match else 0.0
-    except ValueError:
-        value = 0.0
-    if value <= 0:
-        problems.append(f"--rate: '{text}' is no rate; write for example 2, 2/s or 90/min")
-        return None
-    return value
+        found = kind.model_validate(asked)
+    except ValidationError as error:
+        raise PlanError(
+            problems + [_line(each["loc"][0], each["msg"]) for each in error.errors()]
+        ) from None
+    if problems:
+        raise PlanError(problems)
+    return found
 
 
-def _whole(name: str, text: str, problems: list[str]) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
-        problems.append(f"{name}: '{text}' is not a whole number")
-        return None
-
-
-def _positive(name: str, text: str | None, problems: list[str]) -> float | None:
-    if text is None or text == "":
-        return None
-    try:
-        value = float(text.removesuffix("s"))
-    except ValueError:
-        value = -1.0
-    if not 0 < value < 1e7:
-        problems.append(f"{name}: '{text}' is not a number of seconds above 0")
-        return None
-    return value
-
-
-def _new_seed() -> int:
-    return int(datetime.now(UTC).timestamp()) % 1_000_000
+def _line(field: int | str, mistake: str) -> str:
+    return f"{_OPTIONS.get(str(field), '--' + str(field).replace('_', '-'))}: {mistake}"

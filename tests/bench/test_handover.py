@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.books.load import load
-from loadtest.run.plan import build_plan
+from loadtest.run.plan import Options
 from tests.bench.pipeline.handover import RunTimes, figures, of_books
 from tests.bench.pipeline.split import BETWEEN, IDLE
 from tests.loadtest.synthetic import Synthetic
@@ -17,7 +17,7 @@ JOBS = 30
 
 @pytest.fixture
 def run(tmp_path: Path) -> Synthetic:
-    return Synthetic(tmp_path, plan=build_plan(stages=str(JOBS), seed="7")).write()
+    return Synthetic(tmp_path, plan=Options(stages=str(JOBS), seed="7").plan()).write()
 
 
 def test_every_pair_is_measured(run: Synthetic) -> None:
@@ -54,7 +54,7 @@ def test_the_parts_of_the_table_add_up_over_runs_that_differ(run: Synthetic) -> 
 
 
 def test_a_single_job_hands_nothing_over(tmp_path: Path) -> None:
-    alone = Synthetic(tmp_path, plan=build_plan(stages="1", seed="7")).write()
+    alone = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
 
     with pytest.raises(RuntimeError, match="no job that followed"):
         of_books(load(alone.folder), [0.02])

@@ -14,7 +14,7 @@ from loadtest.books.load import load
 from loadtest.books.raw import RunFolder
 from loadtest.collect.collector import Collector
 from loadtest.collect.environment import environment
-from loadtest.run.plan import build_plan
+from loadtest.run.plan import Options
 from loadtest.run.run import Stack as Reached
 from loadtest.run.run import open_stack
 from loadtest.wire.temporal import Temporal
@@ -210,7 +210,7 @@ class _Run:
                 "schema": raw.SCHEMA,
                 "run_id": self._folder.path.name,
                 "command": self._plan.command,
-                "plan": build_plan(stages=stages, seed=str(self._plan.seed)).model_dump(),
+                "plan": Options(stages=stages, seed=str(self._plan.seed)).plan().model_dump(),
                 "began_at": self._began,
                 "ended_at": time.time(),
                 "mocks": True,

@@ -14,7 +14,7 @@ from temporalio.client import Client
 
 from loadtest.books.load import load
 from loadtest.books.raw import RunFolder
-from loadtest.run.plan import build_plan
+from loadtest.run.plan import Options
 from loadtest.run.progress import Lines
 from loadtest.run.run import Run, Stack, open_stack
 from loadtest.settings import Settings
@@ -48,7 +48,7 @@ class Scene:
             serving(app) as api,
             _reached(line, api, folder) as stack,
         ):
-            plan = build_plan(stages=str(JOBS), seed="1", stall=str(self.stall))
+            plan = Options(stages=str(JOBS), seed="1", stall=str(self.stall)).plan()
             run = Run(stack, plan, command="the control")
             console = Lines(Console(file=io.StringIO()), plan.stages)
             disturbed, _ = await asyncio.gather(

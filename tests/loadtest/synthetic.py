@@ -7,7 +7,7 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.raw import RunFolder
-from loadtest.run.plan import Plan, build_plan
+from loadtest.run.plan import Options, Plan
 from loadtest.times import timestamp
 
 T0 = 1_790_000_000.0
@@ -25,7 +25,7 @@ class Synthetic:
     def __init__(
         self, reports: Path, *, plan: Plan | None = None, mocks: bool = True, run_id: str = "run"
     ) -> None:
-        self.plan = plan or build_plan(stages="3", seed="7")
+        self.plan = plan or Options(stages="3", seed="7").plan()
         self.folder = RunFolder.create(reports, run_id)
         self.mocks = mocks
         self.at = T0

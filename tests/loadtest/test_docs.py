@@ -7,7 +7,7 @@ from loadtest.cli import app
 from loadtest.judge.judge import judge
 from loadtest.judge.threshold import DEFAULTS, METRICS
 from loadtest.report.write import write_report
-from loadtest.run.plan import build_plan
+from loadtest.run.plan import Options
 from tests.loadtest.synthetic import Synthetic
 
 PAGE = Path("docs/reports.md").read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ def test_the_defaults_are_named() -> None:
 
 
 def test_each_file_of_a_run_is_named(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=build_plan(stages="1", seed="7")).write()
+    run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
     write_report(run.folder, judge(run.folder))
 
     for path in run.folder.path.iterdir():

@@ -11,7 +11,7 @@ from loadtest.books.load import load
 from loadtest.books.model import Books
 from loadtest.judge.schedule import schedule
 from loadtest.judge.stats import percentile
-from loadtest.run.plan import build_plan
+from loadtest.run.plan import Options
 from loadtest.run.session import run_plan
 from tests.bench.pipeline import slot
 from tests.bench.pipeline.figures import Figure, milliseconds
@@ -57,7 +57,7 @@ def _events(what: str, value: float) -> Figure:
 
 async def _run(stack: StackUnderTest, jobs: int, folder: Path) -> RunTimes:
     settings = stack.settings.model_copy(update={"reports_dir": folder / "runs"})
-    plan = build_plan(stages=str(jobs), reset=True)
+    plan = Options(stages=str(jobs), reset=True).plan()
     quiet = Console(quiet=True)
     async with hops(stack.client, stack.temporal) as sampled:
         found, why = await run_plan(

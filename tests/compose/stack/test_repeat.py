@@ -9,7 +9,7 @@ from compose.stack import repeat, runs, stack
 from compose.stack.settings import Settings, load
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
-from loadtest.run.plan import build_plan
+from loadtest.run.plan import Options
 from loadtest.run.repeat import command
 from tests.compose.made import Made, made, project
 from tests.compose.stack.conftest import Load
@@ -101,7 +101,7 @@ def test_what_the_report_prints_repeats_the_run_with_its_seed(
 ) -> None:
     first = run(Made(["jobs", "3"], {"PRESET": "slow-vendor", "RULE": RULE}))
     monkeypatch.setenv("MAKE_LINE", first.line)
-    synthetic = Synthetic(tmp_path, plan=build_plan(stages="3", seed="4711"))
+    synthetic = Synthetic(tmp_path, plan=Options(stages="3", seed="4711").plan())
     synthetic.command = command(4711)
     written = synthetic.write().folder
     write_report(written, judge(written))

@@ -7,14 +7,14 @@ import pytest
 from loadtest.books import raw
 from loadtest.judge.compare import FEW, SLOWER, WITHIN, Comparison, compare, interval
 from loadtest.judge.judge import judge
-from loadtest.run.plan import build_plan
+from loadtest.run.plan import Options
 from tests.loadtest import synthetic
 from tests.loadtest.synthetic import Synthetic
 
 
 def compared(tmp_path: Path, *, stages: str = "20", cores: int = 2) -> Comparison:
-    a = Synthetic(tmp_path, plan=build_plan(stages=stages, seed="7"), run_id="a").write()
-    b = Synthetic(tmp_path, plan=build_plan(stages=stages, seed="8"), run_id="b").write()
+    a = Synthetic(tmp_path, plan=Options(stages=stages, seed="7").plan(), run_id="a").write()
+    b = Synthetic(tmp_path, plan=Options(stages=stages, seed="8").plan(), run_id="b").write()
     run = b.folder.read(raw.RUN)
     run["environment"]["cores"] = cores
     b.folder.write(raw.RUN, run)
@@ -30,9 +30,9 @@ def test_two_runs_of_one_plan_are_within_noise(tmp_path: Path) -> None:
 
 
 def test_a_slower_vendor_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    a = Synthetic(tmp_path, plan=build_plan(stages="20", seed="7"), run_id="a").write()
+    a = Synthetic(tmp_path, plan=Options(stages="20", seed="7").plan(), run_id="a").write()
     monkeypatch.setattr(synthetic, "VIDEO", 0.9)
-    b = Synthetic(tmp_path, plan=build_plan(stages="20", seed="7"), run_id="b").write()
+    b = Synthetic(tmp_path, plan=Options(stages="20", seed="7").plan(), run_id="b").write()
 
     found = compare(judge(a.folder), judge(b.folder))
 

@@ -7,13 +7,13 @@ import pytest
 
 from loadtest.books import raw
 from loadtest.judge.judge import Judgement, judge
-from loadtest.run.plan import build_plan
+from loadtest.run.plan import Options
 from tests.loadtest.synthetic import T0, Row, Synthetic, job_id
 
 
 @pytest.fixture
 def honest(tmp_path: Path) -> Synthetic:
-    return Synthetic(tmp_path, plan=build_plan(stages="1,5", seed="7")).write()
+    return Synthetic(tmp_path, plan=Options(stages="1,5", seed="7").plan()).write()
 
 
 def named(judgement: Judgement, kind: str) -> list[str]:
@@ -289,7 +289,7 @@ def test_a_book_that_could_not_be_read_fails_the_run(honest: Synthetic) -> None:
 
 
 def test_no_jobs_is_a_failure(tmp_path: Path) -> None:
-    empty = Synthetic(tmp_path, plan=build_plan(stages="1", seed="7"))
+    empty = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan())
     empty.plan = empty.plan.model_copy(update={"stages": ()})
 
     judgement = judge(empty.write().folder)
@@ -299,7 +299,7 @@ def test_no_jobs_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_without_mocks_the_vendors_say_nothing(tmp_path: Path) -> None:
-    plan = build_plan(stages="3", seed="7", mocked=False)
+    plan = Options(stages="3", seed="7").plan(mocked=False)
     judgement = judge(Synthetic(tmp_path, plan=plan, mocks=False).write().folder)
 
     assert judgement.passed, judgement.reasons
@@ -307,7 +307,7 @@ def test_without_mocks_the_vendors_say_nothing(tmp_path: Path) -> None:
 
 
 def test_a_threshold_that_was_asked_for_must_be_measured(tmp_path: Path) -> None:
-    plan = build_plan(stages="3", seed="7", thresholds=("handover_p95<60s",))
+    plan = Options(stages="3", seed="7", thresholds=("handover_p95<60s",)).plan()
     judgement = judge(Synthetic(tmp_path, plan=plan).write().folder)
 
     assert judgement.reasons == ["handover_p95<60: could not be measured"]
@@ -315,6 +315,6 @@ def test_a_threshold_that_was_asked_for_must_be_measured(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("text", "holds"), [("max<10s", True), ("max<1s", False)])
 def test_a_threshold_decides(tmp_path: Path, text: str, holds: bool) -> None:
-    plan = build_plan(stages="3", seed="7", thresholds=(text,))
+    plan = Options(stages="3", seed="7", thresholds=(text,)).plan()
 
     assert judge(Synthetic(tmp_path, plan=plan).write().folder).passed is holds

@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.books import raw
 from loadtest.judge.judge import judge
-from loadtest.run.plan import build_plan
+from loadtest.run.plan import Options
 from tests.loadtest.synthetic import Row, Synthetic
 
 STEP = 0.5
@@ -47,14 +47,14 @@ def seconds(text: str) -> float:
 def test_samples_must_fit_the_jobs(
     tmp_path: Path, shown: Callable[[int, float], int], holds: bool
 ) -> None:
-    run = Synthetic(tmp_path, plan=build_plan(stages=str(JOBS), seed="7")).write()
+    run = Synthetic(tmp_path, plan=Options(stages=str(JOBS), seed="7").plan()).write()
     sampled(run, shown)
     reasons = [reason for reason in judge(run.folder).reasons if "Little" in reason]
     assert (not reasons) is holds
 
 
 def test_jobs_that_are_still_open_are_in_the_system(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=build_plan(stages=str(JOBS), seed="7")).write()
+    run = Synthetic(tmp_path, plan=Options(stages=str(JOBS), seed="7").plan()).write()
 
     def reopen(rows: list[Row]) -> None:
         for row in rows[JOBS // 2 :]:

@@ -7,13 +7,13 @@ import pytest
 from loadtest.judge.judge import judge
 from loadtest.report import picture
 from loadtest.report.write import write_report
-from loadtest.run.plan import build_plan
+from loadtest.run.plan import Options
 from tests.loadtest.synthetic import Synthetic
 
 
 @pytest.fixture
 def report(tmp_path: Path) -> Path:
-    run = Synthetic(tmp_path, plan=build_plan(stages="1,5", seed="7")).write()
+    run = Synthetic(tmp_path, plan=Options(stages="1,5", seed="7").plan()).write()
     write_report(run.folder, judge(run.folder))
     return run.folder.path / "report.html"
 

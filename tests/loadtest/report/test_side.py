@@ -5,7 +5,7 @@ from pathlib import Path
 from loadtest.books import raw
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_side_by_side
-from loadtest.run.plan import build_plan
+from loadtest.run.plan import Options
 from tests.loadtest.synthetic import Row, Synthetic
 
 
@@ -14,7 +14,7 @@ def test_the_controls_violations_stand_beside_ours(tmp_path: Path) -> None:
         for row in rows:
             row["accepted_at"] -= 0.9
 
-    plan = build_plan(stages="5", seed="7")
+    plan = Options(stages="5", seed="7").plan()
     ours = Synthetic(tmp_path, plan=plan, run_id="ours").write()
     control = Synthetic(tmp_path, plan=plan, run_id="control").write()
     control.edit(raw.LEDGERS["image"], overlap)

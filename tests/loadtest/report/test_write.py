@@ -14,7 +14,7 @@ import pytest
 from loadtest.books import raw
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
-from loadtest.run.plan import build_plan
+from loadtest.run.plan import Options
 from tests.loadtest.synthetic import Row, Synthetic, job_id
 
 VOID = {"meta", "path", "rect", "br"}
@@ -45,7 +45,7 @@ class Outline(HTMLParser):
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
-    run = Synthetic(tmp_path, plan=build_plan(stages="1,150", seed="7")).write()
+    run = Synthetic(tmp_path, plan=Options(stages="1,150", seed="7").plan()).write()
     write_report(run.folder, judge(run.folder))
     return run.folder.path
 
@@ -105,7 +105,7 @@ def test_spans_of_a_job_follow_each_other(written: Path) -> None:
 
 
 def test_ci_sees_a_failure_by_name(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=build_plan(stages="3", seed="7")).write()
+    run = Synthetic(tmp_path, plan=Options(stages="3", seed="7").plan()).write()
     run.edit(raw.STATES, lambda rows: rows.pop())
     write_report(run.folder, judge(run.folder))
     suite = ElementTree.fromstring((run.folder.path / "junit.xml").read_text("utf-8"))  # noqa: S314
@@ -116,7 +116,7 @@ def test_ci_sees_a_failure_by_name(tmp_path: Path) -> None:
 
 
 def test_what_a_prompt_contains_stays_text(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=build_plan(stages="2", seed="7")).write()
+    run = Synthetic(tmp_path, plan=Options(stages="2", seed="7").plan()).write()
 
     def poison(rows: list[Row]) -> None:
         rows[0]["prompt"] = "<script>alert(1)</script> | pipe"
@@ -129,14 +129,14 @@ def test_what_a_prompt_contains_stays_text(tmp_path: Path) -> None:
 
 
 def test_a_large_run_has_a_small_page(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=build_plan(stages="2000", seed="7")).write()
+    run = Synthetic(tmp_path, plan=Options(stages="2000", seed="7").plan()).write()
     write_report(run.folder, judge(run.folder))
 
     assert (run.folder.path / "report.html").stat().st_size < 500_000
 
 
 def test_without_mocks_the_report_says_what_it_cannot(tmp_path: Path) -> None:
-    plan = build_plan(stages="3", seed="7", mocked=False)
+    plan = Options(stages="3", seed="7").plan(mocked=False)
     run = Synthetic(tmp_path, plan=plan, mocks=False).write()
     write_report(run.folder, judge(run.folder))
     text = (run.folder.path / "report.md").read_text("utf-8")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from loadtest.run.plan import LADDER, PlanError, build_plan, soak_jobs
+from loadtest.run.plan import LADDER, Options, PlanError, soak_jobs
 
 
 def test_the_ladder() -> None:
-    plan = build_plan(stages="ladder")
+    plan = Options(stages="ladder").plan()
 
     assert plan.stages == LADDER
     assert plan.jobs == 186
@@ -14,7 +14,7 @@ def test_the_ladder() -> None:
 
 
 def test_an_open_loop_plans_each_instant() -> None:
-    plan = build_plan(stages="10", rate="90/min")
+    plan = Options(stages="10", rate="90/min").plan()
 
     assert [plan.offset(n) for n in (0, 3, 9)] == [0, 2, 6]
 
@@ -36,13 +36,16 @@ def test_an_open_loop_plans_each_instant() -> None:
     ],
 )
 def test_a_mistake_is_named(arguments: dict[str, object], word: str) -> None:
+    mocked = bool(arguments.pop("mocked", True))
+    options = Options.model_validate(arguments)
+
     with pytest.raises(PlanError, match=word):
-        build_plan(**arguments)  # type: ignore[arg-type]
+        options.plan(mocked=mocked)
 
 
 def test_all_mistakes_are_named_together() -> None:
     with pytest.raises(PlanError) as caught:
-        build_plan(stages="a", rate="b", timeout="c", thresholds=("d", "e"))
+        Options(stages="a", rate="b", timeout="c", thresholds=("d", "e")).plan()
 
     assert len(caught.value.problems) == 5
 

@@ -13,7 +13,7 @@ from loadtest.books import raw
 from loadtest.judge.judge import Judgement, judge
 from loadtest.report.write import write_report
 from loadtest.run import stage
-from loadtest.run.plan import Plan, build_plan
+from loadtest.run.plan import Options, Plan
 from loadtest.run.preflight import NotReachable, preflight
 from loadtest.run.progress import Lines
 from loadtest.run.run import Run, open_stack
@@ -51,7 +51,7 @@ async def run_plan(
 
 async def test_two_stages_pass(settings: Settings, pipeline: MakePipeline) -> None:
     run, judgement, shown = await run_plan(
-        settings, pipeline(Behaviour()), build_plan(stages="1,4")
+        settings, pipeline(Behaviour()), Options(stages="1,4").plan()
     )
 
     assert judgement.reasons == []
@@ -71,7 +71,7 @@ async def test_a_feed_that_breaks_and_refusals_that_clear_are_survived(
     settings: Settings, pipeline: MakePipeline
 ) -> None:
     behaviour = Behaviour(break_feed_after=2, refuse_first=3)
-    _, judgement, _ = await run_plan(settings, pipeline(behaviour), build_plan(stages="4"))
+    _, judgement, _ = await run_plan(settings, pipeline(behaviour), Options(stages="4").plan())
 
     assert judgement.reasons == []
     assert sum(submit.tries for job in judgement.books.jobs for submit in job.submissions) == 7
@@ -79,7 +79,7 @@ async def test_a_feed_that_breaks_and_refusals_that_clear_are_survived(
 
 async def test_two_at_once_are_caught(settings: Settings, pipeline: MakePipeline) -> None:
     _, judgement, _ = await run_plan(
-        settings, pipeline(Behaviour(workers=2)), build_plan(stages="4")
+        settings, pipeline(Behaviour(workers=2)), Options(stages="4").plan()
     )
 
     assert "max_at_once<=limit: measured 2 (stage 1)" in judgement.reasons
@@ -88,7 +88,7 @@ async def test_two_at_once_are_caught(settings: Settings, pipeline: MakePipeline
 
 async def test_a_second_charge_is_caught(settings: Settings, pipeline: MakePipeline) -> None:
     _, judgement, _ = await run_plan(
-        settings, pipeline(Behaviour(charge_twice=True)), build_plan(stages="1")
+        settings, pipeline(Behaviour(charge_twice=True)), Options(stages="1").plan()
     )
 
     assert "charged_twice==0: measured 1 (stage 1)" in judgement.reasons
@@ -97,7 +97,7 @@ async def test_a_second_charge_is_caught(settings: Settings, pipeline: MakePipel
 async def test_a_stalled_stage_is_given_up_and_says_so(
     settings: Settings, pipeline: MakePipeline
 ) -> None:
-    plan = build_plan(stages="2,1", stall="1")
+    plan = Options(stages="2,1", stall="1").plan()
     run, judgement, _ = await run_plan(settings, pipeline(Behaviour(never_start=True)), plan)
 
     assert not judgement.passed
@@ -112,7 +112,7 @@ async def test_an_interrupt_leaves_a_partial_report(
     stop = asyncio.Event()
     stop.set()
     run, judgement, _ = await run_plan(
-        settings, pipeline(Behaviour(never_start=True)), build_plan(stages="2,5"), stop=stop
+        settings, pipeline(Behaviour(never_start=True)), Options(stages="2,5").plan(), stop=stop
     )
 
     assert run.why == "interrupted"
@@ -135,7 +135,9 @@ async def test_what_does_not_answer_is_named(settings: Settings) -> None:
 
 
 async def test_raw_records_are_readable_utf8(settings: Settings, pipeline: MakePipeline) -> None:
-    run, _, _ = await run_plan(settings, pipeline(Behaviour()), build_plan(stages="1", seed="1"))
+    run, _, _ = await run_plan(
+        settings, pipeline(Behaviour()), Options(stages="1", seed="1").plan()
+    )
 
     [row] = run.folder.rows(raw.SUBMITS)
     assert row["prompt"] in (run.folder.raw / raw.SUBMITS).read_text("utf-8")
@@ -146,7 +148,7 @@ async def test_a_stack_that_goes_away_in_the_middle_gives_a_report_that_says_so(
 ) -> None:
     monkeypatch.setattr(stage, "AWAY_SECONDS", 0.5)
     behaviour = Behaviour(never_start=True, away_after=2)
-    run, judgement, _ = await run_plan(settings, pipeline(behaviour), build_plan(stages="2"))
+    run, judgement, _ = await run_plan(settings, pipeline(behaviour), Options(stages="2").plan())
 
     assert run.why.startswith("unreachable")
     assert not judgement.passed
