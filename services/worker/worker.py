@@ -19,6 +19,7 @@ from services.worker.results.disk import Disk
 from services.worker.results.fetching import result_transport
 from services.worker.results.storage import Storage
 from services.worker.settings import WorkerSettings
+from services.worker.tuning import tuner
 from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
 from services.worker.workflows import GenVideoWorkflow
@@ -28,12 +29,6 @@ from shared.stacks import check_alone
 from shared.temporal import GENVIDEO_QUEUE, STICKY_TIMEOUT
 
 log = structlog.get_logger(__name__)
-
-# A job awaits little else than its turn; a worker can hold many.
-MAX_ACTIVITIES = 200
-# A workflow task of ours takes 10 to 30 ms of this process, and all in hand take their time from
-# one another: 100 of them (the default), in a flood of new jobs, come near their time-out of 2 s.
-MAX_WORKFLOW_TASKS = 20
 
 
 @asynccontextmanager
@@ -91,8 +86,7 @@ def _worker(
         activities=[*activities, requests.request_slot, requests.withdraw_request],
         interceptors=[JobInterceptor()],
         workflow_runner=workflow_runner(),
-        max_concurrent_activities=MAX_ACTIVITIES,
-        max_concurrent_workflow_tasks=MAX_WORKFLOW_TASKS,
+        tuner=tuner(),
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

@@ -30,8 +30,9 @@ async def measure(
 ) -> list[Figure]:
     """So many turns in peace, then those that fall into the intake of `jobs` new ones."""
     await stack.submit_all("calm", calm + 1)
+    while len(before := await _accepted(stack)) <= calm:
+        await asyncio.sleep(LOOK_SECONDS)
     await slot.until(stack, lambda view: not view["holders"], every=LOOK_SECONDS)
-    before = await _accepted(stack)
     began = time.monotonic()
     async with asyncio.TaskGroup() as group:
         group.create_task(stack.submit_all("flood", jobs))
