@@ -65,8 +65,8 @@ def _checked(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     names = [word.strip() for word in given.get("ONLY", "").split(",") if word.strip()]
     if strange := [name for name in names if name not in WORKERS]:
         checks.refuse("ONLY", f"names no part with {', '.join(strange)}: {', '.join(WORKERS)}")
-    if checks.wrong:
-        raise StackError("wrong settings: " + "; ".join(sorted(checks.wrong)))
+    checks.wrong.sort()
+    checks.raise_if_wrong()
     return [part for part in WORKERS if part in names or not names], given
 
 

@@ -5,6 +5,8 @@ import os
 import re
 from collections.abc import Mapping
 
+from compose.stack.errors import StackError
+
 # Never shown, not even when wrong.
 _SECRET = frozenset({"API_TOKEN", "CALLBACK_SECRET", "PAYLOAD_KEY", "TEMPORAL_API_KEY"})
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
@@ -23,6 +25,11 @@ class Checks:
         origin = self._origins.get(name, "default")
         value = "…" if name in _SECRET else self._values.get(name, "")
         self.wrong.append(f"{name}={value} ({origin}) {reason}")
+
+    def raise_if_wrong(self) -> None:
+        """StackError, in one line, with every mistake in the order in which they were noted."""
+        if self.wrong:
+            raise StackError("wrong settings: " + "; ".join(self.wrong))
 
     def whole(self, name: str, default: int, *, most: int) -> int:
         """A whole number from 1 to `most`."""

@@ -6,19 +6,16 @@ from pathlib import Path
 
 from compose.stack import (
     bench,
-    chaos,
     doctor,
     faults,
+    lifecycle,
     look,
     quality,
     runs,
-    simulate,
-    stack,
-    state,
-    urls,
+    suites,
 )
 from compose.stack.command import heed_sigterm
-from compose.stack.errors import INTERRUPTED, UNREACHABLE, StackError
+from compose.stack.errors import INTERRUPTED, StackError
 from compose.stack.output import complain, paint
 from compose.stack.settings import Settings, load
 
@@ -26,42 +23,33 @@ ROOT = Path(__file__).resolve().parents[2]
 ENV = os.environ
 Command = Callable[[Settings, list[str]], int | None]
 
-
-def _switch(settings: Settings, words: list[str]) -> None:
-    if not settings.running:
-        raise StackError(
-            f"the stack is not running; make up MOCKS={words[0]} starts it that way", UNREACHABLE
-        )
-    stack.up(load(ROOT, dict(ENV) | {"MOCKS": words[0]}))
-
-
 # Name -> how many words it takes, and what it does; the settings are checked before.
 COMMANDS: dict[str, tuple[int, Command]] = {
-    "up": (0, lambda settings, _: stack.up(settings, force=ENV.get("FORCE") == "1")),
-    "down": (0, lambda settings, _: stack.down(settings)),
-    "clean": (0, lambda settings, _: stack.clean(settings, sure=ENV.get("YES") == "1")),
+    "up": (0, lambda settings, _: lifecycle.up(settings, force=ENV.get("FORCE") == "1")),
+    "down": (0, lambda settings, _: lifecycle.down(settings)),
+    "clean": (0, lambda settings, _: lifecycle.clean(settings, sure=ENV.get("YES") == "1")),
     "jobs": (1, lambda settings, words: runs.jobs(settings, words[0], ENV)),
     "ladder": (0, lambda settings, _: runs.ladder(settings, ENV)),
     "soak": (0, lambda settings, _: runs.soak(settings, ENV)),
     "bench-peers": (0, lambda settings, _: runs.bench_peers(settings, ENV)),
     "report": (0, lambda settings, _: runs.report(settings, ENV)),
     "compare": (0, lambda settings, _: runs.compare(settings, ENV)),
-    "mocks": (1, _switch),
+    "mocks": (1, lambda settings, words: lifecycle.switch_mocks(settings, words[0], ENV)),
     "fault": (0, lambda settings, _: faults.arm(settings, ENV)),
     "faults": (0, lambda settings, _: faults.show(settings)),
     "faults-clear": (0, lambda settings, _: faults.clear(settings)),
     "ps": (0, lambda settings, _: look.ps(settings)),
     "logs": (0, lambda settings, _: look.logs(settings, ENV)),
-    "urls": (0, lambda settings, _: urls.show(settings)),
-    "state-rebuild": (0, lambda settings, _: state.rebuild(settings)),
+    "urls": (0, lambda settings, _: look.urls(settings)),
+    "state-rebuild": (0, lambda settings, _: lifecycle.rebuild(settings)),
     "doctor": (0, lambda settings, _: doctor.doctor(settings)),
 }
 # Commands that have nothing to do with a running stack and its settings.
 GATES: dict[str, Callable[[], int]] = {
     "bench": lambda: bench.bench(ROOT, ENV),
-    "chaos": lambda: chaos.chaos(ROOT, ENV),
-    "simulate": lambda: simulate.simulate(ROOT, ENV),
-    "test": lambda: quality.test(ROOT, ENV),
+    "chaos": lambda: suites.chaos(ROOT, ENV),
+    "simulate": lambda: suites.simulate(ROOT, ENV),
+    "test": lambda: suites.test(ROOT, ENV),
     "check": lambda: quality.check(ROOT),
     "lock": lambda: quality.lock(ROOT),
 }

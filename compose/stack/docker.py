@@ -11,11 +11,10 @@ from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.output import colour_wanted, say
 from compose.stack.services import TEMPORAL, WORKER, Service
 from compose.stack.settings import Settings
-from compose.stack.status import Unit
+from compose.stack.stack import SERVICE_FOLDERS, Unit
 
 # Who runs inside the containers where make is run by root.
 NOBODY = 10001
-DATA_FOLDERS = ("state", "assets", "callbacks", "temporal", "mocks")
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ class Docker:
 
     def _folders(self) -> None:
         """Make what is mounted, owned by whoever runs in the containers."""
-        made = [self.settings.data_dir / name for name in DATA_FOLDERS]
+        made = [self.settings.data_dir / name for name in SERVICE_FOLDERS]
         for folder in (*made, self.settings.reports_dir):
             folder.mkdir(parents=True, exist_ok=True)
             if os.geteuid() == 0:

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.stack import engine, images, ports
+from compose.stack import choice, engine, images, ports
 from compose.stack.command import capture
 from compose.stack.errors import VERDICT
 from compose.stack.output import paint, say
 from compose.stack.settings import Mode, Settings
-from compose.stack.stack import runner
 
 DISK_GIB = 3
 MEMORY_GIB = 2
@@ -94,7 +93,7 @@ def _base(settings: Settings) -> Finding:
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:
-    units = runner(settings).units() if settings.running else []
+    units = choice.chosen(settings).units() if settings.running else []
     running = [unit.service for unit in units]
     needed = ports.wanted(settings, containers=settings.running != Mode.LOCAL, running=running)
     taken = {port: name for port, name in needed.items() if not ports.free(settings.bind, port)}

@@ -8,7 +8,7 @@ from typing import Any
 
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.output import say, table
-from compose.stack.ready import LOOPBACK, detail
+from compose.stack.readiness import DIRECT, detail
 from compose.stack.services import IMAGE, VIDEO, Service
 from compose.stack.settings import Settings
 
@@ -87,7 +87,7 @@ def _call(
         headers={"Content-Type": "application/json"},
     )
     try:
-        with LOOPBACK.open(request, timeout=PATIENCE) as answer:
+        with DIRECT.open(request, timeout=PATIENCE) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
     except urllib.error.HTTPError as error:

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.stack import adrift, copies, environment, ready, services, supervisor
+from compose.stack import adrift, environment, readiness, services, sources, supervisor
 from compose.stack.command import Outcome, capture, hand_over
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.output import say
@@ -21,11 +21,10 @@ from compose.stack.programs import (
 from compose.stack.remembered import write_private
 from compose.stack.services import TEMPORAL, Service
 from compose.stack.settings import Settings
-from compose.stack.status import Unit
+from compose.stack.stack import SERVICE_FOLDERS, Unit
 from compose.stack.tail import last_error
 from compose.stack.venv import Venv
 
-DATA_FOLDERS = ("state", "assets", "callbacks", "temporal", "mocks")
 STOP_PATIENCE = 60.0
 SERVER_PATIENCE = 30.0
 
@@ -41,14 +40,14 @@ class Local:
         self.prepare()
         items = self._programs()
         self._bring(items)
-        copies.keep_only(copies_dir(self.settings), {item.home for item in items})
+        sources.keep_only(copies_dir(self.settings), {item.home for item in items})
 
     def serve(self) -> None:
         """Start supervisor with the server alone, and wait for it; the others come by `up`."""
         self.prepare()
         self._bring([item for item in self._programs() if item.service is TEMPORAL])
         deadline = time.monotonic() + SERVER_PATIENCE
-        while ready.reason_local(self.settings, TEMPORAL.name) and time.monotonic() < deadline:
+        while readiness.probe(self.settings, TEMPORAL.name) and time.monotonic() < deadline:
             time.sleep(0.1)
 
     def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
@@ -65,7 +64,7 @@ class Local:
         return programs(self.settings, Venv(self.settings.root).python)
 
     def _copy(self, item: Program) -> None:
-        copies.make(self.settings.root, item.home, item.made_of)
+        sources.copy(self.settings.root, item.home, item.made_of)
 
     def _bring(self, items: list[Program]) -> None:
         """Have exactly these run."""
@@ -170,7 +169,7 @@ class Local:
             raise StackError(f"supervisorctl update: {answer.last_line}", UNREACHABLE)
 
     def _write(self, venv: Venv, items: list[Program]) -> None:
-        for folder in (*DATA_FOLDERS, "logs", "run"):
+        for folder in (*SERVICE_FOLDERS, "logs", "run"):
             (self.settings.data_dir / folder).mkdir(parents=True, exist_ok=True)
         self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
         for item in items:
@@ -191,7 +190,7 @@ class Local:
         service = _service_of(name)
         up = state == "RUNNING"
         reason = (
-            ready.reason_local(self.settings, service, index=_index_of(name))
+            readiness.probe(self.settings, service, index=_index_of(name))
             if up
             else last_error(self.settings.log_dir / f"{name}.log")
         )

@@ -10,7 +10,7 @@ from compose.stack.output import say
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold a folder's lock; the kernel gives it back however the command ends."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -1,22 +1,23 @@
-"""Shows the state and the logs of the running stack."""
+"""Shows the running stack: its state, its logs, and where everything answers."""
 
 import sys
 from collections.abc import Mapping
 
-from compose.stack import readiness, services
+from compose.stack import choice, readiness, services
+from compose.stack.environment import public, vendors
 from compose.stack.errors import StackError
 from compose.stack.local import Local
 from compose.stack.output import paint, say, table
+from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO
 from compose.stack.settings import Settings
-from compose.stack.stack import runner
-from compose.stack.status import Unit
+from compose.stack.stack import Unit
 
 LINES = 100
 
 
 def ps(settings: Settings) -> None:
     """A row per container or process, and one for each that should be there and isn't."""
-    found = runner(settings).units() if settings.running else []
+    found = choice.chosen(settings).units() if settings.running else []
     units = sorted(found, key=lambda unit: (services.NAMES.index(unit.service), unit.name))
     if not units:
         say("the stack is not running; make up starts it")
@@ -47,5 +48,28 @@ def logs(settings: Settings, environ: Mapping[str, str]) -> int:
     terminal = sys.stdout.isatty() and not environ.get("CI")
     follow = environ.get("FOLLOW", "1" if terminal else "0") == "1"
     # Log files of the embedded mode are still there when it has stopped; containers' logs are not.
-    run = runner(settings) if settings.running else Local(settings)
-    return run.logs(names, lines=int(lines), follow=follow)
+    stack = choice.chosen(settings) if settings.running else Local(settings)
+    return stack.logs(names, lines=int(lines), follow=follow)
+
+
+def addresses(settings: Settings) -> list[tuple[str, str]]:
+    """What there is, with its address."""
+    seen = public(settings)
+    api = settings.url(API.port)
+    image, video = vendors(settings)
+    port = settings.ports[TEMPORAL.port]
+    server = settings.values.get("TEMPORAL_ADDRESS", f"{settings.reach}:{port}")
+    return [
+        ("dashboard", f"{seen['API_PUBLIC_URL'].rstrip('/')}/"),
+        ("API reference", f"{api}/docs"),
+        ("Temporal UI", seen["TEMPORAL_UI_URL"]),
+        ("Temporal gRPC", server),
+        ("callback receiver", settings.url(CALLBACK.port)),
+        (IMAGE.about if image is None else "image service", image or settings.url(IMAGE.port)),
+        (VIDEO.about if video is None else "video service", video or settings.url(VIDEO.port)),
+    ]
+
+
+def urls(settings: Settings) -> None:
+    """Print them all."""
+    say(table(addresses(settings)))

@@ -7,17 +7,17 @@ from compose.stack import remembered
 from compose.stack.command import Outcome
 from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
 from compose.stack.output import say
-from compose.stack.release import Askable
 from compose.stack.secrets import keep_stack_name, stack_name
 from compose.stack.services import KEEPER
 from compose.stack.settings import Settings
+from compose.stack.stack import Askable
 
 PROGRAM = f"{KEEPER.module}.whose"
 PATIENCE = 60.0
 _WHERE = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
 
 
-def check(settings: Settings, run: Askable, *, running: bool, force: bool = False) -> None:
+def check(settings: Settings, stack: Askable, *, running: bool, force: bool = False) -> None:
     """Return where no other stack's keeper runs; StackError, in one line, where one does.
 
     Left out where it can't have changed: with a server of our own, or while the stack runs. `force`
@@ -26,21 +26,21 @@ def check(settings: Settings, run: Askable, *, running: bool, force: bool = Fals
     place = json.dumps([stack_name(settings), *(settings.values.get(name) for name in _WHERE)])
     known = remembered.alone(settings.run_dir) == place
     if not (known and (running or settings.own_temporal)) and not _asked(
-        settings, run, running=running, force=force
+        settings, stack, running=running, force=force
     ):
         return
     keep_stack_name(settings)
     remembered.note_alone(settings.run_dir, place)
 
 
-def _asked(settings: Settings, run: Askable, *, running: bool, force: bool) -> bool:
+def _asked(settings: Settings, stack: Askable, *, running: bool, force: bool) -> bool:
     """Whether the server answered, and nobody else is there, nor can be."""
     if settings.own_temporal and not running:
         if not (settings.data_dir / "temporal" / "temporal.db").exists():
             return True
-        run.serve()
-    run.prepare()
-    outcome = run.ask(KEEPER, PROGRAM, timeout=PATIENCE)
+        stack.serve()
+    stack.prepare()
+    outcome = stack.ask(KEEPER, PROGRAM, timeout=PATIENCE)
     if outcome.status == UNREACHABLE:
         say("Temporal does not answer: whether another stack uses it was not asked")
         return False

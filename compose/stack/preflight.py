@@ -9,9 +9,9 @@ from compose.stack import secrets, services
 from compose.stack.checks import Checks
 from compose.stack.command import Outcome
 from compose.stack.errors import UNREACHABLE, USAGE, StackError
-from compose.stack.release import Askable
 from compose.stack.services import Service
 from compose.stack.settings import Settings
+from compose.stack.stack import Askable
 
 PATIENCE = 120.0
 # What a service prints: `wrong settings: NAME: reason; NAME: reason`; a reason may have a `;`, too.
@@ -19,27 +19,27 @@ _LINE = re.compile(r"^wrong settings: (.+)$", re.MULTILINE)
 _NAME = re.compile(r"(?:^|; )([A-Z][A-Z0-9_]*): ")
 
 
-def check(settings: Settings, run: Askable) -> None:
+def check(settings: Settings, stack: Askable) -> None:
     """Return where every service that would be started accepts what it would be told.
 
     StackError, in one line, where one doesn't. Nothing is started or changed by it.
     """
-    run.prepare()
+    stack.prepare()
     secrets.make(settings)
     asked = services.wanted(mocks=settings.mocks, server=False)
     with ThreadPoolExecutor(len(asked)) as pool:
-        answers = list(pool.map(partial(_ask, run), asked))
+        answers = list(pool.map(partial(_ask, stack), asked))
     found = [mistake for answer in zip(asked, answers, strict=True) for mistake in _read(*answer)]
     checks = Checks(settings.values, settings.origins)
     # What several of them read is told once, in the words of the first.
     for name, reason in dict(reversed(found)).items():
         checks.refuse(name, f"is refused: {reason}")
-    if checks.wrong:
-        raise StackError("wrong settings: " + "; ".join(sorted(checks.wrong)))
+    checks.wrong.sort()
+    checks.raise_if_wrong()
 
 
-def _ask(run: Askable, service: Service) -> Outcome:
-    return run.ask(service, service.module, "--check", timeout=PATIENCE)
+def _ask(stack: Askable, service: Service) -> Outcome:
+    return stack.ask(service, service.module, "--check", timeout=PATIENCE)
 
 
 def _read(service: Service, answer: Outcome) -> Iterator[tuple[str, str]]:

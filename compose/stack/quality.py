@@ -1,6 +1,5 @@
-"""The gates: tests, checks and locks, each in the environment of the development lock."""
+"""The checks and the locks, each in the environment of the development lock."""
 
-import shlex
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,9 +14,6 @@ from compose.stack.venv import Venv
 # Each name that must have a value before the compose files can be read as a whole.
 _COMPOSE_ENV = {"COMPOSE_PROFILES": "server,tools"}
 
-# Most of a test's time is waiting; more processes than this take the two cores from one another.
-SIDE_BY_SIDE = ["-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
-
 
 @dataclass(frozen=True)
 class Check:
@@ -26,14 +22,6 @@ class Check:
     name: str
     command: tuple[str, ...]
     env: Mapping[str, str] | None = None
-
-
-def test(root: Path, environ: Mapping[str, str]) -> int:
-    """Every automated test, side by side; with ARGS for pytest, one after the other."""
-    venv = Venv(root)
-    venv.need("dev")
-    arguments = shlex.split(environ.get("ARGS", "")) or SIDE_BY_SIDE
-    return hand_over([str(venv.python), "-m", "pytest", *arguments], cwd=root)
 
 
 def check(root: Path) -> int:

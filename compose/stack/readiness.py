@@ -1,25 +1,53 @@
-"""Waits until every service is ready; names those that are not, with the reason."""
+"""Asks each service whether it is ready, and waits until all are; who is not is named with why."""
 
+import http.client
+import json
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
-from typing import Protocol
 
 from compose.stack import services
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.output import paint, say
-from compose.stack.services import WORKER
+from compose.stack.services import TEMPORAL, WORKER
 from compose.stack.settings import Settings
-from compose.stack.status import Unit
+from compose.stack.stack import HasUnits, Unit
 
 PATIENCE = 90.0
 POLL_SECONDS = 0.25
+ANSWER_PATIENCE = 3.0
+# A service on loopback is never asked through a proxy.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-class HasUnits(Protocol):
-    """Whoever can list the parts of the stack."""
+def reason(url: str) -> str | None:
+    """Why the address does not answer 200, or None where it does."""
+    try:
+        with DIRECT.open(url, timeout=ANSWER_PATIENCE):
+            return None
+    except urllib.error.HTTPError as error:
+        return detail(error)
+    except (OSError, http.client.HTTPException) as error:
+        return f"no answer ({getattr(error, 'reason', error)})"
 
-    def units(self) -> list[Unit]:
-        """All parts that there are."""
+
+def detail(error: urllib.error.HTTPError) -> str:
+    """The reason out of a problem body, else the status."""
+    try:
+        problem = json.loads(error.read())
+        return str(problem["detail"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"answers {error.code}"
+
+
+def probe(settings: Settings, service: str, *, index: int = 0) -> str | None:
+    """Why a process of the embedded mode is not ready, or None where it is."""
+    if service == TEMPORAL.name:
+        return reason(f"{settings.url(services.UI_PORT)}/healthz")
+    port = next(item.port for item in services.ALL if item.name == service)
+    number = settings.ports[port] + (index if service == WORKER.name else 0)
+    return reason(f"http://{settings.reach}:{number}/readyz")
 
 
 def expected(settings: Settings) -> Counter[str]:
@@ -39,12 +67,12 @@ def all_ready(settings: Settings, units: list[Unit]) -> bool:
     return not missing(settings, units) and not extra
 
 
-def wait(settings: Settings, run: HasUnits) -> None:
+def wait(settings: Settings, stack: HasUnits) -> None:
     """Report each service as it becomes ready; give up, with reasons, after PATIENCE seconds."""
     began = time.monotonic()
     told: set[str] = set()
     while True:
-        units = run.units()
+        units = stack.units()
         lacking = missing(settings, units)
         for name in [name for name in expected(settings) if name not in lacking]:
             if name not in told:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 from compose.stack import remembered, sources
 from compose.stack.command import Outcome
@@ -10,6 +10,7 @@ from compose.stack.errors import UNREACHABLE, VERDICT, StackError
 from compose.stack.output import say
 from compose.stack.services import KEEPER, WORKER, Service
 from compose.stack.settings import Settings
+from compose.stack.stack import Askable
 
 # Of what the runs' code is made; another version of the SDK is another code, too.
 _MADE_OF = ("requirements/services.txt", "shared", "services/worker", "services/keeper")
@@ -23,22 +24,6 @@ PATIENCE = 300.0
 _REASON = 160
 
 
-class Askable(Protocol):
-    """Whoever can start the server alone, and run a program of the new code."""
-
-    def prepare(self) -> None:
-        """Have the packages or images that all is run from."""
-
-    def serve(self) -> None:
-        """Start the server alone and wait for it."""
-
-    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
-        """Run a module, with its arguments, of the code that a service would be started from.
-
-        After `prepare`.
-        """
-
-
 def code(settings: Settings) -> str:
     """The digest of the code by which jobs and keepers are run."""
     return sources.digest(settings.root, _MADE_OF)
@@ -49,7 +34,7 @@ def note(settings: Settings) -> None:
     remembered.note_replayed(settings.run_dir, code(settings))
 
 
-def check(settings: Settings, run: Askable, *, running: bool) -> None:
+def check(settings: Settings, stack: Askable, *, running: bool) -> None:
     """Return where all that is open replays by the present code; silently where it ran by it.
 
     StackError, in one line, where something doesn't. The server is started where there is none,
@@ -60,15 +45,15 @@ def check(settings: Settings, run: Askable, *, running: bool) -> None:
     if settings.own_temporal and not running:
         if not (settings.data_dir / "temporal" / "temporal.db").exists():
             return
-        run.serve()
-    run.prepare()
+        stack.serve()
+    stack.prepare()
     with ThreadPoolExecutor() as pool:
-        asked = {service: pool.submit(_replay, run, service) for service in _KINDS}
+        asked = {service: pool.submit(_replay, stack, service) for service in _KINDS}
     _judge({service: answer.result() for service, answer in asked.items()})
 
 
-def _replay(run: Askable, service: Service) -> Outcome:
-    return run.ask(service, f"{service.module}.replay_open", timeout=PATIENCE)
+def _replay(stack: Askable, service: Service) -> Outcome:
+    return stack.ask(service, f"{service.module}.replay_open", timeout=PATIENCE)
 
 
 def _judge(outcomes: Mapping[Service, Outcome]) -> None:

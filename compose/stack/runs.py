@@ -1,12 +1,14 @@
 """Runs the load test against the stack; what make was told becomes its options."""
 
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping
 
-from compose.stack import repeat, stack
+from compose.stack import choice, lifecycle
 from compose.stack.command import capture
 from compose.stack.errors import StackError
 from compose.stack.settings import Settings
+from compose.stack.stack import Stack
 
 # make's variable -> the load test's option; `ladder` takes the first group alone.
 _ANY = {
@@ -25,6 +27,10 @@ _SOAK = {"MINUTES": "--minutes", "RATE": "--rate", "STALL": "--stall"} | {
 _PEERS = {"JOBS": "--jobs", "CONTROL_WORKERS": "--workers", "SEED": "--seed"}
 # A run's name is its folder below REPORTS_DIR; a path would mean another place in a container.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Settings that decide how jobs run. Where a stack is, and its secrets, are not the run's.
+_SHAPING = re.compile(
+    r"WORKERS|MOCKS|GATES|FEED|MOCK_\w+|COMFYUI_WORKERS|KLING_PLACES|KLING_DUPLICATES|\w+_SECONDS"
+)
 
 
 def jobs(settings: Settings, number: str, environ: Mapping[str, str]) -> int:
@@ -58,28 +64,28 @@ def bench_peers(settings: Settings, environ: Mapping[str, str]) -> int:
 
 def report(settings: Settings, environ: Mapping[str, str]) -> int:
     """Judge and draw a run again from its raw records; RUN is its name, by default the latest."""
-    tool = stack.tool(settings)
-    arguments = ["report", _folder(tool, environ, "RUN")]
+    stack = choice.prepared(settings)
+    arguments = ["report", _folder(stack, environ, "RUN")]
     if environ.get("BASELINE"):
-        arguments += ["--baseline", _folder(tool, environ, "BASELINE")]
-    return tool.loadtest(arguments, _handed(settings, environ))
+        arguments += ["--baseline", _folder(stack, environ, "BASELINE")]
+    return stack.loadtest(arguments, _handed(settings, environ))
 
 
 def compare(settings: Settings, environ: Mapping[str, str]) -> int:
     """Compare run B, by default the latest, with its baseline A."""
     if not environ.get("A"):
         raise StackError("make compare A=… B=…: A is the name of a run below reports/")
-    tool = stack.tool(settings)
-    folders = [_folder(tool, environ, name) for name in ("A", "B")]
-    return tool.loadtest(["compare", *folders], _handed(settings, environ))
+    stack = choice.prepared(settings)
+    folders = [_folder(stack, environ, name) for name in ("A", "B")]
+    return stack.loadtest(["compare", *folders], _handed(settings, environ))
 
 
-def _folder(tool: stack.Runner, environ: Mapping[str, str], variable: str) -> str:
+def _folder(stack: Stack, environ: Mapping[str, str], variable: str) -> str:
     """Where the load test finds a run by the name that was said."""
     name = environ.get(variable) or "latest"
     if not _NAME.fullmatch(name):
         raise StackError(f"{variable}={name}: say a run's name, such as latest, not a path")
-    return f"{tool.reports}/{name}"
+    return f"{stack.reports}/{name}"
 
 
 def _options(environ: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
@@ -107,12 +113,31 @@ def _replayed(
 
     Its report prints the make line that repeats it: `target` with the `known` options.
     """
-    tool = stack.runner(stack.ensure(settings))
-    program = ["--replay-with", f"{tool.python} -m services.worker.replay"]
+    stack = choice.chosen(lifecycle.ensure(settings))
+    program = ["--replay-with", f"{stack.python} -m services.worker.replay"]
     options = [*known, *(["RESET"] if "--reset" in arguments else [])]
-    line = repeat.line(target, settings, environ, options=options)
+    line = make_line(target, settings, environ, options=options)
     handed = _handed(settings, environ) | {"MAKE_LINE": line}
-    return tool.loadtest([*arguments, *program], handed)
+    return stack.loadtest([*arguments, *program], handed)
+
+
+def make_line(
+    target: str, settings: Settings, environ: Mapping[str, str], *, options: Iterable[str]
+) -> str:
+    """The line that repeats a run, for its report to print.
+
+    `make TARGET` with those of its options that were given, and what was said to the stack.
+    """
+    given = {name: environ[name] for name in options if environ.get(name)}
+    said = {
+        name: value for name, value in sorted(settings.spoken.items()) if _SHAPING.fullmatch(name)
+    }
+    return " ".join(["make", target, *(_spelt(*item) for item in (given | said).items())])
+
+
+def _spelt(name: str, value: str) -> str:
+    """As a shell takes it, and make behind it, for which a `$` is its own."""
+    return f"{name}={shlex.quote(value.replace('$', '$$'))}"
 
 
 def _handed(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:

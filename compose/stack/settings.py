@@ -8,7 +8,6 @@ from pathlib import Path
 
 from compose.stack import dotenv, remembered
 from compose.stack.checks import Checks
-from compose.stack.errors import StackError
 from compose.stack.services import DEFAULT_PORTS, WORKER
 
 DEFAULT_BASE_IMAGE = "python:3.13-slim"
@@ -91,6 +90,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     values = in_file | spoken
     origins = dict.fromkeys(in_file, ".env") | dict.fromkeys(spoken, "environment")
     checks = Checks(values, origins)
+    checks.wrong.extend(wrong_lines)
     workers = checks.whole("WORKERS", 1, most=MOST_WORKERS)
     settings = Settings(
         root=root,
@@ -113,8 +113,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     )
     checks.fits("STACK", "x", STACK_NAME, what="1 to 40 characters of a-z, 0-9 and -")
     _check_client(checks)
-    if wrong := wrong_lines + checks.wrong:
-        raise StackError("wrong settings: " + "; ".join(wrong))
+    checks.raise_if_wrong()
     return settings
 
 

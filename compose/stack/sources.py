@@ -1,9 +1,18 @@
-"""A digest of files, so that what was made or started from other ones is noticed."""
+"""The source by a digest of its files, and copies of it that are named by theirs.
+
+A process runs from such a copy and goes on from what it was started with: without one, a crash in
+the middle of a `git pull` would start half a release.
+"""
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+from compose.stack.errors import StackError
+
+_NOT_SOURCE = shutil.ignore_patterns("__pycache__")
 
 
 def digest(root: Path, names: Iterable[str], *, salt: str = "") -> str:
@@ -20,3 +29,34 @@ def _files(path: Path) -> Iterator[Path]:
     for directory, below, files in os.walk(path):
         below[:] = [name for name in below if name != "__pycache__"]
         yield from (Path(directory, name) for name in files)
+
+
+def copy(root: Path, home: Path, names: Sequence[str]) -> None:
+    """Have these files and folders of `root` in `home`, whole; its name says their digest."""
+    if home.is_dir():
+        return
+    draft = home.with_name(f"{home.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for name in names:
+        _copy_one(root / name, draft / name)
+    if digest(draft, names) != home.name:
+        shutil.rmtree(draft)
+        raise StackError("the code has changed while it was copied; again, please")
+    draft.rename(home)
+
+
+def _copy_one(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=_NOT_SOURCE)
+    elif source.is_file():
+        shutil.copy2(source, target)
+
+
+def keep_only(folder: Path, homes: Iterable[Path]) -> None:
+    """Remove the copies that none of these is."""
+    wanted = set(homes)
+    for path in folder.glob("*"):
+        if path not in wanted:
+            shutil.rmtree(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compose.stack.command import capture, must
 from compose.stack.errors import StackError
-from compose.stack.lock import alone
+from compose.stack.lock import locked
 from compose.stack.output import say
 
 # A larger lock that holds everything of a smaller one, in the same versions.
@@ -37,7 +37,7 @@ class Venv:
 
     def need(self, lock: str) -> None:
         """See to it that everything of a lock is installed; nothing is done where it is."""
-        with alone(self.root):
+        with locked(self.root):
             if self._stamp() not in {self._wanted(name) for name in _HOLDS[lock]}:
                 self._install(lock)
 

@@ -10,9 +10,9 @@ import pytest
 from compose.stack import environment, preflight, programs
 from compose.stack.command import Outcome, capture
 from compose.stack.errors import UNREACHABLE, USAGE, StackError
-from compose.stack.release import Askable
 from compose.stack.services import API, CALLBACK, KEEPER, TEMPORAL, VIDEO, WORKER, Service
 from compose.stack.settings import Settings
+from compose.stack.stack import Askable
 from tests.compose.stack.conftest import ROOT, Load
 
 GOOD = Outcome(0, "", "")

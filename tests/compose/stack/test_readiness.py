@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 
-from compose.stack import readiness, ready
+from compose.stack import readiness
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.services import NAMES
-from compose.stack.status import Unit
+from compose.stack.stack import Unit
 from tests.compose.stack.conftest import Load
 
 
@@ -62,7 +62,7 @@ def test_one_worker_too_many_is_not_what_was_asked_for(settings: Load) -> None:
 
 
 def test_no_answer_is_a_reason() -> None:
-    assert "no answer" in (ready.reason("http://127.0.0.1:1/readyz") or "")
+    assert "no answer" in (readiness.reason("http://127.0.0.1:1/readyz") or "")
 
 
 def test_the_detail_of_a_problem_is_the_reason() -> None:
@@ -76,5 +76,5 @@ def test_the_detail_of_a_problem_is_the_reason() -> None:
             return self._body.encode()
 
     problem = json.dumps({"detail": "temporal: no answer"})
-    assert ready.detail(Answer(problem)) == "temporal: no answer"  # type: ignore[arg-type]
-    assert ready.detail(Answer("oops")) == "answers 503"  # type: ignore[arg-type]
+    assert readiness.detail(Answer(problem)) == "temporal: no answer"  # type: ignore[arg-type]
+    assert readiness.detail(Answer("oops")) == "answers 503"  # type: ignore[arg-type]

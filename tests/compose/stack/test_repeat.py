@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.stack import repeat, runs, stack
+from compose.stack import choice, lifecycle, runs
 from compose.stack.settings import Settings, load
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
@@ -48,8 +48,8 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def carry_out(asked: Made) -> Recorder:
         found = Recorder()
-        monkeypatch.setattr(stack, "ensure", lambda settings: settings)
-        monkeypatch.setattr(stack, "runner", lambda settings: found)
+        monkeypatch.setattr(lifecycle, "ensure", lambda settings: settings)
+        monkeypatch.setattr(choice, "chosen", lambda settings: found)
         name, *words = asked.words
         RUNS[name](load(root, asked.environ), words, asked.environ)
         return found
@@ -145,4 +145,4 @@ def test_no_secret_and_no_place_is_in_the_line(settings: Load) -> None:
         API_PORT="9000",
         WORKERS="2",
     )
-    assert repeat.line("ladder", found, {}, options=["SEED"]) == "make ladder WORKERS=2"
+    assert runs.make_line("ladder", found, {}, options=["SEED"]) == "make ladder WORKERS=2"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from compose.stack import runs, stack
+from compose.stack import choice, lifecycle, runs
 from compose.stack.errors import USAGE, StackError
 from compose.stack.settings import Settings
 from tests.compose.stack.conftest import Load
@@ -34,9 +34,9 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     def ensure(settings: Settings) -> Settings:
         return settings
 
-    monkeypatch.setattr(stack, "ensure", ensure)
-    monkeypatch.setattr(stack, "runner", lambda _: found)
-    monkeypatch.setattr(stack, "tool", lambda _: found)
+    monkeypatch.setattr(lifecycle, "ensure", ensure)
+    monkeypatch.setattr(choice, "chosen", lambda _: found)
+    monkeypatch.setattr(choice, "prepared", lambda _: found)
     return found
 
 

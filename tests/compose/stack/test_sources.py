@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.stack import copies, sources
+from compose.stack import sources
 from compose.stack.errors import StackError
 
 NAMES = ("shared", "services/worker", "services/__init__.py", "not/there")
@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> Path:
 
 def made(root: Path) -> Path:
     home = root.parent / "code" / sources.digest(root, NAMES)
-    copies.make(root, home, NAMES)
+    sources.copy(root, home, NAMES)
     return home
 
 
@@ -67,7 +67,7 @@ def test_code_that_changes_meanwhile_is_not_mixed(root: Path) -> None:
     home = root.parent / "code" / sources.digest(root, NAMES)
     (root / "services/worker/c.py").write_text("of the next release")
     with pytest.raises(StackError, match="changed while it was copied"):
-        copies.make(root, home, NAMES)
+        sources.copy(root, home, NAMES)
     assert not list(home.parent.iterdir())
 
 
@@ -75,6 +75,6 @@ def test_old_ones_go(root: Path) -> None:
     old = made(root)
     (root / "shared/a.py").write_text("of the next release")
     new = made(root)
-    copies.keep_only(new.parent, {new})
+    sources.keep_only(new.parent, {new})
     assert new.exists()
     assert not old.exists()
