@@ -4,20 +4,11 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from compose.stack import (
-    bench,
-    doctor,
-    faults,
-    lifecycle,
-    look,
-    quality,
-    runs,
-    suites,
-)
-from compose.stack.command import heed_sigterm
+from compose.stack.commands import bench, doctor, faults, lifecycle, quality, runs, status, suites
 from compose.stack.errors import INTERRUPTED, StackError
 from compose.stack.output import complain, paint
-from compose.stack.settings import Settings, load
+from compose.stack.settings.load import Settings, load
+from compose.stack.subprocesses import heed_sigterm
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV = os.environ
@@ -38,9 +29,9 @@ COMMANDS: dict[str, tuple[int, Command]] = {
     "fault": (0, lambda settings, _: faults.arm(settings, ENV)),
     "faults": (0, lambda settings, _: faults.show(settings)),
     "faults-clear": (0, lambda settings, _: faults.clear(settings)),
-    "ps": (0, lambda settings, _: look.ps(settings)),
-    "logs": (0, lambda settings, _: look.logs(settings, ENV)),
-    "urls": (0, lambda settings, _: look.urls(settings)),
+    "ps": (0, lambda settings, _: status.ps(settings)),
+    "logs": (0, lambda settings, _: status.logs(settings, ENV)),
+    "urls": (0, lambda settings, _: status.urls(settings)),
     "state-rebuild": (0, lambda settings, _: lifecycle.rebuild(settings)),
     "doctor": (0, lambda settings, _: doctor.doctor(settings)),
 }

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from compose.stack import supervisor
-from compose.stack.programs import socket_path
+from compose.stack.processes import supervisor
+from compose.stack.processes.programs import socket_path
 from tests.chaos.schedule import SERVER, WORKERS
 from tests.chaos.server import Server
 from tests.stack.driver import Stack

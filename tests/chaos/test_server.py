@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from compose.stack.ports import free_ports
+from compose.stack.machine.ports import free_ports
 from tests.chaos.server import Server
 from tests.fixtures.eventually import eventually
 

@@ -10,7 +10,7 @@ from starlette.requests import Request as Asked
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from compose.stack.ports import free_ports
+from compose.stack.machine.ports import free_ports
 from tests.chaos.vendor_wire import Deed, Request, Route, VendorWire, vendor_wire
 from tests.services.mock_core.serving import Service, served
 

@@ -8,8 +8,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from pydantic_settings import BaseSettings
 
-from compose.stack.dotenv import documented_names
 from compose.stack.services import DEFAULT_PORTS, NAMES
+from compose.stack.settings.dotenv import documented_names
 from services.api.settings import ApiSettings
 from services.callback.settings import CallbackSettings
 from services.keeper.settings import KeeperProcessSettings

@@ -41,7 +41,7 @@ def test_make_hands_on_what_the_pages_say(folder: Path) -> None:
 
 
 def test_a_variable_is_one_that_somebody_reads() -> None:
-    read_by = "".join(read(file) for file in (ROOT / "compose" / "stack").glob("*.py"))
+    read_by = "".join(read(file) for file in (ROOT / "compose" / "stack").rglob("*.py"))
     known = set(re.findall(r'"([A-Z][A-Z_]*)"', read_by)) | {"PYTHON"}
     known |= set(re.findall(r"^#([A-Z][A-Z0-9_]*)=", read(ROOT / ".env.example"), re.MULTILINE))
     said = {variable for line in printed() for variable in commands.given(line)}

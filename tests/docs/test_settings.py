@@ -115,7 +115,7 @@ def test_the_choices_of_a_setting_are_those_of_its_class() -> None:
 
 
 def test_every_documented_setting_is_read_by_somebody() -> None:
-    stack = "".join(read(file) for file in (ROOT / "compose" / "stack").glob("*.py"))
+    stack = "".join(read(file) for file in (ROOT / "compose" / "stack").rglob("*.py"))
     known = {name for name, _ in fields()}
     unread = [
         name

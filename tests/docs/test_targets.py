@@ -45,7 +45,7 @@ def test_the_search_for_targets_finds_them() -> None:
 
 def test_variables_in_the_readme_are_known() -> None:
     known = read(MAKEFILE) + read(ROOT / ".env.example")
-    known += "".join(read(file) for file in (ROOT / "compose" / "stack").glob("*.py"))
+    known += "".join(read(file) for file in (ROOT / "compose" / "stack").rglob("*.py"))
     known += read(ROOT / "compose" / "stack.sh")
     given = re.findall(r"\b([A-Z][A-Z_]*)=", " ".join(spans(read(README))))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from compose.stack.ports import free_ports
+from compose.stack.machine.ports import free_ports
 from shared.http import http_client
 
 

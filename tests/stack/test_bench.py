@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from compose.stack import environment, readiness
-from compose.stack.bench import own_settings
-from compose.stack.local import Local
-from compose.stack.settings import Settings
+from compose.stack.commands.bench import own_settings
+from compose.stack.modes import readiness
+from compose.stack.modes.local import Local
+from compose.stack.settings import environment
+from compose.stack.settings.load import Settings
 from tests.bench.pipeline.cli import PARTS
 from tests.stack.driver import ROOT
 

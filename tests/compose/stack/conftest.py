@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.stack.settings import Settings, load
+from compose.stack.settings.load import Settings, load
 
 ROOT = Path(__file__).resolve().parents[3]
 Load = Callable[..., Settings]

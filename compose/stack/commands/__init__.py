@@ -1,0 +1,1 @@
+"""What the make targets do, a family of them in each file."""

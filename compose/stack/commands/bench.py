@@ -1,0 +1,114 @@
+"""`make bench`: each part on a stack of its own, as processes, that is taken away again."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from compose.stack.errors import StackError
+from compose.stack.machine.ports import LOOPBACK, ports_of_a_stack
+from compose.stack.modes import readiness
+from compose.stack.modes.local import Local
+from compose.stack.output import say
+from compose.stack.preflight import service_settings
+from compose.stack.services import API, CALLBACK, UI_PORT
+from compose.stack.settings.checks import Checks
+from compose.stack.settings.load import Settings, load
+
+# Each part with the number of workers that it needs, and make's variables that become its options.
+WORKERS = {"handover": 1, "takeover": 2, "waiting": 1, "intake": 1, "flood": 1}
+OPTIONS = {
+    "handover": {"RUNS": "--runs", "JOBS": "--jobs"},
+    "takeover": {"RUNS": "--runs", "SEED": "--seed", "MOMENT": "--moment"},
+    "waiting": {"LEVELS": "--levels", "WINDOW": "--window"},
+    "intake": {"RUNS": "--runs"},
+    "flood": {"JOBS": "--jobs"},
+}
+# What each of these variables must look like.
+NUMBER = r"0*[1-9]\d{0,8}"
+FORMS = {
+    "RUNS": (NUMBER, "a whole number from 1 on"),
+    "JOBS": (r"0*[1-9]\d{1,4}|0*[2-9]", "a whole number from 2 on"),
+    "WINDOW": (r"0*[1-9]\d{1,4}|0*[2-9]", "a whole number from 2 on"),
+    "SEED": (NUMBER, "a whole number from 1 on"),
+    "LEVELS": (r"\d{1,5}(,\d{1,5})*", "a list such as 100,1000"),
+    "MOMENT": (r"[a-z ]+", "the name of a moment, such as closing"),
+}
+MOCKS = {"MOCKS": "on", "MOCK_SPEED": "100"}
+# An image of 0.1 s and a video of 0.2 s; in a flood they last as by default, 1 s together.
+QUICK = MOCKS | {"MOCK_IMAGE_SECONDS": "10", "MOCK_VIDEO_SECONDS": "20"}
+
+
+def bench(root: Path, environ: Mapping[str, str]) -> int:
+    """Measure the parts that ONLY names, by default all, and print one table; its exit status."""
+    parts, given = _checked(environ)
+    folder = load(root, {}).reports_dir / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    for part in parts:
+        say(f"{part} …")
+        mocks = MOCKS if part == "flood" else QUICK
+        with _own_stack(root, workers=WORKERS[part], mocks=mocks) as stack:
+            known = {n: option for n, option in OPTIONS[part].items() if n in given}
+            options = [word for name, option in known.items() for word in (option, given[name])]
+            if status := stack.bench([part, str(folder), *options]):
+                return status
+    return stack.bench(["table", str(folder)])
+
+
+def _checked(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The parts to measure and the variables that were given; one line names all mistakes."""
+    given = {name: environ[name] for name in (*FORMS, "ONLY") if environ.get(name)}
+    checks = Checks(given, dict.fromkeys(given, "environment"))
+    for name in given.keys() & FORMS.keys():
+        pattern, what = FORMS[name]
+        checks.fits(name, "", pattern, what=what)
+    names = [word.strip() for word in given.get("ONLY", "").split(",") if word.strip()]
+    if strange := [name for name in names if name not in WORKERS]:
+        checks.refuse("ONLY", f"names no part with {', '.join(strange)}: {', '.join(WORKERS)}")
+    checks.wrong.sort()
+    checks.raise_if_wrong()
+    return [part for part in WORKERS if part in names or not names], given
+
+
+@contextmanager
+def _own_stack(root: Path, *, workers: int, mocks: Mapping[str, str]) -> Iterator[Local]:
+    """A stack of processes on free ports, with a data folder that goes with it.
+
+    Jobs that still wait are not waited for: the processes are ended, and their data is removed.
+    """
+    data = Path(tempfile.mkdtemp(prefix="genvideo-bench-"))
+    settings = own_settings(root, data, workers=workers, mocks=mocks)
+    stack = Local(settings)
+    try:
+        service_settings.check(settings, stack)
+        stack.up()
+        readiness.wait(settings, stack)
+        yield stack
+    finally:
+        stack.down()
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def own_settings(
+    root: Path, data: Path, *, workers: int, mocks: Mapping[str, str] = QUICK
+) -> Settings:
+    """What is said here counts before `.env`; a server elsewhere would not be ours to load."""
+    ports = ports_of_a_stack(workers)
+    own = {name: str(port) for name, port in ports.items()} | {
+        "MODE": "local",
+        "WORKERS": str(workers),
+        "BIND_ADDRESS": LOOPBACK,
+        "LISTEN_HOST": LOOPBACK,
+        "DATA_DIR": str(data),
+        "API_PUBLIC_URL": f"http://{LOOPBACK}:{ports[API.port]}",
+        "CALLBACK_URL": f"http://{LOOPBACK}:{ports[CALLBACK.port]}",
+        "TEMPORAL_UI_URL": f"http://{LOOPBACK}:{ports[UI_PORT]}",
+        **mocks,
+    }
+    settings = load(root, own)
+    if not settings.own_temporal:
+        raise StackError(
+            "make bench measures a server of its own; take TEMPORAL_ADDRESS out of .env"
+        )
+    return settings

@@ -1,0 +1,124 @@
+"""Says what is wrong with this machine, with the fix beside it; it changes nothing."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from compose.stack.errors import VERDICT
+from compose.stack.machine import engine, images, ports
+from compose.stack.modes import choice
+from compose.stack.output import paint, say
+from compose.stack.settings.load import Mode, Settings
+from compose.stack.subprocesses import capture
+
+DISK_GIB = 3
+MEMORY_GIB = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `needed` tells what is bad from what is merely missing."""
+
+    what: str
+    good: bool
+    found: str
+    fix: str = ""
+    needed: bool = True
+
+
+def doctor(settings: Settings) -> int:
+    """Print every finding; 1 where something that is needed is wrong."""
+    findings = list(_findings(settings))
+    width = max(len(finding.what) for finding in findings)
+    for finding in findings:
+        say(_line(finding, width))
+    bad = any(finding.needed and not finding.good for finding in findings)
+    say(
+        paint("something needs fixing", "bad")
+        if bad
+        else paint("all that is needed is here", "good")
+    )
+    return VERDICT if bad else 0
+
+
+def _line(finding: Finding, width: int) -> str:
+    word, style = (
+        ("ok", "good") if finding.good else ("bad", "bad") if finding.needed else ("-", "warn")
+    )
+    fix = "" if finding.good or not finding.fix else f"  ->  {finding.fix}"
+    return f"{paint(f'{word:<3}', style)} {finding.what:<{width}}  {finding.found}{fix}"
+
+
+def _findings(settings: Settings) -> Iterator[Finding]:
+    containers = engine.missing() is None
+    local_needed = settings.mode is Mode.LOCAL or not containers
+    yield Finding("Python", True, f"{platform.python_version()} ({sys.executable})")
+    yield _venv(local_needed)
+    yield from _engine(settings)
+    if containers:
+        yield _base(settings)
+    yield from _ports(settings)
+    yield _disk(settings)
+    yield _memory()
+
+
+def _venv(needed: bool) -> Finding:
+    good = capture([sys.executable, "-c", "import ensurepip, venv"]).good
+    found = "present" if good else "missing"
+    return Finding("venv module", good, found, "apt-get install python3-venv", needed)
+
+
+def _engine(settings: Settings) -> Iterator[Finding]:
+    needed = settings.mode is Mode.DOCKER
+    version = engine.engine_version()
+    fix = "apt-get install docker.io docker-cli and start it, or go on without: MODE=local"
+    yield Finding("Docker engine", version is not None, version or "does not answer", fix, needed)
+    tool = engine.compose()
+    fix = "apt-get install docker-compose (2.20 or newer)"
+    found = f"{tool[1]} ({' '.join(tool[0])})" if tool else "missing"
+    yield Finding("Docker Compose", tool is not None, found, fix, needed)
+    if version and tool and (reason := engine.missing()):
+        yield Finding("containers", False, reason, "newer packages, or MODE=local", needed)
+
+
+def _base(settings: Settings) -> Finding:
+    here = [name for name in (settings.base_image, images.LOCAL_BASE_IMAGE) if images.present(name)]
+    if here:
+        return Finding("base image", True, here[0])
+    fix = "make up fetches it, or makes one with mmdebstrap (apt-get install mmdebstrap)"
+    return Finding("base image", False, f"{settings.base_image} is not here", fix, needed=False)
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    units = choice.chosen(settings).units() if settings.running else []
+    running = [unit.service for unit in units]
+    needed = ports.wanted(settings, containers=settings.running != Mode.LOCAL, running=running)
+    taken = {port: name for port, name in needed.items() if not ports.free(settings.bind, port)}
+    for port, name in taken.items():
+        yield Finding(f"port {port}", False, "in use by somebody else", f"stop that, or set {name}")
+    if not taken:
+        yield Finding("ports", True, "ours" if running else "free")
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
+    free = shutil.disk_usage(folder).free / 2**30
+    return Finding(
+        "disk", free >= DISK_GIB, f"{free:.1f} GiB free", f"free {DISK_GIB} GiB, or move DATA_DIR"
+    )
+
+
+def _memory() -> Finding:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        free = int(fields["MemAvailable"].split()[0]) / 2**20
+    else:
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return Finding(
+        "memory", free >= MEMORY_GIB, f"{free:.1f} GiB available", f"free {MEMORY_GIB} GiB"
+    )

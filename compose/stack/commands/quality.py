@@ -1,0 +1,98 @@
+"""The checks and the locks, each in the environment of the development lock."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from compose.stack.errors import VERDICT
+from compose.stack.machine import engine
+from compose.stack.machine.venv import Venv
+from compose.stack.output import paint, say
+from compose.stack.subprocesses import capture, hand_over
+
+# Each name that must have a value before the compose files can be read as a whole.
+_COMPOSE_ENV = {"COMPOSE_PROFILES": "server,tools"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One tool and how it is called."""
+
+    name: str
+    command: tuple[str, ...]
+    env: Mapping[str, str] | None = None
+
+
+def check(root: Path) -> int:
+    """Run every check, show what the failing ones say, and say which those were."""
+    venv = Venv(root)
+    venv.need("dev")
+    failed = [item.name for item in _checks(root, venv) if not _passes(root, item)]
+    if failed:
+        say(paint(f"failed: {', '.join(failed)}", "bad"))
+        return VERDICT
+    say(paint("all checks passed", "good"))
+    return 0
+
+
+def _passes(root: Path, item: Check) -> bool:
+    outcome = capture(item.command, item.env, cwd=root)
+    say(f"{paint('ok  ', 'good') if outcome.good else paint('BAD ', 'bad')} {item.name}")
+    if not outcome.good:
+        say((outcome.out + outcome.err).rstrip())
+    return outcome.good
+
+
+def _checks(root: Path, venv: Venv) -> Iterator[Check]:
+    def tool(name: str, *words: str) -> tuple[str, ...]:
+        return (str(venv.program(name)), *words)
+
+    yield Check("format", tool("ruff", "format", "--check", "."))
+    yield Check("lint", tool("ruff", "check", "."))
+    yield Check("types", tool("mypy"))
+    yield Check("layers", tool("lint-imports"))
+    yield Check("dependencies", tool("deptry", "--no-ansi", "."))
+    yield Check("Dockerfile", tool("hadolint", "compose/Dockerfile"))
+    yield Check("YAML", tool("yamllint", "--strict", "compose", ".yamllint", ".hadolint.yaml"))
+    if (root / "tests" / "docs").is_dir():
+        yield Check("documentation", tool("pytest", "-q", "tests/docs"))
+    yield from _compose(root)
+
+
+def _compose(root: Path) -> Iterator[Check]:
+    found = engine.compose()
+    if found is None:
+        say("     compose files left out: Docker Compose is not installed")
+        return
+    for name, files in (
+        ("compose files", ("compose", "mocks")),
+        ("compose without mocks", ("compose",)),
+    ):
+        chosen = [
+            word for file in files for word in ("--file", str(root / "compose" / f"{file}.yaml"))
+        ]
+        command = (*found[0], "--env-file", "/dev/null", *chosen, "config", "--quiet")
+        yield Check(name, command, _COMPOSE_ENV)
+
+
+def lock(root: Path) -> int:
+    """Write the hashed locks anew; the development lock comes first and binds the others."""
+    venv = Venv(root)
+    venv.need("dev")
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    for extra in sorted(extras, key=lambda name: name != "dev"):
+        if status := hand_over(_compile(venv, extra), cwd=root):
+            return status
+    return 0
+
+
+def _compile(venv: Venv, extra: str) -> list[str]:
+    file = f"requirements/{extra}.txt"
+    bound = [] if extra == "dev" else ["--constraint", "requirements/dev.txt"]
+    return [
+        str(venv.program("uv")), "pip", "compile", "pyproject.toml", "--quiet", "--extra", extra,
+        "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header",
+        *bound, "--output-file", file,
+    ]  # fmt: skip

@@ -1,0 +1,151 @@
+"""Runs the load test against the stack; what make was told becomes its options."""
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+
+from compose.stack.commands import lifecycle
+from compose.stack.errors import StackError
+from compose.stack.modes import choice
+from compose.stack.modes.stack import Stack
+from compose.stack.settings.load import Settings
+from compose.stack.subprocesses import capture
+
+# make's variable -> the load test's option; `ladder` takes the first group alone.
+_ANY = {
+    "SEED": "--seed",
+    "THRESHOLDS": "--threshold",
+    "TIMEOUT": "--timeout",
+    "ON_VIDEO_FAILURE": "--on-video-failure",
+    "PRESET": "--preset",
+    "RULE": "--fault",
+    "BASELINE": "--baseline",
+}
+_ONE_STAGE = {"RATE": "--rate", "STALL": "--stall", "CONCURRENCY": "--concurrency"}
+_SOAK = {"MINUTES": "--minutes", "RATE": "--rate", "STALL": "--stall"} | {
+    name: _ANY[name] for name in ("SEED", "THRESHOLDS", "PRESET", "RULE")
+}
+_PEERS = {"JOBS": "--jobs", "CONTROL_WORKERS": "--workers", "SEED": "--seed"}
+# A run's name is its folder below REPORTS_DIR; a path would mean another place in a container.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Settings that decide how jobs run. Where a stack is, and its secrets, are not the run's.
+_SHAPING = re.compile(
+    r"WORKERS|MOCKS|GATES|FEED|MOCK_\w+|COMFYUI_WORKERS|KLING_PLACES|KLING_DUPLICATES|\w+_SECONDS"
+)
+
+
+def jobs(settings: Settings, number: str, environ: Mapping[str, str]) -> int:
+    """Run N jobs; returns the load test's exit status, which is its verdict."""
+    if not (number.isascii() and number.isdecimal() and int(number) >= 1):
+        raise StackError(
+            f"make test-{number}: N must be a whole number from 1 on, as in make test-20"
+        )
+    count, known = str(int(number)), {**_ANY, **_ONE_STAGE}
+    arguments = ["run", "--jobs", count, *_options(environ, known)]
+    return _replayed(settings, f"test-{count}", environ, arguments=arguments, known=known)
+
+
+def ladder(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Run all stages into one report."""
+    arguments = ["ladder", *_options(environ, _ANY)]
+    return _replayed(settings, "ladder", environ, arguments=arguments, known=_ANY)
+
+
+def soak(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Let jobs arrive steadily for a while; the report tells what grows and what drifts."""
+    arguments = ["soak", *_options(environ, _SOAK)]
+    return _replayed(settings, "soak", environ, arguments=arguments, known=_SOAK)
+
+
+def bench_peers(settings: Settings, environ: Mapping[str, str]) -> int:
+    """The same work by a build that is broken on purpose, in one page."""
+    arguments = ["bench-peers", *_given(environ, _PEERS)]
+    return _replayed(settings, "bench-peers", environ, arguments=arguments, known=_PEERS)
+
+
+def report(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Judge and draw a run again from its raw records; RUN is its name, by default the latest."""
+    stack = choice.prepared(settings)
+    arguments = ["report", _folder(stack, environ, "RUN")]
+    if environ.get("BASELINE"):
+        arguments += ["--baseline", _folder(stack, environ, "BASELINE")]
+    return stack.loadtest(arguments, _handed(settings, environ))
+
+
+def compare(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Compare run B, by default the latest, with its baseline A."""
+    if not environ.get("A"):
+        raise StackError("make compare A=… B=…: A is the name of a run below reports/")
+    stack = choice.prepared(settings)
+    folders = [_folder(stack, environ, name) for name in ("A", "B")]
+    return stack.loadtest(["compare", *folders], _handed(settings, environ))
+
+
+def _folder(stack: Stack, environ: Mapping[str, str], variable: str) -> str:
+    """Where the load test finds a run by the name that was said."""
+    name = environ.get(variable) or "latest"
+    if not _NAME.fullmatch(name):
+        raise StackError(f"{variable}={name}: say a run's name, such as latest, not a path")
+    return f"{stack.reports}/{name}"
+
+
+def _options(environ: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
+    return _given(environ, known) + (["--reset"] if environ.get("RESET") == "1" else [])
+
+
+def _given(environ: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
+    return [
+        word
+        for name, option in known.items()
+        if environ.get(name)
+        for word in (option, environ[name])
+    ]
+
+
+def _replayed(
+    settings: Settings,
+    target: str,
+    environ: Mapping[str, str],
+    *,
+    arguments: list[str],
+    known: Mapping[str, str],
+) -> int:
+    """A run whose histories are replayed with the worker's code, which the load test has not.
+
+    Its report prints the make line that repeats it: `target` with the `known` options.
+    """
+    stack = choice.chosen(lifecycle.ensure(settings))
+    program = ["--replay-with", f"{stack.python} -m services.worker.replay"]
+    options = [*known, *(["RESET"] if "--reset" in arguments else [])]
+    line = make_line(target, settings, environ, options=options)
+    handed = _handed(settings, environ) | {"MAKE_LINE": line}
+    return stack.loadtest([*arguments, *program], handed)
+
+
+def make_line(
+    target: str, settings: Settings, environ: Mapping[str, str], *, options: Iterable[str]
+) -> str:
+    """The line that repeats a run, for its report to print.
+
+    `make TARGET` with those of its options that were given, and what was said to the stack.
+    """
+    given = {name: environ[name] for name in options if environ.get(name)}
+    said = {
+        name: value for name, value in sorted(settings.spoken.items()) if _SHAPING.fullmatch(name)
+    }
+    return " ".join(["make", target, *(_spelt(*item) for item in (given | said).items())])
+
+
+def _spelt(name: str, value: str) -> str:
+    """As a shell takes it, and make behind it, for which a `$` is its own."""
+    return f"{name}={shlex.quote(value.replace('$', '$$'))}"
+
+
+def _handed(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """What the load test's display and report look at, and which code it was (no git in there)."""
+    names = ("NO_COLOR", "CI", "GIT_COMMIT", "TERM")
+    described = capture(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=settings.root
+    )
+    commit = {"GIT_COMMIT": described.out.strip()} if described.good else {}
+    return commit | {name: environ[name] for name in names if name in environ}

@@ -1,0 +1,76 @@
+"""Shows the running stack: its state, its logs, and where everything answers."""
+
+import sys
+from collections.abc import Mapping
+
+from compose.stack import services
+from compose.stack.errors import StackError
+from compose.stack.modes import choice, readiness
+from compose.stack.modes.local import Local
+from compose.stack.modes.stack import Unit
+from compose.stack.output import paint, say, table
+from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO
+from compose.stack.settings.environment import public, vendors
+from compose.stack.settings.load import Settings
+
+LINES = 100
+
+
+def ps(settings: Settings) -> None:
+    """A row per container or process, and one for each that should be there and isn't."""
+    found = choice.chosen(settings).units() if settings.running else []
+    units = sorted(found, key=lambda unit: (services.NAMES.index(unit.service), unit.name))
+    if not units:
+        say("the stack is not running; make up starts it")
+        return
+    say(f"MODE={settings.running}")
+    rows = [("SERVICE", "NAME", "STATE", "PORT", "DETAIL"), *(_row(settings, u) for u in units)]
+    absent = set(readiness.expected(settings)) - {unit.service for unit in units}
+    rows += [(name, "-", "missing", "-", "make up starts it") for name in sorted(absent)]
+    say(table(rows))
+    ready = readiness.all_ready(settings, units)
+    say(paint("all ready", "good") if ready else paint("not all ready", "bad"))
+
+
+def _row(settings: Settings, unit: Unit) -> tuple[str, str, str, str, str]:
+    service = next(item for item in services.ALL if item.name == unit.service)
+    port = "-" if service.inside else str(settings.ports[service.port])
+    return unit.service, unit.name, unit.state, port, unit.detail
+
+
+def logs(settings: Settings, environ: Mapping[str, str]) -> int:
+    """The last LINES lines of the services in S (default: all); followed on a terminal."""
+    names = environ.get("S", "").replace(",", " ").split()
+    if strange := [name for name in names if name not in services.NAMES]:
+        raise StackError(f"no service {', '.join(strange)}; there are: {', '.join(services.NAMES)}")
+    lines = environ.get("LINES") or str(LINES)
+    if not lines.isdecimal():
+        raise StackError(f"LINES={lines} is not a whole number")
+    terminal = sys.stdout.isatty() and not environ.get("CI")
+    follow = environ.get("FOLLOW", "1" if terminal else "0") == "1"
+    # Log files of the embedded mode are still there when it has stopped; containers' logs are not.
+    stack = choice.chosen(settings) if settings.running else Local(settings)
+    return stack.logs(names, lines=int(lines), follow=follow)
+
+
+def addresses(settings: Settings) -> list[tuple[str, str]]:
+    """What there is, with its address."""
+    seen = public(settings)
+    api = settings.url(API.port)
+    image, video = vendors(settings)
+    port = settings.ports[TEMPORAL.port]
+    server = settings.values.get("TEMPORAL_ADDRESS", f"{settings.reach}:{port}")
+    return [
+        ("dashboard", f"{seen['API_PUBLIC_URL'].rstrip('/')}/"),
+        ("API reference", f"{api}/docs"),
+        ("Temporal UI", seen["TEMPORAL_UI_URL"]),
+        ("Temporal gRPC", server),
+        ("callback receiver", settings.url(CALLBACK.port)),
+        (IMAGE.about if image is None else "image service", image or settings.url(IMAGE.port)),
+        (VIDEO.about if video is None else "video service", video or settings.url(VIDEO.port)),
+    ]
+
+
+def urls(settings: Settings) -> None:
+    """Print them all."""
+    say(table(addresses(settings)))

@@ -1,0 +1,67 @@
+"""The test suites; what make was told becomes their options."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from compose.stack.machine.venv import Venv
+from compose.stack.settings.checks import Checks
+from compose.stack.subprocesses import hand_over
+
+CHAOS_MINUTES = "5"
+SIMULATION_MINUTES = "10"
+# Only processes have a wire of ours to cut, so they are the default here.
+CHAOS_MODES = ("local", "docker")
+_MINUTES = r"0*[1-9]\d{0,3}(\.\d+)?|0?\.\d*[1-9]\d*"
+# Most of a test's time is waiting; more processes than this take the two cores from one another.
+SIDE_BY_SIDE = ["-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
+
+
+def test(root: Path, environ: Mapping[str, str]) -> int:
+    """Every automated test, side by side; with ARGS for pytest, one after the other."""
+    return _run(root, "pytest", shlex.split(environ.get("ARGS", "")) or SIDE_BY_SIDE)
+
+
+def chaos(root: Path, environ: Mapping[str, str]) -> int:
+    """MINUTES of strikes from a SEED, on a stack of its own; 0 when no rule was broken, else 1."""
+    checks = _Options(environ)
+    minutes, seed = checks.minutes(CHAOS_MINUTES), checks.seed(digits=9)
+    auto = checks.given.get("MODE") == "auto"
+    mode = "local" if auto else checks.choice("MODE", "local", CHAOS_MODES)
+    checks.raise_if_wrong()
+    reports = checks.given.get("REPORTS_DIR", "reports")
+    options = [*minutes, "--mode", mode, "--reports", reports, *seed]
+    return _run(root, "tests.chaos", options)
+
+
+def simulate(root: Path, environ: Mapping[str, str]) -> int:
+    """MINUTES of histories, their seeds from SEED on; 0 when no rule was broken, else 1."""
+    checks = _Options(environ)
+    options = [*checks.minutes(SIMULATION_MINUTES), *checks.seed(digits=15)]
+    checks.raise_if_wrong()
+    return _run(root, "tests.simulation", options)
+
+
+class _Options(Checks):
+    """What was given for a suite, checked one by one."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.given = {name: value for name, value in environ.items() if value}
+        super().__init__(self.given, dict.fromkeys(self.given, "environment"))
+
+    def minutes(self, default: str) -> list[str]:
+        """The option of the duration."""
+        wanted = self.fits("MINUTES", default, _MINUTES, what="a number of minutes above 0")
+        return ["--minutes", wanted]
+
+    def seed(self, *, digits: int) -> list[str]:
+        """The option of the seed; none where none was given, for the suite to draw one."""
+        what = f"a whole number of at most {digits} digits"
+        seed = self.fits("SEED", "0", rf"\d{{1,{digits}}}", what=what)
+        return ["--seed", seed] if "SEED" in self.given else []
+
+
+def _run(root: Path, module: str, options: Sequence[str]) -> int:
+    venv = Venv(root)
+    venv.need("dev")
+    return hand_over([str(venv.python), "-m", module, *options], cwd=root)

@@ -1,0 +1,183 @@
+"""The stack in containers; Compose is always given our files, project and settings."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+
+from compose.stack import services
+from compose.stack.errors import UNREACHABLE, StackError
+from compose.stack.machine import engine, images
+from compose.stack.modes.stack import SERVICE_FOLDERS, Unit
+from compose.stack.output import colour_wanted, say
+from compose.stack.services import TEMPORAL, WORKER, Service
+from compose.stack.settings import environment
+from compose.stack.settings.load import Settings
+from compose.stack.subprocesses import Outcome, capture, hand_over, must
+
+# Who runs inside the containers where make is run by root.
+NOBODY = 10001
+
+
+@dataclass(frozen=True)
+class Docker:
+    """One project of containers."""
+
+    settings: Settings
+    base: str = ""
+
+    def up(self) -> None:
+        """Build what has changed, then start or change what differs from the settings."""
+        env = self._built()
+        scale = f"{WORKER.name}={self.settings.workers}"
+        must(
+            self._compose("up", "--detach", "--no-build", "--remove-orphans", "--scale", scale),
+            env,
+            doing="starting the containers",
+            log=self.settings.log_dir / "compose-up.log",
+        )
+
+    def serve(self) -> None:
+        """Start the server alone and wait for it; the others come by `up`."""
+        must(
+            self._compose("up", "--detach", "--no-build", "--wait", TEMPORAL.name),
+            self._built(),
+            doing="starting the server",
+            log=self.settings.log_dir / "compose-up.log",
+        )
+
+    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+        """Run a module, with its arguments, of the image that a service would be started from.
+
+        After `prepare`.
+        """
+        words = ("run", "--rm", "--no-deps", "--no-TTY", service.name, "python3", "-m", *program)
+        self._folders()
+        return capture(self._compose(*words), self._env(), timeout=timeout)
+
+    def down(self) -> None:
+        """Stop and remove the containers and their network; data and images stay."""
+        must(
+            self._compose("--profile", "*", "down", "--remove-orphans"),
+            self._env(),
+            doing="stopping the containers",
+            log=self.settings.log_dir / "compose-down.log",
+        )
+
+    def units(self) -> list[Unit]:
+        """Every container of the stack that there is."""
+        answer = self._ask("ps", "--all", "--format", "json")
+        rows = [json.loads(line) for line in answer.out.splitlines() if line.startswith("{")]
+        return [_unit(row) for row in rows if row["Service"] in services.NAMES]
+
+    def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
+        """Print the last lines of services, and what comes."""
+        extra = ["--follow"] if follow else []
+        command = self._compose("logs", "--tail", str(lines), *extra, *names)
+        return hand_over(command, self._env())
+
+    @property
+    def python(self) -> str:
+        """The interpreter in the images."""
+        return "python3"
+
+    @property
+    def reports(self) -> str:
+        """Where the reports are mounted, from the images' working folder."""
+        return "reports"
+
+    def prepare(self) -> None:
+        """Build what has changed."""
+        self._build(self._env())
+
+    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
+        """Run the load test in a container of its own."""
+        self._folders()
+        handed = [word for name in env for word in ("--env", name)]
+        terminal = [] if os.isatty(0) and os.isatty(1) else ["--no-TTY"]
+        command = self._compose(
+            "run", "--rm", "--no-deps", *terminal, *handed, "loadtest", *arguments
+        )
+        return hand_over(command, self._env() | env)
+
+    def within(self, service: Service, module: str) -> int:
+        """Run another program of a service's image, in its container."""
+        command = self._compose("exec", "--no-TTY", service.name, "python3", "-m", module)
+        return hand_over(command, self._env())
+
+    def _built(self) -> dict[str, str]:
+        """The environment of Compose, with the images and folders that it needs."""
+        env = self._env()
+        self._build(env)
+        self._folders()
+        return env
+
+    def _build(self, env: dict[str, str]) -> None:
+        digest = images.source_hash(self.settings.root, env["BASE_IMAGE"])
+        if images.up_to_date(self.settings.project, digest):
+            return
+        say("building the images …")
+        must(
+            self._compose("--profile", "*", "build"),
+            env | {"SOURCE_HASH": digest},
+            doing="building the images",
+            log=self.settings.log_dir / "build.log",
+        )
+        # Their predecessors have lost their names and would only take up space.
+        label = "label=genvideo.source"
+        capture(["docker", "image", "prune", "--force", "--filter", label])
+
+    def _folders(self) -> None:
+        """Make what is mounted, owned by whoever runs in the containers."""
+        made = [self.settings.data_dir / name for name in SERVICE_FOLDERS]
+        for folder in (*made, self.settings.reports_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.geteuid() == 0:
+                _give(folder)
+
+    def _env(self) -> dict[str, str]:
+        user, group = os.geteuid(), os.getegid()
+        run_as = f"{NOBODY}:{NOBODY}" if user == 0 else f"{user}:{group}"
+        env = environment.for_compose(self.settings) | {"RUN_AS": run_as}
+        return env | {"BASE_IMAGE": self.base or self.settings.base_image}
+
+    def _compose(self, *words: str) -> list[str]:
+        tool = engine.compose()
+        if tool is None:
+            raise StackError(f"containers can't be used: {engine.missing()}", UNREACHABLE)
+        folder = self.settings.root / "compose"
+        files = [folder / "compose.yaml"] + ([folder / "mocks.yaml"] if self.settings.mocks else [])
+        chosen = [word for file in files for word in ("--file", str(file))]
+        plain = [] if colour_wanted(sys.stdout) else ["--ansi", "never"]
+        # Settings come from us alone: Compose would read .env with other rules of quoting.
+        return [
+            *tool[0],
+            *plain,
+            "--env-file",
+            os.devnull,
+            "--project-name",
+            self.settings.project,
+            *chosen,
+            *words,
+        ]
+
+    def _ask(self, *words: str) -> Outcome:
+        answer = capture(self._compose(*words), self._env())
+        if not answer.good:
+            raise StackError(f"Docker Compose: {answer.last_line}", UNREACHABLE)
+        return answer
+
+
+def _give(folder: os.PathLike[str]) -> None:
+    for directory, _, files in os.walk(folder):
+        for path in (directory, *(os.path.join(directory, name) for name in files)):
+            if os.lstat(path).st_uid != NOBODY:
+                os.lchown(path, NOBODY, NOBODY)
+
+
+def _unit(row: dict[str, str]) -> Unit:
+    ready = row["State"] == "running" and row["Health"] == "healthy"
+    state = row["Health"] if row["State"] == "running" and row["Health"] else row["State"]
+    return Unit(
+        service=row["Service"], name=row["Name"], state=state, ready=ready, detail=row["Status"]
+    )

@@ -1,0 +1,84 @@
+"""Two stacks in one namespace would share slot, queues and jobs: the second one isn't started."""
+
+import json
+from typing import Any
+
+from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
+from compose.stack.modes.stack import Askable
+from compose.stack.output import say
+from compose.stack.services import KEEPER
+from compose.stack.settings import saved
+from compose.stack.settings.load import Settings
+from compose.stack.settings.secrets import keep_stack_name, stack_name
+from compose.stack.subprocesses import Outcome
+
+PROGRAM = f"{KEEPER.module}.whose"
+PATIENCE = 60.0
+_WHERE = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
+
+
+def check(settings: Settings, stack: Askable, *, running: bool, force: bool = False) -> None:
+    """Return where no other stack's keeper runs; StackError, in one line, where one does.
+
+    Left out where it can't have changed: with a server of our own, or while the stack runs. `force`
+    goes on where the name can't be read or asked for.
+    """
+    place = json.dumps([stack_name(settings), *(settings.values.get(name) for name in _WHERE)])
+    known = saved.alone(settings.run_dir) == place
+    if not (known and (running or settings.own_temporal)) and not _asked(
+        settings, stack, running=running, force=force
+    ):
+        return
+    keep_stack_name(settings)
+    saved.note_alone(settings.run_dir, place)
+
+
+def _asked(settings: Settings, stack: Askable, *, running: bool, force: bool) -> bool:
+    """Whether the server answered, and nobody else is there, nor can be."""
+    if settings.own_temporal and not running:
+        if not (settings.data_dir / "temporal" / "temporal.db").exists():
+            return True
+        stack.serve()
+    stack.prepare()
+    outcome = stack.ask(KEEPER, PROGRAM, timeout=PATIENCE)
+    if outcome.status == UNREACHABLE:
+        say("Temporal does not answer: whether another stack uses it was not asked")
+        return False
+    try:
+        _judge(settings, _found(outcome))
+    except _Untold as error:
+        if not force:
+            raise
+        say(f"{error}")
+    return True
+
+
+class _Untold(StackError):
+    """Whose keeper runs can't be told."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"can't tell whether another stack uses this namespace ({reason}): nothing was"
+            " started; `make up FORCE=1` goes on all the same",
+            VERDICT,
+        )
+
+
+def _judge(settings: Settings, said: dict[str, Any]) -> None:
+    if reason := said.get("unreadable"):
+        raise _Untold(reason)
+    other = said["stack"]
+    if other not in ("", stack_name(settings)):
+        raise StackError(
+            f"another stack, {other}, uses Temporal's namespace {said['namespace']}: nothing was"
+            " started; take one of your own with TEMPORAL_NAMESPACE=…, or, if it is this very"
+            f" stack, say `make up STACK={other}`",
+            USAGE,
+        )
+
+
+def _found(outcome: Outcome) -> dict[str, Any]:
+    """What the program printed last."""
+    if (found := outcome.found) is None:
+        raise _Untold(outcome.last_line)
+    return found

@@ -1,0 +1,57 @@
+"""Each service looks at its own settings before anything starts; one line names all mistakes."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from compose.stack import services
+from compose.stack.errors import UNREACHABLE, USAGE, StackError
+from compose.stack.modes.stack import Askable
+from compose.stack.services import Service
+from compose.stack.settings import secrets
+from compose.stack.settings.checks import Checks
+from compose.stack.settings.load import Settings
+from compose.stack.subprocesses import Outcome
+
+PATIENCE = 120.0
+# What a service prints: `wrong settings: NAME: reason; NAME: reason`; a reason may have a `;`, too.
+_LINE = re.compile(r"^wrong settings: (.+)$", re.MULTILINE)
+_NAME = re.compile(r"(?:^|; )([A-Z][A-Z0-9_]*): ")
+
+
+def check(settings: Settings, stack: Askable) -> None:
+    """Return where every service that would be started accepts what it would be told.
+
+    StackError, in one line, where one doesn't. Nothing is started or changed by it.
+    """
+    stack.prepare()
+    secrets.make(settings)
+    asked = services.wanted(mocks=settings.mocks, server=False)
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = list(pool.map(partial(_ask, stack), asked))
+    found = [mistake for answer in zip(asked, answers, strict=True) for mistake in _read(*answer)]
+    checks = Checks(settings.values, settings.origins)
+    # What several of them read is told once, in the words of the first.
+    for name, reason in dict(reversed(found)).items():
+        checks.refuse(name, f"is refused: {reason}")
+    checks.wrong.sort()
+    checks.raise_if_wrong()
+
+
+def _ask(stack: Askable, service: Service) -> Outcome:
+    return stack.ask(service, service.module, "--check", timeout=PATIENCE)
+
+
+def _read(service: Service, answer: Outcome) -> Iterator[tuple[str, str]]:
+    """Name and reason of each mistake that a service has found."""
+    if answer.good:
+        return
+    line = _LINE.search(answer.err)
+    if answer.status != USAGE or line is None:
+        raise StackError(
+            f"{service.name} can't check its settings ({answer.last_line}): nothing was started",
+            UNREACHABLE,
+        )
+    _, *words = _NAME.split(line[1])
+    yield from zip(words[::2], words[1::2], strict=True)

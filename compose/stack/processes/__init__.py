@@ -1,0 +1,1 @@
+"""The processes of MODE=local: what supervisor is told, asked, and has left behind."""

@@ -1,0 +1,1 @@
+"""What was set: read, checked, saved, and handed to each service."""

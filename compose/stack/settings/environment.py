@@ -1,0 +1,188 @@
+"""Which environment each service gets; the same names and meanings in both modes."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from compose.stack import services
+from compose.stack.services import API, CALLBACK, IMAGE, KEEPER, TEMPORAL, VIDEO, WORKER
+from compose.stack.settings.load import WIRED, Settings
+from compose.stack.settings.secrets import callback_secret, stack_name
+
+# The stack's own business, which no service needs to know.
+_STACK_ONLY = frozenset(
+    {
+        *("MODE", "WORKERS", "COMPOSE_PROJECT_NAME", "BASE_IMAGE", "BIND_ADDRESS"),
+        *("MOCKS", "COMFYUI_URL", "KLING_URL", "CALLBACK_URL", "CALLBACK_SECRET", "STACK"),
+        *WIRED,
+    }
+)
+# Secrets and those who need them; no other process is told, though it may run beside them.
+_CLIENTS = (WORKER.name, KEEPER.name, CALLBACK.name, API.name)
+_SECRETS = {
+    "API_TOKEN": (API.name,),
+    "PAYLOAD_KEY": _CLIENTS,
+    "TEMPORAL_API_KEY": _CLIENTS,
+    "TEMPORAL_TLS_CLIENT_KEY_DATA": _CLIENTS,
+}
+# What a service needs to know beyond its own settings; nobody is told more, so that a change
+# starts only those again whom it concerns.
+_TOLD = {
+    WORKER.name: ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "CALLBACK_URL", "API_PUBLIC_URL"),
+    API.name: ("API_PUBLIC_URL", "TEMPORAL_UI_URL", "MOCKS", "REPORTS_DIR"),
+}
+# How long the worker waits for a real vendor, in seconds, and the least that makes sense: the
+# mocks' clock runs faster, and what never ends there should not be waited for by ours.
+_PATIENCE = {
+    "IMAGE_ATTEMPT_SECONDS": (300, 15),
+    "VIDEO_ATTEMPT_SECONDS": (900, 20),
+    "IMAGE_GIVE_UP_SECONDS": (3600, 60),
+    "VIDEO_GIVE_UP_SECONDS": (3600, 60),
+    "IMAGE_LOST_SECONDS": (60, 3),
+    "VIDEO_LOST_SECONDS": (300, 5),
+    "IMAGE_ADDRESS_SECONDS": (60, 3),
+    "VIDEO_ADDRESS_SECONDS": (300, 5),
+    "ACCEPT_SECONDS": (30, 2),
+    "DRAIN_SECONDS": (3600, 15),
+}
+_LOOPBACK = re.compile(r"(?<![\w.])(127\.0\.0\.1|localhost|\[::1\])(?=:|/|$)")
+_PEM_FILE = re.compile(r"(TEMPORAL_TLS_\w+)_PATH")
+HOST_GATEWAY = "host.docker.internal"
+
+
+def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str, str]:
+    """Settings of one process of the embedded mode; `index` counts the workers from 0."""
+    env = {
+        key: value
+        for key, value in settings.values.items()
+        if key not in _STACK_ONLY and name in _SECRETS.get(key, (name,))
+    }
+    known = _addresses(settings)
+    if name != TEMPORAL.name:
+        env["TEMPORAL_ADDRESS"] = known["TEMPORAL_ADDRESS"]
+    else:
+        env |= _codec(settings)
+    env |= {told: known[told] for told in _TOLD.get(name, ())}
+    env["LISTEN_HOST"] = settings.values.get("LISTEN_HOST", settings.bind)
+    env["DATA_DIR"] = str(settings.data_dir)
+    env |= {port: str(number) for port, number in settings.ports.items()}
+    if name == WORKER.name:
+        env = patience(settings) | env
+        env[WORKER.port] = str(settings.ports[WORKER.port] + index)
+    if name in (WORKER.name, CALLBACK.name):
+        env["CALLBACK_SECRET"] = callback_secret(settings)
+    if name in (WORKER.name, KEEPER.name):
+        env["STACK"] = stack_name(settings)
+    return env
+
+
+def local_loadtest(settings: Settings) -> dict[str, str]:
+    """Settings of the load test as a process, which sees the stack from outside."""
+    env = dict(settings.values) | _addresses(settings)
+    env.pop("CALLBACK_SECRET", None)
+    return env | {
+        "API_URL": settings.url(API.port),
+        "WORKER_METRICS_URL": settings.url(WORKER.port),
+        "KEEPER_METRICS_URL": settings.url(KEEPER.port),
+        "WORKERS": str(settings.workers),
+        "CALLBACK_URL": settings.url(CALLBACK.port),
+        "DATA_DIR": str(settings.data_dir),
+    }
+
+
+def _addresses(settings: Settings) -> dict[str, str]:
+    """Where the parts of the stack find one another on this machine."""
+    image, video = vendors(settings)
+    given = settings.values
+    return {
+        "IMAGE_SERVICE_URL": image or given.get("IMAGE_SERVICE_URL", settings.url(IMAGE.port)),
+        "VIDEO_SERVICE_URL": video or given.get("VIDEO_SERVICE_URL", settings.url(VIDEO.port)),
+        "TEMPORAL_ADDRESS": given.get(
+            "TEMPORAL_ADDRESS", f"{settings.reach}:{settings.ports[TEMPORAL.port]}"
+        ),
+        "CALLBACK_URL": given.get("CALLBACK_URL", settings.url(CALLBACK.port)),
+        "MOCKS": "on" if settings.mocks else "off",
+        # As short as it can be: the load test prints it.
+        "REPORTS_DIR": os.path.relpath(settings.reports_dir, settings.root),
+    } | public(settings)
+
+
+def public(settings: Settings) -> dict[str, str]:
+    """Addresses for a person's browser, which is outside of any container."""
+    given = settings.values
+    return {
+        "API_PUBLIC_URL": given.get("API_PUBLIC_URL", settings.url(API.port)),
+        "TEMPORAL_UI_URL": given.get("TEMPORAL_UI_URL", settings.url(services.UI_PORT)),
+    }
+
+
+def _codec(settings: Settings) -> dict[str, str]:
+    """Where a browser has what the Temporal UI shows decrypted, while there is a key."""
+    if "PAYLOAD_KEY" not in settings.values:
+        return {}
+    return {"UI_CODEC_ENDPOINT": f"{public(settings)['API_PUBLIC_URL'].rstrip('/')}/codec"}
+
+
+def patience(settings: Settings) -> dict[str, str]:
+    """The worker's deadlines by the mocks' clock; by the worker's own defaults without mocks."""
+    if not settings.mocks:
+        return {}
+    try:
+        speed = float(settings.values.get("MOCK_SPEED", "100"))
+    except ValueError:
+        speed = 0
+    # The mocks refuse any other speed before anything is started.
+    if not speed > 0:
+        return {}
+    return {name: f"{max(least, real / speed):g}" for name, (real, least) in _PATIENCE.items()}
+
+
+def vendors(settings: Settings) -> tuple[str | None, str | None]:
+    """The real image and video services, or None twice while the mocks stand in for them."""
+    if settings.mocks:
+        return None, None
+    return settings.values["COMFYUI_URL"].rstrip("/"), settings.values["KLING_URL"].rstrip("/")
+
+
+def for_compose(settings: Settings) -> dict[str, str]:
+    """What the compose files interpolate; addresses are spelt as containers see them."""
+    env = {k: from_container(k, v) for k, v in _without_files(settings.values).items()}
+    image, video = vendors(settings)
+    env = patience(settings) | env | public(settings) | _codec(settings)
+    env |= {
+        "COMPOSE_PROJECT_NAME": settings.project,
+        "COMPOSE_PROFILES": "server" if settings.own_temporal else "",
+        "COMPOSE_IGNORE_ORPHANS": "false",
+        "BIND_ADDRESS": settings.bind,
+        "DATA_DIR": str(settings.data_dir),
+        "REPORTS_DIR": str(settings.reports_dir),
+        "CALLBACK_SECRET": callback_secret(settings),
+        "STACK": stack_name(settings),
+        "MOCKS": "on" if settings.mocks else "off",
+        "WORKERS": str(settings.workers),
+    }
+    env |= {port: str(number) for port, number in settings.ports.items()}
+    if image and video:
+        env.setdefault("CALLBACK_URL", settings.url(CALLBACK.port))
+        env["IMAGE_SERVICE_URL"] = from_container("IMAGE_SERVICE_URL", image)
+        env["VIDEO_SERVICE_URL"] = from_container("VIDEO_SERVICE_URL", video)
+    return env
+
+
+_CROSSING = frozenset({"IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "TEMPORAL_ADDRESS"})
+
+
+def from_container(name: str, value: str) -> str:
+    """An address that a container calls, with this machine's loopback replaced by its gateway."""
+    return _LOOPBACK.sub(HOST_GATEWAY, value) if name in _CROSSING else value
+
+
+def _without_files(values: Mapping[str, str]) -> dict[str, str]:
+    """Certificates go into containers by value, since no folder of the user's is mounted there."""
+    env = dict(values)
+    for name, path in values.items():
+        if match := _PEM_FILE.fullmatch(name):
+            del env[name]
+            env[f"{match[1]}_DATA"] = Path(path).read_text(encoding="utf-8")
+    return env

@@ -1,0 +1,155 @@
+"""The stack's own settings; either all of them are right, or one line names every wrong one."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from compose.stack.services import DEFAULT_PORTS, WORKER
+from compose.stack.settings import dotenv, saved
+from compose.stack.settings.checks import Checks
+
+DEFAULT_BASE_IMAGE = "python:3.13-slim"
+MOST_WORKERS = 64
+# What the SDK's client configuration reads; TEMPORAL_PORT and TEMPORAL_UI_PORT are ours.
+_CLIENT = re.compile(
+    r"TEMPORAL_(ADDRESS|NAMESPACE|API_KEY|PROFILE|CONFIG_FILE|TLS|TLS_\w+|GRPC_META_\w+)"
+)
+# Another way to the mocks for the workers alone, such as a wire that can be disturbed.
+WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
+STACK_NAME = "[a-z0-9-]{1,40}"
+
+
+class Mode(StrEnum):
+    """Where the services run; `auto` asks the machine."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Checked settings; `values` is everything given, `spoken` what the running stack remembers.
+
+    Those that are handed on are the services' to check; see `preflight`.
+    """
+
+    root: Path
+    mode: Mode
+    running: str
+    project: str
+    bind: str
+    ports: Mapping[str, int]
+    workers: int
+    mocks: bool
+    data_dir: Path
+    reports_dir: Path
+    base_image: str
+    values: Mapping[str, str]
+    origins: Mapping[str, str]
+    spoken: Mapping[str, str]
+    unknown: tuple[str, ...]
+
+    @property
+    def own_temporal(self) -> bool:
+        """Whether the stack brings a server of its own."""
+        return "TEMPORAL_ADDRESS" not in self.values
+
+    @property
+    def run_dir(self) -> Path:
+        """Where the stack keeps what it needs to find its own processes again."""
+        return self.data_dir / "run"
+
+    @property
+    def log_dir(self) -> Path:
+        """Logs of the embedded mode and of image builds."""
+        return self.data_dir / "logs"
+
+    @property
+    def reach(self) -> str:
+        """The host under which published ports answer on this machine."""
+        anywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+        return anywhere.get(self.bind, f"[{self.bind}]" if ":" in self.bind else self.bind)
+
+    def url(self, port: str) -> str:
+        """The address of a published port, by its variable."""
+        return f"http://{self.reach}:{self.ports[port]}"
+
+
+def load(root: Path, environ: Mapping[str, str]) -> Settings:
+    """The environment before what was said at `up`, before `.env`, before the defaults."""
+    documented = dotenv.documented_names(root / ".env.example")
+    lines, wrong_lines = dotenv.read(root / ".env")
+    in_file = _known(lines, documented)
+    given = _known(environ, documented)
+    data_dir = root / (given.get("DATA_DIR") or in_file.get("DATA_DIR") or "data")
+    past = saved.read(data_dir / "run")
+    spoken = {**past.spoken, **given}
+    values = in_file | spoken
+    origins = dict.fromkeys(in_file, ".env") | dict.fromkeys(spoken, "environment")
+    checks = Checks(values, origins)
+    checks.wrong.extend(wrong_lines)
+    workers = checks.whole("WORKERS", 1, most=MOST_WORKERS)
+    settings = Settings(
+        root=root,
+        mode=Mode(checks.choice("MODE", Mode.AUTO, tuple(Mode))),
+        running=past.mode,
+        project=checks.fits(
+            "COMPOSE_PROJECT_NAME", "genvideo", "[a-z0-9][a-z0-9_-]*", what="a project name"
+        ),
+        bind=checks.address("BIND_ADDRESS", "127.0.0.1"),
+        ports=_ports(checks, workers),
+        workers=workers,
+        mocks=_mocks(checks),
+        data_dir=data_dir,
+        reports_dir=root / values.get("REPORTS_DIR", "reports"),
+        base_image=values.get("BASE_IMAGE", DEFAULT_BASE_IMAGE),
+        values=values,
+        origins=origins,
+        spoken=spoken,
+        unknown=tuple(set(lines) - set(_known(dict.fromkeys(lines, "given"), documented))),
+    )
+    checks.fits("STACK", "x", STACK_NAME, what="1 to 40 characters of a-z, 0-9 and -")
+    _check_client(checks)
+    checks.raise_if_wrong()
+    return settings
+
+
+def _known(values: Mapping[str, str], documented: frozenset[str]) -> dict[str, str]:
+    """Those of our settings that have a value; an empty one counts as not set."""
+    known = documented.union(WIRED)
+    return {k: v for k, v in values.items() if v and (k in known or _CLIENT.fullmatch(k))}
+
+
+def _ports(checks: Checks, workers: int) -> dict[str, int]:
+    """Each port that is published; further workers have the ones above the first one's."""
+    room = {WORKER.port: workers - 1}
+    ports = {
+        name: checks.whole(name, port, most=65535 - room.get(name, 0))
+        for name, port in DEFAULT_PORTS.items()
+    }
+    owners: dict[int, str] = {}
+    for name, port in ports.items():
+        if port in owners:
+            checks.refuse(name, f"is the port of {owners[port]}, too")
+        owners.setdefault(port, name)
+    return ports
+
+
+def _mocks(checks: Checks) -> bool:
+    if checks.choice("MOCKS", "on", ("on", "off")) == "on":
+        return True
+    for name in ("COMFYUI_URL", "KLING_URL"):
+        if checks.url(name) is None:
+            checks.wrong.append(f"MOCKS=off needs {name}, which is not set")
+    return False
+
+
+def _check_client(checks: Checks) -> None:
+    """What the SDK reads in each service, and no service of ours looks at."""
+    checks.files(r"TEMPORAL_TLS_\w+_PATH")
+    checks.fits(
+        "TEMPORAL_ADDRESS", "host:1", r"[^\s/:]+:\d+|\[[0-9a-fA-F:]+\]:\d+", what="host:port"
+    )

@@ -1,0 +1,57 @@
+"""What the stack makes for itself, once: secrets that only their owner can read, and its name."""
+
+import re
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from compose.stack.settings.load import STACK_NAME, Settings
+from compose.stack.settings.saved import write_private
+
+
+def make(settings: Settings) -> None:
+    """Have all of them, before several threads ask for them at once."""
+    callback_secret(settings)
+    stack_name(settings)
+
+
+def callback_secret(settings: Settings) -> str:
+    """The key of the per-task callback tokens: the user's, or ours from the data folder."""
+    if given := settings.values.get("CALLBACK_SECRET"):
+        return given
+    return _made_once(_folder(settings) / "callback_secret", lambda: secrets.token_urlsafe(32))
+
+
+def stack_name(settings: Settings) -> str:
+    """The stack's name in Temporal: the user's, or ours from the data folder."""
+    if given := settings.values.get("STACK"):
+        return given
+    path = _folder(settings) / "stack"
+    name = _made_once(path, lambda: secrets.token_hex(4))
+    if not re.fullmatch(STACK_NAME, name):
+        path.unlink()
+        name = _made_once(path, lambda: secrets.token_hex(4))
+    return name
+
+
+def keep_stack_name(settings: Settings) -> None:
+    """Have the name that was given outlive `make down`, as one of ours does."""
+    path, name = _folder(settings) / "stack", stack_name(settings)
+    if path.is_file() and path.read_text(encoding="utf-8").strip() == name:
+        return
+    _write(path, name)
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.data_dir / "secrets"
+
+
+def _made_once(path: Path, make: Callable[[], str]) -> str:
+    if not path.is_file():
+        _write(path, make())
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _write(path: Path, text: str) -> None:
+    write_private(path, text)
+    path.parent.chmod(0o700)

@@ -1,0 +1,120 @@
+"""Faults are sent to the mocks as they are given, and their refusals passed on."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from compose.stack.commands import faults
+from compose.stack.errors import UNREACHABLE, USAGE, StackError
+from compose.stack.settings.load import Settings
+from tests.compose.stack.conftest import Load
+
+RULE = {"name": "r", "where": "callback", "do": "lose", "fired": 2, "applies": True}
+
+
+class Mock(BaseHTTPRequestHandler):
+    """Notes what comes in; refuses a rule without `where` as the mocks do."""
+
+    def _answer(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else None
+        server: Any = self.server
+        server.calls.append((self.command, body))
+        bad = self.command == "POST" and body == {"do": "lose"}
+        answer = {"detail": "rule #1: where: missing"} if bad else server.answer
+        self.send_response(422 if bad else 200)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    do_GET = do_POST = do_DELETE = _answer
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests are quiet."""
+
+
+@pytest.fixture
+def mock() -> Iterator[Any]:
+    server: Any = HTTPServer(("127.0.0.1", 0), Mock)
+    server.calls = []
+    server.answer = {"rules": [RULE], "presets": [{"name": "lost-callbacks", "says": "none come"}]}
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def both(mock: Any, settings: Load) -> Settings:
+    """Settings under which the stand-in is the video service, and nobody the image service."""
+    return settings(KLING_PORT=str(mock.server_port), COMFYUI_PORT="1")
+
+
+def test_a_rule_goes_to_the_mock_it_is_for(mock: Any, both: Settings) -> None:
+    with pytest.raises(StackError, match="mock-comfyui does not answer") as caught:
+        faults.arm(both, {"RULE": '{"where": "callback", "do": "lose"}', "ON": "kling"})
+    assert caught.value.status == UNREACHABLE
+    assert mock.calls == [("POST", {"where": "callback", "do": "lose"})]
+
+
+@pytest.mark.parametrize(
+    ("environ", "plan"),
+    [
+        ({"RULE": '[{"do": "a"}, {"do": "b"}]'}, {"rules": [{"do": "a"}, {"do": "b"}]}),
+        ({"PRESET": "lost-callbacks"}, {"preset": "lost-callbacks"}),
+    ],
+)
+def test_lists_and_presets(
+    mock: Any, both: Settings, environ: dict[str, str], plan: object
+) -> None:
+    with pytest.raises(StackError):
+        faults.arm(both, environ | {"ON": "kling"})
+    assert mock.calls == [("POST", plan)]
+
+
+def test_a_refusal_is_in_the_mocks_own_words(both: Settings) -> None:
+    with pytest.raises(StackError, match="mock-kling refuses: rule #1: where: missing") as caught:
+        faults.arm(both, {"RULE": '{"do": "lose"}', "ON": "kling"})
+    assert caught.value.status == USAGE
+
+
+def test_armed_rules_are_listed_with_their_hits(
+    mock: Any, settings: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = str(mock.server_port)
+    # Both services on one stand-in: settings refuse that, so it is put in behind their back.
+    found = settings(KLING_PORT=port)
+    object.__setattr__(found, "ports", {**found.ports, "COMFYUI_PORT": mock.server_port})
+    faults.show(found)
+    assert "mock-kling    r     callback.lose  2" in capsys.readouterr().out
+    mock.answer["rules"] = []
+    faults.show(found)
+    assert "lost-callbacks  none come" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({}, "either RULE"),
+        ({"RULE": "{}", "PRESET": "x"}, "either RULE"),
+        ({"RULE": "{oops"}, "RULE is not JSON"),
+        ({"RULE": "{}", "ON": "everything"}, "ON=everything is not one of: comfyui, kling, both"),
+    ],
+)
+def test_usage(settings: Load, environ: dict[str, str], said: str) -> None:
+    with pytest.raises(StackError, match=said) as caught:
+        faults.arm(settings(), environ)
+    assert caught.value.status == USAGE
+
+
+def test_no_faults_where_the_mocks_are_off(settings: Load) -> None:
+    found = settings(MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b")
+    with pytest.raises(StackError, match="the mocks are switched off"):
+        faults.show(found)

@@ -1,0 +1,111 @@
+"""What make was told becomes the load test's options."""
+
+import re
+
+import pytest
+
+from compose.stack.commands import lifecycle, runs
+from compose.stack.errors import USAGE, StackError
+from compose.stack.modes import choice
+from compose.stack.settings.load import Settings
+from tests.compose.stack.conftest import Load
+
+REPLAYED = ("--replay-with", "py -m services.worker.replay")
+
+
+class Recorder:
+    """Takes the place of the running stack; its verdict is `failed`."""
+
+    python = "py"
+    reports = "there"
+
+    def __init__(self) -> None:
+        self.arguments: list[str] = []
+        self.env: dict[str, str] = {}
+
+    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
+        self.arguments, self.env = arguments, env
+        return 1
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    found = Recorder()
+
+    def ensure(settings: Settings) -> Settings:
+        return settings
+
+    monkeypatch.setattr(lifecycle, "ensure", ensure)
+    monkeypatch.setattr(choice, "chosen", lambda _: found)
+    monkeypatch.setattr(choice, "prepared", lambda _: found)
+    return found
+
+
+def test_jobs_with_options(settings: Load, recorder: Recorder) -> None:
+    environ = {
+        "SEED": "7",
+        "THRESHOLDS": "p95<60s lost==0",
+        "RATE": "2/s",
+        "NO_COLOR": "1",
+        "GIT_COMMIT": "abc",
+    }
+    assert runs.jobs(settings(), "020", environ) == 1
+    assert recorder.arguments == [
+        *("run", "--jobs", "20", "--seed", "7", "--threshold", "p95<60s lost==0", "--rate", "2/s"),
+        *REPLAYED,
+    ]
+    line = "make test-20 SEED=7 THRESHOLDS='p95<60s lost==0' RATE=2/s"
+    assert recorder.env == {"NO_COLOR": "1", "GIT_COMMIT": "abc", "MAKE_LINE": line}
+
+
+def test_the_ladder_knows_no_rate(settings: Load, recorder: Recorder) -> None:
+    runs.ladder(settings(), {"SEED": "7", "RATE": "2/s", "RESET": "1"})
+    assert recorder.arguments == ["ladder", "--seed", "7", "--reset", *REPLAYED]
+
+
+def test_a_soak(settings: Load, recorder: Recorder) -> None:
+    runs.soak(settings(), {"MINUTES": "3", "RATE": "1/s", "CONCURRENCY": "4"})
+    assert recorder.arguments == ["soak", "--minutes", "3", "--rate", "1/s", *REPLAYED]
+
+
+def test_side_by_side(settings: Load, recorder: Recorder) -> None:
+    runs.bench_peers(settings(), {"JOBS": "12", "CONTROL_WORKERS": "3", "RESET": "1"})
+    given = ["--jobs", "12", "--workers", "3"]
+    assert recorder.arguments == ["bench-peers", *given, *REPLAYED]
+
+
+def test_a_run_is_drawn_again_by_its_name(settings: Load, recorder: Recorder) -> None:
+    runs.report(settings(), {})
+    assert recorder.arguments == ["report", "there/latest"]
+    runs.report(settings(), {"RUN": "20261125-a9a4", "BASELINE": "b"})
+    assert recorder.arguments == ["report", "there/20261125-a9a4", "--baseline", "there/b"]
+
+
+def test_two_runs_are_compared(settings: Load, recorder: Recorder) -> None:
+    runs.compare(settings(), {"A": "one"})
+    assert recorder.arguments == ["compare", "there/one", "there/latest"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [({}, "make compare A=… B=…"), ({"A": "../x"}, "A=../x"), ({"A": "x", "B": "/y"}, "B=/y")],
+)
+def test_what_is_no_run_is_refused(
+    settings: Load, recorder: Recorder, environ: dict[str, str], said: str
+) -> None:
+    with pytest.raises(StackError, match=re.escape(said)) as caught:
+        runs.compare(settings(), environ)
+    assert (caught.value.status, recorder.arguments) == (USAGE, [])
+
+
+@pytest.mark.parametrize("number", ["abc", "0", "-3", "1.5", "", "٣"])
+def test_a_number_that_is_none(settings: Load, recorder: Recorder, number: str) -> None:
+    with pytest.raises(StackError, match="N must be a whole number") as caught:
+        runs.jobs(settings(), number, {})
+    assert caught.value.status == USAGE
+    assert recorder.arguments == []
+
+
+def test_faults_of_one_run(settings: Load, recorder: Recorder) -> None:
+    runs.jobs(settings(), "1", {"PRESET": "slow-vendor", "RULE": '{"do": "x"}'})
+    assert recorder.arguments[3:-2] == ["--preset", "slow-vendor", "--fault", '{"do": "x"}']

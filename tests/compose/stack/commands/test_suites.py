@@ -1,0 +1,73 @@
+"""What make was told becomes the options of a suite."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from compose.stack.commands import suites
+from compose.stack.errors import StackError
+from compose.stack.machine.venv import Venv
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The options that were handed over; the suite itself fails its verdict."""
+    calls: list[list[str]] = []
+
+    def hand_over(command: Sequence[str], env: Mapping[str, str] | None = None, **_: Path) -> int:
+        calls.append(list(command[3:]))
+        return 1
+
+    monkeypatch.setattr(suites, "hand_over", hand_over)
+    monkeypatch.setattr(Venv, "need", lambda self, lock: None)
+    return calls
+
+
+def test_chaos_without_options_draws_a_seed(asked: list[list[str]], tmp_path: Path) -> None:
+    assert suites.chaos(tmp_path, {}) == 1
+    assert asked == [["--minutes", "5", "--mode", "local", "--reports", "reports"]]
+
+
+def test_chaos_is_handed_what_is_given(asked: list[list[str]], tmp_path: Path) -> None:
+    given = {"MINUTES": "0.5", "SEED": "7", "MODE": "docker", "REPORTS_DIR": "there"}
+    suites.chaos(tmp_path, given)
+
+    assert asked == [
+        ["--minutes", "0.5", "--mode", "docker", "--reports", "there", "--seed", "7"],
+    ]
+
+
+def test_auto_means_processes_to_chaos(asked: list[list[str]], tmp_path: Path) -> None:
+    suites.chaos(tmp_path, {"MODE": "auto"})
+
+    assert asked[0][3] == "local"
+
+
+def test_all_that_is_wrong_with_chaos_is_named(asked: list[list[str]], tmp_path: Path) -> None:
+    with pytest.raises(StackError) as refused:
+        suites.chaos(tmp_path, {"MINUTES": "0", "SEED": "x", "MODE": "cloud"})
+
+    assert all(name in str(refused.value) for name in ("MINUTES=0", "SEED=x", "MODE=cloud"))
+    assert asked == []
+
+
+def test_a_simulation_takes_new_seeds(asked: list[list[str]], tmp_path: Path) -> None:
+    assert suites.simulate(tmp_path, {}) == 1
+    assert asked == [["--minutes", "10"]]
+
+
+def test_a_simulation_is_handed_what_is_given(asked: list[list[str]], tmp_path: Path) -> None:
+    suites.simulate(tmp_path, {"MINUTES": "0.5", "SEED": "2611260355000"})
+
+    assert asked == [["--minutes", "0.5", "--seed", "2611260355000"]]
+
+
+def test_all_that_is_wrong_with_a_simulation_is_named(
+    asked: list[list[str]], tmp_path: Path
+) -> None:
+    with pytest.raises(StackError) as refused:
+        suites.simulate(tmp_path, {"MINUTES": "0", "SEED": "x"})
+
+    assert all(name in str(refused.value) for name in ("MINUTES=0", "SEED=x"))
+    assert asked == []

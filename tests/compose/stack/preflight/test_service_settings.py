@@ -1,0 +1,190 @@
+"""What the services say of their settings becomes one line, before anything is started."""
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from compose.stack.errors import UNREACHABLE, USAGE, StackError
+from compose.stack.modes.stack import Askable
+from compose.stack.preflight import service_settings
+from compose.stack.processes import programs
+from compose.stack.services import API, CALLBACK, KEEPER, TEMPORAL, VIDEO, WORKER, Service
+from compose.stack.settings import environment
+from compose.stack.settings.load import Settings
+from compose.stack.subprocesses import Outcome, capture
+from tests.compose.stack.conftest import ROOT, Load
+
+GOOD = Outcome(0, "", "")
+OURS = {"mock-comfyui", "mock-kling", "keeper", "worker", "callback", "api"}
+
+
+def refused(*mistakes: str) -> Outcome:
+    """A service's answer, with what a container may say before it."""
+    return Outcome(USAGE, "", f"Container made\nwrong settings: {'; '.join(mistakes)}\n")
+
+
+@dataclass
+class Runner:
+    """Answers for the services."""
+
+    answers: dict[Service, Outcome] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    ready: bool = False
+
+    def prepare(self) -> None:
+        self.ready = True
+
+    def serve(self) -> None:
+        raise AssertionError("a server was started")
+
+    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+        assert self.ready
+        assert program == (service.module, "--check")
+        self.asked.append(service.name)
+        return self.answers.get(service, GOOD)
+
+
+def said(settings: Settings, run: Askable) -> str:
+    with pytest.raises(StackError) as caught:
+        service_settings.check(settings, run)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert caught.value.status == USAGE
+    return line
+
+
+def test_every_service_of_ours_is_asked(settings: Load) -> None:
+    run = Runner()
+    service_settings.check(settings(), run)
+    assert set(run.asked) == OURS
+    assert len(run.asked) == len(OURS)
+
+
+def test_what_is_made_once_is_made_before_they_are_asked_side_by_side(settings: Load) -> None:
+    folder = settings().data_dir / "secrets"
+
+    class Late(Runner):
+        def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+            assert {path.name for path in folder.iterdir()} == {"callback_secret", "stack"}
+            return super().ask(service, *program, timeout=timeout)
+
+    service_settings.check(settings(), Late())
+
+
+def test_what_is_not_started_is_not_asked(settings: Load) -> None:
+    run = Runner({VIDEO: refused("KLING_PLACES: no"), TEMPORAL: refused("X: no")})
+    real = settings(MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b", KLING_PLACES="-1")
+    service_settings.check(real, run)
+    assert set(run.asked) == OURS - {"mock-comfyui", "mock-kling"}
+
+
+def test_one_line_names_each_mistake_of_all_once_with_its_origin(
+    settings: Load, root: Path
+) -> None:
+    (root / ".env").write_text("KEEPER_CAPACITY=-1\n")
+    found = settings(GATES="foo", API_RATE="x", STALL_SECONDS="0")
+    run = Runner(
+        {
+            KEEPER: refused("KEEPER_CAPACITY: too few", "STALL_SECONDS: too short"),
+            WORKER: refused("STALL_SECONDS: too short", "GATES: no such gate; known are a, b"),
+            API: refused("API_RATE: no number"),
+        }
+    )
+    assert said(found, run) == (
+        "wrong settings: API_RATE=x (environment) is refused: no number;"
+        " GATES=foo (environment) is refused: no such gate; known are a, b;"
+        " KEEPER_CAPACITY=-1 (.env) is refused: too few;"
+        " STALL_SECONDS=0 (environment) is refused: too short"
+    )
+
+
+def test_no_secret_is_shown(settings: Load) -> None:
+    run = Runner({CALLBACK: refused("CALLBACK_SECRET: too short")})
+    line = said(settings(CALLBACK_SECRET="hunter2"), run)
+    assert line == "wrong settings: CALLBACK_SECRET=… (environment) is refused: too short"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Outcome(1, "", "T\nImportError: no seat\n"), "ImportError: no seat"),
+        (Outcome(2, "", "usage: …\nerror: unrecognized arguments: --check\n"), "unrecognized"),
+        (Outcome(124, "", "did not answer within 60 s"), "within 60 s"),
+    ],
+)
+def test_one_that_can_not_be_asked_is_named(settings: Load, answer: Outcome, why: str) -> None:
+    run = Runner({API: answer})
+    with pytest.raises(StackError, match=r"^api can't check its settings \(.*nothing was") as found:
+        service_settings.check(settings(), run)
+    assert why in str(found.value)
+    assert found.value.status == UNREACHABLE
+
+
+class Processes(Runner):
+    """Asks the services themselves, each with the environment that it would get."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+        env = environment.local_service(self._settings, service.name)
+        python = programs.module(Path(sys.executable), *program)
+        path = {"PYTHONPATH": str(ROOT), "PATH": os.defpath}
+        return capture(python, env | path, timeout=timeout, cwd=self._settings.root)
+
+
+WRONG = {
+    # Settings that nobody but their service has ever looked at.
+    "API_RATE": "200000",
+    "API_ORIGINS": "nonsense",
+    "GATES": "foo",
+    "VIDEO_POLL_SECONDS": "abc",
+    "KEEPER_CAPACITY": "-1",
+    "MOCK_IMAGE_SECONDS": "long",
+    "KLING_PLACES": "-1",
+    "CALLBACK_KEEP_ROWS": "1",
+    # Settings of several.
+    "LOG_LEVEL": "LOUD",
+    "LOG_FORMAT": "xml",
+    "MOCK_SPEED": "fast",
+    "STALL_SECONDS": "0",
+    "PAYLOAD_KEY": "A" * 43 + "=,short",
+    "CALLBACK_SECRET": "sixteen letters, with blanks",
+    "API_PUBLIC_URL": "ftp://x",
+    # The rest.
+    "API_TOKEN": "short",
+    "API_MAX_SOCKETS": "0",
+    "FEED": "rss",
+    "CALLBACK_URL": "http://a b",
+    "TEMPORAL_UI_URL": "nowhere",
+    "IMAGE_SERVICE_URL": "ftp://x",
+}
+
+
+def test_the_services_themselves_name_every_mistake(settings: Load) -> None:
+    found = settings(**WRONG)
+    line = said(found, Processes(found))
+    told = [part.split("=")[0] for part in line.removeprefix("wrong settings: ").split("; ")]
+    assert [name for name in told if name.isupper()] == sorted(WRONG)
+    assert "Value error" not in line
+    for name in ("PAYLOAD_KEY", "CALLBACK_SECRET", "API_TOKEN"):
+        assert WRONG[name] not in line
+        assert f"{name}=… (environment)" in line
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        {"MOCK_SPEED": "0.5", "API_RATE": "0", "GATES": "image,video", "API_ORIGINS": "*"},
+        {"MOCK_SPEED": "100000", "PAYLOAD_KEY": "A" * 43 + "=", "CALLBACK_SECRET": "x" * 16},
+    ],
+)
+def test_the_services_themselves_accept_what_is_right(
+    settings: Load, right: dict[str, str]
+) -> None:
+    found = settings(**right)
+    service_settings.check(found, Processes(found))

@@ -1,0 +1,179 @@
+"""What each service is told, in both modes."""
+
+from pathlib import Path
+
+import pytest
+
+from compose.stack.settings import environment
+from tests.compose.stack.conftest import Load
+
+KEY = "A" * 43 + "="
+API_EXAMPLE = "https://api.example/codec"
+
+
+def test_a_local_service_gets_ports_and_addresses(settings: Load) -> None:
+    env = environment.local_service(settings(COMFYUI_PORT="9001", MOCK_SPEED="7"), "worker")
+    assert env["IMAGE_SERVICE_URL"] == "http://127.0.0.1:9001"
+    assert env["VIDEO_SERVICE_URL"] == "http://127.0.0.1:16882"
+    assert env["TEMPORAL_ADDRESS"] == "127.0.0.1:7233"
+    assert env["CALLBACK_URL"] == "http://127.0.0.1:8001"
+    assert env["API_PUBLIC_URL"] == "http://127.0.0.1:8000"
+    assert env["MOCK_SPEED"] == "7"
+
+
+def test_the_workers_may_reach_the_mocks_by_another_way(settings: Load) -> None:
+    wire, mock = "http://127.0.0.1:7001", "http://127.0.0.1:16882"
+    found = settings(IMAGE_SERVICE_URL=wire)
+    env = environment.local_service(found, "worker")
+    assert (env["IMAGE_SERVICE_URL"], env["VIDEO_SERVICE_URL"]) == (wire, mock)
+    assert "IMAGE_SERVICE_URL" not in environment.local_service(found, "api")
+    inside = environment.for_compose(found)["IMAGE_SERVICE_URL"]
+    assert inside == "http://host.docker.internal:7001"
+
+
+# By the mocks' speed: 1, 10 and 100.
+FOLLOWING = {
+    "IMAGE_ATTEMPT_SECONDS": ("300", "30", "15"),
+    "VIDEO_ATTEMPT_SECONDS": ("900", "90", "20"),
+    "IMAGE_GIVE_UP_SECONDS": ("3600", "360", "60"),
+    "VIDEO_GIVE_UP_SECONDS": ("3600", "360", "60"),
+    "IMAGE_LOST_SECONDS": ("60", "6", "3"),
+    "VIDEO_LOST_SECONDS": ("300", "30", "5"),
+    "IMAGE_ADDRESS_SECONDS": ("60", "6", "3"),
+    "VIDEO_ADDRESS_SECONDS": ("300", "30", "5"),
+    "ACCEPT_SECONDS": ("30", "3", "2"),
+    "DRAIN_SECONDS": ("3600", "360", "36"),
+}
+
+
+@pytest.mark.parametrize(("place", "speed"), [(0, "1"), (1, "10"), (2, "100")])
+def test_the_workers_limits_follow_the_mocks_clock(settings: Load, place: int, speed: str) -> None:
+    found = settings(MOCK_SPEED=speed)
+    for env in (environment.local_service(found, "worker"), environment.for_compose(found)):
+        assert {name: env[name] for name in FOLLOWING} == {
+            name: values[place] for name, values in FOLLOWING.items()
+        }
+
+
+def test_deadlines_that_are_given_or_concern_real_services_are_left_alone(settings: Load) -> None:
+    given = environment.local_service(settings(DRAIN_SECONDS="7"), "worker")
+    assert given["DRAIN_SECONDS"] == "7"
+    real = settings(MOCKS="off", COMFYUI_URL="http://gpu:1", KLING_URL="http://kling:2")
+    assert "DRAIN_SECONDS" not in environment.local_service(real, "worker")
+
+
+def test_each_local_worker_has_a_port_of_its_own(settings: Load) -> None:
+    ports = [
+        environment.local_service(settings(), "worker", index=index)["WORKER_HTTP_PORT"]
+        for index in range(3)
+    ]
+    assert ports == ["9100", "9101", "9102"]
+
+
+def test_the_callback_secret_is_made_once_and_shown_to_two_services_alone(settings: Load) -> None:
+    found = settings()
+    secrets = {
+        name: environment.local_service(found, name).get("CALLBACK_SECRET")
+        for name in ("worker", "callback", "api", "keeper", "mock-kling", "temporal")
+    }
+    assert secrets["worker"] is not None
+    assert secrets["worker"] == secrets["callback"]
+    assert len(secrets["worker"]) >= 32
+    assert [name for name, secret in secrets.items() if secret] == ["worker", "callback"]
+    file = found.data_dir / "secrets" / "callback_secret"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_secret_of_the_users_own_is_taken(settings: Load) -> None:
+    found = settings(CALLBACK_SECRET="x" * 20)
+    assert environment.for_compose(found)["CALLBACK_SECRET"] == "x" * 20
+    assert not (found.data_dir / "secrets" / "callback_secret").exists()
+
+
+def test_the_stacks_own_business_reaches_no_service(settings: Load) -> None:
+    env = environment.local_service(settings(WORKERS="2", MODE="local"), "api")
+    assert not {"WORKERS", "MODE"} & set(env)
+
+
+def test_the_load_test_sees_the_stack_from_outside(settings: Load) -> None:
+    env = environment.local_loadtest(settings(CALLBACK_URL="https://public.example"))
+    assert env["API_URL"] == "http://127.0.0.1:8000"
+    assert env["CALLBACK_URL"] == "http://127.0.0.1:8001"
+    assert "CALLBACK_SECRET" not in env
+
+
+def test_containers_start_a_server_unless_one_is_named(settings: Load) -> None:
+    assert environment.for_compose(settings())["COMPOSE_PROFILES"] == "server"
+    named = environment.for_compose(settings(TEMPORAL_ADDRESS="temporal.example:7233"))
+    assert named["COMPOSE_PROFILES"] == ""
+    assert named["TEMPORAL_ADDRESS"] == "temporal.example:7233"
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ("http://127.0.0.1:9001", "http://host.docker.internal:9001"),
+        ("http://localhost/x", "http://host.docker.internal/x"),
+        ("http://[::1]:9001", "http://host.docker.internal:9001"),
+        ("http://localhost.example:1", "http://localhost.example:1"),
+        ("http://10.127.0.0.1", "http://10.127.0.0.1"),
+    ],
+)
+def test_this_machine_has_another_name_inside_a_container(
+    settings: Load, given: str, seen: str
+) -> None:
+    found = settings(MOCKS="off", COMFYUI_URL=given, KLING_URL="http://kling.example")
+    env = environment.for_compose(found)
+    assert env["IMAGE_SERVICE_URL"] == seen
+    assert env["VIDEO_SERVICE_URL"] == "http://kling.example"
+    assert env["CALLBACK_URL"] == "http://127.0.0.1:8001"
+
+
+def test_certificates_go_into_containers_by_value(settings: Load, tmp_path: Path) -> None:
+    pem = tmp_path / "ca.pem"
+    pem.write_text("-----BEGIN-----\nx\n")
+    env = environment.for_compose(settings(TEMPORAL_TLS_SERVER_CA_CERT_PATH=str(pem)))
+    assert env["TEMPORAL_TLS_SERVER_CA_CERT_DATA"] == "-----BEGIN-----\nx\n"
+    assert "TEMPORAL_TLS_SERVER_CA_CERT_PATH" not in env
+
+
+@pytest.mark.parametrize("name", ["PAYLOAD_KEY", "TEMPORAL_API_KEY"])
+def test_keys_for_temporal_reach_its_clients_alone(settings: Load, name: str) -> None:
+    found = settings(**{name: KEY})
+    told = {
+        service
+        for service in ("api", "callback", "keeper", "worker", "mock-comfyui", "mock-kling")
+        if environment.local_service(found, service).get(name) == KEY
+    }
+    assert told == {"api", "callback", "keeper", "worker"}
+    assert KEY not in environment.local_service(found, "temporal").values()
+    assert environment.local_loadtest(found)[name] == KEY
+    assert environment.for_compose(found)[name] == KEY
+
+
+def test_the_apis_token_reaches_the_api_and_the_load_test_alone(settings: Load) -> None:
+    found = settings(API_TOKEN=KEY)
+    services = ("api", "callback", "keeper", "worker", "mock-comfyui", "mock-kling", "temporal")
+    told = [name for name in services if "API_TOKEN" in environment.local_service(found, name)]
+    assert told == ["api"]
+    assert environment.local_loadtest(found)["API_TOKEN"] == KEY
+    assert environment.for_compose(found)["API_TOKEN"] == KEY
+
+
+def test_the_load_test_has_no_use_for_the_callbacks_secret(settings: Load) -> None:
+    assert "CALLBACK_SECRET" not in environment.local_loadtest(settings(CALLBACK_SECRET=KEY))
+
+
+def test_with_a_key_the_temporal_ui_is_told_who_decrypts(settings: Load) -> None:
+    for found, endpoint in (
+        (settings(PAYLOAD_KEY=KEY, API_PORT="9000"), "http://127.0.0.1:9000/codec"),
+        (settings(PAYLOAD_KEY=KEY, API_PUBLIC_URL="https://api.example/"), API_EXAMPLE),
+        (settings(), None),
+    ):
+        for env in (
+            environment.local_service(found, "temporal"),
+            environment.for_compose(found),
+        ):
+            assert env.get("UI_CODEC_ENDPOINT") == endpoint
+        assert "UI_CODEC_ENDPOINT" not in environment.local_service(found, "api")

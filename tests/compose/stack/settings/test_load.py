@@ -1,0 +1,120 @@
+"""Settings: who counts before whom, and every mistake named at once."""
+
+from pathlib import Path
+
+import pytest
+
+from compose.stack.errors import USAGE, StackError
+from compose.stack.settings import saved
+from compose.stack.settings.load import Mode, load
+from compose.stack.settings.saved import Remembered
+from tests.compose.stack.conftest import Load
+
+
+def test_defaults(settings: Load) -> None:
+    found = settings()
+    assert found.mode is Mode.AUTO
+    assert found.workers == 1
+    assert found.mocks
+    assert found.own_temporal
+    assert found.ports["KLING_PORT"] == 16882
+    assert found.values == {}
+
+
+def test_the_environment_counts_before_what_was_said_before_the_file(root: Path) -> None:
+    (root / ".env").write_text("WORKERS=2\nAPI_PORT=8100\nKLING_PORT=8200\n")
+    saved.write(root / "data/run", Remembered("local", {"WORKERS": "3", "API_PORT": "8101"}))
+    found = load(root, {"WORKERS": "4"})
+    assert (found.workers, found.ports["API_PORT"], found.ports["KLING_PORT"]) == (4, 8101, 8200)
+    assert found.running == "local"
+    assert found.spoken == {"WORKERS": "4", "API_PORT": "8101"}
+
+
+def test_an_empty_value_counts_as_not_set(root: Path) -> None:
+    (root / ".env").write_text("WORKERS=2\n")
+    assert load(root, {"WORKERS": ""}).workers == 2
+
+
+def test_what_is_no_setting_of_ours_is_left_alone(settings: Load) -> None:
+    assert settings(HOME="/root", TEMPORAL_GRPC_META_X="1").values == {"TEMPORAL_GRPC_META_X": "1"}
+
+
+def test_a_name_in_the_file_that_nobody_knows_is_told(root: Path) -> None:
+    (root / ".env").write_text("WORKRES=2\nTEMPORAL_TLS_SERVER_NAME=x\n")
+    assert load(root, {}).unknown == ("WORKRES",)
+
+
+def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
+    (root / ".env").write_text("WORKERS=x\nnonsense\n")
+    with pytest.raises(StackError) as caught:
+        load(root, {"MODE": "cloud", "API_PORT": "70000", "MOCKS": "maybe", "STACK": "My"})
+    said = str(caught.value)
+    assert "\n" not in said
+    assert caught.value.status == USAGE
+    for part in (
+        ".env line 2 is not NAME=value",
+        "MODE=cloud (environment) is not one of: auto, docker, local",
+        "WORKERS=x (.env) is not a whole number from 1 to 64",
+        "API_PORT=70000 (environment) is not a whole number from 1 to 65535",
+        "MOCKS=maybe (environment) is not one of: on, off",
+        "STACK=My (environment)",
+    ):
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"WORKERS": "0"}, "WORKERS=0"),
+        ({"WORKERS": "-1"}, "WORKERS=-1"),
+        ({"WORKERS": "٣"}, "WORKERS=٣"),
+        ({"API_PORT": "8001"}, "is the port of"),
+        ({"WORKER_HTTP_PORT": "65535", "WORKERS": "2"}, "is not a whole number from 1 to 65534"),
+        ({"BIND_ADDRESS": "everywhere"}, "is not an IP address"),
+        ({"COMPOSE_PROJECT_NAME": "My Project"}, "is not a project name"),
+        ({"TEMPORAL_ADDRESS": "somewhere"}, "is not host:port"),
+        ({"TEMPORAL_TLS_CLIENT_KEY_PATH": "/nowhere"}, "is not a file that can be read"),
+        ({"STACK": "My Stack"}, "STACK=My Stack (environment) is not 1 to 40 characters"),
+        ({"STACK": "x" * 41}, "is not 1 to 40 characters"),
+        ({"MOCKS": "off"}, "MOCKS=off needs COMFYUI_URL, which is not set"),
+        ({"MOCKS": "off", "COMFYUI_URL": "http://a"}, "needs KLING_URL"),
+        ({"MOCKS": "off", "COMFYUI_URL": "a", "KLING_URL": "http://b"}, "COMFYUI_URL=a"),
+    ],
+)
+def test_wrong_values(settings: Load, environ: dict[str, str], said: str) -> None:
+    with pytest.raises(StackError) as caught:
+        settings(**environ)
+    assert said in str(caught.value)
+
+
+def test_the_real_services_can_be_named(settings: Load) -> None:
+    given = settings(MOCKS="off", COMFYUI_URL="http://img:1", KLING_URL="https://kling.example/v1")
+    assert not given.mocks
+
+
+@pytest.mark.parametrize(
+    ("bind", "reach"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "[::1]"),
+        ("::1", "[::1]"),
+        ("10.1.2.3", "10.1.2.3"),
+    ],
+)
+def test_where_published_ports_answer(settings: Load, bind: str, reach: str) -> None:
+    assert settings(BIND_ADDRESS=bind).url("API_PORT") == f"http://{reach}:8000"
+
+
+def test_what_was_said_is_forgotten_with_the_stack(root: Path) -> None:
+    run_dir = root / "data/run"
+    saved.write(run_dir, Remembered("local", {"WORKERS": "3"}))
+    assert (run_dir / "stack.json").stat().st_mode & 0o077 == 0
+    saved.forget(run_dir)
+    assert load(root, {}).workers == 1
+
+
+def test_a_damaged_note_is_as_good_as_none(root: Path) -> None:
+    (root / "data/run").mkdir(parents=True)
+    (root / "data/run/stack.json").write_text('{"mode": "lo')
+    assert load(root, {}).running == ""
