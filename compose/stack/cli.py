@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[int, Command]] = {
     "doctor": (0, lambda settings, _: doctor.doctor(settings)),
 }
 # Commands that have nothing to do with a running stack and its settings.
-GATES: dict[str, Callable[[], int]] = {
+STANDALONE: dict[str, Callable[[], int]] = {
     "bench": lambda: bench.bench(ROOT, ENV),
     "chaos": lambda: suites.chaos(ROOT, ENV),
     "simulate": lambda: suites.simulate(ROOT, ENV),
@@ -61,9 +61,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _dispatch(arguments: list[str]) -> int | None:
     name, words = arguments[:1], arguments[1:]
-    if name and name[0] in GATES and not words:
-        return GATES[name[0]]()
+    if name and name[0] in STANDALONE and not words:
+        return STANDALONE[name[0]]()
     if not name or name[0] not in COMMANDS or len(words) != COMMANDS[name[0]][0]:
-        known = ", ".join([*COMMANDS, *GATES])
+        known = ", ".join([*COMMANDS, *STANDALONE])
         raise StackError(f"usage: compose/stack.sh COMMAND, one of: {known}")
     return COMMANDS[name[0]][1](load(ROOT, ENV), words)

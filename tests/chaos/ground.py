@@ -29,7 +29,7 @@ class Ground(Protocol):
 
 
 class Processes:
-    """The embedded mode; the server is our own child, since a wire of ours leads to it."""
+    """The local mode; the server is our own child, since a wire of ours leads to it."""
 
     def __init__(self, stack: Stack, server: Server) -> None:
         self._socket = socket_path(Path(stack.settings["DATA_DIR"], "run"))

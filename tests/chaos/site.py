@@ -76,7 +76,7 @@ MakeSite = Callable[[Path], AbstractAsyncContextManager[Site]]
 
 @contextlib.asynccontextmanager
 async def as_processes(folder: Path, speed: int = 100) -> AsyncIterator[Site]:
-    """The embedded mode; Temporal and the vendors are reached by wires that can be disturbed."""
+    """The local mode; Temporal and the vendors are reached by wires that can be disturbed."""
     settings = _settings(folder, "local", speed=speed)
     data, ui_port = Path(settings["DATA_DIR"]), int(settings["TEMPORAL_UI_PORT"])
     server = Server(data, int(settings["TEMPORAL_PORT"]), ui_port)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.stack.cli import COMMANDS, GATES
+from compose.stack.cli import COMMANDS, STANDALONE
 from tests.compose.made import made, project
 from tests.docs import commands
 from tests.docs.pages import ROOT, every_page, name, read
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def is_command(words: list[str]) -> bool:
     """Whether compose/stack has such a command, with so many words."""
     command, *rest = words
-    taken = 0 if command in GATES else COMMANDS[command][0] if command in COMMANDS else None
+    taken = 0 if command in STANDALONE else COMMANDS[command][0] if command in COMMANDS else None
     return len(rest) == taken
 
 

@@ -18,7 +18,7 @@ from compose.stack.preflight import other_stacks, replay, service_settings
 from compose.stack.services import API, CALLBACK
 from compose.stack.settings import saved
 from compose.stack.settings.load import Mode, Settings, load
-from compose.stack.settings.saved import Remembered
+from compose.stack.settings.saved import Saved
 
 # All that is ever written below DATA_DIR, and all that `clean` removes.
 DATA_FOLDERS = (*SERVICE_FOLDERS, "logs", "run", "secrets")
@@ -48,7 +48,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
             other_stacks.check(settings, stack, running=bool(before), force=force)
             if not force:
                 replay.check(settings, stack, running=bool(before))
-            saved.write(settings.run_dir, Remembered(mode, settings.spoken))
+            saved.write(settings.run_dir, Saved(mode, settings.overrides))
             stack.up()
             replay.note(settings)
         except BaseException:
@@ -77,12 +77,12 @@ def ensure(settings: Settings) -> Settings:
 
 
 def _unchanged(settings: Settings) -> bool:
-    same = saved.read(settings.run_dir).spoken == settings.spoken
+    same = saved.read(settings.run_dir).overrides == settings.overrides
     return same and readiness.all_ready(settings, choice.chosen(settings).units())
 
 
 def down(settings: Settings) -> None:
-    """Stop the stack and forget what was said to it; data stays."""
+    """Stop the stack and forget its overrides; data stays."""
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     with locked(settings.run_dir):
         stacks: list[Stack] = [Local(settings)]

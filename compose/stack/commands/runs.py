@@ -127,16 +127,18 @@ def make_line(
 ) -> str:
     """The line that repeats a run, for its report to print.
 
-    `make TARGET` with those of its options that were given, and what was said to the stack.
+    `make TARGET` with those of its options that were given, and the overrides of the stack.
     """
     given = {name: environ[name] for name in options if environ.get(name)}
-    said = {
-        name: value for name, value in sorted(settings.spoken.items()) if _SHAPING.fullmatch(name)
+    overrides = {
+        name: value
+        for name, value in sorted(settings.overrides.items())
+        if _SHAPING.fullmatch(name)
     }
-    return " ".join(["make", target, *(_spelt(*item) for item in (given | said).items())])
+    return " ".join(["make", target, *(_assignment(*item) for item in (given | overrides).items())])
 
 
-def _spelt(name: str, value: str) -> str:
+def _assignment(name: str, value: str) -> str:
     """As a shell takes it, and make behind it, for which a `$` is its own."""
     return f"{name}={shlex.quote(value.replace('$', '$$'))}"
 

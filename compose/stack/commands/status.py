@@ -48,7 +48,7 @@ def logs(settings: Settings, environ: Mapping[str, str]) -> int:
         raise StackError(f"LINES={lines} is not a whole number")
     terminal = sys.stdout.isatty() and not environ.get("CI")
     follow = environ.get("FOLLOW", "1" if terminal else "0") == "1"
-    # Log files of the embedded mode are still there when it has stopped; containers' logs are not.
+    # Log files of the local mode are still there when it has stopped; containers' logs are not.
     stack = choice.chosen(settings) if settings.running else Local(settings)
     return stack.logs(names, lines=int(lines), follow=follow)
 

@@ -133,7 +133,7 @@ class Docker:
         for folder in (*made, self.settings.reports_dir):
             folder.mkdir(parents=True, exist_ok=True)
             if os.geteuid() == 0:
-                _give(folder)
+                _chown(folder)
 
     def _env(self) -> dict[str, str]:
         user, group = os.geteuid(), os.getegid()
@@ -168,7 +168,7 @@ class Docker:
         return answer
 
 
-def _give(folder: os.PathLike[str]) -> None:
+def _chown(folder: os.PathLike[str]) -> None:
     for directory, _, files in os.walk(folder):
         for path in (directory, *(os.path.join(directory, name) for name in files)):
             if os.lstat(path).st_uid != NOBODY:

@@ -42,7 +42,7 @@ def detail(error: urllib.error.HTTPError) -> str:
 
 
 def probe(settings: Settings, service: str, *, index: int = 0) -> str | None:
-    """Why a process of the embedded mode is not ready, or None where it is."""
+    """Why a process of the local mode is not ready, or None where it is."""
     if service == TEMPORAL.name:
         return reason(f"{settings.url(services.UI_PORT)}/healthz")
     port = next(item.port for item in services.ALL if item.name == service)

@@ -14,7 +14,9 @@ from compose.stack.subprocesses import Outcome
 
 PROGRAM = f"{KEEPER.module}.whose"
 PATIENCE = 60.0
-_WHERE = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
+_NOTE = "alone"
+# What tells one namespace from another.
+_NAMESPACE = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
 
 
 def check(settings: Settings, stack: Askable, *, running: bool, force: bool = False) -> None:
@@ -23,17 +25,19 @@ def check(settings: Settings, stack: Askable, *, running: bool, force: bool = Fa
     Left out where it can't have changed: with a server of our own, or while the stack runs. `force`
     goes on where the name can't be read or asked for.
     """
-    place = json.dumps([stack_name(settings), *(settings.values.get(name) for name in _WHERE)])
-    known = saved.alone(settings.run_dir) == place
-    if not (known and (running or settings.own_temporal)) and not _asked(
+    namespace = json.dumps(
+        [stack_name(settings), *(settings.values.get(name) for name in _NAMESPACE)]
+    )
+    known = saved.checked(settings.run_dir, _NOTE) == namespace
+    if not (known and (running or settings.own_temporal)) and not _checked(
         settings, stack, running=running, force=force
     ):
         return
     keep_stack_name(settings)
-    saved.note_alone(settings.run_dir, place)
+    saved.note_checked(settings.run_dir, _NOTE, namespace)
 
 
-def _asked(settings: Settings, stack: Askable, *, running: bool, force: bool) -> bool:
+def _checked(settings: Settings, stack: Askable, *, running: bool, force: bool) -> bool:
     """Whether the server answered, and nobody else is there, nor can be."""
     if settings.own_temporal and not running:
         if not (settings.data_dir / "temporal" / "temporal.db").exists():
@@ -45,16 +49,16 @@ def _asked(settings: Settings, stack: Askable, *, running: bool, force: bool) ->
         say("Temporal does not answer: whether another stack uses it was not asked")
         return False
     try:
-        _judge(settings, _found(outcome))
-    except _Untold as error:
+        _refuse_other(settings, _answer(outcome))
+    except _Undecided as error:
         if not force:
             raise
         say(f"{error}")
     return True
 
 
-class _Untold(StackError):
-    """Whose keeper runs can't be told."""
+class _Undecided(StackError):
+    """Which stack the running keeper is of can't be told."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -64,21 +68,21 @@ class _Untold(StackError):
         )
 
 
-def _judge(settings: Settings, said: dict[str, Any]) -> None:
-    if reason := said.get("unreadable"):
-        raise _Untold(reason)
-    other = said["stack"]
+def _refuse_other(settings: Settings, answer: dict[str, Any]) -> None:
+    if reason := answer.get("unreadable"):
+        raise _Undecided(reason)
+    other = answer["stack"]
     if other not in ("", stack_name(settings)):
         raise StackError(
-            f"another stack, {other}, uses Temporal's namespace {said['namespace']}: nothing was"
+            f"another stack, {other}, uses Temporal's namespace {answer['namespace']}: nothing was"
             " started; take one of your own with TEMPORAL_NAMESPACE=…, or, if it is this very"
             f" stack, say `make up STACK={other}`",
             USAGE,
         )
 
 
-def _found(outcome: Outcome) -> dict[str, Any]:
+def _answer(outcome: Outcome) -> dict[str, Any]:
     """What the program printed last."""
     if (found := outcome.found) is None:
-        raise _Untold(outcome.last_line)
+        raise _Undecided(outcome.last_line)
     return found

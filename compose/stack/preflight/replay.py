@@ -1,4 +1,4 @@
-"""A release must not stop what is open: it is replayed by new code before anything is replaced."""
+"""New code must not stop what is open, which is replayed by it before anything is replaced."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +21,7 @@ _ADVICE = {
     " still until they are terminated",
     KEEPER: "`make up FORCE=1` has such a keeper rebuilt from Temporal",
 }
+_NOTE = "replayed"
 PATIENCE = 300.0
 _REASON = 160
 
@@ -32,7 +33,7 @@ def code(settings: Settings) -> str:
 
 def note(settings: Settings) -> None:
     """What is open is run by the present code from now on."""
-    saved.note_replayed(settings.run_dir, code(settings))
+    saved.note_checked(settings.run_dir, _NOTE, code(settings))
 
 
 def check(settings: Settings, stack: Askable, *, running: bool) -> None:
@@ -41,7 +42,7 @@ def check(settings: Settings, stack: Askable, *, running: bool) -> None:
     StackError, in one line, where something doesn't. The server is started where there is none,
     for it may hold what was open when the stack went down.
     """
-    if saved.replayed(settings.run_dir) == code(settings):
+    if saved.checked(settings.run_dir, _NOTE) == code(settings):
         return
     if settings.own_temporal and not running:
         if not (settings.data_dir / "temporal" / "temporal.db").exists():
@@ -49,15 +50,16 @@ def check(settings: Settings, stack: Askable, *, running: bool) -> None:
         stack.serve()
     stack.prepare()
     with ThreadPoolExecutor() as pool:
-        asked = {service: pool.submit(_replay, stack, service) for service in _KINDS}
-    _judge({service: answer.result() for service, answer in asked.items()})
+        asked = {
+            service: pool.submit(
+                stack.ask, service, f"{service.module}.replay_open", timeout=PATIENCE
+            )
+            for service in _KINDS
+        }
+    _refuse_failing({service: answer.result() for service, answer in asked.items()})
 
 
-def _replay(stack: Askable, service: Service) -> Outcome:
-    return stack.ask(service, f"{service.module}.replay_open", timeout=PATIENCE)
-
-
-def _judge(outcomes: Mapping[Service, Outcome]) -> None:
+def _refuse_failing(outcomes: Mapping[Service, Outcome]) -> None:
     if any(outcome.status == UNREACHABLE for outcome in outcomes.values()):
         say("Temporal does not answer: what is open there was not replayed")
         return

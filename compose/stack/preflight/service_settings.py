@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from compose.stack import services
 from compose.stack.errors import UNREACHABLE, USAGE, StackError
@@ -29,8 +28,12 @@ def check(settings: Settings, stack: Askable) -> None:
     secrets.make(settings)
     asked = services.wanted(mocks=settings.mocks, server=False)
     with ThreadPoolExecutor(len(asked)) as pool:
-        answers = list(pool.map(partial(_ask, stack), asked))
-    found = [mistake for answer in zip(asked, answers, strict=True) for mistake in _read(*answer)]
+        answers = list(
+            pool.map(lambda it: stack.ask(it, it.module, "--check", timeout=PATIENCE), asked)
+        )
+    found = [
+        mistake for answer in zip(asked, answers, strict=True) for mistake in _mistakes(*answer)
+    ]
     checks = Checks(settings.values, settings.origins)
     # What several of them read is told once, in the words of the first.
     for name, reason in dict(reversed(found)).items():
@@ -39,11 +42,7 @@ def check(settings: Settings, stack: Askable) -> None:
     checks.raise_if_wrong()
 
 
-def _ask(stack: Askable, service: Service) -> Outcome:
-    return stack.ask(service, service.module, "--check", timeout=PATIENCE)
-
-
-def _read(service: Service, answer: Outcome) -> Iterator[tuple[str, str]]:
+def _mistakes(service: Service, answer: Outcome) -> Iterator[tuple[str, str]]:
     """Name and reason of each mistake that a service has found."""
     if answer.good:
         return

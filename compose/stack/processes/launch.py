@@ -1,4 +1,4 @@
-"""Becomes one service of the embedded mode; it reads its settings anew at every start.
+"""Becomes one service of the local mode; it reads its settings anew at every start.
 
 `python launch.py FILE NAME DIGEST`: the digest is there for supervisor to compare. It is run from
 a copy, so it imports nothing of ours.
@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-# In the environment of every process of the embedded mode: the run folder of its stack.
+# In the environment of every process of the local mode: the run folder of its stack.
 MARK = "GENVIDEO_RUN_DIR"
 
 

@@ -1,8 +1,9 @@
-"""Finds processes of this stack whose supervisor is gone; each carries a mark of ours."""
+"""Finds and ends orphans: processes of this stack whose supervisor is gone, by a mark of ours."""
 
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from compose.stack.processes.launch import MARK
@@ -28,15 +29,9 @@ def end(run_dir: Path) -> int:
     found = pids(run_dir)
     for signum in (signal.SIGTERM, signal.SIGKILL):
         for pid in pids(run_dir):
-            _signal(pid, signum)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signum)
         deadline = time.monotonic() + PATIENCE
         while pids(run_dir) and time.monotonic() < deadline:
             time.sleep(0.1)
     return len(found)
-
-
-def _signal(pid: int, signum: signal.Signals) -> None:
-    try:
-        os.kill(pid, signum)
-    except ProcessLookupError:
-        return

@@ -1,4 +1,4 @@
-"""The embedded mode's processes and supervisor's configuration; derived, never edited."""
+"""The local mode's processes and supervisor's configuration; derived, never edited."""
 
 import configparser
 import hashlib

@@ -52,7 +52,7 @@ HOST_GATEWAY = "host.docker.internal"
 
 
 def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str, str]:
-    """Settings of one process of the embedded mode; `index` counts the workers from 0."""
+    """Settings of one process of the local mode; `index` counts the workers from 0."""
     env = {
         key: value
         for key, value in settings.values.items()

@@ -31,7 +31,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Checked settings; `values` is everything given, `spoken` what the running stack remembers.
+    """Checked settings; `values` is everything given, `overrides` what is saved until `make down`.
 
     Those that are handed on are the services' to check; see `preflight`.
     """
@@ -49,7 +49,7 @@ class Settings:
     base_image: str
     values: Mapping[str, str]
     origins: Mapping[str, str]
-    spoken: Mapping[str, str]
+    overrides: Mapping[str, str]
     unknown: tuple[str, ...]
 
     @property
@@ -64,7 +64,7 @@ class Settings:
 
     @property
     def log_dir(self) -> Path:
-        """Logs of the embedded mode and of image builds."""
+        """Logs of the local mode and of image builds."""
         return self.data_dir / "logs"
 
     @property
@@ -79,16 +79,16 @@ class Settings:
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Settings:
-    """The environment before what was said at `up`, before `.env`, before the defaults."""
+    """The environment before what was saved at `up`, before `.env`, before the defaults."""
     documented = dotenv.documented_names(root / ".env.example")
     lines, wrong_lines = dotenv.read(root / ".env")
     in_file = _known(lines, documented)
     given = _known(environ, documented)
     data_dir = root / (given.get("DATA_DIR") or in_file.get("DATA_DIR") or "data")
     past = saved.read(data_dir / "run")
-    spoken = {**past.spoken, **given}
-    values = in_file | spoken
-    origins = dict.fromkeys(in_file, ".env") | dict.fromkeys(spoken, "environment")
+    overrides = {**past.overrides, **given}
+    values = in_file | overrides
+    origins = dict.fromkeys(in_file, ".env") | dict.fromkeys(overrides, "environment")
     checks = Checks(values, origins)
     checks.wrong.extend(wrong_lines)
     workers = checks.whole("WORKERS", 1, most=MOST_WORKERS)
@@ -108,7 +108,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         base_image=values.get("BASE_IMAGE", DEFAULT_BASE_IMAGE),
         values=values,
         origins=origins,
-        spoken=spoken,
+        overrides=overrides,
         unknown=tuple(set(lines) - set(_known(dict.fromkeys(lines, "given"), documented))),
     )
     checks.fits("STACK", "x", STACK_NAME, what="1 to 40 characters of a-z, 0-9 and -")

@@ -1,4 +1,7 @@
-"""What the running stack was told on the command line; it holds until `make down` forgets it."""
+"""What outlives a command: settings saved at `up` until `make down`, and what was checked last.
+
+Whatever is written here may hold a key of the user's, so nobody else may read it.
+"""
 
 import json
 import os
@@ -8,59 +11,47 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Remembered:
-    """The mode the stack was started in (empty where none runs) and the settings said by hand."""
+class Saved:
+    """The mode the stack was started in (empty where none runs), and what overrides `.env`."""
 
     mode: str = ""
-    spoken: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
 
 def _file(run_dir: Path) -> Path:
     return run_dir / "stack.json"
 
 
-def read(run_dir: Path) -> Remembered:
+def read(run_dir: Path) -> Saved:
     """What was written last; nothing where nothing was, or where it can't be read."""
     try:
-        return Remembered(**json.loads(_file(run_dir).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return Remembered()
+        found = json.loads(_file(run_dir).read_text(encoding="utf-8"))
+        return Saved(found["mode"], found["spoken"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return Saved()
 
 
-def write(run_dir: Path, state: Remembered) -> None:
-    """Replace the note; it may hold an API key, so nobody else may read it."""
-    write_private(_file(run_dir), json.dumps({"mode": state.mode, "spoken": dict(state.spoken)}))
+def write(run_dir: Path, state: Saved) -> None:
+    """Replace what is saved; other releases read it, too, so the key keeps its old name."""
+    write_private(_file(run_dir), json.dumps({"mode": state.mode, "spoken": dict(state.overrides)}))
 
 
 def forget(run_dir: Path) -> None:
-    """The stack is down; what was said to it no longer counts."""
+    """The stack is down; its overrides no longer count."""
     _file(run_dir).unlink(missing_ok=True)
 
 
-def replayed(run_dir: Path) -> str:
-    """The digest of the code by which what is open has last been run; empty where none is known."""
+def checked(run_dir: Path, name: str) -> str:
+    """For what a check has passed last; empty where that is not known."""
     try:
-        return (run_dir / "replayed").read_text(encoding="utf-8")
+        return (run_dir / name).read_text(encoding="utf-8")
     except OSError:
         return ""
 
 
-def alone(run_dir: Path) -> str:
-    """Where it was last found that no other stack is; empty where nowhere was."""
-    try:
-        return (run_dir / "alone").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-
-
-def note_alone(run_dir: Path, place: str) -> None:
-    """No other stack is there; outlives `make down`."""
-    write_private(run_dir / "alone", place)
-
-
-def note_replayed(run_dir: Path, digest: str) -> None:
-    """What is open is run by this code from now on; outlives `make down`."""
-    write_private(run_dir / "replayed", digest)
+def note_checked(run_dir: Path, name: str, what: str) -> None:
+    """A check has passed for this; outlives `make down`."""
+    write_private(run_dir / name, what)
 
 
 def write_private(path: Path, text: str) -> None:

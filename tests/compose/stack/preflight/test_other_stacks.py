@@ -24,7 +24,7 @@ def says(**found: str) -> Outcome:
 
 
 @dataclass
-class Runner:
+class Stack:
     """Answers for the program that asks."""
 
     answer: Outcome = field(default_factory=lambda: says(stack=""))
@@ -56,7 +56,7 @@ def here(settings: Load) -> Settings:
 def test_nobodys_namespace_and_our_own_are_said_nothing_about(
     here: Settings, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = Runner(says(stack=name))
+    run = Stack(says(stack=name))
     other_stacks.check(here, run, running=False)
     assert run.asked == [ASK]
     assert capsys.readouterr() == ("", "")
@@ -67,7 +67,7 @@ def test_another_stacks_is_refused_in_one_line_whatever_is_forced(
     here: Settings, force: bool
 ) -> None:
     with pytest.raises(StackError) as refused:
-        other_stacks.check(here, Runner(says(stack="theirs")), running=False, force=force)
+        other_stacks.check(here, Stack(says(stack="theirs")), running=False, force=force)
     line = str(refused.value)
     for part in ("stack, theirs,", "shop", "nothing was started", "TEMPORAL_NAMESPACE=", "STACK=t"):
         assert part in line
@@ -88,29 +88,29 @@ def test_where_it_can_not_be_told_only_force_goes_on(
     here: Settings, answer: Outcome, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(StackError, match="FORCE=1") as refused:
-        other_stacks.check(here, Runner(answer), running=False)
+        other_stacks.check(here, Stack(answer), running=False)
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
     assert refused.value.status == VERDICT
-    other_stacks.check(here, Runner(answer), running=False, force=True)
+    other_stacks.check(here, Stack(answer), running=False, force=True)
     assert told in capsys.readouterr().out
 
 
 def test_a_server_that_is_away_is_told_and_asked_the_next_time(
     here: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other_stacks.check(here, Runner(Outcome(UNREACHABLE, "", "away")), running=False)
+    other_stacks.check(here, Stack(Outcome(UNREACHABLE, "", "away")), running=False)
     assert capsys.readouterr().out.splitlines() == [
         "Temporal does not answer: whether another stack uses it was not asked"
     ]
-    run = Runner()
+    run = Stack()
     other_stacks.check(here, run, running=True)
     assert run.asked == [ASK]
 
 
 def test_a_server_elsewhere_is_asked_at_every_start_but_not_while_we_run(here: Settings) -> None:
     for running, asked in ((False, [ASK]), (True, []), (False, [ASK])):
-        run = Runner()
+        run = Stack()
         other_stacks.check(here, run, running=running)
         assert run.asked == asked
 
@@ -121,8 +121,8 @@ def test_a_server_elsewhere_is_asked_at_every_start_but_not_while_we_run(here: S
 def test_another_name_or_place_is_asked_for_also_while_we_run(
     here: Settings, settings: Load, change: dict[str, str]
 ) -> None:
-    other_stacks.check(here, Runner(), running=False)
-    run = Runner()
+    other_stacks.check(here, Stack(), running=False)
+    run = Stack()
     other = settings(**{"TEMPORAL_ADDRESS": ELSEWHERE, "STACK": "ours"} | change)
     other_stacks.check(other, run, running=True)
     assert run.asked == [ASK]
@@ -133,16 +133,16 @@ def test_a_server_of_our_own_is_started_and_asked_once(settings: Load) -> None:
     (found.data_dir / "temporal").mkdir(parents=True)
     (found.data_dir / "temporal/temporal.db").write_text("")
     for asked in (["serve", ASK], []):
-        run = Runner()
+        run = Stack()
         other_stacks.check(found, run, running=False)
         assert run.asked == asked
-    renamed, run = settings(STACK="other"), Runner()
+    renamed, run = settings(STACK="other"), Stack()
     other_stacks.check(renamed, run, running=False)
     assert run.asked == ["serve", ASK]
 
 
 def test_nobody_can_be_where_no_server_has_ever_run(settings: Load) -> None:
-    run = Runner()
+    run = Stack()
     other_stacks.check(settings(), run, running=False)
     assert run.asked == []
 
@@ -153,8 +153,8 @@ def test_a_name_that_was_given_outlives_the_stack_where_it_was_let_in(
     first = secrets.stack_name(settings())
     named = settings(TEMPORAL_ADDRESS=ELSEWHERE, STACK="ours")
     with pytest.raises(StackError):
-        other_stacks.check(named, Runner(says(stack="theirs")), running=False)
+        other_stacks.check(named, Stack(says(stack="theirs")), running=False)
     assert secrets.stack_name(settings()) == first
-    other_stacks.check(named, Runner(), running=False)
+    other_stacks.check(named, Stack(), running=False)
     assert secrets.stack_name(settings()) == "ours"
     assert (root / "data/secrets/stack").stat().st_mode & 0o777 == 0o600

@@ -28,7 +28,7 @@ def said(found: object) -> Outcome:
 
 
 @dataclass
-class Runner:
+class Stack:
     """Answers for the programs that replay."""
 
     worker: Outcome = field(default_factory=lambda: said(GOOD))
@@ -61,7 +61,7 @@ def here(root: Path, settings: Load) -> Settings:
 def test_what_replays_is_said_nothing_about(
     here: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = Runner()
+    run = Stack()
     replay.check(here, run, running=True)
     assert set(run.asked) == BOTH
     assert capsys.readouterr() == ("", "")
@@ -69,7 +69,7 @@ def test_what_replays_is_said_nothing_about(
 
 def test_the_code_that_runs_is_not_replayed_again(here: Settings, root: Path) -> None:
     replay.note(here)
-    run = Runner()
+    run = Stack()
     replay.check(here, run, running=True)
     assert run.asked == []
     (root / "shared/a.py").write_text("changed")
@@ -78,7 +78,7 @@ def test_the_code_that_runs_is_not_replayed_again(here: Settings, root: Path) ->
 
 
 def test_nothing_can_be_open_where_no_server_has_ever_run(here: Settings) -> None:
-    run = Runner()
+    run = Stack()
     replay.check(here, run, running=False)
     assert run.asked == []
 
@@ -86,14 +86,14 @@ def test_nothing_can_be_open_where_no_server_has_ever_run(here: Settings) -> Non
 def test_what_was_open_when_the_stack_went_down_is_replayed_too(here: Settings) -> None:
     (here.data_dir / "temporal").mkdir(parents=True)
     (here.data_dir / "temporal/temporal.db").write_text("")
-    run = Runner()
+    run = Stack()
     replay.check(here, run, running=False)
     assert run.asked[0] == "serve"
     assert set(run.asked[1:]) == BOTH
 
 
 def test_a_server_elsewhere_is_asked_and_not_started(here: Settings, settings: Load) -> None:
-    run = Runner()
+    run = Stack()
     replay.check(settings(TEMPORAL_ADDRESS="t:1"), run, running=False)
     assert set(run.asked) == BOTH
 
@@ -101,7 +101,7 @@ def test_a_server_elsewhere_is_asked_and_not_started(here: Settings, settings: L
 def test_a_server_that_is_away_is_told_and_holds_nothing_up(
     here: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    replay.check(here, Runner(worker=Outcome(UNREACHABLE, "", "away")), running=True)
+    replay.check(here, Stack(worker=Outcome(UNREACHABLE, "", "away")), running=True)
     assert capsys.readouterr().out.splitlines() == [
         "Temporal does not answer: what is open there was not replayed"
     ]
@@ -110,20 +110,20 @@ def test_a_server_that_is_away_is_told_and_holds_nothing_up(
 @pytest.mark.parametrize(
     ("run", "told"),
     [
-        (Runner(worker=said(JOBS)), ("2 of 14 open jobs (job-a: [TMPRL1100] Nondet", "jobs end")),
-        (Runner(worker=said(MANY)), ("1 of the 204 replayed of 900 open jobs", "FORCE=1")),
-        (Runner(keeper=said(KEEPERS)), ("1 of 3 open keepers (slot-keeper-job: no)", "rebuilt")),
+        (Stack(worker=said(JOBS)), ("2 of 14 open jobs (job-a: [TMPRL1100] Nondet", "jobs end")),
+        (Stack(worker=said(MANY)), ("1 of the 204 replayed of 900 open jobs", "FORCE=1")),
+        (Stack(keeper=said(KEEPERS)), ("1 of 3 open keepers (slot-keeper-job: no)", "rebuilt")),
         (
-            Runner(worker=said(JOBS), keeper=said(KEEPERS)),
+            Stack(worker=said(JOBS), keeper=said(KEEPERS)),
             ("2 of 14 open jobs", "1 of 3 open keepers", "jobs end", "rebuilt"),
         ),
-        (Runner(worker=Outcome(1, "", "T\nImportError: no seat")), ("ImportError: no seat",)),
-        (Runner(worker=Outcome(0, "", "")), ("exit status 0",)),
-        (Runner(keeper=Outcome(124, "", "did not answer within 300 s")), ("within 300 s",)),
+        (Stack(worker=Outcome(1, "", "T\nImportError: no seat")), ("ImportError: no seat",)),
+        (Stack(worker=Outcome(0, "", "")), ("exit status 0",)),
+        (Stack(keeper=Outcome(124, "", "did not answer within 300 s")), ("within 300 s",)),
     ],
 )
 def test_what_does_not_replay_is_refused_in_one_line(
-    here: Settings, run: Runner, told: tuple[str, ...]
+    here: Settings, run: Stack, told: tuple[str, ...]
 ) -> None:
     with pytest.raises(StackError) as refused:
         replay.check(here, run, running=True)

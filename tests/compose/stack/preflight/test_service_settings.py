@@ -27,7 +27,7 @@ def refused(*mistakes: str) -> Outcome:
 
 
 @dataclass
-class Runner:
+class Stack:
     """Answers for the services."""
 
     answers: dict[Service, Outcome] = field(default_factory=dict)
@@ -57,7 +57,7 @@ def said(settings: Settings, run: Askable) -> str:
 
 
 def test_every_service_of_ours_is_asked(settings: Load) -> None:
-    run = Runner()
+    run = Stack()
     service_settings.check(settings(), run)
     assert set(run.asked) == OURS
     assert len(run.asked) == len(OURS)
@@ -66,7 +66,7 @@ def test_every_service_of_ours_is_asked(settings: Load) -> None:
 def test_what_is_made_once_is_made_before_they_are_asked_side_by_side(settings: Load) -> None:
     folder = settings().data_dir / "secrets"
 
-    class Late(Runner):
+    class Late(Stack):
         def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
             assert {path.name for path in folder.iterdir()} == {"callback_secret", "stack"}
             return super().ask(service, *program, timeout=timeout)
@@ -75,7 +75,7 @@ def test_what_is_made_once_is_made_before_they_are_asked_side_by_side(settings: 
 
 
 def test_what_is_not_started_is_not_asked(settings: Load) -> None:
-    run = Runner({VIDEO: refused("KLING_PLACES: no"), TEMPORAL: refused("X: no")})
+    run = Stack({VIDEO: refused("KLING_PLACES: no"), TEMPORAL: refused("X: no")})
     real = settings(MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b", KLING_PLACES="-1")
     service_settings.check(real, run)
     assert set(run.asked) == OURS - {"mock-comfyui", "mock-kling"}
@@ -86,7 +86,7 @@ def test_one_line_names_each_mistake_of_all_once_with_its_origin(
 ) -> None:
     (root / ".env").write_text("KEEPER_CAPACITY=-1\n")
     found = settings(GATES="foo", API_RATE="x", STALL_SECONDS="0")
-    run = Runner(
+    run = Stack(
         {
             KEEPER: refused("KEEPER_CAPACITY: too few", "STALL_SECONDS: too short"),
             WORKER: refused("STALL_SECONDS: too short", "GATES: no such gate; known are a, b"),
@@ -102,7 +102,7 @@ def test_one_line_names_each_mistake_of_all_once_with_its_origin(
 
 
 def test_no_secret_is_shown(settings: Load) -> None:
-    run = Runner({CALLBACK: refused("CALLBACK_SECRET: too short")})
+    run = Stack({CALLBACK: refused("CALLBACK_SECRET: too short")})
     line = said(settings(CALLBACK_SECRET="hunter2"), run)
     assert line == "wrong settings: CALLBACK_SECRET=… (environment) is refused: too short"
 
@@ -116,14 +116,14 @@ def test_no_secret_is_shown(settings: Load) -> None:
     ],
 )
 def test_one_that_can_not_be_asked_is_named(settings: Load, answer: Outcome, why: str) -> None:
-    run = Runner({API: answer})
+    run = Stack({API: answer})
     with pytest.raises(StackError, match=r"^api can't check its settings \(.*nothing was") as found:
         service_settings.check(settings(), run)
     assert why in str(found.value)
     assert found.value.status == UNREACHABLE
 
 
-class Processes(Runner):
+class Processes(Stack):
     """Asks the services themselves, each with the environment that it would get."""
 
     def __init__(self, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""A process of the embedded mode becomes the service with its own settings."""
+"""A process of the local mode becomes the service with its own settings."""
 
 import json
 import os

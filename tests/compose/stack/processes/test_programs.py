@@ -1,4 +1,4 @@
-"""Processes of the embedded mode and what supervisor is told of them."""
+"""Processes of the local mode and what supervisor is told of them."""
 
 import configparser
 import stat

@@ -7,7 +7,7 @@ import pytest
 from compose.stack.errors import USAGE, StackError
 from compose.stack.settings import saved
 from compose.stack.settings.load import Mode, load
-from compose.stack.settings.saved import Remembered
+from compose.stack.settings.saved import Saved
 from tests.compose.stack.conftest import Load
 
 
@@ -23,11 +23,11 @@ def test_defaults(settings: Load) -> None:
 
 def test_the_environment_counts_before_what_was_said_before_the_file(root: Path) -> None:
     (root / ".env").write_text("WORKERS=2\nAPI_PORT=8100\nKLING_PORT=8200\n")
-    saved.write(root / "data/run", Remembered("local", {"WORKERS": "3", "API_PORT": "8101"}))
+    saved.write(root / "data/run", Saved("local", {"WORKERS": "3", "API_PORT": "8101"}))
     found = load(root, {"WORKERS": "4"})
     assert (found.workers, found.ports["API_PORT"], found.ports["KLING_PORT"]) == (4, 8101, 8200)
     assert found.running == "local"
-    assert found.spoken == {"WORKERS": "4", "API_PORT": "8101"}
+    assert found.overrides == {"WORKERS": "4", "API_PORT": "8101"}
 
 
 def test_an_empty_value_counts_as_not_set(root: Path) -> None:
@@ -108,7 +108,7 @@ def test_where_published_ports_answer(settings: Load, bind: str, reach: str) -> 
 
 def test_what_was_said_is_forgotten_with_the_stack(root: Path) -> None:
     run_dir = root / "data/run"
-    saved.write(run_dir, Remembered("local", {"WORKERS": "3"}))
+    saved.write(run_dir, Saved("local", {"WORKERS": "3"}))
     assert (run_dir / "stack.json").stat().st_mode & 0o077 == 0
     saved.forget(run_dir)
     assert load(root, {}).workers == 1
