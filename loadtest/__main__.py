@@ -1,6 +1,6 @@
 """`python -m loadtest`: the command line and nothing else."""
 
 from loadtest.cli import app
-from shared.leaving import run_and_leave
+from shared.process_exit import run_and_exit
 
-run_and_leave(lambda: app(prog_name="python -m loadtest"))
+run_and_exit(lambda: app(prog_name="python -m loadtest"))

@@ -1,4 +1,4 @@
-"""Whose a namespace is: the slot's keeper carries the name of its stack, and no other one polls."""
+"""Which stack owns a namespace: the keeper carries its stack's name, and no other one polls."""
 
 import asyncio
 

@@ -5,7 +5,7 @@ import sys
 from temporalio.client import Client
 
 from services.keeper.workflows import SlotKeeperWorkflow
-from shared.leaving import run_and_leave
+from shared.process_exit import run_and_exit
 from shared.replaying import Open, replay_open
 from shared.slots import KEEPER_WORKFLOW, RunRef
 
@@ -19,4 +19,4 @@ async def open_keepers(client: Client) -> Open:
 
 
 if __name__ == "__main__":
-    run_and_leave(lambda: sys.exit(replay_open(SlotKeeperWorkflow, open_keepers)))
+    run_and_exit(lambda: sys.exit(replay_open(SlotKeeperWorkflow, open_keepers)))

@@ -10,7 +10,7 @@ from temporalio.client import WorkflowHistory
 
 from services.worker.workflows import GenVideoWorkflow
 from shared.codec import PayloadKeys
-from shared.leaving import run_and_leave
+from shared.process_exit import run_and_exit
 from shared.replaying import replay, tell
 
 USAGE = 2
@@ -35,4 +35,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    run_and_leave(lambda: sys.exit(main(sys.argv[1:])))
+    run_and_exit(lambda: sys.exit(main(sys.argv[1:])))

@@ -11,7 +11,7 @@ from temporalio.service import RPCError
 
 from services.worker.workflows import GenVideoWorkflow
 from shared.errors import TemporalUnavailable
-from shared.leaving import run_and_leave
+from shared.process_exit import run_and_exit
 from shared.replaying import Open, replay_open
 from shared.slots import JOB_GATE, VIEW_QUERY, RunRef, SlotView, keeper_id
 from shared.temporal import CUSTOM_PROGRESS, GENVIDEO_WORKFLOW, QUERY_TIMEOUT, answer
@@ -58,4 +58,4 @@ def _run(job: WorkflowExecution) -> RunRef:
 
 
 if __name__ == "__main__":
-    run_and_leave(lambda: sys.exit(replay_open(GenVideoWorkflow, open_jobs)))
+    run_and_exit(lambda: sys.exit(replay_open(GenVideoWorkflow, open_jobs)))

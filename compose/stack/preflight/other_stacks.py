@@ -12,7 +12,7 @@ from compose.stack.settings.load import Settings
 from compose.stack.settings.secrets import keep_stack_name, stack_name
 from compose.stack.subprocesses import Outcome
 
-PROGRAM = f"{KEEPER.module}.whose"
+PROGRAM = f"{KEEPER.module}.owner"
 PATIENCE = 60.0
 _NOTE = "alone"
 # What tells one namespace from another.

@@ -18,8 +18,8 @@ from services.api.temporal.client import Temporal
 from services.api.temporal.executions import from_workflow
 from shared import logs
 from shared.errors import TemporalUnavailable
-from shared.leaving import run_and_leave
 from shared.messages import Record
+from shared.process_exit import run_and_exit
 from shared.records import RecordStore
 from shared.settings import load
 from shared.temporal import connect
@@ -153,4 +153,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    run_and_leave(lambda: sys.exit(main()))
+    run_and_exit(lambda: sys.exit(main()))

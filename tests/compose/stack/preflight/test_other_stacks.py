@@ -44,7 +44,7 @@ class Stack:
         return self.answer
 
 
-ASK = "services.keeper.whose"
+ASK = "services.keeper.owner"
 
 
 @pytest.fixture

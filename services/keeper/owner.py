@@ -1,4 +1,4 @@
-"""`python -m services.keeper.whose`: the stack whose keeper runs in the namespace, for `make up`.
+"""`python -m services.keeper.owner`: the stack whose keeper runs in the namespace, for `make up`.
 
 Its last line: `{"namespace": …, "stack": …}`, the name empty where there is none; in its place
 `unreadable` with the reason, where it was written under a key that we don't have.
@@ -8,24 +8,24 @@ import asyncio
 import sys
 
 from shared.errors import PayloadUnreadable, TemporalUnavailable
-from shared.leaving import run_and_leave
 from shared.payload_settings import PayloadSettings
+from shared.process_exit import run_and_exit
 from shared.replaying import AWAY, CONNECT_SECONDS, tell
 from shared.stacks import keeper_stack
 from shared.temporal import answer, connect
 
 
-def whose() -> int:
+def owner() -> int:
     """Tell; AWAY where the server doesn't answer."""
     try:
-        tell(asyncio.run(_whose()))
+        tell(asyncio.run(_owner()))
     except TemporalUnavailable as error:
         sys.stderr.write(f"{error}\n")
         return AWAY
     return 0
 
 
-async def _whose() -> dict[str, object]:
+async def _owner() -> dict[str, object]:
     client = await answer(connect(PayloadSettings().payload_keys), seconds=CONNECT_SECONDS)
     try:
         return {"namespace": client.namespace, "stack": await answer(keeper_stack(client))}
@@ -34,4 +34,4 @@ async def _whose() -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    run_and_leave(lambda: sys.exit(whose()))
+    run_and_exit(lambda: sys.exit(owner()))

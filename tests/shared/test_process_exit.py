@@ -7,12 +7,12 @@ import pytest
 
 PROGRAM = """
 import atexit, sys
-from shared.leaving import run_and_leave
+from shared.process_exit import run_and_exit
 atexit.register(print, "finalised")
 def command():
     sys.stdout.write("said")
     {ending}
-run_and_leave(command)
+run_and_exit(command)
 """
 
 

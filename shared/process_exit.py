@@ -8,7 +8,7 @@ from typing import NoReturn
 FAILED = 1
 
 
-def run_and_leave(command: Callable[[], object]) -> NoReturn:
+def run_and_exit(command: Callable[[], object]) -> NoReturn:
     """Run `command` and end the process with the status that it exits by, or 0.
 
     The interpreter is not taken down: a thread of the SDK's may still be handing it a result, and

@@ -21,7 +21,7 @@ async def program(address: str, namespace: str = "default") -> tuple[int, str, s
         "TEMPORAL_NAMESPACE": namespace,
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.keeper.whose",
+        sys.executable, "-m", "services.keeper.owner",
         env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, err = await process.communicate()
