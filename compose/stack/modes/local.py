@@ -60,24 +60,23 @@ class Local:
         """
         item = next(item for item in self._programs() if item.service is service)
         self._copy(item)
-        command = module(Venv(self.settings.root).python, *program)
+        command = module(self._venv.python, *program)
         return capture(command, item.env, timeout=timeout, cwd=self.settings.root)
 
     def _programs(self) -> list[Program]:
-        return programs(self.settings, Venv(self.settings.root).python)
+        return programs(self.settings, self._venv.python)
 
     def _copy(self, item: Program) -> None:
         sources.copy(self.settings.root, item.home, item.made_of)
 
     def _bring(self, items: list[Program]) -> None:
         """Have exactly these run."""
-        venv = Venv(self.settings.root)
-        self._write(venv, items)
+        self._write(items)
         if self.alive():
-            self._apply(venv)
+            self._apply()
             return
         started = capture(
-            [str(venv.program("supervisord")), "--configuration", str(self._conf)],
+            [str(self._venv.program("supervisord")), "--configuration", str(self._conf)],
             cwd=self.settings.root,
         )
         if not started.good:
@@ -126,7 +125,7 @@ class Local:
     @property
     def python(self) -> str:
         """The interpreter of the environment."""
-        return str(Venv(self.settings.root).python)
+        return str(self._venv.python)
 
     @property
     def reports(self) -> str:
@@ -135,7 +134,7 @@ class Local:
 
     def prepare(self) -> None:
         """See to the environment."""
-        Venv(self.settings.root).need("local")
+        self._venv.need("local")
 
     def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
         """Run the load test in the foreground."""
@@ -152,9 +151,12 @@ class Local:
 
     def within(self, service: Service, module: str) -> int:
         """Run another program of a service's, with that service's settings."""
-        python = Venv(self.settings.root).python
         known = environment.local_service(self.settings, service.name)
-        return hand_over([str(python), "-m", module], known, cwd=self.settings.root)
+        return hand_over([self.python, "-m", module], known, cwd=self.settings.root)
+
+    @property
+    def _venv(self) -> Venv:
+        return Venv(self.settings.root)
 
     @property
     def _conf(self) -> Path:
@@ -164,21 +166,21 @@ class Local:
     def _socket(self) -> Path:
         return socket_path(self.settings.run_dir)
 
-    def _apply(self, venv: Venv) -> None:
+    def _apply(self) -> None:
         """Have the running supervisor compare its processes with the files just written."""
-        tool = str(venv.program("supervisorctl"))
+        tool = str(self._venv.program("supervisorctl"))
         answer = capture([tool, "-c", str(self._conf), "update"])
         if not answer.good:
             raise StackError(f"supervisorctl update: {answer.last_line}", UNREACHABLE)
 
-    def _write(self, venv: Venv, items: list[Program]) -> None:
+    def _write(self, items: list[Program]) -> None:
         for folder in (*SERVICE_FOLDERS, "logs", "run"):
             (self.settings.data_dir / folder).mkdir(parents=True, exist_ok=True)
         self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
         for item in items:
             self._copy(item)
         write_private(self.settings.run_dir / "programs.json", as_json(items))
-        write_private(self._conf, supervisor_conf(self.settings, venv.python, items=items))
+        write_private(self._conf, supervisor_conf(self.settings, self._venv.python, items=items))
 
     def _wait_for_end(self) -> None:
         deadline = time.monotonic() + STOP_PATIENCE

@@ -118,3 +118,11 @@ def test_a_damaged_note_is_as_good_as_none(root: Path) -> None:
     (root / "data/run").mkdir(parents=True)
     (root / "data/run/stack.json").write_text('{"mode": "lo')
     assert load(root, {}).running == ""
+
+
+def test_a_stack_that_another_release_started_is_known(settings: Load, root: Path) -> None:
+    run_dir = root / "data/run"
+    run_dir.mkdir(parents=True)
+    (run_dir / "stack.json").write_text('{"mode": "local", "spoken": {"WORKERS": "3"}}')
+    found = settings()
+    assert (found.running, found.workers) == ("local", 3)
