@@ -30,8 +30,7 @@ async def measure(
 ) -> list[Figure]:
     """So many turns in peace, then those that fall into the intake of `jobs` new ones."""
     await stack.submit_all("calm", calm + 1)
-    while len(before := await _accepted(stack)) <= calm:
-        await asyncio.sleep(LOOK_SECONDS)
+    before = await _until_accepted(stack, calm + 1)
     await slot.until(stack, lambda view: not view["holders"], every=LOOK_SECONDS)
     began = time.monotonic()
     async with asyncio.TaskGroup() as group:
@@ -42,6 +41,14 @@ async def measure(
     found = Flood(_turns(before), _turns(during), rate)
     note(f"{fmean(found.calm):.2f} s a turn in peace, {fmean(found.flooded):.2f} s in the flood")
     return figures(found, jobs)
+
+
+async def _until_accepted(stack: StackUnderTest, count: int) -> list[float]:
+    """What `_accepted` tells as soon as there are so many."""
+    while True:
+        if len(found := await _accepted(stack)) >= count:
+            return found
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _until_queued(stack: StackUnderTest, jobs: int, before: int) -> None:
