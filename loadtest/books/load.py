@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator
 
-from loadtest.books import parse, raw
-from loadtest.books.model import (
-    STEPS,
-    Books,
+from loadtest.books import raw
+from loadtest.books.facts import (
+    ApiJob,
+    Execution,
     Generation,
-    JobFacts,
+    Injected,
     ProcessSample,
-    StageBook,
+    Receipt,
+    Record,
+    SlotSample,
+    StoredFile,
+    Submission,
 )
+from loadtest.books.fields import Row, mapping, owner, read, whole
+from loadtest.books.model import STEPS, Books, JobFacts, StageBook
 from loadtest.books.raw import RunFolder
 from loadtest.times import instant
 
@@ -33,12 +39,12 @@ def load(folder: RunFolder) -> Books:
     return books
 
 
-def _stage(row: parse.Row) -> StageBook:
-    seen = [parse.table(row.get(key)).get("limit") for key in ("slots_before", "slots_after")]
+def _stage(row: Row) -> StageBook:
+    seen = [mapping(row.get(key)).get("limit") for key in ("slots_before", "slots_after")]
     limits = frozenset(limit for limit in seen if isinstance(limit, int))
     return StageBook(
-        number=parse.whole(row.get("stage")),
-        planned_jobs=parse.whole(row.get("jobs")),
+        number=whole(row.get("stage")),
+        planned_jobs=whole(row.get("jobs")),
         tag=str(row.get("tag", "")),
         began=float(row["began_at"]),
         ended=float(row["ended_at"]),
@@ -54,10 +60,10 @@ def _facts(stage: StageBook, job_id: str) -> JobFacts:
 
 def _submits(folder: RunFolder, stages: dict[int, StageBook]) -> None:
     for row in folder.rows(raw.SUBMITS):
-        stage = stages.get(parse.whole(row.get("stage")))
+        stage = stages.get(whole(row.get("stage")))
         if stage is None:
             continue
-        submit = parse.submit(row)
+        submit = read(Submission, row)
         if submit.job_id is None:
             stage.refused.append(submit)
         else:
@@ -66,10 +72,11 @@ def _submits(folder: RunFolder, stages: dict[int, StageBook]) -> None:
 
 def _api(folder: RunFolder, stages: dict[int, StageBook]) -> None:
     for row in folder.rows(raw.JOBS):
-        stage = stages.get(parse.whole(row.get("stage")))
-        job_id = parse.text(parse.table(row.get("job")).get("job_id"))
-        if stage is not None and job_id is not None:
-            _facts(stage, job_id).api.append(parse.api_job(row))
+        stage = stages.get(whole(row.get("stage")))
+        shown = mapping(row.get("job"))
+        if stage is not None and shown.get("job_id") is not None:
+            job = read(ApiJob, shown | {"listed": row.get("listed")})
+            _facts(stage, str(shown["job_id"])).api.append(job)
 
 
 def _executions(folder: RunFolder, stages: dict[str, StageBook]) -> None:
@@ -81,40 +88,49 @@ def _executions(folder: RunFolder, stages: dict[str, StageBook]) -> None:
 
 def _details(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
     for row, job in _of_jobs(folder, raw.TEMPORAL, jobs):
-        job.executions.append(parse.execution(row))
+        job.executions.append(read(Execution, row))
         job.runs.add(job.executions[-1].run_id)
     for row, job in _of_jobs(folder, raw.STATES, jobs):
-        job.record = parse.record(row)
+        job.record = _record(row)
     for row, job in _of_jobs(folder, raw.FILES, jobs):
-        job.files[str(row.get("kind"))] = parse.stored_file(row)
+        job.files[str(row.get("kind"))] = read(StoredFile, row)
     for row in folder.rows(raw.RECEIPTS):
         owner = jobs.get(str(row.get("job_id")))
         if owner is None:
             books.stray_receipts += 1
         else:
-            owner.receipts.append(parse.receipt(row))
+            owner.receipts.append(read(Receipt, row))
 
 
 def _of_jobs(
     folder: RunFolder, name: str, jobs: dict[str, JobFacts]
-) -> Iterator[tuple[parse.Row, JobFacts]]:
+) -> Iterator[tuple[Row, JobFacts]]:
     for row in folder.rows(name):
         job = jobs.get(str(row.get("job_id")))
         if job is not None:
             yield row, job
 
 
+def _record(row: Row) -> Record:
+    body = mapping(row.get("record"))
+    if row.get("problem") or not body:
+        return Record(problem=str(row.get("problem") or "empty"))
+    return read(Record, body | {"problem": None})
+
+
 def _generations(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
     for step in STEPS:
         for row in folder.rows(raw.LEDGERS[step]):
-            generation = parse.generation(step, row)
+            generation = _generation(step, row)
             job = jobs.get(generation.job_id or "")
             if job is not None:
                 job.generations.append(generation)
             elif _during(generation, books):
                 books.foreign.append(generation)
     for row in folder.rows(raw.FAULTS):
-        fault = parse.injected(str(row.get("service", "")), row)
+        job_id, _ = owner(row.get("external_id"))
+        service = str(row.get("service", ""))
+        fault = read(Injected, row | {"service": service, "job_id": job_id})
         if fault.job_id in jobs:
             jobs[fault.job_id].faults.append(fault)
     for job in jobs.values():
@@ -124,6 +140,13 @@ def _generations(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> 
         ended = instant(row.get("finished_at"))
         if ended is not None:
             books.foreign_ends[str(row["job_id"])] = ended
+
+
+def _generation(step: str, row: Row) -> Generation:
+    """The vendor calls its own id `job_id`; the job is in the id that we gave it."""
+    job_id, attempt = owner(row.get("external_id"))
+    ids = {"vendor_id": row.get("job_id", ""), "external_id": row.get("external_id")}
+    return read(Generation, row | ids | {"step": step, "job_id": job_id, "attempt": attempt})
 
 
 def _during(generation: Generation, books: Books) -> bool:
@@ -144,9 +167,9 @@ def _processes(folder: RunFolder, books: Books) -> None:
 
 def _samples(folder: RunFolder, stages: dict[int, StageBook]) -> None:
     for row in folder.rows(raw.SLOTS):
-        stage = stages.get(parse.whole(row.get("stage")))
+        stage = stages.get(whole(row.get("stage")))
         if stage is not None:
-            stage.samples.append(parse.sample(row))
+            stage.samples.append(read(SlotSample, row))
     for stage in stages.values():
         seen = {sample.limit for sample in stage.samples if sample.limit is not None}
         stage.limits_seen |= seen

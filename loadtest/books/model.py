@@ -1,181 +1,23 @@
-"""What each book says about a job; every instant is seconds since 1970, None where unknown."""
+"""All that the books say of a job, of a stage and of a run."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from loadtest.books.facts import (
+    ApiJob,
+    Execution,
+    Generation,
+    Injected,
+    ProcessSample,
+    Receipt,
+    Record,
+    SlotSample,
+    StoredFile,
+    Submission,
+)
+
 ENDS = ("succeeded", "degraded", "failed", "cancelled")
 STEPS = ("image", "video")
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """The runner's own note of one submission."""
-
-    index: int
-    prompt: str
-    planned: float
-    sent: float
-    answered: float
-    tries: int
-    job_id: str | None
-    problem: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ApiJob:
-    """A job as the API showed it at the end."""
-
-    listed: bool
-    status: str
-    created: float | None
-    started: float | None
-    finished: float | None
-    version: int
-    attempts: dict[str, int]
-    error_code: str | None
-    error_message: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One change in a job's JSON record."""
-
-    version: int
-    at: float | None
-    status: str
-    step: str | None
-    percent: int
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A job's JSON record, or why there is none."""
-
-    problem: str | None
-    status: str | None = None
-    version: int = 0
-    transitions: tuple[Transition, ...] = ()
-    hashes: dict[str, str] = field(default_factory=dict)
-    error_code: str | None = None
-    priority: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """One activity in a history."""
-
-    kind: str
-    scheduled: float | None
-    started: float | None
-    ended: float | None
-    attempt: int
-    outcome: str
-    error_class: str | None
-    error_message: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """One run in Temporal, as its history tells it.
-
-    `asked`: it wanted the slot; `granted`: it heard that the slot is its own, which may be a moment
-    after a vendor has accepted its image.
-    """
-
-    run_id: str
-    status: str
-    started: float | None
-    closed: float | None
-    granted: float | None
-    signals: tuple[tuple[str, float], ...]
-    activities: tuple[Activity, ...]
-    hops: tuple[float, ...]
-    events: int
-    workflow_tasks: int
-    bytes: int
-    asked: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Callback:
-    """One attempt of the vendor to deliver a callback."""
-
-    sent: float | None
-    status: str
-    reply: int | None
-    error: str | None
-    note: str
-    delivery_id: str | None
-
-    @property
-    def answered(self) -> bool:
-        """Whether the receiver took it."""
-        return self.reply is not None and 200 <= self.reply < 300
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """One accepted generation in a vendor's ledger."""
-
-    step: str
-    vendor_id: str
-    external_id: str | None
-    job_id: str | None
-    attempt: int | None
-    accepted: float | None
-    started: float | None
-    finished: float | None
-    outcome: str | None
-    error: str | None
-    charged: bool
-    callbacks: tuple[Callback, ...]
-    token: int | None = None
-
-    @property
-    def good(self) -> bool:
-        return self.outcome in ("succeeded", "succeed")
-
-    @property
-    def seconds(self) -> float:
-        """From acceptance to the end, by the vendor's clock; 0 while open."""
-        if self.accepted is None or self.finished is None:
-            return 0.0
-        return max(0.0, self.finished - self.accepted)
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """One callback as our receiver noted it."""
-
-    at: float | None
-    task_id: str | None
-    task_status: str | None
-    fate: str
-    external_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A stored result, examined."""
-
-    kind: str
-    bytes: int
-    sha256: str | None
-    problem: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Injected:
-    """One fault that a mock injected, by its own trace."""
-
-    service: str
-    rule: str
-    where: str
-    do: str
-    external_id: str | None
-    job_id: str | None
-    at: float | None = None
 
 
 @dataclass(slots=True)
@@ -221,26 +63,6 @@ class JobFacts:
     def of(self, step: str) -> list[Generation]:
         """The generations of one stage, in the order of their acceptance."""
         return [generation for generation in self.generations if generation.step == step]
-
-
-@dataclass(frozen=True, slots=True)
-class SlotSample:
-    """Who held the slot at one instant, by the API."""
-
-    at: float
-    holders: tuple[str, ...]
-    waiting: int | None
-    limit: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessSample:
-    """One process at one instant: CPU seconds so far, bytes resident, open descriptors."""
-
-    at: float
-    cpu: float
-    rss: float
-    fds: float
 
 
 @dataclass(slots=True)

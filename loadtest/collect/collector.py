@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from loadtest.books import raw
+from loadtest.books.fields import owner
 from loadtest.books.raw import RunFolder
 from loadtest.collect.histories import is_closed, summarise
 from loadtest.collect.media import examine
@@ -22,7 +22,6 @@ KEEP_ALL_HISTORIES = 1000
 """Up to so many jobs each history is kept as a file; beyond, a sample and every failure."""
 KEEP_EVERY = 50
 SETTLE_SECONDS = 5.0
-_EXTERNAL = re.compile(r"^(.+)\.(?:image|video)\.\d+$")
 
 
 class Collector:
@@ -225,8 +224,8 @@ def _touches(row: dict[str, Any], since: float) -> bool:
 
 def job_of(row: dict[str, Any]) -> str | None:
     """The job that a ledger's row was made for, by our external id."""
-    match = _EXTERNAL.match(str(row.get("external_id")))
-    return match.group(1) if match else None
+    job_id, _ = owner(row.get("external_id"))
+    return job_id
 
 
 def _read_state(path: Path) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from loadtest.books.model import ENDS, Callback, Generation, JobFacts, Receipt
+from loadtest.books.facts import Callback, Generation, Receipt
+from loadtest.books.model import ENDS, JobFacts
 
 FATES = ("applied", "duplicate", "late", "early", "out_of_order", "rejected", "unknown")
 AGAIN, BY_POLL, LOST = "sent again", "lost, made good by a poll", "lost"

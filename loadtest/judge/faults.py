@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from loadtest.books.model import ENDS, Injected, JobFacts
+from loadtest.books.facts import Injected
+from loadtest.books.model import ENDS, JobFacts
 
 BY_RETRY, BY_POLL, ABSORBED = "recovered by retry", "recovered by poll", "absorbed"
 DEGRADED, SURFACED, UNACCOUNTED = "degraded", "surfaced as a failure", "unaccounted"

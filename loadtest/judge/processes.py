@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from loadtest.books.model import ProcessSample
+from loadtest.books.facts import ProcessSample
 
 FEWEST_SAMPLES, SHORTEST = 9, 60.0
 GROWTH_SHARE = 0.1

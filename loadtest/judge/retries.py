@@ -3,7 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from loadtest.books.model import STEPS, Generation, JobFacts
+from loadtest.books.facts import Generation
+from loadtest.books.model import STEPS, JobFacts
 
 RECOVERED, DEGRADED, SURFACED = "recovered by retry", "degraded", "surfaced as a failure"
 UNACCOUNTED = "unaccounted"

@@ -3,7 +3,8 @@
 import heapq
 from dataclasses import dataclass, field
 
-from loadtest.books.model import Generation, JobFacts, StageBook
+from loadtest.books.facts import Generation
+from loadtest.books.model import JobFacts, StageBook
 from loadtest.judge.spans import noticed
 
 SERVICE, RETRIES, BACK_OFF = "service", "failed generations", "back-off"

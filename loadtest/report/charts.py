@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from loadtest.books.model import ProcessSample, StageBook
+from loadtest.books.facts import ProcessSample
+from loadtest.books.model import StageBook
 from loadtest.judge.spans import Span
 from loadtest.judge.sweep import Interval
 from loadtest.report.blocks import Chart

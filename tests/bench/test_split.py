@@ -5,7 +5,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.books.model import Activity, Execution, JobFacts, Receipt
+from loadtest.books.facts import Activity, Execution, Receipt
+from loadtest.books.model import JobFacts
 from tests.bench.pipeline.split import BETWEEN, IDLE, between, divide, idle
 from tests.loadtest.judge.test_schedule import made
 

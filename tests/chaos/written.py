@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from loadtest.books.model import ENDS, JobFacts, Record
+from loadtest.books.facts import Record
+from loadtest.books.model import ENDS, JobFacts
 from tests.chaos.evidence import Evidence
 
 # Runs that were closed from outside: whoever closes their record adds to it.

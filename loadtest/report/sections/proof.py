@@ -1,6 +1,7 @@
 """Section 5: the concurrency proof, from the vendors' own clocks and from two other books."""
 
-from loadtest.books.model import STEPS, Generation, StageBook
+from loadtest.books.facts import Generation
+from loadtest.books.model import STEPS, StageBook
 from loadtest.judge.intervals import RECORDS, TEMPORAL, VENDORS, vendor_interval
 from loadtest.judge.judge import Judgement
 from loadtest.judge.stage import StageResult

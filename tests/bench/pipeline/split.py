@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from loadtest.books.model import Execution, JobFacts
+from loadtest.books.facts import Execution
+from loadtest.books.model import JobFacts
 
 CALLBACK, SIGNAL, STORING = "callback", "signal", "checking, storing and closing"
 HAND_OVER = "hand-over"

@@ -9,8 +9,8 @@ from typing import Any
 
 from temporalio.client import WorkflowFailureError
 
-from loadtest.books.model import Activity, Execution
-from loadtest.books.parse import execution
+from loadtest.books.facts import Activity, Execution
+from loadtest.books.fields import read
 from loadtest.collect.histories import summarise
 from loadtest.times import instant
 from tests.bench.pipeline import slot
@@ -92,7 +92,7 @@ async def _measured(
     stack: StackUnderTest, moment: Moment, jobs: tuple[str, str], *, at: float
 ) -> TakeOver:
     first, second = jobs
-    run = execution(summarise(first, await stack.temporal.history(first) or ()))
+    run = read(Execution, summarise(first, await stack.temporal.history(first) or ()))
     rows = {step: await stack.rows(step, first) for step in ("image", "video")}
     [after] = await stack.rows("image", second)
     begun = float(instant(after["accepted_at"]) or 0.0)

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from loadtest.books.model import ApiJob, Callback, JobFacts, Receipt
+from loadtest.books.facts import ApiJob, Callback, Receipt
+from loadtest.books.model import JobFacts
 from loadtest.judge.callbacks import AGAIN, BY_POLL, LOST, CallbackBook, callback_book
 from tests.loadtest.judge.test_schedule import made
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from loadtest.books.model import ApiJob, Generation, Injected, JobFacts, Receipt, StoredFile
+from loadtest.books.facts import ApiJob, Generation, Injected, Receipt, StoredFile
+from loadtest.books.model import JobFacts
 from loadtest.judge.faults import (
     ABSORBED,
     BY_POLL,

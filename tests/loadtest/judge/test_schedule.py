@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.books.model import ApiJob, Generation, JobFacts, StageBook, Submission
+from loadtest.books.facts import ApiJob, Generation, Submission
+from loadtest.books.model import JobFacts, StageBook
 from loadtest.judge.schedule import (
     BACK_OFF,
     HAND_OVER,
@@ -37,7 +38,14 @@ def made(
 
 def fact(name: str, created: float, generations: list[Generation], *, end: float) -> JobFacts:
     submit = Submission(
-        0, "p", planned=created, sent=created, answered=created, tries=1, job_id=name, problem=None
+        index=0,
+        prompt="p",
+        planned=created,
+        sent=created,
+        answered=created,
+        tries=1,
+        job_id=name,
+        problem=None,
     )
     api = ApiJob(True, "succeeded", created, created, end, 1, {}, None, None)
     return JobFacts(name, 0, submissions=[submit], api=[api], generations=generations)

@@ -1,0 +1,223 @@
+"""What one row of a book says; every instant is seconds since 1970, None where unknown."""
+
+from typing import Annotated
+
+from pydantic import AliasPath, BeforeValidator, Field
+from pydantic.dataclasses import dataclass
+
+from loadtest.books.fields import (
+    FACT,
+    Instant,
+    Mapping,
+    Mappings,
+    Several,
+    String,
+    StringOrNone,
+    Truth,
+    Whole,
+    WholeOrNone,
+    mapping,
+    whole,
+)
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class Submission:
+    """The runner's own note of one submission."""
+
+    planned: float = Field(validation_alias="planned_at")
+    sent: float = Field(validation_alias="sent_at")
+    answered: float = Field(validation_alias="answered_at")
+    index: Whole = 0
+    prompt: String = ""
+    tries: Whole = 0
+    job_id: StringOrNone = None
+    problem: StringOrNone = None
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class ApiJob:
+    """A job as the API showed it at the end."""
+
+    listed: Truth = False
+    status: String = "None"
+    created: Instant = Field(default=None, validation_alias="created_at")
+    started: Instant = Field(default=None, validation_alias="started_at")
+    finished: Instant = Field(default=None, validation_alias="finished_at")
+    version: Whole = 0
+    attempts: Annotated[dict[str, Whole], Mapping] = Field(default_factory=dict)
+    error_code: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "code"))
+    error_message: StringOrNone = Field(
+        default=None, validation_alias=AliasPath("error", "message")
+    )
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class Transition:
+    """One change in a job's JSON record."""
+
+    version: Whole = 0
+    at: Instant = None
+    status: String = "None"
+    step: StringOrNone = None
+    percent: Whole = 0
+    attempt: Whole = 0
+
+
+def _hashes(assets: object) -> dict[str, str]:
+    found = {kind: mapping(asset).get("sha256") for kind, asset in mapping(assets).items()}
+    return {kind: text for kind, text in found.items() if isinstance(text, str)}
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class Record:
+    """A job's JSON record, or why there is none."""
+
+    problem: StringOrNone = None
+    status: StringOrNone = None
+    version: Whole = 0
+    transitions: Annotated[tuple[Transition, ...], Mappings] = ()
+    hashes: Annotated[dict[str, str], BeforeValidator(_hashes)] = Field(
+        default_factory=dict, validation_alias="assets"
+    )
+    error_code: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "code"))
+    priority: Whole = 0
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class Activity:
+    """One activity in a history."""
+
+    kind: String = Field(default="", validation_alias="type")
+    scheduled: Instant = None
+    started: Instant = None
+    ended: Instant = None
+    attempt: Whole = 0
+    outcome: String = ""
+    error_class: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "class"))
+    error_message: StringOrNone = Field(
+        default=None, validation_alias=AliasPath("error", "message")
+    )
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class Execution:
+    """One run in Temporal, as its history tells it.
+
+    `asked`: it wanted the slot; `granted`: it heard that the slot is its own, which may be a moment
+    after a vendor has accepted its image.
+    """
+
+    run_id: String = ""
+    status: String = ""
+    started: Instant = None
+    closed: Instant = None
+    granted: Instant = None
+    signals: Annotated[tuple[tuple[String, float], ...], Several] = ()
+    activities: Annotated[tuple[Activity, ...], Mappings] = ()
+    hops: Annotated[tuple[float, ...], Several] = ()
+    events: Whole = 0
+    workflow_tasks: Whole = 0
+    bytes: Whole = 0
+    asked: Instant = None
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class Callback:
+    """One attempt of the vendor to deliver a callback."""
+
+    sent: Instant = Field(default=None, validation_alias="sent_at")
+    status: String = ""
+    reply: WholeOrNone = None
+    error: StringOrNone = None
+    note: Annotated[str, BeforeValidator(lambda value: str(value or ""))] = ""
+    delivery_id: StringOrNone = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the receiver took it."""
+        return self.reply is not None and 200 <= self.reply < 300
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class Generation:
+    """One accepted generation in a vendor's ledger; `job_id` is ours, `vendor_id` the vendor's."""
+
+    step: str
+    vendor_id: String
+    external_id: StringOrNone
+    job_id: str | None
+    attempt: int | None
+    accepted: Instant = Field(default=None, validation_alias="accepted_at")
+    started: Instant = Field(default=None, validation_alias="started_at")
+    finished: Instant = Field(default=None, validation_alias="finished_at")
+    outcome: StringOrNone = None
+    error: StringOrNone = None
+    charged: Truth = False
+    callbacks: Annotated[tuple[Callback, ...], Mappings] = ()
+    token: Annotated[int | None, BeforeValidator(lambda v: None if v is None else whole(v))] = None
+
+    @property
+    def good(self) -> bool:
+        return self.outcome in ("succeeded", "succeed")
+
+    @property
+    def seconds(self) -> float:
+        """From acceptance to the end, by the vendor's clock; 0 while open."""
+        if self.accepted is None or self.finished is None:
+            return 0.0
+        return max(0.0, self.finished - self.accepted)
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class Receipt:
+    """One callback as our receiver noted it."""
+
+    at: Instant = Field(default=None, validation_alias="received_at")
+    task_id: StringOrNone = None
+    task_status: StringOrNone = None
+    fate: String = "unknown"
+    external_id: StringOrNone = None
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class StoredFile:
+    """A stored result, examined."""
+
+    kind: String = ""
+    bytes: Whole = 0
+    sha256: StringOrNone = None
+    problem: StringOrNone = None
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class Injected:
+    """One fault that a mock injected, by its own trace."""
+
+    service: str
+    rule: String = ""
+    where: String = ""
+    do: String = ""
+    external_id: StringOrNone = None
+    job_id: str | None = None
+    at: Instant = None
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class SlotSample:
+    """Who held the slot at one instant, by the API."""
+
+    at: float
+    holders: Annotated[tuple[String, ...], Several] = ()
+    waiting: WholeOrNone = None
+    limit: WholeOrNone = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSample:
+    """One process at one instant: CPU seconds so far, bytes resident, open descriptors."""
+
+    at: float
+    cpu: float
+    rss: float
+    fds: float
