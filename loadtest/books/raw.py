@@ -53,6 +53,7 @@ class RunFolder:
     def point_latest(self) -> None:
         """Make `latest` beside this run point to it; relative, so that the folder may move."""
         link, fresh = self.path.parent / "latest", self.path.parent / f".latest-{self.path.name}"
+        # Made beside it and renamed: whoever opens `latest` meanwhile finds this run or the last.
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(self.path.name)
         os.replace(fresh, link)

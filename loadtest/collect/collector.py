@@ -152,6 +152,7 @@ class Collector:
         many = len(job_ids) > KEEP_ALL_HISTORIES
         for place, job_id in enumerate(job_ids):
             events = await self._temporal.history(job_id)
+            # The record shows a job's end a moment before its run closes.
             if events and not is_closed(events) and job_id not in tracker.open:
                 await asyncio.sleep(0.5)
                 events = await self._temporal.history(job_id)

@@ -9,20 +9,17 @@ from typing import Any
 
 def environment(server_version: str) -> dict[str, Any]:
     """What is known of this machine and of the versions in play."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "server": server_version,
         "sdk": version("temporalio"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(_memory() / 2**30, 1),
+        "memory_gib": round(memory / 2**30, 1),
         "load_before": round(os.getloadavg()[0], 2),
         "code": _commit(),
     }
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _commit() -> str:

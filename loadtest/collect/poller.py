@@ -40,6 +40,7 @@ class Poller:
                 self._tracker.see(job, source="poll")
             self.away_since = None
         except Unreachable as error:
+            # From before the request: its time-out counts as absence, too.
             self.away_since = self.away_since or began
             self.reason = str(error)
         return time.monotonic() - began

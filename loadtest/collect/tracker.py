@@ -41,6 +41,7 @@ class Tracker:
         version, seen = job.get("version", 0), known.get("version", 0) if known else -1
         if version == seen or (version < seen and source == "poll"):
             return
+        # A version that goes back on the feed is evidence, to be judged later; it changes nothing.
         self._frames.append(_frame(job, source))
         if version > seen:
             self._take(job, known)
@@ -71,6 +72,7 @@ class Tracker:
 
     async def wait(self, seconds: float) -> None:
         """Until something changes, or the time is over."""
+        # Forgets what changed since the caller last looked; the time limit bounds what that costs.
         self._changed.clear()
         try:
             await asyncio.wait_for(self._changed.wait(), seconds)

@@ -37,6 +37,8 @@ async def run_both(
 async def control(settings: Settings, data_dir: Path, *, workers: int) -> AsyncIterator[Settings]:
     """The control's API and workers as processes; yields settings that reach them."""
     await asyncio.to_thread(data_dir.mkdir, parents=True)
+    # Bound here and handed on, so that nobody takes the port meanwhile; a request that comes before
+    # the process listens waits in the backlog.
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         update = {"api_url": url, "callback_url": url, "data_dir": data_dir}

@@ -90,7 +90,8 @@ def _duplicated(job: JobFacts) -> Iterator[str]:
     accepted = Counter(g.external_id for g in job.generations if g.external_id)
     for external_id, count in accepted.items():
         if count > 1:
-            yield f"{external_id} was accepted {count} times by the {_step(external_id)} service"
+            step = external_id.rsplit(".", 2)[-2]
+            yield f"{external_id} was accepted {count} times by the {step} service"
 
 
 def _orphaned(job: JobFacts, books: Books) -> Iterator[str]:
@@ -170,7 +171,3 @@ def _foreign(books: Books) -> Iterator[Finding]:
 def _unread(books: Books) -> set[str]:
     """Books that could not be read at all: their silence says nothing of a job."""
     return {str(problem).split(":", 1)[0] for problem in books.run.get("unread") or []}
-
-
-def _step(external_id: str) -> str:
-    return external_id.rsplit(".", 2)[-2]

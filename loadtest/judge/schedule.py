@@ -58,6 +58,8 @@ def schedule(stage: StageBook) -> Schedule | None:
     )
     free = [(float("-inf"), number) for number in range(len(found.slots))]
     heapq.heapify(free)
+    # The books don't say which slot a job had: of several, the one that fell free first is the one
+    # that whoever began next had waited for.
     for hold in holds:
         _, number = heapq.heappop(free)
         slot = found.slots[number]

@@ -38,6 +38,8 @@ def _pieces(job: JobFacts, start: float, end: float) -> Iterator[Span]:
         yield Span(job.job_id, QUEUED, start, granted or end)
         yield Span(job.job_id, RUNNING, granted or end, end)
         return
+    # Vendors and server have clocks of their own: what seems to begin before the piece ahead of it
+    # has ended begins at its end, and nothing reaches behind the job's.
     cursor, name = start, QUEUED
     for generation in known:
         begin = min(max(generation.accepted or cursor, cursor), end)

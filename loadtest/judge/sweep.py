@@ -46,6 +46,7 @@ def sweep(intervals: Iterable[Interval], limit: int) -> Sweep:
             heapq.heappop(active)
         if len(active) >= limit:
             violations += 1
+            # The one that ends last: its overlap with this one is the longest there is.
             first = first or _overlap(max(active), interval)
         heapq.heappush(active, (interval.end, interval.name))
         if len(active) > most:

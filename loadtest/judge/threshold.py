@@ -89,6 +89,7 @@ class Threshold:
             return limit - measured
         if self.op.startswith(">"):
             return measured - limit
+        # Not a bare minus, which makes -0.0 of a limit that is met.
         return 0.0 - abs(measured - limit)
 
 

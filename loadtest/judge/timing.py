@@ -59,6 +59,7 @@ def lower_bound(jobs: Iterable[tuple[float, float]], limit: int) -> float | None
         return None
     first = ordered[0][0]
     longest = max(planned - first + seconds for planned, seconds in ordered)
+    # From behind: job k and all that is planned after it cannot begin before k is planned.
     left, worst = 0.0, 0.0
     for planned, seconds in reversed(ordered):
         left += seconds

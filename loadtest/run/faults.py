@@ -20,6 +20,7 @@ async def armed(
     """
     before = {vendor.name: set(await vendor.rules()) for vendor in vendors} if plans else {}
     try:
+        # One mock may have taken a plan that the other one refuses: it is disarmed all the same.
         await _arm(vendors, plans, seed=seed)
         yield
     finally:

@@ -75,6 +75,7 @@ class Run:
         """Run all stages and collect all books; `why` says how it ended."""
         began = time.time()
         facts = await self._facts(began)
+        # First, and as unfinished: what a killed process leaves can be judged, and does not pass.
         self.folder.write(raw.RUN, facts)
         stages: list[Stage] = []
         try:

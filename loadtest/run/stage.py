@@ -67,7 +67,10 @@ class Stage:
         display.end(self._summary(time.monotonic() - began))
 
     async def _until_ended(self, display: Display, stop: asyncio.Event, *, began: float) -> None:
-        submitting = asyncio.create_task(self._submitter.run(self.jobs, self._note))
+        def note(row: dict[str, Any]) -> None:
+            self._folder.append(raw.SUBMITS, [row])
+
+        submitting = asyncio.create_task(self._submitter.run(self.jobs, note))
         try:
             while not submitting.done() or self.tracker.open:
                 why = self._given_up(stop, began)
@@ -79,6 +82,7 @@ class Stage:
                 # Frames come in bursts; drawing each would cost more than taking it in.
                 await asyncio.sleep(0.05)
             await submitting
+            # The feed may have shown an end before the job's last version.
             await self._poller.poll()
         finally:
             submitting.cancel()
@@ -100,9 +104,6 @@ class Stage:
         if not waiting and now - self.tracker.last_change > self._plan.stall:
             return f"stalled: nothing changed for {self._plan.stall:g} s"
         return None
-
-    def _note(self, row: dict[str, Any]) -> None:
-        self._folder.append(raw.SUBMITS, [row])
 
     async def _sample(self) -> None:
         """Note who holds the slot, now and then: a book of its own for what runs at once."""

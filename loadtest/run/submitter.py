@@ -30,6 +30,8 @@ class Submitter:
                 self.waiting = clock + offset > time.monotonic()
                 await asyncio.sleep(max(0.0, clock + offset - time.monotonic()))
                 self.waiting = False
+                # Where the API is slow the jobs behind are late here, and still count from their
+                # planned instants: a stall that is not sent into must not look short.
                 await self._gate.acquire()
                 group.create_task(self._one(index, began + offset, note))
 
@@ -55,6 +57,7 @@ class Submitter:
                     "problem": result.problem,
                 }
             )
+            # After the row is on disk: whatever is waited for is in the books.
             if result.job_id:
                 self._tracker.expect(result.job_id)
             else:

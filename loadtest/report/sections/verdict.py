@@ -43,7 +43,10 @@ def section(judgement: Judgement) -> Section:
         Text("To repeat this run:"),
         Code(str(run.get("command"))),
         Table(("of this run", ""), _facts(run)),
-        Table(("check of the whole run", "result", "what was seen"), _run_checks(judgement)),
+        Table(
+            ("check of the whole run", "result", "what was seen"),
+            [row(check.name, _result(check), check.text) for check in judgement.checks],
+        ),
         *_stage_checks(judgement),
     ]
     lead = (
@@ -169,10 +172,6 @@ def _effects(rule: dict[str, Any]) -> str:
     effects = rule.get("effects") or [rule]
     often = json.dumps(rule["often"]) if rule.get("often") else "always"
     return ", ".join(f"{e.get('where')}.{e.get('do')}" for e in effects) + f", {often}"
-
-
-def _run_checks(judgement: Judgement) -> list[tuple[Cell, ...]]:
-    return [row(check.name, _result(check), check.text) for check in judgement.checks]
 
 
 def _stage_checks(judgement: Judgement) -> list[Block]:
