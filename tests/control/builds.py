@@ -17,8 +17,8 @@ from services.keeper import activities as keeper_activities
 from services.keeper import places
 from services.keeper import workflows as keeper_workflows
 from services.keeper.worker import running_keeper
+from services.worker.deterministic.ending import Ending
 from services.worker.worker import running_worker
-from services.worker.workflows import GenVideoWorkflow
 from shared.slots import (
     CHANGE_UPDATE,
     JOB_GATE,
@@ -134,7 +134,7 @@ def with_a_right_to_be_next(patch: pytest.MonkeyPatch) -> None:
 def without_waiting_for_the_vendors(patch: pytest.MonkeyPatch) -> None:
     """A job that is cancelled closes at once, whatever of it still runs at a vendor."""
 
-    async def nothing(*_: object) -> None:
+    async def nothing(*_: object, **__: object) -> None:
         return
 
-    patch.setattr(GenVideoWorkflow, "_drain", nothing)
+    patch.setattr(Ending, "_drain", nothing)
