@@ -1,12 +1,14 @@
 """Each part has a stack of its own, which is taken away whatever happens."""
 
+import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from compose.stack.commands import bench
 from compose.stack.errors import StackError
-from compose.stack.modes import readiness
+from compose.stack.modes import local, readiness
 from compose.stack.services import WORKER, Service
 from compose.stack.settings.load import Mode, Settings
 from compose.stack.subprocesses import Outcome
@@ -135,3 +137,21 @@ def test_a_server_elsewhere_is_not_loaded(root: Path, tmp_path: Path) -> None:
 
     with pytest.raises(StackError, match="a server of its own"):
         bench.own_settings(root, tmp_path, workers=1)
+
+
+def test_a_part_is_run_from_the_checkout(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[list[str]] = []
+
+    def hand_over(command: list[str], env: Mapping[str, str], *, cwd: Path) -> int:
+        assert (env["WORKERS"], cwd) == ("2", root)
+        handed.append(command[1:])
+        return 4
+
+    monkeypatch.setattr(local, "hand_over", hand_over)
+    stack = local.Local(bench.own_settings(root, tmp_path, workers=2))
+
+    assert stack.bench(["table", "there"]) == 4
+    assert handed == [["-m", "tests.bench.pipeline", "table", "there"]]
+    assert importlib.util.find_spec("tests.bench.pipeline.__main__")
