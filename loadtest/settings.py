@@ -21,7 +21,7 @@ class Settings(PayloadSettings):
     temporal_namespace: str = "default"
     temporal_ui_url: str = "http://127.0.0.1:8080"
     worker_metrics_url: str = "http://127.0.0.1:9100"
-    keeper_metrics_url: str = "http://127.0.0.1:9099"
+    semaphore_metrics_url: str = "http://127.0.0.1:9099"
     workers: int = Field(1, ge=0, le=1000)
     data_dir: Path = Path("data")
     reports_dir: Path = Path("reports")

@@ -78,11 +78,11 @@ class AnotherStack(GenvideoError, code="another_stack", title="The namespace is 
 class QueueFull(
     GenvideoError, code="queue_full", status=503, title="The queue is full", retryable=True
 ):
-    """As many jobs wait for the slot as its keeper can carry."""
+    """As many jobs wait for the slot as its semaphore can carry."""
 
 
 class NotYet(GenvideoError, code="not_yet", title="It is not this run's turn"):
-    """It is not, or no more, this run's turn: overtaken, unknown to the keeper, or reset."""
+    """It is not, or no more, this run's turn: overtaken, unknown to the semaphore, or reset."""
 
 
 class GateNotYet(GenvideoError, code="gate_not_yet", title="It is not this run's turn at the gate"):

@@ -1,4 +1,4 @@
-"""Messages between the jobs, the slot's keeper and whoever looks at it; a permit names one run."""
+"""Messages between the jobs, the semaphore and whoever looks at it; a permit names one run."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,11 +9,11 @@ from pydantic import Field, StrictBool, model_validator
 from shared.messages import DEFAULT_PRIORITY, Message
 
 DEFAULT_LIMIT = 1
-# The most that may wait: what a keeper hands on must fit into one payload of 2 MiB.
+# The most that may wait: what a semaphore hands on must fit into one payload of 2 MiB.
 CAPACITY = 12_000
 
-# Names that the keeper and the jobs share across two task queues.
-KEEPER_WORKFLOW = "SlotKeeperWorkflow"
+# Names that the semaphore and the jobs share across two task queues.
+SEMAPHORE_WORKFLOW = "SemaphoreWorkflow"
 REQUEST_SIGNAL = "request"
 RELEASE_SIGNAL = "release"
 WITHDRAW_SIGNAL = "withdraw"
@@ -44,17 +44,17 @@ JOB_GATE = Gate.JOB
 # Off unless a worker's settings say otherwise.
 STAGE_GATES = (Gate.IMAGE, Gate.VIDEO)
 
-_KEEPER = "slot-keeper-"
+_SEMAPHORE = "semaphore-"
 
 
-def keeper_id(gate: str) -> str:
-    """The workflow id of a gate's keeper."""
-    return f"{_KEEPER}{gate}"
+def semaphore_id(gate: str) -> str:
+    """The workflow id of a gate's semaphore."""
+    return f"{_SEMAPHORE}{gate}"
 
 
 def gate_of(workflow_id: str) -> Gate:
-    """The gate that a keeper of this id keeps."""
-    return Gate(workflow_id.removeprefix(_KEEPER))
+    """The gate that a semaphore of this id keeps."""
+    return Gate(workflow_id.removeprefix(_SEMAPHORE))
 
 
 class RunRef(Message):
@@ -103,7 +103,7 @@ class Acquire(Message):
     """A try of a run's activity asks for the permit, before it submits anything.
 
     `fence` grows with each later try of the run; one that is lower than one heard before is
-    refused. `holds_seconds`: the longest that the run may hold; then the keeper ends it.
+    refused. `holds_seconds`: the longest that the run may hold; then the semaphore ends it.
     """
 
     request: SlotRequest
@@ -116,7 +116,7 @@ class Answer(Message):
 
     `first`: no earlier try of this generation was ever answered so, and none can have submitted
     it. Without a permit the run's turn has not come: `again` says to ask once more at once, since
-    the keeper begins a new run; otherwise the run is told when it is next.
+    the semaphore begins a new run; otherwise the run is told when it is next.
     """
 
     at: datetime
@@ -170,8 +170,8 @@ class Drain(Message):
     close_code: str | None = None
 
 
-class KeeperSettings(Message):
-    """Limit and pause, kept across runs of the keeper."""
+class SemaphoreSettings(Message):
+    """Limit and pause, kept across runs of the semaphore."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = DEFAULT_LIMIT
     paused: bool = False

@@ -1,4 +1,4 @@
-"""Which stack owns a namespace: the keeper carries its stack's name, and no other one polls."""
+"""Which stack owns a namespace: the semaphore carries its stack's name, and no other one polls."""
 
 import asyncio
 
@@ -6,44 +6,44 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from shared.errors import AnotherStack, PayloadUnreadable
-from shared.slots import JOB_GATE, keeper_id
+from shared.slots import JOB_GATE, semaphore_id
 from shared.temporal import QUERY_TIMEOUT
 from shared.watching import is_gone
 
-# What the keeper's memo calls it.
+# What the semaphore's memo calls it.
 MEMO_STACK = "stack"
 # Two stacks that came up in the same moment find each other after this at the latest.
 LOOK_SECONDS = 30.0
 
 
-async def keeper_stack(client: Client) -> str:
-    """The stack whose keeper runs; empty where none does, or where nobody told it a name.
+async def semaphore_stack(client: Client) -> str:
+    """The stack whose semaphore runs; empty where none does, or where nobody told it a name.
 
     RPCError, and PayloadUnreadable where it was written under a key that we don't have.
     """
     try:
-        keeper = await client.get_workflow_handle(keeper_id(JOB_GATE)).describe(
+        semaphore = await client.get_workflow_handle(semaphore_id(JOB_GATE)).describe(
             rpc_timeout=QUERY_TIMEOUT
         )
     except RPCError as error:
         if not is_gone(error):
             raise
         return ""
-    if keeper.status is not WorkflowExecutionStatus.RUNNING:
+    if semaphore.status is not WorkflowExecutionStatus.RUNNING:
         return ""
-    name: str = await keeper.memo_value(MEMO_STACK, "", type_hint=str)
+    name: str = await semaphore.memo_value(MEMO_STACK, "", type_hint=str)
     return name
 
 
 async def check_alone(client: Client, stack: str) -> None:
-    """AnotherStack where the keeper that runs is another stack's; what can't be told is let pass.
+    """AnotherStack where another stack's semaphore runs; what can't be told is let pass.
 
     Who has no name of its own asks nothing.
     """
     if not stack:
         return
     try:
-        other = await keeper_stack(client)
+        other = await semaphore_stack(client)
     except (RPCError, PayloadUnreadable):
         return
     if other not in ("", stack):

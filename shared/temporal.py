@@ -16,7 +16,7 @@ from shared.errors import TemporalUnavailable
 
 GENVIDEO_WORKFLOW = "GenVideoWorkflow"
 GENVIDEO_QUEUE = "genvideo"
-KEEPER_QUEUE = "slot-keeper"
+SEMAPHORE_QUEUE = "semaphore"
 
 KLING_DONE_SIGNAL = "kling_done"
 PROGRESS_SIGNAL = "report_progress"

@@ -25,7 +25,7 @@ settings.load_profile("project")
 TESTS = Path(__file__).parent
 # The longest first, so that nobody waits for them at the end.
 STACKS = ("stack", "chaos", "control", "compose")
-LONG = ("workflow", "simulation", "services/keeper")
+LONG = ("workflow", "simulation", "services/semaphore")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,12 +23,12 @@ class Service:
 TEMPORAL = Service("temporal", "TEMPORAL_PORT", 7233, "Temporal gRPC")
 IMAGE = Service("mock-comfyui", "COMFYUI_PORT", 6889, "image service (mock ComfyUI)", mock=True)
 VIDEO = Service("mock-kling", "KLING_PORT", 16882, "video service (mock Kling proxy)", mock=True)
-KEEPER = Service("keeper", "KEEPER_HTTP_PORT", 9099, "slot keeper", inside=True)
+SEMAPHORE = Service("semaphore", "SEMAPHORE_HTTP_PORT", 9099, "slot semaphore", inside=True)
 WORKER = Service("worker", "WORKER_HTTP_PORT", 9100, "worker", inside=True)
 CALLBACK = Service("callback", "CALLBACK_PORT", 8001, "callback receiver")
 API = Service("api", "API_PORT", 8000, "API, WebSocket, dashboard")
 
-ALL = (TEMPORAL, IMAGE, VIDEO, KEEPER, WORKER, CALLBACK, API)
+ALL = (TEMPORAL, IMAGE, VIDEO, SEMAPHORE, WORKER, CALLBACK, API)
 MOCKS = (IMAGE, VIDEO)
 UI_PORT = "TEMPORAL_UI_PORT"
 UI_INNER = 8080

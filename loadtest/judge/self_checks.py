@@ -14,7 +14,7 @@ from loadtest.judge.schedule import Schedule, breakdown
 CLOCK_SLACK = 0.25
 LITTLE_SLACK = 0.2
 LITTLE_SAMPLES = 20
-# Seconds by which a sample may miss a job's coming: its request is on its way to the keeper, and
+# Seconds by which a sample may miss a job's coming: its request is on its way to the semaphore, and
 # the API may show a view that is a second old. In a short stage that is a good part of the mean.
 SAMPLE_LAG = 2.0
 

@@ -28,7 +28,7 @@ def addresses(settings: Settings) -> dict[str, str]:
             "mock-comfyui": settings.image_service_url,
             "mock-kling": settings.video_service_url,
         }
-    found["keeper"] = settings.keeper_metrics_url
+    found["semaphore"] = settings.semaphore_metrics_url
     workers = list(_workers(settings.worker_metrics_url, settings.workers))
     for place, url in enumerate(workers):
         found["worker" if len(workers) == 1 else f"worker-{place + 1}"] = url

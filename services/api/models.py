@@ -61,7 +61,7 @@ class SlotOrder(SlotChange):
     model_config = STRICT
 
     def change(self) -> SlotChange:
-        """The same as a message to the keeper."""
+        """The same as a message to the semaphore."""
         return SlotChange.model_validate(self.model_dump())
 
 

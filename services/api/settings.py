@@ -37,12 +37,12 @@ class ApiSettings(CommonSettings):
     comfyui_port: Port = 6889
     kling_port: Port = 16882
     worker_http_port: Port = 9100
-    keeper_http_port: Port = 9099
+    semaphore_http_port: Port = 9099
     callback_service_url: AnyHttpUrl | None = None
     mock_comfyui_url: AnyHttpUrl | None = None
     mock_kling_url: AnyHttpUrl | None = None
     worker_url: AnyHttpUrl | None = None
-    keeper_url: AnyHttpUrl | None = None
+    semaphore_url: AnyHttpUrl | None = None
 
     @field_validator("api_token")
     @classmethod
@@ -75,7 +75,7 @@ class ApiSettings(CommonSettings):
         """Every other HTTP service by its name, and the base of its address."""
         return {
             "worker": self._base(self.worker_url, self.worker_http_port),
-            "keeper": self._base(self.keeper_url, self.keeper_http_port),
+            "semaphore": self._base(self.semaphore_url, self.semaphore_http_port),
             "callback": self._base(self.callback_service_url, self.callback_port),
         } | self.mock_services
 

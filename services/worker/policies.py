@@ -45,7 +45,7 @@ TURN_TIMEOUT = timedelta(days=365)
 # One call to submit a video: the permit, a look-up for as long as a submit may be on its way, the
 # submit itself.
 SUBMIT_TIMEOUT = timedelta(hours=1)
-# A request at a stage's gate is repeated while nothing is heard: the keeper may be another one.
+# A request at a stage's gate is repeated while nothing is heard: the semaphore may be another one.
 ASK_AGAIN = timedelta(seconds=60)
 # What an activity may take beyond the deadline of its generation: the transfer and the check.
 TRANSFER_TIMEOUT = timedelta(seconds=120)
@@ -85,5 +85,5 @@ IMAGE_POLL_MAX_SECONDS = 2.0
 KEEP_SECONDS = 20.0
 # What a clean-up may take beyond its bound, the fetching of what it keeps included.
 DRAIN_MARGIN = timedelta(seconds=30 + 2 * MAX_ATTEMPTS * KEEP_SECONDS)
-# A holder that outlives its own limit and its clean-up's by this much is ended by the keeper.
+# A holder that outlives its own limit and its clean-up's by this much is ended by the semaphore.
 HOLD_MARGIN = timedelta(minutes=5)

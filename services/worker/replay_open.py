@@ -13,7 +13,7 @@ from services.worker.workflows import GenVideoWorkflow
 from shared.errors import TemporalUnavailable
 from shared.process_exit import run_and_exit
 from shared.replaying import Open, replay_open
-from shared.slots import JOB_GATE, VIEW_QUERY, RunRef, SlotView, keeper_id
+from shared.slots import JOB_GATE, VIEW_QUERY, RunRef, SlotView, semaphore_id
 from shared.temporal import CUSTOM_PROGRESS, GENVIDEO_WORKFLOW, QUERY_TIMEOUT, answer
 
 # So many of those that only wait.
@@ -36,14 +36,14 @@ def choose(jobs: Sequence[WorkflowExecution], begun: set[str]) -> list[WorkflowE
 
 
 async def _begun(client: Client) -> set[str]:
-    """The ids of the jobs that have got somewhere, and of those that the keeper gave the slot."""
+    """The ids of the jobs that have got somewhere, and of those that were given the slot."""
     query = f"{OPEN} AND {CUSTOM_PROGRESS.name} > 0"
     return {job.id async for job in client.list_workflows(query)} | await _holders(client)
 
 
 async def _holders(client: Client) -> set[str]:
-    """Nobody where no keeper answers."""
-    view = client.get_workflow_handle(keeper_id(JOB_GATE)).query(
+    """Nobody where no semaphore answers."""
+    view = client.get_workflow_handle(semaphore_id(JOB_GATE)).query(
         VIEW_QUERY, result_type=SlotView, rpc_timeout=QUERY_TIMEOUT
     )
     try:

@@ -41,7 +41,7 @@ async def running_worker(
 ) -> AsyncIterator[Worker]:
     """A worker that polls for as long as the block runs, with the clients it needs.
 
-    AnotherStack, and nothing is polled, where the keeper that runs is that of another one.
+    AnotherStack, and nothing is polled, where the semaphore that runs is that of another one.
     """
     await check_alone(client, settings.stack)
     async with (

@@ -319,12 +319,12 @@ class GenVideoWorkflow:
 
     @workflow.signal(name=ON_DECK_SIGNAL)
     def on_deck(self, gate: Gate) -> None:
-        """A keeper tells that this run is next; that gives no right."""
+        """A semaphore tells that this run is next; that gives no right."""
         self._at(gate).tell()
 
     @workflow.signal(name=GRANTED_SIGNAL)
     def slot_granted(self, permit: Permit) -> None:
-        """A keeper tells of the permit that it has given; a repeat changes nothing."""
+        """A semaphore tells of the permit that it has given; a repeat changes nothing."""
         if permit.gate is Gate.JOB:
             self._granted(permit)
         else:
@@ -335,7 +335,7 @@ class GenVideoWorkflow:
 
     @workflow.signal(name=REFUSED_SIGNAL)
     def queue_full(self, room: int) -> None:
-        """The keeper has no room for this job."""
+        """The semaphore has no room for this job."""
         self._turn.refuse(room)
 
     @workflow.signal(name=KLING_DONE_SIGNAL)

@@ -32,11 +32,11 @@ def test_each_run_stands_beside_its_own_plain_hop() -> None:
         ({"values": (26.0,), "hops": (26.0,)}, False),
         ({"part": "waiting", "name": "memory of worker, 100 waiting", "unit": "MB"}, None),
         ({"part": "takeover", "name": "closing: next step", "unit": "s", "values": (2.9,)}, True),
-        ({"part": "intake", "name": "requests taken in by the keeper, in bulk"}, False),
+        ({"part": "intake", "name": "requests taken in by the semaphore, in bulk"}, False),
         (
             {
                 "part": "intake",
-                "name": "requests taken in by the keeper, in bulk",
+                "name": "requests taken in by the semaphore, in bulk",
                 "values": (151.0,),
             },
             True,

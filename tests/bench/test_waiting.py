@@ -1,4 +1,4 @@
-"""The lines of long queues and of the keeper's intake, and whose memory is read."""
+"""The lines of long queues and of the semaphore's intake, and whose memory is read."""
 
 import socket
 
@@ -8,20 +8,20 @@ from tests.bench.pipeline import intake, waiting
 from tests.bench.pipeline.usage import listener, resident_of
 from tests.bench.pipeline.waiting import Level
 
-EMPTY = Level(0, 0.0, 0.0, 0.0, (), {"keeper": 60.0, "server": 100.0})
+EMPTY = Level(0, 0.0, 0.0, 0.0, (), {"semaphore": 60.0, "server": 100.0})
 
 
-def level(count: int, *seconds: float, keeper: float, hop: float = 0.01) -> Level:
-    memory = {"keeper": keeper, "server": 200.0}
+def level(count: int, *seconds: float, semaphore: float, hop: float = 0.01) -> Level:
+    memory = {"semaphore": semaphore, "server": 200.0}
     return Level(count, 50.0, 40.0, hop, seconds, memory)
 
 
 def test_the_longest_queue_is_compared_with_the_shortest() -> None:
     found = [
         EMPTY,
-        level(100, 0.01, 0.02, 0.03, keeper=61),
-        level(1_000, 0.5, keeper=70),
-        level(10_000, 0.022, keeper=80, hop=0.02),
+        level(100, 0.01, 0.02, 0.03, semaphore=61),
+        level(1_000, 0.5, semaphore=70),
+        level(10_000, 0.022, semaphore=80, hop=0.02),
     ]
     lines = {figure.name: figure for figure in waiting.figures(found)}
 
@@ -31,8 +31,8 @@ def test_the_longest_queue_is_compared_with_the_shortest() -> None:
     assert lines["hand-over, 100 waiting, p50"].values == (20.0,)
     assert lines["hand-over, 100 waiting, p50"].in_hops == 2
     assert lines["submissions taken by the API, up to 1 000"].value == 50
-    assert lines["memory of keeper, 0 waiting"].value == 60
-    assert lines["memory of keeper, 10 000 waiting"].value == 80
+    assert lines["memory of semaphore, 0 waiting"].value == 60
+    assert lines["memory of semaphore, 10 000 waiting"].value == 80
 
 
 def test_both_ways_of_asking_have_their_line() -> None:

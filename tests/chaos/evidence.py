@@ -29,8 +29,8 @@ NOTHING: frozenset[Done] = frozenset()
 class Evidence:
     """`slots` as `GET /slots` showed them at the end; `versions` by the workflows' own word.
 
-    `tail`: jobs that were submitted after the last fault. `grants`: by run, when the keeper granted
-    it the slot, as its own histories tell.
+    `tail`: jobs that were submitted after the last fault. `grants`: by run, when the semaphore
+    granted it the slot, as its own histories tell.
     """
 
     books: Books

@@ -11,11 +11,11 @@ from temporalio.worker import Replayer
 
 from loadtest.books import raw
 from loadtest.books.raw import RunFolder
-from services.keeper.workflows import SlotKeeperWorkflow
+from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.workflows import GenVideoWorkflow
 from shared.messages import Record
 from shared.sandbox import workflow_runner
-from shared.slots import JOB_GATE, keeper_id
+from shared.slots import JOB_GATE, semaphore_id
 from shared.temporal import GET_RECORD_QUERY, QUERY_TIMEOUT
 
 # A busy machine may need more than one; the pause is for workers that come back just now.
@@ -24,9 +24,9 @@ QUERY_PAUSE = 0.5
 AT_ONCE = 8
 
 
-async def keeper_histories(client: Client, folder: RunFolder) -> int:
-    """Keep the history of every run of the keeper beside those of the jobs; how many."""
-    name, count = keeper_id(JOB_GATE), 0
+async def semaphore_histories(client: Client, folder: RunFolder) -> int:
+    """Keep the history of every run of the semaphore beside those of the jobs; how many."""
+    name, count = semaphore_id(JOB_GATE), 0
     async for run in client.list_workflows(f"WorkflowId = '{name}'"):
         handle = client.get_workflow_handle(name, run_id=run.run_id)
         history = await handle.fetch_history()
@@ -71,7 +71,7 @@ async def _version(client: Client, job_id: str) -> int | None:
 async def replay(folder: RunFolder) -> None:
     """Lead the current code through every kept history, and note where it goes astray."""
     replayer = Replayer(
-        workflows=[GenVideoWorkflow, SlotKeeperWorkflow],
+        workflows=[GenVideoWorkflow, SemaphoreWorkflow],
         data_converter=pydantic_data_converter,
         workflow_runner=workflow_runner(),
     )

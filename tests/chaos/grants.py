@@ -1,4 +1,4 @@
-"""The keeper's grants, read from its kept histories alone."""
+"""The semaphore's grants, read from its kept histories alone."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC
@@ -8,13 +8,13 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from loadtest.books.raw import RunFolder
-from shared.slots import GRANTED_SIGNAL, JOB_GATE, keeper_id
+from shared.slots import GRANTED_SIGNAL, JOB_GATE, semaphore_id
 
 
 def grants(folder: RunFolder) -> dict[str, float]:
-    """By run, when the slot's keeper first granted it the slot: it says so in that very step."""
+    """By run, when the semaphore first granted it the slot: it says so in that very step."""
     found: dict[str, float] = {}
-    name = keeper_id(JOB_GATE)
+    name = semaphore_id(JOB_GATE)
     for file in folder.histories.glob(f"{name}.*.json"):
         history = WorkflowHistory.from_json(name, file.read_text(encoding="utf-8"))
         for run_id, at in _granted(history.events):

@@ -55,7 +55,9 @@ def _at_once(evidence: Evidence) -> Found:
     """Sweeps over the mocks' clocks, the histories and the records; they must agree."""
     books = evidence.books
     limit = max((stage.limit or 1 for stage in books.stages), default=1)
-    for book, intervals in (by_book(books) | {"keepers": list(_by_keepers(evidence))}).items():
+    for book, intervals in (
+        by_book(books) | {"semaphores": list(_by_semaphores(evidence))}
+    ).items():
         if book == VENDORS:
             intervals = [*_without_reset(intervals, evidence), *_piecewise(evidence)]
         swept = sweep(intervals, limit)
@@ -68,8 +70,8 @@ def _at_once(evidence: Evidence) -> Found:
             )
 
 
-def _by_keepers(evidence: Evidence) -> Iterator[Interval]:
-    """From the keeper's decision, which comes before its word to the job, to the run's close."""
+def _by_semaphores(evidence: Evidence) -> Iterator[Interval]:
+    """From the semaphore's decision, which comes before its word to the job, to the run's close."""
     horizon = max((stage.ended for stage in evidence.books.stages), default=0.0)
     for job in evidence.books.jobs:
         for run in job.executions:
@@ -78,7 +80,7 @@ def _by_keepers(evidence: Evidence) -> Iterator[Interval]:
 
 
 def _permitted(evidence: Evidence) -> Found:
-    """By the keeper's own history, where a job was ended before it could hear of its permit."""
+    """By the semaphore's own history, where a job was ended before it could hear of its permit."""
     for job in evidence.books.jobs:
         granted = any(run.granted or run.run_id in evidence.grants for run in job.executions)
         if job.generations and not granted:
@@ -166,7 +168,7 @@ def _nobody_held(evidence: Evidence) -> Found:
     for holder in evidence.slots.get("holders") or []:
         yield str(holder.get("job_id")), f"holds the slot (draining: {holder.get('draining')})"
     if waiting := evidence.slots.get("waiting_count"):
-        yield "", f"{waiting} wait in the keeper's queue"
+        yield "", f"{waiting} wait in the semaphore's queue"
 
 
 def _replays(evidence: Evidence) -> Found:

@@ -8,7 +8,7 @@ from tests.chaos.evidence import Evidence
 
 # As documented: one priority weighs as much as ten minutes of waiting.
 PRIORITY_SECONDS = 600.0
-# A request is on its way to the keeper for a moment.
+# A request is on its way to the semaphore for a moment.
 SLACK_SECONDS = 1.0
 
 

@@ -197,8 +197,10 @@ class _Run:
         await collector.collect(stages, since=self._began)
         jobs = {job_id for crowd in crowds for job_id in crowd.tracker.known}
         self._versions, unheard = await gather.versions(self._site.client, jobs)
-        keepers = await gather.keeper_histories(self._site.client, self._folder)
-        self._say(f"{len(jobs)} jobs, {keepers} runs of the keeper; replaying their histories")
+        semaphores = await gather.semaphore_histories(self._site.client, self._folder)
+        self._say(
+            f"{len(jobs)} jobs, {semaphores} runs of the semaphore; replaying their histories"
+        )
         await gather.replay(self._folder)
         self._write_run(collector.problems + unheard, crowds, reached.server_version)
 

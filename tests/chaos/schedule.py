@@ -42,11 +42,11 @@ class Stage(StrEnum):
     VIDEO_HELD = "video submit held"
 
 
-WORKERS, KEEPER, API, RECEIVER = "workers", "keeper", "api", "callback"
+WORKERS, SEMAPHORE, API, RECEIVER = "workers", "semaphore", "api", "callback"
 IMAGES, VIDEOS, SERVER, WIRE = "mock-comfyui", "mock-kling", "temporal", "wire"
 WORKER = ("worker-1", "worker-2")
 IMAGE_WIRE, VIDEO_WIRE = "image wire", "video wire"
-HOLDER, WAITER, KEEPER_WORKFLOW = "holder", "waiter", "keeper workflow"
+HOLDER, WAITER, SEMAPHORE_WORKFLOW = "holder", "waiter", "semaphore workflow"
 # So many wait when the server is killed or restarted.
 BACKLOG = 50
 
@@ -121,17 +121,17 @@ def _dealt(draw: Random, deck: tuple[Hit, ...]) -> Iterator[Hit]:
 
 
 def _processes() -> Iterator[Hit]:
-    for target in (*WORKER, WORKERS, KEEPER, API, RECEIVER, IMAGES, VIDEOS):
+    for target in (*WORKER, WORKERS, SEMAPHORE, API, RECEIVER, IMAGES, VIDEOS):
         yield Hit(Kind.KILL, target)
         yield Hit(Kind.FREEZE, target)
     yield Hit(Kind.RESTART, WORKERS)
-    yield Hit(Kind.RESTART, KEEPER)
+    yield Hit(Kind.RESTART, SEMAPHORE)
 
 
 def _stages() -> Iterator[Hit]:
     for stage in (stage for stage in Stage if stage not in HELD):
         yield Hit(Kind.KILL, WORKERS, stage)
-        yield Hit(Kind.KILL, KEEPER, stage)
+        yield Hit(Kind.KILL, SEMAPHORE, stage)
         yield Hit(Kind.FREEZE, WORKER[0], stage)
         yield Hit(Kind.FREEZE, WORKER[1], stage)
     yield Hit(Kind.KILL, API, Stage.QUEUED)
@@ -142,7 +142,7 @@ def _stages() -> Iterator[Hit]:
 
 
 def _long_freezes() -> Iterator[Hit]:
-    for target in (WORKER[0], WORKERS, KEEPER, VIDEOS, SERVER):
+    for target in (WORKER[0], WORKERS, SEMAPHORE, VIDEOS, SERVER):
         yield Hit(Kind.FREEZE, target, seconds=FROZEN_LONG)
 
 
@@ -160,8 +160,8 @@ def _jobs() -> Iterator[Hit]:
         yield Hit(kind, HOLDER, Stage.WAITING)
     yield Hit(Kind.TERMINATE, HOLDER, Stage.STORING)
     yield Hit(Kind.TIME_OUT, HOLDER)
-    yield Hit(Kind.TERMINATE, KEEPER_WORKFLOW)
-    yield Hit(Kind.TERMINATE, KEEPER_WORKFLOW, Stage.ON_DECK)
+    yield Hit(Kind.TERMINATE, SEMAPHORE_WORKFLOW)
+    yield Hit(Kind.TERMINATE, SEMAPHORE_WORKFLOW, Stage.ON_DECK)
 
 
 def _wire() -> Iterator[Hit]:
@@ -179,7 +179,7 @@ def _vendors_wires() -> Iterator[Hit]:
 def _while_held() -> Iterator[Hit]:
     for stage in HELD:
         yield Hit(Kind.KILL, WORKERS, stage)
-        yield Hit(Kind.KILL, KEEPER, stage)
+        yield Hit(Kind.KILL, SEMAPHORE, stage)
         yield Hit(Kind.CANCEL, HOLDER, stage)
         yield Hit(Kind.TERMINATE, HOLDER, stage)
         yield Hit(Kind.RESET, HOLDER, stage)

@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 from compose.stack.errors import StackError
 from loadtest.wire.http import Unreachable
 from loadtest.wire.vendor import Vendor
-from shared.slots import JOB_GATE, keeper_id
+from shared.slots import JOB_GATE, semaphore_id
 from tests.chaos.crowd import Crowd
 from tests.chaos.evidence import NOTHING, Done
 from tests.chaos.ground import Ground
@@ -25,8 +25,8 @@ from tests.chaos.proxy import Wire
 from tests.chaos.schedule import (
     HELD,
     HOLDER,
-    KEEPER_WORKFLOW,
     ON_VENDORS_WIRE,
+    SEMAPHORE_WORKFLOW,
     Kind,
     Stage,
     Strike,
@@ -117,9 +117,9 @@ class Striker:
                 return self._time_out_held(strike, hit.stage)
             case Kind.TIME_OUT:
                 return self._time_out(strike.number)
-            case _ if hit.target == KEEPER_WORKFLOW:
-                keeper = self.on.client.get_workflow_handle(keeper_id(JOB_GATE))
-                return keeper.terminate("chaos")
+            case _ if hit.target == SEMAPHORE_WORKFLOW:
+                semaphore = self.on.client.get_workflow_handle(semaphore_id(JOB_GATE))
+                return semaphore.terminate("chaos")
             case _:
                 return self._disturb(hit.kind, job_id)
 

@@ -1,4 +1,4 @@
-"""What counts as a grant in a keeper's history."""
+"""What counts as a grant in a semaphore's history."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from loadtest.books.raw import RunFolder
-from shared.slots import GRANTED_SIGNAL, JOB_GATE, ON_DECK_SIGNAL, Gate, keeper_id
+from shared.slots import GRANTED_SIGNAL, JOB_GATE, ON_DECK_SIGNAL, Gate, semaphore_id
 from tests.chaos.grants import grants
 
 
@@ -22,7 +22,7 @@ def said(number: int, at: int, *, signal: str, run_id: str) -> HistoryEvent:
 
 
 def keep(folder: RunFolder, gate: Gate, run_id: str, *events: HistoryEvent) -> None:
-    name = keeper_id(gate)
+    name = semaphore_id(gate)
     text = WorkflowHistory(name, events).to_json()
     (folder.histories / f"{name}.{run_id}.json").write_text(text, encoding="utf-8")
 
@@ -31,7 +31,7 @@ def test_the_first_word_of_a_permit_counts_and_nothing_else(tmp_path: Path) -> N
     folder = RunFolder.create(tmp_path, "run")
     told = said(1, 5, signal=ON_DECK_SIGNAL, run_id="a")
     keep(folder, JOB_GATE, "1", told, said(2, 7, signal=GRANTED_SIGNAL, run_id="a"))
-    # The keeper that was rebuilt says it once more.
+    # The semaphore that was rebuilt says it once more.
     keep(folder, JOB_GATE, "2", said(1, 9, signal=GRANTED_SIGNAL, run_id="a"))
     keep(folder, Gate.IMAGE, "3", said(1, 6, signal=GRANTED_SIGNAL, run_id="b"))
 

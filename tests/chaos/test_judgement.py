@@ -199,7 +199,7 @@ def test_evidence_is_read_as_it_was_written(run: Synthetic) -> None:
     assert violations(again) == violations(found)
 
 
-def test_a_permit_that_only_the_keeper_tells_of_is_one(run: Synthetic) -> None:
+def test_a_permit_that_only_the_semaphore_tells_of_is_one(run: Synthetic) -> None:
     """The job was ended before it could hear of it; a second one beside it is seen all the same."""
     run.edit(raw.TEMPORAL, of(SECOND, lambda row: row.update(granted=None)))
     found = evidence(run)

@@ -12,9 +12,9 @@ from compose.stack.services import DEFAULT_PORTS, NAMES
 from compose.stack.settings.dotenv import documented_names
 from services.api.settings import ApiSettings
 from services.callback.settings import CallbackSettings
-from services.keeper.settings import KeeperProcessSettings
 from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_kling.settings import KlingSettings
+from services.semaphore.settings import SemaphoreProcessSettings
 from services.worker.settings import WorkerSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ COMPOSE = ROOT / "compose"
 SETTINGS: Mapping[str, type[BaseSettings]] = {
     "api": ApiSettings,
     "callback": CallbackSettings,
-    "keeper": KeeperProcessSettings,
+    "semaphore": SemaphoreProcessSettings,
     "worker": WorkerSettings,
     "mock-comfyui": ComfyuiSettings,
     "mock-kling": KlingSettings,
@@ -30,7 +30,7 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
 # Worked out by the stack from other settings.
 DERIVED = {
     *("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "CALLBACK_SERVICE_URL"),
-    *("MOCK_COMFYUI_URL", "MOCK_KLING_URL", "WORKER_URL", "KEEPER_URL"),
+    *("MOCK_COMFYUI_URL", "MOCK_KLING_URL", "WORKER_URL", "SEMAPHORE_URL"),
 }
 
 

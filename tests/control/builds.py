@@ -13,10 +13,10 @@ from loadtest.control import naive
 from loadtest.control.api import create_app as create_naive_api
 from services.api.app import create_app
 from services.api.settings import ApiSettings
-from services.keeper import activities as keeper_activities
-from services.keeper import places
-from services.keeper import workflows as keeper_workflows
-from services.keeper.worker import running_keeper
+from services.semaphore import activities as semaphore_activities
+from services.semaphore import permits
+from services.semaphore import workflows as semaphore_workflows
+from services.semaphore.worker import running_semaphore
 from services.worker.deterministic.ending import Ending
 from services.worker.worker import running_worker
 from shared.slots import (
@@ -26,7 +26,7 @@ from shared.slots import (
     RunRef,
     SlotChange,
     SlotRequest,
-    keeper_id,
+    semaphore_id,
 )
 from shared.watching import Closed, until_closed
 from tests.workflow.pipeline import Pipeline
@@ -40,21 +40,21 @@ Build = Callable[[Pipeline], AbstractAsyncContextManager[FastAPI]]
 
 @asynccontextmanager
 async def ours(line: Pipeline) -> AsyncIterator[FastAPI]:
-    """Two workers and a keeper, as they are or as they were changed."""
+    """Two workers and a semaphore, as they are or as they were changed."""
     async with AsyncExitStack() as parts:
-        await parts.enter_async_context(running_keeper(line.client, shutdown_seconds=0.1))
+        await parts.enter_async_context(running_semaphore(line.client, shutdown_seconds=0.1))
         for _ in range(WORKERS):
             client = await _another(line.client)
             await parts.enter_async_context(running_worker(line.settings, client))
-        # Answered by a keeper that has rebuilt: from here on each scene goes the same way.
-        keeper = line.client.get_workflow_handle(keeper_id(JOB_GATE))
-        await keeper.execute_update(CHANGE_UPDATE, SlotChange(limit=1))
+        # Answered by a semaphore that has rebuilt: from here on each scene goes the same way.
+        semaphore = line.client.get_workflow_handle(semaphore_id(JOB_GATE))
+        await semaphore.execute_update(CHANGE_UPDATE, SlotChange(limit=1))
         yield create_app(ApiSettings(data_dir=line.settings.data_dir), line.client)
 
 
 @asynccontextmanager
 async def semaphores(line: Pipeline) -> AsyncIterator[FastAPI]:
-    """A semaphore in each worker, and no keeper."""
+    """A semaphore in each worker, and no semaphore."""
     settings, client = line.settings, line.client
     vendors = (settings.image_service_url, settings.video_service_url)
     async with AsyncExitStack() as parts:
@@ -86,31 +86,31 @@ def without_draining(patch: pytest.MonkeyPatch) -> None:
     async def nothing(*_: object) -> None:
         return
 
-    patch.setattr(keeper_workflows, "_drain", nothing)
+    patch.setattr(semaphore_workflows, "_drain", nothing)
 
 
 def without_rebuilding(patch: pytest.MonkeyPatch) -> None:
-    """A keeper that comes back begins with nothing."""
+    """A semaphore that comes back begins with nothing."""
 
     async def nothing(_: object) -> None:
         return
 
-    patch.setattr(keeper_workflows.SlotKeeperWorkflow, "_rebuild", nothing)
+    patch.setattr(semaphore_workflows.SemaphoreWorkflow, "_rebuild", nothing)
 
 
 def without_dedupe(patch: pytest.MonkeyPatch) -> None:
     """Each asking counts for itself, also that of a run which waits or holds already."""
 
-    def request(self: places.Places, wanted: SlotRequest) -> bool:
+    def request(self: permits.Permits, wanted: SlotRequest) -> bool:
         self.queue.add(wanted)
         return True
 
-    def ask(self: places.Places, wanted: Acquire) -> None:
+    def ask(self: permits.Permits, wanted: Acquire) -> None:
         self.request(wanted.request)
         self._asking[wanted.request.run_id] = wanted
 
-    patch.setattr(places.Places, "request", request)
-    patch.setattr(places.Places, "ask", ask)
+    patch.setattr(permits.Permits, "request", request)
+    patch.setattr(permits.Permits, "ask", ask)
 
 
 def with_a_lease(patch: pytest.MonkeyPatch) -> None:
@@ -123,12 +123,12 @@ def with_a_lease(patch: pytest.MonkeyPatch) -> None:
         except TimeoutError:
             return Closed.ORDERLY
 
-    patch.setattr(keeper_activities, "until_closed", lapsing)
+    patch.setattr(semaphore_activities, "until_closed", lapsing)
 
 
 def with_a_right_to_be_next(patch: pytest.MonkeyPatch) -> None:
     """Whoever is next is answered as soon as it asks, and not when its turn has come."""
-    patch.setattr(places.Places, "_invited", places.Places._deck)
+    patch.setattr(permits.Permits, "_invited", permits.Permits._deck)
 
 
 def without_waiting_for_the_vendors(patch: pytest.MonkeyPatch) -> None:

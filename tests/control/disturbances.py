@@ -1,11 +1,11 @@
-"""What is done while the jobs run, in the way in which it happens: to the holder, to the keeper."""
+"""What is done while the jobs run, in the way in which it happens: to holder and semaphore."""
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
-from services.keeper.queue import turn
+from services.semaphore.queue import turn
 from services.worker.models import GEN_IMAGE
-from shared.slots import JOB_GATE, REQUEST_SIGNAL, SlotRequest, SlotView, keeper_id
+from shared.slots import JOB_GATE, REQUEST_SIGNAL, SlotRequest, SlotView, semaphore_id
 from tests.chaos.evidence import Done
 from tests.fixtures.eventually import eventually
 from tests.workflow.pipeline import Pipeline
@@ -88,12 +88,12 @@ async def _accepted(line: Pipeline) -> int:
     return int((await line.images.json("/admin/stats"))["accepted"])
 
 
-async def the_keeper_terminated(line: Pipeline) -> Disturbed:
+async def the_semaphore_terminated(line: Pipeline) -> Disturbed:
     """With a holder, another one that is next, and a queue."""
     await line.images.arm(LONG)
     holder, *_ = await _all_asked(line)
     await begun(line.images, f"{holder}.image.1")
-    await line.client.get_workflow_handle(keeper_id(JOB_GATE)).terminate("on purpose")
+    await line.client.get_workflow_handle(semaphore_id(JOB_GATE)).terminate("on purpose")
     await line.images.hurry()
     return {}
 
@@ -102,15 +102,15 @@ async def requests_sent_again(line: Pipeline) -> Disturbed:
     """Every request once more, as after a reply that was lost."""
     await line.images.arm(LONG)
     jobs = await _all_asked(line)
-    keeper = line.client.get_workflow_handle(keeper_id(JOB_GATE))
+    semaphore = line.client.get_workflow_handle(semaphore_id(JOB_GATE))
     requests = [await _request_of(line, job_id) for job_id in jobs]
-    await keeper.signal(REQUEST_SIGNAL, sorted(requests, key=turn))
+    await semaphore.signal(REQUEST_SIGNAL, sorted(requests, key=turn))
     await line.images.hurry()
     return {}
 
 
 async def _all_asked(line: Pipeline) -> list[str]:
-    """The jobs in the order of their turn, once the keeper knows all of them."""
+    """The jobs in the order of their turn, once the semaphore knows all of them."""
     return _known(await line.slots(lambda view: len(_known(view)) == JOBS))
 
 

@@ -69,7 +69,7 @@ class Scene:
         jobs = [job.job_id for job in load(folder).jobs]
         versions, unheard = await gather.versions(client, jobs)
         assert unheard == []
-        await gather.keeper_histories(client, folder)
+        await gather.semaphore_histories(client, folder)
         await gather.replay(folder)
         return versions
 

@@ -33,7 +33,7 @@ SCENES = (
     disturbances.a_long_job,
     disturbances.the_holder_terminated,
     disturbances.the_holder_cancelled,
-    disturbances.the_keeper_terminated,
+    disturbances.the_semaphore_terminated,
     disturbances.requests_sent_again,
 )
 
@@ -71,7 +71,7 @@ async def test_no_draining_is_caught(play: Play, monkeypatch: pytest.MonkeyPatch
 
 async def test_no_rebuilding_is_caught(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     builds.without_rebuilding(monkeypatch)
-    scene = Scene(builds.ours, disturbances.the_keeper_terminated, stall=STALL_SECONDS)
+    scene = Scene(builds.ours, disturbances.the_semaphore_terminated, stall=STALL_SECONDS)
     assert Rule.ALL_END in await play(scene)
 
 

@@ -38,7 +38,7 @@ APPS: Mapping[str, Callable[[], FastAPI]] = {
     "mock-comfyui": lambda: mock_comfyui(ComfyuiSettings()),
     "mock-kling": lambda: mock_kling(KlingSettings()),
     "worker": lambda: _polling("worker"),
-    "keeper": lambda: _polling("keeper"),
+    "semaphore": lambda: _polling("semaphore"),
 }
 
 

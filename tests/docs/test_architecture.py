@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.keeper.models import ASK_PATIENCE_SECONDS, DRAIN_HOLD_SECONDS, MAX_HISTORY
-from services.keeper.places import MAX_ON_DECK
-from services.keeper.queue import AGEING_SECONDS
+from services.semaphore.models import ASK_PATIENCE_SECONDS, DRAIN_HOLD_SECONDS, MAX_HISTORY
+from services.semaphore.permits import MAX_ON_DECK
+from services.semaphore.queue import AGEING_SECONDS
 from services.worker.policies import (
     ATTEMPT_CODES,
     FETCH_TRIES,

@@ -65,7 +65,7 @@ def test_readme_and_example_list_the_same_settings_with_the_same_defaults() -> N
 def test_every_service_has_settings_that_are_looked_at() -> None:
     modules = {kind.__module__ for kind in classes()}
 
-    assert {f"services.{name}.settings" for name in ("worker", "keeper", "api")} < modules
+    assert {f"services.{name}.settings" for name in ("worker", "semaphore", "api")} < modules
     assert "loadtest.settings" in modules
 
 

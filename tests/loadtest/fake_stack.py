@@ -118,12 +118,12 @@ async def serve(pipeline: Pipeline) -> AsyncIterator[str]:
     )
     async with pipeline.worker(), asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[listener]))
-        keepers = [group.create_task(pipeline.keep()) for _ in range(pipeline.behaviour.workers)]
+        semaphores = [group.create_task(pipeline.keep()) for _ in range(pipeline.behaviour.workers)]
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            for keeper in keepers:
-                keeper.cancel()
+            for semaphore in semaphores:
+                semaphore.cancel()
             for queue in list(pipeline.listeners):
                 queue.put_nowait(None)
             server.should_exit = True

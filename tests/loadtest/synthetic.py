@@ -192,7 +192,7 @@ def _ledger(name: str, step: str, accepted: float, *, end: float) -> Row:
     return {
         "job_id": f"{step}-{name}",
         "external_id": f"{name}.{step}.1",
-        # A whole number that grows from job to job, as the keeper's tokens do.
+        # A whole number that grows from job to job, as the semaphore's tokens do.
         "token": int(name.rpartition("-")[2], 16),
         "accepted_at": accepted,
         "started_at": accepted + 0.001,

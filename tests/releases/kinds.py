@@ -1,4 +1,4 @@
-"""Every message there is, by a name that outlives a move between files: `keeper.Watch`."""
+"""Every message there is, by a name that outlives a move between files: `semaphore.Watch`."""
 
 import importlib
 import pkgutil

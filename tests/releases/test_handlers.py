@@ -28,8 +28,8 @@ def handlers() -> dict[str, Callable[..., Any]]:
 
 
 def test_each_kind_of_handler_is_found() -> None:
-    keeper = {f"SlotKeeperWorkflow.{name}" for name in ("run", "request", "change", "view")}
-    assert {*keeper, "StageActivities.gen_image"} <= set(handlers())
+    semaphore = {f"SemaphoreWorkflow.{name}" for name in ("run", "request", "change", "view")}
+    assert {*semaphore, "StageActivities.gen_image"} <= set(handlers())
 
 
 @pytest.mark.parametrize("name", handlers())

@@ -1,7 +1,7 @@
 """What this release has stored is read by the code as it is, and so is what a later one says.
 
 When a message is missing: `python -m tests.releases.record`. When a stored one is not read any
-more, running jobs and keepers would lose it: give a new field a default, keep an old one's name.
+more, running jobs and semaphores would lose it: give a new field a default, keep an old one's name.
 """
 
 import json
@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from services.keeper.models import KeeperState
-from services.keeper.packing import packed, unpack
+from services.semaphore.models import SemaphoreState
+from services.semaphore.packing import packed, unpack
 from shared.messages import Record
 from shared.records import RecordStore
 from tests.releases.kinds import ALL, BODIES, FOLDER, MESSAGES
@@ -54,11 +54,11 @@ def test_only_what_users_send_is_strict() -> None:
 
 
 def test_a_queue_packed_by_a_later_release_is_read() -> None:
-    state = sample(KeeperState)
-    assert isinstance(state, KeeperState)
+    state = sample(SemaphoreState)
+    assert isinstance(state, SemaphoreState)
     rows = [{**later(request), "more": 1} for request in state.waiting]
     table = {"names": list(rows[0]), "rows": [list(row.values()) for row in rows]}
-    assert KeeperState.model_validate({**later(state), "waiting": packed(table)}) == state
+    assert SemaphoreState.model_validate({**later(state), "waiting": packed(table)}) == state
 
 
 def test_a_record_that_a_later_release_wrote_is_read(tmp_path: Path) -> None:

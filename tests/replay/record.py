@@ -13,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from services.worker.models import GEN_IMAGE
 from shared.codec import PayloadKeys, data_converter
-from shared.slots import JOB_GATE, Gate, keeper_id
+from shared.slots import JOB_GATE, Gate, semaphore_id
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import dev_server_arguments
 from tests.workflow.pipeline import Pipeline, working
@@ -77,7 +77,7 @@ async def _record_all(client: Client, line: Pipeline) -> None:
     for name, job_id in jobs.items():
         await line.ended(job_id)
         await _store(client, name, job_id)
-    await _store(client, "keeper", keeper_id(JOB_GATE))
+    await _store(client, "semaphore", semaphore_id(JOB_GATE))
 
 
 async def _asks(line: Pipeline, job_id: str) -> None:
@@ -102,7 +102,7 @@ async def _record_gated(client: Client, line: Pipeline) -> None:
     for name, job_id in {"gated-reset": first, "gated": second}.items():
         await line.ended(job_id)
         await _store(client, name, job_id)
-    await _store(client, "keeper-of-the-image-gate", keeper_id(Gate.IMAGE))
+    await _store(client, "semaphore-of-the-image-gate", semaphore_id(Gate.IMAGE))
 
 
 async def _store(client: Client, name: str, workflow_id: str) -> None:

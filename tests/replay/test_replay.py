@@ -13,7 +13,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from services.keeper.workflows import SlotKeeperWorkflow
+from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.workflows import GenVideoWorkflow
 from shared.codec import PayloadKeys, data_converter
 from shared.sandbox import workflow_runner
@@ -26,7 +26,7 @@ HISTORIES = {
 
 async def replay(text: str) -> None:
     replayer = Replayer(
-        workflows=[GenVideoWorkflow, SlotKeeperWorkflow],
+        workflows=[GenVideoWorkflow, SemaphoreWorkflow],
         data_converter=data_converter(PayloadKeys()),
         workflow_runner=workflow_runner(),
     )
@@ -37,7 +37,7 @@ async def replay(text: str) -> None:
 
 def test_there_are_histories_of_each_kind() -> None:
     assert set(HISTORIES) >= {
-        *("keeper", "reset", "failed", "cancelled", "gated"),
+        *("semaphore", "reset", "failed", "cancelled", "gated"),
         *("on-deck-and-succeeded", "overtaken"),
     }
 

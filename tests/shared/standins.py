@@ -1,4 +1,4 @@
-"""Stand-ins for the workflows of job and keeper, under the same names; they obey the test."""
+"""Stand-ins for the workflows of job and semaphore, under the same names; they obey the test."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ from shared.slots import (
     CAPACITY,
     CHANGE_UPDATE,
     DEFAULT_LIMIT,
-    KEEPER_WORKFLOW,
+    SEMAPHORE_WORKFLOW,
     VIEW_QUERY,
     SlotChange,
     SlotView,
@@ -24,8 +24,8 @@ from shared.temporal import (
     GENVIDEO_QUEUE,
     GENVIDEO_WORKFLOW,
     GET_RECORD_QUERY,
-    KEEPER_QUEUE,
     KLING_DONE_SIGNAL,
+    SEMAPHORE_QUEUE,
 )
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -61,8 +61,8 @@ class StandIn:
         return sample_record(info.workflow_id, self.job, run_id=info.run_id)
 
 
-@workflow.defn(name=KEEPER_WORKFLOW)
-class KeeperStandIn:
+@workflow.defn(name=SEMAPHORE_WORKFLOW)
+class SemaphoreStandIn:
     """Holds nothing; everyone in `waiting` waits, in that order."""
 
     @workflow.init
@@ -114,7 +114,9 @@ async def standing_in(client: Client) -> AsyncIterator[None]:
     runner = UnsandboxedWorkflowRunner()
     async with (
         Worker(client, task_queue=GENVIDEO_QUEUE, workflows=[StandIn], workflow_runner=runner),
-        Worker(client, task_queue=KEEPER_QUEUE, workflows=[KeeperStandIn], workflow_runner=runner),
+        Worker(
+            client, task_queue=SEMAPHORE_QUEUE, workflows=[SemaphoreStandIn], workflow_runner=runner
+        ),
     ):
         yield
 

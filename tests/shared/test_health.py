@@ -11,7 +11,7 @@ from shared.http import http_client
 from tests.fixtures.eventually import eventually
 from tests.shared.processes import Running, free_port, running
 
-MODULES = {"services.worker": "WORKER_HTTP_PORT", "services.keeper": "KEEPER_HTTP_PORT"}
+MODULES = {"services.worker": "WORKER_HTTP_PORT", "services.semaphore": "SEMAPHORE_HTTP_PORT"}
 # A body that fails by itself as soon as it has a client.
 FAILING = """
 from contextlib import asynccontextmanager

@@ -14,7 +14,7 @@ from shared import health, stacks
 from shared.codec import PayloadKeys
 from shared.errors import AnotherStack
 from shared.health import Work
-from tests.services.keeper.test_stacks import is_named, keeper_of
+from tests.services.semaphore.test_stacks import is_named, semaphore_of
 from tests.shared.processes import free_port
 from tests.shared.test_health import MODULES, environment
 
@@ -29,7 +29,7 @@ async def test_it_is_refused_in_one_line(
         "STACK": "two",
         port: str(free_port()),
     }
-    async with keeper_of(client, "one"):
+    async with semaphore_of(client, "one"):
         await is_named(client, "one")
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -65,7 +65,7 @@ async def test_two_that_came_up_together_find_each_other(
     alone, second = (
         asyncio.create_task(Work(body, PayloadKeys(), stack=name).run()) for name in ("", "two")
     )
-    async with keeper_of(client, "one"):
+    async with semaphore_of(client, "one"):
         with pytest.raises(AnotherStack):
             await asyncio.wait_for(second, 60)
     assert not alone.done()

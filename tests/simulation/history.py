@@ -72,7 +72,7 @@ def timestamp(at: float) -> Timestamp:
 
 
 def to_proto(event: Event) -> HistoryEvent:
-    """The event as the keeper reads it, when it rebuilds; other kinds are empty."""
+    """The event as the semaphore reads it, when it rebuilds; other kinds are empty."""
     proto = HistoryEvent(event_id=event.number, event_time=timestamp(event.at))
     data = event.data
     match event.kind:

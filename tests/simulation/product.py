@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from pydantic import SecretStr
 
-from services.keeper.activities import KeeperActivities
-from services.keeper.care import look_after
-from services.keeper.models import ASK_PATIENCE_SECONDS, KeeperRules
-from services.keeper.queue import turn
-from services.keeper.workflows import SlotKeeperWorkflow
+from services.semaphore.activities import SemaphoreActivities
+from services.semaphore.models import ASK_PATIENCE_SECONDS, SemaphoreRules
+from services.semaphore.queue import turn
+from services.semaphore.watchdog import watch_over
+from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.acting.draining import DrainActivities
 from services.worker.acting.records import StateActivities
 from services.worker.acting.requests import RequestActivities
@@ -21,8 +21,8 @@ from services.worker.settings import WorkerSettings
 from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
 from services.worker.workflows import GenVideoWorkflow
-from shared.slots import KEEPER_WORKFLOW, Gate, keeper_id
-from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KEEPER_QUEUE
+from shared.slots import SEMAPHORE_WORKFLOW, Gate, semaphore_id
+from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, SEMAPHORE_QUEUE
 from tests.simulation.client import SimulatedClient
 from tests.simulation.plan import Options
 from tests.simulation.server import Server
@@ -84,19 +84,23 @@ def job_worker(
     return worker
 
 
-def keeper_worker(server: Server, name: str, options: Options) -> Worker:
-    """The keeper's process, with the care that a keeper runs for each gate in use."""
-    worker = new_worker(server, name, KEEPER_QUEUE, workflows={KEEPER_WORKFLOW: SlotKeeperWorkflow})
+def semaphore_worker(server: Server, name: str, options: Options) -> Worker:
+    """The semaphore's process, with the care that a semaphore runs for each gate in use."""
+    worker = new_worker(
+        server, name, SEMAPHORE_QUEUE, workflows={SEMAPHORE_WORKFLOW: SemaphoreWorkflow}
+    )
     client: Any = SimulatedClient(server, worker)
     worker.fails_runs = True
-    _install(worker, KeeperActivities(client, KeeperRules(max_history=options.max_history)))
-    care = look_after(client, KEEPER_QUEUE, ask_patience=ASK_PATIENCE_SECONDS, gates=gates(options))
+    _install(worker, SemaphoreActivities(client, SemaphoreRules(max_history=options.max_history)))
+    care = watch_over(
+        client, SEMAPHORE_QUEUE, ask_patience=ASK_PATIENCE_SECONDS, gates=gates(options)
+    )
     worker.begin(care)
     return worker
 
 
 def gates(options: Options) -> list[Gate]:
-    """The gates that a keeper is run for."""
+    """The gates that a semaphore is run for."""
     return [Gate.JOB, *(Gate(name) for name in options.gates.split(",") if name)]
 
 
@@ -113,37 +117,37 @@ def _activities(holder: object) -> Iterator[tuple[str, Callable[..., Any]]]:
             yield definition.name, getattr(holder, attribute.__name__)
 
 
-class KeeperBook:
-    """A keeper's workflow as it stands in a cache: who holds, who waits."""
+class SemaphoreBook:
+    """A semaphore's workflow as it stands in a cache: who holds, who waits."""
 
-    def __init__(self, keeper: Any) -> None:
-        self._places = keeper._places
+    def __init__(self, semaphore: Any) -> None:
+        self._permits = semaphore._permits
         # Whether it knows who holds and who waits.
-        self.ready: bool = keeper._ready
+        self.ready: bool = semaphore._ready
 
     @property
     def limit(self) -> int:
-        return int(self._places.settings.limit)
+        return int(self._permits.settings.limit)
 
     def held(self) -> dict[str, bool]:
         """The runs that hold, and whether each is draining."""
-        return {run_id: holder.draining for run_id, holder in self._places.held.items()}
+        return {run_id: holder.draining for run_id, holder in self._permits.held.items()}
 
     def waiting(self) -> list[tuple[int, Any, str]]:
         """Priority, key of the turn and run of whoever waits and was not passed over."""
-        silent = self._places._silent
-        return [_turn(request) for request in self._places.queue if request.run_id not in silent]
+        silent = self._permits._silent
+        return [_turn(request) for request in self._permits.queue if request.run_id not in silent]
 
     def turns(self) -> dict[str, tuple[int, Any, str]]:
         """The same of those who hold."""
-        return {run_id: _turn(holder.request) for run_id, holder in self._places.held.items()}
+        return {run_id: _turn(holder.request) for run_id, holder in self._permits.held.items()}
 
     def busy(self, broken: Container[str]) -> str:
         """Who is in the book still; empty at the end of all.
 
         A job whose code fails for ever, and which never held, waits on until somebody ends it.
         """
-        queue = self._places.queue
+        queue = self._permits.queue
         waiting = [request.run_id for request in queue if request.job_id not in broken]
         parts = {"held": list(self.held()), "waiting": waiting}
         return ", ".join(f"{name}: {who}" for name, who in parts.items() if who)
@@ -153,6 +157,6 @@ def _turn(request: Any) -> tuple[int, Any, str]:
     return request.priority, turn(request), request.run_id
 
 
-def keeper_of(gate: Gate) -> str:
+def semaphore_of(gate: Gate) -> str:
     """Its workflow id."""
-    return keeper_id(gate)
+    return semaphore_id(gate)

@@ -1,9 +1,9 @@
-"""What must hold of every history, by the vendors' ledgers, the server's and the keeper's books."""
+"""What must hold of every history, by the ledgers, the server's and the semaphore's books."""
 
 from typing import TYPE_CHECKING, Any
 
 from shared.messages import Record
-from shared.slots import JOB_GATE, KEEPER_WORKFLOW
+from shared.slots import JOB_GATE, SEMAPHORE_WORKFLOW
 from shared.states import Step
 from shared.temporal import GENVIDEO_WORKFLOW
 from tests.simulation import product
@@ -35,9 +35,9 @@ class Rules:
         self._begun: set[str] = set()
         self._reset: set[str] = set()
         self._books: dict[str, dict[str, bool]] = {}
-        # Keepers that rebuild: they grant nothing, and will clear what was begun.
+        # Semaphores that rebuild: they grant nothing, and will clear what was begun.
         self._unready: set[str] = set()
-        # Whoever has ever held: a keeper that rebuilds takes them over, and grants them nothing.
+        # Whoever has ever held: a semaphore that rebuilds takes them over, and grants them nothing.
         self._granted: set[str] = set()
         self._waiting_since: dict[str, float] = {}
         self._failed_tasks: set[str] = set()
@@ -100,8 +100,8 @@ class Rules:
             self.broken(Rule.AFTER_END, f"{name}, and its record says {record.status}")
 
     def _is_drained(self, job_id: str) -> bool:
-        """Whether a keeper waits for the vendors before it lets another job begin."""
-        if product.keeper_of(JOB_GATE) in self._unready:
+        """Whether a semaphore waits for the vendors before it lets another job begin."""
+        if product.semaphore_of(JOB_GATE) in self._unready:
             return True
         runs = self._simulation.server.by_run
         held = (run_id for book in self._books.values() for run_id in book)
@@ -120,14 +120,14 @@ class Rules:
         """A job is reset: it asks again, and what its old run had begun may still run."""
         self._reset.add(job_id)
 
-    # The keeper
+    # The semaphore
 
-    def keeper_moved(self, core: "Core") -> None:
-        """A keeper's workflow task was taken."""
-        run, keeper = core.run, core.object
-        if not run.is_open or keeper is None:
+    def semaphore_moved(self, core: "Core") -> None:
+        """A semaphore's workflow task was taken."""
+        run, semaphore = core.run, core.object
+        if not run.is_open or semaphore is None:
             return
-        book = product.KeeperBook(keeper)
+        book = product.SemaphoreBook(semaphore)
         (self._unready.discard if book.ready else self._unready.add)(run.workflow_id)
         held, before = book.held(), self._books.get(run.run_id)
         self._books = {
@@ -150,7 +150,7 @@ class Rules:
         self._check_order(book, fresh, waiting)
 
     def _check_order(
-        self, book: product.KeeperBook, fresh: set[str], waiting: list[tuple[int, Any, str]]
+        self, book: product.SemaphoreBook, fresh: set[str], waiting: list[tuple[int, Any, str]]
     ) -> None:
         """Whoever was before them has a place left, or did not come in time."""
         turns = book.turns()
@@ -168,7 +168,7 @@ class Rules:
             if len(passed) > max(0, free):
                 self.broken(Rule.ORDER, f"{run_id} was granted before {', '.join(passed)}")
 
-    def keeper_was_reset(self, run: Run) -> None:
+    def semaphore_was_reset(self, run: Run) -> None:
         """Its book goes back in time."""
         self._books.pop(run.run_id, None)
         self._unready.add(run.workflow_id)
@@ -200,7 +200,7 @@ class Rules:
             self.broken(Rule.HEEDED, f"job {index} completed {went_on}")
 
     def _check_clear(self, job_id: str) -> None:
-        """The place is free at once; what an old run had begun is the keeper's to clear."""
+        """The place is free at once; what an old run had begun is the semaphore's to clear."""
         vendors = (self._simulation.images, self._simulation.videos)
         running = [g for vendor in vendors for g in vendor.running() if g.job_id == job_id]
         if running and job_id not in self._reset:
@@ -213,9 +213,9 @@ class Rules:
             run = self._simulation.server.current(self._simulation.job_id(index))
             if run is None or (run.is_open and run.workflow_id not in self._simulation.broken):
                 return False
-        return self._keepers_free()
+        return self._semaphores_free()
 
-    def _keepers_free(self) -> bool:
+    def _semaphores_free(self) -> bool:
         return not any(self._books.values())
 
     # The end
@@ -238,7 +238,7 @@ class Rules:
                 )
             self._check_recorded(index, job_id, record)
         for gate in product.gates(self._simulation.plan.options):
-            self._check_free(product.keeper_of(gate))
+            self._check_free(product.semaphore_of(gate))
 
     def _check_recorded(self, index: int, job_id: str, record: Record | None) -> None:
         for step in Step:
@@ -248,17 +248,17 @@ class Rules:
                 text = f"job {index} has paid {max(paid)} of {step}, its record says {told}"
                 self.broken(Rule.RECORDED, text)
 
-    def _check_free(self, keeper: str) -> None:
-        run = self._simulation.server.current(keeper)
+    def _check_free(self, semaphore: str) -> None:
+        run = self._simulation.server.current(semaphore)
         if run is None or not run.is_open:
-            self.broken(Rule.NOBODY_HELD, f"{keeper} is not running")
+            self.broken(Rule.NOBODY_HELD, f"{semaphore} is not running")
             return
-        for process in self._simulation.keepers:
+        for process in self._simulation.semaphores:
             core = process.cache.get(run.run_id)
             if process.alive and core is not None and core.object is not None:
-                busy = product.KeeperBook(core.object).busy(self._simulation.broken)
+                busy = product.SemaphoreBook(core.object).busy(self._simulation.broken)
                 if busy:
-                    self.broken(Rule.NOBODY_HELD, f"{keeper}: {busy}")
+                    self.broken(Rule.NOBODY_HELD, f"{semaphore}: {busy}")
 
     def warned(self, warnings: list[tuple[str, str]]) -> None:
         """What the SDK has warned of, run by run."""
@@ -267,8 +267,8 @@ class Rules:
                 self.broken(Rule.HANDLERS, f"{run_id}: {text}")
 
     def _is_void(self, run: Run) -> bool:
-        """Whether it is a keeper's run that a reset has made: it is meant to fail at once."""
-        return run.type == KEEPER_WORKFLOW and run.run_id != run.original_run_id
+        """Whether it is a semaphore's run that a reset has made: it is meant to fail at once."""
+        return run.type == SEMAPHORE_WORKFLOW and run.run_id != run.original_run_id
 
     def errors_of(self, process: "Worker") -> None:
         """What went wrong in a process without anybody seeing it."""

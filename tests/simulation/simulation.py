@@ -9,7 +9,7 @@ from temporalio.service import RPCError
 from shared.messages import JobInput, KlingDone
 from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange
 from shared.states import OnVideoFailure
-from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KEEPER_QUEUE, KLING_DONE_SIGNAL
+from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KLING_DONE_SIGNAL, SEMAPHORE_QUEUE
 from tests.simulation import product
 from tests.simulation.plan import JobPlan, Kind, Plan, Quirk
 from tests.simulation.rules import Rules
@@ -24,13 +24,13 @@ from tests.simulation.worker import Worker
 from tests.simulation.world import BEGINNING, World
 
 TASK_SECONDS = 2.0
-WORKERS, KEEPERS = 2, 1
+WORKERS, SEMAPHORES = 2, 1
 # After all that was planned, everything must have ended within this.
 GRACE_SECONDS = 400.0
 QUIET_SECONDS = 8.0
 # An operator whose change was not taken tries once more.
 AGAIN_SECONDS = 0.5
-# What a job whose code fails may hold beyond its own limit, until the keeper's care ends it.
+# What a job whose code fails may hold beyond its own limit, until the semaphore's care ends it.
 BROKEN_SECONDS = 6000.0
 
 
@@ -62,7 +62,7 @@ class Simulation:
         self.videos = Vendor(self.world, "video", lambda name: self._quirk(name, "video"))
         self.processes: list[Worker] = []
         self.workers: list[Worker] = []
-        self.keepers: list[Worker] = []
+        self.semaphores: list[Worker] = []
         self.broken: set[str] = set()
         self.rules = Rules(self)
         self.striker = Striker(self)
@@ -94,13 +94,13 @@ class Simulation:
         self._add(worker)
         return worker
 
-    def add_keeper(self) -> Worker:
-        """One more process for the keeper."""
-        worker = product.keeper_worker(
-            self.server, f"keeper-{self.server.number()}", self.plan.options
+    def add_semaphore(self) -> Worker:
+        """One more process for the semaphore."""
+        worker = product.semaphore_worker(
+            self.server, f"semaphore-{self.server.number()}", self.plan.options
         )
-        worker.observe = self.rules.keeper_moved
-        self.keepers.append(worker)
+        worker.observe = self.rules.semaphore_moved
+        self.semaphores.append(worker)
         self._add(worker)
         return worker
 
@@ -125,8 +125,8 @@ class Simulation:
         self._wire()
         for _ in range(WORKERS):
             self.add_worker()
-        for _ in range(KEEPERS):
-            self.add_keeper()
+        for _ in range(SEMAPHORES):
+            self.add_semaphore()
         if self.plan.options.limit != 1:
             self.change(0.5, limit=self.plan.options.limit)
         for index, job in self.plan.present():
@@ -151,7 +151,7 @@ class Simulation:
     def _replay_all(self) -> None:
         """Each run's whole history once more, as a release's check does it."""
         for run in self.server.all_runs():
-            process = (self.keepers if run.queue == KEEPER_QUEUE else self.workers)[-1]
+            process = (self.semaphores if run.queue == SEMAPHORE_QUEUE else self.workers)[-1]
             if run.workflow_id not in self.broken:
                 process.again()
                 why = process.replay(run)
@@ -222,7 +222,7 @@ class Simulation:
         update = Update(f"change-{self.server.number()}", CHANGE_UPDATE, args, any_run=True)
         update.waiting.append(lambda: self._changed(update))
         try:
-            self.server.update(product.keeper_of(JOB_GATE), None, update)
+            self.server.update(product.semaphore_of(JOB_GATE), None, update)
         except RPCError:
             self.world.after(AGAIN_SECONDS, self._send_change)
 

@@ -108,16 +108,16 @@ class Striker:
             self._simulation.tell(f"   {victim.name}")
             victim.kill()
 
-    def _kill_keeper(self, strike: Strike) -> None:
-        if victim := self._victim(strike, self._simulation.keepers):
-            self._later(strike, self._simulation.add_keeper)
+    def _kill_semaphore(self, strike: Strike) -> None:
+        if victim := self._victim(strike, self._simulation.semaphores):
+            self._later(strike, self._simulation.add_semaphore)
             victim.kill()
 
     def _freeze_worker(self, strike: Strike) -> None:
         self._freeze(strike, self._simulation.workers)
 
-    def _freeze_keeper(self, strike: Strike) -> None:
-        self._freeze(strike, self._simulation.keepers)
+    def _freeze_semaphore(self, strike: Strike) -> None:
+        self._freeze(strike, self._simulation.semaphores)
 
     def _freeze(self, strike: Strike, workers: list[Worker]) -> None:
         if victim := self._victim(strike, workers):
@@ -129,22 +129,22 @@ class Striker:
         alive = [worker for worker in workers if worker.polls]
         return alive[int(0.999 * strike.share * len(alive))] if alive else None
 
-    # The keeper
+    # The semaphore
 
-    def _keeper(self, strike: Strike) -> Run:
+    def _semaphore(self, strike: Strike) -> Run:
         gates = product.gates(self._simulation.plan.options)
-        return self._open_run(product.keeper_of(gates[int(strike.share * 7) % len(gates)]))
+        return self._open_run(product.semaphore_of(gates[int(strike.share * 7) % len(gates)]))
 
-    def _terminate_keeper(self, strike: Strike) -> None:
-        self._server.terminate(self._keeper(strike))
+    def _terminate_semaphore(self, strike: Strike) -> None:
+        self._server.terminate(self._semaphore(strike))
 
-    def _reset_keeper(self, strike: Strike) -> None:
-        run = self._keeper(strike)
-        self._simulation.rules.keeper_was_reset(run)
+    def _reset_semaphore(self, strike: Strike) -> None:
+        run = self._semaphore(strike)
+        self._simulation.rules.semaphore_was_reset(run)
         reset(self._server, run, int(strike.share * len(run.records)))
 
-    def _lose_keeper(self, strike: Strike) -> None:
-        self._server.loses_next.add(self._keeper(strike).workflow_id)
+    def _lose_semaphore(self, strike: Strike) -> None:
+        self._server.loses_next.add(self._semaphore(strike).workflow_id)
 
     def _pause(self, strike: Strike) -> None:
         now = self._world.seconds

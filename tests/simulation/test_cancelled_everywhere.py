@@ -50,12 +50,12 @@ def _tries(*quirks: Quirk) -> tuple[Quirk, ...]:
     return (*quirks, *(Quirk(),) * (ATTEMPTS - len(quirks)))
 
 
-def _keeper_is_quiet(simulation: Simulation) -> None:
-    """What the keeper signals comes later than what it answers."""
+def _semaphore_is_quiet(simulation: Simulation) -> None:
+    """What the semaphore signals comes later than what it answers."""
     hop = simulation.server.hop
 
     def late(name: str) -> float:
-        return 3.0 if name.startswith("external slot-keeper") else hop(name)
+        return 3.0 if name.startswith("external semaphore") else hop(name)
 
     simulation.server.hop = late  # type: ignore[method-assign]
 
@@ -76,7 +76,7 @@ CASES = (
     Case("fails and is tried again", _plan(image=_tries(FAILS), video=_tries(FAILS))),
     Case("fails for good", _plan(video=(FAILS,) * ATTEMPTS)),
     Case("degraded", _plan(degrades=True, video=_tries(NEVER))),
-    Case("refused", _plan(image=_tries(NEVER)), tune=_keeper_is_quiet),
+    Case("refused", _plan(image=_tries(NEVER)), tune=_semaphore_is_quiet),
     Case("reset", _plan(CALM, RESET)),
     Case("reset at a gate", _plan(GATED, EARLY_RESET)),
     Case("time is up", _plan(HURRIED, video=_tries(LONG))),
@@ -87,8 +87,8 @@ CASES = (
     Case("slow disk, is tried again", _plan(image=_tries(FAILS), video=_tries(FAILS)), SLOW),
     Case("slow disk, fails for good", _plan(video=(FAILS,) * ATTEMPTS), SLOW),
     Case("slow disk, degraded", _plan(degrades=True, video=_tries(NEVER)), SLOW),
-    Case("slow disk, refused", _plan(image=_tries(NEVER)), SLOW, _keeper_is_quiet),
-    Case("slow disk, is told late", _plan(), SLOW, _keeper_is_quiet),
+    Case("slow disk, refused", _plan(image=_tries(NEVER)), SLOW, _semaphore_is_quiet),
+    Case("slow disk, is told late", _plan(), SLOW, _semaphore_is_quiet),
     Case("slow disk, reset", _plan(CALM, RESET), SLOW),
     Case("slow disk, time is up", _plan(HURRIED, video=_tries(LONG)), SLOW),
     Case("slower disk, late", _plan(LATE, image=_tries(LONG, QUICK)), SLOWER),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.keeper.places import Places
+from services.semaphore.permits import Permits
 from tests.simulation.plan import JobPlan, Options, Plan, drawn
 from tests.simulation.shrink import shrunk
 from tests.simulation.simulation import simulate
@@ -12,9 +12,9 @@ CALM = Options(strikes=0, odd=0.0, forgets=0.0, loses=0.0, slow=0.0)
 
 
 def _break(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A keeper that lets in whoever asks."""
-    monkeypatch.setattr(Places, "_deck", lambda self: list(self.queue))
-    monkeypatch.setattr(Places, "_invited", lambda self: list(self.queue))
+    """A semaphore that lets in whoever asks."""
+    monkeypatch.setattr(Permits, "_deck", lambda self: list(self.queue))
+    monkeypatch.setattr(Permits, "_invited", lambda self: list(self.queue))
 
 
 def test_the_same_seed_is_the_same_history() -> None:
@@ -38,7 +38,7 @@ def test_replays_from_the_beginning_change_nothing() -> None:
         assert simulate(drawn(seed, Options(strikes=0, odd=0.0, forgets=0.5))).violations == []
 
 
-def test_a_keeper_that_grants_too_much_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_semaphore_that_grants_too_much_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     _break(monkeypatch)
     outcome = simulate(Plan(1, CALM, (JobPlan(at=0.0), JobPlan(at=0.1))))
 

@@ -9,7 +9,7 @@ class Rule(StrEnum):
 
     AT_ONCE = "no more at a vendor at once than the limit"
     INSIDE = "no job begins while another one is between its first generation and its end"
-    HELD = "the keeper never grants beyond its limit"
+    HELD = "the semaphore never grants beyond its limit"
     PAID_ONCE = "one paid generation per attempt; another attempt only after the vendor's word"
     AFTER_END = "nothing is accepted for a job that has ended"
     CLEAR = "nothing runs at a vendor when a job's own code has ended it"

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.simulation.chance import Chance
 
-# Some moment; tokens of the keeper are milliseconds since 1970.
+# Some moment; tokens of the semaphore are milliseconds since 1970.
 BEGINNING = 1_800_000_000.0
 ASKED_EVERY = 16
 

@@ -63,7 +63,7 @@ def test_each_part_measures_something(settings: Settings, tmp_path: Path) -> Non
         values["takeover", "image running: next step"]
         < values["takeover", "image running: next job"]
     )
-    assert "intake: requests taken in by the keeper, in bulk" in printed
+    assert "intake: requests taken in by the semaphore, in bulk" in printed
 
 
 def _times(rows: list[dict[str, Any]]) -> list[float]:

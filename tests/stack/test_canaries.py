@@ -44,7 +44,7 @@ PROMPTS = {
 }
 PORTS = {
     "api": "API_PORT",
-    "keeper": "KEEPER_HTTP_PORT",
+    "semaphore": "SEMAPHORE_HTTP_PORT",
     "worker": "WORKER_HTTP_PORT",
     "callback": "CALLBACK_PORT",
 }

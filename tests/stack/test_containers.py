@@ -108,7 +108,7 @@ def check_secrets(stack: Stack) -> None:
         }
     assert told == {
         "CALLBACK_SECRET": {"callback", "worker"},
-        "PAYLOAD_KEY": {"api", "callback", "keeper", "worker"},
+        "PAYLOAD_KEY": {"api", "callback", "semaphore", "worker"},
     }
 
 

@@ -17,7 +17,11 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 CODE = ("compose", "shared", "services", "loadtest", "requirements", "Makefile", ".env.example")
 # A change of what a workflow does, in the one file and in the other.
 JOBS = ("services/worker/models.py", 'JOB_LIMITS = "job_limits"', 'JOB_LIMITS = "limits"')
-KEEPERS = ("services/keeper/models.py", 'KEEPER_RULES = "keeper_rules"', 'KEEPER_RULES = "rules"')
+SEMAPHORES = (
+    "services/semaphore/models.py",
+    'SEMAPHORE_RULES = "semaphore_rules"',
+    'SEMAPHORE_RULES = "rules"',
+)
 Change = tuple[str, str, str]
 
 
@@ -109,13 +113,13 @@ def test_a_change_that_open_jobs_do_not_replay_with_waits_for_them(stack: Stack)
     goes_on(stack, stack.submit("a fox of the new release"))
 
 
-def test_a_keeper_that_does_not_replay_is_rebuilt_where_that_is_said(stack: Stack) -> None:
+def test_a_semaphore_that_does_not_replay_is_rebuilt_where_that_is_said(stack: Stack) -> None:
     stack.make("up")
     job_id = waiting(stack)
     copies = Path(stack.settings["DATA_DIR"], "run", "code")
     before = {path.name for path in copies.iterdir()}
-    change(stack, KEEPERS)
-    refused(stack, "3 of 3 open keepers", "FORCE=1", "rebuilt")
+    change(stack, SEMAPHORES)
+    refused(stack, "3 of 3 open semaphores", "FORCE=1", "rebuilt")
     stack.make("up", "FORCE=1")
     goes_on(stack, job_id)
     after = {path.name for path in copies.iterdir()}

@@ -1,4 +1,4 @@
-"""What independent books say of the slot: the mocks' clocks, and the keeper's own history."""
+"""What independent books say of the slot: the mocks' clocks, and the semaphore's own history."""
 
 import json
 from collections import Counter
@@ -9,8 +9,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from loadtest.judge.sweep import Interval, Sweep, sweep
-from services.keeper.models import WATCH_RUN
-from shared.slots import GRANTED_SIGNAL, JOB_GATE, keeper_id
+from services.semaphore.models import WATCH_RUN
+from shared.slots import GRANTED_SIGNAL, JOB_GATE, semaphore_id
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline
 
@@ -35,11 +35,11 @@ async def at_once(line: Pipeline, limit: int = 1) -> Sweep:
 
 
 async def grants(client: Client) -> Counter[str]:
-    """By how they stand (`granted`, `returned`): runs that the keeper told a permit and watched."""
+    """By how they stand (`granted`, `returned`): runs that were told a permit and watched."""
     watched: dict[int, str] = {}
     told: set[str] = set()
     closed: set[str] = set()
-    async for event in _keepers_events(client):
+    async for event in _semaphores_events(client):
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             task = event.activity_task_scheduled_event_attributes
             if task.activity_type.name == WATCH_RUN:
@@ -54,6 +54,6 @@ async def grants(client: Client) -> Counter[str]:
     return Counter(granted=len(told), returned=len(told & closed))
 
 
-async def _keepers_events(client: Client) -> AsyncIterator[HistoryEvent]:
-    async for event in client.get_workflow_handle(keeper_id(JOB_GATE)).fetch_history_events():
+async def _semaphores_events(client: Client) -> AsyncIterator[HistoryEvent]:
+    async for event in client.get_workflow_handle(semaphore_id(JOB_GATE)).fetch_history_events():
         yield event

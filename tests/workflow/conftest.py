@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.keeper import rebuild
+from services.semaphore import rebuild
 from services.worker.results import storage
 from tests.workflow.pipeline import Pipeline, working
 

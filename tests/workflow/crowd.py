@@ -9,7 +9,7 @@ from typing import Any
 from temporalio.client import Client
 
 from shared.messages import Record
-from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange, keeper_id
+from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
 from shared.states import Step
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, working
@@ -54,9 +54,9 @@ async def crowd_of(
 ) -> AsyncIterator[Crowd]:
     """All scenarios' jobs under way, through a wide gate."""
     async with working(client, data_dir, **settings) as line:
-        keeper = client.get_workflow_handle(keeper_id(JOB_GATE))
+        semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
         await line.free()
-        await keeper.execute_update(CHANGE_UPDATE, SlotChange(limit=AT_ONCE))
+        await semaphore.execute_update(CHANGE_UPDATE, SlotChange(limit=AT_ONCE))
         await line.images.arm(*armed(scenarios, Step.IMAGE))
         await line.videos.arm(*armed(scenarios, Step.VIDEO))
         jobs = {

@@ -15,18 +15,18 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from services.api.temporal.client import Temporal
 from services.callback.app import create_app as create_callback
 from services.callback.settings import CallbackSettings
-from services.keeper.models import KeeperRules
-from services.keeper.worker import running_keeper
+from services.semaphore.models import SemaphoreRules
+from services.semaphore.worker import running_semaphore
 from services.worker.settings import WorkerSettings
 from services.worker.worker import running_worker
 from shared.errors import TemporalUnavailable
 from shared.ids import new_job_id
 from shared.messages import JobInput, Progress, Record
 from shared.records import RecordStore
-from shared.slots import CHANGE_UPDATE, STAGE_GATES, Gate, SlotChange, SlotView, keeper_id
+from shared.slots import CHANGE_UPDATE, STAGE_GATES, Gate, SlotChange, SlotView, semaphore_id
 from shared.states import Status, may_follow
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
-from tests.fixtures.keeper_view import keeper_view
+from tests.fixtures.semaphore_view import semaphore_view
 from tests.services.mock_core.serving import Json, Service, comfyui, kling, running, served
 
 SECRET = SecretStr("a-secret-of-the-tests")
@@ -121,9 +121,10 @@ class Pipeline:
     async def slots(
         self, reached: Callable[[SlotView], object] = bool, gate: Gate = Gate.JOB
     ) -> SlotView:
-        """The keeper's view as soon as it has reached something."""
+        """The semaphore's view as soon as it has reached something."""
         view = await eventually(
-            lambda: keeper_view(self.client, gate), lambda view: view is not None and reached(view)
+            lambda: semaphore_view(self.client, gate),
+            lambda view: view is not None and reached(view),
         )
         assert view is not None
         return view
@@ -136,9 +137,9 @@ class Pipeline:
 
     async def change(self, gate: Gate = Gate.JOB, **fields: Any) -> None:
         """Set a gate's limit or pause."""
-        keeper = self.client.get_workflow_handle(keeper_id(gate))
+        semaphore = self.client.get_workflow_handle(semaphore_id(gate))
         await self.slots(gate=gate)
-        await keeper.execute_update(CHANGE_UPDATE, SlotChange(**fields))
+        await semaphore.execute_update(CHANGE_UPDATE, SlotChange(**fields))
 
     async def events(self, job_id: str) -> int:
         return (await self.job(job_id).describe()).history_length
@@ -175,7 +176,7 @@ async def vendors(**settings: Any) -> AsyncIterator[tuple[Service, Service]]:
 
 @contextlib.asynccontextmanager
 async def pipeline(client: Client, data_dir: Path, **changes: Any) -> AsyncIterator[Pipeline]:
-    """Mocks, receiver, and what is needed to start workers; no worker and no keeper yet."""
+    """Mocks, receiver, and what is needed to start workers; no worker and no semaphore yet."""
     callback = CallbackSettings(callback_secret=SECRET, data_dir=data_dir)
     async with vendors() as (images, videos), served(create_callback(callback, client)) as base:
         settings = WorkerSettings.model_validate(
@@ -194,12 +195,12 @@ async def pipeline(client: Client, data_dir: Path, **changes: Any) -> AsyncItera
 
 @contextlib.asynccontextmanager
 async def working(
-    client: Client, data_dir: Path, *, rules: KeeperRules | None = None, **changes: Any
+    client: Client, data_dir: Path, *, rules: SemaphoreRules | None = None, **changes: Any
 ) -> AsyncIterator[Pipeline]:
-    """The whole of it, with one worker and one keeper."""
+    """The whole of it, with one worker and one semaphore."""
     async with (
         pipeline(client, data_dir, **changes) as line,
-        running_keeper(client, rules=rules, shutdown_seconds=0.1),
+        running_semaphore(client, rules=rules, shutdown_seconds=0.1),
         running_worker(line.settings, client),
     ):
         yield line

@@ -15,7 +15,7 @@ from tests.shared.processes import free_port
 from tests.workflow.pipeline import SECRET, Pipeline
 
 Process = subprocess.Popen[bytes]
-WORKER, KEEPER = "services.worker", "services.keeper"
+WORKER, SEMAPHORE = "services.worker", "services.semaphore"
 
 
 class Workers:
@@ -51,13 +51,13 @@ class Workers:
             "LOG_LEVEL": "WARNING",
             "SHUTDOWN_SECONDS": "0.5",
             "WORKER_HTTP_PORT": str(port),
-            "KEEPER_HTTP_PORT": str(port),
+            "SEMAPHORE_HTTP_PORT": str(port),
             **changes,
         }
 
-    def start_keeper(self) -> None:
-        """The keeper's process beside them."""
-        self.start(module=KEEPER)
+    def start_semaphore(self) -> None:
+        """The semaphore's process beside them."""
+        self.start(module=SEMAPHORE)
 
     def end(self, how: signal.Signals) -> None:
         """The same signal for all of them, at once; returns when all are gone."""

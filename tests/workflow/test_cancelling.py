@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from services.keeper import workflows as keeper_workflows
-from services.keeper.worker import running_keeper
+from services.semaphore import workflows as semaphore_workflows
+from services.semaphore.worker import running_semaphore
 from services.worker.acting import draining
 from services.worker.vendors.image_service import ImageService
 from services.worker.worker import running_worker
 from shared.assets import asset_path
 from shared.messages import Attempts, Record
-from shared.slots import JOB_GATE, keeper_id
+from shared.slots import JOB_GATE, semaphore_id
 from shared.states import Status, Step
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service
@@ -50,7 +50,7 @@ async def was_cancelled(line: Pipeline, job_id: str) -> Record:
 
 
 class Answered:
-    """Stops one job's try between the keeper's answer and its submit, or behind the submit."""
+    """Stops one job's try between the semaphore's answer and its submit, or behind the submit."""
 
     def __init__(self, patch: pytest.MonkeyPatch, *, behind: bool) -> None:
         self.there, self.go_on = asyncio.Event(), asyncio.Event()
@@ -207,13 +207,13 @@ async def test_before_its_first_step(line: Pipeline) -> None:
     await line.free()
 
 
-async def test_while_there_is_no_keeper(client: Client, tmp_path: Path) -> None:
+async def test_while_there_is_no_semaphore(client: Client, tmp_path: Path) -> None:
     async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
         job_id = await line.submit()
         await line.until(job_id, Status.QUEUED)
-        keeper = client.get_workflow_handle(keeper_id(JOB_GATE))
-        await eventually(lambda: exists(line, keeper_id(JOB_GATE)), bool)
-        await keeper.terminate()
+        semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
+        await eventually(lambda: exists(line, semaphore_id(JOB_GATE)), bool)
+        await semaphore.terminate()
         await line.job(job_id).cancel()
         await was_cancelled(line, job_id)
 
@@ -257,7 +257,7 @@ async def test_too_late_while_the_end_is_recorded(
 async def test_terminated_its_record_is_closed_and_the_vendor_cleared(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    monkeypatch.setattr(keeper_workflows, "DRAIN_HOLD_SECONDS", 0.3)
+    monkeypatch.setattr(semaphore_workflows, "DRAIN_HOLD_SECONDS", 0.3)
     service = line.images if stage == "image" else line.videos
     trouble = STUCK if stage == "image" else SLOWLY
     await service.arm({**trouble, "match": {"prompt": "bad"}})
@@ -279,17 +279,17 @@ async def test_terminated_its_record_is_closed_and_the_vendor_cleared(
     assert row["finished_ts"] <= next_row["accepted_ts"]
 
 
-async def test_terminated_while_no_keeper_runs(client: Client, tmp_path: Path) -> None:
-    """The keeper's process comes back to a holder that is gone and a vendor that is busy."""
+async def test_terminated_while_no_semaphore_runs(client: Client, tmp_path: Path) -> None:
+    """The semaphore's process comes back to a holder that is gone and a vendor that is busy."""
     async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
         await line.videos.arm({**SLOWLY, "match": {"prompt": "bad"}})
-        async with running_keeper(client, shutdown_seconds=0.1):
+        async with running_semaphore(client, shutdown_seconds=0.1):
             job_id = await line.submit("bad")
             await begun(line.videos, f"{job_id}.video.1")
             following = await line.submit("good")
             await line.slots(lambda view: view.waiting == (following,))
         await line.job(job_id).terminate()
-        async with running_keeper(client, shutdown_seconds=0.1):
+        async with running_semaphore(client, shutdown_seconds=0.1):
             assert (await line.ended(following)).status is Status.SUCCEEDED
         row = await line.videos.row(f"{job_id}.video.1")
         next_row = await line.images.row(f"{following}.image.1")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from services.keeper.models import KeeperRules
+from services.semaphore.models import SemaphoreRules
 from shared.states import Status
 from tests.workflow.pipeline import working
 from tests.workflow.scenarios import rule
@@ -16,7 +16,7 @@ SLOWLY = rule("start", "slow", factor=15)
 async def test_it_fails_as_queue_full_and_the_others_are_served(
     client: Client, tmp_path: Path
 ) -> None:
-    async with working(client, tmp_path, rules=KeeperRules(capacity=2)) as line:
+    async with working(client, tmp_path, rules=SemaphoreRules(capacity=2)) as line:
         await line.images.arm({**SLOWLY, "match": {"prompt": "holder"}})
         holder = await line.submit("holder")
         await begun(line.images, f"{holder}.image.1")

@@ -19,12 +19,12 @@ from loadtest.wire.temporal import Temporal as LoadtestTemporal
 from loadtest.wire.temporal import history_json
 from services.api.app import create_app
 from services.api.settings import ApiSettings
-from services.keeper.workflows import SlotKeeperWorkflow
+from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
 from shared.codec import PayloadKeys, data_converter
 from shared.sandbox import workflow_runner
-from shared.slots import JOB_GATE, keeper_id
+from shared.slots import JOB_GATE, semaphore_id
 from shared.states import Status
 from tests.fixtures.temporal import NewClient
 from tests.shared.test_codec import NEW, OLD
@@ -75,8 +75,8 @@ async def test_a_job_runs_to_its_end_and_temporal_holds_no_word_of_it(line: Pipe
         everything = await stored(line.client, job_id)
         assert [word for word in HIDDEN if word in everything] == []
     assert b"spring" in await stored(line.client, first)
-    of_the_keeper = await stored(line.client, keeper_id(JOB_GATE))
-    assert [word for word in HIDDEN if word in of_the_keeper] == []
+    of_the_semaphore = await stored(line.client, semaphore_id(JOB_GATE))
+    assert [word for word in HIDDEN if word in of_the_semaphore] == []
 
 
 async def test_why_it_failed_is_hidden_and_recorded(line: Pipeline) -> None:
@@ -89,11 +89,11 @@ async def test_why_it_failed_is_hidden_and_recorded(line: Pipeline) -> None:
     assert b"refused_for_good" in everything
 
 
-async def test_a_keeper_that_comes_back_reads_who_holds_and_who_waits(line: Pipeline) -> None:
+async def test_a_semaphore_that_comes_back_reads_who_holds_and_who_waits(line: Pipeline) -> None:
     await line.images.arm(SLOWLY)
     jobs = [await line.submit(PROMPT) for _ in range(3)]
     await begun(line.images, f"{jobs[0]}.image.1")
-    await line.client.get_workflow_handle(keeper_id(JOB_GATE)).terminate()
+    await line.client.get_workflow_handle(semaphore_id(JOB_GATE)).terminate()
     await line.slots(lambda view: view.waiting_count and view.holders[0].job_id == jobs[0])
     for job_id in jobs:
         assert (await line.ended(job_id)).status is Status.SUCCEEDED
@@ -153,7 +153,7 @@ async def test_a_stored_history_replays_with_the_key_alone(line: Pipeline) -> No
     assert PROMPT not in kept
     for keys, readable in ((NEW, True), (OLD, False)):
         replayer = Replayer(
-            workflows=[GenVideoWorkflow, SlotKeeperWorkflow],
+            workflows=[GenVideoWorkflow, SemaphoreWorkflow],
             data_converter=data_converter(PayloadKeys.parse(keys)),
             workflow_runner=workflow_runner(),
         )

@@ -9,7 +9,7 @@ from temporalio.client import Client
 from services.api.feed.watch import JobWatch
 from services.api.repair.reconcile import Reconciler
 from services.api.temporal.client import Temporal
-from services.keeper.worker import running_keeper
+from services.semaphore.worker import running_semaphore
 from services.worker.acting import heartbeat
 from services.worker.results.disk import Disk
 from services.worker.worker import running_worker
@@ -38,7 +38,7 @@ async def test_without_room_for_records_jobs_run_and_records_catch_up(
     state, disk = small_disk(tmp_path / "state"), Disk(tmp_path)
     async with (
         pipeline(client, tmp_path) as line,
-        running_keeper(client, shutdown_seconds=0.1),
+        running_semaphore(client, shutdown_seconds=0.1),
         running_worker(line.settings, client, disk=disk),
     ):
         await line.images.arm(rule("start", "slow", factor=20, extra=0))
@@ -79,7 +79,7 @@ async def test_room_again_in_mid_job_and_the_next_version_has_it_all(
     state = small_disk(tmp_path / "state")
     async with (
         pipeline(client, tmp_path) as line,
-        running_keeper(client, shutdown_seconds=0.1),
+        running_semaphore(client, shutdown_seconds=0.1),
         running_worker(line.settings, client),
     ):
         await line.videos.arm(rule("start", "slow", factor=20, extra=0))
@@ -101,7 +101,7 @@ async def test_without_room_for_a_file_it_is_fetched_later_and_paid_for_once(
     assets, disk = small_disk(tmp_path / "assets"), Disk(tmp_path)
     async with (
         pipeline(client, tmp_path) as line,
-        running_keeper(client, shutdown_seconds=0.1),
+        running_semaphore(client, shutdown_seconds=0.1),
         running_worker(line.settings, client, disk=disk),
     ):
         if step is Step.VIDEO:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.keeper import workflows as keeper_workflows
-from shared.slots import Gate, SlotView, keeper_id
+from services.semaphore import workflows as semaphore_workflows
+from shared.slots import Gate, SlotView, semaphore_id
 from shared.states import Status, Step
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, paid_once, working
@@ -22,7 +22,7 @@ JOBS = 10
 
 @pytest.fixture(autouse=True)
 def _hold_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper_workflows, "DRAIN_HOLD_SECONDS", 0.3)
+    monkeypatch.setattr(semaphore_workflows, "DRAIN_HOLD_SECONDS", 0.3)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ async def test_with_the_gates_off_the_limit_of_the_slot_is_all(
             assert (await line.ended(job_id)).status is Status.SUCCEEDED
         assert most_at_once(await rows_of(line.images)) == 3
         said = await line.job(jobs[0]).fetch_history()
-        assert "slot-keeper-image" not in str(said.to_json())
+        assert "semaphore-image" not in str(said.to_json())
 
 
 async def test_with_a_limit_of_one_the_order_is_kept(client: Client, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ async def test_with_a_limit_of_one_the_order_is_kept(client: Client, tmp_path: P
 
 
 @pytest.mark.parametrize("gate", [Gate.IMAGE, Gate.VIDEO])
-async def test_a_keeper_that_is_terminated_comes_back_with_holders_and_queue(
+async def test_a_semaphore_that_is_terminated_comes_back_with_holders_and_queue(
     line: Pipeline, gate: Gate
 ) -> None:
     service = line.images if gate is Gate.IMAGE else line.videos
@@ -115,7 +115,7 @@ async def test_a_keeper_that_is_terminated_comes_back_with_holders_and_queue(
     await line.change(Gate.VIDEO, limit=1)
     jobs = [await line.submit(f"cat {n}") for n in range(JOBS // 2)]
     await line.slots(lambda view: view.holders and view.waiting, gate)
-    await line.client.get_workflow_handle(keeper_id(gate)).terminate()
+    await line.client.get_workflow_handle(semaphore_id(gate)).terminate()
     await service.hurry()
     await kept(line, jobs)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from services.keeper.worker import running_keeper
+from services.semaphore.worker import running_semaphore
 from tests.fixtures.temporal import NewClient
 from tests.workflow.boundaries import PLACES
 from tests.workflow.deaths import (
@@ -57,7 +57,7 @@ async def line(
 ) -> AsyncIterator[Pipeline]:
     """Vendors, receiver and a wide gate; the workers are the test's own."""
     client, folder = await new_client(), tmp_path_factory.mktemp("kill-points")
-    async with pipeline(client, folder) as line, running_keeper(client, shutdown_seconds=0.1):
+    async with pipeline(client, folder) as line, running_semaphore(client, shutdown_seconds=0.1):
         await line.change(limit=AT_ONCE)
         yield line
 

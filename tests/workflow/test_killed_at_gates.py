@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.keeper.worker import running_keeper
+from services.semaphore.worker import running_semaphore
 from shared.messages import Attempts
 from shared.slots import Gate
 from shared.states import Status
@@ -22,7 +22,7 @@ LONG = rule("start", "slow", extra=60_000)
 
 @pytest.fixture
 async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
-    async with pipeline(client, tmp_path) as line, running_keeper(client, shutdown_seconds=0.1):
+    async with pipeline(client, tmp_path) as line, running_semaphore(client, shutdown_seconds=0.1):
         yield line
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.keeper.worker import running_keeper
+from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from shared.messages import Attempts
-from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange, keeper_id
+from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
 from shared.states import Status
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.books import at_once, grants, rows
@@ -31,7 +31,7 @@ STAGES: dict[str, Json] = {
 
 @pytest.fixture
 async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
-    async with pipeline(client, tmp_path) as line, running_keeper(client, shutdown_seconds=0.1):
+    async with pipeline(client, tmp_path) as line, running_semaphore(client, shutdown_seconds=0.1):
         yield line
 
 
@@ -81,8 +81,8 @@ async def test_killed_at_every_stage_each_grant_comes_back(line: Pipeline) -> No
             *({**STAGES[where], "match": {"prompt": f"{stage}: {where}"}} for where in STAGES)
         )
     await line.slots()
-    keeper = line.client.get_workflow_handle(keeper_id(JOB_GATE))
-    await keeper.execute_update(CHANGE_UPDATE, SlotChange(limit=len(names)))
+    semaphore = line.client.get_workflow_handle(semaphore_id(JOB_GATE))
+    await semaphore.execute_update(CHANGE_UPDATE, SlotChange(limit=len(names)))
     with worker_processes(line) as workers:
         workers.start()
         jobs = [await line.submit(name) for name in (*names, "armed", "waiting")]

@@ -8,7 +8,7 @@ import pytest
 from temporalio import activity
 from temporalio.client import Client
 
-from services.keeper.worker import running_keeper
+from services.semaphore.worker import running_semaphore
 from services.worker.acting import acquiring, submitting
 from services.worker.acting.heartbeat import Pulse
 from services.worker.vendors.image_service import ImageService
@@ -54,7 +54,7 @@ async def play(client: Client, data_dir: Path, sleeper: Sleeper) -> None:
     """Two jobs to their ends, by later tries; nothing may come of the sleeper that wakes then."""
     async with (
         pipeline(client, data_dir, shutdown_seconds=5) as line,
-        running_keeper(client, shutdown_seconds=0.1),
+        running_semaphore(client, shutdown_seconds=0.1),
     ):
         async with running_worker(line.settings, client):
             await line.images.arm({**LONG, "match": {"prompt": "long"}})

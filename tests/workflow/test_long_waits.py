@@ -7,9 +7,9 @@ from pathlib import Path
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from services.keeper import workflows as keeper_workflows
-from services.keeper.models import DRAIN_HOLD_SECONDS
-from services.keeper.worker import running_keeper
+from services.semaphore import workflows as semaphore_workflows
+from services.semaphore.models import DRAIN_HOLD_SECONDS
+from services.semaphore.worker import running_semaphore
 from services.worker.policies import HEARTBEAT_TIMEOUT
 from services.worker.worker import running_worker
 from shared.messages import Attempts
@@ -22,7 +22,7 @@ from tests.workflow.scenarios import FIRST, rule
 
 LONGEST = max(
     HEARTBEAT_TIMEOUT,
-    keeper_workflows.HEARTBEAT_TIMEOUT,
+    semaphore_workflows.HEARTBEAT_TIMEOUT,
     STICKY_TIMEOUT,
     WORKFLOW_TASK_TIMEOUT,
     timedelta(seconds=DRAIN_HOLD_SECONDS),
@@ -40,19 +40,19 @@ async def attempt_of(line: Pipeline, job_id: str) -> int:
 async def test_a_back_off_longer_than_any_time_out_keeps_the_slot(
     client: Client, tmp_path: Path
 ) -> None:
-    """No heartbeat of the job's for so long, and none of the keeper's process, which is away.
+    """No heartbeat of the job's for so long, and none of the semaphore's process, which is away.
 
-    The next try has to ask the keeper, and does so until that is back.
+    The next try has to ask the semaphore, and does so until that is back.
     """
     async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
         refusal = rule("submit", "refuse", often=FIRST, status=503, retry_after=PAUSE_SECONDS)
         await line.images.arm({**refusal, "match": {"prompt": "first"}})
-        async with running_keeper(client, shutdown_seconds=0.1):
+        async with running_semaphore(client, shutdown_seconds=0.1):
             first, second = await line.submit("first"), await line.submit("second")
             before = await line.slots(lambda view: view.holders and view.waiting == (second,))
             await line.images.until("/admin/trace", lambda it: it["rows"])
         await eventually(lambda: attempt_of(line, first), lambda attempt: attempt == 2)
-        async with running_keeper(client, shutdown_seconds=0.1):
+        async with running_semaphore(client, shutdown_seconds=0.1):
             record = await line.ended(first)
             assert (await line.ended(second)).status is Status.SUCCEEDED
             await line.free()

@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import Client
 
 from services.mock_core.faults.presets import PRESETS
-from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange, keeper_id
+from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
 from shared.states import Status
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json, Service
@@ -62,9 +62,9 @@ async def test_the_pipeline_keeps_what_each_preset_expects(
 async def _mistakes(client: Client, data_dir: Path, preset: str) -> list[str]:
     """What went otherwise than the preset says, in a pipeline of its own."""
     async with working(client, data_dir, **LIMITS) as line:
-        keeper = client.get_workflow_handle(keeper_id(JOB_GATE))
+        semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
         await line.free()
-        await keeper.execute_update(CHANGE_UPDATE, SlotChange(limit=JOBS))
+        await semaphore.execute_update(CHANGE_UPDATE, SlotChange(limit=JOBS))
         for service in (line.images, line.videos):
             await _arm(service, preset)
         ids = [await line.submit(f"prompt {number}") for number in range(JOBS)]

@@ -1,4 +1,4 @@
-"""Open jobs and keepers replayed by the programs that `make up` runs, by this code and another."""
+"""Open jobs and semaphores replayed by the programs that `make up` runs, by this code or not."""
 
 import asyncio
 import json
@@ -12,8 +12,8 @@ from typing import Any, cast
 import pytest
 from temporalio.client import Client, WorkflowExecution
 
-from services.keeper.replay_open import open_keepers
-from services.keeper.workflows import SlotKeeperWorkflow
+from services.semaphore.replay_open import open_semaphores
+from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker import replay_open as worker_replay
 from services.worker.replay_open import SAMPLE, choose, open_jobs
 from shared import replaying
@@ -32,7 +32,11 @@ KEY = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
 # A change of the commands, and what it is a change for.
 CHANGED = {
     "worker": ("services/worker/models.py", 'GEN_IMAGE = "gen_image"', 'GEN_IMAGE = "paint"'),
-    "keeper": ("services/keeper/models.py", 'KEEPER_RULES = "keeper_rules"', 'KEEPER_RULES = "k"'),
+    "semaphore": (
+        "services/semaphore/models.py",
+        'SEMAPHORE_RULES = "semaphore_rules"',
+        'SEMAPHORE_RULES = "k"',
+    ),
 }
 
 
@@ -83,13 +87,15 @@ async def test_open_runs_replay_with_this_code_and_not_with_another(
         running, _ = await one_runs_and_one_waits(line)
         found = await replayed(client, "worker", key=key)
         assert found == {"open": 2, "replayed": 2, "failures": {}}
-        keepers = len(Gate)
-        found = await replayed(client, "keeper", key=key)
-        assert found == {"open": keepers, "replayed": keepers, "failures": {}}
+        semaphores = len(Gate)
+        found = await replayed(client, "semaphore", key=key)
+        assert found == {"open": semaphores, "replayed": semaphores, "failures": {}}
         code = changed("worker", tmp_path / "worker")
         assert running in (await replayed(client, "worker", code=code, key=key))["failures"]
-        code = changed("keeper", tmp_path / "keeper")
-        assert len((await replayed(client, "keeper", code=code, key=key))["failures"]) == keepers
+        code = changed("semaphore", tmp_path / "semaphore")
+        assert (
+            len((await replayed(client, "semaphore", code=code, key=key))["failures"]) == semaphores
+        )
 
 
 async def test_a_job_that_has_begun_is_among_many_that_wait(
@@ -119,7 +125,7 @@ def test_a_server_that_is_away_is_told_apart(
 ) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{free_port()}")
     monkeypatch.setattr(replaying, "CONNECT_SECONDS", 0.5)
-    assert replay_open(SlotKeeperWorkflow, open_keepers) == AWAY
+    assert replay_open(SemaphoreWorkflow, open_semaphores) == AWAY
     assert capsys.readouterr().out == ""
 
 

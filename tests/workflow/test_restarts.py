@@ -5,7 +5,7 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange, keeper_id
+from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
 from shared.states import Status
 from tests.fixtures.server import own_server
 from tests.workflow.books import at_once, grants, rows
@@ -50,20 +50,20 @@ async def test_a_killed_server_comes_back_to_all_that_were_queued(tmp_path: Path
 async def test_all_that_work_restarted_at_once_admit_no_more_than_before(
     client: Client, tmp_path: Path
 ) -> None:
-    """Workers and the keeper's process end together, and come back together, twice."""
+    """Workers and the semaphore's process end together, and come back together, twice."""
     async with pipeline(client, tmp_path) as line:
         await line.images.arm(SLOWLY)
         with worker_processes(line) as workers:
-            workers.start_keeper()
+            workers.start_semaphore()
             workers.start(2)
             await line.slots()
-            keeper = client.get_workflow_handle(keeper_id(JOB_GATE))
-            await keeper.execute_update(CHANGE_UPDATE, SlotChange(limit=LIMIT))
+            semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
+            await semaphore.execute_update(CHANGE_UPDATE, SlotChange(limit=LIMIT))
             jobs = [await line.submit(f"cat {number}") for number in range(8)]
             for number, how in ((0, signal.SIGTERM), (4, signal.SIGKILL)):
                 await begun(line.images, f"{jobs[number]}.image.1")
                 workers.end(how)
-                workers.start_keeper()
+                workers.start_semaphore()
                 workers.start(2)
             await all_succeeded(line, jobs, limit=LIMIT)
             await line.free()

@@ -1,10 +1,10 @@
-"""Whatever comes up last: jobs that were there before their worker or before the keeper."""
+"""Whatever comes up last: jobs that were there before their worker or before the semaphore."""
 
 from pathlib import Path
 
 from temporalio.client import Client
 
-from services.keeper.worker import running_keeper
+from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from shared.states import Status
 from tests.workflow.pipeline import pipeline
@@ -13,10 +13,10 @@ from tests.workflow.pipeline import pipeline
 async def test_who_is_told_to_be_next_before_it_has_asked_comes_when_it_can(
     client: Client, tmp_path: Path
 ) -> None:
-    """A keeper that rebuilds finds jobs by their histories, and nobody holds before it asks."""
+    """A semaphore that rebuilds finds jobs by their histories, and nobody holds before it asks."""
     async with pipeline(client, tmp_path) as line:
         job_ids = [await line.submit(f"cat {n}") for n in range(3)]
-        async with running_keeper(client, shutdown_seconds=0.1):
+        async with running_semaphore(client, shutdown_seconds=0.1):
             view = await line.slots(lambda view: view.waiting_count == len(job_ids))
             assert (view.holders, view.waiting) == ((), tuple(job_ids))
             async with running_worker(line.settings, client):
@@ -27,9 +27,9 @@ async def test_who_is_told_to_be_next_before_it_has_asked_comes_when_it_can(
             await line.free()
 
 
-async def test_a_keeper_that_comes_last_is_waited_for(client: Client, tmp_path: Path) -> None:
+async def test_a_semaphore_that_comes_last_is_waited_for(client: Client, tmp_path: Path) -> None:
     async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
         job_id = await line.submit()
         await line.until(job_id, Status.QUEUED)
-        async with running_keeper(client, shutdown_seconds=0.1):
+        async with running_semaphore(client, shutdown_seconds=0.1):
             assert (await line.ended(job_id)).status is Status.SUCCEEDED

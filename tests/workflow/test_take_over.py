@@ -10,7 +10,7 @@ from temporalio.api.enums.v1 import EventType, PendingActivityState
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
-from services.keeper.worker import running_keeper
+from services.semaphore.worker import running_semaphore
 from services.worker.policies import HEARTBEAT_TIMEOUT, RETRY_POLICY
 from services.worker.worker import running_worker
 from shared.health import EX_TEMPFAIL
@@ -36,7 +36,7 @@ LONG = rule("start", "slow", extra=60_000)
 
 @pytest.fixture
 async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
-    async with pipeline(client, tmp_path) as line, running_keeper(client, shutdown_seconds=0.1):
+    async with pipeline(client, tmp_path) as line, running_semaphore(client, shutdown_seconds=0.1):
         yield line
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from temporalio.client import Client
 
-from services.keeper.worker import running_keeper
+from services.semaphore.worker import running_semaphore
 from services.worker.settings import WorkerSettings
 from services.worker.worker import running_worker
 from shared.states import Step
@@ -50,7 +50,7 @@ def patience() -> dict[str, float]:
 
 @contextlib.asynccontextmanager
 async def over_wires(client: Client, data_dir: Path, **changes: Any) -> AsyncIterator[Wired]:
-    """Mocks, wires, receiver and a keeper; no worker yet."""
+    """Mocks, wires, receiver and a semaphore; no worker yet."""
     async with (
         pipeline(client, data_dir, **patience(), **changes) as line,
         vendor_wire(line.settings.image_service_url) as images,
@@ -60,7 +60,7 @@ async def over_wires(client: Client, data_dir: Path, **changes: Any) -> AsyncIte
         settings = line.settings.model_copy(update=addresses)
         # A vendor that refused a second one would hide that it was asked for it.
         await line.videos.http.put("/admin/config", json={"duplicates": "accept"})
-        async with running_keeper(client, shutdown_seconds=0.1):
+        async with running_semaphore(client, shutdown_seconds=0.1):
             yield Wired(client, settings, line.images, line.videos, images, videos)
 
 

@@ -29,7 +29,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
     """Bring the stack to what the settings say, wait until it is ready, print the addresses.
 
     Nothing is touched where a service refuses a setting. With `force` also where open jobs or
-    keepers don't replay by the present code. Never where another stack's keeper runs.
+    semaphores don't replay by the present code. Never where another stack's semaphore runs.
     """
     _refuse_other_mode(settings)
     _warn(settings)

@@ -6,13 +6,13 @@ from typing import Any
 from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
 from compose.stack.modes.stack import Askable
 from compose.stack.output import say
-from compose.stack.services import KEEPER
+from compose.stack.services import SEMAPHORE
 from compose.stack.settings import saved
 from compose.stack.settings.load import Settings
 from compose.stack.settings.secrets import keep_stack_name, stack_name
 from compose.stack.subprocesses import Outcome
 
-PROGRAM = f"{KEEPER.module}.owner"
+PROGRAM = f"{SEMAPHORE.module}.owner"
 PATIENCE = 60.0
 _NOTE = "alone"
 # What tells one namespace from another.
@@ -20,7 +20,7 @@ _NAMESPACE = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEM
 
 
 def check(settings: Settings, stack: Askable, *, running: bool, force: bool = False) -> None:
-    """Return where no other stack's keeper runs; StackError, in one line, where one does.
+    """Return where no other stack's semaphore runs; StackError, in one line, where one does.
 
     Left out where it can't have changed: with a server of our own, or while the stack runs. `force`
     goes on where the name can't be read or asked for.
@@ -44,7 +44,7 @@ def _checked(settings: Settings, stack: Askable, *, running: bool, force: bool) 
             return True
         stack.serve()
     stack.prepare()
-    outcome = stack.ask(KEEPER, PROGRAM, timeout=PATIENCE)
+    outcome = stack.ask(SEMAPHORE, PROGRAM, timeout=PATIENCE)
     if outcome.status == UNREACHABLE:
         say("Temporal does not answer: whether another stack uses it was not asked")
         return False
@@ -58,7 +58,7 @@ def _checked(settings: Settings, stack: Askable, *, running: bool, force: bool) 
 
 
 class _Undecided(StackError):
-    """Which stack the running keeper is of can't be told."""
+    """Which stack the running semaphore is of can't be told."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(

@@ -8,18 +8,18 @@ from compose.stack import sources
 from compose.stack.errors import UNREACHABLE, VERDICT, StackError
 from compose.stack.modes.stack import Askable
 from compose.stack.output import say
-from compose.stack.services import KEEPER, WORKER, Service
+from compose.stack.services import SEMAPHORE, WORKER, Service
 from compose.stack.settings import saved
 from compose.stack.settings.load import Settings
 from compose.stack.subprocesses import Outcome
 
 # Of what the runs' code is made; another version of the SDK is another code, too.
-_MADE_OF = ("requirements/services.txt", "shared", "services/worker", "services/keeper")
-_KINDS = {WORKER: "open jobs", KEEPER: "open keepers"}
+_MADE_OF = ("requirements/services.txt", "shared", "services/worker", "services/semaphore")
+_KINDS = {WORKER: "open jobs", SEMAPHORE: "open semaphores"}
 _ADVICE = {
     WORKER: "let the jobs end with the code that they run by, or `make up FORCE=1` and they stand"
     " still until they are terminated",
-    KEEPER: "`make up FORCE=1` has such a keeper rebuilt from Temporal",
+    SEMAPHORE: "`make up FORCE=1` has such a semaphore rebuilt from Temporal",
 }
 _NOTE = "replayed"
 PATIENCE = 300.0
@@ -27,7 +27,7 @@ _REASON = 160
 
 
 def code(settings: Settings) -> str:
-    """The digest of the code by which jobs and keepers are run."""
+    """The digest of the code by which jobs and semaphores are run."""
     return sources.digest(settings.root, _MADE_OF)
 
 

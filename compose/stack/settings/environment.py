@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from compose.stack import services
-from compose.stack.services import API, CALLBACK, IMAGE, KEEPER, TEMPORAL, VIDEO, WORKER
+from compose.stack.services import API, CALLBACK, IMAGE, SEMAPHORE, TEMPORAL, VIDEO, WORKER
 from compose.stack.settings.load import WIRED, Settings
 from compose.stack.settings.secrets import callback_secret, stack_name
 
@@ -19,7 +19,7 @@ _STACK_ONLY = frozenset(
     }
 )
 # Secrets and those who need them; no other process is told, though it may run beside them.
-_CLIENTS = (WORKER.name, KEEPER.name, CALLBACK.name, API.name)
+_CLIENTS = (WORKER.name, SEMAPHORE.name, CALLBACK.name, API.name)
 _SECRETS = {
     "API_TOKEN": (API.name,),
     "PAYLOAD_KEY": _CLIENTS,
@@ -72,7 +72,7 @@ def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str,
         env[WORKER.port] = str(settings.ports[WORKER.port] + index)
     if name in (WORKER.name, CALLBACK.name):
         env["CALLBACK_SECRET"] = callback_secret(settings)
-    if name in (WORKER.name, KEEPER.name):
+    if name in (WORKER.name, SEMAPHORE.name):
         env["STACK"] = stack_name(settings)
     return env
 
@@ -84,7 +84,7 @@ def local_loadtest(settings: Settings) -> dict[str, str]:
     return env | {
         "API_URL": settings.url(API.port),
         "WORKER_METRICS_URL": settings.url(WORKER.port),
-        "KEEPER_METRICS_URL": settings.url(KEEPER.port),
+        "SEMAPHORE_METRICS_URL": settings.url(SEMAPHORE.port),
         "WORKERS": str(settings.workers),
         "CALLBACK_URL": settings.url(CALLBACK.port),
         "DATA_DIR": str(settings.data_dir),

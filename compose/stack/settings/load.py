@@ -18,6 +18,11 @@ _CLIENT = re.compile(
 )
 # Another way to the mocks for the workers alone, such as a wire that can be disturbed.
 WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
+RENAMED = {
+    "KEEPER_CAPACITY": "SEMAPHORE_CAPACITY",
+    "KEEPER_HTTP_PORT": "SEMAPHORE_HTTP_PORT",
+    "KEEPER_MAX_HISTORY": "SEMAPHORE_MAX_HISTORY",
+}
 STACK_NAME = "[a-z0-9-]{1,40}"
 
 
@@ -113,8 +118,17 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     )
     checks.fits("STACK", "x", STACK_NAME, what="1 to 40 characters of a-z, 0-9 and -")
     _check_client(checks)
+    _check_renamed(checks, {".env": lines, "environment": environ})
     checks.raise_if_wrong()
     return settings
+
+
+def _check_renamed(checks: Checks, places: Mapping[str, Mapping[str, str]]) -> None:
+    """A setting under its old name would be passed over without a word."""
+    for origin, given in places.items():
+        for old, new in RENAMED.items():
+            if value := given.get(old):
+                checks.wrong.append(f"{old}={value} ({origin}) is called {new} now")
 
 
 def _known(values: Mapping[str, str], documented: frozenset[str]) -> dict[str, str]:

@@ -55,7 +55,7 @@ class JobPoll(Feed):
         return periodically(self.poll, POLL_SECONDS)
 
     async def poll(self) -> None:
-        """One look: the list, the slot's keeper while a job is open, and some jobs themselves."""
+        """One look: the list, the semaphore while a job is open, and some jobs themselves."""
         began = datetime.now(UTC)
         for execution in await self._temporal.changed_jobs(self._since):
             await self._note(execution)

@@ -1,4 +1,4 @@
-"""A gate as its keeper shows it; asked at most once a second, however many look."""
+"""A gate as its semaphore shows it; asked at most once a second, however many look."""
 
 import asyncio
 import time
@@ -17,8 +17,8 @@ from temporalio.service import RPCError
 from services.api.metrics import TEMPORAL_CALLS
 from services.api.temporal.client import is_missing
 from shared.errors import GenvideoError, InvalidInput, QueueFull, TemporalUnavailable
-from shared.keepers import start_keeper
 from shared.messages import Job
+from shared.semaphores import start_semaphore
 from shared.slots import (
     CHANGE_UPDATE,
     DEFAULT_LIMIT,
@@ -27,7 +27,7 @@ from shared.slots import (
     Gate,
     SlotChange,
     SlotView,
-    keeper_id,
+    semaphore_id,
 )
 from shared.states import Status
 from shared.temporal import QUERY_TIMEOUT, answer
@@ -48,14 +48,14 @@ class Slots:
     def __init__(self, client: Client, gate: Gate = JOB_GATE) -> None:
         self._client = client
         self._gate = gate
-        self._handle = client.get_workflow_handle(keeper_id(gate))
+        self._handle = client.get_workflow_handle(semaphore_id(gate))
         self._seen: SlotView | None = None
         self._asking: asyncio.Task[SlotView] | None = None
         self._asked_at = float("-inf")
         self._positions: tuple[SlotView, dict[str, int]] | None = None
 
     async def view(self) -> SlotView:
-        """The slot now, up to a second old; TemporalUnavailable when the keeper doesn't answer."""
+        """The slot now, up to a second old; TemporalUnavailable where there is no answer."""
         # One question serves all who ask: none of them may cancel it for the others by leaving.
         return await asyncio.shield(self._current())
 
@@ -83,7 +83,7 @@ class Slots:
         except (RPCError, WorkflowQueryFailedError) as error:
             if is_missing(error):
                 return EMPTY
-            raise TemporalUnavailable("The keeper does not answer.") from error
+            raise TemporalUnavailable("The semaphore does not answer.") from error
 
     async def _query(self) -> SlotView:
         query = self._handle.query(
@@ -95,7 +95,7 @@ class Slots:
         return await answer(query, seconds=QUERY_TIMEOUT.total_seconds())
 
     async def change(self, change: SlotChange) -> SlotView:
-        """Set limit or pause, on a keeper that is started when there is none."""
+        """Set limit or pause, on a semaphore that is started when there is none."""
         TEMPORAL_CALLS.labels("change_slots").inc()
         try:
             view = await self._update(change)
@@ -117,7 +117,7 @@ class Slots:
             raise InvalidInput(str(error.cause)) from error
 
     async def _start(self) -> None:
-        await answer(start_keeper(self._client, self._gate))
+        await answer(start_semaphore(self._client, self._gate))
 
     def _remember(self, view: SlotView) -> None:
         async def known() -> SlotView:
@@ -129,7 +129,7 @@ class Slots:
         self._asked_at = time.monotonic()
 
     async def require_room(self) -> None:
-        """QueueFull while the keeper refuses whoever asks.
+        """QueueFull while the semaphore refuses whoever asks.
 
         Its last word decides, so that no submission waits for it; only one that said "full" is
         asked for again, since it may be out of date.
@@ -148,7 +148,7 @@ class Slots:
             )
 
     async def with_positions(self, jobs: list[Job]) -> list[Job]:
-        """The jobs with their positions in the queue, from 1; none where the keeper is silent."""
+        """The jobs with their positions in the queue, from 1; none where it is silent."""
         if not any(job.status is Status.QUEUED for job in jobs):
             return jobs
         try:

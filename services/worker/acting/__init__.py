@@ -1,1 +1,1 @@
-"""What activities do at the keeper, the vendors and Temporal while they keep themselves alive."""
+"""What activities do at semaphore, vendors and Temporal while they keep themselves alive."""

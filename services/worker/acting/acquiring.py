@@ -1,4 +1,4 @@
-"""Asking the keeper for the permit: the one way to a submit, for each try of each attempt."""
+"""Asking the semaphore for the permit: the one way to a submit, for each try of each attempt."""
 
 import asyncio
 import time
@@ -15,8 +15,17 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.models import Order
 from shared.errors import GateNotYet, NotYet, OutcomeUnknown
-from shared.keepers import start_keeper
-from shared.slots import ACQUIRE_UPDATE, FENCED, JOB_GATE, Acquire, Answer, Gate, Permit, keeper_id
+from shared.semaphores import start_semaphore
+from shared.slots import (
+    ACQUIRE_UPDATE,
+    FENCED,
+    JOB_GATE,
+    Acquire,
+    Answer,
+    Gate,
+    Permit,
+    semaphore_id,
+)
 from shared.temporal import is_away
 from shared.watching import is_gone
 
@@ -49,7 +58,7 @@ async def acquire_all(client: Client, order: Order, *, skew: float) -> Granted:
 
 
 async def acquire(client: Client, order: Order, gate: Gate, *, skew: float) -> Granted:
-    """The permit of one gate, as soon as it is this run's turn, by a fresh word of the keeper.
+    """The permit of one gate, as soon as it is this run's turn, by a fresh word of the semaphore.
 
     `skew`: seconds by which our clock was ahead of the server's when this try began.
     """
@@ -78,32 +87,32 @@ def _is_fresh(answer: Answer, skew: float) -> bool:
 
 
 async def _answer(client: Client, ask: Acquire, gate: Gate) -> Answer | None:
-    """The keeper's answer; None, after a pause, where there is none now."""
-    keeper = client.get_workflow_handle(keeper_id(gate))
+    """The semaphore's answer; None, after a pause, where there is none now."""
+    semaphore = client.get_workflow_handle(semaphore_id(gate))
     try:
-        answer: Answer = await keeper.execute_update(
+        answer: Answer = await semaphore.execute_update(
             ACQUIRE_UPDATE, ask, id=uuid4().hex, result_type=Answer
         )
         return answer
     except WorkflowUpdateFailedError as error:
         if isinstance(error.cause, ApplicationError) and error.cause.type == FENCED:
             raise OutcomeUnknown("A later try of this step has asked before this one.") from None
-        log.warning("the keeper ended before it answered", gate=gate, reason=str(error.cause))
+        log.warning("the semaphore ended before it answered", gate=gate, reason=str(error.cause))
     except Exception as error:
         if _is_cancelled():
             # The SDK says so in the words of a time-out, which would be tried again for ever.
             raise asyncio.CancelledError from None
         if not (is_away(error) or (isinstance(error, RPCError) and _is_busy(error))):
             raise
-        log.warning("the keeper does not answer", gate=gate, reason=str(error))
+        log.warning("the semaphore does not answer", gate=gate, reason=str(error))
     await asyncio.sleep(PAUSE_SECONDS)
     with suppress(RPCError):
-        await start_keeper(client, gate, requests=[ask.request])
+        await start_semaphore(client, gate, requests=[ask.request])
     return None
 
 
 def _is_busy(error: RPCError) -> bool:
-    """Whether there is no keeper now, or its workflow task has failed and is given out again."""
+    """Whether there is no semaphore now, or its workflow task has failed and is given out again."""
     return is_gone(error) or error.status is RPCStatusCode.FAILED_PRECONDITION
 
 

@@ -35,7 +35,7 @@ POLL_GROWTH = 1.1
 
 
 class DrainActivities:
-    """Run for a cancelled job by its own workflow, and for a terminated one by the keeper."""
+    """Run for a cancelled job by its own workflow, and for a terminated one by the semaphore."""
 
     def __init__(
         self,

@@ -9,8 +9,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.models import REQUEST_SLOT, WITHDRAW_REQUEST
-from shared.keepers import start_keeper
-from shared.slots import JOB_GATE, WITHDRAW_SIGNAL, SlotRequest, keeper_id
+from shared.semaphores import start_semaphore
+from shared.slots import JOB_GATE, WITHDRAW_SIGNAL, SlotRequest, semaphore_id
 from shared.temporal import answer
 
 log = structlog.get_logger(__name__)
@@ -22,7 +22,7 @@ Waiting = tuple[SlotRequest, asyncio.Future[None]]
 
 
 class RequestActivities:
-    """Local activities of all jobs of this process; they share one line to the keeper."""
+    """Local activities of all jobs of this process; they share one line to the semaphore."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -31,7 +31,7 @@ class RequestActivities:
 
     @activity.defn(name=REQUEST_SLOT)
     async def request_slot(self, request: SlotRequest) -> None:
-        """Ask the keeper for the slot, and start the keeper where there is none.
+        """Ask the semaphore for the slot, and start the semaphore where there is none.
 
         Sent at once when nothing is under way, else with all that come meanwhile; what goes wrong
         with a signal goes wrong for each request in it, and each is sent again by its own retry.
@@ -53,7 +53,7 @@ class RequestActivities:
     async def _send(self, batch: list[Waiting]) -> None:
         error: Exception | None = None
         try:
-            call = start_keeper(self._client, requests=[request for request, _ in batch])
+            call = start_semaphore(self._client, requests=[request for request, _ in batch])
             await answer(call)
         except Exception as failure:
             error = failure
@@ -67,11 +67,11 @@ class RequestActivities:
 
     @activity.defn(name=WITHDRAW_REQUEST)
     async def withdraw_request(self, request: SlotRequest) -> None:
-        """Leave the queue; the keeper would find out at the grant, this is for who looks at it."""
-        handle = self._client.get_workflow_handle(keeper_id(JOB_GATE))
+        """Leave the queue; it would be found out at the grant, this is for who looks at it."""
+        handle = self._client.get_workflow_handle(semaphore_id(JOB_GATE))
         try:
             await handle.signal(WITHDRAW_SIGNAL, request.run_id)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            log.info("there is no keeper, and so no queue to leave")
+            log.info("there is no semaphore, and so no queue to leave")

@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
         Permit,
         Release,
         SlotRequest,
-        keeper_id,
+        semaphore_id,
     )
 
 
@@ -38,11 +38,11 @@ class Turn:
         self._seen = -1
 
     def tell(self) -> None:
-        """The keeper says that this run is next."""
+        """The semaphore says that this run is next."""
         self._is_next = True
 
     def refuse(self, room: int) -> None:
-        """As many wait as the keeper has room for."""
+        """As many wait as the semaphore has room for."""
         self._room = room
 
     def offer(self, permit: Permit) -> bool:
@@ -54,7 +54,7 @@ class Turn:
         return True
 
     def lose(self) -> None:
-        """The keeper says that this run holds nothing: it waits again."""
+        """The semaphore says that this run holds nothing: it waits again."""
         self.permit = None
 
     async def come(self) -> None:
@@ -69,7 +69,7 @@ class Turn:
 
 
 class SlotTurn(Turn):
-    """The slot's: asked for by a local activity, which also starts the keeper where there is none.
+    """The slot's: asked for by a local activity, which also starts the semaphore where need be.
 
     It goes back with the run itself.
     """
@@ -78,7 +78,7 @@ class SlotTurn(Turn):
         super().__init__(JOB_GATE, request, cancellation)
 
     async def ask(self) -> None:
-        """Have the keeper know that this run waits."""
+        """Have the semaphore know that this run waits."""
         await to_its_end(
             workflow.start_local_activity(
                 REQUEST_SLOT,
@@ -89,7 +89,7 @@ class SlotTurn(Turn):
         )
 
     async def withdraw(self) -> None:
-        """Leave the queue; a keeper that can't be told finds out when it tells us."""
+        """Leave the queue; a semaphore that can't be told finds out when it tells us."""
         try:
             await to_its_end(
                 workflow.start_local_activity(
@@ -100,14 +100,14 @@ class SlotTurn(Turn):
                 )
             )
         except ActivityError:
-            workflow.logger.warning("the keeper could not be told that we don't wait any more")
+            workflow.logger.warning("the semaphore could not be told that we don't wait any more")
 
 
 class StageTurn(Turn):
     """A stage's: asked for when the stage begins, given back when it has passed.
 
-    What it tells the keeper are signals of the workflow, so that they stand in its history: a
-    keeper that comes back reads there who asked and who has passed.
+    What it tells the semaphore are signals of the workflow, so that they stand in its history: a
+    semaphore that comes back reads there who asked and who has passed.
     """
 
     async def come(self) -> None:
@@ -127,8 +127,8 @@ class StageTurn(Turn):
             await self._tell(RELEASE_SIGNAL, release)
 
     async def _tell(self, signal: str, argument: object) -> None:
-        keeper = workflow.get_external_workflow_handle(keeper_id(self.gate))
+        semaphore = workflow.get_external_workflow_handle(semaphore_id(self.gate))
         try:
-            await keeper.signal(signal, argument)
+            await semaphore.signal(signal, argument)
         except ApplicationError:
-            workflow.logger.info("there is no keeper now; the next one reads our history")
+            workflow.logger.info("there is no semaphore now; the next one reads our history")

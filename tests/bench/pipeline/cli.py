@@ -76,13 +76,13 @@ def long_queue(
 
 
 @app.command(intake.PART)
-def keeper_intake(
+def semaphore_intake(
     folder: Folder,
     runs: Runs = 5,
     single: Annotated[int, typer.Option(min=1, help="Requests sent one by one.")] = 200,
     bulk: Annotated[int, typer.Option(min=1, help="Requests sent in lists.")] = 2_000,
 ) -> None:
-    """How many requests a second the keeper takes in; they are left in its queue."""
+    """How many requests a second the semaphore takes in; they are left in its queue."""
 
     async def measure(stack: StackUnderTest) -> list[Figure]:
         return await intake.measure(stack, runs, single=single, bulk=bulk, note=_note)

@@ -44,14 +44,14 @@ async def measure(
         found.append(await _run(stack, jobs, folder))
         note(f"run {number + 1}: hand-over {median(found[-1].hand_overs) * 1000:.1f} ms")
     after, turned = await slot.history(stack)
-    keeper = [_events("a grant", (after - before) / (runs * jobs))]
-    keeper += [_events("at turn-over", max(turned))] if turned else []
-    return figures(found) + keeper
+    semaphore = [_events("a grant", (after - before) / (runs * jobs))]
+    semaphore += [_events("at turn-over", max(turned))] if turned else []
+    return figures(found) + semaphore
 
 
 def _events(what: str, value: float) -> Figure:
     return Figure(
-        part=PART, name=f"keeper's history, {what}", unit="events", values=(round(value, 1),)
+        part=PART, name=f"semaphore's history, {what}", unit="events", values=(round(value, 1),)
     )
 
 

@@ -1,4 +1,4 @@
-"""How fast the keeper takes requests in, one by one and in lists; the slot is paused meanwhile."""
+"""How fast the semaphore takes requests in, one by one and in lists; it is paused meanwhile."""
 
 import asyncio
 import time
@@ -40,11 +40,11 @@ async def measure(
 
 async def _rate(stack: StackUnderTest, count: int, size: int) -> float:
     wanted = await slot.waiting(stack) + count
-    keeper, gate = stack.client.get_workflow_handle(slot.KEEPER), asyncio.Semaphore(AT_ONCE)
+    semaphore, gate = stack.client.get_workflow_handle(slot.SEMAPHORE), asyncio.Semaphore(AT_ONCE)
 
     async def send(requests: list[dict[str, Any]]) -> None:
         async with gate:
-            await keeper.signal(REQUEST_SIGNAL, requests)
+            await semaphore.signal(REQUEST_SIGNAL, requests)
 
     requests = [_request() for _ in range(count)]
     began = time.monotonic()
@@ -68,7 +68,10 @@ def figures(found: Sequence[Rates]) -> list[Figure]:
     def line(name: str, values: Sequence[float]) -> Figure:
         rounded = tuple(round(value, 1) for value in values)
         return Figure(
-            part=PART, name=f"requests taken in by the keeper, {name}", unit="1/s", values=rounded
+            part=PART,
+            name=f"requests taken in by the semaphore, {name}",
+            unit="1/s",
+            values=rounded,
         )
 
     return [

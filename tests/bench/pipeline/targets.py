@@ -22,7 +22,7 @@ TARGETS = {
     ("handover", "idle of the vendor, p50"): Target(required=100, aim=40),
     ("waiting", "hand-over, 10 000 waiting / 100 waiting"): Target(required=1.3, aim=1.1),
     ("flood", "a turn in the flood / in peace"): Target(required=1.25),
-    ("intake", "requests taken in by the keeper, in bulk"): Target(150, 500, least=True),
+    ("intake", "requests taken in by the semaphore, in bulk"): Target(150, 500, least=True),
 }
 
 

@@ -12,7 +12,7 @@ MEGABYTE = 1e6
 
 async def resident(settings: Settings) -> dict[str, float]:
     """Megabytes by the name of the process; one that can't be read is left out."""
-    wanted = {n: url for n, url in addresses(settings).items() if n == "keeper" or "worker" in n}
+    wanted = {n: url for n, url in addresses(settings).items() if n == "semaphore" or "worker" in n}
     processes = Processes(wanted)
     try:
         rows = await processes.sample()

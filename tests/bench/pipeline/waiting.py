@@ -55,7 +55,7 @@ async def _level(stack: StackUnderTest, waiting: int, *, window: int) -> Level:
 
 
 async def _fill(stack: StackUnderTest, count: int) -> tuple[float, float]:
-    """Submission so many; how many a second the API took, and the keeper had in its queue."""
+    """Submission so many; how many a second the API took, and the semaphore had in its queue."""
     before, began = await slot.waiting(stack), time.monotonic()
     await stack.submit_all("waiting", count)
     taken = time.monotonic()
@@ -115,7 +115,7 @@ def _of_level(level: Level) -> list[Figure]:
             hops=milliseconds([level.hop]),
         ),
         _rate(f"submissions taken by the API, up to {count}", level.submitted),
-        _rate(f"the same, until the keeper has them, up to {count}", level.taken_in),
+        _rate(f"the same, until the semaphore has them, up to {count}", level.taken_in),
     ]
 
 

@@ -14,7 +14,7 @@ process_virtual_memory_bytes 5
 def settings(*, workers: int = 1, mocks: str = "on") -> Settings:
     return Settings(
         worker_metrics_url="http://127.0.0.1:9100",
-        keeper_metrics_url="http://127.0.0.1:9099",
+        semaphore_metrics_url="http://127.0.0.1:9099",
         workers=workers,
         mocks=mocks,
     )
@@ -30,13 +30,13 @@ def test_each_local_worker_has_a_port_of_its_own() -> None:
 
     assert found["worker-1"] == "http://127.0.0.1:9100"
     assert found["worker-2"] == "http://127.0.0.1:9101"
-    assert found["keeper"] == "http://127.0.0.1:9099"
+    assert found["semaphore"] == "http://127.0.0.1:9099"
 
 
 def test_without_mocks_the_vendors_are_not_asked() -> None:
     found = addresses(settings(mocks="off"))
 
-    assert set(found) == {"api", "callback", "keeper", "worker"}
+    assert set(found) == {"api", "callback", "semaphore", "worker"}
 
 
 async def test_one_that_does_not_answer_has_no_row_and_the_runner_always_has_one() -> None:

@@ -10,7 +10,7 @@ const ROLES = {
   api: "takes jobs, serves this page",
   temporal: "keeps every job's history",
   worker: "runs the jobs",
-  keeper: "gives out the slot",
+  semaphore: "gives out the slot",
   callback: "hears the video service",
   "mock-comfyui": "stands in for the image service",
   "mock-kling": "stands in for the video service",

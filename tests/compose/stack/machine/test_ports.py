@@ -49,7 +49,7 @@ def test_what_runs_already_and_what_is_left_away_is_not_wanted(settings: Load) -
 
 def test_more_workers_than_run_want_only_the_ports_of_the_new_ones(settings: Load) -> None:
     wanted = ports.wanted(
-        settings(WORKERS="3"), containers=False, running=["worker", "keeper", "worker"]
+        settings(WORKERS="3"), containers=False, running=["worker", "semaphore", "worker"]
     )
     assert 9102 in wanted
     assert not {9100, 9101} & set(wanted)

@@ -47,10 +47,10 @@ def test_who_is_not_ready_is_named_with_the_reason(
     settings: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "PATIENCE", -1)
-    units = [unit(name, good=name != "api") for name in NAMES if name != "keeper"]
+    units = [unit(name, good=name != "api") for name in NAMES if name != "semaphore"]
     with pytest.raises(StackError) as caught:
         readiness.wait(settings(), Listed(units))
-    assert "keeper (not there); api (x, why not)" in str(caught.value)
+    assert "semaphore (not there); api (x, why not)" in str(caught.value)
     assert caught.value.status == UNREACHABLE
 
 

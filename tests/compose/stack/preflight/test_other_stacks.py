@@ -8,7 +8,7 @@ import pytest
 
 from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
 from compose.stack.preflight import other_stacks
-from compose.stack.services import KEEPER, Service
+from compose.stack.services import SEMAPHORE, Service
 from compose.stack.settings import secrets
 from compose.stack.settings.load import Settings
 from compose.stack.subprocesses import Outcome
@@ -39,12 +39,12 @@ class Stack:
 
     def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
         assert self.ready
-        assert service is KEEPER
+        assert service is SEMAPHORE
         self.asked.extend(program)
         return self.answer
 
 
-ASK = "services.keeper.owner"
+ASK = "services.semaphore.owner"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from compose.stack.errors import UNREACHABLE, VERDICT, StackError
 from compose.stack.preflight import replay
-from compose.stack.services import KEEPER, WORKER, Service
+from compose.stack.services import SEMAPHORE, WORKER, Service
 from compose.stack.settings.load import Settings
 from compose.stack.subprocesses import Outcome
 from tests.compose.stack.conftest import Load
@@ -20,7 +20,7 @@ JOBS = {
     "failures": {"job-a": "[TMPRL1100]\n Nondeterminism", "job-b": "x"},
 }
 MANY = {"open": 900, "replayed": 204, "failures": {"job-a": "x" * 5000}}
-KEEPERS = {"open": 3, "replayed": 3, "failures": {"slot-keeper-job": "no"}}
+SEMAPHORES = {"open": 3, "replayed": 3, "failures": {"semaphore-job": "no"}}
 
 
 def said(found: object) -> Outcome:
@@ -32,7 +32,7 @@ class Stack:
     """Answers for the programs that replay."""
 
     worker: Outcome = field(default_factory=lambda: said(GOOD))
-    keeper: Outcome = field(default_factory=lambda: said(GOOD))
+    semaphore: Outcome = field(default_factory=lambda: said(GOOD))
     asked: list[str] = field(default_factory=list)
     ready: bool = False
 
@@ -45,10 +45,10 @@ class Stack:
     def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
         assert self.ready
         self.asked.extend(program)
-        return {WORKER: self.worker, KEEPER: self.keeper}[service]
+        return {WORKER: self.worker, SEMAPHORE: self.semaphore}[service]
 
 
-BOTH = {"services.worker.replay_open", "services.keeper.replay_open"}
+BOTH = {"services.worker.replay_open", "services.semaphore.replay_open"}
 
 
 @pytest.fixture
@@ -112,14 +112,17 @@ def test_a_server_that_is_away_is_told_and_holds_nothing_up(
     [
         (Stack(worker=said(JOBS)), ("2 of 14 open jobs (job-a: [TMPRL1100] Nondet", "jobs end")),
         (Stack(worker=said(MANY)), ("1 of the 204 replayed of 900 open jobs", "FORCE=1")),
-        (Stack(keeper=said(KEEPERS)), ("1 of 3 open keepers (slot-keeper-job: no)", "rebuilt")),
         (
-            Stack(worker=said(JOBS), keeper=said(KEEPERS)),
-            ("2 of 14 open jobs", "1 of 3 open keepers", "jobs end", "rebuilt"),
+            Stack(semaphore=said(SEMAPHORES)),
+            ("1 of 3 open semaphores (semaphore-job: no)", "rebuilt"),
+        ),
+        (
+            Stack(worker=said(JOBS), semaphore=said(SEMAPHORES)),
+            ("2 of 14 open jobs", "1 of 3 open semaphores", "jobs end", "rebuilt"),
         ),
         (Stack(worker=Outcome(1, "", "T\nImportError: no seat")), ("ImportError: no seat",)),
         (Stack(worker=Outcome(0, "", "")), ("exit status 0",)),
-        (Stack(keeper=Outcome(124, "", "did not answer within 300 s")), ("within 300 s",)),
+        (Stack(semaphore=Outcome(124, "", "did not answer within 300 s")), ("within 300 s",)),
     ],
 )
 def test_what_does_not_replay_is_refused_in_one_line(

@@ -11,14 +11,14 @@ from compose.stack.errors import UNREACHABLE, USAGE, StackError
 from compose.stack.modes.stack import Askable
 from compose.stack.preflight import service_settings
 from compose.stack.processes import programs
-from compose.stack.services import API, CALLBACK, KEEPER, TEMPORAL, VIDEO, WORKER, Service
+from compose.stack.services import API, CALLBACK, SEMAPHORE, TEMPORAL, VIDEO, WORKER, Service
 from compose.stack.settings import environment
 from compose.stack.settings.load import Settings
 from compose.stack.subprocesses import Outcome, capture
 from tests.compose.stack.conftest import ROOT, Load
 
 GOOD = Outcome(0, "", "")
-OURS = {"mock-comfyui", "mock-kling", "keeper", "worker", "callback", "api"}
+OURS = {"mock-comfyui", "mock-kling", "semaphore", "worker", "callback", "api"}
 
 
 def refused(*mistakes: str) -> Outcome:
@@ -84,11 +84,11 @@ def test_what_is_not_started_is_not_asked(settings: Load) -> None:
 def test_one_line_names_each_mistake_of_all_once_with_its_origin(
     settings: Load, root: Path
 ) -> None:
-    (root / ".env").write_text("KEEPER_CAPACITY=-1\n")
+    (root / ".env").write_text("SEMAPHORE_CAPACITY=-1\n")
     found = settings(GATES="foo", API_RATE="x", STALL_SECONDS="0")
     run = Stack(
         {
-            KEEPER: refused("KEEPER_CAPACITY: too few", "STALL_SECONDS: too short"),
+            SEMAPHORE: refused("SEMAPHORE_CAPACITY: too few", "STALL_SECONDS: too short"),
             WORKER: refused("STALL_SECONDS: too short", "GATES: no such gate; known are a, b"),
             API: refused("API_RATE: no number"),
         }
@@ -96,7 +96,7 @@ def test_one_line_names_each_mistake_of_all_once_with_its_origin(
     assert said(found, run) == (
         "wrong settings: API_RATE=x (environment) is refused: no number;"
         " GATES=foo (environment) is refused: no such gate; known are a, b;"
-        " KEEPER_CAPACITY=-1 (.env) is refused: too few;"
+        " SEMAPHORE_CAPACITY=-1 (.env) is refused: too few;"
         " STALL_SECONDS=0 (environment) is refused: too short"
     )
 
@@ -143,7 +143,7 @@ WRONG = {
     "API_ORIGINS": "nonsense",
     "GATES": "foo",
     "VIDEO_POLL_SECONDS": "abc",
-    "KEEPER_CAPACITY": "-1",
+    "SEMAPHORE_CAPACITY": "-1",
     "MOCK_IMAGE_SECONDS": "long",
     "KLING_PLACES": "-1",
     "CALLBACK_KEEP_ROWS": "1",

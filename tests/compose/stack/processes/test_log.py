@@ -29,13 +29,13 @@ def record(level: str, event: str) -> str:
 def test_the_last_line_that_tells_of_an_error(
     tmp_path: Path, lines: list[str], said: str | None
 ) -> None:
-    log = tmp_path / "keeper.log"
+    log = tmp_path / "semaphore.log"
     log.write_text("\n".join(lines))
     assert last_error(log) == said
 
 
 def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
-    log = tmp_path / "keeper.log"
+    log = tmp_path / "semaphore.log"
     log.write_text(record("error", "long ago") + "\n" + "fine\n" * TAIL_BYTES)
     assert last_error(log) is None
 

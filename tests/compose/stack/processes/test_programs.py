@@ -10,7 +10,7 @@ from compose.stack.processes import programs
 from tests.compose.stack.conftest import Load
 
 PYTHON = Path("/venv/bin/python")
-ALL = {"temporal", "mock-comfyui", "mock-kling", "keeper", "worker-1", "callback", "api"}
+ALL = {"temporal", "mock-comfyui", "mock-kling", "semaphore", "worker-1", "callback", "api"}
 
 
 def names(items: list[programs.Program]) -> list[str]:
@@ -23,7 +23,7 @@ def test_one_process_per_service_and_worker(settings: Load) -> None:
         "temporal",
         "mock-comfyui",
         "mock-kling",
-        "keeper",
+        "semaphore",
         "worker-1",
         "worker-2",
         "callback",
@@ -38,7 +38,7 @@ def test_no_server_and_no_mocks_where_others_do_their_work(settings: Load) -> No
         MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b", TEMPORAL_ADDRESS="t:1"
     )
     items = programs.programs(found, PYTHON)
-    assert names(items) == ["keeper", "worker-1", "callback", "api"]
+    assert names(items) == ["semaphore", "worker-1", "callback", "api"]
     assert items[1].env["IMAGE_SERVICE_URL"] == "http://a"
 
 
@@ -61,7 +61,7 @@ def test_only_what_a_setting_concerns_is_started_again(settings: Load) -> None:
     found = settings(MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b")
     after = {p.name: p.digest for p in programs.programs(found, PYTHON)}
     assert before["temporal"] == after["temporal"]
-    assert before["keeper"] == after["keeper"]
+    assert before["semaphore"] == after["semaphore"]
     assert before["callback"] == after["callback"]
     assert before["worker-1"] != after["worker-1"]
 
@@ -88,7 +88,7 @@ def test_scripts_that_are_run_can_be_run() -> None:
 @pytest.mark.parametrize(
     ("changed", "again"),
     [
-        ("shared/ids.py", {"keeper", "worker-1", "callback", "api"}),
+        ("shared/ids.py", {"semaphore", "worker-1", "callback", "api"}),
         ("services/mock_core/lib/clock.py", {"mock-comfyui", "mock-kling"}),
         ("services/mock_kling/app.py", {"mock-kling"}),
         ("services/worker/vendors/kling.py", {"worker-1"}),

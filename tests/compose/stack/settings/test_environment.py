@@ -74,7 +74,7 @@ def test_the_callback_secret_is_made_once_and_shown_to_two_services_alone(settin
     found = settings()
     secrets = {
         name: environment.local_service(found, name).get("CALLBACK_SECRET")
-        for name in ("worker", "callback", "api", "keeper", "mock-kling", "temporal")
+        for name in ("worker", "callback", "api", "semaphore", "mock-kling", "temporal")
     }
     assert secrets["worker"] is not None
     assert secrets["worker"] == secrets["callback"]
@@ -143,10 +143,10 @@ def test_keys_for_temporal_reach_its_clients_alone(settings: Load, name: str) ->
     found = settings(**{name: KEY})
     told = {
         service
-        for service in ("api", "callback", "keeper", "worker", "mock-comfyui", "mock-kling")
+        for service in ("api", "callback", "semaphore", "worker", "mock-comfyui", "mock-kling")
         if environment.local_service(found, service).get(name) == KEY
     }
-    assert told == {"api", "callback", "keeper", "worker"}
+    assert told == {"api", "callback", "semaphore", "worker"}
     assert KEY not in environment.local_service(found, "temporal").values()
     assert environment.local_loadtest(found)[name] == KEY
     assert environment.for_compose(found)[name] == KEY
@@ -154,7 +154,7 @@ def test_keys_for_temporal_reach_its_clients_alone(settings: Load, name: str) ->
 
 def test_the_apis_token_reaches_the_api_and_the_load_test_alone(settings: Load) -> None:
     found = settings(API_TOKEN=KEY)
-    services = ("api", "callback", "keeper", "worker", "mock-comfyui", "mock-kling", "temporal")
+    services = ("api", "callback", "semaphore", "worker", "mock-comfyui", "mock-kling", "temporal")
     told = [name for name in services if "API_TOKEN" in environment.local_service(found, name)]
     assert told == ["api"]
     assert environment.local_loadtest(found)["API_TOKEN"] == KEY

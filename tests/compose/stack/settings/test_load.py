@@ -44,6 +44,14 @@ def test_a_name_in_the_file_that_nobody_knows_is_told(root: Path) -> None:
     assert load(root, {}).unknown == ("WORKRES",)
 
 
+def test_a_setting_under_its_old_name_is_refused(root: Path) -> None:
+    (root / ".env").write_text("KEEPER_CAPACITY=10\n")
+    with pytest.raises(StackError) as caught:
+        load(root, {"KEEPER_MAX_HISTORY": "2000"})
+    assert "KEEPER_CAPACITY=10 (.env) is called SEMAPHORE_CAPACITY now" in str(caught.value)
+    assert "KEEPER_MAX_HISTORY=2000 (environment) is called" in str(caught.value)
+
+
 def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
     (root / ".env").write_text("WORKERS=x\nnonsense\n")
     with pytest.raises(StackError) as caught:

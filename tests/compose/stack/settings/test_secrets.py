@@ -33,16 +33,16 @@ def test_one_that_is_given_counts_and_writes_nothing(settings: Load, root: Path)
     assert not (root / "data").exists()
 
 
-def test_keeper_and_worker_alone_are_told(settings: Load) -> None:
+def test_semaphore_and_worker_alone_are_told(settings: Load) -> None:
     found = settings(STACK="mine")
-    services = ("api", "callback", "keeper", "worker", "mock-comfyui", "mock-kling", "temporal")
+    services = ("api", "callback", "semaphore", "worker", "mock-comfyui", "mock-kling", "temporal")
     told = {
         name: stack
         for name in services
         if (stack := environment.local_service(found, name).get("STACK"))
     }
-    assert told == {"keeper": "mine", "worker": "mine"}
+    assert told == {"semaphore": "mine", "worker": "mine"}
     assert environment.for_compose(found)["STACK"] == "mine"
     ours = settings()
-    assert environment.local_service(ours, "keeper")["STACK"] == secrets.stack_name(ours)
+    assert environment.local_service(ours, "semaphore")["STACK"] == secrets.stack_name(ours)
     assert environment.for_compose(ours)["STACK"] == secrets.stack_name(ours)

@@ -68,7 +68,13 @@ NewPage = Callable[..., AbstractAsyncContextManager[Page]]
 @pytest.fixture
 def away() -> dict[str, Any]:
     """Settings by which no other service is there, and none of a stack on this machine is seen."""
-    ports = ("callback_port", "comfyui_port", "kling_port", "worker_http_port", "keeper_http_port")
+    ports = (
+        "callback_port",
+        "comfyui_port",
+        "kling_port",
+        "worker_http_port",
+        "semaphore_http_port",
+    )
     return {name: free_port() for name in ports}
 
 

@@ -1,10 +1,10 @@
-"""The slot panel: what it sets, the keeper has; what a job says counts before older news."""
+"""The slot panel: what it sets, the semaphore has; what a job says counts before older news."""
 
 from playwright.async_api import expect
 
-from shared.slots import KEEPER_WORKFLOW, SlotView, keeper_id
+from shared.slots import SEMAPHORE_WORKFLOW, SlotView, semaphore_id
 from shared.states import Status, Step
-from shared.temporal import KEEPER_QUEUE
+from shared.temporal import SEMAPHORE_QUEUE
 from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import NewPage, Place
 from tests.shared.standins import sample_record
@@ -12,7 +12,7 @@ from tests.shared.standins import sample_record
 FIRST, SECOND = f"job-{'e' * 24}", f"job-{'f' * 24}"
 
 
-async def test_pause_and_limit_reach_the_keeper(place: Place, new_page: NewPage) -> None:
+async def test_pause_and_limit_reach_the_semaphore(place: Place, new_page: NewPage) -> None:
     async with new_page(place.base) as page:
         panel = page.get_by_role("region", name="Slot")
         await panel.get_by_role("button", name="Pause").click()
@@ -21,8 +21,8 @@ async def test_pause_and_limit_reach_the_keeper(place: Place, new_page: NewPage)
         await panel.get_by_role("button", name="Set").click()
         await expect(page.get_by_text("At most 3 jobs at once.")).to_be_visible()
 
-        keeper = place.client.get_workflow_handle(keeper_id("job"))
-        view = await keeper.query("view", result_type=SlotView)
+        semaphore = place.client.get_workflow_handle(semaphore_id("job"))
+        view = await semaphore.query("view", result_type=SlotView)
         assert (view.limit, view.paused) == (3, True)
         await expect(panel.get_by_role("button", name="Resume")).to_be_visible()
 
@@ -31,7 +31,7 @@ async def test_a_job_that_has_started_is_not_shown_as_waiting(
     place: Place, new_page: NewPage
 ) -> None:
     await place.client.start_workflow(
-        KEEPER_WORKFLOW, [FIRST, SECOND], id=keeper_id("job"), task_queue=KEEPER_QUEUE
+        SEMAPHORE_WORKFLOW, [FIRST, SECOND], id=semaphore_id("job"), task_queue=SEMAPHORE_QUEUE
     )
     record = sample_record(FIRST)
     for each in (record, sample_record(SECOND)):

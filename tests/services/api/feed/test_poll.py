@@ -17,7 +17,7 @@ from services.api.feed.poll import JobPoll
 from services.api.repair import repairer
 from services.api.temporal import slots
 from services.api.temporal.slots import EMPTY, Slots
-from services.keeper import rebuild
+from services.semaphore import rebuild
 from shared.messages import Job
 from shared.slots import HolderView, SlotView
 from shared.states import Status
@@ -44,7 +44,7 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 async def line(
     client: Client, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Pipeline]:
-    """Workers, keeper and mocks on a machine with another folder."""
+    """Workers, semaphore and mocks on a machine with another folder."""
     monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(poll, "POLL_SECONDS", 0.1)
     async with working(client, Path(tmp_path_factory.mktemp("there"))) as line:
@@ -124,7 +124,7 @@ async def test_a_new_process_knows_open_and_closed_jobs(
 async def test_who_watches_costs_temporal_nothing(
     afar: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One list and one look at the keeper a poll, however many listen and ask."""
+    """One list and one look at the semaphore a poll, however many listen and ask."""
     monkeypatch.setattr(slots, "FRESH_SECONDS", 0)
     # A job's age makes no difference here.
     monkeypatch.setattr(repairer, "FRESH_SECONDS", 0)

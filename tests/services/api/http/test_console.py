@@ -27,7 +27,7 @@ async def console(
         callback_port=free_port(),
         comfyui_port=free_port(),
         worker_http_port=free_port(),
-        keeper_http_port=free_port(),
+        semaphore_http_port=free_port(),
         mock_kling_url=AnyHttpUrl(str(video_mock.http.base_url)),
     )
     app = create_app(settings, await client_of_nobody(free_port()))
@@ -45,12 +45,12 @@ async def test_health_tells_who_is_ready_and_who_does_not_answer(
         "api": True,
         "temporal": False,
         "worker": False,
-        "keeper": False,
+        "semaphore": False,
         "callback": False,
         "mock-comfyui": False,
         "mock-kling": True,
     }
-    assert {row["detail"] for row in rows if row["name"] == "keeper"} == {"does not answer"}
+    assert {row["detail"] for row in rows if row["name"] == "semaphore"} == {"does not answer"}
 
 
 async def test_a_preset_is_armed_and_cleared_in_the_mock(console: httpx.AsyncClient) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.keeper import rebuild
+from services.semaphore import rebuild
 from tests.services.api.conftest import Api, NewApi
 from tests.workflow.pipeline import working
 
@@ -22,7 +22,7 @@ TOKEN = "a-token-of-the-tests"
 async def stack(
     new_api: NewApi, client: Client, tmp_path: Path, *, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Api]:
-    """An API with a token, a worker, a keeper and both mocks over one folder."""
+    """An API with a token, a worker, a semaphore and both mocks over one folder."""
     monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
     async with working(client, tmp_path), new_api(client, api_token=TOKEN) as api:
         yield api

@@ -1,4 +1,4 @@
-"""The slot as the keeper shows it: asked once a second, started where it is missing."""
+"""The slot as the semaphore shows it: asked once a second, started where it is missing."""
 
 import asyncio
 
@@ -8,8 +8,8 @@ from temporalio.client import Client
 
 from services.api.temporal import slots
 from shared.ids import job_id_for_key, new_job_id
-from shared.slots import CAPACITY, JOB_GATE, KEEPER_WORKFLOW, keeper_id
-from shared.temporal import KEEPER_QUEUE
+from shared.slots import CAPACITY, JOB_GATE, SEMAPHORE_WORKFLOW, semaphore_id
+from shared.temporal import SEMAPHORE_QUEUE
 from tests.services.api.conftest import BODY, Api, temporal_calls
 
 EMPTY = {
@@ -22,22 +22,22 @@ EMPTY = {
 }
 
 
-async def start_keeper(client: Client, waiting: list[str], *, capacity: int = CAPACITY) -> None:
+async def start_semaphore(client: Client, waiting: list[str], *, capacity: int = CAPACITY) -> None:
     await client.start_workflow(
-        KEEPER_WORKFLOW,
+        SEMAPHORE_WORKFLOW,
         args=[waiting, capacity],
-        id=keeper_id(JOB_GATE),
-        task_queue=KEEPER_QUEUE,
+        id=semaphore_id(JOB_GATE),
+        task_queue=SEMAPHORE_QUEUE,
     )
 
 
-async def test_without_a_keeper_nobody_holds_it(api: Api) -> None:
+async def test_without_a_semaphore_nobody_holds_it(api: Api) -> None:
     answer = await api.http.get("/slots")
     assert (answer.status_code, answer.json()) == (200, EMPTY)
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_change_starts_the_keeper_and_is_seen_at_once(api: Api) -> None:
+async def test_a_change_starts_the_semaphore_and_is_seen_at_once(api: Api) -> None:
     await api.http.get("/slots")
     changed = await api.http.put("/slots", json={"limit": 4, "paused": True})
     assert changed.status_code == 200, changed.text
@@ -46,22 +46,22 @@ async def test_a_change_starts_the_keeper_and_is_seen_at_once(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_terminated_keeper_is_started_again_and_its_last_word_is_not_believed(
+async def test_a_terminated_semaphore_is_started_again_and_its_last_word_is_not_believed(
     api: Api, client: Client
 ) -> None:
-    await start_keeper(client, [new_job_id()])
-    await client.get_workflow_handle(keeper_id(JOB_GATE)).terminate()
+    await start_semaphore(client, [new_job_id()])
+    await client.get_workflow_handle(semaphore_id(JOB_GATE)).terminate()
 
     assert (await api.http.get("/slots")).json() == EMPTY
 
 
 @pytest.mark.usefixtures("workers")
-async def test_however_many_look_the_keeper_is_asked_once(
+async def test_however_many_look_the_semaphore_is_asked_once(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots, "FRESH_SECONDS", 3600)
     keys = ["a", "b", "c"]
-    await start_keeper(client, [job_id_for_key(key) for key in keys[::-1]])
+    await start_semaphore(client, [job_id_for_key(key) for key in keys[::-1]])
     before = temporal_calls("query_slots")
 
     jobs = [await api.submit(key=key) for key in keys]
@@ -80,12 +80,12 @@ async def test_however_many_look_the_keeper_is_asked_once(
     assert temporal_calls("query_slots") - before == 1
 
 
-async def test_a_silent_keeper_costs_the_list_its_positions_alone(
+async def test_a_silent_semaphore_costs_the_list_its_positions_alone(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots, "PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(slots, "UPDATE_SECONDS", 0.05)
-    await start_keeper(client, [])
+    await start_semaphore(client, [])
     await api.submit()
 
     assert (await api.http.get("/jobs")).json()["jobs"][0]["queue_position"] is None
@@ -114,7 +114,7 @@ async def test_a_full_queue_is_a_503_and_nothing_is_started(
 ) -> None:
     monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0)
     kept = await api.submit(key="kept")
-    await start_keeper(client, [new_job_id(), new_job_id()], capacity=2)
+    await start_semaphore(client, [new_job_id(), new_job_id()], capacity=2)
     await api.http.get("/slots")
 
     refused = await api.http.post("/jobs", json=BODY)
@@ -132,11 +132,11 @@ async def test_a_full_queue_is_a_503_and_nothing_is_started(
 async def test_a_queue_that_was_full_is_looked_at_again_before_anything_is_refused(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await start_keeper(client, [new_job_id()], capacity=1)
+    await start_semaphore(client, [new_job_id()], capacity=1)
     assert (await api.http.get("/slots")).json()["waiting_count"] == 1
-    keeper = client.get_workflow_handle(keeper_id(JOB_GATE))
-    await keeper.terminate()
-    await start_keeper(client, [], capacity=1)
+    semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
+    await semaphore.terminate()
+    await start_semaphore(client, [], capacity=1)
     monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0)
 
     assert await api.submit()

@@ -42,7 +42,7 @@ def answered(*, permit: Permit | None = PERMIT, again: bool = False, age: float 
     return Answer(at=at, permit=permit, again=again)
 
 
-class Keepers:
+class Semaphores:
     """Stands for the client and its handles; says what it is given, one a question."""
 
     def __init__(self, said: Sequence[Said | Callable[[], Said]]) -> None:
@@ -51,15 +51,15 @@ class Keepers:
         self.started = 0
         self.reached = asyncio.Event()
 
-    def get_workflow_handle(self, workflow_id: str) -> "Keeper":
-        return Keeper(self, gate_of(workflow_id))
+    def get_workflow_handle(self, workflow_id: str) -> "Semaphore":
+        return Semaphore(self, gate_of(workflow_id))
 
     async def start_workflow(self, *_: Any, **__: Any) -> None:
         self.started += 1
 
 
-class Keeper:
-    def __init__(self, all_: Keepers, gate: Gate) -> None:
+class Semaphore:
+    def __init__(self, all_: Semaphores, gate: Gate) -> None:
         self._all, self._gate = all_, gate
 
     async def execute_update(self, _name: str, ask: Acquire, **_: Any) -> Answer:
@@ -84,21 +84,21 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def permit_by(
-    keepers: Keepers, *, skew: float = 0, order: Order = ORDER, attempt: int = 3
+    semaphores: Semaphores, *, skew: float = 0, order: Order = ORDER, attempt: int = 3
 ) -> Permit:
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, attempt=attempt)
 
     async def ask() -> Permit:
-        return (await acquire_all(cast(Client, keepers), order, skew=skew)).permit
+        return (await acquire_all(cast(Client, semaphores), order, skew=skew)).permit
 
     return await environment.run(ask)
 
 
 async def test_it_asks_as_the_try_that_it_is() -> None:
-    keepers = Keepers([answered()])
-    assert await permit_by(keepers) == PERMIT
-    [(gate, asked)] = keepers.asked
+    semaphores = Semaphores([answered()])
+    assert await permit_by(semaphores) == PERMIT
+    [(gate, asked)] = semaphores.asked
     assert gate is JOB_GATE
     assert asked == Acquire(request=ORDER.request, fence=(1, 2, 3), holds_seconds=99)
 
@@ -107,9 +107,9 @@ BEHIND_A_GATE = ORDER.model_copy(update={"gates": (Gate.VIDEO,)})
 
 
 async def test_the_slot_is_asked_for_before_its_stages_gate_and_behind_it() -> None:
-    keepers = Keepers([answered(), answered(), answered()])
-    await permit_by(keepers, order=BEHIND_A_GATE)
-    assert [gate for gate, _ in keepers.asked] == [JOB_GATE, Gate.VIDEO, JOB_GATE]
+    semaphores = Semaphores([answered(), answered(), answered()])
+    await permit_by(semaphores, order=BEHIND_A_GATE)
+    assert [gate for gate, _ in semaphores.asked] == [JOB_GATE, Gate.VIDEO, JOB_GATE]
 
 
 @pytest.mark.parametrize(
@@ -120,15 +120,15 @@ async def test_whose_turn_it_is_not_is_sent_away(
     order: Order, yes: int, kind: type[Exception]
 ) -> None:
     """From the slot before a gate is asked for, so that no gate is held in vain."""
-    keepers = Keepers([*[answered()] * yes, answered(permit=None)])
+    semaphores = Semaphores([*[answered()] * yes, answered(permit=None)])
     with pytest.raises(kind):
-        await permit_by(keepers, order=order)
-    assert len(keepers.asked) == yes + 1
+        await permit_by(semaphores, order=order)
+    assert len(semaphores.asked) == yes + 1
 
 
 AWAY: list[Callable[[], Said]] = [
     lambda: RPCError("away", RPCStatusCode.UNAVAILABLE, b""),
-    lambda: RPCError("no keeper", RPCStatusCode.NOT_FOUND, b""),
+    lambda: RPCError("no semaphore", RPCStatusCode.NOT_FOUND, b""),
     lambda: RPCError("its task has failed", RPCStatusCode.FAILED_PRECONDITION, b""),
     WorkflowUpdateRPCTimeoutOrCancelledError,
     lambda: WorkflowUpdateFailedError(ApplicationError("ended", type="reset")),
@@ -136,30 +136,30 @@ AWAY: list[Callable[[], Said]] = [
 
 
 @pytest.mark.parametrize("away", AWAY)
-async def test_without_an_answer_it_asks_again_and_has_a_keeper_started(
+async def test_without_an_answer_it_asks_again_and_has_a_semaphore_started(
     away: Callable[[], Said],
 ) -> None:
-    keepers = Keepers([away, away, answered()])
-    assert await permit_by(keepers) == PERMIT
-    assert (len(keepers.asked), keepers.started) == (3, 2)
+    semaphores = Semaphores([away, away, answered()])
+    assert await permit_by(semaphores) == PERMIT
+    assert (len(semaphores.asked), semaphores.started) == (3, 2)
 
 
-async def test_a_keeper_that_turns_over_is_asked_at_once() -> None:
-    keepers = Keepers([answered(permit=None, again=True), answered()])
-    assert await permit_by(keepers) == PERMIT
-    assert keepers.started == 0
+async def test_a_semaphore_that_turns_over_is_asked_at_once() -> None:
+    semaphores = Semaphores([answered(permit=None, again=True), answered()])
+    assert await permit_by(semaphores) == PERMIT
+    assert semaphores.started == 0
 
 
 async def test_a_later_try_leaves_this_one_in_no_doubt_that_it_is_old() -> None:
     fenced = WorkflowUpdateFailedError(ApplicationError("later", type=FENCED))
     with pytest.raises(OutcomeUnknown):
-        await permit_by(Keepers([fenced]))
+        await permit_by(Semaphores([fenced]))
 
 
 async def test_what_nobody_foresaw_is_no_reason_to_go_on() -> None:
     refused = RPCError("no", RPCStatusCode.PERMISSION_DENIED, b"")
     with pytest.raises(RPCError):
-        await permit_by(Keepers([refused]))
+        await permit_by(Semaphores([refused]))
 
 
 class Sleeper:
@@ -193,22 +193,22 @@ async def test_an_answer_that_took_long_and_is_not_young_for_sure_is_asked_for_o
 ) -> None:
     """Between it and us a machine may have slept, and another try may have begun."""
     monkeypatch.setattr(acquiring, "time", Sleeper(60.0, 0.1))
-    keepers = Keepers([lambda: answered(age=age), lambda: answered(age=age)])
-    assert await permit_by(keepers, skew=skew) == PERMIT
-    assert len(keepers.asked) == asked
+    semaphores = Semaphores([lambda: answered(age=age), lambda: answered(age=age)])
+    assert await permit_by(semaphores, skew=skew) == PERMIT
+    assert len(semaphores.asked) == asked
 
 
 async def test_a_wait_that_is_cancelled_ends() -> None:
-    keepers = Keepers([])
+    semaphores = Semaphores([])
     environment = ActivityEnvironment()
 
     async def ask() -> Permit:
-        return (await acquire(cast(Client, keepers), ORDER, JOB_GATE, skew=0)).permit
+        return (await acquire(cast(Client, semaphores), ORDER, JOB_GATE, skew=0)).permit
 
     asking = asyncio.create_task(environment.run(ask))
-    await keepers.reached.wait()
+    await semaphores.reached.wait()
     environment.cancel()
     async with asyncio.timeout(5):
         with pytest.raises(asyncio.CancelledError):
             await asking
-    assert len(keepers.asked) == 1
+    assert len(semaphores.asked) == 1

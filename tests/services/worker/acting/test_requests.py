@@ -1,4 +1,4 @@
-"""Requests that come together reach the keeper as few signals; each counts, once."""
+"""Requests that come together reach the semaphore as few signals; each counts, once."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from services.worker.acting import requests as module
 from services.worker.acting.requests import RequestActivities
 from shared.errors import TemporalUnavailable
-from shared.slots import JOB_GATE, SlotRequest, keeper_id
+from shared.slots import JOB_GATE, SlotRequest, semaphore_id
 
 
 class Door(Interceptor):
@@ -65,8 +65,8 @@ def asked(activities: RequestActivities, count: int) -> list[asyncio.Task[None]]
 
 
 async def signals(client: Client) -> list[list[SlotRequest]]:
-    """What the keeper was sent, signal by signal."""
-    history = await client.get_workflow_handle(keeper_id(JOB_GATE)).fetch_history()
+    """What the semaphore was sent, signal by signal."""
+    history = await client.get_workflow_handle(semaphore_id(JOB_GATE)).fetch_history()
     sent = []
     for event in history.events:
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:

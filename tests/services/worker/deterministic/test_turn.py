@@ -111,7 +111,7 @@ async def test_the_end_of_the_job_ends_the_wait(turn: Turn, waits: Waits) -> Non
 
 
 async def test_a_permit_that_was_seen_before_changes_nothing(turn: Turn) -> None:
-    """Not even where it was lost since: it is told again by a keeper that rebuilds, say."""
+    """Not even where it was lost since: it is told again by a semaphore that rebuilds, say."""
     assert turn.offer(permit(2))
     assert not turn.offer(permit(2))
     assert not turn.offer(permit(1))

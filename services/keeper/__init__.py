@@ -1,1 +1,0 @@
-"""Keeps the slot: the keeper workflow and its activities, in a process and queue of its own."""

@@ -1,0 +1,1 @@
+"""Keeps the slot: the semaphore workflow and its activities, in a process and queue of its own."""

@@ -1,0 +1,29 @@
+"""`python -m services.semaphore`: polls the semaphore' task queue until it is told to stop."""
+
+from services.semaphore.settings import SemaphoreProcessSettings
+from shared.settings import load_or_check
+
+
+def main() -> None:
+    config = load_or_check(SemaphoreProcessSettings)
+    # Not before: `make up` has the settings of every service checked, which is to be quick.
+    from services.semaphore.worker import running_semaphore
+    from shared import logs
+    from shared.health import run_worker
+
+    logs.configure(service="semaphore", level=config.log_level, form=config.log_format)
+    run_worker(
+        "genvideo semaphore",
+        lambda client: running_semaphore(
+            client, rules=config.rules(), shutdown_seconds=config.shutdown_seconds
+        ),
+        keys=config.payload_keys,
+        stack=config.stack,
+        host=config.listen_host,
+        port=config.semaphore_http_port,
+        stall_seconds=config.stall_seconds,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""The semaphore's hands: tell a run that it is next, watch it, find the running jobs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError
+
+from services.semaphore.merge import merged
+from services.semaphore.models import (
+    FIND_JOBS,
+    SEMAPHORE_RULES,
+    WATCH_RUN,
+    Ended,
+    Found,
+    SemaphoreRules,
+    Watch,
+)
+from services.semaphore.predecessor import find_predecessor
+from services.semaphore.queue import turn
+from services.semaphore.rebuild import find_jobs
+from shared.slots import ON_DECK_SIGNAL, REFUSED_SIGNAL, RunRef, gate_of
+from shared.watching import Closed, is_gone, until_closed
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT_SECONDS = 1.0
+
+
+class SemaphoreActivities:
+    """Run in the semaphore's own process."""
+
+    def __init__(self, client: Client, rules: SemaphoreRules) -> None:
+        self._client = client
+        self._rules = rules
+
+    @activity.defn(name=SEMAPHORE_RULES)
+    async def semaphore_rules(self) -> SemaphoreRules:
+        """This process' rules, fixed for the run that asks."""
+        return self._rules
+
+    @activity.defn(name=WATCH_RUN)
+    async def watch_run(self, watch: Watch) -> Ended:
+        """Tell a run that it is next, wait until it closes, say how.
+
+        There is no release that could be lost, and no lease that could lapse under good work.
+        """
+        async with _beating():
+            if watch.tell and await self._tell(watch.run, ON_DECK_SIGNAL, watch.gate):
+                log.info("next", gate=watch.gate, job_id=watch.run.job_id)
+            closed = await until_closed(self._client, watch.run)
+            newer = None if closed is Closed.ORDERLY else await self._newer(watch.run)
+            return Ended(closed=closed, newer=newer)
+
+    async def _newer(self, run: RunRef) -> str | None:
+        """The run that a reset has put in the place of this one."""
+        try:
+            latest = await self._client.get_workflow_handle(run.job_id).describe()
+        except RPCError as error:
+            if not is_gone(error):
+                raise
+            return None
+        is_open = latest.status is WorkflowExecutionStatus.RUNNING
+        return latest.run_id if is_open and latest.run_id != run.run_id else None
+
+    async def _tell(self, run: RunRef, signal: str, argument: object) -> bool:
+        """Signal a run; False where it has closed."""
+        handle = self._client.get_workflow_handle(run.job_id, run_id=run.run_id)
+        try:
+            await handle.signal(signal, argument)
+        except RPCError as error:
+            if not is_gone(error):
+                raise
+            return False
+        return True
+
+    @activity.defn(name=FIND_JOBS)
+    async def find_jobs(self) -> Found:
+        """Who holds and who waits, as the histories of the jobs and of the last semaphore tell."""
+        info = activity.info()
+        gate = gate_of(str(info.workflow_id))
+        async with _beating():
+            before = await find_predecessor(self._client, str(info.workflow_run_id), gate=gate)
+            seen = await find_jobs(self._client, gate)
+            found = await self._with_room(await merged(self._client, seen, before))
+        log.info(
+            "semaphore rebuilt",
+            gate=gate,
+            holders=len(found.holders),
+            waiting=len(found.waiting),
+        )
+        return found
+
+    async def _with_room(self, found: Found) -> Found:
+        """Without those who stand behind the end of the queue: they are refused."""
+        waiting = sorted(found.waiting, key=turn)
+        for request in waiting[self._rules.capacity :]:
+            await self._tell(request.run, REFUSED_SIGNAL, self._rules.capacity)
+        return found.model_copy(update={"waiting": tuple(waiting[: self._rules.capacity])})
+
+
+@asynccontextmanager
+async def _beating() -> AsyncIterator[None]:
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()

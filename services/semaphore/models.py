@@ -1,0 +1,70 @@
+"""What the semaphore carries from run to run, and what its activities tell it."""
+
+from services.semaphore.packing import Packed
+from shared.messages import Message
+from shared.slots import CAPACITY, Gate, Holder, RunRef, SemaphoreSettings
+from shared.watching import Closed
+
+# The activities of a killed job act until their next heartbeat (2 s), and 1 s more.
+DRAIN_HOLD_SECONDS = 3.0
+
+# Some 24 events a grant; a new run begins long before the server asks for it, to keep replay quick.
+MAX_HISTORY = 2000
+
+WATCH_RUN = "watch_run"
+FIND_JOBS = "find_jobs"
+SEMAPHORE_RULES = "semaphore_rules"
+
+# Who is next and does not ask for a free place is passed over after this: its worker is dead, or
+# its code fails.
+ASK_PATIENCE_SECONDS = 60.0
+
+
+class SemaphoreRules(Message):
+    """What the process sets for one run of the semaphore; read once and kept in its history.
+
+    `max_history`: events after which it begins a new run, beside those that its watches cost.
+    `capacity`: how many may wait. `ask_patience`: seconds for which a free place waits for whoever
+    is next. `stack`: whose semaphore it is; empty where nobody said.
+    """
+
+    max_history: int = MAX_HISTORY
+    capacity: int = CAPACITY
+    ask_patience: float = ASK_PATIENCE_SECONDS
+    stack: str = ""
+
+
+class Watch(Message):
+    """Wait until a run closes, and first `tell` it that it is next at the gate."""
+
+    run: RunRef
+    gate: Gate
+    tell: bool
+
+
+class Ended(Message):
+    """How a watched run closed; `newer`: the run that goes on in its place after a reset."""
+
+    closed: Closed
+    newer: str | None = None
+
+    @property
+    def is_clear(self) -> bool:
+        return self.closed is Closed.ORDERLY
+
+
+class SemaphoreState(Message):
+    """Everything a run of the semaphore hands to the next one."""
+
+    settings: SemaphoreSettings = SemaphoreSettings()
+    next_token: int = 0
+    holders: tuple[Holder, ...] = ()
+    waiting: Packed = ()
+
+
+class Found(Message):
+    """What Temporal knows of the jobs with a permit or without, and of the last settings."""
+
+    settings: SemaphoreSettings
+    holders: tuple[Holder, ...]
+    waiting: Packed

@@ -1,0 +1,37 @@
+"""`python -m services.semaphore.owner`: whose semaphore runs in the namespace, for `make up`.
+
+Its last line: `{"namespace": …, "stack": …}`, the name empty where there is none; in its place
+`unreadable` with the reason, where it was written under a key that we don't have.
+"""
+
+import asyncio
+import sys
+
+from shared.errors import PayloadUnreadable, TemporalUnavailable
+from shared.payload_settings import PayloadSettings
+from shared.process_exit import run_and_exit
+from shared.replaying import AWAY, CONNECT_SECONDS, tell
+from shared.stacks import semaphore_stack
+from shared.temporal import answer, connect
+
+
+def owner() -> int:
+    """Tell; AWAY where the server doesn't answer."""
+    try:
+        tell(asyncio.run(_owner()))
+    except TemporalUnavailable as error:
+        sys.stderr.write(f"{error}\n")
+        return AWAY
+    return 0
+
+
+async def _owner() -> dict[str, object]:
+    client = await answer(connect(PayloadSettings().payload_keys), seconds=CONNECT_SECONDS)
+    try:
+        return {"namespace": client.namespace, "stack": await answer(semaphore_stack(client))}
+    except PayloadUnreadable as error:
+        return {"namespace": client.namespace, "unreadable": error.message}
+
+
+if __name__ == "__main__":
+    run_and_exit(lambda: sys.exit(owner()))

@@ -1,0 +1,24 @@
+"""`python -m services.semaphore.replay_open`: what open semaphores did against this code."""
+
+import sys
+
+from temporalio.client import Client
+
+from services.semaphore.workflows import SemaphoreWorkflow
+from shared.process_exit import run_and_exit
+from shared.replaying import Open, replay_open
+from shared.slots import SEMAPHORE_WORKFLOW, RunRef
+
+OPEN = f"WorkflowType = '{SEMAPHORE_WORKFLOW}' AND ExecutionStatus = 'Running'"
+
+
+async def open_semaphores(client: Client) -> Open:
+    """All of them: there is one for each gate."""
+    semaphores = [semaphore async for semaphore in client.list_workflows(OPEN)]
+    return Open(
+        len(semaphores), [RunRef(job_id=each.id, run_id=each.run_id) for each in semaphores]
+    )
+
+
+if __name__ == "__main__":
+    run_and_exit(lambda: sys.exit(replay_open(SemaphoreWorkflow, open_semaphores)))

@@ -1,0 +1,30 @@
+"""Settings of the semaphore's process."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from services.semaphore.models import MAX_HISTORY, SemaphoreRules
+from shared.settings import CommonSettings, Port, Seconds, StackName
+from shared.slots import CAPACITY
+
+
+class SemaphoreProcessSettings(CommonSettings):
+    """Read from the environment."""
+
+    semaphore_http_port: Port = 9099
+    stall_seconds: Seconds = 10
+    shutdown_seconds: Seconds = 3
+    # Below 20 a run would end before it has done anything.
+    semaphore_max_history: Annotated[int, Field(ge=20, le=20_000)] = MAX_HISTORY
+
+    semaphore_capacity: Annotated[int, Field(ge=1, le=CAPACITY)] = CAPACITY
+    stack: StackName = ""
+
+    def rules(self) -> SemaphoreRules:
+        """The rules of every run of the semaphore that begins from now on."""
+        return SemaphoreRules(
+            max_history=self.semaphore_max_history,
+            capacity=self.semaphore_capacity,
+            stack=self.stack,
+        )

@@ -1,0 +1,66 @@
+"""The semaphore's process: a worker on its own queue, and the watchdog that one always runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.workflow import NondeterminismError
+
+from services.semaphore.activities import SemaphoreActivities
+from services.semaphore.attributes import register_search_attributes
+from services.semaphore.models import SemaphoreRules
+from services.semaphore.watchdog import watch_over
+from services.semaphore.workflows import SemaphoreWorkflow
+from shared.sandbox import workflow_runner
+from shared.stacks import check_alone
+from shared.temporal import SEMAPHORE_QUEUE, STICKY_TIMEOUT
+
+# One watch for each holder: the limit's upper bound, and some air.
+MAX_ACTIVITIES = 1100
+HEARTBEAT_THROTTLE = timedelta(seconds=1)
+
+
+@asynccontextmanager
+async def running_semaphore(
+    client: Client,
+    *,
+    rules: SemaphoreRules | None = None,
+    task_queue: str = SEMAPHORE_QUEUE,
+    shutdown_seconds: float = 3,
+) -> AsyncIterator[Worker]:
+    """A worker for the semaphore, which is started and kept running for as long as the block runs.
+
+    AnotherStack, and nothing is polled, where the semaphore that runs is that of another one.
+    """
+    rules = rules or SemaphoreRules()
+    await check_alone(client, rules.stack)
+    await register_search_attributes(client)
+    activities = SemaphoreActivities(client, rules)
+    worker = Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[SemaphoreWorkflow],
+        activities=[
+            activities.watch_run,
+            activities.find_jobs,
+            activities.semaphore_rules,
+        ],
+        workflow_runner=workflow_runner(),
+        # A semaphore whose history can't be replayed would stand still for good; one that failed is
+        # followed by one that rebuilds.
+        workflow_failure_exception_types=[NondeterminismError],
+        max_concurrent_activities=MAX_ACTIVITIES,
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=timedelta(seconds=shutdown_seconds),
+    )
+    async with worker:
+        care = asyncio.create_task(watch_over(client, task_queue, ask_patience=rules.ask_patience))
+        try:
+            yield worker
+        finally:
+            care.cancel()

@@ -1,0 +1,59 @@
+"""What doesn't fit must not stop the semaphore: neither messages nor jobs made by hand."""
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+
+from shared.slots import (
+    ACQUIRE_UPDATE,
+    CHANGE_UPDATE,
+    GRANTED_SIGNAL,
+    RELEASE_SIGNAL,
+    REQUEST_SIGNAL,
+    WITHDRAW_SIGNAL,
+)
+from shared.temporal import GENVIDEO_WORKFLOW
+from tests.services.semaphore.standins import Jobs
+from tests.services.semaphore.test_lasting import kill_semaphore
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"limit": 0}, {"limit": 1001}, {"limit": "many"}, {}, {"paused": None}, {"x": 1}, 7]
+)
+async def test_a_change_that_does_not_fit_is_refused(kept: Jobs, wanted: object) -> None:
+    before = await kept.view()
+    with pytest.raises(WorkflowUpdateFailedError):
+        await kept.semaphore.execute_update(CHANGE_UPDATE, wanted)
+    assert await kept.view() == before
+
+
+@pytest.mark.parametrize("asked", [{}, {"fence": [0, 1]}, "me", 7, None])
+async def test_who_asks_in_words_that_do_not_fit_is_refused(kept: Jobs, asked: object) -> None:
+    with pytest.raises(WorkflowUpdateFailedError):
+        await kept.semaphore.execute_update(ACQUIRE_UPDATE, asked)
+    await kept.start("job")
+    await kept.book.has_entered("job")
+
+
+async def test_a_signal_that_does_not_fit_is_dropped(kept: Jobs) -> None:
+    await kept.semaphore.signal(REQUEST_SIGNAL, {"job_id": "half"})
+    await kept.semaphore.signal(REQUEST_SIGNAL, "nonsense")
+    await kept.semaphore.signal(WITHDRAW_SIGNAL, ["not", "one"])
+    await kept.semaphore.signal(RELEASE_SIGNAL, {"token": "none"})
+    await kept.start("job")
+    await kept.book.has_entered("job")
+    assert (await kept.view()).waiting_count == 0
+
+
+async def test_jobs_that_cannot_be_read_are_left_out_of_the_rebuilt_queue(kept: Jobs) -> None:
+    await kept.start("holder")
+    await kept.book.has_entered("holder")
+    client = kept.client
+    await client.start_workflow(GENVIDEO_WORKFLOW, id="no-input", task_queue="nobody")
+    await client.start_workflow(GENVIDEO_WORKFLOW, {"a": 1}, id="not-ours", task_queue="nobody")
+    marred = await kept.start("marred")
+    await marred.signal(GRANTED_SIGNAL, {"token": "none"})
+    await kept.start("next")
+    await kill_semaphore(kept)
+    view = await kept.until(lambda view: bool(view.holders))
+    assert [holder.job_id for holder in view.holders] == ["holder"]
+    assert view.waiting == ("marred", "next")

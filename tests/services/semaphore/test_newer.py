@@ -1,0 +1,29 @@
+"""Messages of a newer release, with a field that we don't know, are heard like any other."""
+
+from temporalio.client import Client
+
+from shared.slots import CHANGE_UPDATE, REQUEST_SIGNAL, SlotRequest, SlotView
+from tests.releases.samples import EXTRA, later
+from tests.services.semaphore.standins import Jobs
+
+
+async def waiting(client: Client, job_id: str) -> SlotRequest:
+    """A job's request that no semaphore has heard."""
+    handle = await client.start_workflow("Nobody", id=job_id, task_queue="nobody")
+    found = await handle.describe()
+    return SlotRequest(job_id=job_id, run_id=found.run_id, requested_at=found.start_time)
+
+
+async def test_a_request_with_a_field_more_loses_neither_itself_nor_its_batch(kept: Jobs) -> None:
+    await kept.change(paused=True)
+    first, second = await waiting(kept.client, "newer"), await waiting(kept.client, "beside it")
+    await kept.semaphore.signal(REQUEST_SIGNAL, [later(first), second])
+    view = await kept.until(lambda view: view.waiting_count > 0)
+    assert set(view.waiting) == {"newer", "beside it"}
+
+
+async def test_a_change_with_a_field_more_is_made(kept: Jobs) -> None:
+    view = await kept.semaphore.execute_update(
+        CHANGE_UPDATE, {"limit": 2} | EXTRA, result_type=SlotView
+    )
+    assert view.limit == 2

@@ -1,0 +1,103 @@
+"""Two stacks in one namespace: whoever comes second polls nothing, and the first goes on."""
+
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from services.semaphore.models import SemaphoreRules
+from services.semaphore.worker import running_semaphore
+from shared.errors import AnotherStack, PayloadUnreadable
+from shared.stacks import MEMO_STACK, check_alone, semaphore_stack
+from tests.fixtures.eventually import eventually
+from tests.fixtures.temporal import NewClient
+from tests.services.semaphore.standins import Jobs
+from tests.services.semaphore.test_lasting import another_run, run_of
+
+KEY = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
+
+
+def semaphore_of(client: Client, stack: str) -> AbstractAsyncContextManager[Worker]:
+    return running_semaphore(client, rules=SemaphoreRules(stack=stack), shutdown_seconds=0)
+
+
+async def is_named(client: Client, stack: str) -> None:
+    """Return when the semaphore that runs is that stack's."""
+    await eventually(lambda: semaphore_stack(client), lambda name: name == stack)
+
+
+async def one_job(jobs: Jobs, name: str) -> None:
+    await jobs.start(name)
+    await jobs.book.has_entered(name)
+    await jobs.finish(name)
+
+
+async def test_the_second_refuses_and_the_first_goes_on(jobs: Jobs) -> None:
+    async with semaphore_of(jobs.client, "one"):
+        await is_named(jobs.client, "one")
+        with pytest.raises(AnotherStack) as refused:
+            async with semaphore_of(jobs.client, "two"):
+                pass
+        for part in ("stack two", "stack one", jobs.client.namespace, "STACK=one"):
+            assert part in str(refused.value)
+        await one_job(jobs, "job")
+        assert await semaphore_stack(jobs.client) == "one"
+
+
+async def test_what_a_stack_left_is_its_own_while_it_is_down(jobs: Jobs) -> None:
+    async with semaphore_of(jobs.client, "one"):
+        await is_named(jobs.client, "one")
+    with pytest.raises(AnotherStack):
+        async with semaphore_of(jobs.client, "two"):
+            pass
+    async with semaphore_of(jobs.client, "one"):
+        await one_job(jobs, "job")
+
+
+@pytest.mark.parametrize(("first", "second"), [("one", "one"), ("one", ""), ("", "two")])
+async def test_the_same_one_and_one_without_a_name_are_let_in(
+    jobs: Jobs, new_client: NewClient, first: str, second: str
+) -> None:
+    beside = await new_client(namespace=jobs.client.namespace)
+    async with semaphore_of(jobs.client, first):
+        await jobs.until(lambda view: True)
+        await is_named(jobs.client, first)
+        async with semaphore_of(beside, second):
+            await one_job(jobs, "job")
+
+
+async def test_one_that_was_terminated_is_nobodys(jobs: Jobs) -> None:
+    async with semaphore_of(jobs.client, "one"):
+        await is_named(jobs.client, "one")
+    await jobs.semaphore.terminate()
+    async with semaphore_of(jobs.client, "two"):
+        await is_named(jobs.client, "two")
+
+
+async def test_a_changed_limit_and_a_next_run_keep_the_name(jobs: Jobs) -> None:
+    rules = SemaphoreRules(max_history=25, stack="one")
+    async with running_semaphore(jobs.client, rules=rules, shutdown_seconds=0):
+        await is_named(jobs.client, "one")
+        first = await run_of(jobs)
+        await jobs.change(limit=2)
+        assert await semaphore_stack(jobs.client) == "one"
+        for n in range(6):
+            await one_job(jobs, f"job-{n}")
+        await another_run(jobs, first)
+    # Stopped, the run may not have come to write its own memo.
+    assert await semaphore_stack(jobs.client) == "one"
+    history = await jobs.semaphore.fetch_history()
+    begun = history.events[0].workflow_execution_started_event_attributes
+    assert begun.continued_execution_run_id
+    assert begun.memo.fields[MEMO_STACK].data == b'"one"'
+
+
+async def test_a_name_under_a_key_that_we_lack_is_not_known(new_client: NewClient) -> None:
+    theirs = await new_client(KEY)
+    ours = await new_client(namespace=theirs.namespace)
+    async with semaphore_of(theirs, "one"):
+        await is_named(theirs, "one")
+        with pytest.raises(PayloadUnreadable):
+            await semaphore_stack(ours)
+        await check_alone(ours, "two")
