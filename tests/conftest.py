@@ -1,7 +1,8 @@
 """Registers the fixtures that several folders share; no test is judged by its wall-clock time.
 
-Most tests wait for something, so several processes share the machine (`make test` says how many). A
-file's tests stay together, and so do all that start whole stacks, of which there is one at a time.
+Most tests wait for something, so two processes share the machine (`make test`). A file's tests stay
+together, and so do all that start whole stacks, and all that run whole pipelines: one of each at a
+time.
 """
 
 from pathlib import Path
@@ -23,20 +24,20 @@ settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
 TESTS = Path(__file__).parent
-# The longest first, so that nobody waits for them at the end.
-STACKS = ("stack", "chaos", "control", "compose")
-LONG = ("workflow", "simulation", "services/semaphore")
+# What stays together, the longest first, so that nobody waits for it at the end.
+TOGETHER = {
+    "stacks": ("stack", "chaos", "control", "compose"),
+    "pipelines": ("workflow", "services/semaphore"),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay together, and put those that take longest first."""
+    """Say which tests stay together, and put those first that take longest."""
     for item in items:
-        folder = item.path.relative_to(TESTS).as_posix()
-        group = "stacks" if folder.startswith(STACKS) else folder
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_turn)
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: [*TOGETHER, _group(item)].index(_group(item)))
 
 
-def _turn(item: pytest.Item) -> int:
-    folder = item.path.relative_to(TESTS).as_posix()
-    return 0 if folder.startswith(STACKS) else 1 if folder.startswith(LONG) else 2
+def _group(item: pytest.Item) -> str:
+    file = item.path.relative_to(TESTS).as_posix()
+    return next((name for name, folders in TOGETHER.items() if file.startswith(folders)), file)
