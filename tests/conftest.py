@@ -5,10 +5,10 @@ together, and so do all that start whole stacks, and all that run whole pipeline
 time.
 """
 
-from pathlib import Path
-
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # What a helper asserts is told as what a test asserts.
 pytest.register_assert_rewrite("tests.chaos", "tests.services", "tests.stack", "tests.workflow")
@@ -23,7 +23,6 @@ pytest_plugins = [
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
-TESTS = Path(__file__).parent
 # What stays together, the longest first, so that nobody waits for it at the end.
 TOGETHER = {
     "stacks": ("stack", "chaos", "control", "compose"),
@@ -32,12 +31,22 @@ TOGETHER = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay together, and put those first that take longest."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: [*TOGETHER, _group(item)].index(_group(item)))
+    """Put those first that take longest."""
+    items.sort(key=lambda item: [*TOGETHER, _group(item.nodeid)].index(_group(item.nodeid)))
 
 
-def _group(item: pytest.Item) -> str:
-    file = item.path.relative_to(TESTS).as_posix()
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Where tests run side by side; xdist 3.8 has the like, and pytest 9.2 does not go with it."""
+    return ByGroup(config, log)
+
+
+class ByGroup(LoadScopeScheduling):
+    """A group goes to one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+def _group(nodeid: str) -> str:
+    file = nodeid.partition("::")[0].removeprefix("tests/")
     return next((name for name, folders in TOGETHER.items() if file.startswith(folders)), file)
