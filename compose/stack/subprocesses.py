@@ -23,6 +23,8 @@ def heed_sigterm() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminated)
+    # A job in the background of a script is born with interrupts ignored, and would hand that on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

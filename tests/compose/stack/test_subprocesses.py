@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from compose.stack.cli import ROOT
 
 CHILD = """
@@ -23,8 +25,10 @@ sys.exit(hand_over([sys.executable, "-c", {CHILD!r}]))
 """
 
 
-def test_sigterm_is_handed_on_as_an_interrupt() -> None:
-    command = [sys.executable, "-c", PARENT]
+@pytest.mark.parametrize("ignored", ["", "trap '' INT; "], ids=["foreground", "background"])
+def test_sigterm_is_handed_on_as_an_interrupt(ignored: str) -> None:
+    """A job in the background of a script is born with interrupts ignored."""
+    command = ["bash", "-c", f'{ignored}exec "$0" "$@"', sys.executable, "-c", PARENT]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
