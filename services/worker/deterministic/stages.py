@@ -1,7 +1,7 @@
 """The activities of a job's stages as the workflow starts them: their limits and retries."""
 
 from datetime import timedelta
-from typing import Any
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -29,8 +29,10 @@ with workflow.unsafe.imports_passed_through():
         TRANSFER_TIMEOUT,
         TURN_TIMEOUT,
     )
+    from shared.messages import Message
     from shared.slots import DRAIN_ACTIVITY, Drain, Permit
 
+T = TypeVar("T")
 # A submit is awaited to its end, whatever becomes of the job.
 TO_ITS_END = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 AT_ONCE = workflow.ActivityCancellationType.TRY_CANCEL
@@ -85,13 +87,13 @@ def start_drain(drain: Drain, bound: float) -> workflow.ActivityHandle[Kept]:
 
 def _start(
     name: str,
-    argument: Any,
-    result: Any,
+    argument: Message,
+    result: type[T],
     summary: str,
     limit: timedelta,
     *,
     cancellation: workflow.ActivityCancellationType = TO_ITS_END,
-) -> workflow.ActivityHandle[Any]:
+) -> workflow.ActivityHandle[T]:
     return workflow.start_activity(
         name,
         argument,
