@@ -21,7 +21,8 @@ def references(text: str) -> list[re.Match[str]]:
 
 
 def test_every_case_has_a_row() -> None:
-    assert [row[0] for row in table().rows] == [f"F{number}" for number in range(1, 26)]
+    answered = [*range(1, 26), 28]
+    assert [row[0] for row in table().rows] == [f"F{number}" for number in answered]
 
 
 def test_each_row_names_a_test() -> None:
