@@ -14,7 +14,7 @@ from services.mock_core.faults.rules import Effect, Rule
 MAX_RULES = 10_000
 ParsedRule = tuple[Rule, list[Fault]]
 # Two of one group in one rule contradict each other.
-_EXCLUSIVE = (
+EXCLUSIVE = (
     {"submit.refuse", "submit.reset", "submit.hang", "submit.lose-reply", "submit.accept-late"},
     {"submit.lose-reply", "submit.reply-after-callback"},
     {"submit.accept-late", "submit.reply-after-callback"},
@@ -124,7 +124,7 @@ def _sense(rule: Rule) -> Iterator[tuple[str, str]]:
     points = {effect.where for effect in effects}
     if len(set(names)) < len(names):
         yield "effects", "the same effect twice"
-    for group in _EXCLUSIVE:
+    for group in EXCLUSIVE:
         both = sorted(group & set(names))
         if len(both) > 1:
             yield "effects", f"{' and '.join(both)} contradict each other"
