@@ -1,7 +1,7 @@
 """What a job is on the wire and on disk; every message is frozen and passes over unknown fields."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -113,6 +113,11 @@ class Record(Job):
     tasks: dict[str, str] = {}
     assets: dict[Step, Asset] = {}
     transitions: tuple[Transition, ...] = ()
+
+    @classmethod
+    def of(cls, job: JobInput, *, job_id: str, run_id: str, created_at: datetime) -> Self:
+        """A job before its first change: whatever it was started with, under the same names."""
+        return cls(job_id=job_id, run_id=run_id, created_at=created_at, **job.model_dump())
 
     @property
     def attempt(self) -> int:

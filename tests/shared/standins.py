@@ -19,7 +19,6 @@ from shared.slots import (
     SlotChange,
     SlotView,
 )
-from shared.states import Status
 from shared.temporal import (
     GENVIDEO_QUEUE,
     GENVIDEO_WORKFLOW,
@@ -94,18 +93,8 @@ class SemaphoreStandIn:
 def sample_record(job_id: str, job: JobInput | None = None, *, run_id: str = "") -> Record:
     """A queued job of version 1."""
     job = job or JobInput(prompt="雪地里的红狐狸", style="ink")
-    return Record(
-        job_id=job_id,
-        run_id=run_id,
-        prompt=job.prompt,
-        style=job.style,
-        tag=job.tag,
-        priority=job.priority,
-        on_video_failure=job.on_video_failure,
-        status=Status.QUEUED,
-        created_at=CREATED,
-        version=1,
-    )
+    record = Record.of(job, job_id=job_id, run_id=run_id, created_at=CREATED)
+    return record.model_copy(update={"version": 1})
 
 
 @asynccontextmanager

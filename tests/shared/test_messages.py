@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from shared.messages import Attempts, Job, JobInput, Record
 from shared.slots import SlotChange
+from shared.states import OnVideoFailure
 from tests.shared.standins import sample_record
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
@@ -46,6 +47,14 @@ def test_a_records_job_is_what_the_api_shows() -> None:
     job = sample_record("job-0123456789abcdef01234567").job()
     assert type(job) is Job
     assert set(Job.model_fields) < set(Record.model_fields)
+
+
+def test_a_record_takes_over_all_that_a_job_was_started_with() -> None:
+    assert set(JobInput.model_fields) < set(Record.model_fields)
+    job = JobInput(
+        prompt="p", style="s", tag="t", priority=1, on_video_failure=OnVideoFailure.IMAGE
+    )
+    assert job.model_dump().items() <= sample_record("job-1", job).model_dump().items()
 
 
 @pytest.mark.parametrize("body", [{}, {"limit": 0}, {"limit": 1001}, {"limit": None}])

@@ -47,8 +47,8 @@ class Feed(ABC):
 
     def submitted(self, job_id: str, job: JobInput) -> None:
         """A job that was just started; its record will follow."""
-        fields = job.model_dump(exclude={"on_video_failure"})
-        self.put(Job(job_id=job_id, created_at=datetime.now(UTC), **fields))
+        record = Record.of(job, job_id=job_id, run_id="", created_at=datetime.now(UTC))
+        self.put(record.job())
 
     def put_record(self, record: Record) -> Job:
         """A record that was read: each version since the last one known; gives the newest."""

@@ -11,16 +11,7 @@ class JobState:
     """Holds the record and makes the next version of it; pure, so that it replays."""
 
     def __init__(self, job_id: str, job: JobInput, *, run_id: str, created_at: datetime) -> None:
-        self.record = Record(
-            job_id=job_id,
-            run_id=run_id,
-            prompt=job.prompt,
-            style=job.style,
-            tag=job.tag,
-            priority=job.priority,
-            on_video_failure=job.on_video_failure,
-            created_at=created_at,
-        )
+        self.record = Record.of(job, job_id=job_id, run_id=run_id, created_at=created_at)
         self.note = ""
         self._paid = Attempts()
 
