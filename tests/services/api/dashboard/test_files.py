@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.api.http.page import FOLDER
+from shared.messages import JobInput
 
 SCRIPTS = sorted(FOLDER.rglob("*.js"))
 # The rooms from the top down; `app.js` stands above them.
@@ -50,6 +51,13 @@ def test_the_html_has_no_inline_script_or_style() -> None:
     text = (FOLDER / "index.html").read_text(encoding="utf-8")
 
     assert re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)", text) is None
+
+
+def test_a_job_that_is_run_again_is_given_all_that_it_was_started_with() -> None:
+    text = (FOLDER / "parts" / "actions.js").read_text(encoding="utf-8")
+    [listed] = re.findall(r"^const INPUT = \[(.+)\];$", text, re.M)
+
+    assert re.findall(r'"(\w+)"', listed) == list(JobInput.model_fields)
 
 
 def test_every_script_is_used() -> None:
