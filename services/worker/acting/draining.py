@@ -186,7 +186,7 @@ class DrainActivities:
         status = await vendor.status(ours)
         if status is None or status.state != "succeeded":
             return None
-        return await self._images.result_url(status.vendor_id) if step is Step.IMAGE else status.url
+        return await vendor.address(status)
 
     async def _cancel(self, status: VendorStatus | VendorError) -> None:
         if isinstance(status, VendorError):
