@@ -65,9 +65,8 @@ Block = Tiles | Table | Notice | Text | Code | Chart
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One numbered section of the report."""
+    """One section of the report; its place there is its number."""
 
-    number: int
     title: str
     lead: str
     blocks: list[Block] = field(default_factory=list)

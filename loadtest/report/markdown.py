@@ -10,8 +10,8 @@ _MARKS = {"good": "✅", "bad": "❌", "warn": "⚠️", "info": "ℹ️"}
 def markdown(title: str, sections: list[Section]) -> str:
     """The whole report as one Markdown text."""
     lines = [f"# {title}", ""]
-    for section in sections:
-        lines += [f"## {section.number}. {section.title}", "", section.lead, ""]
+    for number, section in enumerate(sections, 1):
+        lines += [f"## {number}. {section.title}", "", section.lead, ""]
         for block in section.blocks:
             lines += [*_block(block), ""]
     return "\n".join(lines)

@@ -13,11 +13,11 @@ def side_by_side(ours: Judgement, control: Judgement, comparison: Comparison) ->
     """The sections of the page: conditions, the proof of each, the charts of each, medians."""
     return [
         _conditions(ours, control),
-        _renumbered(2, "Ours: the concurrency proof", proof.section(ours)),
-        _renumbered(3, "The control: the concurrency proof", proof.section(control)),
-        _renumbered(4, "Ours: jobs over time", jobs_section.section(ours)),
-        _renumbered(5, "The control: jobs over time", jobs_section.section(control)),
-        Section(6, "Medians", compare_section.LEAD, compare_section.compared(comparison)),
+        _titled("Ours: the concurrency proof", proof.section(ours)),
+        _titled("The control: the concurrency proof", proof.section(control)),
+        _titled("Ours: jobs over time", jobs_section.section(ours)),
+        _titled("The control: jobs over time", jobs_section.section(control)),
+        Section("Medians", compare_section.LEAD, compare_section.compared(comparison)),
     ]
 
 
@@ -37,7 +37,7 @@ def _conditions(ours: Judgement, control: Judgement) -> Section:
         "process, held per activity, so every worker adds a slot and jobs interleave between their "
         "stages. It is here to be caught: a judge that passes it would prove nothing."
     )
-    return Section(1, "Ours and the negative control", lead, blocks)
+    return Section("Ours and the negative control", lead, blocks)
 
 
 def _condition(ours: Condition, control: Condition) -> tuple[Cell, ...]:
@@ -60,5 +60,5 @@ def _timing(ours: Judgement, control: Judgement) -> list[tuple[Cell, ...]]:
     ]
 
 
-def _renumbered(number: int, title: str, section: Section) -> Section:
-    return Section(number, title, section.lead, section.blocks)
+def _titled(title: str, section: Section) -> Section:
+    return Section(title, section.lead, section.blocks)

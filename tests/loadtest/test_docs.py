@@ -6,7 +6,7 @@ from pathlib import Path
 from loadtest.cli import app
 from loadtest.judge.judge import judge
 from loadtest.judge.threshold import DEFAULTS, METRICS
-from loadtest.report.write import write_report
+from loadtest.report.write import sections, write_report
 from loadtest.run.plan import Options
 from tests.loadtest.synthetic import Synthetic
 
@@ -35,8 +35,11 @@ def test_each_file_of_a_run_is_named(tmp_path: Path) -> None:
 
 def test_the_sections_are_in_the_reports_order(tmp_path: Path) -> None:
     listed = re.findall(r"^(\d+)\. \*\*(.+?)\.\*\*", PAGE, re.MULTILINE)
+    run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
+    titles = [section.title for section in sections(judge(run.folder), None)]
 
     assert [int(number) for number, _ in listed] == list(range(1, 14))
+    assert [title for _, title in listed] == titles
 
 
 def test_each_command_is_named() -> None:

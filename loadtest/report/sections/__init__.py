@@ -1,1 +1,1 @@
-"""One module per section of the report, in the report's order."""
+"""One module per section of the report; `loadtest.report.write` has their order."""

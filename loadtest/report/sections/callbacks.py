@@ -1,4 +1,4 @@
-"""Section 9: what became of every callback that a vendor sent."""
+"""What became of every callback that a vendor sent."""
 
 from loadtest.judge.callbacks import AGAIN, BY_POLL, FATES, LOST
 from loadtest.judge.judge import Judgement
@@ -17,11 +17,11 @@ def section(judgement: Judgement) -> Section:
     )
     if not judgement.books.mocked:
         return Section(
-            9, "Callback fates", lead, [Text("Without mocks it is not known what was sent.")]
+            "Callback fates", lead, [Text("Without mocks it is not known what was sent.")]
         )
     rows = [_row(stage) for stage in judgement.stages]
     heads = ("#stage", "#sent", *(f"#{name.replace('_', ' ')}" for name in _ALL))
-    return Section(9, "Callback fates", lead, [Table(heads, rows)])
+    return Section("Callback fates", lead, [Table(heads, rows)])
 
 
 def _row(stage: StageResult) -> tuple[Cell, ...]:

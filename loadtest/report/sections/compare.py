@@ -1,4 +1,4 @@
-"""Section 12: this run against a baseline, with "within noise" said out loud."""
+"""This run against a baseline, with "within noise" said out loud."""
 
 from loadtest.judge.compare import FASTER, FEW, FEWER, SECONDS, WITHIN, Comparison, Quantity
 from loadtest.report.blocks import BAD, GOOD, INFO, Block, Cell, Code, Notice, Section, Table, row
@@ -31,8 +31,8 @@ def section(comparison: Comparison | None, run: str) -> Section:
             Notice(INFO, "No baseline was given. With a run's name as A:"),
             Code(f"make compare A=… B={run}"),
         ]
-        return Section(12, "Compare", LEAD, blocks)
-    return Section(12, "Compare", LEAD, compared(comparison))
+        return Section("Compare", LEAD, blocks)
+    return Section("Compare", LEAD, compared(comparison))
 
 
 def compared(comparison: Comparison) -> list[Block]:

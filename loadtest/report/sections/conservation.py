@@ -1,4 +1,4 @@
-"""Section 3: five books that share no code, and what of them does not agree, by job id."""
+"""Five books that share no code, and what of them does not agree, by job id."""
 
 from collections.abc import Callable
 
@@ -42,7 +42,7 @@ def section(judgement: Judgement) -> Section:
             blocks.append(Notice("info", f"{len(found) - SHOWN} more are in results.json."))
     else:
         blocks.append(Notice(GOOD, "The books agree in everything that they can say."))
-    return Section(3, "Conservation ledger", lead, blocks)
+    return Section("Conservation ledger", lead, blocks)
 
 
 def _sum(stage: StageBook) -> tuple[Cell, ...]:

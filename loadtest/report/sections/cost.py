@@ -1,4 +1,4 @@
-"""Section 10: what a job costs in history, and whether its history replays with today's code."""
+"""What a job costs in history, and whether its history replays with today's code."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ def section(judgement: Judgement) -> Section:
     lead = "What one job leaves in Temporal: a history that grows without need costs every replay."
     rows = [line for stage in judgement.stages for line in _rows(stage)]
     heads = ("#stage", "per job", "#n", "#min", "#median", "#max")
-    return Section(10, "Determinism and cost", lead, [_replayed(judgement), Table(heads, rows)])
+    return Section("Determinism and cost", lead, [_replayed(judgement), Table(heads, rows)])
 
 
 def _replayed(judgement: Judgement) -> Notice:

@@ -1,4 +1,4 @@
-"""Section 7: where the slots' time went; the parts add up to all of it."""
+"""Where the slots' time went; the parts add up to all of it."""
 
 from loadtest.judge.judge import Judgement
 from loadtest.judge.schedule import PARTS, SERVICE
@@ -14,7 +14,6 @@ def section(judgement: Judgement) -> Section:
     laid = [stage for stage in judgement.stages if stage.parts]
     if not laid:
         return Section(
-            7,
             "Efficiency",
             lead,
             [Text("Without the vendors' clocks the parts can't be told apart.")],
@@ -27,7 +26,7 @@ def section(judgement: Judgement) -> Section:
     rows.append(_total(laid))
     blocks: list[Block] = [Table(heads, rows, "The slots' time by what it went to")]
     blocks += [Text(_sentence(stage)) for stage in laid]
-    return Section(7, "Efficiency", lead, blocks)
+    return Section("Efficiency", lead, blocks)
 
 
 def _part(name: str, laid: list[StageResult]) -> tuple[Cell, ...]:

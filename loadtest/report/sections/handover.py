@@ -1,4 +1,4 @@
-"""Section 6: the gap between one job's end and the next one's start, beside a plain hop."""
+"""The gap between one job's end and the next one's start, beside a plain hop."""
 
 from loadtest.judge.judge import Judgement
 from loadtest.judge.stage import StageResult
@@ -21,7 +21,6 @@ def section(judgement: Judgement) -> Section:
     )
     if not judgement.books.mocked:
         return Section(
-            6,
             "Hand-over gap",
             lead,
             [Text("Without mocks there is no vendor's clock to measure it with.")],
@@ -29,7 +28,7 @@ def section(judgement: Judgement) -> Section:
     rows = [line for stage in judgement.stages for line in _rows(stage)]
     ratios: list[Block] = [Text(text) for stage in judgement.stages if (text := _ratio(stage))]
     charts = [_histogram(stage) for stage in judgement.stages if len(stage.gaps) >= _FEWEST]
-    return Section(6, "Hand-over gap", lead, [Table(_HEADS, rows), *ratios, *charts])
+    return Section("Hand-over gap", lead, [Table(_HEADS, rows), *ratios, *charts])
 
 
 def _histogram(stage: StageResult) -> Block:

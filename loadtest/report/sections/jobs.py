@@ -1,4 +1,4 @@
-"""Section 4: where each job's time went, a row per job on one axis per stage."""
+"""Where each job's time went, a row per job on one axis per stage."""
 
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.judge import Judgement
@@ -39,7 +39,7 @@ def section(judgement: Judgement) -> Section:
         "coloured pieces form a stair without steps beside each other. Stages of more than 120 "
         "jobs are shown aggregated."
     )
-    return Section(4, "Jobs over time", lead, blocks or [Text("There is no job to draw.")])
+    return Section("Jobs over time", lead, blocks or [Text("There is no job to draw.")])
 
 
 def _chart(stage: StageBook, books: Books, drawn: dict[str, list[Span]]) -> Chart:

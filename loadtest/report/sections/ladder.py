@@ -1,4 +1,4 @@
-"""Section 2: the ladder, a row per stage, and nothing claimed that n is too small for."""
+"""The ladder, a row per stage, and nothing claimed that n is too small for."""
 
 from itertools import pairwise
 
@@ -53,7 +53,7 @@ def section(judgement: Judgement) -> Section:
         ),
         Text(f"Efficiency = bound / makespan, and {FORMULA}. {_bend(stages)}"),
     ]
-    return Section(2, "Ladder", lead, blocks)
+    return Section("Ladder", lead, blocks)
 
 
 def _outcome(stage: StageResult) -> tuple[Cell, ...]:

@@ -1,4 +1,4 @@
-"""Section 11: what each process used, and whether anything grows."""
+"""What each process used, and whether anything grows."""
 
 from loadtest.judge.judge import Judgement
 from loadtest.judge.processes import GROWS, LEVEL, SHORTEST, Usage
@@ -22,7 +22,7 @@ def section(judgement: Judgement) -> Section:
         )  # fmt: skip
         blocks = [Table(heads, [_row(usage) for usage in judgement.usage])]
         blocks += memory(judgement.books.processes)
-    return Section(11, "Processes", lead, blocks + drift(judgement))
+    return Section("Processes", lead, blocks + drift(judgement))
 
 
 def _row(usage: Usage) -> tuple[Cell, ...]:

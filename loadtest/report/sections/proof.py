@@ -1,4 +1,4 @@
-"""Section 5: the concurrency proof, from the vendors' own clocks and from two other books."""
+"""The concurrency proof, from the vendors' own clocks and from two other books."""
 
 from loadtest.books.facts import Generation
 from loadtest.books.model import STEPS, StageBook
@@ -48,7 +48,7 @@ def section(judgement: Judgement) -> Section:
         "once must never exceed the limit, and must reach min(jobs, limit), or nothing was proven. "
         "An end at the very instant of a start is no overlap."
     )
-    return Section(5, "Resources over time, and the concurrency proof", lead, blocks)
+    return Section("Resources over time, and the concurrency proof", lead, blocks)
 
 
 def _row(stage: StageResult, text: str, found: Sweep) -> tuple[Cell, ...]:

@@ -1,4 +1,4 @@
-"""Section 8: what had to be tried again, and that no failed generation is unaccounted for."""
+"""What had to be tried again, and that no failed generation is unaccounted for."""
 
 from loadtest.books.model import STEPS
 from loadtest.judge.faults import OUTCOMES
@@ -47,7 +47,7 @@ def section(judgement: Judgement) -> Section:
         blocks.append(Table(("#stage", "what", "error class", "#times"), errors, "Errors by class"))
     else:
         blocks.append(Notice(GOOD, "No generation failed and no call had to be repeated."))
-    return Section(8, "Retries", lead, blocks)
+    return Section("Retries", lead, blocks)
 
 
 def _faults(stages: list[StageResult]) -> Block:

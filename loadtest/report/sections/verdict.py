@@ -1,4 +1,4 @@
-"""Section 1: the verdict first, with each condition's measured value beside its limit."""
+"""The verdict first, with each condition's measured value beside its limit."""
 
 import json
 from typing import Any
@@ -52,7 +52,7 @@ def section(judgement: Judgement) -> Section:
     lead = (
         "Each condition is held against every stage; the stage with the smallest margin is shown."
     )
-    return Section(1, "Verdict", lead, blocks)
+    return Section("Verdict", lead, blocks)
 
 
 def _tiles(judgement: Judgement) -> Tiles:

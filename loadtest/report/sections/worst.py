@@ -1,4 +1,4 @@
-"""Section 13: the slowest five jobs and every failure, with what each history says."""
+"""The slowest five jobs and every failure, with what each history says."""
 
 from loadtest.books.model import JobFacts, StageBook
 from loadtest.judge.judge import Judgement
@@ -31,7 +31,7 @@ def section(judgement: Judgement) -> Section:
         blocks.append(Notice(GOOD, "Every job succeeded."))
     blocks += _refused(judgement)
     lead = "A slow job is most often one that waited long; the pieces tell. Links lead to the UI."
-    return Section(13, "The slowest five and every failure", lead, blocks)
+    return Section("The slowest five and every failure", lead, blocks)
 
 
 def _slow(stage: StageBook, job: JobFacts, href: str) -> tuple[Cell, ...]:
