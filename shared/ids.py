@@ -8,7 +8,7 @@ from typing import NamedTuple
 from shared.states import Step
 
 JOB_ID_PATTERN = r"^job-[0-9a-f]{24}$"
-_EXTERNAL = re.compile(r"^(job-[0-9a-f]{24})\.(image|video)\.([1-9][0-9]?)$")
+_EXTERNAL = re.compile(rf"^(job-[0-9a-f]{{24}})\.({'|'.join(Step)})\.([1-9][0-9]?)$")
 _JOB = re.compile(JOB_ID_PATTERN)
 
 

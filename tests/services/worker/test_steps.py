@@ -1,0 +1,29 @@
+"""What is said of each stage somewhere is said of every one."""
+
+import pytest
+
+from services.worker.policies import REPORT_POINTS
+from services.worker.results.media import KINDS
+from shared.assets import FILE_NAMES, MEDIA_TYPES
+from shared.ids import external_id, new_job_id, parse_external_id
+from shared.messages import Attempts
+from shared.slots import STAGE_GATES
+from shared.states import Step
+
+
+@pytest.mark.parametrize("said", [FILE_NAMES, MEDIA_TYPES, KINDS, REPORT_POINTS])
+def test_a_stage_has_its_file_its_kind_and_its_pace_of_reports(said: dict[Step, object]) -> None:
+    assert list(said) == list(Step)
+
+
+def test_a_stage_has_its_attempts_and_its_gate() -> None:
+    steps = [step.value for step in Step]
+    assert list(Attempts.model_fields) == [gate.value for gate in STAGE_GATES] == steps
+    more = Attempts.model_validate(dict.fromkeys(Step, 2))
+    assert Attempts().raised_to(more) == more == more.raised_to(Attempts())
+
+
+@pytest.mark.parametrize("step", Step)
+def test_a_generation_of_any_stage_is_known_by_our_id(step: Step) -> None:
+    job_id = new_job_id()
+    assert parse_external_id(external_id(job_id, step, 2)) == (job_id, step, 2)
