@@ -45,6 +45,11 @@ class Attempts(Message):
     image: int = 0
     video: int = 0
 
+    def of(self, step: Step) -> int:
+        """Those of one stage."""
+        count: int = getattr(self, step.value)
+        return count
+
     def raised_to(self, other: "Attempts") -> "Attempts":
         """With each count at least what is known from elsewhere."""
         return Attempts(image=max(self.image, other.image), video=max(self.video, other.video))
@@ -122,7 +127,7 @@ class Record(Job):
     @property
     def attempt(self) -> int:
         """The number of the attempt at the present step, 0 before the first."""
-        return getattr(self.attempts, self.step.value) if self.step else 0
+        return self.attempts.of(self.step) if self.step else 0
 
     def followed(self, at: datetime, note: str) -> "Record":
         """This state as the record's last transition, under the version that it has."""

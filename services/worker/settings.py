@@ -75,9 +75,13 @@ class WorkerSettings(CommonSettings):
         return Patience(
             deadline=order.deadline_seconds,
             give_up=order.give_up_seconds,
-            lost=self.video_lost_seconds if video else self.image_lost_seconds,
+            lost=self.lost_seconds(order.step),
             address=self.video_address_seconds if video else self.image_address_seconds,
         )
+
+    def lost_seconds(self, step: Step) -> float:
+        """How long a vendor may deny what it has accepted before that counts as lost."""
+        return self.video_lost_seconds if step is Step.VIDEO else self.image_lost_seconds
 
     def inside_hosts(self) -> frozenset[str]:
         """`host:port` of the two services; results may come from there wherever that is."""

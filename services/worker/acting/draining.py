@@ -14,7 +14,7 @@ from services.worker.models import Kept
 from services.worker.policies import KEEP_SECONDS
 from services.worker.results.storage import Storage
 from services.worker.settings import WorkerSettings
-from services.worker.vendors.client import VendorStatus
+from services.worker.vendors.client import VendorClient, VendorStatus
 from services.worker.vendors.image_service import ImageService
 from services.worker.vendors.video_service import VideoService
 from shared.assets import asset_url
@@ -48,8 +48,7 @@ class DrainActivities:
     ) -> None:
         self._settings = settings
         self._client = client
-        self._images = images
-        self._videos = videos
+        self._vendors: dict[Step, VendorClient] = {Step.IMAGE: images, Step.VIDEO: videos}
         self._storage = storage
         self._records = RecordStore(settings.data_dir)
 
@@ -107,26 +106,23 @@ class DrainActivities:
 
     def _lost(self, ours: str) -> float:
         """The seconds after which one that its vendor denies counts as lost."""
-        settings = self._settings
-        return settings.image_lost_seconds if is_image(ours) else settings.video_lost_seconds
+        return self._settings.lost_seconds(step_of(ours))
 
     def _latest(self, job_id: str) -> str:
         """The generation that the job had come to: recorded before it can be submitted, but for the
         first image."""
         record = self._records.read(job_id)
         attempts = record.attempts if record else Attempts()
-        if attempts.video:
-            return external_id(job_id, Step.VIDEO, attempts.video)
-        return external_id(job_id, Step.IMAGE, max(1, attempts.image))
+        step = next((step for step in reversed(Step) if attempts.of(step)), Step.IMAGE)
+        return external_id(job_id, step, max(1, attempts.of(step)))
 
     async def _look(self, generations: Iterable[str], seen: "Seen", *, cancel: bool) -> None:
-        """Take note of each generation that has not ended; an image is cancelled."""
+        """Take note of each generation that has not ended; it is cancelled where that can be."""
         for ours in sorted(set(generations) - seen.ended):
-            vendor = self._images if is_image(ours) else self._videos
+            vendor = self._vendors[step_of(ours)]
             seen.note(ours, status := await _status(vendor, ours))
-            # Kling documents no cancel.
-            if cancel and is_image(ours) and ours in seen.running and status:
-                await self._cancel(status)
+            if cancel and ours in seen.running and isinstance(status, VendorStatus):
+                await _cancel(vendor, status)
 
     async def _newer(self, drain: Drain) -> WorkflowExecutionDescription | None:
         """The newer run that a reset gave the job, which will adopt what was paid for."""
@@ -182,19 +178,11 @@ class DrainActivities:
         return None
 
     async def _result_of(self, ours: str, step: Step) -> str | None:
-        vendor = self._images if step is Step.IMAGE else self._videos
+        vendor = self._vendors[step]
         status = await vendor.status(ours)
         if status is None or status.state != "succeeded":
             return None
         return await vendor.address(status)
-
-    async def _cancel(self, status: VendorStatus | VendorError) -> None:
-        if isinstance(status, VendorError):
-            return
-        try:
-            await self._images.cancel(status.vendor_id)
-        except VendorError as error:
-            log.warning("cancel at the image service failed", reason=error.message)
 
 
 def _writes(run: WorkflowExecutionDescription, record: Record) -> bool:
@@ -240,9 +228,9 @@ class Seen:
         return found
 
 
-def is_image(ours: str) -> bool:
-    """Whether a generation is an image, by our id of it."""
-    return f".{Step.IMAGE}." in ours
+def step_of(ours: str) -> Step:
+    """The stage of a generation, by our id of it."""
+    return Step(ours.rsplit(".", 2)[1])
 
 
 def all_of(job_id: str) -> list[str]:
@@ -251,10 +239,15 @@ def all_of(job_id: str) -> list[str]:
     return [external_id(job_id, step, attempt) for step in Step for attempt in attempts]
 
 
-async def _status(
-    vendor: ImageService | VideoService, ours: str
-) -> VendorStatus | VendorError | None:
+async def _status(vendor: VendorClient, ours: str) -> VendorStatus | VendorError | None:
     try:
         return await vendor.status(ours)
     except VendorError as error:
         return error
+
+
+async def _cancel(vendor: VendorClient, status: VendorStatus) -> None:
+    try:
+        await vendor.cancel(status.vendor_id)
+    except VendorError as error:
+        log.warning("a cancel at the vendor failed", reason=error.message)

@@ -43,6 +43,9 @@ class VendorClient:
         """Where the result of a success can be fetched; None while the vendor doesn't say."""
         return status.url
 
+    async def cancel(self, vendor_id: str) -> None:
+        """Ask the vendor to stop; one that documents no cancel goes on to its end."""
+
     async def submit_as(self, external_id: str, token: int, body: dict[str, str]) -> str:
         """The vendor's id of a new generation; of the one it has where it refuses a duplicate."""
         try:
