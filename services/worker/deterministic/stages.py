@@ -50,9 +50,9 @@ def start_hold(order: Order) -> workflow.ActivityHandle[Permit]:
 
 
 def start_image(order: Order) -> workflow.ActivityHandle[Stored]:
-    """One attempt at the image, from the wait for its turn to the stored file."""
+    """One attempt at an image, from the wait for its turn to the stored file."""
     limit = TURN_TIMEOUT + _time_for(order)
-    return _start(GEN_IMAGE, order, Stored, f"image, attempt {order.attempt}", limit)
+    return _start(GEN_IMAGE, order, Stored, f"{order.step}, attempt {order.attempt}", limit)
 
 
 def start_submit(order: VideoOrder) -> workflow.ActivityHandle[Accepted]:
