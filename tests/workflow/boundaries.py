@@ -23,6 +23,8 @@ STAGES = {
     "fetch_video": "video",
 }
 ACTIVITIES = ("job_limits", "record_state", "request_slot", *STAGES)
+# A job that nobody disturbs hears the callback first, and stops this one.
+STOPPED = "activity collect_video"
 FETCH = ("poll", "file", "download", "check", "move")
 PLACES = (
     *(f"activity {name}" for name in ACTIVITIES),
