@@ -9,15 +9,16 @@ from typing import Any
 
 import services.worker
 
-OWN = ("workflows", "turn", "attempts", "journal", "cancellation")
 _FOLDER = Path(services.worker.__file__).parent
+# The workflow, and all that it is made of.
+OWN = (_FOLDER / "workflows.py", *sorted((_FOLDER / "deterministic").glob("[a-z]*.py")))
 # Line and column at which an `await` begins.
 _Start = tuple[int, int]
 
 
 def all_awaits() -> set[str]:
     """All of them: module, function, and what is awaited; the second of one name is `… 2`."""
-    return {name for module in OWN for name in _named(str(_FOLDER / f"{module}.py")).values()}
+    return {name for file in OWN for name in _named(str(file)).values()}
 
 
 def standing(tasks: Iterable[Any]) -> Iterator[str]:
@@ -40,7 +41,7 @@ def _place(code: CodeType, instruction: int) -> str:
 
 @cache
 def _own_files() -> frozenset[str]:
-    return frozenset(str(_FOLDER / f"{module}.py") for module in OWN)
+    return frozenset(map(str, OWN))
 
 
 @cache

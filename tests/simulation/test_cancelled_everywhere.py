@@ -24,9 +24,9 @@ ONCE = "comes after a cancellation alone"
 IN_ONE_TASK = "a poll that has ended, or is stopped without waiting for it"
 NOT_REACHED = {
     "workflows.GenVideoWorkflow._collected: cancellation.finish": IN_ONE_TASK,
-    "workflows.GenVideoWorkflow._ended_early: self._journal.change": ONCE,
+    "ending.Ending.early: self._journal.change": ONCE,
     # Or when the time is up just while a gate is given back since the slot was lost.
-    "workflows.GenVideoWorkflow._ended_early: self._turn.withdraw": ONCE,
+    "ending.Ending.early: self._turn.withdraw": ONCE,
     "turn.SlotTurn.withdraw: to_its_end": ONCE,
 }
 
