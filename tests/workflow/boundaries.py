@@ -23,11 +23,11 @@ STAGES = {
     "fetch_video": "video",
 }
 ACTIVITIES = ("job_limits", "record_state", "request_slot", *STAGES)
-# A job that nobody disturbs hears the callback first, and stops this one.
+# The callback stops this one, or comes before it has begun.
 STOPPED = "activity collect_video"
 FETCH = ("poll", "file", "download", "check", "move")
 PLACES = (
-    *(f"activity {name}" for name in ACTIVITIES),
+    *(name for each in ACTIVITIES if (name := f"activity {each}") != STOPPED),
     *(f"image {what}" for what in ("permit", "submit", "heartbeat", "result", *FETCH)),
     *(f"video {what}" for what in ("permit", "submit", "heartbeat", *FETCH)),
     # An undisturbed job's versions; the last one is its end.
