@@ -35,9 +35,11 @@ async def test_a_killed_server_comes_back_to_all_that_were_queued(tmp_path: Path
     with own_server(tmp_path) as server:
         async with working(await server.client(), tmp_path) as line:
             await line.images.arm({**rule("start", "slow", extra=2_000), "match": {"nth": 1}})
+            await line.change(paused=True)
             jobs = [await line.submit(f"cat {number}") for number in range(QUEUED)]
+            await line.slots(lambda view: view.waiting_count == QUEUED)
+            await line.change(paused=False)
             await begun(line.images, f"{jobs[0]}.image.1")
-            await line.slots(lambda view: view.waiting_count == QUEUED - 1)
             server.kill()
             server.start()
             await server.client()
