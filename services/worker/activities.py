@@ -5,12 +5,12 @@ from contextlib import suppress
 
 import structlog
 from temporalio import activity
-from temporalio.client import Client
 
 from services.worker.acting.acquiring import acquire
 from services.worker.acting.heartbeat import Pulse, beating, check_run
 from services.worker.acting.polling import image_pace, until_ended
 from services.worker.acting.submitting import Send, begin
+from services.worker.dependencies import Dependencies
 from services.worker.models import (
     COLLECT_VIDEO,
     FETCH_VIDEO,
@@ -24,11 +24,7 @@ from services.worker.models import (
     VideoWatch,
 )
 from services.worker.policies import AT_ONCE_SECONDS
-from services.worker.results.storage import Storage
-from services.worker.settings import WorkerSettings
 from services.worker.vendors.client import VendorClient
-from services.worker.vendors.image_service import ImageService
-from services.worker.vendors.video_service import VideoService
 from shared.assets import asset_url
 from shared.errors import BadResult, GenvideoError, RefusedForGood, VendorError
 from shared.messages import Asset
@@ -42,20 +38,12 @@ log = structlog.get_logger(__name__)
 class StageActivities:
     """The two stages: what is asked of the vendors, awaited and stored."""
 
-    def __init__(
-        self,
-        settings: WorkerSettings,
-        client: Client,
-        *,
-        images: ImageService,
-        videos: VideoService,
-        storage: Storage,
-    ) -> None:
-        self._settings = settings
-        self._client = client
-        self._images = images
-        self._videos = videos
-        self._storage = storage
+    def __init__(self, parts: Dependencies) -> None:
+        self._settings = parts.settings
+        self._client = parts.client
+        self._images = parts.images
+        self._videos = parts.videos
+        self._storage = parts.storage
 
     @activity.defn(name=HOLD_SLOT)
     async def hold_slot(self, order: Order) -> Permit:

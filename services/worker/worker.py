@@ -14,6 +14,7 @@ from services.worker.acting.interceptor import JobInterceptor
 from services.worker.acting.records import StateActivities
 from services.worker.acting.requests import RequestActivities
 from services.worker.activities import StageActivities
+from services.worker.dependencies import Dependencies
 from services.worker.policies import HEARTBEAT_THROTTLE
 from services.worker.results.disk import Disk
 from services.worker.results.fetching import result_transport
@@ -54,8 +55,10 @@ async def running_worker(
         storage = Storage(
             result_http, disk, data_dir=settings.data_dir, max_bytes=settings.max_result_bytes
         )
-        stage = StageActivities(settings, client, images=images, videos=videos, storage=storage)
-        drain = DrainActivities(settings, client, images=images, videos=videos, storage=storage)
+        parts = Dependencies(
+            settings=settings, client=client, images=images, videos=videos, storage=storage
+        )
+        stage, drain = StageActivities(parts), DrainActivities(parts)
         local = StateActivities(settings, disk)
         activities: list[Callable[..., Any]] = [
             stage.gen_image,

@@ -16,6 +16,7 @@ from services.worker.acting.draining import DrainActivities
 from services.worker.acting.records import StateActivities
 from services.worker.acting.requests import RequestActivities
 from services.worker.activities import StageActivities
+from services.worker.dependencies import Dependencies
 from services.worker.results.disk import Disk
 from services.worker.settings import WorkerSettings
 from services.worker.vendors.image_service import ImageService
@@ -65,18 +66,20 @@ def job_worker(
     )
     client: Any = SimulatedClient(server, worker)
     settings = _settings(options)
-    parts: dict[str, Any] = {
-        "images": ImageService(cast(Any, images.at(worker))),
-        "videos": VideoService(cast(Any, videos.at(worker))),
-        "storage": cast(Any, Store(server.world)),
-    }
+    parts = Dependencies(
+        settings=settings,
+        client=client,
+        images=ImageService(cast(Any, images.at(worker))),
+        videos=VideoService(cast(Any, videos.at(worker))),
+        storage=cast(Any, Store(server.world)),
+    )
     state = StateActivities(settings, Disk(NOWHERE))
-    drain = DrainActivities(settings, client, **parts)
+    drain = DrainActivities(parts)
     for each in (state, drain):
         each._records = cast(Any, records)
     _install(
         worker,
-        StageActivities(settings, client, **parts),
+        StageActivities(parts),
         drain,
         state,
         RequestActivities(client),

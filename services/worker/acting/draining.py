@@ -6,17 +6,14 @@ from collections.abc import Callable, Iterable
 
 import structlog
 from temporalio import activity
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.acting.heartbeat import beating
+from services.worker.dependencies import Dependencies
 from services.worker.models import Kept
 from services.worker.policies import KEEP_SECONDS
-from services.worker.results.storage import Storage
-from services.worker.settings import WorkerSettings
 from services.worker.vendors.client import VendorClient, VendorStatus
-from services.worker.vendors.image_service import ImageService
-from services.worker.vendors.video_service import VideoService
 from shared.assets import asset_url
 from shared.closing import amend_attempts, close_record
 from shared.errors import GenvideoError, VendorError
@@ -37,20 +34,15 @@ POLL_GROWTH = 1.1
 class DrainActivities:
     """Run for a cancelled job by its own workflow, and for a terminated one by the semaphore."""
 
-    def __init__(
-        self,
-        settings: WorkerSettings,
-        client: Client,
-        *,
-        images: ImageService,
-        videos: VideoService,
-        storage: Storage,
-    ) -> None:
-        self._settings = settings
-        self._client = client
-        self._vendors: dict[Step, VendorClient] = {Step.IMAGE: images, Step.VIDEO: videos}
-        self._storage = storage
-        self._records = RecordStore(settings.data_dir)
+    def __init__(self, parts: Dependencies) -> None:
+        self._settings = parts.settings
+        self._client = parts.client
+        self._vendors: dict[Step, VendorClient] = {
+            Step.IMAGE: parts.images,
+            Step.VIDEO: parts.videos,
+        }
+        self._storage = parts.storage
+        self._records = RecordStore(parts.settings.data_dir)
 
     @activity.defn(name=DRAIN_ACTIVITY)
     async def drain_job(self, drain: Drain) -> Kept:

@@ -14,6 +14,7 @@ from temporalio.testing import ActivityEnvironment
 
 from services.worker.acting import draining
 from services.worker.acting.draining import DrainActivities
+from services.worker.dependencies import Dependencies
 from services.worker.models import Kept
 from services.worker.results.storage import Storage
 from services.worker.settings import WorkerSettings
@@ -101,11 +102,13 @@ class Scene:
             video_lost_seconds=LOST,
         )
         self._activities = DrainActivities(
-            settings,
-            cast(Client, self.latest),
-            images=cast(ImageService, self.images),
-            videos=cast(VideoService, self.videos),
-            storage=cast(Storage, None),
+            Dependencies(
+                settings=settings,
+                client=cast(Client, self.latest),
+                images=cast(ImageService, self.images),
+                videos=cast(VideoService, self.videos),
+                storage=cast(Storage, None),
+            )
         )
 
     async def drain(
