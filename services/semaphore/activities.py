@@ -20,6 +20,7 @@ from services.semaphore.models import (
     Watch,
 )
 from services.semaphore.predecessor import find_predecessor
+from services.semaphore.priority import put_first
 from services.semaphore.queue import turn
 from services.semaphore.rebuild import find_jobs
 from shared.slots import ON_DECK_SIGNAL, REFUSED_SIGNAL, RunRef, gate_of
@@ -49,8 +50,10 @@ class SemaphoreActivities:
         There is no release that could be lost, and no lease that could lapse under good work.
         """
         async with _beating():
-            if watch.tell and await self._tell(watch.run, ON_DECK_SIGNAL, watch.gate):
-                log.info("next", gate=watch.gate, job_id=watch.run.job_id)
+            if watch.tell:
+                await put_first(self._client, watch.run)
+                if await self._tell(watch.run, ON_DECK_SIGNAL, watch.gate):
+                    log.info("next", gate=watch.gate, job_id=watch.run.job_id)
             closed = await until_closed(self._client, watch.run)
             newer = None if closed is Closed.ORDERLY else await self._newer(watch.run)
             return Ended(closed=closed, newer=newer)

@@ -1,6 +1,8 @@
 """The API's calls to Temporal; each is counted and bounded in time, or TemporalUnavailable."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -38,6 +40,10 @@ T = TypeVar("T")
 Handle = WorkflowHandle[object, Progress]
 
 RPC_TIMEOUT = timedelta(seconds=3)
+# So many starts are with the server at a time, so that whatever else it is asked stands behind no
+# more than these; and for so long one waits for its turn.
+STARTS_AT_ONCE = 4
+START_PATIENCE = 10.0
 MEMO_INPUT = "input"
 # The server takes 400 bytes; a character has up to four.
 SUMMARY_LENGTH = 80
@@ -57,33 +63,49 @@ class Temporal:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._starts = asyncio.Semaphore(STARTS_AT_ONCE)
 
     def handle(self, job_id: str) -> Handle:
         """The newest run of a job."""
         return self.client.get_workflow_handle(job_id, result_type=Progress)
 
     async def start(self, job_id: str, job: JobInput) -> None:
-        """Start a job's workflow; WorkflowAlreadyStartedError when the id was ever used."""
+        """Start a job's workflow; WorkflowAlreadyStartedError when the id was ever used.
+
+        One of too many starts at once waits, and hears TemporalUnavailable where that lasts.
+        """
         attributes = TypedSearchAttributes(
             [
                 SearchAttributePair(CUSTOM_PROGRESS, 0),
                 SearchAttributePair(CUSTOM_TAG, job.tag or UNTAGGED),
             ]
         )
-        start = self.client.start_workflow(
-            GENVIDEO_WORKFLOW,
-            job,
-            id=job_id,
-            task_queue=GENVIDEO_QUEUE,
-            task_timeout=WORKFLOW_TASK_TIMEOUT,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            memo={MEMO_INPUT: job},
-            search_attributes=attributes,
-            static_summary=_summary(job.prompt),
-            rpc_timeout=RPC_TIMEOUT,
-        )
-        await _counted("start", start)
+        async with self._turn_to_start():
+            start = self.client.start_workflow(
+                GENVIDEO_WORKFLOW,
+                job,
+                id=job_id,
+                task_queue=GENVIDEO_QUEUE,
+                task_timeout=WORKFLOW_TASK_TIMEOUT,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                memo={MEMO_INPUT: job},
+                search_attributes=attributes,
+                static_summary=_summary(job.prompt),
+                rpc_timeout=RPC_TIMEOUT,
+            )
+            await _counted("start", start)
+
+    @asynccontextmanager
+    async def _turn_to_start(self) -> AsyncIterator[None]:
+        try:
+            await asyncio.wait_for(self._starts.acquire(), START_PATIENCE)
+        except TimeoutError as error:
+            raise TemporalUnavailable("Temporal takes in jobs too slowly.") from error
+        try:
+            yield
+        finally:
+            self._starts.release()
 
     async def describe(self, job_id: str) -> WorkflowExecutionDescription | None:
         """The newest run as the server knows it, or None where it knows no such id."""

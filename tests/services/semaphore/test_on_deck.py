@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 from services.semaphore import rebuild
 from services.semaphore.models import SemaphoreRules
+from services.semaphore.priority import FIRST
 from services.worker.models import HOLD_SLOT
 from shared.slots import ACQUIRE_UPDATE, FENCED, Acquire, Answer, Fence, SlotRequest, SlotView
 from tests.fixtures.eventually import eventually
@@ -51,6 +52,11 @@ async def line_up(jobs: Jobs, *names: str) -> list[JobHandle]:
     return handles
 
 
+async def precedence(handle: JobHandle) -> int:
+    """A run's priority as the server has it; 0 where none was given."""
+    return (await handle.describe()).raw_info.priority.priority_key
+
+
 async def finish_all(jobs: Jobs, *names: str) -> None:
     for name in names:
         await jobs.book.has_entered(name)
@@ -71,6 +77,13 @@ async def test_it_is_there_when_its_turn_comes_and_nobody_else_is_told(kept: Job
     await kept.book.is_called("third")
     assert kept.book.called == {"first": 1, "second": 1, "third": 1}
     assert kept.book.most == 1
+
+
+async def test_who_is_next_goes_before_newcomers(kept: Jobs) -> None:
+    *told, waiting = await line_up(kept, "first", "second", "third")
+    assert [await precedence(handle) for handle in told] == [FIRST, FIRST]
+    assert await precedence(waiting) == 0
+    await finish_all(kept, "first", "second", "third")
 
 
 async def test_after_a_killed_holder_it_waits_until_the_vendors_are_clear(kept: Jobs) -> None:
