@@ -1,30 +1,19 @@
 """The semaphore: answers who may go on, in order; a permit lives exactly as long as its run."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from services.semaphore.models import (
-        DRAIN_HOLD_SECONDS,
-        FIND_JOBS,
-        SEMAPHORE_RULES,
-        WATCH_RUN,
-        Ended,
-        Found,
-        SemaphoreRules,
-        SemaphoreState,
-        Watch,
-    )
+    from services.semaphore import starts
+    from services.semaphore.models import SemaphoreRules, SemaphoreState, Watch
     from services.semaphore.permits import Permits, permit_of
     from shared.slots import (
         ACQUIRE_UPDATE,
         AWAITED_QUERY,
         CHANGE_UPDATE,
-        DRAIN_ACTIVITY,
         FENCED,
         GRANTED_SIGNAL,
         ON_DECK_SIGNAL,
@@ -39,7 +28,6 @@ with workflow.unsafe.imports_passed_through():
         WITHDRAW_SIGNAL,
         Acquire,
         Answer,
-        Drain,
         Permit,
         Release,
         RunRef,
@@ -49,17 +37,6 @@ with workflow.unsafe.imports_passed_through():
         gate_of,
     )
     from shared.stacks import MEMO_STACK
-    from shared.temporal import GENVIDEO_QUEUE
-    from shared.watching import Closed
-
-# The semaphore's process is gone when it has not been heard of for this long.
-HEARTBEAT_TIMEOUT = timedelta(seconds=3)
-# A watch and a clean-up bound themselves, by the job's and the worker's settings.
-FOR_EVER = timedelta(days=3650)
-RETRY_POLICY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=2)
-)
-RULES_TIMEOUT = timedelta(seconds=5)
 
 
 @workflow.defn(name=SEMAPHORE_WORKFLOW)
@@ -90,12 +67,7 @@ class SemaphoreWorkflow:
         """
         await self._end_if_void()
         # No local activity: a replay may put its result before signals that it came behind.
-        self._rules = await workflow.execute_activity(
-            SEMAPHORE_RULES,
-            result_type=SemaphoreRules,
-            start_to_close_timeout=RULES_TIMEOUT,
-            retry_policy=RETRY_POLICY,
-        )
+        self._rules = await starts.rules()
         self._permits.capacity = self._rules.capacity
         if state is None:
             await self._rebuild()
@@ -156,14 +128,7 @@ class SemaphoreWorkflow:
 
     async def _rebuild(self) -> None:
         """Nobody handed anything over: ask Temporal who holds and who waits, before any grant."""
-        found = await workflow.execute_activity(
-            FIND_JOBS,
-            result_type=Found,
-            summary="rebuild from the running jobs",
-            start_to_close_timeout=timedelta(minutes=5),
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=RETRY_POLICY,
-        )
+        found = await starts.find_jobs()
         # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
         floor = int(workflow.now().timestamp() * 1000)
         self._permits = Permits(
@@ -216,15 +181,7 @@ class SemaphoreWorkflow:
 
     async def _follow(self, run: RunRef, *, tell: bool) -> None:
         """Until a run has closed, and its leftovers are cleared where it held the permit."""
-        ended: Ended = await workflow.execute_activity(
-            WATCH_RUN,
-            Watch(run=run, gate=self._gate, tell=tell),
-            result_type=Ended,
-            summary=run.job_id,
-            start_to_close_timeout=FOR_EVER,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=RETRY_POLICY,
-        )
+        ended = await starts.watch(Watch(run=run, gate=self._gate, tell=tell))
         del self._watches[run.run_id]
         permits = self._permits
         request = permits.request_of(run.run_id)
@@ -232,7 +189,7 @@ class SemaphoreWorkflow:
         if run.run_id in permits.held:
             if not ended.is_clear:
                 permits.drain(run.run_id)
-                await _drain(run, ended.closed)
+                await starts.drain(run, ended.closed)
             permits.release(run.run_id)
         if ended.newer is not None and request is not None:
             # It may have asked already, or may not know yet that what it replays is void.
@@ -339,21 +296,3 @@ class SemaphoreWorkflow:
     def overdue(self, now: datetime) -> list[RunRef]:
         """Who has held for longer than its own limit and its clean-up allow."""
         return self._permits.overdue(now)
-
-
-async def _drain(run: RunRef, closed: Closed) -> None:
-    """Return when nothing of a killed run acts any more, at its worker or at a vendor."""
-    await workflow.execute_activity(
-        DRAIN_ACTIVITY,
-        Drain(
-            job_id=run.job_id,
-            run_id=run.run_id,
-            hold_seconds=DRAIN_HOLD_SECONDS,
-            close_code=closed.value,
-        ),
-        task_queue=GENVIDEO_QUEUE,
-        summary=f"clear the vendors after {run.job_id}",
-        start_to_close_timeout=FOR_EVER,
-        heartbeat_timeout=HEARTBEAT_TIMEOUT,
-        retry_policy=RETRY_POLICY,
-    )

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic import stages
@@ -13,23 +13,19 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic.cancellation import (
         Cancellation,
         Interrupted,
-        Reason,
         StageFailed,
-        drop,
-        to_its_end,
     )
+    from services.worker.deterministic.collecting import collected
     from services.worker.deterministic.ending import Ending
     from services.worker.deterministic.journal import EndedBefore, Journal
+    from services.worker.deterministic.limits import Limits
     from services.worker.deterministic.turn import SlotTurn, StageTurn, Turn
     from services.worker.models import (
-        JOB_LIMITS,
-        JobLimits,
         Order,
         Stored,
         VideoOrder,
         VideoWatch,
     )
-    from services.worker.policies import LOCAL_TIMEOUT, REQUEST_RETRY_POLICY
     from shared.errors import GateNotYet, NotYet
     from shared.failures import MAX_ATTEMPTS
     from shared.messages import JobInput, KlingDone, Progress, ProgressReport, Record
@@ -77,8 +73,7 @@ class GenVideoWorkflow:
             step: StageTurn(Gate(step.value), self._request, self._cancellation) for step in Step
         }
         self._callbacks: dict[str, KlingDone] = {}
-        self._limits: JobLimits | None = None
-        self._timer: asyncio.Task[None] | None = None
+        self._limits = Limits(self._turn, self._cancellation)
         self._ending = Ending(self._request, self._journal, self._cancellation, self._turn)
 
     @workflow.run
@@ -92,18 +87,18 @@ class GenVideoWorkflow:
             await self._work()
         except EndedBefore:
             workflow.logger.info("the end stands as it was recorded before")
-        self._stop_timer()
+        self._limits.stop_timer()
 
     async def _work(self) -> None:
         try:
             await self._journal.change("queued", status=Status.QUEUED)
-            await self._learn_limits()
+            await self._limits.learn()
             await self._turn.ask()
             await self._both_stages()
         except Interrupted as interrupted:
-            await self._ending.early(self._limits, in_doubt=interrupted.in_doubt)
+            await self._ending.early(self._limits.learnt, in_doubt=interrupted.in_doubt)
         except StageFailed as failure:
-            await self._ending.badly(self._limits, Status.FAILED, "failed", failure)
+            await self._ending.badly(self._limits.learnt, Status.FAILED, "failed", failure)
 
     def _outcome(self) -> Progress:
         record = self._journal.record
@@ -127,7 +122,7 @@ class GenVideoWorkflow:
             if self._job.on_video_failure is not OnVideoFailure.IMAGE:
                 raise
             await self._ending.badly(
-                self._limits, Status.DEGRADED, "ended with the image alone", failure
+                self._limits.learnt, Status.DEGRADED, "ended with the image alone", failure
             )
             return
         await self._journal.change(
@@ -156,7 +151,7 @@ class GenVideoWorkflow:
 
     async def _may_begin(self, step: Step, image: Stored | None) -> None:
         """Return when this run is next, and at the stage's gate, where that is on, as well."""
-        limits = self._known_limits()
+        limits = self._limits.known()
         await self._turn.come()
         gate = self._gates[step]
         if gate.gate not in limits.gates or gate.permit is not None:
@@ -167,23 +162,6 @@ class GenVideoWorkflow:
         await self._note(f"waiting for the {gate.gate} gate", image)
         await gate.come()
 
-    async def _learn_limits(self) -> None:
-        """Asked for once, and fixed for the job from here on."""
-        self._limits = await to_its_end(
-            workflow.start_local_activity(
-                JOB_LIMITS,
-                result_type=JobLimits,
-                start_to_close_timeout=LOCAL_TIMEOUT,
-                retry_policy=REQUEST_RETRY_POLICY,
-            )
-        )
-        self._start_timer()
-
-    def _known_limits(self) -> JobLimits:
-        if self._limits is None:
-            raise RuntimeError("nothing begins before the limits are known")
-        return self._limits
-
     async def _wait_again(self, step: Step, failure: StageFailed) -> None:
         """Overtaken, or the permit was another run's, from before a reset."""
         # Nobody waits for the slot with a gate in hand.
@@ -191,7 +169,7 @@ class GenVideoWorkflow:
         if failure.code == GateNotYet.code:
             return
         self._turn.lose()
-        self._stop_timer()
+        self._limits.stop_timer()
         if self._journal.record.status is not Status.QUEUED:
             await self._journal.change("queued again", status=Status.QUEUED, step=None)
 
@@ -213,7 +191,8 @@ class GenVideoWorkflow:
             "video accepted, waiting for its callback",
             tasks={**self._journal.record.tasks, order.external_id: accepted.vendor_id},
         )
-        return await self._collected(VideoWatch(order=order, accepted=accepted))
+        watch = VideoWatch(order=order, accepted=accepted)
+        return await collected(watch, self._callbacks, self._cancellation)
 
     async def _tried(
         self,
@@ -240,32 +219,8 @@ class GenVideoWorkflow:
             await self._begin_attempt(step, number, image=image)
         return result
 
-    async def _collected(self, watch: VideoWatch) -> Stored:
-        """The race of callback and poll; whichever comes first wins, the vendor's word decides."""
-        cancellation, task = self._cancellation, watch.order.external_id
-        polling = stages.start_collect(watch)
-        await cancellation.until_any(lambda: polling.done() or task in self._callbacks)
-        if polling.done() or task not in self._callbacks:
-            return await cancellation.finish(polling)
-        await drop(polling)
-        cancellation.check()
-        stored = await self._fetched(watch)
-        cancellation.check()
-        if stored is not None:
-            return stored
-        hinted = watch.model_copy(update={"hinted": True})
-        return await cancellation.finish(stages.start_collect(hinted))
-
-    async def _fetched(self, watch: VideoWatch) -> Stored | None:
-        """What a callback has told of, where it can be had at once."""
-        try:
-            return await to_its_end(stages.start_fetch(watch))
-        except ActivityError:
-            workflow.logger.exception("the video could not be fetched at once")
-            return None
-
     def _order(self, step: Step, number: int) -> Order:
-        limits, video = self._known_limits(), step is Step.VIDEO
+        limits, video = self._limits.known(), step is Step.VIDEO
         gate = self._gates[step].gate
         return Order(
             request=self._request,
@@ -301,21 +256,7 @@ class GenVideoWorkflow:
     def _granted(self, permit: Permit | None) -> None:
         """The slot is ours; from here on the job's own time runs, and not while it waits again."""
         if permit is not None and self._turn.offer(permit):
-            self._start_timer()
-
-    def _start_timer(self) -> None:
-        """Where the slot is ours and the limits are known."""
-        if self._turn.permit is not None and self._limits is not None and self._timer is None:
-            self._timer = asyncio.create_task(self._run_out(self._limits.job_seconds))
-
-    async def _run_out(self, seconds: float) -> None:
-        await workflow.sleep(seconds)
-        self._cancellation.request(Reason.TIME_IS_UP)
-
-    def _stop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+            self._limits.start_timer()
 
     @workflow.signal(name=ON_DECK_SIGNAL)
     def on_deck(self, gate: Gate) -> None:

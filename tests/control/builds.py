@@ -14,7 +14,7 @@ from loadtest.control.api import create_app as create_naive_api
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.semaphore import activities as semaphore_activities
-from services.semaphore import permits
+from services.semaphore import permits, starts
 from services.semaphore import workflows as semaphore_workflows
 from services.semaphore.worker import running_semaphore
 from services.worker.deterministic.ending import Ending
@@ -86,7 +86,7 @@ def without_draining(patch: pytest.MonkeyPatch) -> None:
     async def nothing(*_: object) -> None:
         return
 
-    patch.setattr(semaphore_workflows, "_drain", nothing)
+    patch.setattr(starts, "drain", nothing)
 
 
 def without_rebuilding(patch: pytest.MonkeyPatch) -> None:

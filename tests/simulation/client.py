@@ -21,8 +21,18 @@ T = TypeVar("T")
 AWAY_SECONDS = 2.0
 
 
+class Precedence:
+    """Taken in and without effect: tasks come in an order of the scheduler's own."""
+
+    async def update_workflow_execution_options(self, request: object) -> None:
+        """No step of the simulation, so that a stored seed keeps its meaning."""
+
+
 class SimulatedClient:
     """Belongs to a process: what was asked for when that dies is never answered."""
+
+    namespace = "simulated"
+    workflow_service = Precedence()
 
     def __init__(self, server: Server, process: Process) -> None:
         self.server = server

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from services.semaphore import workflows as semaphore_workflows
+from services.semaphore import starts
 from services.semaphore.worker import running_semaphore
 from services.worker.acting import draining
 from services.worker.vendors.image_service import ImageService
@@ -257,7 +257,7 @@ async def test_too_late_while_the_end_is_recorded(
 async def test_terminated_its_record_is_closed_and_the_vendor_cleared(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    monkeypatch.setattr(semaphore_workflows, "DRAIN_HOLD_SECONDS", 0.3)
+    monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
     service = line.images if stage == "image" else line.videos
     trouble = STUCK if stage == "image" else SLOWLY
     await service.arm({**trouble, "match": {"prompt": "bad"}})

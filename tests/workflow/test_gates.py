@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.semaphore import workflows as semaphore_workflows
+from services.semaphore import starts
 from shared.slots import Gate, SlotView, semaphore_id
 from shared.states import Status, Step
 from tests.services.mock_core.serving import Json, Service
@@ -22,7 +22,7 @@ JOBS = 10
 
 @pytest.fixture(autouse=True)
 def _hold_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(semaphore_workflows, "DRAIN_HOLD_SECONDS", 0.3)
+    monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
 
 
 @pytest.fixture

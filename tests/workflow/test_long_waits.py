@@ -7,7 +7,7 @@ from pathlib import Path
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from services.semaphore import workflows as semaphore_workflows
+from services.semaphore import starts
 from services.semaphore.models import DRAIN_HOLD_SECONDS
 from services.semaphore.worker import running_semaphore
 from services.worker.policies import HEARTBEAT_TIMEOUT
@@ -22,7 +22,7 @@ from tests.workflow.scenarios import FIRST, rule
 
 LONGEST = max(
     HEARTBEAT_TIMEOUT,
-    semaphore_workflows.HEARTBEAT_TIMEOUT,
+    starts.HEARTBEAT_TIMEOUT,
     STICKY_TIMEOUT,
     WORKFLOW_TASK_TIMEOUT,
     timedelta(seconds=DRAIN_HOLD_SECONDS),

@@ -8,7 +8,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus
 
-from services.semaphore import workflows as semaphore_workflows
+from services.semaphore import starts
 from shared.states import Status
 from tests.workflow.pipeline import Pipeline, paid_once
 from tests.workflow.scenarios import rule
@@ -42,7 +42,7 @@ async def reset(line: Pipeline, job_id: str, *, back_to: str) -> str:
 async def test_a_holder(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch, stage: str, back_to: str
 ) -> None:
-    monkeypatch.setattr(semaphore_workflows, "DRAIN_HOLD_SECONDS", 0.3)
+    monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
     service = line.images if stage == "image" else line.videos
     await service.arm({**SLOWLY, "match": {"prompt": "reset me"}})
     job_id = await line.submit("reset me")
