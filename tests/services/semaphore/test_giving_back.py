@@ -5,7 +5,7 @@ import pytest
 from services.semaphore.models import SemaphoreState
 from services.semaphore.permits import Permits
 from shared.slots import Gate, Release, SemaphoreSettings
-from tests.services.semaphore.test_permits import ask, asked, request, settle
+from tests.services.semaphore.asking import ask, asked, request, settle
 
 
 def new_permits(*, waiting: int, limit: int = 1) -> Permits:
