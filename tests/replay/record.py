@@ -15,11 +15,11 @@ from services.worker.models import GEN_IMAGE
 from shared.codec import PayloadKeys, data_converter
 from shared.slots import JOB_GATE, Gate, semaphore_id
 from tests.fixtures.eventually import eventually
+from tests.fixtures.resets import reset
 from tests.fixtures.temporal import dev_server_arguments
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.scenarios import rule
 from tests.workflow.test_cancelling import begun
-from tests.workflow.test_reset import reset
 
 FOLDER = Path(__file__).with_name("histories")
 # How the SDK names a process, and the queue that is its own.
@@ -64,7 +64,7 @@ async def _record_all(client: Client, line: Pipeline) -> None:
     )
     reset_job = await line.submit("slow, reset")
     await begun(line.images, f"{reset_job}.image.1")
-    await reset(line, reset_job, back_to="last")
+    await reset(line.client, reset_job, back_to="last")
     jobs = {
         "cancelled": slow,
         "cancelled-in-the-queue": waiting,
@@ -98,7 +98,7 @@ async def _record_gated(client: Client, line: Pipeline) -> None:
     await begun(line.images, f"{first}.image.1")
     second = await line.submit("waits at the image gate")
     await line.slots(lambda view: view.waiting, Gate.IMAGE)
-    await reset(line, first, back_to="last")
+    await reset(line.client, first, back_to="last")
     for name, job_id in {"gated-reset": first, "gated": second}.items():
         await line.ended(job_id)
         await _store(client, name, job_id)

@@ -9,11 +9,11 @@ from temporalio.client import Client
 from services.semaphore import starts
 from shared.slots import Gate, SlotView, semaphore_id
 from shared.states import Status, Step
+from tests.fixtures.resets import reset
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, paid_once, working
 from tests.workflow.scenarios import rule
 from tests.workflow.test_cancelling import begun
-from tests.workflow.test_reset import reset
 
 # A minute, so that others are sure to come to the gate behind it; then the vendor hurries.
 LONG = rule("start", "slow", extra=60_000)
@@ -171,7 +171,7 @@ async def test_a_reset_holder_passes_its_gate_again(
     job_id = await line.submit("reset me")
     await begun(service, f"{job_id}.{step}.1")
     waiter = await line.submit("waiter")
-    await reset(line, job_id, back_to=back_to)
+    await reset(line.client, job_id, back_to=back_to)
     await service.hurry()
     await kept(line, [job_id, waiter])
 
@@ -183,6 +183,6 @@ async def test_a_reset_waiter_still_passes(line: Pipeline, back_to: str) -> None
     await begun(line.images, f"{holder}.image.1")
     waiter = await line.submit("waiter")
     await line.slots(lambda view: view.waiting == (waiter,), Gate.IMAGE)
-    await reset(line, waiter, back_to=back_to)
+    await reset(line.client, waiter, back_to=back_to)
     await line.images.hurry()
     await kept(line, [holder, waiter])

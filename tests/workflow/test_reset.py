@@ -1,40 +1,16 @@
 """A job that is reset: its new run asks for the slot again, and adopts what was paid for."""
 
-from uuid import uuid4
-
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus
 
 from services.semaphore import starts
 from shared.states import Status
+from tests.fixtures.resets import reset
 from tests.workflow.pipeline import Pipeline, paid_once
 from tests.workflow.scenarios import rule
 from tests.workflow.test_cancelling import begun
 
 SLOWLY = rule("start", "slow", factor=15)
-
-
-async def reset(line: Pipeline, job_id: str, *, back_to: str) -> str:
-    """Reset the job to its first or last workflow task; the new run's id."""
-    history = await line.job(job_id).fetch_history()
-    tasks = [
-        event.event_id
-        for event in history.events
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-    ]
-    answer = await line.client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=line.client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=job_id),
-            reason="test",
-            workflow_task_finish_event_id=tasks[0 if back_to == "first" else -1],
-            request_id=uuid4().hex,
-        )
-    )
-    return answer.run_id
 
 
 @pytest.mark.parametrize("back_to", ["first", "last"])
@@ -49,7 +25,7 @@ async def test_a_holder(
     await begun(service, f"{job_id}.{stage}.1")
     waiter = await line.submit("waiter")
     before = line.record(job_id)
-    run_id = await reset(line, job_id, back_to=back_to)
+    run_id = await reset(line.client, job_id, back_to=back_to)
     record = await line.ended(job_id)
     assert record.status is Status.SUCCEEDED
     assert record.run_id == run_id
@@ -65,7 +41,7 @@ async def test_a_holder(
 
 async def test_one_that_has_ended_goes_through_again_without_paying(line: Pipeline) -> None:
     record = await line.run()
-    await reset(line, record.job_id, back_to="first")
+    await reset(line.client, record.job_id, back_to="first")
     await line.job(record.job_id).result()
     again = line.record(record.job_id)
     assert again.status is Status.SUCCEEDED
@@ -83,7 +59,7 @@ async def test_one_that_waits_keeps_its_turn(line: Pipeline) -> None:
     await begun(line.images, f"{holder}.image.1")
     first, second = await line.submit("first"), await line.submit("second")
     await line.slots(lambda view: view.waiting_count == 2)
-    await reset(line, first, back_to="last")
+    await reset(line.client, first, back_to="last")
     for job_id in (holder, first, second):
         assert (await line.ended(job_id)).status is Status.SUCCEEDED
     prompts = [row["prompt"] for row in await line.images.json("/admin/ledger")]

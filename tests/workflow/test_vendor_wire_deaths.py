@@ -9,8 +9,8 @@ from temporalio.client import Client
 
 from services.worker.worker import running_worker
 from shared.states import Step
+from tests.fixtures.resets import reset
 from tests.workflow.processes import worker_processes
-from tests.workflow.test_reset import reset
 from tests.workflow.test_vendor_wire import accepting, paid_once
 from tests.workflow.wired import Wired, over_wires, patience
 
@@ -50,5 +50,5 @@ async def test_its_worker_is_stopped(line: Wired, step: Step) -> None:
 async def test_the_job_is_reset(line: Wired, step: Step) -> None:
     async with running_worker(line.settings, line.client):
         jobs = await accepting(line, step)
-        await reset(line, jobs[0], back_to="first")
+        await reset(line.client, jobs[0], back_to="first")
         await both_paid_once(line, step, jobs)

@@ -1,38 +1,15 @@
 """A semaphore's run that was reset believes what is out of date: it ends, and the next rebuilds."""
 
 from collections.abc import AsyncIterator
-from uuid import uuid4
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution as Execution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 
 from services.semaphore import rebuild
+from tests.fixtures.resets import reset
 from tests.services.semaphore.standins import Jobs
 from tests.services.semaphore.test_lasting import another_run, kill_semaphore, run_of
 from tests.services.semaphore.test_on_deck import finish_all, holders, line_up, tokens_grow
-
-
-async def reset(jobs: Jobs, workflow_id: str, *, back_to: str) -> str:
-    """Reset a workflow to its first or its last workflow task; the new run's id."""
-    history = await jobs.client.get_workflow_handle(workflow_id).fetch_history()
-    tasks = [
-        event.event_id
-        for event in history.events
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-    ]
-    answer = await jobs.client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=jobs.client.namespace,
-            workflow_execution=Execution(workflow_id=workflow_id),
-            reason="test",
-            workflow_task_finish_event_id=tasks[0 if back_to == "first" else -1],
-            request_id=uuid4().hex,
-        )
-    )
-    return answer.run_id
 
 
 @pytest.mark.parametrize("back_to", ["first", "last"])
@@ -42,7 +19,7 @@ async def test_there_are_never_two_holders(kept: Jobs, back_to: str) -> None:
     await kept.book.has_entered("second")
     await kept.book.is_called("third")
     before = await kept.view()
-    run = await reset(kept, kept.semaphore.id, back_to=back_to)
+    run = await reset(kept.client, kept.semaphore.id, back_to=back_to)
     await another_run(kept, run)
     after = await kept.until(lambda view: bool(view.holders))
     assert [each.token for each in after.holders] == [each.token for each in before.holders]
@@ -58,7 +35,7 @@ async def test_one_that_knew_of_a_drain_is_followed_by_one_that_drains(kept: Job
     first, _ = await line_up(kept, "first", "second")
     await first.terminate()
     await kept.book.until(lambda: len(kept.book.drains) == 1)
-    await another_run(kept, await reset(kept, kept.semaphore.id, back_to="last"))
+    await another_run(kept, await reset(kept.client, kept.semaphore.id, back_to="last"))
     await kept.book.until(lambda: len(kept.book.drains) == 2)
     assert kept.book.entered == ["first"]
     kept.book.vendors_clear.set()
@@ -70,7 +47,7 @@ async def test_one_that_knew_of_a_drain_is_followed_by_one_that_drains(kept: Job
 async def test_a_job_that_is_next_and_reset_is_next_again(kept: Jobs, back_to: str) -> None:
     """Its new run replays what the old one had asked; the semaphore's watch tells of it."""
     await line_up(kept, "first", "second", "third")
-    run = await reset(kept, "second", back_to=back_to)
+    run = await reset(kept.client, "second", back_to=back_to)
     await kept.finish("first")
     await finish_all(kept, "second", "third")
     assert kept.book.drains == []
