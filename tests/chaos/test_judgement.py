@@ -184,6 +184,32 @@ def test_a_cancelled_job_that_was_cancelled_is_no_violation(run: Synthetic) -> N
     assert broken(replace(found, disturbed={FIRST: frozenset({Done.CANCEL})})) == set()
 
 
+@pytest.mark.parametrize(
+    ("early", "done", "rules"),
+    [
+        (0.5, Done.TERMINATE, set()),
+        (-0.5, Done.TERMINATE, set()),
+        (5.0, Done.TERMINATE, {Rule.ENDS}),
+        (0.5, Done.CANCEL, {Rule.ENDS}),
+    ],
+)
+def test_terminated_just_as_its_last_task_wrote_its_end(
+    run: Synthetic, early: float, done: Done, rules: set[Rule]
+) -> None:
+    """Seconds from the end of the run to the end in its record."""
+
+    def terminated(row: Row) -> None:
+        row.update(status="TERMINATED", closed=written - early)
+
+    [record] = [job.record for job in evidence(run).books.jobs if job.job_id == FIRST]
+    assert record is not None
+    written = record.transitions[-1].at or 0.0
+    run.edit(raw.TEMPORAL, of(FIRST, terminated))
+    found = replace(evidence(run), disturbed={FIRST: frozenset({done})})
+
+    assert broken(found) & {Rule.ENDS} == rules
+
+
 def cancelled(row: Row) -> None:
     row["record"]["status"] = row["record"]["transitions"][-1]["status"] = "cancelled"
 
