@@ -55,6 +55,18 @@ class NotJson(GenvideoError, code="not_json", status=415, title="The body is not
     """The media type, or the body, is another one than JSON."""
 
 
+class UnknownHost(
+    GenvideoError, code="unknown_host", status=421, title="This host is none of ours"
+):
+    """The name that a request calls us by is not ours: perhaps a page has lead its own one here."""
+
+
+class ForeignOrigin(
+    GenvideoError, code="foreign_origin", status=403, title="Pages of this origin are not let in"
+):
+    """A page of another site may neither change anything here nor listen."""
+
+
 class TemporalUnavailable(
     GenvideoError,
     code="temporal_unavailable",

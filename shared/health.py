@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
@@ -93,6 +93,7 @@ def run_worker(
     host: str,
     port: int,
     stall_seconds: float,
+    hosts: Collection[str] = (),
     checks: Mapping[str, Check] | None = None,
     stack: str = "",
 ) -> None:
@@ -105,7 +106,7 @@ def run_worker(
     def stop() -> None:
         program.should_exit = True
 
-    app = worker_app(title, work, stall_seconds=stall_seconds, stop=stop)
+    app = worker_app(title, work, stall_seconds=stall_seconds, stop=stop, hosts=hosts)
     program = server(app, host, port=port)
     program.run()
     if work.status:
@@ -113,7 +114,12 @@ def run_worker(
 
 
 def worker_app(
-    title: str, work: Work, *, stall_seconds: float, stop: Callable[[], None]
+    title: str,
+    work: Work,
+    *,
+    stall_seconds: float,
+    stop: Callable[[], None],
+    hosts: Collection[str] = (),
 ) -> FastAPI:
     """`/healthz`, `/readyz`, `/metrics` beside the work; its failure calls `stop`."""
 
@@ -132,7 +138,7 @@ def worker_app(
             work.fail(error)
             stop()
 
-    return service_app(title, ready=work.reasons, lifespan=lifespan)
+    return service_app(title, ready=work.reasons, lifespan=lifespan, hosts=hosts)
 
 
 @stamina.retry(on=RuntimeError, attempts=None, timeout=None, wait_max=CONNECT_WAIT_MAX_SECONDS)

@@ -1,6 +1,7 @@
 """Settings from the environment; wrong ones stop the start with one line that names all."""
 
 import argparse
+import ipaddress
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
@@ -8,6 +9,7 @@ from typing import Annotated, NoReturn, TypeVar
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.hosts import listed
 from shared.payload_settings import PayloadSettings
 
 USAGE = 2
@@ -28,15 +30,57 @@ CallbackSecret = Annotated[SecretStr, Field(min_length=16), AfterValidator(_with
 StackName = Annotated[str, Field(pattern="^([a-z0-9-]{1,40})?$")]
 
 
+def _are_hosts(text: str) -> str:
+    listed(text)
+    return text
+
+
+def _are_networks(text: str) -> str:
+    wrong = [each for each in _items(text) if not _is_network(each)]
+    if wrong:
+        raise ValueError(f"no addresses or networks (10.0.0.0/8): {', '.join(wrong)}")
+    return text
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
 class CommonSettings(PayloadSettings):
     """What each service of ours reads; subclasses add their own."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     listen_host: str = "127.0.0.1"
+    # By which names beside loopback's we may be asked.
+    allowed_hosts: Annotated[str, AfterValidator(_are_hosts)] = ""
     data_dir: Path = Path("data")
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     log_format: Annotated[str, Field(pattern="^(json|console|auto)$")] = "auto"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names beside loopback's; subclasses add the one that they are known by outside."""
+        return listed(self.allowed_hosts)
+
+
+class PublicSettings(CommonSettings):
+    """What a service reads that may be open to other machines."""
+
+    trusted_proxies: Annotated[str, AfterValidator(_are_networks)] = ""
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Addresses and networks that are believed when they say for whom they ask."""
+        return _items(self.trusted_proxies)
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any
@@ -13,11 +13,12 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import problems
 from shared.connections import GuardedConnection
 from shared.errors import BodyTooLarge
+from shared.guard import Guard
 from shared.problems import Problem
 
 # The name of a dependency -> why it isn't ready, or None where it is.
@@ -32,16 +33,25 @@ class ServiceApp(FastAPI):
     """An app whose documentation shows our errors, and that tells its streams when to end."""
 
     max_body: int | None = None
+    # Names by which it is known, beyond loopback's, and origins whose pages may change something.
+    hosts: Collection[str] = ()
+    origins: Collection[str] = ()
     # An example of each message by the name of its schema, for the documentation.
     examples: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse an announced large body ourselves: the framework would answer in plain text."""
-        if self.max_body is not None and _announced(scope) > self.max_body:
-            refusal = problems.from_error(BodyTooLarge(f"At most {self.max_body} bytes."))
-            await refusal(scope, receive, send)
-            return
-        await super().__call__(scope, receive, send)
+    def build_middleware_stack(self) -> ASGIApp:
+        """Whoever asks is looked at before any middleware, whatever is added to the app."""
+        inner = super().build_middleware_stack()
+
+        async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
+            """Refuse an announced large body ourselves: the framework would do it in plain text."""
+            if self.max_body is not None and _announced(scope) > self.max_body:
+                refusal = problems.from_error(BodyTooLarge(f"At most {self.max_body} bytes."))
+                await refusal(scope, receive, send)
+                return
+            await inner(scope, receive, send)
+
+        return Guard(bounded, hosts=self.hosts, origins=self.origins)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, with the Problem that every error carries."""
@@ -67,8 +77,12 @@ def service_app(
     lifespan: Lifespan | None = None,
     description: str = "",
     max_body_size: int | None = None,
+    hosts: Collection[str] = (),
+    origins: Collection[str] = (),
 ) -> ServiceApp:
     """An app with `/healthz`, `/readyz`, `/metrics`, `/docs`; routes are added by the caller.
+
+    It answers by loopback's names and by `hosts`, and to pages of these and of `origins`.
 
     `app.state.stopping` is set as soon as the server is asked to stop, before it waits for
     open connections: whoever streams listens to it.
@@ -81,6 +95,7 @@ def service_app(
         max_body_size=max_body_size,
     )
     app.max_body = max_body_size
+    app.hosts, app.origins = hosts, origins
     app.state.stopping = asyncio.Event()
     problems.install(app)
 
@@ -150,10 +165,12 @@ def server(
     port: int,
     shutdown_seconds: int = 5,
     connections: int | None = None,
+    proxies: Sequence[str] = (),
 ) -> uvicorn.Server:
     """A uvicorn server without an access log (callback addresses carry tokens).
 
-    Beyond so many connections, where given, each further request hears 503.
+    Beyond so many connections, where given, each further request hears 503. `proxies` are the
+    addresses and networks that are believed when they say for whom they ask.
     """
     return Server(
         uvicorn.Config(
@@ -163,6 +180,8 @@ def server(
             http=GuardedConnection,
             limit_concurrency=connections,
             access_log=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=shutdown_seconds,

@@ -18,7 +18,11 @@ def main() -> None:
     logs.configure(service="api", level=settings.log_level, form=settings.log_format)
     app = create_app(settings)
     server(
-        app, settings.listen_host, port=settings.api_port, shutdown_seconds=SHUTDOWN_SECONDS
+        app,
+        settings.listen_host,
+        port=settings.api_port,
+        shutdown_seconds=SHUTDOWN_SECONDS,
+        proxies=settings.proxies,
     ).run()
 
 

@@ -11,7 +11,7 @@ from temporalio.client import Client
 
 from services.api.http import console, events, files, page, routes, sockets
 from services.api.http.access import AccessControl, Cors
-from services.api.http.codec import CodecMiddleware
+from services.api.http.codec import CodecMiddleware, origin_of_ui
 from services.api.http.examples import EXAMPLES
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
@@ -51,6 +51,8 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         lifespan=lifespan,
         description=DESCRIPTION,
         max_body_size=MAX_BODY,
+        hosts=settings.hosts,
+        origins=settings.origins | _asking_the_codec(settings),
     )
     app.examples = EXAMPLES
     for module in (routes, files, sockets, events, page, console):
@@ -61,6 +63,11 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
     if settings.payload_keys.encrypts:
         app.add_middleware(CodecMiddleware, settings=settings)
     return app
+
+
+def _asking_the_codec(settings: ApiSettings) -> frozenset[str]:
+    """The Temporal UI's page, where there is something to decrypt; the codec lets in no other."""
+    return frozenset({origin_of_ui(settings)} if settings.payload_keys.encrypts else ())
 
 
 async def _close_streams(app: FastAPI, service: Service) -> None:

@@ -6,15 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import AnyHttpUrl, Field, SecretStr, field_validator
 
-from shared.settings import CommonSettings, Port
+from shared.hosts import host_of_url
+from shared.settings import Port, PublicSettings
 
-ANY_ORIGIN = "*"
+_ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, never bound
 
 
-class ApiSettings(CommonSettings):
+class ApiSettings(PublicSettings):
     """Settings of the API and its page."""
 
     api_port: Port = 8000
@@ -54,7 +55,7 @@ class ApiSettings(CommonSettings):
     @field_validator("api_origins")
     @classmethod
     def _are_origins(cls, text: str) -> str:
-        origins = [each for each in _listed(text) if each != ANY_ORIGIN]
+        origins = [each for each in _listed(text) if each != _ANY_ORIGIN]
         wrong = [each for each in origins if not _ORIGIN.fullmatch(each)]
         if wrong:
             raise ValueError(f"no origins (scheme://host:port, or *): {', '.join(wrong)}")
@@ -64,6 +65,11 @@ class ApiSettings(CommonSettings):
     def origins(self) -> frozenset[str]:
         """Further origins whose pages may call us; `*` is any."""
         return frozenset(_listed(self.api_origins))
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Those of the settings, and the public one."""
+        return super().hosts | {host_of_url(self.public_url)}
 
     @property
     def public_url(self) -> str:

@@ -24,6 +24,7 @@ def main() -> None:
         port=settings.callback_port,
         shutdown_seconds=SHUTDOWN_SECONDS,
         connections=CONNECTIONS,
+        proxies=settings.proxies,
     ).run()
 
 

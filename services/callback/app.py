@@ -42,6 +42,7 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
         lifespan=lifespan,
         description=DESCRIPTION,
         max_body_size=MAX_BODY,
+        hosts=settings.hosts,
     )
     app.state.reader = Reader()
     app.include_router(routes.router)

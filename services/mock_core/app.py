@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from services.mock_core.admin import routes as admin
 from services.mock_core.http import problems
+from services.mock_core.http.guard import Guard
 from services.mock_core.http.journal import JournalLayer
 from services.mock_core.metrics import CONTENT_TYPE
 from services.mock_core.mock import Mock, mock_of
@@ -61,6 +62,8 @@ def build_app(
         journal=mock.journal,
         requests=mock.metrics.requests,
     )
+    # The last that is added is the first that is asked.
+    app.add_middleware(Guard, hosts=mock.settings.hosts)
     for router in (*routers, admin.router, _health):
         app.include_router(router)
     return app

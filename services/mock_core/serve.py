@@ -23,6 +23,7 @@ def serve(app: FastAPI, settings: MockSettings, *, port: int, name: str) -> None
         ws="websockets-sansio",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.mock_core.lib.hosts import listed
+
 BAD_SETTING_STATUS = 2
 
 
@@ -22,12 +24,19 @@ def _pattern(value: str) -> str:
     return value
 
 
+def _are_hosts(text: str) -> str:
+    listed(text)
+    return text
+
+
 class MockSettings(BaseSettings):
     """What either mock reads from the environment, by the names of the fields in capitals."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     listen_host: str = "127.0.0.1"
+    # By which names beside loopback's we may be asked.
+    allowed_hosts: Annotated[str, AfterValidator(_are_hosts)] = ""
     mock_speed: Annotated[float, Field(gt=0, le=1_000_000)] = 100.0
     mock_seed: int = 0
     mock_job_pattern: Annotated[str, AfterValidator(_pattern)] = (
@@ -41,6 +50,11 @@ class MockSettings(BaseSettings):
     data_dir: Path = Path("data")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names beside loopback's."""
+        return listed(self.allowed_hosts)
 
 
 Settings = TypeVar("Settings", bound=BaseSettings)

@@ -20,6 +20,7 @@ def main() -> None:
         keys=config.payload_keys,
         stack=config.stack,
         host=config.listen_host,
+        hosts=config.hosts,
         port=config.semaphore_http_port,
         stall_seconds=config.stall_seconds,
     )

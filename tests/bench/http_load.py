@@ -16,7 +16,7 @@ class Connection:
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def get(self, path: str) -> bytes:
-        return await self._call(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+        return await self._call(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
     async def post(self, path: str, body: bytes) -> bytes:
         return (await self._post(path, body))[1]
@@ -27,7 +27,7 @@ class Connection:
 
     async def _post(self, path: str, body: bytes) -> tuple[bytes, bytes]:
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         return await self._exchange(head.encode() + body)

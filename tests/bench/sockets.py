@@ -40,7 +40,7 @@ CONNECTIONS = 16
 POST_SECONDS = 10.0
 BODY = json.dumps({"prompt": "a red fox in snow", "style": "ink", "tag": "bench"}).encode()
 UPGRADE = (
-    "GET /ws/jobs/{job_id} HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
+    "GET /ws/jobs/{job_id} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
     "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )

@@ -60,10 +60,11 @@ def test_settings_that_are_right_end_it_with_0(
 
 @pytest.mark.parametrize("service", OURS, ids=lambda service: service.name)
 def test_mistakes_are_one_line_and_end_it_with_2(service: Service, tmp_path: Path) -> None:
-    status, said = check(service, tmp_path, 0, LOG_LEVEL="LOUD")
+    status, said = check(service, tmp_path, 0, LOG_LEVEL="LOUD", ALLOWED_HOSTS="a:1")
     assert status == 2
     (line,) = said.splitlines()
     assert line.startswith("wrong settings: ")
     assert f"{service.port}: " in line
     assert "LOG_LEVEL: " in line
+    assert "ALLOWED_HOSTS: no names or addresses without a port: a:1" in line
     assert list(tmp_path.iterdir()) == []

@@ -30,6 +30,7 @@ _SECRETS = {
 # starts only those again whom it concerns.
 _TOLD = {
     WORKER.name: ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "CALLBACK_URL", "API_PUBLIC_URL"),
+    CALLBACK.name: ("CALLBACK_URL",),
     API.name: ("API_PUBLIC_URL", "TEMPORAL_UI_URL", "MOCKS", "REPORTS_DIR"),
 }
 # How long the worker waits for a real vendor, in seconds, and the least that makes sense: the

@@ -1,7 +1,6 @@
-"""Access control, before any route: the rate, the page's origin, the token, the form of a body."""
+"""Access control, before any route: the rate, the token, the form of a body."""
 
 import secrets
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -9,11 +8,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.http.rate_limit import RateLimit
 from services.api.metrics import REFUSED
-from services.api.settings import ANY_ORIGIN, ApiSettings
+from services.api.settings import ApiSettings
 from shared.errors import GenvideoError, NotJson
+from shared.guard import SAFE_METHODS
 from shared.problems import from_error
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Whoever watches over the process asks these, also while others ask for too much.
 NEVER_LIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
 # What a script of another origin may read of an answer.
@@ -24,12 +23,6 @@ class TokenMissing(
     GenvideoError, code="token_missing", status=401, title="The token is missing or wrong"
 ):
     """With API_TOKEN set, whoever changes something shows it."""
-
-
-class ForeignOrigin(
-    GenvideoError, code="foreign_origin", status=403, title="Pages of this origin are not let in"
-):
-    """A page of another site may neither change anything here nor listen."""
 
 
 class TooFast(
@@ -45,8 +38,6 @@ class AccessControl:
         self._app = app
         token = settings.api_token
         self._token = None if token is None else token.get_secret_value().encode()
-        self._origins = settings.origins
-        self._ours = origin_of(settings.public_url)
         self._rate_limit = RateLimit(settings.api_rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,12 +54,8 @@ class AccessControl:
         if scope["type"] not in ("http", "websocket"):
             return
         self._check_rate(scope)
-        listens = scope["type"] == "websocket"
-        if not listens and scope["method"] in SAFE_METHODS:
-            return
-        headers = Headers(scope=scope)
-        self._check_origin(headers)
-        if not listens:
+        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
+            headers = Headers(scope=scope)
             self._check_token(headers)
             _check_media_type(headers)
 
@@ -81,15 +68,6 @@ class AccessControl:
             raise TooFast(
                 f"At most {self._rate_limit.rate} requests a second.", retry_after=seconds
             )
-
-    def _check_origin(self, headers: Headers) -> None:
-        """A browser always tells the origin of a page that sends, or opens a socket."""
-        origin = headers.get("origin")
-        if origin is None or ANY_ORIGIN in self._origins or origin in self._origins:
-            return
-        if origin == self._ours or urlsplit(origin).netloc == headers.get("host"):
-            return
-        raise ForeignOrigin(f"{origin[:100]} is none of API_ORIGINS.")
 
     def _check_token(self, headers: Headers) -> None:
         if self._token is None:
@@ -105,12 +83,6 @@ def _check_media_type(headers: Headers) -> None:
     empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
     if not empty and media_type != "application/json" and not media_type.endswith("+json"):
         raise NotJson("Content-Type: application/json.")
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of an address, as a browser puts them into `Origin`."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 class Cors(CORSMiddleware):

@@ -63,7 +63,7 @@ async def test_a_body_that_drips_is_cut_off(
     monkeypatch.setattr(body, "READ_SECONDS", 0.05)
     parts = urlsplit(str(vendor.http.base_url))
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    head = f"POST {vendor.address()} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{"
+    head = f"POST {vendor.address()} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{{"
     writer.write(head.encode())
     assert b" 408 " in await reader.readline()
     writer.close()

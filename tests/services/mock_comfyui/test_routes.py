@@ -36,8 +36,8 @@ async def test_a_submit_becomes_a_picture_that_carries_its_prompt(image_mock: Se
 async def test_asset_url_is_built_from_the_host_header(image_mock: Service) -> None:
     job_id = await _submit(image_mock)
     await _finish(image_mock, job_id)
-    reply = await image_mock.http.get(f"/img/result/{job_id}", headers={"Host": "mock:6889"})
-    assert reply.json()["asset_url"].startswith("http://mock:6889/")
+    reply = await image_mock.http.get(f"/img/result/{job_id}", headers={"Host": "localhost:6889"})
+    assert reply.json()["asset_url"].startswith("http://localhost:6889/")
 
 
 async def test_status_is_found_by_either_id_and_percent_rises() -> None:

@@ -269,6 +269,9 @@ async def test_listeners_are_limited_however_they_listen(lonely: Api, new_api: N
         {"api_rate": -1},
         {"api_max_sockets": 0},
         {"feed": "rss"},
+        {"allowed_hosts": "https://front.example"},
+        {"trusted_proxies": "*"},
+        {"trusted_proxies": "10.0.0.1/8"},
     ],
 )
 def test_settings_that_do_not_fit_are_refused(wrong: dict[str, Any]) -> None:

@@ -67,10 +67,20 @@ async def test_the_browsers_question_before_is_answered_for_the_ui_alone(
     assert "access-control-allow-origin" not in refused.headers
 
 
-async def test_a_page_of_another_origin_is_refused(http: httpx.AsyncClient) -> None:
-    headers = {"Origin": "http://evil.example"}
+@pytest.mark.parametrize(
+    ("origin", "code"),
+    [
+        ("http://evil.example", "foreign_origin"),
+        ("http://127.0.0.1:3000", "not_the_ui"),
+        ("http://localhost:8080", "not_the_ui"),
+    ],
+)
+async def test_a_page_of_another_origin_is_refused(
+    http: httpx.AsyncClient, origin: str, code: str
+) -> None:
+    headers = {"Origin": origin}
     answer = await http.post("/codec/decode", json=await sealed(NEW), headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (403, "not_the_ui")
+    assert (answer.status_code, answer.json()["code"]) == (403, code)
     assert PROMPT not in answer.text
 
 

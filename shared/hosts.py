@@ -1,0 +1,52 @@
+"""Names of hosts, as settings list them and as requests carry them; always without a port."""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_HOST = r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?"
+_AUTHORITY = re.compile(_HOST)
+_ORIGIN = re.compile(f"https?://{_HOST}")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
+
+
+def host_of_authority(text: str) -> str | None:
+    """The host of `host:port`, as `Host` carries it; None where it is none."""
+    found = _AUTHORITY.fullmatch(text.lower())
+    return None if found is None else found[1]
+
+
+def host_of_origin(text: str) -> str | None:
+    """The host of an `Origin`; None where it is none, or `null`."""
+    found = _ORIGIN.fullmatch(text.lower())
+    return None if found is None else found[1]
+
+
+def host_of_url(url: str) -> str:
+    """The host of an address that is known to be one, as a browser writes it into `Host`."""
+    host = urlsplit(url).hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
+def _canonical(host: str) -> str:
+    """A name or an address, spelt like that; ValueError where it is neither."""
+    bare = host.removeprefix("[").removesuffix("]").lower()
+    if ":" in bare:
+        return f"[{ipaddress.IPv6Address(bare)}]"
+    if not _NAME.fullmatch(bare):
+        raise ValueError(f"no host: {host}")
+    return bare
+
+
+def listed(text: str) -> frozenset[str]:
+    """The hosts of a list with commas; ValueError that names the wrong ones."""
+    hosts, wrong = set(), []
+    for item in filter(None, map(str.strip, text.split(","))):
+        try:
+            hosts.add(_canonical(item))
+        except ValueError:
+            wrong.append(item)
+    if wrong:
+        raise ValueError(f"no names or addresses without a port: {', '.join(wrong)}")
+    return frozenset(hosts)

@@ -1,0 +1,205 @@
+"""Every HTTP service, as a process: it answers by names of ours, and changes nothing for a page."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from compose.stack.services import ALL, API, CALLBACK, IMAGE, TEMPORAL, VIDEO, Service
+from shared.http import http_client
+from tests.shared.processes import free_port, running
+
+OURS = [service for service in ALL if service is not TEMPORAL]
+FURTHER = "gateway.example"
+OTHER = f"https://{FURTHER}"
+EVIL = "http://evil.example"
+# What each would do for whoever asks, had it not looked at who that is.
+CHANGES = [
+    (API, "PUT", "/slots"),
+    (CALLBACK, "POST", "/callback/kling"),
+    (IMAGE, "POST", "/img/submit"),
+    (IMAGE, "POST", "/prompt"),
+    (IMAGE, "POST", "/api/queue"),
+    (IMAGE, "POST", "/interrupt"),
+    (IMAGE, "POST", "/upload/image"),
+    (IMAGE, "POST", "/admin/reset"),
+    (VIDEO, "POST", "/video/submit"),
+    (VIDEO, "POST", "/v1/videos/image2video"),
+    (VIDEO, "DELETE", "/admin/faults"),
+    (VIDEO, "PUT", "/admin/config"),
+]
+
+
+@asynccontextmanager
+async def started(service: Service, folder: Path, **environ: str) -> AsyncIterator[str]:
+    """The base address of a service that is told of two further names."""
+    environment = {
+        "DATA_DIR": str(folder),
+        "CALLBACK_SECRET": "x" * 16,
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
+        "API_PUBLIC_URL": "https://api.example/base",
+        "CALLBACK_URL": "https://callbacks.example",
+        "ALLOWED_HOSTS": f"{FURTHER}, 2001:DB8::1",
+        **environ,
+    }
+    log = folder / "log"
+    async with running(service.module, service.port, environment=environment, log=log) as process:
+        yield process.base
+
+
+async def raw(base: str, head: str) -> tuple[int, bytes]:
+    """Status and body of an answer to a head that no client would send."""
+    parts = urlsplit(base)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
+    try:
+        answer = await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()
+    return int(answer.split()[1]), answer.partition(b"\r\n\r\n")[2]
+
+
+def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
+    assert answer.headers["content-type"] == "application/problem+json"
+    found = answer.json()
+    assert {"type", "title", "detail"} < found.keys()
+    return (answer.status_code, found["status"], found["code"]) == (status, status, code)
+
+
+@pytest.mark.parametrize("service", OURS, ids=lambda service: service.name)
+async def test_a_rebound_name_is_nobodys(service: Service, tmp_path: Path) -> None:
+    """A page that has its own name lead to us sends that name as `Host`."""
+    async with started(service, tmp_path) as base, http_client(base) as http:
+        port = urlsplit(base).port
+        for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "10.0.0.1"):
+            for path in ("/healthz", "/metrics", "/docs", "/openapi.json", "/", "/nowhere"):
+                answer = await http.get(path, headers={"Host": host})
+                assert is_problem(answer, 421, "unknown_host"), (host, path)
+            answer = await http.options("/", headers={"Host": host, "Origin": f"http://{host}"})
+            assert is_problem(answer, 421, "unknown_host"), host
+        for head in (
+            "\nHost: localhost\nHost: localhost",
+            "",
+            "\nHost:",
+            "\nHost: [",
+            "\nHost: a b",
+        ):
+            status, body = await raw(base, f"GET /healthz HTTP/1.1{head}\nConnection: close")
+            assert (status, json.loads(body)["code"]) == (421, "unknown_host"), head
+        large = f"POST / HTTP/1.1\nHost: evil.example\nContent-Length: {10**12}\nConnection: close"
+        assert (await raw(base, large))[0] == 421
+
+        names = ["127.0.0.1", f"LOCALHOST:{port}", "[::1]:1", FURTHER, "[2001:db8::1]:80"]
+        names += {API: ["api.example"], CALLBACK: ["callbacks.example:443"]}.get(service, [])
+        for host in names:
+            assert (await http.get("/healthz", headers={"Host": host})).status_code == 200, host
+
+
+@pytest.mark.parametrize("service", [API, IMAGE], ids=lambda service: service.name)
+async def test_no_socket_for_a_rebound_name_or_a_foreign_page(
+    service: Service, tmp_path: Path
+) -> None:
+    path = "/ws/jobs" if service is API else "/ws"
+    async with started(service, tmp_path) as base:
+        url = base.replace("http", "ws", 1) + path
+        for headers, status, code in (
+            ({"Host": "evil.example"}, 421, "unknown_host"),
+            ({"Origin": EVIL}, 403, "foreign_origin"),
+            ({"Origin": "null"}, 403, "foreign_origin"),
+            ({"Origin": "http://["}, 403, "foreign_origin"),
+            ({"Host": "evil.example", "Origin": EVIL}, 421, "unknown_host"),
+        ):
+            refused, body = await handshake(base, path, headers)
+            assert (refused, json.loads(body)["code"]) == (status, code), headers
+        with pytest.raises(InvalidStatus):
+            await connect(url, proxy=None, origin=EVIL)  # type: ignore[arg-type]
+        for origin in (None, base, OTHER):
+            async with connect(url, proxy=None, origin=origin):  # type: ignore[arg-type]
+                pass
+
+
+async def handshake(base: str, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    lines = {
+        "Host": base.removeprefix("http://"),
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    } | headers
+    head = "".join(f"\n{name}: {value}" for name, value in lines.items())
+    return await raw(base, f"GET {path} HTTP/1.1{head}")
+
+
+@pytest.mark.parametrize("service", [API, CALLBACK, IMAGE, VIDEO], ids=lambda it: it.name)
+async def test_a_foreign_page_changes_nothing(service: Service, tmp_path: Path) -> None:
+    async with started(service, tmp_path) as base, http_client(base) as http:
+        changes = [(method, path) for each, method, path in CHANGES if each is service]
+        for origin in (EVIL, "null", "http://[", "localhost", "http://localhost.evil.example", ""):
+            for method, path in changes:
+                answer = await http.request(method, path, json={}, headers={"Origin": origin})
+                assert is_problem(answer, 403, "foreign_origin"), (origin, path)
+        # Never because it is what the request calls us.
+        both = {"Host": FURTHER, "Origin": f"http://{FURTHER}.evil.example"}
+        for method, path in changes:
+            answer = await http.request(method, path, json={}, headers=both)
+            assert is_problem(answer, 403, "foreign_origin")
+        for ours in ({}, *({"Origin": it} for it in (base, "http://localhost:3000", OTHER))):
+            for method, path in changes:
+                answer = await http.request(method, path, json={}, headers=ours)
+                assert answer.status_code not in (403, 421), (ours, path)
+
+
+@pytest.mark.parametrize("service", [API, CALLBACK, IMAGE, VIDEO], ids=lambda it: it.name)
+async def test_a_preflight_lets_no_foreign_page_in(service: Service, tmp_path: Path) -> None:
+    asked = {
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    async with started(service, tmp_path) as base, http_client(base) as http:
+        for method, path in [(method, path) for each, method, path in CHANGES if each is service]:
+            answer = await http.options(path, headers={**asked, "Origin": EVIL})
+            assert not answer.is_success, (method, path)
+            assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize("service", [IMAGE, VIDEO], ids=lambda service: service.name)
+async def test_no_form_reaches_what_rules_a_mock(service: Service, tmp_path: Path) -> None:
+    """A form is what a page may post anywhere without asking, by browsers without `Origin`, too."""
+    rule = json.dumps({"where": "submit", "do": "refuse"})
+    async with started(service, tmp_path) as base, http_client(base) as http:
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+            for path in ("faults", "reset", "restart"):
+                for content in (rule, ""):
+                    answer = await http.post(
+                        f"/admin/{path}", content=content, headers={"Content-Type": kind}
+                    )
+                    assert is_problem(answer, 415, "not_json"), (kind, path)
+        assert is_problem(await http.post("/admin/faults", content=rule), 415, "not_json")
+        assert (await http.get("/admin/faults")).json()["rules"] == []
+        fine = {"Content-Type": "application/json; charset=utf-8"}
+        assert (await http.post("/admin/faults", content=rule, headers=fine)).status_code == 200
+        assert (await http.post("/admin/reset")).status_code == 200
+        assert (await http.delete("/admin/faults")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("trusted", "statuses"), [("", {200, 429}), ("10.0.0.0/8", {200, 429}), ("127.0.0.0/8", {200})]
+)
+async def test_who_may_say_for_whom_it_asks(
+    tmp_path: Path, trusted: str, statuses: set[int]
+) -> None:
+    """Each caller has a rate of its own; who may name its callers has as many as it likes."""
+    async with (
+        started(API, tmp_path, API_RATE="2", TRUSTED_PROXIES=trusted) as base,
+        http_client(base) as http,
+    ):
+        asked = [{"X-Forwarded-For": f"203.0.113.{number}"} for number in range(10)]
+        answers = [await http.get("/jobs", headers=headers) for headers in asked]
+    assert {answer.status_code for answer in answers} == statuses

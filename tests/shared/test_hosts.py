@@ -1,0 +1,61 @@
+"""Names of hosts as settings and requests spell them; the mocks' own reading is the same."""
+
+from types import ModuleType
+
+import pytest
+
+from services.mock_core.lib import hosts as theirs
+from shared import hosts as ours
+
+BOTH = pytest.mark.parametrize("hosts", [ours, theirs], ids=["ours", "theirs"])
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("localhost", "localhost"),
+        ("LocalHost:8000", "localhost"),
+        ("127.0.0.1:1", "127.0.0.1"),
+        ("[::1]:8000", "[::1]"),
+        ("mock-kling:16882", "mock-kling"),
+        ("", None),
+        (":80", None),
+        ("a:b", None),
+        ("a:123456", None),
+        ("a b", None),
+        ("a@localhost", None),
+        ("localhost/", None),
+        ("localhost\n", None),
+        ("[::1", None),
+        ("::1", None),
+        ("локалхост", None),
+        ("localhost, localhost", None),
+    ],
+)
+def test_the_host_of_a_request(hosts: ModuleType, text: str, *, host: str | None) -> None:
+    assert hosts.host_of_authority(text) == host
+    assert hosts.host_of_origin(f"https://{text}") == host
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "origin", ["null", "", "localhost", "file://localhost", "http://", "http://["]
+)
+def test_what_is_no_origin(hosts: ModuleType, origin: str) -> None:
+    assert hosts.host_of_origin(origin) is None
+
+
+@BOTH
+def test_a_list_is_spelt_as_browsers_do(hosts: ModuleType) -> None:
+    text = " Gateway.Example,, 10.0.0.1,[2001:DB8:0::1], ::1 "
+    assert hosts.listed(text) == {"gateway.example", "10.0.0.1", "[2001:db8::1]", "[::1]"}
+    assert hosts.listed("") == frozenset()
+
+
+@BOTH
+@pytest.mark.parametrize("wrong", ["a:80", "http://a", "*", "a/b", "[::1]:80", "a b", ".a", "*.a"])
+def test_what_is_no_host_is_named(hosts: ModuleType, wrong: str) -> None:
+    with pytest.raises(ValueError, match="without a port") as caught:
+        hosts.listed(f"good,{wrong}")
+    assert str(caught.value).endswith(f": {wrong}")
