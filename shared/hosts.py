@@ -50,3 +50,13 @@ def listed(text: str) -> frozenset[str]:
     if wrong:
         raise ValueError(f"no names or addresses without a port: {', '.join(wrong)}")
     return frozenset(hosts)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether what listens there is out of other machines' reach."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Service:
-    """`port` is the variable of its published port, `inner` its port in a container."""
+    """`port` is the variable of its published port, `inner` its port in a container.
+
+    `bind` is the variable of the address that the port is opened on; without one it is loopback.
+    """
 
     name: str
     port: str
@@ -13,6 +16,7 @@ class Service:
     about: str
     mock: bool = False
     inside: bool = False
+    bind: str = ""
 
     @property
     def module(self) -> str:
@@ -25,8 +29,10 @@ IMAGE = Service("mock-comfyui", "COMFYUI_PORT", 6889, "image service (mock Comfy
 VIDEO = Service("mock-kling", "KLING_PORT", 16882, "video service (mock Kling proxy)", mock=True)
 SEMAPHORE = Service("semaphore", "SEMAPHORE_HTTP_PORT", 9099, "slot semaphore", inside=True)
 WORKER = Service("worker", "WORKER_HTTP_PORT", 9100, "worker", inside=True)
-CALLBACK = Service("callback", "CALLBACK_PORT", 8001, "callback receiver")
-API = Service("api", "API_PORT", 8000, "API, WebSocket, dashboard")
+CALLBACK = Service(
+    "callback", "CALLBACK_PORT", 8001, "callback receiver", bind="CALLBACK_BIND_ADDRESS"
+)
+API = Service("api", "API_PORT", 8000, "API, WebSocket, dashboard", bind="API_BIND_ADDRESS")
 
 ALL = (TEMPORAL, IMAGE, VIDEO, SEMAPHORE, WORKER, CALLBACK, API)
 MOCKS = (IMAGE, VIDEO)
@@ -34,6 +40,7 @@ UI_PORT = "TEMPORAL_UI_PORT"
 UI_INNER = 8080
 
 DEFAULT_PORTS = {service.port: service.inner for service in ALL} | {UI_PORT: UI_INNER}
+ABOUT = {service.port: service.about for service in ALL} | {UI_PORT: "Temporal UI"}
 NAMES = tuple(service.name for service in ALL)
 
 

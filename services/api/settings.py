@@ -4,15 +4,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AnyHttpUrl, Field, SecretStr, field_validator
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 
-from shared.hosts import host_of_url
+from shared.hosts import host_of_url, is_loopback
 from shared.settings import Port, PublicSettings
 
 _ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
-
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, never bound
 
 
 class ApiSettings(PublicSettings):
@@ -25,8 +23,12 @@ class ApiSettings(PublicSettings):
     # Where jobs and their changes are learnt from: the state folder, or Temporal alone.
     feed: Literal["files", "temporal"] = "files"
 
+    # Whether other machines reach it, which the stack says, for a container can't tell.
+    api_exposed: bool = Field(default_factory=lambda known: not is_loopback(known["listen_host"]))
     # Who may come in, and how many.
-    api_token: Annotated[SecretStr, Field(min_length=16)] | None = None
+    api_token: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        default=None, validate_default=True
+    )
     api_origins: str = ""
     api_rate: Annotated[int, Field(ge=0, le=100_000)] = 500
     api_max_sockets: Annotated[int, Field(ge=1, le=100_000)] = 2000
@@ -50,6 +52,15 @@ class ApiSettings(PublicSettings):
     def _fits_a_header(cls, token: SecretStr | None) -> SecretStr | None:
         if token is not None and not re.fullmatch(r"[\x21-\x7e]+", token.get_secret_value()):
             raise ValueError("visible ASCII characters only")
+        return token
+
+    @field_validator("api_token")
+    @classmethod
+    def _guards_what_is_open(
+        cls, token: SecretStr | None, known: ValidationInfo
+    ) -> SecretStr | None:
+        if token is None and known.data.get("api_exposed"):
+            raise ValueError("is needed where the API is open to other machines")
         return token
 
     @field_validator("api_origins")
@@ -96,8 +107,7 @@ class ApiSettings(PublicSettings):
         }
 
     def _base(self, url: AnyHttpUrl | None, port: int) -> str:
-        host = _EVERY_ADDRESS.get(self.listen_host, self.listen_host)
-        return str(url or f"http://{host}:{port}").rstrip("/")
+        return str(url or f"http://127.0.0.1:{port}").rstrip("/")
 
 
 def _listed(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from compose.stack import services
 from tests.docs.pages import README, ROOT, read, section, tables
 
 FILES = (ROOT / "compose" / "compose.yaml", ROOT / "compose" / "mocks.yaml")
-PUBLISHED = re.compile(r"\$\{BIND_ADDRESS:-127\.0\.0\.1\}:\$\{([A-Z_]+):-(\d+)\}:(\d+)")
+PUBLISHED = re.compile(r'"([^":]+|\$\{[A-Z_]+:-[\d.]+\}):\$\{([A-Z_]+):-(\d+)\}:(\d+)"')
 
 
 def listed() -> list[tuple[str, str]]:
@@ -41,11 +41,25 @@ def test_published_ports_are_listed_and_inner_ones_are_not_published() -> None:
     published = {
         (service, outer)
         for service, body in in_compose().items()
-        for _, outer, inner in PUBLISHED.findall(body)
+        for _, _, outer, inner in PUBLISHED.findall(body)
         if outer == inner
     }
 
     assert published == {row for row in listed() if row[0] not in inside}
+
+
+def test_only_a_service_that_may_be_opened_is_published_beyond_loopback() -> None:
+    binds = {
+        service: bind
+        for service, body in in_compose().items()
+        for bind, _, _, _ in PUBLISHED.findall(body)
+    }
+    openable = {each.name: each.bind for each in services.ALL if each.bind}
+
+    assert openable == {"api": "API_BIND_ADDRESS", "callback": "CALLBACK_BIND_ADDRESS"}
+    for service, bind in binds.items():
+        name = openable.get(service)
+        assert bind == (f"${{{name}:-127.0.0.1}}" if name else "127.0.0.1"), service
 
 
 def test_every_service_is_a_folder() -> None:

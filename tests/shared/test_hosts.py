@@ -59,3 +59,20 @@ def test_what_is_no_host_is_named(hosts: ModuleType, wrong: str) -> None:
     with pytest.raises(ValueError, match="without a port") as caught:
         hosts.listed(f"good,{wrong}")
     assert str(caught.value).endswith(f": {wrong}")
+
+
+@pytest.mark.parametrize(
+    ("address", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("somewhere", False),
+    ],
+)
+def test_loopback(address: str, *, loopback: bool) -> None:
+    assert ours.is_loopback(address) == loopback

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from compose.stack.errors import StackError
-from compose.stack.machine.ports import LOOPBACK, ports_of_a_stack
+from compose.stack.machine.ports import ports_of_a_stack
 from compose.stack.modes import readiness
 from compose.stack.modes.local import Local
 from compose.stack.output import say
 from compose.stack.preflight import service_settings
 from compose.stack.services import API, CALLBACK, UI_PORT
 from compose.stack.settings.checks import Checks
-from compose.stack.settings.load import Settings, load
+from compose.stack.settings.load import LOOPBACK, Settings, load
 
 # Each part with the number of workers that it needs, and make's variables that become its options.
 WORKERS = {"handover": 1, "takeover": 2, "waiting": 1, "intake": 1, "flood": 1}
@@ -98,8 +98,8 @@ def own_settings(
     own = {name: str(port) for name, port in ports.items()} | {
         "MODE": "local",
         "WORKERS": str(workers),
-        "BIND_ADDRESS": LOOPBACK,
-        "LISTEN_HOST": LOOPBACK,
+        API.bind: LOOPBACK,
+        CALLBACK.bind: LOOPBACK,
         "DATA_DIR": str(data),
         "API_PUBLIC_URL": f"http://{LOOPBACK}:{ports[API.port]}",
         "CALLBACK_URL": f"http://{LOOPBACK}:{ports[CALLBACK.port]}",

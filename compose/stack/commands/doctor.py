@@ -1,5 +1,6 @@
 """Says what is wrong with this machine, with the fix beside it; it changes nothing."""
 
+import ipaddress
 import os
 import platform
 import shutil
@@ -12,7 +13,9 @@ from compose.stack.errors import VERDICT
 from compose.stack.machine import engine, images, ports
 from compose.stack.modes import choice
 from compose.stack.output import paint, say
-from compose.stack.settings.load import Mode, Settings
+from compose.stack.preflight import exposure
+from compose.stack.services import ABOUT, API
+from compose.stack.settings.load import LOOPBACK, Mode, Settings
 from compose.stack.subprocesses import capture
 
 DISK_GIB = 3
@@ -62,6 +65,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     if containers:
         yield _base(settings)
     yield from _ports(settings)
+    yield from _open(settings, local=local_needed or settings.running == Mode.LOCAL)
     yield _disk(settings)
     yield _memory()
 
@@ -97,11 +101,31 @@ def _ports(settings: Settings) -> Iterator[Finding]:
     units = choice.chosen(settings).units() if settings.running else []
     running = [unit.service for unit in units]
     needed = ports.wanted(settings, containers=settings.running != Mode.LOCAL, running=running)
-    taken = {port: name for port, name in needed.items() if not ports.free(settings.bind, port)}
+    taken = {
+        port: name for port, name in needed.items() if not ports.free(settings.binds[name], port)
+    }
     for port, name in taken.items():
         yield Finding(f"port {port}", False, "in use by somebody else", f"stop that, or set {name}")
     if not taken:
         yield Finding("ports", True, "ours" if running else "free")
+
+
+def _open(settings: Settings, *, local: bool) -> Iterator[Finding]:
+    """For each port that there would be: who can reach it."""
+    for port, name in sorted(ports.wanted(settings, containers=not local, running=()).items()):
+        bind = settings.binds[name]
+        who = "loopback only" if bind == LOOPBACK else _who(bind)
+        good = name != API.port or not exposure.is_missing_token(settings)
+        found = f"{ABOUT[name]}: {who}" + ("" if good else ", without API_TOKEN")
+        yield Finding(f"port {port}", good, found, exposure.WAYS_OUT)
+
+
+def _who(bind: str) -> str:
+    address = ipaddress.ip_address(bind)
+    if address.is_loopback:
+        return f"loopback only ({bind})"
+    every = " (every address of this machine)" if address.is_unspecified else ""
+    return f"whoever reaches {bind}{every}"
 
 
 def _disk(settings: Settings) -> Finding:

@@ -14,7 +14,7 @@ from compose.stack.modes.docker import Docker
 from compose.stack.modes.local import Local
 from compose.stack.modes.stack import SERVICE_FOLDERS, Stack
 from compose.stack.output import complain, say
-from compose.stack.preflight import other_stacks, replay, service_settings
+from compose.stack.preflight import exposure, other_stacks, replay, service_settings
 from compose.stack.services import API, CALLBACK
 from compose.stack.settings import saved
 from compose.stack.settings.load import Mode, Settings, load
@@ -32,6 +32,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
     semaphores don't replay by the present code. Never where another stack's semaphore runs.
     """
     _refuse_other_mode(settings)
+    exposure.check(settings)
     _warn(settings)
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     with locked(settings.run_dir):

@@ -59,7 +59,7 @@ def addresses(settings: Settings) -> list[tuple[str, str]]:
     api = settings.url(API.port)
     image, video = vendors(settings)
     port = settings.ports[TEMPORAL.port]
-    server = settings.values.get("TEMPORAL_ADDRESS", f"{settings.reach}:{port}")
+    server = settings.values.get("TEMPORAL_ADDRESS", f"{settings.reach(TEMPORAL.port)}:{port}")
     return [
         ("dashboard", f"{seen['API_PUBLIC_URL'].rstrip('/')}/"),
         ("API reference", f"{api}/docs"),

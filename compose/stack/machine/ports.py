@@ -8,12 +8,11 @@ from collections.abc import Iterable
 from compose.stack import services
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.services import DEFAULT_PORTS, TEMPORAL, WORKER
-from compose.stack.settings.load import Settings
+from compose.stack.settings.load import LOOPBACK, Settings
 
 # Linux gives the ports from 32768 on to connections (ip_local_port_range): one from there may be
 # gone before its server listens.
 LOWEST, HIGHEST = 10240, 32767
-LOOPBACK = "127.0.0.1"
 
 
 def wanted(settings: Settings, *, containers: bool, running: Iterable[str]) -> dict[int, str]:
@@ -33,10 +32,12 @@ def wanted(settings: Settings, *, containers: bool, running: Iterable[str]) -> d
 
 def refuse_taken(settings: Settings, needed: dict[int, str]) -> None:
     """One line that names every port that somebody else has, and the variable that moves it."""
-    taken = [f"{port} ({name})" for port, name in needed.items() if not free(settings.bind, port)]
+    taken = [
+        f"{port} ({name})" for port, name in needed.items() if not free(settings.binds[name], port)
+    ]
     if taken:
         raise StackError(
-            f"already in use on {settings.bind}: port {', '.join(taken)};"
+            f"already in use: port {', '.join(taken)};"
             " stop what uses it, or move ours with that variable"
         )
 

@@ -47,7 +47,7 @@ def probe(settings: Settings, service: str, *, index: int = 0) -> str | None:
         return reason(f"{settings.url(services.UI_PORT)}/healthz")
     port = next(item.port for item in services.ALL if item.name == service)
     number = settings.ports[port] + (index if service == WORKER.name else 0)
-    return reason(f"http://{settings.reach}:{number}/readyz")
+    return reason(f"http://{settings.reach(port)}:{number}/readyz")
 
 
 def expected(settings: Settings) -> Counter[str]:

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from compose.stack import services
-from compose.stack.services import API, CALLBACK, IMAGE, SEMAPHORE, TEMPORAL, VIDEO, WORKER
+from compose.stack.services import (
+    API,
+    CALLBACK,
+    IMAGE,
+    SEMAPHORE,
+    TEMPORAL,
+    VIDEO,
+    WORKER,
+    Service,
+)
 from compose.stack.settings.load import WIRED, Settings
 from compose.stack.settings.secrets import callback_secret, stack_name
 
@@ -14,6 +23,7 @@ from compose.stack.settings.secrets import callback_secret, stack_name
 _STACK_ONLY = frozenset(
     {
         *("MODE", "WORKERS", "COMPOSE_PROJECT_NAME", "BASE_IMAGE", "BIND_ADDRESS"),
+        *("API_BIND_ADDRESS", "CALLBACK_BIND_ADDRESS"),
         *("MOCKS", "COMFYUI_URL", "KLING_URL", "CALLBACK_URL", "CALLBACK_SECRET", "STACK"),
         *WIRED,
     }
@@ -31,8 +41,12 @@ _SECRETS = {
 _TOLD = {
     WORKER.name: ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "CALLBACK_URL", "API_PUBLIC_URL"),
     CALLBACK.name: ("CALLBACK_URL",),
-    API.name: ("API_PUBLIC_URL", "TEMPORAL_UI_URL", "MOCKS", "REPORTS_DIR"),
+    API.name: (
+        *("API_PUBLIC_URL", "TEMPORAL_UI_URL", "MOCKS", "REPORTS_DIR"),
+        *("CALLBACK_SERVICE_URL", "API_EXPOSED"),
+    ),
 }
+_PORTS = {service.name: service.port for service in services.ALL}
 # How long the worker waits for a real vendor, in seconds, and the least that makes sense: the
 # mocks' clock runs faster, and what never ends there should not be waited for by ours.
 _PATIENCE = {
@@ -65,7 +79,7 @@ def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str,
     else:
         env |= _codec(settings)
     env |= {told: known[told] for told in _TOLD.get(name, ())}
-    env["LISTEN_HOST"] = settings.values.get("LISTEN_HOST", settings.bind)
+    env["LISTEN_HOST"] = settings.binds[_PORTS[name]]
     env["DATA_DIR"] = str(settings.data_dir)
     env |= {port: str(number) for port, number in settings.ports.items()}
     if name == WORKER.name:
@@ -100,9 +114,11 @@ def _addresses(settings: Settings) -> dict[str, str]:
         "IMAGE_SERVICE_URL": image or given.get("IMAGE_SERVICE_URL", settings.url(IMAGE.port)),
         "VIDEO_SERVICE_URL": video or given.get("VIDEO_SERVICE_URL", settings.url(VIDEO.port)),
         "TEMPORAL_ADDRESS": given.get(
-            "TEMPORAL_ADDRESS", f"{settings.reach}:{settings.ports[TEMPORAL.port]}"
+            "TEMPORAL_ADDRESS", f"{settings.reach(TEMPORAL.port)}:{settings.ports[TEMPORAL.port]}"
         ),
         "CALLBACK_URL": given.get("CALLBACK_URL", settings.url(CALLBACK.port)),
+        "CALLBACK_SERVICE_URL": settings.url(CALLBACK.port),
+        "API_EXPOSED": _exposed(settings),
         "MOCKS": "on" if settings.mocks else "off",
         # As short as it can be: the load test prints it.
         "REPORTS_DIR": os.path.relpath(settings.reports_dir, settings.root),
@@ -155,7 +171,10 @@ def for_compose(settings: Settings) -> dict[str, str]:
         "COMPOSE_PROJECT_NAME": settings.project,
         "COMPOSE_PROFILES": "server" if settings.own_temporal else "",
         "COMPOSE_IGNORE_ORPHANS": "false",
-        "BIND_ADDRESS": settings.bind,
+        "API_BIND_ADDRESS": _published(settings, API),
+        "CALLBACK_BIND_ADDRESS": _published(settings, CALLBACK),
+        "ALLOWED_HOSTS": _allowed_hosts(settings),
+        "API_EXPOSED": _exposed(settings),
         "DATA_DIR": str(settings.data_dir),
         "REPORTS_DIR": str(settings.reports_dir),
         "CALLBACK_SECRET": callback_secret(settings),
@@ -169,6 +188,23 @@ def for_compose(settings: Settings) -> dict[str, str]:
         env["IMAGE_SERVICE_URL"] = from_container("IMAGE_SERVICE_URL", image)
         env["VIDEO_SERVICE_URL"] = from_container("VIDEO_SERVICE_URL", video)
     return env
+
+
+def _exposed(settings: Settings) -> str:
+    """For the API, which in a container can't tell how far its port is published."""
+    return "true" if settings.exposed else "false"
+
+
+def _published(settings: Settings, service: Service) -> str:
+    """The address of a published port as Compose reads it."""
+    bind = settings.binds[service.port]
+    return f"[{bind}]" if ":" in bind else bind
+
+
+def _allowed_hosts(settings: Settings) -> str:
+    """What was given, and the addresses that a container can't know it is asked by."""
+    reached = {settings.reach(service.port).strip("[]") for service in (API, CALLBACK)}
+    return ",".join(filter(None, (settings.values.get("ALLOWED_HOSTS"), *sorted(reached))))
 
 
 _CROSSING = frozenset({"IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "TEMPORAL_ADDRESS"})

@@ -1,15 +1,17 @@
 """The stack's own settings; either all of them are right, or one line names every wrong one."""
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from compose.stack.services import DEFAULT_PORTS, WORKER
+from compose.stack.services import ALL, API, DEFAULT_PORTS, WORKER
 from compose.stack.settings import dotenv, saved
 from compose.stack.settings.checks import Checks
 
+LOOPBACK = "127.0.0.1"
 DEFAULT_BASE_IMAGE = "python:3.13-slim"
 MOST_WORKERS = 64
 # What the SDK's client configuration reads; TEMPORAL_PORT and TEMPORAL_UI_PORT are ours.
@@ -38,6 +40,7 @@ class Mode(StrEnum):
 class Settings:
     """Checked settings; `values` is everything given, `overrides` what is saved until `make down`.
 
+    `ports` and `binds` are the ports and the addresses that they are opened on, by the port's name.
     Those that are handed on are the services' to check; see `preflight`.
     """
 
@@ -45,8 +48,8 @@ class Settings:
     mode: Mode
     running: str
     project: str
-    bind: str
     ports: Mapping[str, int]
+    binds: Mapping[str, str]
     workers: int
     mocks: bool
     data_dir: Path
@@ -73,14 +76,19 @@ class Settings:
         return self.data_dir / "logs"
 
     @property
-    def reach(self) -> str:
-        """The host under which published ports answer on this machine."""
-        anywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
-        return anywhere.get(self.bind, f"[{self.bind}]" if ":" in self.bind else self.bind)
+    def exposed(self) -> bool:
+        """Whether the API is open to other machines."""
+        return not ipaddress.ip_address(self.binds[API.port]).is_loopback
+
+    def reach(self, port: str) -> str:
+        """The host under which a published port answers on this machine, by its variable."""
+        anywhere = {"0.0.0.0": LOOPBACK, "::": "[::1]"}  # noqa: S104
+        bind = self.binds[port]
+        return anywhere.get(bind, f"[{bind}]" if ":" in bind else bind)
 
     def url(self, port: str) -> str:
         """The address of a published port, by its variable."""
-        return f"http://{self.reach}:{self.ports[port]}"
+        return f"http://{self.reach(port)}:{self.ports[port]}"
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Settings:
@@ -104,8 +112,8 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         project=checks.fits(
             "COMPOSE_PROJECT_NAME", "genvideo", "[a-z0-9][a-z0-9_-]*", what="a project name"
         ),
-        bind=checks.address("BIND_ADDRESS", "127.0.0.1"),
         ports=_ports(checks, workers),
+        binds=_binds(checks),
         workers=workers,
         mocks=_mocks(checks),
         data_dir=data_dir,
@@ -150,6 +158,14 @@ def _ports(checks: Checks, workers: int) -> dict[str, int]:
             checks.refuse(name, f"is the port of {owners[port]}, too")
         owners.setdefault(port, name)
     return ports
+
+
+def _binds(checks: Checks) -> dict[str, str]:
+    """The address that each port is opened on: loopback, whatever is said, but for two of them."""
+    usual = checks.address("BIND_ADDRESS", LOOPBACK)
+    return dict.fromkeys(DEFAULT_PORTS, LOOPBACK) | {
+        service.port: checks.address(service.bind, usual) for service in ALL if service.bind
+    }
 
 
 def _mocks(checks: Checks) -> bool:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from compose.stack.services import NAMES
 from compose.stack.settings import environment
 from tests.compose.stack.conftest import Load
 
@@ -163,6 +164,49 @@ def test_the_apis_token_reaches_the_api_and_the_load_test_alone(settings: Load) 
 
 def test_the_load_test_has_no_use_for_the_callbacks_secret(settings: Load) -> None:
     assert "CALLBACK_SECRET" not in environment.local_loadtest(settings(CALLBACK_SECRET=KEY))
+
+
+@pytest.mark.parametrize("given", [{}, {"LISTEN_HOST": "0.0.0.0"}, {"BIND_ADDRESS": "0.0.0.0"}])
+def test_a_process_listens_where_its_port_is_opened(settings: Load, given: dict[str, str]) -> None:
+    found = settings(**given)
+    listens = {name: environment.local_service(found, name)["LISTEN_HOST"] for name in NAMES}
+    opened = given.get("BIND_ADDRESS", "127.0.0.1")
+    assert {listens.pop("api"), listens.pop("callback")} == {opened}
+    assert set(listens.values()) == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("given", "exposed"),
+    [
+        ({}, "false"),
+        ({"CALLBACK_BIND_ADDRESS": "0.0.0.0"}, "false"),
+        ({"API_BIND_ADDRESS": "::1"}, "false"),
+        ({"API_BIND_ADDRESS": "10.1.2.3"}, "true"),
+        ({"BIND_ADDRESS": "::"}, "true"),
+    ],
+)
+def test_the_api_is_told_how_far_its_port_is_open(
+    settings: Load, given: dict[str, str], exposed: str
+) -> None:
+    found = settings(**given)
+    assert environment.local_service(found, "api")["API_EXPOSED"] == exposed
+    assert environment.for_compose(found)["API_EXPOSED"] == exposed
+    assert "API_EXPOSED" not in environment.local_service(found, "callback")
+
+
+def test_the_api_finds_the_receiver_where_that_listens(settings: Load) -> None:
+    found = settings(CALLBACK_BIND_ADDRESS="10.1.2.3", CALLBACK_URL="https://public.example")
+    told = environment.local_service(found, "api")
+    assert told["CALLBACK_SERVICE_URL"] == "http://10.1.2.3:8001"
+    told = environment.local_service(found, "callback")
+    assert told["CALLBACK_URL"] == "https://public.example"
+
+
+def test_a_container_is_told_the_addresses_that_it_is_asked_by(settings: Load) -> None:
+    found = settings(API_BIND_ADDRESS="10.1.2.3", CALLBACK_BIND_ADDRESS="::", ALLOWED_HOSTS="a,b")
+    env = environment.for_compose(found)
+    assert env["ALLOWED_HOSTS"] == "a,b,10.1.2.3,::1"
+    assert (env["API_BIND_ADDRESS"], env["CALLBACK_BIND_ADDRESS"]) == ("10.1.2.3", "[::]")
 
 
 def test_with_a_key_the_temporal_ui_is_told_who_decrypts(settings: Load) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from compose.stack.errors import USAGE, StackError
+from compose.stack.services import DEFAULT_PORTS
 from compose.stack.settings import saved
 from compose.stack.settings.load import Mode, load
 from compose.stack.settings.saved import Saved
@@ -79,6 +80,8 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         ({"API_PORT": "8001"}, "is the port of"),
         ({"WORKER_HTTP_PORT": "65535", "WORKERS": "2"}, "is not a whole number from 1 to 65534"),
         ({"BIND_ADDRESS": "everywhere"}, "is not an IP address"),
+        ({"API_BIND_ADDRESS": "x"}, "API_BIND_ADDRESS=x (environment) is not an IP address"),
+        ({"CALLBACK_BIND_ADDRESS": "::z"}, "CALLBACK_BIND_ADDRESS=::z (environment)"),
         ({"COMPOSE_PROJECT_NAME": "My Project"}, "is not a project name"),
         ({"TEMPORAL_ADDRESS": "somewhere"}, "is not host:port"),
         ({"TEMPORAL_TLS_CLIENT_KEY_PATH": "/nowhere"}, "is not a file that can be read"),
@@ -112,6 +115,24 @@ def test_the_real_services_can_be_named(settings: Load) -> None:
 )
 def test_where_published_ports_answer(settings: Load, bind: str, reach: str) -> None:
     assert settings(BIND_ADDRESS=bind).url("API_PORT") == f"http://{reach}:8000"
+
+
+@pytest.mark.parametrize(
+    ("environ", "api", "callback"),
+    [
+        ({}, "127.0.0.1", "127.0.0.1"),
+        ({"BIND_ADDRESS": "0.0.0.0"}, "0.0.0.0", "0.0.0.0"),
+        ({"BIND_ADDRESS": "10.0.0.1", "API_BIND_ADDRESS": "127.0.0.1"}, "127.0.0.1", "10.0.0.1"),
+        ({"CALLBACK_BIND_ADDRESS": "::"}, "127.0.0.1", "::"),
+    ],
+)
+def test_two_services_can_be_opened_and_nothing_else(
+    settings: Load, environ: dict[str, str], api: str, *, callback: str
+) -> None:
+    binds = dict(settings(**environ, LISTEN_HOST="0.0.0.0").binds)
+    assert (binds.pop("API_PORT"), binds.pop("CALLBACK_PORT")) == (api, callback)
+    assert set(binds) == set(DEFAULT_PORTS) - {"API_PORT", "CALLBACK_PORT"}
+    assert set(binds.values()) == {"127.0.0.1"}
 
 
 def test_what_was_said_is_forgotten_with_the_stack(root: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from starlette.routing import Route
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -269,6 +269,8 @@ async def test_listeners_are_limited_however_they_listen(lonely: Api, new_api: N
         {"api_rate": -1},
         {"api_max_sockets": 0},
         {"feed": "rss"},
+        {"api_exposed": True},
+        {"listen_host": "0.0.0.0"},
         {"allowed_hosts": "https://front.example"},
         {"trusted_proxies": "*"},
         {"trusted_proxies": "10.0.0.1/8"},
@@ -277,3 +279,11 @@ async def test_listeners_are_limited_however_they_listen(lonely: Api, new_api: N
 def test_settings_that_do_not_fit_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ApiSettings(**wrong)
+
+
+def test_whether_other_machines_reach_it_is_told_or_seen() -> None:
+    assert not ApiSettings().api_exposed
+    assert not ApiSettings(listen_host="::1").api_exposed
+    assert ApiSettings(listen_host="10.1.2.3", api_token=SecretStr(TOKEN)).api_exposed
+    # In a container the stack knows better.
+    assert not ApiSettings(listen_host="0.0.0.0", api_exposed=False).api_exposed
