@@ -31,7 +31,7 @@ from tests.chaos.vendor_wire import Route
 DECK = (
     Hit(Kind.KILL, WORKERS, Stage.IMAGE),
     Hit(Kind.FREEZE, WORKER[0], Stage.ON_DECK),
-    Hit(Kind.KILL, SERVER, backlog=50),
+    Hit(Kind.KILL, SERVER, backlog=12),
     Hit(Kind.TERMINATE, HOLDER, Stage.WAITING),
     Hit(Kind.KILL, VIDEOS, Stage.SUBMITTED),
     Hit(Kind.KILL, SEMAPHORE, Stage.STORING),
@@ -54,9 +54,13 @@ HELD_DECK = (
     Hit(Kind.CANCEL, HOLDER, Stage.VIDEO_HELD),
     Hit(Kind.TERMINATE, HOLDER, Stage.IMAGE_HELD),
 )
-# A job takes a third of a second, so that fifty are soon over.
-SPEED = 400
-PAUSE = 2.0
+SETTINGS = {
+    # A job takes a third of a second, so that all that wait are soon over.
+    "MOCK_SPEED": "400",
+    # Beyond the longest hold of a submit; each that is in doubt is looked for so long.
+    "ACCEPT_SECONDS": "10",
+}
+PAUSE = 1.0
 # Beyond the time-outs of heartbeats and sticky queues; the long form freezes for longer.
 LONGEST = 5.0
 

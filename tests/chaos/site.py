@@ -76,9 +76,9 @@ MakeSite = Callable[[Path], AbstractAsyncContextManager[Site]]
 
 
 @contextlib.asynccontextmanager
-async def as_processes(folder: Path, speed: int = 100) -> AsyncIterator[Site]:
+async def as_processes(folder: Path, /, **changes: str) -> AsyncIterator[Site]:
     """The local mode; Temporal and the vendors are reached by wires that can be disturbed."""
-    settings = _settings(folder, "local", speed=speed)
+    settings = _settings(folder, "local") | changes
     data, ui_port = Path(settings["DATA_DIR"]), int(settings["TEMPORAL_UI_PORT"])
     server = Server(data, int(settings["TEMPORAL_PORT"]), ui_port)
     await server.start()
@@ -111,9 +111,9 @@ def _over(wire: Wire, vendors: VendorWires) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def in_containers(folder: Path, speed: int = 100) -> AsyncIterator[Site]:
+async def in_containers(folder: Path, /, **changes: str) -> AsyncIterator[Site]:
     """The very compose files; the server is a container like the others."""
-    stack = Stack(_settings(folder, "docker", speed=speed))
+    stack = Stack(_settings(folder, "docker") | changes)
     try:
         async with _up(stack, "down"):
             address = f"127.0.0.1:{stack.settings['TEMPORAL_PORT']}"
@@ -122,10 +122,9 @@ async def in_containers(folder: Path, speed: int = 100) -> AsyncIterator[Site]:
         await asyncio.to_thread(_remove_images, stack.settings["COMPOSE_PROJECT_NAME"])
 
 
-def _settings(folder: Path, mode: str, *, speed: int) -> dict[str, str]:
+def _settings(folder: Path, mode: str) -> dict[str, str]:
     project = f"genvideo-chaos-{uuid4().hex[:8]}"
-    own = own_settings(folder, mode=mode, project=project)
-    return own | CHAOS_SETTINGS | {"MOCK_SPEED": str(speed)}
+    return own_settings(folder, mode=mode, project=project) | CHAOS_SETTINGS
 
 
 @contextlib.asynccontextmanager

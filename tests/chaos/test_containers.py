@@ -13,4 +13,4 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 
 async def test_no_rule_is_broken_by_containers(tmp_path: Path) -> None:
     plan = short.plan_of(2, short.DECK)
-    await short.no_rule_is_broken(partial(in_containers, speed=short.SPEED), plan, tmp_path)
+    await short.no_rule_is_broken(partial(in_containers, **short.SETTINGS), plan, tmp_path)
