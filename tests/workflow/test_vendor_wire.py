@@ -1,8 +1,10 @@
 """What was begun at a vendor is never let go: nothing begins beside it, and it is paid once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import Client
@@ -10,21 +12,36 @@ from temporalio.client import Client
 from shared.messages import Record
 from shared.states import Status, Step
 from tests.chaos.vendor_wire import Deed, Request, Route
+from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import check
 from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.test_cancelling import begun
-from tests.workflow.wired import Wired, wired
+from tests.workflow.wired import Wired, for_each_step, wired
 
 # The vendor is still accepting for so long: beyond what anybody waits for a dead try.
 ACCEPTING_SECONDS = 5.0
 # A job's whole time; it ends while the vendor is still accepting.
 SHORT_SECONDS = 3.5
-# Then the vendor works for about three seconds.
-FACTOR = {Step.IMAGE: 100, Step.VIDEO: 40}
+# Then the vendor works for one and a half to three seconds.
+FACTOR = {Step.IMAGE: 50, Step.VIDEO: 20}
 TIME_IS_UP = "time is up"
-# Nominal: what the vendor's clock makes of ten real seconds, and of three.
-TEN_SECONDS, THREE_SECONDS = 10_000, 3_000
+# Nominal: what the vendor's clock makes of five real seconds, and of two.
+FIVE_SECONDS, TWO_SECONDS = 5_000, 2_000
+
+NewLine = Callable[..., AbstractAsyncContextManager[Wired]]
+
+
+@pytest.fixture
+def new_line(new_client: NewClient, tmp_path: Path) -> NewLine:
+    """Makes pipelines over wires, each in a namespace and a folder of its step's own."""
+
+    @asynccontextmanager
+    async def make(step: Step, **changes: Any) -> AsyncIterator[Wired]:
+        async with wired(await new_client(), tmp_path / step, **changes) as line:
+            yield line
+
+    return make
 
 
 @pytest.fixture
@@ -68,41 +85,47 @@ async def made(line: Wired, step: Step, job_id: str) -> list[Json]:
     return [row for row in rows if row["external_id"].startswith(job_id)]
 
 
-@pytest.mark.parametrize("step", Step)
-async def test_cancelled_while_the_vendor_is_accepting(line: Wired, step: Step) -> None:
-    bad, following = await accepting(line, step)
-    await line.job(bad).cancel()
-    record = await ended_alone(line, step, bad, following)
-    assert record.status is Status.CANCELLED
+async def test_cancelled_while_the_vendor_is_accepting(new_line: NewLine) -> None:
+    async def scene(step: Step) -> None:
+        async with new_line(step) as line:
+            bad, following = await accepting(line, step)
+            await line.job(bad).cancel()
+            record = await ended_alone(line, step, bad, following)
+            assert record.status is Status.CANCELLED
+
+    await for_each_step(scene)
 
 
-@pytest.mark.parametrize("step", Step)
-async def test_terminated_while_the_vendor_is_accepting(line: Wired, step: Step) -> None:
-    bad, following = await accepting(line, step)
-    await line.job(bad).terminate()
-    view = await line.slots(lambda view: view.holders and view.holders[0].draining)
-    assert [each.job_id for each in view.holders] == [bad]
-    record = await ended_alone(line, step, bad, following)
-    assert record.status is Status.FAILED
+async def test_terminated_while_the_vendor_is_accepting(new_line: NewLine) -> None:
+    async def scene(step: Step) -> None:
+        async with new_line(step) as line:
+            bad, following = await accepting(line, step)
+            await line.job(bad).terminate()
+            view = await line.slots(lambda view: view.holders and view.holders[0].draining)
+            assert [each.job_id for each in view.holders] == [bad]
+            record = await ended_alone(line, step, bad, following)
+            assert record.status is Status.FAILED
+
+    await for_each_step(scene)
 
 
-@pytest.mark.parametrize("step", Step)
-async def test_its_time_is_up_while_the_vendor_is_accepting(
-    client: Client, tmp_path: Path, step: Step
-) -> None:
-    async with wired(client, tmp_path, job_seconds=SHORT_SECONDS) as line:
-        bad, following = await accepting(line, step)
-        record = await ended_alone(line, step, bad, following)
-        assert record.status is Status.FAILED
-        assert record.error is not None
-        assert record.error.code == "job_timed_out"
+async def test_its_time_is_up_while_the_vendor_is_accepting(new_line: NewLine) -> None:
+    async def scene(step: Step) -> None:
+        async with new_line(step, job_seconds=SHORT_SECONDS) as line:
+            bad, following = await accepting(line, step)
+            record = await ended_alone(line, step, bad, following)
+            assert record.status is Status.FAILED
+            assert record.error is not None
+            assert record.error.code == "job_timed_out"
+
+    await for_each_step(scene)
 
 
 async def test_cancelled_while_it_waits_for_its_end_since_its_time_is_up(
     client: Client, tmp_path: Path
 ) -> None:
     async with wired(client, tmp_path, job_seconds=SHORT_SECONDS) as line:
-        await line.videos.arm(rule("start", "slow", factor=2 * FACTOR[Step.VIDEO]))
+        await line.videos.arm(rule("start", "slow", factor=4 * FACTOR[Step.VIDEO]))
         job_id = await line.submit()
         await line.noted(job_id, TIME_IS_UP)
         await line.job(job_id).cancel()
@@ -140,16 +163,21 @@ async def test_a_video_that_is_unknown_for_a_while_is_not_paid_again(line: Wired
     job_id = await line.submit()
     await begun(line.videos, f"{job_id}.video.1")
     forgets = rule("poll", "forget")
-    await line.videos.arm({**forgets, "until": {"seconds": TEN_SECONDS}})
+    await line.videos.arm({**forgets, "until": {"seconds": FIVE_SECONDS}})
     await paid_once(line, Step.VIDEO, job_id)
 
 
 async def test_a_success_that_gets_its_address_later_is_not_paid_again(line: Wired) -> None:
-    await line.videos.arm(rule("progress", "no-url", seconds=THREE_SECONDS))
+    await line.videos.arm(rule("progress", "no-url", seconds=TWO_SECONDS))
     await paid_once(line, Step.VIDEO, await line.submit())
 
 
-@pytest.mark.parametrize("step", Step)
-async def test_a_lost_submit_that_is_accepted_later_is_adopted(line: Wired, step: Step) -> None:
-    await line.service(step).arm(rule("submit", "accept-late", often=FIRST, seconds=THREE_SECONDS))
-    await paid_once(line, step, await line.submit())
+async def test_a_lost_submit_that_is_accepted_later_is_adopted(new_line: NewLine) -> None:
+    late = rule("submit", "accept-late", often=FIRST, seconds=TWO_SECONDS)
+
+    async def scene(step: Step) -> None:
+        async with new_line(step) as line:
+            await line.service(step).arm(late)
+            await paid_once(line, step, await line.submit())
+
+    await for_each_step(scene)

@@ -1,27 +1,33 @@
 """Whoever submitted is gone while the vendor is still accepting: who comes next adopts it."""
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from temporalio.client import Client
 
 from services.worker.worker import running_worker
 from shared.states import Step
 from tests.fixtures.resets import reset
+from tests.fixtures.temporal import NewClient
 from tests.workflow.processes import worker_processes
 from tests.workflow.test_vendor_wire import accepting, paid_once
-from tests.workflow.wired import Wired, over_wires, patience
+from tests.workflow.wired import Wired, for_each_step, over_wires, patience
 
-pytestmark = pytest.mark.parametrize("step", Step)
+NewLine = Callable[[Step], AbstractAsyncContextManager[Wired]]
 
 
 @pytest.fixture
-async def line(client: Client, tmp_path: Path) -> AsyncIterator[Wired]:
-    """A pipeline over wires, without a worker."""
-    async with over_wires(client, tmp_path) as line:
-        yield line
+def new_line(new_client: NewClient, tmp_path: Path) -> NewLine:
+    """Makes pipelines over wires, without a worker."""
+
+    @asynccontextmanager
+    async def make(step: Step) -> AsyncIterator[Wired]:
+        async with over_wires(await new_client(), tmp_path / step) as line:
+            yield line
+
+    return make
 
 
 async def both_paid_once(line: Wired, step: Step, jobs: tuple[str, str]) -> None:
@@ -30,25 +36,37 @@ async def both_paid_once(line: Wired, step: Step, jobs: tuple[str, str]) -> None
         await paid_once(line, step, job_id)
 
 
-async def test_its_worker_is_killed(line: Wired, step: Step) -> None:
-    with worker_processes(line) as workers:
-        environment = {name.upper(): str(value) for name, value in patience().items()}
-        workers.start(2, **environment)
-        jobs = await accepting(line, step)
-        victim = await workers.of(jobs[0])
-        victim.send_signal(signal.SIGKILL)
-        await both_paid_once(line, step, jobs)
+async def test_its_worker_is_killed(new_line: NewLine) -> None:
+    environment = {name.upper(): str(value) for name, value in patience().items()}
+
+    async def scene(step: Step) -> None:
+        async with new_line(step) as line:
+            with worker_processes(line) as workers:
+                workers.start(2, **environment)
+                jobs = await accepting(line, step)
+                victim = await workers.of(jobs[0])
+                victim.send_signal(signal.SIGKILL)
+                await both_paid_once(line, step, jobs)
+
+    await for_each_step(scene)
 
 
-async def test_its_worker_is_stopped(line: Wired, step: Step) -> None:
-    async with running_worker(line.settings, line.client):
-        jobs = await accepting(line, step)
-    async with running_worker(line.settings, line.client):
-        await both_paid_once(line, step, jobs)
+async def test_its_worker_is_stopped(new_line: NewLine) -> None:
+    async def scene(step: Step) -> None:
+        async with new_line(step) as line:
+            async with running_worker(line.settings, line.client):
+                jobs = await accepting(line, step)
+            async with running_worker(line.settings, line.client):
+                await both_paid_once(line, step, jobs)
+
+    await for_each_step(scene)
 
 
-async def test_the_job_is_reset(line: Wired, step: Step) -> None:
-    async with running_worker(line.settings, line.client):
-        jobs = await accepting(line, step)
-        await reset(line.client, jobs[0], back_to="first")
-        await both_paid_once(line, step, jobs)
+async def test_the_job_is_reset(new_line: NewLine) -> None:
+    async def scene(step: Step) -> None:
+        async with new_line(step) as line, running_worker(line.settings, line.client):
+            jobs = await accepting(line, step)
+            await reset(line.client, jobs[0], back_to="first")
+            await both_paid_once(line, step, jobs)
+
+    await for_each_step(scene)
