@@ -48,6 +48,7 @@ class Workers:
             "VIDEO_SERVICE_URL": settings.video_service_url,
             "CALLBACK_URL": settings.callback_url,
             "CALLBACK_SECRET": SECRET.get_secret_value(),
+            "ACCEPT_SECONDS": str(settings.accept_seconds),
             "LOG_LEVEL": "WARNING",
             "SHUTDOWN_SECONDS": "0.5",
             "WORKER_HTTP_PORT": str(port),
