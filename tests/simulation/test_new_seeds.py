@@ -10,7 +10,7 @@ from tests.simulation.shrink import shrunk
 from tests.simulation.simulation import simulate
 from tests.simulation.tell import told
 
-SECONDS = 25.0
+SECONDS = 12.0
 
 
 def test_new_seeds_break_no_rule(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,16 +25,17 @@ SEMAPHORES = (
 Change = tuple[str, str, str]
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose code may be changed."""
-    root = tmp_path / "clone"
+    folder = tmp_path_factory.mktemp("release")
+    root = folder / "clone"
     for name in CODE:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         copy(ROOT / name, root / name)
     (root / ".venv").symlink_to(ROOT / ".venv")
-    found = Stack(own_settings(tmp_path, mode="local", project="unused"), root)
+    found = Stack(own_settings(folder, mode="local", project="unused"), root)
     try:
         yield found
     finally:
