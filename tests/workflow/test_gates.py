@@ -1,6 +1,8 @@
 """Many jobs at once, one on the GPU and five at the video service: judged by the mocks' ledgers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,11 @@ from services.semaphore import starts
 from shared.slots import Gate, SlotView, semaphore_id
 from shared.states import Status, Step
 from tests.fixtures.resets import reset
+from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, paid_once, working
 from tests.workflow.scenarios import rule
+from tests.workflow.side_by_side import side_by_side
 from tests.workflow.test_cancelling import begun
 
 # A minute, so that others are sure to come to the gate behind it; then the vendor hurries.
@@ -25,12 +29,27 @@ def _hold_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
 
 
+NewLine = Callable[[str], AbstractAsyncContextManager[Pipeline]]
+
+
 @pytest.fixture
-async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
-    """Ten jobs at once, one image at a time, five videos."""
-    async with working(client, tmp_path, gates="image,video") as line:
-        await line.change(limit=JOBS)
-        await line.change(Gate.VIDEO, limit=5)
+def new_line(new_client: NewClient, tmp_path: Path) -> NewLine:
+    """Makes pipelines of ten jobs at once, one image at a time, five videos."""
+
+    @asynccontextmanager
+    async def make(name: str) -> AsyncIterator[Pipeline]:
+        async with working(await new_client(), tmp_path / name, gates="image,video") as line:
+            await line.change(limit=JOBS)
+            await line.change(Gate.VIDEO, limit=5)
+            yield line
+
+    return make
+
+
+@pytest.fixture
+async def line(new_line: NewLine) -> AsyncIterator[Pipeline]:
+    """One of them."""
+    async with new_line("line") as line:
         yield line
 
 
@@ -106,18 +125,21 @@ async def test_with_a_limit_of_one_the_order_is_kept(client: Client, tmp_path: P
         assert prompts == [f"cat {n}" for n in range(4)]
 
 
-@pytest.mark.parametrize("gate", [Gate.IMAGE, Gate.VIDEO])
 async def test_a_semaphore_that_is_terminated_comes_back_with_holders_and_queue(
-    line: Pipeline, gate: Gate
+    new_line: NewLine,
 ) -> None:
-    service = line.images if gate is Gate.IMAGE else line.videos
-    await service.arm(LONG)
-    await line.change(Gate.VIDEO, limit=1)
-    jobs = [await line.submit(f"cat {n}") for n in range(JOBS // 2)]
-    await line.slots(lambda view: view.holders and view.waiting, gate)
-    await line.client.get_workflow_handle(semaphore_id(gate)).terminate()
-    await service.hurry()
-    await kept(line, jobs)
+    async def scene(gate: Gate) -> None:
+        async with new_line(gate) as line:
+            service = line.images if gate is Gate.IMAGE else line.videos
+            await service.arm(LONG)
+            await line.change(Gate.VIDEO, limit=1)
+            jobs = [await line.submit(f"cat {n}") for n in range(JOBS // 2)]
+            await line.slots(lambda view: view.holders and view.waiting, gate)
+            await line.client.get_workflow_handle(semaphore_id(gate)).terminate()
+            await service.hurry()
+            await kept(line, jobs)
+
+    await side_by_side(scene, (Gate.IMAGE, Gate.VIDEO))
 
 
 async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
@@ -161,28 +183,32 @@ async def test_time_may_run_out_at_a_gate(client: Client, tmp_path: Path) -> Non
         await line.free()
 
 
-@pytest.mark.parametrize("step", [Step.IMAGE, Step.VIDEO])
-@pytest.mark.parametrize("back_to", ["first", "last"])
-async def test_a_reset_holder_passes_its_gate_again(
-    line: Pipeline, step: Step, back_to: str
-) -> None:
-    service = line.images if step is Step.IMAGE else line.videos
-    await service.arm({**LONG, "match": {"prompt": "reset me"}})
-    job_id = await line.submit("reset me")
-    await begun(service, f"{job_id}.{step}.1")
-    waiter = await line.submit("waiter")
-    await reset(line.client, job_id, back_to=back_to)
-    await service.hurry()
-    await kept(line, [job_id, waiter])
+async def test_a_reset_holder_passes_its_gate_again(new_line: NewLine) -> None:
+    async def scene(case: tuple[Step, str]) -> None:
+        step, back_to = case
+        async with new_line(f"{step}-{back_to}") as line:
+            service = line.images if step is Step.IMAGE else line.videos
+            await service.arm({**LONG, "match": {"prompt": "reset me"}})
+            job_id = await line.submit("reset me")
+            await begun(service, f"{job_id}.{step}.1")
+            waiter = await line.submit("waiter")
+            await reset(line.client, job_id, back_to=back_to)
+            await service.hurry()
+            await kept(line, [job_id, waiter])
+
+    await side_by_side(scene, product(Step, ("first", "last")))
 
 
-@pytest.mark.parametrize("back_to", ["first", "last"])
-async def test_a_reset_waiter_still_passes(line: Pipeline, back_to: str) -> None:
-    await line.images.arm({**LONG, "match": {"prompt": "holder"}})
-    holder = await line.submit("holder")
-    await begun(line.images, f"{holder}.image.1")
-    waiter = await line.submit("waiter")
-    await line.slots(lambda view: view.waiting == (waiter,), Gate.IMAGE)
-    await reset(line.client, waiter, back_to=back_to)
-    await line.images.hurry()
-    await kept(line, [holder, waiter])
+async def test_a_reset_waiter_still_passes(new_line: NewLine) -> None:
+    async def scene(back_to: str) -> None:
+        async with new_line(back_to) as line:
+            await line.images.arm({**LONG, "match": {"prompt": "holder"}})
+            holder = await line.submit("holder")
+            await begun(line.images, f"{holder}.image.1")
+            waiter = await line.submit("waiter")
+            await line.slots(lambda view: view.waiting == (waiter,), Gate.IMAGE)
+            await reset(line.client, waiter, back_to=back_to)
+            await line.images.hurry()
+            await kept(line, [holder, waiter])
+
+    await side_by_side(scene, ("first", "last"))

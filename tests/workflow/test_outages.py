@@ -33,7 +33,7 @@ def waits(record: Record) -> list[str]:
 @pytest.mark.parametrize("step", list(Step))
 async def test_at_the_submit(line: Pipeline, step: Step) -> None:
     service = line.images if step is Step.IMAGE else line.videos
-    await service.arm(out("submit", 6))
+    await service.arm(out("submit", 5))
     record = await line.run()
     assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
     [note] = waits(record)

@@ -1,25 +1,38 @@
 """A job that is reset: its new run asks for the slot again, and adopts what was paid for."""
 
+from itertools import product
+from pathlib import Path
+
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from services.semaphore import starts
-from shared.states import Status
+from shared.states import Status, Step
 from tests.fixtures.resets import reset
-from tests.workflow.pipeline import Pipeline, paid_once
+from tests.fixtures.temporal import NewClient
+from tests.workflow.pipeline import Pipeline, paid_once, working
 from tests.workflow.scenarios import rule
+from tests.workflow.side_by_side import side_by_side
 from tests.workflow.test_cancelling import begun
 
 SLOWLY = rule("start", "slow", factor=15)
 
 
-@pytest.mark.parametrize("back_to", ["first", "last"])
-@pytest.mark.parametrize("stage", ["image", "video"])
 async def test_a_holder(
-    line: Pipeline, monkeypatch: pytest.MonkeyPatch, stage: str, back_to: str
+    new_client: NewClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
-    service = line.images if stage == "image" else line.videos
+
+    async def scene(case: tuple[Step, str]) -> None:
+        stage, back_to = case
+        async with working(await new_client(), tmp_path / f"{stage}-{back_to}") as line:
+            await goes_on_after_a_reset(line, stage, back_to)
+
+    await side_by_side(scene, product(Step, ("first", "last")))
+
+
+async def goes_on_after_a_reset(line: Pipeline, stage: Step, back_to: str) -> None:
+    service = line.images if stage is Step.IMAGE else line.videos
     await service.arm({**SLOWLY, "match": {"prompt": "reset me"}})
     job_id = await line.submit("reset me")
     await begun(service, f"{job_id}.{stage}.1")

@@ -16,8 +16,9 @@ from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import check
 from tests.workflow.scenarios import FIRST, rule
+from tests.workflow.side_by_side import side_by_side
 from tests.workflow.test_cancelling import begun
-from tests.workflow.wired import Wired, for_each_step, wired
+from tests.workflow.wired import Wired, wired
 
 # The vendor is still accepting for so long: beyond what anybody waits for a dead try.
 ACCEPTING_SECONDS = 5.0
@@ -93,7 +94,7 @@ async def test_cancelled_while_the_vendor_is_accepting(new_line: NewLine) -> Non
             record = await ended_alone(line, step, bad, following)
             assert record.status is Status.CANCELLED
 
-    await for_each_step(scene)
+    await side_by_side(scene, Step)
 
 
 async def test_terminated_while_the_vendor_is_accepting(new_line: NewLine) -> None:
@@ -106,7 +107,7 @@ async def test_terminated_while_the_vendor_is_accepting(new_line: NewLine) -> No
             record = await ended_alone(line, step, bad, following)
             assert record.status is Status.FAILED
 
-    await for_each_step(scene)
+    await side_by_side(scene, Step)
 
 
 async def test_its_time_is_up_while_the_vendor_is_accepting(new_line: NewLine) -> None:
@@ -118,7 +119,7 @@ async def test_its_time_is_up_while_the_vendor_is_accepting(new_line: NewLine) -
             assert record.error is not None
             assert record.error.code == "job_timed_out"
 
-    await for_each_step(scene)
+    await side_by_side(scene, Step)
 
 
 async def test_cancelled_while_it_waits_for_its_end_since_its_time_is_up(
@@ -180,4 +181,4 @@ async def test_a_lost_submit_that_is_accepted_later_is_adopted(new_line: NewLine
             await line.service(step).arm(late)
             await paid_once(line, step, await line.submit())
 
-    await for_each_step(scene)
+    await side_by_side(scene, Step)

@@ -12,8 +12,9 @@ from shared.states import Step
 from tests.fixtures.resets import reset
 from tests.fixtures.temporal import NewClient
 from tests.workflow.processes import worker_processes
+from tests.workflow.side_by_side import side_by_side
 from tests.workflow.test_vendor_wire import accepting, paid_once
-from tests.workflow.wired import Wired, for_each_step, over_wires, patience
+from tests.workflow.wired import Wired, over_wires, patience
 
 NewLine = Callable[[Step], AbstractAsyncContextManager[Wired]]
 
@@ -48,7 +49,7 @@ async def test_its_worker_is_killed(new_line: NewLine) -> None:
                 victim.send_signal(signal.SIGKILL)
                 await both_paid_once(line, step, jobs)
 
-    await for_each_step(scene)
+    await side_by_side(scene, Step)
 
 
 async def test_its_worker_is_stopped(new_line: NewLine) -> None:
@@ -59,7 +60,7 @@ async def test_its_worker_is_stopped(new_line: NewLine) -> None:
             async with running_worker(line.settings, line.client):
                 await both_paid_once(line, step, jobs)
 
-    await for_each_step(scene)
+    await side_by_side(scene, Step)
 
 
 async def test_the_job_is_reset(new_line: NewLine) -> None:
@@ -69,4 +70,4 @@ async def test_the_job_is_reset(new_line: NewLine) -> None:
             await reset(line.client, jobs[0], back_to="first")
             await both_paid_once(line, step, jobs)
 
-    await for_each_step(scene)
+    await side_by_side(scene, Step)

@@ -1,8 +1,7 @@
 """The running pipeline with a wire before each vendor, and the patience that its worker has."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,18 +72,3 @@ async def wired(client: Client, data_dir: Path, **changes: Any) -> AsyncIterator
         running_worker(line.settings, client),
     ):
         yield line
-
-
-async def for_each_step(scene: Callable[[Step], Awaitable[None]]) -> None:
-    """The scene for both steps at once, for most of its time is waiting."""
-
-    async def play(step: Step) -> None:
-        try:
-            await scene(step)
-        except Exception as error:
-            error.add_note(f"step: {step}")
-            raise
-
-    async with asyncio.TaskGroup() as group:
-        for step in Step:
-            group.create_task(play(step))
