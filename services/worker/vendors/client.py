@@ -6,17 +6,20 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
-from services.worker.vendors.failures import sort_exception, sort_response
+from services.worker.vendors.answers import ask
+from services.worker.vendors.failures import json_object, said, sort_response
 from shared.errors import OutcomeUnknown, RefusedForGood
 from shared.redact import redacted
 
 State = Literal["queued", "running", "succeeded", "failed"]
+# Ten times as long as any vendor's; it is kept in the job's history and sent with each heartbeat.
+MAX_ID = 500
 
 
 class VendorStatus(BaseModel):
     """Where a generation stands at the vendor, in words that both vendors share."""
 
-    vendor_id: Annotated[str, Field(min_length=1)]
+    vendor_id: Annotated[str, Field(min_length=1, max_length=MAX_ID)]
     state: State
     percent: int = 0
     url: str | None = None
@@ -61,24 +64,18 @@ class VendorClient:
         headers = {"X-Slot-Token": str(token)}
         response = await self._call("POST", f"{self.root}/submit", json=body, headers=headers)
         vendor_id = self._json(response).get("job_id")
-        if not isinstance(vendor_id, str) or not vendor_id:
+        if not isinstance(vendor_id, str) or not 0 < len(vendor_id) <= MAX_ID:
             raise OutcomeUnknown("The submit was answered without a job_id.")
         return vendor_id
 
     async def _call(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
-        try:
-            return await self._http.request(method, path, **kwargs)
-        except httpx.HTTPError as error:
-            raise sort_exception(error) from None
+        return await ask(self._http, method, path, **kwargs)
 
     def _json(self, response: httpx.Response) -> dict[str, Any]:
         if not response.is_success:
             raise sort_response(response)
-        try:
-            body = response.json()
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
+        body = json_object(response)
+        if body is None:
             raise OutcomeUnknown("The vendor's answer is not a JSON object.")
         return body
 
@@ -86,10 +83,10 @@ class VendorClient:
         try:
             return VendorStatus(
                 vendor_id=body.get("job_id", ""),
-                state=self.states.get(str(body.get("status")), "running"),
+                state=self.states.get(said(body.get("status")), "running"),
                 percent=max(0, min(100, int(body.get("percent") or 0))),
                 url=body.get("video_url"),
-                message=redacted(str(body.get("error") or body.get("message") or "")),
+                message=redacted(said(body.get("error") or body.get("message") or "")),
             )
         except (ValidationError, ValueError, TypeError, OverflowError):
             raise OutcomeUnknown("The vendor's status answer does not fit.") from None

@@ -24,6 +24,7 @@ KLING_CODES: dict[int, type[VendorError]] = {
     5001: RefusedForNow,
     **dict.fromkeys((5000, 5002), OutcomeUnknown),
 }
+LONGEST_CODE = 20
 CLEARING_STATUSES = frozenset({408, 425, 429, 503})
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 # 1303 clears when a place in the pack falls free; the documentation says to wait 1 s or more.
@@ -38,26 +39,38 @@ def sort_exception(error: httpx.HTTPError) -> VendorError:
 
 def sort_response(response: httpx.Response) -> VendorError:
     """An answer that isn't a success, by the code in its body, else by its HTTP status."""
-    body = _body(response)
+    body = json_object(response) or {}
     kind = _by_code(body.get("code")) or _by_status(response.status_code)
-    message = body.get("detail") or body.get("message") or response.reason_phrase
+    code = said(body.get("code", "-"))[:LONGEST_CODE]
+    message = said(body.get("detail") or body.get("message") or response.reason_phrase)
     return kind(
-        redacted(f"HTTP {response.status_code}, code {body.get('code', '-')}: {message}"),
+        redacted(f"HTTP {response.status_code}, code {code}: {message}"),
         retry_after=_retry_after(response) if kind is RefusedForNow else None,
     )
 
 
-def _body(response: httpx.Response) -> dict[str, Any]:
+def json_object(response: httpx.Response) -> dict[str, Any] | None:
+    """The body; None where it is no JSON object, or one that is nested too deeply to be read."""
     try:
         body = response.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def said(value: object) -> str:
+    """A member in words, whatever it is."""
+    try:
+        return str(value)
+    except (ValueError, RecursionError):
+        return type(value).__name__
 
 
 def _by_code(code: object) -> type[VendorError] | None:
-    text = str(code)
-    return KLING_CODES.get(int(text)) if text.isascii() and text.isdigit() else None
+    text = said(code)
+    if len(text) > LONGEST_CODE or not (text.isascii() and text.isdigit()):
+        return None
+    return KLING_CODES.get(int(text))
 
 
 def _by_status(status: int) -> type[VendorError]:

@@ -62,10 +62,17 @@ def _noise(source: random.Random, width: int, height: int) -> Image.Image:
 
 def png_of_size(width: int, height: int) -> bytes:
     """The head of a picture that claims to be this large."""
+    return png_of(width, height, b"")
 
-    def chunk(name: bytes, data: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(name + data))
-        return struct.pack(">I", len(data)) + name + data + check
 
+def png_of(width: int, height: int, data: bytes) -> bytes:
+    """A picture of this size, with whatever data it is given."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    """One part of a PNG."""
+    check = struct.pack(">I", zlib.crc32(name + data))
+    return struct.pack(">I", len(data)) + name + data + check

@@ -35,7 +35,15 @@ class StubVendor:
         answer = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(answer, Exception):
             raise answer
-        return answer(request) if callable(answer) else answer
+        return _unread(answer(request) if callable(answer) else answer)
+
+
+def _unread(answer: httpx.Response) -> httpx.Response:
+    """The same as it comes from a wire: an answer that was made of bytes counts as read."""
+    if not isinstance(answer.stream, httpx.ByteStream):
+        return answer
+    stream = httpx.ByteStream(answer.content)
+    return httpx.Response(answer.status_code, headers=answer.headers, stream=stream)
 
 
 def reply(status: int = 200, /, **body: Any) -> Answer:

@@ -1,0 +1,60 @@
+"""One call of a vendor, and its answer as far as we read it: as it is sent, small, and soon."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from services.worker.vendors.failures import sort_exception
+from shared.errors import OutcomeUnknown
+from shared.http import is_identity
+
+# A hundred times the longest one that a vendor of ours gives.
+MAX_BYTES = 1024 * 1024
+# From the first byte of the call to the last one of the answer, however slowly that comes.
+ANSWER_SECONDS = 30.0
+# What is read of an answer's head, beside its status.
+KEPT = ("retry-after",)
+
+
+async def ask(http: httpx.AsyncClient, method: str, path: str, **kwargs: Any) -> httpx.Response:
+    """The whole answer; a refusal that can't be read has no body, and its status alone counts.
+
+    A VendorError where there is no answer; OutcomeUnknown for one that is encoded, of more than
+    MAX_BYTES, or not whole after ANSWER_SECONDS.
+    """
+    try:
+        async with (
+            asyncio.timeout(ANSWER_SECONDS),
+            http.stream(method, path, **kwargs) as response,
+        ):
+            body = await _read(response)
+    except httpx.HTTPError as error:
+        raise sort_exception(error) from None
+    except TimeoutError:
+        raise OutcomeUnknown(f"No whole answer within {ANSWER_SECONDS:g} s.") from None
+    return httpx.Response(
+        response.status_code,
+        headers={name: response.headers[name] for name in KEPT if name in response.headers},
+        content=body,
+    )
+
+
+async def _read(response: httpx.Response) -> bytes:
+    try:
+        return await _bounded(response)
+    except OutcomeUnknown:
+        if response.is_success:
+            raise
+        return b""
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    if not is_identity(response):
+        raise OutcomeUnknown("The vendor's answer is encoded, which was not asked for.")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise OutcomeUnknown(f"The vendor's answer is larger than {MAX_BYTES} bytes.")
+    return bytes(body)

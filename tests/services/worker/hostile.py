@@ -1,0 +1,107 @@
+"""Small files that take much of whoever opens them, and nothing before."""
+
+import gzip
+import io
+import struct
+import zlib
+from functools import cache
+from pathlib import Path
+
+import av
+
+from tests.services.worker import samples
+
+MEBIBYTE = 1024 * 1024
+TEXT = b"Comment\0\0" + zlib.compress(bytes(64 * MEBIBYTE))
+# An H.264 video of one grey frame of 16000x16000.
+WIDE = Path(__file__).parent / "results" / "wide.mp4.gz"
+# The boxes of an MP4 that hold those of its index.
+NESTED = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+
+
+@cache
+def gzip_bomb(gibibytes: int = 4) -> bytes:
+    """So many bytes of nothing, encoded twice (`gzip, gzip`), in some thousand."""
+    squeezed = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    # It ends at the border of a byte and refers to nothing before it, so that it can be repeated.
+    block = squeezed.compress(bytes(MEBIBYTE)) + squeezed.flush(zlib.Z_FULL_FLUSH)
+    head = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+    return gzip.compress(head + block * (1024 * gibibytes) + b"\x03\0" + bytes(8), mtime=0)
+
+
+@cache
+def wide_mp4() -> bytes:
+    """A whole video whose frame has 256 million pixels."""
+    return gzip.decompress(WIDE.read_bytes())
+
+
+@cache
+def white_png(width: int, height: int) -> bytes:
+    """A whole image in a thousandth of its pixels' bytes."""
+    row, squeezed = b"\0" + b"\xff" * (width * 3), zlib.compressobj(1)
+    data = b"".join(squeezed.compress(row) for _ in range(height)) + squeezed.flush()
+    return samples.png_of(width, height, data)
+
+
+@cache
+def png_of_text() -> bytes:
+    """An image with a comment of 64 MiB, squeezed."""
+    whole = samples.png()
+    # Behind the signature and the head, which is 25 bytes long.
+    return whole[:33] + samples.chunk(b"zTXt", TEXT) + whole[33:]
+
+
+def wide_png() -> bytes:
+    """A whole image of 256 million pixels."""
+    return white_png(16_000, 16_000)
+
+
+@cache
+def mp4_of_claims(count: int = 60_000_000) -> bytes:
+    """A video whose index says that it has so many frames, of a byte each."""
+    whole = samples.mp4(1)
+    one, entry = struct.pack(">I", 1), struct.pack(">II", 0, 1)
+    claims = {
+        b"stsz": struct.pack(">III", 0, 1, count),
+        b"stts": entry + struct.pack(">II", count, 1),
+        b"stsc": entry + struct.pack(">III", 1, count, 1),
+        b"stco": entry + one,
+    }
+    return _with_boxes(whole, claims)
+
+
+def long_mp4() -> bytes:
+    """A video of few frames, an hour and more each."""
+    times = struct.pack(">IIII", 0, 1, 12, 12 * 1024 * 3600)
+    return _with_boxes(samples.mp4(), {b"stts": times})
+
+
+@cache
+def mp4_of(encoder: str, width: int = 64, height: int = 48) -> bytes:
+    """A grey frame in the MP4 of another encoder, or of another size."""
+    pixels = "yuvj420p" if encoder == "mjpeg" else "yuv420p"
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        stream = container.add_stream(encoder, rate=1, options={"threads": "1"})
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = width, height, pixels
+        frame = av.VideoFrame(width, height, pixels)
+        for plane in frame.planes:
+            plane.update(b"\x80" * plane.buffer_size)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return out.getvalue()
+
+
+def _with_boxes(data: bytes, bodies: dict[bytes, bytes]) -> bytes:
+    """The same boxes, some of them with another body; what they are in grows along."""
+    made, at = b"", 0
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4])
+        name, body = data[at + 4 : at + 8], data[at + 8 : at + length]
+        if name in NESTED:
+            body = _with_boxes(body, bodies)
+        body = bodies.get(name, body)
+        made += struct.pack(">I", 8 + len(body)) + name + body
+        at += length
+    return made
