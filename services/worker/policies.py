@@ -47,8 +47,6 @@ TURN_TIMEOUT = timedelta(days=365)
 SUBMIT_TIMEOUT = timedelta(hours=1)
 # A request at a stage's gate is repeated while nothing is heard: the semaphore may be another one.
 ASK_AGAIN = timedelta(seconds=60)
-# What an activity may take beyond the deadline of its generation: the transfer and the check.
-TRANSFER_TIMEOUT = timedelta(seconds=120)
 
 # A video past its deadline is asked for this many times less often.
 LATE_PACE = 5
@@ -64,6 +62,11 @@ FETCH_PAUSE_SECONDS = 0.3
 # A host that answers and doesn't give the file is asked for so long; then the file counts as bad.
 FETCH_PATIENCE_SECONDS = 60.0
 FETCH_PAUSE_MAX_SECONDS = 5.0
+# All tries of fetching and checking one file: a host that drips must not hold the slot. The largest
+# file that is taken comes at 2 MB/s in that time.
+FETCH_SECONDS = 300.0
+# What an activity may take beyond the deadline of its generation: the transfer and the check.
+TRANSFER_TIMEOUT = timedelta(seconds=FETCH_SECONDS + 60)
 # What a callback tells of is looked at and fetched in the very task that the callback woke; what
 # takes longer, or fails, is left to an activity. Below the time-out of a workflow task.
 AT_ONCE_SECONDS = 1.0

@@ -16,6 +16,7 @@ from services.worker.acting.requests import RequestActivities
 from services.worker.activities import StageActivities
 from services.worker.dependencies import Dependencies
 from services.worker.policies import HEARTBEAT_THROTTLE
+from services.worker.results.checker import running_checker
 from services.worker.results.disk import Disk
 from services.worker.results.fetching import result_transport
 from services.worker.results.storage import Storage
@@ -46,6 +47,7 @@ async def running_worker(
     """
     await check_alone(client, settings.stack)
     async with (
+        running_checker() as checker,
         http_client(settings.image_service_url) as image_http,
         http_client(settings.video_service_url) as video_http,
         http_client(seconds=30, transport=result_transport(settings)) as result_http,
@@ -53,7 +55,11 @@ async def running_worker(
         images, videos = ImageService(image_http), VideoService(video_http)
         disk = disk or Disk(settings.data_dir)
         storage = Storage(
-            result_http, disk, data_dir=settings.data_dir, max_bytes=settings.max_result_bytes
+            result_http,
+            disk,
+            checker=checker,
+            data_dir=settings.data_dir,
+            max_bytes=settings.max_result_bytes,
         )
         parts = Dependencies(
             settings=settings, client=client, images=images, videos=videos, storage=storage

@@ -7,15 +7,17 @@ from services.semaphore.permits import MAX_ON_DECK
 from services.semaphore.queue import AGEING_SECONDS
 from services.worker.policies import (
     ATTEMPT_CODES,
+    FETCH_SECONDS,
     FETCH_TRIES,
     HEARTBEAT_TIMEOUT,
     REPORT_SECONDS,
     RETRY_POLICY,
 )
-from services.worker.results.media import MAX_PIXELS
+from services.worker.results.media import MAX_PIXELS, MAX_SECONDS, MAX_SIDE
 from services.worker.settings import WorkerSettings
 from shared.errors import GateNotYet, GenvideoError, NotYet, StorageFailed, VendorError
 from shared.failures import MAX_ATTEMPTS
+from shared.states import Step
 from shared.temporal import STICKY_TIMEOUT, WORKFLOW_TASK_TIMEOUT
 from tests.docs.pages import ROOT, read, tables_headed
 
@@ -58,7 +60,10 @@ def test_the_events_add_up() -> None:
     [
         ("README.md", f"waited {AGEING_SECONDS:g} s"),
         ("README.md", f"{DEFAULTS['max_result_bytes'].default // 2**20} MiB"),
-        ("README.md", f"{MAX_PIXELS // 10**6} megapixels"),
+        ("README.md", f"images up to {MAX_PIXELS[Step.IMAGE] // 10**6} megapixels"),
+        ("README.md", f"and {MAX_SECONDS} s, no side above {MAX_SIDE}"),
+        ("README.md", f"all fetches of one within {FETCH_SECONDS:g} s"),
+        ("docs/architecture.md", f"not here and checked after {FETCH_SECONDS:g} s"),
         ("README.md", f"every {REPORT_SECONDS:g} s"),
         ("docs/architecture.md", f"priority × {AGEING_SECONDS:g} s"),
         ("docs/architecture.md", f"After {MAX_HISTORY} events"),

@@ -8,7 +8,7 @@ import pytest
 from temporalio import activity
 
 from services.worker.acting import heartbeat, interceptor, submitting
-from services.worker.results import media, storage
+from services.worker.results import checker, storage
 from services.worker.vendors import client as vendors
 from shared.records import RecordStore
 
@@ -42,7 +42,7 @@ def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
     _around(patch, submitting, "acquire_all", hook, name=_of_stage("permit"))
     _around(patch, storage.Storage, "_download", hook, name=_of_stage("download"))
     _around_sync(patch, storage, "_open", at_once, name=_of_stage("file"))
-    _around_sync(patch, media, "check", at_once, name=_of_stage("check"))
+    _around(patch, checker.Checker, "check", hook, name=_of_stage("check"))
     _around_sync(patch, Path, "replace", at_once, name=_of_stage("move"))
     _around_sync(patch, heartbeat.Pulse, "accept", at_once, name=_of_stage("heartbeat"))
     _around_sync(patch, RecordStore, "write", at_once, name=_record)

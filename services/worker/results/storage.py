@@ -16,13 +16,15 @@ from services.worker.policies import (
     FETCH_PATIENCE_SECONDS,
     FETCH_PAUSE_MAX_SECONDS,
     FETCH_PAUSE_SECONDS,
+    FETCH_SECONDS,
     FETCH_TRIES,
 )
-from services.worker.results import media
+from services.worker.results.checker import Checker
 from services.worker.results.disk import Disk, reason_of
 from services.worker.vendors.failures import NOT_SENT
 from shared.assets import MEDIA_TYPES, asset_path
 from shared.errors import BadResult, StorageFailed
+from shared.http import is_identity
 from shared.messages import Asset
 from shared.states import Step
 
@@ -39,21 +41,36 @@ class Storage:
     """Copies vendors' results to `<data>/assets`; `http` knows which hosts may be asked."""
 
     def __init__(
-        self, http: httpx.AsyncClient, disk: Disk, *, data_dir: Path, max_bytes: int
+        self,
+        http: httpx.AsyncClient,
+        disk: Disk,
+        *,
+        checker: Checker,
+        data_dir: Path,
+        max_bytes: int,
     ) -> None:
         self._http = http
         self._disk = disk
+        self._checker = checker
         self._data_dir = data_dir
         self._max_bytes = max_bytes
 
     async def store(self, url: str, job_id: str, *, step: Step) -> Asset:
         """Fetch, check and keep one result.
 
-        BadResult: the file is not what it should be after FETCH_TRIES, or not to be had for
-        FETCH_PATIENCE_SECONDS. ResultNotAllowed: it lies where we fetch nothing from.
-        StorageFailed: its host is away, or our disk; trying again can help.
+        BadResult: the file is not what it should be after FETCH_TRIES, not to be had for
+        FETCH_PATIENCE_SECONDS, or not here and checked after FETCH_SECONDS in all.
+        ResultNotAllowed: it lies where we fetch nothing from. StorageFailed: its host is away, or
+        our disk; trying again can help.
         """
         path = asset_path(self._data_dir, job_id, step)
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                return await self._store(url, path, step)
+        except TimeoutError:
+            raise BadResult(f"The result was not had within {FETCH_SECONDS:g} s.") from None
+
+    async def _store(self, url: str, path: Path, step: Step) -> Asset:
         tries, until = FETCH_TRIES, time.monotonic() + FETCH_PATIENCE_SECONDS
         pause = FETCH_PAUSE_SECONDS
         while True:
@@ -86,7 +103,8 @@ class Storage:
         try:
             await asyncio.to_thread(_make_room, path)
             size, digest = await self._download(url, partial)
-            await asyncio.to_thread(_accept, partial, path, step)
+            await self._checker.check(partial, step)
+            await asyncio.to_thread(partial.replace, path)
         except BaseException as error:
             await asyncio.to_thread(_forget, partial)
             if isinstance(error, OSError):
@@ -98,7 +116,7 @@ class Storage:
     async def _download(self, url: str, partial: Path) -> tuple[int, str]:
         try:
             async with self._http.stream("GET", url) as response:
-                _check_status(response)
+                _check_head(response)
                 # In a thread, a cancellation would lose the handle while the file is being opened.
                 with _open(partial) as file:
                     return await self._copy(response, file)
@@ -114,7 +132,7 @@ class Storage:
     async def _copy(self, response: httpx.Response, file: BinaryIO) -> tuple[int, str]:
         """Size and digest of what came."""
         digest, size = hashlib.sha256(), 0
-        async for chunk in response.aiter_bytes(CHUNK):
+        async for chunk in response.aiter_raw(CHUNK):
             size += len(chunk)
             if size > self._max_bytes:
                 raise BadResult(f"The result is larger than {self._max_bytes} bytes.")
@@ -130,11 +148,6 @@ def _open(partial: Path) -> BinaryIO:
 def _make_room(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     _forget_abandoned(path)
-
-
-def _accept(partial: Path, path: Path, step: Step) -> None:
-    media.check(partial, step)
-    partial.replace(path)
 
 
 def _partial_of(path: Path) -> str:
@@ -154,9 +167,14 @@ def _forget_abandoned(path: Path) -> None:
                 partial.unlink()
 
 
-def _check_status(response: httpx.Response) -> None:
-    """A redirect may lead inside our network; it is refused like any answer but a success."""
+def _check_head(response: httpx.Response) -> None:
+    """A redirect may lead inside our network; it is refused like any answer but a success.
+
+    So is one in a code that we did not ask for: of what it stands for, nothing is said.
+    """
     if response.status_code >= 500:
         raise _NotGiven(f"The result's host answered {response.status_code}.")
     if not response.is_success:
         raise BadResult(f"The result's address answered {response.status_code}.")
+    if not is_identity(response):
+        raise BadResult("The result is encoded, which was not asked for.")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.worker.results import media
 from shared.errors import BadResult, WrongKind
 from shared.states import Step
 from tests.services.worker import samples
+from tests.services.worker.results import unconfined
 
 WHOLE = {
     "png": (samples.png(), Step.IMAGE),
@@ -50,7 +50,7 @@ OTHER_KINDS = [
 def check(folder: Path, body: bytes, step: Step) -> None:
     path = folder / "result"
     path.write_bytes(body)
-    media.check(path, step)
+    unconfined.check(path, step)
 
 
 @pytest.mark.parametrize(("body", "step"), WHOLE.values(), ids=list(WHOLE))

@@ -20,6 +20,7 @@ from shared.errors import BadResult, ResultNotAllowed, StorageFailed, WrongKind
 from shared.http import http_client
 from shared.states import Step
 from tests.services.worker import samples
+from tests.services.worker.results.unconfined import Unconfined
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 
 JOB = "job-0123456789abcdef01234567"
@@ -43,7 +44,9 @@ def storage_of(vendor: StubVendor, data_dir: Path, *, max_bytes: int = 10**6) ->
         vendor.transport(), inside=frozenset({"vendor"}), outside=frozenset(), resolve=somewhere
     )
     http = http_client(transport=transport)
-    return Storage(http, Disk(data_dir), data_dir=data_dir, max_bytes=max_bytes)
+    return Storage(
+        http, Disk(data_dir), checker=Unconfined(), data_dir=data_dir, max_bytes=max_bytes
+    )
 
 
 def answered(*answers: Answer) -> StubVendor:

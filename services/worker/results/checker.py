@@ -1,0 +1,151 @@
+"""Has files checked by a process of its own, which may die of them; this one doesn't open them."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import structlog
+
+from shared.errors import BadResult, GenvideoError, StorageFailed, WrongKind
+from shared.states import Step
+
+log = structlog.get_logger(__name__)
+
+ROOT = Path(__file__).parents[3]
+# Nothing of the environment, not even where modules are looked for.
+CODE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from services.worker.results.child import main
+main()
+"""
+COMMAND = (sys.executable, "-I", "-c", CODE, str(ROOT))
+# A file of which the process dies this often is a bad one; once may be an accident.
+TRIES = 2
+# For one file, whatever the process does: it may wait for a slow disk, or for its turn.
+WALL_SECONDS = 20.0
+# A start takes a quarter of a second, on a machine that is not busy.
+START_SECONDS = 20.0
+READY, GOOD = "ready", "good"
+FAILURES: dict[str, type[GenvideoError]] = {
+    kind.code: kind for kind in (BadResult, WrongKind, StorageFailed)
+}
+
+
+class Checker:
+    """One child process that checks files one at a time; it is there before it is needed."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._child = asyncio.create_task(_started())
+
+    async def check(self, path: Path, step: Step) -> None:
+        """Return where the file is good.
+
+        BadResult, WrongKind: it is not. StorageFailed: it can't be checked now.
+        """
+        async with self._turn:
+            for _ in range(TRIES):
+                answer = await self._answer(path, step)
+                if answer is not None:
+                    break
+                log.warning("the check of a file has died or taken too long", step=step)
+            else:
+                raise BadResult(f"The {step} can't be checked: that died or took too long, twice.")
+        if answer["verdict"] != GOOD:
+            raise FAILURES[answer["verdict"]](answer.get("reason", ""))
+
+    async def close(self) -> None:
+        """End the child, as soon as it has begun."""
+        with contextlib.suppress(OSError):
+            await _ended(await self._child)
+
+    async def _answer(self, path: Path, step: Step) -> dict[str, str] | None:
+        """The child's; None where it died, or had to."""
+        child = await self._ready()
+        answer = None
+        try:
+            async with asyncio.timeout(WALL_SECONDS):
+                answer = await _asked(child, path, step)
+        except (OSError, ValueError):
+            pass
+        finally:
+            # A caller that gave up would leave an answer behind that is none to the next one.
+            if answer is None:
+                self._child = asyncio.create_task(_started(child))
+        return answer
+
+    async def _ready(self) -> Process:
+        if self._child.done() and self._child.exception() is not None:
+            self._child = asyncio.create_task(_started())
+        elif self._child.done() and self._child.result().returncode is not None:
+            # It had nothing to do, so that no file is to blame.
+            self._child = asyncio.create_task(_started(self._child.result()))
+        try:
+            return await asyncio.shield(self._child)
+        except OSError as error:
+            raise StorageFailed(f"Files can't be checked: {error}") from None
+
+
+@contextlib.asynccontextmanager
+async def running_checker() -> AsyncIterator[Checker]:
+    """A checker for as long as the block runs."""
+    checker = Checker()
+    try:
+        yield checker
+    finally:
+        await checker.close()
+
+
+async def _started(before: Process | None = None) -> Process:
+    """A child that is ready, and the one before it ended; OSError where it doesn't get ready."""
+    if before is not None:
+        await _ended(before)
+    child = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        stdin=PIPE,
+        stdout=PIPE,
+        env={},
+        # Its end is this process's alone, not that of a whole group's signal.
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            await _read(child, {READY})
+    except (OSError, ValueError) as error:
+        await _ended(child)
+        raise OSError(f"their process did not begin ({error})") from None
+    except BaseException:
+        await _ended(child)
+        raise
+    return child
+
+
+async def _asked(child: Process, path: Path, step: Step) -> dict[str, str]:
+    if child.stdin is None:
+        raise OSError("no way in")
+    child.stdin.write(json.dumps({"path": str(path), "step": step}).encode() + b"\n")
+    await child.stdin.drain()
+    return await _read(child, {GOOD, *FAILURES})
+
+
+async def _read(child: Process, verdicts: set[str]) -> dict[str, str]:
+    """The next answer; OSError or ValueError where there is none."""
+    if child.stdout is None:
+        raise OSError("no way out")
+    answer = json.loads(await child.stdout.readline())
+    if not isinstance(answer, dict) or answer.get("verdict") not in verdicts:
+        raise ValueError("no answer")
+    return answer
+
+
+async def _ended(child: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        child.kill()
+    if child.stdin is not None:
+        child.stdin.close()
+    await child.communicate()

@@ -1,0 +1,239 @@
+"""The checker: what its process may not do, and what becomes of a file that it dies of."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from services.worker.results import checker as module
+from services.worker.results.checker import Checker, running_checker
+from shared.errors import BadResult, StorageFailed, WrongKind
+from shared.states import Step
+from tests.fixtures.eventually import eventually
+from tests.fixtures.proc import children, gone, peak
+from tests.services.worker import hostile, samples
+from tests.services.worker.results.children import child_that, stuck
+
+shared_loop = pytest.mark.asyncio(loop_scope="module")
+# What a child may have in all: it begins with some 40.
+CHILD_MEGABYTES = 450
+GOOD = {Step.IMAGE: samples.png(), Step.VIDEO: samples.mp4()}
+HOSTILE = {
+    "an index of 60 million frames": (hostile.mp4_of_claims(), Step.VIDEO, "claims|decoded"),
+    "an index that fits into memory": (hostile.mp4_of_claims(10**6), Step.VIDEO, "claims more"),
+    "a video of 16000x16000": (hostile.wide_mp4(), Step.VIDEO, "too large: 16000x16000"),
+    "an image of 16000x16000": (hostile.wide_png(), Step.IMAGE, "DecompressionBomb"),
+    "an image of 8000x8000": (hostile.white_png(8000, 8000), Step.IMAGE, "too large: 8000x8000"),
+    "an image of one long row": (hostile.white_png(20_000, 1), Step.IMAGE, "too large: 20000x1"),
+    "a text of 64 megabytes": (hostile.png_of_text(), Step.IMAGE, "decoded as PNG: ValueError"),
+    "a video of hours": (hostile.long_mp4(), Step.VIDEO, "longer than 600 s"),
+    "a video of photographs": (hostile.mp4_of("mjpeg"), Step.VIDEO, "a kind that we don't decode"),
+}
+
+
+def put(folder: Path, body: bytes) -> Path:
+    path = folder / "result"
+    path.write_bytes(body)
+    return path
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def checker() -> AsyncIterator[Checker]:
+    async with running_checker() as checker:
+        yield checker
+
+
+async def pid_of(checker: Checker) -> int:
+    return (await asyncio.shield(checker._child)).pid
+
+
+async def there(path: Path) -> None:
+    await eventually(lambda: asyncio.to_thread(path.exists), bool)
+
+
+@shared_loop
+@pytest.mark.parametrize("step", list(Step))
+async def test_a_good_file_passes(checker: Checker, tmp_path: Path, step: Step) -> None:
+    await checker.check(put(tmp_path, GOOD[step]), step)
+
+
+@shared_loop
+async def test_one_of_another_kind_is_told_apart(checker: Checker, tmp_path: Path) -> None:
+    with pytest.raises(WrongKind, match="JPEG, not PNG"):
+        await checker.check(put(tmp_path, samples.jpeg()), Step.IMAGE)
+
+
+@shared_loop
+async def test_one_that_is_not_there_is_no_bad_one(checker: Checker, tmp_path: Path) -> None:
+    with pytest.raises(StorageFailed, match="No such file"):
+        await checker.check(tmp_path / "nothing", Step.IMAGE)
+
+
+@shared_loop
+@pytest.mark.parametrize(("body", "step", "reason"), HOSTILE.values(), ids=list(HOSTILE))
+async def test_a_hostile_file_is_a_bad_one_and_harms_nothing(
+    checker: Checker, tmp_path: Path, body: bytes, step: Step, reason: str
+) -> None:
+    before = await pid_of(checker)
+    with pytest.raises(BadResult, match=reason):
+        await checker.check(put(tmp_path, body), step)
+    await checker.check(put(tmp_path, GOOD[step]), step)
+    assert await pid_of(checker) == before
+    assert peak(before) < CHILD_MEGABYTES
+
+
+async def test_the_largest_files_that_are_allowed_pass(tmp_path: Path) -> None:
+    async with running_checker() as checker:
+        await checker.check(put(tmp_path, hostile.white_png(7680, 4320)), Step.IMAGE)
+        await checker.check(put(tmp_path, hostile.mp4_of("libx264", 4096, 2304)), Step.VIDEO)
+
+
+async def test_a_child_has_no_environment_no_file_of_ours_and_writes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBACK_SECRET", "a-secret-of-the-tests")
+    looks = """import json
+    try: pathlib.Path(path.with_suffix('.new')).write_bytes(b'more')
+    except OSError as error: refused = error.strerror
+    fds = [fd for fd in os.listdir('/proc/self/fd') if int(fd) > 2]
+    had = [os.path.realpath(f'/proc/self/fd/{fd}') for fd in fds]
+    had = [it for it in had if not it.startswith('/proc/')]
+    alone = os.getsid(0) == os.getpid()
+    raise media.Refused(json.dumps([dict(os.environ), had, refused, alone]))"""
+    monkeypatch.setattr(module, "COMMAND", child_that(looks))
+    with (tmp_path / "ours").open("wb") as ours:
+        os.set_inheritable(ours.fileno(), True)
+        async with running_checker() as checker:
+            with pytest.raises(BadResult) as told:
+                await checker.check(put(tmp_path, b"x"), Step.IMAGE)
+    environment, files, refused, alone = json.loads(told.value.message)
+    # What Python itself sets where there is no locale.
+    assert set(environment) <= {"LC_CTYPE"}
+    assert (files, refused, alone) == ([], "File too large", True)
+
+
+@pytest.mark.parametrize("killed", [1, 2])
+async def test_a_file_is_tried_again_where_its_check_was_killed_and_bad_when_it_was_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: int
+) -> None:
+    monkeypatch.setattr(module, "COMMAND", child_that(stuck(killed)))
+    path = put(tmp_path, samples.png())
+    async with running_checker() as checker:
+        checking = asyncio.create_task(checker.check(path, Step.IMAGE))
+        for number in range(killed):
+            await there(path.with_suffix(f".{number}"))
+            os.kill(await pid_of(checker), signal.SIGKILL)
+        if killed == 1:
+            await checking
+        else:
+            with pytest.raises(BadResult, match="twice"):
+                await checking
+            await checker.check(path, Step.IMAGE)
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "while True: pass",
+        "taken = bytearray(2**30)",
+        "os.abort()",
+        "print('{}', flush=True)",
+        "print('x' * 200_000, flush=True)",
+    ],
+)
+async def test_a_child_that_overruns_or_babbles_makes_the_file_a_bad_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str
+) -> None:
+    monkeypatch.setattr(module, "COMMAND", child_that(does))
+    async with running_checker() as checker:
+        with pytest.raises(BadResult, match="twice"):
+            await checker.check(put(tmp_path, samples.png()), Step.IMAGE)
+
+
+async def test_one_that_takes_too_long_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMMAND", child_that(stuck(2)))
+    monkeypatch.setattr(module, "WALL_SECONDS", 0.2)
+    others = set(children(os.getpid()))
+    async with running_checker() as checker:
+        path = put(tmp_path, samples.png())
+        with pytest.raises(BadResult, match="twice"):
+            await checker.check(path, Step.IMAGE)
+        monkeypatch.undo()
+        await checker.check(path, Step.IMAGE)
+        assert set(children(os.getpid())) - others == {await pid_of(checker)}
+    assert set(children(os.getpid())) == others
+
+
+async def test_a_caller_that_gives_up_leaves_no_verdict_to_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMMAND", child_that(stuck(1)))
+    path = put(tmp_path, b"no image")
+    async with running_checker() as checker:
+        checking = asyncio.create_task(checker.check(path, Step.IMAGE))
+        await there(path.with_suffix(".0"))
+        checking.cancel()
+        await asyncio.gather(checking, return_exceptions=True)
+        await checker.check(put(tmp_path, samples.png()), Step.IMAGE)
+
+
+async def test_a_death_that_no_file_is_to_blame_for_is_none_of_the_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TRIES", 1)
+    path = put(tmp_path, samples.png())
+    async with running_checker() as checker:
+        await checker.check(path, Step.IMAGE)
+        os.kill(await pid_of(checker), signal.SIGKILL)
+        await checker._child.result().wait()
+        await checker.check(path, Step.IMAGE)
+
+
+async def test_where_no_child_begins_the_file_is_left_for_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(tmp_path, samples.png())
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "COMMAND", ("false",))
+        async with running_checker() as checker:
+            for _ in range(2):
+                with pytest.raises(StorageFailed, match="can't be checked"):
+                    await checker.check(path, Step.IMAGE)
+            patch.undo()
+            await checker.check(path, Step.IMAGE)
+
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from services.worker.results import checker
+from shared.states import Step
+from tests.services.worker.results.children import child_that, stuck
+
+async def main():
+    checker.COMMAND = child_that(stuck(1))
+    async with checker.running_checker() as it:
+        await it.check(Path(sys.argv[1]), Step.IMAGE)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_child_ends_in_mid_check_when_its_parent_is_killed(tmp_path: Path) -> None:
+    path = put(tmp_path, samples.png())
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, str(path))
+    try:
+        await there(path.with_suffix(".0"))
+        [child] = children(parent.pid)
+    finally:
+        parent.kill()
+        await parent.wait()
+    await gone(child)
