@@ -9,6 +9,8 @@ from shared.messages import Job
 
 # Numbers of changes mean something to the process alone that gave them.
 PROCESS = secrets.token_hex(4)
+# JSON lets them stand in a string as they are, but some readers of lines end a line at each.
+_LINE_ENDS = {end: f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}
 
 
 class Frame:
@@ -20,8 +22,11 @@ class Frame:
 
     @cached_property
     def text(self) -> str:
-        """The state as JSON."""
-        return self.job.model_dump_json()
+        """The state as JSON, one line for every reader."""
+        text = self.job.model_dump_json()
+        for end, escaped in _LINE_ENDS.items():
+            text = text.replace(end, escaped)
+        return text
 
     @cached_property
     def message(self) -> dict[str, str]:

@@ -41,6 +41,32 @@ async def some(api: Api, count: int, **headers: str) -> list[tuple[str, dict[str
     raise AssertionError(f"it ended after {found}")
 
 
+LINE_ENDS = "\u0085\u2028\u2029"
+
+
+@pytest.mark.parametrize("path", ["/events", "/jobs/{job_id}/events"])
+async def test_a_prompt_ends_no_line_for_readers_that_know_more_line_ends(
+    api: Api, path: str
+) -> None:
+    job_id = await api.submit(prompt=f"a{LINE_ENDS}b", style=LINE_ENDS)
+    async with api.http.stream("GET", path.format(job_id=job_id)) as answer:
+        raw = b""
+        async for chunk in answer.aiter_bytes():
+            raw += chunk
+            if b"data: " in raw and raw.endswith(b"\n\n"):
+                break
+    (data,) = [line for line in raw.decode().splitlines() if line.startswith("data: ")]
+    assert json.loads(data.removeprefix("data: "))["prompt"] == f"a{LINE_ENDS}b"
+
+
+async def test_a_sockets_frame_is_one_line_too(api: Api) -> None:
+    await api.submit(prompt=f"a{LINE_ENDS}b")
+    async with connect(f"{api.sockets}/ws/jobs") as socket:
+        frame = str(await socket.recv())
+    assert len(frame.splitlines()) == 1
+    assert json.loads(frame)["prompt"] == f"a{LINE_ENDS}b"
+
+
 async def known(api: Api, count: int) -> list[Record]:
     records = [api.write(sample_record(new_job_id())) for _ in range(count)]
 
