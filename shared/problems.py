@@ -8,10 +8,12 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from shared.errors import BodyTooLarge, GenvideoError, InvalidInput, NotJson, RouteNotFound
+from shared.mistakes import mistakes_of, told
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -24,21 +26,25 @@ _PHRASES = {
 # Where the framework answers before us, the code is still the error tree's.
 _CODES = {error.status: error.code for error in (BodyTooLarge, NotJson, RouteNotFound)}
 
+_MISTAKE = {
+    "field": "jobs[1].prompt",
+    "message": "It needs at least one character that can be seen.",
+}
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "FieldError": {"field": "body.prompt", "message": "String should have at least 1 character"},
+    "FieldError": _MISTAKE,
     "Problem": {
         "type": "urn:genvideo:invalid_input",
         "title": InvalidInput.title,
         "status": InvalidInput.status,
-        "detail": "body.prompt: String should have at least 1 character",
+        "detail": "{field}: {message}".format_map(_MISTAKE),
         "code": InvalidInput.code,
-        "errors": [{"field": "body.prompt", "message": "String should have at least 1 character"}],
+        "errors": [_MISTAKE],
     },
 }
 
 
 class FieldError(BaseModel):
-    """One field that doesn't fit: where it is and what is wrong."""
+    """One field that doesn't fit: its name, and a sentence that says what is wrong."""
 
     field: str
     message: str
@@ -104,7 +110,7 @@ def install(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101 - as above
-        return _http(error)
+        return _http(error, _allowed(request) if error.status_code == 405 else {})
 
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         return from_error(GenvideoError("Something went wrong on our side; the log has more."))
@@ -116,24 +122,20 @@ def install(app: FastAPI) -> None:
 
 
 def _invalid(errors: Sequence[Any]) -> JSONResponse:
-    fields = [
-        FieldError(field=".".join(str(part) for part in item["loc"]), message=_utf8(item["msg"]))
-        for item in errors
-    ]
-    detail = "; ".join(f"{item.field}: {item.message}" for item in fields)
+    mistakes = mistakes_of(errors)
     return problem_response(
         Problem(
             type=f"urn:genvideo:{InvalidInput.code}",
             title=InvalidInput.title,
             status=InvalidInput.status,
-            detail=_utf8(detail),
+            detail=told(mistakes),
             code=InvalidInput.code,
-            errors=[FieldError(field=_utf8(item.field), message=item.message) for item in fields],
+            errors=[FieldError(**mistake._asdict()) for mistake in mistakes],
         )
     )
 
 
-def _http(error: HTTPException) -> JSONResponse:
+def _http(error: HTTPException, extra: Mapping[str, str]) -> JSONResponse:
     phrase = HTTPStatus(error.status_code).phrase
     code = _CODES.get(error.status_code, phrase.lower().replace(" ", "_"))
     problem = Problem(
@@ -143,9 +145,13 @@ def _http(error: HTTPException) -> JSONResponse:
         detail=str(error.detail),
         code=code,
     )
-    return problem_response(problem, dict(error.headers or {}))
+    return problem_response(problem, {**(error.headers or {}), **extra})
 
 
-def _utf8(text: str) -> str:
-    """Text from outside may hold a lone surrogate, which no response can carry."""
-    return text.encode("utf-8", "replace").decode()
+def _allowed(request: Request) -> dict[str, str]:
+    """Every method of a path: the framework knows those of the first route alone."""
+    path, methods = request.scope["path"], set[str]()
+    for route in iter_route_contexts(request.app.routes):
+        if route.methods and route.path_regex.match(path):
+            methods |= route.methods
+    return {"Allow": ", ".join(sorted(methods))}

@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 
 from fastapi import Body, Header
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from shared.messages import Job, JobInput, Message, Tag
+from services.api.fields import KeyText, PromptText, StyleText, TagText
+from shared.messages import Job, JobInput, Message
 from shared.slots import SlotChange
 
 MAX_PAGE = 1000
@@ -20,11 +22,8 @@ DEFAULT_PAGE = 100
 STRICT = ConfigDict(extra="forbid")
 
 IdempotencyKey = Annotated[
-    str | None,
+    KeyText | None,
     Header(
-        min_length=1,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
         description="The same key and body give the same job; 1 to 200 visible ASCII characters.",
         examples=["order-4711"],
     ),
@@ -49,6 +48,10 @@ class JobOrder(JobInput):
     """What a caller asks for. Priority 1 is served first, 5 last, as with Temporal's own keys."""
 
     model_config = STRICT
+
+    prompt: PromptText
+    style: StyleText = ""
+    tag: TagText | None = None
 
     def input(self) -> JobInput:
         """The same as a message to the job."""
@@ -112,15 +115,21 @@ class BatchOrder(Message):
     jobs: Annotated[tuple[JobOrder, ...], Field(min_length=1, max_length=MAX_BATCH)] | None = None
     count: Annotated[int, Field(ge=1, le=MAX_BATCH, strict=True)] | None = None
     job: JobOrder | None = None
-    tag: Tag | None = None
+    tag: TagText | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         listed, counted = self.jobs is not None, self.count is not None and self.job is not None
         if listed == counted or (listed and (self.count, self.job) != (None, None)):
-            raise ValueError("give either jobs, or count and job")
-        if any(job.tag is not None for job in self.all()):
-            raise ValueError("tag: give it once, beside the jobs")
+            raise ValueError("Give either jobs, or count and job.")
+        return self
+
+    @model_validator(mode="after")
+    def _one_tag(self) -> Self:
+        jobs = [(("jobs", number), job) for number, job in enumerate(self.jobs or ())]
+        places = [*jobs, *([] if self.job is None else [(("job",), self.job)])]
+        if wrong := [(*where, "tag") for where, job in places if job.tag is not None]:
+            raise ValidationError.from_exception_data("BatchOrder", list(map(_own_tag, wrong)))
         return self
 
     def all(self) -> Sequence[JobInput]:
@@ -128,6 +137,11 @@ class BatchOrder(Message):
         if self.jobs is not None:
             return [job.input() for job in self.jobs]
         return [] if self.job is None or self.count is None else [self.job.input()] * self.count
+
+
+def _own_tag(where: tuple[str | int, ...]) -> InitErrorDetails:
+    kind = PydanticCustomError("own_tag", "A batch has one tag: give it beside the jobs.")
+    return InitErrorDetails(type=kind, loc=where, input=None)
 
 
 BatchBody = Annotated[BatchOrder, Body(openapi_examples=BATCH_EXAMPLES)]

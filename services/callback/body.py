@@ -73,7 +73,7 @@ def parse(raw: bytes) -> Callback:
     try:
         body = from_json(raw)
     except ValueError as error:
-        raise InvalidInput(f"body: not JSON ({error})") from error
+        raise InvalidInput(f"body: It is not JSON: {error}.") from error
     try:
         return Callback.model_validate(_inner(body))
     except ValidationError as error:
@@ -89,7 +89,5 @@ def _inner(body: Any) -> Any:
 
 
 def _errors(error: ValidationError) -> list[dict[str, Any]]:
-    return [
-        {"loc": ("body", *item["loc"]), "msg": item["msg"]}
-        for item in error.errors(include_input=False, include_url=False, include_context=False)
-    ]
+    found = error.errors(include_input=False, include_url=False)
+    return [{**item, "loc": ("body", *item["loc"])} for item in found]

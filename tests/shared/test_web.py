@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from shared.errors import StorageFailed
 from shared.http import http_client
@@ -31,6 +31,19 @@ def _app(reasons: Mapping[str, str | None]) -> FastAPI:
     async def echo(body: dict[str, int]) -> dict[str, int]:
         return body
 
+    @app.api_route("/echo", methods=["GET", "HEAD"])
+    async def quiet() -> dict[str, int]:
+        return {}
+
+    inner = APIRouter(prefix="/a/{word:path}")
+    app.include_router(inner)
+
+    @inner.delete("")
+    async def remove(word: str) -> None: ...
+
+    @inner.patch("/change")
+    async def change(word: str) -> None: ...
+
     @app.get("/ours")
     async def ours() -> None:
         raise StorageFailed("The disk is full.", retry_after=7)
@@ -55,7 +68,7 @@ async def test_life_readiness_and_metrics(http: httpx.AsyncClient) -> None:
     ("method", "path", "body", "status", "code"),
     [
         ("GET", "/nowhere", None, 404, "not_found"),
-        ("DELETE", "/echo", None, 405, "method_not_allowed"),
+        ("PUT", "/echo", None, 405, "method_not_allowed"),
         ("POST", "/echo", b"[]", 422, "invalid_input"),
         ("POST", "/echo", b" " * 11, 413, "body_too_large"),
         ("GET", "/ours", None, 500, "storage_failed"),
@@ -69,6 +82,24 @@ async def test_problems(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers.get("retry-after") == ("7" if path == "/ours" else None)
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/echo", "GET, HEAD, POST"),
+        ("/a/b", "DELETE"),
+        ("/a/b/change", "DELETE, PATCH"),
+        ("/healthz", "GET"),
+    ],
+)
+async def test_a_refused_method_hears_of_all_that_are_allowed(
+    http: httpx.AsyncClient, path: str, allowed: str
+) -> None:
+    answer = await http.put(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    for method in allowed.split(", "):
+        assert (await http.request(method, path)).status_code != 405
 
 
 async def test_a_streamed_body_is_bounded_too(http: httpx.AsyncClient) -> None:

@@ -91,7 +91,7 @@ async def test_a_key_is_short_and_visible(offline: httpx.AsyncClient, key: str) 
     headers = {b"Idempotency-Key": key.encode("latin-1")}
     answer = await offline.post("/jobs", json=BODY, headers=headers)
     assert answer.status_code == 422
-    assert "idempotency-key" in answer.json()["detail"]
+    assert [error["field"] for error in answer.json()["errors"]] == ["Idempotency-Key"]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +122,42 @@ async def test_bad_input_names_its_field(
     assert answer.headers["content-type"] == "application/problem+json"
     assert field in answer.json()["detail"]
     assert (await offline.get("/jobs")).json()["jobs"] == []
+
+
+NOTHING_TO_SEE = [
+    " ", "\n\t", "\u00a0\u3000", "\u200b\u200d\ufeff", "\u2060\u00ad", "\x07\x1b\x7f\x9f",
+    "\u2028\u2029", "\u0301\ufe0f", "\u3164\u115f\u1160\uffa0", "\u2800", "\U000e0041",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("prompt", NOTHING_TO_SEE, ids=ascii)
+@pytest.mark.parametrize("path", ["/jobs", "/batches"])
+async def test_a_prompt_of_nothing_that_can_be_seen_is_refused(
+    offline: httpx.AsyncClient, prompt: str, path: str
+) -> None:
+    job = {"prompt": prompt}
+    body = job if path == "/jobs" else {"jobs": [{"prompt": "a fox"}, job]}
+    answer = await offline.post(path, json=body)
+    field = "prompt" if path == "/jobs" else "jobs[1].prompt"
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("prompt", ["🦊", "٣", "。", "a\u200b", "ก็", "\ue000", "\t x\n"])
+async def test_a_prompt_of_one_visible_character_is_taken_as_it_is(api: Api, prompt: str) -> None:
+    job_id = await api.submit(prompt=prompt)
+    assert (await api.http.get(f"/jobs/{job_id}")).json()["prompt"] == prompt
+
+
+async def test_a_style_may_be_left_out_and_is_then_empty(api: Api) -> None:
+    answers = [
+        await api.http.post("/jobs", json=body, headers={"Idempotency-Key": "order-1"})
+        for body in ({"prompt": "a fox"}, {"prompt": "a fox", "style": ""})
+    ]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert answers[0].json() == answers[1].json()
+    job_id = answers[0].json()["job_id"]
+    assert (await api.http.get(f"/jobs/{job_id}")).json()["style"] == ""
 
 
 @pytest.mark.parametrize(

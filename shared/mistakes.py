@@ -1,0 +1,84 @@
+"""What is wrong with an input, for whoever wrote it: the field by its name, and a sentence."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+# An answer is not to grow with what was sent.
+MOST = 1000
+LONGEST_NAME = 100
+
+# By pydantic's own names of what can be wrong. A validator's words are told as they are.
+_SENTENCES = {
+    "missing": "It is missing.",
+    "extra_forbidden": "There is no such field.",
+    "string_type": "It must be a string.",
+    "string_unicode": "It holds half of a surrogate pair, which is no character.",
+    "string_too_short": "Its length must be at least {min_length}.",
+    "string_too_long": "Its length must be at most {max_length}.",
+    "too_short": "Its length must be at least {min_length}.",
+    "too_long": "Its length must be at most {max_length}.",
+    "int_type": "It must be a whole number.",
+    "int_parsing": "It must be a whole number.",
+    "int_parsing_size": "It must be a whole number, and not so long a one.",
+    "int_from_float": "It must be a whole number.",
+    "bool_type": "It must be true or false.",
+    "bool_parsing": "It must be true or false.",
+    "greater_than_equal": "It must be at least {ge}.",
+    "less_than_equal": "It must be at most {le}.",
+    "less_than": "It must be below {lt}.",
+    "enum": "It must be {expected}.",
+    "literal_error": "It must be {expected}.",
+    "dict_type": "It must be a JSON object.",
+    "model_type": "It must be a JSON object.",
+    "model_attributes_type": "It must be a JSON object.",
+    "list_type": "It must be a list.",
+    "tuple_type": "It must be a list.",
+    "json_invalid": "It is not JSON: {error}.",
+    "value_error": "{error}",
+}
+
+
+class Mistake(NamedTuple):
+    """`field` as in `prompt`, `jobs[1].style`, `Idempotency-Key`; `body` for the whole of it."""
+
+    field: str
+    message: str
+
+
+def mistakes_of(errors: Sequence[Mapping[str, Any]]) -> list[Mistake]:
+    """Each of pydantic's errors, whose `loc` begins with the part of the request."""
+    return [
+        Mistake(_utf8(_field(error["loc"])), _utf8(_sentence(error))) for error in errors[:MOST]
+    ]
+
+
+def told(mistakes: Sequence[Mistake]) -> str:
+    """All of them in one text."""
+    return " ".join(f"{mistake.field}: {mistake.message}" for mistake in mistakes)
+
+
+def _field(loc: tuple[str | int, ...]) -> str:
+    part, *path = loc
+    if part == "header":
+        return "-".join(word.capitalize() for word in str(path[0]).split("-"))
+    # Where the body is no JSON, a number stands for the character at which it isn't.
+    if path and isinstance(path[0], int):
+        return str(part)
+    steps = (f"[{step}]" if isinstance(step, int) else f".{_name(step)}" for step in path)
+    return "".join(steps).removeprefix(".") or str(part)
+
+
+def _name(step: str) -> str:
+    return step if len(step) <= LONGEST_NAME else f"{step[:LONGEST_NAME]}…"
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    template = _SENTENCES.get(error["type"])
+    if template is None:
+        return f"{error['msg'].rstrip('.')}."
+    return template.format_map(error.get("ctx", {}))
+
+
+def _utf8(text: str) -> str:
+    """Text from outside may hold a lone surrogate, which no response can carry."""
+    return text.encode("utf-8", "replace").decode()
