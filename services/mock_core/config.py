@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from services.mock_core.callbacks.policy import CallbackPolicy
 from services.mock_core.http.problems import Problem, describe
 from services.mock_core.lib.delays import Delay
+from services.mock_core.lib.mistakes import member_of, problem_of
 
 Speed = Annotated[float, Field(gt=0, le=1_000_000)]
 
@@ -34,7 +35,7 @@ class RuntimeConfig(BaseModel):
             )
         except ValidationError as error:
             mistakes = [
-                {"field": ".".join(str(part) for part in item["loc"]), "problem": item["msg"]}
+                {"field": member_of(item["loc"]), "problem": problem_of(item)}
                 for item in error.errors()
             ]
             raise Problem(

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from services.mock_core.faults.kinds import KINDS, Fault, Where, names_at
 from services.mock_core.faults.patterns import number_test, text_matcher
 from services.mock_core.faults.rules import Effect, Rule
+from services.mock_core.lib.mistakes import member_of, problem_of
 
 MAX_RULES = 10_000
 ParsedRule = tuple[Rule, list[Fault]]
@@ -45,8 +46,8 @@ class Mistakes:
 
     def add_all(self, rule: str, prefix: str, error: ValidationError) -> None:
         for item in error.errors():
-            path = ".".join([prefix, *(str(part) for part in item["loc"])]).strip(".")
-            self.add(rule, path, str(item["msg"]))
+            path = ".".join(part for part in (prefix, member_of(item["loc"])) if part)
+            self.add(rule, path, problem_of(item))
 
 
 def parse_rules(raw: Sequence[Any], mistakes: Mistakes) -> list[ParsedRule]:
@@ -174,7 +175,7 @@ def _ends(rule: Rule) -> Iterator[tuple[str, str]]:
 def _read_effects(rule: Rule, label: str, mistakes: Mistakes) -> list[Fault]:
     faults: list[Fault] = []
     for index, effect in enumerate(rule.all_effects()):
-        prefix = f"effects.{index}." if rule.effects else ""
+        prefix = f"effects[{index}]." if rule.effects else ""
         read = _read_effect(effect, label, mistakes, prefix=prefix)
         if read is not None:
             faults.append(read)
@@ -204,7 +205,7 @@ def _read_loose(item: Any, label: str, mistakes: Mistakes) -> None:
     for index, part in enumerate(loose):
         if not isinstance(part, dict):
             continue
-        prefix = f"effects.{index}." if loose is listed else ""
+        prefix = f"effects[{index}]." if loose is listed else ""
         picked = {name: part[name] for name in ("where", "do", "with") if name in part}
         try:
             effect = Effect.model_validate(picked)

@@ -1,15 +1,26 @@
 """The rule language as it is written; what it means together is checked in `parse`."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PositiveInt
 
 from services.mock_core.faults.kinds import Where
 
 Pattern = Annotated[str, Field(min_length=1, max_length=2500)]
-Ranges = Annotated[str, Field(pattern=r"^\d+(-\d*)?(,\d+(-\d*)?)*$", max_length=20_000)]
-Numbers = PositiveInt | Ranges
+_RANGES = re.compile(r"\d+(-\d*)?(,\d+(-\d*)?)*", re.ASCII)
+
+
+def _numbers(value: object) -> int | str:
+    if isinstance(value, str) and len(value) <= 20_000 and _RANGES.fullmatch(value):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise ValueError("must be a number from 1 on, or ranges such as '1-3,7-'")
+
+
+Numbers = Annotated[int | str, PlainValidator(_numbers)]
 
 
 class Part(BaseModel):

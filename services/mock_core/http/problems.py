@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+
+from services.mock_core.lib.mistakes import member_of, problem_of
 
 MEDIA_TYPE = "application/problem+json"
 # (status, code, message, headers) -> reply in the shape of the wire that is spoken.
@@ -66,7 +69,8 @@ def problem_response(problem: Problem) -> Response:
         **problem.extra,
     }
     return Response(
-        json.dumps(body, ensure_ascii=False),
+        # What was sent may hold a lone surrogate, which no reply can carry.
+        json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
         status_code=problem.status,
         headers=problem.headers,
         media_type=MEDIA_TYPE,
@@ -74,14 +78,16 @@ def problem_response(problem: Problem) -> Response:
 
 
 def validation_mistakes(error: RequestValidationError) -> list[dict[str, str]]:
-    """One entry per field that is wrong: `{"field", "problem"}`."""
-    return [
-        {
-            "field": ".".join(str(part) for part in item["loc"] if part != "body") or "body",
-            "problem": str(item["msg"]),
-        }
-        for item in error.errors()
-    ]
+    """One entry per member that is wrong: `{"field", "problem"}`."""
+    return [{"field": _field(item["loc"]), "problem": problem_of(item)} for item in error.errors()]
+
+
+def _field(loc: tuple[str | int, ...]) -> str:
+    part, *path = loc
+    # Where the body is no JSON, a number stands for the character at which it isn't.
+    if path and isinstance(path[0], int):
+        return str(part)
+    return member_of(path) or str(part)
 
 
 def describe(mistakes: Sequence[Mapping[str, str]]) -> str:
@@ -102,10 +108,19 @@ async def _on_problem(request: Request, error: Exception) -> Response:
     return _answer(request, error)
 
 
+def _allow(request: Request) -> dict[str, str]:
+    """Every method of a path: the framework knows those of the first route alone."""
+    path, methods = request.scope["path"], set[str]()
+    for route in iter_route_contexts(request.app.routes):
+        if route.methods and route.path_regex.match(path):
+            methods |= route.methods
+    return {"Allow": ", ".join(sorted(methods))}
+
+
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
     code = title_of(error.status_code).lower().replace(" ", "_")
-    headers = error.headers or {}
+    headers = {**(error.headers or {}), **(_allow(request) if error.status_code == 405 else {})}
     return _answer(
         request, Problem(error.status_code, code, detail=str(error.detail), headers=headers)
     )

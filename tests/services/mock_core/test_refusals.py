@@ -1,0 +1,86 @@
+"""Refusals of the plain wires: members by their names, every mistake at once, whole `Allow`."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.services.mock_core.serving import Service
+
+JSON = {"Content-Type": "application/json"}
+SURROGATE = "holds half of a surrogate pair, which is no character"
+
+
+async def problem(mock: Service, method: str, path: str, *, body: Any) -> Any:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    reply = await mock.http.request(method, path, content=raw, headers=JSON)
+    assert reply.status_code == 422
+    assert reply.headers["content-type"] == "application/problem+json"
+    found = reply.json()
+    for mistake in found["errors"]:
+        assert f"{mistake['field']}: {mistake['problem']}" in found["detail"]
+    return [(mistake["field"], mistake["problem"]) for mistake in found["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, [("image_url", "is missing")]),
+        (
+            {"image_url": "http://a/b", "duration": 5, "prompt": "x" * 2501},
+            [("prompt", "its length must be at most 2500"), ("duration", "must be '5' or '10'")],
+        ),
+        ({"image_url": "http://a/b", "prompt": "\ud800"}, [("prompt", SURROGATE)]),
+        (b"{", [("body", "is not JSON: Expecting property name enclosed in double quotes")]),
+        (b"", [("body", "is missing")]),
+    ],
+)
+async def test_a_submit_that_does_not_fit(
+    video_mock: Service, body: Any, expected: list[tuple[str, str]]
+) -> None:
+    assert await problem(video_mock, "POST", "/video/submit", body=body) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            {"effects": [{"where": "poll", "do": "hang", "with": {"seconds": 1}}, {"do": 3}]},
+            [("effects[1].where", "is missing"), ("effects[1].do", "must be a string")],
+        ),
+        (
+            {"where": "submit", "do": "refuse", "match": {"nth": "x"}, "often": {"first": 0}},
+            [
+                ("match.nth", "must be a number from 1 on, or ranges such as '1-3,7-'"),
+                ("often.first", "must be above 0"),
+            ],
+        ),
+        ({"rules": [], "\ud800": 1}, [("?", "not a member of a plan")]),
+    ],
+)
+async def test_a_plan_that_does_not_fit(
+    video_mock: Service, body: Any, expected: list[tuple[str, str]]
+) -> None:
+    assert await problem(video_mock, "PUT", "/admin/faults", body=body) == expected
+
+
+async def test_a_configuration_that_does_not_fit(video_mock: Service) -> None:
+    found = await problem(video_mock, "PUT", "/admin/config", body={"speed": 0, "seconds": "x"})
+    assert [field for field, _ in found] == ["speed", "seconds"]
+    assert not any("Value error" in sentence for _, sentence in found)
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/admin/faults", "DELETE, GET, POST, PUT"),
+        ("/queue", "GET, POST"),
+        ("/api/history", "GET, POST"),
+        ("/img/submit", "POST"),
+    ],
+)
+async def test_a_refused_method_hears_of_all_that_are_allowed(
+    image_mock: Service, path: str, allowed: str
+) -> None:
+    reply = await image_mock.http.patch(path)
+    assert (reply.status_code, reply.headers["allow"]) == (405, allowed)
