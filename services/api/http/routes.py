@@ -169,9 +169,12 @@ async def get_batch(tag: BatchTag, service: ServiceDep) -> Batch:
     return service.batches.summary(tag)
 
 
-@router.get("/slots", tags=["slots"], responses=documented(406, 422, 503))
+@router.get("/slots", tags=["slots"], responses=documented(406, 422, 503, 504))
 async def get_slots(service: ServiceDep, gate: GateParam = Gate.JOB) -> SlotView:
-    """Who holds the slot and who waits, up to a second old; the same of a stage's gate."""
+    """Who holds the slot and who waits, up to a second old; the same of a stage's gate.
+
+    503 where Temporal can't be reached, 504 where it can, but the semaphore is slow.
+    """
     return await service.gates[gate].view()
 
 

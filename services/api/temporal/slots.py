@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
+from datetime import timedelta
 from uuid import uuid4
 
 from temporalio.client import (
@@ -17,6 +18,7 @@ from temporalio.service import RPCError
 from services.api.metrics import TEMPORAL_CALLS
 from services.api.temporal.client import is_missing
 from shared.errors import GenvideoError, InvalidInput, QueueFull, TemporalUnavailable
+from shared.health import temporal_reason
 from shared.messages import Job
 from shared.semaphores import start_semaphore
 from shared.slots import (
@@ -30,9 +32,12 @@ from shared.slots import (
     semaphore_id,
 )
 from shared.states import Status
-from shared.temporal import QUERY_TIMEOUT, answer
+from shared.temporal import answer
 
 FRESH_SECONDS = 1.0
+# How long each try to hear from the semaphore may take. A question is lost with a worker that dies,
+# and on a busy machine it waits behind whatever else that worker has to do.
+TRY_SECONDS = (3.0, 4.0)
 # A list is not held up for its queue positions.
 PATIENCE_SECONDS = 0.5
 UPDATE_SECONDS = 5.0
@@ -40,6 +45,12 @@ UPDATE_SECONDS = 5.0
 FULL_RETRY_SECONDS = 10.0
 
 EMPTY = SlotView(limit=DEFAULT_LIMIT, paused=False, holders=(), waiting=(), waiting_count=0)
+
+
+class SemaphoreSlow(
+    TemporalUnavailable, code="semaphore_slow", status=504, title="The semaphore is slow"
+):
+    """Temporal can be reached, but no worker has answered for the semaphore in time."""
 
 
 class Slots:
@@ -55,7 +66,7 @@ class Slots:
         self._positions: tuple[SlotView, dict[str, int]] | None = None
 
     async def view(self) -> SlotView:
-        """The slot now, up to a second old; TemporalUnavailable where there is no answer."""
+        """The slot now, up to a second old; TemporalUnavailable or SemaphoreSlow without it."""
         # One question serves all who ask: none of them may cancel it for the others by leaving.
         return await asyncio.shield(self._current())
 
@@ -69,30 +80,42 @@ class Slots:
         return task
 
     async def _ask(self) -> SlotView:
-        TEMPORAL_CALLS.labels("query_slots").inc()
         self._seen = await self._answered()
         return self._seen
 
     async def _answered(self) -> SlotView:
+        """The answer to one of the tries; SemaphoreSlow only where Temporal itself answers."""
+        for seconds in TRY_SECONDS:
+            try:
+                return await self._tried(seconds)
+            except TemporalUnavailable as error:
+                if await temporal_reason(self._client) is not None:
+                    raise TemporalUnavailable("Temporal does not answer; try again.") from error
+        raise SemaphoreSlow(
+            f"Temporal answers, the semaphore has not within {sum(TRY_SECONDS):g} s."
+        )
+
+    async def _tried(self, seconds: float) -> SlotView:
         try:
-            return await self._query()
+            return await self._query(seconds)
         except WorkflowQueryRejectedError:
             # It was ended from outside; whoever needs it starts it.
             await self._start()
-            return await self._query()
+            return await self._query(seconds)
         except (RPCError, WorkflowQueryFailedError) as error:
             if is_missing(error):
                 return EMPTY
             raise TemporalUnavailable("The semaphore does not answer.") from error
 
-    async def _query(self) -> SlotView:
+    async def _query(self, seconds: float) -> SlotView:
+        TEMPORAL_CALLS.labels("query_slots").inc()
         query = self._handle.query(
             VIEW_QUERY,
             result_type=SlotView,
             reject_condition=QueryRejectCondition.NOT_OPEN,
-            rpc_timeout=QUERY_TIMEOUT,
+            rpc_timeout=timedelta(seconds=seconds),
         )
-        return await answer(query, seconds=QUERY_TIMEOUT.total_seconds())
+        return await answer(query, seconds=seconds)
 
     async def change(self, change: SlotChange) -> SlotView:
         """Set limit or pause, on a semaphore that is started when there is none."""

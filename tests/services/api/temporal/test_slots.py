@@ -11,6 +11,7 @@ from shared.ids import job_id_for_key, new_job_id
 from shared.slots import CAPACITY, JOB_GATE, SEMAPHORE_WORKFLOW, semaphore_id
 from shared.temporal import SEMAPHORE_QUEUE
 from tests.services.api.conftest import BODY, Api, temporal_calls
+from tests.shared.standins import standing_in
 
 EMPTY = {
     "limit": 1,
@@ -92,12 +93,42 @@ async def test_a_silent_semaphore_costs_the_list_its_positions_alone(
     assert (await api.http.put("/slots", json={"limit": 2})).status_code == 503
 
 
+async def test_a_slow_semaphore_is_told_from_a_temporal_that_is_away(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "TRY_SECONDS", (0.1, 0.1))
+    await start_semaphore(client, [])
+
+    answer = await api.http.get("/slots")
+
+    assert (answer.status_code, answer.json()["code"]) == (504, "semaphore_slow")
+    assert (await api.http.get("/readyz")).status_code == 200
+
+
+async def test_a_semaphore_that_misses_the_first_question_is_asked_again(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "TRY_SECONDS", (0.3, 30.0))
+    await start_semaphore(client, [new_job_id()])
+    before = temporal_calls("query_slots")
+    asking = asyncio.create_task(api.http.get("/slots"))
+    # Nobody is there to answer before the first try is over.
+    while temporal_calls("query_slots") < before + 2:  # noqa: ASYNC110 - a counter has no events
+        await asyncio.sleep(0.01)
+
+    async with standing_in(client):
+        answer = await asking
+
+    assert (answer.status_code, answer.json()["waiting_count"]) == (200, 1)
+
+
 async def test_with_temporal_away(lonely: Api) -> None:
     for answer in (
         await lonely.http.get("/slots"),
         await lonely.http.put("/slots", json={"limit": 2}),
     ):
         assert answer.status_code == 503
+        assert answer.json()["code"] == "temporal_unavailable"
         assert "retry-after" in answer.headers
 
 
