@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import problems
 from shared.connections import GuardedConnection
+from shared.documentation import add_documentation
 from shared.errors import BodyTooLarge
 from shared.guard import Guard
 from shared.problems import Problem
@@ -93,11 +94,14 @@ def service_app(
         description=description,
         lifespan=lifespan,
         max_body_size=max_body_size,
+        docs_url=None,
+        redoc_url=None,
     )
     app.max_body = max_body_size
     app.hosts, app.origins = hosts, origins
     app.state.stopping = asyncio.Event()
     problems.install(app)
+    add_documentation(app)
 
     @app.get("/healthz", tags=["service"], operation_id="healthz")
     async def healthz() -> dict[str, str]:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from services.mock_core.admin import routes as admin
 from services.mock_core.http import problems
+from services.mock_core.http.documentation import add_documentation
 from services.mock_core.http.guard import Guard
 from services.mock_core.http.journal import JournalLayer
 from services.mock_core.metrics import CONTENT_TYPE
@@ -54,7 +55,7 @@ def build_app(
         for hook in on_stop:
             await hook()
 
-    app = FastAPI(title=title, version="1", lifespan=lifespan)
+    app = FastAPI(title=title, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.mock = mock
     problems.install(app)
     app.add_middleware(
@@ -66,4 +67,5 @@ def build_app(
     app.add_middleware(Guard, hosts=mock.settings.hosts)
     for router in (*routers, admin.router, _health):
         app.include_router(router)
+    add_documentation(app)
     return app

@@ -1,0 +1,86 @@
+"""`/docs` of every service in a real browser: it is drawn, works, and asks no other address."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from playwright.async_api import Page, async_playwright, expect
+
+from tests.docs.openapi import APPS
+from tests.services.api.dashboard.conftest import ARGUMENTS, CHROMIUM, PATIENCE_MILLISECONDS
+
+
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """The app without its lifespan: the page needs nothing of what the service is made of."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    program = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+    task = asyncio.create_task(program.serve(sockets=[listener]))
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        program.should_exit = True
+        await task
+        listener.close()
+
+
+@asynccontextmanager
+async def browsing() -> AsyncIterator[tuple[Page, list[str]]]:
+    """A page, and every address that it asks; what it gets wrong fails the test."""
+    async with async_playwright() as drive:
+        browser = await drive.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = await browser.new_page()
+        page.set_default_timeout(PATIENCE_MILLISECONDS)
+        asked: list[str] = []
+        wrong: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        yield page, asked
+        await browser.close()
+        assert wrong == []
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+async def test_the_page_is_drawn_works_and_asks_no_other_address() -> None:
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+    async with browsing() as (page, asked):
+        # One that has our services' page, and one that has the mocks' own.
+        for app in (APPS["callback"](), APPS["mock-kling"]()):
+            async with served(app) as base:
+                asked.clear()
+                await page.goto(f"{base}/docs")
+                await _is_drawn_and_works(page, app)
+                assert [url for url in asked if not url.startswith((f"{base}/", "data:"))] == []
+
+
+async def _is_drawn_and_works(page: Page, app: FastAPI) -> None:
+    operations = sum(len(calls) for calls in app.openapi()["paths"].values())
+    await expect(page.get_by_role("heading", name=app.title)).to_be_visible()
+    await expect(page.locator(".opblock")).to_have_count(operations)
+    block = page.locator(".opblock").filter(has_text="/healthz")
+    await block.click()
+    await block.get_by_role("button", name="Try it out").click()
+    await block.get_by_role("button", name="Execute").click()
+    answer = block.locator(".live-responses-table .response .response-col_status")
+    await expect(answer).to_have_text("200")
+
+
+@pytest.mark.parametrize("name", sorted(APPS))
+async def test_the_page_may_load_nothing_from_elsewhere(name: str) -> None:
+    async with served(APPS[name]()) as base, httpx.AsyncClient(base_url=base) as http:
+        page = await http.get("/docs")
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "http" not in policy
+        assert "//" not in page.text.replace("</", "")
+        for part in ("swagger-ui.css", "swagger-ui-bundle.js", "start.js"):
+            assert f"docs/{part}" in page.text
+            assert (await http.get(f"/docs/{part}")).status_code == 200
+        for nothing in ("/docs/x", "/docs/..%2Fmain.py", "/redoc", "/docs/oauth2-redirect"):
+            assert (await http.get(nothing)).status_code == 404
