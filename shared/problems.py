@@ -26,6 +26,7 @@ _PHRASES = {
 # Where the framework answers before us, the code is still the error tree's.
 _CODES = {error.status: error.code for error in (BodyTooLarge, NotJson, RouteNotFound)}
 
+_UNREADABLE = {"error": "it can't be decoded"}
 _MISTAKE = {
     "field": "jobs[1].prompt",
     "message": "It needs at least one character that can be seen.",
@@ -110,6 +111,9 @@ def install(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101 - as above
+        if error.status_code == 400:
+            # All that the framework answers so is a body that it can't decode.
+            return _invalid([{"type": "json_invalid", "loc": ("body",), "ctx": _UNREADABLE}])
         return _http(error, _allowed(request) if error.status_code == 405 else {})
 
     async def unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -11,13 +11,13 @@ from services.mock_core.exchange.files import serve_file
 from services.mock_core.exchange.status import look_up
 from services.mock_core.exchange.submit import submit
 from services.mock_core.exchange.view import View
+from services.mock_core.http.documented import documented
 from services.mock_core.http.headers import base_url, find_tag, slot_token
-from services.mock_core.http.problems import Problem, ProblemBody
+from services.mock_core.http.problems import Problem
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import TheMock
 
 router = APIRouter(tags=["image"])
-_PROBLEM: dict[str, Any] = {"model": ProblemBody}
 _STATES = {State.CANCELLED: "failed"}
 
 
@@ -47,7 +47,7 @@ class ImageResult(BaseModel):
     "/img/submit",
     status_code=202,
     response_model=Accepted,
-    responses={400: _PROBLEM, 503: _PROBLEM},
+    responses=documented(422),
 )
 async def submit_image(request: Request, mock: TheMock, wanted: ImageRequest) -> Response:
     """Accept a generation; the same `client_id` twice runs twice, as the real service does."""
@@ -68,9 +68,7 @@ async def submit_image(request: Request, mock: TheMock, wanted: ImageRequest) ->
     )
 
 
-@router.get(
-    "/img/status/{job_id}", response_model=ImageStatus, responses={404: _PROBLEM, 503: _PROBLEM}
-)
+@router.get("/img/status/{job_id}", response_model=ImageStatus, responses=documented(404))
 async def image_status(mock: TheMock, job_id: str) -> Response:
     """Where a generation stands; by the vendor's id or the caller's."""
     return await look_up(mock, mock.ledger.find(job_id), reply=_status)
@@ -79,7 +77,7 @@ async def image_status(mock: TheMock, job_id: str) -> Response:
 @router.get(
     "/img/result/{job_id}",
     response_model=ImageResult,
-    responses={404: _PROBLEM, 409: _PROBLEM, 503: _PROBLEM},
+    responses=documented(404, 409),
 )
 async def image_result(request: Request, mock: TheMock, job_id: str) -> Response:
     """The address of the picture, 409 while there is none."""
@@ -94,8 +92,7 @@ async def image_result(request: Request, mock: TheMock, job_id: str) -> Response
     responses={
         200: {"content": {"image/png": {}}},
         206: {"content": {"image/png": {}}},
-        404: _PROBLEM,
-        416: {**_PROBLEM, "description": "Outside the file"},
+        **documented(404, 416),
     },
 )
 async def image_file(

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from services.mock_core.admin import routes as admin
 from services.mock_core.http import problems
 from services.mock_core.http.documentation import add_documentation
+from services.mock_core.http.documented import DocumentedApp
 from services.mock_core.http.guard import Guard
 from services.mock_core.http.journal import JournalLayer
 from services.mock_core.metrics import CONTENT_TYPE
@@ -55,7 +56,7 @@ def build_app(
         for hook in on_stop:
             await hook()
 
-    app = FastAPI(title=title, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = DocumentedApp(title=title, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.mock = mock
     problems.install(app)
     app.add_middleware(

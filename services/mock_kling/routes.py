@@ -10,15 +10,14 @@ from services.mock_core.exchange.files import serve_file
 from services.mock_core.exchange.status import look_up
 from services.mock_core.exchange.submit import submit
 from services.mock_core.exchange.view import View
+from services.mock_core.http.documented import documented
 from services.mock_core.http.headers import base_url, find_tag, slot_token
-from services.mock_core.http.problems import ProblemBody
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.mock import TheMock
 from services.mock_kling.admission import build_admission
 from services.mock_kling.tasks import WORDS, new_task_id, video_url
 
 router = APIRouter(tags=["video"])
-_PROBLEM: dict[str, Any] = {"model": ProblemBody}
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+", max_length=2048)]
 
 
@@ -46,7 +45,7 @@ class VideoStatus(BaseModel):
     "/video/submit",
     status_code=202,
     response_model=Accepted,
-    responses={400: _PROBLEM, 429: _PROBLEM, 503: _PROBLEM},
+    responses=documented(400, 422, 429),
 )
 async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) -> Response:
     """Accept a task; a second one of the same `external_task_id` is refused with 400, code 1201."""
@@ -73,7 +72,7 @@ async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) ->
     "/video/status/{job_id}",
     response_model=VideoStatus,
     response_model_exclude_none=True,
-    responses={404: _PROBLEM, 503: _PROBLEM},
+    responses=documented(404),
 )
 async def video_status(request: Request, mock: TheMock, job_id: str) -> Response:
     """Where a task stands; by the vendor's id or the caller's."""
@@ -88,8 +87,7 @@ async def video_status(request: Request, mock: TheMock, job_id: str) -> Response
     responses={
         200: {"content": {"video/mp4": {}}},
         206: {"content": {"video/mp4": {}}},
-        404: _PROBLEM,
-        416: {**_PROBLEM, "description": "Outside the file"},
+        **documented(404, 416),
     },
 )
 async def video_file(

@@ -84,6 +84,8 @@ async def test_all_mistakes_of_a_request_are_told_at_once(http: httpx.AsyncClien
         ({"number": 1, "inner": {}}, [("inner", "It must be a list.")]),
         ({"number": 1, "inner": [1]}, [("inner[0]", "It must be a JSON object.")]),
         (b"", [("body", "It is missing.")]),
+        (b"\xff", [("body", "It is not JSON: it can't be decoded.")]),
+        (b"[" * 100_000, [("body", "It is not JSON: it can't be decoded.")]),
         (b"[]", [("body", "It must be a JSON object.")]),
         (b'{"number" 1}', [("body", "It is not JSON: Expecting ':' delimiter.")]),
         (b"{", [("body", "It is not JSON: Expecting property name enclosed in double quotes.")]),

@@ -56,7 +56,7 @@ router = APIRouter(lifespan=_lifespan)
     tags=["jobs"],
     operation_id="get_record",
     dependencies=[produces(JSON)],
-    responses=documented(404, 503),
+    responses=documented(404, 422, 503),
 )
 async def get_record(job_id: JobId, service: ServiceDep) -> Record:
     """A job's record as it is kept: the Job, its transitions, its tasks and files."""

@@ -62,7 +62,7 @@ router = APIRouter(tags=["live"], dependencies=[produces(EVENTS)])
     response_class=Response,
     responses={
         200: {"description": "One event per change: `data` is the Job", "content": _STREAM},
-        **documented(406, 429),
+        **documented(406, 422, 429),
     },
 )
 async def events(
@@ -82,7 +82,7 @@ JOB_RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": _STREAM,
     },
     204: {"description": "The job has ended, and nothing comes after that version"},
-    **documented(404, 406, 429, 503),
+    **documented(404, 406, 422, 429, 503),
 }
 
 

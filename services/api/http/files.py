@@ -75,7 +75,7 @@ def _binary(step: Step) -> dict[int | str, dict[str, object]]:
         200: {"description": "The whole file", "content": content},
         206: {"description": "The range that was asked for", "content": content},
         304: {"description": "The same as the one with that ETag"},
-        **documented(400, 404, 406, 416),
+        **documented(400, 404, 406, 416, 422),
     }
 
 

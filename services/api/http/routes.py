@@ -102,7 +102,7 @@ async def list_jobs(
     )
 
 
-@router.get("/jobs/{job_id}", tags=["jobs"], responses=documented(404, 406, 503))
+@router.get("/jobs/{job_id}", tags=["jobs"], responses=documented(404, 406, 422, 503))
 async def get_job(job_id: JobId, service: ServiceDep) -> Job:
     """One job, from the moment of its 202 on."""
     return await _with_position(service, await service.jobs.find(job_id))
@@ -113,7 +113,7 @@ async def get_job(job_id: JobId, service: ServiceDep) -> Job:
     status_code=202,
     tags=["jobs"],
     dependencies=CHANGES,
-    responses=documented(401, 404, 406, 409, 429, 503),
+    responses=documented(401, 404, 406, 409, 422, 429, 503),
 )
 async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
     """Ask a job to end. It ends as `cancelled` once its vendors are clear; what it made stays."""
@@ -125,7 +125,7 @@ async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
     status_code=202,
     tags=["jobs"],
     dependencies=CHANGES,
-    responses=documented(401, 404, 406, 409, 429, 503),
+    responses=documented(401, 404, 406, 409, 422, 429, 503),
 )
 async def retry_job(
     job_id: JobId,
@@ -163,7 +163,7 @@ async def submit_batch(
     return BatchAccepted(tag=tag, count=len(job_ids), job_ids=tuple(job_ids), status_url=url)
 
 
-@router.get("/batches/{tag:path}", tags=["batches"], responses=documented(404, 406))
+@router.get("/batches/{tag:path}", tags=["batches"], responses=documented(404, 406, 422))
 async def get_batch(tag: BatchTag, service: ServiceDep) -> Batch:
     """How far the jobs with this tag are, however they were submitted."""
     return service.batches.summary(tag)

@@ -100,6 +100,7 @@ async def get_queue(queue: TheQueue) -> Response:
     openapi_extra=json_body(
         "What to drop of what waits", clear={"type": "boolean"}, delete={"type": "array"}
     ),
+    response_class=Response,
     responses=RESPONSES,
 )
 async def post_queue(request: Request, mock: TheMock, queue: TheQueue) -> Response:
@@ -116,6 +117,7 @@ async def post_queue(request: Request, mock: TheMock, queue: TheQueue) -> Respon
 @router.post(
     "/interrupt",
     openapi_extra=json_body("What to interrupt", prompt_id={"type": "string"}),
+    response_class=Response,
     responses=RESPONSES,
 )
 async def interrupt(request: Request, mock: TheMock, queue: TheQueue) -> Response:

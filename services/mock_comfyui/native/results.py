@@ -17,6 +17,7 @@ from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_core.exchange.files import serve_file
 from services.mock_core.exchange.status import look_up
 from services.mock_core.exchange.view import View
+from services.mock_core.http.documented import documented
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import TheMock
 
@@ -29,11 +30,19 @@ _WORDS = {
     State.FAILED: "failed",
     State.CANCELLED: "cancelled",
 }
+_NOT_FOUND = {
+    "description": "There is no such job",
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "properties": {"error": {"type": "string"}}}
+        }
+    },
+}
 _FOLDERS = ("output", "temp", "input")
 Entry = dict[str, Any]
 
 
-@router.get("/history")
+@router.get("/history", responses=documented(422))
 async def get_history(
     queue: TheQueue,
     max_items: Annotated[int | None, Query(ge=0)] = None,
@@ -68,6 +77,7 @@ async def get_history_of(mock: TheMock, queue: TheQueue, prompt_id: str) -> Resp
 @router.post(
     "/history",
     openapi_extra=json_body("What to forget", clear={"type": "boolean"}, delete={"type": "array"}),
+    response_class=Response,
     responses=RESPONSES,
 )
 async def post_history(request: Request, queue: TheQueue) -> Response:
@@ -111,7 +121,7 @@ async def view(
     return await serve_file(mock, key, range_header=range_)
 
 
-@jobs_router.get("/api/jobs")
+@jobs_router.get("/api/jobs", responses=documented(422))
 async def list_jobs(
     mock: TheMock,
     queue: TheQueue,
@@ -132,7 +142,7 @@ async def list_jobs(
     return JSONResponse({"jobs": page, "pagination": pages})
 
 
-@jobs_router.get("/api/jobs/{job_id}", responses=RESPONSES)
+@jobs_router.get("/api/jobs/{job_id}", responses={**RESPONSES, 404: _NOT_FOUND})
 async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
     """One job, 404 for one that never was, was forgotten, or was cancelled while it waited."""
     generation = mock.ledger.find(job_id)
@@ -147,7 +157,7 @@ async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
     return _not_found() if answer.status_code == 404 else answer
 
 
-@jobs_router.post("/api/jobs/{job_id}/cancel", responses={503: RESPONSES[503]})
+@jobs_router.post("/api/jobs/{job_id}/cancel", responses={"default": RESPONSES["default"]})
 async def cancel(mock: TheMock, job_id: str) -> Response:
     """Cancel a generation by either id; false when there is nothing to cancel."""
     generation = mock.ledger.find(job_id)

@@ -21,6 +21,7 @@ from services.mock_core.mock import TheMock
 router = APIRouter(tags=["native"])
 _FEATURES = {"supports_preview_metadata": True, "max_upload_size": 104857600}
 _SAFE = re.compile(r"[\w.\- ()]{1,200}")
+_BAD_NAME = {"description": "No picture, or a name that leads elsewhere"}
 _UPLOAD = {
     "requestBody": {
         "content": {
@@ -67,7 +68,7 @@ async def _listen(socket: WebSocket, listener: Listener) -> None:
     listener.drop()
 
 
-@router.post("/upload/image", openapi_extra=_UPLOAD, responses=RESPONSES)
+@router.post("/upload/image", openapi_extra=_UPLOAD, responses={**RESPONSES, 400: _BAD_NAME})
 async def upload(request: Request, mock: TheMock) -> Response:
     """Keep a picture in the input folder."""
     kind = request.headers.get("content-type", "")

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from services.mock_comfyui.prompts.inputs import mistake
 from services.mock_comfyui.queue.prompt_queue import PromptQueue
+from services.mock_core.http.documented import in_words_of
 
 MAX_BODY = 16_000_000
 _TROUBLE = "500 Internal Server Error\n\nServer got itself in trouble"
@@ -21,11 +22,17 @@ async def queue_of(request: Request) -> PromptQueue:
 
 
 TheQueue = Annotated[PromptQueue, Depends(queue_of)]
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    400: {"description": "`error` and `node_errors`"},
-    404: {"description": "there is no such thing"},
-    500: {"description": "a body that is no JSON, as the real server answers it"},
-    503: {"description": "an injected refusal"},
+_ERROR = {
+    "type": "object",
+    "properties": {"error": {"type": "object"}, "node_errors": {"type": "object"}},
+    "required": ["error", "node_errors"],
+}
+RESPONSES = {
+    **in_words_of(_ERROR, 400, 503),
+    500: {
+        "description": "A body that is no JSON, as the real server answers it",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    },
 }
 
 

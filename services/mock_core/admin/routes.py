@@ -6,15 +6,13 @@ from fastapi import APIRouter, Body, Query
 
 from services.mock_core.admin.plan_request import read_plan
 from services.mock_core.faults.presets import PRESETS
-from services.mock_core.http.problems import Problem, ProblemBody
+from services.mock_core.http.documented import documented
+from services.mock_core.http.problems import Problem
 from services.mock_core.ledger.verdict import judge
 from services.mock_core.mock import Mock, TheMock
 
 router = APIRouter(prefix="/admin", tags=["admin"])
-_INVALID: dict[int | str, dict[str, Any]] = {
-    422: {"model": ProblemBody, "description": "What does not fit, mistake by mistake"}
-}
-_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ProblemBody}}
+_INVALID = documented(422)
 
 
 def faults_answer(mock: Mock) -> dict[str, Any]:
@@ -56,7 +54,7 @@ async def post_faults(mock: TheMock, plan: Annotated[dict[str, Any], Body()]) ->
     return faults_answer(mock)
 
 
-@router.delete("/faults", responses=_MISSING)
+@router.delete("/faults", responses=documented(404, 422))
 async def delete_faults(mock: TheMock, name: str | None = None) -> dict[str, Any]:
     """Remove every rule, or the one of this name."""
     if name is None:
@@ -66,7 +64,7 @@ async def delete_faults(mock: TheMock, name: str | None = None) -> dict[str, Any
     return faults_answer(mock)
 
 
-@router.get("/ledger")
+@router.get("/ledger", responses=_INVALID)
 async def get_ledger(
     mock: TheMock, external_id: str | None = None, limit: Annotated[int | None, Query(ge=1)] = None
 ) -> list[dict[str, Any]]:
@@ -113,7 +111,7 @@ async def get_trace(mock: TheMock) -> dict[str, Any]:
     return {"recorded": mock.trace.recorded, "rows": mock.trace.rows()}
 
 
-@router.get("/journal")
+@router.get("/journal", responses=_INVALID)
 async def get_journal(
     mock: TheMock,
     path: str = "",
@@ -138,7 +136,7 @@ async def put_config(mock: TheMock, changes: Annotated[dict[str, Any], Body()]) 
     return await get_config(mock)
 
 
-@router.post("/callbacks/{delivery_id}/replay", status_code=202, responses=_MISSING)
+@router.post("/callbacks/{delivery_id}/replay", status_code=202, responses=documented(404))
 async def post_replay(mock: TheMock, delivery_id: str) -> dict[str, bool]:
     """Send one callback of the ledger once more, as it was."""
     if not mock.sender.replay(delivery_id):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -39,13 +39,16 @@ class Problem(Exception):
 
 
 class ProblemBody(BaseModel):
-    """The shape, for the OpenAPI file."""
+    """The shape, for the OpenAPI file; `errors` has one entry per mistake of an input."""
+
+    model_config = ConfigDict(title="Problem")
 
     type: str
     title: str
     status: int
     detail: str
     code: str | int
+    errors: list[dict[str, str]] = []
 
 
 # Python's own names for these changed with a version; what we tell must not.
@@ -119,6 +122,9 @@ def _allow(request: Request) -> dict[str, str]:
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
+    if error.status_code == 400:
+        # All that the framework answers so is a body that it can't decode.
+        return _answer(request, _invalid([{"field": "body", "problem": "is not JSON"}]))
     code = title_of(error.status_code).lower().replace(" ", "_")
     headers = {**(error.headers or {}), **(_allow(request) if error.status_code == 405 else {})}
     return _answer(
@@ -128,10 +134,11 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type alone
-    mistakes = validation_mistakes(error)
-    return _answer(
-        request, Problem(422, "invalid", detail=describe(mistakes), extra={"errors": mistakes})
-    )
+    return _answer(request, _invalid(validation_mistakes(error)))
+
+
+def _invalid(mistakes: Sequence[Mapping[str, str]]) -> Problem:
+    return Problem(422, "invalid", detail=describe(mistakes), extra={"errors": mistakes})
 
 
 async def _on_crash(_: Request, error: Exception) -> Response:

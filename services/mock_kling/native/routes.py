@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from services.mock_core.exchange.status import look_up
 from services.mock_core.exchange.submit import submit
 from services.mock_core.exchange.view import View
+from services.mock_core.http.documented import in_words_of
 from services.mock_core.http.headers import base_url, find_tag, slot_token
 from services.mock_core.http.problems import Problem
 from services.mock_core.ledger.generation import Generation
@@ -72,10 +73,19 @@ _CREATE = {
     },
     "security": [{"bearer": []}],
 }
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"description": "`code`, `message` and `request_id`"}
-    for status in (400, 401, 403, 404, 429, 500, 503, 504)
-}
+_ERRORS = in_words_of(
+    {
+        "type": "object",
+        "properties": {
+            "code": {"type": "integer"},
+            "message": {"type": "string"},
+            "request_id": {"type": "string"},
+        },
+        "required": ["code", "message", "request_id"],
+        "additionalProperties": False,
+    },
+    *(400, 401, 403, 404, 429, 500, 503, 504),
+)
 
 
 @router.post("/v1/videos/image2video", openapi_extra=_CREATE, responses=_ERRORS)

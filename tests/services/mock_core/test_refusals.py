@@ -33,6 +33,7 @@ async def problem(mock: Service, method: str, path: str, *, body: Any) -> Any:
         ({"image_url": "http://a/b", "prompt": "\ud800"}, [("prompt", SURROGATE)]),
         (b"{", [("body", "is not JSON: Expecting property name enclosed in double quotes")]),
         (b"", [("body", "is missing")]),
+        (b"\xff", [("body", "is not JSON")]),
     ],
 )
 async def test_a_submit_that_does_not_fit(

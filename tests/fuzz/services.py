@@ -1,0 +1,201 @@
+"""The four services with an OpenAPI document of their own, each on a real server in a thread."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import jwt
+from temporalio.client import Client
+
+from services.api.app import create_app as create_api
+from services.api.settings import ApiSettings
+from services.callback.app import create_app as create_callback
+from services.mock_kling.config import DEFAULT_SECRET_KEY
+from shared.assets import asset_path
+from shared.ids import external_id, new_job_id
+from shared.records import RecordStore
+from shared.states import Status, Step
+from shared.tokens import callback_token
+from tests.services.api.conftest import ended
+from tests.services.callback.conftest import SECRET, settings_for
+from tests.services.mock_comfyui.native.client import simple_graph
+from tests.services.mock_core.serving import comfyui, kling, served
+from tests.shared.serving import serving
+from tests.shared.standins import sample_record, standing_in
+
+Connected = Callable[[], Awaitable[Client]]
+T = TypeVar("T")
+GRAPH = simple_graph(prefix="fuzz")
+
+
+@dataclass
+class Service:
+    """Where it answers; `known` are values of parameters, by their names, that lead somewhere."""
+
+    base: str
+    app: Any
+    known: Mapping[str, str]
+
+    def headers(self) -> dict[str, str]:
+        """What a caller that may come in sends."""
+        return {}
+
+    def shape(self, case: Any, *, known: bool) -> None:
+        """Let a generated request be about something that is there, where it is to be `known`."""
+        for part in (case.path_parameters, case.query):
+            for name in part or {}:
+                if known and name in self.known:
+                    part[name] = self.known[name]
+
+    def forget(self) -> None:
+        """Undo what the last request has armed."""
+
+    def is_twin(self, path: str) -> bool:
+        """Whether another path leads to the very same code."""
+        return False
+
+
+class _Api(Service):
+    def shape(self, case: Any, *, known: bool) -> None:
+        """A batch has one form of two, and hundreds of jobs show no more than a few."""
+        super().shape(case, known=known)
+        if known and case.path == "/batches":
+            case.body = {"count": 3, "job": {"prompt": "a fox"}}
+        body = case.body if isinstance(case.body, dict) else {}
+        if isinstance(body.get("count"), int) and 9 < body["count"] <= 1000:
+            body["count"] = 9
+
+
+class _Callback(Service):
+    def shape(self, case: Any, *, known: bool) -> None:
+        """The address of a task carries its token."""
+        super().shape(case, known=known)
+        if known and case.path == "/callback/kling":
+            case.query = {name: self.known[name] for name in ("task", "token")}
+
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {SECRET}"}
+
+
+class _Mock(Service):
+    def headers(self) -> dict[str, str]:
+        claims = {"iss": "mock-access-key", "exp": int(time.time()) + 1800}
+        token = jwt.encode(claims, DEFAULT_SECRET_KEY, algorithm="HS256")
+        return {"Authorization": f"Bearer {token}"}
+
+    def forget(self) -> None:
+        """What a generated plan asks for is no failure of the next request."""
+        self.app.state.mock.plan.clear()
+
+
+class _Image(_Mock):
+    def shape(self, case: Any, *, known: bool) -> None:
+        super().shape(case, known=known)
+        if known and case.path.endswith("/view"):
+            case.query = {"filename": self.known["filename"]}
+
+    def is_twin(self, path: str) -> bool:
+        return path.startswith("/api/") and not path.startswith("/api/jobs")
+
+
+@contextmanager
+def running(name: str, connected: Connected, folder: Path) -> Iterator[Service]:
+    """One of the services, with something in it to ask for."""
+    with _in_thread(lambda: _OPENED[name](connected, folder)) as service:
+        yield service
+
+
+@asynccontextmanager
+async def _api(connected: Connected, folder: Path) -> AsyncIterator[Service]:
+    """Its streams end at once."""
+    known = _some_jobs(folder)
+    client = await connected()
+    app = create_api(ApiSettings(data_dir=folder, api_rate=0), client)
+    async with standing_in(client), serving(app) as base:
+        app.state.service.feed.hub.close()
+        yield _Api(base, app, known)
+
+
+def _some_jobs(folder: Path) -> dict[str, str]:
+    """Jobs in different states; the one that is asked for has a picture."""
+    ids = []
+    for status in (Status.SUCCEEDED, Status.FAILED, Status.DEGRADED, Status.CANCELLED):
+        record = ended(sample_record(new_job_id()), status)
+        RecordStore(folder).write(record)
+        ids.append(record.job_id)
+    picture = asset_path(folder, ids[0], Step.IMAGE)
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(bytes(range(256)) * 40)
+    return {"job_id": ids[0]}
+
+
+@asynccontextmanager
+async def _callback(connected: Connected, folder: Path) -> AsyncIterator[Service]:
+    client = await connected()
+    task = external_id(new_job_id(), Step.VIDEO, 1)
+    app = create_callback(settings_for(folder), client)
+    known = {"task": task, "token": callback_token(SECRET, task), "receipt_id": "1"}
+    async with standing_in(client), serving(app) as base:
+        yield _Callback(base, app, known)
+
+
+@asynccontextmanager
+async def _image(connected: Connected, folder: Path) -> AsyncIterator[Service]:
+    app = comfyui()
+    async with served(app) as base, httpx.AsyncClient(base_url=base) as http:
+        plain = (await http.post("/img/submit", json={"prompt": "a fox"})).json()["job_id"]
+        native = (await http.post("/prompt", json={"prompt": GRAPH})).json()["prompt_id"]
+        known = {"job_id": plain, "prompt_id": native, "name": f"{plain}.png"}
+        yield _Image(base, app, {**known, "filename": "fuzz_00001_.png"})
+
+
+@asynccontextmanager
+async def _video(connected: Connected, folder: Path) -> AsyncIterator[Service]:
+    app = kling()
+    async with served(app) as base, httpx.AsyncClient(base_url=base) as http:
+        body = {"image_url": "http://127.0.0.1:1/picture.png", "prompt": "a fox"}
+        task = (await http.post("/video/submit", json=body)).json()["job_id"]
+        yield _Mock(base, app, {"job_id": task, "any_id": task})
+
+
+_OPENED: Mapping[str, Callable[[Connected, Path], AbstractAsyncContextManager[Service]]] = {
+    "api": _api,
+    "callback": _callback,
+    "image": _image,
+    "video": _video,
+}
+NAMES = tuple(_OPENED)
+
+
+@contextmanager
+def _in_thread(opened: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
+    """What is opened, in a loop of its own: the requests come from code that waits."""
+    found: list[T] = []
+    started, stop = threading.Event(), asyncio.Event()
+
+    async def run() -> None:
+        try:
+            async with opened() as value:
+                found.append(value)
+                started.set()
+                await stop.wait()
+        finally:
+            started.set()
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    started.wait()
+    try:
+        assert found, "it did not start"
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
