@@ -118,5 +118,5 @@ def from_cursor(cursor: str) -> Key:
     except ValueError:
         key = None
     if key is None or not is_job_id(key.job_id) or key.created_at.tzinfo is None:
-        raise InvalidInput("cursor: take it from next_cursor of the page before") from None
+        raise InvalidInput("cursor: Take it from next_cursor of the page before.") from None
     return key

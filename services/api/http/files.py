@@ -73,7 +73,10 @@ def _binary(step: Step) -> dict[int | str, dict[str, object]]:
     content = {MEDIA_TYPES[step]: {"schema": {"type": "string", "format": "binary"}}}
     return {
         200: {"description": "The whole file", "content": content},
-        206: {"description": "The range that was asked for", "content": content},
+        206: {
+            "description": "The range that was asked for, or several as parts",
+            "content": {**content, "multipart/byteranges": {"schema": {"type": "string"}}},
+        },
         304: {"description": "The same as the one with that ETag"},
         **documented(400, 404, 406, 416, 422),
     }

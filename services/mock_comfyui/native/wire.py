@@ -1,6 +1,7 @@
 """What the native routes share: bodies, errors in the real server's shape, the queue."""
 
 import json
+import math
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -52,10 +53,26 @@ async def read_json(request: Request) -> dict[str, Any]:
     """The body as an object; MalformedBody where the real server gets into trouble."""
     body = await read_body(request)
     try:
-        found = json.loads(body) if body else {}
+        found = _parsed(body) if body else {}
     except (ValueError, RecursionError) as error:
         raise MalformedBody from error
     return found if isinstance(found, dict) else {}
+
+
+def _parsed(body: bytes) -> Any:
+    """JSON by the letter, else ValueError: what it has no form for can't be told again."""
+    found = json.loads(body, parse_float=_finite, parse_constant=_finite)
+    if b"\\u" in body:
+        # An escape may stand for half of a surrogate pair, which can't be encoded.
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number of JSON's")
+    return number
 
 
 async def read_body(request: Request) -> bytes:

@@ -1,8 +1,10 @@
 """The routes under `/admin`: faults, ledger, stats, verdict, trace, journal, config, reset."""
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
+from pydantic import AfterValidator
 
 from services.mock_core.admin.plan_request import read_plan
 from services.mock_core.faults.presets import PRESETS
@@ -13,6 +15,20 @@ from services.mock_core.mock import Mock, TheMock
 
 router = APIRouter(prefix="/admin", tags=["admin"])
 _INVALID = documented(422)
+
+
+def _tellable(body: dict[str, Any]) -> dict[str, Any]:
+    """What is taken in is told again: nothing gets in that JSON has no form for."""
+    try:
+        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("holds half of a surrogate pair, which is no character") from error
+    except ValueError as error:
+        raise ValueError("holds NaN or Infinity, which JSON doesn't have") from error
+    return body
+
+
+JsonObject = Annotated[dict[str, Any], Body(), AfterValidator(_tellable)]
 
 
 def faults_answer(mock: Mock) -> dict[str, Any]:
@@ -39,7 +55,7 @@ async def get_faults(mock: TheMock) -> dict[str, Any]:
 
 
 @router.put("/faults", responses=_INVALID)
-async def put_faults(mock: TheMock, plan: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+async def put_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
     """Replace the plan: `{"rules": […]}`, one rule, or `{"preset": name}`."""
     wanted = read_plan(plan)
     mock.plan.replace(wanted.rules, wanted.seed)
@@ -47,7 +63,7 @@ async def put_faults(mock: TheMock, plan: Annotated[dict[str, Any], Body()]) -> 
 
 
 @router.post("/faults", responses=_INVALID)
-async def post_faults(mock: TheMock, plan: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+async def post_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
     """Add to the plan; a rule of a name that is in force takes its place."""
     wanted = read_plan(plan)
     mock.plan.add(wanted.rules, wanted.seed)
@@ -130,7 +146,7 @@ async def get_config(mock: TheMock) -> dict[str, Any]:
 
 
 @router.put("/config", responses=_INVALID)
-async def put_config(mock: TheMock, changes: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+async def put_config(mock: TheMock, changes: JsonObject) -> dict[str, Any]:
     """Change what is given; refused whole, with every mistake named, when something is wrong."""
     mock.configure(mock.config.changed(changes))
     return await get_config(mock)

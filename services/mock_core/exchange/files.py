@@ -1,5 +1,6 @@
 """Serves a finished file, whole or a range of it, as the fault plan lets it."""
 
+import re
 from typing import Any
 
 from starlette.responses import Response
@@ -13,6 +14,8 @@ from services.mock_core.ledger.files import StoredFile
 from services.mock_core.mock import Mock
 
 _DAY = 86_400.0
+# A number of more digits than any file has bytes is none.
+_RANGE = re.compile(r"bytes= *(\d{0,18})-(\d{0,18}) *", re.ASCII)
 # The first bytes stay, so that the file still looks like what it should be.
 _HEAD = 16
 _OTHER_BYTES = bytes(byte ^ 0xA5 for byte in range(256))
@@ -105,10 +108,9 @@ def _ranged(file: StoredFile, header: str | None) -> Response:
 
 
 def _span(header: str | None, size: int) -> tuple[int, int] | None:
-    if not header or not header.startswith("bytes=") or "," in header:
-        return None
-    first, dash, last = header[6:].strip().partition("-")
-    if not dash or not (first or last) or not all(t.isdecimal() for t in (first, last) if t):
+    found = _RANGE.fullmatch(header or "")
+    first, last = found.groups() if found else ("", "")
+    if not first and not last:
         return None
     if not first:
         return max(size - int(last), 0), size - 1

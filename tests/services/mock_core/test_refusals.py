@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.services.mock_comfyui.native.client import simple_graph
 from tests.services.mock_core.serving import Service
 
 JSON = {"Content-Type": "application/json"}
@@ -56,7 +57,15 @@ async def test_a_submit_that_does_not_fit(
                 ("often.first", "must be above 0"),
             ],
         ),
-        ({"rules": [], "\ud800": 1}, [("?", "not a member of a plan")]),
+        ({"rules": [], "\ud800": 1}, [("body", SURROGATE)]),
+        (
+            {"where": "submit", "do": "refuse", "with": {"message": "\ud800"}},
+            [("body", SURROGATE)],
+        ),
+        (
+            {"where": "submit", "do": "refuse", "until": {"seconds": float("inf")}},
+            [("body", "holds NaN or Infinity, which JSON doesn't have")],
+        ),
     ],
 )
 async def test_a_plan_that_does_not_fit(
@@ -85,3 +94,23 @@ async def test_a_refused_method_hears_of_all_that_are_allowed(
 ) -> None:
     reply = await image_mock.http.patch(path)
     assert (reply.status_code, reply.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("odd", ['"\\ud800"', "NaN", "Infinity", "1e999"])
+async def test_what_json_has_no_form_for_gets_into_no_list(image_mock: Service, odd: str) -> None:
+    """The real server answers a body that is no JSON with its trouble; the next one is unharmed."""
+    whole = json.dumps({"prompt": simple_graph(), "extra_data": {"odd": "ODD"}})
+    body = whole.replace('"ODD"', odd).encode()
+    reply = await image_mock.http.post("/prompt", content=body, headers=JSON)
+    assert (reply.status_code, reply.headers["content-type"]) == (500, "text/plain; charset=utf-8")
+    for path in ("/queue", "/history", "/api/jobs", "/admin/ledger"):
+        assert (await image_mock.http.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("span", [f"{'9' * 5000}-", f"-{'9' * 5000}", "٣-", "a-", "-", "0-1,2-3"])
+async def test_a_range_that_is_none_brings_the_whole_file(image_mock: Service, span: str) -> None:
+    job = (await image_mock.post("/img/submit", {"prompt": "a fox"})).json()["job_id"]
+    await image_mock.until(f"/img/status/{job}", lambda it: it["status"] == "succeeded")
+    headers = {b"Range": f"bytes={span}".encode()}
+    reply = await image_mock.http.get(f"/img/files/{job}.png", headers=headers)
+    assert (reply.status_code, reply.content[:4]) == (200, b"\x89PNG")
