@@ -1,6 +1,7 @@
 """Before all else in every HTTP service: is it us who is addressed, and whose page sends it?"""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from prometheus_client import Counter
 from starlette.datastructures import Headers
@@ -8,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import ForeignOrigin, GenvideoError, UnknownHost
 from shared.hosts import LOOPBACK, host_of_authority, host_of_origin
-from shared.problems import from_error
+from shared.problems import documented, from_error
 
 ANY_ORIGIN = "*"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -64,6 +65,16 @@ class Guard:
             return True
         here = scope.get("server")
         return host is not None and here is not None and host == _bracketed(here[0])
+
+
+def document_refusals(paths: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add to each operation what is refused before it: a foreign host, and a foreign page."""
+    named = documented(403, 421)
+    for path in paths.values():
+        for method, operation in path.items():
+            operation["responses"].setdefault("421", named[421])
+            if method.upper() not in SAFE_METHODS:
+                operation["responses"].setdefault("403", named[403])
 
 
 def _bracketed(address: str) -> str:

@@ -19,7 +19,7 @@ from shared import problems
 from shared.connections import GuardedConnection
 from shared.documentation import add_documentation
 from shared.errors import BodyTooLarge
-from shared.guard import Guard
+from shared.guard import Guard, document_refusals
 from shared.problems import Problem
 
 # The name of a dependency -> why it isn't ready, or None where it is.
@@ -66,6 +66,7 @@ class ServiceApp(FastAPI):
             )
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas.update(problems.schemas())
+            document_refusals(document["paths"])
             _illustrate(schemas, {**problems.EXAMPLES, **self.examples})
             self.openapi_schema = document
         return self.openapi_schema

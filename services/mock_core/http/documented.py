@@ -34,4 +34,17 @@ class DocumentedApp(FastAPI):
         document = super().openapi()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas["Problem"] = ProblemBody.model_json_schema()
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                for status, refusal in _guarded(path, method).items():
+                    operation["responses"].setdefault(str(status), refusal)
         return document
+
+
+def _guarded(path: str, method: str) -> Responses:
+    """What is refused before any route: a foreign host, a foreign page and its forms."""
+    changes = method not in ("get", "head")
+    form = (415,) if changes and path.startswith("/admin/") else ()
+    found = documented(421, *((403,) if changes else ()), *form)
+    del found["default"]
+    return found
