@@ -11,7 +11,8 @@ from compose.stack.subprocesses import capture, must
 LOCAL_BASE_IMAGE = "genvideo-base:trixie"
 PULL_PATIENCE = 300.0
 _MADE_OF = (
-    *(f"compose/{name}" for name in ("Dockerfile", "health.sh", "temporal.sh", "temporal.args")),
+    *(f"compose/{name}" for name in ("Dockerfile", "health.sh")),
+    *(f"compose/{name}" for name in ("temporal.sh", "temporal.args", "ui_proxy.py")),
     *(f"requirements/{name}.txt" for name in ("services", "mocks", "loadtest", "server")),
     *("shared", "services", "loadtest"),
 )

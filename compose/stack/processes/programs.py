@@ -77,7 +77,8 @@ def module(python: Path, *words: str) -> tuple[str, ...]:
 def _made_of(service: Service) -> tuple[str, ...]:
     """What a process is made of; a change in it starts the process again."""
     if service is TEMPORAL:
-        return ("requirements/server.txt", "compose/temporal.sh", "compose/temporal.args", LAUNCH)
+        run = (f"compose/{name}" for name in ("temporal.sh", "temporal.args", "ui_proxy.py"))
+        return ("requirements/server.txt", *run, LAUNCH)
     base = "services/mock_core" if service.mock else "shared"
     ours = ("services/__init__.py", service.module.replace(".", "/"))
     return ("requirements/local.txt", base, *ours, LAUNCH)

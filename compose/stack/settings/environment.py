@@ -45,6 +45,7 @@ _TOLD = {
         *("API_PUBLIC_URL", "TEMPORAL_UI_URL", "MOCKS", "REPORTS_DIR"),
         *("CALLBACK_SERVICE_URL", "API_EXPOSED"),
     ),
+    TEMPORAL.name: ("TEMPORAL_UI_URL",),
 }
 _PORTS = {service.name: service.port for service in services.ALL}
 # How long the worker waits for a real vendor, in seconds, and the least that makes sense: the

@@ -93,6 +93,7 @@ def test_scripts_that_are_run_can_be_run() -> None:
         ("services/mock_kling/app.py", {"mock-kling"}),
         ("services/worker/vendors/kling.py", {"worker-1"}),
         ("compose/temporal.args", {"temporal"}),
+        ("compose/ui_proxy.py", {"temporal"}),
         ("services/__init__.py", ALL - {"temporal"}),
         ("compose/stack/processes/launch.py", ALL),
         ("compose/stack/modes/stack.py", set()),

@@ -1,0 +1,161 @@
+"""The server as both modes start it: what a page could do to it, by any port and any name."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from compose.stack.machine.ports import free_ports
+from tests.fixtures.eventually import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+FOREIGN = "evil.example"
+LISTENING = "0A"
+START = '{"workflowType":{"name":"X"},"taskQueue":{"name":"q"},"requestId":"r"}'
+WORKFLOWS = "/api/v1/namespaces/default/workflows"
+
+
+class Server:
+    """`temporal.sh` on ports of its own."""
+
+    def __init__(self, data: Path) -> None:
+        self.port, self.ui_port = free_ports(2)
+        (data / "temporal").mkdir(exist_ok=True)
+        self.process = subprocess.Popen(
+            [ROOT / "compose" / "temporal.sh"],
+            env={
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "DATA_DIR": str(data),
+                "TEMPORAL_PORT": str(self.port),
+                "TEMPORAL_UI_PORT": str(self.ui_port),
+                "TEMPORAL_UI_URL": "https://ui.example",
+            },
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def ui(self) -> str:
+        return f"http://127.0.0.1:{self.ui_port}"
+
+    def proxies(self) -> list[int]:
+        """Process ids of what stands before its UI."""
+        mark = f"\0{self.process.pid}\0".encode()
+        return [pid for pid, line in _command_lines() if b"ui_proxy.py" in line and mark in line]
+
+    def listens(self) -> set[tuple[str, int]]:
+        """Each address that the server process itself takes connections at."""
+        links = set()
+        for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                links.add(os.readlink(link))
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return {
+            _address(row[1])
+            for row in rows
+            if row[3] == LISTENING and f"socket:[{row[9]}]" in links
+        }
+
+
+def _command_lines() -> Iterator[tuple[int, bytes]]:
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            yield int(entry.name), (entry / "cmdline").read_bytes()
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, port = text.split(":")
+    return ".".join(str(byte) for byte in reversed(bytes.fromhex(host))), int(port, 16)
+
+
+async def status(client: httpx.AsyncClient, url: str) -> int:
+    with contextlib.suppress(httpx.HTTPError):
+        return (await client.get(url)).status_code
+    return 0
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    found = Server(tmp_path)
+    try:
+        async with httpx.AsyncClient() as client:
+            await eventually(lambda: status(client, found.ui + WORKFLOWS), lambda it: it == 200)
+        yield found
+    finally:
+        os.killpg(found.process.pid, signal.SIGKILL)
+        found.process.wait()
+
+
+async def workflows(server: Server) -> list[str]:
+    async with httpx.AsyncClient(base_url=server.ui) as client:
+        found = (await client.get(WORKFLOWS)).json()
+    return [each["execution"]["workflowId"] for each in found.get("executions", [])]
+
+
+async def test_no_port_of_the_server_itself_starts_a_workflow_for_a_page(server: Server) -> None:
+    answered = set()
+    for host, port in server.listens():
+        if host != "127.0.0.1":
+            continue
+        for name in (f"127.0.0.1:{port}", "localhost", FOREIGN):
+            for kind in ("text/plain", "application/x-www-form-urlencoded"):
+                headers = {"Host": name, "Content-Type": kind, "Origin": f"http://{FOREIGN}"}
+                url = f"http://127.0.0.1:{port}{WORKFLOWS}/by-{port}"
+                async with httpx.AsyncClient(timeout=5) as client:
+                    with contextlib.suppress(httpx.HTTPError):
+                        answer = await client.post(url, content=START, headers=headers)
+                        answered.add(answer.status_code)
+    # That of the HTTP API, and that of the metrics, which knows no such path.
+    assert answered == {403, 404}
+    assert await workflows(server) == []
+
+
+async def test_the_ui_is_not_where_a_page_can_guess_it(server: Server) -> None:
+    (place,) = {place for place in server.listens() if place[0] != "127.0.0.1"}
+    async with httpx.AsyncClient() as client:
+        assert await status(client, f"http://{place[0]}:{place[1]}/healthz") == 200
+    assert ("127.0.0.1", server.ui_port) not in server.listens()
+
+
+async def test_a_foreign_name_or_page_does_not_reach_the_ui(server: Server) -> None:
+    async with httpx.AsyncClient(base_url=server.ui) as client:
+        rebound = await client.get(WORKFLOWS, headers={"Host": f"{FOREIGN}:{server.ui_port}"})
+        page = {"Origin": f"http://{FOREIGN}", "Sec-Fetch-Site": "same-origin"}
+        posted = await client.post(f"{WORKFLOWS}/posted", content=START, headers=page)
+    assert (rebound.status_code, posted.status_code) == (421, 403)
+    assert await workflows(server) == []
+
+
+async def test_the_ui_works_for_its_own_page_and_behind_its_public_name(server: Server) -> None:
+    async with httpx.AsyncClient(base_url=server.ui) as client:
+        own = {"Origin": server.ui, "Sec-Fetch-Site": "same-origin"}
+        assert (await client.post(f"{WORKFLOWS}/own", content=START, headers=own)).is_success
+        public = {"Host": "ui.example", "Origin": "https://ui.example"} | {
+            "Sec-Fetch-Site": "same-origin"
+        }
+        assert (await client.post(f"{WORKFLOWS}/public", content=START, headers=public)).is_success
+        assert "<!doctype html>" in (await client.get("/namespaces/default/workflows")).text
+    assert sorted(await workflows(server)) == ["own", "public"]
+
+
+async def test_what_stands_before_the_ui_is_started_again_and_ends_with_the_server(
+    server: Server,
+) -> None:
+    (first,) = server.proxies()
+    os.kill(first, signal.SIGKILL)
+    async with httpx.AsyncClient() as client:
+        await eventually(lambda: status(client, f"{server.ui}/healthz"), lambda it: it == 200)
+    assert first not in server.proxies()
+    server.process.kill()
+    server.process.wait()
+
+    async def proxies() -> list[int]:
+        return server.proxies()
+
+    await eventually(proxies, lambda found: not found)
