@@ -61,11 +61,15 @@ def capture(
     *,
     timeout: float | None = None,
     cwd: Path | None = None,
+    whole: bool = False,
 ) -> Outcome:
-    """Run and keep what it says; a missing program or a time-out is an outcome, too."""
+    """Run and keep what it says; a missing program or a time-out is an outcome, too.
+
+    `env` is added to our own environment, or is the `whole` of it.
+    """
     try:
         done = subprocess.run(
-            command, env=_env(env), timeout=timeout, cwd=cwd,
+            command, env=_env(env, whole=whole), timeout=timeout, cwd=cwd,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
         )  # fmt: skip
     except FileNotFoundError:
@@ -92,14 +96,20 @@ def must(
 
 
 def hand_over(
-    command: Sequence[str], env: Mapping[str, str] | None = None, *, cwd: Path | None = None
+    command: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    cwd: Path | None = None,
+    whole: bool = False,
 ) -> int:
     """Run in the foreground on the user's terminal and return its exit status.
+
+    `env` is added to our own environment, or is the `whole` of it.
 
     An interrupt reaches the program through the terminal, SIGTERM through us; it decides what to do
     and we wait for it.
     """
-    with subprocess.Popen(command, env=_env(env), cwd=cwd) as process:
+    with subprocess.Popen(command, env=_env(env, whole=whole), cwd=cwd) as process:
         while True:
             try:
                 status = process.wait()
@@ -111,5 +121,5 @@ def hand_over(
             return 128 - status if status < 0 else status
 
 
-def _env(extra: Mapping[str, str] | None) -> dict[str, str]:
-    return dict(os.environ) | dict(extra or {})
+def _env(given: Mapping[str, str] | None, *, whole: bool = False) -> dict[str, str]:
+    return ({} if whole else dict(os.environ)) | dict(given or {})

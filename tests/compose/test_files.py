@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings
 
 from compose.stack.services import DEFAULT_PORTS, NAMES
 from compose.stack.settings.dotenv import documented_names
+from compose.stack.settings.read_by import LOADTEST, READ_BY, reads
+from loadtest.settings import Settings as LoadtestSettings
 from services.api.settings import ApiSettings
 from services.callback.settings import CallbackSettings
 from services.mock_comfyui.settings import ComfyuiSettings
@@ -33,6 +35,8 @@ DERIVED = {
     *("MOCK_COMFYUI_URL", "MOCK_KLING_URL", "WORKER_URL", "SEMAPHORE_URL"),
     *("LISTEN_HOST", "API_EXPOSED"),
 }
+
+OF_EVERY_CONTAINER = {"LISTEN_HOST", "DATA_DIR", "LOG_LEVEL", "LOG_FORMAT"}
 
 
 def names(kind: type[BaseSettings]) -> set[str]:
@@ -61,6 +65,22 @@ def test_every_setting_is_documented(service: str) -> None:
 def test_every_setting_reaches_its_container(service: str) -> None:
     """Except the ports, which are the default ones in there."""
     assert names(SETTINGS[service]) - set(DEFAULT_PORTS) - environment(service) == set()
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_a_process_of_the_local_mode_is_told_the_same(service: str) -> None:
+    assert READ_BY[service] == names(SETTINGS[service])
+
+
+def test_so_is_the_load_test() -> None:
+    assert {name for name in names(LoadtestSettings) if not reads(LOADTEST, name)} == set()
+    assert names(LoadtestSettings) >= READ_BY[LOADTEST]
+
+
+@pytest.mark.parametrize("service", READ_BY)
+def test_nothing_else_reaches_a_container(service: str) -> None:
+    told = environment(service) - OF_EVERY_CONTAINER
+    assert {name for name in told if not reads(service, name)} == set()
 
 
 def test_the_documented_default_is_the_real_one() -> None:

@@ -12,6 +12,7 @@ from compose.stack.modes import readiness
 from compose.stack.modes.stack import SERVICE_FOLDERS, Unit
 from compose.stack.output import say
 from compose.stack.processes import orphans, supervisor
+from compose.stack.processes.launch import inherited
 from compose.stack.processes.log import last_error
 from compose.stack.processes.programs import (
     Program,
@@ -61,7 +62,8 @@ class Local:
         item = next(item for item in self._programs() if item.service is service)
         self._copy(item)
         command = module(self._venv.python, *program)
-        return capture(command, item.env, timeout=timeout, cwd=self.settings.root)
+        env = inherited(os.environ) | item.env
+        return capture(command, env, timeout=timeout, cwd=self.settings.root, whole=True)
 
     def _programs(self) -> list[Program]:
         return programs(self.settings, self._venv.python)
@@ -77,7 +79,9 @@ class Local:
             return
         started = capture(
             [str(self._venv.program("supervisord")), "--configuration", str(self._conf)],
+            inherited(os.environ),
             cwd=self.settings.root,
+            whole=True,
         )
         if not started.good:
             raise StackError(f"supervisord did not start: {started.last_line}", UNREACHABLE)
@@ -147,12 +151,17 @@ class Local:
     def _outside(self, module: str, arguments: list[str], env: dict[str, str]) -> int:
         """Run what sees the stack from outside."""
         known = environment.local_loadtest(self.settings) | env
-        return hand_over([self.python, "-m", module, *arguments], known, cwd=self.settings.root)
+        return self._in_front([module, *arguments], known)
 
     def within(self, service: Service, module: str) -> int:
         """Run another program of a service's, with that service's settings."""
-        known = environment.local_service(self.settings, service.name)
-        return hand_over([self.python, "-m", module], known, cwd=self.settings.root)
+        return self._in_front([module], environment.local_service(self.settings, service.name))
+
+    def _in_front(self, module: list[str], known: dict[str, str]) -> int:
+        """Run a module with its arguments on the user's terminal."""
+        env = inherited(os.environ) | known
+        command = [self.python, "-m", *module]
+        return hand_over(command, env, cwd=self.settings.root, whole=True)
 
     @property
     def _venv(self) -> Venv:

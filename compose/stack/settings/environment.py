@@ -16,37 +16,10 @@ from compose.stack.services import (
     WORKER,
     Service,
 )
-from compose.stack.settings.load import WIRED, Settings
+from compose.stack.settings.load import Settings
+from compose.stack.settings.read_by import LOADTEST, reads
 from compose.stack.settings.secrets import callback_secret, stack_name
 
-# The stack's own business, which no service needs to know.
-_STACK_ONLY = frozenset(
-    {
-        *("MODE", "WORKERS", "COMPOSE_PROJECT_NAME", "BASE_IMAGE", "BIND_ADDRESS"),
-        *("API_BIND_ADDRESS", "CALLBACK_BIND_ADDRESS"),
-        *("MOCKS", "COMFYUI_URL", "KLING_URL", "CALLBACK_URL", "CALLBACK_SECRET", "STACK"),
-        *WIRED,
-    }
-)
-# Secrets and those who need them; no other process is told, though it may run beside them.
-_CLIENTS = (WORKER.name, SEMAPHORE.name, CALLBACK.name, API.name)
-_SECRETS = {
-    "API_TOKEN": (API.name,),
-    "PAYLOAD_KEY": _CLIENTS,
-    "TEMPORAL_API_KEY": _CLIENTS,
-    "TEMPORAL_TLS_CLIENT_KEY_DATA": _CLIENTS,
-}
-# What a service needs to know beyond its own settings; nobody is told more, so that a change
-# starts only those again whom it concerns.
-_TOLD = {
-    WORKER.name: ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "CALLBACK_URL", "API_PUBLIC_URL"),
-    CALLBACK.name: ("CALLBACK_URL",),
-    API.name: (
-        *("API_PUBLIC_URL", "TEMPORAL_UI_URL", "MOCKS", "REPORTS_DIR"),
-        *("CALLBACK_SERVICE_URL", "API_EXPOSED"),
-    ),
-    TEMPORAL.name: ("TEMPORAL_UI_URL",),
-}
 _PORTS = {service.name: service.port for service in services.ALL}
 # How long the worker waits for a real vendor, in seconds, and the least that makes sense: the
 # mocks' clock runs faster, and what never ends there should not be waited for by ours.
@@ -69,35 +42,22 @@ HOST_GATEWAY = "host.docker.internal"
 
 def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str, str]:
     """Settings of one process of the local mode; `index` counts the workers from 0."""
-    env = {
-        key: value
-        for key, value in settings.values.items()
-        if key not in _STACK_ONLY and name in _SECRETS.get(key, (name,))
+    known = patience(settings) | dict(settings.values) | _addresses(settings) | _codec(settings)
+    known |= {port: str(number) for port, number in settings.ports.items()}
+    known |= {
+        WORKER.port: str(settings.ports[WORKER.port] + (index if name == WORKER.name else 0)),
+        "LISTEN_HOST": settings.binds[_PORTS[name]],
+        "DATA_DIR": str(settings.data_dir),
+        "CALLBACK_SECRET": callback_secret(settings),
+        "STACK": stack_name(settings),
     }
-    known = _addresses(settings)
-    if name != TEMPORAL.name:
-        env["TEMPORAL_ADDRESS"] = known["TEMPORAL_ADDRESS"]
-    else:
-        env |= _codec(settings)
-    env |= {told: known[told] for told in _TOLD.get(name, ())}
-    env["LISTEN_HOST"] = settings.binds[_PORTS[name]]
-    env["DATA_DIR"] = str(settings.data_dir)
-    env |= {port: str(number) for port, number in settings.ports.items()}
-    if name == WORKER.name:
-        env = patience(settings) | env
-        env[WORKER.port] = str(settings.ports[WORKER.port] + index)
-    if name in (WORKER.name, CALLBACK.name):
-        env["CALLBACK_SECRET"] = callback_secret(settings)
-    if name in (WORKER.name, SEMAPHORE.name):
-        env["STACK"] = stack_name(settings)
-    return env
+    return _read(name, known)
 
 
 def local_loadtest(settings: Settings) -> dict[str, str]:
     """Settings of the load test as a process, which sees the stack from outside."""
-    env = dict(settings.values) | _addresses(settings)
-    env.pop("CALLBACK_SECRET", None)
-    return env | {
+    known = dict(settings.values) | _addresses(settings)
+    known |= {
         "API_URL": settings.url(API.port),
         "WORKER_METRICS_URL": settings.url(WORKER.port),
         "SEMAPHORE_METRICS_URL": settings.url(SEMAPHORE.port),
@@ -105,6 +65,12 @@ def local_loadtest(settings: Settings) -> dict[str, str]:
         "CALLBACK_URL": settings.url(CALLBACK.port),
         "DATA_DIR": str(settings.data_dir),
     }
+    return _read(LOADTEST, known)
+
+
+def _read(name: str, known: Mapping[str, str]) -> dict[str, str]:
+    """No more than a service reads, so that a change starts only those again whom it concerns."""
+    return {key: value for key, value in known.items() if reads(name, key)}
 
 
 def _addresses(settings: Settings) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The stack's own settings; either all of them are right, or one line names every wrong one."""
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,14 +9,11 @@ from pathlib import Path
 from compose.stack.services import ALL, API, DEFAULT_PORTS, WORKER
 from compose.stack.settings import dotenv, saved
 from compose.stack.settings.checks import Checks
+from compose.stack.settings.read_by import CLIENT
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_BASE_IMAGE = "python:3.13-slim"
 MOST_WORKERS = 64
-# What the SDK's client configuration reads; TEMPORAL_PORT and TEMPORAL_UI_PORT are ours.
-_CLIENT = re.compile(
-    r"TEMPORAL_(ADDRESS|NAMESPACE|API_KEY|PROFILE|CONFIG_FILE|TLS|TLS_\w+|GRPC_META_\w+)"
-)
 # Another way to the mocks for the workers alone, such as a wire that can be disturbed.
 WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
 RENAMED = {
@@ -142,7 +138,7 @@ def _check_renamed(checks: Checks, places: Mapping[str, Mapping[str, str]]) -> N
 def _known(values: Mapping[str, str], documented: frozenset[str]) -> dict[str, str]:
     """Those of our settings that have a value; an empty one counts as not set."""
     known = documented.union(WIRED)
-    return {k: v for k, v in values.items() if v and (k in known or _CLIENT.fullmatch(k))}
+    return {k: v for k, v in values.items() if v and (k in known or CLIENT.fullmatch(k))}
 
 
 def _ports(checks: Checks, workers: int) -> dict[str, int]:

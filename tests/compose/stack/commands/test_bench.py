@@ -144,8 +144,8 @@ def test_a_part_is_run_from_the_checkout(
 ) -> None:
     handed: list[list[str]] = []
 
-    def hand_over(command: list[str], env: Mapping[str, str], *, cwd: Path) -> int:
-        assert (env["WORKERS"], cwd) == ("2", root)
+    def hand_over(command: list[str], env: Mapping[str, str], *, cwd: Path, whole: bool) -> int:
+        assert (env["WORKERS"], cwd, whole) == ("2", root, True)
         handed.append(command[1:])
         return 4
 

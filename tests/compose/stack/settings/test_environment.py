@@ -13,13 +13,16 @@ API_EXAMPLE = "https://api.example/codec"
 
 
 def test_a_local_service_gets_ports_and_addresses(settings: Load) -> None:
-    env = environment.local_service(settings(COMFYUI_PORT="9001", MOCK_SPEED="7"), "worker")
+    found = settings(COMFYUI_PORT="9001", MOCK_SPEED="7")
+    env = environment.local_service(found, "worker")
     assert env["IMAGE_SERVICE_URL"] == "http://127.0.0.1:9001"
     assert env["VIDEO_SERVICE_URL"] == "http://127.0.0.1:16882"
     assert env["TEMPORAL_ADDRESS"] == "127.0.0.1:7233"
     assert env["CALLBACK_URL"] == "http://127.0.0.1:8001"
     assert env["API_PUBLIC_URL"] == "http://127.0.0.1:8000"
-    assert env["MOCK_SPEED"] == "7"
+    assert "MOCK_SPEED" not in env
+    mock = environment.local_service(found, "mock-comfyui")
+    assert (mock["COMFYUI_PORT"], mock["MOCK_SPEED"]) == ("9001", "7")
 
 
 def test_the_workers_may_reach_the_mocks_by_another_way(settings: Load) -> None:
