@@ -1,6 +1,7 @@
 #!/bin/sh
 # Starts the Temporal server of both modes; its database in DATA_DIR outlives it.
 set -euf
+umask 077
 here=$(dirname "$0")
 host=${LISTEN_HOST:-127.0.0.1}
 database=$DATA_DIR/temporal/temporal.db

@@ -1,12 +1,14 @@
-"""What each process of the local mode is told, read from the processes themselves."""
+"""What each process of the local mode is told, and who may read what it keeps."""
 
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.stack.driver import Stack, own_settings
+from tests.stack.driver import ENDED, Stack, own_settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -22,9 +24,10 @@ SECRETS = {"API_TOKEN": KEY, "PAYLOAD_KEY": KEY, "CALLBACK_SECRET": KEY}
 CLIENTS = {"api", "callback", "semaphore", "worker"}
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    found = Stack(own_settings(tmp_path, mode="local", project="unused") | SECRETS | FOREIGN)
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    data = tmp_path_factory.mktemp("told")
+    found = Stack(own_settings(data, mode="local", project="unused") | SECRETS | FOREIGN)
     try:
         found.make("up")
         yield found
@@ -65,3 +68,24 @@ def test_each_process_is_told_what_it_reads_and_no_more(stack: Stack) -> None:
         "PAYLOAD_KEY": CLIENTS,
         "CALLBACK_SECRET": {"callback", "worker"},
     }
+
+
+def open_to_others(path: Path) -> bool:
+    return bool(stat.S_IMODE(path.lstat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def test_nobody_else_can_read_what_the_stack_keeps(stack: Stack) -> None:
+    authorized = {"Authorization": f"Bearer {KEY}"}
+    body = {"prompt": "a fox", "style": "ink"}
+    answer = httpx.post(f"{stack.url('API_PORT')}/jobs", json=body, headers=authorized, timeout=10)
+    assert stack.follow(answer.json()["job_id"], until=ENDED)["status"] == "succeeded"
+    data = Path(stack.settings["DATA_DIR"])
+    folders = [path for path in data.iterdir() if path.is_dir()]
+    assert {"state", "assets", "callbacks", "temporal", "logs", "run", "secrets"} <= {
+        path.name for path in folders
+    }
+    assert [path.name for path in folders if open_to_others(path)] == []
+    # What lies in `run` is a copy of the source, and what is written privately.
+    kept = [path for folder in folders if folder.name != "run" for path in folder.rglob("*")]
+    assert len(kept) > 10
+    assert [str(path.relative_to(data)) for path in kept if open_to_others(path)] == []

@@ -15,6 +15,7 @@ from compose.stack.modes.local import Local
 from compose.stack.modes.stack import SERVICE_FOLDERS, Stack
 from compose.stack.output import complain, say
 from compose.stack.preflight import exposure, other_stacks, replay, service_settings
+from compose.stack.private import private_folder
 from compose.stack.services import API, CALLBACK
 from compose.stack.settings import saved
 from compose.stack.settings.load import Mode, Settings, load
@@ -34,7 +35,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
     _refuse_other_mode(settings)
     exposure.check(settings)
     _warn(settings)
-    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.run_dir)
     with locked(settings.run_dir):
         stack = choice.with_base_image(settings, choice.chosen(settings))
         if isinstance(stack, Local):
@@ -84,7 +85,7 @@ def _unchanged(settings: Settings) -> bool:
 
 def down(settings: Settings) -> None:
     """Stop the stack and forget its overrides; data stays."""
-    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.run_dir)
     with locked(settings.run_dir):
         stacks: list[Stack] = [Local(settings)]
         if settings.running != Mode.LOCAL and engine.found():

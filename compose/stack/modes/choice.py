@@ -7,6 +7,7 @@ from compose.stack.modes.docker import Docker
 from compose.stack.modes.local import Local
 from compose.stack.modes.stack import Stack
 from compose.stack.output import say
+from compose.stack.private import private_folder
 from compose.stack.settings.load import Mode, Settings
 
 
@@ -19,7 +20,7 @@ def chosen(settings: Settings) -> Docker | Local:
 
 def prepared(settings: Settings) -> Stack:
     """A stack whose load test can be run, for what needs no running one."""
-    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.run_dir)
     with locked(settings.run_dir):
         stack = with_base_image(settings, chosen(settings))
         stack.prepare()

@@ -10,6 +10,7 @@ from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.machine import engine, images
 from compose.stack.modes.stack import SERVICE_FOLDERS, Unit
 from compose.stack.output import colour_wanted, say
+from compose.stack.private import give, private_folder
 from compose.stack.services import TEMPORAL, WORKER, Service
 from compose.stack.settings import environment
 from compose.stack.settings.load import Settings
@@ -130,10 +131,12 @@ class Docker:
     def _folders(self) -> None:
         """Make what is mounted, owned by whoever runs in the containers."""
         made = [self.settings.data_dir / name for name in SERVICE_FOLDERS]
-        for folder in (*made, self.settings.reports_dir):
-            folder.mkdir(parents=True, exist_ok=True)
-            if os.geteuid() == 0:
-                _chown(folder)
+        for folder in made:
+            private_folder(folder)
+        self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            for folder in (*made, self.settings.reports_dir):
+                give(folder, NOBODY)
 
     def _env(self) -> dict[str, str]:
         user, group = os.geteuid(), os.getegid()
@@ -166,13 +169,6 @@ class Docker:
         if not answer.good:
             raise StackError(f"Docker Compose: {answer.last_line}", UNREACHABLE)
         return answer
-
-
-def _chown(folder: os.PathLike[str]) -> None:
-    for directory, _, files in os.walk(folder):
-        for path in (directory, *(os.path.join(directory, name) for name in files)):
-            if os.lstat(path).st_uid != NOBODY:
-                os.lchown(path, NOBODY, NOBODY)
 
 
 def _unit(row: dict[str, str]) -> Unit:

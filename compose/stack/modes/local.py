@@ -11,6 +11,7 @@ from compose.stack.machine.venv import Venv
 from compose.stack.modes import readiness
 from compose.stack.modes.stack import SERVICE_FOLDERS, Unit
 from compose.stack.output import say
+from compose.stack.private import private_folder, write_private
 from compose.stack.processes import orphans, supervisor
 from compose.stack.processes.launch import inherited
 from compose.stack.processes.log import last_error
@@ -26,7 +27,6 @@ from compose.stack.processes.programs import (
 from compose.stack.services import TEMPORAL, Service
 from compose.stack.settings import environment
 from compose.stack.settings.load import Settings
-from compose.stack.settings.saved import write_private
 from compose.stack.subprocesses import Outcome, capture, hand_over
 
 STOP_PATIENCE = 60.0
@@ -77,6 +77,8 @@ class Local:
         if self.alive():
             self._apply()
             return
+        # It opens its log before it takes to its umask.
+        (self.settings.log_dir / "supervisord.log").touch(mode=0o600)
         started = capture(
             [str(self._venv.program("supervisord")), "--configuration", str(self._conf)],
             inherited(os.environ),
@@ -184,7 +186,7 @@ class Local:
 
     def _write(self, items: list[Program]) -> None:
         for folder in (*SERVICE_FOLDERS, "logs", "run"):
-            (self.settings.data_dir / folder).mkdir(parents=True, exist_ok=True)
+            private_folder(self.settings.data_dir / folder)
         self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
         for item in items:
             self._copy(item)

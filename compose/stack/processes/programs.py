@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose.stack import services, sources
+from compose.stack.private import own_folder
 from compose.stack.services import TEMPORAL, WORKER, Service
 from compose.stack.settings import environment
 from compose.stack.settings.load import Settings
@@ -90,12 +91,12 @@ def as_json(items: list[Program]) -> str:
 
 
 def socket_path(run_dir: Path) -> Path:
-    """Supervisor's socket; elsewhere where the run folder's path is too long for one."""
+    """Supervisor's socket; where the run folder's path is too long, in a private one elsewhere."""
     path = run_dir / "supervisor.sock"
     if len(os.fsencode(path)) <= _SOCKET_PATH:
         return path
     digest = hashlib.sha256(os.fsencode(run_dir)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"genvideo-{os.geteuid()}-{digest}.sock"
+    return own_folder(Path(tempfile.gettempdir()) / f"genvideo-{os.geteuid()}") / f"{digest}.sock"
 
 
 def supervisor_conf(settings: Settings, python: Path, *, items: list[Program]) -> str:
@@ -109,6 +110,7 @@ def supervisor_conf(settings: Settings, python: Path, *, items: list[Program]) -
         "pidfile": str(run / "supervisord.pid"),
         "childlogdir": str(logs),
         "directory": str(settings.root),
+        "umask": "077",
         **({"user": "root"} if os.geteuid() == 0 else {}),
     }
     conf["supervisorctl"] = {"serverurl": f"unix://{socket}"}

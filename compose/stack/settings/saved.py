@@ -4,10 +4,11 @@ Whatever is written here may hold a key of the user's, so nobody else may read i
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from compose.stack.private import write_private
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,3 @@ def checked(run_dir: Path, name: str) -> str:
 def note_checked(run_dir: Path, name: str, what: str) -> None:
     """A check has passed for this; outlives `make down`."""
     write_private(run_dir / name, what)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    draft.replace(path)

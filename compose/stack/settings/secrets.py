@@ -5,8 +5,8 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from compose.stack.private import write_private
 from compose.stack.settings.load import STACK_NAME, Settings
-from compose.stack.settings.saved import write_private
 
 
 def make(settings: Settings) -> None:
@@ -39,7 +39,7 @@ def keep_stack_name(settings: Settings) -> None:
     path, name = _folder(settings) / "stack", stack_name(settings)
     if path.is_file() and path.read_text(encoding="utf-8").strip() == name:
         return
-    _write(path, name)
+    write_private(path, name)
 
 
 def _folder(settings: Settings) -> Path:
@@ -48,10 +48,5 @@ def _folder(settings: Settings) -> Path:
 
 def _made_once(path: Path, make: Callable[[], str]) -> str:
     if not path.is_file():
-        _write(path, make())
+        write_private(path, make())
     return path.read_text(encoding="utf-8").strip()
-
-
-def _write(path: Path, text: str) -> None:
-    write_private(path, text)
-    path.parent.chmod(0o700)

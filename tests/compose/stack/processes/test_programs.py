@@ -2,6 +2,7 @@
 
 import configparser
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -72,11 +73,16 @@ def test_more_workers_leave_the_first_alone(settings: Load) -> None:
     assert {p.digest for p in one} < {p.digest for p in two}
 
 
-def test_a_socket_whose_path_is_too_long_lies_elsewhere(tmp_path: Path) -> None:
+def test_a_socket_whose_path_is_too_long_lies_in_a_private_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     assert programs.socket_path(Path("/data/run")) == Path("/data/run/supervisor.sock")
     long = programs.socket_path(tmp_path / ("x" * 100))
     assert len(str(long)) < 108
     assert long != programs.socket_path(tmp_path / ("y" * 100))
+    assert long.parent.parent == tmp_path
+    assert stat.S_IMODE(long.parent.stat().st_mode) == 0o700
 
 
 def test_scripts_that_are_run_can_be_run() -> None:
