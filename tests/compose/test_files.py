@@ -1,8 +1,9 @@
 """Files that must say the same: settings, the list of them, compose files, images."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -43,16 +44,19 @@ def names(kind: type[BaseSettings]) -> set[str]:
     return {name.upper() for name in kind.model_fields}
 
 
-def environment(service: str) -> set[str]:
-    """Names that a container gets, with those of what its definition extends."""
-    found: set[str] = set()
+def definitions(service: str) -> Iterator[dict[str, Any]]:
+    """What the compose files say of a container, and of what it extends."""
     for file in ("compose.yaml", "mocks.yaml"):
         definition = yaml.safe_load((COMPOSE / file).read_text())["services"].get(service)
         while definition:
-            found |= set(definition.get("environment", {}))
+            yield definition
             base = definition.get("extends", {}).get("service")
             definition = yaml.safe_load((COMPOSE / "base.yaml").read_text())["services"].get(base)
-    return found
+
+
+def environment(service: str) -> set[str]:
+    """Names that a container gets."""
+    return {name for each in definitions(service) for name in each.get("environment", {})}
 
 
 @pytest.mark.parametrize("service", SETTINGS)
@@ -100,6 +104,39 @@ def test_the_documented_default_is_the_real_one() -> None:
 def test_one_image_per_service_under_one_name() -> None:
     targets = set(re.findall(r"^FROM \S+ AS (\S+)$", (COMPOSE / "Dockerfile").read_text(), re.M))
     assert {*NAMES, "loadtest"} <= targets
+
+
+# Every folder that a container sees, and whether it may write there; a mock's own is its ledger.
+WRITES, READS = False, True
+MOUNTS = {
+    "temporal": {"/data/temporal": WRITES},
+    "semaphore": {},
+    "worker": {"/data/state": WRITES, "/data/assets": WRITES},
+    "callback": {"/data/state": READS, "/data/callbacks": WRITES},
+    "api": {"/data/state": WRITES, "/data/assets": READS, "/app/reports": READS},
+    "mock-comfyui": {"/data/mocks": WRITES},
+    "mock-kling": {"/data/mocks": WRITES},
+    "loadtest": {"/data/state": READS, "/data/assets": READS, "/app/reports": WRITES},
+}
+
+
+def test_a_container_sees_the_folders_that_it_needs_and_writes_where_it_must() -> None:
+    assert {service: mounts(service) for service in MOUNTS} == MOUNTS
+
+
+def mounts(service: str) -> dict[str, bool]:
+    """Targets, and whether each is read-only, with those of what its definition extends."""
+    found = {}
+    for definition in definitions(service):
+        for volume in definition.get("volumes", []):
+            found[volume["target"]] = volume.get("read_only", False)
+    return found
+
+
+def test_packages_are_installed_by_hash_and_without_running_them() -> None:
+    for file in (COMPOSE / "Dockerfile", COMPOSE / "stack" / "machine" / "venv.py"):
+        text = file.read_text(encoding="utf-8")
+        assert text.count("--require-hashes") == text.count("--only-binary") > 0
 
 
 def test_no_secret_can_get_into_a_layer() -> None:

@@ -68,7 +68,9 @@ class Venv:
         self._stamp_file.unlink(missing_ok=True)
         file = self.root / "requirements" / f"{lock}.txt"
         pip = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check"]
-        must([*pip, "--require-hashes", "-r", str(file)], doing="installing packages", log=log)
+        # Nothing of a package is run while it is installed.
+        kinds = ("--only-binary", ":all:", "--require-hashes")
+        must([*pip, *kinds, "-r", str(file)], doing="installing packages", log=log)
         self._stamp_file.write_text(self._wanted(lock), encoding="utf-8")
 
     def _same_version(self) -> bool:
