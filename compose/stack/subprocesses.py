@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compose.stack.errors import UNREACHABLE, StackError
+from compose.stack.private import private_folder
 
 
 class Terminated(KeyboardInterrupt):
@@ -83,7 +84,7 @@ def must(
     command: Sequence[str], env: Mapping[str, str] | None = None, *, doing: str, log: Path
 ) -> None:
     """Run with the output in a log file; where it fails, say what was done and why it failed."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(log.parent)
     with log.open("w", encoding="utf-8") as file:
         done = subprocess.run(
             command, env=_env(env), check=False,

@@ -1,12 +1,15 @@
-"""A command that is told to end ends what it has begun."""
+"""A command that is told to end ends what it has begun; what others say and are told."""
 
 import signal
+import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from compose.stack.cli import ROOT
+from compose.stack.subprocesses import capture, must
 
 CHILD = """
 import sys, time
@@ -35,3 +38,17 @@ def test_sigterm_is_handed_on_as_an_interrupt(ignored: str) -> None:
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate(timeout=30)
     assert (said, process.returncode) == ("tidied up\n", 7)
+
+
+def test_what_a_program_says_is_kept_for_us_alone(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "build.log"
+    must([sys.executable, "-c", "print('a path of ours')"], doing="building", log=log)
+    assert log.read_text() == "a path of ours\n"
+    assert stat.S_IMODE(log.parent.stat().st_mode) == 0o700
+
+
+def test_an_environment_can_be_the_whole_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OURS", "1")
+    show = [sys.executable, "-c", "import os; print(sorted({'OURS', 'GIVEN'} & set(os.environ)))"]
+    assert capture(show, {"GIVEN": "1"}).out == "['GIVEN', 'OURS']\n"
+    assert capture(show, {"GIVEN": "1"}, whole=True).out == "['GIVEN']\n"
