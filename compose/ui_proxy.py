@@ -71,7 +71,8 @@ class Allowed:
     def of(cls, public_url: str, further: str) -> "Allowed":
         """From the address that browsers know, and a list of further names with commas."""
         url = urlsplit(public_url.lower())
-        names = {_host(url.netloc) or "", *(name.strip().lower() for name in further.split(","))}
+        listed = (_bracketed(name.strip()) for name in further.lower().split(","))
+        names = {_host(url.netloc) or "", *listed}
         return cls(LOOPBACK | (names - {""}), f"{url.scheme}://{url.netloc}")
 
     def check(self, head: "Head", here: str) -> None:
@@ -209,7 +210,8 @@ async def _pass_on(
 
 
 def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
+    """As `Host` has it: only there an address with colons is in brackets."""
+    return f"[{address}]" if ":" in address and not address.startswith("[") else address
 
 
 async def _ended(pid: int) -> None:

@@ -11,7 +11,7 @@ from compose import ui_proxy
 from compose.ui_proxy import Allowed, Proxy
 
 PUBLIC = "https://ui.example"
-FURTHER = "Tunnel.example, 10.1.2.3,[fd00::1]"
+FURTHER = "Tunnel.example, 10.1.2.3,[fd00::1], fd00::2"
 
 
 async def closed(writer: asyncio.StreamWriter) -> None:
@@ -72,7 +72,7 @@ async def ask(port: int, text: str) -> tuple[int, bytes]:
     "host",
     [
         *("127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]:8080", "ui.example"),
-        *("tunnel.example:8080", "10.1.2.3", "[fd00::1]:8080"),
+        *("tunnel.example:8080", "10.1.2.3", "[fd00::1]:8080", "[fd00::2]"),
     ],
 )
 async def test_names_of_ours_are_let_through(port: int, ui: Ui, host: str) -> None:
