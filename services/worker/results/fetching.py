@@ -15,9 +15,21 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
 
 _PORTS = {"http": 80, "https": 443}
-# Networks that carry an IPv4 address in their last 32 bits (RFC 6052, RFC 4291).
+# Carries an IPv4 address in its last 32 bits (RFC 6052).
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_COMPATIBLE = ipaddress.ip_network("::/96")
+# All that was ever given to anybody (RFC 4291); site-local and compatible ones are outside.
+_UNICAST = ipaddress.ip_network("2000::/3")
+# Global by the books, and yet no hosts of the internet: protocol assignments (Teredo among them),
+# 6to4 and its relays, a test network of the past, and what Azure gives each machine as its host.
+_NO_HOSTS = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"),
+            *("2001::/23", "2002::/16", "3ffe::/16"),
+        ),
+    )
+)
 
 
 class CheckedTransport(httpx.AsyncBaseTransport):
@@ -100,21 +112,22 @@ async def resolved(host: str, port: int) -> list[Address]:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the internet at large, also where it wraps another one."""
-    inner = _wrapped(address)
-    if inner is not None:
-        return is_public(inner)
+    """Whether an address is one of the internet at large, also where it stands for another one."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if (inner := _wrapped(address)) is not None:
+            return is_public(inner)
+        if address not in _UNICAST:
+            return False
+    if any(address in network for network in _NO_HOSTS):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-def _wrapped(address: Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 one stands for."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return None
-    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
+def _wrapped(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 one is written for, by a resolver or by a translator."""
+    if address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    teredo = address.teredo[1] if address.teredo else None
-    return address.ipv4_mapped or address.sixtofour or teredo
+    return address.ipv4_mapped
 
 
 def _is_address(host: str) -> bool:

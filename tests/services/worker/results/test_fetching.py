@@ -51,6 +51,12 @@ NOT_PUBLIC = [
     "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1",
     "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:c0a8:101::1",
     "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    # Not private by the books, and still not hosts of the internet: site-local addresses, relays,
+    # tunnels and translators, protocol assignments, and what nobody was ever given.
+    "fec0::1", "feff::9", "192.88.99.1", "192.0.0.9", "192.0.0.10", "168.63.129.16",
+    "2002:808:808::1", "2001:0:4136:e378:8000:63bf:f7f7:f7f7", "::8.8.8.8", "64:ff9b:1::808:808",
+    "::ffff:0:808:808", "::ffff:c058:6301", "2001:1::1", "2001:20::1", "3ffe::1", "5f00::1",
+    "4000::1",
 ]  # fmt: skip
 
 
@@ -62,7 +68,10 @@ async def test_a_named_host_that_leads_inside_is_not_asked(address: str) -> None
     assert asked.requests == []
 
 
-@pytest.mark.parametrize("address", [PUBLIC, "2606:2800:220:1::1", f"::ffff:{PUBLIC}"])
+@pytest.mark.parametrize(
+    "address",
+    [PUBLIC, "2606:2800:220:1::1", "2001:200::1", f"::ffff:{PUBLIC}", f"64:ff9b::{PUBLIC}"],
+)
 def test_the_internet_is_public(address: str) -> None:
     assert is_public(ip_address(address))
 
