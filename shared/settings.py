@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.hosts import listed
 from shared.payload_settings import PayloadSettings
+from shared.tokens import secrets_of
 
 USAGE = 2
 
@@ -18,14 +19,26 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
 
 
-def _without_blanks(secret: SecretStr) -> SecretStr:
-    if any(map(str.isspace, secret.get_secret_value())):
+# In characters: of a secret that makes tokens, and of one that is still recognized.
+SECRET_LENGTH, OLD_SECRET_LENGTH = 32, 16
+
+
+def _strong(setting: SecretStr) -> SecretStr:
+    first, *others = secrets_of(setting.get_secret_value())
+    if any(map(str.isspace, setting.get_secret_value())):
         raise ValueError("no blanks")
-    return secret
+    if len(first) < SECRET_LENGTH:
+        raise ValueError(
+            f"the first secret needs {SECRET_LENGTH} characters or more (openssl rand -hex 32);"
+            " an older one of fewer goes behind it, after a comma, until its jobs have ended"
+        )
+    if any(len(each) < OLD_SECRET_LENGTH for each in others):
+        raise ValueError(f"each further secret needs {OLD_SECRET_LENGTH} characters or more")
+    return setting
 
 
-# Key of the callback tokens.
-CallbackSecret = Annotated[SecretStr, Field(min_length=16), AfterValidator(_without_blanks)]
+# What callback tokens and the operator's key come of; with commas: new,old.
+CallbackSecret = Annotated[SecretStr, AfterValidator(_strong)]
 # Of a stack; empty where nobody gave it one.
 StackName = Annotated[str, Field(pattern="^([a-z0-9-]{1,40})?$")]
 

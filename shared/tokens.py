@@ -1,13 +1,26 @@
-"""The token in a task's callback URL; derived, never stored, so no history or log holds it."""
+"""What comes of CALLBACK_SECRET: a token per task, and the operator's key; neither tells of it.
+
+A secret may be several with commas between them: the first makes, all are recognized. Tokens are
+derived and never stored, so that no history or log holds one.
+"""
 
 import hashlib
 import hmac
+from collections.abc import Iterator
 from urllib.parse import urlencode
+
+_TOKENS = "genvideo: callback tokens"
+_OPERATOR = "genvideo: operator"
+
+
+def secrets_of(secret: str) -> list[str]:
+    """The secrets of the setting, the one that makes tokens first."""
+    return secret.split(",")
 
 
 def callback_token(secret: str, external_id: str) -> str:
     """The unguessable token of one task: HMAC-SHA256 over our id of it, in hex."""
-    return hmac.new(secret.encode(), external_id.encode(), hashlib.sha256).hexdigest()
+    return _mac(_derived(secrets_of(secret)[0], _TOKENS), external_id).hex()
 
 
 def callback_url(base: str, secret: str, external_id: str) -> str:
@@ -17,6 +30,28 @@ def callback_url(base: str, secret: str, external_id: str) -> str:
 
 
 def token_fits(secret: str, external_id: str, token: str) -> bool:
-    """Whether a token is the one of this task, compared in constant time."""
-    expected = callback_token(secret, external_id)
-    return hmac.compare_digest(expected.encode(), token.encode("utf-8", "replace"))
+    """Whether a token is one of this task, compared in constant time."""
+    given = token.encode("utf-8", "replace")
+    # A list: all of them are compared, whichever fits.
+    expected = [_mac(key, external_id).hex().encode() for key in _token_keys(secret)]
+    return any([hmac.compare_digest(each, given) for each in expected])
+
+
+def operator_key(secret: str) -> str:
+    """What an operator shows instead of the secret; with another first secret it is another one."""
+    return _derived(secrets_of(secret)[0], _OPERATOR).hex()
+
+
+def _token_keys(secret: str) -> Iterator[bytes]:
+    for each in secrets_of(secret):
+        yield _derived(each, _TOKENS)
+        # The key of tokens that older releases made: jobs that they began are called back yet.
+        yield each.encode()
+
+
+def _derived(secret: str, label: str) -> bytes:
+    return _mac(secret.encode(), label)
+
+
+def _mac(key: bytes, text: str) -> bytes:
+    return hmac.new(key, text.encode(), hashlib.sha256).digest()

@@ -20,7 +20,7 @@ from services.callback.signals import JobSignals
 from shared.errors import GenvideoError, TemporalUnavailable
 from shared.ids import parse_external_id
 from shared.states import Step
-from shared.tokens import token_fits
+from shared.tokens import operator_key, token_fits
 
 log = structlog.get_logger(__name__)
 
@@ -68,8 +68,8 @@ class Receiver:
         return False
 
     def is_operator(self, authorization: str) -> bool:
-        """Whether a request's Authorization carries the callback secret."""
-        expected = f"Bearer {self._secret.get_secret_value()}"
+        """Whether a request's Authorization carries the operator's key."""
+        expected = f"Bearer {operator_key(self._secret.get_secret_value())}"
         return hmac.compare_digest(expected.encode(), authorization.encode("utf-8", "replace"))
 
     async def receive(self, external_id: str, callback: Callback) -> Entry:

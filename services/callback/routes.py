@@ -141,12 +141,12 @@ async def replay_receipt(
     receipt_id: Annotated[int, Path(ge=1, lt=2**63)],
     receiver: ReceiverDep,
     *,
-    authorization: Annotated[str, Header(description="`Bearer` and CALLBACK_SECRET.")] = "",
+    authorization: Annotated[str, Header(description="`Bearer` and the operator's key.")] = "",
 ) -> Receipt:
     """Judge a noted callback once more, by the job as it is now; the new receipt.
 
     The port is open to the vendor, so this takes the operator's key.
     """
     if not receiver.is_operator(authorization):
-        raise NotAuthorized("Send Authorization: Bearer and the callback secret.")
+        raise NotAuthorized("Send Authorization: Bearer and the operator's key.")
     return (await receiver.replay(receipt_id)).receipt()

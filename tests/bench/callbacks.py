@@ -34,7 +34,7 @@ from tests.fixtures.temporal import dev_server_program
 from tests.shared.processes import Running, running
 from tests.shared.standins import sample_record
 
-SECRET = "a-secret-of-the-benchmarks"
+SECRET = "a-secret-of-32-characters-or-more"
 CONNECTIONS = 300
 # Between two callbacks of one job come those of so many others.
 CROWD = 40

@@ -22,7 +22,7 @@ from tests.docs.pages import ROOT
 
 FOLDER = ROOT / "docs" / "openapi"
 COMMAND = ".venv/bin/python -m tests.docs.openapi"
-SECRET = SecretStr("x" * 16)
+SECRET = SecretStr("x" * 32)
 
 
 def _polling(name: str) -> FastAPI:

@@ -9,7 +9,7 @@ from shared.ids import new_job_id
 from shared.tokens import callback_token
 
 MAX_BODY = 256 * 1024
-WRONG_SECRET = "another-secret-of-16-characters"
+WRONG_SECRET = "another-secret-of-32-characters-or-more"
 
 STATUSES = ("submitted", "processing", "succeed", "failed")
 TYPES = ("application/json", "application/json; charset=utf-8", "application/problem+json")

@@ -21,7 +21,7 @@ from shared.tokens import callback_token
 from tests.bench.callbacks import make_jobs
 from tests.fuzz.bodies import Sent
 
-SECRET = "a-secret-of-16-characters-or-more"
+SECRET = "a-secret-of-32-characters-or-more"
 JOBS = 20
 # What an answer or a log line must not hold, besides the secret and the tokens.
 LEAKS = ("Traceback", 'File "', "site-packages", "services/callback", "sqlite", "token=")

@@ -29,7 +29,7 @@ def check(service: Service, folder: Path, port: int, **environ: str) -> tuple[in
         "PATH": os.defpath,
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "CALLBACK_SECRET": "x" * 16,
+        "CALLBACK_SECRET": "x" * 32,
         "TEMPORAL_ADDRESS": address,
         "IMAGE_SERVICE_URL": f"http://{address}",
         "VIDEO_SERVICE_URL": f"http://{address}",

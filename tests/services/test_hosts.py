@@ -42,7 +42,7 @@ async def started(service: Service, folder: Path, **environ: str) -> AsyncIterat
     """The base address of a service that is told of two further names."""
     environment = {
         "DATA_DIR": str(folder),
-        "CALLBACK_SECRET": "x" * 16,
+        "CALLBACK_SECRET": "x" * 32,
         "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
         "API_PUBLIC_URL": "https://api.example/base",
         "CALLBACK_URL": "https://callbacks.example",

@@ -30,7 +30,7 @@ run_worker("failing", body, keys=PayloadKeys(), host="127.0.0.1", port=0, stall_
 def environment(data_dir: Path, address: str) -> dict[str, str]:
     return {
         "DATA_DIR": str(data_dir),
-        "CALLBACK_SECRET": "a-secret-of-the-tests",
+        "CALLBACK_SECRET": "a-secret-of-32-characters-or-more",
         "TEMPORAL_ADDRESS": address,
         "LOG_FORMAT": "json",
     }

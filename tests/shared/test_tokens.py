@@ -1,14 +1,17 @@
 """Callback tokens: one a task, derived from the secret, compared whole."""
 
+import hashlib
+import hmac
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.tokens import callback_token, callback_url, token_fits
+from shared.tokens import callback_token, callback_url, operator_key, token_fits
 
-SECRET = "a-secret-of-the-tests"
+SECRET = "a-secret-of-32-characters-or-more"
+OLD = "an-old-one-of-32-characters-as-well"
 TASK = "job-0123456789abcdef01234567.video.1"
 
 
@@ -38,3 +41,32 @@ def test_the_address_names_task_and_token(base: str) -> None:
     assert (parts.netloc, parts.path) == ("callback:8001", "/callback/kling")
     assert parse_qs(parts.query) == {"task": [TASK], "token": [callback_token(SECRET, TASK)]}
     assert SECRET not in parts.query
+
+
+def test_the_first_of_several_makes_and_each_is_recognized() -> None:
+    both = f"{SECRET},{OLD}"
+    assert callback_token(both, TASK) == callback_token(SECRET, TASK)
+    assert token_fits(both, TASK, callback_token(OLD, TASK))
+    assert not token_fits(SECRET, TASK, callback_token(OLD, TASK))
+    assert not token_fits(both, TASK, callback_token(both[::-1], TASK))
+
+
+def test_a_token_of_the_release_before_still_fits() -> None:
+    """Its key was the secret itself; jobs that were running at the upgrade hear their callbacks."""
+    for secret in (SECRET, OLD):
+        old = hmac.new(secret.encode(), TASK.encode(), hashlib.sha256).hexdigest()
+        assert token_fits(f"{SECRET},{OLD}", TASK, old)
+        assert callback_token(secret, TASK) != old
+
+
+def test_the_operators_key_is_no_token_no_secret_and_changes_with_the_first() -> None:
+    key = operator_key(f"{SECRET},{OLD}")
+    assert key == operator_key(SECRET)
+    assert key != operator_key(OLD)
+    assert SECRET not in key
+    assert not token_fits(SECRET, TASK, key)
+    # Whoever has the one key can make nothing of the other's.
+    assert not token_fits(SECRET, TASK, callback_token(key, TASK))
+    assert not token_fits(
+        SECRET, TASK, hmac.new(bytes.fromhex(key), TASK.encode(), "sha256").hexdigest()
+    )

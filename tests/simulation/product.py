@@ -38,7 +38,7 @@ NOWHERE = Path("nowhere")
 def _settings(options: Options) -> WorkerSettings:
     return WorkerSettings.model_validate(
         {
-            "callback_secret": SecretStr("a-secret-of-the-tests"),
+            "callback_secret": SecretStr("a-secret-of-32-characters-or-more"),
             "data_dir": NOWHERE,
             "image_attempt_seconds": options.image_seconds,
             "video_attempt_seconds": options.video_seconds,

@@ -29,7 +29,7 @@ from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.semaphore_view import semaphore_view
 from tests.services.mock_core.serving import Json, Service, comfyui, kling, running, served
 
-SECRET = SecretStr("a-secret-of-the-tests")
+SECRET = SecretStr("a-secret-of-32-characters-or-more")
 # Quick, and the same for all: a job takes some tenths of a second.
 QUICK: Json = {
     "image_attempt_seconds": 30,

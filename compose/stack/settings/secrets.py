@@ -1,5 +1,7 @@
 """What the stack makes for itself, once: secrets that only their owner can read, and its name."""
 
+import hashlib
+import hmac
 import re
 import secrets
 from collections.abc import Callable
@@ -11,15 +13,21 @@ from compose.stack.settings.load import STACK_NAME, Settings
 
 def make(settings: Settings) -> None:
     """Have all of them, before several threads ask for them at once."""
-    callback_secret(settings)
+    _keep(_folder(settings) / "operator_key", operator_key(settings))
     stack_name(settings)
 
 
 def callback_secret(settings: Settings) -> str:
-    """The key of the per-task callback tokens: the user's, or ours from the data folder."""
+    """What callback tokens and the operator's key come of: the user's, or ours from the folder."""
     if given := settings.values.get("CALLBACK_SECRET"):
         return given
     return _made_once(_folder(settings) / "callback_secret", lambda: secrets.token_urlsafe(32))
+
+
+def operator_key(settings: Settings) -> str:
+    """What an operator shows to the callback receiver; `shared.tokens` derives the same."""
+    first = callback_secret(settings).split(",")[0]
+    return hmac.new(first.encode(), b"genvideo: operator", hashlib.sha256).hexdigest()
 
 
 def stack_name(settings: Settings) -> str:
@@ -36,10 +44,7 @@ def stack_name(settings: Settings) -> str:
 
 def keep_stack_name(settings: Settings) -> None:
     """Have the name that was given outlive `make down`, as one of ours does."""
-    path, name = _folder(settings) / "stack", stack_name(settings)
-    if path.is_file() and path.read_text(encoding="utf-8").strip() == name:
-        return
-    write_private(path, name)
+    _keep(_folder(settings) / "stack", stack_name(settings))
 
 
 def _folder(settings: Settings) -> Path:
@@ -50,3 +55,9 @@ def _made_once(path: Path, make: Callable[[], str]) -> str:
     if not path.is_file():
         write_private(path, make())
     return path.read_text(encoding="utf-8").strip()
+
+
+def _keep(path: Path, text: str) -> None:
+    """Have this in the file, which is left alone where it holds it."""
+    if not path.is_file() or path.read_text(encoding="utf-8").strip() != text:
+        write_private(path, text)

@@ -27,7 +27,7 @@ from tests.shared.processes import free_port
 from tests.shared.serving import serving
 from tests.shared.standins import StandIn, client_of_nobody, sample_record, standing_in
 
-SECRET = "a-secret-of-16-characters-or-more"
+SECRET = "a-secret-of-32-characters-or-more"
 
 
 @dataclass

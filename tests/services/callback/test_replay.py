@@ -7,9 +7,11 @@ import pytest
 from temporalio.client import Client
 
 from shared.states import Status
+from shared.tokens import operator_key
 from tests.services.callback.conftest import SECRET, Vendor, start_job, told
 
-KEY = {"Authorization": f"Bearer {SECRET}"}
+OPERATOR = operator_key(SECRET)
+KEY = {"Authorization": f"Bearer {OPERATOR}"}
 
 
 async def replay(vendor: Vendor, receipt_id: int, **headers: str) -> httpx.Response:
@@ -82,7 +84,10 @@ async def test_with_temporal_away_it_is_kept(offline: Vendor) -> None:
     assert answer.headers["retry-after"] == "1"
 
 
-@pytest.mark.parametrize("key", ["", "Bearer ", f"Bearer {SECRET}x", SECRET, "Bearer \xff"])
+@pytest.mark.parametrize(
+    "key",
+    ["", "Bearer ", f"Bearer {OPERATOR}x", OPERATOR, f"Bearer {SECRET}", "Bearer \xff"],
+)
 async def test_only_the_operator_may(offline: Vendor, key: str) -> None:
     offline.record()
     await offline.send("processing")

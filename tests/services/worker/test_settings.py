@@ -9,7 +9,7 @@ from shared.settings import USAGE, load
 from shared.states import Step
 from tests.services.worker.acting.test_acquiring import ORDER
 
-SECRET = "0123456789abcdef"
+SECRET = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +91,39 @@ def test_a_missing_secret_is_a_mistake(
     with pytest.raises(SystemExit):
         load(WorkerSettings)
     assert "CALLBACK_SECRET: Field required" in capsys.readouterr().err
+
+
+OLD, SHORT = "0123456789abcdef", "0123456789abcde"
+
+
+@pytest.mark.parametrize("secret", [SECRET, f"{SECRET},{SECRET[::-1]}", f"{SECRET},{OLD}"])
+def test_a_secret_may_have_older_ones_behind_it(
+    monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("CALLBACK_SECRET", secret)
+    assert load(WorkerSettings).callback_secret.get_secret_value() == secret
+
+
+@pytest.mark.parametrize(
+    ("secret", "why"),
+    [
+        (SECRET[:-1], "the first secret needs 32 characters or more"),
+        (OLD, "the first secret needs 32 characters or more"),
+        (f"{OLD},{SECRET}", "the first secret needs 32 characters or more"),
+        (f"{SECRET},{SHORT}", "each further secret needs 16 characters or more"),
+        (f"{SECRET},", "each further secret needs 16 characters or more"),
+        (f"{SECRET}, {OLD}", "no blanks"),
+    ],
+)
+def test_a_weak_secret_is_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], secret: str, why: str
+) -> None:
+    monkeypatch.setenv("CALLBACK_SECRET", secret)
+    with pytest.raises(SystemExit):
+        load(WorkerSettings)
+    line = capsys.readouterr().err
+    assert f"CALLBACK_SECRET: {why}" in line
+    assert secret not in line
 
 
 def test_the_secret_is_not_shown() -> None:

@@ -68,7 +68,8 @@ def test_what_is_made_once_is_made_before_they_are_asked_side_by_side(settings: 
 
     class Late(Stack):
         def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
-            assert {path.name for path in folder.iterdir()} == {"callback_secret", "stack"}
+            made = {path.name for path in folder.iterdir()}
+            assert made == {"callback_secret", "operator_key", "stack"}
             return super().ask(service, *program, timeout=timeout)
 
     service_settings.check(settings(), Late())
@@ -153,7 +154,7 @@ WRONG = {
     "MOCK_SPEED": "fast",
     "STALL_SECONDS": "0",
     "PAYLOAD_KEY": "A" * 43 + "=,short",
-    "CALLBACK_SECRET": "sixteen letters, with blanks",
+    "CALLBACK_SECRET": "of-the-length-that-it-had-before"[1:],
     "API_PUBLIC_URL": "ftp://x",
     # The rest.
     "API_TOKEN": "short",
@@ -180,7 +181,11 @@ def test_the_services_themselves_name_every_mistake(settings: Load) -> None:
     "right",
     [
         {"MOCK_SPEED": "0.5", "API_RATE": "0", "GATES": "image,video", "API_ORIGINS": "*"},
-        {"MOCK_SPEED": "100000", "PAYLOAD_KEY": "A" * 43 + "=", "CALLBACK_SECRET": "x" * 16},
+        {
+            "MOCK_SPEED": "100000",
+            "PAYLOAD_KEY": "A" * 43 + "=",
+            "CALLBACK_SECRET": f"{'x' * 32},{'y' * 16}",
+        },
     ],
 )
 def test_the_services_themselves_accept_what_is_right(

@@ -44,7 +44,7 @@ def test_no_server_and_no_mocks_where_others_do_their_work(settings: Load) -> No
 
 
 def test_supervisor_reads_it_as_meant_and_sees_no_secret(settings: Load) -> None:
-    found = settings(CALLBACK_SECRET="100%-secret,with;marks")
+    found = settings(CALLBACK_SECRET="100%-secret,with;marks-of-all-kinds")
     items = programs.programs(found, PYTHON)
     text = programs.supervisor_conf(found, PYTHON, items=items)
     assert "100%" not in text

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from compose.stack.services import NAMES
-from compose.stack.settings import environment
+from compose.stack.settings import environment, secrets
+from shared.tokens import operator_key
 from tests.compose.stack.conftest import Load
 
 KEY = "A" * 43 + "="
@@ -76,22 +77,33 @@ def test_each_local_worker_has_a_port_of_its_own(settings: Load) -> None:
 
 def test_the_callback_secret_is_made_once_and_shown_to_two_services_alone(settings: Load) -> None:
     found = settings()
-    secrets = {
+    seen = {
         name: environment.local_service(found, name).get("CALLBACK_SECRET")
         for name in ("worker", "callback", "api", "semaphore", "mock-kling", "temporal")
     }
-    assert secrets["worker"] is not None
-    assert secrets["worker"] == secrets["callback"]
-    assert len(secrets["worker"]) >= 32
-    assert [name for name, secret in secrets.items() if secret] == ["worker", "callback"]
+    assert seen["worker"] is not None
+    assert seen["worker"] == seen["callback"]
+    assert len(seen["worker"]) >= 32
+    assert [name for name, secret in seen.items() if secret] == ["worker", "callback"]
     file = found.data_dir / "secrets" / "callback_secret"
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize("given", [{}, {"CALLBACK_SECRET": f"{'x' * 32},{'y' * 16}"}])
+def test_the_operators_key_is_the_one_that_the_receiver_takes(
+    settings: Load, given: dict[str, str]
+) -> None:
+    found = settings(**given)
+    secrets.make(found)
+    file = found.data_dir / "secrets" / "operator_key"
+    assert file.read_text() == operator_key(secrets.callback_secret(found))
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_secret_of_the_users_own_is_taken(settings: Load) -> None:
-    found = settings(CALLBACK_SECRET="x" * 20)
-    assert environment.for_compose(found)["CALLBACK_SECRET"] == "x" * 20
+    found = settings(CALLBACK_SECRET="x" * 40)
+    assert environment.for_compose(found)["CALLBACK_SECRET"] == "x" * 40
     assert not (found.data_dir / "secrets" / "callback_secret").exists()
 
 

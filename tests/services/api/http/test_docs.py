@@ -25,7 +25,7 @@ def calls(app: FastAPI) -> set[str]:
     "call",
     sorted(
         calls(create_api(ApiSettings()))
-        | calls(create_receiver(CallbackSettings(callback_secret=SecretStr("x" * 16))))
+        | calls(create_receiver(CallbackSettings(callback_secret=SecretStr("x" * 32))))
     ),
 )
 def test_every_call_is_named(call: str) -> None:

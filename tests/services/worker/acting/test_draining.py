@@ -95,7 +95,7 @@ class Scene:
         self.records = RecordStore(data_dir)
         self.latest = Latest()
         settings = WorkerSettings(
-            callback_secret=SecretStr("0123456789abcdef"),
+            callback_secret=SecretStr("0123456789abcdef0123456789abcdef"),
             data_dir=data_dir,
             accept_seconds=ACCEPT,
             drain_seconds=BOUND,
