@@ -27,6 +27,8 @@ class Settings(PayloadSettings):
     reports_dir: Path = Path("reports")
     mocks: str = Field("on", pattern="^(on|off)$")
     api_token: SecretStr | None = None
+    # Shown to the callback receiver, whose port may be open to others than us.
+    operator_key: SecretStr | None = None
 
     @field_validator("api_url", "callback_url", "image_service_url", "video_service_url")
     @classmethod

@@ -171,6 +171,7 @@ def server(
     shutdown_seconds: int = 5,
     connections: int | None = None,
     proxies: Sequence[str] = (),
+    protocol: type[GuardedConnection] = GuardedConnection,
 ) -> uvicorn.Server:
     """A uvicorn server without an access log (callback addresses carry tokens).
 
@@ -182,7 +183,7 @@ def server(
             app,
             host=host,
             port=port,
-            http=GuardedConnection,
+            http=protocol,
             limit_concurrency=connections,
             access_log=False,
             proxy_headers=bool(proxies),

@@ -47,9 +47,12 @@ class Stack:
 async def open_stack(settings: Settings, temporal: Temporal, version: str) -> AsyncIterator[Stack]:
     """Connections to the stack for as long as a run lasts."""
     async with contextlib.AsyncExitStack() as exits:
-        token = settings.api_token.get_secret_value() if settings.api_token else None
-        api = await exits.enter_async_context(Http(settings.api_url, timeout=30, token=token))
-        receiver = await exits.enter_async_context(Http(settings.callback_url))
+        api = await exits.enter_async_context(
+            Http(settings.api_url, timeout=30, token=settings.api_token)
+        )
+        receiver = await exits.enter_async_context(
+            Http(settings.callback_url, token=settings.operator_key)
+        )
         vendors: list[Vendor] = []
         if settings.mocked:
             for name, url in (
@@ -95,7 +98,8 @@ class Run:
 
     async def _watch_processes(self) -> None:
         """Note what each process uses: every two seconds at first, seldom in a long run."""
-        processes = Processes(addresses(self._stack.settings))
+        settings = self._stack.settings
+        processes = Processes(addresses(settings), operator_key=settings.operator_key)
         pause = PROCESS_SECONDS
         try:
             while True:

@@ -3,6 +3,7 @@
 from typing import Any, Self
 
 import httpx
+from pydantic import SecretStr
 
 
 class Unreachable(Exception):
@@ -47,14 +48,14 @@ class Http:
         timeout: float = 10.0,
         *,
         connections: int = 32,
-        token: str | None = None,
+        token: SecretStr | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.base_url = base_url
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=timeout,
-            headers={} if token is None else {"Authorization": f"Bearer {token}"},
+            headers={} if token is None else _bearer(token),
             trust_env=False,
             transport=transport,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
@@ -107,6 +108,10 @@ class Http:
         except httpx.TransportError as error:
             raise Unreachable(f"{self.base_url}{path}: {_reason(error)}") from error
         return Answer(response)
+
+
+def _bearer(token: SecretStr) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token.get_secret_value()}"}
 
 
 def _reason(error: httpx.TransportError) -> str:

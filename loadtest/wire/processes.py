@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from loadtest.settings import Settings
 from loadtest.wire.http import Http, Unreachable
 
@@ -51,8 +53,12 @@ def _workers(url: str, count: int) -> Iterable[str]:
 class Processes:
     """Reads all processes once per call; one that does not answer has no row."""
 
-    def __init__(self, urls: dict[str, str]) -> None:
-        self._clients = {name: Http(url, timeout=3, connections=1) for name, url in urls.items()}
+    def __init__(self, urls: dict[str, str], *, operator_key: SecretStr | None = None) -> None:
+        keys = {"callback": operator_key}
+        self._clients = {
+            name: Http(url, timeout=3, connections=1, token=keys.get(name))
+            for name, url in urls.items()
+        }
 
     async def sample(self) -> list[dict[str, Any]]:
         rows = await asyncio.gather(*(self._one(*item) for item in self._clients.items()))

@@ -46,6 +46,8 @@ class ApiSettings(PublicSettings):
     mock_kling_url: AnyHttpUrl | None = None
     worker_url: AnyHttpUrl | None = None
     semaphore_url: AnyHttpUrl | None = None
+    # Shown to the callback receiver, whose port may be open to others than us.
+    operator_key: SecretStr | None = None
 
     @field_validator("api_token")
     @classmethod

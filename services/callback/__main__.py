@@ -4,8 +4,6 @@ from services.callback.settings import CallbackSettings
 from shared.settings import load_or_check
 
 SHUTDOWN_SECONDS = 3
-# Bounds what they hold in memory; a vendor needs some tens.
-CONNECTIONS = 1000
 
 
 def main() -> None:
@@ -13,6 +11,7 @@ def main() -> None:
     settings = load_or_check(CallbackSettings)
     # Not before: `make up` has the settings of every service checked, which is to be quick.
     from services.callback.app import create_app
+    from services.callback.connections import CONNECTIONS, SharedConnection
     from shared import logs
     from shared.web import server
 
@@ -25,6 +24,7 @@ def main() -> None:
         shutdown_seconds=SHUTDOWN_SECONDS,
         connections=CONNECTIONS,
         proxies=settings.proxies,
+        protocol=SharedConnection,
     ).run()
 
 

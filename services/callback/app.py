@@ -10,6 +10,7 @@ from temporalio.client import Client
 
 from services.callback import routes
 from services.callback.body import MAX_BODY, Reader
+from services.callback.guard import Guard, Operator
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
 from shared.health import temporal_reason
@@ -45,5 +46,8 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
         hosts=settings.hosts,
     )
     app.state.reader = Reader()
+    app.state.operator = Operator(settings)
+    if settings.callback_guarded:
+        app.add_middleware(Guard, operator=app.state.operator)
     app.include_router(routes.router)
     return app

@@ -3,6 +3,10 @@
 from shared.errors import GenvideoError
 
 
+class NotAuthorized(GenvideoError, code="not_authorized", status=401, title="Not authorized"):
+    """The operator's key is missing or wrong."""
+
+
 class NotKept(
     GenvideoError,
     code="not_kept",

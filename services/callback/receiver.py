@@ -1,7 +1,6 @@
 """Each callback is kept first; then its job is signalled, its fate noted, and it is answered."""
 
 import asyncio
-import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,7 +19,7 @@ from services.callback.signals import JobSignals
 from shared.errors import GenvideoError, TemporalUnavailable
 from shared.ids import parse_external_id
 from shared.states import Step
-from shared.tokens import operator_key, token_fits
+from shared.tokens import token_fits
 
 log = structlog.get_logger(__name__)
 
@@ -66,11 +65,6 @@ class Receiver:
             self.committer.run_soon(lambda book: self._entries.add_forged(book, forged))
         FATES.labels(Fate.REJECTED).inc()
         return False
-
-    def is_operator(self, authorization: str) -> bool:
-        """Whether a request's Authorization carries the operator's key."""
-        expected = f"Bearer {operator_key(self._secret.get_secret_value())}"
-        return hmac.compare_digest(expected.encode(), authorization.encode("utf-8", "replace"))
 
     async def receive(self, external_id: str, callback: Callback) -> Entry:
         """What became of an authentic callback; TemporalUnavailable when it was only kept."""

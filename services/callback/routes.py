@@ -8,17 +8,13 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from services.callback import body
 from services.callback.models import Callback, Fate, Receipt
 from services.callback.receiver import Receiver
-from shared.errors import GenvideoError, RouteNotFound
+from shared.errors import RouteNotFound
 from shared.ids import is_job_id
 from shared.messages import Message
 from shared.problems import documented
 
 MAX_RECEIPTS = 1000
 router = APIRouter(tags=["callbacks"])
-
-
-class NotAuthorized(GenvideoError, code="not_authorized", status=401, title="Not authorized"):
-    """The operator's key is missing or wrong."""
 
 
 class Taken(Message):
@@ -138,6 +134,7 @@ async def list_receipts(
     responses=documented(401, 404, 409, 422, 503),
 )
 async def replay_receipt(
+    request: Request,
     receipt_id: Annotated[int, Path(ge=1, lt=2**63)],
     receiver: ReceiverDep,
     *,
@@ -147,6 +144,5 @@ async def replay_receipt(
 
     The port is open to the vendor, so this takes the operator's key.
     """
-    if not receiver.is_operator(authorization):
-        raise NotAuthorized("Send Authorization: Bearer and the operator's key.")
+    request.app.state.operator.check(authorization)
     return (await receiver.replay(receipt_id)).receipt()

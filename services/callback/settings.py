@@ -1,10 +1,11 @@
 """What the callback receiver reads from the environment; nothing is read before `load`."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import AnyHttpUrl, Field
 
-from shared.hosts import host_of_url
+from shared.hosts import host_of_url, is_loopback
 from shared.settings import CallbackSecret, Port, PublicSettings, Seconds
 
 
@@ -16,8 +17,17 @@ class CallbackSettings(PublicSettings):
     callback_secret: CallbackSecret
     callback_quarantine_seconds: Seconds = 3600
     callback_keep_rows: Annotated[int, Field(ge=1000)] = 200_000
+    # Set by the stack, which knows who reaches the port from where: whether all but the callback
+    # itself takes the operator's key.
+    callback_guarded: bool = Field(default_factory=lambda known: not _only_here(known))
 
     @property
     def hosts(self) -> frozenset[str]:
         """Those of the settings, and the one that the video service calls."""
         return super().hosts | {host_of_url(str(self.callback_url))}
+
+
+def _only_here(known: Mapping[str, Any]) -> bool:
+    """Whether neither the port nor the address that is called back leads beyond this machine."""
+    called = host_of_url(str(known.get("callback_url"))).strip("[]")
+    return is_loopback(known["listen_host"]) and is_loopback(called)

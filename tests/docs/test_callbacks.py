@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from services.callback import __main__ as program
-from services.callback import body, committer, entries, receiver, signals
-from shared import connections
+from services.callback import body, committer, connections, entries, guard, receiver, signals
+from shared import connections as heads
 from tests.docs.pages import ROOT, read, spans, tables_headed
 from tests.workflow.race import DECIDED
 
@@ -34,7 +33,7 @@ def test_each_case_has_a_test_of_its_own(case: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        f"{connections.HEAD_SECONDS:g} s, {connections.HEAD_BYTES // 1024} KiB",
+        f"{heads.HEAD_SECONDS:g} s, {heads.HEAD_BYTES // 1024} KiB",
         f"{body.MAX_BODY // 1024} KiB, {body.READ_SECONDS:g} s; "
         f"{body.MAX_READING // 1024**2} MiB for all",
         f"{committer.MAX_WAITING} events may wait",
@@ -42,7 +41,9 @@ def test_each_case_has_a_test_of_its_own(case: str) -> None:
         f"{receiver.JOBS_AT_ONCE} jobs at a time",
         f"looked at every {receiver.REVIEW_SECONDS:g} s",
         f"At most {entries.MAX_QUARANTINED} do at a time",
-        f"| connections | {program.CONNECTIONS} |",
+        f"| connections | {connections.CONNECTIONS} |",
+        f"| connections of one network | {connections.PER_NETWORK} |",
+        *(f"`{path}`" for path in guard.FOR_EVERYBODY),
         f"| rows of one job | {entries.MAX_NOTED},",
         f"| rows of forged ones for one job | {entries.MAX_REJECTED};",
     ],

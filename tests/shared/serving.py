@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -11,11 +12,11 @@ from shared.web import server
 
 
 @asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[str]:
-    """Serve until the end of the block; gives the base address."""
+async def serving(app: FastAPI, **options: Any) -> AsyncIterator[str]:
+    """Serve until the end of the block; gives the base address. Options are the server's."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    program = server(app, "127.0.0.1", port=0, shutdown_seconds=2)
+    program = server(app, "127.0.0.1", port=0, shutdown_seconds=2, **options)
     task = asyncio.create_task(program.serve(sockets=[listener]))
     try:
         while not program.started:

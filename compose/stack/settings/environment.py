@@ -1,9 +1,11 @@
 """Which environment each service gets; the same names and meanings in both modes."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from compose.stack import services
 from compose.stack.services import (
@@ -18,7 +20,7 @@ from compose.stack.services import (
 )
 from compose.stack.settings.load import Settings
 from compose.stack.settings.read_by import LOADTEST, reads
-from compose.stack.settings.secrets import callback_secret, stack_name
+from compose.stack.settings.secrets import callback_secret, operator_key, stack_name
 
 _PORTS = {service.name: service.port for service in services.ALL}
 # How long the worker waits for a real vendor, in seconds, and the least that makes sense: the
@@ -49,6 +51,8 @@ def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str,
         "LISTEN_HOST": settings.binds[_PORTS[name]],
         "DATA_DIR": str(settings.data_dir),
         "CALLBACK_SECRET": callback_secret(settings),
+        "CALLBACK_GUARDED": callback_guarded(settings),
+        "OPERATOR_KEY": operator_key(settings),
         "STACK": stack_name(settings),
     }
     return _read(name, known)
@@ -63,6 +67,7 @@ def local_loadtest(settings: Settings) -> dict[str, str]:
         "SEMAPHORE_METRICS_URL": settings.url(SEMAPHORE.port),
         "WORKERS": str(settings.workers),
         "CALLBACK_URL": settings.url(CALLBACK.port),
+        "OPERATOR_KEY": operator_key(settings),
         "DATA_DIR": str(settings.data_dir),
     }
     return _read(LOADTEST, known)
@@ -99,6 +104,22 @@ def public(settings: Settings) -> dict[str, str]:
         "API_PUBLIC_URL": given.get("API_PUBLIC_URL", settings.url(API.port)),
         "TEMPORAL_UI_URL": given.get("TEMPORAL_UI_URL", settings.url(services.UI_PORT)),
     }
+
+
+def callback_guarded(settings: Settings) -> str:
+    """`on` where others than this machine can reach the callback port: by itself, or by a proxy.
+
+    A proxy may change every word that a request has, so that it can't be told from one of ours.
+    """
+    proxied = urlsplit(settings.values.get("CALLBACK_URL", "//localhost")).hostname or ""
+    return "off" if _is_loopback(settings.binds[CALLBACK.port]) and _is_loopback(proxied) else "on"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _codec(settings: Settings) -> dict[str, str]:
@@ -145,6 +166,8 @@ def for_compose(settings: Settings) -> dict[str, str]:
         "DATA_DIR": str(settings.data_dir),
         "REPORTS_DIR": str(settings.reports_dir),
         "CALLBACK_SECRET": callback_secret(settings),
+        "CALLBACK_GUARDED": callback_guarded(settings),
+        "OPERATOR_KEY": operator_key(settings),
         "STACK": stack_name(settings),
         "MOCKS": "on" if settings.mocks else "off",
         "WORKERS": str(settings.workers),

@@ -46,13 +46,13 @@ READ_BY: dict[str, frozenset[str]] = {
     CALLBACK.name: _OURS
     | {
         *(CALLBACK.port, "PAYLOAD_KEY", "CALLBACK_SECRET", "CALLBACK_URL", "TRUSTED_PROXIES"),
-        *("CALLBACK_QUARANTINE_SECONDS", "CALLBACK_KEEP_ROWS"),
+        *("CALLBACK_QUARANTINE_SECONDS", "CALLBACK_KEEP_ROWS", "CALLBACK_GUARDED"),
     },
     API.name: _OURS
     | {
         *(API.port, "PAYLOAD_KEY", "API_TOKEN", "API_ORIGINS", "API_RATE", "API_MAX_SOCKETS"),
         *("API_PUBLIC_URL", "TEMPORAL_UI_URL", "REPORTS_DIR", "MOCKS", "FEED"),
-        *("API_EXPOSED", "TRUSTED_PROXIES"),
+        *("API_EXPOSED", "TRUSTED_PROXIES", "OPERATOR_KEY"),
         *("CALLBACK_SERVICE_URL", "MOCK_COMFYUI_URL", "MOCK_KLING_URL"),
         *("WORKER_URL", "SEMAPHORE_URL", CALLBACK.port, IMAGE.port, VIDEO.port),
         *(WORKER.port, SEMAPHORE.port),
@@ -60,7 +60,7 @@ READ_BY: dict[str, frozenset[str]] = {
     LOADTEST: frozenset(
         {
             *("DATA_DIR", "REPORTS_DIR", "PAYLOAD_KEY", "API_TOKEN", "MOCKS", "WORKERS"),
-            *("API_URL", "CALLBACK_URL", "IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL"),
+            *("API_URL", "CALLBACK_URL", "OPERATOR_KEY", "IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL"),
             *("TEMPORAL_UI_URL", "WORKER_METRICS_URL", "SEMAPHORE_METRICS_URL"),
         }
     ),

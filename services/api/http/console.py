@@ -92,7 +92,8 @@ async def get_callbacks(
     if not is_job_id(job_id):
         raise JobNotFound(f"There is no job {job_id[:64]}.")
     url = f"{service.settings.upstreams['callback']}/callbacks"
-    return _relayed(await upstream.forward(http, "GET", url, query={"job_id": job_id}))
+    key = service.settings.operator_key
+    return _relayed(await upstream.forward(http, "GET", url, query={"job_id": job_id}, key=key))
 
 
 @router.api_route(

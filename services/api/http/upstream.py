@@ -5,6 +5,7 @@ import socket
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
+from pydantic import SecretStr
 
 from shared.errors import GenvideoError
 from shared.messages import Message
@@ -39,9 +40,12 @@ async def forward(
     *,
     query: dict[str, str] | None = None,
     body: bytes = b"",
+    key: SecretStr | None = None,
 ) -> httpx.Response:
     """The other service's own answer, errors included; UpstreamAway when there is none."""
     headers = {"Content-Type": "application/json"} if body else {}
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key.get_secret_value()}"
     try:
         return await http.request(method, url, params=query, content=body, headers=headers)
     except httpx.TransportError as error:

@@ -71,9 +71,8 @@ async def open_stack(settings: Settings) -> AsyncIterator[StackUnderTest]:
     """Connections for as long as a benchmark lasts; raises NotReachable before anything starts."""
     temporal, server = await preflight(settings)
     async with contextlib.AsyncExitStack() as exits:
-        token = settings.api_token.get_secret_value() if settings.api_token else None
         http = await exits.enter_async_context(
-            Http(settings.api_url, timeout=60, connections=64, token=token)
+            Http(settings.api_url, timeout=60, connections=64, token=settings.api_token)
         )
         urls = {"image": settings.image_service_url, "video": settings.video_service_url}
         vendors = {

@@ -1,7 +1,12 @@
 """Process values out of a Prometheus text, and who is asked for them."""
 
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse
+from pydantic import SecretStr
+
 from loadtest.settings import Settings
 from loadtest.wire.processes import RUNNER, Processes, addresses, read
+from tests.shared.serving import serving
 
 TEXT = """# HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.
 process_cpu_seconds_total 12.5
@@ -37,6 +42,25 @@ def test_without_mocks_the_vendors_are_not_asked() -> None:
     found = addresses(settings(mocks="off"))
 
     assert set(found) == {"api", "callback", "semaphore", "worker"}
+
+
+async def test_the_operators_key_is_shown_to_the_receiver_alone() -> None:
+    shown: dict[str, str | None] = {}
+    app = FastAPI()
+
+    @app.get("/{name}/metrics", response_class=PlainTextResponse)
+    async def metrics(name: str, request: Request) -> str:
+        shown[name] = request.headers.get("authorization")
+        return TEXT
+
+    async with serving(app) as base:
+        urls = {name: f"{base}/{name}" for name in ("api", "callback")}
+        processes = Processes(urls, operator_key=SecretStr("a-key"))
+        rows = await processes.sample()
+        await processes.close()
+
+    assert {row["name"] for row in rows} == {"api", "callback", RUNNER}
+    assert shown == {"api": None, "callback": "Bearer a-key"}
 
 
 async def test_one_that_does_not_answer_has_no_row_and_the_runner_always_has_one() -> None:

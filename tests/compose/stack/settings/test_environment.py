@@ -101,6 +101,38 @@ def test_the_operators_key_is_the_one_that_the_receiver_takes(
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_the_operators_key_is_handed_to_those_who_ask_the_receiver(settings: Load) -> None:
+    found = settings()
+    key = secrets.operator_key(found)
+    told = {name: environment.local_service(found, name) for name in NAMES}
+    assert [name for name, env in told.items() if "OPERATOR_KEY" in env] == ["api"]
+    assert told["api"]["OPERATOR_KEY"] == key
+    assert environment.local_loadtest(found)["OPERATOR_KEY"] == key
+    assert environment.for_compose(found)["OPERATOR_KEY"] == key
+
+
+@pytest.mark.parametrize(
+    ("given", "guarded"),
+    [
+        ({}, "off"),
+        ({"CALLBACK_URL": "http://localhost:8001"}, "off"),
+        ({"BIND_ADDRESS": "::1", "CALLBACK_URL": "http://[::1]:8001/"}, "off"),
+        ({"CALLBACK_URL": "https://hooks.example"}, "on"),
+        ({"CALLBACK_URL": "http://192.168.1.5:8001"}, "on"),
+        ({"BIND_ADDRESS": "0.0.0.0"}, "on"),
+        ({"CALLBACK_BIND_ADDRESS": "192.168.1.5"}, "on"),
+        ({"API_BIND_ADDRESS": "192.168.1.5", "API_TOKEN": "x" * 16}, "off"),
+    ],
+)
+def test_the_receiver_is_guarded_where_others_can_reach_it(
+    settings: Load, given: dict[str, str], guarded: str
+) -> None:
+    found = settings(**given)
+    assert environment.local_service(found, "callback")["CALLBACK_GUARDED"] == guarded
+    assert environment.for_compose(found)["CALLBACK_GUARDED"] == guarded
+    assert "CALLBACK_GUARDED" not in environment.local_service(found, "worker")
+
+
 def test_a_secret_of_the_users_own_is_taken(settings: Load) -> None:
     found = settings(CALLBACK_SECRET="x" * 40)
     assert environment.for_compose(found)["CALLBACK_SECRET"] == "x" * 40

@@ -1,15 +1,20 @@
 """What the page gets of the other services: their own answers, or who is away."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import AnyHttpUrl
+from pydantic import AnyHttpUrl, SecretStr
 from temporalio.client import Client
 
 from services.api.app import create_app
 from services.api.settings import ApiSettings
+from services.callback.app import create_app as create_receiver
+from services.callback.settings import CallbackSettings
 from shared.http import http_client
+from shared.ids import new_job_id
+from shared.tokens import operator_key
 from tests.services.api.conftest import Api, change
 from tests.services.mock_core.serving import Service
 from tests.shared.processes import free_port
@@ -165,3 +170,26 @@ async def test_a_file_of_the_page(console: httpx.AsyncClient, name: str) -> None
 )
 async def test_nothing_but_the_page_is_served(console: httpx.AsyncClient, name: str) -> None:
     assert (await console.get(f"/dashboard/{name}")).status_code == 404
+
+
+async def test_receipts_are_asked_for_with_the_operators_key(tmp_path: Path) -> None:
+    secret = "a-secret-of-32-characters-or-more"
+    receiver = create_receiver(
+        CallbackSettings(
+            data_dir=tmp_path, callback_secret=SecretStr(secret), callback_guarded=True
+        ),
+        await client_of_nobody(free_port()),
+    )
+    async with serving(receiver) as base:
+        statuses = []
+        for key in (operator_key(secret), "another"):
+            settings = ApiSettings(
+                data_dir=tmp_path,
+                callback_service_url=AnyHttpUrl(base),
+                operator_key=SecretStr(key),
+            )
+            app = create_app(settings, await client_of_nobody(free_port()))
+            async with serving(app) as api, http_client(api) as http:
+                answer = await http.get("/console/callbacks", params={"job_id": new_job_id()})
+                statuses.append(answer.status_code)
+    assert statuses == [200, 401]
