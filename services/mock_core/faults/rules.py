@@ -30,7 +30,7 @@ class Part(BaseModel):
 class Match(Part):
     """Which jobs. Every member that is given must fit; none given means every job.
 
-    A pattern is a glob (`*`, `?`), or a regular expression after `re:`.
+    A pattern is a glob (`*`, `?`), or an expression of RE2 after `re:`.
     """
 
     prompt: Pattern | None = None
