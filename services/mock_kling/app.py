@@ -14,6 +14,7 @@ from services.mock_kling.errors import resolve
 from services.mock_kling.native import routes as native
 from services.mock_kling.native.costs import Costs
 from services.mock_kling.native.tokens import TokenCheck
+from services.mock_kling.reach import Reach
 from services.mock_kling.routes import router
 from services.mock_kling.settings import KlingSettings
 from services.mock_kling.tasks import callback_body, word
@@ -33,7 +34,8 @@ def refuse(
 def create_app(settings: KlingSettings) -> FastAPI:
     disk = disk_of(settings, "video")
     files = FileStore(settings.mock_file_megabytes * _MEGABYTE, disk)
-    maker = VideoMaker(files)
+    reach = Reach(settings)
+    maker = VideoMaker(files, check=reach.check_picture)
     mock = build_mock(
         "video",
         settings,
@@ -61,6 +63,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
     )
     app.state.tokens = TokenCheck(mock.clock)
     app.state.costs = Costs()
+    app.state.reach = reach
     for prefix in native.PREFIXES:
         app.state.refusals[prefix] = native.native_refusal
     return app

@@ -49,6 +49,7 @@ class VideoStatus(BaseModel):
 )
 async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) -> Response:
     """Accept a task; a second one of the same `external_task_id` is refused with 400, code 1201."""
+    request.app.state.reach.check_callback(wanted.callback_url)
     job, attempt = mock.jobs.find(wanted.external_task_id, wanted.prompt)
     generation = Generation(
         id=new_task_id(),

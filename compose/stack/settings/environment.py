@@ -55,7 +55,7 @@ def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str,
         "OPERATOR_KEY": operator_key(settings),
         "STACK": stack_name(settings),
     }
-    return _read(name, known)
+    return _read(name, known | _reach(settings, known))
 
 
 def local_loadtest(settings: Settings) -> dict[str, str]:
@@ -103,6 +103,20 @@ def public(settings: Settings) -> dict[str, str]:
     return {
         "API_PUBLIC_URL": given.get("API_PUBLIC_URL", settings.url(API.port)),
         "TEMPORAL_UI_URL": given.get("TEMPORAL_UI_URL", settings.url(services.UI_PORT)),
+    }
+
+
+def _reach(settings: Settings, known: Mapping[str, str]) -> dict[str, str]:
+    """Whom the video mock may call: receiver, image service and API, and whom the user names."""
+
+    def hosts(name: str, *urls: str) -> str:
+        ours = [urlsplit(url).netloc.rpartition("@")[2] for url in urls]
+        return ",".join([*filter(None, [settings.values.get(name)]), *dict.fromkeys(ours)])
+
+    image, api = known["IMAGE_SERVICE_URL"], known["API_PUBLIC_URL"]
+    return {
+        "MOCK_CALLBACK_HOSTS": hosts("MOCK_CALLBACK_HOSTS", known["CALLBACK_URL"]),
+        "MOCK_PICTURE_HOSTS": hosts("MOCK_PICTURE_HOSTS", image, api),
     }
 
 
@@ -173,6 +187,15 @@ def for_compose(settings: Settings) -> dict[str, str]:
         "WORKERS": str(settings.workers),
     }
     env |= {port: str(number) for port, number in settings.ports.items()}
+    inside = {service.name: f"http://{service.name}:{service.inner}" for service in services.ALL}
+    env |= _reach(
+        settings,
+        {
+            "CALLBACK_URL": env.get("CALLBACK_URL", inside[CALLBACK.name]),
+            "IMAGE_SERVICE_URL": env.get("IMAGE_SERVICE_URL", inside[IMAGE.name]),
+            "API_PUBLIC_URL": inside[API.name],
+        },
+    )
     if image and video:
         env.setdefault("CALLBACK_URL", settings.url(CALLBACK.port))
         env["IMAGE_SERVICE_URL"] = from_container("IMAGE_SERVICE_URL", image)

@@ -29,7 +29,11 @@ READ_BY: dict[str, frozenset[str]] = {
         }
     ),
     IMAGE.name: _MOCK | {IMAGE.port, "MOCK_IMAGE_SECONDS", "COMFYUI_WORKERS"},
-    VIDEO.name: _MOCK | {VIDEO.port, "MOCK_VIDEO_SECONDS", "KLING_PLACES", "KLING_DUPLICATES"},
+    VIDEO.name: _MOCK
+    | {
+        *(VIDEO.port, "MOCK_VIDEO_SECONDS", "KLING_PLACES", "KLING_DUPLICATES"),
+        *("MOCK_CALLBACK_HOSTS", "MOCK_PICTURE_HOSTS"),
+    },
     SEMAPHORE.name: _OURS
     | _ALIVE
     | {SEMAPHORE.port, "PAYLOAD_KEY", "SEMAPHORE_CAPACITY", "SEMAPHORE_MAX_HISTORY"},

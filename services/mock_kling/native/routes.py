@@ -92,6 +92,7 @@ _ERRORS = in_words_of(
 async def create_task(request: Request, mock: TheMock) -> Response:
     """Create a task."""
     wanted = await _read(request)
+    request.app.state.reach.check_callback(wanted.callback_url)
     job, attempt = mock.jobs.find(wanted.external_task_id, wanted.prompt)
     generation = Generation(
         id=new_task_id(),

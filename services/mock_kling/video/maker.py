@@ -13,9 +13,11 @@ from services.mock_kling.video.source import Fetcher
 
 
 class VideoMaker:
-    def __init__(self, files: FileStore) -> None:
+    """`check` raises GenerationError for an address that nothing is fetched from."""
+
+    def __init__(self, files: FileStore, *, check: Callable[[str], None]) -> None:
         self._files = files
-        self._fetcher = Fetcher()
+        self._fetcher = Fetcher(check)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="encode")
         self.now: Callable[[], float] = lambda: 0.0
 

@@ -1,4 +1,6 @@
-"""Fetches the picture that a video is to be made from; bounded in time and size."""
+"""Fetches the picture that a video is to be made from; no redirects, bounded in time and size."""
+
+from collections.abc import Callable
 
 import httpx
 
@@ -13,15 +15,15 @@ _TIMEOUT = httpx.Timeout(10.0, pool=None)
 class Fetcher:
     """One client for all downloads, open from start to stop."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: Callable[[str], None]) -> None:
+        self._check = check
         self._client: httpx.AsyncClient | None = None
 
     async def open(self) -> None:
         self._client = httpx.AsyncClient(
             headers={"User-Agent": _USER_AGENT},
             timeout=_TIMEOUT,
-            follow_redirects=True,
-            max_redirects=3,
+            follow_redirects=False,
             trust_env=False,
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=5),
         )
@@ -34,6 +36,7 @@ class Fetcher:
         """The bytes at this address; GenerationError with the reason otherwise."""
         if self._client is None:
             raise RuntimeError("the fetcher is not open")
+        self._check(url)
         try:
             async with self._client.stream("GET", url) as reply:
                 if reply.status_code != httpx.codes.OK:

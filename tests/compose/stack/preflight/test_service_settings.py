@@ -147,6 +147,8 @@ WRONG = {
     "SEMAPHORE_CAPACITY": "-1",
     "MOCK_IMAGE_SECONDS": "long",
     "KLING_PLACES": "-1",
+    "MOCK_CALLBACK_HOSTS": "http://receiver:8001",
+    "MOCK_PICTURE_HOSTS": "pictures:x",
     "CALLBACK_KEEP_ROWS": "1",
     # Settings of several.
     "LOG_LEVEL": "LOUD",

@@ -268,3 +268,24 @@ def test_with_a_key_the_temporal_ui_is_told_who_decrypts(settings: Load) -> None
         ):
             assert env.get("UI_CODEC_ENDPOINT") == endpoint
         assert "UI_CODEC_ENDPOINT" not in environment.local_service(found, "api")
+
+
+def test_the_video_mock_is_told_whom_it_may_call(settings: Load) -> None:
+    found = settings(MOCK_PICTURE_HOSTS="cdn.example,nas:1", CALLBACK_PORT="9001")
+    told = environment.local_service(found, "mock-kling")
+    assert told["MOCK_CALLBACK_HOSTS"] == "127.0.0.1:9001"
+    assert told["MOCK_PICTURE_HOSTS"] == "cdn.example,nas:1,127.0.0.1:6889,127.0.0.1:8000"
+    contained = environment.for_compose(found)
+    assert contained["MOCK_CALLBACK_HOSTS"] == "callback:8001"
+    assert contained["MOCK_PICTURE_HOSTS"] == "cdn.example,nas:1,mock-comfyui:6889,api:8000"
+
+
+def test_the_video_mock_may_call_the_receiver_wherever_it_is(settings: Load) -> None:
+    url = {"CALLBACK_URL": "https://user@hooks.example/in", "MOCK_CALLBACK_HOSTS": "other:1"}
+    wired = {"IMAGE_SERVICE_URL": "http://127.0.0.1:7000"}
+    found = settings(**url, **wired)
+    told = environment.local_service(found, "mock-kling")
+    assert told["MOCK_CALLBACK_HOSTS"] == "other:1,hooks.example"
+    contained = environment.for_compose(found)
+    assert contained["MOCK_CALLBACK_HOSTS"] == "other:1,hooks.example"
+    assert contained["MOCK_PICTURE_HOSTS"] == "host.docker.internal:7000,api:8000"

@@ -30,7 +30,7 @@ def _auth(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def _create(service: Service, **changes: object) -> httpx.Response:
+async def create(service: Service, **changes: object) -> httpx.Response:
     body = {"image": PICTURE, "prompt": "跑", "external_task_id": "job-1.video.1", **changes}
     return await service.post(TASKS, body, **_auth(_token()))
 
@@ -56,7 +56,7 @@ def _shape(value: object) -> object:
 
 
 async def test_create_and_query_have_the_documented_shape(video_mock: Service) -> None:
-    created = await _create(video_mock)
+    created = await create(video_mock)
     assert created.status_code == 200
     assert _shape(created.json()) == _shape(SHAPES["create"])
     assert created.json()["data"]["task_status"] == "submitted"
@@ -68,7 +68,7 @@ async def test_create_and_query_have_the_documented_shape(video_mock: Service) -
 
 
 async def test_a_task_is_found_by_either_id(video_mock: Service) -> None:
-    task_id = (await _create(video_mock)).json()["data"]["task_id"]
+    task_id = (await create(video_mock)).json()["data"]["task_id"]
     for any_id in (task_id, "job-1.video.1"):
         assert (await _query(video_mock, any_id))["data"]["task_id"] == task_id
 
@@ -76,7 +76,7 @@ async def test_a_task_is_found_by_either_id(video_mock: Service) -> None:
 async def test_the_callback_has_the_documented_shape(
     video_mock: Service, receiver: Receiver
 ) -> None:
-    await _create(video_mock, callback_url=receiver.url, mode="pro", duration="10")
+    await create(video_mock, callback_url=receiver.url, mode="pro", duration="10")
     await video_mock.quiet()
     assert receiver.words == ["processing", "succeed"]
     assert _shape(receiver.bodies[-1]) == _shape(SHAPES["callback"])
@@ -85,7 +85,7 @@ async def test_the_callback_has_the_documented_shape(
 
 
 async def test_a_failed_task_is_told_with_200_and_code_0(video_mock: Service) -> None:
-    await _create(video_mock, image="http://127.0.0.1:9/none.png")
+    await create(video_mock, image="http://127.0.0.1:9/none.png")
     body = await _ended(video_mock)
     assert (body["code"], body["data"]["task_status"]) == (0, "failed")
     assert "image download failed" in body["data"]["task_status_msg"]
@@ -94,7 +94,7 @@ async def test_a_failed_task_is_told_with_200_and_code_0(video_mock: Service) ->
 
 async def test_tasks_are_listed_newest_first_by_pages(video_mock: Service) -> None:
     ids = [
-        (await _create(video_mock, external_task_id=f"j-{n}.1")).json()["data"]["task_id"]
+        (await create(video_mock, external_task_id=f"j-{n}.1")).json()["data"]["task_id"]
         for n in range(3)
     ]
     query = {"pageNum": 1, "pageSize": 2}
@@ -174,7 +174,7 @@ async def test_a_clock_that_is_off_refuses_good_tokens(
 async def test_a_bad_parameter_is_refused(
     video_mock: Service, changes: Json, status: int, code: int
 ) -> None:
-    reply = await _create(video_mock, **changes)
+    reply = await create(video_mock, **changes)
     assert (reply.status_code, reply.json()["code"]) == (status, code)
     assert _shape(reply.json()) == _shape(SHAPES["error"])
     assert (await video_mock.json("/admin/stats"))["accepted"] == 0
@@ -199,7 +199,7 @@ async def test_every_code_of_the_table_has_the_documented_shape(
     video_mock: Service, code: int
 ) -> None:
     await video_mock.arm({"where": "submit", "do": "refuse", "with": {"code": code}})
-    reply = await _create(video_mock)
+    reply = await create(video_mock)
     assert (reply.status_code, reply.json()["code"]) == (CODES[code][0], code)
     assert _shape(reply.json()) == _shape(SHAPES["error"])
 
@@ -208,17 +208,17 @@ async def test_a_full_pool_holds_a_place_until_the_end_of_a_failed_task(
     video_mock: Service,
 ) -> None:
     await video_mock.http.put("/admin/config", json={"places": 1})
-    await _create(video_mock, image="http://127.0.0.1:9/none.png")
-    full = await _create(video_mock, external_task_id="job-2.video.1")
+    await create(video_mock, image="http://127.0.0.1:9/none.png")
+    full = await create(video_mock, external_task_id="job-2.video.1")
     assert (full.status_code, full.json()["code"]) == (429, 1303)
     assert (await video_mock.http.get(TASKS, headers=_auth(_token()))).status_code == 200
     await video_mock.quiet()
-    assert (await _create(video_mock, external_task_id="job-2.video.1")).status_code == 200
+    assert (await create(video_mock, external_task_id="job-2.video.1")).status_code == 200
 
 
 async def test_a_duplicate_id_is_1201(video_mock: Service) -> None:
-    await _create(video_mock)
-    again = await _create(video_mock)
+    await create(video_mock)
+    again = await create(video_mock)
     assert (again.status_code, again.json()["code"]) == (400, 1201)
 
 
@@ -236,7 +236,7 @@ async def test_the_balance_may_be_asked_once_a_second(video_mock: Service) -> No
 
 
 async def test_both_wires_share_one_state(video_mock: Service) -> None:
-    await _create(video_mock)
+    await create(video_mock)
     await video_mock.quiet()
     assert (await video_mock.json("/video/status/job-1.video.1"))["status"] == "succeed"
     assert (await video_mock.row("job-1.video.1"))["charged"]

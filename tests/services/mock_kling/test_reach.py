@@ -1,0 +1,144 @@
+"""Only hosts that the mock was told of, and this machine, are called; no redirect is followed."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from services.mock_kling.settings import KlingSettings
+from tests.services.mock_core.serving import (
+    HURRY,
+    Json,
+    Picture,
+    Service,
+    kling,
+    receiving,
+    running,
+    served,
+)
+from tests.services.mock_kling.calls import TASK, end, submit
+from tests.services.mock_kling.native.test_routes import create
+
+CALLBACKS, PICTURES = "Receiver:8001,hooks.example, [2001:DB8::1]:81", "pictures:6889"
+LOOPBACK = "http://127.0.0.1:9/x"
+
+
+@pytest.fixture
+async def told() -> AsyncIterator[Service]:
+    """A mock that was told of some hosts."""
+    app = kling(mock_callback_hosts=CALLBACKS, mock_picture_hosts=PICTURES)
+    async with running(app) as service:
+        yield service
+
+
+FOREIGN = [
+    "http://169.254.169.254/latest",
+    "http://10.0.0.1:8001/callback/kling",
+    "http://receiver/callback",
+    "http://receiver:8002/callback",
+    "https://receiver.evil:8001/callback",
+    "https://hooks.example:8443/",
+    "http://127.0.0.1@evil.example/",
+    "http://127.0.0.1.evil.example/",
+    "http://127.1:8001/",
+    "http://2130706433/",
+    "http://[::ffff:10.0.0.1]/",
+    "http://0.0.0.0:8001/",
+    "http://receiver:8001:80/",
+]
+
+
+@pytest.mark.parametrize("url", FOREIGN)
+async def test_nobody_else_is_called_back(told: Service, url: str) -> None:
+    plain = await submit(told, LOOPBACK, callback_url=url)
+    assert plain.status_code == 400, plain.text
+    problem = plain.json()
+    assert (problem["code"], problem["status"]) == (1201, 400)
+    assert problem["detail"] == "the callback_url's host is none of MOCK_CALLBACK_HOSTS"
+
+    native = await create(told, callback_url=url)
+    assert native.status_code == 400
+    assert set(native.json()) == {"code", "message", "request_id"}
+    assert native.json()["code"] == 1201
+    assert (await told.json("/admin/stats"))["accepted"] == 0
+
+
+@pytest.mark.parametrize("url", FOREIGN)
+async def test_pictures_come_from_nobody_else(told: Service, url: str) -> None:
+    assert (await submit(told, url)).status_code == 202
+    assert (await create(told, image=url, external_task_id="native")).status_code == 200
+    for task in (TASK, "native"):
+        ended = await end(told, task)
+        assert ended["status"] == "failed"
+        assert ended["message"].endswith("its host is none of MOCK_PICTURE_HOSTS")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://receiver:8001/callback/kling?task=a&token=b",
+        "http://RECEIVER:8001/",
+        "http://user:password@receiver:8001/",
+        "https://hooks.example/callback",
+        "http://hooks.example:80/callback",
+        "http://[2001:db8::1]:81/",
+        "http://localhost:1/",
+        "http://[::1]:9/",
+        LOOPBACK,
+        # Judged as the client reads it, which calls this machine.
+        "http://evil.example\\@127.0.0.1/",
+    ],
+)
+async def test_those_that_were_named_and_this_machine_are_called_back(
+    told: Service, url: str
+) -> None:
+    reply = await submit(told, LOOPBACK, callback_url=url)
+    assert reply.status_code == 202, reply.text
+
+
+async def test_a_picture_is_looked_for_where_the_mock_was_told(told: Service) -> None:
+    await submit(told, "http://pictures:6889/img/files/a.png")
+    assert (await end(told))["message"] == "image download failed: ConnectError"
+
+
+class Redirect:
+    """Sends everybody elsewhere, and counts them."""
+
+    def __init__(self, to: str) -> None:
+        self._to = to
+        self.asked = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.asked += 1
+        headers = [(b"location", self._to.encode())]
+        await send({"type": "http.response.start", "status": 307, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def test_a_picture_that_has_moved_is_not_looked_for() -> None:
+    async with served(Picture()) as there:
+        moved = Redirect(f"{there}/img/files/a.png")
+        async with served(moved) as here, running(kling(mock_speed=HURRY)) as service:
+            assert (await submit(service, f"{here}/img/files/a.png")).status_code == 202
+            ended: Json = await end(service)
+    assert (ended["status"], moved.asked) == ("failed", 1)
+    assert ended["message"] == "image download failed: HTTP 307"
+
+
+async def test_a_callback_that_is_sent_on_goes_nowhere() -> None:
+    async with receiving() as receiver, served(Picture()) as pictures:
+        moved = Redirect(receiver.url)
+        async with served(moved) as here, running(kling(mock_speed=HURRY)) as service:
+            reply = await submit(service, f"{pictures}/a.png", callback_url=f"{here}/callback")
+            assert reply.status_code == 202
+            await service.quiet()
+    assert moved.asked > 0
+    assert receiver.raw == []
+
+
+@pytest.mark.parametrize("hosts", ["http://a:1", "a:b", "a b", "user@a", "a/b", "a:1:2", "*"])
+def test_what_is_no_host_is_refused(hosts: str) -> None:
+    for name in ("mock_callback_hosts", "mock_picture_hosts"):
+        with pytest.raises(ValidationError, match="not host:port"):
+            KlingSettings.model_validate({name: f"receiver:8001,{hosts}"})
