@@ -19,6 +19,8 @@ from compose.stack.settings.load import LOOPBACK, Mode, Settings
 from compose.stack.subprocesses import capture
 
 DISK_GIB = 3
+# Of the disk; where less is free it is soon full.
+DISK_SHARE = 0.05
 MEMORY_GIB = 2
 
 
@@ -66,7 +68,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         yield _base(settings)
     yield from _ports(settings)
     yield from _open(settings, local=local_needed or settings.running == Mode.LOCAL)
-    yield _disk(settings)
+    yield from _disk(settings)
     yield _memory()
 
 
@@ -128,12 +130,15 @@ def _who(bind: str) -> str:
     return f"whoever reaches {bind}{every}"
 
 
-def _disk(settings: Settings) -> Finding:
+def _disk(settings: Settings) -> Iterator[Finding]:
     folder = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
-    free = shutil.disk_usage(folder).free / 2**30
-    return Finding(
-        "disk", free >= DISK_GIB, f"{free:.1f} GiB free", f"free {DISK_GIB} GiB, or move DATA_DIR"
-    )
+    usage = shutil.disk_usage(folder)
+    free, share = usage.free / 2**30, usage.free / usage.total
+    fix = f"free {DISK_GIB} GiB, or move DATA_DIR"
+    yield Finding("disk", free >= DISK_GIB, f"{free:.1f} GiB free", fix)
+    fix = "set RETENTION_DAYS, make room, or move DATA_DIR"
+    good = share >= DISK_SHARE
+    yield Finding("share of the disk", good, f"{share:.1%} free", fix, needed=False)
 
 
 def _memory() -> Finding:

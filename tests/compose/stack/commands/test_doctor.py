@@ -1,14 +1,16 @@
-"""What `make doctor` says of the ports: who can reach each."""
+"""What `make doctor` says of the ports, who can reach each, and of the disk."""
 
 import re
+import shutil
 
 import pytest
 
-from compose.stack.commands.doctor import doctor
+from compose.stack.commands.doctor import Finding, _disk, doctor
 from compose.stack.machine import ports
 from tests.compose.stack.conftest import Load
 
 PORT = re.compile(r"^(ok|bad) +port (\d+) +(.+)$", re.MULTILINE)
+TOTAL = 1000 * 2**30
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +52,29 @@ def test_an_open_api_without_a_token_is_bad(
     line = said(settings, capsys, API_BIND_ADDRESS="10.1.2.3")[8000]
     assert line.startswith("bad API, WebSocket, dashboard: whoever reaches 10.1.2.3, without")
     assert "API_TOKEN" in line.partition("->")[2]
+
+
+@pytest.mark.parametrize(("percent", "good"), [(4.9, False), (5.0, True), (80.0, True)])
+def test_a_disk_that_is_soon_full_is_a_warning(
+    settings: Load, monkeypatch: pytest.MonkeyPatch, percent: float, good: bool
+) -> None:
+    found = settings()
+    asked: list[object] = []
+
+    def usage(folder: object) -> shutil._ntuple_diskusage:
+        asked.append(folder)
+        free = int(TOTAL * percent / 100)
+        return shutil._ntuple_diskusage(TOTAL, TOTAL - free, free)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    room, share = _disk(found)
+    assert room.good
+    assert share == Finding(
+        "share of the disk",
+        good,
+        f"{percent:.1f}% free",
+        "set RETENTION_DAYS, make room, or move DATA_DIR",
+        needed=False,
+    )
+    # DATA_DIR, or what is there of its path.
+    assert asked == [found.data_dir.parent]
