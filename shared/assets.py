@@ -11,9 +11,14 @@ MEDIA_TYPES = {Step.IMAGE: "image/png", Step.VIDEO: "video/mp4"}
 
 def asset_path(data_dir: Path, job_id: str, step: Step) -> Path:
     """The file of one stage's result; ValueError for what is no job id."""
+    return assets_folder(data_dir, job_id) / FILE_NAMES[step]
+
+
+def assets_folder(data_dir: Path, job_id: str) -> Path:
+    """The folder of a job's results; ValueError for what is no job id."""
     if not is_job_id(job_id):
         raise ValueError(f"not a job id: {job_id!r}")
-    return data_dir / "assets" / job_id / FILE_NAMES[step]
+    return data_dir / "assets" / job_id
 
 
 def asset_url(public_url: str, job_id: str, step: Step) -> str:

@@ -42,6 +42,10 @@ class RecordStore:
         write_atomic(self.path(record.job_id), to_json(record))
         return True
 
+    def remove(self, job_id: str) -> None:
+        """Have no record of a job any more."""
+        self.path(job_id).unlink(missing_ok=True)
+
     def forget_partials(self) -> int:
         """Remove what writers that were killed have left; how many files that were."""
         return forget_partials(self.folder)

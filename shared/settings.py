@@ -23,6 +23,10 @@ Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
 SECRET_LENGTH, OLD_SECRET_LENGTH = 32, 16
 
 
+# How long jobs are kept after their end.
+RetentionDays = Annotated[float, Field(gt=0, le=36_500)]
+
+
 def _strong(setting: SecretStr) -> SecretStr:
     first, *others = secrets_of(setting.get_secret_value())
     if any(map(str.isspace, setting.get_secret_value())):

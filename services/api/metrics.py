@@ -7,4 +7,5 @@ SUBSCRIBERS = Gauge("genvideo_api_subscribers", "Listeners on WebSocket and serv
 CHANGES = Counter("genvideo_api_changes", "Versions of jobs handed to the listeners")
 REFUSED = Counter("genvideo_api_refused", "Requests refused before any route", ["code"])
 TEMPORAL_CALLS = Counter("genvideo_api_temporal_calls", "Calls to Temporal", ["call"])
+FORGOTTEN = Counter("genvideo_api_forgotten", "Jobs that RETENTION_DAYS has removed")
 REPAIRED = Counter("genvideo_api_records_healed", "Records that were put right", ["why"])

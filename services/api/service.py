@@ -13,7 +13,9 @@ from services.api.feed.poll import JobPoll
 from services.api.feed.watch import JobWatch
 from services.api.jobs.batches import Batches
 from services.api.jobs.jobs import Jobs
+from services.api.repair.forget import Forgetter
 from services.api.repair.reconcile import Reconciler
+from services.api.retention import Retention
 from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
 from services.api.temporal.slots import Slots
@@ -71,5 +73,7 @@ def _feed(
     if settings.feed == "temporal":
         poll = JobPoll(temporal, slots, hub)
         return poll, (poll,)
-    watch = JobWatch(RecordStore(settings.data_dir), hub)
-    return watch, (watch, Reconciler(watch, temporal))
+    records = RecordStore(settings.data_dir)
+    watch = JobWatch(records, hub, retention=Retention(settings.retention_days))
+    forgetter = Forgetter(watch, records, settings.data_dir)
+    return watch, (watch, Reconciler(watch, temporal), forgetter)

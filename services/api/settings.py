@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 
 from shared.hosts import host_of_url, is_loopback
-from shared.settings import Port, PublicSettings
+from shared.settings import Port, PublicSettings, RetentionDays
 
 _ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
@@ -22,6 +22,7 @@ class ApiSettings(PublicSettings):
     mocks: Literal["on", "off"] = "on"
     # Where jobs and their changes are learnt from: the state folder, or Temporal alone.
     feed: Literal["files", "temporal"] = "files"
+    retention_days: RetentionDays | None = None
 
     # Whether other machines reach it, which the stack says, for a container can't tell.
     api_exposed: bool = Field(default_factory=lambda known: not is_loopback(known["listen_host"]))
@@ -48,6 +49,13 @@ class ApiSettings(PublicSettings):
     semaphore_url: AnyHttpUrl | None = None
     # Shown to the callback receiver, whose port may be open to others than us.
     operator_key: SecretStr | None = None
+
+    @field_validator("retention_days")
+    @classmethod
+    def _has_records(cls, days: float | None, info: ValidationInfo) -> float | None:
+        if days is not None and info.data.get("feed") == "temporal":
+            raise ValueError("needs FEED=files: records and results are not on this machine")
+        return days
 
     @field_validator("api_token")
     @classmethod

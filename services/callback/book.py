@@ -126,6 +126,25 @@ class Book:
         where = f"{of_job}fate IS NOT NULL ORDER BY receipt_id DESC LIMIT ?"
         return [*self._entries(where, (*given, limit))][::-1]
 
+    def jobs_after(self, receipt_id: int, *, limit: int, before: datetime) -> dict[str, int]:
+        """Jobs of the next so many entries that came before then, each with its last one there."""
+        found = self.connection.execute(
+            "SELECT job_id, receipt_id, received_at FROM callbacks WHERE receipt_id > ? "
+            "ORDER BY receipt_id LIMIT ?",
+            (receipt_id, limit),
+        )
+        until = before.isoformat()
+        return {job_id: position for job_id, position, at in found if at < until}
+
+    def forget(self, job_id: str, *, before: datetime) -> int:
+        """Remove what came of a job before then and needs nothing any more; how many that were."""
+        done = self.connection.execute(
+            "DELETE FROM callbacks WHERE job_id = ? AND received_at < ? "
+            "AND fate IS NOT NULL AND held_until IS NULL",
+            (job_id, before.isoformat()),
+        )
+        return done.rowcount
+
     def prune(self, newest: int, *, keep: int) -> None:
         """Forget what is older than the newest `keep` entries and needs nothing any more."""
         if newest % PRUNE_EVERY == 0:

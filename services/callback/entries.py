@@ -72,6 +72,18 @@ class Entries:
         if self._job_records.known(forged.job_id) and book.count(forged.job_id) < MAX_REJECTED:
             book.add(Entry(0, forged, Fate.REJECTED))
 
+    def forget(self, book: Book, job_id: str, *, before: datetime) -> int:
+        """Remove the old receipts of a job that ended before then, or has no record; how many.
+
+        What an open job has heard decides what it will.
+        """
+        job = self._job_records.view(job_id)
+        if job is None and self._job_records.known(job_id):
+            return 0
+        if job is not None and (job.finished_at is None or job.finished_at >= before):
+            return 0
+        return book.forget(job_id, before=before)
+
     def decide(self, book: Book, entry: Entry) -> Decision:
         """The decision on an event at its position in the book."""
         return self._decide(book, entry.event, before=entry.position or None)

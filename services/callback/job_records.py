@@ -1,5 +1,6 @@
 """What a callback's fate depends on of a job's record; read anew each time, never written."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ class JobView(NamedTuple):
     ended: bool
     video_attempt: int
     tasks: dict[str, str]
+    finished_at: datetime | None = None
 
 
 class _Record(BaseModel):
@@ -26,6 +28,7 @@ class _Record(BaseModel):
     status: Status
     attempts: Attempts
     tasks: dict[str, str] = {}
+    finished_at: datetime | None = None
 
 
 class JobRecords:
@@ -40,7 +43,7 @@ class JobRecords:
             record = _Record.model_validate_json(self._records.path(job_id).read_bytes())
         except (OSError, ValidationError):
             return None
-        return JobView(record.status.ended, record.attempts.video, record.tasks)
+        return JobView(record.status.ended, record.attempts.video, record.tasks, record.finished_at)
 
     def known(self, job_id: str) -> bool:
         """Whether there is a record at all."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from weakref import WeakValueDictionary
 
@@ -28,6 +29,9 @@ RETRY_SECONDS = 0.5
 JOBS_AT_ONCE = 16
 # How often those in quarantine are looked at.
 REVIEW_SECONDS = 5.0
+# How often old receipts are looked for, and among how many at a time.
+FORGET_SECONDS = 60.0
+FORGET_AMONG = 500
 
 
 class ReceiptNotFound(GenvideoError, code="receipt_not_found", status=404, title="No such receipt"):
@@ -47,6 +51,9 @@ class Receiver:
         self.committer = Committer(Book(settings.data_dir))
         self._entries = Entries(settings, now)
         self._secret = settings.callback_secret
+        self._retention = settings.retention_days
+        # The last entry that was looked at for removal.
+        self._looked_at = 0
         self._signals = JobSignals(client)
         # One a job: its callbacks are signalled in the order of arrival, whoever does it.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -136,6 +143,7 @@ class Receiver:
         loops = [
             asyncio.create_task(self._signal_pending_again()),
             asyncio.create_task(self._review_again()),
+            asyncio.create_task(self._forget_again()),
         ]
         try:
             yield
@@ -197,6 +205,26 @@ class Receiver:
             if became.fate is None:
                 self._signal_later(entry.event.job_id)
         QUARANTINED.set(await self.committer.run(lambda book: book.quarantined()))
+
+    async def _forget_again(self) -> None:
+        while self._retention is not None:
+            try:
+                await self.forget_old(timedelta(days=self._retention))
+            except GenvideoError as error:
+                log.error("old receipts can't be removed", reason=error.message)
+            await asyncio.sleep(FORGET_SECONDS)
+
+    async def forget_old(self, kept: timedelta) -> None:
+        """Look at the next entries, from the oldest on, for those whose job has ended long ago."""
+        before = self._entries.now() - kept
+        jobs = await self.committer.run(
+            lambda book: book.jobs_after(self._looked_at, limit=FORGET_AMONG, before=before)
+        )
+        for job_id in jobs:
+            forget = partial(self._entries.forget, job_id=job_id, before=before)
+            await self.committer.run(forget)
+        # Where no more are old enough it begins anew: of some the job was open.
+        self._looked_at = max(jobs.values(), default=0)
 
 
 def _count(entry: Entry) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AnyHttpUrl, Field
 
 from shared.hosts import host_of_url, is_loopback
-from shared.settings import CallbackSecret, Port, PublicSettings, Seconds
+from shared.settings import CallbackSecret, Port, PublicSettings, RetentionDays, Seconds
 
 
 class CallbackSettings(PublicSettings):
@@ -17,6 +17,7 @@ class CallbackSettings(PublicSettings):
     callback_secret: CallbackSecret
     callback_quarantine_seconds: Seconds = 3600
     callback_keep_rows: Annotated[int, Field(ge=1000)] = 200_000
+    retention_days: RetentionDays | None = None
     # Set by the stack, which knows who reaches the port from where: whether all but the callback
     # itself takes the operator's key.
     callback_guarded: bool = Field(default_factory=lambda known: not _only_here(known))

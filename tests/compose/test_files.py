@@ -109,12 +109,14 @@ def test_one_image_per_service_under_one_name() -> None:
 
 # Every folder that a container sees, and whether it may write there; a mock's own is its ledger.
 WRITES, READS = False, True
+# The stack says so where RETENTION_DAYS has the API remove results.
+AS_TOLD = "${API_KEEPS_RESULTS:-true}"
 MOUNTS = {
     "temporal": {"/data/temporal": WRITES},
     "semaphore": {},
     "worker": {"/data/state": WRITES, "/data/assets": WRITES},
     "callback": {"/data/state": READS, "/data/callbacks": WRITES},
-    "api": {"/data/state": WRITES, "/data/assets": READS, "/app/reports": READS},
+    "api": {"/data/state": WRITES, "/data/assets": AS_TOLD, "/app/reports": READS},
     "mock-comfyui": {"/data/mocks": WRITES},
     "mock-kling": {"/data/mocks": WRITES},
     "loadtest": {"/data/state": READS, "/data/assets": READS, "/app/reports": WRITES},
@@ -125,9 +127,9 @@ def test_a_container_sees_the_folders_that_it_needs_and_writes_where_it_must() -
     assert {service: mounts(service) for service in MOUNTS} == MOUNTS
 
 
-def mounts(service: str) -> dict[str, bool]:
+def mounts(service: str) -> dict[str, bool | str]:
     """Targets, and whether each is read-only, with those of what its definition extends."""
-    found = {}
+    found: dict[str, bool | str] = {}
     for definition in definitions(service):
         for volume in definition.get("volumes", []):
             found[volume["target"]] = volume.get("read_only", False)

@@ -177,6 +177,7 @@ def for_compose(settings: Settings) -> dict[str, str]:
         "CALLBACK_BIND_ADDRESS": _published(settings, CALLBACK),
         "ALLOWED_HOSTS": _allowed_hosts(settings),
         "API_EXPOSED": _exposed(settings),
+        "API_KEEPS_RESULTS": "false" if "RETENTION_DAYS" in settings.values else "true",
         "DATA_DIR": str(settings.data_dir),
         "REPORTS_DIR": str(settings.reports_dir),
         "CALLBACK_SECRET": callback_secret(settings),

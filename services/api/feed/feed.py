@@ -9,6 +9,7 @@ from services.api.feed.hub import Hub
 from services.api.feed.index import JobIndex
 from services.api.feed.versions import versions_after
 from services.api.metrics import CHANGES
+from services.api.retention import Retention
 from shared.messages import Job, JobInput, Record
 
 
@@ -28,12 +29,15 @@ class Feed(ABC):
     # Whether what is known here is kept up to date without a record of each job.
     complete = False
 
-    def __init__(self, records: Records, hub: Hub) -> None:
+    def __init__(self, records: Records, hub: Hub, *, retention: Retention | None = None) -> None:
         self.records = records
+        self.retention = retention or Retention()
         self.index = JobIndex()
         self.hub = hub
         # Files that can't be read as a record; whoever can make one again takes them from here.
         self.damaged: set[str] = set()
+        # Jobs whose time is over, the first of them first; likewise, for whoever removes them.
+        self.expired: dict[str, None] = {}
 
     @abstractmethod
     def running(self) -> AbstractAsyncContextManager[None]:
@@ -41,7 +45,9 @@ class Feed(ABC):
 
     def put(self, job: Job) -> None:
         """A job's state from elsewhere than its record (just submitted, say)."""
-        if self.index.put(job):
+        if self.retention.over(job) and self.index.get(job.job_id) is None:
+            self.expired[job.job_id] = None
+        elif self.index.put(job):
             CHANGES.inc()
             self.hub.publish(job, self.index.change)
 
@@ -49,6 +55,13 @@ class Feed(ABC):
         """A job that was just started; its record will follow."""
         record = Record.of(job, job_id=job_id, run_id="", created_at=datetime.now(UTC))
         self.put(record.job())
+
+    def forget_expired(self) -> None:
+        """Know no more of those whose time is over by now."""
+        over = [job.job_id for job in self.index.ended() if self.retention.over(job)]
+        if over:
+            self.index.forget(set(over))
+            self.expired.update(dict.fromkeys(over))
 
     def put_record(self, record: Record) -> Job:
         """A record that was read: each version since the last one known; gives the newest."""

@@ -2,6 +2,7 @@
 
 import base64
 from bisect import bisect_left, insort
+from collections.abc import Set
 from datetime import datetime
 from typing import NamedTuple
 
@@ -67,6 +68,23 @@ class JobIndex:
             self._open.discard(job.job_id)
         else:
             self._open.add(job.job_id)
+
+    def ended(self) -> list[Job]:
+        """Every job that has ended."""
+        return [job for job_id, job in self._jobs.items() if job_id not in self._open]
+
+    def forget(self, job_ids: Set[str]) -> None:
+        """Know these jobs no more; each takes a walk through the list, so take many at once."""
+        jobs = [self._jobs[job_id] for job_id in job_ids & self._jobs.keys()]
+        for job_id in job_ids:
+            self._jobs.pop(job_id, None)
+            self._changes.pop(job_id, None)
+            self._open.discard(job_id)
+        self._keys = [key for key in self._keys if key.job_id not in job_ids]
+        for tag in {job.tag for job in jobs if job.tag is not None}:
+            self._tagged[tag] = [key for key in self._tagged[tag] if key.job_id not in job_ids]
+            if not self._tagged[tag]:
+                del self._tagged[tag]
 
     def any_open(self) -> bool:
         """Whether some job has not ended yet."""

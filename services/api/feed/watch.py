@@ -11,6 +11,7 @@ from watchfiles import Change, awatch
 
 from services.api.feed.feed import Feed
 from services.api.feed.hub import Hub
+from services.api.retention import Retention
 from shared.ids import is_job_id
 from shared.messages import Record
 from shared.records import RecordStore
@@ -31,8 +32,14 @@ BATCH = 200
 class JobWatch(Feed):
     """The feed of the state folder."""
 
-    def __init__(self, records: RecordStore, hub: Hub | None = None) -> None:
-        super().__init__(records, hub or Hub())
+    def __init__(
+        self,
+        records: RecordStore,
+        hub: Hub | None = None,
+        *,
+        retention: Retention | None = None,
+    ) -> None:
+        super().__init__(records, hub or Hub(), retention=retention)
         self._store = records
         self._seen: dict[str, tuple[int, int]] = {}
 

@@ -1,5 +1,7 @@
 """What can be done with jobs; a job is known from the 202 on, and Temporal is asked the least."""
 
+from datetime import datetime
+
 import structlog
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -59,6 +61,7 @@ class Jobs:
         job_id = job_id_for_key(key)
         record = await self._repairer.read(job_id)
         if record is not None:
+            self._require_kept(record.finished_at)
             _require_same(job, _input(record))
             return job_id
         try:
@@ -85,15 +88,22 @@ class Jobs:
         found = await self._temporal.describe(job_id)
         if found is None:
             return False
+        self._require_kept(found.close_time)
         _require_same(job, await input_of(found))
         self._feed.put((await first_record(found)).job())
         return True
+
+    def _require_kept(self, end: datetime | None) -> None:
+        if self._feed.retention.past(end):
+            raise IdempotencyConflict("This Idempotency-Key was used for a job that is gone.")
 
     async def find(self, job_id: str) -> Job:
         """The newest state of a job; JobNotFound, or TemporalUnavailable where only it can say."""
         if not is_job_id(job_id):
             raise _unknown(job_id)
         record = await self._repairer.read(job_id)
+        if record is not None and self._feed.retention.over(record):
+            raise _unknown(job_id)
         if record is not None:
             return self._feed.put_record(record)
         job = await self._repairer.recover(job_id)

@@ -13,6 +13,7 @@ from enum import IntEnum, StrEnum
 from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
+from services.api.retention import Retention
 from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
 from services.api.temporal.executions import from_workflow
@@ -44,6 +45,7 @@ class RecordState(StrEnum):
     DAMAGED = "damaged"
     BEHIND = "behind"
     LOST = "lost"
+    FORGOTTEN = "forgotten"
 
 
 Say = Callable[[str], None]
@@ -52,8 +54,11 @@ Say = Callable[[str], None]
 class Rebuild:
     """One pass over all jobs that Temporal knows, and over the files that it doesn't."""
 
-    def __init__(self, records: RecordStore, temporal: Temporal, say: Say) -> None:
+    def __init__(
+        self, records: RecordStore, temporal: Temporal, say: Say, *, retention: Retention
+    ) -> None:
         self._records = records
+        self._retention = retention
         self._temporal = temporal
         self._say = say
         self._at_once = asyncio.Semaphore(AT_ONCE)
@@ -82,7 +87,10 @@ class Rebuild:
     async def _compare(self, job_id: str, present: Record | None) -> RecordState:
         """A record that isn't known to be the last one, beside what the workflow says."""
         try:
-            record = await self._from_workflow(job_id)
+            there = await self._temporal.describe(job_id)
+            if present is None and there is not None and self._retention.past(there.close_time):
+                return RecordState.FORGOTTEN
+            record = None if there is None else await from_workflow(self._temporal, there)
         except (RPCError, WorkflowQueryFailedError) as error:
             self._say(f"{job_id}: can't be made again: {error}")
             return RecordState.LOST
@@ -91,10 +99,6 @@ class Rebuild:
             return RecordState.GOOD
         self._say(f"{job_id}: was {found}, is {record.status} in version {record.version}")
         return found
-
-    async def _from_workflow(self, job_id: str) -> Record | None:
-        found = await self._temporal.describe(job_id)
-        return None if found is None else await from_workflow(self._temporal, found)
 
     async def _missing_or_damaged(self, job_id: str) -> RecordState:
         there = await asyncio.to_thread(self._records.path(job_id).exists)
@@ -117,6 +121,11 @@ class Rebuild:
             f"{found.total()} jobs: {sum(restored.values())} records restored"
             + (f" ({said})" if said else "")
             + f", {found[RecordState.GOOD]} were good"
+            + (
+                f", {found[RecordState.FORGOTTEN]} are past RETENTION_DAYS"
+                if found[RecordState.FORGOTTEN]
+                else ""
+            )
             + (f", {found[RecordState.LOST]} can't be restored" if found[RecordState.LOST] else "")
         )
         if removed:
@@ -125,7 +134,8 @@ class Rebuild:
 
 async def rebuild(settings: ApiSettings, client: Client, say: Say) -> Exit:
     """The whole pass; one line and its status where Temporal or a worker doesn't answer."""
-    work = Rebuild(RecordStore(settings.data_dir), Temporal(client), say)
+    retention = Retention(settings.retention_days)
+    work = Rebuild(RecordStore(settings.data_dir), Temporal(client), say, retention=retention)
     try:
         return await work.run()
     except TemporalUnavailable:

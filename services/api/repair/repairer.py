@@ -60,6 +60,9 @@ class Repairer:
         found = await self._temporal.describe(job_id)
         if found is None:
             return known
+        if self._feed.retention.past(found.close_time):
+            self._feed.index.forget({job_id})
+            return None
         is_open = found.status == WorkflowExecutionStatus.RUNNING
         if not is_open or _age(found.start_time) >= FRESH_SECONDS:
             record = await self._from_workflow(found)

@@ -162,6 +162,7 @@ WRONG = {
     "API_TOKEN": "short",
     "API_MAX_SOCKETS": "0",
     "FEED": "rss",
+    "RETENTION_DAYS": "0",
     "CALLBACK_URL": "http://a b",
     "TEMPORAL_UI_URL": "nowhere",
     "IMAGE_SERVICE_URL": "ftp://x",

@@ -289,3 +289,10 @@ def test_the_video_mock_may_call_the_receiver_wherever_it_is(settings: Load) -> 
     contained = environment.for_compose(found)
     assert contained["MOCK_CALLBACK_HOSTS"] == "other:1,hooks.example"
     assert contained["MOCK_PICTURE_HOSTS"] == "host.docker.internal:7000,api:8000"
+
+
+@pytest.mark.parametrize(("given", "kept"), [({}, "true"), ({"RETENTION_DAYS": "30"}, "false")])
+def test_the_api_may_remove_results_only_where_it_is_to(
+    settings: Load, given: dict[str, str], kept: str
+) -> None:
+    assert environment.for_compose(settings(**given))["API_KEEPS_RESULTS"] == kept

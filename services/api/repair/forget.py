@@ -1,0 +1,61 @@
+"""Removes what is kept of jobs that ended longer ago than RETENTION_DAYS: files, then the record.
+
+The record goes last: killed at any line, the next round finds it and goes on.
+"""
+
+import asyncio
+import shutil
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import structlog
+
+from services.api.feed.feed import Feed
+from services.api.metrics import FORGOTTEN
+from services.api.periodic import periodically
+from shared.assets import assets_folder
+from shared.records import RecordStore
+
+log = structlog.get_logger(__name__)
+
+FORGET_SECONDS = 60.0
+# So many a round, so that the disk has time for the jobs that run.
+PER_ROUND = 500
+
+
+class Forgetter:
+    """Looks for jobs whose time is over; whoever asks for one hears by then that there is none."""
+
+    def __init__(self, feed: Feed, records: RecordStore, data_dir: Path) -> None:
+        self._feed = feed
+        self._records = records
+        self._data_dir = data_dir
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Look every minute until the end."""
+        return periodically(self.forget, FORGET_SECONDS)
+
+    async def forget(self) -> None:
+        """One round."""
+        self._feed.forget_expired()
+        for job_id in list(self._feed.expired)[:PER_ROUND]:
+            # Taken out first: one that can't be removed goes behind the others.
+            del self._feed.expired[job_id]
+            try:
+                removed = await asyncio.to_thread(self._remove, job_id)
+            except OSError as error:
+                log.error("a job can't be forgotten", job_id=job_id, reason=error.strerror)
+                self._feed.expired[job_id] = None
+            else:
+                FORGOTTEN.inc(removed)
+
+    def _remove(self, job_id: str) -> bool:
+        """Whether it was there; a record that can't be read, or is open again, is left alone."""
+        record = self._records.read(job_id)
+        if record is None or not self._feed.retention.over(record):
+            return False
+        folder = assets_folder(self._data_dir, job_id)
+        if folder.exists():
+            shutil.rmtree(folder)
+        self._records.remove(job_id)
+        return True

@@ -1,0 +1,250 @@
+"""Jobs that ended longer ago than RETENTION_DAYS: gone for whoever asks, then from the disk."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from services.api.feed.watch import JobWatch
+from services.api.repair import forget as forgetting
+from services.api.repair.forget import Forgetter
+from services.api.repair.rebuild import Exit, rebuild
+from services.api.repair.repairer import Repairer
+from services.api.retention import Retention
+from services.api.settings import ApiSettings
+from services.api.temporal.client import Temporal
+from shared.assets import asset_path
+from shared.ids import new_job_id
+from shared.messages import JobInput
+from shared.records import RecordStore
+from shared.states import Status, Step
+from tests.services.api.conftest import NewApi, change
+from tests.shared.standins import sample_record, standing_in
+from tests.shared.waiting import eventually
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+DAYS = 10
+
+
+def kept(data_dir: Path, *, ended: timedelta | None, tag: str | None = None) -> str:
+    """A job with a picture that ended so long before NOW, or that is open."""
+    record = sample_record(new_job_id()).model_copy(update={"tag": tag})
+    if ended is not None:
+        record = change(record, status=Status.SUCCEEDED, finished_at=NOW - ended)
+    RecordStore(data_dir).write(record)
+    path = asset_path(data_dir, record.job_id, Step.IMAGE)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"picture")
+    return record.job_id
+
+
+OLD, NEW = timedelta(days=DAYS, seconds=1), timedelta(days=DAYS, seconds=-1)
+
+
+class Kept:
+    """A data folder, and the API's part that forgets."""
+
+    def __init__(self, data_dir: Path, now: datetime = NOW) -> None:
+        self.records = RecordStore(data_dir)
+        self.now = now
+        self.watch = JobWatch(self.records, retention=Retention(DAYS, now=lambda: self.now))
+        self.forgetter = Forgetter(self.watch, self.records, data_dir)
+        self.data_dir = data_dir
+
+    def read(self) -> None:
+        for job_id in self.records.job_ids():
+            record = self.records.read(job_id)
+            assert record is not None
+            self.watch.put_record(record)
+
+    def there(self, job_id: str) -> tuple[bool, bool]:
+        folder = asset_path(self.data_dir, job_id, Step.IMAGE).parent
+        return self.records.path(job_id).exists(), folder.exists()
+
+
+async def test_what_ended_long_ago_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    old, new = kept(tmp_path, ended=OLD), kept(tmp_path, ended=NEW)
+    still_open = kept(tmp_path, ended=None)
+    here = Kept(tmp_path)
+    here.read()
+    await here.forgetter.forget()
+    assert here.there(old) == (False, False)
+    assert here.there(new) == here.there(still_open) == (True, True)
+    assert here.watch.index.get(old) is None
+    assert here.watch.index.get(new) is not None
+
+
+async def test_a_job_grows_old_while_the_api_runs(tmp_path: Path) -> None:
+    job_id, other = (kept(tmp_path, ended=NEW, tag="t") for _ in range(2))
+    here = Kept(tmp_path)
+    here.read()
+    record = here.records.read(other)
+    assert record is not None
+    here.records.write(change(record, finished_at=NOW))
+    here.read()
+    await here.forgetter.forget()
+    assert here.there(job_id) == (True, True)
+
+    here.now += timedelta(seconds=2)
+    await here.forgetter.forget()
+    assert here.there(job_id) == (False, False)
+    index = here.watch.index
+    assert [job.job_id for job in index.tagged("t")] == [other]
+    assert [job.job_id for job in index.page(9, status=None, tag=None, after=None).jobs] == [other]
+    assert [job.job_id for _, job in index.changed_after(0)] == [other]
+
+
+async def test_without_a_number_of_days_nothing_is(tmp_path: Path) -> None:
+    job_id = kept(tmp_path, ended=timedelta(days=20_000))
+    here = Kept(tmp_path)
+    here.watch.retention = Retention()
+    here.read()
+    await here.forgetter.forget()
+    assert here.there(job_id) == (True, True)
+
+
+class Killed(BaseException):
+    """What no code of ours takes for a failure."""
+
+
+@pytest.mark.parametrize("line", range(4))
+async def test_killed_at_any_line_the_next_round_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: int
+) -> None:
+    """Each step on the disk is one of these calls; the process ends before one of them."""
+    job_id = kept(tmp_path, ended=OLD)
+    asset_path(tmp_path, job_id, Step.VIDEO).write_bytes(b"video")
+    calls = 0
+
+    def dying(real: Callable[..., None]) -> Callable[..., None]:
+        def call(*given: object, **named: object) -> None:
+            nonlocal calls
+            calls += 1
+            if calls > line:
+                raise Killed
+            real(*given, **named)
+
+        return call
+
+    here = Kept(tmp_path)
+    here.read()
+    with monkeypatch.context() as patched:
+        for name in ("unlink", "rmdir"):
+            patched.setattr(os, name, dying(getattr(os, name)))
+        patched.setattr(Path, "unlink", dying(Path.unlink))
+        with pytest.raises(Killed):
+            await here.forgetter.forget()
+    assert calls == line + 1
+    assert here.records.read(job_id) is not None
+
+    again = Kept(tmp_path)
+    again.read()
+    await again.forgetter.forget()
+    assert again.there(job_id) == (False, False)
+
+
+async def test_one_that_can_not_be_removed_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "PER_ROUND", 1)
+    ids = [kept(tmp_path, ended=OLD) for _ in range(2)]
+    here = Kept(tmp_path)
+    here.read()
+    stuck, other = here.watch.expired
+    assert {stuck, other} == set(ids)
+    real = here.records.remove
+
+    def remove(job_id: str) -> None:
+        if job_id == stuck:
+            raise PermissionError(13, "Permission denied")
+        real(job_id)
+
+    monkeypatch.setattr(here.records, "remove", remove)
+    for _ in range(2):
+        await here.forgetter.forget()
+    assert here.there(other) == (False, False)
+    monkeypatch.undo()
+    await here.forgetter.forget()
+    assert here.there(stuck) == (False, False)
+
+
+async def test_a_job_that_was_reset_meanwhile_is_kept(tmp_path: Path) -> None:
+    job_id = kept(tmp_path, ended=OLD)
+    here = Kept(tmp_path)
+    here.read()
+    record = here.records.read(job_id)
+    assert record is not None
+    here.records.write(change(record, status=Status.RUNNING, finished_at=None))
+    await here.forgetter.forget()
+    assert here.there(job_id) == (True, True)
+
+
+async def finished(client: Client) -> str:
+    """A job that Temporal knows, and that has ended a moment ago."""
+    job_id = new_job_id()
+    await Temporal(client).start(job_id, JobInput(prompt="p", style=""))
+    async with standing_in(client):
+        handle = client.get_workflow_handle(job_id)
+        await handle.query("told")
+        await handle.terminate()
+    return job_id
+
+
+async def closed_for(client: Client, job_id: str, seconds: float) -> None:
+    found = await client.get_workflow_handle(job_id).describe()
+    assert found.close_time is not None
+    left = seconds - (datetime.now(UTC) - found.close_time).total_seconds()
+    await asyncio.sleep(max(0.0, left))
+
+
+SHORT = 0.2
+SHORT_DAYS = SHORT / 86_400
+
+
+async def test_what_temporal_still_knows_does_not_come_back(client: Client, tmp_path: Path) -> None:
+    job_id = await finished(client)
+    await closed_for(client, job_id, SHORT)
+    watch = JobWatch(RecordStore(tmp_path), retention=Retention(SHORT_DAYS))
+    async with standing_in(client):
+        assert await Repairer(watch, Temporal(client)).recover(job_id) is None
+
+        async def listed() -> bool:
+            return job_id in await Temporal(client).job_ids()
+
+        await eventually(listed)
+        said: list[str] = []
+        settings = ApiSettings(data_dir=tmp_path, retention_days=SHORT_DAYS)
+        assert await rebuild(settings, client, said.append) is Exit.GOOD
+    assert said == ["1 jobs: 0 records restored, 0 were good, 1 are past RETENTION_DAYS"]
+    assert list(RecordStore(tmp_path).job_ids()) == []
+
+
+async def test_the_api_says_that_there_is_no_such_job(client: Client, new_api: NewApi) -> None:
+    async with new_api(client, retention_days=1) as api:
+        record = sample_record(await api.submit("a-key", tag="t"))
+        old = api.write(
+            change(record, status=Status.SUCCEEDED, finished_at=datetime.now(UTC) - OLD)
+        )
+
+        async def gone() -> bool:
+            return (await api.http.get(f"/jobs/{old.job_id}")).status_code == 404
+
+        await eventually(gone)
+        for path in ("", "/record", "/events", "/video"):
+            answer = await api.http.get(f"/jobs/{old.job_id}{path}")
+            assert answer.status_code == 404, path
+            assert answer.json()["code"] == "job_not_found"
+        assert (await api.http.post(f"/jobs/{old.job_id}/retry")).status_code == 404
+        again = await api.http.post(
+            "/jobs", json={"prompt": "x", "style": ""}, headers={"Idempotency-Key": "a-key"}
+        )
+        assert (again.status_code, again.json()["code"]) == (422, "idempotency_conflict")
+
+
+def test_an_api_without_records_can_not_forget_any() -> None:
+    with pytest.raises(ValueError, match="needs FEED=files"):
+        ApiSettings(feed="temporal", retention_days=30)
