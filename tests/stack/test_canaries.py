@@ -21,7 +21,7 @@ from shared.codec import PayloadKeys, decode_all
 from shared.http import http_client
 from shared.ids import external_id
 from shared.states import Step
-from shared.tokens import callback_token
+from shared.tokens import callback_token, operator_key
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import served
@@ -69,9 +69,9 @@ class Canaries:
     vendor_key: str = field(default_factory=lambda: f"sk-{secrets.token_hex(16)}")
     signature: str = field(default_factory=lambda: secrets.token_hex(32))
 
-    def tokens(self, job_ids: list[str]) -> dict[str, str]:
-        """Those of the callbacks, which are made of the secret."""
-        return {
+    def derived(self, job_ids: list[str]) -> dict[str, str]:
+        """What is made of the callback secret: the operator's key, and a token per attempt."""
+        return {"operator's key": operator_key(self.callback_secret)} | {
             f"callback token of {job_id}, attempt {number}": callback_token(
                 self.callback_secret, external_id(job_id, Step.VIDEO, number)
             )
@@ -134,7 +134,10 @@ async def stack(
 
 @contextlib.asynccontextmanager
 async def started(stack: Stack, name: str, port: str, receiver: int) -> AsyncIterator[str]:
-    environment = stack.environment | {"CALLBACK_SERVICE_URL": f"http://127.0.0.1:{receiver}"}
+    environment = stack.environment | {
+        "CALLBACK_SERVICE_URL": f"http://127.0.0.1:{receiver}",
+        "OPERATOR_KEY": operator_key(stack.canaries.callback_secret),
+    }
     chosen = receiver if name == "callback" else None
     async with running(
         f"services.{name}", port, environment=environment, log=stack.log(name), port=chosen
@@ -147,7 +150,7 @@ async def test_no_secret_is_in_any_log_record_history_answer_or_report(stack: St
     assert await load_test(stack) in (0, 1)
 
     assert (used := heard(stack)) >= {"callback token", "signature", "vendor password"}, used
-    planted = vars(stack.canaries) | stack.canaries.tokens(list(jobs))
+    planted = vars(stack.canaries) | stack.canaries.derived(list(jobs))
     found = {
         f"{name} in {place}"
         async for place, text in everything(stack, list(jobs))
