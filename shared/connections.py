@@ -1,28 +1,80 @@
-"""HTTP connections with a time limit of ours on every request's head, however slowly it drips."""
+"""Connections with time limits of ours: on each request's head and body, however slowly they drip,
+and on whoever does not read what it asked for."""
 
 import asyncio
 from asyncio.events import TimerHandle
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 # From a request's first byte, or the connection's beginning, to the end of its headers.
 HEAD_SECONDS = 5.0
 HEAD_BYTES = 64 * 1024
+# From there to the end of its body.
+BODY_SECONDS = 20.0
+# What waits for a reader is to leave within so long, and a second more for so many bytes of it.
+WRITE_SECONDS = 10.0
+WRITE_BYTES = 64 * 1024
 
 
-class GuardedConnection(HttpToolsProtocol):
-    """uvicorn's own, which would wait for a head for ever, and hold one of any size."""
+class WriteDeadline(asyncio.Protocol):
+    """Ends a connection whose other side has stopped reading; only then do bytes of ours wait."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    _unread: TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        waiting = self.transport.get_write_buffer_size()
+        self._unread = self.loop.call_later(
+            WRITE_SECONDS + waiting / WRITE_BYTES, self.transport.abort
+        )
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+        super().connection_lost(exc)
+
+    def _forget(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+
+class GuardedSocket(WriteDeadline, WebSocketsSansIOProtocol):
+    """uvicorn's own, which would pile up answers to the pings of someone who reads none of them,
+    and hold a connection for ever whose request for a socket makes no sense."""
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # A request that can't be one for a socket (a POST, say) is neither answered nor ended.
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.transport.abort()
+
+
+class GuardedConnection(WriteDeadline, HttpToolsProtocol):
+    """uvicorn's own, which waits for a head or a body for ever, and holds a head of any size."""
 
     _limit: TimerHandle | None = None
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._watch()
+        self._watch(HEAD_SECONDS)
 
     def data_received(self, data: bytes) -> None:
         if self.cycle is None or self.cycle.response_complete:
-            self._watch()
+            self._watch(HEAD_SECONDS)
         super().data_received(data)
         if self._limit is not None and not self._body_is_under_way():
             self._head_bytes += len(data)
@@ -35,21 +87,33 @@ class GuardedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._unwatch()
         super().on_headers_complete()
+        self._watch(BODY_SECONDS)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._unwatch()
+
+    def handle_websocket_upgrade(self) -> None:
+        # From here on the connection is another protocol's.
+        self._unwatch()
+        super().handle_websocket_upgrade()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        # An answer that came before the body had: the rest of it has the same time.
+        # An answer that came before the body had: the rest of it has as long as a head.
         if self._body_is_under_way():
-            self._watch()
+            self._unwatch()
+            self._watch(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
         super().connection_lost(exc)
 
-    def _watch(self) -> None:
+    def _watch(self, seconds: float) -> None:
         if self._limit is None:
             self._head_bytes = 0
-            self._limit = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+            self._limit = self.loop.call_later(seconds, self.transport.abort)
 
     def _unwatch(self) -> None:
         if self._limit is not None:

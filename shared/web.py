@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import problems
-from shared.connections import GuardedConnection
+from shared.connections import GuardedConnection, GuardedSocket
 from shared.documentation import add_documentation
 from shared.errors import BodyTooLarge
 from shared.guard import Guard, document_refusals
@@ -184,6 +184,7 @@ def server(
             host=host,
             port=port,
             http=protocol,
+            ws=GuardedSocket,
             limit_concurrency=connections,
             access_log=False,
             proxy_headers=bool(proxies),

@@ -6,6 +6,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.mock_core.http.broken import ResettableProtocol
+from services.mock_core.http.deadlines import SocketWithDeadline
 from services.mock_core.logs import configure_logs
 from services.mock_core.settings import MockSettings
 
@@ -20,7 +21,7 @@ def serve(app: FastAPI, settings: MockSettings, *, port: int, name: str) -> None
         host=settings.listen_host,
         port=port,
         http=ResettableProtocol,
-        ws="websockets-sansio",
+        ws=SocketWithDeadline,
         log_config=None,
         access_log=False,
         proxy_headers=False,

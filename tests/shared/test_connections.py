@@ -2,14 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi.responses import StreamingResponse
+from websockets.asyncio.client import connect as open_socket
 
 from shared import connections
 from shared.http import http_client
 from tests.shared.serving import serving
+
+# More than the system keeps for a reader.
+LARGE = 50_000_000
+
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+# Masked, with the key 0.
+PING = b"\x89\x81\0\0\0\0%b"
 
 app = FastAPI()
 
@@ -25,9 +39,41 @@ async def early() -> str:
     return "enough"
 
 
+@app.get("/large")
+async def large() -> Response:
+    return Response(b"x" * LARGE)
+
+
+@app.get("/endless")
+async def endless() -> Response:
+    return StreamingResponse(_parts())
+
+
+async def _parts() -> AsyncIterator[bytes]:
+    try:
+        while True:
+            yield b"x" * 10_000
+            # What is sent to someone who has left is awaited by nobody.
+            await asyncio.sleep(0)
+    finally:
+        app.state.left.set()
+
+
+@app.websocket("/ws")
+async def ws(socket: WebSocket) -> None:
+    """Sends without end to whoever has said anything."""
+    await socket.accept()
+    await socket.receive()
+    with suppress(WebSocketDisconnect):
+        while True:
+            await socket.send_bytes(b"x" * 10_000)
+    app.state.left.set()
+
+
 @pytest.fixture
 async def base(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+    app.state.left = asyncio.Event()
     async with serving(app) as base:
         yield base
 
@@ -93,3 +139,99 @@ async def test_a_large_body_behind_a_small_head_is_read(base: str) -> None:
         for _ in range(3):
             answer = await http.post("/length", content=b"x" * 1_000_000)
             assert answer.json() == 1_000_000
+
+
+@pytest.mark.parametrize("upgrade", [b"", b"Connection: upgrade\r\nUpgrade: websocket\r\n"])
+async def test_a_body_that_does_not_end_is_cut_off(
+    base: str, monkeypatch: pytest.MonkeyPatch, *, upgrade: bytes
+) -> None:
+    monkeypatch.setattr(connections, "BODY_SECONDS", 0.1)
+    reader, writer = await connect(base)
+    writer.write(b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n" + upgrade)
+    writer.write(b"\r\nx")
+    assert await ended(reader) == b""
+    writer.close()
+
+
+async def test_drops_do_not_lengthen_a_bodys_time(
+    base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "BODY_SECONDS", 0.3)
+    reader, writer = await connect(base)
+    writer.write(b"POST /length HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+    async def drip() -> None:
+        while True:
+            writer.write(b"1\r\nx\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    dripping = asyncio.create_task(drip())
+    assert await ended(reader) == b""
+    dripping.cancel()
+    await asyncio.gather(dripping, return_exceptions=True)
+    writer.close()
+
+
+async def test_a_socket_outlives_the_time_of_a_head_and_a_body(
+    base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "BODY_SECONDS", 0.1)
+    async with open_socket(base.replace("http", "ws") + "/ws", proxy=None) as socket:
+        await asyncio.sleep(0.3)
+        await socket.send("go")
+        assert len(await socket.recv()) == 10_000
+        socket.transport.abort()
+
+
+async def test_who_does_not_read_is_cut_off(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "WRITE_SECONDS", 0.1)
+    _, writer = await connect(base)
+    writer.transport.pause_reading()
+    writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+    await app.state.left.wait()
+    writer.close()
+
+
+async def test_who_does_not_read_a_socket_is_cut_off(
+    base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "WRITE_SECONDS", 0.1)
+    address = base.replace("http", "ws") + "/ws"
+    async with open_socket(address, proxy=None, max_queue=1) as socket:
+        await socket.send("go")
+        await app.state.left.wait()
+        socket.transport.abort()
+
+
+async def test_who_reads_slowly_has_the_whole_answer(
+    base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "WRITE_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "WRITE_BYTES", LARGE // 20)
+    async with http_client(base) as http, http.stream("GET", "/large") as answer:
+        await asyncio.sleep(0.5)
+        assert sum([len(part) async for part in answer.aiter_bytes()]) == LARGE
+
+
+async def test_pings_of_someone_who_does_not_read_are_not_answered(
+    base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer would wait in our memory."""
+    opened: list[connections.GuardedSocket] = []
+    made = connections.GuardedSocket.connection_made
+
+    def noted(self: connections.GuardedSocket, transport: asyncio.Transport) -> None:
+        opened.append(self)
+        made(self, transport)
+
+    monkeypatch.setattr(connections.GuardedSocket, "connection_made", noted)
+    reader, writer = await connect(base)
+    writer.write(UPGRADE)
+    await reader.readuntil(b"\r\n\r\n")
+    opened[0].pause_writing()
+    opened[0].data_received(PING % b"1")
+    opened[0].resume_writing()
+    opened[0].data_received(PING % b"2")
+    assert await reader.readexactly(3) == b"\x8a\x012"
+    writer.transport.abort()
