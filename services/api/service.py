@@ -69,7 +69,7 @@ def _feed(
     settings: ApiSettings, temporal: Temporal, *, slots: Slots
 ) -> tuple[Feed, tuple[Background, ...]]:
     """Where jobs are learnt from, and what keeps it so."""
-    hub = Hub(settings.api_max_sockets)
+    hub = Hub(settings.api_max_sockets, per_address=settings.api_sockets_per_address)
     if settings.feed == "temporal":
         poll = JobPoll(temporal, slots, hub)
         return poll, (poll,)

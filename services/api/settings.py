@@ -33,6 +33,7 @@ class ApiSettings(PublicSettings):
     api_origins: str = ""
     api_rate: Annotated[int, Field(ge=0, le=100_000)] = 500
     api_max_sockets: Annotated[int, Field(ge=1, le=100_000)] = 2000
+    api_sockets_per_address: Annotated[int, Field(ge=1, le=100_000)] = 500
     # Shown on the page where it can be read.
     reports_dir: Path = Path("reports")
 

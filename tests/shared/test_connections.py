@@ -187,7 +187,7 @@ async def test_a_socket_outlives_the_time_of_a_head_and_a_body(
 async def test_who_does_not_read_is_cut_off(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "WRITE_SECONDS", 0.1)
     _, writer = await connect(base)
-    writer.transport.pause_reading()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
     writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
     await app.state.left.wait()
     writer.close()

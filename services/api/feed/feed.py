@@ -1,10 +1,12 @@
 """Every job that is known, and who hears of it; each version is published once, in order."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Protocol
 
+from services.api.feed.changes import Changes
 from services.api.feed.hub import Hub
 from services.api.feed.index import JobIndex
 from services.api.feed.versions import versions_after
@@ -42,6 +44,10 @@ class Feed(ABC):
     @abstractmethod
     def running(self) -> AbstractAsyncContextManager[None]:
         """Learn of jobs until the end of the block."""
+
+    def changes(self, since: int = 0, shown: Callable[[Job], Job] = lambda job: job) -> Changes:
+        """Every job that has changed after that change, then each change, for one listener."""
+        return Changes(self.hub, self.index, since=since, shown=shown)
 
     def put(self, job: Job) -> None:
         """A job's state from elsewhere than its record (just submitted, say)."""

@@ -18,6 +18,7 @@ class Frame:
 
     def __init__(self, job: Job, change: int = 0) -> None:
         self.job = job
+        self.number = change
         self.change = f"{PROCESS}-{change}"
 
     @cached_property

@@ -3,15 +3,18 @@ after a newer one."""
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
+from typing import Protocol
 
 from services.api.feed.frames import Frame
 from services.api.metrics import SUBSCRIBERS
 from shared.errors import GenvideoError
 from shared.messages import Job
 
-# So many frames wait for a slow reader before only the newest of each job is kept.
+# A reader that is so many changes behind skips to the newest of each job.
 MAX_WAITING = 256
 # When someone who found no room may come again.
 RETRY_SECONDS = 5.0
@@ -23,21 +26,50 @@ class TooManyListeners(
     """So many listen already that another one would be a burden to all."""
 
 
-class Subscription(ABC):
+class Waiting(Protocol):
     """What one listener has not been given yet."""
 
+    def add(self, frame: Frame) -> None:
+        """A change has come."""
+
+    def take(self) -> list[Frame]:
+        """Some of it, in order; empty where nothing waits."""
+
+    async def turn(self) -> None:
+        """Let others go on after some was sent, which need not have waited for anything."""
+
+
+class Versions:
+    """The versions of one job; whoever is too slow for every one gets the newest."""
+
     def __init__(self) -> None:
-        self._waiting: list[Frame] = []
-        self._bound = MAX_WAITING
+        self._frames: list[Frame] = []
+
+    def add(self, frame: Frame) -> None:
+        """Keep it; beyond the bound only the newest stays."""
+        kept = self._frames if len(self._frames) < MAX_WAITING else []
+        self._frames = [*kept, frame]
+
+    def take(self) -> list[Frame]:
+        """All that came since the last call."""
+        taken, self._frames = self._frames, []
+        return taken
+
+    async def turn(self) -> None:
+        """Let others go on."""
+        await asyncio.sleep(0)
+
+
+class Subscription(ABC):
+    """One listener."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        self._waiting = waiting
         self.closed = False
 
     def offer(self, frame: Frame) -> None:
-        """Queue a frame; beyond the bound only the newest of each job stays."""
-        self._waiting.append(frame)
-        if len(self._waiting) > self._bound:
-            self._waiting = _newest(self._waiting)
-            # Twice what is left at the least, or a long list would be thinned at every offer.
-            self._bound = max(MAX_WAITING, 2 * len(self._waiting))
+        """A change has come that this listener asked for."""
+        self._waiting.add(frame)
         self.wake()
 
     def close(self) -> None:
@@ -49,17 +81,20 @@ class Subscription(ABC):
     def wake(self) -> None:
         """Something has come, or the end."""
 
-    def pop_all(self) -> list[Frame]:
-        """All that came since the last call."""
-        drained, self._waiting = self._waiting, []
-        return drained
+    def pop(self) -> list[Frame]:
+        """Some of what came since the last call; empty once there is no more."""
+        return self._waiting.take()
+
+    async def turn(self) -> None:
+        """Let others go on."""
+        await self._waiting.turn()
 
 
 class Mailbox(Subscription):
     """For a listener that comes and takes."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, waiting: Waiting) -> None:
+        super().__init__(waiting)
         self._news = asyncio.Event()
 
     def wake(self) -> None:
@@ -67,51 +102,80 @@ class Mailbox(Subscription):
         self._news.set()
 
     async def take(self, *, seconds: float | None = None) -> list[Frame]:
-        """All that came since the last call; empty after `seconds` without news, or when closed."""
+        """Some of what came; empty after `seconds` without news, or when closed."""
+        if not self.closed:
+            self._news.clear()
+        # Nothing is awaited between the clearing and the look, so that no news is missed.
+        if frames := self.pop():
+            return frames
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news.wait()
-        if not self.closed:
-            self._news.clear()
-        # Nothing is awaited since the wait, so that no news comes between clearing and popping.
-        return self.pop_all()
-
-
-def _newest(frames: list[Frame]) -> list[Frame]:
-    """The last frame of each job, in the order in which these came."""
-    last: dict[str, Frame] = {}
-    for frame in reversed(frames):
-        last.setdefault(frame.job.job_id, frame)
-    return list(reversed(last.values()))
+        return self.pop()
 
 
 class Hub:
-    """Subscriptions to one job or to all; `publish` costs nothing where nobody listens."""
+    """Subscriptions to one job or to all; `publish` costs next to nothing where nobody listens."""
 
-    def __init__(self, most: int = 2000) -> None:
+    def __init__(self, most: int = 2000, *, per_address: int = 500) -> None:
         self._most = most
-        self._count = 0
+        self._per_address = per_address
+        self._places: Counter[str] = Counter()
         self._everything: set[Subscription] = set()
         self._by_job: dict[str, set[Subscription]] = {}
         self._closed = False
+        # The last changes of all, kept once, however many listen.
+        self._recent: deque[Frame] = deque(maxlen=MAX_WAITING)
+        # Frames of older changes by their numbers: many listeners begin at the same time.
+        self._older: dict[int, Frame] = {}
+        self.catching_up = asyncio.Lock()
 
-    def publish(self, job: Job, change: int = 0) -> None:
-        """A job has changed; callers publish its versions in their order."""
-        listeners = self._everything | self._by_job.get(job.job_id, set())
-        if listeners:
-            frame = Frame(job, change)
-            for listener in listeners:
-                listener.offer(frame)
+    def publish(self, job: Job, change: int) -> None:
+        """A job has changed; callers publish its versions in their order, and number them all."""
+        frame = Frame(job, change)
+        self._recent.append(frame)
+        for listener in self._everything | self._by_job.get(job.job_id, set()):
+            listener.offer(frame)
 
-    def require_room(self) -> None:
-        """TooManyListeners where no other one is taken; asked before a stream is promised."""
-        if self._count >= self._most:
-            raise TooManyListeners(f"{self._count} listen already.", retry_after=RETRY_SECONDS)
+    def recent_after(self, change: int) -> list[Frame] | None:
+        """Each change after that one; None where they aren't all there any more."""
+        if not self._recent or self._recent[0].number > change + 1:
+            return None
+        later = takewhile(lambda frame: frame.number > change, reversed(self._recent))
+        return list(later)[::-1]
+
+    def frame(self, job: Job, change: int) -> Frame:
+        """The frame of an older change, the same one for whoever asks soon after another."""
+        frame = self._older.get(change)
+        if frame is None or frame.job is not job:
+            frame = self._older[change] = Frame(job, change)
+            if len(self._older) > MAX_WAITING:
+                del self._older[next(iter(self._older))]
+        return frame
 
     @contextmanager
-    def mailbox(self, job_id: str | None = None) -> Iterator[Mailbox]:
+    def place(self, address: str) -> Iterator[None]:
+        """Room for one listener; TooManyListeners where no other one is taken."""
+        if self._places.total() >= self._most:
+            raise TooManyListeners(f"{self._most} listen already.", retry_after=RETRY_SECONDS)
+        if self._places[address] >= self._per_address:
+            raise TooManyListeners(
+                f"{self._per_address} listen from your address.", retry_after=RETRY_SECONDS
+            )
+        self._places[address] += 1
+        SUBSCRIBERS.inc()
+        try:
+            yield
+        finally:
+            SUBSCRIBERS.dec()
+            self._places[address] -= 1
+            if not self._places[address]:
+                del self._places[address]
+
+    @contextmanager
+    def mailbox(self, waiting: Waiting, job_id: str | None = None) -> Iterator[Mailbox]:
         """Every change of one job, or of all, from now on, for whoever takes them."""
-        mailbox = Mailbox()
+        mailbox = Mailbox(waiting)
         with self.subscribed(mailbox, job_id):
             yield mailbox
 
@@ -120,15 +184,11 @@ class Hub:
         """Offer this listener every change of one job, or of all, until the end of the block."""
         group = self._everything if job_id is None else self._by_job.setdefault(job_id, set())
         group.add(listener)
-        self._count += 1
-        SUBSCRIBERS.inc()
         if self._closed:
             listener.close()
         try:
             yield
         finally:
-            self._count -= 1
-            SUBSCRIBERS.dec()
             group.discard(listener)
             if job_id is not None and not group:
                 self._by_job.pop(job_id, None)

@@ -1,15 +1,20 @@
 """All jobs in memory, newest first; a job is never replaced by an older version of itself."""
 
 import base64
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Set
 from datetime import datetime
+from itertools import islice
+from operator import itemgetter
 from typing import NamedTuple
 
 from shared.errors import InvalidInput
 from shared.ids import is_job_id
 from shared.messages import Job
 from shared.states import Status
+
+# So many changes more than jobs twice over are kept before they are looked through.
+SPARE = 1000
 
 
 class Key(NamedTuple):
@@ -38,9 +43,11 @@ class JobIndex:
         self._keys: list[Key] = []
         self._tagged: dict[str, list[Key]] = {}
         self._open: set[str] = set()
-        # The number of the last change, and of each job's last one.
+        # The number of the last change, and of each job's last one; all changes in their order,
+        # of which those that aren't a job's last one are dropped now and then.
         self.change = 0
         self._changes: dict[str, int] = {}
+        self._order: list[tuple[int, str]] = []
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -58,8 +65,14 @@ class JobIndex:
             self._place(job)
         self.change += 1
         self._changes[job.job_id] = self.change
+        self._order.append((self.change, job.job_id))
+        if len(self._order) > 2 * len(self._changes) + SPARE:
+            self._order = [each for each in self._order if self._is_last(*each)]
         self.amend(job)
         return True
+
+    def _is_last(self, change: int, job_id: str) -> bool:
+        return self._changes.get(job_id) == change
 
     def amend(self, job: Job) -> None:
         """Show a known job so from now on; what has its version or an older one is no news."""
@@ -100,10 +113,12 @@ class JobIndex:
         """Every job with this tag, oldest first."""
         return [self._jobs[key.job_id] for key in self._tagged.get(tag, ())]
 
-    def changed_after(self, change: int) -> list[tuple[int, Job]]:
-        """Every job whose last change came after that one, in the order of those changes."""
-        found = [(last, job_id) for job_id, last in self._changes.items() if last > change]
-        return [(last, self._jobs[job_id]) for last, job_id in sorted(found)]
+    def changed_after(self, change: int, limit: int) -> list[tuple[int, Job]]:
+        """The first jobs whose last change came after that one, in the order of those changes."""
+        place = bisect_right(self._order, change, key=itemgetter(0))
+        later = islice(self._order, place, None)
+        found = (each for each in later if self._is_last(*each))
+        return [(last, self._jobs[job_id]) for last, job_id in islice(found, limit)]
 
     def page(
         self, limit: int, *, status: Status | None, tag: str | None, after: Key | None

@@ -5,14 +5,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
+from starlette.types import Receive, Scope, Send
 
 from services.api.feed.frames import Frame, change_of, whole_number
+from services.api.feed.hub import Hub, Versions
 from services.api.http.accept import EVENTS, produces
-from services.api.http.parameters import JobId, ServiceDep
-from services.api.http.resume import BURST, has_it_all, missed_versions
+from services.api.http.parameters import JobId, ServiceDep, address_of
+from services.api.http.resume import has_it_all, missed_versions
 from services.api.service import Service
 from shared.messages import Job
 from shared.problems import documented
@@ -53,6 +55,21 @@ _EVENT = {
 }
 _STREAM = {EVENTS: {"schema": _EVENT}}
 
+
+class EventStream(StreamingResponse):
+    """Events for as long as they come, from a place among the listeners; TooManyListeners."""
+
+    def __init__(self, content: AsyncIterator[bytes], hub: Hub, address: str) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(content, media_type=EVENTS, headers=headers)
+        self._hub = hub
+        self._address = address
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._hub.place(self._address):
+            await super().__call__(scope, receive, send)
+
+
 router = APIRouter(tags=["live"], dependencies=[produces(EVENTS)])
 
 
@@ -66,14 +83,18 @@ router = APIRouter(tags=["live"], dependencies=[produces(EVENTS)])
     },
 )
 async def events(
-    service: ServiceDep, last_event_id: LastEventId = None, *, since: SinceChange = None
+    request: Request,
+    service: ServiceDep,
+    *,
+    last_event_id: LastEventId = None,
+    since: SinceChange = None,
 ) -> Response:
     """Every job at once, in the order of their last changes, then each change of any.
 
     With `Last-Event-ID` only what has changed since; an id of a process that is gone is as none.
     """
-    service.feed.hub.require_room()
-    return _stream(_changes(change_of(last_event_id or since), service=service))
+    content = _changes(change_of(last_event_id or since), service=service)
+    return EventStream(content, service.feed.hub, address_of(request))
 
 
 JOB_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -94,8 +115,9 @@ JOB_RESPONSES: dict[int | str, dict[str, Any]] = {
 )
 async def job_events(
     job_id: JobId,
-    service: ServiceDep,
+    request: Request,
     *,
+    service: ServiceDep,
     last_event_id: LastEventId = None,
     since: SinceVersion = None,
 ) -> Response:
@@ -103,27 +125,19 @@ async def job_events(
 
     With `Last-Event-ID` the versions since then come first. Comments keep a quiet stream open.
     """
-    service.feed.hub.require_room()
     job = await service.jobs.find(job_id)
     # A foreign id is the same as none.
     version = whole_number(last_event_id or since)
     if has_it_all(job, version):
         # A browser connects again after every end, unless it is told so.
         return Response(status_code=204)
-    return _stream(_versions(job, version, service=service))
-
-
-def _stream(content: AsyncIterator[bytes]) -> StreamingResponse:
-    return StreamingResponse(
-        content,
-        media_type=EVENTS,
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    content = _versions(job, version, service=service)
+    return EventStream(content, service.feed.hub, address_of(request))
 
 
 async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIterator[bytes]:
     # Subscribed first and read then: what changes in between comes twice, once of it is skipped.
-    with service.feed.hub.mailbox(job.job_id) as subscription:
+    with service.feed.hub.mailbox(Versions(), job.job_id) as subscription:
         waiting = [Frame(each) for each in await missed_versions(job, since, service=service)]
         last = -1
         yield RETRY
@@ -142,15 +156,13 @@ async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIt
 
 
 async def _changes(since: int, *, service: Service) -> AsyncIterator[bytes]:
-    with service.feed.hub.mailbox() as subscription:
-        waiting = [Frame(job, change) for change, job in service.feed.index.changed_after(since)]
+    with service.feed.hub.mailbox(service.feed.changes(since)) as subscription:
         yield RETRY
         while True:
-            for number, frame in enumerate(waiting, start=1):
-                yield frame.numbered_event
-                if number % BURST == 0:
-                    await asyncio.sleep(0)
             waiting = await subscription.take(seconds=HEARTBEAT_SECONDS)
+            for frame in waiting:
+                yield frame.numbered_event
+            await subscription.turn()
             if not waiting:
                 if subscription.closed:
                     return

@@ -18,3 +18,8 @@ async def _service(connection: HTTPConnection) -> Service:
 
 ServiceDep = Annotated[Service, Depends(_service)]
 JobId = Annotated[str, Path(max_length=64, examples=[EXAMPLE_ID])]
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """The address that the caller comes from; empty where there is none."""
+    return "" if connection.client is None else connection.client.host

@@ -1,19 +1,20 @@
 """The live feed over WebSockets; a version never follows a newer one of its job."""
 
 import asyncio
-from collections.abc import Iterable
-from contextlib import suppress
-from typing import Annotated
+from collections.abc import Coroutine, Iterable
+from contextlib import closing, suppress
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 
 from services.api.feed.frames import Frame, change_of
-from services.api.feed.hub import Subscription, TooManyListeners
-from services.api.http.parameters import ServiceDep
+from services.api.feed.hub import Subscription, TooManyListeners, Versions, Waiting
+from services.api.http.parameters import ServiceDep, address_of
 from services.api.http.resume import BURST, has_it_all, missed_versions
 from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
 from shared.errors import TemporalUnavailable
+from shared.messages import Job
 from shared.problems import from_error
 
 # 1000 is the normal end; 4404 is ours, as close codes from 4000 on are free to use.
@@ -30,8 +31,8 @@ router = APIRouter()
 class SocketSubscription(Subscription):
     """A socket's listener: sends what is offered, and only then has something to do."""
 
-    def __init__(self, socket: WebSocket, *, until_end: bool) -> None:
-        super().__init__()
+    def __init__(self, socket: WebSocket, waiting: Waiting, *, until_end: bool) -> None:
+        super().__init__(waiting)
         self._socket = socket
         self._until_end = until_end
         # Of one job: what was sent, so that no version follows a newer one.
@@ -44,7 +45,7 @@ class SocketSubscription(Subscription):
         if self._open and self._sending is None:
             self._sending = asyncio.create_task(self._send_all())
 
-    async def serve(self, first: Iterable[Frame]) -> None:
+    async def serve(self, first: Iterable[Frame] = ()) -> None:
         """Send these, then whatever comes, until the other side has left or the end is sent."""
         try:
             if await self._send(first):
@@ -61,9 +62,10 @@ class SocketSubscription(Subscription):
 
     async def _send_all(self) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):
-            while frames := self.pop_all():
+            while frames := self.pop():
                 if await self._send(frames):
                     await self._close(NORMAL)
+                await self.turn()
             if self.closed:
                 await self._close(GOING_AWAY)
         # Since the last pop nothing was awaited but the end: a wake in between can't be missed.
@@ -100,15 +102,19 @@ async def every_job(socket: WebSocket, service: ServiceDep, *, since: SinceChang
 
     With `since` only what has changed after that frame; one of a process that is gone is as none.
     """
-    if not await _accepted(socket, service):
-        return
-    subscription = SocketSubscription(socket, until_end=False)
-    # Subscribed first and read then: what changes in between comes twice rather than never.
+    await _accepted(socket, service, _every_change(socket, service, since=change_of(since)))
+
+
+async def _every_change(socket: WebSocket, service: Service, *, since: int) -> None:
+    asked = service.feed.index.any_open() and await service.slots.look()
+    changes = service.feed.changes(since, service.slots.placed if asked else _as_it_is)
+    subscription = SocketSubscription(socket, changes, until_end=False)
     with service.feed.hub.subscribed(subscription):
-        changed = service.feed.index.changed_after(change_of(since))
-        shown = await service.slots.with_positions([job for _, job in changed])
-        numbers = (number for number, _ in changed)
-        await subscription.serve(map(Frame, shown, numbers))
+        await subscription.serve()
+
+
+def _as_it_is(job: Job) -> Job:
+    return job
 
 
 @router.websocket("/ws/jobs/{job_id}")
@@ -116,10 +122,13 @@ async def one_job(
     socket: WebSocket, job_id: str, service: ServiceDep, *, since: Since = None
 ) -> None:
     """The job at once, then each change; closes normally after its end."""
-    if not await _accepted(socket, service):
-        return
-    subscription = SocketSubscription(socket, until_end=True)
-    with service.feed.hub.subscribed(subscription, job_id):  # first, as above
+    await _accepted(socket, service, _one_job(socket, job_id, service, since=since))
+
+
+async def _one_job(socket: WebSocket, job_id: str, service: Service, *, since: int | None) -> None:
+    subscription = SocketSubscription(socket, Versions(), until_end=True)
+    # Subscribed first and read then: what changes in between comes twice rather than never.
+    with service.feed.hub.subscribed(subscription, job_id):
         try:
             job = await service.jobs.find(job_id)
         except JobNotFound as error:
@@ -137,11 +146,14 @@ async def one_job(
         await subscription.serve(Frame(each) for each in first)
 
 
-async def _accepted(socket: WebSocket, service: Service) -> bool:
-    try:
-        service.feed.hub.require_room()
-    except TooManyListeners as error:
-        await socket.send_denial_response(from_error(error))
-        return False
-    await socket.accept()
-    return True
+async def _accepted(
+    socket: WebSocket, service: Service, serving: Coroutine[Any, Any, None]
+) -> None:
+    """Serve from a place among the listeners, or refuse where there is none."""
+    with closing(serving):
+        try:
+            with service.feed.hub.place(address_of(socket)):
+                await socket.accept()
+                await serving
+        except TooManyListeners as error:
+            await socket.send_denial_response(from_error(error))

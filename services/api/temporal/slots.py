@@ -172,23 +172,27 @@ class Slots:
 
     async def with_positions(self, jobs: list[Job]) -> list[Job]:
         """The jobs with their positions in the queue, from 1; none where it is silent."""
-        if not any(job.status is Status.QUEUED for job in jobs):
-            return jobs
+        if any(job.status is Status.QUEUED for job in jobs) and await self.look():
+            return [self.placed(job) for job in jobs]
+        return jobs
+
+    async def look(self) -> bool:
+        """Whether the queue has told, up to a second ago, who stands where."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                view = await self.view()
+                await self.view()
         except (GenvideoError, RPCError, TimeoutError):
-            return jobs
-        positions = self._positions_in(view)
-        return [_with_position(job, positions) for job in jobs]
+            return False
+        return True
+
+    def placed(self, job: Job) -> Job:
+        """The job with the position that the last look has shown."""
+        positions = {} if self._seen is None else self._positions_in(self._seen)
+        position = positions.get(job.job_id) if job.status is Status.QUEUED else None
+        return job if position is None else job.model_copy(update={"queue_position": position})
 
     def _positions_in(self, view: SlotView) -> dict[str, int]:
         if self._positions is None or self._positions[0] is not view:
             positions = {job_id: number for number, job_id in enumerate(view.waiting, start=1)}
             self._positions = (view, positions)
         return self._positions[1]
-
-
-def _with_position(job: Job, positions: dict[str, int]) -> Job:
-    position = positions.get(job.job_id) if job.status is Status.QUEUED else None
-    return job if position is None else job.model_copy(update={"queue_position": position})

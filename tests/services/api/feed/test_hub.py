@@ -2,8 +2,12 @@
 
 from itertools import pairwise
 
+import pytest
+
+from services.api.feed.changes import PAGE, Changes
 from services.api.feed.frames import change_of
-from services.api.feed.hub import MAX_WAITING, Hub
+from services.api.feed.hub import MAX_WAITING, Hub, Mailbox, TooManyListeners, Versions
+from services.api.feed.index import JobIndex
 from shared.messages import Job
 from tests.shared.standins import CREATED
 
@@ -14,60 +18,112 @@ def job(number: int, version: int) -> Job:
     )
 
 
+class Everything:
+    """An index and a hub, together as the feed has them."""
+
+    def __init__(self) -> None:
+        self.index, self.hub = JobIndex(), Hub()
+
+    def put(self, each: Job) -> None:
+        assert self.index.put(each)
+        self.hub.publish(each, self.index.change)
+
+    def changes(self) -> Changes:
+        return Changes(self.hub, self.index)
+
+
+async def rest(mailbox: Mailbox) -> list[tuple[int, Job]]:
+    """Number and job of all that waits."""
+    found: list[tuple[int, Job]] = []
+    while frames := await mailbox.take(seconds=0.001):
+        found += [(change_of(frame.change), frame.job) for frame in frames]
+    return found
+
+
 async def test_each_change_reaches_who_asked_for_it() -> None:
-    hub = Hub()
-    with hub.mailbox() as everything, hub.mailbox(job(1, 0).job_id) as one:
-        hub.publish(job(1, 1))
-        hub.publish(job(2, 1))
-        hub.publish(job(1, 2))
+    feed = Everything()
+    with (
+        feed.hub.mailbox(feed.changes()) as everything,
+        feed.hub.mailbox(Versions(), job(1, 0).job_id) as one,
+    ):
+        feed.put(job(1, 1))
+        feed.put(job(2, 1))
+        feed.put(job(1, 2))
 
         assert len(await everything.take()) == 3
         assert [frame.job.version for frame in await one.take()] == [1, 2]
         assert await one.take(seconds=0.001) == []
+        assert await everything.take(seconds=0.001) == []
 
 
-async def test_a_slow_listener_skips_to_the_newest_and_stays_bounded() -> None:
-    hub = Hub()
-    with hub.mailbox() as slow:
+async def test_a_slow_listener_skips_to_the_newest() -> None:
+    feed = Everything()
+    with feed.hub.mailbox(feed.changes()) as slow:
         for version in range(10 * MAX_WAITING):
-            hub.publish(job(version % 3, version))
-        frames = await slow.take()
+            feed.put(job(version % 3, version))
+        frames = await rest(slow)
 
-    assert len(frames) <= MAX_WAITING + 1
+    assert len(frames) <= MAX_WAITING + PAGE
     for number in range(3):
-        versions = [f.job.version for f in frames if f.job.job_id == job(number, 0).job_id]
+        versions = [each.version for _, each in frames if each.job_id == job(number, 0).job_id]
         assert versions[-1] >= 10 * MAX_WAITING - 3
         assert all(before < after for before, after in pairwise(versions))
 
 
+async def test_a_slow_listener_to_one_job_skips_to_its_newest_version() -> None:
+    hub = Hub()
+    with hub.mailbox(Versions(), job(1, 0).job_id) as slow:
+        for version in range(10 * MAX_WAITING + 1):
+            hub.publish(job(1, version), version)
+        versions = [frame.job.version for frame in await slow.take()]
+    assert versions == [10 * MAX_WAITING]
+
+
 async def test_what_is_left_after_skipping_comes_in_the_order_of_the_changes() -> None:
     """Whoever goes on after the last one received must not miss an earlier one."""
-    hub = Hub()
-    with hub.mailbox() as slow:
-        for change in range(2 * MAX_WAITING):
-            hub.publish(job(change % 3 if change < MAX_WAITING else 0, change), change)
-        changes = [change_of(frame.change) for frame in await slow.take()]
+    feed = Everything()
+    with feed.hub.mailbox(feed.changes()) as slow:
+        for version in range(4 * MAX_WAITING):
+            feed.put(job(version % (2 * MAX_WAITING), version))
+        for version in range(MAX_WAITING):
+            feed.put(job(0, 5 * MAX_WAITING + version))
+        frames = await rest(slow)
 
+    changes = [change for change, _ in frames]
     assert changes == sorted(changes)
-    assert changes[-1] == 2 * MAX_WAITING - 1
+    assert changes[-1] == feed.index.change
+    assert {each.job_id for _, each in frames} == {
+        job(number, 0).job_id for number in range(2 * MAX_WAITING)
+    }
 
 
 async def test_a_frame_is_written_once_for_all() -> None:
-    hub = Hub()
-    with hub.mailbox() as first, hub.mailbox() as second:
-        hub.publish(job(1, 1))
+    feed = Everything()
+    with feed.hub.mailbox(feed.changes()) as first, feed.hub.mailbox(feed.changes()) as second:
+        feed.put(job(1, 1))
         [one], [two] = await first.take(), await second.take()
     assert one is two
 
 
 async def test_closing_ends_listeners_after_what_they_were_sent() -> None:
-    hub = Hub()
-    with hub.mailbox() as early:
-        hub.publish(job(1, 1))
-        hub.close()
+    feed = Everything()
+    with feed.hub.mailbox(feed.changes()) as early:
+        feed.put(job(1, 1))
+        feed.hub.close()
         assert len(await early.take()) == 1
         assert early.closed
         assert await early.take() == []
-    with hub.mailbox() as late:
+    with feed.hub.mailbox(Versions(), job(1, 1).job_id) as late:
         assert late.closed
         assert await late.take() == []
+
+
+def test_places_are_limited_by_address_and_given_back() -> None:
+    hub = Hub(3, per_address=2)
+    with hub.place("a"), hub.place("a"):
+        with pytest.raises(TooManyListeners), hub.place("a"):
+            pass
+        with hub.place("b"), pytest.raises(TooManyListeners), hub.place("c"):
+            pass
+        with hub.place("b"):
+            pass

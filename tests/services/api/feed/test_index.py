@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.api.feed.index import JobIndex, from_cursor, to_cursor
+from services.api.feed.index import SPARE, JobIndex, from_cursor, to_cursor
 from shared.errors import InvalidInput
 from shared.messages import Job
 from shared.states import Status
@@ -84,11 +84,24 @@ def test_what_has_changed_since_comes_in_the_order_of_the_changes() -> None:
     index.put(job(1, version=1))
     index.put(job(3, version=2))
 
-    changed = index.changed_after(seen)
+    changed = index.changed_after(seen, 9)
 
     assert [(change, each.version) for change, each in changed] == [(5, 1), (6, 2)]
-    assert index.changed_after(index.change) == []
-    assert len(index.changed_after(0)) == 3
+    assert index.changed_after(index.change, 9) == []
+    assert len(index.changed_after(0, 9)) == 3
+    assert index.changed_after(0, 2) == index.changed_after(0, 9)[:2]
+
+
+def test_changes_that_are_overtaken_are_forgotten() -> None:
+    index = JobIndex()
+    for version in range(10 * SPARE):
+        index.put(job(version % 3, version=version))
+    assert len(index._order) <= SPARE + 7
+    assert [each.version for _, each in index.changed_after(0, 9)] == [
+        10 * SPARE - 3,
+        10 * SPARE - 2,
+        10 * SPARE - 1,
+    ]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "\ud800", "AAAA", "MjAyNnxqb2ItMQ==", "=" * 9])

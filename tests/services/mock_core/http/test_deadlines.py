@@ -42,7 +42,7 @@ async def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> 
     async with served(endless) as base:
         parts = urlsplit(base)
         _, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        writer.transport.pause_reading()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await left.wait()
         writer.close()
