@@ -99,7 +99,8 @@ class Run:
     async def _watch_processes(self) -> None:
         """Note what each process uses: every two seconds at first, seldom in a long run."""
         settings = self._stack.settings
-        processes = Processes(addresses(settings), operator_key=settings.operator_key)
+        tokens = {"api": settings.api_token, "callback": settings.operator_key}
+        processes = Processes(addresses(settings), tokens=tokens)
         pause = PROCESS_SECONDS
         try:
             while True:

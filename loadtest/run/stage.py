@@ -34,7 +34,7 @@ class Stage:
         self.why = "done"
         self._limit = 1
         self._folder, self._plan, self._api = folder, plan, api
-        self._feed = Feed(api_url, lambda job: self.tracker.see(job, source="ws"))
+        self._feed = Feed(api_url, lambda job: self.tracker.see(job, source="ws"), token=api.token)
         self._poller = Poller(api, self.tracker, self._feed)
         self._submitter = Submitter(api, plan, self.tracker, stage=number, run_id=run_id)
 

@@ -25,6 +25,7 @@ class Api:
 
     def __init__(self, http: Http) -> None:
         self._http = http
+        self.token = http.token
 
     async def submit(self, body: dict[str, Any], key: str, *, patience: float = 60.0) -> Submitted:
         """Submission until the API takes or refuses it; the key makes repeats harmless.

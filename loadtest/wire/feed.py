@@ -5,15 +5,25 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import SecretStr
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
+
+from loadtest.wire.http import bearer
 
 
 class Feed:
     """Hands every frame to a callback until the task that runs it is cancelled."""
 
-    def __init__(self, api_url: str, on_job: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        api_url: str,
+        on_job: Callable[[dict[str, Any]], None],
+        *,
+        token: SecretStr | None = None,
+    ) -> None:
         self._url = "ws" + api_url.removeprefix("http") + "/ws/jobs"
+        self._headers = bearer(token)
         self._on_job = on_job
         self.connected = False
         self.connections = 0
@@ -30,7 +40,13 @@ class Feed:
             await asyncio.sleep(0.5)
 
     async def _listen(self) -> None:
-        async with connect(self._url, proxy=None, max_size=2**24, open_timeout=5) as socket:
+        async with connect(
+            self._url,
+            additional_headers=self._headers,
+            proxy=None,
+            max_size=2**24,
+            open_timeout=5,
+        ) as socket:
             self.connected, self.connections = True, self.connections + 1
             async for frame in socket:
                 self._hand_over(frame)

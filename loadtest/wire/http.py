@@ -52,10 +52,11 @@ class Http:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.base_url = base_url
+        self.token = token
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=timeout,
-            headers={} if token is None else _bearer(token),
+            headers=bearer(token),
             trust_env=False,
             transport=transport,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
@@ -110,7 +111,10 @@ class Http:
         return Answer(response)
 
 
-def _bearer(token: SecretStr) -> dict[str, str]:
+def bearer(token: SecretStr | None) -> dict[str, str]:
+    """The header that shows a token."""
+    if token is None:
+        return {}
     return {"Authorization": f"Bearer {token.get_secret_value()}"}
 
 

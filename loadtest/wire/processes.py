@@ -4,8 +4,9 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -53,10 +54,11 @@ def _workers(url: str, count: int) -> Iterable[str]:
 class Processes:
     """Reads all processes once per call; one that does not answer has no row."""
 
-    def __init__(self, urls: dict[str, str], *, operator_key: SecretStr | None = None) -> None:
-        keys = {"callback": operator_key}
+    def __init__(
+        self, urls: dict[str, str], *, tokens: Mapping[str, SecretStr | None] = MappingProxyType({})
+    ) -> None:
         self._clients = {
-            name: Http(url, timeout=3, connections=1, token=keys.get(name))
+            name: Http(url, timeout=3, connections=1, token=tokens.get(name))
             for name, url in urls.items()
         }
 

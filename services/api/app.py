@@ -13,6 +13,7 @@ from services.api.http import console, events, files, page, routes, sockets
 from services.api.http.access import AccessControl, Cors
 from services.api.http.codec import CodecMiddleware, origin_of_ui
 from services.api.http.examples import EXAMPLES
+from services.api.http.rate_limit import RateLimit
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from shared.health import temporal_reason
@@ -55,13 +56,14 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         origins=settings.origins | _asking_the_codec(settings),
     )
     app.examples = EXAMPLES
+    app.state.job_rate = RateLimit(settings.api_rate)
     for module in (routes, files, sockets, events, page, console):
         app.include_router(module.router)
+    if settings.payload_keys.encrypts:
+        app.add_middleware(CodecMiddleware, settings=settings)
     app.add_middleware(AccessControl, settings=settings)
     if settings.origins:
         app.add_middleware(Cors, settings=settings)
-    if settings.payload_keys.encrypts:
-        app.add_middleware(CodecMiddleware, settings=settings)
     return app
 
 

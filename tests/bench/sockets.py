@@ -98,6 +98,7 @@ async def api(folder: Path) -> AsyncIterator[Running]:
         "TEMPORAL_ADDRESS": server.client.service_client.config.target_host,
         "LOG_LEVEL": "WARNING",
         "API_RATE": "0",
+        "API_SOCKETS_PER_ADDRESS": "2000",
     }
     try:
         async with running("services.api", "API_PORT", environment=environment) as service:

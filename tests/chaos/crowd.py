@@ -30,7 +30,7 @@ class Crowd:
         self.began = time.time()
         self._folder, self._api, self._seed = folder, api, seed
         self._draw = Random(f"{seed} {stage}")  # noqa: S311 - repeatable on purpose
-        self._feed = Feed(api_url, lambda job: self.tracker.see(job, source="ws"))
+        self._feed = Feed(api_url, lambda job: self.tracker.see(job, source="ws"), token=api.token)
         self._poller = Poller(api, self.tracker, self._feed)
         self._under_way: set[asyncio.Task[str | None]] = set()
         self._count = 0

@@ -90,10 +90,13 @@ function start() {
     store.keepOnly(jobIds);
     jobs.complete();
   };
-  new Feed({ onJob: (job) => store.put(job), onState: showLink, onAll: known }).start();
-  slots.follow();
-  attemptTo(() => learnSurroundings(parts, surroundings));
-  attemptTo(() => jobs.form.load());
+  const feed = new Feed({ onJob: (job) => store.put(job), onState: showLink, onAll: known });
+  // A socket that is refused does not say why: by then the token has been asked for.
+  attemptTo(() => learnSurroundings(parts, surroundings)).finally(() => {
+    feed.start();
+    slots.follow();
+    attemptTo(() => jobs.form.load());
+  });
 }
 
 start();

@@ -1,5 +1,6 @@
 """Access control, before any route: the rate, the token, the form of a body."""
 
+import re
 import secrets
 
 from starlette.datastructures import Headers
@@ -7,6 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.http.rate_limit import RateLimit
+from services.api.http.session import PATH, Sessions
 from services.api.metrics import REFUSED
 from services.api.settings import ApiSettings
 from shared.errors import GenvideoError, NotJson
@@ -15,6 +17,9 @@ from shared.problems import from_error
 
 # Whoever watches over the process asks these, also while others ask for too much.
 NEVER_LIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
+# The page's files have a suffix, what it asks for has none.
+_OPEN = re.compile(r"/|/healthz|/readyz|/dashboard/[a-z/]+\.(js|css|svg)")
+CODEC = "/codec/decode"
 # What a script of another origin may read of an answer.
 READABLE = ("Location", "Retry-After", "ETag", "Content-Range")
 
@@ -22,13 +27,7 @@ READABLE = ("Location", "Retry-After", "ETag", "Content-Range")
 class TokenMissing(
     GenvideoError, code="token_missing", status=401, title="The token is missing or wrong"
 ):
-    """With API_TOKEN set, whoever changes something shows it."""
-
-
-class TooFast(
-    GenvideoError, code="too_fast", status=429, title="Too many requests", retryable=True
-):
-    """One address asks more often than API_RATE allows."""
+    """With API_TOKEN set, whoever changes something shows it; at an exposed API everybody does."""
 
 
 class AccessControl:
@@ -38,6 +37,8 @@ class AccessControl:
         self._app = app
         token = settings.api_token
         self._token = None if token is None else token.get_secret_value().encode()
+        self._sessions = Sessions(settings)
+        self._exposed = settings.api_exposed
         self._rate_limit = RateLimit(settings.api_rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,28 +55,42 @@ class AccessControl:
         if scope["type"] not in ("http", "websocket"):
             return
         self._check_rate(scope)
-        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
-            headers = Headers(scope=scope)
-            self._check_token(headers)
+        changes = scope["type"] == "http" and scope["method"] not in SAFE_METHODS
+        headers = Headers(scope=scope)
+        if changes or (self._exposed and not _is_open(scope)):
+            self._check_token(headers, scope["path"])
+        if changes:
             _check_media_type(headers)
 
     def _check_rate(self, scope: Scope) -> None:
         client = scope.get("client")
         if client is None or scope["path"] in NEVER_LIMITED:
             return
-        seconds = self._rate_limit.delay(client[0])
-        if seconds > 0:
-            raise TooFast(
-                f"At most {self._rate_limit.rate} requests a second.", retry_after=seconds
-            )
+        self._rate_limit.require(client[0], what="requests")
 
-    def _check_token(self, headers: Headers) -> None:
+    def _check_token(self, headers: Headers, path: str) -> None:
         if self._token is None:
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
         fits = secrets.compare_digest(given.strip().encode("latin-1", "replace"), self._token)
-        if scheme.lower() != "bearer" or not fits:
+        if scheme.lower() == "bearer" and fits:
+            return
+        if path == PATH or not self._is_in_session(headers, path):
             raise TokenMissing("Authorization: Bearer, and the value of API_TOKEN.")
+
+    def _is_in_session(self, headers: Headers, path: str) -> bool:
+        """A cookie goes to all ports of a host: only our own page's calls may have it count."""
+        origin = headers.get("origin")
+        ours = origin is None or origin.partition("://")[2] == headers.get("host")
+        return (ours or path == CODEC) and self._sessions.fits(headers.get("cookie", ""))
+
+
+def _is_open(scope: Scope) -> bool:
+    """Whether a token is never asked for: signs of life, and the page that asks for the token."""
+    if scope["type"] == "websocket":
+        return False
+    # Before a browser sends a token it asks whether it may; that question carries none.
+    return scope["method"] == "OPTIONS" or bool(_OPEN.fullmatch(scope["path"]))
 
 
 def _check_media_type(headers: Headers) -> None:

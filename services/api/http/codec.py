@@ -1,10 +1,11 @@
 """The Temporal UI's codec endpoint: decrypts for the UI's own page, and only with a key set."""
 
+import json
 from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, Request, Response
-from google.protobuf.json_format import MessageToJson, Parse, ParseError
+from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.api.common.v1 import Payload, Payloads
@@ -12,11 +13,13 @@ from temporalio.api.common.v1 import Payload, Payloads
 from services.api.settings import ApiSettings
 from shared import problems
 from shared.codec import PayloadKeys
-from shared.errors import GenvideoError, InvalidInput
+from shared.errors import BodyTooLarge, GenvideoError, InvalidInput
 
 PATH = "/codec"
-# A payload has up to 2 MiB, a third more in base64.
-MAX_BODY = 4 * 1024 * 1024
+# The UI asks for an event's payloads at a time; each becomes an object, which costs time.
+MOST_PAYLOADS = 100
+MOST_METADATA = 16
+_FIELDS = {"metadata", "data"}
 # What the UI's page sends along.
 HEADERS = ("Authorization", "Content-Type", "X-Namespace")
 
@@ -25,8 +28,12 @@ class NotTheUi(GenvideoError, code="not_the_ui", status=403, title="Only the Tem
     """A page of any other origin has no business here."""
 
 
+class TooManyPayloads(BodyTooLarge, code="too_many_payloads"):
+    """More payloads in one call than are decrypted at once."""
+
+
 class CodecMiddleware:
-    """Before all other routes: what it answers is for another page than ours."""
+    """Behind access control, before all routes: what it answers is for another page."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
         self._app = app
@@ -45,34 +52,56 @@ def origin_of_ui(settings: ApiSettings) -> str:
 
 
 def codec_app(keys: PayloadKeys, ui: str) -> FastAPI:
-    """`POST /codec/decode` and `/encode`: `{"payloads": […]}` in the proto's JSON, both ways."""
+    """`POST /codec/decode`: `{"payloads": […]}` in the proto's JSON, both ways."""
 
     def from_the_ui(origin: Annotated[str | None, Header()] = None) -> None:
         if origin is not None and origin != ui:
             raise NotTheUi(f"{origin[:100]} is not {ui}.")
 
-    app = FastAPI(openapi_url=None, max_body_size=MAX_BODY, dependencies=[Depends(from_the_ui)])
+    app = FastAPI(openapi_url=None, dependencies=[Depends(from_the_ui)])
     problems.install(app)
     app.add_middleware(
-        CORSMiddleware, allow_origins=[ui], allow_methods=["POST"], allow_headers=HEADERS
+        CORSMiddleware,
+        allow_origins=[ui],
+        allow_methods=["POST"],
+        allow_headers=HEADERS,
+        # Where a token is set, the UI's page has it by the cookie of a session.
+        allow_credentials=True,
     )
 
     @app.post(f"{PATH}/decode")
     async def decode(request: Request) -> Response:
         return _answer(await keys.decode(await _payloads(request)))
 
-    @app.post(f"{PATH}/encode")
-    async def encode(request: Request) -> Response:
-        return _answer(await keys.encode(await _payloads(request)))
-
     return app
 
 
 async def _payloads(request: Request) -> Sequence[Payload]:
+    """The body's payloads; counted before any is made, for a megabyte holds very many."""
     try:
-        return Parse(await request.body(), Payloads()).payloads
-    except (ParseError, UnicodeDecodeError) as error:
+        body = json.loads(await request.body())
+        _require_few(body)
+        return ParseDict(body, Payloads()).payloads
+    except (ParseError, ValueError, RecursionError) as error:
         raise InvalidInput("body: not the JSON of Temporal's payloads.") from error
+
+
+def _require_few(body: object) -> None:
+    if not isinstance(body, dict) or body.keys() - {"payloads"}:
+        raise ValueError
+    payloads = body.get("payloads", [])
+    if not isinstance(payloads, list) or not all(isinstance(each, dict) for each in payloads):
+        raise ValueError
+    if len(payloads) > MOST_PAYLOADS:
+        raise TooManyPayloads(f"At most {MOST_PAYLOADS} payloads.")
+    if any(each.keys() - _FIELDS or _metadata(each) > MOST_METADATA for each in payloads):
+        raise ValueError
+
+
+def _metadata(payload: dict[str, object]) -> int:
+    """How many entries there are; ParseDict tells whether they fit."""
+    found = payload.get("metadata")
+    return len(found) if isinstance(found, dict | list) else 0
 
 
 def _answer(payloads: Sequence[Payload]) -> Response:

@@ -1,7 +1,6 @@
 """The live feed as server-sent events, from the same source as the sockets; it goes on where it
 broke off."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 

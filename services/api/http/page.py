@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi import Path as FromPath
 from fastapi.responses import FileResponse
 
 from services.api.http.parameters import ServiceDep
+from services.api.http.session import PATH, Sessions
 from services.api.models import PageConfig
 from shared.errors import RouteNotFound
 
@@ -43,6 +44,13 @@ router = APIRouter(include_in_schema=False)
 async def index() -> FileResponse:
     """The page."""
     return FileResponse(FOLDER / "index.html", headers=HEADERS)
+
+
+@router.post(PATH, status_code=204)
+async def begin_session(service: ServiceDep, response: Response) -> None:
+    """Give a cookie to who has shown the token, for what a page can't send the token with."""
+    if service.settings.api_token is not None:
+        Sessions(service.settings).begin(response)
 
 
 @router.get("/dashboard/config")

@@ -3,7 +3,15 @@
 import time
 from collections.abc import Callable
 
+from shared.errors import GenvideoError
+
 MOST_ADDRESSES = 10_000
+
+
+class TooFast(
+    GenvideoError, code="too_fast", status=429, title="Too many requests", retryable=True
+):
+    """One address asks more often than API_RATE allows."""
 
 
 class RateLimit:
@@ -14,16 +22,22 @@ class RateLimit:
         self._clock = clock
         self._used_until: dict[str, float] = {}
 
-    def delay(self, address: str) -> float:
-        """Count one request; 0 where it may pass, else the seconds until one may."""
+    def require(self, address: str, count: int = 1, *, what: str) -> None:
+        """Count so many at once, or raise TooFast."""
+        seconds = self.delay(address, count)
+        if seconds > 0:
+            raise TooFast(f"At most {self.rate} {what} a second.", retry_after=seconds)
+
+    def delay(self, address: str, count: int = 1) -> float:
+        """Count so many at once; 0 where one more may pass, else the seconds until one may."""
         if self.rate == 0:
             return 0.0
         now = self._clock()
-        used = max(self._used_until.get(address, now), now) + 1 / self.rate
-        ahead = used - now
+        used = max(self._used_until.get(address, now), now)
+        ahead = used + 1 / self.rate - now
         if ahead > 1 + 1e-9:
             return ahead - 1
-        self._used_until[address] = used
+        self._used_until[address] = used + count / self.rate
         if len(self._used_until) > MOST_ADDRESSES:
             self._forget(now)
         return 0.0

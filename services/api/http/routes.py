@@ -4,12 +4,13 @@ import secrets
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.security import HTTPBearer
 
 from services.api.feed.index import from_cursor, to_cursor
 from services.api.http.accept import JSON, produces
-from services.api.http.parameters import JobId, ServiceDep
+from services.api.http.parameters import JobId, ServiceDep, address_of
+from services.api.http.rate_limit import RateLimit
 from services.api.models import (
     DEFAULT_PAGE,
     MAX_PAGE,
@@ -52,7 +53,8 @@ BatchTag = Annotated[str, Path(min_length=1, max_length=200, examples=["batch-7"
 # Says in the documentation what access control asks for, which itself knows of every route.
 _BEARER = HTTPBearer(
     scheme_name="token",
-    description="The value of API_TOKEN, where it is set; calls that change nothing need none.",
+    description="The value of API_TOKEN, where it is set; calls that change nothing need it only"
+    " where other machines reach the API.",
     auto_error=False,
 )
 CHANGES = [Depends(_BEARER)]
@@ -74,6 +76,7 @@ async def submit_job(
     order: JobBody,
     service: ServiceDep,
     *,
+    request: Request,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> Accepted:
@@ -81,6 +84,7 @@ async def submit_job(
 
     503 with Retry-After while Temporal is away, and nothing has been started.
     """
+    _count(request, 1)
     return _accepted(service, await service.jobs.submit(order.input(), idempotency_key), response)
 
 
@@ -149,6 +153,7 @@ async def submit_batch(
     order: BatchBody,
     service: ServiceDep,
     *,
+    request: Request,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> BatchAccepted:
@@ -157,6 +162,7 @@ async def submit_batch(
     Not all or nothing: a 503 says how many were started and with which `Idempotency-Key` the same
     request starts the others. No job is started twice under one key.
     """
+    _count(request, len(order.all()))
     tag, job_ids = await service.batches.submit(order, idempotency_key or secrets.token_hex(16))
     url = f"{service.settings.public_url}/batches/{quote(tag, safe='')}"
     response.headers["Location"] = url
@@ -189,6 +195,12 @@ async def change_slots(
 ) -> SlotView:
     """Set the limit, the pause, or both; a lower limit lets holders finish."""
     return await service.gates[gate].change(order.change())
+
+
+def _count(request: Request, jobs: int) -> None:
+    """A batch costs its address as much as its jobs one by one would."""
+    rate_limit: RateLimit = request.app.state.job_rate
+    rate_limit.require(address_of(request), jobs, what="jobs")
 
 
 def _accepted(service: Service, job_id: str, response: Response) -> Accepted:

@@ -55,7 +55,7 @@ async def test_the_operators_key_is_shown_to_the_receiver_alone() -> None:
 
     async with serving(app) as base:
         urls = {name: f"{base}/{name}" for name in ("api", "callback")}
-        processes = Processes(urls, operator_key=SecretStr("a-key"))
+        processes = Processes(urls, tokens={"callback": SecretStr("a-key")})
         rows = await processes.sample()
         await processes.close()
 

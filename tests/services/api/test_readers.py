@@ -1,4 +1,4 @@
-"""Readers that do not read: an API process keeps nothing for each of them, and serves the others."""
+"""Readers that do not read: an API keeps next to nothing for each, and serves the others."""
 
 import asyncio
 from pathlib import Path

@@ -1,6 +1,6 @@
 // Calls our own API; whatever goes wrong becomes one Failure with a sentence for a person.
 
-import { askForToken, token } from "./token.js";
+import { beginSession, sessionsBegun } from "./token.js";
 
 /** What went wrong: the sentence, the HTTP status (0 where there was no answer), the fields. */
 export class Failure extends Error {
@@ -15,16 +15,12 @@ export class Failure extends Error {
 export async function call(method, path, { body, headers = {}, signal } = {}) {
   const type = body === undefined ? {} : { "Content-Type": "application/json" };
   const text = body === undefined ? undefined : JSON.stringify(body);
-  const send = (given) =>
-    reach(path, {
-      method,
-      headers: { ...type, ...headers, ...(given && { Authorization: `Bearer ${given}` }) },
-      body: text,
-      signal,
-    });
-  let answer = await send(token());
-  for (let given = token(); answer.status === 401 && askForToken(given); given = token()) {
-    answer = await send(token());
+  const send = () => reach(path, { method, headers: { ...type, ...headers }, body: text, signal });
+  let before = sessionsBegun();
+  let answer = await send();
+  while (answer.status === 401 && (await beginSession(before, { wanted: method !== "GET" }))) {
+    before = sessionsBegun();
+    answer = await send();
   }
   const value = await answer.json().catch(() => null);
   if (!answer.ok) throw failure(answer, value);

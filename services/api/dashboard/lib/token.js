@@ -1,18 +1,35 @@
-// The token for calls that change something: asked for when the API wants it, kept for this tab.
+// The API's token: asked for when the API wants it, and given back for a cookie that no script sees.
 
-const KEY = "genvideo.token";
+let sessions = 0;
+let declined = false;
+let asking = null;
 
-/** The token that is known, or null. */
-export function token() {
-  return sessionStorage.getItem(KEY);
+/** How many sessions this page has begun; a call that was refused before the last one goes again. */
+export function sessionsBegun() {
+  return sessions;
 }
 
-/** Ask for the token after `refused` (or none) was not taken; whether trying again makes sense. */
-export function askForToken(refused) {
-  if (token() !== refused) return true;
-  const known = refused === null ? "This needs" : "That was not";
-  const given = window.prompt(`${known} the API's token (API_TOKEN):`)?.trim();
-  if (!given) return false;
-  sessionStorage.setItem(KEY, given);
+/** Ask for the token and begin a session; whether trying again makes sense. */
+export async function beginSession(before, { wanted }) {
+  if (sessions !== before) return true;
+  // What the page asks for by itself must not ask a person again and again.
+  if (declined && !wanted) return false;
+  // Several calls may have been refused at once; one question serves them all.
+  asking ??= ask().finally(() => (asking = null));
+  return asking;
+}
+
+async function ask() {
+  let question = "This needs the API's token (API_TOKEN):";
+  for (;;) {
+    const given = window.prompt(question)?.trim();
+    declined = !given;
+    if (declined) return false;
+    const headers = { Authorization: `Bearer ${given}` };
+    const answer = await fetch("/session", { method: "POST", headers }).catch(() => null);
+    if (answer?.ok) break;
+    question = "That was not the API's token (API_TOKEN):";
+  }
+  sessions += 1;
   return true;
 }

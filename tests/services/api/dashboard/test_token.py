@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Dialog, expect
 
+from shared.ids import new_job_id
 from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.shared.standins import sample_record
 
 TOKEN = "a-token-of-the-tests"
 CHANGE = """
@@ -37,5 +39,29 @@ async def test_the_page_asks_for_the_token(place: Place, new_page: NewPage) -> N
         assert await page.evaluate(CHANGE) == 2
         assert await page.evaluate(CHANGE) == 2
         assert len(asked) == 2
-        await page.evaluate("sessionStorage.clear()")
+        await page.context.clear_cookies()
         assert await page.evaluate(CHANGE) == 401
+
+
+async def test_where_other_machines_reach_it_the_page_asks_first(
+    lonely: Place, new_page: NewPage
+) -> None:
+    lonely.settings["api_exposed"] = True
+    record = sample_record(new_job_id())
+    lonely.records.write(record)
+    asked: list[str] = []
+
+    async def answered(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        await dialog.accept(TOKEN)
+
+    async with lonely.running(), new_page(f"{lonely.base}/dashboard/icon.svg") as page:
+        page.on("dialog", answered)
+        await page.goto(lonely.base)
+        await expect(page.locator("#link[data-state=live]")).to_be_visible()
+        await expect(page.locator(f"tr[data-job={record.job_id}]")).to_be_visible()
+        await page.reload()
+        await expect(page.locator("#link[data-state=live]")).to_be_visible()
+        kept = "[document.cookie, sessionStorage.length, localStorage.length]"
+        assert await page.evaluate(kept) == ["", 0, 0]
+    assert len(asked) == 1

@@ -287,3 +287,22 @@ def test_whether_other_machines_reach_it_is_told_or_seen() -> None:
     assert ApiSettings(listen_host="10.1.2.3", api_token=SecretStr(TOKEN)).api_exposed
     # In a container the stack knows better.
     assert not ApiSettings(listen_host="0.0.0.0", api_exposed=False).api_exposed
+
+
+async def test_a_batch_counts_as_its_jobs(api: Api, new_api: NewApi) -> None:
+    """Or a dozen requests would fill the queue."""
+    async with new_api(api.service.client, api_rate=10) as slow:
+        order = {"count": 50, "job": BODY}
+        assert (await slow.http.post("/batches", json=order)).status_code == 202
+        again = await slow.http.post("/batches", json=order)
+        assert is_problem(again, 429, "too_fast")
+        assert int(again.headers["retry-after"]) >= 3
+        # What is no job of its own is not held up.
+        assert (await slow.http.get("/jobs")).status_code == 200
+
+
+async def test_listeners_of_one_address_are_limited(lonely: Api, new_api: NewApi) -> None:
+    async with new_api(lonely.service.client, api_sockets_per_address=1) as small:
+        async with connect(f"{small.sockets}/ws/jobs", proxy=None):
+            refused = await small.http.get("/events")
+        assert is_problem(refused, 429, "too_many_listeners")

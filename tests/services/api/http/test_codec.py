@@ -1,5 +1,6 @@
 """The Temporal UI's codec endpoint: there with a key alone, and for the UI's page alone."""
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,16 @@ from pydantic import SecretStr
 from temporalio.api.common.v1 import Payloads
 
 from services.api.app import create_app
+from services.api.service import make_service
 from services.api.settings import ApiSettings
 from shared.codec import PayloadKeys, data_converter
+from tests.shared.processes import free_port
+from tests.shared.standins import client_of_nobody
 from tests.shared.test_codec import NEW, OLD, OTHER, PROMPT
 
 UI = "http://127.0.0.1:8080"
+TOKEN = "a-token-of-the-tests"
+AS_JSON = {"Content-Type": "application/json"}
 FROM_UI = {"Origin": UI, "X-Namespace": "default"}
 
 
@@ -46,11 +52,55 @@ async def test_the_ui_reads_what_was_stored(http: httpx.AsyncClient, key: str) -
     assert [payload.data.decode() for payload in payloads] == [f'"{PROMPT}"']
 
 
-async def test_what_the_ui_encrypts_we_can_read(http: httpx.AsyncClient) -> None:
+async def test_where_a_token_is_set_nothing_is_decrypted_without_it(tmp_path: Path) -> None:
+    async with api_with_key(tmp_path, NEW, api_token=TOKEN) as http:
+        refused = await http.post("/codec/decode", json=await sealed(NEW), headers=FROM_UI)
+        assert (refused.status_code, refused.json()["code"]) == (401, "token_missing")
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        headers = {**FROM_UI, **bearer}
+        told = await http.post("/codec/decode", json=await sealed(NEW), headers=headers)
+        assert told.status_code == 200
+
+        app: Any = http._transport
+        settings = ApiSettings.model_validate({"api_token": TOKEN})
+        app.app.state.service = make_service(settings, await client_of_nobody(free_port()))
+        assert (await http.post("/session", headers=bearer)).status_code == 204
+        by_cookie = await http.post("/codec/decode", json=await sealed(NEW), headers=FROM_UI)
+        assert by_cookie.status_code == 200
+        assert by_cookie.headers["access-control-allow-credentials"] == "true"
+
+
+async def test_nothing_is_encrypted_for_anyone(http: httpx.AsyncClient) -> None:
     answer = await http.post("/codec/encode", json=await sealed(""), headers=FROM_UI)
-    assert PROMPT not in answer.text
-    payloads = ParseDict(answer.json(), Payloads()).payloads
-    assert await data_converter(PayloadKeys.parse(NEW)).decode(payloads) == [PROMPT]
+    assert answer.status_code == 404
+
+
+async def test_the_rate_counts_here_too(tmp_path: Path) -> None:
+    async with api_with_key(tmp_path, NEW, api_rate=1) as http:
+        answers = [
+            await http.post("/codec/decode", json={"payloads": []}, headers=FROM_UI)
+            for _ in range(2)
+        ]
+    assert [answer.status_code for answer in answers] == [200, 429]
+
+
+@pytest.mark.parametrize(
+    ("payloads", "status"),
+    [([{}] * 101, 413), ([{"metadata": {str(number): "" for number in range(17)}}], 422)],
+)
+async def test_payloads_are_counted(
+    http: httpx.AsyncClient, payloads: list[Any], status: int
+) -> None:
+    answer = await http.post("/codec/decode", json={"payloads": payloads}, headers=FROM_UI)
+    assert answer.status_code == status
+
+
+async def test_a_megabyte_of_payloads_is_refused_at_once(http: httpx.AsyncClient) -> None:
+    body = b'{"payloads": [' + b",".join([b"{}"] * 300_000) + b"]}"
+    began = time.process_time()
+    answer = await http.post("/codec/decode", content=body, headers={**FROM_UI, **AS_JSON})
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_many_payloads")
+    assert time.process_time() - began < 0.5
 
 
 async def test_the_browsers_question_before_is_answered_for_the_ui_alone(
@@ -99,7 +149,7 @@ async def test_an_unknown_key_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"no", b"[1]", b'{"payloads": 1}', b'{"x": []}', b"\xff"])
 async def test_what_is_no_payloads_is_refused(http: httpx.AsyncClient, body: bytes) -> None:
-    answer = await http.post("/codec/decode", content=body)
+    answer = await http.post("/codec/decode", content=body, headers=AS_JSON)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
 
 

@@ -24,6 +24,15 @@ def test_a_burst_then_the_rate() -> None:
     assert [it.delay("a") for _ in range(4)] == [0, 0, 0, 0]
 
 
+def test_many_at_once_use_up_what_one_by_one_would() -> None:
+    clock = Clock()
+    it = RateLimit(4, clock)
+    assert it.delay("a", 12) == 0
+    assert it.delay("a") == 2.25
+    clock.now += 2.25
+    assert it.delay("a") == 0
+
+
 def test_a_refusal_uses_nothing_up() -> None:
     clock = Clock()
     it = RateLimit(1, clock)

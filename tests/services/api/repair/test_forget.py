@@ -95,7 +95,7 @@ async def test_a_job_grows_old_while_the_api_runs(tmp_path: Path) -> None:
     index = here.watch.index
     assert [job.job_id for job in index.tagged("t")] == [other]
     assert [job.job_id for job in index.page(9, status=None, tag=None, after=None).jobs] == [other]
-    assert [job.job_id for _, job in index.changed_after(0)] == [other]
+    assert [job.job_id for _, job in index.changed_after(0, 9)] == [other]
 
 
 async def test_without_a_number_of_days_nothing_is(tmp_path: Path) -> None:
