@@ -8,7 +8,7 @@ import pytest
 from services.mock_core.http import deadlines
 from tests.services.mock_core.serving import kling, served
 
-POST = b"POST /video/submit HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /video/submit HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
 @pytest.mark.parametrize("sent", [b"", POST, POST + b"Content-Length: 100\r\n\r\n{"])
@@ -43,6 +43,6 @@ async def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> 
         parts = urlsplit(base)
         _, writer = await asyncio.open_connection(parts.hostname, parts.port)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         await left.wait()
         writer.close()
