@@ -92,11 +92,9 @@ function start() {
   };
   const feed = new Feed({ onJob: (job) => store.put(job), onState: showLink, onAll: known });
   // A socket that is refused does not say why: by then the token has been asked for.
-  attemptTo(() => learnSurroundings(parts, surroundings)).finally(() => {
-    feed.start();
-    slots.follow();
-    attemptTo(() => jobs.form.load());
-  });
+  attemptTo(() => learnSurroundings(parts, surroundings)).finally(() => feed.start());
+  slots.follow();
+  attemptTo(() => jobs.form.load());
 }
 
 start();
