@@ -43,7 +43,7 @@ def test_each_case_has_a_test_of_its_own(case: str) -> None:
         f"At most {entries.MAX_QUARANTINED} do at a time",
         f"| connections | {connections.CONNECTIONS} |",
         f"| connections of one network | {connections.PER_NETWORK} |",
-        *(f"`{path}`" for path in guard.FOR_EVERYBODY),
+        *(f"`{path}`" for path in sorted(guard.FOR_EVERYBODY)),
         f"| rows of one job | {entries.MAX_NOTED},",
         f"| rows of forged ones for one job | {entries.MAX_REJECTED};",
     ],
