@@ -56,6 +56,7 @@ READ_BY: dict[str, frozenset[str]] = {
     API.name: _OURS
     | {
         *(API.port, "PAYLOAD_KEY", "API_TOKEN", "API_ORIGINS", "API_RATE", "API_MAX_SOCKETS"),
+        "API_SOCKETS_PER_ADDRESS",
         *("API_PUBLIC_URL", "TEMPORAL_UI_URL", "REPORTS_DIR", "MOCKS", "FEED"),
         *("API_EXPOSED", "TRUSTED_PROXIES", "OPERATOR_KEY", "RETENTION_DAYS"),
         *("CALLBACK_SERVICE_URL", "MOCK_COMFYUI_URL", "MOCK_KLING_URL"),
