@@ -21,7 +21,7 @@ from shared.assets import asset_path
 from shared.ids import external_id, new_job_id
 from shared.records import RecordStore
 from shared.states import Status, Step
-from shared.tokens import callback_token
+from shared.tokens import callback_token, operator_key
 from tests.services.api.conftest import ended
 from tests.services.callback.conftest import SECRET, settings_for
 from tests.services.mock_comfyui.native.client import simple_graph
@@ -80,7 +80,7 @@ class _Callback(Service):
             case.query = {name: self.known[name] for name in ("task", "token")}
 
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {SECRET}"}
+        return {"Authorization": f"Bearer {operator_key(SECRET)}"}
 
 
 class _Mock(Service):

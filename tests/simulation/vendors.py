@@ -1,11 +1,13 @@
 """Both vendors in virtual time, behind what the activities take for an HTTP client."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 import httpx
+from pydantic_core import to_json
 
 from shared.ids import parse_external_id
 from tests.simulation.plan import Quirk
@@ -191,9 +193,10 @@ class Wire:
         self._vendor = vendor
         self._process = process
 
-    async def request(
+    @asynccontextmanager
+    async def stream(
         self, method: str, path: str, *, json: Any = None, headers: Any = None
-    ) -> "Reply":
+    ) -> AsyncIterator["Reply"]:
         vendor, world = self._vendor, self._vendor.world
         future: Any = self._process.create_future()
 
@@ -213,13 +216,11 @@ class Wire:
             vendor.hop() + vendor.wire(path, json), vendor.answer, method, path, json, headers, done
         )
         status, body = await future
-        return Reply(status, body)
+        yield Reply(status, body)
 
 
 class Reply:
     """As much of an `httpx.Response` as the vendors' clients look at."""
-
-    reason_phrase = ""
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
         self.status_code = status
@@ -227,5 +228,6 @@ class Reply:
         self.headers: dict[str, str] = {}
         self._body = body
 
-    def json(self) -> dict[str, Any]:
-        return self._body
+    async def aiter_raw(self) -> AsyncIterator[bytes]:
+        """All of it at once."""
+        yield to_json(self._body)
