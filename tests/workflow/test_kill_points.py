@@ -40,7 +40,7 @@ POINTS: list[tuple[Point, ...]] = [
 # The places that are a request to a vendor.
 REQUESTS = {"look-up", "submit", "poll", "result", "download"}
 # A death costs some seconds of waiting and little work, so that many die side by side.
-AT_ONCE = 20
+AT_ONCE = 12
 
 
 @dataclass
