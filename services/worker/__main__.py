@@ -1,6 +1,6 @@
 """`python -m services.worker`: polls the jobs' task queue until it is told to stop."""
 
-from services.worker.settings import WorkerSettings
+from services.worker.settings.worker import WorkerSettings
 from shared.settings import load_or_check
 
 

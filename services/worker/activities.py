@@ -24,12 +24,13 @@ from services.worker.models import (
     VideoWatch,
 )
 from services.worker.policies import AT_ONCE_SECONDS
-from services.worker.vendors.client import VendorClient
-from shared.assets import asset_url
+from services.worker.vendors.vendor import Picture, Vendor
+from shared.assets import asset_path, asset_url
 from shared.errors import BadResult, GenvideoError, RefusedForGood, VendorError
 from shared.messages import Asset
 from shared.redact import is_plain
 from shared.slots import JOB_GATE, Permit
+from shared.states import Step
 from shared.tokens import callback_url
 
 log = structlog.get_logger(__name__)
@@ -73,9 +74,7 @@ class StageActivities:
             )
             return await self._store(order, accepted, url=url)
 
-    async def _begun(
-        self, order: Order, pulse: Pulse, vendor: VendorClient, send: Send
-    ) -> Accepted:
+    async def _begun(self, order: Order, pulse: Pulse, vendor: Vendor, send: Send) -> Accepted:
         """What this try, or the last one, has the vendor working at."""
         return pulse.accepted or await begin(
             order,
@@ -111,12 +110,18 @@ class StageActivities:
             order.external_id,
             permit.token,
             prompt=order.job.prompt,
-            image_url=order.image_url or await self._image_url(order),
+            picture=self._picture(order),
             callback_url=callback_url(self._settings.callback_url, secret, order.external_id),
         )
 
+    def _picture(self, order: VideoOrder) -> Picture:
+        path = asset_path(self._settings.data_dir, order.request.job_id, Step.IMAGE)
+        return Picture(path, lambda: self._image_url(order))
+
     async def _image_url(self, order: VideoOrder) -> str:
-        """The image's address, asked for anew: it may be good for a while alone."""
+        """The image's address; asked for anew where it may be good for a while alone."""
+        if order.image_url is not None:
+            return order.image_url
         try:
             return await self._images.result_url(order.image_id)
         except BadResult as error:

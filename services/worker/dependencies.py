@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from temporalio.client import Client
 
 from services.worker.results.storage import Storage
-from services.worker.settings import WorkerSettings
-from services.worker.vendors.image_service import ImageService
-from services.worker.vendors.video_service import VideoService
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.vendor import ImageVendor, VideoVendor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +15,6 @@ class Dependencies:
 
     settings: WorkerSettings
     client: Client
-    images: ImageService
-    videos: VideoService
+    images: ImageVendor
+    videos: VideoVendor
     storage: Storage

@@ -20,10 +20,9 @@ from services.worker.results.checker import running_checker
 from services.worker.results.disk import Disk
 from services.worker.results.fetching import result_transport
 from services.worker.results.storage import Storage
-from services.worker.settings import WorkerSettings
+from services.worker.settings.worker import WorkerSettings
 from services.worker.tuning import tuner
-from services.worker.vendors.image_service import ImageService
-from services.worker.vendors.video_service import VideoService
+from services.worker.vendors.chosen import chosen_images, chosen_videos
 from services.worker.workflows import GenVideoWorkflow
 from shared.http import http_client
 from shared.sandbox import workflow_runner
@@ -48,11 +47,10 @@ async def running_worker(
     await check_alone(client, settings.stack)
     async with (
         running_checker() as checker,
-        http_client(settings.image_service_url) as image_http,
-        http_client(settings.video_service_url) as video_http,
+        chosen_images(settings) as images,
+        chosen_videos(settings) as videos,
         http_client(seconds=30, transport=result_transport(settings)) as result_http,
     ):
-        images, videos = ImageService(image_http), VideoService(video_http)
         disk = disk or Disk(settings.data_dir)
         storage = Storage(
             result_http,

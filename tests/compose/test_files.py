@@ -18,7 +18,7 @@ from services.callback.settings import CallbackSettings
 from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_kling.settings import KlingSettings
 from services.semaphore.settings import SemaphoreProcessSettings
-from services.worker.settings import WorkerSettings
+from services.worker.settings.worker import WorkerSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "compose"

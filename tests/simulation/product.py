@@ -18,9 +18,9 @@ from services.worker.acting.requests import RequestActivities
 from services.worker.activities import StageActivities
 from services.worker.dependencies import Dependencies
 from services.worker.results.disk import Disk
-from services.worker.settings import WorkerSettings
-from services.worker.vendors.image_service import ImageService
-from services.worker.vendors.video_service import VideoService
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.service.images import ImageService
+from services.worker.vendors.service.videos import VideoService
 from services.worker.workflows import GenVideoWorkflow
 from shared.slots import SEMAPHORE_WORKFLOW, Gate, semaphore_id
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, SEMAPHORE_QUEUE

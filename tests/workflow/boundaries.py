@@ -9,7 +9,7 @@ from temporalio import activity
 
 from services.worker.acting import heartbeat, interceptor, submitting
 from services.worker.results import checker, storage
-from services.worker.vendors import client as vendors
+from services.worker.vendors.service import client as vendors
 from shared.records import RecordStore
 
 # Told of each crossing: the job, the place, and whether it is `before` or `after` it.
@@ -38,7 +38,7 @@ PLACES = (
 def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
     """Have the hooks called at every place; `at_once` where the code may not wait."""
     _around(patch, interceptor._Inbound, "execute_activity", hook, name=_activity)
-    _around(patch, vendors.VendorClient, "_call", hook, name=_request)
+    _around(patch, vendors.ServiceClient, "_call", hook, name=_request)
     _around(patch, submitting, "acquire_all", hook, name=_of_stage("permit"))
     _around(patch, storage.Storage, "_download", hook, name=_of_stage("download"))
     _around_sync(patch, storage, "_open", at_once, name=_of_stage("file"))

@@ -17,7 +17,7 @@ from services.callback.app import create_app as create_callback
 from services.callback.settings import CallbackSettings
 from services.semaphore.models import SemaphoreRules
 from services.semaphore.worker import running_semaphore
-from services.worker.settings import WorkerSettings
+from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
 from shared.errors import TemporalUnavailable
 from shared.ids import new_job_id

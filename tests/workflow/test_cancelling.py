@@ -11,7 +11,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from services.semaphore import starts
 from services.semaphore.worker import running_semaphore
 from services.worker.acting import draining
-from services.worker.vendors.image_service import ImageService
+from services.worker.vendors.service.images import ImageService
 from services.worker.worker import running_worker
 from shared.assets import asset_path
 from shared.messages import Attempts, Record

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from services.semaphore.worker import running_semaphore
 from services.worker.acting import acquiring, submitting
 from services.worker.acting.heartbeat import Pulse
-from services.worker.vendors.image_service import ImageService
+from services.worker.vendors.service.images import ImageService
 from services.worker.worker import running_worker
 from shared.slots import Answer
 from shared.states import Status

@@ -9,7 +9,7 @@ from typing import Any
 from temporalio.client import Client
 
 from services.semaphore.worker import running_semaphore
-from services.worker.settings import WorkerSettings
+from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
 from shared.states import Step
 from tests.chaos.vendor_wire import VendorWire, vendor_wire

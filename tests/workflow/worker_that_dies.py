@@ -12,7 +12,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from services.worker.settings import WorkerSettings
+from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
 from shared import logs
 from tests.fixtures.eventually import eventually

@@ -13,7 +13,7 @@ from services.worker.acting.heartbeat import beating
 from services.worker.dependencies import Dependencies
 from services.worker.models import Kept
 from services.worker.policies import KEEP_SECONDS
-from services.worker.vendors.client import VendorClient, VendorStatus
+from services.worker.vendors.vendor import Vendor, VendorStatus
 from shared.assets import asset_url
 from shared.closing import amend_attempts, close_record
 from shared.errors import GenvideoError, VendorError
@@ -37,10 +37,7 @@ class DrainActivities:
     def __init__(self, parts: Dependencies) -> None:
         self._settings = parts.settings
         self._client = parts.client
-        self._vendors: dict[Step, VendorClient] = {
-            Step.IMAGE: parts.images,
-            Step.VIDEO: parts.videos,
-        }
+        self._vendors: dict[Step, Vendor] = {Step.IMAGE: parts.images, Step.VIDEO: parts.videos}
         self._storage = parts.storage
         self._records = RecordStore(parts.settings.data_dir)
 
@@ -231,14 +228,14 @@ def all_of(job_id: str) -> list[str]:
     return [external_id(job_id, step, attempt) for step in Step for attempt in attempts]
 
 
-async def _status(vendor: VendorClient, ours: str) -> VendorStatus | VendorError | None:
+async def _status(vendor: Vendor, ours: str) -> VendorStatus | VendorError | None:
     try:
         return await vendor.status(ours)
     except VendorError as error:
         return error
 
 
-async def _cancel(vendor: VendorClient, status: VendorStatus) -> None:
+async def _cancel(vendor: Vendor, status: VendorStatus) -> None:
     try:
         await vendor.cancel(status.vendor_id)
     except VendorError as error:

@@ -13,7 +13,7 @@ from services.worker.policies import (
     LATE_PACE,
     WAITING_SECONDS,
 )
-from services.worker.vendors.client import VendorClient, VendorStatus
+from services.worker.vendors.vendor import Vendor, VendorStatus
 from shared.errors import (
     AttemptTimedOut,
     GenerationFailed,
@@ -32,7 +32,7 @@ Stop = Callable[[str], Awaitable[None]]
 
 
 async def until_ended(
-    vendor: VendorClient,
+    vendor: Vendor,
     accepted: Accepted,
     *,
     pulse: Pulse,
@@ -139,7 +139,7 @@ def _works(news: News) -> bool:
     return isinstance(news, VendorStatus) and news.state == "running"
 
 
-async def _look(vendor: VendorClient, vendor_id: str) -> News:
+async def _look(vendor: Vendor, vendor_id: str) -> News:
     """One poll; a failed one is no news about the task, so the next one decides."""
     try:
         return await vendor.status(vendor_id)

@@ -11,7 +11,7 @@ from services.worker.models import (
     Recorded,
 )
 from services.worker.results.disk import Disk
-from services.worker.settings import WorkerSettings
+from services.worker.settings.worker import WorkerSettings
 from shared.messages import Record
 from shared.records import RecordStore
 

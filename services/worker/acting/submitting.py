@@ -12,7 +12,7 @@ from services.worker.acting.heartbeat import Pulse, outlast
 from services.worker.acting.polling import accepted_now
 from services.worker.models import Accepted, Order
 from services.worker.policies import LOOK_SECONDS
-from services.worker.vendors.client import VendorClient
+from services.worker.vendors.vendor import Vendor
 from shared.errors import OutcomeUnknown, VendorError
 from shared.slots import Permit
 
@@ -27,7 +27,7 @@ async def begin(
     pulse: Pulse,
     *,
     client: Client,
-    vendor: VendorClient,
+    vendor: Vendor,
     accept_seconds: float,
     send: Send,
 ) -> Accepted:
@@ -65,7 +65,7 @@ async def begin(
     return accepted
 
 
-async def _look_for(vendor: VendorClient, external_id: str, seconds: float) -> str | None:
+async def _look_for(vendor: Vendor, external_id: str, seconds: float) -> str | None:
     """The vendor's id of ours; None when it has not turned up for so long."""
     until = time.monotonic() + seconds
     while True:

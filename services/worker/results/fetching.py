@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
-from services.worker.settings import WorkerSettings
+from services.worker.settings.worker import WorkerSettings
 from shared.errors import ResultNotAllowed
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

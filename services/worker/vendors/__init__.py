@@ -1,1 +1,1 @@
-"""The vendors' side as the worker sees it: two clients and one table of failures."""
+"""The vendors as the worker sees them: one folder each, and one table of failures."""

@@ -4,7 +4,7 @@ import pytest
 
 from services.worker.models import Order, Patience
 from services.worker.policies import DRAIN_MARGIN, HOLD_MARGIN
-from services.worker.settings import WorkerSettings, host_of
+from services.worker.settings.worker import WorkerSettings, host_of
 from shared.settings import USAGE, load
 from shared.states import Step
 from tests.services.worker.acting.test_acquiring import ORDER

@@ -17,10 +17,10 @@ from services.worker.acting.draining import DrainActivities
 from services.worker.dependencies import Dependencies
 from services.worker.models import Kept
 from services.worker.results.storage import Storage
-from services.worker.settings import WorkerSettings
-from services.worker.vendors.client import State, VendorStatus
-from services.worker.vendors.image_service import ImageService
-from services.worker.vendors.video_service import VideoService
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.service.images import ImageService
+from services.worker.vendors.service.videos import VideoService
+from services.worker.vendors.vendor import State, VendorStatus
 from shared.errors import NeverDelivered, VendorError
 from shared.messages import Attempts, Record
 from shared.records import RecordStore

@@ -15,7 +15,7 @@ from services.worker.policies import (
     LATE_PACE,
     WAITING_SECONDS,
 )
-from services.worker.vendors.client import State, VendorClient, VendorStatus
+from services.worker.vendors.vendor import State, Vendor, VendorStatus
 from shared.errors import (
     AttemptTimedOut,
     GenerationFailed,
@@ -58,7 +58,7 @@ class Clock:
         self.passed += seconds
 
 
-class Vendor:
+class FakeVendor:
     """Tells what it is given, by the seconds that have passed; counts how often it is asked."""
 
     def __init__(self, clock: Clock, news: Callable[[float], News]) -> None:
@@ -123,7 +123,7 @@ class Stops:
 
 
 async def wait(
-    vendor: Vendor,
+    vendor: FakeVendor,
     *,
     accepted: Accepted | None = None,
     deadline: float = 60,
@@ -133,7 +133,7 @@ async def wait(
     give_up: float = GIVE_UP,
 ) -> str:
     return await until_ended(
-        cast(VendorClient, vendor),
+        cast(Vendor, vendor),
         accepted or accepted_at(NOW),
         pulse=pulse or Percents(),
         patience=Patience(deadline=deadline, give_up=give_up, lost=LOST, address=ADDRESS),
@@ -142,9 +142,9 @@ async def wait(
     )
 
 
-def in_turn(clock: Clock, news: Sequence[News]) -> Vendor:
+def in_turn(clock: Clock, news: Sequence[News]) -> FakeVendor:
     """One piece of news a second, the last for ever."""
-    return Vendor(clock, lambda passed: news[min(int(passed), len(news) - 1)])
+    return FakeVendor(clock, lambda passed: news[min(int(passed), len(news) - 1)])
 
 
 async def test_success_ends_it_and_the_percents_are_passed_on(clock: Clock) -> None:
@@ -202,7 +202,7 @@ async def test_a_long_pause_does_not_reach_beyond_the_deadline(clock: Clock) -> 
 
 async def test_an_image_past_its_deadline_is_stopped_and_then_failed_in_time(clock: Clock) -> None:
     stop = Stops(clock)
-    vendor = Vendor(clock, lambda passed: is_now("failed" if len(stop.at) > 1 else "running"))
+    vendor = FakeVendor(clock, lambda passed: is_now("failed" if len(stop.at) > 1 else "running"))
     with pytest.raises(AttemptTimedOut):
         await wait(vendor, deadline=10, stop=stop)
     assert stop.at[0] == pytest.approx(10, abs=0.1)
@@ -324,7 +324,7 @@ async def test_the_pace_is_asked_with_what_is_known(clock: Clock) -> None:
 
     news: list[News] = [DOWN, is_now("running", 40), DOWN, is_now("succeeded", 100)]
     await until_ended(
-        cast(VendorClient, in_turn(clock, news)),
+        cast(Vendor, in_turn(clock, news)),
         accepted_at(NOW),
         pulse=Percents(),
         patience=Patience(deadline=60, give_up=GIVE_UP, lost=LOST, address=ADDRESS),

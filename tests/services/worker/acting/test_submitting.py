@@ -14,7 +14,7 @@ from services.worker.acting.acquiring import Granted
 from services.worker.acting.heartbeat import beating
 from services.worker.acting.submitting import begin
 from services.worker.models import Accepted, Order
-from services.worker.vendors.client import VendorClient, VendorStatus
+from services.worker.vendors.vendor import Vendor, VendorStatus
 from shared.errors import NotYet, OutcomeUnknown, RefusedForNow, VendorError
 from shared.slots import Permit
 from tests.services.worker.acting.test_acquiring import ORDER, PERMIT
@@ -22,7 +22,7 @@ from tests.services.worker.acting.test_acquiring import ORDER, PERMIT
 ACCEPT_SECONDS = 20.0
 
 
-class Vendor:
+class FakeVendor:
     """Knows the generation after it was looked for so often; takes submits as it is told."""
 
     def __init__(self, *, known_at: int = 10**9, answer: str | VendorError = "v-new") -> None:
@@ -84,7 +84,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 class Try:
     """One try of an activity that submits; `beats` is what the next one finds."""
 
-    def __init__(self, vendor: Vendor, *, order: Order = ORDER, **info: Any) -> None:
+    def __init__(self, vendor: FakeVendor, *, order: Order = ORDER, **info: Any) -> None:
         self.beats: list[tuple[Any, ...]] = []
         self.environment = ActivityEnvironment()
         self.environment.info = replace(self.environment.info, **info)
@@ -102,20 +102,20 @@ class Try:
                 self._order,
                 pulse,
                 client=nobody,
-                vendor=cast(VendorClient, self._vendor),
+                vendor=cast(Vendor, self._vendor),
                 accept_seconds=ACCEPT_SECONDS,
                 send=self._vendor.send,
             )
 
 
 async def test_the_first_try_submits_without_a_look() -> None:
-    accepted = await Try(vendor := Vendor()).run()
+    accepted = await Try(vendor := FakeVendor()).run()
     assert (accepted.vendor_id, accepted.permit) == ("v-new", PERMIT)
     assert vendor.did == ["send"]
 
 
 async def test_a_later_try_adopts_what_an_earlier_one_has_submitted(clock: Clock) -> None:
-    accepted = await Try(vendor := Vendor(known_at=3), attempt=2).run()
+    accepted = await Try(vendor := FakeVendor(known_at=3), attempt=2).run()
     assert accepted.vendor_id == "v-old"
     assert vendor.did == ["look"] * 3
     assert clock.passed < ACCEPT_SECONDS
@@ -124,14 +124,14 @@ async def test_a_later_try_adopts_what_an_earlier_one_has_submitted(clock: Clock
 async def test_after_a_killed_try_it_looks_on_for_as_long_as_a_submit_may_be_on_its_way(
     clock: Clock,
 ) -> None:
-    accepted = await Try(vendor := Vendor(), attempt=2).run()
+    accepted = await Try(vendor := FakeVendor(), attempt=2).run()
     assert accepted.vendor_id == "v-new"
     assert vendor.did[-2:] == ["look", "send"]
     assert clock.passed == pytest.approx(ACCEPT_SECONDS, abs=1)
 
 
 async def test_a_try_that_looked_for_long_asks_once_more_before_it_submits(clock: Clock) -> None:
-    await Try(Vendor(), attempt=2).run()
+    await Try(FakeVendor(), attempt=2).run()
     assert clock.asked_at == [0, pytest.approx(ACCEPT_SECONDS, abs=1)]
 
 
@@ -144,7 +144,7 @@ async def test_where_no_earlier_try_was_given_the_permit_there_is_nothing_to_loo
         return Granted(PERMIT, first=True)
 
     monkeypatch.setattr(submitting, "acquire_all", first)
-    await Try(vendor := Vendor(), attempt=3).run()
+    await Try(vendor := FakeVendor(), attempt=3).run()
     assert vendor.did == ["send"]
     assert clock.passed == 0
 
@@ -153,14 +153,14 @@ async def test_where_no_earlier_try_was_given_the_permit_there_is_nothing_to_loo
 async def test_where_the_last_try_knew_that_there_is_none_one_look_is_enough(
     clock: Clock, details: list[Any]
 ) -> None:
-    await Try(vendor := Vendor(), attempt=2, heartbeat_details=details).run()
+    await Try(vendor := FakeVendor(), attempt=2, heartbeat_details=details).run()
     assert vendor.did == ["look", "send"]
     assert clock.passed == 0
 
 
 async def test_the_first_try_of_a_run_that_was_reset_looks_on_as_well(clock: Clock) -> None:
     order = ORDER.model_copy(update={"repeated": True})
-    await Try(vendor := Vendor(), order=order).run()
+    await Try(vendor := FakeVendor(), order=order).run()
     assert vendor.did[0] == "look"
     assert clock.passed == pytest.approx(ACCEPT_SECONDS, abs=1)
 
@@ -171,12 +171,12 @@ async def test_the_first_try_of_a_run_that_was_reset_looks_on_as_well(clock: Clo
 async def test_only_an_unknown_outcome_leaves_doubt_to_the_next_try(
     clock: Clock, answer: VendorError, settled: bool
 ) -> None:
-    first = Try(Vendor(answer=answer))
+    first = Try(FakeVendor(answer=answer))
     with pytest.raises(type(answer)):
         await first.run()
     assert (bool(first.beats) and first.beats[-1][3]) is settled
     details = first.beats[-1] if first.beats else (None, 0, False, False)
-    await Try(Vendor(), attempt=2, heartbeat_details=details).run()
+    await Try(FakeVendor(), attempt=2, heartbeat_details=details).run()
     assert clock.passed == pytest.approx(0 if settled else ACCEPT_SECONDS, abs=1)
 
 
@@ -185,14 +185,14 @@ async def test_whose_turn_it_is_not_leaves_no_doubt(monkeypatch: pytest.MonkeyPa
         raise NotYet("no")
 
     monkeypatch.setattr(submitting, "acquire_all", refused)
-    first = Try(vendor := Vendor())
+    first = Try(vendor := FakeVendor())
     with pytest.raises(NotYet):
         await first.run()
     assert vendor.did == []
     assert first.beats[-1][3] is True
 
 
-async def cancelled_behind(vendor: Vendor) -> Try:
+async def cancelled_behind(vendor: FakeVendor) -> Try:
     """A try that is cancelled, again and again, while its submit is under way."""
     vendor.may_answer.clear()
     this = Try(vendor)
@@ -211,7 +211,7 @@ async def cancelled_behind(vendor: Vendor) -> Try:
 
 async def test_a_submit_is_awaited_though_the_job_is_cancelled() -> None:
     """And what the vendor has is told: as a cancellation it would count as nothing."""
-    this = await cancelled_behind(Vendor())
+    this = await cancelled_behind(FakeVendor())
     assert this.end is OutcomeUnknown
     accepted = this.beats[-1][0]
     assert accepted is not None
@@ -220,7 +220,7 @@ async def test_a_submit_is_awaited_though_the_job_is_cancelled() -> None:
 
 @pytest.mark.parametrize("answer", [OutcomeUnknown("reset"), RefusedForNow("full")])
 async def test_a_submit_that_failed_behind_a_cancellation_says_how(answer: VendorError) -> None:
-    this = await cancelled_behind(Vendor(answer=answer))
+    this = await cancelled_behind(FakeVendor(answer=answer))
     assert this.end is type(answer)
 
 
@@ -235,7 +235,7 @@ async def test_a_cancellation_before_the_submit_is_heeded_at_once(
         raise AssertionError
 
     monkeypatch.setattr(submitting, "acquire_all", never)
-    this = Try(vendor := Vendor())
+    this = Try(vendor := FakeVendor())
     running = asyncio.create_task(this.run())
     await asked.wait()
     this.environment.cancel()

@@ -3,9 +3,12 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
+
+from services.worker.vendors.vendor import Picture
 
 Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
@@ -52,3 +55,12 @@ def reply(status: int = 200, /, **body: Any) -> Answer:
 
 
 UNKNOWN = reply(404, code="not_found")
+
+
+def picture_at(address: str) -> Picture:
+    """An image that its vendor has at an address."""
+
+    async def asked() -> str:
+        return address
+
+    return Picture(Path("image.png"), asked)

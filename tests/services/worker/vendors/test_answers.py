@@ -13,12 +13,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from services.worker.vendors import answers as module
-from services.worker.vendors.client import MAX_ID
-from services.worker.vendors.video_service import VideoService
+from services.worker.vendors.service.videos import VideoService
+from services.worker.vendors.vendor import MAX_ID
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
 from shared.http import http_client
 from tests.services.mock_core.serving import served
 from tests.services.worker import hostile
+from tests.services.worker.vendors.stub import picture_at
 
 DEEP = 200_000
 STATUS = {"job_id": "v1", "status": "processing"}
@@ -94,7 +95,9 @@ async def test_a_submit_that_is_answered_so_may_have_arrived() -> None:
     vendor = Vendor(json.dumps({"job_id": "v" * (MAX_ID + 1)}).encode())
     async with asking(vendor) as videos:
         with pytest.raises(OutcomeUnknown, match="without a job_id"):
-            await videos.submit("v.video.1", 1, prompt="a", image_url="b", callback_url="c")
+            await videos.submit(
+                "v.video.1", 1, prompt="a", picture=picture_at("b"), callback_url="c"
+            )
 
 
 REFUSALS = {

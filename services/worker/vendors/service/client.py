@@ -1,36 +1,25 @@
 """One vendor over HTTP; a generation is known by an id of ours, which never changes."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from services.worker.vendors.answers import ask
 from services.worker.vendors.failures import json_object, said, sort_response
+from services.worker.vendors.vendor import MAX_ID, State, Traits, VendorStatus
 from shared.errors import OutcomeUnknown, RefusedForGood
 from shared.redact import redacted
 
-State = Literal["queued", "running", "succeeded", "failed"]
-# Ten times as long as any vendor's; it is kept in the job's history and sent with each heartbeat.
-MAX_ID = 500
 
-
-class VendorStatus(BaseModel):
-    """Where a generation stands at the vendor, in words that both vendors share."""
-
-    vendor_id: Annotated[str, Field(min_length=1, max_length=MAX_ID)]
-    state: State
-    percent: int = 0
-    url: str | None = None
-    message: str = ""
-
-
-class VendorClient:
+class ServiceClient:
     """The part that both clients share: calls, sorted failures, the care for duplicates."""
 
     states: ClassVar[dict[str, State]]
     root: ClassVar[str]
+    traits: ClassVar[Traits]
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
@@ -48,6 +37,10 @@ class VendorClient:
 
     async def cancel(self, vendor_id: str) -> None:
         """Ask the vendor to stop; one that documents no cancel goes on to its end."""
+
+    def credentials(self) -> Mapping[str, str]:
+        """None are needed."""
+        return {}
 
     async def submit_as(self, external_id: str, token: int, body: dict[str, str]) -> str:
         """The vendor's id of a new generation; of the one it has where it refuses a duplicate."""

@@ -5,11 +5,12 @@ from urllib.parse import quote
 
 import httpx
 
-from services.worker.vendors.client import State, VendorClient, VendorStatus
+from services.worker.vendors.service.client import ServiceClient
+from services.worker.vendors.vendor import State, Traits, VendorStatus
 from shared.errors import BadResult, RefusedForGood
 
 
-class ImageService(VendorClient):
+class ImageService(ServiceClient):
     """`/img/…` of the contract, and ComfyUI's own cancel."""
 
     states: ClassVar[dict[str, State]] = {
@@ -18,6 +19,7 @@ class ImageService(VendorClient):
         "failed": "failed",
     }
     root = "/img"
+    traits: ClassVar = Traits(cancels=True)
 
     async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
         """The vendor's id of the image."""

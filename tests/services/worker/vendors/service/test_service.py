@@ -3,10 +3,10 @@
 import httpx
 import pytest
 
-from services.worker.vendors.image_service import ImageService
-from services.worker.vendors.video_service import VideoService
+from services.worker.vendors.service.images import ImageService
+from services.worker.vendors.service.videos import VideoService
 from shared.errors import BadResult, NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow
-from tests.services.worker.vendors.stub import UNKNOWN, Answer, StubVendor, reply
+from tests.services.worker.vendors.stub import UNKNOWN, Answer, StubVendor, picture_at, reply
 
 IMAGE = "job-1.image.1"
 VIDEO = "job-1.video.1"
@@ -25,7 +25,11 @@ async def submit_image(vendor: StubVendor) -> str:
 async def submit_video(vendor: StubVendor) -> str:
     async with vendor.client() as http:
         return await VideoService(http).submit(
-            VIDEO, 7, prompt="猫", image_url="http://vendor/i.png", callback_url="http://us/cb"
+            VIDEO,
+            7,
+            prompt="猫",
+            picture=picture_at("http://vendor/i.png"),
+            callback_url="http://us/cb",
         )
 
 

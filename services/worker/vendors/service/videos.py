@@ -2,12 +2,13 @@
 
 from typing import ClassVar
 
-from services.worker.vendors.client import State, VendorClient
+from services.worker.vendors.service.client import ServiceClient
+from services.worker.vendors.vendor import Picture, State, Traits
 
 DURATION = "5"
 
 
-class VideoService(VendorClient):
+class VideoService(ServiceClient):
     """`/video/…` of the contract; the words of the states are Kling's."""
 
     states: ClassVar[dict[str, State]] = {
@@ -16,13 +17,14 @@ class VideoService(VendorClient):
         "failed": "failed",
     }
     root = "/video"
+    traits: ClassVar = Traits(pushes=True)
 
     async def submit(
-        self, external_id: str, token: int, *, prompt: str, image_url: str, callback_url: str
+        self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
     ) -> str:
         """The vendor's id of the task."""
         body = {
-            "image_url": image_url,
+            "image_url": await picture.address(),
             "prompt": prompt,
             "duration": DURATION,
             "callback_url": callback_url,

@@ -1,0 +1,24 @@
+"""The two vendors that the settings name, each with its way over HTTP."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.service.images import ImageService
+from services.worker.vendors.service.videos import VideoService
+from services.worker.vendors.vendor import ImageVendor, VideoVendor
+from shared.http import http_client
+
+
+@asynccontextmanager
+async def chosen_images(settings: WorkerSettings) -> AsyncIterator[ImageVendor]:
+    """The image vendor, for as long as the block runs."""
+    async with http_client(settings.image_service_url) as http:
+        yield ImageService(http)
+
+
+@asynccontextmanager
+async def chosen_videos(settings: WorkerSettings) -> AsyncIterator[VideoVendor]:
+    """The video vendor, for as long as the block runs."""
+    async with http_client(settings.video_service_url) as http:
+        yield VideoService(http)

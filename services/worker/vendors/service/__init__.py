@@ -1,0 +1,1 @@
+"""The small contract of our own, which both services speak by default."""

@@ -1,0 +1,95 @@
+"""What the worker asks of a vendor, whichever it is: two small protocols, and a few traits."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Protocol
+
+from pydantic import BaseModel, Field
+
+State = Literal["queued", "running", "succeeded", "failed"]
+# Ten times as long as any vendor's; it is kept in the job's history and sent with each heartbeat.
+MAX_ID = 500
+
+
+class VendorStatus(BaseModel):
+    """Where a generation stands at the vendor, in words that all vendors share.
+
+    `position`: how many are before it while it is queued there, 0 for the next one; None where the
+    vendor doesn't say. `units`: what the vendor says that it charged, in its own units.
+    """
+
+    vendor_id: Annotated[str, Field(min_length=1, max_length=MAX_ID)]
+    state: State
+    percent: int = 0
+    url: str | None = None
+    message: str = ""
+    position: int | None = None
+    units: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What a vendor can do.
+
+    `looked_up`: it finds a generation by our id, so that a submit of unknown outcome can be told
+    from one that never came. `cancels`: it stops one that is asked to. `pushes`: it takes an
+    address to call back at. `result_hosts`: `host` or `host:port` of its results beside its own
+    address, `*.domain` for every name below a domain.
+    """
+
+    looked_up: bool = True
+    cancels: bool = False
+    pushes: bool = False
+    result_hosts: tuple[str, ...] = ()
+
+
+class Vendor(Protocol):
+    """Knows a generation by an id of ours, which never changes; a call is one request or a few, and
+    repeats nothing. Each raises a VendorError where it does not go well."""
+
+    @property
+    def traits(self) -> Traits:
+        """What it can do."""
+
+    async def status(self, task_id: str) -> VendorStatus | None:
+        """A generation by the vendor's id or by ours; None where the vendor doesn't know it."""
+
+    async def address(self, status: VendorStatus) -> str | None:
+        """Where the result of a success can be fetched; None while the vendor doesn't say."""
+
+    async def cancel(self, vendor_id: str) -> None:
+        """Ask the vendor to stop; one that documents no cancel goes on to its end."""
+
+    def credentials(self) -> Mapping[str, str]:
+        """The headers without which it gives no result, for its own address alone."""
+
+
+class ImageVendor(Vendor, Protocol):
+    """Makes an image of words."""
+
+    async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
+        """The vendor's id of a new image; of the one it has where it refuses a duplicate."""
+
+    async def result_url(self, vendor_id: str) -> str:
+        """Where a finished image can be fetched, asked for anew; BadResult where it is gone."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The image that a video is made of: our file, and its address at who made it.
+
+    `address` is asked for where a vendor fetches it by itself; RefusedForGood where it is gone.
+    """
+
+    path: Path
+    address: Callable[[], Awaitable[str]]
+
+
+class VideoVendor(Vendor, Protocol):
+    """Makes a video of an image and words."""
+
+    async def submit(
+        self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
+    ) -> str:
+        """The vendor's id of a new video; of the one it has where it refuses a duplicate."""
