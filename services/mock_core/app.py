@@ -1,5 +1,6 @@
 """The application that both mocks start from: lifespan, health, metrics, problems, admin routes."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -8,6 +9,7 @@ from starlette.responses import Response
 
 from services.mock_core.admin import routes as admin
 from services.mock_core.http import problems
+from services.mock_core.http.date import DateLayer
 from services.mock_core.http.documentation import add_documentation
 from services.mock_core.http.documented import DocumentedApp
 from services.mock_core.http.guard import Guard
@@ -43,7 +45,10 @@ def build_app(
     routers: Sequence[APIRouter],
     on_start: Sequence[Hook] = (),
     on_stop: Sequence[Hook] = (),
+    now: Callable[[], float] = time.time,
 ) -> FastAPI:
+    """`now` is the instant that replies are dated by."""
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await mock.sender.open()
@@ -66,6 +71,7 @@ def build_app(
     )
     # The last that is added is the first that is asked.
     app.add_middleware(Guard, hosts=mock.settings.hosts)
+    app.add_middleware(DateLayer, now=now)
     for router in (*routers, admin.router, _health):
         app.include_router(router)
     add_documentation(app)

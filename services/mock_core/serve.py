@@ -24,6 +24,7 @@ def serve(app: FastAPI, settings: MockSettings, *, port: int, name: str) -> None
         ws=SocketWithDeadline,
         log_config=None,
         access_log=False,
+        date_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )

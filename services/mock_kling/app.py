@@ -1,5 +1,7 @@
 """Puts the video service together; nothing is read from the environment here."""
 
+import time
+
 from fastapi import FastAPI
 from starlette.responses import Response
 
@@ -12,6 +14,7 @@ from services.mock_core.mock import build_mock, disk_of
 from services.mock_kling.config import initial_config
 from services.mock_kling.errors import resolve
 from services.mock_kling.native import routes as native
+from services.mock_kling.native import wire
 from services.mock_kling.native.costs import Costs
 from services.mock_kling.native.tokens import TokenCheck
 from services.mock_kling.reach import Reach
@@ -60,10 +63,12 @@ def create_app(settings: KlingSettings) -> FastAPI:
         routers=(router, native.router),
         on_start=(maker.open,),
         on_stop=(maker.close,),
+        now=lambda: time.time() + wire.settings_of(mock).clock_skew,
     )
     app.state.tokens = TokenCheck(mock.clock)
     app.state.costs = Costs()
     app.state.reach = reach
     for prefix in native.PREFIXES:
-        app.state.refusals[prefix] = native.native_refusal
+        app.state.refusals[prefix] = wire.refuse
+    app.add_exception_handler(wire.Instead, wire.answered_instead)
     return app

@@ -12,6 +12,7 @@ from services.mock_core.faults.kinds import KINDS, Fault, Where
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.faults.rules import Rule
 from services.mock_core.lib.delays import DelaySpec
+from services.mock_kling.config import KlingConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
@@ -57,3 +58,9 @@ def test_each_member_of_a_rule_is_explained() -> None:
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_each_example_is_a_good_plan(example: str) -> None:
     assert read_plan(json.loads(example)).rules
+
+
+def test_each_member_of_the_configuration_is_explained() -> None:
+    section = PAGE.split("\n## Around the plan\n")[1]
+    for name in KlingConfig.model_fields:
+        assert f"`{name}`" in section

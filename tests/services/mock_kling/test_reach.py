@@ -18,7 +18,7 @@ from tests.services.mock_core.serving import (
     served,
 )
 from tests.services.mock_kling.calls import TASK, end, submit
-from tests.services.mock_kling.native.test_routes import create
+from tests.services.mock_kling.native.client import create
 
 CALLBACKS, PICTURES = "Receiver:8001,hooks.example, [2001:DB8::1]:81", "pictures:6889"
 LOOPBACK = "http://127.0.0.1:9/x"

@@ -1,0 +1,53 @@
+"""The calls that the tests of the vendor's own wire have in common."""
+
+import base64
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+
+from services.mock_comfyui.pictures.drawing import draw_picture
+from services.mock_kling.config import DEFAULT_SECRET_KEY
+from tests.services.mock_core.serving import Json, Service
+
+SHAPES = json.loads((Path(__file__).parent / "documented" / "shapes.json").read_text())
+TASKS = "/v1/videos/image2video"
+PICTURE = base64.b64encode(draw_picture("猫", "", "", size=(400, 300))).decode()
+
+
+def token(key: str = "mock-access-key", secret: str = DEFAULT_SECRET_KEY, **claims: Any) -> str:
+    now = int(time.time())
+    told = {"iss": key, "exp": now + 1800, "nbf": now - 5, **claims}
+    return jwt.encode(told, secret, algorithm="HS256")
+
+
+def auth(credential: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {credential}"}
+
+
+async def create(service: Service, **changes: object) -> httpx.Response:
+    body = {"image": PICTURE, "prompt": "跑", "external_task_id": "job-1.video.1", **changes}
+    return await service.post(TASKS, body, **auth(token()))
+
+
+async def query(service: Service, any_id: str) -> Json:
+    reply = await service.http.get(f"{TASKS}/{any_id}", headers=auth(token()))
+    assert reply.status_code == 200, reply.text
+    return dict(reply.json())
+
+
+async def ended(service: Service, any_id: str = "job-1.video.1") -> Json:
+    await service.quiet()
+    return await query(service, any_id)
+
+
+def shape(value: object) -> object:
+    """Names and types, all the way down."""
+    if isinstance(value, dict):
+        return {name: shape(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return type(value).__name__
