@@ -1,11 +1,10 @@
 """Whom the vendor turns away before any work: a second task of one id, a task without a place."""
 
-from collections.abc import Callable
 from typing import cast
 
 from starlette.responses import Response
 
-from services.mock_core.exchange.submit import Reply
+from services.mock_core.exchange.submit import Reply, submit
 from services.mock_core.http.problems import RefusalShape
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.mock import Mock
@@ -15,14 +14,14 @@ DUPLICATE = 1201
 POOL_FULL = 1303
 
 
-def build_admission(
-    mock: Mock, reply: Reply, *, shape: RefusalShape
-) -> Callable[[Generation], Response | None]:
-    """Decides on one request, in the words of the wire that is spoken."""
-    config = cast(KlingConfig, mock.config)
+async def take(
+    mock: Mock, generation: Generation, *, reply: Reply, shape: RefusalShape
+) -> Response:
+    """Accept a task, or turn it away in the words of the wire that is spoken."""
 
-    def admission(generation: Generation) -> Response | None:
-        known = mock.ledger.by_external(generation.external_id or "")
+    def turned_away(wanted: Generation) -> Response | None:
+        config = cast(KlingConfig, mock.config)
+        known = mock.ledger.by_external(wanted.external_id or "")
         if known is not None and config.duplicates == "first":
             return reply(known)
         if known is not None and config.duplicates == "reject":
@@ -31,4 +30,4 @@ def build_admission(
             return shape(None, POOL_FULL, None, {})
         return None
 
-    return admission
+    return await submit(mock, generation, reply=reply, admission=turned_away, shape=shape)

@@ -8,14 +8,14 @@ from starlette.responses import JSONResponse, Response
 
 from services.mock_core.exchange.files import serve_file
 from services.mock_core.exchange.status import look_up
-from services.mock_core.exchange.submit import submit
 from services.mock_core.exchange.view import View
 from services.mock_core.http.documented import documented
-from services.mock_core.http.headers import base_url, find_tag, slot_token
+from services.mock_core.http.headers import base_url
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.mock import TheMock
-from services.mock_kling.admission import build_admission
-from services.mock_kling.tasks import WORDS, new_task_id, video_url
+from services.mock_kling.admission import take
+from services.mock_kling.orders import ordered
+from services.mock_kling.tasks import WORDS, video_url
 
 router = APIRouter(tags=["video"])
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+", max_length=2048)]
@@ -49,24 +49,16 @@ class VideoStatus(BaseModel):
 )
 async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) -> Response:
     """Accept a task; a second one of the same `external_task_id` is refused with 400, code 1201."""
-    request.app.state.reach.check_callback(wanted.callback_url)
-    job, attempt = mock.jobs.find(wanted.external_task_id, wanted.prompt)
-    generation = Generation(
-        id=new_task_id(),
+    generation = ordered(
+        request,
+        mock,
         external_id=wanted.external_task_id,
-        job=job,
-        attempt=attempt,
         prompt=wanted.prompt,
-        style="",
-        tag=find_tag(request, wanted.prompt),
-        base_url=base_url(request),
-        token=slot_token(request),
+        image=wanted.image_url,
         callback_url=wanted.callback_url,
-        image_source=wanted.image_url,
         detail={"duration": wanted.duration},
     )
-    admission = build_admission(mock, _accepted, shape=mock.refusal)
-    return await submit(mock, generation, reply=_accepted, admission=admission)
+    return await take(mock, generation, reply=_accepted, shape=mock.refusal)
 
 
 @router.get(

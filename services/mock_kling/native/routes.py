@@ -8,14 +8,13 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from services.mock_core.exchange.status import look_up
-from services.mock_core.exchange.submit import submit
 from services.mock_core.exchange.view import View
-from services.mock_core.http.headers import base_url, find_tag, slot_token
+from services.mock_core.http.headers import base_url
 from services.mock_core.http.problems import Problem
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.lib.times import milliseconds
 from services.mock_core.mock import TheMock
-from services.mock_kling.admission import build_admission
+from services.mock_kling.admission import take
 from services.mock_kling.native.costs import Costs
 from services.mock_kling.native.models import MODELS, CreateTask
 from services.mock_kling.native.wire import (
@@ -27,7 +26,8 @@ from services.mock_kling.native.wire import (
     refuse,
     succeed,
 )
-from services.mock_kling.tasks import WORDS, new_task_id, units, videos
+from services.mock_kling.orders import ordered
+from services.mock_kling.tasks import WORDS, units, videos
 from services.mock_kling.video.pictures import BadPicture, check, decode
 
 PREFIXES = ("/v1/", "/account/")
@@ -47,24 +47,16 @@ _CREATE = {
 async def create_task(request: Request, mock: TheMock) -> Response:
     """Create a task."""
     wanted = await _read(request)
-    request.app.state.reach.check_callback(wanted.callback_url)
-    job, attempt = mock.jobs.find(wanted.external_task_id, wanted.prompt)
-    generation = Generation(
-        id=new_task_id(),
+    generation = ordered(
+        request,
+        mock,
         external_id=wanted.external_task_id,
-        job=job,
-        attempt=attempt,
         prompt=wanted.prompt,
-        style="",
-        tag=find_tag(request, wanted.prompt),
-        base_url=base_url(request),
-        token=slot_token(request),
+        image=wanted.image_url or _decoded(wanted.image),
         callback_url=wanted.callback_url,
-        image_source=wanted.image_url or _decoded(wanted.image),
         detail={"duration": wanted.duration, "mode": wanted.mode, "strict": True},
     )
-    admission = build_admission(mock, _created, shape=refuse)
-    return await submit(mock, generation, reply=_created, admission=admission, shape=refuse)
+    return await take(mock, generation, reply=_created, shape=refuse)
 
 
 @router.get("/v1/videos/image2video/{any_id}", responses=ERRORS)
