@@ -1,10 +1,10 @@
-"""Whom the vendor turns away before any work: a second task of one id, a task without a place."""
+"""Whom the vendor turns away before any work: too fast, a second task of one id, no place left."""
 
 from typing import cast
 
 from starlette.responses import Response
 
-from services.mock_core.exchange.submit import Reply, submit
+from services.mock_core.exchange.submit import Reply, over_quota, submit
 from services.mock_core.http.problems import RefusalShape
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.mock import Mock
@@ -12,6 +12,8 @@ from services.mock_kling.config import KlingConfig
 
 DUPLICATE = 1201
 POOL_FULL = 1303
+# A rule's quota has the rule's name, which can't be empty.
+_RATE = ""
 
 
 async def take(
@@ -21,6 +23,9 @@ async def take(
 
     def turned_away(wanted: Generation) -> Response | None:
         config = cast(KlingConfig, mock.config)
+        rate = config.rate
+        if rate.tasks and over_quota(mock, _RATE, submits=rate.tasks, seconds=rate.seconds):
+            return shape(None, rate.code, None, {})
         known = mock.ledger.by_external(wanted.external_id or "")
         if known is not None and config.duplicates == "first":
             return reply(known)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.mock_core.callbacks.policy import CallbackPolicy
 from services.mock_core.config import RuntimeConfig
@@ -18,14 +18,40 @@ Key = Annotated[str, Field(min_length=1, max_length=255)]
 Address = Literal["right", "other-region", "page", "blocked"]
 
 
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LookUp(_Part):
+    """How a task is found by the caller's own id, on the vendor's own wire.
+
+    `lag`: nominal seconds from its acceptance until it is.
+    """
+
+    by_external_id: bool = True
+    lag: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+
+
+class Rate(_Part):
+    """At most so many tasks in so many nominal seconds, else `code`; 0: any number."""
+
+    tasks: Annotated[int, Field(ge=0, le=100_000)] = 0
+    seconds: Annotated[float, Field(gt=0, le=1e9)] = 1.0
+    code: Literal[1302, 1303] = 1303
+
+
 class KlingConfig(RuntimeConfig):
     """`clock_skew`: by how many seconds the clock that judges tokens, and dates replies, is ahead.
 
     The keys are those of the vendor's own wire: one that is sent as it is, and two for a JWT.
+    `public_callbacks`: an address that only this machine or its network has is refused there.
     """
 
     duplicates: Duplicates
     places: Places
+    rate: Rate = Rate()
+    look_up: LookUp = LookUp()
+    public_callbacks: bool = False
     clock_skew: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
     address: Address = "right"
     api_key: Key = DEFAULT_API_KEY

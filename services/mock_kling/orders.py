@@ -18,10 +18,14 @@ def ordered(
     prompt: str,
     image: str | bytes,
     callback_url: str | None,
+    public: bool = False,
     detail: dict[str, Any],
 ) -> Generation:
-    """`image` is an address or the picture itself; Problem (1201) where nobody calls back there."""
-    request.app.state.reach.check_callback(callback_url)
+    """`image` is an address or the picture itself.
+
+    Problem (1201) where nobody calls back there; with `public`, neither this machine's network.
+    """
+    request.app.state.reach.check_callback(callback_url, public=public)
     job, attempt = mock.jobs.find(external_id, prompt)
     return Generation(
         id=new_task_id(),

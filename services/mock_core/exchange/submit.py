@@ -51,14 +51,14 @@ def _is_too_much(mock: Mock, rule: str, fault: Fault) -> bool:
         case Pool(places=places):
             return mock.ledger.in_flight >= places
         case Quota(submits=submits, seconds=seconds):
-            return _is_over(mock, rule, submits=submits, seconds=seconds)
+            return over_quota(mock, rule, submits=submits, seconds=seconds)
     return True
 
 
-def _is_over(mock: Mock, rule: str, *, submits: int, seconds: float) -> bool:
-    """Whether the quota of this rule is used up; where it isn't, this submit counts."""
+def over_quota(mock: Mock, name: str, *, submits: int, seconds: float) -> bool:
+    """Whether the quota of this name is used up; where it isn't, this submit counts."""
     now = mock.clock.now()
-    taken = mock.quotas.setdefault(rule, deque(maxlen=_QUOTA_MEMORY))
+    taken = mock.quotas.setdefault(name, deque(maxlen=_QUOTA_MEMORY))
     while taken and now - taken[0] >= seconds:
         taken.popleft()
     if len(taken) >= submits:

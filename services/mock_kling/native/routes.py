@@ -23,7 +23,9 @@ from services.mock_kling.native.wire import (
     ERRORS,
     NO_RESOURCE,
     Authorized,
+    found,
     refuse,
+    settings_of,
     succeed,
 )
 from services.mock_kling.orders import ordered
@@ -54,6 +56,7 @@ async def create_task(request: Request, mock: TheMock) -> Response:
         prompt=wanted.prompt,
         image=wanted.image_url or _decoded(wanted.image),
         callback_url=wanted.callback_url,
+        public=settings_of(mock).public_callbacks,
         detail={"duration": wanted.duration, "mode": wanted.mode, "strict": True},
     )
     return await take(mock, generation, reply=_created, shape=refuse)
@@ -65,7 +68,7 @@ async def query_task(request: Request, mock: TheMock, any_id: str) -> Response:
     base = base_url(request)
     return await look_up(
         mock,
-        mock.ledger.find(any_id),
+        found(mock, any_id),
         reply=lambda it, view: succeed(_queried(it, view, base)),
         shape=refuse,
     )

@@ -1,6 +1,7 @@
 """What all calls of the vendor's own wire have in common (documented, not captured)."""
 
 import itertools
+import time
 from typing import cast
 
 from fastapi import Depends, Request
@@ -8,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from services.mock_core.http.documented import in_words_of
 from services.mock_core.http.problems import Problem
+from services.mock_core.ledger.generation import Generation
 from services.mock_core.mock import Mock, TheMock
 from services.mock_kling.config import KlingConfig
 from services.mock_kling.errors import resolve
@@ -43,6 +45,17 @@ class Instead(Exception):
 def settings_of(mock: Mock) -> KlingConfig:
     """What can be changed while the service runs."""
     return cast(KlingConfig, mock.config)
+
+
+def found(mock: Mock, any_id: str) -> Generation | None:
+    """A task by the vendor's id, or by the caller's as far as the vendor finds it by that."""
+    task = mock.ledger.find(any_id)
+    if task is None or task.id == any_id:
+        return task
+    look_up = settings_of(mock).look_up
+    age = time.time() - (task.accepted or 0.0)
+    late = age >= mock.clock.to_real(look_up.lag)
+    return task if look_up.by_external_id and late else None
 
 
 def request_id() -> str:

@@ -8,7 +8,15 @@ import pytest
 
 from services.mock_kling.config import DEFAULT_API_KEY
 from tests.services.mock_core.serving import Service
-from tests.services.mock_kling.native.client import SHAPES, TASKS, auth, create, shape, token
+from tests.services.mock_kling.native.client import (
+    SHAPES,
+    TASKS,
+    auth,
+    configure,
+    create,
+    shape,
+    token,
+)
 
 OTHER_SECRET = "another-secret-of-thirty-two-characters"
 
@@ -17,14 +25,9 @@ async def _ask(service: Service, credential: str) -> httpx.Response:
     return await service.http.get(TASKS, headers=auth(credential))
 
 
-async def _configure(service: Service, **changes: object) -> None:
-    reply = await service.http.put("/admin/config", json=changes)
-    assert reply.status_code == 200, reply.text
-
-
 async def test_a_key_is_taken_as_it_is(video_mock: Service) -> None:
     assert (await _ask(video_mock, DEFAULT_API_KEY)).status_code == 200
-    await _configure(video_mock, api_key="another-key")
+    await configure(video_mock, api_key="another-key")
     assert (await _ask(video_mock, "another-key")).status_code == 200
     old = await _ask(video_mock, DEFAULT_API_KEY)
     assert (old.status_code, old.json()["code"]) == (401, 1002)
@@ -36,7 +39,7 @@ async def test_a_key_is_taken_as_it_is(video_mock: Service) -> None:
 async def test_a_region_doesnt_know_the_keys_of_another(
     video_mock: Service, credential: str, code: int
 ) -> None:
-    await _configure(video_mock, address="other-region")
+    await configure(video_mock, address="other-region")
     reply = await _ask(video_mock, credential)
     assert (reply.status_code, reply.json()["code"]) == (401, code)
     assert shape(reply.json()) == shape(SHAPES["error"])
@@ -46,7 +49,7 @@ async def test_a_region_doesnt_know_the_keys_of_another(
 async def test_what_is_not_the_api_answers_with_a_page(
     video_mock: Service, address: str, status: int
 ) -> None:
-    await _configure(video_mock, address=address)
+    await configure(video_mock, address=address)
     for reply in (await _ask(video_mock, DEFAULT_API_KEY), await create(video_mock)):
         assert reply.status_code == status
         assert reply.headers["content-type"].startswith("text/html")
@@ -96,7 +99,7 @@ async def test_a_clock_that_is_off_refuses_good_tokens(
 
 @pytest.mark.parametrize("skew", [7200, -7200])
 async def test_a_token_by_the_date_of_a_refusal_is_taken(video_mock: Service, skew: int) -> None:
-    await _configure(video_mock, clock_skew=skew)
+    await configure(video_mock, clock_skew=skew)
     refused = await _ask(video_mock, token())
     assert refused.status_code == 401
     there = parsedate_to_datetime(refused.headers["date"]).timestamp()

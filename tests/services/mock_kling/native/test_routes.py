@@ -127,24 +127,6 @@ async def test_every_code_of_the_table_has_the_documented_shape(
     assert shape(reply.json()) == shape(SHAPES["error"])
 
 
-async def test_a_full_pool_holds_a_place_until_the_end_of_a_failed_task(
-    video_mock: Service,
-) -> None:
-    await video_mock.http.put("/admin/config", json={"places": 1})
-    await create(video_mock, image="http://127.0.0.1:9/none.png")
-    full = await create(video_mock, external_task_id="job-2.video.1")
-    assert (full.status_code, full.json()["code"]) == (429, 1303)
-    assert (await video_mock.http.get(TASKS, headers=auth(token()))).status_code == 200
-    await video_mock.quiet()
-    assert (await create(video_mock, external_task_id="job-2.video.1")).status_code == 200
-
-
-async def test_a_duplicate_id_is_1201(video_mock: Service) -> None:
-    await create(video_mock)
-    again = await create(video_mock)
-    assert (again.status_code, again.json()["code"]) == (400, 1201)
-
-
 async def test_the_balance_may_be_asked_once_a_second(video_mock: Service) -> None:
     await video_mock.http.put("/admin/config", json={"speed": 0.001})
     query = {"start_time": 0, "end_time": 1}
