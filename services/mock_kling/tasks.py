@@ -5,6 +5,7 @@ from typing import Any
 
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.lib.times import milliseconds
+from services.mock_kling.catalogue import FIRST_MODEL, MODELS
 
 WORDS = {
     State.QUEUED: "submitted",
@@ -13,8 +14,6 @@ WORDS = {
     State.FAILED: "failed",
     State.CANCELLED: "failed",
 }
-# Units by mode and duration; a failed task costs nothing.
-_UNITS = {("std", "5"): "2", ("std", "10"): "4", ("pro", "5"): "3.5", ("pro", "10"): "7"}
 
 
 def new_task_id() -> str:
@@ -27,9 +26,16 @@ def word(generation: Generation) -> str:
 
 
 def units(generation: Generation) -> str:
+    """What the task has cost: by model, mode, duration and sound; a failed one nothing."""
     if not generation.charged:
         return "0"
-    return _UNITS[generation.detail.get("mode", "std"), generation.detail.get("duration", "5")]
+    ordered = generation.detail
+    price = MODELS[ordered.get("model", FIRST_MODEL)].price(
+        mode=ordered.get("mode", "std"),
+        seconds=int(ordered.get("duration", "5")),
+        sound=ordered.get("sound") == "on",
+    )
+    return format(price.normalize(), "f")
 
 
 def video_url(file_name: str | None, base: str) -> str | None:

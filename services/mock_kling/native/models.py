@@ -1,19 +1,11 @@
 """The vendor's own request (documented, not captured)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MODELS = (
-    "kling-v1",
-    "kling-v1-5",
-    "kling-v1-6",
-    "kling-v2-master",
-    "kling-v2-1",
-    "kling-v2-1-master",
-    "kling-v2-5-turbo",
-    "kling-v2-6",
-)
+from services.mock_kling.catalogue import FIRST_MODEL
+
 Text = Annotated[str, Field(max_length=2500)]
 
 
@@ -22,18 +14,25 @@ class CreateTask(BaseModel):
 
     model_config = ConfigDict(protected_namespaces=())
 
-    model_name: str = MODELS[0]
+    model_name: str = FIRST_MODEL
     image: Annotated[str, Field(min_length=1)]
     image_tail: str | None = None
     prompt: Text = ""
     negative_prompt: Text = ""
     cfg_scale: Annotated[float, Field(ge=0, le=1)] = 0.5
-    mode: Literal["std", "pro"] = "std"
-    duration: Literal["5", "10"] = "5"
+    mode: Literal["std", "pro", "4k"] = "std"
+    duration: Annotated[str, Field(pattern=r"^([3-9]|1[0-5])$")] = "5"
     sound: Literal["on", "off"] = "off"
     callback_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", max_length=2048)] | None = None
     external_task_id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
 
     @property
-    def image_url(self) -> str | None:
-        return self.image if self.image.startswith(("http://", "https://")) else None
+    def detail(self) -> dict[str, Any]:
+        """What the price depends on."""
+        return {
+            "model": self.model_name,
+            "mode": self.mode,
+            "duration": self.duration,
+            "sound": self.sound,
+            "strict": True,
+        }

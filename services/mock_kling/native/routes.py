@@ -15,8 +15,9 @@ from services.mock_core.ledger.generation import Generation
 from services.mock_core.lib.times import milliseconds
 from services.mock_core.mock import TheMock
 from services.mock_kling.admission import take
+from services.mock_kling.catalogue import MODELS
 from services.mock_kling.native.costs import Costs
-from services.mock_kling.native.models import MODELS, CreateTask
+from services.mock_kling.native.models import CreateTask
 from services.mock_kling.native.wire import (
     BAD_BODY,
     BAD_MEMBER,
@@ -49,15 +50,16 @@ _CREATE = {
 async def create_task(request: Request, mock: TheMock) -> Response:
     """Create a task."""
     wanted = await _read(request)
+    pictures = [_picture(image) for image in (wanted.image, wanted.image_tail) if image]
     generation = ordered(
         request,
         mock,
         external_id=wanted.external_task_id,
         prompt=wanted.prompt,
-        image=wanted.image_url or _decoded(wanted.image),
+        image=pictures[0],
         callback_url=wanted.callback_url,
         public=settings_of(mock).public_callbacks,
-        detail={"duration": wanted.duration, "mode": wanted.mode, "strict": True},
+        detail=wanted.detail,
     )
     return await take(mock, generation, reply=_created, shape=refuse)
 
@@ -118,9 +120,22 @@ async def _read(request: Request) -> CreateTask:
             for item in error.errors()
         )
         raise Problem(400, code, detail=mistakes) from error
-    if wanted.model_name not in MODELS:
-        raise Problem(404, NO_RESOURCE, detail=f"model {wanted.model_name[:100]} does not exist")
+    _check_model(wanted)
     return wanted
+
+
+def _check_model(wanted: CreateTask) -> None:
+    model = MODELS.get(wanted.model_name)
+    if model is None:
+        raise Problem(404, NO_RESOURCE, detail=f"model {wanted.model_name[:100]} does not exist")
+    reason = model.refusal(
+        mode=wanted.mode,
+        seconds=int(wanted.duration),
+        sound=wanted.sound == "on",
+        last_frame=bool(wanted.image_tail),
+    )
+    if reason is not None:
+        raise Problem(400, BAD_MEMBER, detail=reason)
 
 
 async def _body(request: Request) -> bytes:
@@ -132,7 +147,10 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _decoded(image: str) -> bytes:
+def _picture(image: str) -> str | bytes:
+    """The address as it is, or the picture; Problem (1201) where the vendor takes no such one."""
+    if image.startswith(("http://", "https://")):
+        return image
     try:
         picture = decode(image)
         check(picture)

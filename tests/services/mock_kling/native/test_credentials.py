@@ -70,7 +70,7 @@ async def test_what_is_not_the_api_answers_with_a_page(
         (auth(token(exp=time.time() - 1)), 1004),
     ],
 )
-async def test_what_is_wrong_with_thetoken(
+async def test_what_is_wrong_with_the_token(
     video_mock: Service, headers: dict[str, str], code: int
 ) -> None:
     reply = await video_mock.http.get(TASKS, headers=headers)
