@@ -11,11 +11,11 @@ from services.mock_core.http.problems import Problem, problem_response
 from services.mock_core.ledger.files import FileStore
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import build_mock, disk_of
+from services.mock_kling.account import Account
 from services.mock_kling.config import initial_config
 from services.mock_kling.errors import resolve
 from services.mock_kling.native import routes as native
 from services.mock_kling.native import wire
-from services.mock_kling.native.costs import Costs
 from services.mock_kling.native.tokens import TokenCheck
 from services.mock_kling.reach import Reach
 from services.mock_kling.routes import router
@@ -57,6 +57,9 @@ def create_app(settings: KlingSettings) -> FastAPI:
 
     mock.sender.describe = callback_body
     mock.runner.listen(announce)
+    account = Account(mock.ledger)
+    mock.runner.listen(account.note)
+    mock.on_reset.append(account.clear)
     app = build_app(
         mock,
         title="Mock video service",
@@ -66,7 +69,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
         now=lambda: time.time() + wire.settings_of(mock).clock_skew,
     )
     app.state.tokens = TokenCheck(mock.clock)
-    app.state.costs = Costs()
+    app.state.account = account
     app.state.reach = reach
     for prefix in native.PREFIXES:
         app.state.refusals[prefix] = wire.refuse

@@ -40,6 +40,13 @@ class Rate(_Part):
     code: Literal[1302, 1303] = 1303
 
 
+class Pack(_Part):
+    """What has been paid for: units, or no pack at all, and for how many days from the start on."""
+
+    units: Annotated[float, Field(ge=0, le=1e12)] | None = 1_000_000.0
+    days: Annotated[float, Field(ge=-36_500, le=36_500)] = 365.0
+
+
 class KlingConfig(RuntimeConfig):
     """`clock_skew`: by how many seconds the clock that judges tokens, and dates replies, is ahead.
 
@@ -50,6 +57,7 @@ class KlingConfig(RuntimeConfig):
     duplicates: Duplicates
     places: Places
     rate: Rate = Rate()
+    pack: Pack = Pack()
     look_up: LookUp = LookUp()
     public_callbacks: bool = False
     clock_skew: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0

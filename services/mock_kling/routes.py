@@ -58,7 +58,7 @@ async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) ->
         callback_url=wanted.callback_url,
         detail={"duration": wanted.duration},
     )
-    return await take(mock, generation, reply=_accepted, shape=mock.refusal)
+    return await take(request, generation, reply=_accepted, shape=mock.refusal)
 
 
 @router.get(

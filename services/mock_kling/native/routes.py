@@ -14,9 +14,9 @@ from services.mock_core.http.problems import Problem
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.lib.times import milliseconds
 from services.mock_core.mock import TheMock
+from services.mock_kling.account import Account
 from services.mock_kling.admission import take
 from services.mock_kling.catalogue import MODELS
-from services.mock_kling.native.costs import Costs
 from services.mock_kling.native.models import CreateTask
 from services.mock_kling.native.wire import (
     BAD_BODY,
@@ -61,7 +61,7 @@ async def create_task(request: Request, mock: TheMock) -> Response:
         public=settings_of(mock).public_callbacks,
         detail=wanted.detail,
     )
-    return await take(mock, generation, reply=_created, shape=refuse)
+    return await take(request, generation, reply=_created, shape=refuse)
 
 
 @router.get("/v1/videos/image2video/{any_id}", responses=ERRORS)
@@ -101,12 +101,12 @@ async def costs(
     """The resource packs; at most one request a second, and figures that lag 12 hours."""
     if end_time < start_time:
         return refuse(None, BAD_MEMBER, "end_time lies before start_time", {})
-    book: Costs = request.app.state.costs
-    if not book.may_ask(mock.clock.now()):
+    account: Account = request.app.state.account
+    if not account.may_ask(mock.clock.now()):
         return refuse(None, 1302, None, {})
-    packs = book.packs(mock.ledger, mock.clock, named=resource_pack_name)
-    infos = {"code": 0, "msg": "SUCCEED", "resource_pack_subscribe_infos": packs}
-    return succeed(infos)
+    pack = settings_of(mock).pack
+    packs = account.packs(mock.ledger, mock.clock, pack=pack, named=resource_pack_name)
+    return succeed({"code": 0, "msg": "success", **packs})
 
 
 async def _read(request: Request) -> CreateTask:

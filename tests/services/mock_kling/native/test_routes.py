@@ -89,19 +89,6 @@ async def test_every_code_of_the_table_has_the_documented_shape(
     assert shape(reply.json()) == shape(SHAPES["error"])
 
 
-async def test_the_balance_may_be_asked_once_a_second(video_mock: Service) -> None:
-    await video_mock.http.put("/admin/config", json={"speed": 0.001})
-    query = {"start_time": 0, "end_time": 1}
-    replies = [
-        await video_mock.http.get("/account/costs", params=query, headers=auth(token()))
-        for _ in range(2)
-    ]
-    assert [reply.status_code for reply in replies] == [200, 429]
-    (pack,) = replies[0].json()["data"]["resource_pack_subscribe_infos"]
-    assert pack["remaining_quantity"] == pack["total_quantity"]
-    assert replies[1].json()["code"] == 1302
-
-
 async def test_both_wires_share_one_state(video_mock: Service) -> None:
     await create(video_mock)
     await video_mock.quiet()
