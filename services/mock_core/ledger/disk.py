@@ -20,7 +20,7 @@ RESTARTED = "the service was restarted"
 _KEPT = (
     *("id", "external_id", "attempt", "prompt", "style", "tag", "base_url", "token"),
     *("callback_url", "error", "charged", "vanished", "accepted", "started", "finished"),
-    *("updated", "file_name"),
+    *("updated", "file_name", "sha256", "source_sha256"),
 )
 Row = dict[str, Any]
 
@@ -94,5 +94,5 @@ def _generation(row: Row, jobs: JobIndex) -> Generation:
         state=State(row["state"]),
         detail=row["detail"],
         delivery_attempts=[DeliveryAttempt(**attempt) for attempt in row["deliveries"]],
-        **{name: row[name] for name in _KEPT},
+        **{name: row[name] for name in _KEPT if name in row},
     )

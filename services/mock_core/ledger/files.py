@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from hashlib import sha256
 from mimetypes import guess_type
 
 from services.mock_core.ledger.disk import Disk
@@ -28,6 +29,8 @@ class FileStore:
         self.size = 0
 
     def put(self, name: str, file: StoredFile) -> None:
+        if file.generation is not None:
+            file.generation.sha256 = sha256(file.body).hexdigest()
         if self._disk is not None:
             self._disk.put_file(name, file.body)
         self._keep(name, file)

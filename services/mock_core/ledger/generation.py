@@ -89,6 +89,9 @@ class Generation:
     progress_hits: tuple[Any, ...] = ()
     regressed: int = 0
     file_name: str | None = None
+    # Of the file that was made, and of the picture that a video was made from.
+    sha256: str | None = None
+    source_sha256: str | None = None
     delivery_attempts: list[DeliveryAttempt] = field(default_factory=list)
     # The rules that concern this generation, by point of life, for one version of the plan.
     rules_version: int = -1
@@ -133,6 +136,8 @@ class Generation:
             else round(self.finished - self.accepted, 6),
             "outcome": self.outcome,
             "error": self.error,
+            "sha256": self.sha256,
+            "source_sha256": self.source_sha256,
             "charged": self.charged,
             "duplicate": self.duplicate,
             "callbacks": [attempt.row() for attempt in self.delivery_attempts],

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 
 from services.mock_core.ledger.files import FileStore, StoredFile
 from services.mock_core.ledger.generation import Generation
@@ -34,6 +35,7 @@ class VideoMaker:
         picture = source if isinstance(source, bytes) else await self._fetcher.fetch(source or "")
         if generation.detail.get("strict"):
             _demand(picture)
+        generation.source_sha256 = sha256(picture).hexdigest()
         loop = asyncio.get_running_loop()
         body = await loop.run_in_executor(self._thread, make_video, picture)
         name = f"{generation.id}.mp4"

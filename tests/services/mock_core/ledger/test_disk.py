@@ -1,6 +1,7 @@
 """A ledger on disk: a mock that was killed knows what it had taken, charged and made."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ async def test_what_has_ended_is_known_with_its_file(on_disk: Json) -> None:
         before = await mock.row("job-a.image.1")
         url = (await mock.json(f"/img/result/{reply.json()['job_id']}"))["asset_url"]
         picture = (await mock.http.get(url)).content
+        assert before["sha256"] == sha256(picture).hexdigest()
 
     async with running(comfyui(**on_disk)) as mock:
         assert await mock.row("job-a.image.1") == before
@@ -62,6 +64,8 @@ async def test_a_paid_video_is_not_made_again(on_disk: Json, picture_url: str) -
             await mock.post("/video/submit", task)
             await mock.quiet()
             before = await mock.row("job-a.video.1")
+            picture = (await mock.http.get(picture_url)).content
+            assert before["source_sha256"] == sha256(picture).hexdigest()
 
         async with running(kling(**on_disk)) as mock:
             assert (await mock.post("/video/submit", task)).status_code == 400
@@ -79,6 +83,19 @@ async def test_a_torn_line_is_left_out(on_disk: Json) -> None:
 
     async with running(comfyui(**on_disk)) as mock:
         assert len(await mock.json("/admin/ledger")) == 1
+
+
+async def test_a_row_of_an_earlier_release_has_no_hash(on_disk: Json) -> None:
+    async with running(comfyui(**on_disk)) as mock:
+        await mock.post("/img/submit", image("a cat", "job-a.image.1"))
+        await mock.quiet()
+    ledger = on_disk["data_dir"] / "mocks" / "image" / "ledger.jsonl"
+    rows = [json.loads(line) for line in ledger.read_text("ascii").splitlines()]
+    old = [{k: v for k, v in row.items() if "sha256" not in k} for row in rows]
+    ledger.write_text("".join(f"{json.dumps(row)}\n" for row in old), "ascii")
+
+    async with running(comfyui(**on_disk)) as mock:
+        assert (await mock.row("job-a.image.1"))["sha256"] is None
 
 
 async def test_a_reset_forgets_it(on_disk: Json) -> None:
