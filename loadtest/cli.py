@@ -8,11 +8,12 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from loadtest.books.raw import RunFolder
+from loadtest.books.raw import Damaged, RunFolder
 from loadtest.collect.replay import replay
 from loadtest.control.session import run_both
 from loadtest.judge.compare import compare as compare_runs
-from loadtest.judge.judge import judge
+from loadtest.judge.judge import Judgement
+from loadtest.judge.judge import judge as judge_run
 from loadtest.options import (
     Baseline,
     Faults,
@@ -154,7 +155,7 @@ def report(folder: Folder, baseline: Baseline = None) -> None:
 def compare(a: Folder, b: Folder) -> None:
     """Compare run B with its baseline A; fails when B is worse beyond the noise."""
     before, after = _open(a), _open(b)
-    found = compare_runs(judge(before), judge(after))
+    found = compare_runs(_judged(before), _judged(after))
     write_comparison(after, found)
     for quantity in found.quantities:
         change = f"{quantity.a:.4g} -> {quantity.b:.4g} {quantity.unit}"
@@ -187,7 +188,7 @@ def bench_peers(
         _not_reachable(error)
     if replay_with:
         replay(found[0], replay_with)
-    ours, control = map(judge, found)
+    ours, control = map(_judged, found)
     for folder, judgement in zip(found, (ours, control), strict=True):
         write_report(folder, judgement)
     write_side_by_side(found[0], ours, control)
@@ -236,14 +237,26 @@ def _run(options: Options, baseline: Path | None, *, replay_with: str) -> NoRetu
 
 
 def _judge(folder: RunFolder, baseline: RunFolder | None = None) -> int:
-    judgement = judge(folder)
-    write_report(folder, judgement, judge(baseline) if baseline else None)
+    judgement = _judged(folder)
+    write_report(folder, judgement, _judged(baseline) if baseline else None)
     style = "bold green" if judgement.passed else "bold red"
     console.print(judgement.headline, style=style, highlight=False)
     for line in judgement.reasons:
         _print(f"  {line}")
     _print(f"report: {folder.path / 'report.html'}")
+    _print(f"seal: {judgement.books.seal.root}")
+    for name, count in sorted(judgement.books.torn.items()):
+        errors.print(f"damaged: {folder.raw / name}, {count} line(s)", style="red", soft_wrap=True)
+    if judgement.books.torn:
+        return USAGE
     return PASSED if judgement.passed else FAILED
+
+
+def _judged(folder: RunFolder) -> Judgement:
+    try:
+        return judge_run(folder)
+    except Damaged as error:
+        _fail([str(error)], USAGE)
 
 
 def _print(text: str) -> None:

@@ -1,6 +1,6 @@
 """What one row of a book says; every instant is seconds since 1970, None where unknown."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import AliasPath, BeforeValidator, Field
 from pydantic.dataclasses import dataclass
@@ -33,6 +33,7 @@ class Submission:
     tries: Whole = 0
     job_id: StringOrNone = None
     problem: StringOrNone = None
+    key: StringOrNone = None
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -50,6 +51,9 @@ class ApiJob:
     error_message: StringOrNone = Field(
         default=None, validation_alias=AliasPath("error", "message")
     )
+    prompt: StringOrNone = None
+    step: StringOrNone = None
+    percent: Whole = 0
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -64,9 +68,16 @@ class Transition:
     attempt: Whole = 0
 
 
-def _hashes(assets: object) -> dict[str, str]:
-    found = {kind: mapping(asset).get("sha256") for kind, asset in mapping(assets).items()}
-    return {kind: text for kind, text in found.items() if isinstance(text, str)}
+@dataclass(frozen=True, slots=True, config=FACT)
+class Asset:
+    """A file as a job's record notes it."""
+
+    sha256: StringOrNone = None
+    size: WholeOrNone = None
+
+
+def _assets(noted: object) -> dict[str, object]:
+    return {kind: mapping(asset) for kind, asset in mapping(noted).items()}
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -77,11 +88,19 @@ class Record:
     status: StringOrNone = None
     version: Whole = 0
     transitions: Annotated[tuple[Transition, ...], Mappings] = ()
-    hashes: Annotated[dict[str, str], BeforeValidator(_hashes)] = Field(
-        default_factory=dict, validation_alias="assets"
-    )
+    assets: Annotated[dict[str, Asset], BeforeValidator(_assets)] = Field(default_factory=dict)
     error_code: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "code"))
     priority: Whole = 0
+    prompt: StringOrNone = None
+    step: StringOrNone = None
+    percent: Whole = 0
+    created: Instant = Field(default=None, validation_alias="created_at")
+    started: Instant = Field(default=None, validation_alias="started_at")
+    finished: Instant = Field(default=None, validation_alias="finished_at")
+    attempts: Annotated[dict[str, Whole], Mapping] = Field(default_factory=dict)
+    run_id: StringOrNone = None
+    token: WholeOrNone = None
+    tasks: Annotated[dict[str, String], Mapping] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -101,6 +120,33 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
+class Ordered:
+    """An attempt that a workflow ordered of a stage."""
+
+    step: String = ""
+    attempt: Whole = 0
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class Result:
+    """What an activity brought back: the vendor's task, under which permit, and the file."""
+
+    vendor_id: String = ""
+    token: WholeOrNone = None
+    sha256: StringOrNone = None
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class Listed:
+    """A run as Temporal's list of runs shows it."""
+
+    run_id: String = ""
+    status: String = ""
+    started: Instant = None
+    closed: Instant = None
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
 class Execution:
     """One run in Temporal, as its history tells it.
 
@@ -115,6 +161,8 @@ class Execution:
     granted: Instant = None
     signals: Annotated[tuple[tuple[String, float], ...], Several] = ()
     activities: Annotated[tuple[Activity, ...], Mappings] = ()
+    orders: Annotated[tuple[Ordered, ...], Mappings] = ()
+    results: Annotated[tuple[Result, ...], Mappings] = ()
     hops: Annotated[tuple[float, ...], Several] = ()
     events: Whole = 0
     workflow_tasks: Whole = 0
@@ -156,6 +204,9 @@ class Generation:
     charged: Truth = False
     callbacks: Annotated[tuple[Callback, ...], Mappings] = ()
     token: Annotated[int | None, BeforeValidator(lambda v: None if v is None else whole(v))] = None
+    prompt: StringOrNone = None
+    sha256: StringOrNone = None
+    source_sha256: StringOrNone = None
 
     @property
     def good(self) -> bool:
@@ -211,6 +262,28 @@ class SlotSample:
     holders: Annotated[tuple[String, ...], Several] = ()
     waiting: WholeOrNone = None
     limit: WholeOrNone = None
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class Reading:
+    """A vendor's clock, read once: `theirs` was between the two instants of ours."""
+
+    service: String
+    moment: String
+    sent: float = Field(validation_alias="sent_at")
+    answered: float = Field(validation_alias="answered_at")
+    theirs: Instant = None
+
+
+class Frame(NamedTuple):
+    """A job as the feed or a poll showed it."""
+
+    source: str
+    at: float
+    version: int
+    status: str
+    step: str | None
+    percent: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from loadtest.times import instant
 
 # A fact is made from a row by the row's names, and in tests by its own.
 FACT = ConfigDict(populate_by_name=True)
-_EXTERNAL = re.compile(r"^(.+)\.(?:image|video)\.(\d+)$")
+_EXTERNAL = re.compile(r"(.+)\.(image|video)\.(\d+)")
 Row = dict[str, Any]
 Fact = TypeVar("Fact")
 
@@ -33,8 +33,14 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def owner(external_id: object) -> tuple[str | None, int | None]:
     """The job that a generation was asked for and which attempt it was, by the id that we gave."""
-    match = _EXTERNAL.match(str(external_id))
-    return (match.group(1), int(match.group(2))) if match else (None, None)
+    match = _EXTERNAL.fullmatch(str(external_id))
+    return (match.group(1), int(match.group(3))) if match else (None, None)
+
+
+def step_of(external_id: object) -> str | None:
+    """The stage that a generation was asked for, by the id that we gave."""
+    match = _EXTERNAL.fullmatch(str(external_id))
+    return match.group(2) if match else None
 
 
 def whole(value: object) -> int:

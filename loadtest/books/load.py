@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 
-from loadtest.books import raw
+from pydantic import ValidationError
+
+from loadtest.books import raw, seal
 from loadtest.books.facts import (
     ApiJob,
     Execution,
+    Frame,
     Generation,
     Injected,
+    Listed,
     ProcessSample,
+    Reading,
     Receipt,
     Record,
     SlotSample,
@@ -16,14 +21,26 @@ from loadtest.books.facts import (
     Submission,
 )
 from loadtest.books.fields import Row, mapping, owner, read, whole
+from loadtest.books.histories import read_again
 from loadtest.books.model import STEPS, Books, JobFacts, StageBook
-from loadtest.books.raw import RunFolder
+from loadtest.books.raw import Damaged, RunFolder
 from loadtest.times import instant
 
 
 def load(folder: RunFolder) -> Books:
-    """Read a run's raw records."""
-    run = folder.read(raw.RUN)
+    """Read a run's raw records; raises Damaged, in one line, where they make no sense."""
+    try:
+        return _load(folder)
+    except ValidationError as error:
+        mistake = error.errors()[0]
+        where = ".".join(map(str, mistake["loc"]))
+        raise Damaged(f"{folder.raw}: {error.title} {where}: {mistake['msg']}") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Damaged(f"{folder.raw} is damaged: {type(error).__name__}: {error}") from None
+
+
+def _load(folder: RunFolder) -> Books:
+    run = _run(folder)
     stages = [_stage(row) for row in folder.rows(raw.STAGES)]
     books = Books(run=run, stages=stages, vendors=folder.read(raw.VENDORS) or {})
     books.replay = folder.read(raw.REPLAY)
@@ -34,9 +51,22 @@ def load(folder: RunFolder) -> Books:
     jobs = {job.job_id: job for job in books.jobs}
     _details(folder, jobs, books)
     _generations(folder, jobs, books)
+    _frames(folder, jobs)
+    _kept(folder, jobs, books)
     _samples(folder, by_number)
     _processes(folder, books)
+    books.clocks = [read(Reading, row) for row in folder.rows(raw.CLOCKS)]
+    books.seal, books.torn = seal.check(folder), dict(folder.torn)
     return books
+
+
+def _run(folder: RunFolder) -> Row:
+    """What the run was to be; without a plan nothing can be judged."""
+    run = folder.read(raw.RUN)
+    plan = mapping(mapping(run).get("plan"))
+    if not isinstance(plan.get("thresholds"), list) or not isinstance(plan.get("stages"), list):
+        raise Damaged(f"{folder.raw / raw.RUN} is damaged: it has no plan")
+    return mapping(run)
 
 
 def _stage(row: Row) -> StageBook:
@@ -83,7 +113,9 @@ def _executions(folder: RunFolder, stages: dict[str, StageBook]) -> None:
     for row in folder.rows(raw.EXECUTIONS):
         stage = stages.get(str(row.get("tag")))
         if stage is not None and row.get("job_id"):
-            _facts(stage, str(row["job_id"])).runs.add(str(row.get("run_id")))
+            job = _facts(stage, str(row["job_id"]))
+            job.listed.append(read(Listed, row))
+            job.runs.add(job.listed[-1].run_id)
 
 
 def _details(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
@@ -97,9 +129,33 @@ def _details(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None
     for row in folder.rows(raw.RECEIPTS):
         owner = jobs.get(str(row.get("job_id")))
         if owner is None:
-            books.stray_receipts += 1
+            books.stray_receipts.append(str(row.get("job_id")))
         else:
             owner.receipts.append(read(Receipt, row))
+
+
+def _frames(folder: RunFolder, jobs: dict[str, JobFacts]) -> None:
+    for row, job in _of_jobs(folder, raw.FRAMES, jobs):
+        frame = Frame(
+            source=str(row.get("source")),
+            at=float(row.get("at") or 0.0),
+            version=whole(row.get("version")),
+            status=str(row.get("status")),
+            step=row.get("step"),
+            percent=whole(row.get("percent")),
+        )
+        job.frames.append(frame)
+
+
+def _kept(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
+    """Histories read again: `JOB.json` is a job's newest run, `JOB.RUN.json` one before it."""
+    for path in sorted(folder.histories.glob("*.json")):
+        job_id, _, run_id = path.stem.partition(".")
+        job = jobs.get(job_id)
+        if job is None:
+            books.stray_histories.append(path.name)
+        else:
+            job.told[run_id] = read_again(path)
 
 
 def _of_jobs(

@@ -6,15 +6,20 @@ from typing import Any
 from loadtest.books.facts import (
     ApiJob,
     Execution,
+    Frame,
     Generation,
     Injected,
+    Listed,
     ProcessSample,
+    Reading,
     Receipt,
     Record,
     SlotSample,
     StoredFile,
     Submission,
 )
+from loadtest.books.histories import Told
+from loadtest.books.seal import Seal
 
 ENDS = ("succeeded", "degraded", "failed", "cancelled")
 STEPS = ("image", "video")
@@ -31,6 +36,9 @@ class JobFacts:
     record: Record | None = None
     executions: list[Execution] = field(default_factory=list)
     runs: set[str] = field(default_factory=set)
+    listed: list[Listed] = field(default_factory=list)
+    told: dict[str, Told] = field(default_factory=dict)
+    frames: list[Frame] = field(default_factory=list)
     generations: list[Generation] = field(default_factory=list)
     faults: list[Injected] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
@@ -97,13 +105,22 @@ class Books:
     foreign_jobs: dict[str, bool] = field(default_factory=dict)
     foreign_ends: dict[str, float] = field(default_factory=dict)
     vendors: dict[str, Any] = field(default_factory=dict)
-    stray_receipts: int = 0
+    stray_receipts: list[str] = field(default_factory=list)
+    stray_histories: list[str] = field(default_factory=list)
+    clocks: list[Reading] = field(default_factory=list)
+    seal: Seal = field(default_factory=Seal)
+    torn: dict[str, int] = field(default_factory=dict)
     replay: dict[str, Any] | None = None
     processes: dict[str, list[ProcessSample]] = field(default_factory=dict)
 
     @property
     def mocked(self) -> bool:
         return bool(self.run.get("mocks"))
+
+    @property
+    def done(self) -> bool:
+        """Whether the run went to its end: of one that did not, books are of different moments."""
+        return self.run.get("why") == "done"
 
     @property
     def jobs(self) -> list[JobFacts]:

@@ -6,7 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+SCHEMA = 2
+
+KEEP_ALL_HISTORIES = 1000
+"""Up to so many jobs of a stage each history is kept as a file; beyond, a sample and failures."""
+KEEP_EVERY = 50
 
 RUN = "run.json"
 STAGES = "stages.jsonl"
@@ -25,6 +29,11 @@ TEMPORAL = "temporal.jsonl"
 EXECUTIONS = "executions.jsonl"
 PROCESSES = "processes.jsonl"
 REPLAY = "replay.json"
+CLOCKS = "clocks.jsonl"
+
+
+class Damaged(Exception):
+    """A record that can't be read at all, in one line."""
 
 
 class RunFolder:
@@ -34,6 +43,8 @@ class RunFolder:
         self.path = path
         self.raw = path / "raw"
         self.histories = path / "histories"
+        self.torn: dict[str, int] = {}
+        """Lines that could not be read, by file; known once the file has been."""
 
     @classmethod
     def create(cls, reports: Path, run_id: str) -> "RunFolder":
@@ -64,24 +75,37 @@ class RunFolder:
                 out.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
-        """Rows of a raw file; a torn last line (an interrupted run) is left out."""
+        """Rows of a raw file; a torn line (of a run that was killed) is left out and counted."""
         path = self.raw / name
         if not path.is_file():
             return
-        with path.open(encoding="utf-8") as lines:
+        torn = 0
+        with path.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(row, dict):
+                row = _object(line)
+                if row is None:
+                    torn += 1
+                else:
                     yield row
+        if torn:
+            self.torn[name] = torn
 
     def write(self, name: str, value: Any) -> None:
         text = json.dumps(value, ensure_ascii=False, indent=1)
         (self.raw / name).write_text(text + "\n", encoding="utf-8")
 
     def read(self, name: str) -> Any:
-        """A raw JSON file, or None where it is missing."""
+        """A raw JSON file, or None where it is missing; raises Damaged."""
         path = self.raw / name
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        try:
+            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        except ValueError as error:
+            raise Damaged(f"{path} is damaged: {error}") from None
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None

@@ -18,9 +18,6 @@ from loadtest.wire.http import Http, Unreachable
 from loadtest.wire.temporal import Temporal, history_json
 from loadtest.wire.vendor import Vendor, receipts
 
-KEEP_ALL_HISTORIES = 1000
-"""Up to so many jobs each history is kept as a file; beyond, a sample and every failure."""
-KEEP_EVERY = 50
 SETTLE_SECONDS = 5.0
 
 
@@ -149,7 +146,7 @@ class Collector:
     async def _histories(
         self, job_ids: list[str], tracker: Tracker, *, runs: dict[str, list[str]]
     ) -> None:
-        many = len(job_ids) > KEEP_ALL_HISTORIES
+        many = len(job_ids) > raw.KEEP_ALL_HISTORIES
         for place, job_id in enumerate(job_ids):
             events = await self._temporal.history(job_id)
             # The record shows a job's end a moment before its run closes.
@@ -162,7 +159,7 @@ class Collector:
             await self._older(job_id, [r for r in runs.get(job_id, ()) if r != newest["run_id"]])
             self._folder.append(raw.TEMPORAL, [newest])
             failed = tracker.jobs.get(job_id, {}).get("status") != "succeeded"
-            if not many or failed or place % KEEP_EVERY == 0:
+            if not many or failed or place % raw.KEEP_EVERY == 0:
                 target = self._folder.histories / f"{job_id}.json"
                 await asyncio.to_thread(
                     target.write_text, history_json(job_id, events), encoding="utf-8"

@@ -69,6 +69,8 @@ def summarise(job_id: str, events: Sequence[HistoryEvent]) -> dict[str, Any]:
         "granted": _granted(own, run_id),
         "signals": signals,
         "activities": _activities(events),
+        "orders": list(_orders(events)),
+        "results": list(_results(events)),
         "hops": list(_hops(events)),
         "events": len(events),
         "workflow_tasks": sum(
@@ -137,6 +139,34 @@ def _bodies(payloads: Iterable[Payload], key: str) -> Iterable[dict[str, Any]]:
             continue
         if isinstance(body, dict) and body.get(key):
             yield body
+
+
+def _orders(events: Iterable[HistoryEvent]) -> Iterable[dict[str, Any]]:
+    """Each attempt that the workflow ordered of a stage, by what the activity was told."""
+    for event in events:
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            payloads = event.activity_task_scheduled_event_attributes.input.payloads
+            for body in _bodies(payloads, "step"):
+                yield {"step": body["step"], "attempt": body.get("attempt")}
+
+
+def _results(events: Iterable[HistoryEvent]) -> Iterable[dict[str, Any]]:
+    """What activities brought back, local ones included: task, permit, file."""
+    for event in events:
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+            payloads = list(event.activity_task_completed_event_attributes.result.payloads)
+        elif event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED:
+            details = event.marker_recorded_event_attributes.details
+            payloads = list(details["result"].payloads) if "result" in details else []
+        else:
+            continue
+        for body in _bodies(payloads, "vendor_id"):
+            permit, asset = body.get("permit") or {}, body.get("asset") or {}
+            yield {
+                "vendor_id": body["vendor_id"],
+                "token": permit.get("token"),
+                "sha256": asset.get("sha256"),
+            }
 
 
 def _activities(events: Iterable[HistoryEvent]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import shlex
 import subprocess
 from typing import Any
 
-from loadtest.books import raw
+from loadtest.books import raw, seal
 from loadtest.books.raw import RunFolder
 
 SECONDS = 600
@@ -19,6 +19,7 @@ def replay(folder: RunFolder, command: str) -> dict[str, Any]:
     found = _run([*shlex.split(command), str(folder.histories)])
     found["kept"] = sum(1 for _ in folder.histories.glob("*.json"))
     folder.write(raw.REPLAY, found)
+    seal.add(folder, folder.raw / raw.REPLAY)
     return found
 
 

@@ -149,8 +149,8 @@ def _files(job: JobFacts, status: str) -> Iterator[str]:
             continue
         if stored.problem:
             yield f"{status}, but its {kind} {stored.problem}"
-        noted = job.record.hashes.get(kind) if job.record else None
-        if noted and stored.sha256 and noted != stored.sha256:
+        noted = job.record.assets.get(kind) if job.record else None
+        if noted and noted.sha256 and stored.sha256 and noted.sha256 != stored.sha256:
             yield f"its {kind} is not the file whose hash the record holds"
 
 

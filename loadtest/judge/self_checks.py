@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 from loadtest.books.model import ENDS, STEPS, Books, StageBook
+from loadtest.books.seal import NONE
 from loadtest.judge.callbacks import CallbackBook
 from loadtest.judge.schedule import Schedule, breakdown
 
@@ -34,11 +35,27 @@ def checks_of_run(books: Books) -> Iterator[SelfCheck]:
     yield SelfCheck("there are jobs", jobs > 0, f"{jobs} jobs in the books")
     unread = [str(problem) for problem in books.run.get("unread") or []]
     yield SelfCheck("every book could be read", not unread, "; ".join(unread) or "all read")
+    torn = [f"{name}: {count}" for name, count in sorted(books.torn.items())]
+    text = f"damaged lines: {', '.join(torn)}" if torn else "all whole"
+    yield SelfCheck("every line of the raw records is whole", not torn, text)
+    yield _sealed(books)
     yield _replays(books)
     if books.mocked:
         yield from _mocks_agree(books)
     why = str(books.run.get("why"))
     yield SelfCheck("the run went to its end", why == "done", why)
+
+
+def _sealed(books: Books) -> SelfCheck:
+    """Nothing that was noted has changed since the run's end."""
+    seal = books.seal
+    if seal.root == NONE:
+        text = "never sealed: the run was killed, or is of an earlier release"
+        return SelfCheck("the seal of the raw records is unbroken", False, text)
+    text = "; ".join(seal.broken[:5]) or f"root {seal.root}"
+    more = len(seal.broken) - 5
+    text += f"; and {more} more" if more > 0 else ""
+    return SelfCheck("the seal of the raw records is unbroken", not seal.broken, text)
 
 
 def _replays(books: Books) -> SelfCheck:

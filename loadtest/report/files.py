@@ -28,6 +28,7 @@ def results(judgement: Judgement) -> str:
         "headline": judgement.headline,
         "reasons": judgement.reasons,
         "run": judgement.run,
+        "seal": judgement.books.seal.root,
         "conditions": _plain(judgement.conditions),
         "checks": _plain(judgement.checks),
         "stages": _plain(judgement.stages),

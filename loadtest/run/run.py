@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from loadtest.books import raw
+from loadtest.books import raw, seal
 from loadtest.books.raw import RunFolder
+from loadtest.collect.clocks import probe
 from loadtest.collect.collector import Collector
 from loadtest.collect.environment import environment
 from loadtest.run.plan import Plan
@@ -80,6 +81,7 @@ class Run:
         facts = await self._facts(began)
         # First, and as unfinished: what a killed process leaves can be judged, and does not pass.
         self.folder.write(raw.RUN, facts)
+        self.folder.append(raw.CLOCKS, await probe(self._stack.vendors, "begin"))
         stages: list[Stage] = []
         try:
             async with background(self._watch_processes()):
@@ -91,9 +93,11 @@ class Run:
         finally:
             display.close()
         self.why = stages[-1].why
+        self.folder.append(raw.CLOCKS, await probe(self._stack.vendors, "end"))
         problems = await self._collect(stages, began)
         facts |= {"ended_at": time.time(), "why": self.why, "unread": problems}
         self.folder.write(raw.RUN, facts)
+        seal.write(self.folder)
         return self.folder
 
     async def _watch_processes(self) -> None:
@@ -148,8 +152,25 @@ class Run:
             "namespace": settings.temporal_namespace,
             "environment": environment(self._stack.server_version),
             "faults": await self._faults(),
+            "limit": await self._limit(),
+            "vendors_before": await self._totals(),
             "why": "unfinished",
         }
+
+    async def _limit(self) -> int | None:
+        """The limit that the whole run is held against."""
+        with contextlib.suppress(Unreachable):
+            limit = (await self._stack.api.slots()).get("limit")
+            return limit if isinstance(limit, int) else None
+        return None
+
+    async def _totals(self) -> dict[str, Any]:
+        """What the vendors had counted before the run."""
+        found: dict[str, Any] = {}
+        for vendor in self._stack.vendors:
+            with contextlib.suppress(Unreachable):
+                found[vendor.name] = await vendor.stats()
+        return found
 
     async def _faults(self) -> dict[str, Any]:
         armed: dict[str, Any] = {}

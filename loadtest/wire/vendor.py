@@ -1,5 +1,7 @@
 """A mock's own books, read through its admin calls and never written unless asked."""
 
+import secrets
+import time
 from typing import Any
 
 from loadtest.wire.http import Http, Unreachable
@@ -25,6 +27,20 @@ class Vendor:
 
     async def stats(self) -> Any:
         return await self._get("/admin/stats")
+
+    async def clock(self) -> dict[str, Any] | None:
+        """When a request came by the mock's clock, between when it went and when it was answered.
+
+        The mock notes every call of its own routes, also of those that there are not.
+        """
+        path = f"/{secrets.token_hex(8)}"
+        sent = time.time()
+        await self._http.get(path)
+        answered = time.time()
+        noted = await self._get(f"/admin/journal?limit=1&path={path}")
+        if not isinstance(noted, list) or not noted:
+            return None
+        return {"sent_at": sent, "answered_at": answered, "theirs": noted[0].get("at")}
 
     async def verdict(self) -> Any:
         return await self._get("/admin/verdict")

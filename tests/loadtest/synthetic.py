@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loadtest.books import raw
+from loadtest.books import raw, seal
 from loadtest.books.raw import RunFolder
 from loadtest.run.plan import Options, Plan
 from loadtest.times import timestamp
@@ -54,6 +54,7 @@ class Synthetic:
                 "unread": [],
             },
         )
+        seal.write(self.folder)
         return self
 
     def edit(self, name: str, change: Callable[[list[Row]], object]) -> None:
@@ -62,6 +63,16 @@ class Synthetic:
         change(rows)
         (self.folder.raw / name).unlink(missing_ok=True)
         self.folder.append(name, rows)
+        seal.write(self.folder)
+
+    def add(self, name: str, rows: list[Row]) -> None:
+        """Forge one raw file by rows behind its last."""
+        self.edit(name, lambda there: there.extend(rows))
+
+    def replace(self, name: str, value: object) -> None:
+        """Forge one raw JSON file."""
+        self.folder.write(name, value)
+        seal.write(self.folder)
 
     def _stage(self, stage: int, count: int) -> None:
         began, planned = self.at, self.at + 0.01

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from loadtest.books import raw, seal
 from loadtest.cli import app
 from tests.loadtest.synthetic import Synthetic
 
@@ -74,7 +75,7 @@ def test_a_report_is_drawn_again_from_raw_records(tmp_path: Path) -> None:
     again = runner.invoke(app, ["report", str(folder.path)])
 
     assert first.exit_code == again.exit_code == 0, first.output
-    assert len(drawn) == 6
+    assert len(drawn) == 7
     for name, content in drawn.items():
         assert (folder.path / name).read_bytes() == content
     assert json.loads(drawn["results.json"])["schema"] == 1
@@ -85,3 +86,53 @@ def test_a_folder_without_raw_records_is_refused(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert "raw" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"plan": {}}', '{"plan": {"stages": 1, "thresholds": []}}', "\\xff"],
+)
+def test_a_damaged_run_is_one_line(tmp_path: Path, text: str) -> None:
+    folder = Synthetic(tmp_path / "reports").write().folder
+    (folder.raw / raw.RUN).write_text(text, "utf-8")
+    result = runner.invoke(app, ["report", str(folder.path)])
+
+    assert result.exit_code == 2
+    [line] = result.stderr.splitlines()
+    assert "run.json is damaged" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [(raw.STAGES, "{}"), (raw.STAGES, '{"began_at": "x", "ended_at": 1}'), (raw.SUBMITS, "{}")],
+)
+def test_a_row_that_makes_no_sense_is_one_line(tmp_path: Path, name: str, line: str) -> None:
+    folder = Synthetic(tmp_path / "reports").write().folder
+    row = line if name == raw.STAGES else '{"stage": 0}'
+    (folder.raw / name).write_text(f"{row}\n", "utf-8")
+    result = runner.invoke(app, ["report", str(folder.path)])
+
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_torn_lines_are_counted_and_the_rest_is_judged(tmp_path: Path) -> None:
+    folder = Synthetic(tmp_path / "reports").write().folder
+    with (folder.raw / raw.SLOTS).open("a", encoding="utf-8") as out:
+        out.write('[1]\n{"at": 17')
+    result = runner.invoke(app, ["report", str(folder.path)])
+
+    assert result.exit_code == 2
+    [line] = result.stderr.splitlines()
+    assert line.endswith(f"{raw.SLOTS}, 2 line(s)")
+    assert "check failed: every line of the raw records is whole" in result.stdout
+    assert (folder.path / "report.html").is_file()
+
+
+def test_the_seal_is_printed(tmp_path: Path) -> None:
+    folder = Synthetic(tmp_path / "reports").write().folder
+    said = runner.invoke(app, ["report", str(folder.path)]).stdout
+
+    [root] = [line.removeprefix("seal: ") for line in said.splitlines() if "seal: " in line]
+    assert root == seal.check(folder).root
+    assert root in (folder.path / "report.md").read_text("utf-8")

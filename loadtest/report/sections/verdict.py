@@ -42,7 +42,7 @@ def section(judgement: Judgement) -> Section:
         ),
         Text("To repeat this run:"),
         Code(str(run.get("command"))),
-        Table(("of this run", ""), _facts(run)),
+        Table(("of this run", ""), _facts(run, judgement.books.seal.root)),
         Table(
             ("check of the whole run", "result", "what was seen"),
             [row(check.name, _result(check), check.text) for check in judgement.checks],
@@ -129,7 +129,7 @@ def _verdict(condition: Condition) -> Cell:
     return Cell("holds", GOOD) if condition.ok else Cell("broken", BAD)
 
 
-def _facts(run: dict[str, Any]) -> list[tuple[Cell, ...]]:
+def _facts(run: dict[str, Any], seal: str) -> list[tuple[Cell, ...]]:
     plan, where = run["plan"], run.get("environment") or {}
     arrivals = (
         "all at once" if plan.get("rate") is None else f"open loop, {plan['rate']:g} a second"
@@ -145,6 +145,8 @@ def _facts(run: dict[str, Any]) -> list[tuple[Cell, ...]]:
         row("Python", str(where.get("python"))),
         row("machine", _machine(where)),
         row("faults armed", _faults(run.get("faults") or {})),
+        row("limit at the beginning", str(run.get("limit"))),
+        row("seal (root of SHA256SUMS)", seal),
     ]
 
 

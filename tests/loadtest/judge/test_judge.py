@@ -130,7 +130,7 @@ def test_the_same_generation_charged_twice_is_named(honest: Synthetic) -> None:
 def test_a_verdict_of_the_mocks_that_differs_fails_the_run(honest: Synthetic) -> None:
     vendors = honest.folder.read(raw.VENDORS)
     vendors["video"]["verdict"]["charged_twice"] = [f"{job_id(1, 1)}.video.1", "job-other.video.1"]
-    honest.folder.write(raw.VENDORS, vendors)
+    honest.replace(raw.VENDORS, vendors)
 
     [reason] = judge(honest.folder).reasons
 
@@ -141,7 +141,7 @@ def test_a_verdict_of_the_mocks_that_differs_fails_the_run(honest: Synthetic) ->
 def test_forgotten_faults_are_said_and_fail_nothing(honest: Synthetic) -> None:
     vendors = honest.folder.read(raw.VENDORS)
     vendors["video"] |= {"faults_recorded": 9, "faults_remembered": 5}
-    honest.folder.write(raw.VENDORS, vendors)
+    honest.replace(raw.VENDORS, vendors)
     judgement = judge(honest.folder)
 
     assert judgement.passed
@@ -237,7 +237,7 @@ def test_a_generation_that_nobody_asked_for_is_orphaned(honest: Synthetic) -> No
         rows.append({**rows[0], "job_id": "x", "external_id": "job-nobody.image.1"})
 
     honest.edit(raw.LEDGERS["image"], add)
-    honest.folder.append(raw.FOREIGN, [{"job_id": "job-nobody", "known": False}])
+    honest.add(raw.FOREIGN, [{"job_id": "job-nobody", "known": False}])
 
     assert "job-nobody" in named(judge(honest.folder), "orphaned")
 
@@ -247,7 +247,7 @@ def test_another_users_job_counts_for_the_limit(honest: Synthetic) -> None:
         rows.append({**rows[0], "job_id": "x", "external_id": "job-neighbour.image.1"})
 
     honest.edit(raw.LEDGERS["image"], add)
-    honest.folder.append(raw.FOREIGN, [{"job_id": "job-neighbour", "known": True}])
+    honest.add(raw.FOREIGN, [{"job_id": "job-neighbour", "known": True}])
 
     judgement = judge(honest.folder)
 
@@ -262,7 +262,7 @@ def test_what_another_job_left_open_at_the_vendor_ends_with_that_job(honest: Syn
 
     honest.edit(raw.LEDGERS["image"], add)
     ended = {"job_id": "job-earlier", "known": True, "finished_at": T0 - 40}
-    honest.folder.append(raw.FOREIGN, [ended])
+    honest.add(raw.FOREIGN, [ended])
 
     assert judge(honest.folder).passed
 
@@ -281,7 +281,7 @@ def test_a_limit_that_was_never_reached_proves_nothing(honest: Synthetic) -> Non
 
 def test_a_book_that_could_not_be_read_fails_the_run(honest: Synthetic) -> None:
     run = honest.folder.read(raw.RUN)
-    honest.folder.write(raw.RUN, {**run, "unread": ["receipts: connection refused"]})
+    honest.replace(raw.RUN, {**run, "unread": ["receipts: connection refused"]})
 
     judgement = judge(honest.folder)
 

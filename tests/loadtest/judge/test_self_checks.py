@@ -27,7 +27,7 @@ def sampled(run: Synthetic, shown: Callable[[int, float], int]) -> None:
         waiting = shown(inside, at - first)
         rows.append({"stage": 0, "at": at, "limit": 1, "holders": [], "waiting": waiting})
         at += STEP
-    run.folder.append(raw.SLOTS, rows)
+    run.add(raw.SLOTS, rows)
 
 
 def seconds(text: str) -> float:

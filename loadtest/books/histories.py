@@ -1,0 +1,85 @@
+"""A kept history read again from its file; by nothing that the summary of it was made with."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtest.books.fields import Row, mapping
+from loadtest.times import instant
+
+_CLOSED = "EVENT_TYPE_WORKFLOW_EXECUTION_"
+_CLOSES = ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW")
+_ACTIVITY = "EVENT_TYPE_ACTIVITY_TASK_"
+_OUTCOMES = {
+    "COMPLETED": "completed",
+    "FAILED": "failed",
+    "TIMED_OUT": "timed_out",
+    "CANCELED": "cancelled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one file says; `problem` where it can't be read or lacks events."""
+
+    name: str
+    problem: str | None = None
+    status: str = "RUNNING"
+    started: float | None = None
+    closed: float | None = None
+    events: int = 0
+    signals: tuple[tuple[str, float], ...] = ()
+    activities: tuple[tuple[str, int, str], ...] = ()
+
+
+def read_again(path: Path) -> Told:
+    """The history of one run, as its file tells it."""
+    try:
+        events = json.loads(path.read_text(encoding="utf-8"))["events"]
+        return _told(path.name, [mapping(event) for event in events])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Told(path.name, problem=f"can't be read: {type(error).__name__}")
+
+
+def _told(name: str, events: list[Row]) -> Told:
+    if [str(event.get("eventId")) for event in events] != [
+        str(number) for number in range(1, len(events) + 1)
+    ]:
+        return Told(name, problem="lacks events")
+    last = str(events[-1].get("eventType"))
+    status = last.removeprefix(_CLOSED) if last.startswith(_CLOSED) else "RUNNING"
+    closed = status in _CLOSES
+    return Told(
+        name,
+        status=status if closed else "RUNNING",
+        started=instant(events[0].get("eventTime")),
+        closed=instant(events[-1].get("eventTime")) if closed else None,
+        events=len(events),
+        signals=tuple(_signals(events)),
+        activities=_activities(events),
+    )
+
+
+def _signals(events: Iterable[Row]) -> Iterator[tuple[str, float]]:
+    for event in events:
+        found = event.get("workflowExecutionSignaledEventAttributes")
+        if found is not None:
+            yield str(found.get("signalName")), instant(event.get("eventTime")) or 0.0
+
+
+def _activities(events: Iterable[Row]) -> tuple[tuple[str, int, str], ...]:
+    """Each activity by the order of its scheduling: its type, deliveries, and how it ended."""
+    found: dict[str, list[Any]] = {}
+    for event in events:
+        kind = str(event.get("eventType")).removeprefix(_ACTIVITY)
+        scheduled = event.get("activityTaskScheduledEventAttributes")
+        if scheduled is not None:
+            found[str(event["eventId"])] = [scheduled["activityType"]["name"], 0, "open"]
+        elif (started := event.get("activityTaskStartedEventAttributes")) is not None:
+            found[str(started["scheduledEventId"])][1] = int(started.get("attempt") or 0)
+        elif kind in _OUTCOMES and str(event.get("eventType")).startswith(_ACTIVITY):
+            ended = next(value for key, value in event.items() if key.endswith("Attributes"))
+            found[str(ended["scheduledEventId"])][2] = _OUTCOMES[kind]
+    return tuple((name, attempt, outcome) for name, attempt, outcome in found.values())

@@ -1,0 +1,90 @@
+"""The seal of a run: a hash of each file that was noted, and one number that stands for them all.
+
+Whoever changes a file can make the seal anew; nobody can keep its root.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest.books.raw import RunFolder
+
+NAME = "SHA256SUMS"
+NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The root of a run's hashes, and every file that they no longer fit."""
+
+    root: str = NONE
+    broken: tuple[str, ...] = ()
+
+
+def write(folder: RunFolder) -> str:
+    """Seal what was noted; returns the root. `sha256sum -c SHA256SUMS` checks it, too."""
+    sums = {name: _hash(folder.path / name) for name in _noted(folder)}
+    _write(folder, sums)
+    return root(sums)
+
+
+def add(folder: RunFolder, path: Path) -> None:
+    """Take in one file that came after the seal; of the others nothing is read again."""
+    sums = _read(folder)
+    if sums:
+        name = path.relative_to(folder.path).as_posix()
+        _write(folder, sums | {name: _hash(path)})
+
+
+def check(folder: RunFolder) -> Seal:
+    """Read every file again. A run that was never sealed has no root."""
+    sums = _read(folder)
+    there = set(_noted(folder))
+    changed = [
+        f"{name} was changed"
+        for name, noted in sums.items()
+        if name in there and _hash(folder.path / name) != noted
+    ]
+    gone = [f"{name} was removed" for name in sums.keys() - there]
+    added = [f"{name} was added" for name in there - sums.keys()] if sums else []
+    return Seal(root(sums) if sums else NONE, tuple(sorted(changed + gone + added)))
+
+
+def root(sums: dict[str, str]) -> str:
+    """The root of a Merkle tree over the files in the order of their names."""
+    level = [
+        hashlib.sha256(b"\0" + f"{sums[name]}  {name}".encode()).digest() for name in sorted(sums)
+    ]
+    while len(level) > 1:
+        pairs = zip(level[::2], level[1::2], strict=False)
+        above = [hashlib.sha256(b"\1" + left + right).digest() for left, right in pairs]
+        level = above + level[len(above) * 2 :]
+    return level[0].hex() if level else NONE
+
+
+def _noted(folder: RunFolder) -> Iterator[str]:
+    """What the run has noted: derived files can be made again, and are not part of it."""
+    for inside in (folder.raw, folder.histories):
+        for path in sorted(inside.glob("*")):
+            if path.is_file():
+                yield path.relative_to(folder.path).as_posix()
+
+
+def _read(folder: RunFolder) -> dict[str, str]:
+    path = folder.path / NAME
+    if not path.is_file():
+        return {}
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    pairs = (line.partition("  ") for line in lines)
+    return {name: digest for digest, _, name in pairs if name}
+
+
+def _write(folder: RunFolder, sums: dict[str, str]) -> None:
+    text = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+    (folder.path / NAME).write_text(text, encoding="utf-8")
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
