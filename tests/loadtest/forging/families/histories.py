@@ -1,0 +1,171 @@
+"""What Temporal says: the list of runs, summaries of histories, and the histories themselves."""
+
+import shutil
+from collections.abc import Iterable
+
+from loadtest.books import raw
+from tests.loadtest.forging.kit import Forger, Row, forgery
+
+CLOSED = "EVENT_TYPE_WORKFLOW_EXECUTION_"
+
+
+@forgery
+def a_list_of_runs_that_says_failed(f: Forger) -> Iterable[str]:
+    job_id, status = f.job(), f.random.choice(("FAILED", "TERMINATED", "TIMED_OUT"))
+    f.each(raw.EXECUTIONS, lambda row: row.update(status=status), of=job_id)
+    return [job_id]
+
+
+@forgery
+def a_summary_that_says_failed(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(raw.TEMPORAL, lambda row: row.update(status="FAILED"), of=job_id)
+    return [job_id]
+
+
+@forgery
+def a_history_that_says_failed(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.history(job_id, lambda events: events[-1].update(eventType=f"{CLOSED}FAILED"))
+    return [job_id]
+
+
+@forgery
+def a_history_is_gone(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    (f.folder.histories / f"{job_id}.json").unlink()
+    return [job_id]
+
+
+@forgery
+def all_histories_are_gone(f: Forger) -> Iterable[str]:
+    shutil.rmtree(f.folder.histories)
+    f.folder.histories.mkdir()
+    return f.order[:1]
+
+
+@forgery
+def a_history_of_another_job(f: Forger) -> Iterable[str]:
+    one, other = f.pair()
+    shutil.copy(f.folder.histories / f"{other}.json", f.folder.histories / f"{one}.json")
+    return [one]
+
+
+@forgery
+def a_history_of_nobody(f: Forger) -> Iterable[str]:
+    name = "job-000000000000000000000000"
+    shutil.copy(f.folder.histories / f"{f.job()}.json", f.folder.histories / f"{name}.json")
+    return [name]
+
+
+@forgery
+def a_history_that_lacks_events(f: Forger) -> Iterable[str]:
+    job_id, place = f.job(), f.random.randrange(1, 20)
+    f.history(job_id, lambda events: events.pop(place))
+    return [job_id]
+
+
+@forgery
+def a_history_cut_short(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.history(job_id, lambda events: events.__delitem__(slice(-5, None)))
+    return [job_id]
+
+
+@forgery
+def a_history_that_is_no_json(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    (f.folder.histories / f"{job_id}.json").write_text("{", "utf-8")
+    return [job_id]
+
+
+@forgery
+def a_signal_that_only_the_history_knows(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+
+    def change(events: list[Row]) -> None:
+        event = next(e for e in events if "workflowExecutionSignaledEventAttributes" in e)
+        event["workflowExecutionSignaledEventAttributes"]["signalName"] = "resume"
+
+    f.history(job_id, change)
+    return [job_id]
+
+
+@forgery
+def no_permit_in_any_summary(f: Forger) -> Iterable[str]:
+    f.each(raw.TEMPORAL, lambda row: row.update(granted=None))
+    return f.order[:1]
+
+
+@forgery
+def no_permit_in_any_history(f: Forger) -> Iterable[str]:
+    def forget(row: Row) -> None:
+        row["granted"] = None
+        row["signals"] = [pair for pair in row["signals"] if pair[0] != "slot_granted"]
+
+    f.each(raw.TEMPORAL, forget)
+
+    def rename(events: list[Row]) -> None:
+        for event in events:
+            found = event.get("workflowExecutionSignaledEventAttributes", {})
+            if found.get("signalName") == "slot_granted":
+                event["eventType"] = "EVENT_TYPE_MARKER_RECORDED"
+                del event["workflowExecutionSignaledEventAttributes"]
+
+    for job_id in f.order:
+        f.history(job_id, rename)
+    return f.order[:1]
+
+
+@forgery
+def permits_that_fall(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+
+    def change(row: Row) -> None:
+        for result in row["results"]:
+            result["token"] -= 1000
+
+    f.each(raw.TEMPORAL, change, of=job_id)
+    for name in raw.LEDGERS.values():
+        f.each(name, lambda row: row.update(token=row["token"] - 1000), of=job_id)
+    f.each(
+        raw.STATES, lambda row: row["record"].update(token=row["record"]["token"] - 1000), of=job_id
+    )
+    return [job_id]
+
+
+@forgery
+def a_permit_of_another_number_in_the_record(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(
+        raw.STATES, lambda row: row["record"].update(token=row["record"]["token"] + 1), of=job_id
+    )
+    return [job_id]
+
+
+@forgery
+def another_run_in_the_list(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(raw.EXECUTIONS, lambda row: row.update(run_id="another"), of=job_id)
+    return [job_id]
+
+
+@forgery
+def another_end_in_the_list(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(raw.EXECUTIONS, lambda row: row.update(closed=row["closed"] - 0.2), of=job_id)
+    return [job_id]
+
+
+@forgery
+def another_file_in_the_history(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(raw.TEMPORAL, lambda row: row["results"][0].update(sha256="0" * 64), of=job_id)
+    return [job_id]
+
+
+@forgery
+def a_replay_that_failed(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.json(raw.REPLAY, lambda body: body.update(failures={job_id: "no"}))
+    return [job_id]

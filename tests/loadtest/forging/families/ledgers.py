@@ -1,0 +1,187 @@
+"""A vendor's ledger tells of generations that nobody else knows, or its counts are not its rows."""
+
+import copy
+from collections.abc import Iterable
+
+from loadtest.books import raw
+from tests.loadtest.forging.kit import LEDGERS, Forger, Row, forgery, job_in
+
+VIDEO, IMAGE = raw.LEDGERS["video"], raw.LEDGERS["image"]
+
+
+def _more(f: Forger, name: str, job_id: str, **other: object) -> None:
+    """A second row beside a job's own."""
+    rows = f.rows(name)
+    row = copy.deepcopy(next(row for row in rows if job_in(row) == job_id))
+    row |= {"job_id": f"task-{f.random.getrandbits(40)}", "callbacks": [], **other}
+    f.put(name, [*rows, row])
+
+
+def _count(f: Forger, step: str, part: str, *, more: dict[str, int]) -> None:
+    def change(vendors: Row) -> None:
+        for name, by in more.items():
+            vendors[step][part][name] += by
+
+    f.json(raw.VENDORS, change)
+
+
+@forgery
+def a_paid_video_without_an_id_of_ours(f: Forger) -> Iterable[str]:
+    _more(f, VIDEO, f.job(), external_id=None)
+    return ()
+
+
+@forgery
+def a_paid_video_without_an_id_that_is_counted(f: Forger) -> Iterable[str]:
+    _more(f, VIDEO, f.job(), external_id=None)
+    _count(f, "video", "stats", more={"accepted": 1, "charged": 1})
+    _count(f, "video", "verdict", more={"charged": 1})
+    return ()
+
+
+@forgery
+def an_id_almost_like_ours(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    _more(f, VIDEO, job_id, external_id=f"{job_id}.video.1-again")
+    return [job_id]
+
+
+@forgery
+def a_request_that_only_the_ledger_shows(f: Forger) -> Iterable[str]:
+    job_id, step = f.job(), f.random.choice(("image", "video"))
+    other = {"external_id": f"{job_id}.{step}.2", "attempt": 2, "charged": False}
+    _more(f, raw.LEDGERS[step], job_id, outcome="failed", error="no", **other)
+    return [job_id]
+
+
+@forgery
+def a_second_charge(f: Forger) -> Iterable[str]:
+    job_id, step = f.job(), f.random.choice(("image", "video"))
+    _more(f, raw.LEDGERS[step], job_id)
+    return [job_id]
+
+
+@forgery
+def a_second_charge_under_the_next_number(f: Forger) -> Iterable[str]:
+    job_id, step = f.job(), f.random.choice(("image", "video"))
+    _more(f, raw.LEDGERS[step], job_id, external_id=f"{job_id}.{step}.2", attempt=2)
+    return [job_id]
+
+
+@forgery
+def an_image_in_the_book_of_videos(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    _more(f, VIDEO, job_id, external_id=f"{job_id}.image.2", charged=False)
+    return [job_id]
+
+
+@forgery
+def a_generation_for_a_job_that_nobody_knows(f: Forger) -> Iterable[str]:
+    _more(f, IMAGE, f.job(), external_id="job-000000000000000000000000.image.1")
+    return ["job-000000000000000000000000"]
+
+
+@forgery
+def a_success_that_was_not_charged(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(f.random.choice(LEDGERS), lambda row: row.update(charged=False), of=job_id)
+    return [job_id]
+
+
+@forgery
+def a_task_by_another_name(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(f.random.choice(LEDGERS), lambda row: row.update(job_id="another"), of=job_id)
+    return [job_id]
+
+
+@forgery
+def two_jobs_tasks_swapped(f: Forger) -> Iterable[str]:
+    pair = f.pair()
+    name = f.random.choice(LEDGERS)
+    tasks = {job_in(row): row["job_id"] for row in f.rows(name)}
+    for one, other in (pair, pair[::-1]):
+        f.each(name, lambda row, task=tasks[other]: row.update(job_id=task), of=one)  # type: ignore[misc]
+    return pair
+
+
+@forgery
+def a_generation_is_gone(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.drop(f.random.choice(LEDGERS), of=job_id)
+    return [job_id]
+
+
+@forgery
+def a_kept_generation_failed(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    change = {"outcome": "failed", "error": "no", "charged": False}
+    f.each(f.random.choice(LEDGERS), lambda row: row.update(change), of=job_id)
+    return [job_id]
+
+
+@forgery
+def a_generation_has_not_ended(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    change = {"outcome": None, "finished_at": None, "finished_ts": None, "charged": False}
+    _more(f, VIDEO, job_id, external_id=f"{job_id}.video.2", **change)
+    return [job_id]
+
+
+@forgery
+def a_permit_older_than_the_one_before(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    for name in LEDGERS:
+        f.each(name, lambda row: row.update(token=row["token"] - 1000), of=job_id)
+    return [job_id]
+
+
+@forgery
+def another_permit_for_the_video(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(VIDEO, lambda row: row.update(token=row["token"] + 1), of=job_id)
+    return [job_id]
+
+
+@forgery
+def more_charged_than_rows(f: Forger) -> Iterable[str]:
+    _count(f, f.random.choice(("image", "video")), "stats", more={"charged": 1})
+    return ()
+
+
+@forgery
+def more_accepted_than_rows(f: Forger) -> Iterable[str]:
+    _count(
+        f, f.random.choice(("image", "video")), "stats", more={"accepted": f.random.choice((-1, 1))}
+    )
+    return ()
+
+
+@forgery
+def two_in_flight(f: Forger) -> Iterable[str]:
+    _count(f, f.random.choice(("image", "video")), "stats", more={"in_flight": 2})
+    return ()
+
+
+@forgery
+def two_were_in_flight(f: Forger) -> Iterable[str]:
+    _count(f, f.random.choice(("image", "video")), "stats", more={"max_in_flight": 1})
+    return ()
+
+
+@forgery
+def the_bill_is_higher(f: Forger) -> Iterable[str]:
+    _count(f, f.random.choice(("image", "video")), "verdict", more={"charged": 1})
+    return ()
+
+
+@forgery
+def the_bill_knows_an_open_task(f: Forger) -> Iterable[str]:
+    _count(f, f.random.choice(("image", "video")), "verdict", more={"open": 1})
+    return ()
+
+
+@forgery
+def a_duplicate_was_counted(f: Forger) -> Iterable[str]:
+    _count(f, f.random.choice(("image", "video")), "stats", more={"duplicates": 1})
+    return ()

@@ -1,0 +1,156 @@
+"""The life of a job, as its record, the list of jobs and the feed tell it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from loadtest.books import raw
+from tests.loadtest.forging.kit import Forger, Row, forgery, job_in
+
+
+def _record(f: Forger, job_id: str, change: Any) -> None:
+    f.each(raw.STATES, lambda row: change(row["record"]), of=job_id)
+
+
+def _change(f: Forger, place: int, **other: object) -> Iterable[str]:
+    """One change of a job's record is told otherwise."""
+    job_id = f.job()
+    _record(f, job_id, lambda record: record["transitions"][place].update(other))
+    return [job_id]
+
+
+@forgery
+def a_record_that_begins_at_version_3(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    _record(f, job_id, lambda record: record["transitions"].__delitem__(slice(2)))
+    return [job_id]
+
+
+@forgery
+def a_record_that_fails_after_its_success(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+
+    def change(record: Row) -> None:
+        last = record["transitions"][-1]
+        record["transitions"].append(last | {"version": last["version"] + 1, "status": "failed"})
+
+    _record(f, job_id, change)
+    return [job_id]
+
+
+@forgery
+def a_success_in_the_middle(f: Forger) -> Iterable[str]:
+    return _change(f, 3, status="succeeded")
+
+
+@forgery
+def a_gap_in_the_versions(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    _record(f, job_id, lambda record: record["transitions"].pop(4))
+    return [job_id]
+
+
+@forgery
+def a_percentage_that_falls(f: Forger) -> Iterable[str]:
+    return _change(f, 3, percent=90)
+
+
+@forgery
+def an_attempt_that_falls(f: Forger) -> Iterable[str]:
+    return _change(f, 3, attempt=2)
+
+
+@forgery
+def a_video_before_the_image(f: Forger) -> Iterable[str]:
+    return _change(f, 1, step="video")
+
+
+@forgery
+def an_image_after_the_video(f: Forger) -> Iterable[str]:
+    return _change(f, 4, step="image")
+
+
+@forgery
+def a_job_that_never_ran(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+
+    def change(record: Row) -> None:
+        for each in record["transitions"][1:-1]:
+            each["status"] = "queued"
+
+    _record(f, job_id, change)
+    return [job_id]
+
+
+@forgery
+def a_record_of_another_version_than_the_list(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(raw.JOBS, lambda row: row["job"].update(version=row["job"]["version"] + 1), of=job_id)
+    return [job_id]
+
+
+@forgery
+def a_record_of_another_version_than_its_last_change(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    for name, key in ((raw.JOBS, "job"), (raw.STATES, "record")):
+        f.each(name, lambda row, key=key: row[key].update(version=9), of=job_id)  # type: ignore[misc]
+    return [job_id]
+
+
+@forgery
+def a_list_that_says_failed(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(raw.JOBS, lambda row: row["job"].update(status="failed"), of=job_id)
+    return [job_id]
+
+
+@forgery
+def a_list_and_a_record_that_say_failed(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(raw.JOBS, lambda row: row["job"].update(status="failed"), of=job_id)
+    _record(f, job_id, lambda record: record.update(status="failed"))
+    _record(f, job_id, lambda record: record["transitions"][-1].update(status="failed"))
+    return [job_id]
+
+
+@forgery
+def a_success_at_99_percent(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(raw.JOBS, lambda row: row["job"].update(percent=99), of=job_id)
+    return [job_id]
+
+
+def _frames(f: Forger, change: Any) -> Iterable[str]:
+    """The frames of one job are told otherwise."""
+    job_id = f.job()
+    f.edit(raw.FRAMES, lambda rows: change([row for row in rows if job_in(row) == job_id]))
+    return [job_id]
+
+
+@forgery
+def frames_that_go_back(f: Forger) -> Iterable[str]:
+    def swap(own: list[Row]) -> None:
+        a, b = own[3], own[4]
+        for key in ("version", "status", "step", "percent"):
+            a[key], b[key] = b[key], a[key]
+
+    return _frames(f, swap)
+
+
+@forgery
+def a_frame_that_tells_another_percentage(f: Forger) -> Iterable[str]:
+    return _frames(f, lambda own: own[-2].update(percent=own[-2]["percent"] + 1))
+
+
+@forgery
+def a_frame_that_tells_another_status(f: Forger) -> Iterable[str]:
+    return _frames(f, lambda own: own[-2].update(status="failed"))
+
+
+@forgery
+def a_frame_of_a_version_that_was_never(f: Forger) -> Iterable[str]:
+    return _frames(f, lambda own: own[-1].update(version=own[-1]["version"] + 1))
+
+
+@forgery
+def a_frame_that_waits_again(f: Forger) -> Iterable[str]:
+    return _frames(f, lambda own: own[-3].update(status="queued", step=None))

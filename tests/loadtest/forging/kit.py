@@ -1,0 +1,134 @@
+"""What a forger has: every raw record and history of a finished run, and the means to seal it."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from loadtest.books import raw, seal
+from loadtest.books.raw import RunFolder
+from loadtest.times import instant
+
+Row = dict[str, Any]
+LEDGERS = (raw.LEDGERS["image"], raw.LEDGERS["video"])
+_INSTANTS = ("accepted", "started", "finished")
+
+
+class Forger:
+    """Changes a copy of a run; what is chosen by chance is chosen by the seed."""
+
+    def __init__(self, run: RunFolder, target: Path, *, seed: int) -> None:
+        shutil.copytree(run.path, target)
+        self.folder = RunFolder(target)
+        self.random = random.Random(seed)  # noqa: S311 - the same lies in each run
+        accepted = sorted(self.rows(LEDGERS[0]), key=lambda row: str(row["accepted_at"]))
+        self.order = [str(row["external_id"]).split(".")[0] for row in accepted]
+        """The jobs in the order in which they ran."""
+
+    def rows(self, name: str) -> list[Row]:
+        return list(self.folder.rows(name))
+
+    def put(self, name: str, rows: Iterable[Row]) -> None:
+        (self.folder.raw / name).write_text("", "utf-8")
+        self.folder.append(name, rows)
+
+    def edit(self, name: str, change: Callable[[list[Row]], object]) -> None:
+        """`change` edits the rows of a raw file in place."""
+        rows = self.rows(name)
+        change(rows)
+        self.put(name, rows)
+
+    def each(self, name: str, change: Callable[[Row], object], *, of: str | None = None) -> None:
+        """`change` edits every row, or those of one job."""
+        rows = self.rows(name)
+        for row in rows:
+            if of is None or job_in(row) == of:
+                change(row)
+        self.put(name, rows)
+
+    def drop(self, name: str, *, of: str) -> None:
+        """Every row of one job is gone."""
+        self.put(name, [row for row in self.rows(name) if job_in(row) != of])
+
+    def json(self, name: str, change: Callable[[Row], object]) -> None:
+        """`change` edits a raw JSON file in place."""
+        value = self.folder.read(name)
+        change(value)
+        self.folder.write(name, value)
+
+    def history(self, job_id: str, change: Callable[[list[Row]], object]) -> None:
+        """`change` edits the events of a job's history file in place."""
+        path = self.folder.histories / f"{job_id}.json"
+        body = json.loads(path.read_text("utf-8"))
+        change(body["events"])
+        path.write_text(json.dumps(body), "utf-8")
+
+    def job(self) -> str:
+        """Any job, but not the first or the last."""
+        return self.random.choice(self.order[1:-1])
+
+    def pair(self) -> tuple[str, str]:
+        """Two jobs, the second of which ran right behind the first."""
+        place = self.random.randrange(1, len(self.order) - 1)
+        return self.order[place], self.order[place + 1]
+
+    def seal(self) -> None:
+        seal.write(self.folder)
+
+
+@dataclass(frozen=True)
+class Forgery:
+    """One kind of lie; it returns the jobs of which one at least must be named."""
+
+    family: str
+    tell: Callable[[Forger], Iterable[str]]
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}: {self.tell.__name__.replace('_', ' ')}"
+
+
+FORGERIES: list[Forgery] = []
+
+
+def forgery(tell: Callable[[Forger], Iterable[str]]) -> Callable[[Forger], Iterable[str]]:
+    """Add a lie to the table, under the family of its module."""
+    FORGERIES.append(Forgery(tell.__module__.rpartition(".")[2], tell))
+    return tell
+
+
+def job_in(row: Row) -> str:
+    """The job that a row is about, in whatever book."""
+    if "job" in row:
+        return str(row["job"]["job_id"])
+    if row.get("external_id") and "accepted_at" in row:
+        return str(row["external_id"]).split(".")[0]
+    return str(row.get("job_id"))
+
+
+def shift(row: Row, seconds: float, *, only: Iterable[str] = _INSTANTS) -> None:
+    """Move a generation's instants."""
+    for name in only:
+        at = instant(row[f"{name}_at"])
+        assert at is not None
+        row[f"{name}_ts"] = at + seconds
+        row[f"{name}_at"] = exactly(at + seconds)
+    for sent in row["callbacks"] if len(list(only)) == len(_INSTANTS) else ():
+        sent["sent_at"] = moved(sent["sent_at"], seconds)
+
+
+def moved(text: str, seconds: float) -> str:
+    """An instant as text, some seconds later."""
+    at = instant(text)
+    assert at is not None
+    return exactly(at + seconds)
+
+
+def exactly(at: float) -> str:
+    """An instant as the services write it, to the microsecond."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
