@@ -19,6 +19,7 @@ def close_record(record: Record, code: str) -> Record:
             "status": Status.FAILED,
             "error": JobError(code=code, message=MESSAGES[code]),
             "finished_at": at,
+            "vendor_position": None,
             "version": record.version + 1,
         }
     )

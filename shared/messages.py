@@ -83,7 +83,11 @@ class Transition(Message):
 
 
 class Job(Message):
-    """A job as the API shows it; `version` rises by one with each change."""
+    """A job as the API shows it; `version` rises by one with each change.
+
+    `vendor_position`: how many are before its generation in the vendor's own queue, 0 for the next
+    one; None where it does not wait there, or the vendor doesn't say.
+    """
 
     job_id: str
     prompt: str
@@ -95,6 +99,7 @@ class Job(Message):
     percent: Percent = 0
     asset_url: str | None = None
     queue_position: int | None = None
+    vendor_position: int | None = None
     attempts: Attempts = Attempts()
     error: JobError | None = None
     created_at: datetime
@@ -160,11 +165,15 @@ class Progress(Message):
 
 
 class ProgressReport(Message):
-    """A signal from an activity: how far the vendor is, in percent, or what holds it up."""
+    """A signal from an activity: how far the vendor is, in percent, or what holds it up.
+
+    `position`: in the vendor's queue, as in the Job.
+    """
 
     external_id: str
     percent: Percent
     waiting: str = ""
+    position: int | None = None
 
 
 class KlingDone(Message):

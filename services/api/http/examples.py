@@ -27,6 +27,7 @@ _JOB: dict[str, Any] = {
     "percent": 50,
     "asset_url": f"{_BASE}/jobs/{EXAMPLE_ID}/image",
     "queue_position": None,
+    "vendor_position": None,
     "attempts": _ATTEMPTS,
     "error": None,
     "created_at": "2026-01-02T03:04:05Z",

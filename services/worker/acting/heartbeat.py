@@ -38,7 +38,8 @@ def check_run(run_id: str) -> None:
 
 
 class Pulse:
-    """What the heartbeats carry: the vendor's acceptance, the percent, whether a wait is told.
+    """What the heartbeats carry: the vendor's acceptance, the percent, whether a wait is told, and
+    the place in the vendor's queue that the record has.
 
     `in_doubt`: whether a submit of this generation may be on its way to the vendor. `settled`: the
     last try ended by itself and knew that none was; a killed one could not say so.
@@ -47,6 +48,7 @@ class Pulse:
     def __init__(self, client: Client, external_id: str) -> None:
         self.accepted: Accepted | None = None
         self.percent = 0
+        self.position: int | None = None
         self.told = False
         self.settled = False
         self.in_doubt = False
@@ -63,7 +65,7 @@ class Pulse:
 
     def beat(self) -> None:
         """Tell the server that we are alive, and how far; costs no history."""
-        activity.heartbeat(self.accepted, self.percent, self.told, self.settled)
+        activity.heartbeat(self.accepted, self.percent, self.told, self.settled, self.position)
 
     def accept(self, accepted: Accepted) -> None:
         """The vendor has it: from here on there is progress to report."""
@@ -84,12 +86,14 @@ class Pulse:
         percent: int,
         told: bool = False,
         settled: bool = False,
+        position: int | None = None,
         *_later: object,
     ) -> None:
         """Go on where the last try was when it was last heard of; a later release tells more."""
         self.accepted = accepted
         self.percent = self._reported = percent
         self.told = told
+        self.position = position
         self.in_doubt = accepted is None and not settled
 
     def settle(self) -> None:
@@ -97,13 +101,19 @@ class Pulse:
         self.settled = True
         self.beat()
 
-    async def progress(self, percent: int) -> None:
-        """Note the percent; a signal carries it into the record when enough has changed."""
+    async def progress(self, percent: int, *, position: int | None = None) -> None:
+        """Note the percent; a signal carries it into the record when enough has changed.
+
+        So it does with `position`, the place in the vendor's queue.
+        """
         self.percent = max(self.percent, percent)
         now = time.monotonic()
-        if self.percent - self._reported < self._points or now - self._reported_at < REPORT_SECONDS:
+        if now - self._reported_at < REPORT_SECONDS:
             return
-        self._reported, self._reported_at = self.percent, now
+        further = self.percent - self._reported >= self._points
+        if not further and not _has_moved(self.position, position):
+            return
+        self._reported, self._reported_at, self.position = self.percent, now, position
         await self._signal()
 
     async def is_late(self, deadline: float) -> None:
@@ -138,12 +148,22 @@ class Pulse:
             str(info.workflow_id), run_id=info.workflow_run_id
         )
         report = ProgressReport(
-            external_id=self._external_id, percent=self.percent, waiting=waiting
+            external_id=self._external_id,
+            percent=self.percent,
+            waiting=waiting,
+            position=self.position,
         )
         try:
             await handle.signal(PROGRESS_SIGNAL, report)
         except RPCError:
             activity.logger.warning("progress could not be reported")
+
+
+def _has_moved(told: int | None, now: int | None) -> bool:
+    """To half or twice of it, so that a long queue costs a job a few signals alone."""
+    if told is None or now is None or told == now:
+        return told != now
+    return 2 * now <= told or 2 * told <= now
 
 
 async def outlast(task: asyncio.Task[T]) -> bool:

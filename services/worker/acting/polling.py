@@ -19,6 +19,7 @@ from shared.errors import (
     GenerationFailed,
     GenerationLost,
     GivenUp,
+    RefusedForGood,
     VendorError,
 )
 from shared.slots import Permit
@@ -42,10 +43,10 @@ async def until_ended(
 ) -> str:
     """Where the result of a generation that succeeded can be fetched, also of a late one.
 
-    GenerationFailed: the vendor says so, or that it succeeded and never where; AttemptTimedOut: it
-    says so after we had it stopped; GenerationLost: it doesn't know it any more; GivenUp: no end in
-    all the time that there is. While the vendor is away it is waited for, and queueing there is no
-    work.
+    GenerationFailed: the vendor says so, or that it succeeded and never where; RefusedForGood: it
+    failed as every other one would; AttemptTimedOut: it says so after we had it stopped;
+    GenerationLost: it doesn't know it any more; GivenUp: no end in all the time that there is.
+    While the vendor is away it is waited for, and queueing there is no work.
     """
     wait, percent = _Wait(accepted, patience), 0
     while True:
@@ -55,10 +56,9 @@ async def until_ended(
             if news.state == "succeeded" and (url := await vendor.address(news)):
                 return url
             if news.state == "failed":
-                kind = AttemptTimedOut if stop and wait.is_late else GenerationFailed
-                raise kind(news.message or "The vendor reports a failure.")
+                raise _failure(news, stopped=stop is not None and wait.is_late)
             percent = news.percent
-            await pulse.progress(percent)
+            await pulse.progress(percent, position=news.position)
         elif isinstance(news, VendorError) and wait.silent > WAITING_SECONDS:
             await pulse.waits(news)
         wait.check()
@@ -132,6 +132,13 @@ class _Wait:
         """The seconds until the next look; one falls just behind the deadline."""
         left = self._patience.deadline - self._worked
         return min(wanted, left + 0.001) if left >= 0 else wanted
+
+
+def _failure(news: VendorStatus, *, stopped: bool) -> VendorError:
+    message = news.message or "The vendor reports a failure."
+    if stopped:
+        return AttemptTimedOut(message)
+    return RefusedForGood(message) if news.final else GenerationFailed(message)
 
 
 def _works(news: News) -> bool:

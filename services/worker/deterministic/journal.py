@@ -46,14 +46,18 @@ class Journal:
                 raise EndedBefore
 
     async def report(self, report: ProgressReport) -> None:
-        """What the running attempt's activity tells: a percent, which only rises, or a wait."""
+        """What the running attempt's activity tells: a percent, which only rises, a place in the
+        vendor's queue, or a wait."""
         async with self._lock:
             if not self._concerns(report.external_id):
                 return
+            place: dict[str, object] = {"vendor_position": report.position}
             if report.waiting:
-                await self._next(report.waiting, {})
+                await self._next(report.waiting, place)
             elif report.percent > self.record.percent:
-                await self._next(f"{report.percent} %", {"percent": report.percent})
+                await self._next(f"{report.percent} %", {"percent": report.percent, **place})
+            elif report.position != self.record.vendor_position:
+                await self._next(_place(report.position), place)
 
     def _concerns(self, external_id: str) -> bool:
         """Asked under the lock: what came before may have ended the attempt, or the job."""
@@ -91,6 +95,10 @@ async def _write(record: Record) -> Recorded:
             retry_policy=LOCAL_RETRY_POLICY,
         )
     )
+
+
+def _place(position: int | None) -> str:
+    return "the vendor has begun" if position is None else f"{position} before it at the vendor"
 
 
 def _details(record: Record, note: str) -> str:

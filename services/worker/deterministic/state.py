@@ -16,12 +16,16 @@ class JobState:
         self._paid = Attempts()
 
     def change(self, at: datetime, note: str, **fields: object) -> Record:
-        """The next version with `fields` set; ValueError for a move that the states forbid."""
+        """The next version with `fields` set; ValueError for a move that the states forbid.
+
+        A place in a vendor's queue is left with whatever comes next.
+        """
         after = Status(str(fields.get("status", self.record.status)))
         # What is found out behind an end is added by whoever clears up, not by the job itself.
         if self.record.status.ended or not may_follow(self.record.status, after):
             raise ValueError(f"a {self.record.status} job can't become {after}")
-        fields = {**fields, **self._times(after, at), "version": self.record.version + 1}
+        version = self.record.version + 1
+        fields = {"vendor_position": None, **fields, **self._times(after, at), "version": version}
         changed = self.record.model_copy(update=fields)
         self.note = note
         self.record = changed.followed(at, note)

@@ -16,7 +16,8 @@ class VendorStatus(BaseModel):
     """Where a generation stands at the vendor, in words that all vendors share.
 
     `position`: how many are before it while it is queued there, 0 for the next one; None where the
-    vendor doesn't say. `units`: what the vendor says that it charged, in its own units.
+    vendor doesn't say. `units`: what the vendor says that it charged, in its own units. `final`: it
+    failed, and so would every other one.
     """
 
     vendor_id: Annotated[str, Field(min_length=1, max_length=MAX_ID)]
@@ -24,8 +25,9 @@ class VendorStatus(BaseModel):
     percent: int = 0
     url: str | None = None
     message: str = ""
-    position: int | None = None
+    position: Annotated[int, Field(ge=0)] | None = None
     units: str | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ export function facts(record) {
         ? duration(between(record.started_at, record.finished_at))
         : "–",
     ],
+    ["Before it at the vendor", String(record.vendor_position ?? "–")],
     ["Files", files(record.assets)],
   ];
   const list = el(

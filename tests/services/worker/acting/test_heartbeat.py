@@ -27,6 +27,7 @@ class Reports:
 
     def __init__(self, *, refuse: bool = False) -> None:
         self.percents: list[int] = []
+        self.positions: list[int | None] = []
         self.waiting: list[str] = []
         self._refuse = refuse
 
@@ -41,6 +42,7 @@ class Reports:
             self.waiting.append(report.waiting)
         else:
             self.percents.append(report.percent)
+            self.positions.append(report.position)
 
 
 async def told(reports: Reports, percents: list[int], *, what: str = IMAGE) -> Pulse:
@@ -75,6 +77,29 @@ async def test_percent_is_signalled_seldom() -> None:
 
 
 @pytest.mark.usefixtures("_reports_at_once")
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        ([9, 8, 5, 4, 3, 2, 1, 0, None, None], [9, 4, 2, 1, 0, None]),
+        ([3, 4, 5, 6, 0, 0], [3, 6, 0]),
+        ([None, None], []),
+    ],
+)
+async def test_a_place_in_the_vendors_queue_is_signalled_when_it_has_halved_or_doubled(
+    places: list[int | None], told: list[int | None]
+) -> None:
+    reports = Reports()
+
+    async def tell() -> None:
+        pulse = Pulse(cast(Client, reports), IMAGE)
+        for place in places:
+            await pulse.progress(0, position=place)
+
+    await ActivityEnvironment().run(tell)
+    assert reports.positions == told
+
+
+@pytest.mark.usefixtures("_reports_at_once")
 async def test_a_report_that_nobody_takes_does_not_end_the_work() -> None:
     pulse = await told(Reports(refuse=True), [50, 99])
     assert pulse.percent == 99
@@ -105,11 +130,11 @@ async def beats_of(environment: ActivityEnvironment) -> tuple[list[tuple[Any, ..
 
 async def test_heartbeats_carry_what_a_retry_needs() -> None:
     beats, _ = await beats_of(ActivityEnvironment())
-    assert beats == [(None, 0, False, False), (ACCEPTED, 5, False, False)]
+    assert beats == [(None, 0, False, False, None), (ACCEPTED, 5, False, False, None)]
 
 
 @pytest.mark.parametrize(
-    "more", [[], [False], [False, True], [False, True, "what only a newer release tells"]]
+    "more", [[], [False], [False, True], [False, True, 7, "what only a newer release tells"]]
 )
 async def test_a_retry_goes_on_with_what_the_last_try_had(more: list[object]) -> None:
     environment = ActivityEnvironment()
@@ -120,6 +145,7 @@ async def test_a_retry_goes_on_with_what_the_last_try_had(more: list[object]) ->
     assert pulse.accepted == before
     assert not pulse.in_doubt
     assert pulse.percent == 45
+    assert pulse.position == (7 if 7 in more else None)
 
 
 async def failed(reports: Reports, error: Exception, **info: Any) -> list[tuple[Any, ...]]:
@@ -152,7 +178,7 @@ async def test_a_wait_for_the_vendor_is_told_once() -> None:
         "waiting for the image service: ConnectError: refused (never_delivered"
     )
     assert waiting.endswith("no attempt is used up)")
-    assert beats == [(None, 0, True, False)]
+    assert beats == [(None, 0, True, False, None)]
     await failed(reports, AWAY, attempt=WAITING_TRIES + 1, heartbeat_details=beats[-1])
     assert len(reports.waiting) == 1
 

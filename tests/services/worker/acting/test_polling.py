@@ -24,6 +24,7 @@ from shared.errors import (
     GivenUp,
     NeverDelivered,
     OutcomeUnknown,
+    RefusedForGood,
     RefusedForNow,
     VendorError,
 )
@@ -83,6 +84,7 @@ class Percents(Pulse):
     def __init__(self) -> None:
         # What the base class does beside belongs to an activity.
         self.percents: list[int] = []
+        self.positions: list[int | None] = []
         self.waited_for: list[str] = []
         self.late: list[float] = []
         self.accepted = accepted_at(NOW)
@@ -90,8 +92,9 @@ class Percents(Pulse):
     async def is_late(self, deadline: float) -> None:
         self.late.append(deadline)
 
-    async def progress(self, percent: int) -> None:
+    async def progress(self, percent: int, *, position: int | None = None) -> None:
         self.percents.append(percent)
+        self.positions.append(position)
 
     async def waits(self, error: GenvideoError) -> None:
         self.waited_for.append(error.message)
@@ -161,6 +164,18 @@ async def test_success_ends_it_and_the_percents_are_passed_on(clock: Clock) -> N
 async def test_a_failure_comes_with_the_vendors_reason(clock: Clock, message: str) -> None:
     with pytest.raises(GenerationFailed, match=message or "reports a failure"):
         await wait(in_turn(clock, [is_now("failed", message=message)]))
+
+
+async def test_a_failure_that_every_other_one_would_share_is_final(clock: Clock) -> None:
+    final = is_now("failed", message="no such model").model_copy(update={"final": True})
+    with pytest.raises(RefusedForGood, match="no such model"):
+        await wait(in_turn(clock, [final]))
+
+
+async def test_the_place_in_the_vendors_queue_is_passed_on(clock: Clock) -> None:
+    pulse, queued = Percents(), is_now("queued").model_copy(update={"position": 3})
+    await wait(in_turn(clock, [queued, is_now("running"), is_now("succeeded")]), pulse=pulse)
+    assert pulse.positions == [3, None]
 
 
 async def test_a_failed_poll_is_no_news(clock: Clock) -> None:

@@ -114,6 +114,13 @@ def test_started_once_finished_at_the_end() -> None:
     assert state.record.finished_at == end
 
 
+def test_a_place_in_the_vendors_queue_is_left_with_whatever_comes_next() -> None:
+    state = new_state()
+    state.change(CREATED, "3 before it", status=Status.RUNNING, vendor_position=3)
+    assert state.record.vendor_position == 3
+    assert state.change(CREATED, "image, attempt 2").vendor_position is None
+
+
 def test_a_transition_names_the_attempt_of_its_own_step() -> None:
     state = new_state()
     state.change(CREATED, "image", status=Status.RUNNING, step=Step.IMAGE)
