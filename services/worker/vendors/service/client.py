@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from services.worker.vendors.answers import ask
 from services.worker.vendors.failures import json_object, said, sort_response
+from services.worker.vendors.findings import Finding
+from services.worker.vendors.service.checks import status_route
 from services.worker.vendors.vendor import MAX_ID, State, Traits, VendorStatus
 from shared.errors import OutcomeUnknown, RefusedForGood
 from shared.redact import redacted
@@ -20,6 +22,9 @@ class ServiceClient:
     states: ClassVar[dict[str, State]]
     root: ClassVar[str]
     traits: ClassVar[Traits]
+    # What it is called in findings, and the setting that has its address.
+    name: ClassVar[str]
+    setting: ClassVar[str]
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
@@ -41,6 +46,14 @@ class ServiceClient:
     def credentials(self) -> Mapping[str, str]:
         """None are needed."""
         return {}
+
+    async def examined(self) -> list[Finding]:
+        """Whether somebody speaks the contract there."""
+        return await status_route(self._http, self.root, check=self.name, setting=self.setting)
+
+    def offer(self) -> str:
+        """It says neither what it makes results with nor what it charges."""
+        return f"the {self.name} at {redacted(str(self._http.base_url).rstrip('/'))}"
 
     async def submit_as(self, external_id: str, token: int, body: dict[str, str]) -> str:
         """The vendor's id of a new generation; of the one it has where it refuses a duplicate."""

@@ -19,6 +19,8 @@ class ImageService(ServiceClient):
         "failed": "failed",
     }
     root = "/img"
+    name = "image service"
+    setting = "COMFYUI_URL"
     traits: ClassVar = Traits(cancels=True)
 
     async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:

@@ -17,6 +17,8 @@ class VideoService(ServiceClient):
         "failed": "failed",
     }
     root = "/video"
+    name = "video service"
+    setting = "KLING_URL"
     traits: ClassVar = Traits(pushes=True)
 
     async def submit(

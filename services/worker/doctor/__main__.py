@@ -1,0 +1,41 @@
+"""`python -m services.worker.doctor`: looks at both vendors for nothing, and submits nothing.
+
+A line for each finding, then as its last line all of them with what the vendors offer:
+`{"findings": [{"check", "verdict", "says"}, …], "offers": {"image": …, "video": …}}`.
+Status 1 where one is wrong.
+"""
+
+import argparse
+import asyncio
+import sys
+from dataclasses import asdict
+
+from services.worker.doctor.examination import Examination, examine
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.findings import Verdict
+from shared.replaying import tell
+from shared.settings import load
+
+WRONG = 1
+
+
+def main() -> int:
+    """Tell what was found."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "--receiver", action="store_true", help="the callback receiver runs: ask for it, too"
+    )
+    receiver = parser.parse_args().receiver
+    found = asyncio.run(examine(load(WorkerSettings), receiver=receiver))
+    _print(found)
+    return WRONG if any(each.verdict is Verdict.WRONG for each in found.findings) else 0
+
+
+def _print(found: Examination) -> None:
+    for each in found.findings:
+        sys.stdout.write(f"{each.verdict:<7}  {each.check}: {each.says}\n")
+    tell(asdict(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

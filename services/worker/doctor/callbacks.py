@@ -1,0 +1,74 @@
+"""Whether the video vendor's callbacks would reach our receiver, as far as that shows from here."""
+
+from urllib.parse import urlsplit
+
+import httpx
+
+from services.worker.doctor.hosts import addresses
+from services.worker.results.fetching import Address, Resolve, is_public
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.answers import ask
+from services.worker.vendors.failures import json_object
+from services.worker.vendors.findings import Finding, ok, warning, wrong
+from services.worker.vendors.vendor import Traits
+from shared.errors import VendorError
+from shared.http import http_client
+from shared.redact import redacted
+
+CHECK = "callbacks"
+POLLING = "each video's end is found by polling alone, a little later"
+# What a container calls the machine that it runs on.
+GATEWAY = "host.docker.internal"
+_PORTS = {"http": 80, "https": 443}
+
+
+async def callbacks(
+    settings: WorkerSettings, traits: Traits, *, receiver: bool, resolve: Resolve
+) -> list[Finding]:
+    """Nothing where the vendor calls nobody back."""
+    if not traits.pushes:
+        return []
+    ours = await _led_to(settings.callback_url, resolve)
+    at = f"CALLBACK_URL={redacted(settings.callback_url)}"
+    if not ours:
+        return [wrong(CHECK, f"{at}: its host leads to no address, so no callback can arrive")]
+    if all(each.is_loopback for each in ours):
+        return [await _on_this_machine(settings, at, resolve)]
+    if not all(map(is_public, ours)) and await _is_public(settings.video_service_url, resolve):
+        return [warning(CHECK, f"{at} is not public, which the video vendor is: {POLLING}")]
+    if not receiver:
+        return [ok(CHECK, f"{at} is known; whether the receiver answers there shows once it runs")]
+    return [await _answering(settings.callback_url, at)]
+
+
+async def _on_this_machine(settings: WorkerSettings, at: str, resolve: Resolve) -> Finding:
+    host = urlsplit(settings.video_service_url).hostname
+    theirs = await _led_to(settings.video_service_url, resolve)
+    if host == GATEWAY or all(each.is_loopback for each in theirs):
+        return ok(CHECK, f"{at}: they stay on this machine, as the video vendor does")
+    return warning(CHECK, f"{at} is this machine alone, and the video vendor elsewhere: {POLLING}")
+
+
+async def _is_public(url: str, resolve: Resolve) -> bool:
+    found = await _led_to(url, resolve)
+    return bool(found) and all(map(is_public, found))
+
+
+async def _led_to(url: str, resolve: Resolve) -> list[Address]:
+    parts = urlsplit(url)
+    return await addresses(parts.hostname or "", parts.port or _PORTS[parts.scheme], resolve)
+
+
+async def _answering(url: str, at: str) -> Finding:
+    """The receiver's own word, asked for by the address that the vendor is told."""
+    async with http_client(url) as http:
+        try:
+            answer = await ask(http, "GET", "healthz")
+        except VendorError as error:
+            return wrong(CHECK, f"{at}: the receiver can't be reached there: {error.message}")
+    if answer.status_code == httpx.codes.OK and json_object(answer) == {"status": "ok"}:
+        return ok(CHECK, f"{at}: the receiver answers there")
+    return wrong(
+        CHECK,
+        f"{at}: somebody else than the receiver answers there (HTTP {answer.status_code})",
+    )

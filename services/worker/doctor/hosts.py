@@ -1,0 +1,50 @@
+"""Whether the hosts that results may come from are there, and where they may be."""
+
+import asyncio
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from services.worker.results.fetching import Address, Resolve, is_public
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.findings import Finding, ok, warning
+from services.worker.vendors.vendor import Traits
+
+CHECK = "result hosts"
+SECONDS = 5.0
+_HTTPS = 443
+
+
+async def result_hosts(
+    settings: WorkerSettings, traits: Iterable[Traits], *, resolve: Resolve
+) -> list[Finding]:
+    """A warning for each that leads nowhere or inside; of `*.domain` the domain is looked up.
+
+    Nothing where results come from the vendors' own addresses alone.
+    """
+    named = settings.outside_hosts().union(*(each.result_hosts for each in traits))
+    if not named:
+        return []
+    reasons = await asyncio.gather(*(_reason(name, resolve) for name in sorted(named)))
+    wrong = [warning(CHECK, reason) for reason in reasons if reason]
+    return wrong or [ok(CHECK, f"known: {', '.join(sorted(named))}")]
+
+
+async def addresses(host: str, port: int, resolve: Resolve) -> list[Address]:
+    """Where a name leads; nowhere where nobody knows it, or nobody says so in time."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await resolve(host, port)
+    except (OSError, TimeoutError):
+        return []
+
+
+async def _reason(name: str, resolve: Resolve) -> str | None:
+    parts = urlsplit(f"//{name.removeprefix('*.')}")
+    host = parts.hostname or name
+    found = await addresses(host, parts.port or _HTTPS, resolve)
+    if not found:
+        return f"{name} leads to no address: nothing can be fetched from there"
+    inside = [each for each in found if not is_public(each) and str(each) != host]
+    if inside:
+        return f"{name} leads to {inside[0]}, which is not public: results from there are refused"
+    return None

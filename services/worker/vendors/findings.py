@@ -1,0 +1,53 @@
+"""What can be told of a vendor before anything is paid there; asking for it costs nothing."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+
+class Verdict(StrEnum):
+    """`wrong`: no job can end well as it is, or it would cost what it should not."""
+
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check has found, in one sentence; it names the setting that would change it."""
+
+    check: str
+    verdict: Verdict
+    says: str
+
+
+def ok(check: str, says: str) -> Finding:
+    """All is as it should be."""
+    return Finding(check, Verdict.OK, says)
+
+
+def warning(check: str, says: str) -> Finding:
+    """Jobs can end well, and still it may not be what was meant."""
+    return Finding(check, Verdict.WARNING, says)
+
+
+def wrong(check: str, says: str) -> Finding:
+    """Nothing should be submitted as it is."""
+    return Finding(check, Verdict.WRONG, says)
+
+
+@runtime_checkable
+class Examined(Protocol):
+    """A vendor of which something can be checked."""
+
+    async def examined(self) -> list[Finding]:
+        """A finding for each check; also that it doesn't answer is one, and no error."""
+
+
+@runtime_checkable
+class Offering(Protocol):
+    """A vendor that knows what one generation is made with, and perhaps what it costs."""
+
+    def offer(self) -> str:
+        """In a few words, such as `kling-v2-1, std, 5 s`."""
