@@ -3,11 +3,14 @@
 from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 
-from services.mock_comfyui.config import initial_config
-from services.mock_comfyui.native import prompt, results, server
-from services.mock_comfyui.native.wire import MalformedBody, on_malformed
+from services.mock_comfyui.config import initial_config, native_config
+from services.mock_comfyui.folders.folders import Folders
+from services.mock_comfyui.native import events, files, history, jobs, prompt, server
+from services.mock_comfyui.native.wire import MalformedBody, on_trouble
 from services.mock_comfyui.pictures.maker import ImageMaker
-from services.mock_comfyui.queue.prompt_queue import PromptQueue
+from services.mock_comfyui.prompts.nodes import build_nodes
+from services.mock_comfyui.queue.prompt_queue import PromptQueue, QueueBroken
+from services.mock_comfyui.queue.saving import Saver
 from services.mock_comfyui.routes import router
 from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_core.app import build_app
@@ -36,40 +39,47 @@ def create_app(
 ) -> FastAPI:
     """`checkpoints` are the models that the native wire says there are."""
     disk = disk_of(settings, "image")
-    files = FileStore(settings.mock_file_megabytes * _MEGABYTE, disk)
-    maker = ImageMaker(files)
+    store = FileStore(settings.mock_file_megabytes * _MEGABYTE, disk)
+    maker = ImageMaker(store)
+    config = initial_config(settings)
     mock = build_mock(
         "image",
         settings,
-        config=initial_config(settings),
+        config=config,
         points=_POINTS,
         make=maker.make,
         refusal=refuse,
-        files=files,
+        files=store,
         disk=disk,
         at_once=settings.comfyui_workers,
     )
-    queue = PromptQueue(mock.clock, checkpoints=checkpoints)
-    maker.now, maker.nodes = mock.clock.now, queue.nodes
+    maker.now = mock.clock.now
+    folders = Folders(store, mock.clock)
+    saver = Saver(build_nodes(checkpoints), folders, maker, lambda: native_config(mock))
+    # A real server runs one prompt at a time.
+    at_once = max(settings.comfyui_workers, 1)
+    queue = PromptQueue(mock.runner, mock.clock, saver, at_once=at_once)
+    mock.runner.taker = queue.take
     mock.runner.listen(queue.on_change)
     mock.on_restart.append(queue.restart)
-    mock.on_reset.append(queue.forget_all)
+    mock.on_reset += [queue.forget_all, folders.forget_all]
     app = build_app(
         mock,
         title="Mock image service",
         routers=(router, *_native_routers()),
-        on_start=(maker.warm_up,),
+        on_start=(maker.warm_up, queue.open),
         on_stop=(queue.close, maker.close),
     )
     app.state.queue = queue
-    app.add_exception_handler(MalformedBody, on_malformed)
+    for trouble in (MalformedBody, QueueBroken):
+        app.add_exception_handler(trouble, on_trouble)
     return app
 
 
 def _native_routers() -> tuple[APIRouter, ...]:
     """Each route is also under `/api`, as at the real server."""
-    twice = (prompt.router, results.router, server.router)
+    twice = (prompt.router, history.router, files.router, events.router, server.router)
     api = APIRouter(prefix="/api")
     for each in twice:
         api.include_router(each)
-    return (results.jobs_router, *twice, api)
+    return (jobs.router, *twice, api)

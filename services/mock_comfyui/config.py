@@ -1,12 +1,40 @@
-"""What can be changed while the image service runs."""
+"""What can be changed while the image service runs; `native` is about the real server's wire."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_core.config import RuntimeConfig
+from services.mock_core.mock import Mock
 
 
-def initial_config(settings: ComfyuiSettings) -> RuntimeConfig:
-    return RuntimeConfig(
+class NativeConfig(BaseModel):
+    """How the server behind the native wire is: a real one of 0.28.0 unless told otherwise.
+
+    `write_seconds`: nominal time that a file takes to be written, and is served half meanwhile.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    write_seconds: Annotated[float, Field(ge=0, le=10_000_000)] = 0.0
+    format: Literal["png", "jpeg", "webp"] = "png"
+
+
+class ComfyuiConfig(RuntimeConfig):
+    native: NativeConfig = NativeConfig()
+
+
+def initial_config(settings: ComfyuiSettings) -> ComfyuiConfig:
+    return ComfyuiConfig(
         speed=settings.mock_speed,
         seconds=settings.mock_image_seconds,
         result_days=settings.mock_result_days,
     )
+
+
+def native_config(mock: Mock) -> NativeConfig:
+    """How the native wire's server is at this moment."""
+    config = mock.config
+    assert isinstance(config, ComfyuiConfig)  # noqa: S101 - set by the factory
+    return config.native

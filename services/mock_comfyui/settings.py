@@ -12,5 +12,5 @@ from services.mock_core.settings import MockSettings
 class ComfyuiSettings(MockSettings):
     comfyui_port: Annotated[int, Field(ge=1, le=65535)] = 6889
     mock_image_seconds: Annotated[Delay, NoDecode] = DelaySpec("fixed", 30)
-    # 0: every generation starts at once; 1: one after another, like a single real server.
+    # 0: every generation starts at once, but for those of the native wire, of which one runs.
     comfyui_workers: Annotated[int, Field(ge=0, le=10_000)] = 0

@@ -1,36 +1,42 @@
 """The native wire, first half: prompts, the queue, interrupting."""
 
-import re
 import uuid
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from services.mock_comfyui.native.history import listed
+from services.mock_comfyui.native.jobs import UUID
 from services.mock_comfyui.native.wire import (
     RESPONSES,
+    MalformedBody,
+    NativeJson,
     TheQueue,
     json_body,
     native_error,
     native_refusal,
+    parsed_body,
     read_json,
 )
+from services.mock_comfyui.prompts.execution import needed, text_of
 from services.mock_comfyui.prompts.inputs import mistake
 from services.mock_comfyui.prompts.task import Task
 from services.mock_comfyui.prompts.validation import Graph, validate
+from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_core.exchange.submit import submit
 from services.mock_core.http.headers import base_url, find_tag, slot_token
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import TheMock
 
 router = APIRouter(tags=["native"])
-_CANONICAL = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _BAD_ID = mistake(
     "invalid_prompt_id",
     "prompt_id must be a valid UUID",
     "prompt_id must be a UUID string in canonical lowercase hyphenated form; "
     "omit it to let the server generate one",
 )
+_SECRETS = ("auth_token_comfy_org", "api_key_comfy_org")
 _OBJECT = {"type": "object"}
 _PROMPT = json_body(
     "A graph to run",
@@ -38,6 +44,9 @@ _PROMPT = json_body(
     client_id={"type": "string"},
     prompt_id={"type": "string", "format": "uuid"},
     extra_data=_OBJECT,
+    number={"type": "number"},
+    front={"type": "boolean"},
+    partial_execution_targets={"type": "array", "items": {"type": "string"}},
 )
 
 
@@ -50,47 +59,52 @@ async def queue_info(queue: TheQueue) -> dict[str, Any]:
 @router.post("/prompt", openapi_extra=_PROMPT, responses=RESPONSES)
 async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Response:
     """Queue a graph; a 200 may carry node_errors, for one good output is enough."""
-    body = await read_json(request)
-    number = queue.take_number()
-    graph = body.get("prompt")
-    if not isinstance(graph, dict):
+    body = await parsed_body(request)
+    if not isinstance(body, dict | list | str):
+        raise MalformedBody
+    if not isinstance(body, dict) or "prompt" not in body:
+        queue.take_number()
         return native_error(mistake("no_prompt", "No prompt provided", "No prompt provided"))
+    number = _number(body, queue)
+    graph = body["prompt"]
+    if not isinstance(graph, dict):
+        raise MalformedBody
     given = body.get("prompt_id")
-    if given is not None and not (isinstance(given, str) and _CANONICAL.fullmatch(given)):
+    if given is not None and not (isinstance(given, str) and UUID.fullmatch(given)):
         return native_error(_BAD_ID)
-    validation = validate(graph, queue.nodes)
+    validation = validate(graph, queue.nodes, only=body.get("partial_execution_targets"))
     if validation.error is not None:
         return native_error(validation.error, validation.node_errors)
-    work = queue.cache.plan(graph, validation.outputs, queue.nodes)
-    job, attempt = mock.jobs.find(given, work.text)
+    extra = _extra(body)
+    text = text_of(graph, needed(graph, validation.outputs, queue.nodes))
+    job, attempt = mock.jobs.find(given, text)
     generation = Generation(
         id=given or str(uuid.uuid4()),
         external_id=given,
         job=job,
         attempt=attempt,
-        prompt=work.text,
+        prompt=text,
         style="",
-        tag=find_tag(request, work.text),
+        tag=find_tag(request, text),
         base_url=base_url(request),
         token=slot_token(request),
     )
-    client_id = body.get("client_id")
+    client_id = extra.get("client_id")
     client_id = client_id if isinstance(client_id, str) else None
-    queue.prepare(Task(generation, number, work, _extra(body), client_id))
+    task = Task(generation, number, graph, validation.outputs, extra, client_id)
+    generation.detail.update(native=True, task=task)
     answer = {"prompt_id": generation.id, "number": number, "node_errors": validation.node_errors}
-    return await submit(
-        mock, generation, reply=lambda _: JSONResponse(answer), shape=native_refusal
-    )
+    return await submit(mock, generation, reply=lambda _: NativeJson(answer), shape=native_refusal)
 
 
 @router.get("/queue")
 async def get_queue(queue: TheQueue) -> Response:
     """What runs and what waits, whole graphs included."""
-    rows = list(queue.open.items())
-    return JSONResponse(
+    rows = list(queue.tasks())
+    return NativeJson(
         {
-            "queue_running": [task.queue_row for it, task in rows if it.state is not State.QUEUED],
-            "queue_pending": [task.queue_row for it, task in rows if it.state is State.QUEUED],
+            "queue_running": [it.queue_row for it, state in rows if state is State.RUNNING],
+            "queue_pending": [it.queue_row for it, state in rows if state is State.QUEUED],
         }
     )
 
@@ -103,14 +117,13 @@ async def get_queue(queue: TheQueue) -> Response:
     response_class=Response,
     responses=RESPONSES,
 )
-async def post_queue(request: Request, mock: TheMock, queue: TheQueue) -> Response:
+async def post_queue(request: Request, queue: TheQueue) -> Response:
     """Drop prompts that wait: all of them, or those of these ids."""
     body = await read_json(request)
-    dropped = body.get("delete")
-    ids = dropped if isinstance(dropped, list) else []
-    for generation in list(queue.open):
-        if generation.state is State.QUEUED and (body.get("clear") or generation.id in ids):
-            mock.runner.cancel(generation)
+    if body.get("clear"):
+        queue.drop_all()
+    for prompt_id in listed(body, "delete"):
+        queue.drop(str(prompt_id))
     return Response()
 
 
@@ -120,16 +133,33 @@ async def post_queue(request: Request, mock: TheMock, queue: TheQueue) -> Respon
     response_class=Response,
     responses=RESPONSES,
 )
-async def interrupt(request: Request, mock: TheMock, queue: TheQueue) -> Response:
-    """Interrupt this prompt, or the first one that runs; nothing is told when there is none."""
-    wanted = (await read_json(request)).get("prompt_id")
-    for generation in list(queue.open):
-        if generation.state is State.RUNNING and wanted in (None, generation.id):
-            mock.runner.cancel(generation)
-            break
+async def interrupt(request: Request, queue: TheQueue) -> Response:
+    """Interrupt this prompt; whatever runs where none is named, or the body is no JSON."""
+    try:
+        body = await parsed_body(request)
+    except MalformedBody:
+        body = {}
+    if not isinstance(body, dict):
+        raise MalformedBody
+    queue.interrupt(str(body.get("prompt_id") or "") or None)
     return Response()
 
 
+def _number(body: dict[str, Any], queue: PromptQueue) -> float:
+    """Its place among those that wait: the lowest number runs first."""
+    if "number" not in body:
+        number = queue.take_number()
+        return -number if body.get("front") else number
+    try:
+        return float(body["number"])
+    except (TypeError, ValueError) as error:
+        raise MalformedBody from error
+
+
 def _extra(body: dict[str, Any]) -> Graph:
-    extra = body.get("extra_data")
-    return extra if isinstance(extra, dict) else {}
+    """What comes along with the graph, and is kept with it but for its secrets."""
+    extra = body.get("extra_data", {})
+    if not isinstance(extra, dict):
+        raise MalformedBody
+    client = {"client_id": body["client_id"]} if "client_id" in body else {}
+    return {name: value for name, value in extra.items() if name not in _SECRETS} | client

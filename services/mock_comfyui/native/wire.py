@@ -37,6 +37,10 @@ RESPONSES = {
 }
 
 
+class NativeJson(JSONResponse):
+    media_type = "application/json; charset=utf-8"
+
+
 class MalformedBody(Exception):
     """The real server has no answer to it but its own trouble."""
 
@@ -45,18 +49,24 @@ def trouble() -> Response:
     return PlainTextResponse(_TROUBLE, status_code=500)
 
 
-async def on_malformed(_request: Request, _error: Exception) -> Response:
+async def on_trouble(_request: Request, _error: Exception) -> Response:
     return trouble()
 
 
 async def read_json(request: Request) -> dict[str, Any]:
     """The body as an object; MalformedBody where the real server gets into trouble."""
-    body = await read_body(request)
+    found = await parsed_body(request)
+    if not isinstance(found, dict):
+        raise MalformedBody
+    return found
+
+
+async def parsed_body(request: Request) -> Any:
+    """The body as JSON of any kind, else MalformedBody."""
     try:
-        found = _parsed(body) if body else {}
+        return _parsed(await read_body(request))
     except (ValueError, RecursionError) as error:
         raise MalformedBody from error
-    return found if isinstance(found, dict) else {}
 
 
 def _parsed(body: bytes) -> Any:
@@ -85,7 +95,7 @@ async def read_body(request: Request) -> bytes:
 
 
 def native_error(error: dict[str, Any], node_errors: dict[str, Any] | None = None) -> Response:
-    return JSONResponse({"error": error, "node_errors": node_errors or {}}, status_code=400)
+    return NativeJson({"error": error, "node_errors": node_errors or {}}, status_code=400)
 
 
 def native_refusal(
@@ -94,7 +104,7 @@ def native_refusal(
     """An injected refusal; 503 unless told otherwise. The real server has no such answer."""
     error = mistake(str(code or "injected"), message or "refused", "")
     body = {"error": error, "node_errors": {}}
-    return JSONResponse(body, status_code=status or 503, headers=headers)
+    return NativeJson(body, status_code=status or 503, headers=headers)
 
 
 def json_body(description: str, **properties: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Mapping
 from functools import lru_cache
 
 from PIL import Image, ImageDraw, PngImagePlugin
@@ -17,14 +18,20 @@ _INK = (250, 250, 245)
 
 def draw_picture(prompt: str, style: str, salt: str, *, size: tuple[int, int] = (0, 0)) -> bytes:
     """PNG bytes; the text is in the picture and, in full, in its `prompt` chunk."""
-    shape = (size[0] or WIDTH, size[1] or HEIGHT)
-    image = Image.new("RGB", shape)
-    canvas = ImageDraw.Draw(image)
-    _background(canvas, shape, f"{prompt}\x1f{style}\x1f{salt}")
-    _write(canvas, shape, f"{prompt}\n{style}" if style else prompt)
-    out = io.BytesIO()
-    image.save(out, "PNG", pnginfo=_chunks(prompt, style), compress_level=6)
-    return out.getvalue()
+    info = PngImagePlugin.PngInfo()
+    for name, value in (("prompt", prompt), ("style", style)):
+        info.add_itxt(name, value.encode("utf-8", "replace").decode())
+    return _saved(_drawn(prompt, style, salt, size=size), "png", info)
+
+
+def draw_with_chunks(
+    text: str, salt: str, *, size: tuple[int, int], format_: str, chunks: Mapping[str, str]
+) -> bytes:
+    """A picture in this format; a PNG has the texts of `chunks`, as the real server writes them."""
+    info = PngImagePlugin.PngInfo()
+    for name, value in chunks.items():
+        info.add_text(name, value)
+    return _saved(_drawn(text, "", salt, size=size), format_, info)
 
 
 @lru_cache(maxsize=1)
@@ -32,6 +39,24 @@ def preview() -> bytes:
     """The small JPEG that stands for every preview."""
     out = io.BytesIO()
     Image.new("RGB", (64, 36), (90, 60, 120)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def _drawn(prompt: str, style: str, salt: str, *, size: tuple[int, int]) -> Image.Image:
+    shape = (size[0] or WIDTH, size[1] or HEIGHT)
+    image = Image.new("RGB", shape)
+    canvas = ImageDraw.Draw(image)
+    _background(canvas, shape, f"{prompt}\x1f{style}\x1f{salt}")
+    _write(canvas, shape, f"{prompt}\n{style}" if style else prompt)
+    return image
+
+
+def _saved(image: Image.Image, format_: str, info: PngImagePlugin.PngInfo) -> bytes:
+    out = io.BytesIO()
+    if format_ == "png":
+        image.save(out, "PNG", pnginfo=info, compress_level=6)
+    else:
+        image.save(out, format_.upper(), quality=90)
     return out.getvalue()
 
 
@@ -59,10 +84,3 @@ def _write(canvas: ImageDraw.ImageDraw, shape: tuple[int, int], text: str) -> No
         if character.isprintable() and not (character.isspace() and left == _MARGIN):
             draw_character(canvas, (left, top), character=character, ink=_INK)
             left += width(character)
-
-
-def _chunks(prompt: str, style: str) -> PngImagePlugin.PngInfo:
-    info = PngImagePlugin.PngInfo()
-    for name, value in (("prompt", prompt), ("style", style)):
-        info.add_itxt(name, value.encode("utf-8", "replace").decode())
-    return info

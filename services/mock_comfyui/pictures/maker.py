@@ -1,13 +1,12 @@
-"""Makes the picture of a generation in a thread, so that drawing never holds up a request."""
+"""Draws pictures in a thread, so that drawing never holds up a request."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 
-from services.mock_comfyui.pictures.drawing import draw_picture
-from services.mock_comfyui.prompts.task import Task
-from services.mock_comfyui.prompts.validation import Nodes
+from services.mock_comfyui.pictures.drawing import draw_picture, draw_with_chunks
 from services.mock_core.ledger.files import FileStore, StoredFile
 from services.mock_core.ledger.generation import Generation
 
@@ -15,45 +14,49 @@ from services.mock_core.ledger.generation import Generation
 _LARGEST = 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A picture of the native wire; `chunks` are the texts that a PNG carries along."""
+
+    text: str
+    salt: str
+    size: tuple[int, int]
+    format: str = "png"
+    chunks: Mapping[str, str] = field(default_factory=dict)
+
+
 class ImageMaker:
     def __init__(self, files: FileStore) -> None:
         self._files = files
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="draw")
         self.now: Callable[[], float] = lambda: 0.0
-        self.nodes: Nodes = {}
 
     async def warm_up(self) -> None:
         """Load the font before the first job needs it."""
-        await self._draw("warm", "up", "")
+        await self._in_thread(partial(draw_picture, "warm", "up", ""))
 
     async def close(self) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     async def make(self, generation: Generation) -> str:
-        """Draw, store, and return the file's name; empty when there is no picture to draw."""
-        task: Task | None = generation.detail.get("task")
-        if task is None:
-            body = await self._draw(generation.prompt, generation.style, generation.id)
-            self._store(f"{generation.id}.png", body, generation)
-            return f"{generation.id}.png"
-        names = [*task.new_files, *task.old_files]
-        if task.new_files:
-            salt = task.work.signatures[task.work.order[-1]]
-            body = await self._draw(generation.prompt, "", salt, size=self._size(task))
-            for name in task.new_files:
-                self._store(name, body, generation)
-        return names[0] if names else ""
-
-    def _size(self, task: Task) -> tuple[int, int]:
-        width, height = task.work.size(self.nodes)
-        return min(width, _LARGEST), min(height, _LARGEST)
-
-    def _store(self, name: str, body: bytes, generation: Generation) -> None:
+        """Draw and store what the plain wire asked for; the file's name."""
+        name = f"{generation.id}.png"
+        draw = partial(draw_picture, generation.prompt, generation.style, generation.id)
+        body = await self._in_thread(draw)
         self._files.put(name, StoredFile(body, "image/png", self.now(), generation))
+        return name
 
-    async def _draw(
-        self, prompt: str, style: str, salt: str, *, size: tuple[int, int] = (0, 0)
-    ) -> bytes:
-        loop = asyncio.get_running_loop()
-        draw = partial(draw_picture, prompt, style, salt, size=size)
-        return await loop.run_in_executor(self._thread, draw)
+    async def draw(self, wanted: Wanted) -> bytes:
+        size = (min(wanted.size[0], _LARGEST), min(wanted.size[1], _LARGEST))
+        draw = partial(
+            draw_with_chunks,
+            wanted.text,
+            wanted.salt,
+            size=size,
+            format_=wanted.format,
+            chunks=wanted.chunks,
+        )
+        return await self._in_thread(draw)
+
+    async def _in_thread(self, draw: Callable[[], bytes]) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, draw)

@@ -30,14 +30,15 @@ class Validation:
     node_errors: dict[str, Any] = field(default_factory=dict)
 
 
-def validate(graph: Graph, nodes: Nodes) -> Validation:
+def validate(graph: Graph, nodes: Nodes, *, only: Any = None) -> Validation:
+    """Where `only` is a list, those outputs alone are to run."""
     refused = _refused(graph, nodes)
     if refused is not None:
         return Validation(error=refused)
     validation = Validation()
     checked: dict[str, tuple[bool, list[Mistake]]] = {}
     for node_id, node in graph.items():
-        if not nodes[node["class_type"]].is_output:
+        if not nodes[node["class_type"]].is_output or not _is_meant(node_id, only):
             continue
         if _is_good(graph, nodes, node_id, checked=checked):
             validation.outputs.append(node_id)
@@ -72,6 +73,10 @@ def _refused(graph: Graph, nodes: Nodes) -> dict[str, Any] | None:
     if not any(nodes[node["class_type"]].is_output for node in graph.values()):
         return mistake("prompt_no_outputs", "Prompt has no outputs", "")
     return None
+
+
+def _is_meant(node_id: str, only: Any) -> bool:
+    return not isinstance(only, list) or node_id in only
 
 
 def _title(node: dict[str, Any]) -> str:

@@ -1,179 +1,285 @@
-"""The native wire's view of the work: queue, history, and the events sent on the sockets."""
+"""The native wire's view of the work: what waits, what runs, what has ended, and who is told."""
 
 import asyncio
+import heapq
 import itertools
-from collections import OrderedDict
+import logging
+from collections.abc import Iterator
 from typing import Any
 
-from services.mock_comfyui.prompts.execution import NodeCache, Work
-from services.mock_comfyui.prompts.nodes import build_nodes
-from services.mock_comfyui.prompts.task import Task, plan_outputs
+from services.mock_comfyui.prompts.execution import NodeCache
+from services.mock_comfyui.prompts.task import Task
 from services.mock_comfyui.queue.events import ExecutionEvents
+from services.mock_comfyui.queue.history import History
+from services.mock_comfyui.queue.run import Interrupted, PromptRun, Vanished
+from services.mock_comfyui.queue.saving import NodeFailed, Saver
 from services.mock_comfyui.queue.sockets import Hub
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.lib.clock import Clock
+from services.mock_core.runner.planned_run import PlannedRun
+from services.mock_core.runner.runner import Runner
 
-# The real server keeps 10 000; entries hold whole graphs, and the mock has to stay small.
-MAX_HISTORY = 2_000
 # Real seconds between `execution_success` and the history entry: short, and never zero.
 HISTORY_LAG = 0.03
-_PLAIN_GRAPH = {"class_type": "EmptyImage", "inputs": {"width": 640, "height": 360}}
+_PLAIN_GRAPH = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 640, "height": 360}},
+    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}},
+}
+_log = logging.getLogger(__name__)
+
+
+class QueueBroken(Exception):
+    """The real server's own trouble with two entries of one number and one id."""
 
 
 class PromptQueue:
-    """Prompts of either wire pass here; what was forgotten here is unknown on the native wire."""
+    """Prompts of either wire are seen here; those of the native one run here, one after another."""
 
-    def __init__(self, clock: Clock, *, checkpoints: tuple[str, ...]) -> None:
-        self.nodes = build_nodes(checkpoints)
+    def __init__(self, runner: Runner, clock: Clock, saver: Saver, *, at_once: int) -> None:
+        self.nodes = saver.nodes
+        self.saver = saver
         self.hub = Hub()
         self.cache = NodeCache()
-        self.open: dict[Generation, Task] = {}
-        self.history: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self.history = History()
+        self.pending: list[tuple[float, str, Any, Task]] = []
+        # Those that the fault plan never lets start.
+        self.held: list[Task] = []
+        self.running: dict[Generation, Task] = {}
+        self._runner = runner
         self._clock = clock
+        self._at_once = at_once
         self._numbers = itertools.count()
-        self._counters: dict[str, int] = {}
-        self._event_tasks: dict[Generation, asyncio.Task[None]] = {}
-        self._events = ExecutionEvents(self.hub, clock, self.nodes)
+        self._events = ExecutionEvents(self.hub)
+        self._workers: list[asyncio.Task[None]] = []
+        self._filled = asyncio.Event()
 
     def take_number(self) -> int:
         """The next place in the order of arrival; a prompt that is refused uses one up as well."""
         return next(self._numbers)
 
-    def prepare(self, task: Task) -> None:
-        """Get a prompt ready for the queue; it joins when its generation is accepted."""
-        generation, work = task.generation, task.work
-        plan_outputs(task, self.nodes, self._counters)
-        generation.detail["task"] = task
-        generation.instant = not work.to_run
+    def take(self, generation: Generation, planned: PlannedRun) -> bool:
+        """Queue a prompt of the native wire, which runs when the ones before it have ended."""
+        task = generation.detail.get("task")
+        if not isinstance(task, Task):
+            return False
+        task.planned = planned
+        if planned.never_starts:
+            self.held.append(task)
+        else:
+            self._push(task)
+        self._broadcast_status()
+        self._filled.set()
+        return True
+
+    def _push(self, task: Task) -> None:
+        """As the real server does it, which compares two graphs where number and id are equal."""
+        try:
+            heapq.heappush(self.pending, (task.number, task.id, task.graph, task))
+        except TypeError as error:
+            raise QueueBroken from error
 
     def on_change(self, generation: Generation) -> None:
-        """Follow a generation: into the queue, through its run, into the history."""
+        """Follow a generation of the plain wire; and lose what is lost."""
         if generation.vanished:
             self._forget(generation)
+        elif "native" in generation.detail:
+            if generation.ended:
+                # The row stays in the ledger for long, and the graph is large.
+                generation.detail.pop("task", None)
         elif generation.state is State.QUEUED:
-            self.open[generation] = generation.detail.get("task") or self._plain(generation)
+            self.running[generation] = self._plain(generation)
             self._broadcast_status()
         elif generation.state is State.RUNNING:
             self._broadcast_status()
-            self._begin(self.open[generation])
         else:
-            self._end(generation)
+            self._end_plain(generation)
 
-    def state_of(self, generation: Generation, told: State) -> State:
-        """What this wire says: running until the history is written."""
-        if generation in self.open and told in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
-            return State.RUNNING
-        return told
+    def waiting(self) -> list[Task]:
+        """In the order in which they will run."""
+        return [*(row[-1] for row in sorted(self.pending, key=_place)), *self.held]
+
+    def tasks(self) -> Iterator[tuple[Task, State]]:
+        """What runs and what waits, as this wire says it."""
+        for generation, task in self.running.items():
+            waits = generation.state is State.QUEUED
+            yield task, State.QUEUED if waits else State.RUNNING
+        for task in self.waiting():
+            yield task, State.QUEUED
+
+    def cancel(self, prompt_id: str) -> bool:
+        """Stop the one that runs, at its next step; else drop the first that waits."""
+        return self.interrupt(prompt_id) or self.drop(prompt_id)
+
+    def interrupt(self, prompt_id: str | None) -> bool:
+        """Ask the prompt of this id to end, or the first that runs."""
+        for generation, task in list(self.running.items()):
+            if prompt_id in (None, task.id):
+                if task.planned is not None:
+                    task.interrupted.set()
+                    return True
+                return self._runner.cancel(generation)
+        return False
+
+    def drop(self, prompt_id: str) -> bool:
+        """Take the first prompt of this id out of what waits; it is as if it never was."""
+        for task in self.waiting():
+            if task.id == prompt_id:
+                self._take_out(task.generation)
+                self._runner.cancel(task.generation)
+                self._broadcast_status()
+                if not self.waiting():
+                    # The worker wakes, finds nothing, and says so.
+                    self._broadcast_status()
+                return True
+        return False
+
+    def drop_all(self) -> None:
+        """Take out all that waits, and say so once."""
+        dropped = self.waiting()
+        self.pending.clear()
+        self.held.clear()
+        for task in dropped:
+            self._runner.cancel(task.generation)
+        self._broadcast_status()
 
     def current_node(self, client_id: str) -> str | None:
         """The node that runs for this client, for a socket that comes back."""
-        for task in self.open.values():
+        for task in self.running.values():
             if task.client_id == client_id and task.current is not None:
                 return task.current
         return None
 
     def status(self) -> dict[str, Any]:
-        return {"exec_info": {"queue_remaining": len(self.open)}}
+        return {"exec_info": {"queue_remaining": self._remaining}}
+
+    @property
+    def _remaining(self) -> int:
+        return len(self.running) + len(self.pending) + len(self.held)
+
+    async def open(self) -> None:
+        self.hub.start()
+        self._start_workers()
 
     def restart(self) -> None:
-        """Lose what lives in the server's memory: sockets, history, cached results."""
+        """Lose what lives in the server's memory: sockets, queue, history, cached results."""
         self.hub.drop_all()
-        self.history.clear()
-        self.cache.clear()
+        self.hub.start()
+        self.forget_all()
+        self.saver.folders.wipe_temp()
+        self._numbers = itertools.count()
 
     def forget_all(self) -> None:
-        for event_task in self._event_tasks.values():
-            event_task.cancel()
-        for table in (self._event_tasks, self.open, self.history, self._counters):
-            table.clear()
+        for worker in self._workers:
+            worker.cancel()
+        self.pending.clear()
+        self.held.clear()
+        self.running.clear()
+        self.history.clear()
         self.cache.clear()
+        self._start_workers()
 
     async def close(self) -> None:
-        event_tasks = list(self._event_tasks.values())
-        self.forget_all()
-        await asyncio.gather(*event_tasks, return_exceptions=True)
+        self.hub.stop()
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
 
-    def _plain(self, generation: Generation) -> Task:
-        """The prompt that stands for a submit on the plain wire."""
-        save = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}
-        work = Work({"1": _PLAIN_GRAPH, "2": save}, ["2"], ["1", "2"], [], {}, {})
-        task = Task(generation, next(self._numbers), work, {}, None)
-        image = {"filename": f"{generation.id}.png", "subfolder": "", "type": "output"}
-        task.planned["2"] = {"images": [image]}
-        return task
+    def _start_workers(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._filled = asyncio.Event()
+        self._workers = [loop.create_task(self._work()) for _ in range(self._at_once)]
 
-    def _begin(self, task: Task) -> None:
-        self._events.begin(task)
-        event_task = asyncio.get_running_loop().create_task(self._events.run(task))
-        self._event_tasks[task.generation] = event_task
+    async def _work(self) -> None:
+        """Whoever breaks the queue stops this for good, as at the real server."""
+        while True:
+            try:
+                task = await self._next()
+            except TypeError:
+                _log.error("two entries of one number and one id: nothing runs any more")
+                return
+            await self._run(task, task.planned or PlannedRun(0))
 
-    def _end(self, generation: Generation) -> None:
-        task = self.open.get(generation)
-        event_task = self._event_tasks.pop(generation, None)
-        if event_task is not None:
-            event_task.cancel()
-        generation.detail.pop("task", None)
-        if task is None:
-            return
-        if generation.started is None:
-            # Cancelled in the queue: the same as one that never was.
-            del self.open[generation]
-            self._broadcast_status()
-            self._broadcast_status()
-            return
-        # Among the event tasks, so that a restart during the lag leaves no history entry behind.
-        self._event_tasks[generation] = asyncio.get_running_loop().create_task(self._conclude(task))
+    async def _next(self) -> Task:
+        while not self.pending:
+            self._filled.clear()
+            await self._filled.wait()
+        return heapq.heappop(self.pending)[-1]
 
-    async def _conclude(self, task: Task) -> None:
+    async def _run(self, task: Task, planned: PlannedRun) -> None:
         generation = task.generation
-        self._events.end(task)
+        self.running[generation] = task
+        self._broadcast_status()
+        task.work = self.cache.plan(
+            task.graph, task.outputs, self.nodes, changed=self.saver.state_of
+        )
+        task.results.update(
+            {key: made for key, made in task.work.results.items() if key in task.outputs}
+        )
+        run = PromptRun(task, task.work, planned, clock=self._clock, saver=self.saver)
+        self._runner.begin(generation, run.seconds, stick_at=planned.stick_at)
+        self._events.begin(task, task.work)
+        try:
+            state, error = await self._ended(task, run)
+        except Vanished:
+            self._runner.vanish(generation)
+            return
+        task.current = None
+        generation.file_name = self.saver.first_file(task)
+        self._runner.end(generation, state, error=error)
         await asyncio.sleep(HISTORY_LAG)
-        if generation.state is State.SUCCEEDED:
-            task.work.results.update(task.planned)
-            self.cache.keep(task.work)
-        self.history[task.id] = history_entry(task)
-        self.history.move_to_end(task.id)
-        if len(self.history) > MAX_HISTORY:
-            self.history.popitem(last=False)
-        self.open.pop(generation, None)
-        self._event_tasks.pop(generation, None)
+        self._conclude(task)
+
+    async def _ended(self, task: Task, run: PromptRun) -> tuple[State, str | None]:
+        try:
+            await run.to_its_end(self._events, self.cache)
+        except Interrupted:
+            self._events.interrupted(task)
+            return State.CANCELLED, "cancelled"
+        except NodeFailed as error:
+            self._events.error(task, kind=error.kind, message=f"{error}\n")
+            return State.FAILED, str(error)
+        except Vanished:
+            raise
+        except Exception as error:
+            _log.exception("the work on %s broke off", task.id)
+            kind = type(error).__name__
+            self._events.error(task, kind=kind, message=f"{error}\n")
+            return State.FAILED, f"internal error: {kind}"
+        self._events.success(task)
+        return State.SUCCEEDED, None
+
+    def _conclude(self, task: Task) -> None:
+        """The history first, then the word to who listens, then the next prompt."""
+        self.running.pop(task.generation, None)
+        self.history.add(task)
         self._broadcast_status()
         self._events.after(task)
 
+    def _plain(self, generation: Generation) -> Task:
+        """The prompt that stands for a submit on the plain wire."""
+        return Task(generation, next(self._numbers), dict(_PLAIN_GRAPH), ["2"], {}, None)
+
+    def _end_plain(self, generation: Generation) -> None:
+        task = self.running.pop(generation, None)
+        if task is not None and generation.started is not None:
+            self._events.tell_plain(task, generation)
+            self.history.add(task)
+        self._broadcast_status()
+
+    def _take_out(self, generation: Generation) -> None:
+        rest = [row for row in self.pending if row[-1].generation is not generation]
+        self.pending = sorted(rest, key=_place)
+        self.held = [task for task in self.held if task.generation is not generation]
+
     def _forget(self, generation: Generation) -> None:
-        event_task = self._event_tasks.pop(generation, None)
-        if event_task is not None:
-            event_task.cancel()
-        self.open.pop(generation, None)
-        self.history.pop(generation.id, None)
+        self.running.pop(generation, None)
+        self._take_out(generation)
+        self.history.forget(generation)
+        generation.detail.pop("task", None)
 
     def _broadcast_status(self) -> None:
-        self.hub.broadcast("status", {"status": self.status()})
+        self.hub.send(None, "status", {"status": self.status()})
 
 
-def history_entry(task: Task) -> dict[str, Any]:
-    good = task.generation.state is State.SUCCEEDED
-    outputs = {
-        node_id: output
-        for node_id, output in task.work.results.items()
-        if good and node_id in task.work.outputs
-    }
-    return {
-        "prompt": task.queue_row,
-        "outputs": outputs,
-        "status": {
-            "status_str": "success" if good else "error",
-            "completed": good,
-            "messages": task.messages,
-        },
-        "meta": {node_id: _meta(node_id) for node_id in outputs},
-    }
-
-
-def _meta(node_id: str) -> dict[str, Any]:
-    return {
-        "node_id": node_id,
-        "display_node": node_id,
-        "parent_node": None,
-        "real_node_id": node_id,
-    }
+def _place(row: tuple[float, str, Any, Task]) -> float:
+    return row[0]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from services.mock_core.ledger.generation import DeliveryAttempt, Generation, State
 from services.mock_core.ledger.jobs import JobIndex
@@ -65,6 +65,12 @@ class Disk:
         """A file that was kept; None where there is none."""
         path = self._path(name)
         return path.read_bytes() if path.is_file() else None
+
+    def file_names(self) -> list[str]:
+        return [unquote(path.name) for path in self._files.iterdir()]
+
+    def remove_file(self, name: str) -> None:
+        self._path(name).unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Forget all of it."""

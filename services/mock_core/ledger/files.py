@@ -45,6 +45,17 @@ class FileStore:
     def get(self, name: str) -> StoredFile | None:
         return self._fresh.get(name) or self._fetched.get(name) or self._from_disk(name)
 
+    def names(self) -> list[str]:
+        """Every file that is there, in memory or on disk."""
+        on_disk = self._disk.file_names() if self._disk is not None else []
+        return [*dict.fromkeys([*self._fresh, *self._fetched, *on_disk])]
+
+    def remove(self, name: str) -> None:
+        """Forget a file, on disk too."""
+        self._drop(name)
+        if self._disk is not None:
+            self._disk.remove_file(name)
+
     def _from_disk(self, name: str) -> StoredFile | None:
         body = self._disk.get_file(name) if self._disk is not None else None
         if body is None:

@@ -74,8 +74,6 @@ class Generation:
     charged: bool = False
     vanished: bool = False
     duplicate: bool = False
-    # Nothing is left to do: it starts and ends without the time that a generation takes.
-    instant: bool = False
     accepted: float | None = None
     started: float | None = None
     finished: float | None = None

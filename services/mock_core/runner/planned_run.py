@@ -14,6 +14,8 @@ class PlannedRun:
     seconds: float
     fail_at: int | None = None
     fail_message: str = ""
+    # The type of the exception, for wires that tell it.
+    fail_kind: str = "RuntimeError"
     stick_at: int | None = None
     vanish_at: int | None = None
     never_starts: bool = False

@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 Make = Callable[[Generation], Awaitable[str]]
 Listener = Callable[[Generation], None]
+# Takes on a generation that is run elsewhere, which tells `begin` and `end`; False: it is run here.
+Taker = Callable[[Generation, PlannedRun], bool]
 
 
 async def _forever() -> None:
@@ -54,6 +56,7 @@ class Runner:
         self._runs: dict[Generation, asyncio.Task[None]] = {}
         self._accepting: set[asyncio.Task[None]] = set()
         self._capacity = asyncio.Semaphore(at_once) if at_once else None
+        self.taker: Taker = lambda generation, planned: False
 
     def listen(self, listener: Listener) -> None:
         """Be told after every change of state, and when one vanishes; must return at once."""
@@ -69,8 +72,9 @@ class Runner:
         hits = self._plan.hits(Where.START, generation)
         # Decided once, so that the number of status calls changes nothing.
         generation.progress_hits = self._plan.hits(Where.PROGRESS, generation)
-        seconds = 0.0 if generation.instant else self.seconds.at(quantile)
-        planned = plan_run(seconds, hits)
+        planned = plan_run(self.seconds.at(quantile), hits)
+        if self.taker(generation, planned):
+            return
         task = asyncio.get_running_loop().create_task(self._run(generation, planned))
         self._runs[generation] = task
         task.add_done_callback(lambda _: self._runs.pop(generation, None))
@@ -97,7 +101,7 @@ class Runner:
         if not generation.open:
             return False
         self._stop(generation)
-        self._end(generation, State.CANCELLED, error="cancelled")
+        self.end(generation, State.CANCELLED, error="cancelled")
         return True
 
     def vanish(self, generation: Generation) -> None:
@@ -143,10 +147,7 @@ class Runner:
         self, generation: Generation, planned: PlannedRun, *, making: asyncio.Future[str]
     ) -> None:
         run_for = planned.seconds * (1 - _QUEUED_SHARE)
-        generation.run_from, generation.run_for = self._clock.now(), run_for
-        generation.stick_at = planned.stick_at
-        generation.started = time.time()
-        self._enter(generation, State.RUNNING)
+        self.begin(generation, run_for, stick_at=planned.stick_at)
         if planned.stick_at is not None:
             await _forever()
         if planned.vanish_at is not None:
@@ -155,7 +156,7 @@ class Runner:
             return
         if planned.fail_at is not None:
             await self._clock.sleep(run_for * planned.fail_at / 100)
-            self._end(generation, State.FAILED, error=planned.fail_message)
+            self.end(generation, State.FAILED, error=planned.fail_message)
             return
         await self._clock.sleep(run_for)
         await self._finish(generation, making)
@@ -164,14 +165,22 @@ class Runner:
         try:
             generation.file_name = await making
         except GenerationError as error:
-            self._end(generation, State.FAILED, error=str(error))
+            self.end(generation, State.FAILED, error=str(error))
         except Exception as error:
             _log.exception("the work on %s broke off", generation.id)
-            self._end(generation, State.FAILED, error=f"internal error: {type(error).__name__}")
+            self.end(generation, State.FAILED, error=f"internal error: {type(error).__name__}")
         else:
-            self._end(generation, State.SUCCEEDED)
+            self.end(generation, State.SUCCEEDED)
 
-    def _end(self, generation: Generation, state: State, *, error: str | None = None) -> None:
+    def begin(self, generation: Generation, run_for: float, *, stick_at: int | None) -> None:
+        """From here on it runs, for so many nominal seconds."""
+        generation.run_from, generation.run_for = self._clock.now(), run_for
+        generation.stick_at = stick_at
+        generation.started = time.time()
+        self._enter(generation, State.RUNNING)
+
+    def end(self, generation: Generation, state: State, *, error: str | None = None) -> None:
+        """Close it in this state, and charge it where that is success."""
         generation.error = error
         # The charge model: an accepted generation is charged when it ends well.
         generation.charged = state is State.SUCCEEDED

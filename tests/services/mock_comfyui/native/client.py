@@ -23,31 +23,105 @@ def simple_graph(color: int = 16711680, prefix: str = "probe") -> Json:
     }
 
 
+def long_graph(blurs: int = 3, *, prefix: str = "long", early: bool = False) -> Json:
+    """Several nodes that can be stopped between; `early` saves a picture before them."""
+    graph = simple_graph(prefix=prefix)
+    graph["99"] = graph.pop("2")
+    if early:
+        graph["50"] = {
+            "class_type": "SaveImage",
+            "inputs": {"images": ["1", 0], "filename_prefix": "early"},
+        }
+    for number in range(2, blurs + 2):
+        inputs = {"image": [str(number - 1), 0], "blur_radius": 15, "sigma": 5.0}
+        graph[str(number)] = {"class_type": "ImageBlur", "inputs": inputs}
+    graph["99"]["inputs"]["images"] = [str(blurs + 1), 0]
+    return graph
+
+
+def sampler_graph(text: str = "一只猫", *, seed: int = 7, steps: int = 4) -> Json:
+    """The usual seven nodes, by their usual numbers."""
+    sampler = {
+        "model": ["4", 0],
+        "seed": seed,
+        "steps": steps,
+        "cfg": 8.0,
+        "sampler_name": "euler",
+        "scheduler": "normal",
+        "positive": ["6", 0],
+        "negative": ["7", 0],
+        "latent_image": ["5", 0],
+        "denoise": 1.0,
+    }
+    size = {"width": 512, "height": 256, "batch_size": 1}
+    return {
+        "3": {"class_type": "KSampler", "inputs": sampler},
+        "4": {
+            "class_type": "CheckpointLoaderSimple",
+            "inputs": {"ckpt_name": "mock.safetensors"},
+        },
+        "5": {"class_type": "EmptyLatentImage", "inputs": size},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": text, "clip": ["4", 1]}},
+        "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "blurry", "clip": ["4", 1]}},
+        "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
+        "9": {
+            "class_type": "SaveImage",
+            "inputs": {"images": ["8", 0], "filename_prefix": "gen"},
+        },
+    }
+
+
 @dataclass
 class Socket:
     """Reads until it is told what to wait for."""
 
     connection: ClientConnection
-    events: list[Json] = field(default_factory=list)
-    binary: list[bytes] = field(default_factory=list)
+    frames: list[Json | bytes] = field(default_factory=list)
+
+    @property
+    def events(self) -> list[Json]:
+        return [frame for frame in self.frames if isinstance(frame, dict)]
+
+    @property
+    def binary(self) -> list[bytes]:
+        return [frame for frame in self.frames if isinstance(frame, bytes)]
 
     async def until(self, kind: str, **data: Any) -> Json:
         """The next event of this kind whose data has these members."""
         while True:
             message = await asyncio.wait_for(self.connection.recv(), 10)
             if isinstance(message, bytes):
-                self.binary.append(message)
+                self.frames.append(message)
                 continue
             event = json.loads(message)
-            self.events.append(event)
+            self.frames.append(event)
             if event["type"] == kind and data.items() <= event["data"].items():
                 return dict(event)
+
+    async def idle(self) -> list[Json | bytes]:
+        """All up to the word that nothing is left in the queue."""
+        await self.until("status", status={"exec_info": {"queue_remaining": 0}})
+        return self.taken()
 
     async def finish(self) -> list[Json]:
         """All up to the very last word about a prompt."""
         await self.until("executing", node=None)
-        told, self.events = self.events, []
-        return told
+        return [frame for frame in self.taken() if isinstance(frame, dict)]
+
+    async def hears_nothing(self) -> bool:
+        """Whether nothing more has come, whatever the other side has sent by now."""
+        await (await self.connection.ping())
+        try:
+            # A pong comes behind all that was sent before it.
+            await asyncio.wait_for(self.connection.recv(), 0.001)
+        except TimeoutError:
+            return True
+        return False
+
+    def taken(self) -> list[Json | bytes]:
+        """What has come since the last time."""
+        taken, self.frames = self.frames, []
+        return taken
 
 
 @contextlib.asynccontextmanager
@@ -56,6 +130,7 @@ async def listening(service: Service, client_id: str = "me") -> AsyncIterator[So
     async with connect(f"{base}/ws?clientId={client_id}", proxy=None) as connection:
         socket = Socket(connection)
         await socket.until("status")
+        socket.taken()
         yield socket
 
 

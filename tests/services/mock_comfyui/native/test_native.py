@@ -1,6 +1,7 @@
 """The native wire beyond what was captured: queue, files, sampler steps, the other prefix."""
 
 import io
+import json
 
 from PIL import Image
 
@@ -8,67 +9,31 @@ from tests.services.mock_comfyui.native.client import (
     history_of,
     listening,
     queue,
+    sampler_graph,
     simple_graph,
 )
-from tests.services.mock_core.serving import Json, Service, comfyui, running
+from tests.services.mock_core.serving import Service, comfyui, running
 
 
-def _sampler_graph(text: str = "一只猫", steps: int = 4) -> Json:
-    sampler = {
-        "model": ["1", 0],
-        "seed": 7,
-        "steps": steps,
-        "cfg": 8.0,
-        "sampler_name": "euler",
-        "scheduler": "normal",
-        "positive": ["2", 0],
-        "negative": ["2", 0],
-        "latent_image": ["3", 0],
-        "denoise": 1.0,
-    }
-    size = {"width": 512, "height": 256, "batch_size": 1}
-    return {
-        "1": {
-            "class_type": "CheckpointLoaderSimple",
-            "inputs": {"ckpt_name": "mock.safetensors"},
-        },
-        "2": {"class_type": "CLIPTextEncode", "inputs": {"text": text, "clip": ["1", 1]}},
-        "3": {"class_type": "EmptyLatentImage", "inputs": size},
-        "4": {"class_type": "KSampler", "inputs": sampler},
-        "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
-        "6": {
-            "class_type": "SaveImage",
-            "inputs": {"images": ["5", 0], "filename_prefix": "cats/nap"},
-        },
-    }
-
-
-async def test_a_sampler_tells_its_steps_and_sends_previews(image_mock: Service) -> None:
-    await image_mock.http.put("/admin/config", json={"speed": 50})
-    async with listening(image_mock) as socket:
-        await queue(image_mock, _sampler_graph(), client_id="me")
-        told = await socket.finish()
-    steps = [it["data"]["value"] for it in told if it["type"] == "progress"]
-    assert steps == sorted(set(steps))
-    assert steps[-1] == 4
-    assert socket.binary
-    assert socket.binary[0][:8] == b"\0\0\0\1\0\0\0\1"
-
-
-async def test_a_picture_of_the_graphs_size_carries_its_text(image_mock: Service) -> None:
-    answer = await queue(image_mock, _sampler_graph())
-    (image,) = (await history_of(image_mock, answer["prompt_id"]))["outputs"]["6"]["images"]
+async def test_a_picture_of_the_graphs_size_carries_the_graph(image_mock: Service) -> None:
+    graph = sampler_graph()
+    graph["9"]["inputs"]["filename_prefix"] = "cats/nap"
+    workflow = {"id": "w", "title": "雪"}
+    extra = {"extra_pnginfo": {"workflow": workflow}}
+    answer = await queue(image_mock, graph, extra_data=extra)
+    (image,) = (await history_of(image_mock, answer["prompt_id"]))["outputs"]["9"]["images"]
     assert image == {"filename": "nap_00001_.png", "subfolder": "cats", "type": "output"}
     reply = await image_mock.http.get("/api/view", params=image)
     picture = Image.open(io.BytesIO(reply.content))
     assert picture.size == (512, 256)
-    assert picture.info["prompt"] == "一只猫"
+    assert json.loads(picture.info["prompt"]) == graph
+    assert picture.info["workflow"] == json.dumps(workflow)
 
 
 async def test_rules_match_the_text_of_a_graph(image_mock: Service) -> None:
     await image_mock.arm({"where": "start", "do": "fail", "match": {"prompt": "*猫*"}})
-    bad = await queue(image_mock, _sampler_graph("一只猫"))
-    good = await queue(image_mock, _sampler_graph("a dog"))
+    bad = await queue(image_mock, sampler_graph("一只猫"))
+    good = await queue(image_mock, sampler_graph("a dog"))
     words = [
         (await history_of(image_mock, it["prompt_id"]))["status"]["status_str"]
         for it in (bad, good)

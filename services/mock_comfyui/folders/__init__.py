@@ -1,0 +1,1 @@
+"""The output, temp and input folders: names, numbers, and files that are being written."""

@@ -1,0 +1,51 @@
+"""The native wire: the files of the output, temp and input folders."""
+
+import posixpath
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from starlette.responses import Response
+
+from services.mock_comfyui.folders.folders import FOLDERS, key_of
+from services.mock_comfyui.native.wire import TheQueue
+from services.mock_core.exchange.files import serve_file
+from services.mock_core.mock import TheMock
+
+router = APIRouter(tags=["native"])
+
+
+@router.get(
+    "/view",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/png": {}}},
+        206: {"content": {"image/png": {}}},
+        400: {"description": "no name, a name that leads out of its folder, or no such folder"},
+        403: {"description": "a subfolder that leads out"},
+        404: {"description": "no such file"},
+        416: {"description": "a range outside the file"},
+    },
+)
+async def view(
+    mock: TheMock,
+    queue: TheQueue,
+    filename: str | None = None,
+    subfolder: str = "",
+    folder: Annotated[str, Query(alias="type")] = "output",
+    range_: Annotated[str | None, Header(alias="Range")] = None,
+) -> Response:
+    """A file as far as it is written; it outlives the history."""
+    if filename is None:
+        return Response(status_code=404)
+    for other in FOLDERS:
+        if filename.endswith(f" [{other}]"):
+            filename, folder = filename.removesuffix(f" [{other}]"), other
+    if not filename or ".." in filename or filename.startswith("/") or folder not in FOLDERS:
+        return Response(status_code=400)
+    inside = posixpath.normpath(subfolder) if subfolder else ""
+    if inside.startswith(("/", "..")):
+        return Response(status_code=403)
+    key = key_of(posixpath.basename(filename), "" if inside == "." else inside, folder)
+    if queue.saver.folders.get(key) is None:
+        return Response(status_code=404)
+    return await serve_file(mock, key, range_header=range_)

@@ -1,0 +1,260 @@
+"""The native wire: jobs, told by what has ended, before what runs, before what waits."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from services.mock_comfyui.native.history import bent
+from services.mock_comfyui.native.wire import (
+    RESPONSES,
+    MalformedBody,
+    NativeJson,
+    TheQueue,
+    json_body,
+    native_refusal,
+    parsed_body,
+)
+from services.mock_comfyui.prompts.task import Task
+from services.mock_comfyui.queue.history import Kept
+from services.mock_comfyui.queue.prompt_queue import PromptQueue
+from services.mock_core.exchange.status import look_up
+from services.mock_core.exchange.view import View
+from services.mock_core.http.documented import Responses
+from services.mock_core.ledger.generation import State
+from services.mock_core.mock import TheMock
+
+router = APIRouter(tags=["native"])
+UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_WORDS = {
+    State.QUEUED: "pending",
+    State.RUNNING: "in_progress",
+    State.SUCCEEDED: "completed",
+    State.FAILED: "failed",
+    State.CANCELLED: "cancelled",
+}
+_SORTS = ("created_at", "execution_duration")
+_ERROR = {
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "properties": {"error": {"type": "string"}}}
+        }
+    },
+}
+_NOT_FOUND = {"description": "There is no such job", **_ERROR}
+_REFUSED = {"description": "A filter that is none", **_ERROR}
+_CANCELLED: Responses = {"default": RESPONSES["default"]}
+Entry = dict[str, Any]
+
+
+class BadFilter(Exception):
+    """What is wrong with a parameter, in the server's words."""
+
+
+@router.get("/api/jobs", responses={400: _REFUSED})
+async def list_jobs(
+    queue: TheQueue,
+    status: str = "",
+    workflow_id: str | None = None,
+    sort_by: str = "created_at",
+    sort_order: str = "desc",
+    limit: str | None = None,
+    offset: str = "0",
+) -> Response:
+    """Jobs by status (several with commas), the newest first."""
+    try:
+        words = _statuses(status)
+        key = _sort(sort_by, sort_order)
+        most, start = _limit(limit), max(_whole("offset", offset), 0)
+    except BadFilter as error:
+        return NativeJson({"error": str(error)}, status_code=400)
+    rows = [row for row in _all_jobs(queue) if row["status"] in words]
+    if workflow_id is not None:
+        rows = [row for row in rows if row.get("workflow_id") == workflow_id]
+    rows.sort(key=key, reverse=sort_order == "desc")
+    end = len(rows) if most is None else start + most
+    pages = {"offset": start, "limit": most, "total": len(rows), "has_more": end < len(rows)}
+    return NativeJson({"jobs": rows[start:end], "pagination": pages})
+
+
+@router.get("/api/jobs/{job_id}", responses={**RESPONSES, 404: _NOT_FOUND})
+async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
+    """One job, 404 for one that never was, was forgotten, or was cancelled while it waited."""
+    kept = queue.history.get(job_id)
+    task = None if kept is not None else _task_of(queue, job_id)
+    if kept is not None:
+        generation = kept.generation
+    elif task is not None:
+        generation = task.generation
+    else:
+        return _not_found()
+    answer = await look_up(
+        mock,
+        generation,
+        reply=lambda _, view: NativeJson(_whole_job(queue, kept, task, view)),
+        shape=native_refusal,
+    )
+    return _not_found() if answer.status_code == 404 else answer
+
+
+@router.post(
+    "/api/jobs/cancel",
+    openapi_extra=json_body("Which jobs", job_ids={"type": "array"}),
+    responses={**_CANCELLED, 400: _REFUSED},
+)
+async def cancel_several(request: Request, queue: TheQueue) -> Response:
+    """Cancel what of these ids runs or waits; true where one of them did."""
+    try:
+        body = await parsed_body(request)
+    except MalformedBody:
+        return NativeJson({"error": "Request body must be valid JSON"}, status_code=400)
+    ids = body.get("job_ids") if isinstance(body, dict) else None
+    if not isinstance(ids, list):
+        return NativeJson({"error": "job_ids must be a list"}, status_code=400)
+    wrong = [str(each) for each in ids if not UUID.fullmatch(str(each))]
+    if wrong:
+        told = {"error": "job_ids contains invalid id(s)", "invalid_ids": wrong}
+        return NativeJson(told, status_code=400)
+    cancelled = [queue.cancel(job_id) for job_id in ids]
+    return NativeJson({"cancelled": any(cancelled)})
+
+
+@router.post("/api/jobs/{job_id}/cancel", responses=_CANCELLED)
+async def cancel(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
+    """Cancel by either id; false when there is nothing to cancel.
+
+    True for one that runs is a promise: it ends at its next node or step.
+    """
+    cancelled = queue.cancel(job_id)
+    if not cancelled:
+        generation = mock.ledger.find(job_id)
+        plain = generation is not None and "native" not in generation.detail
+        cancelled = plain and generation is not None and mock.runner.cancel(generation)
+    return NativeJson({"cancelled": cancelled})
+
+
+def _not_found() -> Response:
+    return NativeJson({"error": "Job not found"}, status_code=404)
+
+
+def _statuses(text: str) -> set[str]:
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    wrong = [word for word in words if word not in _WORDS.values()]
+    if wrong:
+        valid = ", ".join(_WORDS.values())
+        raise BadFilter(f"Invalid status value(s): {', '.join(wrong)}. Valid values: {valid}")
+    return set(words) or set(_WORDS.values())
+
+
+def _sort(by: str, order: str) -> Any:
+    if by not in _SORTS:
+        raise BadFilter("sort_by must be 'created_at' or 'execution_duration'")
+    if order not in ("asc", "desc"):
+        raise BadFilter("sort_order must be 'asc' or 'desc'")
+    if by == "created_at":
+        return lambda row: row["create_time"]
+    return lambda row: row.get("execution_end_time", 0) - row.get("execution_start_time", 0)
+
+
+def _limit(text: str | None) -> int | None:
+    limit = None if text is None else _whole("limit", text)
+    if limit is not None and limit < 1:
+        raise BadFilter("limit must be a positive integer")
+    return limit
+
+
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise BadFilter(f"{name} must be an integer") from error
+
+
+def _task_of(queue: PromptQueue, job_id: str) -> Task | None:
+    """The one that runs before the ones that wait."""
+    return next((task for task, _ in queue.tasks() if job_id in _ids(task)), None)
+
+
+def _ids(task: Task) -> tuple[str | None, ...]:
+    plain = task.planned is None
+    return (task.id, task.generation.external_id) if plain else (task.id,)
+
+
+def _all_jobs(queue: PromptQueue) -> Iterator[Entry]:
+    """Of two of one instant the one that came later first."""
+    rows = [_open_job(task, _WORDS[state]) for task, state in queue.tasks()]
+    yield from sorted(rows, key=lambda row: -row["priority"])
+    for _, kept in reversed(queue.history.rows()):
+        yield _ended_job(kept.entry, _WORDS[kept.generation.state])
+
+
+def _whole_job(queue: PromptQueue, kept: Kept | None, task: Task | None, view: View) -> Entry:
+    """What the list tells, and of one that has ended its outputs and its graph."""
+    if kept is None and task is not None:
+        # Until the history is written it runs.
+        state = State.RUNNING if task.generation.ended else view.state
+        return _open_job(task, view.word or _WORDS[state])
+    assert kept is not None  # noqa: S101 - one of the two is there
+    entry = bent(kept.entry, view)
+    _, _, graph, extra, _ = entry["prompt"]
+    return {
+        **_ended_job(entry, view.word or _WORDS[view.state]),
+        "outputs": entry["outputs"],
+        "execution_status": entry["status"],
+        "workflow": {"prompt": graph, "extra_data": extra},
+    }
+
+
+def _open_job(task: Task, word: str) -> Entry:
+    return {
+        "id": task.id,
+        "status": word,
+        "priority": task.number,
+        "create_time": task.created,
+        "outputs_count": 0,
+        **_workflow_id(task.extra),
+    }
+
+
+def _ended_job(entry: Entry, word: str) -> Entry:
+    number, prompt_id, _, extra, _ = entry["prompt"]
+    messages = entry["status"]["messages"]
+    kind, last = messages[-1]
+    count, preview = _summary(entry["outputs"])
+    return {
+        "id": prompt_id,
+        "status": word,
+        "priority": number,
+        "create_time": extra["create_time"],
+        "execution_start_time": messages[0][1]["timestamp"],
+        "execution_end_time": last["timestamp"],
+        **({"execution_error": last} if kind == "execution_error" else {}),
+        "outputs_count": count,
+        **({"preview_output": preview} if preview else {}),
+        **_workflow_id(extra),
+    }
+
+
+def _summary(outputs: Entry) -> tuple[int, Entry | None]:
+    """How many files there are, and the one to show: of the output folder rather than of temp."""
+    files: list[Entry] = []
+    texts: list[Entry] = []
+    for node_id, output in outputs.items():
+        for kind, made in output.items():
+            files += [
+                {**it, "nodeId": node_id, "mediaType": kind} for it in made if isinstance(it, dict)
+            ]
+            if kind == "text":
+                texts += [{"content": it, "nodeId": node_id, "mediaType": kind} for it in made]
+    shown = [it for it in files if it["mediaType"] == "images"]
+    first = next((it for it in shown if it["type"] == "output"), None)
+    return len(files), first or next(iter([*shown, *texts]), None)
+
+
+def _workflow_id(extra: Entry) -> Entry:
+    info = extra.get("extra_pnginfo")
+    workflow = info.get("workflow") if isinstance(info, dict) else None
+    found = workflow.get("id") if isinstance(workflow, dict) else None
+    return {} if found is None else {"workflow_id": found}

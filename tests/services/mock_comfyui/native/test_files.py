@@ -1,0 +1,195 @@
+"""Files of the native wire: there once they are saved, whole once they are written."""
+
+import io
+import uuid
+from pathlib import Path
+
+from PIL import Image
+
+from tests.services.mock_comfyui.native.client import (
+    history_of,
+    listening,
+    long_graph,
+    queue,
+    simple_graph,
+)
+from tests.services.mock_core.serving import Json, Service, comfyui, running
+
+END = b"IEND\xaeB`\x82"
+
+
+async def _status_of(service: Service, subfolder: str, name: str = "pic_00001_.png") -> int:
+    reply = await service.http.get("/view", params={"filename": name, "subfolder": subfolder})
+    return reply.status_code
+
+
+async def _image_of(service: Service, graph: Json, **members: object) -> Json:
+    answer = await queue(service, graph, **members)
+    outputs = (await history_of(service, answer["prompt_id"]))["outputs"]
+    return dict(next(iter(outputs.values()))["images"][0])
+
+
+async def test_no_file_is_there_before_its_node_has_saved_it(image_mock: Service) -> None:
+    await image_mock.arm({"where": "start", "do": "stick"})
+    runs = await queue(image_mock, simple_graph(1, "early/1/pic"))
+    waits = await queue(image_mock, simple_graph(2, "early/2/pic"))
+    await image_mock.until("/queue", lambda it: it["queue_running"])
+    assert [await _status_of(image_mock, f"early/{n}") for n in (1, 2)] == [404, 404]
+    for answer in (waits, runs):
+        await image_mock.post(f"/api/jobs/{answer['prompt_id']}/cancel", None)
+    await history_of(image_mock, runs["prompt_id"])
+    assert [await _status_of(image_mock, f"early/{n}") for n in (1, 2)] == [404, 404]
+
+
+async def test_a_restart_leaves_what_was_saved_and_nothing_else(image_mock: Service) -> None:
+    done = await _image_of(image_mock, simple_graph(1, "jobs/1/pic"))
+    temp = simple_graph(2)
+    temp["2"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
+    shown = await _image_of(image_mock, temp)
+    assert shown["type"] == "temp"
+    assert (await image_mock.http.get("/view", params=shown)).status_code == 200
+    await image_mock.arm({"where": "start", "do": "stick"})
+    answers = [await queue(image_mock, simple_graph(n, f"jobs/{n}/pic")) for n in (2, 3)]
+    await image_mock.until("/queue", lambda it: it["queue_running"])
+    await image_mock.post("/admin/restart", None)
+    assert await image_mock.json("/queue") == {"queue_running": [], "queue_pending": []}
+    for answer in answers:
+        path = f"/api/jobs/{answer['prompt_id']}"
+        assert (await image_mock.http.get(path)).status_code == 404
+        assert (await image_mock.post(f"{path}/cancel", None)).json() == {"cancelled": False}
+    assert [await _status_of(image_mock, f"jobs/{n}") for n in (1, 2, 3)] == [200, 404, 404]
+    assert (await image_mock.http.get("/view", params=shown)).status_code == 404
+    await image_mock.http.delete("/admin/faults")
+    answer = await queue(image_mock, simple_graph(1, "jobs/1/pic"))
+    assert answer["number"] == 0
+    again = (await history_of(image_mock, answer["prompt_id"]))["outputs"]["2"]["images"][0]
+    assert (done["filename"], again["filename"]) == ("pic_00001_.png", "pic_00002_.png")
+
+
+async def test_a_file_is_served_while_it_is_written_and_stays_half_after_a_kill(
+    image_mock: Service,
+) -> None:
+    slow = {"native": {"write_seconds": 400}}
+    assert (await image_mock.http.put("/admin/config", json=slow)).status_code == 200
+    answer = await queue(image_mock, simple_graph(1, "jobs/1/pic"))
+    where = {"filename": "pic_00001_.png", "subfolder": "jobs/1"}
+    bodies: list[bytes] = []
+    while not bodies or not bodies[-1].endswith(END):
+        reply = await image_mock.http.get("/view", params=where)
+        if reply.status_code == 200:
+            bodies.append(reply.content)
+    lengths = [len(body) for body in bodies]
+    assert lengths == sorted(lengths)
+    assert (lengths[0], len(set(lengths)) > 2) == (0, True)
+    Image.open(io.BytesIO(bodies[-1])).load()
+    assert (await history_of(image_mock, answer["prompt_id"]))["status"]["completed"]
+
+    await queue(image_mock, simple_graph(2, "jobs/2/pic"))
+    where["subfolder"] = "jobs/2"
+    while len((await image_mock.http.get("/view", params=where)).content) == 0:
+        pass
+    await image_mock.post("/admin/restart", None)
+    left = (await image_mock.http.get("/view", params=where)).content
+    assert 0 < len(left) < lengths[-1]
+    assert not left.endswith(END)
+    await image_mock.quiet()
+    assert (await image_mock.http.get("/view", params=where)).content == left
+
+
+async def test_numbers_are_given_when_a_file_is_saved(image_mock: Service) -> None:
+    await image_mock.arm({"where": "start", "do": "fail", "match": {"nth": 1}})
+    failed = await queue(image_mock, simple_graph(1, "pic"))
+    await history_of(image_mock, failed["prompt_id"])
+    assert (await _image_of(image_mock, simple_graph(2, "pic")))["filename"] == "pic_00001_.png"
+
+
+async def test_numbers_go_on_in_a_process_that_is_started_again(tmp_path: Path) -> None:
+    kept = {"mock_ledger": "disk", "data_dir": tmp_path}
+    temp = simple_graph(2)
+    temp["2"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
+    async with running(comfyui(**kept)) as service:
+        first = await _image_of(service, simple_graph(1, "jobs/雪/pic"))
+        shown = await _image_of(service, temp)
+    async with running(comfyui(**kept)) as service:
+        assert (await service.http.get("/view", params=first)).status_code == 200
+        assert (await service.http.get("/view", params=shown)).status_code == 404
+        again = await _image_of(service, simple_graph(1, "jobs/雪/pic"))
+    assert again == {**first, "filename": "pic_00002_.png"}
+
+
+async def test_the_cache_is_asked_when_a_prompt_begins(image_mock: Service) -> None:
+    answers = [await queue(image_mock, simple_graph(5, "equal")) for _ in range(2)]
+    first, second = [await history_of(image_mock, it["prompt_id"]) for it in answers]
+    assert first["outputs"] == second["outputs"]
+    cached = [entry["status"]["messages"][1][1]["nodes"] for entry in (first, second)]
+    assert cached == [[], ["1", "2"]]
+
+
+async def test_a_picture_that_was_replaced_is_loaded_anew(image_mock: Service) -> None:
+    async def upload(color: str) -> None:
+        out = io.BytesIO()
+        Image.new("RGB", (8, 8), color).save(out, "PNG")
+        files = {"image": ("in.png", out.getvalue(), "image/png")}
+        await image_mock.http.post("/upload/image", files=files, data={"overwrite": "true"})
+
+    graph = simple_graph(prefix="loaded")
+    graph["1"] = {"class_type": "LoadImage", "inputs": {"image": "in.png"}}
+    names = []
+    for color in ("red", "red", "blue"):
+        await upload(color)
+        names.append((await _image_of(image_mock, graph))["filename"])
+    assert names == ["loaded_00001_.png", "loaded_00001_.png", "loaded_00002_.png"]
+
+
+async def test_prefixes_become_the_captured_names(image_mock: Service) -> None:
+    for prefix, subfolder, filename in (
+        ("jobs/a/b/pic", "jobs/a/b", "pic_00001_.png"),
+        ("画像/雪の狐", "画像", "雪の狐_00001_.png"),
+        ("a b'c\"d", "", "a b'c\"d_00001_.png"),
+        ("w%width%x%height%_%batch_num%", "", "w64x64_0_00001_.png"),
+        ("folder/", "", "folder_00001_.png"),
+        ("", "", "._00001_.png"),
+        ("a/../b/c", "b", "c_00001_.png"),
+        ("a\\b", "", "a\\b_00001_.png"),
+        ("pic_00001", "", "pic_00001_00001_.png"),
+    ):
+        image = await _image_of(image_mock, simple_graph(prefix=prefix))
+        assert image == {"filename": filename, "subfolder": subfolder, "type": "output"}
+        assert await _status_of(image_mock, subfolder, filename) == 200
+
+
+async def test_a_prefix_that_leads_out_fails_the_run(image_mock: Service) -> None:
+    for prefix, kind, said in (
+        ("/abs/x", "Exception", "Saving image outside the output folder is not allowed."),
+        ("../../x", "Exception", "commonpath: "),
+        ("M" * 300, "OSError", "File name too long"),
+    ):
+        answer = await queue(image_mock, simple_graph(prefix=prefix))
+        status = (await history_of(image_mock, answer["prompt_id"]))["status"]
+        name, error = status["messages"][-1]
+        assert (name, error["node_type"], error["exception_type"]) == (
+            "execution_error",
+            "SaveImage",
+            kind,
+        )
+        assert said in error["exception_message"]
+
+
+async def test_a_batch_is_saved_picture_by_picture(image_mock: Service) -> None:
+    graph = simple_graph(prefix="batch")
+    graph["1"]["inputs"]["batch_size"] = 3
+    answer = await queue(image_mock, graph)
+    entry = await history_of(image_mock, answer["prompt_id"])
+    names = [image["filename"] for image in entry["outputs"]["2"]["images"]]
+    assert names == [f"batch_0000{n}_.png" for n in (1, 2, 3)]
+    assert (await image_mock.json(f"/api/jobs/{answer['prompt_id']}"))["outputs_count"] == 3
+    assert (await _image_of(image_mock, simple_graph(9, "batch")))["filename"] == "batch_00004_.png"
+
+
+async def test_a_finished_one_is_found_by_its_prefix_alone(image_mock: Service) -> None:
+    prompt_id = str(uuid.uuid4())
+    async with listening(image_mock) as socket:
+        graph = long_graph(prefix=f"jobs/{prompt_id}/pic")
+        await queue(image_mock, graph, client_id="me", prompt_id=prompt_id)
+        await socket.until("executed")
+        assert await _status_of(image_mock, f"jobs/{prompt_id}") == 200

@@ -1,0 +1,170 @@
+"""The queue of the native wire: one prompt at a time, by number, under ids that may come twice."""
+
+import asyncio
+import uuid
+
+from tests.services.mock_comfyui.native.client import history_of, queue, simple_graph
+from tests.services.mock_core.serving import Json, Service, comfyui, running
+
+STICK = {"where": "start", "do": "stick", "match": {"nth": 1}}
+
+
+async def _occupied(service: Service) -> str:
+    """One that runs until it is interrupted; its id."""
+    await service.arm(STICK)
+    answer = await queue(service, simple_graph(100))
+    await service.until("/queue", lambda it: it["queue_running"])
+    return str(answer["prompt_id"])
+
+
+async def test_never_two_run_at_once(image_mock: Service) -> None:
+    answers = await asyncio.gather(*(queue(image_mock, simple_graph(n)) for n in range(6)))
+    rows: list[int] = []
+    while (body := await image_mock.json("/queue"))["queue_running"] or body["queue_pending"]:
+        rows.append(len(body["queue_running"]))
+    assert max(rows) == 1
+    for answer in answers:
+        assert (await history_of(image_mock, answer["prompt_id"]))["status"]["completed"]
+
+
+async def test_more_at_once_where_it_is_set() -> None:
+    async with running(comfyui(comfyui_workers=2)) as service:
+        await service.arm({"where": "start", "do": "stick"})
+        for color in range(3):
+            await queue(service, simple_graph(color))
+        body = await service.until("/queue", lambda it: len(it["queue_running"]) == 2)
+        assert len(body["queue_pending"]) == 1
+
+
+async def test_the_plain_wire_does_not_wait_for_the_native_one(image_mock: Service) -> None:
+    await _occupied(image_mock)
+    plain = (await image_mock.post("/img/submit", {"prompt": "猫"})).json()["job_id"]
+    await image_mock.until(f"/img/status/{plain}", lambda it: it["status"] == "succeeded")
+
+
+async def test_numbers_and_front_decide_the_order(image_mock: Service) -> None:
+    first = await _occupied(image_mock)
+    numbers = []
+    orders: list[Json] = [{}, {"front": True}, {"number": 3.5}, {"number": -5}]
+    for color, order in enumerate(orders):
+        numbers.append((await queue(image_mock, simple_graph(color), **order))["number"])
+    assert numbers == [1, -2, 3.5, -5.0]
+    waiting = (await image_mock.json("/queue"))["queue_pending"]
+    assert [row[0] for row in waiting] == [-5.0, -2, 1, 3.5]
+    await image_mock.post("/interrupt", {"prompt_id": first})
+    await image_mock.until("/history", lambda it: len(it) == 5)
+    ended = [entry["prompt"][0] for entry in (await image_mock.json("/history")).values()]
+    assert ended == [0, -5.0, -2, 1, 3.5]
+
+
+async def test_one_number_and_one_id_twice_kill_the_worker_for_good(image_mock: Service) -> None:
+    first = await _occupied(image_mock)
+    same = {"number": 5, "prompt_id": str(uuid.uuid4())}
+    await queue(image_mock, simple_graph(1), **same)
+    reply = await image_mock.post("/prompt", {"prompt": simple_graph(2), **same})
+    assert (reply.status_code, reply.text.split("\n")[0]) == (500, "500 Internal Server Error")
+    # The heap compares the two again when one that is before them leaves it.
+    await queue(image_mock, simple_graph(9), number=4)
+    assert len((await image_mock.json("/queue"))["queue_pending"]) == 3
+    await image_mock.post("/interrupt", {"prompt_id": first})
+    await history_of(image_mock, first)
+    after = await queue(image_mock, simple_graph(3))
+    assert (await image_mock.json(f"/api/jobs/{after['prompt_id']}"))["status"] == "pending"
+    assert (await image_mock.json("/queue"))["queue_running"] == []
+    await image_mock.post("/admin/restart", None)
+    again = await queue(image_mock, simple_graph(3))
+    assert (await history_of(image_mock, again["prompt_id"]))["status"]["completed"]
+
+
+async def test_the_old_end_is_told_of_an_id_that_runs_again(image_mock: Service) -> None:
+    prompt_id = str(uuid.uuid4())
+    await queue(image_mock, simple_graph(1), prompt_id=prompt_id)
+    await history_of(image_mock, prompt_id)
+    await image_mock.arm({"where": "start", "do": "stick"})
+    await queue(image_mock, simple_graph(100))
+    await queue(image_mock, simple_graph(2), prompt_id=prompt_id)
+    job = await image_mock.json(f"/api/jobs/{prompt_id}")
+    assert (job["status"], job["priority"]) == ("completed", 0)
+    rows = (await image_mock.json("/api/jobs"))["jobs"]
+    standing = [(row["status"], row["priority"]) for row in rows if row["id"] == prompt_id]
+    assert standing == [("pending", 2), ("completed", 0)]
+    reply = await image_mock.post(f"/api/jobs/{prompt_id}/cancel", None)
+    assert reply.json() == {"cancelled": True}
+    assert (await image_mock.json(f"/api/jobs/{prompt_id}"))["status"] == "completed"
+
+
+async def test_an_id_that_runs_again_keeps_its_place_in_the_history(image_mock: Service) -> None:
+    ids = [str(uuid.uuid4()) for _ in range(2)]
+    for color, prompt_id in enumerate([*ids, ids[0]]):
+        await queue(image_mock, simple_graph(color), prompt_id=prompt_id)
+    await image_mock.quiet()
+    entries = await image_mock.until(
+        "/history", lambda it: it.get(ids[0], {}).get("prompt", [0])[0] == 2
+    )
+    assert list(entries) == ids
+
+
+async def test_the_one_that_runs_is_cancelled_before_the_one_that_waits(
+    image_mock: Service,
+) -> None:
+    prompt_id = await _occupied(image_mock)
+    again = await queue(image_mock, simple_graph(5), prompt_id=prompt_id)
+    assert again["prompt_id"] == prompt_id
+    assert (await image_mock.json(f"/api/jobs/{prompt_id}"))["status"] == "in_progress"
+    await image_mock.post(f"/api/jobs/{prompt_id}/cancel", None)
+    entries = await image_mock.until(
+        "/history", lambda it: it.get(prompt_id, {}).get("prompt", [0])[0] == 1
+    )
+    assert entries[prompt_id]["status"]["completed"]
+
+
+async def test_what_never_starts_waits_while_others_run(image_mock: Service) -> None:
+    await image_mock.arm({"where": "start", "do": "never-start", "match": {"nth": 1}})
+    never = await queue(image_mock, simple_graph(1))
+    other = await queue(image_mock, simple_graph(2))
+    await history_of(image_mock, other["prompt_id"])
+    assert (await image_mock.json(f"/api/jobs/{never['prompt_id']}"))["status"] == "pending"
+    await image_mock.post("/queue", {"delete": [never["prompt_id"]]})
+    assert (await image_mock.json("/prompt"))["exec_info"]["queue_remaining"] == 0
+
+
+async def test_an_interruption_is_meant_for_one_unless_nobody_is_named(
+    image_mock: Service,
+) -> None:
+    runs = await _occupied(image_mock)
+    waits = (await queue(image_mock, simple_graph(2)))["prompt_id"]
+    await image_mock.post("/interrupt", {"prompt_id": waits})
+    body = await image_mock.json("/queue")
+    assert [len(body["queue_running"]), len(body["queue_pending"])] == [1, 1]
+    assert (await image_mock.post("/interrupt", [])).status_code == 500
+    reply = await image_mock.http.post("/interrupt", content=b"{")
+    assert reply.status_code == 200
+    assert (await history_of(image_mock, runs))["status"]["status_str"] == "error"
+    assert (await history_of(image_mock, waits))["status"]["completed"]
+
+
+async def test_an_empty_id_stops_whatever_runs_and_an_idle_one_nothing(
+    image_mock: Service,
+) -> None:
+    assert (await image_mock.post("/interrupt", {})).status_code == 200
+    runs = await _occupied(image_mock)
+    await image_mock.post("/interrupt", {"prompt_id": ""})
+    messages = (await history_of(image_mock, runs))["status"]["messages"]
+    assert messages[-1][0] == "execution_interrupted"
+
+
+async def test_several_are_cancelled_by_one_call(image_mock: Service) -> None:
+    runs = await _occupied(image_mock)
+    waits = (await queue(image_mock, simple_graph(2)))["prompt_id"]
+    url = "/api/jobs/cancel"
+    unknown = await image_mock.post(url, {"job_ids": [str(uuid.uuid4())]})
+    assert (unknown.status_code, unknown.json()) == (200, {"cancelled": False})
+    wrong = await image_mock.post(url, {"job_ids": ["X", 5]})
+    assert wrong.status_code == 400
+    assert wrong.json()["invalid_ids"] == ["X", "5"]
+    assert (await image_mock.http.post(url, content=b"{")).json() == {
+        "error": "Request body must be valid JSON"
+    }
+    assert (await image_mock.post(url, {"job_ids": [waits, runs]})).json() == {"cancelled": True}
+    await history_of(image_mock, runs)
+    assert (await image_mock.http.get(f"/api/jobs/{waits}")).status_code == 404
