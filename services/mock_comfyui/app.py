@@ -1,11 +1,13 @@
 """Puts the image service together; nothing is read from the environment here."""
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
 from starlette.responses import Response
 
 from services.mock_comfyui.config import initial_config, native_config
 from services.mock_comfyui.folders.folders import Folders
-from services.mock_comfyui.native import events, files, history, jobs, prompt, server
+from services.mock_comfyui.native import events, files, history, jobs, prompt, server, signed
+from services.mock_comfyui.native.gate import Gate
 from services.mock_comfyui.native.wire import MalformedBody, on_trouble
 from services.mock_comfyui.pictures.maker import ImageMaker
 from services.mock_comfyui.prompts.nodes import build_nodes
@@ -61,6 +63,7 @@ def create_app(
     queue = PromptQueue(mock.runner, mock.clock, saver, at_once=at_once)
     mock.runner.taker = queue.take
     mock.runner.listen(queue.on_change)
+    mock.on_configure.append(lambda: queue.hub.behave(native_config(mock).sockets))
     mock.on_restart.append(queue.restart)
     mock.on_reset += [queue.forget_all, folders.forget_all]
     app = build_app(
@@ -71,6 +74,8 @@ def create_app(
         on_stop=(queue.close, maker.close),
     )
     app.state.queue = queue
+    # The last that is asked, so that the journal has what it refuses.
+    app.user_middleware.append(Middleware(Gate, config=lambda: native_config(mock)))
     for trouble in (MalformedBody, QueueBroken):
         app.add_exception_handler(trouble, on_trouble)
     return app
@@ -82,4 +87,4 @@ def _native_routers() -> tuple[APIRouter, ...]:
     api = APIRouter(prefix="/api")
     for each in twice:
         api.include_router(each)
-    return (jobs.router, *twice, api)
+    return (jobs.router, signed.router, *twice, api)

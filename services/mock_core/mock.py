@@ -45,6 +45,7 @@ class Mock:
     disk: Disk | None = None
     on_restart: list[Callable[[], None]] = field(default_factory=list)
     on_reset: list[Callable[[], None]] = field(default_factory=list)
+    on_configure: list[Callable[[], None]] = field(default_factory=list)
     fetched_late: set[str] = field(default_factory=set)
     # Instants of the last submits, by rule, for those that limit a rate.
     quotas: dict[str, deque[float]] = field(default_factory=dict)
@@ -64,6 +65,8 @@ class Mock:
         self.clock.set_speed(config.speed)
         self.runner.seconds = config.seconds
         self.sender.policy = config.callback_policy()
+        for heed in self.on_configure:
+            heed()
 
     async def reset(self) -> None:
         """Forget everything but the configuration; armed rules stay and count anew."""

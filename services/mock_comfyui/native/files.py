@@ -3,12 +3,15 @@
 import posixpath
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
+from services.mock_comfyui.config import native_config
 from services.mock_comfyui.folders.folders import FOLDERS, key_of
+from services.mock_comfyui.native.signed import signed_address
 from services.mock_comfyui.native.wire import TheQueue
 from services.mock_core.exchange.files import serve_file
+from services.mock_core.http.headers import base_url
 from services.mock_core.mock import TheMock
 
 router = APIRouter(tags=["native"])
@@ -20,6 +23,7 @@ router = APIRouter(tags=["native"])
     responses={
         200: {"content": {"image/png": {}}},
         206: {"content": {"image/png": {}}},
+        302: {"description": "a signed address, where the server is told to answer so"},
         400: {"description": "no name, a name that leads out of its folder, or no such folder"},
         403: {"description": "a subfolder that leads out"},
         404: {"description": "no such file"},
@@ -27,6 +31,7 @@ router = APIRouter(tags=["native"])
     },
 )
 async def view(
+    request: Request,
     mock: TheMock,
     queue: TheQueue,
     filename: str | None = None,
@@ -48,4 +53,8 @@ async def view(
     key = key_of(posixpath.basename(filename), "" if inside == "." else inside, folder)
     if queue.saver.folders.get(key) is None:
         return Response(status_code=404)
+    config = native_config(mock)
+    if config.view == "signed":
+        base = config.signed_base or base_url(request)
+        return Response(status_code=302, headers={"Location": signed_address(base, key)})
     return await serve_file(mock, key, range_header=range_)

@@ -27,7 +27,7 @@ from services.mock_core.ledger.generation import State
 from services.mock_core.mock import TheMock
 
 router = APIRouter(tags=["native"])
-UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _WORDS = {
     State.QUEUED: "pending",
     State.RUNNING: "in_progress",
@@ -113,7 +113,7 @@ async def cancel_several(request: Request, queue: TheQueue) -> Response:
     ids = body.get("job_ids") if isinstance(body, dict) else None
     if not isinstance(ids, list):
         return NativeJson({"error": "job_ids must be a list"}, status_code=400)
-    wrong = [str(each) for each in ids if not UUID.fullmatch(str(each))]
+    wrong = [str(each) for each in ids if not is_uuid(each)]
     if wrong:
         told = {"error": "job_ids contains invalid id(s)", "invalid_ids": wrong}
         return NativeJson(told, status_code=400)
@@ -133,6 +133,11 @@ async def cancel(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
         plain = generation is not None and "native" not in generation.detail
         cancelled = plain and generation is not None and mock.runner.cancel(generation)
     return NativeJson({"cancelled": cancelled})
+
+
+def is_uuid(given: object) -> bool:
+    """A UUID in its canonical form."""
+    return isinstance(given, str) and _UUID.fullmatch(given) is not None
 
 
 def _not_found() -> Response:
@@ -227,7 +232,7 @@ def _ended_job(entry: Entry, word: str) -> Entry:
         "id": prompt_id,
         "status": word,
         "priority": number,
-        "create_time": extra["create_time"],
+        "create_time": extra.get("create_time", 0),
         "execution_start_time": messages[0][1]["timestamp"],
         "execution_end_time": last["timestamp"],
         **({"execution_error": last} if kind == "execution_error" else {}),

@@ -6,8 +6,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from services.mock_comfyui.config import native_config
 from services.mock_comfyui.native.history import listed
-from services.mock_comfyui.native.jobs import UUID
+from services.mock_comfyui.native.jobs import is_uuid
 from services.mock_comfyui.native.wire import (
     RESPONSES,
     MalformedBody,
@@ -69,8 +70,11 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
     graph = body["prompt"]
     if not isinstance(graph, dict):
         raise MalformedBody
+    config = native_config(mock)
     given = body.get("prompt_id")
-    if given is not None and not (isinstance(given, str) and UUID.fullmatch(given)):
+    if config.is_old:
+        given = str(given) if "prompt_id" in body else None
+    elif given is not None and not is_uuid(given):
         return native_error(_BAD_ID)
     validation = validate(graph, queue.nodes, only=body.get("partial_execution_targets"))
     if validation.error is not None:
@@ -79,7 +83,7 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
     text = text_of(graph, needed(graph, validation.outputs, queue.nodes))
     job, attempt = mock.jobs.find(given, text)
     generation = Generation(
-        id=given or str(uuid.uuid4()),
+        id=given if given is not None and config.prompt_ids == "kept" else str(uuid.uuid4()),
         external_id=given,
         job=job,
         attempt=attempt,
@@ -92,6 +96,7 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
     client_id = extra.get("client_id")
     client_id = client_id if isinstance(client_id, str) else None
     task = Task(generation, number, graph, validation.outputs, extra, client_id)
+    task.is_dated = not config.is_old
     generation.detail.update(native=True, task=task)
     answer = {"prompt_id": generation.id, "number": number, "node_errors": validation.node_errors}
     return await submit(mock, generation, reply=lambda _: NativeJson(answer), shape=native_refusal)
@@ -133,7 +138,7 @@ async def post_queue(request: Request, queue: TheQueue) -> Response:
     response_class=Response,
     responses=RESPONSES,
 )
-async def interrupt(request: Request, queue: TheQueue) -> Response:
+async def interrupt(request: Request, mock: TheMock, queue: TheQueue) -> Response:
     """Interrupt this prompt; whatever runs where none is named, or the body is no JSON."""
     try:
         body = await parsed_body(request)
@@ -141,7 +146,8 @@ async def interrupt(request: Request, queue: TheQueue) -> Response:
         body = {}
     if not isinstance(body, dict):
         raise MalformedBody
-    queue.interrupt(str(body.get("prompt_id") or "") or None)
+    by_id = native_config(mock).interrupt == "by-id"
+    queue.interrupt(str(body.get("prompt_id") or "") or None if by_id else None)
     return Response()
 
 

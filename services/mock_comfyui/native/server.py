@@ -8,8 +8,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from services.mock_comfyui.config import native_config
 from services.mock_comfyui.folders.folders import key_of
 from services.mock_comfyui.native.wire import RESPONSES, NativeJson, TheQueue, read_body
+from services.mock_core.mock import TheMock
 
 router = APIRouter(tags=["native"])
 _SAFE = re.compile(r"[\w.\- ()]{1,200}")
@@ -59,14 +61,14 @@ def _parts(kind: str, body: bytes) -> dict[str, tuple[str, bytes]]:
 
 
 @router.get("/system_stats")
-async def system_stats(queue: TheQueue) -> dict[str, Any]:
+async def system_stats(mock: TheMock) -> dict[str, Any]:
     """What kind of server this is: a stand-in, and says so."""
     return {
         "system": {
             "os": "posix",
             "ram_total": 0,
             "ram_free": 0,
-            "comfyui_version": "0.28.0",
+            "comfyui_version": native_config(mock).version,
             "python_version": "mock",
             "pytorch_version": "mock",
             "embedded_python": False,

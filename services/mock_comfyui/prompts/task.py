@@ -23,6 +23,8 @@ class Task:
     client_id: str | None
     # What the fault plan has decided; None for a prompt of the plain wire.
     planned: PlannedRun | None = None
+    # Whether its extra data has the time at which it came; that of old servers has not.
+    is_dated: bool = True
     created: int = field(default_factory=lambda: milliseconds(time.time()))
     messages: list[list[Any]] = field(default_factory=list)
     # Decided when it begins, by what is cached then.
@@ -46,4 +48,4 @@ class Task:
 
     @property
     def extra_data(self) -> dict[str, Any]:
-        return {**self.extra, "create_time": self.created}
+        return {**self.extra, **({"create_time": self.created} if self.is_dated else {})}

@@ -47,6 +47,9 @@ class Hub:
         self._open: set[Listener] = set()
         self._frames: asyncio.Queue[tuple[list[Listener], str | bytes]] = asyncio.Queue()
         self._sending: asyncio.Task[None] | None = None
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._stolen = False
 
     def start(self) -> None:
         """Begin to send; what waited is lost."""
@@ -58,8 +61,19 @@ class Hub:
         if self._sending is not None:
             self._sending.cancel()
 
+    def behave(self, mode: str) -> None:
+        """`stalled`: nothing is sent until it is `live` again; `stolen`: all places are taken."""
+        self._stolen = mode == "stolen"
+        if self._stolen:
+            self._places.clear()
+        if mode == "stalled":
+            self._flowing.clear()
+        else:
+            self._flowing.set()
+
     def add(self, client_id: str, listener: Listener) -> None:
-        self._places[client_id] = listener
+        if not self._stolen:
+            self._places[client_id] = listener
         self._open.add(listener)
 
     def remove(self, client_id: str, listener: Listener) -> None:
@@ -104,6 +118,7 @@ class Hub:
         """One after another, so that who doesn't read holds up everybody."""
         while True:
             listeners, frame = await self._frames.get()
+            await self._flowing.wait()
             for listener in listeners:
                 if listener in self._open:
                     await listener.send(frame)

@@ -14,12 +14,15 @@ from services.mock_core.lib.mistakes import member_of, problem_of
 
 MAX_RULES = 10_000
 ParsedRule = tuple[Rule, list[Fault]]
+_NEVER_A_RESULT = {
+    *("start.fail", "start.out-of-memory", "start.never-start", "start.stick", "start.vanish"),
+}
 # Two of one group in one rule contradict each other.
 EXCLUSIVE = (
     {"submit.refuse", "submit.reset", "submit.hang", "submit.lose-reply", "submit.accept-late"},
     {"submit.lose-reply", "submit.reply-after-callback"},
     {"submit.accept-late", "submit.reply-after-callback"},
-    {"start.fail", "start.never-start", "start.stick", "start.vanish"},
+    _NEVER_A_RESULT,
     {"poll.refuse", "poll.reset", "poll.hang", "poll.forget", "poll.garbage"},
     {"poll.garbage", "poll.truncate"},
     {"progress.unknown-state", "progress.relapse"},
@@ -34,7 +37,6 @@ EXCLUSIVE = (
 )
 _NEVER_ACCEPTED = {"submit.refuse", "submit.reset", "submit.hang"}
 _NEVER_SUCCEEDS = {"progress.no-url", "progress.relapse"}
-_NEVER_A_RESULT = {"start.fail", "start.never-start", "start.stick", "start.vanish"}
 
 
 @dataclass(slots=True)

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from services.mock_core.faults.kinds import start
 from services.mock_core.faults.plan import Hit
 
+_OUT_OF_MEMORY = (
+    "Allocation on device \nThis error means you ran out of memory on your GPU.\n\nTIPS: If the "
+    "workflow worked before you might have accidentally set the batch_size to a large number."
+)
+
 
 @dataclass(slots=True)
 class PlannedRun:
@@ -30,6 +35,9 @@ def plan_run(seconds: float, hits: Iterable[Hit]) -> PlannedRun:
                 planned.seconds = planned.seconds * factor + extra.at(hit.quantile)
             case start.Fail(at=at, message=message):
                 planned.fail_at, planned.fail_message = at, message
+            case start.OutOfMemory(at=at):
+                planned.fail_at, planned.fail_message = at, _OUT_OF_MEMORY
+                planned.fail_kind = "torch.OutOfMemoryError"
             case start.Stick(at=at):
                 planned.stick_at = at
             case start.Vanish(at=at):

@@ -14,6 +14,12 @@ class Fail(Fault, at=Where.START, do="fail"):
     message: str = "generation failed"
 
 
+class OutOfMemory(Fault, at=Where.START, do="out-of-memory", service="image"):
+    """the generation fails at a percentage, for the GPU's memory is full"""
+
+    at: Percent = 50
+
+
 class Slow(Fault, at=Where.START, do="slow"):
     """the generation takes `factor` times as long plus `extra`"""
 

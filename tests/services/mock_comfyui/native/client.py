@@ -26,7 +26,7 @@ def simple_graph(color: int = 16711680, prefix: str = "probe") -> Json:
 def long_graph(blurs: int = 3, *, prefix: str = "long", early: bool = False) -> Json:
     """Several nodes that can be stopped between; `early` saves a picture before them."""
     graph = simple_graph(prefix=prefix)
-    graph["99"] = graph.pop("2")
+    save = graph.pop("2")
     if early:
         graph["50"] = {
             "class_type": "SaveImage",
@@ -35,7 +35,8 @@ def long_graph(blurs: int = 3, *, prefix: str = "long", early: bool = False) -> 
     for number in range(2, blurs + 2):
         inputs = {"image": [str(number - 1), 0], "blur_radius": 15, "sigma": 5.0}
         graph[str(number)] = {"class_type": "ImageBlur", "inputs": inputs}
-    graph["99"]["inputs"]["images"] = [str(blurs + 1), 0]
+    save["inputs"]["images"] = [str(blurs + 1), 0]
+    graph["99"] = save
     return graph
 
 

@@ -1,0 +1,84 @@
+"""Before every native route: the key, whose page it is, and methods that all routes have."""
+
+import hmac
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.mock_comfyui.config import NativeConfig
+
+_NATIVE = frozenset(
+    {
+        *("prompt", "queue", "history", "interrupt", "view", "ws", "upload", "system_stats", "api"),
+        *("object_info", "models", "embeddings", "extensions", "features", "free", "users"),
+        *("settings", "view_metadata", ""),
+    }
+)
+_METHOD_NOT_ALLOWED = "405: Method Not Allowed"
+
+
+class Gate:
+    """Routes of the plain wire, and the mock's own, are none of its business."""
+
+    def __init__(self, app: ASGIApp, *, config: Callable[[], NativeConfig]) -> None:
+        self._app = app
+        self._config = config
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or scope["path"].split("/")[1] not in _NATIVE:
+            await self._app(scope, receive, send)
+            return
+        instead = self._instead(scope)
+        if instead is not None:
+            await instead(scope, receive, send)
+        elif scope.get("method") == "HEAD":
+            # The server itself leaves out the body.
+            await self._app({**scope, "method": "GET"}, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _instead(self, scope: Scope) -> Response | None:
+        headers, config = Headers(scope=scope), self._config()
+        if not _has_key(headers, config.key):
+            return JSONResponse({"error": "unauthorized"}, status_code=401)
+        if _is_foreign(headers):
+            return Response(status_code=403)
+        if scope.get("method") == "OPTIONS":
+            return Response()
+        if config.is_old and scope["path"].startswith("/api/jobs"):
+            if scope["method"] == "GET":
+                return Response(status_code=404)
+            headers_ = {"Allow": "GET,HEAD"}
+            return Response(
+                _METHOD_NOT_ALLOWED, status_code=405, media_type="text/plain", headers=headers_
+            )
+        return None
+
+
+def _has_key(headers: Headers, key: str | None) -> bool:
+    if key is None:
+        return True
+    given = (headers.get("x-api-key", ""), headers.get("authorization", ""))
+    return any(
+        hmac.compare_digest(one.encode(), other.encode())
+        for one, other in zip(given, (key, f"Bearer {key}"), strict=True)
+    )
+
+
+def _is_foreign(headers: Headers) -> bool:
+    """As the real server finds it: a host of loopback wants the very same origin."""
+    if headers.get("sec-fetch-site") == "cross-site":
+        return True
+    if "origin" not in headers or "host" not in headers:
+        return False
+    host = urlsplit(f"//{headers['host'].lower()}")
+    origin = urlsplit(headers["origin"].lower())
+    ours = host.netloc if ":" in origin.netloc else host.hostname
+    return bool(_is_loopback(host.hostname) and origin.netloc and ours != origin.netloc)
+
+
+def _is_loopback(name: str | None) -> bool:
+    return name is not None and (name in ("localhost", "::1") or name.startswith("127."))

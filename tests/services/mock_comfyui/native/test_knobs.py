@@ -1,0 +1,193 @@
+"""How the server behind the native wire can be made to be, while it runs."""
+
+import io
+import uuid
+
+import httpx
+import pytest
+from PIL import Image
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.services.mock_comfyui.native.client import (
+    history_of,
+    listening,
+    long_graph,
+    queue,
+    simple_graph,
+)
+from tests.services.mock_core.serving import Json, Service
+
+KEY = "a-key-of-some-length"
+
+
+async def _set(service: Service, **native: object) -> None:
+    reply = await service.http.put("/admin/config", json={"native": native})
+    assert reply.status_code == 200, reply.text
+
+
+async def _image(service: Service, graph: Json) -> Json:
+    answer = await queue(service, graph)
+    entry = await history_of(service, answer["prompt_id"])
+    return dict(entry["outputs"]["2"]["images"][0])
+
+
+async def test_a_mistake_is_named_and_changes_nothing(image_mock: Service) -> None:
+    before = await image_mock.json("/admin/config")
+    wrong = {"native": {"version": "1.0", "nope": 1}}
+    reply = await image_mock.http.put("/admin/config", json=wrong)
+    assert reply.status_code == 422
+    fields = {mistake["field"] for mistake in reply.json()["errors"]}
+    assert fields == {"native.version", "native.nope"}
+    assert await image_mock.json("/admin/config") == before
+
+
+async def test_an_old_server_takes_any_id_and_has_no_jobs(image_mock: Service) -> None:
+    await _set(image_mock, version="0.3.64")
+    taken = [
+        (await queue(image_mock, simple_graph(color), prompt_id=given))["prompt_id"]
+        for color, given in enumerate(["job-1.1", "F2C8D010-E669-4337-BE70-15D322DF8CE3", 5, None])
+    ]
+    assert taken == ["job-1.1", "F2C8D010-E669-4337-BE70-15D322DF8CE3", "5", "None"]
+    assert (await queue(image_mock, simple_graph(9), prompt_id=""))["prompt_id"] == ""
+    entry = await history_of(image_mock, "job-1.1")
+    assert "create_time" not in entry["prompt"][3]
+    for path in ("/api/jobs", "/api/jobs/job-1.1"):
+        assert (await image_mock.http.get(path)).status_code == 404
+    reply = await image_mock.post("/api/jobs/job-1.1/cancel", None)
+    assert (reply.status_code, reply.text) == (405, "405: Method Not Allowed")
+    assert (await image_mock.json("/system_stats"))["system"]["comfyui_version"] == "0.3.64"
+
+
+async def test_an_interruption_that_heeds_no_id_stops_whatever_runs(image_mock: Service) -> None:
+    await _set(image_mock, interrupt="global")
+    await image_mock.arm({"where": "start", "do": "stick", "match": {"nth": 1}})
+    runs = await queue(image_mock, simple_graph(1))
+    await image_mock.until("/queue", lambda it: it["queue_running"])
+    await image_mock.post("/interrupt", {"prompt_id": str(uuid.uuid4())})
+    messages = (await history_of(image_mock, runs["prompt_id"]))["status"]["messages"]
+    assert messages[-1][0] == "execution_interrupted"
+
+
+async def test_ids_of_ours_that_are_ignored(image_mock: Service) -> None:
+    await _set(image_mock, prompt_ids="ignored")
+    ours = str(uuid.uuid4())
+    theirs = (await queue(image_mock, simple_graph(), prompt_id=ours))["prompt_id"]
+    assert theirs != ours
+    assert (await history_of(image_mock, theirs))["status"]["completed"]
+    assert await image_mock.json(f"/history/{ours}") == {}
+    assert (await image_mock.http.get(f"/api/jobs/{ours}")).status_code == 404
+    # The bill knows whose it is.
+    assert (await image_mock.row(ours))["job_id"] == theirs
+
+
+async def test_a_stalled_socket_gets_its_frames_later(image_mock: Service) -> None:
+    async with listening(image_mock) as socket:
+        await _set(image_mock, sockets="stalled")
+        answer = await queue(image_mock, simple_graph(), client_id="me")
+        assert (await history_of(image_mock, answer["prompt_id"]))["status"]["completed"]
+        assert await socket.hears_nothing()
+        await _set(image_mock, sockets="live")
+        kinds = [event["type"] for event in await socket.finish()]
+    assert kinds[-3:] == ["execution_success", "status", "executing"]
+
+
+async def test_a_stolen_socket_is_deaf_until_it_comes_back(image_mock: Service) -> None:
+    async with listening(image_mock) as socket:
+        await _set(image_mock, sockets="stolen")
+        answer = await queue(image_mock, simple_graph(1), client_id="me")
+        await history_of(image_mock, answer["prompt_id"])
+        assert await socket.hears_nothing()
+        async with listening(image_mock, "late") as late:
+            await queue(image_mock, simple_graph(2), client_id="late")
+            await image_mock.quiet()
+            assert await late.hears_nothing()
+    await _set(image_mock, sockets="live")
+    async with listening(image_mock) as socket:
+        await queue(image_mock, simple_graph(3), client_id="me")
+        await socket.finish()
+
+
+@pytest.mark.parametrize("header", [{"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}])
+async def test_without_the_key_all_is_401(image_mock: Service, header: dict[str, str]) -> None:
+    image = await _image(image_mock, simple_graph())
+    await _set(image_mock, key=KEY)
+    view = str(httpx.URL("/view", params=image))
+    for path in (view, "/queue", "/api/jobs", "/history", "/system_stats"):
+        assert (await image_mock.http.get(path)).status_code == 401
+        wrong = {"X-API-Key": "other", "Authorization": KEY}
+        assert (await image_mock.http.get(path, headers=wrong)).status_code == 401
+        assert (await image_mock.http.get(path, headers=header)).status_code == 200
+    base = str(image_mock.http.base_url).replace("http", "ws").rstrip("/")
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"{base}/ws", proxy=None)
+    assert refused.value.response.status_code == 401
+    async with connect(f"{base}/ws", proxy=None, additional_headers=header) as socket:
+        assert "sid" in str(await socket.recv())
+    # The plain wire, and the mock's own routes, want none.
+    assert (await image_mock.post("/img/submit", {"prompt": "x"})).status_code == 202
+
+
+async def test_a_file_at_a_signed_address(image_mock: Service) -> None:
+    image = await _image(image_mock, simple_graph(prefix="sub/雪"))
+    port = image_mock.http.base_url.port
+    await _set(image_mock, view="signed", signed_base=f"http://localhost:{port}", key=KEY)
+    headers = {"X-API-Key": KEY}
+    assert (await image_mock.http.get("/view", params=image)).status_code == 401
+    moved = await image_mock.http.get("/view", params=image, headers=headers)
+    address = moved.headers["location"]
+    assert (moved.status_code, httpx.URL(address).host) == (302, "localhost")
+    address = address.replace("localhost", "127.0.0.1")
+    assert (await image_mock.http.get(address)).content.startswith(b"\x89PNG")
+    assert (await image_mock.http.get(address, headers=headers)).status_code == 400
+    assert (await image_mock.http.get(f"{address}0")).status_code == 403
+    later = address.replace("expires=", "expires=9")
+    assert (await image_mock.http.get(later)).status_code == 403
+    missing = await image_mock.http.get("/view?filename=nope.png", headers=headers)
+    assert missing.status_code == 404
+
+
+@pytest.mark.parametrize(("format_", "ending"), [("jpeg", "jpg"), ("webp", "webp")])
+async def test_pictures_of_another_format(image_mock: Service, format_: str, ending: str) -> None:
+    await _set(image_mock, format=format_)
+    image = await _image(image_mock, simple_graph())
+    assert image["filename"] == f"probe_00001_.{ending}"
+    reply = await image_mock.http.get("/view", params=image)
+    assert reply.headers["content-type"] == f"image/{format_}"
+    assert Image.open(io.BytesIO(reply.content)).format == format_.upper()
+
+
+async def test_out_of_memory(image_mock: Service) -> None:
+    await image_mock.arm({"where": "start", "do": "out-of-memory", "with": {"at": 70}})
+    answer = await queue(image_mock, long_graph(early=True))
+    kind, error = (await history_of(image_mock, answer["prompt_id"]))["status"]["messages"][-1]
+    assert (kind, error["exception_type"]) == ("execution_error", "torch.OutOfMemoryError")
+    assert error["exception_message"].startswith("Allocation on device")
+    job = await image_mock.json(f"/api/jobs/{answer['prompt_id']}")
+    assert (job["status"], job["outputs_count"]) == ("failed", 1)
+    assert not (await image_mock.json("/admin/ledger"))[-1]["charged"]
+
+
+async def test_pages_of_others_are_refused_on_every_route(image_mock: Service) -> None:
+    port = image_mock.http.base_url.port
+    for origin, status in (
+        (f"http://127.0.0.1:{port}", 200),
+        ("null", 200),
+        ("http://evil.example", 403),
+        ("http://127.0.0.1:9", 403),
+        (f"http://localhost:{port}", 403),
+    ):
+        reply = await image_mock.http.get("/prompt", headers={"Origin": origin})
+        assert (origin, reply.status_code) == (origin, status)
+    cross = {"Sec-Fetch-Site": "cross-site"}
+    assert (await image_mock.http.get("/queue", headers=cross)).status_code == 403
+
+
+async def test_methods_that_every_route_has(image_mock: Service) -> None:
+    image = await _image(image_mock, simple_graph())
+    whole = await image_mock.http.get("/view", params=image)
+    head = await image_mock.http.head("/view", params=image)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(whole.content))
+    assert (await image_mock.http.head("/view?filename=nope.png")).status_code == 404
+    assert (await image_mock.http.options("/prompt")).status_code == 200
