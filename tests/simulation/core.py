@@ -2,28 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from temporalio import workflow
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_commands import ActivityCancellationType, WorkflowCommand
-from temporalio.common import Priority, TypedSearchAttributes
-from temporalio.converter import DefaultFailureConverter, PayloadConverter
-from temporalio.worker import UnsandboxedWorkflowRunner
-from temporalio.worker._workflow_instance import WorkflowInstance, WorkflowInstanceDetails
+from temporalio.converter import PayloadConverter
 
 from tests.simulation import jobs
 from tests.simulation.commands import is_end
 from tests.simulation.history import Marker, TaskRecord, timestamp
+from tests.simulation.instances import new_instance
 from tests.simulation.jobs import Job
 from tests.simulation.runs import Run, Task
 from tests.simulation.stubs import CLOCK
 
 TRY_CANCEL = ActivityCancellationType.TRY_CANCEL
-RUNNER = UnsandboxedWorkflowRunner()
-_DEFINITIONS: dict[type, Any] = {}
 
 
 class TaskFailed(Exception):
@@ -59,7 +53,7 @@ class Core:
     def __init__(self, run: Run, definition: type, converter: PayloadConverter) -> None:
         self.run = run
         self.seen = 0
-        self.instance = _instance(run, definition, converter)
+        self.instance = new_instance(run, definition, converter)
         self.locals: dict[int, Any] = {}
         self.to_start: list[Any] = []
         self.to_stop: list[int] = []
@@ -286,48 +280,3 @@ def _key(kind: str, command: Any) -> str:
         case "start_timer" | "cancel_timer" | "request_cancel_activity":
             return f"{kind} {command.seq}"
     return kind
-
-
-def _instance(run: Run, definition: type, converter: PayloadConverter) -> WorkflowInstance:
-    if definition not in _DEFINITIONS:
-        _DEFINITIONS[definition] = workflow._Definition.must_from_class(definition)
-    began = datetime.fromtimestamp(run.began, UTC)
-    details = WorkflowInstanceDetails(
-        payload_converter_factory=lambda: converter,
-        failure_converter_class=DefaultFailureConverter,
-        interceptor_classes=[],
-        defn=_DEFINITIONS[definition],
-        info=workflow.Info(
-            attempt=1,
-            continued_run_id=run.continued_from or None,
-            cron_schedule=None,
-            execution_timeout=None,
-            first_execution_run_id=run.first_run_id,
-            headers={},
-            namespace="default",
-            original_execution_run_id=run.original_run_id,
-            parent=None,
-            root=None,
-            raw_memo={},
-            retry_policy=None,
-            run_id=run.run_id,
-            run_timeout=None,
-            search_attributes={},
-            start_time=began,
-            workflow_start_time=began,
-            task_queue=run.queue,
-            task_timeout=timedelta(seconds=run.task_timeout),
-            typed_search_attributes=TypedSearchAttributes([]),
-            workflow_id=run.workflow_id,
-            workflow_type=run.type,
-            priority=Priority.default,
-        ),
-        randomness_seed=run.seed,
-        extern_functions={"__temporal_assert_local_activity_valid": lambda activity: None},
-        disable_eager_activity_execution=True,
-        worker_level_failure_exception_types=[],
-        patch_activation_callback=None,
-        last_completion_result=Payloads(),
-        last_failure=None,
-    )
-    return RUNNER.create_instance(details)
