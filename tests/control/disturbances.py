@@ -7,7 +7,7 @@ from services.semaphore.queue import turn
 from services.worker.models import GEN_IMAGE
 from shared.slots import JOB_GATE, REQUEST_SIGNAL, SlotRequest, SlotView, semaphore_id
 from tests.chaos.evidence import Done
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.workflow.pipeline import Pipeline
 from tests.workflow.scenarios import rule
 from tests.workflow.test_cancelling import begun
@@ -33,9 +33,22 @@ async def a_long_job(line: Pipeline) -> Disturbed:
     await line.images.arm(LONG)
     await _all_asked(line)
     with contextlib.suppress(TimeoutError):
-        await eventually(lambda: _accepted(line), lambda count: count > 1, seconds=LONG_SECONDS)
+        await _another_begins(line, LONG_SECONDS)
     await line.images.hurry()
     return {}
+
+
+async def a_job_until_another_begins(line: Pipeline) -> Disturbed:
+    """The same for a build that is sure to let another one begin beside it."""
+    await line.images.arm(LONG)
+    await _all_asked(line)
+    await _another_begins(line, PATIENCE_SECONDS)
+    await line.images.hurry()
+    return {}
+
+
+async def _another_begins(line: Pipeline, seconds: float) -> None:
+    await eventually(lambda: _accepted(line), lambda count: count > 1, seconds=seconds)
 
 
 async def the_holder_terminated(line: Pipeline) -> Disturbed:

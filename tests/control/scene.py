@@ -27,8 +27,6 @@ from tests.control.disturbances import JOBS, Disturb
 from tests.shared.serving import serving
 from tests.workflow.pipeline import Pipeline, pipeline
 
-FREE_SECONDS = 5.0
-
 
 @dataclass(frozen=True)
 class Scene:
@@ -54,7 +52,7 @@ class Scene:
             disturbed, _ = await asyncio.gather(
                 self.disturb(line), run.go(console, asyncio.Event())
             )
-            slots = await _slots(stack)
+            slots = await self._slots(stack)
             versions = await self._ask(client, run.folder) if self.speaks else {}
             return Evidence(
                 load(run.folder),
@@ -63,6 +61,16 @@ class Scene:
                 versions=versions,
                 grants=grants(run.folder),
             )
+
+    async def _slots(self, stack: Stack) -> dict[str, Any]:
+        """`GET /slots` as soon as nobody holds or waits, or when the run would be given up."""
+        until = time.monotonic() + self.stall
+        while True:
+            slots = await stack.api.slots()
+            free = not slots["holders"] and not slots["waiting_count"]
+            if free or time.monotonic() > until:
+                return slots
+            await asyncio.sleep(0.05)
 
     async def _ask(self, client: Client, folder: RunFolder) -> dict[str, int]:
         """The workflows' own word, while they have a worker; and all histories replayed."""
@@ -89,14 +97,3 @@ async def _reached(line: Pipeline, api: str, folder: Path) -> AsyncIterator[Stac
     temporal = Temporal(line.client, settings.payload_keys)
     async with open_stack(settings, temporal, "test") as stack:
         yield stack
-
-
-async def _slots(stack: Stack) -> dict[str, Any]:
-    """`GET /slots` as soon as nobody holds or waits, or at the end of our patience."""
-    until = time.monotonic() + FREE_SECONDS
-    while True:
-        slots = await stack.api.slots()
-        free = not slots["holders"] and not slots["waiting_count"]
-        if free or time.monotonic() > until:
-            return slots
-        await asyncio.sleep(0.05)

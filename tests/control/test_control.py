@@ -83,13 +83,13 @@ async def test_no_dedupe_is_caught(play: Play, monkeypatch: pytest.MonkeyPatch) 
 
 async def test_a_lease_that_lapses_is_caught(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     builds.with_a_lease(monkeypatch)
-    scene = Scene(builds.ours, disturbances.a_long_job, stall=STALL_SECONDS)
+    scene = Scene(builds.ours, disturbances.a_job_until_another_begins, stall=STALL_SECONDS)
     assert Rule.AT_ONCE in await play(scene)
 
 
 async def test_a_right_to_be_next_is_caught(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     builds.with_a_right_to_be_next(monkeypatch)
-    scene = Scene(builds.ours, disturbances.a_long_job)
+    scene = Scene(builds.ours, disturbances.a_job_until_another_begins)
     assert Rule.AT_ONCE in await play(scene)
 
 

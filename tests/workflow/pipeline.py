@@ -72,6 +72,14 @@ class Pipeline:
                     continue
                 return job_id
 
+    async def submit_at_once(self, *prompts: str) -> list[str]:
+        """Jobs that all wait before the first of them may begin; their ids."""
+        await self.change(paused=True)
+        jobs = [await self.submit(prompt) for prompt in prompts]
+        await self.slots(lambda view: view.waiting == tuple(jobs))
+        await self.change(paused=False)
+        return jobs
+
     def job(self, job_id: str, *, run_id: str | None = None) -> WorkflowHandle[Any, Progress]:
         return self.client.get_workflow_handle(job_id, run_id=run_id, result_type=Progress)
 
@@ -84,11 +92,14 @@ class Pipeline:
         """The record of a job as soon as its newest run has closed; checked as a whole."""
         with contextlib.suppress(Exception):
             await self.job(job_id).result()
-        description = await self.job(job_id).describe()
-        assert description.close_time is not None
+        # A server that was just restarted may have ended the wait, and not the job.
+        await eventually(lambda: self._closed(job_id), bool)
         record = self.record(job_id)
         check(record)
         return record
+
+    async def _closed(self, job_id: str) -> bool:
+        return (await self.job(job_id).describe()).close_time is not None
 
     def record(self, job_id: str) -> Record:
         record = self.records.read(job_id)

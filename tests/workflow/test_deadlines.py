@@ -55,7 +55,8 @@ async def test_what_never_ends_is_given_up_and_not_paid_again(crowd: Crowd) -> N
 
 
 async def test_a_late_result_is_used(client: Client, tmp_path: Path) -> None:
-    async with working(client, tmp_path, video_poll_seconds=0.1, **LIMITS) as line:
+    limits = LIMITS | {"video_give_up_seconds": 60}
+    async with working(client, tmp_path, video_poll_seconds=0.1, **limits) as line:
         await line.videos.arm(rule("start", "slow", extra=2_000))
         record = await line.run()
         assert (record.status, record.attempts.video) == (Status.SUCCEEDED, 1)

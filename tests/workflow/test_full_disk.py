@@ -21,6 +21,10 @@ from tests.fixtures.small_disk import NewDisk
 from tests.workflow.pipeline import Pipeline, check, pipeline
 from tests.workflow.scenarios import rule
 
+# A minute, so that the disk is sure to fill up, or to have room again, before; then the vendor
+# hurries.
+LONG = rule("start", "slow", extra=60_000)
+
 
 @pytest.fixture(autouse=True)
 def _soon_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,10 +45,11 @@ async def test_without_room_for_records_jobs_run_and_records_catch_up(
         running_semaphore(client, shutdown_seconds=0.1),
         running_worker(line.settings, client, disk=disk),
     ):
-        await line.images.arm(rule("start", "slow", factor=20, extra=0))
+        await line.images.arm(LONG)
         job_id = await line.submit()
         before = await line.until(job_id, Status.RUNNING)
         state.fill()
+        await line.images.hurry()
         progress = await line.job(job_id).result()
         assert progress.status is Status.SUCCEEDED
         assert line.records.read(job_id) == before
@@ -82,7 +87,7 @@ async def test_room_again_in_mid_job_and_the_next_version_has_it_all(
         running_semaphore(client, shutdown_seconds=0.1),
         running_worker(line.settings, client),
     ):
-        await line.videos.arm(rule("start", "slow", factor=20, extra=0))
+        await line.videos.arm(LONG)
         state.fill()
         job_id = await line.submit()
         await line.videos.until(
@@ -90,6 +95,7 @@ async def test_room_again_in_mid_job_and_the_next_version_has_it_all(
         )
         assert line.records.read(job_id) is None
         state.free()
+        await line.videos.hurry()
         record = await line.ended(job_id)
         assert record.status is Status.SUCCEEDED
 
@@ -104,12 +110,13 @@ async def test_without_room_for_a_file_it_is_fetched_later_and_paid_for_once(
         running_semaphore(client, shutdown_seconds=0.1),
         running_worker(line.settings, client, disk=disk),
     ):
-        if step is Step.VIDEO:
-            await line.videos.arm(rule("start", "slow", factor=20, extra=0))
+        service = line.images if step is Step.IMAGE else line.videos
+        await service.arm(LONG)
         job_id = await line.submit()
         if step is Step.VIDEO:
             await line.noted(job_id, "image stored")
         assets.fill()
+        await service.hurry()
         record = await line.noted(job_id, f"waiting to store the {step}: Our disk: No space left")
         assert record.status is Status.RUNNING
         assert await disk.reason() == "assets: No space left on device"

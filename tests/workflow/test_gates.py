@@ -12,6 +12,7 @@ from services.semaphore import starts
 from shared.slots import Gate, SlotView, semaphore_id
 from shared.states import Status, Step
 from tests.fixtures.resets import reset
+from tests.fixtures.semaphore_history import is_drained
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, paid_once, working
@@ -119,7 +120,7 @@ async def test_with_the_gates_off_the_limit_of_the_slot_is_all(
 async def test_with_a_limit_of_one_the_order_is_kept(client: Client, tmp_path: Path) -> None:
     """Armed jobs too: they wait for the slot first, and for the image's gate behind it."""
     async with working(client, tmp_path, gates="image") as line:
-        jobs = [await line.submit(f"cat {n}") for n in range(4)]
+        jobs = await line.submit_at_once(*(f"cat {n}" for n in range(4)))
         await kept(line, jobs)
         prompts = [row["prompt"] for row in await rows_of(line.images)]
         assert prompts == [f"cat {n}" for n in range(4)]
@@ -151,8 +152,7 @@ async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
     following = await line.submit("next")
     await line.slots(lambda view: view.waiting == (following,), Gate.IMAGE)
     await line.job(killed).terminate()
-    view = await line.slots(lambda view: view.holders and view.holders[0].draining, Gate.IMAGE)
-    assert holders(view) == [killed]
+    await is_drained(line.client, killed, Gate.IMAGE)
     assert (await line.ended(following)).status is Status.SUCCEEDED
     assert most_at_once(await rows_of(line.images)) == 1
     await line.free()

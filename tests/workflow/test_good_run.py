@@ -104,7 +104,7 @@ async def test_its_history_is_short_and_it_answers_after_its_end(line: Pipeline)
 
 
 async def test_many_jobs_run_one_at_a_time_and_in_order(line: Pipeline) -> None:
-    job_ids = [await line.submit(f"cat {n}") for n in range(6)]
+    job_ids = await line.submit_at_once(*(f"cat {n}" for n in range(6)))
     records = [await line.ended(job_id) for job_id in job_ids]
     assert {record.status for record in records} == {Status.SUCCEEDED}
     spans = []

@@ -77,7 +77,8 @@ class HostileWire(VendorWire):
 
 @asynccontextmanager
 async def hostile_wire(target: str, step: Step) -> AsyncIterator[HostileWire]:
-    async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
+    no_idle = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(timeout=60, trust_env=False, limits=no_idle) as http:
         wire = HostileWire(target, http, step)
         async with served(wire) as wire.url:
             yield wire

@@ -24,7 +24,7 @@ from tests.workflow.deaths import (
 from tests.workflow.pipeline import Pipeline, pipeline, vendors
 from tests.workflow.worker_that_dies import HEARD
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 # Inside of an activity one place follows the other, so that after the one is before the next.
 FIRST = ("activity", "record", "image submit", "video submit")

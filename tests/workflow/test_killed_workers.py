@@ -10,7 +10,6 @@ from temporalio.client import Client
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from shared.messages import Attempts
-from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
 from shared.states import Status
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.books import at_once, grants, rows
@@ -80,15 +79,18 @@ async def test_killed_at_every_stage_each_grant_comes_back(line: Pipeline) -> No
         await service_of(line, stage).arm(
             *({**STAGES[where], "match": {"prompt": f"{stage}: {where}"}} for where in STAGES)
         )
-    await line.slots()
-    semaphore = line.client.get_workflow_handle(semaphore_id(JOB_GATE))
-    await semaphore.execute_update(CHANGE_UPDATE, SlotChange(limit=len(names)))
+    await line.change(limit=len(names))
     with worker_processes(line) as workers:
         workers.start()
-        jobs = [await line.submit(name) for name in (*names, "armed", "waiting")]
+        jobs = [await line.submit(name) for name in names]
         for stage in ("image", "video"):
             await held_up(service_of(line, stage), len(STAGES))
-        await workers.of(jobs[len(names)])
+        # Beside those that hold, one alone is told that it is next.
+        await line.change(limit=1)
+        jobs.append(armed := await line.submit("armed"))
+        await workers.of(armed)
+        jobs.append(waiting := await line.submit("waiting"))
+        await line.slots(lambda view: view.waiting == (armed, waiting))
         workers.kill()
         for service in (line.images, line.videos):
             await service.hurry()

@@ -51,7 +51,7 @@ async def test_a_back_off_longer_than_any_time_out_keeps_the_slot(
             first, second = await line.submit("first"), await line.submit("second")
             before = await line.slots(lambda view: view.holders and view.waiting == (second,))
             await line.images.until("/admin/trace", lambda it: it["rows"])
-        await eventually(lambda: attempt_of(line, first), lambda attempt: attempt == 2)
+        await eventually(lambda: attempt_of(line, first), lambda attempt: attempt >= 2)
         async with running_semaphore(client, shutdown_seconds=0.1):
             record = await line.ended(first)
             assert (await line.ended(second)).status is Status.SUCCEEDED

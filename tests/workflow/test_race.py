@@ -9,13 +9,14 @@ from temporalio.client import Client
 from shared.messages import Record
 from tests.fixtures.eventually import eventually
 from tests.workflow.pipeline import Pipeline, working
-from tests.workflow.race import call_back, decided
+from tests.workflow.race import call_back, decided, fates
 from tests.workflow.scenarios import FIRST_ATTEMPT, rule
 
 NEVER = 3600
 LOST = rule("callback", "lose")
-# Long enough for what is sent meanwhile to come before the video's end.
-SLOWLY = rule("start", "slow", factor=40)
+# A minute, so that what is sent meanwhile is sure to come before the end; then the vendor hurries.
+LONG = rule("start", "slow", extra=60_000)
+LONG_AGAIN = {**LONG, "often": {"attempts": 2}}
 
 
 @pytest.fixture
@@ -46,9 +47,10 @@ async def begun(line: Pipeline, attempt: int = 1) -> str:
 
 
 async def test_callback_first(unpolled: Pipeline) -> None:
-    await unpolled.videos.arm(LOST, SLOWLY)
+    await unpolled.videos.arm(LOST, LONG)
     job_id = await begun(unpolled)
     await call_back(unpolled, f"{job_id}.video.1", "succeed", at=1)
+    await unpolled.videos.hurry()
     await decided(unpolled, "callback first", job_id)
 
 
@@ -59,40 +61,46 @@ async def test_callback_never(polled: Pipeline) -> None:
 
 
 async def test_callback_twice(unpolled: Pipeline) -> None:
-    await unpolled.videos.arm(LOST, SLOWLY)
+    await unpolled.videos.arm(LOST, LONG)
     job_id = await begun(unpolled)
     await call_back(unpolled, f"{job_id}.video.1", "succeed", at=1)
     await call_back(unpolled, f"{job_id}.video.1", "succeed", at=1)
+    await unpolled.videos.hurry()
     await decided(unpolled, "callback twice", job_id)
 
 
 async def test_failed_after_succeed(unpolled: Pipeline) -> None:
-    await unpolled.videos.arm(LOST, SLOWLY)
+    await unpolled.videos.arm(LOST, LONG)
     job_id = await begun(unpolled)
     await call_back(unpolled, f"{job_id}.video.1", "succeed", at=1)
     await call_back(unpolled, f"{job_id}.video.1", "failed", at=2)
+    await unpolled.videos.hurry()
     await decided(unpolled, "failed after succeed", job_id)
 
 
 async def test_succeed_after_failed(unpolled: Pipeline) -> None:
     """The vendor's books know of no failure, so none is counted."""
-    await unpolled.videos.arm(LOST, SLOWLY)
+    await unpolled.videos.arm(LOST, LONG)
     job_id = await begun(unpolled)
     await call_back(unpolled, f"{job_id}.video.1", "failed", at=1)
     await call_back(unpolled, f"{job_id}.video.1", "succeed", at=2)
+    await unpolled.videos.hurry()
     await decided(unpolled, "succeed after failed", job_id)
 
 
 async def test_another_attempts_callback(polled: Pipeline) -> None:
-    await polled.videos.arm(LOST, {**rule("start", "fail"), "often": FIRST_ATTEMPT}, SLOWLY)
+    await polled.videos.arm(LOST, {**rule("start", "fail"), "often": FIRST_ATTEMPT}, LONG_AGAIN)
     job_id = await begun(polled, attempt=2)
     await call_back(polled, f"{job_id}.video.1", "succeed", at=1)
+    await polled.videos.hurry()
     await decided(polled, "another attempt's callback", job_id)
 
 
 async def test_callback_before_the_submits_reply(unpolled: Pipeline) -> None:
-    await unpolled.videos.arm(rule("submit", "delay", seconds=400))
+    await unpolled.videos.arm(rule("submit", "delay", seconds=60_000))
     job_id = await unpolled.submit()
+    await fates(unpolled, job_id, 1)
+    await unpolled.videos.hurry()
     await decided(unpolled, "callback before the submit's reply", job_id)
 
 

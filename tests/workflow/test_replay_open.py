@@ -27,7 +27,7 @@ from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.scenarios import rule
 
 ROOT = Path(__file__).resolve().parents[2]
-LONG = rule("start", "slow", extra=60_000)
+LONG = rule("start", "slow", extra=3_600_000)
 KEY = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
 # A change of the commands, and what it is a change for.
 CHANGED = {
@@ -75,6 +75,7 @@ async def one_runs_and_one_waits(line: Pipeline) -> list[str]:
     await line.until(running, Status.RUNNING)
     waiting = await line.submit("waits")
     await line.until(waiting, Status.QUEUED)
+    await eventually(lambda: open_jobs(line.client), lambda found: found.total == 2)
     return [running, waiting]
 
 
@@ -106,7 +107,10 @@ async def test_a_job_that_has_begun_is_among_many_that_wait(
         running, waiting = await one_runs_and_one_waits(line)
         newest = await line.submit("waits behind it")
         await line.until(newest, Status.QUEUED)
-        found = await eventually(lambda: open_jobs(client), lambda found: found.total == 3)
+        found = await eventually(
+            lambda: open_jobs(client),
+            lambda found: found.total == 3 and running in {run.job_id for run in found.runs},
+        )
     # The listing begins with the newest.
     assert [run.job_id for run in found.runs] == [running, newest]
     assert waiting not in {run.job_id for run in found.runs}

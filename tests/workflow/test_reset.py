@@ -9,6 +9,7 @@ from temporalio.client import WorkflowExecutionStatus
 from services.semaphore import starts
 from shared.states import Status, Step
 from tests.fixtures.resets import reset
+from tests.fixtures.semaphore_history import has_asked
 from tests.fixtures.temporal import NewClient
 from tests.workflow.pipeline import Pipeline, paid_once, working
 from tests.workflow.scenarios import rule
@@ -16,6 +17,8 @@ from tests.workflow.side_by_side import side_by_side
 from tests.workflow.test_cancelling import begun
 
 SLOWLY = rule("start", "slow", factor=15)
+# A minute, so that the holder is sure to hold; then the vendor hurries.
+LONG = rule("start", "slow", extra=60_000)
 
 
 async def test_a_holder(
@@ -67,12 +70,14 @@ async def test_one_that_has_ended_goes_through_again_without_paying(line: Pipeli
 
 
 async def test_one_that_waits_keeps_its_turn(line: Pipeline) -> None:
-    await line.images.arm({**SLOWLY, "match": {"prompt": "holder"}})
+    await line.images.arm({**LONG, "match": {"prompt": "holder"}})
     holder = await line.submit("holder")
     await begun(line.images, f"{holder}.image.1")
     first, second = await line.submit("first"), await line.submit("second")
     await line.slots(lambda view: view.waiting_count == 2)
-    await reset(line.client, first, back_to="last")
+    run_id = await reset(line.client, first, back_to="last")
+    await has_asked(line.client, run_id)
+    await line.images.hurry()
     for job_id in (holder, first, second):
         assert (await line.ended(job_id)).status is Status.SUCCEEDED
     prompts = [row["prompt"] for row in await line.images.json("/admin/ledger")]

@@ -102,8 +102,15 @@ class Service:
 async def running(app: Any) -> AsyncIterator[Service]:
     async with (
         served(app) as base,
-        # Plain HTTP alone: reading the certificates would take longer than most tests.
-        httpx.AsyncClient(base_url=base, timeout=10, trust_env=False, verify=False) as http,  # noqa: S501
+        httpx.AsyncClient(
+            base_url=base,
+            timeout=60,
+            trust_env=False,
+            # Plain HTTP alone: reading the certificates would take longer than most tests.
+            verify=False,  # noqa: S501
+            # The server ends a connection that was idle for 5 s; then none may be taken for good.
+            limits=httpx.Limits(keepalive_expiry=2),
+        ) as http,
     ):
         yield Service(http, app)
 

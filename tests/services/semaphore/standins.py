@@ -38,6 +38,7 @@ from shared.slots import (
 from shared.states import Step
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
+from tests.fixtures.semaphore_history import has_asked
 from tests.fixtures.semaphore_view import semaphore_view
 
 ENTER, LEAVE = "enter", "leave"
@@ -260,6 +261,17 @@ class Jobs:
         )
         await self.until(lambda view: self._knows(view, job_id))
         return handle
+
+    async def has_asked(self, job_id: str) -> None:
+        """Return when the semaphore has heard a job ask for the permit."""
+        run = await self.client.get_workflow_handle(job_id).describe()
+        await has_asked(self.client, str(run.run_id))
+
+    async def start_and_enter(self, *job_ids: str) -> None:
+        """Start one after the other; those who are next at a wide gate may come in in any order."""
+        for job_id in job_ids:
+            await self.start(job_id)
+            await self.book.has_entered(job_id)
 
     async def finish(self, job_id: str, end: str = "well") -> None:
         """Let one end, and return when it has."""

@@ -8,6 +8,7 @@ from services.semaphore.models import SemaphoreRules
 from services.semaphore.worker import running_semaphore
 from shared.messages import JobInput
 from shared.temporal import GENVIDEO_QUEUE
+from tests.fixtures.semaphore_history import are_requested
 from tests.services.semaphore.standins import JobHandle, Jobs, StandIn
 
 
@@ -75,6 +76,7 @@ async def test_a_rebuilt_semaphore_refuses_those_at_the_end_of_the_queue(
 ) -> None:
     """They asked while no semaphore's process was there to refuse them."""
     handles = [await start(jobs, f"job-{n}") for n in range(5)]
+    await are_requested(jobs.client, *(handle.id for handle in handles))
     async with running_semaphore(jobs.client, rules=rules, shutdown_seconds=0):
         assert [await refusal(handle) for handle in handles[3:]] == ["queue_full"] * 2
         for n in range(3):

@@ -288,6 +288,6 @@ async def test_each_gate_has_limit_and_queue_of_its_own(passers: Passers) -> Non
         )
         assert view.limit == 2
         await passers.book.has_entered("waiter")
-        other = await semaphore_view(passers.client, Gate.VIDEO)
+        other = await eventually(lambda: semaphore_view(passers.client, Gate.VIDEO), bool)
         assert other is not None
         assert other.limit == 1

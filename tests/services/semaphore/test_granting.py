@@ -42,9 +42,9 @@ async def test_the_view_shows_holder_and_queue(kept: Jobs) -> None:
 async def test_a_limit_of_three_is_reached_and_not_exceeded(kept: Jobs) -> None:
     assert (await kept.change(limit=3)).limit == 3
     names = [f"job-{n}" for n in range(7)]
-    for name in names:
+    await kept.start_and_enter(*names[:3])
+    for name in names[3:]:
         await kept.start(name)
-    await kept.book.until(lambda: len(kept.book.inside) == 3)
     view = await kept.view()
     assert holders(view) == names[:3]
     assert view.waiting == tuple(names[3:])
@@ -102,7 +102,7 @@ async def test_an_orderly_bad_end_hands_over_at_once(kept: Jobs, end: str) -> No
 async def test_after_an_end_from_outside_the_vendors_are_cleared_first(
     kept: Jobs, end: str
 ) -> None:
-    lives = timedelta(seconds=1) if end == "timed_out" else None
+    lives = timedelta(seconds=3) if end == "timed_out" else None
     holder = await kept.start("holder", lives=lives)
     await kept.book.has_entered("holder")
     await kept.start("next")
@@ -178,9 +178,8 @@ async def test_while_paused_nobody_is_granted(kept: Jobs) -> None:
 
 async def test_a_lower_limit_lets_holders_finish(kept: Jobs) -> None:
     await kept.change(limit=2)
-    for name in ("a", "b", "c"):
-        await kept.start(name)
-    await kept.book.has_entered("a", "b")
+    await kept.start_and_enter("a", "b")
+    await kept.start("c")
     view = await kept.change(limit=1)
     assert (view.limit, holders(view)) == (1, ["a", "b"])
     await kept.finish("a")

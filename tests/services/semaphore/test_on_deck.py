@@ -1,16 +1,13 @@
 """Who is next: told so, there when its turn comes, and without any right until it is answered."""
 
 import asyncio
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from services.semaphore import rebuild
-from services.semaphore.models import SemaphoreRules
 from services.semaphore.priority import FIRST
 from services.worker.models import HOLD_SLOT
 from shared.slots import ACQUIRE_UPDATE, FENCED, Acquire, Answer, Fence, SlotRequest, SlotView
@@ -31,17 +28,6 @@ async def pending(handle: JobHandle) -> list[str]:
 async def is_sent_away(handle: JobHandle) -> None:
     """Return when a job asks no more, though it was next."""
     await eventually(lambda: pending(handle), lambda found: HOLD_SLOT not in found)
-
-
-async def has_asked(jobs: Jobs, times: int) -> None:
-    """Return when the semaphore has taken that many questions for the permit."""
-
-    async def questions() -> int:
-        events = (await jobs.semaphore.fetch_history()).events
-        kind = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
-        return sum(each.event_type == kind for each in events)
-
-    await eventually(questions, lambda found: found >= times)
 
 
 async def line_up(jobs: Jobs, *names: str) -> list[JobHandle]:
@@ -141,6 +127,7 @@ async def test_a_newcomer_of_higher_priority_takes_its_turn(kept: Jobs) -> None:
 
 async def test_limits_up_and_down_again(kept: Jobs) -> None:
     await line_up(kept, "a", "b", "c", "d")
+    await kept.has_asked("b")
     await kept.change(limit=2)
     await kept.book.has_entered("a", "b")
     view = await kept.change(limit=1)
@@ -256,7 +243,7 @@ class TestFence:
     ) -> None:
         """The tries of the stand-in itself are the older ones here."""
         _, second = await line_up(kept, "first", "second")
-        await has_asked(kept, 2)
+        await kept.has_asked("second")
         later = asyncio.create_task(asked(kept, second, (0, 1, 7)))
         await is_sent_away(second)
         assert not later.done()
@@ -265,65 +252,3 @@ class TestFence:
         assert permit is not None
         assert permit.job_id == "second"
         assert holders(await kept.view()) == ["second"]
-
-
-class TestSilence:
-    """Who is next and asks for nothing keeps a free place from the others for a moment only."""
-
-    @pytest.fixture
-    def rules(self) -> SemaphoreRules:
-        return SemaphoreRules(ask_patience=0.8)
-
-    async def test_it_is_passed_over_and_served_when_it_asks(self, kept: Jobs) -> None:
-        speak = kept.book.mute("second")
-        await line_up(kept, "first", "second", "third")
-        await kept.finish("first")
-        await kept.book.has_entered("third")
-        assert (await kept.view()).waiting == ("second",)
-        await kept.start("fourth")
-        await kept.book.is_called("fourth")
-        speak.set()
-        await kept.finish("third")
-        await finish_all(kept, "second", "fourth")
-        assert kept.book.entered == ["first", "third", "second", "fourth"]
-        assert kept.book.most == 1
-
-    async def test_while_no_place_is_free_nobody_is_passed_over(self, kept: Jobs) -> None:
-        speak = kept.book.mute("second")
-        await line_up(kept, "first", "second", "third")
-        # Nothing happens, for longer than the patience.
-        await asyncio.sleep(1.2)
-        assert kept.book.called["third"] == 0
-        speak.set()
-        await finish_all(kept, "first", "second", "third")
-
-    async def test_a_silent_one_that_is_killed_is_forgotten(self, kept: Jobs) -> None:
-        kept.book.mute("second")
-        _, second, _ = await line_up(kept, "first", "second", "third")
-        await kept.finish("first")
-        await kept.book.has_entered("third")
-        await second.terminate()
-        await kept.until(lambda view: view.waiting == ())
-        assert kept.book.drains == []
-
-
-class TestLongSilence:
-    """The patience is longer here than any of the other steps takes."""
-
-    @pytest.fixture
-    def rules(self) -> SemaphoreRules:
-        return SemaphoreRules(ask_patience=2.5)
-
-    async def test_what_happens_meanwhile_does_not_lengthen_the_wait(self, kept: Jobs) -> None:
-        """Others come to be next beside it, and go, one after the other."""
-        await kept.change(limit=2)
-        kept.book.mute("silent")
-        await line_up(kept, "first", "silent")
-        for n in range(50):
-            other = await kept.start(f"job-{n}")
-            await kept.book.is_called(other.id)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    return await kept.book.has_entered(other.id)
-            await other.cancel()
-        pytest.fail("the silent one keeps its place")

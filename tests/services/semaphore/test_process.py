@@ -1,0 +1,80 @@
+"""The semaphore's process goes and comes back; the workflow doesn't notice."""
+
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from services.semaphore.permits import Permits
+from services.semaphore.worker import running_semaphore
+from shared.slots import WITHDRAW_SIGNAL
+from tests.services.semaphore.standins import Jobs
+from tests.services.semaphore.test_lasting import another_run, run_of
+
+
+def semaphore_of(client: Client) -> AbstractAsyncContextManager[object]:
+    return running_semaphore(client, shutdown_seconds=0)
+
+
+async def test_a_holder_is_held_across_a_restart(jobs: Jobs) -> None:
+    async with semaphore_of(jobs.client):
+        await jobs.start("holder")
+        await jobs.start("next")
+        await jobs.book.has_entered("holder")
+        before = await jobs.view()
+    async with semaphore_of(jobs.client):
+        assert await jobs.view() == before
+        await jobs.finish("holder")
+        await jobs.book.has_entered("next")
+    assert jobs.book.most == 1
+
+
+async def test_an_end_while_it_is_away_is_noticed_afterwards(jobs: Jobs) -> None:
+    async with semaphore_of(jobs.client):
+        await jobs.start("holder")
+        await jobs.start("next")
+        await jobs.book.has_entered("holder")
+    await jobs.finish("holder")
+    assert jobs.book.entered == ["holder"]
+    async with semaphore_of(jobs.client):
+        await jobs.book.has_entered("next")
+
+
+async def test_two_processes_are_no_more_than_one(jobs: Jobs) -> None:
+    second = await Client.connect(
+        jobs.client.service_client.config.target_host,
+        namespace=jobs.client.namespace,
+        data_converter=jobs.client.data_converter,
+    )
+    async with semaphore_of(jobs.client), semaphore_of(second):
+        for name in ("a", "b", "c"):
+            await jobs.start(name)
+        for name in ("a", "b", "c"):
+            await jobs.book.has_entered(name)
+            await jobs.finish(name)
+    assert jobs.book.entered == ["a", "b", "c"]
+    assert jobs.book.most == 1
+
+
+async def test_one_that_cannot_be_replayed_fails_and_the_next_one_rebuilds(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a change of the code, or where the SDK has split a history in another way."""
+    async with semaphore_of(jobs.client):
+        await jobs.start("holder")
+        await jobs.start("next")
+        await jobs.book.has_entered("holder")
+        run = await run_of(jobs)
+    with monkeypatch.context() as other_code:
+        other_code.setattr(Permits, "has_next", lambda _: False)
+        async with semaphore_of(jobs.client):
+            await jobs.semaphore.signal(WITHDRAW_SIGNAL, "nobody")
+            await another_run(jobs, run)
+            view = await jobs.until(lambda view: bool(view.holders))
+    old = jobs.client.get_workflow_handle(jobs.semaphore.id, run_id=run)
+    assert (await old.describe()).status is WorkflowExecutionStatus.FAILED
+    assert [each.job_id for each in view.holders] == ["holder"]
+    async with semaphore_of(jobs.client):
+        await jobs.finish("holder")
+        await jobs.book.has_entered("next")
+    assert jobs.book.most == 1
