@@ -65,7 +65,7 @@ class Audience:
 
     async def hear(self, version: int) -> list[float]:
         """The moments at which the version arrived, one per socket."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self.everywhere.wait()
         return self.arrivals[version]
 

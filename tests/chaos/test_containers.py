@@ -8,7 +8,7 @@ import pytest
 from tests.chaos import short
 from tests.chaos.site import in_containers
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
 
 async def test_no_rule_is_broken_by_containers(tmp_path: Path) -> None:

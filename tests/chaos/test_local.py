@@ -8,7 +8,7 @@ import pytest
 from tests.chaos import short
 from tests.chaos.site import as_processes
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 
 async def test_no_rule_is_broken_by_processes(tmp_path: Path) -> None:

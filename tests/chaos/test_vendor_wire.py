@@ -55,7 +55,7 @@ async def scene() -> AsyncIterator[Scene]:
     async with (
         served(vendor) as target,
         vendor_wire(target) as wire,
-        httpx.AsyncClient(base_url=wire.url, timeout=10, trust_env=False) as http,
+        httpx.AsyncClient(base_url=wire.url, timeout=60, trust_env=False) as http,
     ):
         yield Scene(vendor, target, wire, http)
 

@@ -37,7 +37,7 @@ async def scene() -> AsyncIterator[Scene]:
         served(images) as to_images,
         served(videos) as to_videos,
         vendor_wires(to_images, to_videos) as wires,
-        httpx.AsyncClient(timeout=10, trust_env=False) as http,
+        httpx.AsyncClient(timeout=60, trust_env=False) as http,
     ):
         yield Scene(images, wires, http)
 

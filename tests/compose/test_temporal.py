@@ -93,7 +93,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 
 async def workflows(server: Server) -> list[str]:
-    async with httpx.AsyncClient(base_url=server.ui) as client:
+    async with httpx.AsyncClient(base_url=server.ui, timeout=60) as client:
         found = (await client.get(WORKFLOWS)).json()
     return [each["execution"]["workflowId"] for each in found.get("executions", [])]
 
@@ -107,7 +107,7 @@ async def test_no_port_of_the_server_itself_starts_a_workflow_for_a_page(server:
             for kind in ("text/plain", "application/x-www-form-urlencoded"):
                 headers = {"Host": name, "Content-Type": kind, "Origin": f"http://{FOREIGN}"}
                 url = f"http://127.0.0.1:{port}{WORKFLOWS}/by-{port}"
-                async with httpx.AsyncClient(timeout=5) as client:
+                async with httpx.AsyncClient(timeout=60) as client:
                     with contextlib.suppress(httpx.HTTPError):
                         answer = await client.post(url, content=START, headers=headers)
                         answered.add(answer.status_code)
@@ -124,7 +124,7 @@ async def test_the_ui_is_not_where_a_page_can_guess_it(server: Server) -> None:
 
 
 async def test_a_foreign_name_or_page_does_not_reach_the_ui(server: Server) -> None:
-    async with httpx.AsyncClient(base_url=server.ui) as client:
+    async with httpx.AsyncClient(base_url=server.ui, timeout=60) as client:
         rebound = await client.get(WORKFLOWS, headers={"Host": f"{FOREIGN}:{server.ui_port}"})
         page = {"Origin": f"http://{FOREIGN}", "Sec-Fetch-Site": "same-origin"}
         posted = await client.post(f"{WORKFLOWS}/posted", content=START, headers=page)
@@ -133,7 +133,7 @@ async def test_a_foreign_name_or_page_does_not_reach_the_ui(server: Server) -> N
 
 
 async def test_the_ui_works_for_its_own_page_and_behind_its_public_name(server: Server) -> None:
-    async with httpx.AsyncClient(base_url=server.ui) as client:
+    async with httpx.AsyncClient(base_url=server.ui, timeout=60) as client:
         own = {"Origin": server.ui, "Sec-Fetch-Site": "same-origin"}
         assert (await client.post(f"{WORKFLOWS}/own", content=START, headers=own)).is_success
         public = {"Host": "ui.example", "Origin": "https://ui.example"} | {

@@ -82,7 +82,7 @@ def _checked(service: Service, operation: Any, seen: Seen) -> Callable[..., None
 
     def check(case: Any, known: int) -> None:
         service.shape(case, known=known > 0)
-        reply = case.call(headers=service.headers(), timeout=30)
+        reply = case.call(headers=service.headers(), timeout=60)
         service.forget()
         seen[operation.label, reply.status_code] += 1
         what = (operation.label, reply.status_code, reply.content[:300])

@@ -40,7 +40,7 @@ class Target:
     process: subprocess.Popen[bytes]
 
     def __post_init__(self) -> None:
-        self.line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        self.line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         tasks = [f"{job}.video.{n}" for job in self.targets + self.victims for n in (1, 2)]
         tokens = [callback_token(SECRET, task) for task in tasks]
         self.hidden = (*LEAKS, SECRET, str(self.folder), *tokens)

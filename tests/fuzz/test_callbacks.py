@@ -12,7 +12,7 @@ from tests.fuzz.callbacks import run
 COUNT = int(os.environ.get("FUZZ_BODIES", "500"))
 
 
-@pytest.mark.timeout(120 + COUNT // 10)
+@pytest.mark.timeout(300 + COUNT // 10)
 def test_no_failure_no_leak_no_forgery(
     new_client: NewClient, temporal_address: str, tmp_path: Path
 ) -> None:

@@ -52,7 +52,7 @@ def test_no_answer_is_a_failure_or_one_that_no_document_names(name: str, service
 
 
 def test_a_refused_method_hears_of_all_others(service: Service) -> None:
-    with httpx.Client(base_url=service.base, headers=service.headers(), timeout=30) as http:
+    with httpx.Client(base_url=service.base, headers=service.headers(), timeout=60) as http:
         for path in service.app.openapi()["paths"]:
             address = re.sub(r"{.*?}", "1", path)
             answers = {method: http.request(method, address) for method in METHODS}

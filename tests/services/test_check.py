@@ -41,7 +41,7 @@ def check(service: Service, folder: Path, port: int, **environ: str) -> tuple[in
         env=known | environ,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.stdout == ""

@@ -60,7 +60,7 @@ async def raw(base: str, head: str) -> tuple[int, bytes]:
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     writer.write(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
     try:
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), 60)
     finally:
         writer.close()
     return int(answer.split()[1]), answer.partition(b"\r\n\r\n")[2]

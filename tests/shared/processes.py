@@ -14,6 +14,7 @@ import httpx
 
 from compose.stack.machine.ports import free_ports
 from shared.http import http_client
+from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Running:
     async def terminated(self) -> tuple[int, str]:
         """Ask it to end; exit status and all that it printed."""
         self.process.send_signal(signal.SIGTERM)
-        output, _ = await asyncio.wait_for(self.process.communicate(), 10)
+        output, _ = await asyncio.wait_for(self.process.communicate(), PATIENCE_SECONDS)
         return self.process.returncode or 0, output.decode()
 
 
@@ -70,13 +71,12 @@ async def running(
 
 async def _alive(process: asyncio.subprocess.Process, base: str) -> None:
     async with http_client(base) as http:
-        for _ in range(500):
+
+        async def answers() -> bool:
             if process.returncode is not None:
-                break
-            try:
-                await http.get("/healthz")
-            except httpx.TransportError:
-                await asyncio.sleep(0.02)
-            else:
-                return
-    raise AssertionError(f"the service doesn't answer; exit status {process.returncode}")
+                raise AssertionError(f"the service has ended; exit status {process.returncode}")
+            with contextlib.suppress(httpx.TransportError):
+                return bool(await http.get("/healthz"))
+            return False
+
+        await eventually(answers, bool)

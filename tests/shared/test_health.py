@@ -78,6 +78,6 @@ async def test_a_body_that_fails_ends_the_process_and_says_why(temporal_address:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    output, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1
     assert b"no luck today" in output

@@ -10,7 +10,7 @@ T = TypeVar("T")
 async def eventually(look: Callable[[], Awaitable[T]]) -> T:
     """The first answer that is true, asked for again and again."""
     answer = await look()
-    for _ in range(2000):
+    for _ in range(6000):
         if answer:
             return answer
         await asyncio.sleep(0.01)

@@ -18,7 +18,7 @@ from compose.stack.settings.load import Settings
 from tests.bench.pipeline.cli import PARTS
 from tests.stack.driver import ROOT
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

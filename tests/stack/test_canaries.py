@@ -28,7 +28,7 @@ from tests.services.mock_core.serving import served
 from tests.shared.processes import free_port, running
 from tests.stack.talkative import Talkative
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 # What each job is to end as; the vendor reads from its prompt what to do.
 PROMPTS = {

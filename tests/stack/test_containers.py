@@ -13,7 +13,7 @@ import pytest
 from tests.stack import scenarios
 from tests.stack.driver import Stack, own_settings
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
 
 def docker(*words: str) -> str:

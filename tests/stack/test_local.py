@@ -17,7 +17,7 @@ from compose.stack.processes import orphans
 from tests.stack import scenarios
 from tests.stack.driver import ENDED, ROOT, Stack, own_settings
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +112,12 @@ def test_the_running_stack_is_switched_to_other_vendors_and_back(
     assert "mock-kling" not in stack.make("ps")
     job = stack.follow(stack.submit("a fox"), until=ENDED)
     assert job["status"] == "succeeded"
-    rows = httpx.get(f"{vendors['KLING_URL']}/admin/ledger", timeout=10).json()
+    rows = httpx.get(f"{vendors['KLING_URL']}/admin/ledger", timeout=60).json()
     assert [row["outcome"] for row in rows] == ["succeeded"]
     stack.make("mocks-on")
     assert "mock-kling" in stack.make("ps")
     assert stack.follow(stack.submit("a fox"), until=ENDED)["status"] == "succeeded"
-    assert len(httpx.get(f"{vendors['KLING_URL']}/admin/ledger", timeout=10).json()) == 1
+    assert len(httpx.get(f"{vendors['KLING_URL']}/admin/ledger", timeout=60).json()) == 1
 
 
 def test_orphans_of_a_killed_supervisor_are_ended_and_it_comes_back(stack: Stack) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.stack.driver import ENDED, ROOT, Stack, own_settings
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 CODE = ("compose", "shared", "services", "loadtest", "requirements", "Makefile", ".env.example")
 # A change of what a workflow does, in the one file and in the other.
@@ -52,7 +52,7 @@ def change(stack: Stack, made: Change, *, back: bool = False) -> None:
 
 
 def pause(stack: Stack, *, paused: bool) -> None:
-    answer = httpx.put(f"{stack.url('API_PORT')}/slots", json={"paused": paused}, timeout=10)
+    answer = httpx.put(f"{stack.url('API_PORT')}/slots", json={"paused": paused}, timeout=60)
     assert answer.status_code == 200, answer.text
 
 

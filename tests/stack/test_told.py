@@ -10,7 +10,7 @@ import pytest
 
 from tests.stack.driver import ENDED, Stack, own_settings
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 KEY = "A" * 43 + "="
 # In the shell of `make up`, and nobody's business.
@@ -77,7 +77,7 @@ def open_to_others(path: Path) -> bool:
 def test_nobody_else_can_read_what_the_stack_keeps(stack: Stack) -> None:
     authorized = {"Authorization": f"Bearer {KEY}"}
     body = {"prompt": "a fox", "style": "ink"}
-    answer = httpx.post(f"{stack.url('API_PORT')}/jobs", json=body, headers=authorized, timeout=10)
+    answer = httpx.post(f"{stack.url('API_PORT')}/jobs", json=body, headers=authorized, timeout=60)
     assert stack.follow(answer.json()["job_id"], until=ENDED)["status"] == "succeeded"
     data = Path(stack.settings["DATA_DIR"])
     folders = [path for path in data.iterdir() if path.is_dir()]

@@ -36,7 +36,7 @@ def test_sigterm_is_handed_on_as_an_interrupt(ignored: str) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=60)
     assert (said, process.returncode) == ("tidied up\n", 7)
 
 

@@ -17,7 +17,7 @@ JOBS = 1500
 # All jobs for each reader would be 1.1 GB.
 MEGABYTES = 150
 LOOKS = 20
-PATIENCE_SECONDS = 3
+PATIENCE_SECONDS = 60
 
 
 async def test_a_hundred_readers_that_do_not_read_cost_little(tmp_path: Path) -> None:

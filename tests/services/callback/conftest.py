@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
 
+from services.callback import signals
 from services.callback.app import create_app
 from services.callback.entries import Clock, utc_now
 from services.callback.models import Receipt
@@ -89,6 +91,14 @@ async def told(client: Client, job_id: str) -> list[KlingDone]:
 
 def settings_for(data_dir: Path) -> CallbackSettings:
     return CallbackSettings(data_dir=data_dir, callback_secret=SecretStr(SECRET))
+
+
+@pytest.fixture(autouse=True)
+def _patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is there may answer as late as a busy machine has it."""
+    if "client" in request.fixturenames and "away" not in request.fixturenames:
+        monkeypatch.setattr(signals, "SIGNAL_SECONDS", 60.0)
+        monkeypatch.setattr(signals, "RPC_TIMEOUT", timedelta(seconds=60))
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ async def after(client: Client, vendor: Vendor) -> tuple[list[Receipt], list[Rec
         return found, await receipts_of(receiver, vendor.job_id)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_killed_at_any_line(mortuary: Mortuary, client: Client, tmp_path: Path) -> None:
     line, kept_from = 0, None
     async with http_client() as nowhere:

@@ -90,7 +90,7 @@ class Socket:
     async def until(self, kind: str, **data: Any) -> Json:
         """The next event of this kind whose data has these members."""
         while True:
-            message = await asyncio.wait_for(self.connection.recv(), 10)
+            message = await asyncio.wait_for(self.connection.recv(), 60)
             if isinstance(message, bytes):
                 self.frames.append(message)
                 continue
