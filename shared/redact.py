@@ -30,6 +30,8 @@ _RANDOM = re.compile(
 )
 # A server's own folders; the file's name is enough.
 _PATH = re.compile(r"(?<![\w:/.…])(?:/[\w.@+-]+)+/(?P<file>[\w.@+-]+)")
+# As Windows writes them, also with each backslash twice.
+_DRIVE = re.compile(r"\b[A-Za-z]:(?:\\{1,2}[\w.@+ -]+){0,50}\\{1,2}(?P<file>[\w.@+-]+)")
 
 
 def redacted(text: str) -> str:
@@ -40,6 +42,7 @@ def redacted(text: str) -> str:
     text = _BEARER.sub(rf"\g<name> {HIDDEN}", text)
     text = _RANDOM.sub(HIDDEN, text)
     text = _PATH.sub(rf"{HIDDEN}/\g<file>", text)
+    text = _DRIVE.sub(rf"{HIDDEN}/\g<file>", text)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + HIDDEN
 
 

@@ -124,10 +124,14 @@ def load_or_check(kind: type[S]) -> S:
 
 def _refuse(error: ValidationError) -> NoReturn:
     mistakes = "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+        # What pydantic puts before the words of a validator of ours.
+        ": ".join([*_where(item["loc"]), item["msg"].removeprefix("Value error, ")])
         for item in error.errors(include_input=False, include_url=False)
     )
-    # What pydantic puts before the words of a validator of ours.
-    mistakes = mistakes.replace(": Value error, ", ": ")
     sys.stderr.write(f"wrong settings: {mistakes}\n")
     raise SystemExit(USAGE)
+
+
+def _where(place: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The setting's name; none for what several of them say together."""
+    return (".".join(map(str, place)).upper(),) if place else ()

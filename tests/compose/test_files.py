@@ -114,7 +114,7 @@ AS_TOLD = "${API_KEEPS_RESULTS:-true}"
 MOUNTS = {
     "temporal": {"/data/temporal": WRITES},
     "semaphore": {},
-    "worker": {"/data/state": WRITES, "/data/assets": WRITES},
+    "worker": {"/data/state": WRITES, "/data/assets": WRITES, "/comfyui/workflow.json": READS},
     "callback": {"/data/state": READS, "/data/callbacks": WRITES},
     "api": {"/data/state": WRITES, "/data/assets": AS_TOLD, "/app/reports": READS},
     "mock-comfyui": {"/data/mocks": WRITES},

@@ -32,6 +32,8 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhayJ9.c2lnbmF0dXJl"
             'File "/opt/comfy/custom/nodes.py", line 5, in run',
             'File "…/nodes.py", line 5, in run',
         ),
+        (r"no C:\Users\me\Comfy UI\input\a.png", "no …/a.png"),
+        (r"[Errno 2] 'D:\\models\\x.safetensors'", "[Errno 2] '…/x.safetensors'"),
     ],
 )
 def test_secrets_and_folders_go(said: str, kept: str) -> None:
@@ -48,6 +50,7 @@ def test_secrets_and_folders_go(said: str, kept: str) -> None:
         "no task job-0123456789abcdef01234567.video.2",
         "HTTP 429, code 1303: parallel task over resource pack limit",
         "expected str/int, got and/or",
+        r"a \d+ in C: or c:\ alone",
         "http://127.0.0.1:6889/img/files/a.png answered 404",
         "",
     ],

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from compose.stack.errors import StackError
 
 # Never shown, not even when wrong.
-_SECRET = frozenset({"API_TOKEN", "CALLBACK_SECRET", "PAYLOAD_KEY", "TEMPORAL_API_KEY"})
+_SECRET = frozenset(
+    {"API_TOKEN", "CALLBACK_SECRET", "COMFYUI_HEADERS", "PAYLOAD_KEY", "TEMPORAL_API_KEY"}
+)
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 

@@ -22,6 +22,7 @@ RENAMED = {
     "KEEPER_MAX_HISTORY": "SEMAPHORE_MAX_HISTORY",
 }
 STACK_NAME = "[a-z0-9-]{1,40}"
+WORKFLOW = "COMFYUI_WORKFLOW"
 
 
 class Mode(StrEnum):
@@ -96,7 +97,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     data_dir = root / (given.get("DATA_DIR") or in_file.get("DATA_DIR") or "data")
     past = saved.read(data_dir / "run")
     overrides = {**past.overrides, **given}
-    values = in_file | overrides
+    values = _with_files(root, in_file | overrides)
     origins = dict.fromkeys(in_file, ".env") | dict.fromkeys(overrides, "environment")
     checks = Checks(values, origins)
     checks.wrong.extend(wrong_lines)
@@ -121,6 +122,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         unknown=tuple(set(lines) - set(_known(dict.fromkeys(lines, "given"), documented))),
     )
     checks.fits("STACK", "x", STACK_NAME, what="1 to 40 characters of a-z, 0-9 and -")
+    checks.files(WORKFLOW)
     _check_client(checks)
     _check_renamed(checks, {".env": lines, "environment": environ})
     checks.raise_if_wrong()
@@ -139,6 +141,14 @@ def _known(values: Mapping[str, str], documented: frozenset[str]) -> dict[str, s
     """Those of our settings that have a value; an empty one counts as not set."""
     known = documented.union(WIRED)
     return {k: v for k, v in values.items() if v and (k in known or CLIENT.fullmatch(k))}
+
+
+def _with_files(root: Path, values: Mapping[str, str]) -> dict[str, str]:
+    """With the path of a file that is read elsewhere, or mounted, as it is from anywhere."""
+    found = dict(values)
+    if WORKFLOW in found:
+        found[WORKFLOW] = str((root / found[WORKFLOW]).absolute())
+    return found
 
 
 def _ports(checks: Checks, workers: int) -> dict[str, int]:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from services.worker.models import JobLimits, Order, Patience
+from services.worker.settings.comfyui import ComfyuiWireSettings
 from shared.settings import CallbackSecret, CommonSettings, Port, Seconds, StackName
 from shared.slots import STAGE_GATES, Gate
 from shared.states import Step
@@ -13,7 +14,7 @@ from shared.states import Step
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
 
 
-class WorkerSettings(CommonSettings):
+class WorkerSettings(ComfyuiWireSettings, CommonSettings):
     """Read from the environment; times are in seconds."""
 
     image_service_url: Url = "http://127.0.0.1:6889"

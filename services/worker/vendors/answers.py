@@ -17,18 +17,20 @@ ANSWER_SECONDS = 30.0
 KEPT = ("retry-after",)
 
 
-async def ask(http: httpx.AsyncClient, method: str, path: str, **kwargs: Any) -> httpx.Response:
+async def ask(
+    http: httpx.AsyncClient, method: str, path: str, *, most: int = MAX_BYTES, **kwargs: Any
+) -> httpx.Response:
     """The whole answer; a refusal that can't be read has no body, and its status alone counts.
 
     A VendorError where there is no answer; OutcomeUnknown for one that is encoded, of more than
-    MAX_BYTES, or not whole after ANSWER_SECONDS.
+    `most` bytes, or not whole after ANSWER_SECONDS.
     """
     try:
         async with (
             asyncio.timeout(ANSWER_SECONDS),
             http.stream(method, path, **kwargs) as response,
         ):
-            body = await _read(response)
+            body = await _read(response, most)
     except httpx.HTTPError as error:
         raise sort_exception(error) from None
     except TimeoutError:
@@ -40,21 +42,21 @@ async def ask(http: httpx.AsyncClient, method: str, path: str, **kwargs: Any) ->
     )
 
 
-async def _read(response: httpx.Response) -> bytes:
+async def _read(response: httpx.Response, most: int) -> bytes:
     try:
-        return await _bounded(response)
+        return await _bounded(response, most)
     except OutcomeUnknown:
         if response.is_success:
             raise
         return b""
 
 
-async def _bounded(response: httpx.Response) -> bytes:
+async def _bounded(response: httpx.Response, most: int) -> bytes:
     if not is_identity(response):
         raise OutcomeUnknown("The vendor's answer is encoded, which was not asked for.")
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
-        if len(body) > MAX_BYTES:
-            raise OutcomeUnknown(f"The vendor's answer is larger than {MAX_BYTES} bytes.")
+        if len(body) > most:
+            raise OutcomeUnknown(f"The vendor's answer is larger than {most} bytes.")
     return bytes(body)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.comfyui.connection import comfyui_images
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.service.videos import VideoService
 from services.worker.vendors.vendor import ImageVendor, VideoVendor
@@ -13,6 +14,10 @@ from shared.http import http_client
 @asynccontextmanager
 async def chosen_images(settings: WorkerSettings) -> AsyncIterator[ImageVendor]:
     """The image vendor, for as long as the block runs."""
+    if settings.image_api == "comfyui":
+        async with comfyui_images(settings) as images:
+            yield images
+        return
     async with http_client(settings.image_service_url) as http:
         yield ImageService(http)
 

@@ -85,6 +85,7 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         ({"COMPOSE_PROJECT_NAME": "My Project"}, "is not a project name"),
         ({"TEMPORAL_ADDRESS": "somewhere"}, "is not host:port"),
         ({"TEMPORAL_TLS_CLIENT_KEY_PATH": "/nowhere"}, "is not a file that can be read"),
+        ({"COMFYUI_WORKFLOW": "nowhere.json"}, "nowhere.json (environment) is not a file that can"),
         ({"STACK": "My Stack"}, "STACK=My Stack (environment) is not 1 to 40 characters"),
         ({"STACK": "x" * 41}, "is not 1 to 40 characters"),
         ({"MOCKS": "off"}, "MOCKS=off needs COMFYUI_URL, which is not set"),
@@ -101,6 +102,13 @@ def test_wrong_values(settings: Load, environ: dict[str, str], said: str) -> Non
 def test_the_real_services_can_be_named(settings: Load) -> None:
     given = settings(MOCKS="off", COMFYUI_URL="http://img:1", KLING_URL="https://kling.example/v1")
     assert not given.mocks
+
+
+def test_a_workflow_is_named_from_the_roots_point_of_view(root: Path) -> None:
+    (root / "graph.json").touch()
+    given = load(root, {"COMFYUI_WORKFLOW": "graph.json"})
+    assert given.values["COMFYUI_WORKFLOW"] == str(root / "graph.json")
+    assert given.overrides["COMFYUI_WORKFLOW"] == "graph.json"
 
 
 @pytest.mark.parametrize(

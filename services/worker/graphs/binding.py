@@ -1,0 +1,187 @@
+"""Which inputs of a graph take what a job brings: by a map, by titles, or where it is plain."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.worker.graphs.graph import Graph, GraphError, Node
+from services.worker.graphs.guessing import (
+    Target,
+    first_number,
+    first_text,
+    is_number,
+    prompts,
+    savers,
+    seeds,
+    sizes,
+)
+
+MARK = re.compile(r"\bgenvideo:(\w+)")
+OUTPUT = "output"
+# The settings that mistakes are of.
+_BINDINGS, _OUTPUT, _WORKFLOW = "COMFYUI_BINDINGS", "COMFYUI_OUTPUT", "COMFYUI_WORKFLOW"
+
+
+class Role(StrEnum):
+    """What a job brings."""
+
+    PROMPT = "prompt"
+    SEED = "seed"
+    WIDTH = "width"
+    HEIGHT = "height"
+    PREFIX = "prefix"
+
+
+# The input of a titled node that is meant.
+_MEANT: Mapping[Role, Callable[[Node], Target | None]] = {
+    Role.PROMPT: first_text,
+    Role.SEED: first_number,
+    Role.WIDTH: lambda node: first_number(node, ("width", "value")),
+    Role.HEIGHT: lambda node: first_number(node, ("height", "value")),
+    Role.PREFIX: lambda node: first_text(node, ("filename_prefix", "string", "value")),
+}
+_TEXT = frozenset({Role.PROMPT, Role.PREFIX})
+_ROLES = ", ".join(Role)
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Every role with its inputs, and the node whose file is the result.
+
+    `named`: somebody has said which node that is, so that it may be one that keeps nothing.
+    """
+
+    targets: Mapping[Role, tuple[Target, ...]]
+    output: str
+    named: bool
+
+
+def bind(graph: Graph, *, bindings: str, output: str, sized: bool) -> Binding:
+    """The binding under the settings; GraphError with every mistake, each behind its setting.
+
+    `sized`: a size is set, for which there must be inputs.
+    """
+    binder = _Binder(graph)
+    binder.read_map(bindings)
+    binder.read_titles()
+    node, named = binder.find_output(output)
+    binder.guess(node, sized=sized)
+    if binder.wrong or node is None:
+        raise GraphError("; ".join(f"{name}: {'; '.join(it)}" for name, it in binder.wrong.items()))
+    return Binding({role: tuple(found) for role, found in binder.found.items()}, node.id, named)
+
+
+class _Binder:
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._titled: list[Node] = []
+        self._unclear: set[Role] = set()
+        self.found: dict[Role, list[Target]] = {}
+        self.wrong: dict[str, list[str]] = {}
+
+    def _refuse(self, setting: str, reason: str) -> None:
+        self.wrong.setdefault(setting, []).append(reason)
+
+    def read_map(self, text: str) -> None:
+        """`prompt=6.text seed=3.seed,13.noise_seed`."""
+        for word in text.split():
+            name, _, targets = word.partition("=")
+            if name not in list(Role) or not targets:
+                self._refuse(_BINDINGS, f"{word}: not ROLE=NODE.INPUT, ROLE one of {_ROLES}")
+                continue
+            for target in targets.split(","):
+                node_id, _, input_name = target.partition(".")
+                self._take(Role(name), Target(node_id, input_name), setting=_BINDINGS, where=word)
+
+    def read_titles(self) -> None:
+        """The marks of nodes; the map has precedence."""
+        mapped = frozenset(self.found) | self._unclear
+        for node in self._graph:
+            for mark in MARK.findall(node.title):
+                if mark == OUTPUT:
+                    self._titled.append(node)
+                elif mark not in list(Role):
+                    known = f"known are {_ROLES}, {OUTPUT}"
+                    self._refuse(_WORKFLOW, f"node {node.name}: no such mark; {known}")
+                elif mark not in mapped:
+                    self._take_titled(Role(mark), node)
+
+    def _take_titled(self, role: Role, node: Node) -> None:
+        target = _MEANT[role](node)
+        if target is None:
+            self._unclear.add(role)
+            self._refuse(_WORKFLOW, f"node {node.name}: has no input that takes the {role}")
+        else:
+            self._take(role, target, setting=_WORKFLOW, where=f"node {node.name}")
+
+    def _take(self, role: Role, target: Target, *, setting: str, where: str) -> None:
+        """Bind, or note why it does not fit; either way nothing is guessed for the role."""
+        reason = self._misfit(role, target)
+        if reason is None:
+            self.found.setdefault(role, []).append(target)
+        else:
+            self._unclear.add(role)
+            self._refuse(setting, f"{where}: {reason}")
+
+    def _misfit(self, role: Role, target: Target) -> str | None:
+        node = self._graph.get(target.node)
+        if node is None:
+            return f"there is no node {target.node}"
+        if target.name not in node.inputs:
+            there = ", ".join(node.inputs) or "none"
+            return f"node {node.name} has no input {target.name}; it has: {there}"
+        if (source := node.link(target.name)) is not None:
+            return f"{target} comes from node {source}, which is to be bound instead"
+        value = node.value(target.name)
+        if role in _TEXT:
+            return None if isinstance(value, str) else f"{target} takes no text"
+        return None if is_number(value) else f"{target} takes no whole number"
+
+    def find_output(self, said: str) -> tuple[Node | None, bool]:
+        """The node that is named, marked, or the only one that saves; whether it was said."""
+        if said:
+            named = self._graph.get(said)
+            found = [named] if named else [each for each in self._graph if each.title == said]
+            return self._only(found, f"{said}: there is no such node"), True
+        if self._titled:
+            return self._only(self._titled, ""), True
+        missing = "no node saves an image as a file: which one gives the result?"
+        return self._only(savers(self._graph), missing), False
+
+    def _only(self, found: list[Node], missing: str) -> Node | None:
+        if len(found) == 1:
+            return found[0]
+        several = ", ".join(node.name for node in found)
+        self._refuse(_OUTPUT, f"it may be each of {several}" if found else missing)
+        return None
+
+    def guess(self, output: Node | None, *, sized: bool) -> None:
+        """What neither map nor titles say."""
+        if self._is_open(Role.PROMPT):
+            self._guess(Role.PROMPT, prompts(self._graph) or {None})
+        if self._is_open(Role.SEED):
+            self._guess(Role.SEED, seeds(self._graph))
+        if self._is_open(Role.PREFIX) and output is not None:
+            target = Target(output.id, "filename_prefix")
+            if isinstance(output.value(target.name), str):
+                self.found[Role.PREFIX] = [target]
+        for role in (Role.WIDTH, Role.HEIGHT):
+            if sized and self._is_open(role):
+                self._guess(role, {Target(node.id, role) for node in sizes(self._graph)} or {None})
+
+    def _is_open(self, role: Role) -> bool:
+        return role not in self.found and role not in self._unclear
+
+    def _guess(self, role: Role, found: set[Target | None]) -> None:
+        """Bind the only one; none at all is right where nothing asks for it."""
+        if len(found) == 1 and (target := next(iter(found))) is not None:
+            self.found[role] = [target]
+        elif found:
+            there = ", ".join(sorted(map(str, found - {None})))
+            which = f" ({there} may be meant)" if there else ""
+            self._refuse(
+                _BINDINGS,
+                f"which input takes the {role}{which}? Say {role}=NODE.INPUT, or title its node "
+                f"genvideo:{role}",
+            )

@@ -1,0 +1,121 @@
+"""A workflow of ComfyUI in API format, read from a file; nothing in it is ever changed."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Beyond any that a person has made; the server itself takes 100 MiB.
+MAX_BYTES = 16 * 1024 * 1024
+EXPORT = (
+    "it is in the editor's own format; export it for the API: in ComfyUI, Workflow, Export (API); "
+    "in older ones, Save (API Format), which the developer options bring"
+)
+
+
+class GraphError(ValueError):
+    """The workflow does not fit; in one line, with every mistake that was found."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node: its inputs are values, or links to the output of another node."""
+
+    id: str
+    kind: str
+    title: str
+    inputs: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """As a person finds it in the editor."""
+        return f"{self.id} ({self.title or self.kind})"
+
+    def link(self, name: str) -> str | None:
+        """The id of the node that an input is linked to."""
+        return source_of(self.inputs.get(name))
+
+    def value(self, name: str) -> Any:
+        """What an input is set to; None where it is linked, or is not there."""
+        value = self.inputs.get(name)
+        return None if source_of(value) else value
+
+
+class Graph:
+    """The nodes by their ids, and the whole as it is sent."""
+
+    def __init__(self, nodes: Mapping[str, Any]) -> None:
+        self.raw = nodes
+        self._nodes = {node_id: _node(node_id, node) for node_id, node in nodes.items()}
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._nodes.values())
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def get(self, node_id: str | None) -> Node | None:
+        """The node of this id."""
+        return None if node_id is None else self._nodes.get(node_id)
+
+    def filled(self, values: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
+        """The same with some inputs set to something else, by node and name."""
+        nodes = dict(self.raw)
+        for (node_id, name), value in values.items():
+            node = nodes[node_id]
+            nodes[node_id] = {**node, "inputs": {**node["inputs"], name: value}}
+        return nodes
+
+
+def source_of(value: object) -> str | None:
+    """The node that a link leads to; None for a value."""
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
+        return value[0]
+    return None
+
+
+def read_graph(path: Path) -> Graph:
+    """The graph of a file; GraphError says what is wrong with it."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise GraphError(f"it is larger than {MAX_BYTES} bytes")
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise GraphError(f"it can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise GraphError("it is no text in UTF-8") from None
+    return parse_graph(text)
+
+
+def parse_graph(text: str) -> Graph:
+    """The graph of a text; GraphError where that is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise GraphError(f"it is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise GraphError("it is no JSON object")
+    if isinstance(found.get("nodes"), list):
+        raise GraphError(EXPORT)
+    wrong = [node_id for node_id, node in found.items() if not _is_node(node)]
+    if wrong or not found:
+        which = (
+            f"without class_type and inputs: {', '.join(wrong[:5])}" if wrong else "none is there"
+        )
+        raise GraphError(f"it has no nodes in API format ({which})")
+    return Graph(found)
+
+
+def _is_node(node: object) -> bool:
+    if not isinstance(node, dict):
+        return False
+    return isinstance(node.get("class_type"), str) and isinstance(node.get("inputs"), dict)
+
+
+def _node(node_id: str, node: Mapping[str, Any]) -> Node:
+    meta = node.get("_meta")
+    title = meta.get("title") if isinstance(meta, dict) else None
+    return Node(
+        node_id, node["class_type"], title if isinstance(title, str) else "", node["inputs"]
+    )

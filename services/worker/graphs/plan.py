@@ -1,0 +1,86 @@
+"""What is sent for a job: the user's graph with the job's own values; pure, from settings alone."""
+
+import hashlib
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from services.worker.graphs.binding import Binding, Role
+from services.worker.graphs.graph import Graph
+from services.worker.graphs.guessing import is_number
+
+# Ours alone: the ids of prompts are made of it.
+_NAMESPACE = uuid.UUID("5e0f1c4e-6a5b-5d0c-9f3e-2b7f3f0a1d6e")
+_STYLE = re.compile(r"[\s,;]*\{style\}")
+_PLACE = re.compile(r"\{(prompt|style)\}")
+STEM = "image"
+# Some nodes take no more bits.
+_SEED_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A graph, where things go in it, and what every job has in common.
+
+    `template`: how prompt and style meet. Width and height as the graph has them where None.
+    """
+
+    graph: Graph
+    binding: Binding
+    template: str
+    width: int | None = None
+    height: int | None = None
+
+    def order(self, external_id: str, *, prompt: str, style: str) -> dict[str, Any]:
+        """The graph for one generation."""
+        values = {
+            Role.PROMPT: merged(self.template, prompt=prompt, style=style),
+            Role.SEED: seed_of(external_id),
+            Role.WIDTH: self.width,
+            Role.HEIGHT: self.height,
+            Role.PREFIX: f"{folder_of(external_id)}/{STEM}",
+        }
+        return self.graph.filled(
+            {
+                target: values[role]
+                for role, targets in self.binding.targets.items()
+                for target in targets
+                if values[role] is not None
+            }
+        )
+
+    @property
+    def is_found_by_file(self) -> bool:
+        """Whether a picture can be found by its name alone."""
+        return Role.PREFIX in self.binding.targets
+
+    def weights(self) -> dict[str, int]:
+        """How much of the work each node does: a sampler its steps, any other one step."""
+        return {node.id: _steps(node.value("steps")) for node in self.graph}
+
+
+def _steps(value: object) -> int:
+    return max(1, value) if isinstance(value, int) and is_number(value) else 1
+
+
+def merged(template: str, *, prompt: str, style: str) -> str:
+    """Prompt and style in one text; without a style, what joins it is left away."""
+    values = {"prompt": prompt, "style": style}
+    template = template if style else _STYLE.sub("", template)
+    return _PLACE.sub(lambda found: values[found[1]], template)
+
+
+def prompt_id_of(external_id: str) -> str:
+    """The id of its prompt: the same for each try of one generation, and for no other one."""
+    return str(uuid.uuid5(_NAMESPACE, external_id))
+
+
+def seed_of(external_id: str) -> int:
+    """The same when it is sent again, another one for another attempt."""
+    return int.from_bytes(hashlib.sha256(external_id.encode()).digest()[:_SEED_BYTES])
+
+
+def folder_of(external_id: str) -> str:
+    """Where its files lie in the server's output folder."""
+    return f"genvideo/{external_id}"

@@ -1,0 +1,160 @@
+"""The calls of a ComfyUI, one request each; what they answer is read elsewhere."""
+
+import asyncio
+from enum import Enum
+from typing import Any, NamedTuple
+
+import httpx
+
+from services.worker.vendors.answers import ANSWER_SECONDS, ask
+from services.worker.vendors.comfyui.ends import File
+from services.worker.vendors.comfyui.refusals import refusal
+from services.worker.vendors.failures import json_object, said, sort_exception
+from shared.errors import OutcomeUnknown
+
+# Jobs and history have the whole graph with them, and the queue that of everybody.
+JOB_BYTES, QUEUE_BYTES = 16 * 1024 * 1024, 64 * 1024 * 1024
+# How a PNG ends.
+IEND = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+MISSING = frozenset({httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED})
+Json = dict[str, Any]
+
+
+class NoRoute(Enum):
+    """An older server, which has no jobs."""
+
+    JOBS = "jobs"
+
+
+class Queue(NamedTuple):
+    """The ids of the prompts that run, and of those that wait, in their order."""
+
+    running: list[str]
+    pending: list[str]
+
+
+class Calls:
+    """Knows the routes, all of them below `/api`, where every kind of server has them."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def post_prompt(self, body: Json, *, token: int) -> Json:
+        """Queue a graph; a refusal as its error."""
+        headers = {"X-Slot-Token": str(token)}
+        return _json(await self._ask("POST", "prompt", json=body, headers=headers))
+
+    async def job(self, prompt_id: str) -> Json | NoRoute | None:
+        """A prompt by `/api/jobs`; None where the server doesn't know it."""
+        response = await self._ask("GET", f"jobs/{prompt_id}", most=JOB_BYTES)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None if json_object(response) is not None else NoRoute.JOBS
+        return _json(response)
+
+    async def queue(self) -> Queue:
+        """What runs and what waits."""
+        body = _json(await self._ask("GET", "queue", most=QUEUE_BYTES))
+        # The list of those that wait is a heap: only its first one is in its place.
+        pending = sorted(_rows(body.get("queue_pending")), key=lambda row: row[0])
+        running = _rows(body.get("queue_running"))
+        return Queue([prompt_id for _, prompt_id in running], [it for _, it in pending])
+
+    async def history(self, prompt_id: str) -> Json | None:
+        """The entry of a prompt that has ended; None for any other."""
+        body = _json(await self._ask("GET", f"history/{prompt_id}", most=JOB_BYTES))
+        entry = body.get(prompt_id)
+        return entry if isinstance(entry, dict) else None
+
+    async def cancel_job(self, prompt_id: str) -> NoRoute | None:
+        """Stop a prompt wherever it is; one that has ended, or never was, is passed over."""
+        response = await self._ask("POST", f"jobs/{prompt_id}/cancel")
+        if response.status_code in MISSING:
+            return NoRoute.JOBS
+        _json(response)
+        return None
+
+    async def drop(self, prompt_id: str) -> None:
+        """Take a prompt out of those that wait."""
+        _check(await self._ask("POST", "queue", json={"delete": [prompt_id]}))
+
+    async def interrupt(self, prompt_id: str) -> None:
+        """Stop it where it runs; an older server would stop whatever runs."""
+        _check(await self._ask("POST", "interrupt", json={"prompt_id": prompt_id}))
+
+    async def free(self) -> None:
+        """Have the server give its memory back."""
+        _check(await self._ask("POST", "free", json={"unload_models": True, "free_memory": True}))
+
+    async def version(self) -> tuple[int, ...]:
+        """The server's version; empty where it doesn't say."""
+        system = _json(await self._ask("GET", "system_stats")).get("system")
+        told = said(system.get("comfyui_version")) if isinstance(system, dict) else ""
+        parts = told.lstrip("v").split(".")
+        return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
+
+    async def is_whole(self, file: File) -> bool | None:
+        """Whether a PNG is there as a whole, by how it ends; None where there is none.
+
+        A server that writes gives what it has by then, and one that was killed keeps that for good.
+        """
+        headers = {"Range": f"bytes=-{len(IEND)}"}
+        try:
+            async with (
+                asyncio.timeout(ANSWER_SECONDS),
+                self._http.stream("GET", view_path(file), headers=headers) as response,
+            ):
+                return await _ends_well(response)
+        except httpx.HTTPError as error:
+            raise sort_exception(error) from None
+        except TimeoutError:
+            raise OutcomeUnknown(f"No whole file within {ANSWER_SECONDS:g} s.") from None
+
+    def address(self, file: File) -> str:
+        """Where a file can be fetched."""
+        return f"{str(self._http.base_url).rstrip('/')}{view_path(file)}"
+
+    async def _ask(self, method: str, route: str, **kwargs: Any) -> httpx.Response:
+        return await ask(self._http, method, f"/api/{route}", **kwargs)
+
+
+def view_path(file: File) -> str:
+    """The route of a file with its name."""
+    return f"/api/view?{httpx.QueryParams(file._asdict())}"
+
+
+async def _ends_well(response: httpx.Response) -> bool | None:
+    if response.status_code == httpx.codes.NOT_FOUND:
+        return None
+    if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+        return False
+    # To a store of whole objects.
+    if response.is_redirect:
+        return True
+    if not response.is_success:
+        raise refusal(httpx.Response(response.status_code))
+    end = b""
+    async for chunk in response.aiter_raw():
+        end = (end + chunk)[-len(IEND) :]
+    return end == IEND
+
+
+def _rows(found: object) -> list[tuple[float, str]]:
+    """Number and id of each row of the queue."""
+    rows = found if isinstance(found, list) else []
+    try:
+        return [(float(row[0]), str(row[1])) for row in rows]
+    except (TypeError, ValueError, IndexError, KeyError):
+        raise OutcomeUnknown("The ComfyUI's queue does not fit.") from None
+
+
+def _check(response: httpx.Response) -> None:
+    if not response.is_success:
+        raise refusal(response)
+
+
+def _json(response: httpx.Response) -> Json:
+    _check(response)
+    body = json_object(response)
+    if body is None:
+        raise OutcomeUnknown("The ComfyUI's answer is not a JSON object.")
+    return body

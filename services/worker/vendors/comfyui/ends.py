@@ -1,0 +1,121 @@
+"""What a ComfyUI tells of a prompt, read with care: only `completed` is a success."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from services.worker.vendors.failures import said
+from services.worker.vendors.vendor import State
+from shared.redact import redacted
+
+Json = Mapping[str, Any]
+_WORDS: Mapping[str, State] = {"pending": "queued", "completed": "succeeded"}
+_BAD_ENDS = frozenset({"failed", "cancelled"})
+_NO_MEMORY = "MemoryError"
+# What the same graph would meet again: a file or a model that is not there, a type, a value.
+_FINAL = frozenset(
+    {
+        *("FileNotFoundError", "UnidentifiedImageError", "ModuleNotFoundError", "ImportError"),
+        *("TypeError", "ValueError", "KeyError"),
+    }
+)
+
+
+class File(NamedTuple):
+    """A file of the server's, as `/view` is asked for it."""
+
+    filename: str
+    subfolder: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """Where a prompt stands; `file` of a success, the rest of a failure."""
+
+    state: State
+    file: File | None = None
+    message: str = ""
+    final: bool = False
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """Whose file is the result: that of the bound node, a temporary one only where it was named."""
+
+    node: str
+    name: str
+    temporary: bool
+
+    def of(self, outputs: object) -> File | None:
+        """The node's first file."""
+        listed = _object(_object(outputs).get(self.node)).get("images")
+        files = [file for each in _list(listed) if (file := _file(each))]
+        kinds = ("output", "temp") if self.temporary else ("output",)
+        return next((file for kind in kinds for file in files if file.type == kind), None)
+
+
+def of_job(job: Json, result: Result) -> Told:
+    """By `/api/jobs/{id}`."""
+    word, status = said(job.get("status")), _object(job.get("execution_status"))
+    if word == "completed" and status.get("completed", True) is True:
+        return _success(job.get("outputs"), result)
+    if word in _BAD_ENDS or word == "completed":
+        error = _last(status, "execution_error") or _object(job.get("execution_error"))
+        return _failure(error, cancelled=word == "cancelled")
+    return Told(_WORDS.get(word, "running"))
+
+
+def of_history(entry: Json, result: Result) -> Told:
+    """By `/history/{id}`, which knows what has ended and nothing else."""
+    status = _object(entry.get("status"))
+    if status.get("completed") is True:
+        return _success(entry.get("outputs"), result)
+    interrupted = _last(status, "execution_interrupted") is not None
+    return _failure(_last(status, "execution_error") or {}, cancelled=interrupted)
+
+
+def _success(outputs: object, result: Result) -> Told:
+    file = result.of(outputs)
+    if file is None:
+        why = f"The workflow has ended, and its node {result.name} gave no file."
+        return Told("failed", message=redacted(why), final=True)
+    return Told("succeeded", file=file)
+
+
+def _failure(error: Json, *, cancelled: bool) -> Told:
+    """The traceback stays where it came from, and so do the server's folders."""
+    if cancelled:
+        return Told("failed", message="It was cancelled at the ComfyUI.")
+    kind = said(error.get("exception_type", "")).rpartition(".")[2]
+    where = f"node {said(error.get('node_id'))} ({said(error.get('node_type'))})"
+    what = said(error.get("exception_message", "")).strip() or "it failed"
+    return Told(
+        "failed",
+        message=redacted(f"{where}: {kind or 'error'}: {what}" if error else "It failed."),
+        final=kind in _FINAL,
+        out_of_memory=kind.endswith(_NO_MEMORY),
+    )
+
+
+def _last(status: Json, kind: str) -> Json | None:
+    """What the last message of a kind says; None where there was none."""
+    for message in reversed(_list(status.get("messages"))):
+        if isinstance(message, list) and len(message) == 2 and message[0] == kind:
+            return _object(message[1])
+    return None
+
+
+def _file(found: object) -> File | None:
+    parts = [_object(found).get(name) for name in File._fields]
+    names = [part for part in parts if isinstance(part, str)]
+    return File(*names) if len(names) == len(parts) and names[0] else None
+
+
+def _object(found: object) -> Json:
+    return found if isinstance(found, dict) else {}
+
+
+def _list(found: object) -> list[Any]:
+    return found if isinstance(found, list) else []

@@ -1,0 +1,172 @@
+"""A ComfyUI as the image vendor: known by an id of ours, looked up before anything runs twice."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import ClassVar
+
+import structlog
+
+from services.worker.graphs.plan import STEM, Plan, folder_of, prompt_id_of
+from services.worker.vendors.comfyui.calls import Calls, NoRoute
+from services.worker.vendors.comfyui.ends import File, Result, Told, of_history, of_job
+from services.worker.vendors.comfyui.percents import Percents
+from services.worker.vendors.comfyui.refusals import reason_of, touches
+from services.worker.vendors.vendor import Traits, VendorStatus
+from shared.errors import BadResult, RefusedForGood, VendorError
+from shared.redact import redacted
+
+log = structlog.get_logger(__name__)
+
+# The oldest server that was seen to stop only the prompt that is named (it came with PR #9607).
+HEEDS_INTERRUPT = (0, 3, 64)
+# Each submit of a generation makes one file, so that there are a few at the most.
+_MOST_FILES = 9
+
+
+class ComfyuiImages:
+    """Its id of a generation is our own, of which everything else is made: the prompt's id, the
+    seed, the name of the file."""
+
+    traits: ClassVar = Traits(cancels=True)
+
+    def __init__(
+        self, calls: Calls, plan: Plan, percents: Percents, headers: Mapping[str, str]
+    ) -> None:
+        self._calls = calls
+        self._plan = plan
+        self._percents = percents
+        self._headers = headers
+        binding = plan.binding
+        node = plan.graph.get(binding.output)
+        name = node.name if node else binding.output
+        self._result = Result(binding.output, name, temporary=binding.named)
+        self._freed: set[str] = set()
+
+    async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
+        """Queue the graph for one generation. RefusedForGood, and nothing is left there, where the
+        server does not take our id, or can't make the bound output."""
+        prompt_id = prompt_id_of(external_id)
+        body = {
+            "prompt": self._plan.order(external_id, prompt=prompt, style=style),
+            "prompt_id": prompt_id,
+            "client_id": prompt_id,
+            # For whoever looks at the server's history.
+            "extra_data": {"external_id": external_id},
+        }
+        answer = await self._calls.post_prompt(body, token=token)
+        given = answer.get("prompt_id")
+        if given != prompt_id:
+            await self._let_go(given)
+            raise RefusedForGood(
+                "The ComfyUI goes by a prompt_id of its own, so that nothing could be looked up: "
+                "it is too old, or COMFYUI_URL leads to something else."
+            )
+        if touches(answer, self._plan.binding.output):
+            await self._let_go(prompt_id)
+            raise RefusedForGood(redacted(reason_of(answer)))
+        log.info("queued at the ComfyUI", external_id=external_id, prompt_id=prompt_id)
+        return external_id
+
+    async def _let_go(self, prompt_id: object) -> None:
+        """Nobody is going to ask for it."""
+        if isinstance(prompt_id, str) and prompt_id:
+            with suppress(VendorError):
+                await self._stop(prompt_id)
+
+    async def status(self, task_id: str) -> VendorStatus | None:
+        """By the jobs, in older servers by queue and history; at last by the file, which outlives
+        all of them."""
+        prompt_id = prompt_id_of(task_id)
+        found = await self._known(task_id, prompt_id)
+        if found is None:
+            return await self._by_file(task_id)
+        if found.state in ("succeeded", "failed"):
+            self._percents.forget(prompt_id)
+        return found
+
+    async def _known(self, task_id: str, prompt_id: str) -> VendorStatus | None:
+        job = await self._calls.job(prompt_id)
+        if isinstance(job, NoRoute):
+            return await self._known_of_old(task_id, prompt_id)
+        if job is None:
+            return None
+        told = of_job(job, self._result)
+        position = await self._position(prompt_id) if told.state == "queued" else None
+        return await self._status(task_id, told, position=position)
+
+    async def _known_of_old(self, task_id: str, prompt_id: str) -> VendorStatus | None:
+        """The queue first: what leaves it afterwards is in the history by then."""
+        queue = await self._calls.queue()
+        if prompt_id in queue.running:
+            return await self._status(task_id, Told("running"))
+        if prompt_id in queue.pending:
+            position = queue.pending.index(prompt_id)
+            return await self._status(task_id, Told("queued"), position=position)
+        entry = await self._calls.history(prompt_id)
+        return await self._status(task_id, of_history(entry, self._result)) if entry else None
+
+    async def _position(self, prompt_id: str) -> int | None:
+        """Nothing depends on it."""
+        with suppress(VendorError):
+            pending = (await self._calls.queue()).pending
+            return pending.index(prompt_id) if prompt_id in pending else None
+        return None
+
+    async def _status(
+        self, task_id: str, told: Told, *, position: int | None = None
+    ) -> VendorStatus:
+        prompt_id = prompt_id_of(task_id)
+        if told.out_of_memory and prompt_id not in self._freed:
+            self._freed.add(prompt_id)
+            with suppress(VendorError):
+                await self._calls.free()
+        at_work = told.state in ("queued", "running")
+        return VendorStatus(
+            vendor_id=task_id,
+            state=told.state,
+            percent=self._percents.of(prompt_id) if at_work else 0,
+            url=self._calls.address(told.file) if told.file else None,
+            message=told.message,
+            position=position,
+            final=told.final,
+        )
+
+    async def _by_file(self, task_id: str) -> VendorStatus | None:
+        """A whole picture under the generation's own name; half ones are passed over."""
+        if not self._plan.is_found_by_file:
+            return None
+        for number in range(1, _MOST_FILES + 1):
+            file = File(f"{STEM}_{number:05d}_.png", folder_of(task_id), "output")
+            whole = await self._calls.is_whole(file)
+            if whole:
+                return await self._status(task_id, Told("succeeded", file=file))
+            if whole is None:
+                return None
+        return None
+
+    async def address(self, status: VendorStatus) -> str | None:
+        """A success has its file."""
+        return status.url
+
+    async def result_url(self, vendor_id: str) -> str:
+        """Where the finished image can be fetched, as long as it is there."""
+        status = await self.status(vendor_id)
+        if status is None or status.url is None:
+            raise BadResult("The ComfyUI doesn't have the image any more.")
+        return status.url
+
+    async def cancel(self, vendor_id: str) -> None:
+        """Ask the server to stop; it does at the next node or step, and its word tells when."""
+        await self._stop(prompt_id_of(vendor_id))
+
+    async def _stop(self, prompt_id: str) -> None:
+        if await self._calls.cancel_job(prompt_id) is None:
+            return
+        await self._calls.drop(prompt_id)
+        running = (await self._calls.queue()).running
+        if prompt_id in running and await self._calls.version() >= HEEDS_INTERRUPT:
+            await self._calls.interrupt(prompt_id)
+
+    def credentials(self) -> Mapping[str, str]:
+        """Without them a guarded server gives no file."""
+        return self._headers

@@ -1,0 +1,137 @@
+"""How far a run is, by the server's WebSocket: for show alone, for it may fall silent for good."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+log = structlog.get_logger(__name__)
+
+# A socket is kept for so long after the percent was asked for last.
+KEPT_SECONDS = 60.0
+# A second socket under the same id makes the first one deaf, so that none is opened in haste.
+PAUSE_SECONDS = 5.0
+OPEN_SECONDS = 5.0
+# Pictures on the way may be among the frames; they are read, so that nobody waits for us.
+MAX_FRAME_BYTES = 32 * 1024 * 1024
+# The end is for the server's own word.
+MOST = 99
+
+
+class Percents:
+    """One socket for each prompt that is asked about, under its own id as the client's."""
+
+    def __init__(self, base: str, weights: Mapping[str, int], headers: Mapping[str, str]) -> None:
+        self._address = f"ws{base.removeprefix('http').rstrip('/')}/ws?clientId="
+        self._weights = weights
+        self._headers = headers
+        self._listeners: dict[str, _Listener] = {}
+
+    def of(self, prompt_id: str) -> int:
+        """The percent as far as it was heard; from the first time on it is listened to."""
+        listener = self._listeners.get(prompt_id)
+        if listener is None or listener.task.done():
+            listener = _Listener(self._address, prompt_id, self._weights, self._headers)
+            self._listeners[prompt_id] = listener
+        listener.asked_at = time.monotonic()
+        return listener.progress.percent
+
+    def forget(self, prompt_id: str) -> None:
+        """It has ended."""
+        listener = self._listeners.pop(prompt_id, None)
+        if listener is not None:
+            listener.task.cancel()
+
+    async def aclose(self) -> None:
+        """Listen to none any more."""
+        tasks = [listener.task for listener in self._listeners.values()]
+        self._listeners.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Progress:
+    """The share of a graph's work that is done, by the frames of one prompt."""
+
+    def __init__(self, prompt_id: str, weights: Mapping[str, int]) -> None:
+        self._prompt_id = prompt_id
+        self._weights = weights
+        self._shares: dict[str, float] = {}
+
+    @property
+    def percent(self) -> int:
+        """Never all of it."""
+        done = sum(self._weights[node] * share for node, share in self._shares.items())
+        return min(MOST, int(100 * done / sum(self._weights.values())))
+
+    def hear(self, frame: str) -> None:
+        """Take in a frame; one that does not fit, or is of another prompt, says nothing."""
+        with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            message = json.loads(frame)
+            data = message["data"]
+            if data.get("prompt_id") == self._prompt_id:
+                self._take(message["type"], data)
+
+    def _take(self, kind: str, data: Mapping[str, Any]) -> None:
+        match kind:
+            case "execution_cached":
+                for node in data["nodes"]:
+                    self._note(node, 1, 1)
+            case "progress_state":
+                for node, at in data["nodes"].items():
+                    self._note(node, at["value"], at["max"])
+            case "progress":
+                self._note(data["node"], data["value"], data["max"])
+
+    def _note(self, node: str, value: float, most: float) -> None:
+        if node in self._weights and most > 0:
+            self._shares[node] = min(1.0, max(0.0, value / most))
+
+
+class _Listener:
+    """Listens as long as somebody asks, and comes back when the socket closes."""
+
+    def __init__(
+        self, address: str, prompt_id: str, weights: Mapping[str, int], headers: Mapping[str, str]
+    ) -> None:
+        self.progress = Progress(prompt_id, weights)
+        self.asked_at = time.monotonic()
+        self._address = f"{address}{prompt_id}"
+        self._headers = headers
+        self.task = asyncio.create_task(self._listen())
+
+    @property
+    def _left(self) -> float:
+        """Seconds that it is still kept."""
+        return self.asked_at + KEPT_SECONDS - time.monotonic()
+
+    async def _listen(self) -> None:
+        while self._left > 0:
+            try:
+                async with connect(
+                    self._address,
+                    additional_headers=self._headers,
+                    open_timeout=OPEN_SECONDS,
+                    max_size=MAX_FRAME_BYTES,
+                    compression=None,
+                    proxy=None,
+                ) as socket:
+                    await self._read(socket)
+            except (OSError, WebSocketException, TimeoutError) as error:
+                log.debug("the ComfyUI's socket", reason=repr(error))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _read(self, socket: ClientConnection) -> None:
+        while self._left > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(self._left, 0.0)):
+                    frame = await socket.recv()
+                if isinstance(frame, str):
+                    self.progress.hear(frame)

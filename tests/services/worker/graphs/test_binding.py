@@ -1,0 +1,180 @@
+"""Where a job's values go in a graph: by the map, by titles, else where there is one way alone."""
+
+from typing import Any
+
+import pytest
+
+from services.worker.graphs.binding import Binding, Role, bind
+from services.worker.graphs.graph import GraphError
+from services.worker.graphs.guessing import Target
+from tests.services.worker.graphs.examples import (
+    WITHOUT_MODELS,
+    Json,
+    example,
+    graph_of,
+)
+
+PLAIN: dict[str, Any] = {"bindings": "", "output": "", "sized": False}
+# As a Flux graph has it: guider, noise and sampler are nodes of their own.
+FLUX: Json = {
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "", "clip": ["11", 0]}},
+    "13": {
+        "class_type": "SamplerCustomAdvanced",
+        "inputs": {
+            "noise": ["25", 0],
+            "guider": ["22", 0],
+            "sampler": ["16", 0],
+            "sigmas": ["17", 0],
+            "latent_image": ["27", 0],
+        },
+    },
+    "22": {"class_type": "BasicGuider", "inputs": {"model": ["30", 0], "conditioning": ["26", 0]}},
+    "25": {"class_type": "RandomNoise", "inputs": {"noise_seed": 1}},
+    "26": {"class_type": "FluxGuidance", "inputs": {"guidance": 3.5, "conditioning": ["6", 0]}},
+    "27": {"class_type": "EmptySD3LatentImage", "inputs": {"width": 1024, "height": 1024}},
+    "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "x", "images": ["8", 0]}},
+}
+
+
+def bound(nodes: Json, **settings: Any) -> Binding:
+    return bind(graph_of(nodes), **{**PLAIN, **settings})
+
+
+def mistakes(nodes: Json, **settings: Any) -> str:
+    with pytest.raises(GraphError) as error:
+        bound(nodes, **settings)
+    return str(error.value)
+
+
+def test_by_titles() -> None:
+    binding = bound(example())
+    assert binding.targets == {
+        Role.SEED: (Target("3", "seed"),),
+        Role.WIDTH: (Target("5", "width"),),
+        Role.HEIGHT: (Target("5", "height"),),
+        Role.PROMPT: (Target("6", "text"),),
+        Role.PREFIX: (Target("9", "filename_prefix"),),
+    }
+    assert (binding.output, binding.named) == ("9", True)
+
+
+def test_an_unmarked_graph_with_one_sampler_binds_itself() -> None:
+    binding = bound(example(titles=False), sized=True)
+    assert binding.targets == bound(example()).targets
+    assert (binding.output, binding.named) == ("9", False)
+
+
+def test_without_a_size_that_is_set_the_graphs_own_stays() -> None:
+    assert set(bound(example(titles=False)).targets) == {Role.PROMPT, Role.SEED, Role.PREFIX}
+
+
+def test_a_flux_graph_binds_itself() -> None:
+    assert bound(FLUX).targets == {
+        Role.PROMPT: (Target("6", "text"),),
+        Role.SEED: (Target("25", "noise_seed"),),
+        Role.PREFIX: (Target("9", "filename_prefix"),),
+    }
+
+
+def test_a_text_that_comes_from_a_node_of_its_own_is_bound_there() -> None:
+    encode = {"class_type": "CLIPTextEncode", "inputs": {"text": ["20", 0], "clip": ["4", 1]}}
+    words = {"class_type": "PrimitiveStringMultiline", "inputs": {"value": "a cat"}}
+    nodes = example(titles=False, n6=encode, n20=words)
+    assert bound(nodes).targets[Role.PROMPT] == (Target("20", "value"),)
+
+
+def test_a_graph_without_a_sampler_needs_no_seed() -> None:
+    binding = bound(example(WITHOUT_MODELS))
+    assert binding.targets[Role.PROMPT] == (Target("3", "string"),)
+    assert Role.SEED not in binding.targets
+
+
+def test_the_map_comes_before_titles_and_may_name_several_inputs() -> None:
+    nodes = example(n13={"class_type": "RandomNoise", "inputs": {"noise_seed": 0}})
+    binding = bound(nodes, bindings="seed=3.seed,13.noise_seed prompt=7.text")
+    assert binding.targets[Role.SEED] == (Target("3", "seed"), Target("13", "noise_seed"))
+    assert binding.targets[Role.PROMPT] == (Target("7", "text"),)
+
+
+def test_an_input_may_have_a_dot_and_a_node_a_colon() -> None:
+    node = {"class_type": "X", "inputs": {"size.width": 1}}
+    binding = bound({**example(), "12:3": node}, bindings="width=12:3.size.width")
+    assert binding.targets[Role.WIDTH] == (Target("12:3", "size.width"),)
+
+
+@pytest.mark.parametrize("said", ["9", "genvideo:output"])
+def test_the_output_is_named_by_its_id_or_its_title(said: str) -> None:
+    binding = bound(example(), output=said)
+    assert (binding.output, binding.named) == ("9", True)
+
+
+def test_every_mistake_is_named_at_once_behind_its_setting() -> None:
+    nodes = example(n10={"class_type": "X", "inputs": {}, "_meta": {"title": "genvideo:promt"}})
+    found = mistakes(
+        nodes,
+        bindings="prompt=66.text seed=6.text width=5.wide height=3.model size=5.width prefix",
+        output="nothing",
+    )
+    for part in (
+        "size=5.width: not ROLE=NODE.INPUT",
+        "prefix: not ROLE=NODE.INPUT",
+        "prompt=66.text: there is no node 66",
+        "seed=6.text: 6.text takes no whole number",
+        "width=5.wide: node 5 (Size genvideo:width genvideo:height) has no input wide; it has: ",
+        "height=3.model: 3.model comes from node 4, which is to be bound instead",
+        "COMFYUI_WORKFLOW: node 10 (genvideo:promt): no such mark",
+        "COMFYUI_OUTPUT: nothing: there is no such node",
+    ):
+        assert part in found
+    assert found.count("COMFYUI_BINDINGS: ") == 1
+
+
+def test_a_number_takes_no_text_and_a_truth_is_no_number() -> None:
+    nodes = example(n10={"class_type": "X", "inputs": {"on": True}})
+    found = mistakes(nodes, bindings="prompt=3.steps seed=10.on")
+    assert "3.steps takes no text" in found
+    assert "10.on takes no whole number" in found
+
+
+def test_a_marked_node_without_a_fitting_input_is_a_mistake() -> None:
+    node = {"class_type": "X", "inputs": {"a": 1}, "_meta": {"title": "genvideo:prompt"}}
+    assert "node 6 (genvideo:prompt): has no input that takes the prompt" in mistakes(
+        example(n6=node)
+    )
+
+
+def test_two_ways_are_none() -> None:
+    sampler = example()["3"]
+    again = {**sampler, "inputs": {**sampler["inputs"], "positive": ["7", 0]}}
+    found = mistakes(example(titles=False, n33=again))
+    assert "which input takes the prompt (6.text, 7.text may be meant)?" in found
+    assert "which input takes the seed (3.seed, 33.seed may be meant)?" in found
+
+
+def test_conditions_that_are_combined_are_not_guessed_at() -> None:
+    sampler = example()["3"]
+    inputs = {"conditioning_1": ["6", 0], "conditioning_2": ["7", 0]}
+    nodes = example(
+        titles=False,
+        n20={"class_type": "ConditioningCombine", "inputs": inputs},
+        n3={**sampler, "inputs": {**sampler["inputs"], "positive": ["20", 0]}},
+    )
+    assert "which input takes the prompt? Say prompt=NODE.INPUT" in mistakes(nodes)
+
+
+def test_a_circle_of_conditions_ends() -> None:
+    circle = {"class_type": "X", "inputs": {"conditioning": ["6", 0]}}
+    assert "which input takes the prompt?" in mistakes(example(titles=False, n6=circle))
+
+
+def test_a_size_that_is_set_needs_inputs_for_it() -> None:
+    latent = {"class_type": "LoadLatent", "inputs": {}}
+    found = mistakes(example(titles=False, n5=latent), sized=True)
+    assert "which input takes the width?" in found
+    assert "which input takes the height?" in found
+
+
+def test_the_output_must_be_one() -> None:
+    assert "no node saves an image" in mistakes(example(titles=False, n9=None))
+    two = example(titles=False, n10=example()["9"])
+    assert "it may be each of 9 (SaveImage), 10 (SaveImage)" in mistakes(two)

@@ -1,0 +1,66 @@
+"""A workflow's file: API format is read, everything else is refused with what to do."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.worker.graphs import graph as module
+from services.worker.graphs.graph import GraphError, parse_graph, read_graph
+from tests.services.worker.graphs.examples import WITH_MODEL, example
+
+
+def test_the_nodes_are_there_with_links_and_values() -> None:
+    graph = read_graph(WITH_MODEL)
+    sampler = graph.get("3")
+    assert sampler is not None
+    assert (sampler.kind, sampler.name) == ("KSampler", "3 (KSampler genvideo:seed)")
+    assert (sampler.link("model"), sampler.value("model")) == ("4", None)
+    assert (sampler.link("steps"), sampler.value("steps")) == (None, 20)
+    assert graph.get("77") is graph.get(None) is None
+
+
+def test_filling_it_in_leaves_it_as_it_was() -> None:
+    graph = parse_graph(json.dumps(example()))
+    filled = graph.filled({("6", "text"): "猫", ("3", "seed"): 5})
+    assert filled["6"]["inputs"] == {"text": "猫", "clip": ["4", 1]}
+    assert filled["3"]["inputs"]["seed"] == 5
+    assert filled["6"]["_meta"] == {"title": "genvideo:prompt"}
+    assert graph.raw == example()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"last_node_id": 2, "nodes": [], "links": []}', r"Workflow, Export \(API\)"),
+        ("", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ("[1]", "no JSON object"),
+        ("{}", "no nodes in API format"),
+        ('{"prompt": {"1": {}}}', "no nodes in API format .*: prompt"),
+        ('{"1": {"class_type": "SaveImage"}}', "no nodes in API format .*: 1"),
+    ],
+)
+def test_what_is_no_graph_is_refused_with_the_reason(text: str, why: str) -> None:
+    with pytest.raises(GraphError, match=why):
+        parse_graph(text)
+
+
+def test_a_file_may_begin_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
+    file = tmp_path / "graph.json"
+    file.write_text(json.dumps(example()), encoding="utf-8-sig")
+    assert len(read_graph(file)) == 7
+
+
+def test_a_file_that_cannot_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "graph.json"
+    with pytest.raises(GraphError, match="No such file"):
+        read_graph(file)
+    file.write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(GraphError, match="no text"):
+        read_graph(file)
+    monkeypatch.setattr(module, "MAX_BYTES", 2)
+    with pytest.raises(GraphError, match="larger than 2 bytes"):
+        read_graph(file)
