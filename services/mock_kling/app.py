@@ -17,6 +17,7 @@ from services.mock_kling.errors import resolve
 from services.mock_kling.native import routes as native
 from services.mock_kling.native import wire
 from services.mock_kling.native.tokens import TokenCheck
+from services.mock_kling.native.words import refusal_of
 from services.mock_kling.reach import Reach
 from services.mock_kling.routes import router
 from services.mock_kling.settings import KlingSettings
@@ -72,6 +73,6 @@ def create_app(settings: KlingSettings) -> FastAPI:
     app.state.account = account
     app.state.reach = reach
     for prefix in native.PREFIXES:
-        app.state.refusals[prefix] = wire.refuse
+        app.state.refusals[prefix] = refusal_of(mock)
     app.add_exception_handler(wire.Instead, wire.answered_instead)
     return app

@@ -13,6 +13,8 @@ DEFAULT_SECRET_KEY = "mock-secret-key-of-thirty-two-characters"  # noqa: S105
 DEFAULT_API_KEY = "api-key-kling-mock"
 
 Key = Annotated[str, Field(min_length=1, max_length=255)]
+# Who is asked: the vendor, or a relay before it.
+Dialect = Literal["kling", "new-api"]
 # How this address answers: as the API, as that of a region that doesn't know the keys, as a web
 # site, or as a host that lets nobody through.
 Address = Literal["right", "other-region", "page", "blocked"]
@@ -62,6 +64,7 @@ class KlingConfig(RuntimeConfig):
     public_callbacks: bool = False
     clock_skew: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
     address: Address = "right"
+    dialect: Dialect = "kling"
     api_key: Key = DEFAULT_API_KEY
     access_key: Key = "mock-access-key"
     secret_key: Annotated[str, Field(min_length=32, max_length=255)] = DEFAULT_SECRET_KEY

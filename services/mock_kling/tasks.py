@@ -3,6 +3,7 @@
 import secrets
 from typing import Any
 
+from services.mock_core.exchange.view import View
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.lib.times import milliseconds
 from services.mock_kling.catalogue import FIRST_MODEL, MODELS
@@ -50,15 +51,36 @@ def videos(generation: Generation, file_name: str | None, base: str) -> list[dic
     return [{"id": f"{generation.id}-1", "url": url, "duration": duration}]
 
 
+def truth(generation: Generation) -> View:
+    """How a task stands, whatever the fault plan makes of status calls."""
+    return View(generation.state, None, generation.error, generation.file_name)
+
+
+def created(generation: Generation) -> dict[str, Any]:
+    """What every answer about a task has."""
+    return _common(generation, truth(generation))
+
+
+def told(generation: Generation, view: View, base: str) -> dict[str, Any]:
+    """Every documented member; `base` is that of the addresses of files."""
+    return {
+        **_common(generation, view),
+        "task_status_msg": view.error or "",
+        "final_unit_deduction": units(generation),
+        "task_result": {"videos": videos(generation, view.file_name, base)},
+    }
+
+
 def callback_body(generation: Generation) -> dict[str, Any]:
-    """The flat form, with every documented member."""
+    """The flat form."""
+    return told(generation, truth(generation), generation.base_url)
+
+
+def _common(generation: Generation, view: View) -> dict[str, Any]:
     return {
         "task_id": generation.id,
-        "task_status": word(generation),
-        "task_status_msg": generation.error or "",
+        "task_status": view.word or WORDS[view.state],
+        "task_info": {"external_task_id": generation.external_id},
         "created_at": milliseconds(generation.accepted or generation.updated),
         "updated_at": milliseconds(generation.updated),
-        "final_unit_deduction": units(generation),
-        "task_info": {"external_task_id": generation.external_id},
-        "task_result": {"videos": videos(generation, generation.file_name, generation.base_url)},
     }

@@ -1,10 +1,11 @@
-"""The vendor's own request (documented, not captured)."""
+"""The vendor's own request, first generation (documented, not captured)."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.mock_kling.catalogue import FIRST_MODEL
+from services.mock_kling.native.reading import CallbackUrl, ExternalId
 
 Text = Annotated[str, Field(max_length=2500)]
 
@@ -23,8 +24,8 @@ class CreateTask(BaseModel):
     mode: Literal["std", "pro", "4k"] = "std"
     duration: Annotated[str, Field(pattern=r"^([3-9]|1[0-5])$")] = "5"
     sound: Literal["on", "off"] = "off"
-    callback_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", max_length=2048)] | None = None
-    external_task_id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    callback_url: CallbackUrl = None
+    external_task_id: ExternalId = None
 
     @property
     def detail(self) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 import itertools
 import time
-from typing import cast
+from typing import Any, cast
 
 from fastapi import Depends, Request
+from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from services.mock_core.http.documented import in_words_of
@@ -34,6 +35,15 @@ ERRORS = in_words_of(
 )
 
 
+def body_of(kind: type[BaseModel]) -> dict[str, Any]:
+    """What an operation's document says of a body that it reads by itself, and of keys."""
+    content = {"application/json": {"schema": kind.model_json_schema()}}
+    return {
+        "requestBody": {"required": True, "content": content},
+        "security": [{"bearer": []}],
+    }
+
+
 class Instead(Exception):
     """What answers is not the API; `reply` leaves as it is."""
 
@@ -52,10 +62,12 @@ def found(mock: Mock, any_id: str) -> Generation | None:
     task = mock.ledger.find(any_id)
     if task is None or task.id == any_id:
         return task
-    look_up = settings_of(mock).look_up
+    settings = settings_of(mock)
+    look_up = settings.look_up
     age = time.time() - (task.accepted or 0.0)
     late = age >= mock.clock.to_real(look_up.lag)
-    return task if look_up.by_external_id and late else None
+    by_external_id = look_up.by_external_id and settings.dialect != "new-api"
+    return task if by_external_id and late else None
 
 
 def request_id() -> str:

@@ -112,3 +112,9 @@ async def test_what_a_model_cannot_do_is_refused(
     reply = await create(video_mock, **ordered)
     assert (reply.status_code, reply.json()["code"]) == (400, 1201)
     assert reply.json()["message"].startswith(says)
+
+
+async def test_what_is_empty_was_not_given(video_mock: Service) -> None:
+    empty = {"external_task_id": "", "callback_url": "", "image_tail": ""}
+    for _ in range(2):
+        assert (await create(video_mock, **empty)).status_code == 200
