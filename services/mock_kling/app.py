@@ -15,7 +15,7 @@ from services.mock_kling.account import Account
 from services.mock_kling.config import initial_config
 from services.mock_kling.errors import resolve
 from services.mock_kling.native import routes as native
-from services.mock_kling.native import wire
+from services.mock_kling.native import second, wire
 from services.mock_kling.native.tokens import TokenCheck
 from services.mock_kling.native.words import refusal_of
 from services.mock_kling.reach import Reach
@@ -57,6 +57,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
             mock.sender.announce(generation, word(generation))
 
     mock.sender.describe = callback_body
+    mock.sender.shape = second.callback_body
     mock.runner.listen(announce)
     account = Account(mock.ledger)
     mock.runner.listen(account.note)
@@ -64,7 +65,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
     app = build_app(
         mock,
         title="Mock video service",
-        routers=(router, native.router),
+        routers=(router, native.router, second.router),
         on_start=(maker.open,),
         on_stop=(maker.close,),
         now=lambda: time.time() + wire.settings_of(mock).clock_skew,
@@ -74,5 +75,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
     app.state.reach = reach
     for prefix in native.PREFIXES:
         app.state.refusals[prefix] = refusal_of(mock)
+    for prefix in second.PREFIXES:
+        app.state.refusals[prefix] = wire.refuse
     app.add_exception_handler(wire.Instead, wire.answered_instead)
     return app

@@ -59,3 +59,12 @@ MODELS: Mapping[str, Model] = {
     "kling-v3": _THIRD,
     "kling-v3-omni": _OMNI,
 }
+# As the path of the second generation says them.
+IN_PATH: Mapping[str, Model] = {
+    "kling-2.5-turbo": _TURBO,
+    "kling-2.6": _SOUNDING,
+    "kling-3.0": _THIRD,
+    "kling-3.0-omni": _OMNI,
+    "kling-3.0-turbo": Model({"std": "0.8", "pro": "1"}, seconds=_ANY),
+}
+ALL: Mapping[str, Model] = {**MODELS, **IN_PATH}

@@ -161,7 +161,8 @@ async def _video(connected: Connected, folder: Path) -> AsyncIterator[Service]:
     async with served(app) as base, httpx.AsyncClient(base_url=base) as http:
         body = {"image_url": "http://127.0.0.1:1/picture.png", "prompt": "a fox"}
         task = (await http.post("/video/submit", json=body)).json()["job_id"]
-        yield _Mock(base, app, {"job_id": task, "any_id": task})
+        known = {"job_id": task, "any_id": task, "model": "kling-3.0", "task_ids": task}
+        yield _Mock(base, app, known)
 
 
 _OPENED: Mapping[str, Callable[[Connected, Path], AbstractAsyncContextManager[Service]]] = {

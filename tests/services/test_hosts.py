@@ -32,6 +32,7 @@ CHANGES = [
     (IMAGE, "POST", "/admin/reset"),
     (VIDEO, "POST", "/video/submit"),
     (VIDEO, "POST", "/v1/videos/image2video"),
+    (VIDEO, "POST", "/image-to-video/kling-3.0"),
     (VIDEO, "DELETE", "/admin/faults"),
     (VIDEO, "PUT", "/admin/config"),
 ]

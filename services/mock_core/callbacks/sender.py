@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import httpx
 
@@ -36,6 +37,8 @@ class CallbackSender:
     def __init__(self, plan: FaultPlan, clock: Clock, *, other: Other, count: Counter) -> None:
         self.policy = CallbackPolicy()
         self.describe: Describe = lambda _: {}
+        # What it says, bent by the fault plan, in the form of the wire that the task came by.
+        self.shape: Callable[[Generation, dict[str, Any]], dict[str, Any]] = lambda _, body: body
         # Called after every attempt, with its answer.
         self.attempted: Callable[[Generation], None] = lambda _: None
         self._plan = plan
@@ -112,6 +115,7 @@ class CallbackSender:
     ) -> Delivery:
         other = self._other(generation) if hits else None
         body = bend_content(self.describe(generation), hits, other=other)
+        body = self.shape(generation, body)
         # Last, whatever the order of the rules: the others change what is inside.
         enveloped = any(isinstance(hit.fault, callback.Envelope) for hit in hits)
         if enveloped or self.policy.form == "envelope":

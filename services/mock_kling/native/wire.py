@@ -37,11 +37,24 @@ ERRORS = in_words_of(
 
 def body_of(kind: type[BaseModel]) -> dict[str, Any]:
     """What an operation's document says of a body that it reads by itself, and of keys."""
-    content = {"application/json": {"schema": kind.model_json_schema()}}
+    schema = kind.model_json_schema()
+    parts = schema.pop("$defs", {})
+    content = {"application/json": {"schema": _inlined(schema, parts)}}
     return {
         "requestBody": {"required": True, "content": content},
         "security": [{"bearer": []}],
     }
+
+
+def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
+    """With each part in its place: a reference would be looked up in the whole document."""
+    if isinstance(schema, list):
+        return [_inlined(item, parts) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    name = schema.get("$ref", "").removeprefix("#/$defs/")
+    whole = {**parts[name], **schema} if name else schema
+    return {key: _inlined(value, parts) for key, value in whole.items() if key != "$ref"}
 
 
 class Instead(Exception):
