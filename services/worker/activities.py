@@ -25,12 +25,18 @@ from services.worker.models import (
 )
 from services.worker.policies import AT_ONCE_SECONDS
 from services.worker.vendors.vendor import Picture, Vendor
-from shared.assets import asset_path, asset_url
-from shared.errors import BadResult, GenvideoError, RefusedForGood, VendorError
+from shared.assets import asset_url
+from shared.errors import (
+    BadResult,
+    GenvideoError,
+    NeverDelivered,
+    OutcomeUnknown,
+    RefusedForGood,
+    VendorError,
+)
 from shared.messages import Asset
 from shared.redact import is_plain
 from shared.slots import JOB_GATE, Permit
-from shared.states import Step
 from shared.tokens import callback_url
 
 log = structlog.get_logger(__name__)
@@ -115,8 +121,10 @@ class StageActivities:
         )
 
     def _picture(self, order: VideoOrder) -> Picture:
-        path = asset_path(self._settings.data_dir, order.request.job_id, Step.IMAGE)
-        return Picture(path, lambda: self._image_url(order))
+        return Picture(
+            fitted=lambda bounds: self._storage.fitted(order.request.job_id, bounds),
+            address=lambda: self._image_url(order),
+        )
 
     async def _image_url(self, order: VideoOrder) -> str:
         """The image's address; asked for anew where it may be good for a while alone."""
@@ -127,6 +135,8 @@ class StageActivities:
         except BadResult as error:
             # Nothing was submitted, so no attempt is used up.
             raise RefusedForGood(f"The image service has lost the image: {error.message}") from None
+        except OutcomeUnknown as error:
+            raise NeverDelivered(f"The image's address is not known: {error.message}") from None
 
     @activity.defn(name=COLLECT_VIDEO)
     async def collect_video(self, watch: VideoWatch) -> Stored:

@@ -13,7 +13,7 @@ from services.worker.acting.polling import accepted_now
 from services.worker.models import Accepted, Order
 from services.worker.policies import LOOK_SECONDS
 from services.worker.vendors.vendor import Vendor
-from shared.errors import OutcomeUnknown, VendorError
+from shared.errors import GenvideoError, OutcomeUnknown
 from shared.slots import Permit
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ async def begin(
         cancelled = await outlast(task)
         try:
             vendor_id = task.result()
-        except VendorError as error:
+        except GenvideoError as error:
             pulse.in_doubt = isinstance(error, OutcomeUnknown)
             raise
     accepted = accepted_now(vendor_id, permit)

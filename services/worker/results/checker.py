@@ -1,16 +1,20 @@
 """Has files checked by a process of its own, which may die of them; this one doesn't open them."""
 
 import asyncio
+import base64
 import contextlib
 import json
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from shared.errors import BadResult, GenvideoError, StorageFailed, WrongKind
+from services.worker.vendors.vendor import Bounds, Fitted
+from shared.errors import BadResult, GenvideoError, RefusedForGood, StorageFailed, WrongKind
 from shared.states import Step
 
 log = structlog.get_logger(__name__)
@@ -31,8 +35,10 @@ WALL_SECONDS = 20.0
 # A start takes a quarter of a second, on a machine that is not busy.
 START_SECONDS = 20.0
 READY, GOOD = "ready", "good"
+# An answer may hold a picture in base64.
+LONGEST_ANSWER = 32 * 1024 * 1024
 FAILURES: dict[str, type[GenvideoError]] = {
-    kind.code: kind for kind in (BadResult, WrongKind, StorageFailed)
+    kind.code: kind for kind in (BadResult, WrongKind, RefusedForGood, StorageFailed)
 }
 
 
@@ -48,29 +54,50 @@ class Checker:
 
         BadResult, WrongKind: it is not. StorageFailed: it can't be checked now.
         """
+        await self._asked({"path": str(path), "step": step}, f"The {step}")
+
+    async def fitted(self, path: Path, bounds: Bounds) -> Fitted:
+        """A stored picture within bounds, as another JPEG where that is needed.
+
+        RefusedForGood: that can't be. StorageFailed: it can't be read now.
+        """
+        try:
+            answer = await self._asked({"path": str(path), "limits": asdict(bounds)}, "The image")
+        except BadResult as error:
+            # It was found good when it was stored; another generation would change nothing.
+            raise RefusedForGood(error.message) from None
+        if "new" in answer:
+            return Fitted(base64.b64decode(answer["new"]), is_new=True)
+        try:
+            return Fitted(await asyncio.to_thread(path.read_bytes), is_new=False)
+        except OSError as error:
+            raise StorageFailed(f"Our disk: {error.strerror}") from None
+
+    async def _asked(self, request: dict[str, Any], what: str) -> dict[str, str]:
         async with self._turn:
             for _ in range(TRIES):
-                answer = await self._answer(path, step)
+                answer = await self._answer(request)
                 if answer is not None:
                     break
-                log.warning("the check of a file has died or taken too long", step=step)
+                log.warning("the check of a file has died or taken too long", file=what)
             else:
-                raise BadResult(f"The {step} can't be checked: that died or took too long, twice.")
+                raise BadResult(f"{what} can't be checked: that died or took too long, twice.")
         if answer["verdict"] != GOOD:
             raise FAILURES[answer["verdict"]](answer.get("reason", ""))
+        return answer
 
     async def close(self) -> None:
         """End the child, as soon as it has begun."""
         with contextlib.suppress(OSError):
             await _ended(await self._child)
 
-    async def _answer(self, path: Path, step: Step) -> dict[str, str] | None:
+    async def _answer(self, request: dict[str, Any]) -> dict[str, str] | None:
         """The child's; None where it died, or had to."""
         child = await self._ready()
         answer = None
         try:
             async with asyncio.timeout(WALL_SECONDS):
-                answer = await _asked(child, path, step)
+                answer = await _told(child, request)
         except (OSError, ValueError):
             pass
         finally:
@@ -109,6 +136,7 @@ async def _started(before: Process | None = None) -> Process:
         *COMMAND,
         stdin=PIPE,
         stdout=PIPE,
+        limit=LONGEST_ANSWER,
         env={},
         # Its end is this process's alone, not that of a whole group's signal.
         start_new_session=True,
@@ -125,10 +153,10 @@ async def _started(before: Process | None = None) -> Process:
     return child
 
 
-async def _asked(child: Process, path: Path, step: Step) -> dict[str, str]:
+async def _told(child: Process, request: dict[str, Any]) -> dict[str, str]:
     if child.stdin is None:
         raise OSError("no way in")
-    child.stdin.write(json.dumps({"path": str(path), "step": step}).encode() + b"\n")
+    child.stdin.write(json.dumps(request).encode() + b"\n")
     await child.stdin.drain()
     return await _read(child, {GOOD, *FAILURES})
 

@@ -1,10 +1,13 @@
 """The process that opens what vendors deliver: a path a line comes in, a verdict a line goes out.
 
+Where limits come with the path, the file is a stored picture that is to be brought within them.
+
 It imports nothing that knows a setting, a network or a vendor. It can write no file, take little
 memory and, for each file, little time of the processor; beyond that it dies, and its parent tells
 of it. It ends at once when its parent does.
 """
 
+import base64
 import json
 import math
 import os
@@ -13,10 +16,11 @@ import sys
 import threading
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 from PIL import Image
 
-from services.worker.results import media
+from services.worker.results import media, pictures
 from shared.states import Step
 
 # Beyond what it has taken when it begins. The largest image that is allowed takes 160 MB, a video
@@ -69,12 +73,20 @@ def _verdict(line: bytes) -> dict[str, str]:
     request = json.loads(line)
     _allow_time()
     try:
-        media.check(Path(request["path"]), Step(request["step"]))
+        return {"verdict": "good", **_answer(request)}
     except media.Refused as refused:
         return {"verdict": refused.code, "reason": str(refused)}
     except OSError as error:
         return {"verdict": "storage_failed", "reason": f"Our disk: {error.strerror}"}
-    return {"verdict": "good"}
+
+
+def _answer(request: dict[str, Any]) -> dict[str, str]:
+    path = Path(request["path"])
+    if "limits" not in request:
+        media.check(path, Step(request["step"]))
+        return {}
+    new = pictures.fit(path, pictures.Limits(**request["limits"]))
+    return {} if new is None else {"new": base64.b64encode(new).decode("ascii")}
 
 
 def _tell(answer: dict[str, str]) -> None:

@@ -22,6 +22,7 @@ from services.worker.policies import (
 from services.worker.results.checker import Checker
 from services.worker.results.disk import Disk, reason_of
 from services.worker.vendors.failures import NOT_SENT
+from services.worker.vendors.vendor import Bounds, Fitted
 from shared.assets import MEDIA_TYPES, asset_path
 from shared.errors import BadResult, StorageFailed
 from shared.http import is_identity
@@ -97,6 +98,10 @@ class Storage:
             return await self._store_once(url, asset_path(self._data_dir, job_id, step), step)
         except _NotGiven as error:
             raise BadResult(str(error)) from None
+
+    async def fitted(self, job_id: str, bounds: Bounds) -> Fitted:
+        """The stored image of a job within a vendor's bounds; as `Checker.fitted`."""
+        return await self._checker.fitted(asset_path(self._data_dir, job_id, Step.IMAGE), bounds)
 
     async def _store_once(self, url: str, path: Path, step: Step) -> Asset:
         partial = path.with_name(f"{_partial_of(path)}{secrets.token_hex(4)}.part")

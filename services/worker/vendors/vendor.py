@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, Field
@@ -77,14 +76,34 @@ class ImageVendor(Vendor, Protocol):
         """Where a finished image can be fetched, asked for anew; BadResult where it is gone."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What pictures a vendor takes: `kinds` by Pillow's names, sides in pixels, and how many times
+    as long as the other one a side may be."""
+
+    kinds: tuple[str, ...]
+    max_bytes: int
+    min_side: int
+    max_ratio: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A picture within bounds; `is_new`: it is our file as another JPEG."""
+
+    data: bytes
+    is_new: bool
+
+
 @dataclass(frozen=True)
 class Picture:
     """The image that a video is made of: our file, and its address at who made it.
 
-    `address` is asked for where a vendor fetches it by itself; RefusedForGood where it is gone.
+    `fitted` reads our file; RefusedForGood where it can't be brought within the bounds. `address`
+    is asked for where a vendor fetches it by itself; RefusedForGood where it is gone.
     """
 
-    path: Path
+    fitted: Callable[[Bounds], Awaitable[Fitted]]
     address: Callable[[], Awaitable[str]]
 
 

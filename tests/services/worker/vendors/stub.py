@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-from services.worker.vendors.vendor import Picture
+from services.worker.vendors.vendor import Bounds, Fitted, Picture
+from shared.errors import GenvideoError
 
 Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
@@ -54,13 +54,19 @@ def reply(status: int = 200, /, **body: Any) -> Answer:
     return lambda _: httpx.Response(status, json=body)
 
 
+OURS = Fitted(b"our picture", is_new=False)
 UNKNOWN = reply(404, code="not_found")
 
 
-def picture_at(address: str) -> Picture:
-    """An image that its vendor has at an address."""
+def picture_at(address: str, *, fitted: Fitted | GenvideoError = OURS) -> Picture:
+    """An image that its vendor has at an address, and our file within any bounds, or not."""
 
     async def asked() -> str:
         return address
 
-    return Picture(Path("image.png"), asked)
+    async def within(bounds: Bounds) -> Fitted:
+        if isinstance(fitted, GenvideoError):
+            raise fitted
+        return fitted
+
+    return Picture(within, asked)

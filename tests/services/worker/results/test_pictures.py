@@ -1,0 +1,121 @@
+"""Stored pictures within what a vendor takes, brought there by the checker's process."""
+
+import io
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from PIL import Image
+
+from services.worker.results.checker import COMMAND, Checker, running_checker
+from services.worker.vendors.vendor import Bounds
+from shared.errors import RefusedForGood, StorageFailed
+from tests.fixtures.proc import peak
+from tests.services.worker import hostile, samples
+from tests.services.worker.results.test_checker import CHILD_MEGABYTES, pid_of, put
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+BOUNDS = Bounds(kinds=("JPEG", "PNG"), max_bytes=10_000_000, min_side=300, max_ratio=2.5)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def checker() -> AsyncIterator[Checker]:
+    async with running_checker() as checker:
+        yield checker
+
+
+def drawn(width: int, height: int, kind: str = "PNG", mode: str = "RGB") -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (width, height), "teal").save(file, kind)
+    return file.getvalue()
+
+
+def noise(side: int) -> bytes:
+    """As large as a PNG can be."""
+    file = io.BytesIO()
+    picture = Image.frombytes("RGB", (side, side), os.urandom(3 * side * side))
+    picture.save(file, "PNG", compress_level=0)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "body", [drawn(300, 750), drawn(750, 300), drawn(512, 512, "JPEG")], ids=["2:5", "5:2", "jpeg"]
+)
+async def test_what_will_do_is_taken_as_it_is(
+    checker: Checker, tmp_path: Path, body: bytes
+) -> None:
+    fitted = await checker.fitted(put(tmp_path, body), BOUNDS)
+    assert (fitted.data, fitted.is_new) == (body, False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [noise(1900), drawn(400, 400, "WEBP"), drawn(400, 400, "WEBP", "RGBA")],
+    ids=["too large", "of another kind", "with transparency"],
+)
+async def test_what_will_not_becomes_another_jpeg_of_the_same_size(
+    checker: Checker, tmp_path: Path, body: bytes
+) -> None:
+    fitted = await checker.fitted(put(tmp_path, body), BOUNDS)
+    assert fitted.is_new
+    assert len(fitted.data) <= BOUNDS.max_bytes
+    with Image.open(io.BytesIO(fitted.data)) as new, Image.open(io.BytesIO(body)) as old:
+        assert (new.format, new.size) == ("JPEG", old.size)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (drawn(299, 400), "299x400 pixels; .* sides of 300 or more"),
+        (drawn(300, 751), "at most 2.5 times"),
+        (drawn(751, 300), "at most 2.5 times"),
+        (samples.mp4(), "can't be read"),
+        (samples.png()[:40], "can't be read"),
+        (hostile.white_png(8000, 8000), "too many"),
+    ],
+    ids=["short", "tall", "wide", "no picture", "cut short", "huge"],
+)
+async def test_what_never_will_is_refused_for_good(
+    checker: Checker, tmp_path: Path, body: bytes, reason: str
+) -> None:
+    with pytest.raises(RefusedForGood, match=reason):
+        await checker.fitted(put(tmp_path, body), BOUNDS)
+
+
+async def test_so_is_what_stays_too_large(checker: Checker, tmp_path: Path) -> None:
+    bounds = Bounds(kinds=("PNG",), max_bytes=10_000, min_side=1, max_ratio=9)
+    with pytest.raises(RefusedForGood, match="larger than 10000 bytes"):
+        await checker.fitted(put(tmp_path, noise(300)), bounds)
+
+
+async def test_the_largest_that_is_stored_needs_no_more_memory_than_there_is(
+    checker: Checker, tmp_path: Path
+) -> None:
+    bounds = Bounds(kinds=("JPEG",), max_bytes=10_000_000, min_side=300, max_ratio=2.5)
+    picture = put(tmp_path, hostile.white_png(8000, 5000))
+    assert (await checker.fitted(picture, bounds)).is_new
+    assert peak(await pid_of(checker)) < CHILD_MEGABYTES
+
+
+async def test_a_file_that_is_not_there_is_our_disks_matter(
+    checker: Checker, tmp_path: Path
+) -> None:
+    with pytest.raises(StorageFailed, match="No such file"):
+        await checker.fitted(tmp_path / "nothing", BOUNDS)
+
+
+async def test_one_of_which_the_process_dies_is_refused_and_no_attempt_is_used_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = COMMAND[3].replace(
+        "main()",
+        "import os\nfrom services.worker.results import pictures\n"
+        "pictures.fit = lambda *_: os._exit(1)\nmain()",
+    )
+    monkeypatch.setattr("services.worker.results.checker.COMMAND", (*COMMAND[:3], code, COMMAND[4]))
+    async with running_checker() as dying:
+        with pytest.raises(RefusedForGood, match="died"):
+            await dying.fitted(put(tmp_path, drawn(400, 400)), BOUNDS)
