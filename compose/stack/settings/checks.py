@@ -9,7 +9,10 @@ from compose.stack.errors import StackError
 
 # Never shown, not even when wrong.
 _SECRET = frozenset(
-    {"API_TOKEN", "CALLBACK_SECRET", "COMFYUI_HEADERS", "PAYLOAD_KEY", "TEMPORAL_API_KEY"}
+    {
+        *("API_TOKEN", "CALLBACK_SECRET", "COMFYUI_HEADERS", "PAYLOAD_KEY", "TEMPORAL_API_KEY"),
+        *("KLING_API_KEY", "KLING_ACCESS_KEY", "KLING_SECRET_KEY"),
+    }
 )
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 

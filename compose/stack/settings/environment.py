@@ -21,6 +21,7 @@ from compose.stack.services import (
 from compose.stack.settings.load import Settings
 from compose.stack.settings.read_by import LOADTEST, reads
 from compose.stack.settings.secrets import callback_secret, operator_key, stack_name
+from compose.stack.settings.stand_in import stand_in
 
 _PORTS = {service.name: service.port for service in services.ALL}
 # How long the worker waits for a real vendor, in seconds, and the least that makes sense: the
@@ -45,7 +46,7 @@ HOST_GATEWAY = "host.docker.internal"
 def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str, str]:
     """Settings of one process of the local mode; `index` counts the workers from 0."""
     known = patience(settings) | dict(settings.values) | _addresses(settings) | _codec(settings)
-    known |= {port: str(number) for port, number in settings.ports.items()}
+    known |= {port: str(number) for port, number in settings.ports.items()} | stand_in(settings)
     known |= {
         WORKER.port: str(settings.ports[WORKER.port] + (index if name == WORKER.name else 0)),
         "LISTEN_HOST": settings.binds[_PORTS[name]],
@@ -168,7 +169,7 @@ def for_compose(settings: Settings) -> dict[str, str]:
     """What the compose files interpolate; addresses are spelt as containers see them."""
     env = {k: from_container(k, v) for k, v in _without_files(settings.values).items()}
     image, video = vendors(settings)
-    env = patience(settings) | env | public(settings) | _codec(settings)
+    env = patience(settings) | env | public(settings) | _codec(settings) | stand_in(settings)
     env |= {
         "COMPOSE_PROJECT_NAME": settings.project,
         "COMPOSE_PROFILES": "server" if settings.own_temporal else "",

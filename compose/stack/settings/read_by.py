@@ -20,6 +20,13 @@ _MOCK = _OURS | {
     *("MOCK_SPEED", "MOCK_SEED", "MOCK_JOB_PATTERN", "MOCK_FILE_MEGABYTES", "MOCK_RESULT_DAYS"),
     *("MOCK_KEEP_ROWS", "MOCK_LEDGER"),
 }
+_KLING = frozenset(
+    {
+        *("VIDEO_API", "KLING_API_KEY", "KLING_ACCESS_KEY", "KLING_SECRET_KEY", "KLING_MODEL"),
+        *("KLING_MODE", "KLING_DURATION", "KLING_SOUND", "KLING_EXTRA", "KLING_IMAGE"),
+        *("KLING_GENERATION", "KLING_DIALECT"),
+    }
+)
 _ALIVE = frozenset({"STACK", "STALL_SECONDS", "SHUTDOWN_SECONDS"})
 READ_BY: dict[str, frozenset[str]] = {
     TEMPORAL.name: frozenset(
@@ -39,6 +46,7 @@ READ_BY: dict[str, frozenset[str]] = {
     | {SEMAPHORE.port, "PAYLOAD_KEY", "SEMAPHORE_CAPACITY", "SEMAPHORE_MAX_HISTORY"},
     WORKER.name: _OURS
     | _ALIVE
+    | _KLING
     | {
         *(WORKER.port, "PAYLOAD_KEY", "CALLBACK_SECRET", "CALLBACK_URL", "API_PUBLIC_URL"),
         *("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "RESULT_HOSTS", "MAX_RESULT_BYTES"),

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from services.worker.models import JobLimits, Order, Patience
 from services.worker.settings.comfyui import ComfyuiWireSettings
+from services.worker.settings.kling import KlingSettings
 from shared.settings import CallbackSecret, CommonSettings, Port, Seconds, StackName
 from shared.slots import STAGE_GATES, Gate
 from shared.states import Step
@@ -14,7 +15,7 @@ from shared.states import Step
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
 
 
-class WorkerSettings(ComfyuiWireSettings, CommonSettings):
+class WorkerSettings(ComfyuiWireSettings, KlingSettings, CommonSettings):
     """Read from the environment; times are in seconds."""
 
     image_service_url: Url = "http://127.0.0.1:6889"

@@ -14,27 +14,34 @@ MAX_BYTES = 1024 * 1024
 # From the first byte of the call to the last one of the answer, however slowly that comes.
 ANSWER_SECONDS = 30.0
 # What is read of an answer's head, beside its status.
-KEPT = ("retry-after",)
+KEPT = ("retry-after", "date")
 
 
 async def ask(
-    http: httpx.AsyncClient, method: str, path: str, *, most: int = MAX_BYTES, **kwargs: Any
+    http: httpx.AsyncClient,
+    method: str,
+    path: str,
+    *,
+    most: int = MAX_BYTES,
+    more_seconds: float = 0.0,
+    **kwargs: Any,
 ) -> httpx.Response:
     """The whole answer; a refusal that can't be read has no body, and its status alone counts.
 
     A VendorError where there is no answer; OutcomeUnknown for one that is encoded, of more than
-    `most` bytes, or not whole after ANSWER_SECONDS.
+    `most` bytes, or not whole after ANSWER_SECONDS and `more_seconds`.
     """
+    seconds = ANSWER_SECONDS + more_seconds
     try:
         async with (
-            asyncio.timeout(ANSWER_SECONDS),
+            asyncio.timeout(seconds),
             http.stream(method, path, **kwargs) as response,
         ):
             body = await _read(response, most)
     except httpx.HTTPError as error:
         raise sort_exception(error) from None
     except TimeoutError:
-        raise OutcomeUnknown(f"No whole answer within {ANSWER_SECONDS:g} s.") from None
+        raise OutcomeUnknown(f"No whole answer within {seconds:g} s.") from None
     return httpx.Response(
         response.status_code,
         headers={name: response.headers[name] for name in KEPT if name in response.headers},

@@ -3,8 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
+
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.comfyui.connection import comfyui_images
+from services.worker.vendors.kling.chosen import kling_videos
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.service.videos import VideoService
 from services.worker.vendors.vendor import ImageVendor, VideoVendor
@@ -26,4 +29,10 @@ async def chosen_images(settings: WorkerSettings) -> AsyncIterator[ImageVendor]:
 async def chosen_videos(settings: WorkerSettings) -> AsyncIterator[VideoVendor]:
     """The video vendor, for as long as the block runs."""
     async with http_client(settings.video_service_url) as http:
-        yield VideoService(http)
+        yield _videos(settings, http)
+
+
+def _videos(settings: WorkerSettings, http: httpx.AsyncClient) -> VideoVendor:
+    if settings.video_api == "kling":
+        return kling_videos(http, settings)
+    return VideoService(http)

@@ -1,0 +1,92 @@
+"""Settings of Kling's own API; all but `VIDEO_API` are read where that is `kling`."""
+
+import json
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings
+
+# What a request says anyway, in either generation's words.
+OURS = frozenset(
+    {
+        *("model", "model_name", "image", "prompt", "mode", "duration", "sound"),
+        *("callback_url", "external_task_id", "contents", "settings", "options"),
+        *("resolution", "audio", "metadata"),
+    }
+)
+DEFAULT_MODELS = {"1": "kling-v2-6", "2": "kling-3.0"}
+# The models of the third version, by either generation's names.
+NEW_MODELS = re.compile(r"v3|3\.0|omni")
+OLD_SECONDS = (5, 10)
+
+
+def _is_extra(text: str) -> str:
+    taken = sorted(OURS & extra_of(text).keys())
+    if taken:
+        raise ValueError(f"has what is set otherwise: {', '.join(taken)}")
+    return text
+
+
+def extra_of(text: str) -> dict[str, Any]:
+    """The members of a JSON object; ValueError where it is none."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError("is no JSON object")
+    return found
+
+
+class KlingSettings(BaseSettings):
+    """A part of the worker's."""
+
+    video_api: Literal["service", "kling"] = "service"
+    kling_api_key: SecretStr | None = None
+    kling_access_key: SecretStr | None = None
+    kling_secret_key: SecretStr | None = None
+    kling_model: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = ""
+    kling_mode: Literal["std", "pro", "4k"] = "std"
+    kling_duration: Annotated[int, Field(ge=3, le=15)] = 5
+    kling_sound: Literal["off", "on"] = "off"
+    kling_extra: Annotated[str, AfterValidator(_is_extra)] = ""
+    kling_image: Literal["base64", "url"] = "base64"
+    kling_generation: Literal["1", "2"] = "1"
+    kling_dialect: Literal["official", "newapi"] = "official"
+
+    @property
+    def model(self) -> str:
+        """The model that is asked for."""
+        return self.kling_model or DEFAULT_MODELS[self.kling_generation]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.video_api == "kling":
+            wrong = "; ".join(filter(None, (self._keys(), self._dialect(), self._work())))
+            if wrong:
+                raise ValueError(wrong)
+        return self
+
+    def _keys(self) -> str:
+        pair = [key is not None for key in (self.kling_access_key, self.kling_secret_key)]
+        if any(pair) != all(pair):
+            return "KLING_ACCESS_KEY and KLING_SECRET_KEY go together"
+        if (self.kling_api_key is not None) == all(pair):
+            need = "either KLING_API_KEY, or KLING_ACCESS_KEY with KLING_SECRET_KEY"
+            return f"VIDEO_API=kling needs {need}" + (", not both" if all(pair) else "")
+        return ""
+
+    def _dialect(self) -> str:
+        if self.kling_dialect == "official":
+            return ""
+        if self.kling_generation == "2":
+            return "KLING_DIALECT=newapi is for KLING_GENERATION=1 alone"
+        return "" if self.kling_api_key else "KLING_DIALECT=newapi needs the relay's KLING_API_KEY"
+
+    def _work(self) -> str:
+        if self.kling_generation == "2" or NEW_MODELS.search(self.model):
+            return ""
+        if self.kling_duration not in OLD_SECONDS:
+            return f"KLING_DURATION={self.kling_duration}: {self.model} makes 5 or 10 seconds"
+        return f"KLING_MODE=4k: {self.model} has std and pro" if self.kling_mode == "4k" else ""

@@ -1,0 +1,67 @@
+"""What Kling answers: the code decides, and the number of the request is kept for its support."""
+
+import re
+from typing import Any
+
+import httpx
+
+from services.worker.vendors.failures import json_object, said, sort_response
+from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
+
+NOT_YET_VALID, EXPIRED = 1003, 1004
+BAD_PARAMETER, NO_SUCH_RESOURCE = 1201, 1203
+# What the vendor's network answers where a host isn't that of the API.
+WRONG_HOST = 446
+# What to look at, where the message alone doesn't say.
+HINTS = {
+    **dict.fromkeys(
+        (1000, 1001, 1002), "look at the keys; those of one region are none in another (KLING_URL)"
+    ),
+    **dict.fromkeys((NOT_YET_VALID, EXPIRED), "look at this machine's clock"),
+    **dict.fromkeys((1101, 1102), "look at the account's balance and resource packs"),
+    1103: "the account has no right to it: look at KLING_MODEL",
+    1304: "this machine's address is not on the account's list",
+}
+_REQUEST_ID = re.compile(r"[\w.:-]{1,80}")
+
+
+def code_of(response: httpx.Response) -> int | None:
+    """The service code of an answer, where it has one."""
+    text = said((json_object(response) or {}).get("code"))
+    return int(text) if len(text) < 8 and text.isascii() and text.isdigit() else None
+
+
+def data_of(response: httpx.Response) -> Any:
+    """What a success carries; a VendorError of its kind for everything else."""
+    body = json_object(response)
+    if not response.is_success or body is None or code_of(response) not in (0, None):
+        raise refusal(response)
+    return body.get("data")
+
+
+def refusal(response: httpx.Response) -> VendorError:
+    """An answer that isn't a success."""
+    body = json_object(response)
+    if response.status_code == WRONG_HOST or (body is None and _is_page(response)):
+        return RefusedForGood(
+            f"HTTP {response.status_code}, and no answer of Kling's API: KLING_URL names another"
+            " host (the API's are api-singapore.klingai.com and api-beijing.klingai.com)"
+        )
+    if body is None and response.is_success:
+        return OutcomeUnknown("The vendor's answer is not a JSON object.")
+    return numbered(sort_response(response), response)
+
+
+def numbered(error: VendorError, response: httpx.Response) -> VendorError:
+    """The same failure with a hint, and with the number of the request."""
+    hint = HINTS.get(code_of(response) or 0)
+    request = said((json_object(response) or {}).get("request_id"))
+    message = f"{error.message}; {hint}" if hint else error.message
+    if _REQUEST_ID.fullmatch(request) and request != "None":
+        message = f"{message} (request {request})"
+    return type(error)(message, retry_after=error.retry_after)
+
+
+def _is_page(response: httpx.Response) -> bool:
+    """Whether a web site answered; one that has failed may be standing in for the API."""
+    return response.status_code < 500 and response.content.lstrip().startswith(b"<")

@@ -1,0 +1,123 @@
+"""The dialect of the `new-api` relay: Kling's requests, and answers of its own."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from pydantic import ValidationError
+
+from services.worker.settings.kling import KlingSettings
+from services.worker.vendors.failures import KLING_CODES, json_object, said
+from services.worker.vendors.kling.answers import refusal
+from services.worker.vendors.kling.first import FirstGeneration
+from services.worker.vendors.kling.tasks import member, status_of
+from services.worker.vendors.kling.wire import Wanted
+from services.worker.vendors.vendor import State, VendorStatus
+from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
+from shared.redact import redacted
+
+# The relay's own codes for whatever Kling has refused; what it was stands in the message alone.
+FAILED = ("task_failed", "fail_to_fetch_task")
+# What the relay adds to each message.
+_REQUEST = re.compile(r"\s*\(request id:[^)]*\)", re.IGNORECASE)
+_CODE = re.compile(r"(?<!\d)(1[0-3]0\d|500\d)(?!\d)")
+_FULL = re.compile(
+    r"parallel|concurren|too (fast|many|frequent)|\brate\b|over .*limit", re.IGNORECASE
+)
+_BROKEN = re.compile(r"time-?out|internal|unavailable|busy|try again", re.IGNORECASE)
+# Its words, beside Kling's.
+STATES: Mapping[str, State] = {
+    **dict.fromkeys(("not_start", "submitted", "queued"), "queued"),
+    **dict.fromkeys(("success", "succeeded", "succeed"), "succeeded"),
+    **dict.fromkeys(("failure", "failed"), "failed"),
+}
+
+
+class Relay(FirstGeneration):
+    """It keeps no id of ours, so that what it was sent can't be asked for before it has answered,
+    and passes on no address to call back at."""
+
+    looked_up = False
+
+    def __init__(self, settings: KlingSettings) -> None:
+        super().__init__(settings)
+        # Which of the two names is read depends on the relay's version.
+        self._fixed["model"] = settings.model
+
+    def body(self, wanted: Wanted) -> dict[str, Any]:
+        """The request for a video."""
+        return {**super().body(wanted), "metadata": {"external_task_id": wanted.external_id}}
+
+    def vendor_id(self, response: httpx.Response) -> object:
+        """Its id, which stands at the top, and in some versions in `data` as well."""
+        body = json_object(response)
+        if not response.is_success or body is None:
+            raise _refusal(response)
+        vendor_id = member(body, "task_id") or member(member(body, "data"), "task_id")
+        if not vendor_id and member(body, "code") not in (0, "success", None):
+            raise _refusal(response)
+        return vendor_id or member(body, "id")
+
+    def status(self, response: httpx.Response, task_id: str) -> VendorStatus | None:
+        """Where it stands, in the relay's words or, where it passes them on, in Kling's."""
+        body = json_object(response)
+        if member(body, "code") in ("task_not_exist", "task_not_found"):
+            return None
+        if not response.is_success or member(body, "code") not in (0, "success"):
+            raise _refusal(response)
+        task = member(body, "data")
+        return status_of(task) if member(task, "task_status") else _status(task, task_id)
+
+
+def _refusal(response: httpx.Response) -> VendorError:
+    """By the message, where the relay has one code for whatever Kling has answered."""
+    body = json_object(response)
+    if body is None or body.get("code") not in FAILED:
+        return refusal(response)
+    message = _REQUEST.sub("", said(body.get("message") or ""))
+    kind = _kind(message)
+    return kind(redacted(f"HTTP {response.status_code}, code {body['code']}: {message}"))
+
+
+def _kind(message: str) -> type[VendorError]:
+    if found := _CODE.search(message):
+        return KLING_CODES.get(int(found[1]), RefusedForGood)
+    if _FULL.search(message):
+        return RefusedForNow
+    return OutcomeUnknown if _BROKEN.search(message) else RefusedForGood
+
+
+def _status(task: object, task_id: str) -> VendorStatus:
+    state = STATES.get(said(member(task, "status")).lower(), "running")
+    kept = _passed_on(member(task, "data"))
+    # An older version has the address of a success where the reason of a failure is.
+    reason = said(member(task, "fail_reason") or "")
+    url = next(filter(None, (member(task, "result_url"), member(task, "url"), kept)), reason)
+    try:
+        return VendorStatus(
+            vendor_id=said(member(task, "task_id") or task_id),
+            state=state,
+            percent=_percent(member(task, "progress")),
+            url=url if said(url).startswith("http") else None,
+            message=redacted(reason) if state == "failed" else "",
+        )
+    except ValidationError:
+        raise OutcomeUnknown("The relay's status answer does not fit.") from None
+
+
+def _passed_on(answer: object) -> str | None:
+    """The address in Kling's own answer, which some versions keep as text."""
+    if isinstance(answer, str):
+        try:
+            answer = json.loads(answer)
+        except (ValueError, RecursionError):
+            return None
+    task = member(answer, "data")
+    return status_of(task).url if member(task, "task_id") else None
+
+
+def _percent(text: object) -> int:
+    digits = said(text).rstrip("%")
+    return min(100, int(digits)) if len(digits) < 4 and digits.isascii() and digits.isdigit() else 0

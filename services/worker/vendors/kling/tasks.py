@@ -1,0 +1,51 @@
+"""A task as Kling tells of it; the two generations differ in a few names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from services.worker.vendors.failures import said
+from services.worker.vendors.vendor import State, VendorStatus
+from shared.errors import OutcomeUnknown
+from shared.redact import redacted
+
+# Whatever else is said means that it is being worked on.
+STATES: Mapping[str, State] = {
+    "submitted": "queued",
+    "succeed": "succeeded",
+    "succeeded": "succeeded",
+    "failed": "failed",
+}
+LONGEST_UNITS = 40
+
+
+def status_of(task: object) -> VendorStatus:
+    """Where it stands; OutcomeUnknown where what is told doesn't fit."""
+    units = member(task, "final_unit_deduction")
+    try:
+        return VendorStatus(
+            vendor_id=member(task, "task_id") or member(task, "id"),
+            state=STATES.get(
+                said(member(task, "task_status") or member(task, "status")), "running"
+            ),
+            url=_url(task) or None,
+            message=redacted(
+                said(member(task, "task_status_msg") or member(task, "message") or "")
+            ),
+            units=None if units in (None, "") else said(units)[:LONGEST_UNITS],
+        )
+    except ValidationError:
+        raise OutcomeUnknown("The vendor's status answer does not fit.") from None
+
+
+def _url(task: object) -> Any:
+    for videos in (member(member(task, "task_result"), "videos"), member(task, "outputs")):
+        if isinstance(videos, list) and videos:
+            return member(videos[0], "url")
+    return None
+
+
+def member(value: object, name: str) -> Any:
+    """A member of an object; None of anything else."""
+    return value.get(name) if isinstance(value, dict) else None

@@ -1,0 +1,143 @@
+"""Kling's own API as a video vendor: looked up by our id, and paced by its refusals."""
+
+import base64
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import structlog
+
+from services.worker.settings.kling import KlingSettings
+from services.worker.vendors.answers import ask
+from services.worker.vendors.kling.answers import BAD_PARAMETER, EXPIRED, NOT_YET_VALID, code_of
+from services.worker.vendors.kling.keys import Keys, keys_of
+from services.worker.vendors.kling.wire import Wanted, Wire
+from services.worker.vendors.vendor import MAX_ID, Bounds, Picture, Traits, VendorStatus
+from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
+
+log = structlog.get_logger(__name__)
+
+# As documented: jpg or png, 10 MB, sides of 300 px or more, no longer than 2.5 times as wide.
+BOUNDS = Bounds(max_bytes=10 * 1000 * 1000, min_side=300, max_ratio=2.5, kinds=("JPEG", "PNG"))
+# Of the storage that its results were seen at; the hosts' names change.
+RESULT_HOSTS = ("*.klingai.com", "*.kechuangai.com", "*.inkwai.com")
+# A slow line takes so many bytes of a picture in a second.
+SLOWEST = 50_000
+# Between two submits that were refused for now; the documentation says 1 s or more.
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
+# What a duplicate is refused with says so in its words.
+DUPLICATE = "external_task_id"
+AUTH = "Authorization"
+_dice = secrets.SystemRandom()
+
+
+class KlingVideos:
+    """Image to video; a callback address is told only where it can be reached."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, settings: KlingSettings, wire: Wire, *, pushes: bool
+    ) -> None:
+        self._http = http
+        self._wire = wire
+        self._keys: Keys = keys_of(settings)
+        self._by_address = settings.kling_image == "url"
+        self._refusals = 0
+        self.traits = Traits(looked_up=wire.looked_up, pushes=pushes, result_hosts=RESULT_HOSTS)
+
+    async def submit(
+        self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
+    ) -> str:
+        """The vendor's id of the task; of the one it has where it refuses a duplicate."""
+        wanted = Wanted(
+            external_id=external_id,
+            prompt=prompt,
+            image=await self._image(picture),
+            callback_url=callback_url if self.traits.pushes else None,
+        )
+        body = self._wire.body(wanted)
+        response = await self._call(
+            "POST",
+            self._wire.submit_path,
+            json=body,
+            headers={"X-Slot-Token": str(token)},
+            more_seconds=len(wanted.image) / SLOWEST,
+        )
+        try:
+            vendor_id = self._wire.vendor_id(response)
+        except RefusedForNow as error:
+            raise self._paced(error) from None
+        except RefusedForGood as error:
+            return await self._adopted(external_id, response, error)
+        if not isinstance(vendor_id, str) or not 0 < len(vendor_id) <= MAX_ID:
+            raise OutcomeUnknown("The submit was answered without a task_id.")
+        self._refusals = 0
+        return vendor_id
+
+    async def status(self, task_id: str) -> VendorStatus | None:
+        """A task by the vendor's id or by ours; None where the vendor doesn't know it."""
+        question = self._wire.question(task_id)
+        response = await self._call("GET", question.path, params=dict(question.params))
+        return self._wire.status(response, task_id)
+
+    async def address(self, status: VendorStatus) -> str | None:
+        """Where the video can be fetched; None while the vendor doesn't say."""
+        return status.url
+
+    async def cancel(self, vendor_id: str) -> None:
+        """There is none: it goes on to its end."""
+
+    def credentials(self) -> Mapping[str, str]:
+        """None are needed."""
+        return {}
+
+    async def _image(self, picture: Picture) -> str:
+        """As it is sent, and found good before anything is paid."""
+        fitted = await picture.fitted(BOUNDS)
+        if not self._by_address:
+            return base64.b64encode(fitted.data).decode()
+        if fitted.is_new:
+            raise RefusedForGood(
+                "The image is too large, or of a kind that Kling doesn't take; KLING_IMAGE=base64"
+                " would send it as another JPEG."
+            )
+        return await picture.address()
+
+    async def _adopted(
+        self, external_id: str, response: httpx.Response, error: RefusedForGood
+    ) -> str:
+        """A bad parameter may be an id of ours that is there already: an earlier submit arrived."""
+        if code_of(response) != BAD_PARAMETER or not self.traits.looked_up:
+            raise error
+        known = await self.status(external_id)
+        if known is not None:
+            return known.vendor_id
+        if DUPLICATE in error.message:
+            raise OutcomeUnknown(f"It can't be found, and is there: {error.message}")
+        raise error
+
+    def _paced(self, error: RefusedForNow) -> VendorError:
+        """With a pause that grows with each refusal in a row, and differs from others'."""
+        pause = min(PAUSE_SECONDS * 2**self._refusals, LONGEST_PAUSE_SECONDS)
+        self._refusals = min(self._refusals + 1, 10)
+        seconds = max(pause * _dice.uniform(1, 1.5), error.retry_after or 0)
+        return RefusedForNow(error.message, retry_after=seconds)
+
+    async def _call(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> httpx.Response:
+        """The answer; where the token was out of its time, that to a new one."""
+        used = self._keys.header()
+        response = await self._asked(method, path, {**(headers or {}), AUTH: used}, **kwargs)
+        if code_of(response) not in (NOT_YET_VALID, EXPIRED):
+            return response
+        if not self._keys.renew(used, response.headers.get("date", "")):
+            return response
+        log.info("another token is made", code=code_of(response))
+        renewed = {**(headers or {}), AUTH: self._keys.header()}
+        return await self._asked(method, path, renewed, **kwargs)
+
+    async def _asked(
+        self, method: str, path: str, headers: Mapping[str, str], **kwargs: Any
+    ) -> httpx.Response:
+        return await ask(self._http, method, path, headers=headers, **kwargs)

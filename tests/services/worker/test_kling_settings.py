@@ -1,0 +1,99 @@
+"""Kling's settings: what does not fit together is said in one line, before anything is paid."""
+
+import pytest
+
+from services.worker.settings.worker import WorkerSettings
+from shared.settings import load
+
+KEY = {"KLING_API_KEY": "key-of-the-test"}
+PAIR = {"KLING_ACCESS_KEY": "access-of-the-test", "KLING_SECRET_KEY": "secret-of-the-test"}
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in WorkerSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("CALLBACK_SECRET", "0123456789abcdef0123456789abcdef")
+    monkeypatch.setenv("VIDEO_API", "kling")
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> dict[str, str]:
+    given: dict[str, str] = request.param
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    return given
+
+
+def with_key(**more: str) -> dict[str, str]:
+    return KEY | more
+
+
+@pytest.mark.parametrize(
+    ("environ", "model"),
+    [
+        (KEY, "kling-v2-6"),
+        (PAIR, "kling-v2-6"),
+        (with_key(KLING_DURATION="10", KLING_MODE="pro", KLING_SOUND="on"), "kling-v2-6"),
+        (with_key(KLING_MODEL="kling-v3", KLING_DURATION="3", KLING_MODE="4k"), "kling-v3"),
+        (with_key(KLING_MODEL="kling-v3-omni", KLING_DURATION="15"), "kling-v3-omni"),
+        (with_key(KLING_GENERATION="2", KLING_DURATION="7", KLING_MODE="4k"), "kling-3.0"),
+        (with_key(KLING_DIALECT="newapi"), "kling-v2-6"),
+        (with_key(KLING_EXTRA='{"cfg_scale": 0.5}'), "kling-v2-6"),
+    ],
+    indirect=["environ"],
+)
+def test_what_fits(environ: dict[str, str], model: str) -> None:
+    assert load(WorkerSettings).model == model
+
+
+@pytest.mark.parametrize(
+    ("environ", "why"),
+    [
+        ({}, "VIDEO_API=kling needs either KLING_API_KEY, or KLING_ACCESS_KEY with"),
+        (KEY | PAIR, "not both"),
+        ({"KLING_ACCESS_KEY": "a"}, "go together"),
+        (with_key(KLING_SECRET_KEY="s"), "go together"),
+        (with_key(KLING_DURATION="7"), "KLING_DURATION=7: kling-v2-6 makes 5 or 10 seconds"),
+        (with_key(KLING_DURATION="16"), "KLING_DURATION: Input should be less than or equal to 15"),
+        (with_key(KLING_MODE="4k"), "KLING_MODE=4k: kling-v2-6 has std and pro"),
+        (with_key(KLING_MODEL="kling v1"), "KLING_MODEL: "),
+        (with_key(KLING_EXTRA="[1]"), "KLING_EXTRA: is no JSON object"),
+        (with_key(KLING_EXTRA="{"), "KLING_EXTRA: is no JSON object"),
+        (
+            with_key(KLING_EXTRA='{"image": "x", "external_task_id": "y", "cfg_scale": 1}'),
+            "KLING_EXTRA: has what is set otherwise: external_task_id, image",
+        ),
+        (
+            PAIR | {"KLING_DIALECT": "newapi"},
+            "KLING_DIALECT=newapi needs the relay's KLING_API_KEY",
+        ),
+        (with_key(KLING_DIALECT="newapi", KLING_GENERATION="2"), "for KLING_GENERATION=1 alone"),
+    ],
+    indirect=["environ"],
+)
+def test_what_does_not(
+    environ: dict[str, str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        load(WorkerSettings)
+    line = capsys.readouterr().err
+    assert line.startswith("wrong settings: ")
+    assert why in line
+    assert line.count("\n") == 1
+    assert not any(value in line for value in (*KEY.values(), *PAIR.values()))
+
+
+def test_nothing_is_asked_for_where_the_video_api_is_our_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VIDEO_API", "service")
+    monkeypatch.setenv("KLING_ACCESS_KEY", "half")
+    assert load(WorkerSettings).video_api == "service"
+
+
+@pytest.mark.parametrize("environ", [KEY | PAIR], indirect=True)
+def test_no_key_is_shown(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEO_API", "service")
+    shown = repr(load(WorkerSettings))
+    assert not any(value in shown for value in environ.values())

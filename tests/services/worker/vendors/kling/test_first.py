@@ -1,0 +1,291 @@
+"""Kling's first generation against a stub: what is asked, and what each answer means."""
+
+import base64
+from typing import Any
+
+import httpx
+import pytest
+
+from services.worker.vendors.failures import KLING_CODES
+from services.worker.vendors.kling.chosen import kling_videos
+from services.worker.vendors.kling.videos import RESULT_HOSTS, KlingVideos
+from services.worker.vendors.vendor import Fitted, Traits, VendorStatus
+from shared.errors import (
+    GenvideoError,
+    NeverDelivered,
+    OutcomeUnknown,
+    RefusedForGood,
+    RefusedForNow,
+    StorageFailed,
+    VendorError,
+)
+from tests.services.worker.vendors.kling.clients import (
+    CALLBACK,
+    OURS,
+    PATH,
+    settings_of,
+    status,
+    submit,
+)
+from tests.services.worker.vendors.stub import Answer, StubVendor, picture_at, reply
+
+SUBMIT, LOOK = f"POST {PATH}", f"GET {PATH}/{OURS}"
+TASK = {"task_id": "831", "task_status": "submitted", "created_at": 1, "updated_at": 1}
+
+
+def succeeded(**data: Any) -> Answer:
+    return reply(code=0, message="SUCCEED", request_id="r-1", data={**TASK, **data})
+
+
+def refused(code: int, status: int = 400, message: str = "no") -> Answer:
+    return reply(status, code=code, message=message, request_id="r-1")
+
+
+async def test_a_video_is_submitted_as_documented() -> None:
+    vendor = StubVendor({SUBMIT: [succeeded()]})
+    assert await submit(vendor) == "831"
+    assert vendor.asked == [SUBMIT]
+    assert vendor.body() == {
+        "model_name": "kling-v2-6",
+        "mode": "std",
+        "duration": "5",
+        "image": base64.b64encode(b"our picture").decode(),
+        "prompt": "猫",
+        "callback_url": CALLBACK,
+        "external_task_id": OURS,
+    }
+    assert vendor.requests[-1].headers["authorization"] == "Bearer the-key"
+
+
+async def test_the_settings_say_what_is_made() -> None:
+    vendor = StubVendor({SUBMIT: [succeeded()]})
+    await submit(
+        vendor,
+        kling_model="kling-v3",
+        kling_mode="4k",
+        kling_duration=15,
+        kling_sound="on",
+        kling_extra='{"cfg_scale": 0.7}',
+    )
+    body = vendor.body()
+    assert (body["model_name"], body["mode"], body["duration"]) == ("kling-v3", "4k", "15")
+    assert (body["sound"], body["cfg_scale"]) == ("on", 0.7)
+
+
+async def test_an_image_can_be_sent_by_its_address() -> None:
+    vendor = StubVendor({SUBMIT: [succeeded()]})
+    await submit(vendor, kling_image="url")
+    assert vendor.body()["image"] == "https://images.example/1.png"
+
+
+@pytest.mark.parametrize("kling_image", ["base64", "url"])
+@pytest.mark.parametrize("error", [RefusedForGood("too small"), StorageFailed("our disk")])
+async def test_an_image_that_will_not_do_is_found_out_before_anything_is_paid(
+    kling_image: str, error: GenvideoError
+) -> None:
+    vendor = StubVendor({})
+    with pytest.raises(type(error), match=error.message):
+        await submit(vendor, picture_at("x", fitted=error), kling_image=kling_image)
+    assert vendor.asked == []
+
+
+async def test_what_would_have_to_be_encoded_again_cannot_be_sent_by_its_address() -> None:
+    picture = picture_at("https://i.example/1.png", fitted=Fitted(b"jpeg", is_new=True))
+    vendor = StubVendor({SUBMIT: [succeeded()]})
+    with pytest.raises(RefusedForGood, match="KLING_IMAGE=base64"):
+        await submit(vendor, picture, kling_image="url")
+    await submit(vendor, picture)
+    assert base64.b64decode(vendor.body()["image"]) == b"jpeg"
+
+
+@pytest.mark.parametrize(
+    ("callback", "vendor", "told"),
+    [
+        ("https://us.example", "https://api-singapore.klingai.com", True),
+        ("http://us.example", "https://api-singapore.klingai.com", False),
+        ("http://127.0.0.1:8001", "https://api-singapore.klingai.com", False),
+        ("https://127.0.0.1:8001", "https://api-singapore.klingai.com", False),
+        ("https://192.168.1.5", "https://api-singapore.klingai.com", False),
+        ("https://[::1]:8001", "https://api-singapore.klingai.com", False),
+        ("https://callback:8001", "https://api-singapore.klingai.com", False),
+        ("https://desk.local", "https://api-singapore.klingai.com", False),
+        ("http://callback:8001", "http://mock-kling:16882", True),
+        ("http://127.0.0.1:8001", "http://127.0.0.1:16882", True),
+    ],
+)
+async def test_an_address_that_leads_to_nobody_is_never_told(
+    callback: str, vendor: str, told: bool
+) -> None:
+    stub = StubVendor({SUBMIT: [succeeded()]})
+    await submit(stub, callback_url=callback, video_service_url=vendor)
+    assert ("callback_url" in stub.body()) is told
+
+
+async def test_traits() -> None:
+    async with StubVendor({}).client() as http:
+        traits = kling_videos(http, settings_of()).traits
+    assert traits == Traits(looked_up=True, pushes=True, result_hosts=RESULT_HOSTS)
+
+
+@pytest.mark.parametrize("code", sorted({*KLING_CODES} - {1003, 1004, 1201}))
+async def test_the_code_decides_and_not_the_http_status(code: int) -> None:
+    vendor = StubVendor({SUBMIT: [refused(code, 429)]})
+    with pytest.raises(KLING_CODES[code], match=rf"code {code}.*\(request r-1\)"):
+        await submit(vendor)
+    assert vendor.asked == [SUBMIT]
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"), [(1002, "region"), (1102, "balance"), (1103, "KLING_MODEL"), (1304, "list")]
+)
+async def test_a_refusal_says_where_to_look(code: int, hint: str) -> None:
+    with pytest.raises(RefusedForGood, match=hint):
+        await submit(StubVendor({SUBMIT: [refused(code)]}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (reply(200, code=9999, message="?"), OutcomeUnknown),
+        (reply(200, code=0), OutcomeUnknown),
+        (reply(200, code=0, data={"task_id": 7}), OutcomeUnknown),
+        (httpx.Response(200, content=b"not json"), OutcomeUnknown),
+        (httpx.Response(502, content=b"<html>"), OutcomeUnknown),
+        (reply(500), OutcomeUnknown),
+        (reply(503), RefusedForNow),
+        (httpx.ReadTimeout("slow"), OutcomeUnknown),
+        (httpx.ConnectError("refused"), NeverDelivered),
+    ],
+)
+async def test_other_answers(answer: Answer, kind: type[VendorError]) -> None:
+    vendor = StubVendor({SUBMIT: [answer]})
+    with pytest.raises(kind):
+        await submit(vendor)
+    assert vendor.asked == [SUBMIT]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, content=b"\n<!doctype html>"),
+        httpx.Response(404, content=b"<html>"),
+        httpx.Response(446, json={}),
+    ],
+)
+async def test_a_host_that_is_not_the_api_is_named_as_the_mistake(answer: httpx.Response) -> None:
+    with pytest.raises(RefusedForGood, match="KLING_URL"):
+        await submit(StubVendor({SUBMIT: [answer]}))
+
+
+@pytest.mark.parametrize("word", ["submitted", "processing", "succeed", "failed"])
+async def test_a_refused_duplicate_is_adopted(word: str) -> None:
+    vendor = StubVendor({SUBMIT: [refused(1201)], LOOK: [succeeded(task_status=word)]})
+    assert await submit(vendor) == "831"
+    assert vendor.asked == [SUBMIT, LOOK]
+
+
+async def test_a_bad_parameter_stays_a_refusal() -> None:
+    vendor = StubVendor({SUBMIT: [refused(1201, message="prompt")], LOOK: [refused(1203, 404)]})
+    with pytest.raises(RefusedForGood, match="prompt"):
+        await submit(vendor)
+
+
+async def test_a_duplicate_that_cannot_be_found_yet_is_looked_for_on() -> None:
+    message = "external_task_id is already in use"
+    vendor = StubVendor({SUBMIT: [refused(1201, message=message)], LOOK: [refused(1203, 404)]})
+    with pytest.raises(OutcomeUnknown):
+        await submit(vendor)
+
+
+async def test_pauses_grow_with_each_refusal_and_begin_anew_behind_a_success() -> None:
+    answers = [*(refused(1303, 429) for _ in range(8)), succeeded(), refused(1302, 429)]
+    vendor = StubVendor({SUBMIT: list(answers)})
+    async with vendor.client() as http:
+        videos = kling_videos(http, settings_of())
+        pauses = [await _pause(videos) for _ in answers]
+    assert pauses.pop(8) is None
+    for least, pause in zip([1, 2, 4, 8, 16, 30, 30, 30, 1], pauses, strict=True):
+        assert pause is not None
+        assert least <= pause <= 1.5 * least
+
+
+async def _pause(videos: KlingVideos) -> float | None:
+    """After which a submit is to be tried again; None where it was taken."""
+    try:
+        await videos.submit(OURS, 7, prompt="a", picture=picture_at("x"), callback_url=CALLBACK)
+    except RefusedForNow as error:
+        return error.retry_after
+    return None
+
+
+async def test_a_longer_pause_that_is_asked_for_is_kept() -> None:
+    answer = httpx.Response(429, json={"code": 1303}, headers={"Retry-After": "40"})
+    with pytest.raises(RefusedForNow) as refusal:
+        await submit(StubVendor({SUBMIT: [answer]}))
+    assert refusal.value.retry_after == 40
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("submitted", "queued"),
+        ("processing", "running"),
+        ("succeed", "succeeded"),
+        ("failed", "failed"),
+        ("a word of tomorrow", "running"),
+    ],
+)
+async def test_the_vendors_words(word: str, state: str) -> None:
+    data = {
+        "task_status_msg": "m",
+        "final_unit_deduction": "3.5",
+        "task_result": {"videos": [{"id": "1", "url": "https://v.example/1.mp4"}]},
+    }
+    vendor = StubVendor({LOOK: [succeeded(task_status=word, **data)]})
+    assert await status(vendor) == VendorStatus.model_validate(
+        {
+            "vendor_id": "831",
+            "state": state,
+            "message": "m",
+            "url": "https://v.example/1.mp4",
+            "units": "3.5",
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "result", [{}, {"videos": []}, {"videos": [{}]}, {"videos": [{"url": ""}]}]
+)
+async def test_a_success_may_not_say_where_the_video_is(result: dict[str, Any]) -> None:
+    vendor = StubVendor({LOOK: [succeeded(task_status="succeed", task_result=result)]})
+    found = await status(vendor)
+    assert found is not None
+    assert (found.state, found.url, found.units) == ("succeeded", None, None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [refused(1203, 404), refused(1201, message="Task not found"), refused(1200, 400, "not found")],
+)
+async def test_what_the_vendor_does_not_know_is_none(answer: Answer) -> None:
+    assert await status(StubVendor({LOOK: [answer]})) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (refused(1202, 404), RefusedForGood),
+        (refused(1201), RefusedForGood),
+        (httpx.Response(404, content=b"<html>"), RefusedForGood),
+        (reply(404), RefusedForGood),
+        (refused(5000, 500, "not found"), OutcomeUnknown),
+        (succeeded(task_id=None), OutcomeUnknown),
+        (succeeded(task_result={"videos": [{"url": 5}]}), OutcomeUnknown),
+        (reply(code=0, data=[]), OutcomeUnknown),
+    ],
+)
+async def test_no_other_answer_says_that_a_task_is_not_there(
+    answer: Answer, kind: type[VendorError]
+) -> None:
+    with pytest.raises(kind):
+        await status(StubVendor({LOOK: [answer]}))

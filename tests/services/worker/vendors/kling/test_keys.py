@@ -1,0 +1,122 @@
+"""Keys: a JWT that others can read, kept for its time, and made anew by the vendor's clock."""
+
+from email.utils import formatdate
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from services.worker.vendors.kling.keys import LIFE_SECONDS, REST_SECONDS, SignedKeys
+from shared.errors import RefusedForGood
+from tests.services.worker.vendors.kling.clients import PATH, status, submit
+from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+
+SUBMIT = f"POST {PATH}"
+SECRET = "a-secret-key-of-thirty-two-bytes!"
+PAIR: dict[str, Any] = {"kling_access_key": "access", "kling_secret_key": SECRET}
+TAKEN = reply(code=0, data={"task_id": "831"})
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def claims(header: str) -> dict[str, object]:
+    token = header.removeprefix("Bearer ")
+    assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
+    found: dict[str, object] = jwt.decode(
+        token, SECRET, algorithms=["HS256"], options={"verify_exp": False, "verify_nbf": False}
+    )
+    return found
+
+
+def refused(code: int, date: str | None = None) -> Answer:
+    headers = {"Date": date} if date else {}
+    return lambda _: httpx.Response(401, json={"code": code, "message": "no"}, headers=headers)
+
+
+def test_a_token_is_as_documented() -> None:
+    keys = SignedKeys("access", SECRET, now=(clock := Clock()))
+    now = int(clock.now)
+    assert claims(keys.header()) == {"iss": "access", "exp": now + 1800, "nbf": now - 5}
+
+
+def test_a_token_is_kept_until_it_is_old() -> None:
+    keys = SignedKeys("access", SECRET, now=(clock := Clock()))
+    first = keys.header()
+    clock.now += LIFE_SECONDS - REST_SECONDS - 1
+    assert keys.header() == first
+    clock.now += 1
+    assert keys.header() != first
+
+
+def test_a_clock_that_was_set_back_makes_another_one() -> None:
+    keys = SignedKeys("access", SECRET, now=(clock := Clock()))
+    first = keys.header()
+    clock.now -= 60
+    assert keys.header() != first
+
+
+@pytest.mark.parametrize("ahead", [-7200, 7200])
+def test_it_is_made_anew_by_the_vendors_clock(ahead: int) -> None:
+    keys = SignedKeys("access", SECRET, now=(clock := Clock()))
+    theirs = int(clock.now) + ahead
+    assert keys.renew(keys.header(), formatdate(theirs, usegmt=True))
+    assert claims(keys.header())["nbf"] == theirs - 5
+    clock.now += 1500
+    assert claims(keys.header())["nbf"] == theirs + 1500 - 5
+
+
+@pytest.mark.parametrize("date", ["", "yesterday"])
+def test_without_a_date_it_is_made_by_ours(date: str) -> None:
+    keys = SignedKeys("access", SECRET, now=(clock := Clock()))
+    first = keys.header()
+    clock.now += 60
+    assert keys.renew(first, date)
+    assert claims(keys.header())["nbf"] == int(clock.now) - 5
+
+
+def test_calls_that_were_refused_together_make_one() -> None:
+    keys = SignedKeys("access", SECRET, now=(clock := Clock()))
+    old = keys.header()
+    clock.now += 60
+    keys.renew(old, "")
+    new = keys.header()
+    clock.now += 60
+    assert keys.renew(old, "")
+    assert keys.header() == new
+
+
+@pytest.mark.parametrize("code", [1003, 1004])
+async def test_a_call_is_made_once_more_with_a_new_token(code: int) -> None:
+    date = formatdate(1_700_000_000, usegmt=True)
+    vendor = StubVendor({SUBMIT: [refused(code, date), TAKEN]})
+    assert await submit(vendor, **PAIR) == "831"
+    first, second = (each.headers["authorization"] for each in vendor.requests)
+    assert first != second
+    assert claims(second)["nbf"] == 1_700_000_000 - 5
+    assert vendor.body(0) == vendor.body(1)
+
+
+async def test_it_is_made_anew_once() -> None:
+    vendor = StubVendor({SUBMIT: [refused(1004)]})
+    with pytest.raises(RefusedForGood, match="clock"):
+        await submit(vendor, **PAIR)
+    assert vendor.asked == [SUBMIT] * 2
+
+
+async def test_so_it_is_for_a_look() -> None:
+    vendor = StubVendor({f"GET {PATH}/831": [refused(1004), reply(404, code=1203)]})
+    assert await status(vendor, "831", **PAIR) is None
+
+
+async def test_a_key_that_is_sent_as_it_is_has_no_other_one() -> None:
+    vendor = StubVendor({SUBMIT: [refused(1004)]})
+    with pytest.raises(RefusedForGood):
+        await submit(vendor)
+    assert vendor.asked == [SUBMIT]
