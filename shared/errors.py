@@ -156,6 +156,10 @@ class GivenUp(VendorError, failure=FailureClass.GIVEN_UP):
     """Accepted, and no end after a time in which another one would not end either."""
 
 
+class NeverTold(VendorError, code="never_told", failure=FailureClass.GIVEN_UP):
+    """It may have been accepted, and its vendor can't be asked by our id: nobody will know."""
+
+
 class WrongKind(VendorError, code="wrong_kind", failure=FailureClass.REFUSED_FOR_GOOD):
     """A whole file of another kind than ours; another generation's would be, too."""
 

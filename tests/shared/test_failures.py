@@ -10,6 +10,7 @@ from shared.errors import (
     GenerationLost,
     GivenUp,
     NeverDelivered,
+    NeverTold,
     OutcomeUnknown,
     RefusedForGood,
     RefusedForNow,
@@ -34,6 +35,7 @@ ROWS = [
     (BadResult, Counted.ATTEMPT, False, "a new attempt"),
     (AttemptTimedOut, Counted.ATTEMPT, False, "a new attempt"),
     (ResultNotAllowed, Counted.NOTHING, False, "the stage has failed"),
+    (NeverTold, Counted.NOTHING, False, "while it may still run"),
     (WrongKind, Counted.NOTHING, False, "the stage has failed"),
 ]
 

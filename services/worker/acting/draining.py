@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 from temporalio import activity
@@ -72,11 +72,15 @@ class DrainActivities:
         # By the server's clock: a try that goes on for a dead one has no more time.
         since = activity.info().scheduled_time.timestamp() + drain.hold_seconds
         until = since + self._settings.drain_seconds
-        doubt = since + self._settings.accept_seconds if drain.in_doubt else since
         latest = await asyncio.to_thread(self._latest, drain.job_id)
-        accepted = await asyncio.to_thread(self._accepted, drain.job_id)
-        seen, pause = Seen(accepted, self._lost), POLL_SECONDS
-        await self._look(all_of(drain.job_id), seen, cancel=cancel)
+        tasks = await asyncio.to_thread(self._accepted, drain.job_id)
+        doubt = since
+        if drain.in_doubt:
+            # One that can't be asked for may run for as long as it is waited for at all.
+            asked = self._asked(latest, tasks) is not None
+            doubt = since + self._settings.accept_seconds if asked else until
+        seen, pause = Seen(tasks, self._lost), POLL_SECONDS
+        await self._look(all_of(drain.job_id), seen, tasks, cancel=cancel)
         while True:
             in_doubt = time.time() < doubt and latest not in seen.known
             if not seen.running and not in_doubt:
@@ -86,12 +90,17 @@ class DrainActivities:
                 return seen.attempts()
             await asyncio.sleep(pause)
             pause = min(pause * POLL_GROWTH, self._settings.video_poll_seconds)
-            await self._look(seen.running | {latest}, seen, cancel=cancel)
+            await self._look(seen.running | {latest}, seen, tasks, cancel=cancel)
 
-    def _accepted(self, job_id: str) -> Iterable[str]:
-        """What a vendor is known to have accepted, by the record."""
+    def _accepted(self, job_id: str) -> Mapping[str, str]:
+        """What a vendor is known to have accepted, by the record: its ids by ours."""
         record = self._records.read(job_id)
-        return record.tasks if record else ()
+        return record.tasks if record else {}
+
+    def _asked(self, ours: str, tasks: Mapping[str, str]) -> str | None:
+        """By which id a generation is asked for; None where there is no way to."""
+        looked_up = self._vendors[step_of(ours)].traits.looked_up
+        return ours if looked_up else tasks.get(ours)
 
     def _lost(self, ours: str) -> float:
         """The seconds after which one that its vendor denies counts as lost."""
@@ -105,11 +114,18 @@ class DrainActivities:
         step = next((step for step in reversed(Step) if attempts.of(step)), Step.IMAGE)
         return external_id(job_id, step, max(1, attempts.of(step)))
 
-    async def _look(self, generations: Iterable[str], seen: "Seen", *, cancel: bool) -> None:
+    async def _look(
+        self,
+        generations: Iterable[str],
+        seen: "Seen",
+        tasks: Mapping[str, str],
+        *,
+        cancel: bool,
+    ) -> None:
         """Take note of each generation that has not ended; it is cancelled where that can be."""
         for ours in sorted(set(generations) - seen.ended):
             vendor = self._vendors[step_of(ours)]
-            seen.note(ours, status := await _status(vendor, ours))
+            seen.note(ours, status := await _status(vendor, self._asked(ours, tasks)))
             if cancel and ours in seen.running and isinstance(status, VendorStatus):
                 await _cancel(vendor, status)
 
@@ -148,27 +164,29 @@ class DrainActivities:
         """Store each stage's good result that the record doesn't have yet."""
         record = await asyncio.to_thread(self._records.read, job_id)
         there = record.assets if record else {}
-        found = {step: await self._kept(job_id, step) for step in Step if step not in there}
+        tasks = record.tasks if record else {}
+        found = {step: await self._kept(job_id, step, tasks) for step in Step if step not in there}
         assets = {step: asset for step, asset in found.items() if asset is not None}
         last = max({*there, *assets}, key=list(Step).index, default=None)
         url = last and asset_url(self._settings.api_public_url, job_id, last)
         return Kept(attempts=attempts, assets=assets, asset_url=url)
 
-    async def _kept(self, job_id: str, step: Step) -> Asset | None:
+    async def _kept(self, job_id: str, step: Step, tasks: Mapping[str, str]) -> Asset | None:
         """The newest attempt's file, if one has succeeded and can be had."""
         for attempt in range(MAX_ATTEMPTS, 0, -1):
             try:
                 async with asyncio.timeout(KEEP_SECONDS):
-                    url = await self._result_of(external_id(job_id, step, attempt), step)
+                    asked = self._asked(external_id(job_id, step, attempt), tasks)
+                    url = await self._result_of(asked, step)
                     if url is not None:
                         return await self._storage.store(url, job_id, step=step)
             except (GenvideoError, TimeoutError) as error:
                 log.warning("what was paid for could not be kept", step=step, reason=str(error))
         return None
 
-    async def _result_of(self, ours: str, step: Step) -> str | None:
+    async def _result_of(self, asked: str | None, step: Step) -> str | None:
         vendor = self._vendors[step]
-        status = await vendor.status(ours)
+        status = await vendor.status(asked) if asked else None
         if status is None or status.state != "succeeded":
             return None
         return await vendor.address(status)
@@ -228,9 +246,9 @@ def all_of(job_id: str) -> list[str]:
     return [external_id(job_id, step, attempt) for step in Step for attempt in attempts]
 
 
-async def _status(vendor: Vendor, ours: str) -> VendorStatus | VendorError | None:
+async def _status(vendor: Vendor, asked: str | None) -> VendorStatus | VendorError | None:
     try:
-        return await vendor.status(ours)
+        return await vendor.status(asked) if asked else None
     except VendorError as error:
         return error
 

@@ -13,7 +13,7 @@ from services.worker.acting.polling import accepted_now
 from services.worker.models import Accepted, Order
 from services.worker.policies import LOOK_SECONDS
 from services.worker.vendors.vendor import Vendor
-from shared.errors import GenvideoError, OutcomeUnknown
+from shared.errors import GenvideoError, NeverTold, OutcomeUnknown
 from shared.slots import Permit
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,8 @@ async def begin(
     """Submit a generation, or adopt the one that an earlier try has submitted.
 
     A cancellation is heeded while the turn is awaited. From the submit on it is not: the vendor may
-    be accepting it, so that its answer is awaited first.
+    be accepting it, so that its answer is awaited first. NeverTold where an earlier try may have
+    submitted it, and that can't be found out.
     """
     pulse.in_doubt = pulse.in_doubt or order.repeated
     permit, is_first = await acquire_all(client, order, skew=pulse.skew)
@@ -42,6 +43,11 @@ async def begin(
     if is_first and not order.repeated:
         # Earlier tries waited for their turn, and no more.
         pulse.in_doubt = False
+    elif not vendor.traits.looked_up:
+        if pulse.in_doubt:
+            raise NeverTold(
+                "It may be at the vendor, which can't be asked by our id; it is not sent again."
+            )
     else:
         seconds = accept_seconds if pulse.in_doubt else 0.0
         vendor_id = await _look_for(vendor, order.external_id, seconds)

@@ -16,8 +16,13 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic.state import job_error
     from services.worker.deterministic.turn import SlotTurn
     from services.worker.models import JobLimits
+    from shared.errors import NeverTold
     from shared.slots import Drain, SlotRequest
     from shared.states import Status
+
+
+# A submit may have arrived of which no answer tells.
+MAY_BE_THERE = (UNCLASSED, NeverTold.code)
 
 
 class Ending:
@@ -40,7 +45,7 @@ class Ending:
         """A stage has failed for good: whatever still runs at a vendor is waited for first."""
         note = f"{note} ({failure.code})"
         if self._turn.permit is not None:
-            await self._drain(limits, note, in_doubt=failure.code == UNCLASSED)
+            await self._drain(limits, note, in_doubt=failure.code in MAY_BE_THERE)
         error = job_error(failure.code, failure.message)
         await self._journal.change(note, status=status, error=error)
 

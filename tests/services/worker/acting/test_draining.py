@@ -20,7 +20,7 @@ from services.worker.results.storage import Storage
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.service.videos import VideoService
-from services.worker.vendors.vendor import State, VendorStatus
+from services.worker.vendors.vendor import State, Traits, VendorStatus
 from shared.errors import NeverDelivered, VendorError
 from shared.messages import Attempts, Record
 from shared.records import RecordStore
@@ -59,6 +59,7 @@ class Vendor:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.traits = Traits()
         self.news: dict[str, Callable[[float], News]] = {}
         self.cancelled: list[str] = []
 
@@ -225,6 +226,39 @@ async def test_what_never_ends_is_given_up_at_the_bound(scene: Scene) -> None:
     scene.videos.news[VIDEO] = lambda passed: now("running")
     await scene.drain(hold=3)
     assert scene.clock.passed == pytest.approx(BOUND + 3, abs=3)
+
+
+IN_VIDEO = {"status": Status.RUNNING, "step": Step.VIDEO, "attempts": Attempts(image=1, video=1)}
+UNASKED = Traits(looked_up=False)
+
+
+async def test_what_cannot_be_asked_for_is_waited_for_as_long_as_it_may_run(scene: Scene) -> None:
+    scene.videos.traits = UNASKED
+    scene.record(**IN_VIDEO)
+    await scene.drain(hold=3)
+    assert scene.clock.passed == pytest.approx(BOUND + 3, abs=3)
+
+
+async def test_without_doubt_it_is_not(scene: Scene) -> None:
+    scene.videos.traits = UNASKED
+    scene.record(**IN_VIDEO)
+    await scene.drain(in_doubt=False)
+    assert scene.clock.passed == 0
+
+
+async def test_nor_where_the_doubt_is_about_one_that_can_be_asked_for(scene: Scene) -> None:
+    scene.videos.traits = UNASKED
+    scene.record(**RUNNING)
+    await scene.drain()
+    assert scene.clock.passed == pytest.approx(ACCEPT, abs=3)
+
+
+async def test_such_a_vendor_is_asked_by_its_own_id_where_the_record_has_it(scene: Scene) -> None:
+    scene.videos.traits = UNASKED
+    scene.record(**IN_VIDEO, tasks={VIDEO: "v-1"})
+    scene.videos.news["v-1"] = running_until(90)
+    assert (await scene.drain()).attempts == Attempts(video=1)
+    assert scene.clock.passed == pytest.approx(90, abs=3)
 
 
 async def test_a_killed_jobs_last_try_is_waited_for_before_anything_is_looked_for(

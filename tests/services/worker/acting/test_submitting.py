@@ -14,8 +14,8 @@ from services.worker.acting.acquiring import Granted
 from services.worker.acting.heartbeat import beating
 from services.worker.acting.submitting import begin
 from services.worker.models import Accepted, Order
-from services.worker.vendors.vendor import Vendor, VendorStatus
-from shared.errors import NotYet, OutcomeUnknown, RefusedForNow, VendorError
+from services.worker.vendors.vendor import Traits, Vendor, VendorStatus
+from shared.errors import NeverTold, NotYet, OutcomeUnknown, RefusedForNow, VendorError
 from shared.slots import Permit
 from tests.services.worker.acting.test_acquiring import ORDER, PERMIT
 
@@ -27,6 +27,7 @@ class FakeVendor:
 
     def __init__(self, *, known_at: int = 10**9, answer: str | VendorError = "v-new") -> None:
         self.known_at = known_at
+        self.traits = Traits()
         self.answer = answer
         self.did: list[str] = []
         self.reached = asyncio.Event()
@@ -178,6 +179,40 @@ async def test_only_an_unknown_outcome_leaves_doubt_to_the_next_try(
     details = first.beats[-1] if first.beats else (None, 0, False, False)
     await Try(FakeVendor(), attempt=2, heartbeat_details=details).run()
     assert clock.passed == pytest.approx(0 if settled else ACCEPT_SECONDS, abs=1)
+
+
+def unasked() -> FakeVendor:
+    """One that can't be asked by our id."""
+    vendor = FakeVendor()
+    vendor.traits = Traits(looked_up=False)
+    return vendor
+
+
+DOUBTS: list[dict[str, Any]] = [
+    {"attempt": 2},
+    {"attempt": 2, "heartbeat_details": [None, 0, False, False]},
+    {"order": ORDER.model_copy(update={"repeated": True})},
+]
+
+
+@pytest.mark.parametrize("info", DOUBTS, ids=["killed", "unknown", "reset"])
+async def test_what_cannot_be_looked_for_is_never_sent_again_by_itself(
+    clock: Clock, info: dict[str, Any]
+) -> None:
+    this = Try(vendor := unasked(), **info)
+    with pytest.raises(NeverTold, match="can't be asked by our id"):
+        await this.run()
+    assert (vendor.did, clock.passed) == ([], 0)
+    assert not NeverTold.retryable
+    # The doubt outlives the failure.
+    assert not (this.beats and this.beats[-1][3])
+
+
+async def test_what_was_certainly_not_taken_is_sent_there_as_well() -> None:
+    await Try(first := unasked()).run()
+    settled = [None, 0, False, True]
+    await Try(later := unasked(), attempt=2, heartbeat_details=settled).run()
+    assert (first.did, later.did) == (["send"], ["send"])
 
 
 async def test_whose_turn_it_is_not_leaves_no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,77 @@
+"""A vendor that can't be asked by our id: a submit of unknown outcome is never repeated."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from services.worker.vendors.kling import videos
+from services.worker.vendors.kling.first import FirstGeneration
+from shared.messages import Attempts
+from shared.states import Status
+from tests.services.mock_core.serving import Json
+from tests.workflow.pipeline import working
+from tests.workflow.scenarios import FIRST, rule
+from tests.workflow.wires import KLING
+
+# For so long at the most the slot is held for what nobody can be asked about.
+DRAIN_SECONDS = 1.0
+# What the vendor has accepted of a submit whose answer never came.
+LOST: dict[str, tuple[Json, int]] = {
+    "the reply": (rule("submit", "lose-reply", often=FIRST, how="reset"), 1),
+    "the request": (rule("submit", "reset", often=FIRST), 0),
+}
+
+
+@pytest.fixture(autouse=True)
+def _unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FirstGeneration, "looked_up", False)
+    monkeypatch.setattr(videos, "PAUSE_SECONDS", 0.05)
+
+
+@pytest.mark.parametrize(("lost", "accepted"), LOST.values(), ids=list(LOST))
+async def test_the_stage_fails_and_the_slot_is_held_while_it_may_run(
+    client: Client, tmp_path: Path, lost: Json, accepted: int
+) -> None:
+    async with working(client, tmp_path, **KLING, drain_seconds=DRAIN_SECONDS) as line:
+        await line.videos.arm({**lost, "match": {"prompt": "bad"}})
+        bad, good = await line.submit("bad"), await line.submit("good")
+        first, second = await asyncio.gather(line.ended(bad), line.ended(good))
+        assert (first.status, first.attempts) == (Status.FAILED, Attempts(image=1, video=1))
+        assert first.error is not None
+        assert first.error.code == "never_told"
+        assert "can't be asked by our id" in first.error.message
+        assert second.status is Status.SUCCEEDED
+        rows = await line.videos.json("/admin/ledger")
+        assert sum(row["external_id"].startswith(bad) for row in rows) == accepted
+        [waits] = [each for each in first.transitions if "until the vendors are clear" in each.note]
+        assert first.finished_at is not None
+        assert (first.finished_at - waits.at).total_seconds() >= DRAIN_SECONDS
+        following = await line.images.row(f"{good}.image.1")
+        assert following["accepted_ts"] >= first.finished_at.timestamp()
+
+
+async def test_what_was_refused_is_sent_again(client: Client, tmp_path: Path) -> None:
+    """Nobody doubts that it was not taken."""
+    async with working(client, tmp_path, **KLING) as line:
+        await line.videos.arm(rule("submit", "refuse", often={"first": 2}, status=503))
+        record = await line.run()
+        assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+
+
+async def test_one_that_was_accepted_is_waited_for_by_the_vendors_own_id(
+    client: Client, tmp_path: Path
+) -> None:
+    """Also when its job is cancelled: the slot is free when the vendor says that it has ended."""
+    async with working(client, tmp_path, **KLING) as line:
+        await line.videos.arm(rule("start", "slow", factor=15))
+        job_id = await line.submit()
+        await line.noted(job_id, "video accepted")
+        await line.job(job_id).cancel()
+        record = await line.ended(job_id)
+        row = await line.videos.row(f"{job_id}.video.1")
+        assert record.status is Status.CANCELLED
+        assert record.finished_at is not None
+        assert record.finished_at.timestamp() >= row["finished_ts"]
+        assert set(record.assets) == {"image", "video"}
