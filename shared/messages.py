@@ -112,7 +112,8 @@ class Record(Job):
     """The JSON file of a job: the Job, its transitions, and what a recovery needs.
 
     `run_since`: the version with which the run of `run_id` began; larger than 1 after a reset.
-    `runs_before`: the runs that were reset before it; what they write late is void.
+    `runs_before`: the runs that were reset before it; what they write late is void. `units`: what
+    a vendor says that it charged, in its own units, by our id of the generation.
     """
 
     on_video_failure: OnVideoFailure = OnVideoFailure.FAIL
@@ -121,6 +122,7 @@ class Record(Job):
     runs_before: tuple[str, ...] = ()
     token: int | None = None
     tasks: dict[str, str] = {}
+    units: dict[str, str] = {}
     assets: dict[Step, Asset] = {}
     transitions: tuple[Transition, ...] = ()
 

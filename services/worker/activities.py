@@ -8,7 +8,7 @@ from temporalio import activity
 
 from services.worker.acting.acquiring import acquire
 from services.worker.acting.heartbeat import Pulse, beating, check_run
-from services.worker.acting.polling import image_pace, until_ended
+from services.worker.acting.polling import Ended, image_pace, until_ended
 from services.worker.acting.submitting import Send, begin
 from services.worker.dependencies import Dependencies
 from services.worker.models import (
@@ -70,7 +70,7 @@ class StageActivities:
                 order, pulse, self._images, lambda permit: self._submit_image(order, permit)
             )
             pulse.accept(accepted)
-            url = await until_ended(
+            end = await until_ended(
                 self._images,
                 accepted,
                 pulse=pulse,
@@ -78,7 +78,7 @@ class StageActivities:
                 pace=image_pace,
                 stop=self._stop_image,
             )
-            return await self._store(order, accepted, url=url)
+            return await self._store(order, accepted, end)
 
     async def _begun(self, order: Order, pulse: Pulse, vendor: Vendor, send: Send) -> Accepted:
         """What this try, or the last one, has the vendor working at."""
@@ -154,14 +154,14 @@ class StageActivities:
         async with beating(self._client, order.external_id) as pulse:
             accepted = pulse.accepted or watch.accepted
             pulse.accept(accepted)
-            url = await until_ended(
+            end = await until_ended(
                 self._videos,
                 accepted,
                 pulse=pulse,
                 patience=self._settings.patience(order),
                 pace=pace,
             )
-            return await self._store(order, accepted, url=url)
+            return await self._store(order, accepted, end)
 
     @activity.defn(name=FETCH_VIDEO)
     async def fetch_video(self, watch: VideoWatch) -> Stored | None:
@@ -189,18 +189,19 @@ class StageActivities:
         if url is None:
             return None
         asset = await self._storage.store_at_once(url, order.request.job_id, step=order.step)
-        return self._stored(order, accepted, url=url, asset=asset)
+        return self._stored(order, accepted, Ended(url, status.units), asset=asset)
 
-    async def _store(self, order: Order, accepted: Accepted, *, url: str) -> Stored:
-        asset = await self._storage.store(url, order.request.job_id, step=order.step)
-        return self._stored(order, accepted, url=url, asset=asset)
+    async def _store(self, order: Order, accepted: Accepted, end: Ended) -> Stored:
+        asset = await self._storage.store(end.url, order.request.job_id, step=order.step)
+        return self._stored(order, accepted, end, asset=asset)
 
-    def _stored(self, order: Order, accepted: Accepted, *, url: str, asset: Asset) -> Stored:
+    def _stored(self, order: Order, accepted: Accepted, end: Ended, *, asset: Asset) -> Stored:
         job_id = order.request.job_id
         return Stored(
             permit=accepted.permit,
             vendor_id=accepted.vendor_id,
-            source_url=url if is_plain(url) else None,
+            source_url=end.url if is_plain(end.url) else None,
             asset_url=asset_url(self._settings.api_public_url, job_id, order.step),
             asset=asset,
+            units={order.external_id: end.units} if end.units is not None else {},
         )

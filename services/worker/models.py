@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pydantic import Field
+
 from services.worker.policies import DRAIN_MARGIN, HOLD_MARGIN
 from shared.ids import external_id
 from shared.messages import Asset, Attempts, JobInput, Message, Record, Transition
@@ -132,7 +134,7 @@ class Stored(Message):
     """A result that lies on our disk, checked.
 
     `source_url`: where the vendor has it; None where the address may hold a secret (a signature,
-    say), which must not get into a history.
+    say), which must not get into a history. `units`: what the vendor charged, by our id.
     """
 
     permit: Permit
@@ -140,12 +142,14 @@ class Stored(Message):
     source_url: str | None
     asset_url: str
     asset: Asset
+    units: dict[str, str] = Field(default_factory=dict)
 
 
 class Kept(Message):
     """What a job that ended early had paid for: attempts that the vendors know, by stage, and the
-    results that could still be stored."""
+    results that could still be stored; `units` as of `Stored`."""
 
     attempts: Attempts
     assets: dict[Step, Asset]
     asset_url: str | None
+    units: dict[str, str] = Field(default_factory=dict)

@@ -129,8 +129,7 @@ class GenVideoWorkflow:
             "video stored",
             status=Status.SUCCEEDED,
             percent=100,
-            asset_url=video.asset_url,
-            assets={**self._journal.record.assets, Step.VIDEO: video.asset},
+            **self._journal.stored(Step.VIDEO, video),
         )
 
     async def _stage(self, step: Step, attempt: Attempt, *, image: Stored | None = None) -> Stored:
@@ -250,7 +249,7 @@ class GenVideoWorkflow:
         """One change with the image that has just been stored: the vendor waits for it."""
         if image is not None and Step.IMAGE not in self._journal.record.assets:
             note = f"image stored; {note}"
-            fields |= {"asset_url": image.asset_url, "assets": {Step.IMAGE: image.asset}}
+            fields |= self._journal.stored(Step.IMAGE, image)
         await self._journal.change(note, **fields)
 
     def _granted(self, permit: Permit | None) -> None:

@@ -75,3 +75,4 @@ async def test_one_that_was_accepted_is_waited_for_by_the_vendors_own_id(
         assert record.finished_at is not None
         assert record.finished_at.timestamp() >= row["finished_ts"]
         assert set(record.assets) == {"image", "video"}
+        assert float(record.units[f"{job_id}.video.1"]) > 0

@@ -90,6 +90,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "runs_before": [],
         "token": 17,
         "tasks": {f"{EXAMPLE_ID}.video.1": "821957612345"},
+        "units": {},
         "assets": {"image": _ASSET},
         "transitions": [_TRANSITION],
     },

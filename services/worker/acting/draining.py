@@ -10,6 +10,7 @@ from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionSta
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.acting.heartbeat import beating
+from services.worker.acting.polling import Ended
 from services.worker.dependencies import Dependencies
 from services.worker.models import Kept
 from services.worker.policies import KEEP_SECONDS
@@ -26,6 +27,8 @@ from shared.states import Step
 
 log = structlog.get_logger(__name__)
 
+# A result on our disk, and what it cost by our id.
+Bought = tuple[Asset, dict[str, str]]
 # A look at what still runs; each later one comes a little later, for hours may pass.
 POLL_SECONDS = 0.2
 POLL_GROWTH = 1.1
@@ -166,30 +169,34 @@ class DrainActivities:
         there = record.assets if record else {}
         tasks = record.tasks if record else {}
         found = {step: await self._kept(job_id, step, tasks) for step in Step if step not in there}
-        assets = {step: asset for step, asset in found.items() if asset is not None}
+        kept = {step: each for step, each in found.items() if each is not None}
+        assets = {step: asset for step, (asset, _) in kept.items()}
+        units = {ours: spent for _, charged in kept.values() for ours, spent in charged.items()}
         last = max({*there, *assets}, key=list(Step).index, default=None)
         url = last and asset_url(self._settings.api_public_url, job_id, last)
-        return Kept(attempts=attempts, assets=assets, asset_url=url)
+        return Kept(attempts=attempts, assets=assets, asset_url=url, units=units)
 
-    async def _kept(self, job_id: str, step: Step, tasks: Mapping[str, str]) -> Asset | None:
+    async def _kept(self, job_id: str, step: Step, tasks: Mapping[str, str]) -> Bought | None:
         """The newest attempt's file, if one has succeeded and can be had."""
         for attempt in range(MAX_ATTEMPTS, 0, -1):
             try:
                 async with asyncio.timeout(KEEP_SECONDS):
-                    asked = self._asked(external_id(job_id, step, attempt), tasks)
-                    url = await self._result_of(asked, step)
-                    if url is not None:
-                        return await self._storage.store(url, job_id, step=step)
+                    ours = external_id(job_id, step, attempt)
+                    end = await self._result_of(self._asked(ours, tasks), step)
+                    if end is not None:
+                        units = {} if end.units is None else {ours: end.units}
+                        return await self._storage.store(end.url, job_id, step=step), units
             except (GenvideoError, TimeoutError) as error:
                 log.warning("what was paid for could not be kept", step=step, reason=str(error))
         return None
 
-    async def _result_of(self, asked: str | None, step: Step) -> str | None:
+    async def _result_of(self, asked: str | None, step: Step) -> Ended | None:
         vendor = self._vendors[step]
         status = await vendor.status(asked) if asked else None
         if status is None or status.state != "succeeded":
             return None
-        return await vendor.address(status)
+        url = await vendor.address(status)
+        return None if url is None else Ended(url, status.units)
 
 
 def _writes(run: WorkflowExecutionDescription, record: Record) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from services.worker.acting.heartbeat import Pulse
 from services.worker.models import Accepted, Patience
@@ -32,6 +33,13 @@ Pace = Callable[[float, int], float]
 Stop = Callable[[str], Awaitable[None]]
 
 
+class Ended(NamedTuple):
+    """Where the result is, and what the vendor says that it charged, in its own units."""
+
+    url: str
+    units: str | None
+
+
 async def until_ended(
     vendor: Vendor,
     accepted: Accepted,
@@ -40,8 +48,8 @@ async def until_ended(
     patience: Patience,
     pace: Pace,
     stop: Stop | None = None,
-) -> str:
-    """Where the result of a generation that succeeded can be fetched, also of a late one.
+) -> Ended:
+    """A generation that succeeded, also a late one, as soon as its result can be fetched.
 
     GenerationFailed: the vendor says so, or that it succeeded and never where; RefusedForGood: it
     failed as every other one would; AttemptTimedOut: it says so after we had it stopped;
@@ -54,7 +62,7 @@ async def until_ended(
         pulse.worked(wait.looked(news))
         if isinstance(news, VendorStatus):
             if news.state == "succeeded" and (url := await vendor.address(news)):
-                return url
+                return Ended(url, news.units)
             if news.state == "failed":
                 raise _failure(news, stopped=stop is not None and wait.is_late)
             percent = news.percent

@@ -92,4 +92,5 @@ class Ending:
                 assets={**record.assets, **kept.assets},
                 asset_url=kept.asset_url or record.asset_url,
                 attempts=attempts,
+                units={**record.units, **kept.units},
             )

@@ -8,9 +8,10 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic.cancellation import to_its_end
     from services.worker.deterministic.state import JobState
-    from services.worker.models import RECORD_STATE, Recorded
+    from services.worker.models import RECORD_STATE, Recorded, Stored
     from services.worker.policies import LOCAL_RETRY_POLICY, LOCAL_TIMEOUT
     from shared.messages import JobInput, ProgressReport, Record
+    from shared.states import Step
     from shared.temporal import CUSTOM_PROGRESS
 
 
@@ -44,6 +45,14 @@ class Journal:
                 await self._next(note, fields)
             if self._ended_before:
                 raise EndedBefore
+
+    def stored(self, step: Step, stored: Stored) -> dict[str, object]:
+        """What a stage's result changes."""
+        return {
+            "asset_url": stored.asset_url,
+            "assets": {**self.record.assets, step: stored.asset},
+            "units": {**self.record.units, **stored.units},
+        }
 
     async def report(self, report: ProgressReport) -> None:
         """What the running attempt's activity tells: a percent, which only rises, a place in the

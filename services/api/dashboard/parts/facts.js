@@ -20,6 +20,7 @@ export function facts(record) {
         : "–",
     ],
     ["Before it at the vendor", String(record.vendor_position ?? "–")],
+    ["Charged", units(record.units)],
     ["Files", files(record.assets)],
   ];
   const list = el(
@@ -33,6 +34,13 @@ export function facts(record) {
 function files(assets) {
   const parts = Object.entries(assets).map(([step, asset]) => `${step} ${bytes(asset.size)}`);
   return parts.join(", ") || "–";
+}
+
+function units(charged) {
+  const parts = Object.entries(charged ?? {}).map(
+    ([id, amount]) => `${id.split(".").slice(1).join(" ")}: ${amount}`,
+  );
+  return parts.length ? `${parts.join(", ")} (the vendor's units)` : "–";
 }
 
 function error(record) {

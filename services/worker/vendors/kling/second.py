@@ -61,5 +61,5 @@ class SecondGeneration:
 
 def _ids(task: object) -> Iterable[object]:
     """By which names a task may be known."""
-    yield from (member(task, name) for name in ("task_id", "id", "external_task_id"))
+    yield from (member(task, name) for name in ("task_id", "id", "external_id", "external_task_id"))
     yield member(member(task, "task_info"), "external_task_id")

@@ -22,7 +22,6 @@ LONGEST_UNITS = 40
 
 def status_of(task: object) -> VendorStatus:
     """Where it stands; OutcomeUnknown where what is told doesn't fit."""
-    units = member(task, "final_unit_deduction")
     try:
         return VendorStatus(
             vendor_id=member(task, "task_id") or member(task, "id"),
@@ -33,10 +32,18 @@ def status_of(task: object) -> VendorStatus:
             message=redacted(
                 said(member(task, "task_status_msg") or member(task, "message") or "")
             ),
-            units=None if units in (None, "") else said(units)[:LONGEST_UNITS],
+            units=_units(task),
         )
     except ValidationError:
         raise OutcomeUnknown("The vendor's status answer does not fit.") from None
+
+
+def _units(task: object) -> str | None:
+    """What was charged; the second generation has a list of it, which is empty for nothing."""
+    billed = member(task, "billing")
+    first = billed[0] if isinstance(billed, list) and billed else None
+    units = member(task, "final_unit_deduction") or member(first, "amount")
+    return None if units in (None, "") else said(units)[:LONGEST_UNITS]
 
 
 def _url(task: object) -> Any:

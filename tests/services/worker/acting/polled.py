@@ -107,7 +107,7 @@ async def wait(
     stop: Stops | None = None,
     give_up: float = GIVE_UP,
 ) -> str:
-    return await until_ended(
+    end = await until_ended(
         cast(Vendor, vendor),
         accepted or accepted_at(NOW),
         pulse=pulse or Percents(),
@@ -115,6 +115,7 @@ async def wait(
         pace=lambda waited, percent: pace,
         stop=stop,
     )
+    return end.url
 
 
 def in_turn(clock: Clock, news: Sequence[News]) -> FakeVendor:

@@ -249,6 +249,19 @@ async def test_the_pace_is_asked_with_what_is_known(clock: Clock) -> None:
     assert asked == [(0, 0), (1, 40), (2, 40)]
 
 
+@pytest.mark.parametrize("units", [None, "3.5"])
+async def test_what_the_vendor_charged_comes_with_the_end(clock: Clock, units: str | None) -> None:
+    charged = is_now("succeeded").model_copy(update={"units": units})
+    end = await until_ended(
+        cast(Vendor, in_turn(clock, [is_now("running"), charged])),
+        accepted_at(NOW),
+        pulse=Percents(),
+        patience=Patience(deadline=60, give_up=GIVE_UP, lost=LOST, address=ADDRESS),
+        pace=lambda waited, percent: 1,
+    )
+    assert end.units == units
+
+
 @pytest.mark.parametrize(
     ("waited", "percent", "seconds"),
     [

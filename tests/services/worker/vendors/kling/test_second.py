@@ -79,10 +79,19 @@ async def test_one_that_is_not_in_the_list_is_gone_and_not_waiting(answer: Answe
     [{"outputs": [{"url": "https://v/1"}]}, {"task_result": {"videos": [{"url": "https://v/1"}]}}],
 )
 async def test_a_success(word: str, where: dict[str, Any]) -> None:
-    task = {"id": "t-1", "external_task_id": OURS, "status": word, **where}
+    billing = [{"charge_type": "unit", "amount": "3.5"}]
+    task = {"id": "t-1", "external_id": OURS, "status": word, "billing": billing, **where}
     found = await status(StubVendor({LOOK: [listed({"id": "t-0"}, task)]}), **SECOND)
     assert found is not None
     assert (found.vendor_id, found.state, found.url) == ("t-1", "succeeded", "https://v/1")
+    assert found.units == "3.5"
+
+
+async def test_nothing_was_charged() -> None:
+    vendor = StubVendor({LOOK: [listed({**TASK, "billing": []})]})
+    found = await status(vendor, **SECOND)
+    assert found is not None
+    assert found.units is None
 
 
 async def test_a_refused_duplicate_is_adopted() -> None:
