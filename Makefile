@@ -64,7 +64,7 @@ urls: FORCE ## where everything answers
 	$(stack) urls
 state-rebuild: FORCE ## restore every job's record from Temporal: missing, damaged, behind
 	$(stack) state-rebuild
-doctor: FORCE ## what is wrong with this machine, and the fix
+doctor: FORCE ## what is wrong with this machine, and the fix, and with the real services
 	$(stack) doctor
 
 ##@ Develop

@@ -120,6 +120,23 @@ def test_the_running_stack_is_switched_to_other_vendors_and_back(
     assert len(httpx.get(f"{vendors['KLING_URL']}/admin/ledger", timeout=60).json()) == 1
 
 
+def test_vendors_that_are_wrong_are_refused_before_anything_changes(
+    stack: Stack, vendors: dict[str, str]
+) -> None:
+    gone = vendors | {"KLING_URL": "http://127.0.0.1:1"}
+    words = [f"{name}={url}" for name, url in gone.items()]
+    line, *_ = stack.make("mocks-off", *words, good=False).splitlines()
+    assert line.startswith("video service: nobody answers at http://127.0.0.1:1 (KLING_URL): ")
+    assert line.endswith("nothing was started or changed; VENDOR_CHECKS=off goes on all the same")
+    assert "mock-kling" in stack.make("ps")
+    found = stack.make("doctor", "MOCKS=off", *words, good=False)
+    assert re.search(r"^ok +image service +answers at ", found, re.MULTILINE)
+    assert re.search(r"^bad +video service +nobody answers at ", found, re.MULTILINE)
+    stack.make("mocks-off", *words, "VENDOR_CHECKS=off")
+    assert "mock-kling" not in stack.make("ps")
+    stack.make("mocks-on")
+
+
 def test_orphans_of_a_killed_supervisor_are_ended_and_it_comes_back(stack: Stack) -> None:
     run_dir = Path(stack.settings["DATA_DIR"], "run")
     supervisor = int((run_dir / "supervisord.pid").read_text())

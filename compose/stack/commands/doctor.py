@@ -1,4 +1,5 @@
-"""Says what is wrong with this machine, with the fix beside it; it changes nothing."""
+"""Says what is wrong with this machine, with the fix beside it, and with the vendors; it starts
+nothing, and submits nothing."""
 
 import ipaddress
 import os
@@ -9,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.stack.errors import VERDICT
+from compose.stack.errors import VERDICT, StackError
 from compose.stack.machine import engine, images, ports
 from compose.stack.modes import choice
 from compose.stack.output import paint, say
-from compose.stack.preflight import exposure
-from compose.stack.services import ABOUT, API
+from compose.stack.preflight import exposure, vendors
+from compose.stack.services import ABOUT, API, CALLBACK
 from compose.stack.settings.load import LOOPBACK, Mode, Settings
 from compose.stack.subprocesses import capture
 
@@ -70,6 +71,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _open(settings, local=local_needed or settings.running == Mode.LOCAL)
     yield from _disk(settings)
     yield _memory()
+    yield from _vendors(settings)
 
 
 def _venv(needed: bool) -> Finding:
@@ -151,3 +153,19 @@ def _memory() -> Finding:
     return Finding(
         "memory", free >= MEMORY_GIB, f"{free:.1f} GiB available", f"free {MEMORY_GIB} GiB"
     )
+
+
+def _vendors(settings: Settings) -> Iterator[Finding]:
+    """What the worker's doctor finds; mocks are there to be asked while the stack runs."""
+    if settings.mocks and not settings.running:
+        return
+    try:
+        stack = choice.chosen(settings) if settings.running else choice.prepared(settings)
+        units = stack.units() if settings.running else []
+    except StackError as error:
+        yield Finding("vendors", False, f"they can't be looked at ({error})")
+        return
+    receiver = any(unit.service == CALLBACK.name and unit.ready for unit in units)
+    for each in vendors.examine(stack, receiver=receiver).findings:
+        good, needed = each.verdict == "ok", each.verdict == "wrong"
+        yield Finding(each.check, good, each.says, needed=needed)

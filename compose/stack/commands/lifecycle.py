@@ -14,9 +14,9 @@ from compose.stack.modes.docker import Docker
 from compose.stack.modes.local import Local
 from compose.stack.modes.stack import SERVICE_FOLDERS, Stack
 from compose.stack.output import complain, say
-from compose.stack.preflight import exposure, other_stacks, replay, service_settings
+from compose.stack.preflight import exposure, other_stacks, replay, service_settings, vendors
 from compose.stack.private import private_folder
-from compose.stack.services import API, CALLBACK
+from compose.stack.services import API
 from compose.stack.settings import saved
 from compose.stack.settings.load import Mode, Settings, load
 from compose.stack.settings.saved import Saved
@@ -29,8 +29,9 @@ REBUILD = "services.api.repair.rebuild"
 def up(settings: Settings, *, force: bool = False) -> None:
     """Bring the stack to what the settings say, wait until it is ready, print the addresses.
 
-    Nothing is touched where a service refuses a setting. With `force` also where open jobs or
-    semaphores don't replay by the present code. Never where another stack's semaphore runs.
+    Nothing is touched where a service refuses a setting, or a real vendor is not as it should be.
+    With `force` also where open jobs or semaphores don't replay by the present code. Never where
+    another stack's semaphore runs.
     """
     _refuse_other_mode(settings)
     exposure.check(settings)
@@ -47,6 +48,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
         mode = Mode.DOCKER if containers else Mode.LOCAL
         try:
             service_settings.check(settings, stack)
+            asked = vendors.check(settings, stack, running=bool(before))
             other_stacks.check(settings, stack, running=bool(before), force=force)
             if not force:
                 replay.check(settings, stack, running=bool(before))
@@ -59,6 +61,8 @@ def up(settings: Settings, *, force: bool = False) -> None:
                 saved.forget(settings.run_dir)
             raise
         readiness.wait(settings, stack)
+        if asked and "CALLBACK_URL" in settings.values:
+            vendors.tell_of_callbacks(stack)
     status.urls(settings)
 
 
@@ -139,8 +143,3 @@ def _warn(settings: Settings) -> None:
     """What is not wrong and still may not be what was meant."""
     for name in settings.unknown:
         complain(f".env: {name} is no setting of this project; .env.example lists them all")
-    if not settings.mocks and "CALLBACK_URL" not in settings.values:
-        complain(
-            f"CALLBACK_URL is not set: callbacks go to {settings.url(CALLBACK.port)};"
-            " where the video service can't reach that, polling finds the end of each video"
-        )

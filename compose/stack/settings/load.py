@@ -49,6 +49,7 @@ class Settings:
     binds: Mapping[str, str]
     workers: int
     mocks: bool
+    vendor_checks: bool
     data_dir: Path
     reports_dir: Path
     base_image: str
@@ -113,6 +114,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         binds=_binds(checks),
         workers=workers,
         mocks=_mocks(checks),
+        vendor_checks=checks.choice("VENDOR_CHECKS", "on", ("on", "off")) == "on",
         data_dir=data_dir,
         reports_dir=root / values.get("REPORTS_DIR", "reports"),
         base_image=values.get("BASE_IMAGE", DEFAULT_BASE_IMAGE),

@@ -1,4 +1,4 @@
-"""What `make doctor` says of the ports, who can reach each, and of the disk."""
+"""What `make doctor` says of the ports, who can reach each, of the disk, and of the vendors."""
 
 import re
 import shutil
@@ -6,8 +6,15 @@ import shutil
 import pytest
 
 from compose.stack.commands.doctor import Finding, _disk, doctor
+from compose.stack.errors import UNREACHABLE, VERDICT, StackError
 from compose.stack.machine import ports
+from compose.stack.modes import choice
+from compose.stack.modes.stack import Unit
+from compose.stack.settings import saved
+from compose.stack.settings.load import Settings
+from compose.stack.settings.saved import Saved
 from tests.compose.stack.conftest import Load
+from tests.compose.stack.preflight.test_vendors import BAD, GOOD, MAYBE, REAL, Stack, found
 
 PORT = re.compile(r"^(ok|bad) +port (\d+) +(.+)$", re.MULTILINE)
 TOTAL = 1000 * 2**30
@@ -78,3 +85,66 @@ def test_a_disk_that_is_soon_full_is_a_warning(
     )
     # DATA_DIR, or what is there of its path.
     assert asked == [found.data_dir.parent]
+
+
+class Whole(Stack):
+    """A stack whose receiver is, or isn't, ready."""
+
+    def __init__(self, *, receiver: bool) -> None:
+        super().__init__(found(GOOD, MAYBE, BAD, status=VERDICT), ready=True)
+        self._receiver = receiver
+
+    def units(self) -> list[Unit]:
+        return [Unit("callback", "callback", "", ready=self._receiver, detail="")]
+
+
+VENDOR = re.compile(r"^(ok|bad|-) +(image service|callbacks|video service) +(.+)$", re.MULTILINE)
+FOUND = [
+    ("ok", "image service", "answers"),
+    ("-", "callbacks", "polling alone"),
+    ("bad", "video service", "nobody answers"),
+]
+
+
+def test_real_vendors_are_looked_at_before_the_stack_runs(
+    settings: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Whole(receiver=False)
+    monkeypatch.setattr(choice, "prepared", lambda _: run)
+    assert doctor(settings(MODE="local", **REAL)) == VERDICT
+    assert VENDOR.findall(capsys.readouterr().out) == FOUND
+    assert run.asked == [("services.worker.doctor",)]
+
+
+@pytest.mark.parametrize(("receiver", "words"), [(True, ("--receiver",)), (False, ())])
+def test_while_the_stack_runs_so_are_mocks_and_the_receiver(
+    settings: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    receiver: bool,
+    words: tuple[str, ...],
+) -> None:
+    run = Whole(receiver=receiver)
+    monkeypatch.setattr(choice, "chosen", lambda _: run)
+    saved.write(settings().run_dir, Saved("local"))
+    assert doctor(settings(MODE="local")) == VERDICT
+    assert VENDOR.findall(capsys.readouterr().out) == FOUND
+    assert run.asked == [("services.worker.doctor", *words)]
+
+
+def test_mocks_that_do_not_run_are_no_finding(
+    settings: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    doctor(settings(MODE="local"))
+    assert VENDOR.findall(capsys.readouterr().out) == []
+
+
+def test_that_they_can_not_be_asked_is_bad(
+    settings: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unprepared(_: Settings) -> Stack:
+        raise StackError("no packages are to be had", UNREACHABLE)
+
+    monkeypatch.setattr(choice, "prepared", unprepared)
+    assert doctor(settings(MODE="local", **REAL)) == VERDICT
+    assert re.search("^bad vendors +.*no packages are to be had", capsys.readouterr().out, re.M)
