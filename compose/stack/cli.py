@@ -4,7 +4,17 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from compose.stack.commands import bench, doctor, faults, lifecycle, quality, runs, status, suites
+from compose.stack.commands import (
+    bench,
+    doctor,
+    faults,
+    lifecycle,
+    quality,
+    runs,
+    status,
+    suites,
+    trial,
+)
 from compose.stack.errors import INTERRUPTED, StackError
 from compose.stack.output import complain, paint
 from compose.stack.settings.load import Settings, load
@@ -19,6 +29,7 @@ COMMANDS: dict[str, tuple[int, Command]] = {
     "up": (0, lambda settings, _: lifecycle.up(settings, force=ENV.get("FORCE") == "1")),
     "down": (0, lambda settings, _: lifecycle.down(settings)),
     "clean": (0, lambda settings, _: lifecycle.clean(settings, sure=ENV.get("YES") == "1")),
+    "try": (0, lambda settings, _: trial.run(settings, ENV)),
     "jobs": (1, lambda settings, words: runs.jobs(settings, words[0], ENV)),
     "ladder": (0, lambda settings, _: runs.ladder(settings, ENV)),
     "soak": (0, lambda settings, _: runs.soak(settings, ENV)),

@@ -34,6 +34,15 @@ def complain(text: str) -> None:
     sys.stderr.flush()
 
 
+def agreed(question: str) -> bool:
+    """Whether whoever sits at the terminal says yes; nobody, and any other word, is a no."""
+    try:
+        answer = input(f"{question} [y/N] ")
+    except EOFError:
+        return False
+    return answer.strip().lower() in ("y", "yes")
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows as left-aligned columns, two blanks between them, no trailing blanks."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -49,6 +49,20 @@ def one_at_a_time(stack: Stack) -> None:
     assert stack.get("API_PORT", "/slots")["limit"] == 1
 
 
+def one_job_is_tried(stack: Stack) -> None:
+    """Only after it is agreed to; then it is told with its files and with what it cost."""
+    assert "YES=1" in stack.make("try", good=False)
+    before = len(stack.ledger())
+    said = stack.make("try", "YES=1", "PROMPT=雪地里的红狐狸")
+    assert "cost   nothing, for these are mocks" in said
+    assert "\nsucceeded after " in said
+    assert "1 image and 1 video; 2 of 2 would have been charged" in said
+    for name in ("image.png", "video.mp4"):
+        [path] = [line.strip() for line in said.splitlines() if line.endswith(name)]
+        assert Path(path).stat().st_size > 0
+    assert len(stack.ledger()) == before + 2
+
+
 def survives_a_kill(stack: Stack, workers: Workers, kill: Callable[[Stack], None]) -> None:
     """Every worker dies in the middle of a video; the job ends well and is paid for once."""
     stack.make("fault", """RULE={"where": "start", "do": "slow", "with": {"factor": 8}}""")

@@ -44,6 +44,7 @@ def test_the_stack_as_processes(stack: Stack) -> None:
     scenarios.comes_up_and_stays(stack, workers)
     scenarios.refuses_wrong_settings(stack, workers)
     scenarios.one_at_a_time(stack)
+    scenarios.one_job_is_tried(stack)
     scenarios.survives_a_kill(stack, workers, kill)
     scenarios.restores_its_records(stack)
 

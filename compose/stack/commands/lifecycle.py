@@ -13,7 +13,7 @@ from compose.stack.modes import choice, readiness
 from compose.stack.modes.docker import Docker
 from compose.stack.modes.local import Local
 from compose.stack.modes.stack import SERVICE_FOLDERS, Stack
-from compose.stack.output import complain, say
+from compose.stack.output import agreed, complain, say
 from compose.stack.preflight import exposure, other_stacks, replay, service_settings, vendors
 from compose.stack.private import private_folder
 from compose.stack.services import API
@@ -126,11 +126,7 @@ def rebuild(settings: Settings) -> int:
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
         raise StackError("make clean removes data and asks first; without a terminal say YES=1")
-    try:
-        answer = input(f"{question} [y/N] ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
+    if not agreed(question):
         raise StackError("nothing removed", USAGE)
 
 

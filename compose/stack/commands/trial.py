@@ -1,0 +1,165 @@
+"""`make try`: one job by the vendors as they are, after saying what it takes and asking; it is
+followed to its end, and told with its files and with what was charged."""
+
+import http.client
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from compose.stack.commands import lifecycle
+from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
+from compose.stack.modes import choice
+from compose.stack.modes.readiness import DIRECT, detail
+from compose.stack.output import agreed, complain, paint, say
+from compose.stack.preflight import vendors
+from compose.stack.preflight.vendors import Examination
+from compose.stack.services import API, IMAGE, VIDEO
+from compose.stack.settings.load import Settings
+
+ORDER = {"PROMPT": "a red fox in fresh snow looks up", "STYLE": "ink on paper"}
+POLL_SECONDS = 0.5
+ANSWER_SECONDS = 10.0
+# For so long the API may be away while the job goes on.
+PATIENCE = 120.0
+STAGES = ("image", "video")
+AGAIN = "a generation that fails at the vendor is made anew, three times at the most"
+
+
+def run(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Submit PROMPT in STYLE once that is agreed to, by a person or by YES=1; 0 for a success."""
+    sure = environ.get("YES") == "1"
+    if not sure and not sys.stdin.isatty():
+        raise StackError("make try may cost money and asks first; without a terminal say YES=1")
+    order = {name.lower(): environ.get(name) or usual for name, usual in ORDER.items()}
+    settings = lifecycle.ensure(settings)
+    found = vendors.examine(choice.chosen(settings), receiver=True)
+    for each in found.of("warning"):
+        complain(f"{each}")
+    if settings.vendor_checks:
+        vendors.refuse_wrong(found, "nothing was submitted")
+    _announce(settings, order, found)
+    if not sure and not agreed("submit it?"):
+        raise StackError("nothing was submitted", USAGE)
+    job_id = str(_api(settings, "/jobs", order | {"tag": "try"})["job_id"])
+    return _told(settings, _followed(settings, job_id))
+
+
+def _announce(settings: Settings, order: Mapping[str, str], found: Examination) -> None:
+    """What would be made, by whom, and what that takes, as far as it is known."""
+    say(f"one job: {order['prompt']} ({order['style']})")
+    for stage, offer in found.offers.items():
+        say(f"  {stage}  {offer}")
+    cost = "nothing, for these are mocks" if settings.mocks else f"one generation of each; {AGAIN}"
+    say(f"  cost   {cost}")
+
+
+def _followed(settings: Settings, job_id: str) -> dict[str, Any]:
+    """The record of the job when it has ended; each of its changes is told meanwhile."""
+    say(f"{job_id}: {settings.url(API.port)}/jobs/{job_id}")
+    told = 0
+    try:
+        for record in _records(settings, job_id):
+            for change in record["transitions"]:
+                if change["version"] > told:
+                    told = change["version"]
+                    say(_line(record, change))
+            if record["finished_at"]:
+                return record
+    except KeyboardInterrupt:
+        complain(f"the job goes on; POST {settings.url(API.port)}/jobs/{job_id}/cancel ends it")
+        raise
+    raise StackError(
+        f"the API does not answer any more, and {job_id} may go on; make ps", UNREACHABLE
+    )
+
+
+def _records(settings: Settings, job_id: str) -> Iterator[dict[str, Any]]:
+    """The record again and again, from when it is there; no more where nobody gives it."""
+    answered = time.monotonic()
+    while time.monotonic() - answered < PATIENCE:
+        try:
+            yield _api(settings, f"/jobs/{job_id}/record")
+            answered = time.monotonic()
+        except _Unanswered:
+            pass
+        time.sleep(POLL_SECONDS)
+
+
+def _line(record: Mapping[str, Any], change: Mapping[str, Any]) -> str:
+    since = _moment(change["at"]) - _moment(record["created_at"])
+    step = change["step"] or change["status"]
+    return f"  {since.total_seconds():6.1f} s  {step:<9} {change['percent']:>3} %  {change['note']}"
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _told(settings: Settings, record: Mapping[str, Any]) -> int:
+    """How it ended, where its files are, what was charged."""
+    good = record["status"] == "succeeded"
+    took = _moment(record["finished_at"]) - _moment(record["created_at"])
+    error = f": {record['error']['message']}" if record["error"] else ""
+    say(
+        paint(
+            f"{record['status']} after {took.total_seconds():.1f} s{error}",
+            "good" if good else "bad",
+        )
+    )
+    for path in _files(settings, record["job_id"]):
+        say(f"  {path}")
+    say(f"  {_charged(settings, record)}")
+    return 0 if good else VERDICT
+
+
+def _files(settings: Settings, job_id: str) -> list[Path]:
+    folder = settings.data_dir / "assets" / job_id
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    root = settings.root
+    return [path.relative_to(root) if path.is_relative_to(root) else path for path in found]
+
+
+def _charged(settings: Settings, record: Mapping[str, Any]) -> str:
+    accepted = " and ".join(f"{record['attempts'][stage]} {stage}" for stage in STAGES)
+    if not settings.mocks:
+        return f"accepted by the vendors, and charged there: {accepted}"
+    ledgers = (_call(f"{settings.url(mock.port)}/admin/ledger") for mock in (IMAGE, VIDEO))
+    rows = [row for ledger in ledgers for row in ledger]
+    mine = [row for row in rows if str(row["external_id"]).startswith(f"{record['job_id']}.")]
+    paid = sum(row["charged"] for row in mine)
+    return f"accepted by the mocks: {accepted}; {paid} of {len(mine)} would have been charged"
+
+
+class _Unanswered(StackError):
+    """Nobody answers, or not yet."""
+
+
+def _api(settings: Settings, path: str, body: object = None) -> Any:
+    token = settings.values.get("API_TOKEN")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return _call(f"{settings.url(API.port)}{path}", body, headers=headers)
+
+
+def _call(url: str, body: object = None, *, headers: Mapping[str, str] | None = None) -> Any:
+    """What one of our services answers; StackError in its own words where it refuses."""
+    request = urllib.request.Request(  # noqa: S310 - our own http address
+        url,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", **(headers or {})},
+    )
+    try:
+        with DIRECT.open(request, timeout=ANSWER_SECONDS) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        later = body is None and error.code in (404, 429, 503)
+        kind = _Unanswered if later else StackError
+        raise kind(f"{url} refuses: {detail(error)}", VERDICT) from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise _Unanswered(f"{url} does not answer ({reason}); make ps", UNREACHABLE) from error

@@ -1,0 +1,261 @@
+"""`make try` says what a job takes, asks, and tells where its files are and what was charged."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from compose.stack.commands import lifecycle, trial
+from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
+from compose.stack.modes import choice
+from compose.stack.settings.load import Settings
+from tests.compose.stack.conftest import Load
+from tests.compose.stack.preflight.test_vendors import BAD, GOOD, MAYBE, REAL, Stack, found
+
+JOB = "job-0123456789abcdef01234567"
+TIMES = [f"2026-11-26T12:00:0{second}Z" for second in range(10)]
+
+
+def change(version: int, step: str | None, percent: int, note: str) -> dict[str, Any]:
+    status = "running" if step else "queued"
+    return {
+        "version": version,
+        "at": TIMES[version],
+        "status": status,
+        "step": step,
+        "percent": percent,
+        "attempt": 0,
+        "note": note,
+    }
+
+
+CHANGES = [
+    change(1, None, 0, "queued"),
+    change(2, "image", 0, "the slot is ours"),
+    change(3, "image", 50, "half"),
+    change(4, "video", 100, "stored"),
+]
+
+
+def record(changes: int, **ended: Any) -> dict[str, Any]:
+    """As the API tells it after so many changes."""
+    return {
+        "job_id": JOB,
+        "status": "running",
+        "created_at": TIMES[0],
+        "finished_at": None,
+        "error": None,
+        "attempts": {"image": 1, "video": 2},
+        "transitions": CHANGES[:changes],
+    } | ended
+
+
+SUCCEEDED = record(4, status="succeeded", finished_at=TIMES[5])
+ERROR = {"code": "refused_for_good", "message": "HTTP 402: no money"}
+FAILED = record(4, status="failed", finished_at=TIMES[5], error=ERROR)
+
+
+class Api(BaseHTTPRequestHandler):
+    """Takes a job, and gives its records one after the other; None is not there yet."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server: Any = self.server
+        server.orders.append((self.path, body, self.headers.get("Authorization")))
+        self._answer(server.submitted, {"job_id": JOB, "detail": "prompt: It is too long."})
+
+    def do_GET(self) -> None:
+        server: Any = self.server
+        if self.path == "/admin/ledger":
+            self._answer(200, server.ledger)
+            return
+        assert self.path == f"/jobs/{JOB}/record"
+        left = server.records
+        told = left.pop(0) if len(left) > 1 else left[0]
+        self._answer(200 if told else 404, told or {"detail": "no record yet"})
+
+    def _answer(self, status: int, body: object) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests are quiet."""
+
+
+@pytest.fixture
+def api() -> Iterator[Any]:
+    server: Any = HTTPServer(("127.0.0.1", 0), Api)
+    server.orders, server.submitted = [], 202
+    server.records = [None, record(1), record(3), SUCCEEDED]
+    server.ledger = []
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """What runs; nothing is started, and nobody waits between two looks."""
+    run = Stack(found(GOOD), ready=True)
+    monkeypatch.setattr(lifecycle, "ensure", lambda settings: settings)
+    monkeypatch.setattr(choice, "chosen", lambda _: run)
+    monkeypatch.setattr(trial, "POLL_SECONDS", 0)
+    monkeypatch.setenv("NO_COLOR", "1")
+    return run
+
+
+@pytest.fixture
+def real(api: Any, stack: Stack, settings: Load) -> Settings:
+    return settings(**REAL, API_PORT=str(api.server_port), API_TOKEN="t" * 16)
+
+
+YES = {"YES": "1"}
+
+
+def test_a_job_is_announced_followed_and_told_with_its_files(
+    api: Any, stack: Stack, real: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = real.data_dir / "assets" / JOB
+    folder.mkdir(parents=True)
+    for name in ("video.mp4", "image.png"):
+        (folder / name).touch()
+    assert trial.run(real, YES | {"PROMPT": "a cat", "STYLE": "oil"}) == 0
+    assert stack.asked == [("services.worker.doctor", "--receiver")]
+    order = {"prompt": "a cat", "style": "oil", "tag": "try"}
+    assert api.orders == [("/jobs", order, f"Bearer {'t' * 16}")]
+    assert capsys.readouterr().out.splitlines() == [
+        "one job: a cat (oil)",
+        "  image  a",
+        "  video  b",
+        f"  cost   one generation of each; {trial.AGAIN}",
+        f"{JOB}: http://127.0.0.1:{api.server_port}/jobs/{JOB}",
+        "     1.0 s  queued      0 %  queued",
+        "     2.0 s  image       0 %  the slot is ours",
+        "     3.0 s  image      50 %  half",
+        "     4.0 s  video     100 %  stored",
+        "succeeded after 5.0 s",
+        f"  data/assets/{JOB}/image.png",
+        f"  data/assets/{JOB}/video.mp4",
+        "  accepted by the vendors, and charged there: 1 image and 2 video",
+    ]
+
+
+def test_a_failure_is_its_status_and_its_reason(
+    api: Any, real: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.records = [FAILED]
+    assert trial.run(real, YES) == VERDICT
+    said = capsys.readouterr().out
+    assert "failed after 5.0 s: HTTP 402: no money" in said
+    assert "1 image and 2 video" in said
+
+
+def test_mocks_cost_nothing_and_tell_what_they_would_have_charged(
+    api: Any, stack: Stack, settings: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = str(api.server_port)
+    given = settings(API_PORT=port)
+    mocks = {"COMFYUI_PORT": api.server_port, "KLING_PORT": api.server_port}
+    object.__setattr__(given, "ports", {**given.ports, **mocks})
+    api.ledger = [
+        {"external_id": f"{JOB}.video.1", "charged": False},
+        {"external_id": f"{JOB}.video.2", "charged": True},
+        {"external_id": "job-another.video.1", "charged": True},
+        {"external_id": None, "charged": True},
+    ]
+    assert trial.run(given, YES) == 0
+    said = capsys.readouterr().out
+    assert "cost   nothing, for these are mocks" in said
+    # Both ports are one and the same here.
+    assert "accepted by the mocks: 1 image and 2 video; 2 of 4 would have been charged" in said
+
+
+@pytest.mark.parametrize(("word", "submitted"), [("y", 1), ("Yes", 1), ("", 0), ("n", 0)])
+def test_a_person_is_asked_and_anything_but_yes_is_a_no(
+    api: Any, real: Settings, monkeypatch: pytest.MonkeyPatch, word: str, submitted: int
+) -> None:
+    asked: list[str] = []
+
+    def answered(question: str) -> str:
+        asked.append(question)
+        return word
+
+    monkeypatch.setattr("builtins.input", answered)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    if submitted:
+        assert trial.run(real, {}) == 0
+    else:
+        with pytest.raises(StackError, match="nothing was submitted") as refused:
+            trial.run(real, {})
+        assert refused.value.status == USAGE
+    assert asked == ["submit it? [y/N] "]
+    assert len(api.orders) == submitted
+
+
+def test_without_a_terminal_nothing_is_even_started(
+    api: Any, stack: Stack, real: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    with pytest.raises(StackError, match="YES=1") as refused:
+        trial.run(real, {"YES": "yes"})
+    assert refused.value.status == USAGE
+    assert (stack.asked, api.orders) == ([], [])
+
+
+def test_what_is_wrong_with_a_vendor_is_refused_before_it_is_submitted(
+    api: Any, stack: Stack, real: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.answer = found(MAYBE, BAD, status=VERDICT)
+    with pytest.raises(StackError, match=r"nobody answers\. So nothing was submitted"):
+        trial.run(real, YES)
+    assert api.orders == []
+    assert capsys.readouterr().err == "callbacks: polling alone\n"
+
+
+def test_the_checks_can_be_switched_off(
+    api: Any, stack: Stack, settings: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.answer = found(BAD, status=VERDICT)
+    given = settings(**REAL, API_PORT=str(api.server_port), VENDOR_CHECKS="off")
+    assert trial.run(given, YES) == 0
+    assert len(api.orders) == 1
+
+
+def test_a_refusal_is_in_the_apis_own_words(api: Any, real: Settings) -> None:
+    api.submitted = 422
+    with pytest.raises(StackError, match="refuses: prompt: It is too long") as refused:
+        trial.run(real, YES)
+    assert refused.value.status == VERDICT
+
+
+def test_an_api_that_is_gone_is_not_waited_for_for_ever(
+    api: Any, real: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "PATIENCE", 0.05)
+    api.records = [None]
+    with pytest.raises(StackError, match=f"{JOB} may go on") as refused:
+        trial.run(real, YES)
+    assert refused.value.status == UNREACHABLE
+
+
+def test_who_goes_away_leaves_the_job_and_is_told_how_to_end_it(
+    api: Any, real: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trial.run(real, YES)
+    assert f"the job goes on; POST http://127.0.0.1:{api.server_port}/jobs/{JOB}/cancel" in (
+        capsys.readouterr().err
+    )
