@@ -120,9 +120,11 @@ async def test_a_duplicate_can_be_answered_with_the_first_or_run_again(picture_u
 
 async def test_a_full_pool_answers_1303_and_clears(picture_url: str) -> None:
     async with running(kling(kling_places=1)) as service:
+        await service.arm({"where": "start", "do": "slow", "with": {"extra": 60_000}})
         await _submit(service, picture_url)
         full = await _submit(service, picture_url, external_task_id="job-2.video.1")
         assert (full.status_code, full.json()["code"]) == (429, 1303)
+        await service.hurry()
         await _end(service)
         again = await _submit(service, picture_url, external_task_id="job-2.video.1")
         assert again.status_code == 202
