@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
 from shared.ids import external_id, new_job_id
 from shared.messages import Attempts, JobInput
@@ -30,7 +28,7 @@ from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from shared.tokens import callback_url
 from tests.bench.http_load import Connection
 from tests.bench.mocks import cpu_seconds, resident_megabytes, say
-from tests.fixtures.temporal import dev_server_program
+from tests.fixtures.server import running_server
 from tests.shared.processes import Running, running
 from tests.shared.standins import sample_record
 
@@ -178,26 +176,20 @@ async def make_jobs(client: Client, folder: Path, count: int) -> list[str]:
 
 async def bench(rate: float, seconds: float) -> None:
     steady = int(rate * seconds / len(KINDS))
-    server = await WorkflowEnvironment.start_local(**dev_server_program())
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            address = server.client.service_client.config.target_host
-            client = await Client.connect(address, data_converter=pydantic_data_converter)
-            job_ids = await make_jobs(client, Path(folder), 2 * steady)
-            environment = {
-                "DATA_DIR": folder,
-                "CALLBACK_SECRET": SECRET,
-                "TEMPORAL_ADDRESS": address,
-                "LOG_FORMAT": "json",
-            }
-            log = Path(folder) / "log"
-            async with running(
-                "services.callback", "CALLBACK_PORT", environment=environment, log=log
-            ) as service:
-                os.sched_setaffinity(service.process.pid, {0})
-                await _all(service, job_ids, steady, rate=rate)
-        finally:
-            await server.shutdown()
+    with tempfile.TemporaryDirectory() as folder, running_server("--headless") as server:
+        job_ids = await make_jobs(await server.client(), Path(folder), 2 * steady)
+        environment = {
+            "DATA_DIR": folder,
+            "CALLBACK_SECRET": SECRET,
+            "TEMPORAL_ADDRESS": server.address,
+            "LOG_FORMAT": "json",
+        }
+        log = Path(folder) / "log"
+        async with running(
+            "services.callback", "CALLBACK_PORT", environment=environment, log=log
+        ) as service:
+            os.sched_setaffinity(service.process.pid, {0})
+            await _all(service, job_ids, steady, rate=rate)
 
 
 async def _all(service: Running, job_ids: list[str], steady: int, *, rate: float) -> None:

@@ -19,7 +19,6 @@ from typing import cast
 
 import httpx
 import uvloop
-from temporalio.testing import WorkflowEnvironment
 
 from shared.http import http_client
 from shared.ids import new_job_id
@@ -28,7 +27,7 @@ from shared.records import RecordStore
 from shared.states import Status, Step
 from tests.bench.http_load import Connection
 from tests.bench.mocks import cpu_seconds, resident_megabytes, say
-from tests.fixtures.temporal import dev_server_program
+from tests.fixtures.server import answers, own_server
 from tests.services.api.conftest import change
 from tests.shared.processes import Running, running
 from tests.shared.standins import sample_record
@@ -90,22 +89,18 @@ class Ear(asyncio.Protocol):
 @contextlib.asynccontextmanager
 async def api(folder: Path) -> AsyncIterator[Running]:
     """An API process on the first core, a server behind it; both at rest but for what we ask."""
-    server = await WorkflowEnvironment.start_local(
-        **dev_server_program(), dev_server_database_filename=str(folder / "temporal.db")
-    )
-    environment = {
-        "DATA_DIR": str(folder / "data"),
-        "TEMPORAL_ADDRESS": server.client.service_client.config.target_host,
-        "LOG_LEVEL": "WARNING",
-        "API_RATE": "0",
-        "API_SOCKETS_PER_ADDRESS": "2000",
-    }
-    try:
+    with own_server(folder) as server:
+        await answers(server)
+        environment = {
+            "DATA_DIR": str(folder / "data"),
+            "TEMPORAL_ADDRESS": server.address,
+            "LOG_LEVEL": "WARNING",
+            "API_RATE": "0",
+            "API_SOCKETS_PER_ADDRESS": "2000",
+        }
         async with running("services.api", "API_PORT", environment=environment) as service:
             os.sched_setaffinity(service.process.pid, sorted(os.sched_getaffinity(0))[:1])
             yield service
-    finally:
-        await server.shutdown()
 
 
 async def temporal_calls(http: httpx.AsyncClient) -> Counter[str]:

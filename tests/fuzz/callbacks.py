@@ -23,10 +23,9 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from temporalio.testing import WorkflowEnvironment
 
 from shared.tokens import callback_token
-from tests.fixtures.temporal import dev_server_program
+from tests.fixtures.server import answers, running_server
 from tests.fuzz.bodies import MAX_BODY, Sent, requests
 from tests.fuzz.target import SECRET, Target, receiving
 
@@ -139,13 +138,9 @@ def main() -> int:
     parser.add_argument("count", type=int, nargs="?", default=20_000)
     count = parser.parse_args().count
     started = time.monotonic()
-    with asyncio.Runner() as runner, tempfile.TemporaryDirectory() as folder:
-        server = runner.run(WorkflowEnvironment.start_local(**dev_server_program()))
-        try:
-            address = server.client.service_client.config.target_host
-            tally, wrong = run(Path(folder), address, "default", count=count)
-        finally:
-            runner.run(server.shutdown())
+    with tempfile.TemporaryDirectory() as folder, running_server("--headless") as server:
+        asyncio.run(answers(server))
+        tally, wrong = run(Path(folder), server.address, "default", count=count)
     for (kind, status), number in sorted(tally.items()):
         sys.stdout.write(f"{kind:40} {status} {number:6}\n")
     took = time.monotonic() - started

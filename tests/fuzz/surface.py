@@ -30,6 +30,7 @@ from schemathesis.specs.openapi.checks import (
 from temporalio.client import Client
 
 from tests.fixtures import temporal
+from tests.fixtures.server import answers, running_server
 from tests.fuzz.services import NAMES, Service, running
 
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
@@ -100,26 +101,23 @@ def main() -> int:
     parser.add_argument("examples", type=int)
     parser.add_argument("services", nargs="*", default=list(NAMES), metavar="service")
     wanted = parser.parse_args()
-    with asyncio.Runner() as runner, tempfile.TemporaryDirectory() as folder:
-        server = runner.run(temporal._start())
-        try:
-            address = server.client.service_client.config.target_host
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        server = stack.enter_context(running_server("--headless"))
+        asyncio.run(answers(server))
 
-            async def connected() -> Client:
-                namespace = await temporal._new_namespace(address)
-                return await temporal._connect(address, namespace)
+        async def connected() -> Client:
+            namespace = await temporal._new_namespace(server.address)
+            return await temporal._connect(server.address, namespace)
 
-            with ExitStack() as stack:
-                for name in wanted.services:
-                    part = Path(folder) / name
-                    part.mkdir()
-                    service = stack.enter_context(running(name, connected, part))
-                    started = time.monotonic()
-                    seen, wrong = explore(service, examples=wanted.examples, always_the_same=False)
-                    _tell(name, seen, wrong=wrong, seconds=time.monotonic() - started)
-                    failed |= bool(wrong)
-        finally:
-            runner.run(server.shutdown())
+        for name in wanted.services:
+            part = Path(folder) / name
+            part.mkdir()
+            service = stack.enter_context(running(name, connected, part))
+            started = time.monotonic()
+            seen, wrong = explore(service, examples=wanted.examples, always_the_same=False)
+            _tell(name, seen, wrong=wrong, seconds=time.monotonic() - started)
+            failed |= bool(wrong)
     return 1 if failed else 0
 
 

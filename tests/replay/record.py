@@ -3,20 +3,17 @@
 import asyncio
 import json
 import re
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.testing import WorkflowEnvironment
 
 from services.worker.models import GEN_IMAGE
-from shared.codec import PayloadKeys, data_converter
 from shared.slots import JOB_GATE, Gate, semaphore_id
 from tests.fixtures.eventually import eventually
 from tests.fixtures.resets import reset
-from tests.fixtures.temporal import dev_server_arguments
+from tests.fixtures.server import running_server
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.scenarios import rule
 from tests.workflow.test_cancelling import begun
@@ -28,20 +25,14 @@ SLOWLY = rule("start", "slow", factor=15)
 
 
 async def main() -> None:
-    environment = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
-        dev_server_extra_args=dev_server_arguments(),
-        data_converter=data_converter(PayloadKeys()),
-    )
-    try:
+    with running_server("--headless") as server:
+        client = await server.client()
         with TemporaryDirectory() as folder:
-            async with working(environment.client, Path(folder)) as line:
-                await _record_all(environment.client, line)
+            async with working(client, Path(folder)) as line:
+                await _record_all(client, line)
         with TemporaryDirectory() as folder:
-            async with working(environment.client, Path(folder), gates="image,video") as line:
-                await _record_gated(environment.client, line)
-    finally:
-        await environment.shutdown()
+            async with working(client, Path(folder), gates="image,video") as line:
+                await _record_gated(client, line)
 
 
 async def _record_all(client: Client, line: Pipeline) -> None:

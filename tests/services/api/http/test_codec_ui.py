@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 from playwright.async_api import async_playwright, expect
 from temporalio.client import Client
-from temporalio.testing import WorkflowEnvironment
 
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
-from shared.codec import PayloadKeys, data_converter
 from shared.ids import new_job_id
 from shared.messages import JobInput
-from tests.fixtures.temporal import dev_server_program
+from tests.fixtures.server import running_server
 from tests.services.api.dashboard.conftest import ARGUMENTS, CHROMIUM, PATIENCE_MILLISECONDS
 from tests.shared.processes import free_port
 from tests.shared.serving import serving
@@ -25,15 +23,9 @@ from tests.shared.test_codec import NEW, PROMPT
 @asynccontextmanager
 async def with_ui(port: int, codec: str) -> AsyncIterator[Client]:
     """A server with its UI, started as the stack starts it."""
-    program = dev_server_program()
-    program["dev_server_extra_args"] += [f"--ui-codec-endpoint={codec}/codec"]
-    environment = await WorkflowEnvironment.start_local(
-        **program, ui=True, ui_port=port, data_converter=data_converter(PayloadKeys.parse(NEW))
-    )
-    try:
-        yield environment.client
-    finally:
-        await environment.shutdown()
+    ui = ("--ui-port", str(port), f"--ui-codec-endpoint={codec}/codec")
+    with running_server(*ui) as server:
+        yield await server.client(NEW)
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
