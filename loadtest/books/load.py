@@ -178,6 +178,7 @@ def _generations(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> 
     for step in STEPS:
         for row in folder.rows(raw.LEDGERS[step]):
             generation = _generation(step, row)
+            books.ledgers.setdefault(step, []).append(generation)
             job = jobs.get(generation.job_id or "")
             if job is not None:
                 job.generations.append(generation)

@@ -17,6 +17,7 @@ from loadtest.books.facts import (
     SlotSample,
     StoredFile,
     Submission,
+    Transition,
 )
 from loadtest.books.histories import Told
 from loadtest.books.seal import Seal
@@ -68,6 +69,15 @@ class JobFacts:
             return None
         return self.finished - self.submission.planned
 
+    @property
+    def ended(self) -> bool:
+        """By the API's book, which is read first: all other books know of it then."""
+        return self.status in ENDS
+
+    @property
+    def changes(self) -> tuple[Transition, ...]:
+        return self.record.transitions if self.record else ()
+
     def of(self, step: str) -> list[Generation]:
         """The generations of one stage, in the order of their acceptance."""
         return [generation for generation in self.generations if generation.step == step]
@@ -101,6 +111,7 @@ class Books:
 
     run: dict[str, Any]
     stages: list[StageBook]
+    ledgers: dict[str, list[Generation]] = field(default_factory=dict)
     foreign: list[Generation] = field(default_factory=list)
     foreign_jobs: dict[str, bool] = field(default_factory=dict)
     foreign_ends: dict[str, float] = field(default_factory=dict)
@@ -121,6 +132,24 @@ class Books:
     def done(self) -> bool:
         """Whether the run went to its end: of one that did not, books are of different moments."""
         return self.run.get("why") == "done"
+
+    @property
+    def limit(self) -> int | None:
+        """The limit at the beginning of the run; it is not to change."""
+        limit = self.run.get("limit")
+        return limit if isinstance(limit, int) else None
+
+    @property
+    def unread(self) -> set[str]:
+        """Books that could not be read at all: their silence says nothing of a job."""
+        return {str(problem).split(":", 1)[0] for problem in self.run.get("unread") or []}
+
+    @property
+    def armed(self) -> bool:
+        """Whether the mocks had any fault to inject."""
+        bodies = (self.run.get("faults") or {}).values()
+        rules = any(isinstance(body, dict) and body.get("rules") for body in bodies)
+        return rules or bool(self.run["plan"].get("faults"))
 
     @property
     def jobs(self) -> list[JobFacts]:

@@ -146,8 +146,9 @@ def _orders(events: Iterable[HistoryEvent]) -> Iterable[dict[str, Any]]:
     for event in events:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             payloads = event.activity_task_scheduled_event_attributes.input.payloads
-            for body in _bodies(payloads, "step"):
-                yield {"step": body["step"], "attempt": body.get("attempt")}
+            # A turn that is asked for ahead of an attempt has none.
+            for body in _bodies(payloads, "attempt"):
+                yield {"step": body.get("step"), "attempt": body["attempt"]}
 
 
 def _results(events: Iterable[HistoryEvent]) -> Iterable[dict[str, Any]]:

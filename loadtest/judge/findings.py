@@ -68,13 +68,13 @@ def _is_open(job: JobFacts) -> bool:
 def _lost(job: JobFacts, books: Books) -> Iterator[str]:
     if not job.submissions:
         return
-    if not job.api and "API" not in _unread(books):
+    if not job.api and "API" not in books.unread:
         yield "accepted by the API, which no longer knows it"
     elif job.api and not job.api[0].listed:
         yield "known to the API, yet missing from its list"
-    if not job.executions and "Temporal" not in _unread(books):
+    if not job.executions and "Temporal" not in books.unread:
         yield "no history in Temporal"
-    if (job.record is None or job.record.problem) and "records" not in _unread(books):
+    if (job.record is None or job.record.problem) and "records" not in books.unread:
         yield f"no JSON record ({job.record.problem if job.record else 'missing'})"
 
 
@@ -166,8 +166,3 @@ def _foreign(books: Books) -> Iterator[Finding]:
         if books.foreign_jobs.get(str(generation.job_id)) is False:
             text = f"the {generation.step} service made {generation.external_id} for nobody"
             yield Finding(ORPHANED, str(generation.job_id), books.stages[-1].number, text)
-
-
-def _unread(books: Books) -> set[str]:
-    """Books that could not be read at all: their silence says nothing of a job."""
-    return {str(problem).split(":", 1)[0] for problem in books.run.get("unread") or []}

@@ -3,22 +3,38 @@
 from collections.abc import Iterator
 
 from loadtest.books.model import ENDS, Books, JobFacts, StageBook
+from loadtest.judge.clocks import Offset, Offsets, offsets
 from loadtest.judge.sweep import Interval
 
 VENDORS, RECORDS, TEMPORAL = "vendors", "records", "temporal"
 
 
-def vendor_interval(job: JobFacts, horizon: float) -> Interval | None:
+def vendor_interval(
+    job: JobFacts, horizon: float, clocks: Offsets | None = None, *, at_most: bool = False
+) -> Interval | None:
     """From the first acceptance to the last end, by the vendors' clocks.
 
-    A generation that never ended counts to the job's own end, or to `horizon` without one.
+    A generation that never ended counts to the job's own end, or to `horizon` without one. Instants
+    are turned into the runner's; of what their clocks leave open, the interval has what is certain,
+    or with `at_most` all that may be.
     """
-    begins = [g.accepted for g in job.generations if g.accepted is not None]
-    if not begins:
+    made = [g for g in job.generations if g.accepted is not None]
+    if not made:
         return None
+    found = clocks or {}
     never = job.finished or horizon
-    ends = [g.finished or never for g in job.generations if g.accepted is not None]
+    begins = [_instant(g.accepted or 0.0, found.get(g.step), late=not at_most) for g in made]
+    ends = [
+        never if g.finished is None else _instant(g.finished, found.get(g.step), late=at_most)
+        for g in made
+    ]
     return Interval(job.job_id, min(begins), max(ends))
+
+
+def _instant(at: float, offset: Offset | None, *, late: bool) -> float:
+    if offset is None:
+        return at
+    return offset.latest(at) if late else offset.earliest(at)
 
 
 def record_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
@@ -55,14 +71,20 @@ def temporal_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
 def by_book(books: Books) -> dict[str, list[Interval]]:
     """All intervals of a run; foreign generations count in the vendors' book."""
     horizon = max((stage.ended for stage in books.stages), default=0.0)
-    found: dict[str, list[Interval]] = {VENDORS: [], RECORDS: [], TEMPORAL: []}
+    found: dict[str, list[Interval]] = {VENDORS: vendor_intervals(books), RECORDS: [], TEMPORAL: []}
     for job in books.jobs:
-        vendor = vendor_interval(job, horizon)
-        found[VENDORS] += [vendor] if vendor else []
         found[RECORDS] += record_intervals(job, horizon)
         found[TEMPORAL] += temporal_intervals(job, horizon)
-    found[VENDORS] += _foreign(books, horizon)
     return found
+
+
+def vendor_intervals(books: Books, *, at_most: bool = False) -> list[Interval]:
+    """The vendors' book of a run, by the runner's clock; as far as is certain, or `at_most`."""
+    horizon = max((stage.ended for stage in books.stages), default=0.0)
+    clocks = offsets(books)
+    jobs = (vendor_interval(job, horizon, clocks, at_most=at_most) for job in books.jobs)
+    own = [interval for interval in jobs if interval is not None]
+    return own + list(_foreign(books, horizon))
 
 
 def within(intervals: list[Interval], stage: StageBook) -> list[Interval]:

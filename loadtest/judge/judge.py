@@ -1,6 +1,6 @@
 """The verdict: thresholds held against every stage, the worst stage shown; no jobs, no pass."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,18 +9,32 @@ from loadtest.books.model import Books
 from loadtest.books.raw import RunFolder
 from loadtest.judge.findings import (
     CALLBACK_LOST,
+    CHARGED_TWICE,
+    CONTRADICTION,
+    DUPLICATED,
+    LEFT_OPEN,
+    LOST,
     ORPHANED,
     OVERLAP,
+    STILL_OPEN,
     UNACCOUNTED,
     Finding,
     findings,
 )
 from loadtest.judge.intervals import by_book
 from loadtest.judge.processes import Usage, usage
+from loadtest.judge.rules import broken
 from loadtest.judge.self_checks import SelfCheck, checks_of_run
 from loadtest.judge.stage import StageResult, judge_stage
 from loadtest.judge.threshold import DEFAULTS, Threshold, parse
 from loadtest.times import duration, timestamp
+
+SHOWN, NAMED = 20, 200
+# Kinds that a metric counts; and what a fault may leave behind at a vendor, which is only told.
+_MEASURED = {
+    *(LOST, DUPLICATED, ORPHANED, CHARGED_TWICE, CONTRADICTION, STILL_OPEN),
+    *(OVERLAP, CALLBACK_LOST, UNACCOUNTED, LEFT_OPEN),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +77,16 @@ def judge_books(books: Books) -> Judgement:
     intervals = by_book(books)
     stages = [judge_stage(stage, books, intervals, found=found) for stage in books.stages]
     found += [finding for stage in stages for finding in _of_stage(stage)]
+    found += broken(books)
     checks = list(checks_of_run(books))
     thresholds = [parse(text) for text in books.run["plan"]["thresholds"]]
     conditions = [_condition(threshold, stages) for threshold in thresholds]
     reasons = _reasons(conditions, checks, stages)
-    passed = not reasons
+    passed = not reasons and not _unmeasured(found)
     return Judgement(
         passed=passed,
         headline=_headline(passed, books, stages),
-        reasons=reasons + _named(found),
+        reasons=reasons + _named(found) + _unsuccessful(conditions, books),
         run=books.run,
         conditions=conditions,
         checks=checks,
@@ -144,10 +159,37 @@ def _of_stage(stage: StageResult) -> Iterator[Finding]:
         yield Finding(UNACCOUNTED, job_id, stage.number, text)
 
 
+def _unmeasured(found: list[Finding]) -> list[Finding]:
+    """Findings that no metric counts: where there is a metric, its condition decides."""
+    return [finding for finding in found if finding.kind not in _MEASURED]
+
+
 def _named(found: list[Finding]) -> list[str]:
-    shown = [f"{finding.kind}: {finding.job_id}: {finding.text}" for finding in found[:20]]
-    more = len(found) - len(shown)
-    return shown + ([f"and {more} more findings"] if more > 0 else [])
+    """The first findings in full, and every other job by its name."""
+    # The conditions count some kinds; those that they don't count come first.
+    ordered = sorted(found, key=lambda finding: finding.kind in _MEASURED)
+    shown = [f"{finding.kind}: {finding.job_id}: {finding.text}" for finding in ordered[:SHOWN]]
+    rest = ordered[SHOWN:]
+    if rest:
+        shown.append(f"and {len(rest)} more findings, of {_jobs(f.job_id for f in rest)}")
+    return shown
+
+
+def _unsuccessful(conditions: list[Condition], books: Books) -> list[str]:
+    """The jobs that a broken success rate is about."""
+    if all(c.ok is not False or not c.text.startswith("success_rate") for c in conditions):
+        return []
+    ends: dict[str, list[str]] = {}
+    for job in books.jobs:
+        if job.status != "succeeded":
+            ends.setdefault(str(job.status), []).append(job.job_id)
+    return [f"{status}: {_jobs(job_ids)}" for status, job_ids in ends.items()]
+
+
+def _jobs(job_ids: Iterable[str]) -> str:
+    named = list(dict.fromkeys(job_ids))
+    more = len(named) - NAMED
+    return ", ".join(named[:NAMED]) + (f" and {more} more (results.json)" if more > 0 else "")
 
 
 def _headline(passed: bool, books: Books, stages: list[StageResult]) -> str:

@@ -10,9 +10,13 @@ from typing import Any
 from loadtest.books.model import ENDS, STEPS, Books, StageBook
 from loadtest.books.seal import NONE
 from loadtest.judge.callbacks import CallbackBook
+from loadtest.judge.clocks import SLACK as CLOCK_SLACK
+from loadtest.judge.clocks import offsets
+from loadtest.judge.intervals import vendor_intervals
 from loadtest.judge.schedule import Schedule, breakdown
+from loadtest.judge.sweep import sweep
+from loadtest.times import duration
 
-CLOCK_SLACK = 0.25
 LITTLE_SLACK = 0.2
 LITTLE_SAMPLES = 20
 # Seconds by which a sample may miss a job's coming: its request is on its way to the semaphore, and
@@ -41,6 +45,7 @@ def checks_of_run(books: Books) -> Iterator[SelfCheck]:
     yield _sealed(books)
     yield _replays(books)
     if books.mocked:
+        yield _decided(books)
         yield from _mocks_agree(books)
     why = str(books.run.get("why"))
     yield SelfCheck("the run went to its end", why == "done", why)
@@ -68,6 +73,23 @@ def _replays(books: Books) -> SelfCheck:
     named = "; ".join(f"{job} {why}".strip() for job, why in list(failures.items())[:5])
     text = f"{replayed} of {kept} replayed, {len(failures)} failed"
     return SelfCheck(name, replayed == kept and not failures, f"{text}: {named}" if named else text)
+
+
+def _decided(books: Books) -> SelfCheck:
+    """Whether two generations overlapped is not decided where the clocks leave it open."""
+    name = "the vendors' clocks decide what ran at once"
+    limit = books.limit or max((stage.limit or 1 for stage in books.stages), default=1)
+    certain = sweep(vendor_intervals(books), limit)
+    possible = sweep(vendor_intervals(books, at_most=True), limit)
+    unsure = ", ".join(
+        f"{step} ± {duration(offset.unsure)}" for step, offset in offsets(books).items()
+    )
+    open_still = possible.violations - certain.violations
+    if open_still <= 0 or possible.violation is None:
+        return SelfCheck(name, True, f"known to: {unsure}")
+    pair = possible.violation
+    text = f"{pair.second} beside {pair.first}; the clocks are known to: {unsure}"
+    return SelfCheck(name, None, f"not decided of {open_still} pair(s), such as {text}")
 
 
 def _mocks_agree(books: Books) -> Iterator[SelfCheck]:

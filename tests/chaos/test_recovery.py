@@ -4,7 +4,8 @@ from pathlib import Path
 
 from loadtest.books.load import load
 from tests.chaos.recovery import to_next_step
-from tests.loadtest.synthetic import IMAGE, Synthetic, job_id
+from tests.loadtest.synthetic import Synthetic, job_id
+from tests.loadtest.synthetic_job import IMAGE
 
 
 def test_it_lasts_to_the_next_step_of_any_job(tmp_path: Path) -> None:

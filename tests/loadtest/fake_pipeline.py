@@ -23,15 +23,19 @@ TAG = SearchAttributeKey.for_keyword("CustomTag")
 Row = dict[str, Any]
 
 
-def picture() -> bytes:
+def picture(name: str) -> bytes:
+    """A picture that no other job has."""
     out = io.BytesIO()
-    Image.new("RGB", (16, 16), "navy").save(out, "PNG")
+    colour = hashlib.sha256(name.encode()).digest()[:3]
+    Image.new("RGB", (16, 16), tuple(colour)).save(out, "PNG")
     return out.getvalue()
 
 
-def film() -> bytes:
+def film(name: str) -> bytes:
+    """A film whose comment is its job's name."""
     out = io.BytesIO()
     with av.open(out, mode="w", format="mp4") as container:
+        container.metadata["comment"] = name
         stream = container.add_stream("mpeg4", rate=10)
         stream.width = stream.height = 16
         for _ in range(2):
@@ -46,19 +50,20 @@ class FakeJob:
     """Waits for its permit, then runs both stages."""
 
     def __init__(self) -> None:
-        self._granted = False
+        self._token = 0
 
     @workflow.run
     async def run(self, job_id: str) -> None:
-        await workflow.wait_condition(lambda: self._granted)
-        for step in ("gen_image", "request_video"):
+        await workflow.wait_condition(lambda: self._token > 0)
+        for step, kind in (("image", "gen_image"), ("video", "request_video")):
+            order = {"step": step, "attempt": 1, "job_id": job_id, "token": self._token}
             await workflow.execute_activity(
-                step, job_id, start_to_close_timeout=timedelta(seconds=20)
+                kind, order, start_to_close_timeout=timedelta(seconds=20)
             )
 
     @workflow.signal
-    def slot_granted(self) -> None:
-        self._granted = True
+    def slot_granted(self, token: int) -> None:
+        self._token = token
 
     @workflow.signal
     def kling_done(self) -> None:
@@ -94,8 +99,8 @@ class Pipeline:
     waiting: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     started: set[str] = field(default_factory=set)
     holders: list[str] = field(default_factory=list)
-    image: bytes = field(default_factory=picture)
-    video: bytes = field(default_factory=film)
+    clock: list[Row] = field(default_factory=list)
+    token: int = 0
 
     @property
     def away(self) -> bool:
@@ -125,7 +130,10 @@ class Pipeline:
             "created_at": timestamp(time.time()),
             "started_at": None,
             "finished_at": None,
-            "version": -1,
+            "version": 0,
+            "tasks": {},
+            "assets": {},
+            "token": None,
         }
         await self.client.start_workflow(
             "GenVideoWorkflow",
@@ -145,11 +153,19 @@ class Pipeline:
         while True:
             job_id = await self.waiting.get()
             self.holders.append(job_id)
+            self.token += 1
+            token = self.token
             handle = self.client.get_workflow_handle(job_id)
+            self.jobs[job_id]["attempts"]["image"] += 1
             self.change(
-                job_id, "running", step="image", percent=0, started_at=timestamp(time.time())
+                job_id,
+                "running",
+                step="image",
+                percent=0,
+                started_at=timestamp(time.time()),
+                token=token,
             )
-            await handle.signal("slot_granted")
+            await handle.signal("slot_granted", token)
             await handle.result()
             self.holders.remove(job_id)
             self.change(
@@ -162,37 +178,41 @@ class Pipeline:
         job = self.jobs[job_id]
         version = job["version"] + 1
         job |= {"status": status, "step": step, "percent": percent, "version": version, **more}
-        note = {"version": version, "at": timestamp(time.time()), "attempt": 1}
+        note = {"version": version, "at": timestamp(time.time()), "attempt": 1 if step else 0}
         note |= {"status": status, "step": step, "percent": percent}
         self.transitions.setdefault(job_id, []).append(note)
         folder = self.data_dir / "state" / "jobs"
         folder.mkdir(parents=True, exist_ok=True)
-        assets = {"image": {"sha256": hashlib.sha256(self.image).hexdigest()}}
-        record = {**job, "transitions": self.transitions[job_id], "assets": assets}
+        record = {**job, "transitions": self.transitions[job_id]}
         (folder / f"{job_id}.json").write_text(json.dumps(record, ensure_ascii=False), "utf-8")
         for listener in self.listeners:
             listener.put_nowait(dict(job))
 
     @activity.defn
-    async def gen_image(self, job_id: str) -> None:
-        await self._generate(job_id, "image", data=self.image, name="image.png")
+    async def gen_image(self, order: Row) -> Row:
+        return await self._generate(order, data=picture(order["job_id"]), name="image.png")
 
     @activity.defn
-    async def request_video(self, job_id: str) -> None:
+    async def request_video(self, order: Row) -> Row:
+        job_id = order["job_id"]
+        self.jobs[job_id]["attempts"]["video"] += 1
         self.change(job_id, "running", step="video", percent=0)
-        await self._generate(job_id, "video", data=self.video, name="video.mp4")
-        self.receipts.append(
-            {
-                "received_at": timestamp(time.time()),
-                "job_id": job_id,
-                "task_id": f"video-{job_id}",
-                "task_status": "succeed",
-                "fate": "applied",
-            }
-        )
+        made = await self._generate(order, data=film(job_id), name="video.mp4")
+        for status in ("processing", "succeed"):
+            self.receipts.append(
+                {
+                    "received_at": timestamp(time.time()),
+                    "job_id": job_id,
+                    "task_id": f"video-{job_id}",
+                    "task_status": status,
+                    "fate": "applied",
+                }
+            )
+        return made
 
-    async def _generate(self, job_id: str, step: str, *, data: bytes, name: str) -> None:
-        self.jobs[job_id]["attempts"][step] += 1
+    async def _generate(self, order: Row, *, data: bytes, name: str) -> Row:
+        job_id, step, token = order["job_id"], order["step"], order["token"]
+        job, sha256 = self.jobs[job_id], hashlib.sha256(data).hexdigest()
         accepted = time.time()
         await asyncio.sleep(0.03)
         row = {
@@ -203,13 +223,28 @@ class Pipeline:
             "finished_at": time.time(),
             "outcome": "succeeded",
             "charged": True,
+            "prompt": job["prompt"],
+            "token": token,
+            "sha256": sha256,
             "callbacks": [],
         }
         if step == "video":
+            row["source_sha256"] = job["assets"]["image"]["sha256"]
             row["callbacks"] = [
-                {"status": "succeed", "sent_at": timestamp(time.time()), "reply": 200}
+                {"status": status, "sent_at": time.time(), "reply": 200}
+                for status in ("processing", "succeed")
             ]
+            job["tasks"][row["external_id"]] = row["job_id"]
         self.ledgers[step] += [row, dict(row)] if self.behaviour.charge_twice else [row]
         folder = self.data_dir / "assets" / job_id
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
+        job["assets"][step] = {"sha256": sha256, "size": len(data)}
+        permit, asset = {"token": token}, {"sha256": sha256}
+        return {"vendor_id": row["job_id"], "permit": permit, "asset": asset}
+
+    def totals(self, step: str) -> Row:
+        """What a mock counts."""
+        rows = self.ledgers[step]
+        counts = {"accepted": len(rows), "charged": len(rows), "in_flight": 0, "max_in_flight": 1}
+        return {**counts, "open": 0, "duplicates": len(rows) - len({r["job_id"] for r in rows})}

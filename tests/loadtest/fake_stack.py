@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -103,9 +104,17 @@ def _add_books(app: FastAPI, pipeline: Pipeline) -> None:
     def ledger(step: str) -> list[Row]:
         return pipeline.ledgers[step]
 
+    @app.get("/{step}/admin/journal")
+    def journal(path: str) -> list[Row]:
+        return [row for row in pipeline.clock if row["path"] == path]
+
     @app.get("/{step}/admin/{book}")
     def admin(step: str, book: str) -> Any:
-        return {"rules": []} if book == "faults" else {"ok": True}
+        return {"rules": []} if book == "faults" else {"ok": True, **pipeline.totals(step)}
+
+    @app.get("/{step}/{path}", status_code=404)
+    def unknown(step: str, path: str) -> None:
+        pipeline.clock.append({"at": time.time(), "path": f"/{path}"})
 
 
 @contextlib.asynccontextmanager

@@ -3,16 +3,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from loadtest.books import raw, seal
 from loadtest.books.raw import RunFolder
 from loadtest.run.plan import Options, Plan
-from loadtest.times import timestamp
+from tests.loadtest import synthetic_job
+from tests.loadtest.synthetic_job import STEPS, Row, Times
 
 T0 = 1_790_000_000.0
-IMAGE, VIDEO, GAP = 0.3, 0.7, 0.04
-Row = dict[str, Any]
+GAP = 0.04
 
 
 def job_id(stage: int, index: int) -> str:
@@ -35,7 +34,9 @@ class Synthetic:
         """Write the raw records of all stages."""
         for stage, count in enumerate(self.plan.stages):
             self._stage(stage, count)
-        self.folder.write(raw.VENDORS, _vendors() if self.mocks else {})
+        if self.mocks:
+            self.folder.append(raw.CLOCKS, _readings(T0, self.at))
+        self.folder.write(raw.VENDORS, _vendors(self.plan.jobs) if self.mocks else {})
         self.folder.write(
             raw.RUN,
             {
@@ -50,6 +51,8 @@ class Synthetic:
                 "namespace": "default",
                 "environment": {"server": "1.32.0", "sdk": "1.35.0", "cores": 2, "code": "abc"},
                 "faults": {"image": {"rules": []}, "video": {"rules": []}},
+                "limit": 1,
+                "vendors_before": {step: _totals(0) for step in STEPS},
                 "why": "done",
                 "unread": [],
             },
@@ -77,155 +80,64 @@ class Synthetic:
     def _stage(self, stage: int, count: int) -> None:
         began, planned = self.at, self.at + 0.01
         self.at = planned + 0.05
+        many = count > raw.KEEP_ALL_HISTORIES
+        samples: list[Row] = []
         for index in range(count):
-            self._job(stage, index, planned + self.plan.offset(index))
+            times = self._job(stage, index, planned + self.plan.offset(index))
+            samples.append({"at": times.start + 0.1, "stage": stage, "limit": 1})
+            samples[-1] |= {"holders": [job_id(stage, index)], "waiting": None}
+            if not many or index % raw.KEEP_EVERY == 0:
+                self._history(job_id(stage, index), times)
             self.at += GAP
+        self.folder.append(raw.SLOTS, samples)
         slots = {"limit": 1, "paused": False, "holders": [], "draining": 0, "waiting": 0}
         row = {"stage": stage, "jobs": count, "tag": f"load-run-{stage + 1}", "began_at": began}
         row |= {"ended_at": self.at, "why": "done", "slots_before": slots, "slots_after": slots}
         self.folder.append(raw.STAGES, [row])
 
-    def _job(self, stage: int, index: int, planned: float) -> None:
-        name = job_id(stage, index)
-        start = max(self.at, planned + 0.05)
-        image_end = start + IMAGE
-        video_start = image_end + 0.02
-        video_end = video_start + VIDEO
-        end = video_end + 0.03
-        self.at = end
-        prompt = f"纸船 {index + 1}"
-        self.folder.append(
-            raw.SUBMITS,
-            [
-                {
-                    "stage": stage,
-                    "index": index,
-                    "key": f"k{index}",
-                    "prompt": prompt,
-                    "planned_at": planned,
-                    "sent_at": planned + 0.001,
-                    "answered_at": planned + 0.01,
-                    "tries": 1,
-                    "status": 202,
-                    "job_id": name,
-                    "problem": None,
-                }
-            ],
-        )
-        job = _api(name, planned + 0.005, start - 0.005, end=end - 0.005)
+    def _job(self, stage: int, index: int, planned: float) -> Times:
+        name, prompt = job_id(stage, index), f"纸船 {index + 1}"
+        times = Times.of(planned, start=max(self.at, planned + 0.05))
+        self.at = times.end
+        key = f"{self.folder.path.name}-{stage}-{index}"
+        submit = synthetic_job.submit(name, prompt, times)
+        self.folder.append(raw.SUBMITS, [submit | {"stage": stage, "index": index, "key": key}])
+        record = synthetic_job.record(name, prompt, times)
+        job = {k: v for k, v in record.items() if k not in ("transitions", "assets", "tasks")}
         self.folder.append(raw.JOBS, [{"stage": stage, "listed": True, "job": job}])
-        self.folder.append(
-            raw.EXECUTIONS,
-            [{"tag": f"load-run-{stage + 1}", "job_id": name, "run_id": f"r-{name}"}],
-        )
-        self.folder.append(
-            raw.TEMPORAL, [_temporal(name, planned, start=start, video_end=video_end, end=end)]
-        )
-        self.folder.append(raw.STATES, [{"job_id": name, "problem": None, "record": _record(job)}])
-        for kind in ("image", "video"):
-            self.folder.append(
-                raw.FILES,
-                [
-                    {
-                        "job_id": name,
-                        "kind": kind,
-                        "bytes": 9,
-                        "sha256": f"{kind}{name}",
-                        "problem": None,
-                    }
-                ],
-            )
+        self.folder.append(raw.STATES, [{"job_id": name, "problem": None, "record": record}])
+        self.folder.append(raw.FRAMES, synthetic_job.frames(record))
+        listed = synthetic_job.listed(name, times)
+        self.folder.append(raw.EXECUTIONS, [listed | {"tag": f"load-run-{stage + 1}"}])
+        self.folder.append(raw.TEMPORAL, [synthetic_job.summary(name, times)])
+        self.folder.append(raw.FILES, synthetic_job.files(name))
         if self.mocks:
-            image = _ledger(name, "image", start, end=image_end)
-            video = _ledger(name, "video", video_start, end=video_end)
-            self.folder.append(raw.LEDGERS["image"], [image])
-            self.folder.append(raw.LEDGERS["video"], [video])
-        self.folder.append(raw.RECEIPTS, _receipts(name, video_start, video_end=video_end))
+            for step in STEPS:
+                row = synthetic_job.generation(name, step, prompt, times=times)
+                self.folder.append(raw.LEDGERS[step], [row])
+        self.folder.append(raw.RECEIPTS, synthetic_job.receipts(name, times))
+        return times
+
+    def _history(self, name: str, times: Times) -> None:
+        text = json.dumps({"events": synthetic_job.events(times)})
+        (self.folder.histories / f"{name}.json").write_text(text, "utf-8")
 
 
-def _vendors() -> Row:
-    fine = {"stats": {"ledger_dropped": 0}, "verdict": {"ok": True, "charged_twice": []}}
-    fine |= {"faults_recorded": 0, "faults_remembered": 0}
-    return {"image": fine, "video": fine}
-
-
-def _api(name: str, created: float, started: float, *, end: float) -> Row:
-    return {
-        "job_id": name,
-        "prompt": "纸船",
-        "status": "succeeded",
-        "attempts": {"image": 1, "video": 1},
-        "error": None,
-        "created_at": timestamp(created),
-        "started_at": timestamp(started),
-        "finished_at": timestamp(end),
-        "version": 3,
-    }
-
-
-def _record(job: Row) -> Row:
-    changes = [
-        (1, job["created_at"], "queued", None, 0),
-        (2, job["started_at"], "running", "image", 0),
-        (3, job["finished_at"], "succeeded", "video", 100),
-    ]
-    transitions = [
-        {"version": v, "at": at, "status": status, "step": step, "percent": percent, "attempt": 1}
-        for v, at, status, step, percent in changes
-    ]
-    hashes = {kind: {"sha256": f"{kind}{job['job_id']}"} for kind in ("image", "video")}
-    return {**job, "transitions": transitions, "assets": hashes}
-
-
-def _temporal(name: str, created: float, *, start: float, video_end: float, end: float) -> Row:
-    return {
-        "job_id": name,
-        "run_id": f"r-{name}",
-        "status": "COMPLETED",
-        "started": created,
-        "closed": end,
-        "asked": created + 0.01,
-        "granted": start - 0.01,
-        "signals": [["slot_granted", start - 0.01], ["kling_done", video_end + 0.01]],
-        "activities": [],
-        "hops": [0.012, 0.013],
-        "events": 40,
-        "workflow_tasks": 8,
-        "bytes": 9000,
-    }
-
-
-def _ledger(name: str, step: str, accepted: float, *, end: float) -> Row:
-    sent = [("submitted", accepted), ("processing", accepted + 0.01), ("succeed", end)]
-    callbacks = [
-        {"status": s, "sent_at": timestamp(at), "reply": 200, "error": None} for s, at in sent
-    ]
-    return {
-        "job_id": f"{step}-{name}",
-        "external_id": f"{name}.{step}.1",
-        # A whole number that grows from job to job, as the semaphore's tokens do.
-        "token": int(name.rpartition("-")[2], 16),
-        "accepted_at": accepted,
-        "started_at": accepted + 0.001,
-        "finished_at": end,
-        "outcome": "succeeded",
-        "charged": True,
-        "callbacks": callbacks if step == "video" else [],
-    }
-
-
-def _receipts(name: str, video_start: float, *, video_end: float) -> list[Row]:
+def _readings(began: float, ended: float) -> list[Row]:
+    """Both vendors' clocks are the runner's, as far as a request's way lets anybody see."""
     return [
-        {
-            "received_at": at,
-            "job_id": name,
-            "task_id": f"video-{name}",
-            "task_status": status,
-            "fate": "applied",
-        }
-        for status, at in (
-            ("submitted", video_start + 0.002),
-            ("processing", video_start + 0.012),
-            ("succeed", video_end + 0.005),
-        )
+        {"service": step, "moment": moment, "sent_at": at, "answered_at": at, "theirs": at}
+        for moment, at in (("begin", began), ("end", ended))
+        for step in STEPS
     ]
+
+
+def _totals(made: int) -> Row:
+    counts = {"accepted": made, "charged": made, "in_flight": 0, "max_in_flight": min(made, 1)}
+    return counts | {"duplicates": 0, "ledger_dropped": 0}
+
+
+def _vendors(made: int) -> Row:
+    verdict = {"ok": True, "charged_twice": [], "charged": made, "open": 0}
+    fine = {"verdict": verdict, "faults_recorded": 0, "faults_remembered": 0}
+    return {step: {"stats": _totals(made), **fine} for step in STEPS}

@@ -13,9 +13,7 @@ from tests.loadtest.synthetic import Synthetic
 
 @pytest.fixture
 def run(tmp_path: Path) -> Synthetic:
-    made = Synthetic(tmp_path).write()
-    (made.folder.histories / "job-a.json").write_text("{}")
-    return made
+    return Synthetic(tmp_path).write()
 
 
 def command(tmp_path: Path, body: str) -> str:
@@ -36,7 +34,7 @@ print(json.dumps({"replayed": len(os.listdir(sys.argv[1])), "failures": {}}))
 """
     replay(run.folder, command(tmp_path, body))
 
-    assert run.folder.read(raw.REPLAY) == {"replayed": 1, "failures": {}, "kept": 1}
+    assert run.folder.read(raw.REPLAY) == {"replayed": 3, "failures": {}, "kept": 3}
     assert verdict(run) is True
 
 

@@ -8,7 +8,7 @@ from loadtest.books import raw
 from loadtest.judge.compare import FEW, SLOWER, WITHIN, Comparison, compare, interval
 from loadtest.judge.judge import judge
 from loadtest.run.plan import Options
-from tests.loadtest import synthetic
+from tests.loadtest import synthetic_job
 from tests.loadtest.synthetic import Synthetic
 
 
@@ -31,7 +31,7 @@ def test_two_runs_of_one_plan_are_within_noise(tmp_path: Path) -> None:
 
 def test_a_slower_vendor_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a = Synthetic(tmp_path, plan=Options(stages="20", seed="7").plan(), run_id="a").write()
-    monkeypatch.setattr(synthetic, "VIDEO", 0.9)
+    monkeypatch.setattr(synthetic_job, "VIDEO", 0.9)
     b = Synthetic(tmp_path, plan=Options(stages="20", seed="7").plan(), run_id="b").write()
 
     found = compare(judge(a.folder), judge(b.folder))

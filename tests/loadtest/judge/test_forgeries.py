@@ -14,8 +14,6 @@ from tests.loadtest.forging.kit import FORGERIES, Forger, Forgery
 from tests.loadtest.forging.recorded import PLAIN, unpack
 
 SEEDS = (1, 2)
-STILL_PASS = set(Path(__file__).with_name("still_pass.txt").read_text("utf-8").splitlines())
-"""Lies that are not caught yet, or whose job is not named: to shrink to nothing."""
 
 assert families
 
@@ -27,7 +25,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 def test_there_are_enough_of_them() -> None:
     assert len(FORGERIES) * len(SEEDS) >= 120
-    assert {f"{lie.name}-{seed}" for lie in FORGERIES for seed in SEEDS} >= STILL_PASS
     assert len({lie.name for lie in FORGERIES}) == len(FORGERIES)
 
 
@@ -41,5 +38,5 @@ def test_it_is_convicted(finished: RunFolder, tmp_path: Path, lie: Forgery, seed
     judgement = judge(forger.folder)
 
     said = "\n".join(judgement.reasons)
-    caught = not judgement.passed and (not named or any(job in said for job in named))
-    assert caught is (f"{lie.name}-{seed}" not in STILL_PASS), f"{named} in:\n{said}"
+    assert not judgement.passed
+    assert not named or any(job in said for job in named), f"{named} in:\n{said}"

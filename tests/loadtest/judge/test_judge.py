@@ -8,7 +8,8 @@ import pytest
 from loadtest.books import raw
 from loadtest.judge.judge import Judgement, judge
 from loadtest.run.plan import Options
-from tests.loadtest.synthetic import T0, Row, Synthetic, job_id
+from tests.loadtest.synthetic import T0, Synthetic, job_id
+from tests.loadtest.synthetic_job import Row
 
 
 @pytest.fixture
@@ -263,6 +264,9 @@ def test_what_another_job_left_open_at_the_vendor_ends_with_that_job(honest: Syn
     honest.edit(raw.LEDGERS["image"], add)
     ended = {"job_id": "job-earlier", "known": True, "finished_at": T0 - 40}
     honest.add(raw.FOREIGN, [ended])
+    vendors = honest.folder.read(raw.VENDORS)
+    vendors["image"]["stats"]["in_flight"] = vendors["image"]["verdict"]["open"] = 1
+    honest.replace(raw.VENDORS, vendors)
 
     assert judge(honest.folder).passed
 

@@ -9,7 +9,8 @@ import pytest
 from loadtest.books import raw
 from loadtest.judge.judge import judge
 from loadtest.run.plan import Options
-from tests.loadtest.synthetic import Row, Synthetic
+from tests.loadtest.synthetic import Synthetic
+from tests.loadtest.synthetic_job import Row
 
 STEP = 0.5
 JOBS = 30

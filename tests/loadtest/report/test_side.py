@@ -6,7 +6,8 @@ from loadtest.books import raw
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_side_by_side
 from loadtest.run.plan import Options
-from tests.loadtest.synthetic import Row, Synthetic
+from tests.loadtest.synthetic import Synthetic
+from tests.loadtest.synthetic_job import Row
 
 
 def test_the_controls_violations_stand_beside_ours(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from loadtest.books import raw
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options
-from tests.loadtest.synthetic import Row, Synthetic, job_id
+from tests.loadtest.synthetic import Synthetic, job_id
+from tests.loadtest.synthetic_job import Row
 
 VOID = {"meta", "path", "rect", "br"}
 

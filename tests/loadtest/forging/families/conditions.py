@@ -70,9 +70,10 @@ def a_run_without_mocks(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_submission_of_the_same_place(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.SUBMITS, lambda row: row.update(index=0), of=job_id)
-    return [job_id]
+    one, other = f.pair()
+    place = next(row["index"] for row in f.rows(raw.SUBMITS) if row["job_id"] == one)
+    f.each(raw.SUBMITS, lambda row: row.update(index=place), of=other)
+    return [one, other]
 
 
 @forgery

@@ -1,0 +1,96 @@
+"""Receipts are deliveries, both are what the vendor counted, and an end is applied once."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from loadtest.books.fields import mapping, owner
+from loadtest.books.model import Books, JobFacts
+from loadtest.judge.findings import Finding
+from loadtest.judge.rules.common import RUN, Texts, each, met
+
+KIND = "callback"
+ENDS = ("succeed", "failed")
+REFUSED = ("rejected", "unknown")
+
+
+def broken(books: Books) -> Iterator[Finding]:
+    """Callbacks that one side alone knows of, or that were refused for nothing."""
+    for job_id in books.stray_receipts:
+        yield Finding(KIND, job_id, 0, "a callback was received for it, and no book knows it")
+    if not books.mocked or "receipts" in books.unread:
+        return
+    yield from each(books, KIND, _told, _counted, _applied, _refused, _signalled)
+    yield from _unanswered(books)
+
+
+def _told(job: JobFacts, books: Books) -> Texts:
+    """A vendor tells of each change, or notes that a fault has swallowed it."""
+    for row in job.of("video"):
+        told = {each_one.status for each_one in row.callbacks}
+        if row.good and not {"processing", "succeed"} <= told:
+            yield f"the vendor told nothing of {row.external_id}, or not all"
+
+
+def _counted(job: JobFacts, books: Books) -> Texts:
+    """As many receipts as deliveries, by task and status; a reply may be lost, a receipt not."""
+    if met(job, "callback"):
+        return
+    sent: Counter[tuple[str, str]] = Counter()
+    answered: Counter[tuple[str, str]] = Counter()
+    for row in job.generations:
+        for told in row.callbacks:
+            sent[row.vendor_id, told.status] += told.sent is not None
+            answered[row.vendor_id, told.status] += told.answered
+    received = Counter((str(r.task_id), str(r.task_status)) for r in job.receipts)
+    for task, status in sent.keys() | received.keys():
+        count = received[task, status]
+        if not answered[task, status] <= count <= sent[task, status]:
+            yield f"{task} {status}: sent {sent[task, status]}, received {count}"
+
+
+def _applied(job: JobFacts, books: Books) -> Texts:
+    ends = Counter(r.task_id for r in job.receipts if r.fate == "applied" and r.task_status in ENDS)
+    for task, count in ends.items():
+        if count > 1:
+            yield f"the end of {task} was applied {count} times"
+
+
+def _refused(job: JobFacts, books: Books) -> Texts:
+    """Without a fault every callback is good, and is taken as such."""
+    if books.armed:
+        return
+    refused = sum(receipt.fate in REFUSED for receipt in job.receipts)
+    refused += sum(
+        told.reply is not None and 400 <= told.reply < 500
+        for row in job.generations
+        for told in row.callbacks
+    )
+    if refused:
+        yield f"{refused} callback(s) were refused, and no fault was armed"
+
+
+def _signalled(job: JobFacts, books: Books) -> Texts:
+    """What woke the workflow was received before."""
+    woken = sum(name == "kling_done" for run in job.executions for name, _ in run.signals)
+    ends = sum(receipt.task_status in ENDS for receipt in job.receipts)
+    if woken and not ends and not met(job, "callback"):
+        yield f"its workflow was told of an end {woken} times, and no callback told of one"
+
+
+def _unanswered(books: Books) -> Iterator[Finding]:
+    """What the mock's own bill calls unanswered is so by its rows."""
+    jobs = {job.job_id: job for job in books.jobs}
+    ours = {
+        (row.external_id, told.status)
+        for job in books.jobs
+        for row in job.generations
+        for told in row.callbacks
+        if not told.answered
+    }
+    bill = mapping(mapping(books.vendors.get("video")).get("verdict"))
+    for row in bill.get("callbacks_unanswered") or []:
+        external_id = mapping(row).get("external_id")
+        job_id, _ = owner(external_id)
+        if job_id in jobs and (external_id, mapping(row).get("status")) not in ours:
+            text = f"the vendor's bill has an unanswered callback of {external_id}"
+            yield Finding(KIND, job_id or RUN, jobs[str(job_id)].stage, text)

@@ -1,0 +1,126 @@
+"""Temporal tells it three times, and alike: the list of runs, the summaries, the histories."""
+
+from collections.abc import Iterator
+
+from loadtest.books.facts import Execution
+from loadtest.books.histories import Told
+from loadtest.books.model import Books, JobFacts, StageBook
+from loadtest.books.raw import KEEP_ALL_HISTORIES, KEEP_EVERY
+from loadtest.judge.findings import Finding
+from loadtest.judge.rules.common import Texts, each, of_stage, once
+
+KIND = "history"
+EXACT = 1e-5
+CLOSE = 0.05
+"""The list of runs is another store of the server's, a moment behind the histories."""
+
+
+def broken(books: Books) -> Iterator[Finding]:
+    """Histories that are missing, damaged, or say something else than what was noted of them."""
+    for name in books.stray_histories:
+        yield Finding(KIND, name.split(".")[0], 0, f"histories/{name} is of no job of the run")
+    if not {"Temporal", "Temporal's list"} & books.unread:
+        yield from each(books, KIND, _listed, _permit, _brought)
+        for stage in books.stages:
+            yield from of_stage(stage, KIND, _kept(stage))
+        yield from _falling(books)
+
+
+def _listed(job: JobFacts, books: Books) -> Texts:
+    """Each run is in the list, with the end that its history has."""
+    rows = {row.run_id: row for row in job.listed}
+    for run in job.executions:
+        row = rows.get(run.run_id)
+        if row is None:
+            yield f"run {run.run_id} is not in the list of runs"
+        elif row.closed is not None and row.status != run.status:
+            yield f"it is {row.status} in the list of runs, {run.status} by its history"
+        elif _apart(row.closed, run.closed, CLOSE) or _apart(row.started, run.started, CLOSE):
+            yield "its run has other instants in the list of runs than in its history"
+
+
+def _permit(job: JobFacts, books: Books) -> Texts:
+    """Who succeeded had the slot, and ordered each stage of it."""
+    if job.status != "succeeded" or not job.executions:
+        return
+    if all(run.granted is None for run in job.executions):
+        yield "no permit is in its history"
+    granted = {at for run in job.executions for _, at in run.signals}
+    for run in job.executions:
+        if run.granted is not None and run.granted not in granted:
+            yield "its permit came by no signal of its history"
+    ordered = {order.step for run in job.executions for order in run.orders}
+    if ordered != {"image", "video"}:
+        yield f"its history ordered {', '.join(sorted(ordered)) or 'nothing'}"
+
+
+def _brought(job: JobFacts, books: Books) -> Texts:
+    """The record holds the permit that the history has."""
+    tokens = {result.token for run in job.executions for result in run.results} - {None}
+    noted = job.record.token if job.record else None
+    if tokens and noted is not None and noted not in tokens:
+        yield f"its record holds permit {noted}, its history {tokens}"
+    if job.status == "succeeded" and job.executions and not tokens:
+        yield "its history brought nothing back"
+
+
+def _kept(stage: StageBook) -> Iterator[tuple[str, str]]:
+    """Every history that is to be kept is there, and tells what was noted of it."""
+    many = len(stage.jobs) > KEEP_ALL_HISTORIES
+    for place, job_id in enumerate(sorted(stage.jobs)):
+        job = stage.jobs[job_id]
+        needed = not many or job.status != "succeeded" or place % KEEP_EVERY == 0
+        for run in job.executions:
+            newest = run is job.executions[-1]
+            told = job.told.get("" if newest else run.run_id)
+            if told is None and needed:
+                yield job_id, f"the history of run {run.run_id} is not there"
+            elif told is not None:
+                yield from ((job_id, f"histories/{told.name} {text}") for text in _other(run, told))
+
+
+def _other(run: Execution, told: Told) -> Texts:
+    """In what a file and its summary differ."""
+    if told.problem is not None:
+        yield told.problem
+        return
+    if told.status != run.status or _apart(told.closed, run.closed, EXACT):
+        yield f"says {told.status}, noted was {run.status}"
+    if told.events != run.events or _apart(told.started, run.started, EXACT):
+        yield f"has {told.events} events, noted were {run.events}"
+    if [name for name, _ in told.signals] != [name for name, _ in run.signals] or any(
+        _apart(ours, theirs, EXACT)
+        for (_, ours), (_, theirs) in zip(told.signals, run.signals, strict=True)
+    ):
+        yield "has other signals than were noted"
+    noted = tuple(
+        (each_one.kind, each_one.attempt, each_one.outcome) for each_one in run.activities
+    )
+    if told.activities != noted:
+        yield "has other activities than were noted"
+
+
+def _falling(books: Books) -> Iterator[Finding]:
+    """A permit that is granted behind the close of another job has a higher number."""
+    runs = [
+        (job, job.executions[0], max(tokens))
+        for job in books.jobs
+        if once(job) and (tokens := _tokens(job)) and job.executions[0].granted is not None
+    ]
+    closes = sorted((run.closed, token) for _, run, token in runs if run.closed is not None)
+    highest, place = -1, 0
+    for job, run, token in sorted(runs, key=lambda one: one[1].granted or 0.0):
+        while place < len(closes) and closes[place][0] < (run.granted or 0.0):
+            highest = max(highest, closes[place][1])
+            place += 1
+        if token <= highest:
+            text = f"its permit {token} is not above {highest}, which had been given back"
+            yield Finding(KIND, job.job_id, job.stage, text)
+
+
+def _tokens(job: JobFacts) -> list[int]:
+    return [r.token for run in job.executions for r in run.results if r.token is not None]
+
+
+def _apart(ours: float | None, theirs: float | None, seconds: float) -> bool:
+    return ours is not None and theirs is not None and abs(ours - theirs) > seconds
