@@ -63,8 +63,7 @@ def record(name: str, prompt: str, times: Times) -> Row:
     changes = [
         (1, made, "queued", None, 0),
         (2, begun, "running", "image", 0),
-        (3, timestamp(times.image_end + 0.01), "running", "video", 0),
-        (4, ended, "succeeded", "video", 100),
+        (3, ended, "succeeded", "video", 100),
     ]
     transitions = [
         {"version": v, "at": at, "status": status, "step": step, "percent": percent}
@@ -82,7 +81,7 @@ def record(name: str, prompt: str, times: Times) -> Row:
         "created_at": made,
         "started_at": begun,
         "finished_at": ended,
-        "version": 4,
+        "version": 3,
         "token": token(name),
         "tasks": {f"{name}.video.1": f"video-{name}"},
         "transitions": transitions,
