@@ -3,14 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from math import inf
 from typing import Any
 
 from loadtest.books.model import ENDS, STEPS, Books, StageBook
 from loadtest.books.seal import NONE
 from loadtest.judge.callbacks import CallbackBook
-from loadtest.judge.clocks import SLACK as CLOCK_SLACK
 from loadtest.judge.clocks import offsets
 from loadtest.judge.intervals import vendor_intervals
 from loadtest.judge.schedule import Schedule, breakdown
@@ -137,9 +135,6 @@ def checks_of_stage(
     """What concerns one stage."""
     yield _all_planned(stage)
     yield _conserved(stage)
-    yield _clocks(stage)
-    yield _order(stage)
-    yield _versions(stage)
     yield _little(stage)
     if found is not None:
         whole = len(found.slots) * (found.end - found.begin)
@@ -169,48 +164,6 @@ def _conserved(stage: StageBook) -> SelfCheck:
     accepted = stage.accepted
     text = f"{accepted} submitted, {ended} ended, {len(statuses) - ended} open"
     return SelfCheck("submitted = ended + open", accepted == len(statuses), text)
-
-
-def _clocks(stage: StageBook) -> SelfCheck:
-    """The API must have made the job while the runner waited for its answer."""
-    off = [
-        job.job_id
-        for job in stage.jobs.values()
-        if job.submission and job.api and job.api[0].created is not None
-        if not job.submission.sent - CLOCK_SLACK
-        <= job.api[0].created
-        <= job.submission.answered + CLOCK_SLACK
-    ]
-    text = f"{len(off)} jobs made outside their request (slack {CLOCK_SLACK} s)"
-    return SelfCheck("the clocks of runner and stack agree", not off, text)
-
-
-def _order(stage: StageBook) -> SelfCheck:
-    wrong = []
-    for job in stage.jobs.values():
-        for generation in job.generations:
-            instants = [generation.accepted, generation.started, generation.finished]
-            known = [at for at in instants if at is not None]
-            if known != sorted(known):
-                wrong.append(generation.external_id)
-    return SelfCheck(
-        "accepted <= started <= finished", not wrong, f"{len(wrong)} generations out of order"
-    )
-
-
-def _versions(stage: StageBook) -> SelfCheck:
-    """A record's versions rise one by one, and percent never falls inside an attempt."""
-    gaps, falls = [], []
-    for job in stage.jobs.values():
-        changes = job.record.transitions if job.record else ()
-        for before, after in pairwise(changes):
-            if after.version != before.version + 1:
-                gaps.append(job.job_id)
-            same = (after.step, after.attempt) == (before.step, before.attempt)
-            if same and after.percent < before.percent:
-                falls.append(job.job_id)
-    text = f"{len(gaps)} gaps, {len(falls)} falls"
-    return SelfCheck("versions without gaps, percent never falls", not gaps and not falls, text)
 
 
 def _little(stage: StageBook) -> SelfCheck:

@@ -7,6 +7,7 @@ from loadtest.judge.findings import Finding
 from loadtest.judge.rules.common import Texts, each, met, once
 
 KIND = "attempts"
+GIVEN_UP = ("failed", "timed_out")
 
 
 def broken(books: Books) -> Iterator[Finding]:
@@ -41,15 +42,24 @@ def _history(job: JobFacts, books: Books) -> Texts:
 
 
 def _vendor(job: JobFacts, books: Books) -> Texts:
-    """The vendor accepted each attempt, or a fault or an error says why it did not."""
-    errors = any(a.error_class for run in job.executions for a in run.activities)
-    if errors or met(job) or not once(job):
+    """The vendor accepted each attempt, or a fault or a failed activity says why it did not."""
+    if met(job) or not once(job) or _failed(job):
         return
     for step in STEPS:
         made = {row.attempt for row in job.of(step)}
         missing = set(range(1, _shown(job, step) + 1)) - made
         if missing:
             yield f"attempt {min(missing)} at its {step} never reached the vendor"
+
+
+def _failed(job: JobFacts) -> bool:
+    """Whether an attempt failed; one that was ordered again, being ahead of its turn, did not."""
+    for run in job.executions:
+        orders = [(order.step, order.attempt) for order in run.orders]
+        failed = sum(activity.outcome in GIVEN_UP for activity in run.activities)
+        if failed > len(orders) - len(set(orders)):
+            return True
+    return False
 
 
 def _ordered(job: JobFacts, counted: int) -> tuple[int, ...]:

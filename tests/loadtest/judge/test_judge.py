@@ -310,6 +310,14 @@ def test_without_mocks_the_vendors_say_nothing(tmp_path: Path) -> None:
     assert judgement.stages[0].metrics["charged_twice"] is None
 
 
+def test_without_mocks_an_end_that_nobody_received_is_named(tmp_path: Path) -> None:
+    plan = Options(stages="3", seed="7").plan(mocked=False)
+    run = Synthetic(tmp_path, plan=plan, mocks=False).write()
+    run.edit(raw.RECEIPTS, lambda rows: rows.pop())
+
+    assert named(judge(run.folder), "callback") == [job_id(0, 2)]
+
+
 def test_a_threshold_that_was_asked_for_must_be_measured(tmp_path: Path) -> None:
     plan = Options(stages="3", seed="7", thresholds=("handover_p95<60s",)).plan()
     judgement = judge(Synthetic(tmp_path, plan=plan).write().folder)

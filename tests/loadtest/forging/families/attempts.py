@@ -49,6 +49,27 @@ def more_in_list_and_record(f: Forger) -> Iterable[str]:
     return [job_id]
 
 
+def claim(f: Forger, job_id: str, step: str) -> None:
+    """A second attempt at a stage, in every book but the vendor's."""
+
+    def change(row: Row) -> None:
+        row["record"]["attempts"][step] = 2
+        for each in row["record"]["transitions"]:
+            if each["step"] == step and (each["percent"] or step == "image"):
+                each["attempt"] = 2
+
+    f.each(raw.JOBS, lambda row: row["job"]["attempts"].update({step: 2}), of=job_id)
+    f.each(raw.STATES, change, of=job_id)
+    f.each(raw.TEMPORAL, lambda r: r["orders"].append({"step": step, "attempt": 2}), of=job_id)
+
+
+@forgery
+def more_everywhere_but_at_the_vendor(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    claim(f, job_id, f.random.choice(STEPS))
+    return [job_id]
+
+
 @forgery
 def more_in_the_history(f: Forger) -> Iterable[str]:
     job_id, step = f.job(), f.random.choice(STEPS)

@@ -93,6 +93,13 @@ def an_image_accepted_before_the_permit(f: Forger) -> Iterable[str]:
 
 
 @forgery
+def the_first_image_accepted_before_the_permit(f: Forger) -> Iterable[str]:
+    job_id = f.order[0]
+    f.each(IMAGE, lambda row: shift(row, -0.6, only=("accepted", "started")), of=job_id)
+    return [job_id]
+
+
+@forgery
 def a_generation_that_ended_behind_its_job(f: Forger) -> Iterable[str]:
     job_id = f.order[-1]
     f.each(VIDEO, lambda row: shift(row, 1.5, only=("finished",)), of=job_id)

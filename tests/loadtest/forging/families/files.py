@@ -46,6 +46,16 @@ def one_file_for_all_jobs_and_all_ledgers(f: Forger) -> Iterable[str]:
 
 
 @forgery
+def one_file_for_all_jobs_in_every_book(f: Forger) -> Iterable[str]:
+    like = _file(f, f.job(), "video")
+    for other in f.order:
+        _store(f, other, "video", like=like)
+    f.each(raw.LEDGERS["video"], lambda row: row.update(sha256=like["sha256"]))
+    f.each(raw.TEMPORAL, lambda row: row["results"][-1].update(sha256=like["sha256"]))
+    return [f.order[1]]
+
+
+@forgery
 def two_jobs_files_swapped_with_their_records(f: Forger) -> Iterable[str]:
     pair, kind = f.pair(), f.random.choice(KINDS)
     files = {job_id: _file(f, job_id, kind) for job_id in pair}

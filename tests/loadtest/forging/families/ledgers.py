@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterable
 
 from loadtest.books import raw
+from tests.loadtest.forging.families.attempts import claim
 from tests.loadtest.forging.kit import LEDGERS, Forger, Row, forgery, job_in
 
 VIDEO, IMAGE = raw.LEDGERS["video"], raw.LEDGERS["image"]
@@ -85,6 +86,26 @@ def a_generation_for_a_job_that_nobody_knows(f: Forger) -> Iterable[str]:
 def a_success_that_was_not_charged(f: Forger) -> Iterable[str]:
     job_id = f.job()
     f.each(f.random.choice(LEDGERS), lambda row: row.update(charged=False), of=job_id)
+    return [job_id]
+
+
+@forgery
+def a_success_that_was_not_charged_by_any_count(f: Forger) -> Iterable[str]:
+    job_id, step = f.job(), f.random.choice(("image", "video"))
+    f.each(raw.LEDGERS[step], lambda row: row.update(charged=False), of=job_id)
+    _count(f, step, "stats", more={"charged": -1})
+    _count(f, step, "verdict", more={"charged": -1})
+    return [job_id]
+
+
+@forgery
+def a_second_attempt_that_goes_on_for_ever(f: Forger) -> Iterable[str]:
+    job_id, step = f.job(), f.random.choice(("image", "video"))
+    claim(f, job_id, step)
+    ended = {"outcome": None, "finished_at": None, "finished_ts": None, "charged": False}
+    _more(f, raw.LEDGERS[step], job_id, external_id=f"{job_id}.{step}.2", **ended)
+    _count(f, step, "stats", more={"accepted": 1, "in_flight": 1})
+    _count(f, step, "verdict", more={"open": 1})
     return [job_id]
 
 

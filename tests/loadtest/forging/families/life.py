@@ -154,3 +154,79 @@ def a_frame_of_a_version_that_was_never(f: Forger) -> Iterable[str]:
 @forgery
 def a_frame_that_waits_again(f: Forger) -> Iterable[str]:
     return _frames(f, lambda own: own[-3].update(status="queued", step=None))
+
+
+def _everywhere(f: Forger, version: int, **other: object) -> Iterable[str]:
+    """One change of a job is told otherwise, by its record and by its frames."""
+    job_id = f.job()
+    _record(f, job_id, lambda record: record["transitions"][version - 1].update(other))
+    shown = {key: value for key, value in other.items() if key in ("status", "step", "percent")}
+
+    def change(rows: list[Row]) -> None:
+        for row in rows:
+            if (job_in(row), row["version"]) == (job_id, version):
+                row |= shown
+
+    f.edit(raw.FRAMES, change)
+    return [job_id]
+
+
+@forgery
+def a_success_in_the_middle_by_record_and_feed(f: Forger) -> Iterable[str]:
+    return _everywhere(f, 4, status="succeeded")
+
+
+@forgery
+def a_percentage_that_falls_by_record_and_feed(f: Forger) -> Iterable[str]:
+    return _everywhere(f, 4, percent=90)
+
+
+@forgery
+def an_image_after_the_video_by_record_and_feed(f: Forger) -> Iterable[str]:
+    return _everywhere(f, 4, step="image")
+
+
+@forgery
+def a_video_first_by_record_and_feed(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+
+    def change(row: Row) -> None:
+        row["record"]["transitions"][1]["step"] = "video"
+        row["record"]["attempts"]["image"] = 0
+
+    f.each(raw.STATES, change, of=job_id)
+    f.each(raw.JOBS, lambda row: row["job"]["attempts"].update(image=0), of=job_id)
+    f.each(raw.TEMPORAL, lambda row: row["orders"].pop(0), of=job_id)
+
+    def show(rows: list[Row]) -> None:
+        for row in rows:
+            if (job_in(row), row["version"]) == (job_id, 2):
+                row["step"] = "video"
+
+    f.edit(raw.FRAMES, show)
+    return [job_id]
+
+
+@forgery
+def a_success_at_99_percent_in_every_book(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(raw.JOBS, lambda row: row["job"].update(percent=99), of=job_id)
+    _record(f, job_id, lambda record: record.update(percent=99))
+    _record(f, job_id, lambda record: record["transitions"][-1].update(percent=99))
+
+    def show(rows: list[Row]) -> None:
+        [row for row in rows if job_in(row) == job_id][-1]["percent"] = 99
+
+    f.edit(raw.FRAMES, show)
+    return [job_id]
+
+
+@forgery
+def a_version_that_record_and_feed_have_lost(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    _record(f, job_id, lambda record: record["transitions"].__delitem__(slice(1, 2)))
+    f.put(
+        raw.FRAMES,
+        [row for row in f.rows(raw.FRAMES) if (job_in(row), row["version"]) != (job_id, 2)],
+    )
+    return [job_id]
