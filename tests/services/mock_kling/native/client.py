@@ -10,7 +10,7 @@ import httpx
 import jwt
 
 from services.mock_comfyui.pictures.drawing import draw_picture
-from services.mock_kling.config import DEFAULT_SECRET_KEY
+from services.mock_kling.config import DEFAULT_API_KEY, DEFAULT_SECRET_KEY
 from tests.services.mock_core.serving import Json, Service
 
 SHAPES = json.loads((Path(__file__).parent / "documented" / "shapes.json").read_text())
@@ -28,9 +28,13 @@ def auth(credential: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {credential}"}
 
 
+# A token's life is used up in nominal time, a key's isn't.
+KEY = auth(DEFAULT_API_KEY)
+
+
 async def create(service: Service, **changes: object) -> httpx.Response:
     body = {"image": PICTURE, "prompt": "跑", "external_task_id": "job-1.video.1", **changes}
-    return await service.post(TASKS, body, **auth(token()))
+    return await service.post(TASKS, body, **KEY)
 
 
 async def configure(service: Service, **changes: object) -> None:
@@ -39,7 +43,7 @@ async def configure(service: Service, **changes: object) -> None:
 
 
 async def query(service: Service, any_id: str) -> Json:
-    reply = await service.http.get(f"{TASKS}/{any_id}", headers=auth(token()))
+    reply = await service.http.get(f"{TASKS}/{any_id}", headers=KEY)
     assert reply.status_code == 200, reply.text
     return dict(reply.json())
 

@@ -5,17 +5,9 @@ import time
 import httpx
 import pytest
 
-from services.mock_kling.config import DEFAULT_API_KEY
 from tests.services.mock_core.serving import Json, Service
 from tests.services.mock_kling.calls import submit
-from tests.services.mock_kling.native.client import (
-    SHAPES,
-    auth,
-    configure,
-    create,
-    ended,
-    shape,
-)
+from tests.services.mock_kling.native.client import KEY, SHAPES, configure, create, ended, shape
 
 SLOW, FAST = 0.001, 1_000_000
 LIST = "resource_pack_subscribe_infos"
@@ -23,7 +15,7 @@ LIST = "resource_pack_subscribe_infos"
 
 async def _costs(service: Service, **query: str) -> httpx.Response:
     params = {"start_time": "0", "end_time": "1", **query}
-    return await service.http.get("/account/costs", params=params, headers=auth(DEFAULT_API_KEY))
+    return await service.http.get("/account/costs", params=params, headers=KEY)
 
 
 async def _pack(service: Service) -> Json:

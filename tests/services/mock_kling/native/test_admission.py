@@ -3,15 +3,7 @@
 import pytest
 
 from tests.services.mock_core.serving import HURRY, Service
-from tests.services.mock_kling.native.client import (
-    SHAPES,
-    TASKS,
-    auth,
-    configure,
-    create,
-    shape,
-    token,
-)
+from tests.services.mock_kling.native.client import KEY, SHAPES, TASKS, configure, create, shape
 
 SLOW = 0.001
 
@@ -23,7 +15,7 @@ async def test_a_full_pool_holds_a_place_until_the_end_of_a_failed_task(
     await create(video_mock, image="http://127.0.0.1:9/none.png")
     full = await create(video_mock, external_task_id="job-2.video.1")
     assert (full.status_code, full.json()["code"]) == (429, 1303)
-    assert (await video_mock.http.get(TASKS, headers=auth(token()))).status_code == 200
+    assert (await video_mock.http.get(TASKS, headers=KEY)).status_code == 200
     await video_mock.quiet()
     assert (await create(video_mock, external_task_id="job-2.video.1")).status_code == 200
 
@@ -38,7 +30,7 @@ async def test_tasks_that_come_too_fast_are_refused_until_later(
     assert [reply.status_code for reply in replies] == [200, 200, 429]
     assert replies[2].json()["code"] == code
     assert "retry-after" not in replies[2].headers
-    assert (await video_mock.http.get(TASKS, headers=auth(token()))).status_code == 200
+    assert (await video_mock.http.get(TASKS, headers=KEY)).status_code == 200
     await configure(video_mock, speed=HURRY)
     while (await create(video_mock, external_task_id="j-2.1")).status_code == 429:
         pass

@@ -3,14 +3,14 @@
 import httpx
 
 from tests.services.mock_core.serving import HURRY, Service
-from tests.services.mock_kling.native.client import TASKS, auth, configure, create, query, token
+from tests.services.mock_kling.native.client import KEY, TASKS, configure, create, query
 
 OURS = "job-1.video.1"
 SLOW = 0.001
 
 
 async def _ask(service: Service, any_id: str) -> httpx.Response:
-    return await service.http.get(f"{TASKS}/{any_id}", headers=auth(token()))
+    return await service.http.get(f"{TASKS}/{any_id}", headers=KEY)
 
 
 async def _create(service: Service) -> str:

@@ -3,13 +3,11 @@
 import httpx
 import pytest
 
-from services.mock_kling.config import DEFAULT_API_KEY
 from services.mock_kling.errors import CODES
 from tests.services.mock_core.serving import Json, Service
-from tests.services.mock_kling.native.client import PICTURE, TASKS, auth, configure, token
+from tests.services.mock_kling.native.client import KEY, PICTURE, TASKS, auth, configure, token
 
 OURS = "job-1.video.1"
-KEY = auth(DEFAULT_API_KEY)
 
 
 @pytest.fixture

@@ -4,16 +4,7 @@ import pytest
 
 from services.mock_kling.errors import CODES
 from tests.services.mock_core.serving import Receiver, Service
-from tests.services.mock_kling.native.client import (
-    SHAPES,
-    TASKS,
-    auth,
-    create,
-    ended,
-    query,
-    shape,
-    token,
-)
+from tests.services.mock_kling.native.client import KEY, SHAPES, TASKS, create, ended, query, shape
 
 
 async def test_create_and_query_have_the_documented_shape(video_mock: Service) -> None:
@@ -59,14 +50,14 @@ async def test_tasks_are_listed_newest_first_by_pages(video_mock: Service) -> No
         for n in range(3)
     ]
     query = {"pageNum": 1, "pageSize": 2}
-    first = await video_mock.http.get(TASKS, params=query, headers=auth(token()))
-    second = await video_mock.http.get(TASKS, params={**query, "pageNum": 2}, headers=auth(token()))
+    first = await video_mock.http.get(TASKS, params=query, headers=KEY)
+    second = await video_mock.http.get(TASKS, params={**query, "pageNum": 2}, headers=KEY)
     assert [task["task_id"] for task in first.json()["data"]] == [ids[2], ids[1]]
     assert [task["task_id"] for task in second.json()["data"]] == [ids[0]]
 
 
 async def test_a_body_that_is_no_json_is_1200(video_mock: Service) -> None:
-    reply = await video_mock.http.post(TASKS, content=b"{", headers=auth(token()))
+    reply = await video_mock.http.post(TASKS, content=b"{", headers=KEY)
     assert (reply.status_code, reply.json()["code"]) == (400, 1200)
 
 
@@ -75,7 +66,7 @@ async def test_a_body_that_is_no_json_is_1200(video_mock: Service) -> None:
     [("GET", f"{TASKS}/nobody", 1203), ("DELETE", TASKS, 1202), ("GET", "/v1/none", 1203)],
 )
 async def test_what_is_not_there(video_mock: Service, method: str, path: str, code: int) -> None:
-    reply = await video_mock.http.request(method, path, headers=auth(token()))
+    reply = await video_mock.http.request(method, path, headers=KEY)
     assert (reply.status_code, reply.json()["code"]) == (404, code)
 
 

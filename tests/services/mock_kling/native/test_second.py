@@ -3,12 +3,11 @@
 import httpx
 import pytest
 
-from services.mock_kling.config import DEFAULT_API_KEY
 from tests.services.mock_core.serving import HURRY, Json, Receiver, Service
 from tests.services.mock_kling.native.client import (
+    KEY,
     PICTURE,
     SHAPES,
-    auth,
     configure,
     create,
     query,
@@ -16,7 +15,6 @@ from tests.services.mock_kling.native.client import (
 )
 
 OURS = "job-1.video.1"
-KEY = auth(DEFAULT_API_KEY)
 FIRST = {"type": "first_frame", "url": PICTURE}
 LAST = {"type": "last_frame", "url": PICTURE}
 PROMPT = {"type": "prompt", "text": "跑"}
