@@ -22,10 +22,13 @@ def _secret(value: str) -> str:
     return value
 
 
+Secret = Annotated[str, AfterValidator(_secret)]
+
+
 class CallbackPolicy(BaseModel):
     """`schedule` has the nominal seconds before each try; `heed` ends it at the first 2xx.
 
-    The vendor documents neither; one try is the default.
+    The vendor documents neither; one try is the default. While the secret is changed there are two.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,16 +36,18 @@ class CallbackPolicy(BaseModel):
     schedule: Annotated[tuple[Pause, ...], Field(min_length=1, max_length=50)] = (0.0,)
     heed: bool = True
     form: Literal["flat", "envelope"] = "flat"
-    signing_secret: Annotated[str, AfterValidator(_secret)] | None = None
+    signing_secret: Secret | None = None
+    old_signing_secret: Secret | None = None
 
     def sign(self, delivery_id: str, body: bytes) -> dict[str, str]:
-        """Standard Webhooks' three headers; none without a secret."""
-        if self.signing_secret is None:
+        """Standard Webhooks' headers with a signature for each secret; none without a secret."""
+        secrets = [each for each in (self.signing_secret, self.old_signing_secret) if each]
+        if not secrets:
             return {}
         now = datetime.now(UTC)
-        signature = Webhook(self.signing_secret).sign(delivery_id, now, body.decode())
+        signatures = [Webhook(secret).sign(delivery_id, now, body.decode()) for secret in secrets]
         return {
             "webhook-id": delivery_id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": signature,
+            "webhook-signature": " ".join(signatures),
         }

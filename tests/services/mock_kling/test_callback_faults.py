@@ -218,6 +218,19 @@ async def test_standard_webhooks_signatures(
         assert Webhook(secret).verify(raw, headers) == json.loads(raw)
 
 
+async def test_two_secrets_sign_while_one_takes_the_others_place(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    new, old = (f"whsec_{base64.b64encode(each * 24).decode()}" for each in (b"n", b"o"))
+    policy = {"signing_secret": new, "old_signing_secret": old}
+    await video_mock.http.put("/admin/config", json={"callbacks": policy})
+    await finish(video_mock, picture_url, receiver)
+    raw, headers = receiver.raw[-1], receiver.headers[-1]
+    assert len(headers["webhook-signature"].split(" ")) == 2
+    for secret in (new, old):
+        assert Webhook(secret).verify(raw, headers) == json.loads(raw)
+
+
 async def test_the_bare_form_carries_no_signature(
     video_mock: Service, picture_url: str, receiver: Receiver
 ) -> None:
