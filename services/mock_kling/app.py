@@ -1,19 +1,24 @@
 """Puts the video service together; nothing is read from the environment here."""
 
 import time
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.responses import Response
 
 from services.mock_core.app import build_app
+from services.mock_core.callbacks.policy import CallbackPolicy
 from services.mock_core.faults.kinds import Where
 from services.mock_core.http.problems import Problem, problem_response
 from services.mock_core.ledger.files import FileStore
 from services.mock_core.ledger.generation import Generation, State
-from services.mock_core.mock import build_mock, disk_of
+from services.mock_core.mock import Mock, build_mock, disk_of
 from services.mock_kling.account import Account
 from services.mock_kling.config import initial_config
 from services.mock_kling.errors import resolve
+from services.mock_kling.fal import answers
+from services.mock_kling.fal import routes as fal
+from services.mock_kling.fal.signing import Signer, WebhookPolicy
 from services.mock_kling.native import routes as native
 from services.mock_kling.native import second, wire
 from services.mock_kling.native.tokens import TokenCheck
@@ -52,20 +57,15 @@ def create_app(settings: KlingSettings) -> FastAPI:
     )
     maker.now = mock.clock.now
 
-    def announce(generation: Generation) -> None:
-        if generation.state is not State.QUEUED and not generation.vanished:
-            mock.sender.announce(generation, word(generation))
-
-    mock.sender.describe = callback_body
-    mock.sender.shape = second.callback_body
-    mock.runner.listen(announce)
+    signer = Signer()
+    _announce(mock, signer)
     account = Account(mock.ledger)
     mock.runner.listen(account.note)
     mock.on_reset.append(account.clear)
     app = build_app(
         mock,
         title="Mock video service",
-        routers=(router, native.router, second.router),
+        routers=(router, native.router, second.router, fal.keys, fal.router),
         on_start=(maker.open,),
         on_stop=(maker.close,),
         now=lambda: time.time() + wire.settings_of(mock).clock_skew,
@@ -73,9 +73,31 @@ def create_app(settings: KlingSettings) -> FastAPI:
     app.state.tokens = TokenCheck(mock.clock)
     app.state.account = account
     app.state.reach = reach
+    app.state.signer = signer
+    app.state.refusals[fal.PREFIX] = answers.refuse
     for prefix in native.PREFIXES:
         app.state.refusals[prefix] = refusal_of(mock)
     for prefix in second.PREFIXES:
         app.state.refusals[prefix] = wire.refuse
     app.add_exception_handler(wire.Instead, wire.answered_instead)
     return app
+
+
+def _announce(mock: Mock, signer: Signer) -> None:
+    """Have callbacks tell of every change, in the form of the wire that the task came by."""
+
+    def announce(generation: Generation) -> None:
+        silent = answers.is_silent(generation) or generation.state is State.QUEUED
+        if not silent and not generation.vanished:
+            mock.sender.announce(generation, word(generation))
+
+    def shape(generation: Generation, flat: dict[str, Any]) -> dict[str, Any]:
+        form = answers.webhook if answers.is_ours(generation) else second.callback_body
+        return form(generation, flat)
+
+    def policy(generation: Generation) -> CallbackPolicy | None:
+        return WebhookPolicy.of(signer, generation.id) if answers.is_ours(generation) else None
+
+    mock.sender.describe, mock.sender.shape = callback_body, shape
+    mock.sender.policy_of = policy
+    mock.runner.listen(announce)

@@ -37,6 +37,8 @@ class CallbackSender:
     def __init__(self, plan: FaultPlan, clock: Clock, *, other: Other, count: Counter) -> None:
         self.policy = CallbackPolicy()
         self.describe: Describe = lambda _: {}
+        # For a generation whose wire has a policy of its own.
+        self.policy_of: Callable[[Generation], CallbackPolicy | None] = lambda _: None
         # What it says, bent by the fault plan, in the form of the wire that the task came by.
         self.shape: Callable[[Generation, dict[str, Any]], dict[str, Any]] = lambda _, body: body
         # Called after every attempt, with its answer.
@@ -118,11 +120,14 @@ class CallbackSender:
         body = self.shape(generation, body)
         # Last, whatever the order of the rules: the others change what is inside.
         enveloped = any(isinstance(hit.fault, callback.Envelope) for hit in hits)
-        if enveloped or self.policy.form == "envelope":
+        if enveloped or self._policy(generation).form == "envelope":
             body = envelope(body)
         delivery = Delivery(generation, url, status, encode(body))
         bend_delivery(delivery, hits, other=other)
         return delivery
+
+    def _policy(self, generation: Generation) -> CallbackPolicy:
+        return self.policy_of(generation) or self.policy
 
     def _all_deliveries(self, delivery: Delivery, hits: tuple[Hit, ...]) -> list[Delivery]:
         deliveries = [delivery]
@@ -182,8 +187,9 @@ class CallbackSender:
                 del self._last[delivery.generation]
 
     async def _follow_schedule(self, delivery: Delivery) -> None:
-        schedule = delivery.schedule or self.policy.schedule
-        heed = self.policy.heed if delivery.heed is None else delivery.heed
+        policy = self._policy(delivery.generation)
+        schedule = delivery.schedule or policy.schedule
+        heed = policy.heed if delivery.heed is None else delivery.heed
         answered = False
         for pause in schedule:
             if pause:
@@ -209,7 +215,8 @@ class CallbackSender:
         self._count("sent")
         if self._client is None:
             raise RuntimeError("the callback sender is not open")
-        signed = self.policy.sign(delivery.delivery_id, delivery.body)
+        policy = self._policy(delivery.generation)
+        signed = policy.sign(delivery.delivery_id, delivery.body)
         headers = {"Content-Type": delivery.content_type, **signed}
         content: bytes | AsyncIterator[bytes] = delivery.body
         if delivery.drip is not None:

