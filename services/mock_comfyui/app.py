@@ -6,11 +6,22 @@ from starlette.responses import Response
 
 from services.mock_comfyui.config import initial_config, native_config
 from services.mock_comfyui.folders.folders import Folders
-from services.mock_comfyui.native import events, files, history, jobs, prompt, server, signed
+from services.mock_comfyui.native import (
+    catalogue,
+    events,
+    files,
+    history,
+    jobs,
+    prompt,
+    server,
+    signed,
+    uploads,
+)
 from services.mock_comfyui.native.gate import Gate
-from services.mock_comfyui.native.wire import MalformedBody, on_trouble
+from services.mock_comfyui.native.wire import BodyTooLarge, MalformedBody, on_too_large, on_trouble
 from services.mock_comfyui.pictures.maker import ImageMaker
-from services.mock_comfyui.prompts.nodes import build_nodes
+from services.mock_comfyui.prompts.nodes import build_nodes, models_of
+from services.mock_comfyui.prompts.validation import NoGraph
 from services.mock_comfyui.queue.prompt_queue import PromptQueue, QueueBroken
 from services.mock_comfyui.queue.saving import Saver
 from services.mock_comfyui.routes import router
@@ -57,7 +68,8 @@ def create_app(
     )
     maker.now = mock.clock.now
     folders = Folders(store, mock.clock)
-    saver = Saver(build_nodes(checkpoints), folders, maker, lambda: native_config(mock))
+    models = models_of(checkpoints)
+    saver = Saver(build_nodes(models), folders, maker, lambda: native_config(mock))
     # A real server runs one prompt at a time.
     at_once = max(settings.comfyui_workers, 1)
     queue = PromptQueue(mock.runner, mock.clock, saver, at_once=at_once)
@@ -74,16 +86,19 @@ def create_app(
         on_stop=(queue.close, maker.close),
     )
     app.state.queue = queue
+    app.state.models = models
     # The last that is asked, so that the journal has what it refuses.
     app.user_middleware.append(Middleware(Gate, config=lambda: native_config(mock)))
-    for trouble in (MalformedBody, QueueBroken):
+    for trouble in (MalformedBody, NoGraph, QueueBroken):
         app.add_exception_handler(trouble, on_trouble)
+    app.add_exception_handler(BodyTooLarge, on_too_large)
     return app
 
 
 def _native_routers() -> tuple[APIRouter, ...]:
     """Each route is also under `/api`, as at the real server."""
-    twice = (prompt.router, history.router, files.router, events.router, server.router)
+    rooms = (prompt, history, files, events, catalogue, uploads, server)
+    twice = tuple(room.router for room in rooms)
     api = APIRouter(prefix="/api")
     for each in twice:
         api.include_router(each)

@@ -43,6 +43,11 @@ class Folders:
         subfolder, filename = posixpath.split(posixpath.normpath(name))
         return key_of(filename, subfolder, folder)
 
+    def pictures(self) -> list[str]:
+        """What is in the input folder itself."""
+        keys = (key for key in self._files.names() if key.startswith("input:") and "/" not in key)
+        return sorted(key.removeprefix("input:") for key in keys)
+
     def next_number(self, subfolder: str, stem: str, folder: str) -> int:
         return self._highest.get(key_of(stem, subfolder, folder), 0) + 1
 

@@ -3,10 +3,12 @@
 import contextlib
 import json
 import uuid
+from typing import Any
 
 import anyio
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from services.mock_comfyui.config import native_config
 from services.mock_comfyui.queue.sockets import Listener, encode
 
 router = APIRouter(tags=["native"])
@@ -19,12 +21,19 @@ FEATURES = {
     "node_replacements": True,
     "assets": False,
 }
+_OLD = ("supports_preview_metadata", "max_upload_size")
+
+
+def features_of(*, is_old: bool) -> dict[str, Any]:
+    """What the server can do, as it tells those who ask."""
+    return {name: FEATURES[name] for name in FEATURES if name in _OLD or not is_old}
 
 
 @router.websocket("/ws")
 async def events(socket: WebSocket) -> None:
     """Open until the client goes or the server restarts, even where another has its place."""
     queue = socket.app.state.queue
+    old = native_config(socket.app.state.mock).is_old
     await socket.accept()
     client_id = socket.query_params.get("clientId") or uuid.uuid4().hex
     listener = Listener(socket)
@@ -36,7 +45,7 @@ async def events(socket: WebSocket) -> None:
         await listener.send(encode("executing", {"node": node}))
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(_listen, socket, listener)
+            group.start_soon(_listen, socket, listener, features_of(is_old=old))
             await listener.dropped.wait()
             group.cancel_scope.cancel()
     finally:
@@ -44,7 +53,7 @@ async def events(socket: WebSocket) -> None:
     await listener.close()
 
 
-async def _listen(socket: WebSocket, listener: Listener) -> None:
+async def _listen(socket: WebSocket, listener: Listener, features: dict[str, Any]) -> None:
     """Flags count in the first message alone; what is no JSON is no message."""
     first = True
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
@@ -56,7 +65,7 @@ async def _listen(socket: WebSocket, listener: Listener) -> None:
                 flags = said.get("data")
                 wanted = flags.get("supports_preview_metadata") if isinstance(flags, dict) else None
                 listener.wants_metadata = bool(wanted)
-                await listener.send(encode("feature_flags", dict(FEATURES)))
+                await listener.send(encode("feature_flags", features))
             first = False
     listener.dropped.set()
 

@@ -1,20 +1,25 @@
 """The native wire: the files of the output, temp and input folders."""
 
+import io
 import posixpath
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Query, Request
+from PIL import Image
 from starlette.responses import Response
 
 from services.mock_comfyui.config import native_config
 from services.mock_comfyui.folders.folders import FOLDERS, key_of
 from services.mock_comfyui.native.signed import signed_address
-from services.mock_comfyui.native.wire import TheQueue
+from services.mock_comfyui.native.wire import MalformedBody, TheQueue
 from services.mock_core.exchange.files import serve_file
 from services.mock_core.http.headers import base_url
 from services.mock_core.mock import TheMock
 
 router = APIRouter(tags=["native"])
+# A browser would run what such a file says.
+_HARMFUL = ("text/html", "application/xhtml+xml", "text/javascript", "text/css")
 
 
 @router.get(
@@ -37,6 +42,7 @@ async def view(
     filename: str | None = None,
     subfolder: str = "",
     folder: Annotated[str, Query(alias="type")] = "output",
+    preview: str = "",
     range_: Annotated[str | None, Header(alias="Range")] = None,
 ) -> Response:
     """A file as far as it is written; it outlives the history."""
@@ -51,10 +57,40 @@ async def view(
     if inside.startswith(("/", "..")):
         return Response(status_code=403)
     key = key_of(posixpath.basename(filename), "" if inside == "." else inside, folder)
-    if queue.saver.folders.get(key) is None:
+    file = queue.saver.folders.get(key)
+    if file is None:
         return Response(status_code=404)
     config = native_config(mock)
     if config.view == "signed":
         base = config.signed_base or base_url(request)
         return Response(status_code=302, headers={"Location": signed_address(base, key)})
-    return await serve_file(mock, key, range_header=range_)
+    if preview:
+        return _preview(file.body, preview)
+    reply = await serve_file(mock, key, range_header=range_)
+    if reply.status_code in (200, 206):
+        _name(reply, posixpath.basename(filename))
+    return reply
+
+
+def _name(reply: Response, filename: str) -> None:
+    """As what it is to be kept; what a browser would run is no page here."""
+    kind = reply.headers["content-type"].partition(";")[0]
+    if kind in _HARMFUL:
+        reply.headers["Content-Type"] = "application/octet-stream"
+    attached = "attachment; " if kind in _HARMFUL else ""
+    name = quote(filename, safe=" !#$&'()+,-.;=@[]^_`{}~")
+    reply.headers["Content-Disposition"] = f'{attached}filename="{name}"'
+    reply.headers["X-Content-Type-Options"] = "nosniff"
+
+
+def _preview(body: bytes, wanted: str) -> Response:
+    """Made anew, as `jpeg;50` or `webp;90` says; what is neither becomes a WEBP."""
+    format_, _, quality = wanted.partition(";")
+    format_ = format_ if format_ in ("jpeg", "webp") else "webp"
+    out = io.BytesIO()
+    try:
+        picture = Image.open(io.BytesIO(body)).convert("RGB")
+        picture.save(out, format_, quality=int(quality) if quality.isdecimal() else 90)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise MalformedBody from error
+    return Response(out.getvalue(), media_type=f"image/{format_}")

@@ -23,7 +23,7 @@ from services.mock_comfyui.native.wire import (
 from services.mock_comfyui.prompts.execution import needed, text_of
 from services.mock_comfyui.prompts.inputs import mistake
 from services.mock_comfyui.prompts.task import Task
-from services.mock_comfyui.prompts.validation import Graph, validate
+from services.mock_comfyui.prompts.validation import Graph, Rules, validate
 from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_core.exchange.submit import submit
 from services.mock_core.http.headers import base_url, find_tag, slot_token
@@ -76,7 +76,14 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
         given = str(given) if "prompt_id" in body else None
     elif given is not None and not is_uuid(given):
         return native_error(_BAD_ID)
-    validation = validate(graph, queue.nodes, only=body.get("partial_execution_targets"))
+    folders = queue.saver.folders
+    rules = Rules(
+        queue.nodes,
+        is_there=lambda name: folders.get(folders.annotated(name)) is not None,
+        only=body.get("partial_execution_targets"),
+        old=config.is_old,
+    )
+    validation = validate(graph, rules)
     if validation.error is not None:
         return native_error(validation.error, validation.node_errors)
     extra = _extra(body)

@@ -5,18 +5,12 @@ from typing import Any
 from services.mock_comfyui.prompts.nodes import ANY, Input
 
 Mistake = dict[str, Any]
+# Of more choices than this only the number is told.
+_MOST_CHOICES = 20
 
 
 def mistake(kind: str, message: str, details: str, **extra: Any) -> Mistake:
     return {"type": kind, "message": message, "details": details, "extra_info": extra}
-
-
-def shown_config(wanted: Input) -> list[Any]:
-    """`[type, config]`, or `[choices, config]` for a choice."""
-    if wanted.kind != "COMBO":
-        return [wanted.kind, wanted.config]
-    rest = {name: value for name, value in wanted.config.items() if name != "options"}
-    return [wanted.config["options"], rest]
 
 
 def missing(name: str) -> Mistake:
@@ -29,7 +23,7 @@ def bad_link(name: str, wanted: Input, value: object) -> Mistake:
         "Bad linked input, must be a length-2 list of [node_id, slot_index]",
         name,
         input_name=name,
-        input_config=shown_config(wanted),
+        input_config=wanted.shown,
         received_value=value,
     )
 
@@ -40,9 +34,18 @@ def wrong_type(name: str, wanted: Input, received: str, link: list[Any]) -> Mist
         "Return type mismatch between linked nodes",
         f"{name}, received_type({received}) mismatch input_type({wanted.kind})",
         input_name=name,
-        input_config=shown_config(wanted),
+        input_config=wanted.shown,
         received_type=received,
         linked_node=link,
+    )
+
+
+def no_such_picture(name: str, value: object) -> Mistake:
+    return mistake(
+        "custom_validation_failed",
+        "Custom validation failed for node",
+        f"{name} - Invalid image file: {value}",
+        input_name=name,
     )
 
 
@@ -50,24 +53,23 @@ def types_fit(wanted: str, received: str) -> bool:
     return wanted == received or ANY in (wanted, received)
 
 
-def check_value(name: str, wanted: Input, value: Any) -> Mistake | None:
-    """What is wrong with a plain value, or None."""
+def converted(name: str, wanted: Input, value: Any) -> tuple[Any, Mistake | None]:
+    """The value as the server makes it of what was sent, or what is wrong with it."""
     try:
-        read = _converted(wanted.kind, value)
+        return _as(wanted.kind, value), None
     except (ValueError, TypeError, OverflowError) as error:
-        return mistake(
+        return value, mistake(
             "invalid_input_type",
             f"Failed to convert an input value to a {wanted.kind} value",
             f"{name}, {value}, {error}",
             input_name=name,
-            input_config=shown_config(wanted),
+            input_config=wanted.shown,
             received_value=value,
             exception_message=str(error),
         )
-    return _outside(name, wanted, read)
 
 
-def _converted(kind: str, value: Any) -> Any:
+def _as(kind: str, value: Any) -> Any:
     match kind:
         case "INT":
             return int(value)
@@ -80,16 +82,21 @@ def _converted(kind: str, value: Any) -> Any:
     return value
 
 
-def _outside(name: str, wanted: Input, value: Any) -> Mistake | None:
+def outside(name: str, wanted: Input, value: Any) -> Mistake | None:
+    """What is wrong with a value of the right type, or None."""
     config = wanted.config
-    told = {"input_name": name, "input_config": shown_config(wanted), "received_value": value}
+    told = {"input_name": name, "input_config": wanted.shown, "received_value": value}
     if "min" in config and value < config["min"]:
         message = f"Value {value} smaller than min of {config['min']}"
         return mistake("value_smaller_than_min", message, name, **told)
     if "max" in config and value > config["max"]:
         message = f"Value {value} bigger than max of {config['max']}"
         return mistake("value_bigger_than_max", message, name, **told)
-    if wanted.kind == "COMBO" and value not in config["options"]:
-        details = f"{name}: '{value}' not in {config['options']}"
+    choices = wanted.choices
+    if wanted.kind == "COMBO" and choices is not None and value not in choices:
+        listed = str(choices)
+        if len(choices) > _MOST_CHOICES:
+            listed, told["input_config"] = f"(list of length {len(choices)})", None
+        details = f"{name}: '{value}' not in {listed}"
         return mistake("value_not_in_list", "Value not in list", details, **told)
     return None

@@ -1,14 +1,17 @@
 """Validates a graph as the real server does: one good output is enough, the others are skipped."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from services.mock_comfyui.prompts.inputs import (
     Mistake,
     bad_link,
-    check_value,
+    converted,
     missing,
     mistake,
+    no_such_picture,
+    outside,
     types_fit,
     wrong_type,
 )
@@ -18,7 +21,10 @@ Graph = dict[str, Any]
 Nodes = dict[str, NodeType]
 # A real traceback names the server's own files; clients must not pass it on.
 SERVER_FILE = "/opt/ComfyUI/execution.py"
-MAX_NODES = 2_000
+
+
+class NoGraph(Exception):
+    """It holds what is no node, such as a graph in the editor's format: the server's trouble."""
 
 
 @dataclass(slots=True)
@@ -30,133 +36,188 @@ class Validation:
     node_errors: dict[str, Any] = field(default_factory=dict)
 
 
-def validate(graph: Graph, nodes: Nodes, *, only: Any = None) -> Validation:
-    """Where `only` is a list, those outputs alone are to run."""
-    refused = _refused(graph, nodes)
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a graph is judged by: node types, files, the outputs that are meant (None: all)."""
+
+    nodes: Nodes
+    is_there: Callable[[str], bool]
+    only: Any = None
+    old: bool = False
+
+
+def validate(graph: Graph, rules: Rules) -> Validation:
+    """Judge it, and convert its values in place as the real server does."""
+    refused = _refused(graph, rules)
     if refused is not None:
         return Validation(error=refused)
-    validation = Validation()
-    checked: dict[str, tuple[bool, list[Mistake]]] = {}
-    for node_id, node in graph.items():
-        if not nodes[node["class_type"]].is_output or not _is_meant(node_id, only):
-            continue
-        if _is_good(graph, nodes, node_id, checked=checked):
+    validation, check = Validation(), _Check(graph, rules)
+    told: list[str] = []
+    for node_id in _outputs(graph, rules):
+        if check.is_good(node_id):
             validation.outputs.append(node_id)
         else:
-            _blame(validation, graph, checked, output=node_id)
+            told += [f"{it['message']}: {it['details']}" for it in check.found[node_id][1]]
+            _blame(validation, graph, check, output=node_id)
     if not validation.outputs:
         validation.error = mistake(
-            "prompt_outputs_failed_validation", "Prompt outputs failed validation", ""
+            "prompt_outputs_failed_validation",
+            "Prompt outputs failed validation",
+            "\n".join(told),
         )
     return validation
 
 
-def _refused(graph: Graph, nodes: Nodes) -> dict[str, Any] | None:
-    if len(graph) > MAX_NODES:
-        return mistake("invalid_prompt", f"More than {MAX_NODES} nodes", "")
+def _refused(graph: Graph, rules: Rules) -> dict[str, Any] | None:
     for node_id, node in graph.items():
-        details = f"Node ID '#{node_id}'"
-        if not isinstance(node, dict) or not isinstance(node.get("class_type"), str):
-            message = "Cannot execute because a node is missing the class_type property."
-            return mistake("invalid_prompt", message, details)
-        kind = node["class_type"]
-        if kind not in nodes:
-            title = _title(node) or kind
-            return mistake(
-                "missing_node_type",
-                f"Node '{title}' not found. The custom node may not be installed.",
-                details,
-                node_id=node_id,
-                class_type=kind,
-                node_title=title,
-            )
-    if not any(nodes[node["class_type"]].is_output for node in graph.values()):
+        if not isinstance(node, dict):
+            raise NoGraph
+        kind = node.get("class_type")
+        if not isinstance(kind, str) or kind not in rules.nodes:
+            return _unknown_node(node_id, node, old=rules.old)
+    if not _outputs(graph, rules):
         return mistake("prompt_no_outputs", "Prompt has no outputs", "")
     return None
 
 
-def _is_meant(node_id: str, only: Any) -> bool:
-    return not isinstance(only, list) or node_id in only
+def _outputs(graph: Graph, rules: Rules) -> list[str]:
+    """The output nodes that are meant."""
+    return [
+        node_id
+        for node_id, node in graph.items()
+        if rules.nodes[node["class_type"]].is_output
+        and (not isinstance(rules.only, list) or node_id in rules.only)
+    ]
 
 
-def _title(node: dict[str, Any]) -> str:
+def _unknown_node(node_id: str, node: dict[str, Any], *, old: bool) -> Mistake:
+    kind, details = node.get("class_type"), f"Node ID '#{node_id}'"
+    if old:
+        what = (
+            "a node is missing the class_type property."
+            if kind is None
+            else f"node {kind} does not exist."
+        )
+        return mistake("invalid_prompt", f"Cannot execute because {what}", details)
+    title = _title(node)
+    if kind is None:
+        name = title or f"ID #{node_id}"
+        what = "has no class_type. The workflow may be corrupted or a custom node is missing."
+    else:
+        name = title = title or str(kind)
+        what = "not found. The custom node may not be installed."
+    return mistake(
+        "missing_node_type",
+        f"Node '{name}' {what}",
+        details,
+        node_id=node_id,
+        class_type=kind,
+        node_title=title,
+    )
+
+
+def _title(node: dict[str, Any]) -> str | None:
     meta = node.get("_meta")
     title = meta.get("title") if isinstance(meta, dict) else None
-    return title if isinstance(title, str) else ""
+    return title if isinstance(title, str) else None
 
 
-def _is_good(
-    graph: Graph, nodes: Nodes, node_id: str, *, checked: dict[str, tuple[bool, list[Mistake]]]
-) -> bool:
-    try:
-        return _check_node(graph, nodes, node_id, checked=checked, above=frozenset())
-    except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
-        checked[node_id] = (False, [_crash(error)])
-        return False
+class _Check:
+    """Nodes that were looked at: whether each is good, and what is wrong with it itself."""
+
+    def __init__(self, graph: Graph, rules: Rules) -> None:
+        self._graph = graph
+        self._rules = rules
+        self.found: dict[str, tuple[bool, list[Mistake]]] = {}
+
+    def is_good(self, output: str) -> bool:
+        try:
+            return self._node(output, ())
+        except _CRASHES as error:
+            self.found[output] = (False, [_crash(error)])
+            return False
+
+    def _node(self, node_id: str, above: tuple[str, ...]) -> bool:
+        """Check a node after all that it links to."""
+        if node_id in self.found:
+            return self.found[node_id][0]
+        if node_id in above:
+            self._circle(above[above.index(node_id) :])
+            return False
+        node = self._graph[node_id]
+        inputs = node["inputs"]
+        found: list[Mistake] = []
+        good = True
+        for name, wanted in self._rules.nodes[node["class_type"]].inputs.items():
+            if name not in inputs:
+                found += [missing(name)] if wanted.required else []
+            elif isinstance(inputs[name], list):
+                wrong = self._link(name, wanted, inputs[name])
+                found += [wrong] if wrong else []
+                good &= wrong is not None or self._inner(inputs[name][0], (*above, node_id))
+            else:
+                wrong = self._value(name, wanted, inputs)
+                found += [wrong] if wrong else []
+        # A node of a circle has been found so from below.
+        self.found.setdefault(node_id, (good and not found, found))
+        return self.found[node_id][0]
+
+    def _inner(self, node_id: str, above: tuple[str, ...]) -> bool:
+        try:
+            return self._node(node_id, above)
+        except _CRASHES as error:
+            self.found[node_id] = (False, [_crash(error, inner=True)])
+            return False
+
+    def _link(self, name: str, wanted: Input, link: list[Any]) -> Mistake | None:
+        if len(link) != 2:
+            return bad_link(name, wanted, link)
+        node = self._graph[link[0]]
+        received = self._rules.nodes[node["class_type"]].outputs[link[1]]
+        if types_fit(wanted.kind, received):
+            return None
+        return wrong_type(name, wanted, received, link)
+
+    def _value(self, name: str, wanted: Input, inputs: dict[str, Any]) -> Mistake | None:
+        """A value in the place of a link is let through, and fails in the run."""
+        inputs[name], wrong = converted(name, wanted, inputs[name])
+        if wrong is not None or wanted.linked:
+            return wrong
+        if "image_upload" in wanted.config:
+            there = self._rules.is_there(inputs[name])
+            return None if there else no_such_picture(name, inputs[name])
+        return outside(name, wanted, inputs[name])
+
+    def _circle(self, circle: tuple[str, ...]) -> None:
+        steps = [f"{it} ({self._graph[it]['class_type']})" for it in (*circle, circle[0])]
+        for node_id in circle:
+            told = mistake(
+                "dependency_cycle",
+                "Dependency cycle detected",
+                " -> ".join(steps),
+                node_id=node_id,
+                cycle_nodes=list(circle),
+            )
+            self.found[node_id] = (False, [told])
 
 
-def _crash(error: Exception) -> Mistake:
+_CRASHES = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
+
+
+def _crash(error: Exception, *, inner: bool = False) -> Mistake:
+    kind = "inner_validation" if inner else "validation"
     return mistake(
-        "exception_during_validation",
-        "Exception when validating node",
+        f"exception_during_{kind}",
+        "Exception when validating inner node" if inner else "Exception when validating node",
         str(error),
         exception_type=type(error).__name__,
         traceback=[f'  File "{SERVER_FILE}", line 812, in validate_prompt\n'],
     )
 
 
-def _check_node(
-    graph: Graph,
-    nodes: Nodes,
-    node_id: str,
-    *,
-    checked: dict[str, tuple[bool, list[Mistake]]],
-    above: frozenset[str],
-) -> bool:
-    """Check a node after all that it links to."""
-    if node_id in checked:
-        return checked[node_id][0]
-    if node_id in above:
-        raise ValueError(f"Dependency cycle detected at {node_id}")
-    inputs = graph[node_id].get("inputs", {})
-    found: list[Mistake] = []
-    good = True
-    for name, wanted in nodes[graph[node_id]["class_type"]].inputs.items():
-        if name not in inputs:
-            found += [missing(name)] if wanted.required else []
-            continue
-        value = inputs[name]
-        if isinstance(value, list):
-            wrong = _check_link(graph, nodes, name, wanted=wanted, link=value)
-            if wrong is None:
-                deeper = above | {node_id}
-                good &= _check_node(graph, nodes, value[0], checked=checked, above=deeper)
-        else:
-            wrong = bad_link(name, wanted, value) if wanted.linked else None
-            wrong = wrong or check_value(name, wanted, value)
-        found += [wrong] if wrong else []
-    checked[node_id] = (good and not found, found)
-    return checked[node_id][0]
-
-
-def _check_link(
-    graph: Graph, nodes: Nodes, name: str, *, wanted: Input, link: list[Any]
-) -> Mistake | None:
-    if len(link) != 2 or not isinstance(link[0], str) or not isinstance(link[1], int):
-        return bad_link(name, wanted, link)
-    received = nodes[graph[link[0]]["class_type"]].outputs[link[1]]
-    return None if types_fit(wanted.kind, received) else wrong_type(name, wanted, received, link)
-
-
-def _blame(
-    validation: Validation,
-    graph: Graph,
-    checked: dict[str, tuple[bool, list[Mistake]]],
-    *,
-    output: str,
-) -> None:
+def _blame(validation: Validation, graph: Graph, check: _Check, *, output: str) -> None:
     """Nodes that are bad only because of others above them are not told."""
-    for node_id, (good, found) in checked.items():
+    for node_id, (good, found) in check.found.items():
         if good or not found:
             continue
         told = validation.node_errors.setdefault(

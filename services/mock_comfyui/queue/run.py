@@ -50,6 +50,10 @@ class PromptRun:
             self._heed()
             await self._steps(node_id, events)
             output = await self._saver.output_of(task, node_id)
+            pictures = await self._saver.pictures(task, node_id)
+            for number, picture in enumerate(pictures):
+                events.step(task, node_id, value=number, steps=len(pictures))
+                events.picture(task, picture)
             if output is not None and node_id in task.outputs:
                 task.results[node_id] = output
             cache.keep(work, node_id, output)

@@ -15,7 +15,7 @@ from services.mock_comfyui.folders.folders import Folders, key_of
 from services.mock_comfyui.folders.names import BadName, place_of
 from services.mock_comfyui.pictures.maker import ImageMaker, Wanted
 from services.mock_comfyui.prompts.execution import Output
-from services.mock_comfyui.prompts.nodes import NodeType
+from services.mock_comfyui.prompts.nodes import ANY, NodeType
 from services.mock_comfyui.prompts.shapes import shape_of
 from services.mock_comfyui.prompts.task import Task
 from services.mock_comfyui.prompts.validation import Graph
@@ -48,6 +48,7 @@ class Saver:
     async def output_of(self, task: Task, node_id: str) -> Output | None:
         """What the node has made, None for one that makes no output; NodeFailed."""
         node = task.graph[node_id]
+        self._check_links(node)
         match node["class_type"]:
             case "LoadImage":
                 self._check_picture(str(node["inputs"]["image"]))
@@ -59,9 +60,27 @@ class Saver:
                 letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(5))
                 prefix = f"ComfyUI_temp_{letters}"
                 return {"images": await self._save(task, node_id, prefix, "temp")}
+            case "SaveAnimatedWEBP":
+                prefix = str(node["inputs"]["filename_prefix"])
+                made = await self._save(task, node_id, prefix, "output", "webp")
+                return {"images": made, "animated": [True]}
+            case "SaveLatent":
+                prefix = str(node["inputs"]["filename_prefix"])
+                return {"latents": await self._save(task, node_id, prefix, "output", "latent")}
             case "PreviewAny":
                 return {"text": [_shown(node["inputs"].get("source"))]}
-        return {} if self.nodes[node["class_type"]].is_output else None
+        return None
+
+    async def pictures(self, task: Task, node_id: str) -> list[bytes]:
+        """What a node sends on the socket instead of saving it."""
+        if task.graph[node_id]["class_type"] != "SaveImageWebsocket":
+            return []
+        shape = shape_of(task.graph, node_id, self.nodes)
+        text = task.generation.prompt
+        return [
+            await self._maker.draw(Wanted(text, f"{node_id}{batch}", shape.size))
+            for batch in range(shape.batch)
+        ]
 
     def state_of(self, node: Graph) -> str:
         """What a node's result depends on beside its inputs: the bytes of the file it loads."""
@@ -78,17 +97,18 @@ class Saver:
         return None
 
     async def _save(
-        self, task: Task, node_id: str, prefix: str, folder: str
+        self, task: Task, node_id: str, prefix: str, folder: str, format_: str = ""
     ) -> list[dict[str, str]]:
+        """One file for each picture of the batch, but for formats that have room for all."""
         shape = shape_of(task.graph, node_id, self.nodes)
+        count = 1 if format_ else shape.batch
         config = self._config()
-        format_ = config.format if folder == "output" else "png"
+        format_ = format_ or (config.format if folder == "output" else "png")
+        ending = _ENDINGS.get(format_, format_)
         try:
             place = place_of(prefix, size=shape.size)
             first = self.folders.next_number(place.subfolder, place.stem, folder)
-            names = [
-                place.name(first + batch, batch, _ENDINGS[format_]) for batch in range(shape.batch)
-            ]
+            names = [place.name(first + batch, batch, ending) for batch in range(count)]
         except BadName as error:
             raise NodeFailed(error.kind, str(error)) from error
         for batch, name in enumerate(names):
@@ -101,12 +121,21 @@ class Saver:
             )
             await self.folders.write(
                 key_of(name, place.subfolder, folder),
-                await self._maker.draw(wanted),
-                f"image/{format_}",
+                await self._maker.draw(wanted) if format_ != "latent" else bytes(64),
+                f"image/{format_}" if format_ != "latent" else "application/octet-stream",
                 task.generation,
                 seconds=config.write_seconds,
             )
         return [{"filename": it, "subfolder": place.subfolder, "type": folder} for it in names]
+
+    def _check_links(self, node: Graph) -> None:
+        """What was let through in the place of a link is of no use to the node."""
+        for name, wanted in self.nodes[node["class_type"]].inputs.items():
+            value = node["inputs"].get(name, [])
+            if wanted.linked and wanted.kind != ANY and not isinstance(value, list):
+                kind = type(value).__name__
+                message = f"'{kind}' object has no attribute 'shape'"
+                raise NodeFailed("AttributeError", message)
 
     def _check_picture(self, name: str) -> None:
         file = self.folders.get(self.folders.annotated(name))

@@ -193,3 +193,33 @@ async def test_a_finished_one_is_found_by_its_prefix_alone(image_mock: Service) 
         await queue(image_mock, graph, client_id="me", prompt_id=prompt_id)
         await socket.until("executed")
         assert await _status_of(image_mock, f"jobs/{prompt_id}") == 200
+
+
+async def test_addresses_that_lead_elsewhere(image_mock: Service) -> None:
+    """Source of the statuses: comfyui-capture-2.txt, section 10."""
+    await _image_of(image_mock, simple_graph(1, "vw/pic"))
+    for query, status in (
+        ("", 404),
+        ("filename=", 400),
+        ("filename=../main.py", 400),
+        ("filename=main.py&subfolder=../", 403),
+        ("filename=passwd&subfolder=/etc", 403),
+        ("filename=pic_00001_.png&subfolder=vw/../vw", 200),
+        ("filename=vw/pic_00001_.png", 404),
+        ("filename=pic_00001_.png&type=nope", 400),
+        ("filename=pic_00001_.png&subfolder=vw&type=", 400),
+        ("filename=pic_00001_.png%20[output]&subfolder=vw&type=input", 200),
+    ):
+        reply = await image_mock.http.get(f"/view?{query}")
+        assert (query, reply.status_code) == (query, status)
+
+
+async def test_a_file_has_its_name_and_previews_are_made_anew(image_mock: Service) -> None:
+    image = await _image_of(image_mock, simple_graph())
+    whole = await image_mock.http.get("/view", params=image)
+    assert whole.headers["content-disposition"] == 'filename="probe_00001_.png"'
+    assert whole.headers["x-content-type-options"] == "nosniff"
+    for preview, kind in (("webp;90", "webp"), ("jpeg;50", "jpeg"), ("png;90", "webp")):
+        reply = await image_mock.http.get("/view", params={**image, "preview": preview})
+        assert reply.headers["content-type"] == f"image/{kind}"
+        assert Image.open(io.BytesIO(reply.content)).format == kind.upper()

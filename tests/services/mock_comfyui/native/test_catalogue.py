@@ -1,0 +1,138 @@
+"""What the server says it has, and the nodes beyond pictures that are saved."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from services.mock_comfyui.app import create_app
+from tests.services.mock_comfyui.native.client import history_of, listening, queue, simple_graph
+from tests.services.mock_comfyui.native.shorthand import told
+from tests.services.mock_core.serving import Json, Service, comfyui, running
+
+CAPTURED = json.loads(
+    (Path(__file__).parent / "captured" / "object_info-0.28.0.json").read_text(encoding="utf-8")
+)
+
+
+def _node(kind: str, **inputs: object) -> Json:
+    return {"class_type": kind, "inputs": inputs}
+
+
+async def test_one_type_is_told_as_captured(image_mock: Service) -> None:
+    assert await image_mock.json("/object_info/PreviewImage") == CAPTURED["whole"]
+    assert await image_mock.json("/api/object_info/Nope") == {}
+
+
+@pytest.mark.parametrize("name", CAPTURED["parts"])
+async def test_types_have_the_captured_inputs(image_mock: Service, name: str) -> None:
+    entry = (await image_mock.json(f"/object_info/{name}"))[name]
+    assert {member: entry[member] for member in CAPTURED["parts"][name]} == CAPTURED["parts"][name]
+
+
+async def test_all_types_with_the_files_that_there_are(image_mock: Service) -> None:
+    files = {"image": ("in.png", b"x", "image/png")}
+    await image_mock.http.post("/upload/image", files=files)
+    told = await image_mock.json("/object_info")
+    sampler = told["KSampler"]["input"]["required"]
+    assert len(sampler["sampler_name"][0]) == CAPTURED["samplers"]
+    assert len(sampler["scheduler"][0]) == CAPTURED["schedulers"]
+    assert told["LoadImage"]["input"]["required"]["image"][0] == ["in.png"]
+    loader = told["CheckpointLoaderSimple"]["input"]["required"]
+    assert loader["ckpt_name"][0] == ["mock.safetensors"]
+    assert {"ImageScale", "LoraLoader", "VAEEncode", "SaveAnimatedWEBP"} <= told.keys()
+    text = json.dumps(told)
+    assert "$" not in text
+
+
+async def test_folders_and_their_models(image_mock: Service) -> None:
+    assert "loras" in await image_mock.json("/models")
+    assert await image_mock.json("/models/checkpoints") == ["mock.safetensors"]
+    assert await image_mock.json("/api/models/controlnet") == []
+    reply = await image_mock.http.get("/models/nope")
+    assert (reply.status_code, reply.content) == (404, b"")
+    found = await image_mock.http.get("/view_metadata/loras?filename=mock.safetensors")
+    assert found.status_code == 200
+    assert (await image_mock.http.get("/view_metadata/loras?filename=x")).status_code == 404
+    settings = comfyui().state.mock.settings
+    async with running(create_app(settings, checkpoints=())) as service:
+        assert await service.json("/models/checkpoints") == []
+
+
+async def test_small_routes_of_the_server(image_mock: Service) -> None:
+    assert await image_mock.json("/users") == {"storage": "server", "migrated": False}
+    assert await image_mock.json("/embeddings") == []
+    assert (await image_mock.json("/features"))["max_upload_size"] == 104857600
+    assert isinstance(await image_mock.json("/extensions"), list)
+    assert await image_mock.json("/settings") == {}
+    assert "text/html" in (await image_mock.http.get("/")).headers["content-type"]
+    old = {"native": {"version": "0.3.64"}}
+    await image_mock.http.put("/admin/config", json=old)
+    expected = {"supports_preview_metadata": True, "max_upload_size": 104857600}
+    assert await image_mock.json("/features") == expected
+
+
+async def test_freed_memory_has_nothing_cached(image_mock: Service) -> None:
+    cached = []
+    for body in (None, {"unload_models": True}, {"unload_models": True, "free_memory": True}):
+        if body is not None:
+            assert (await image_mock.post("/free", body)).status_code == 200
+        answer = await queue(image_mock, simple_graph())
+        messages = (await history_of(image_mock, answer["prompt_id"]))["status"]["messages"]
+        cached.append(messages[1][1]["nodes"])
+    assert cached == [[], ["1", "2"], []]
+
+
+async def test_texts_and_animations_and_latents(image_mock: Service) -> None:
+    save = {"fps": 6.0, "lossless": True, "quality": 80, "method": "default"}
+    graphs = {
+        "text": {"2": _node("PreviewAny", source="text here")},
+        "animated": {
+            "1": simple_graph()["1"],
+            "2": _node("SaveAnimatedWEBP", images=["1", 0], filename_prefix="anim", **save),
+        },
+        "latents": {
+            "1": _node("EmptyLatentImage", width=64, height=64, batch_size=1),
+            "2": _node("SaveLatent", samples=["1", 0], filename_prefix="latents/x"),
+        },
+    }
+    graphs["animated"]["1"]["inputs"]["batch_size"] = 3
+    jobs = {}
+    for name, graph in graphs.items():
+        answer = await queue(image_mock, graph)
+        await history_of(image_mock, answer["prompt_id"])
+        jobs[name] = await image_mock.json(f"/api/jobs/{answer['prompt_id']}")
+    text = jobs["text"]
+    assert text["outputs"] == {"2": {"text": ["text here"]}}
+    preview = {"content": "text here", "nodeId": "2", "mediaType": "text"}
+    assert (text["outputs_count"], text["preview_output"]) == (0, preview)
+    (image,) = jobs["animated"]["outputs"]["2"]["images"]
+    assert (image["filename"], jobs["animated"]["outputs"]["2"]["animated"]) == (
+        "anim_00001_.webp",
+        [True],
+    )
+    reply = await image_mock.http.get("/view", params=image)
+    assert Image.open(io.BytesIO(reply.content)).format == "WEBP"
+    latent = {"filename": "x_00001_.latent", "subfolder": "latents", "type": "output"}
+    assert jobs["latents"]["outputs"] == {"2": {"latents": [latent]}}
+
+
+async def test_pictures_that_are_sent_on_the_socket(image_mock: Service) -> None:
+    graph = {"1": simple_graph()["1"], "2": _node("SaveImageWebsocket", images=["1", 0])}
+    graph["1"]["inputs"]["batch_size"] = 2
+    async with listening(image_mock) as socket:
+        answer = await queue(image_mock, graph, client_id="me")
+        await socket.until("executing", node=None)
+        frames = socket.taken()
+    # Source: comfyui-capture-2.txt, section 09, there with a batch of 3.
+    assert told(frames[-11:]) == (
+        "executing 2 | ps +1 2:r0/2 | progress 2 0/2 | BINARY type 1 | "
+        "ps +1 2:r1/2 | progress 2 1/2 | BINARY type 1 | ps +1 2:f2/2 | "
+        "execution_success | status 0 | executing None"
+    ).replace("ps +1 2:r0/2", "ps 1:f1/1 2:r0/2")
+    (picture, _) = [frame for frame in frames if isinstance(frame, bytes)]
+    assert picture[:12] == b"\0\0\0\1\0\0\0\2\x89PNG"
+    entry = await history_of(image_mock, answer["prompt_id"])
+    assert (entry["outputs"], entry["status"]["completed"]) == ({}, True)
