@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from services.worker.doctor.hosts import addresses
-from services.worker.results.fetching import Address, Resolve, is_public
+from services.worker.doctor.hosts import are_public, led_to
+from services.worker.results.fetching import Resolve
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.answers import ask
 from services.worker.vendors.failures import json_object
@@ -19,7 +19,6 @@ CHECK = "callbacks"
 POLLING = "each video's end is found by polling alone, a little later"
 # What a container calls the machine that it runs on.
 GATEWAY = "host.docker.internal"
-_PORTS = {"http": 80, "https": 443}
 
 
 async def callbacks(
@@ -28,13 +27,13 @@ async def callbacks(
     """Nothing where the vendor calls nobody back."""
     if not traits.pushes:
         return []
-    ours = await _led_to(settings.callback_url, resolve)
+    ours = await led_to(settings.callback_url, resolve)
     at = f"CALLBACK_URL={redacted(settings.callback_url)}"
     if not ours:
         return [wrong(CHECK, f"{at}: its host leads to no address, so no callback can arrive")]
     if all(each.is_loopback for each in ours):
         return [await _on_this_machine(settings, at, resolve)]
-    if not all(map(is_public, ours)) and await _is_public(settings.video_service_url, resolve):
+    if not are_public(ours) and are_public(await led_to(settings.video_service_url, resolve)):
         return [warning(CHECK, f"{at} is not public, which the video vendor is: {POLLING}")]
     if not receiver:
         return [ok(CHECK, f"{at} is known; whether the receiver answers there shows once it runs")]
@@ -43,20 +42,10 @@ async def callbacks(
 
 async def _on_this_machine(settings: WorkerSettings, at: str, resolve: Resolve) -> Finding:
     host = urlsplit(settings.video_service_url).hostname
-    theirs = await _led_to(settings.video_service_url, resolve)
+    theirs = await led_to(settings.video_service_url, resolve)
     if host == GATEWAY or all(each.is_loopback for each in theirs):
         return ok(CHECK, f"{at}: they stay on this machine, as the video vendor does")
     return warning(CHECK, f"{at} is this machine alone, and the video vendor elsewhere: {POLLING}")
-
-
-async def _is_public(url: str, resolve: Resolve) -> bool:
-    found = await _led_to(url, resolve)
-    return bool(found) and all(map(is_public, found))
-
-
-async def _led_to(url: str, resolve: Resolve) -> list[Address]:
-    parts = urlsplit(url)
-    return await addresses(parts.hostname or "", parts.port or _PORTS[parts.scheme], resolve)
 
 
 async def _answering(url: str, at: str) -> Finding:

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from services.worker.doctor.access import access
 from services.worker.doctor.callbacks import callbacks
 from services.worker.doctor.hosts import result_hosts
 from services.worker.results.fetching import Resolve, resolved
@@ -32,6 +33,7 @@ async def examine(
             _examined(images, "image vendor"),
             _examined(videos, "video vendor"),
             callbacks(settings, videos.traits, receiver=receiver, resolve=resolve),
+            access(settings, images, resolve=resolve),
             result_hosts(settings, (images.traits, videos.traits), resolve=resolve),
         )
         offers = {"image": _offer(images), "video": _offer(videos)}

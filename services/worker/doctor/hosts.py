@@ -11,7 +11,7 @@ from services.worker.vendors.vendor import Traits
 
 CHECK = "result hosts"
 SECONDS = 5.0
-_HTTPS = 443
+_PORTS = {"http": 80, "https": 443}
 
 
 async def result_hosts(
@@ -38,10 +38,21 @@ async def addresses(host: str, port: int, resolve: Resolve) -> list[Address]:
         return []
 
 
+async def led_to(url: str, resolve: Resolve) -> list[Address]:
+    """Where the host of an address is."""
+    parts = urlsplit(url)
+    return await addresses(parts.hostname or "", parts.port or _PORTS[parts.scheme], resolve)
+
+
+def are_public(found: list[Address]) -> bool:
+    """Whether the internet can reach all of them, of one at least."""
+    return bool(found) and all(map(is_public, found))
+
+
 async def _reason(name: str, resolve: Resolve) -> str | None:
     parts = urlsplit(f"//{name.removeprefix('*.')}")
     host = parts.hostname or name
-    found = await addresses(host, parts.port or _HTTPS, resolve)
+    found = await addresses(host, parts.port or _PORTS["https"], resolve)
     if not found:
         return f"{name} leads to no address: nothing can be fetched from there"
     inside = [each for each in found if not is_public(each) and str(each) != host]

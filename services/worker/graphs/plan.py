@@ -14,9 +14,11 @@ from services.worker.graphs.guessing import is_number
 _NAMESPACE = uuid.UUID("5e0f1c4e-6a5b-5d0c-9f3e-2b7f3f0a1d6e")
 _STYLE = re.compile(r"[\s,;]*\{style\}")
 _PLACE = re.compile(r"\{(prompt|style)\}")
+_MODEL = re.compile(r"\.(safetensors|sft|ckpt|gguf|pth?|bin)$", re.IGNORECASE)
 STEM = "image"
 # Some nodes take no more bits.
 _SEED_BYTES = 4
+MOST_SEED = 2 ** (8 * _SEED_BYTES) - 1
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class Plan:
     def is_found_by_file(self) -> bool:
         """Whether a picture can be found by its name alone."""
         return Role.PREFIX in self.binding.targets
+
+    def models(self) -> list[str]:
+        """The files of models that its nodes name, each once."""
+        values = (node.value(name) for node in self.graph for name in node.inputs)
+        return list(dict.fromkeys(v for v in values if isinstance(v, str) and _MODEL.search(v)))
 
     def weights(self) -> dict[str, int]:
         """How much of the work each node does: a sampler its steps, any other one step."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+LONGEST = 1000
+
 
 class Verdict(StrEnum):
     """`wrong`: no job can end well as it is, or it would cost what it should not."""
@@ -24,17 +26,24 @@ class Finding:
 
 def ok(check: str, says: str) -> Finding:
     """All is as it should be."""
-    return Finding(check, Verdict.OK, says)
+    return Finding(check, Verdict.OK, _line(says))
 
 
 def warning(check: str, says: str) -> Finding:
     """Jobs can end well, and still it may not be what was meant."""
-    return Finding(check, Verdict.WARNING, says)
+    return Finding(check, Verdict.WARNING, _line(says))
 
 
 def wrong(check: str, says: str) -> Finding:
     """Nothing should be submitted as it is."""
-    return Finding(check, Verdict.WRONG, says)
+    return Finding(check, Verdict.WRONG, _line(says))
+
+
+def _line(text: str) -> str:
+    """One line of a terminal, whatever a server's own words have in them."""
+    shown = "".join(each if each.isprintable() else " " for each in text)
+    text = " ".join(shown.split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 import asyncio
 from enum import Enum
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import httpx
 
@@ -92,6 +93,17 @@ class Calls:
         parts = told.lstrip("v").split(".")
         return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
 
+    async def node_type(self, kind: str) -> Json | None:
+        """What the server says of a type of node; None where it has none of that name."""
+        route = f"object_info/{quote(kind, safe='')}"
+        found = _json(await self._ask("GET", route, most=JOB_BYTES)).get(kind)
+        return found if isinstance(found, dict) else None
+
+    @property
+    def at(self) -> str:
+        """The server's address."""
+        return str(self._http.base_url).rstrip("/")
+
     async def is_whole(self, file: File) -> bool | None:
         """Whether a PNG is there as a whole, by how it ends; None where there is none.
 
@@ -111,7 +123,7 @@ class Calls:
 
     def address(self, file: File) -> str:
         """Where a file can be fetched."""
-        return f"{str(self._http.base_url).rstrip('/')}{view_path(file)}"
+        return f"{self.at}{view_path(file)}"
 
     async def _ask(self, method: str, route: str, **kwargs: Any) -> httpx.Response:
         return await ask(self._http, method, f"/api/{route}", **kwargs)

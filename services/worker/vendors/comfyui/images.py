@@ -7,10 +7,12 @@ from typing import ClassVar
 import structlog
 
 from services.worker.graphs.plan import STEM, Plan, folder_of, prompt_id_of
+from services.worker.vendors.comfyui import checks
 from services.worker.vendors.comfyui.calls import Calls, NoRoute
 from services.worker.vendors.comfyui.ends import File, Result, Told, of_history, of_job
 from services.worker.vendors.comfyui.percents import Percents
 from services.worker.vendors.comfyui.refusals import reason_of, touches
+from services.worker.vendors.findings import Finding
 from services.worker.vendors.vendor import Traits, VendorStatus
 from shared.errors import BadResult, RefusedForGood, VendorError
 from shared.redact import redacted
@@ -170,3 +172,12 @@ class ComfyuiImages:
     def credentials(self) -> Mapping[str, str]:
         """Without them a guarded server gives no file."""
         return self._headers
+
+    async def examined(self) -> list[Finding]:
+        """Whether it is there, lets us in, and can run the workflow."""
+        return await checks.examined(self._calls, self._plan)
+
+    def offer(self) -> str:
+        """Which models, as far as the graph names files."""
+        models = ", ".join(self._plan.models()) or "no model"
+        return f"the ComfyUI at {self._calls.at}, with {models}"

@@ -73,6 +73,9 @@ class Plain:
 
     traits = Traits(result_hosts=("gone.example",))
 
+    def credentials(self) -> dict[str, str]:
+        return {}
+
 
 class Refusing(Plain):
     """One whose own check fails."""

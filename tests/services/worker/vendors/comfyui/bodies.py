@@ -159,3 +159,62 @@ def picture(body: bytes) -> Answer:
         return httpx.Response(206, content=body[-wanted:])
 
     return answer
+
+
+# Of `/object_info`, as far as it is read; of the lists, those that matter here.
+KINDS: dict[str, Json] = {
+    "CheckpointLoaderSimple": {
+        "input": {"required": {"ckpt_name": [["v1-5-pruned-emaonly-fp16.safetensors"], {}]}},
+        "output_node": False,
+    },
+    "CLIPTextEncode": {
+        "input": {
+            "required": {
+                "text": ["STRING", {"multiline": True, "dynamicPrompts": True}],
+                "clip": ["CLIP", {}],
+            }
+        },
+        "output_node": False,
+    },
+    "EmptyLatentImage": {
+        "input": {
+            "required": {
+                "width": ["INT", {"default": 512, "min": 16, "max": 16384, "step": 8}],
+                "height": ["INT", {"default": 512, "min": 16, "max": 16384, "step": 8}],
+                "batch_size": ["INT", {"default": 1, "min": 1, "max": 4096}],
+            }
+        },
+        "output_node": False,
+    },
+    "KSampler": {
+        "input": {
+            "required": {
+                "model": ["MODEL", {}],
+                "seed": ["INT", {"default": 0, "min": 0, "max": 18446744073709551615}],
+                "steps": ["INT", {"default": 20, "min": 1, "max": 10000}],
+                "cfg": ["FLOAT", {"default": 8.0, "min": 0.0, "max": 100.0}],
+                "sampler_name": [["euler", "heun", "dpmpp_2m"], {}],
+                "scheduler": [["simple", "karras", "normal"], {}],
+                "positive": ["CONDITIONING", {}],
+                "negative": ["CONDITIONING", {}],
+                "latent_image": ["LATENT", {}],
+                "denoise": ["FLOAT", {"default": 1.0, "min": 0.0, "max": 1.0}],
+            }
+        },
+        "output_node": False,
+    },
+    "SaveImage": {
+        "input": {
+            "required": {
+                "images": ["IMAGE", {"tooltip": "The images to save."}],
+                "filename_prefix": ["STRING", {"default": "ComfyUI"}],
+            },
+            "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"},
+        },
+        "output_node": True,
+    },
+    "VAEDecode": {
+        "input": {"required": {"samples": ["LATENT", {}], "vae": ["VAE", {}]}},
+        "output_node": False,
+    },
+}

@@ -1,0 +1,175 @@
+"""What a ComfyUI is found to be before anything is queued there."""
+
+import httpx
+import pytest
+
+from services.worker.graphs.plan import Plan
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.chosen import chosen_images
+from services.worker.vendors.comfyui import checks
+from services.worker.vendors.comfyui.calls import Calls
+from services.worker.vendors.comfyui.images import ComfyuiImages
+from services.worker.vendors.findings import Finding, Verdict
+from tests.services.mock_core.serving import Service
+from tests.services.worker.graphs.examples import WITHOUT_MODELS, example, plan_of
+from tests.services.worker.vendors.comfyui.bodies import KINDS, STATS
+from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+
+NO_ROUTE = httpx.Response(404, text="404: Not Found")
+
+
+def version(told: object) -> Answer:
+    return reply(system={"os": "linux", "comfyui_version": told})
+
+
+def server(told: object = "0.28.0", **changes: Answer) -> StubVendor:
+    """A ComfyUI that knows the documented graph's types; `changes` by type."""
+    known = {kind: reply(**{kind: says}) for kind, says in KINDS.items()} | changes
+    kinds = {f"GET /api/object_info/{kind}": [answer] for kind, answer in known.items()}
+    return StubVendor({STATS: [version(told)], **kinds})
+
+
+async def found(vendor: StubVendor, plan: Plan | None = None) -> dict[str, Finding]:
+    async with vendor.client() as http:
+        told = await checks.examined(Calls(http), plan or plan_of(example()))
+    assert all("\n" not in each.says for each in told)
+    return {each.check: each for each in told}
+
+
+async def test_a_server_that_fits_is_told_check_by_check_and_nothing_is_queued() -> None:
+    vendor = server()
+    told = await found(vendor)
+    assert {name: (each.verdict, each.says) for name, each in told.items()} == {
+        "ComfyUI": ("ok", "answers at http://vendor, and lets us in"),
+        "ComfyUI version": ("ok", "0.28.0"),
+        "ComfyUI nodes": ("ok", "all 6 types are there, with what they need"),
+        "ComfyUI models": ("ok", "all that the workflow names are in the server's lists"),
+        "ComfyUI bindings": (
+            "ok",
+            "seed=3.seed, width=5.width, height=5.height, prompt=6.text,"
+            " prefix=9.filename_prefix; they take what a job brings",
+        ),
+        "ComfyUI output": ("ok", "node 9 (genvideo:output)"),
+    }
+    assert all(asked.startswith("GET ") for asked in vendor.asked)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "says"),
+    [
+        (httpx.ConnectError("refused"), "wrong", "nobody answers at http://vendor (COMFYUI_URL)"),
+        (reply(401, error="unauthorized"), "wrong", "COMFYUI_HEADERS does not let us in"),
+        (reply(403), "wrong", "COMFYUI_HEADERS does not let us in"),
+        (NO_ROUTE, "wrong", "no ComfyUI answers at COMFYUI_URL"),
+        (httpx.Response(302, headers={"location": "/login"}), "wrong", "leads elsewhere"),
+        (httpx.Response(200, text="<h1>hello"), "wrong", "is not a JSON object"),
+        (reply(503), "warning", "is out for now"),
+    ],
+)
+async def test_where_nobody_lets_us_in_that_alone_is_told(
+    answer: Answer, verdict: str, says: str
+) -> None:
+    vendor = StubVendor({STATS: [answer]})
+    [only] = (await found(vendor)).values()
+    assert (only.check, only.verdict, says in only.says) == ("ComfyUI", verdict, True), only.says
+    assert len(vendor.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict", "says"),
+    [
+        ("0.3.44", "wrong", "0.3.44 is too old: it takes no prompt_id of ours, as 0.3.45 does"),
+        ("v0.2.7", "wrong", "0.2.7 is too old"),
+        ("0.3.63", "warning", "0.3.63 is older than any that was tried"),
+        ("0.3.64", "ok", "0.3.64"),
+        ("1.0", "ok", "1.0"),
+        (None, "warning", "does not say its version"),
+        ("mine", "warning", "does not say its version"),
+    ],
+)
+async def test_its_age(told: object, verdict: str, says: str) -> None:
+    finding = (await found(server(told)))["ComfyUI version"]
+    assert finding.verdict == verdict
+    assert finding.says.startswith(says) or says in finding.says
+
+
+async def test_each_mistake_has_its_check_and_many_are_counted() -> None:
+    nodes = example()
+    for name in ("seed", "steps", "cfg"):
+        del nodes["3"]["inputs"][name]
+    del nodes["5"]["inputs"]["batch_size"]
+    nodes["3"]["_meta"] = {}
+    model = reply(CheckpointLoaderSimple={"input": {"required": {"ckpt_name": [["other"], {}]}}})
+    nothing = reply()
+    vendor = server(CheckpointLoaderSimple=model, CLIPTextEncode=nothing)
+    told = await found(vendor, plan_of(nodes, bindings="seed=5.width"))
+    wrong = {name: each.says for name, each in told.items() if each.verdict is Verdict.WRONG}
+    assert set(wrong) == {"ComfyUI nodes", "ComfyUI models", "ComfyUI bindings"}
+    assert wrong["ComfyUI nodes"].startswith("node 6 (genvideo:prompt) is of the type CLIPText")
+    assert wrong["ComfyUI nodes"].endswith("; and 3 more")
+    assert "is not among the server's: other" in wrong["ComfyUI models"]
+
+
+async def test_a_server_that_tells_nothing_of_its_nodes_is_a_warning() -> None:
+    told = await found(server(VAEDecode=NO_ROUTE))
+    assert told["ComfyUI nodes"].verdict is Verdict.WARNING
+    assert "can't be compared: HTTP 404" in told["ComfyUI nodes"].says
+    assert "ComfyUI models" not in told
+
+
+async def test_what_a_server_says_stays_one_printable_line() -> None:
+    kind = {"input": {"required": {"ckpt_name": [["a\n\x1b[31mb"], {}]}}}
+    told = await found(server(CheckpointLoaderSimple=reply(CheckpointLoaderSimple=kind)))
+    assert told["ComfyUI models"].says.endswith("is not among the server's: a [31mb")
+
+
+async def test_it_offers_its_models() -> None:
+    async with server().client() as http:
+        for nodes, told in (
+            (example(), "v1-5-pruned-emaonly-fp16.safetensors"),
+            (example(WITHOUT_MODELS), "no model"),
+        ):
+            plan = plan_of(nodes)
+            vendor = ComfyuiImages(Calls(http), plan, None, {})  # type: ignore[arg-type]
+            assert vendor.offer() == f"the ComfyUI at http://vendor, with {told}"
+
+
+async def examined(mock: Service, headers: str = "") -> dict[str, Finding]:
+    """By the settings, over the mock's own native wire."""
+    settings = WorkerSettings.model_validate(
+        {
+            "callback_secret": "x" * 32,
+            "image_service_url": str(mock.http.base_url),
+            "image_api": "comfyui",
+            "comfyui_workflow": WITHOUT_MODELS,
+            "comfyui_headers": headers or None,
+        }
+    )
+    async with chosen_images(settings) as images:
+        assert isinstance(images, ComfyuiImages)
+        told = await images.examined()
+    assert await mock.json("/admin/ledger") == []
+    return {each.check: each for each in told}
+
+
+async def arrange(mock: Service, **native: str) -> None:
+    reply = await mock.http.put("/admin/config", json={"native": native})
+    assert reply.status_code == 200, reply.text
+
+
+async def test_the_mocks_native_wire_is_found_well(image_mock: Service) -> None:
+    told = await examined(image_mock)
+    assert {each.verdict for each in told.values()} <= {Verdict.OK, Verdict.WARNING}
+    assert told["ComfyUI version"].says == "0.28.0"
+    await arrange(image_mock, version="0.3.64")
+    assert (await examined(image_mock))["ComfyUI version"].says == "0.3.64"
+
+
+async def test_a_guarded_one_wants_its_key(image_mock: Service) -> None:
+    await arrange(image_mock, key="k")
+    [only] = (await examined(image_mock)).values()
+    assert (only.verdict, "COMFYUI_HEADERS" in only.says) == (Verdict.WRONG, True)
+    [only] = (await examined(image_mock, "X-API-Key: other")).values()
+    assert only.verdict is Verdict.WRONG
+    assert "other" not in only.says
+    assert (await examined(image_mock, "X-API-Key: k"))["ComfyUI"].verdict is Verdict.OK
