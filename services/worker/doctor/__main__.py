@@ -13,6 +13,7 @@ from dataclasses import asdict
 from services.worker.doctor.examination import Examination, examine
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.findings import Verdict
+from shared import logs
 from shared.replaying import tell
 from shared.settings import load
 
@@ -26,6 +27,8 @@ def main() -> int:
         "--receiver", action="store_true", help="the callback receiver runs: ask for it, too"
     )
     receiver = parser.parse_args().receiver
+    # What is told here is told on purpose.
+    logs.configure(service="doctor", level="WARNING", form="json")
     found = asyncio.run(examine(load(WorkerSettings), receiver=receiver))
     _print(found)
     return WRONG if any(each.verdict is Verdict.WRONG for each in found.findings) else 0

@@ -4,6 +4,7 @@ import httpx
 import structlog
 
 from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.kling import checks
 from services.worker.vendors.kling.callbacks import may_be_told
 from services.worker.vendors.kling.first import FirstGeneration
 from services.worker.vendors.kling.relay import Relay
@@ -21,7 +22,8 @@ def kling_videos(http: httpx.AsyncClient, settings: WorkerSettings) -> KlingVide
     if not pushes:
         why = "CALLBACK_URL is no public https address" if official else "a relay passes none on"
         log.info("no callbacks: the video vendor is polled", reason=why)
-    return KlingVideos(http, settings, _wire(settings), pushes=pushes)
+    known = checks.standing(settings, pushes=pushes)
+    return KlingVideos(http, settings, _wire(settings), pushes=pushes, known=known)
 
 
 def _wire(settings: WorkerSettings) -> Wire:

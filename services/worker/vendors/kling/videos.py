@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import httpx
@@ -10,11 +10,14 @@ import structlog
 
 from services.worker.settings.kling import KlingSettings
 from services.worker.vendors.answers import ask
+from services.worker.vendors.findings import Finding
+from services.worker.vendors.kling import checks
 from services.worker.vendors.kling.answers import BAD_PARAMETER, EXPIRED, NOT_YET_VALID, code_of
 from services.worker.vendors.kling.keys import Keys, keys_of
 from services.worker.vendors.kling.wire import Wanted, Wire
 from services.worker.vendors.vendor import MAX_ID, Bounds, Picture, Traits, VendorStatus
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
+from shared.redact import redacted
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +39,18 @@ class KlingVideos:
     """Image to video; a callback address is told only where it can be reached."""
 
     def __init__(
-        self, http: httpx.AsyncClient, settings: KlingSettings, wire: Wire, *, pushes: bool
+        self,
+        http: httpx.AsyncClient,
+        settings: KlingSettings,
+        wire: Wire,
+        *,
+        pushes: bool,
+        known: Iterable[Finding] = (),
     ) -> None:
+        """`known`: what can be told of it without asking it."""
         self._http = http
+        self._settings = settings
+        self._known = tuple(known)
         self._wire = wire
         self._keys: Keys = keys_of(settings)
         self._by_address = settings.kling_image == "url"
@@ -90,6 +102,25 @@ class KlingVideos:
     def credentials(self) -> Mapping[str, str]:
         """None are needed."""
         return {}
+
+    async def examined(self) -> list[Finding]:
+        """Whether the key is taken, and something left; a relay tells less."""
+        if self._settings.kling_dialect == "newapi":
+            told = await checks.relay(self.status, self._at)
+        else:
+            told = await checks.account(self._call, self._at)
+        return [*told, *self._known]
+
+    def offer(self) -> str:
+        """The model and how it is used; what that costs in units is Kling's to say."""
+        used = self._settings
+        sound = ", with sound" if used.kling_sound == "on" else ""
+        made = f"{used.model}, {used.kling_mode}, {used.kling_duration} s{sound}"
+        return f"Kling at {self._at}: {made}"
+
+    @property
+    def _at(self) -> str:
+        return redacted(str(self._http.base_url).rstrip("/"))
 
     async def _image(self, picture: Picture) -> str:
         """As it is sent, and found good before anything is paid."""

@@ -1,0 +1,139 @@
+"""What Kling lets one check for nothing: the key, the clock, and what is left of what was paid."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.findings import Finding, ok, warning, wrong
+from services.worker.vendors.kling.answers import data_of
+from services.worker.vendors.kling.callbacks import is_inside
+from services.worker.vendors.kling.tasks import member
+from services.worker.vendors.vendor import VendorStatus
+from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForNow, VendorError
+from shared.redact import redacted
+
+KEY, CLOCK, UNITS = "Kling key", "Kling clock", "Kling units"
+IMAGE, CALLBACKS = "Kling image", "Kling callbacks"
+# A token is made anew by the vendor's clock where ours is wrong, which costs a call each time.
+SKEW_SECONDS = 30
+# A pack that ends sooner than this is warned of.
+SOON_SECONDS = 7 * 86_400
+_DAY_SECONDS = 86_400
+# Of a task that nobody has ever submitted.
+NOBODYS = "doctor.video.1"
+
+Call = Callable[..., Awaitable[httpx.Response]]
+Status = Callable[[str], Awaitable[VendorStatus | None]]
+
+
+async def account(call: Call, at: str) -> list[Finding]:
+    """By its resource packs: at most once a second, and hours behind, so says the documentation."""
+    now = time.time()
+    span = {"start_time": int((now - _DAY_SECONDS) * 1000), "end_time": int(now * 1000)}
+    try:
+        answer = await call("GET", "/account/costs", params=span)
+        found = data_of(answer)
+    except VendorError as error:
+        return [_refused(error, at)]
+    packs = member(found, "resource_pack_subscribe_infos")
+    units = _units(packs if isinstance(packs, list) else [], time.time())
+    return [ok(KEY, f"{at} takes it"), *_clock(answer.headers.get("date", ""), now), units]
+
+
+async def relay(status: Status, at: str) -> list[Finding]:
+    """It tells of no account; that a task is unknown needs its key as well."""
+    try:
+        await status(NOBODYS)
+    except VendorError as error:
+        return [_refused(error, at)]
+    return [ok(KEY, f"the relay at {at} takes it, and does not tell what is left at Kling")]
+
+
+def standing(settings: WorkerSettings, *, pushes: bool) -> Iterator[Finding]:
+    """What the settings alone tell: the way of the picture, and that of callbacks."""
+    outside = not is_inside(settings.video_service_url)
+    if settings.kling_image == "base64":
+        yield ok(IMAGE, "our stored file is sent, so that Kling fetches nothing from us")
+    elif outside and is_inside(settings.image_service_url):
+        yield wrong(
+            IMAGE,
+            "KLING_IMAGE=url has Kling fetch each picture at COMFYUI_URL, which is not public:"
+            " KLING_IMAGE=base64 sends it",
+        )
+    else:
+        yield ok(IMAGE, "Kling fetches it at COMFYUI_URL (KLING_IMAGE=url)")
+    if settings.kling_dialect == "newapi":
+        yield ok(CALLBACKS, "polling alone: a relay passes none on")
+    elif not pushes:
+        yield warning(
+            CALLBACKS,
+            f"polling alone: CALLBACK_URL={redacted(settings.callback_url)} is no public https"
+            " address, so Kling is told none",
+        )
+
+
+def _refused(error: VendorError, at: str) -> Finding:
+    if isinstance(error, NeverDelivered):
+        return wrong(KEY, f"nobody answers at {at} (KLING_URL): {error.message}")
+    if isinstance(error, RefusedForNow | OutcomeUnknown):
+        return warning(KEY, f"{at} does not tell for now: {error.message}")
+    return wrong(KEY, f"{at}: {error.message}")
+
+
+def _clock(date: str, now: float) -> Iterator[Finding]:
+    """Nothing where the answer has no date."""
+    try:
+        ahead = now - parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return
+    if abs(ahead) <= SKEW_SECONDS:
+        yield ok(CLOCK, "as Kling's, within half a minute")
+        return
+    way = "ahead of" if ahead > 0 else "behind"
+    yield warning(CLOCK, f"this machine's clock is {abs(ahead):.0f} s {way} Kling's: set it")
+
+
+def _units(packs: list[Any], now: float) -> Finding:
+    if not packs:
+        return warning(UNITS, "the account has no resource pack: 1102, unless it pays afterwards")
+    good = [(each, left) for each in packs if (left := _left(each, now)) > 0]
+    if not good:
+        names = ", ".join(str(member(each, "resource_pack_name")) for each in packs)
+        return wrong(UNITS, f"nothing is left: each resource pack is used up or over ({names})")
+    total = sum(left for _, left in good)
+    ends = max(_ends(each) for each, _ in good)
+    told = f"{total:,.2f}".removesuffix(".00")
+    says = f"{told} units are left, until {_day(ends)} at the latest"
+    return warning(UNITS, says) if ends - now < SOON_SECONDS else ok(UNITS, says)
+
+
+def _left(pack: Any, now: float) -> float:
+    """What can be used of a pack at this moment, by its own figures."""
+    status, left = member(pack, "status"), member(pack, "remaining_quantity")
+    if status not in ("online", None) or _ends(pack) <= now:
+        return 0.0
+    return _number(left)
+
+
+def _ends(pack: Any) -> float:
+    """In seconds; never, where it doesn't say."""
+    return _number(member(pack, "invalid_time")) / 1000 or float("inf")
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
+def _day(seconds: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+    except (ValueError, OverflowError, OSError):
+        return "no day that it says"

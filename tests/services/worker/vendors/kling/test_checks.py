@@ -1,0 +1,238 @@
+"""What Kling is found to be before anything is submitted there."""
+
+import re
+import time
+from email.utils import formatdate
+from typing import Any
+
+import httpx
+import pytest
+
+from services.mock_kling.config import DEFAULT_API_KEY, DEFAULT_SECRET_KEY
+from services.worker.vendors.chosen import chosen_videos
+from services.worker.vendors.findings import Finding, Verdict
+from services.worker.vendors.kling.chosen import kling_videos
+from services.worker.vendors.kling.videos import KlingVideos
+from tests.services.mock_core.serving import Service
+from tests.services.worker.vendors.kling.clients import settings_of
+from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+
+COSTS = "GET /account/costs"
+DAY = 86_400
+Told = dict[str, tuple[str, str]]
+
+
+def pack(left: object = 100, *, days: float = 90, **changes: Any) -> dict[str, Any]:
+    found = {
+        "resource_pack_name": "Video pack",
+        "total_quantity": 1000,
+        "remaining_quantity": left,
+        "invalid_time": int((time.time() + days * DAY) * 1000),
+        "status": "online",
+    }
+    return found | changes
+
+
+def costs(*packs: Any, ahead: float = 0.0) -> Answer:
+    """The account's answer, by a clock that is so far ahead of ours."""
+    infos = {"code": 0, "msg": "success", "resource_pack_subscribe_infos": list(packs)}
+    date = formatdate(time.time() + ahead, usegmt=True)
+    body = {"code": 0, "message": "SUCCEED", "data": infos}
+    return lambda _: httpx.Response(200, json=body, headers={"Date": date})
+
+
+def refused(status: int, code: int, message: str = "no") -> Answer:
+    return reply(status, code=code, message=message, request_id="req-7")
+
+
+def told(found: list[Finding]) -> Told:
+    assert all("\n" not in each.says for each in found)
+    return {each.check: (each.verdict.value, each.says) for each in found}
+
+
+async def examined(answer: Answer, route: str = COSTS, **changes: Any) -> Told:
+    vendor = StubVendor({route: [answer]})
+    async with vendor.client() as http:
+        found = await kling_videos(http, settings_of(**changes)).examined()
+    assert all(asked.startswith("GET ") for asked in vendor.asked)
+    return told(found)
+
+
+async def test_an_account_in_order() -> None:
+    found = await examined(costs(pack(60.5), pack(40, days=30)))
+    day = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 90 * DAY))
+    assert found == {
+        "Kling key": ("ok", "http://vendor takes it"),
+        "Kling clock": ("ok", "as Kling's, within half a minute"),
+        "Kling units": ("ok", f"100.50 units are left, until {day} at the latest"),
+        "Kling image": ("ok", "our stored file is sent, so that Kling fetches nothing from us"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("packs", "verdict", "says"),
+    [
+        ([pack(0)], "wrong", "nothing is left: each resource pack is used up or over (Video pack)"),
+        ([pack(5, days=-1)], "wrong", "nothing is left"),
+        ([pack(5, status="runOut"), pack(9, status="expired")], "wrong", "nothing is left"),
+        ([pack(5, status="toBeOnline")], "wrong", "nothing is left"),
+        ([pack("none"), "odd", None], "wrong", "nothing is left"),
+        ([], "warning", "no resource pack: 1102, unless it pays afterwards"),
+        ([pack(0), pack(7)], "ok", "7 units are left"),
+        ([pack(7, days=3)], "warning", "7 units are left, until "),
+        ([pack("7", invalid_time=None)], "ok", "7 units are left, until no day that it says"),
+    ],
+)
+async def test_what_is_left(packs: list[Any], verdict: str, says: str) -> None:
+    found = (await examined(costs(*packs)))["Kling units"]
+    assert (found[0], says in found[1]) == (verdict, True), found
+
+
+@pytest.mark.parametrize(
+    ("ahead", "verdict", "says"),
+    [
+        (20, "ok", "within half a minute"),
+        (600, "warning", "s behind Kling's: set it"),
+        (-600, "warning", "s ahead of Kling's: set it"),
+    ],
+)
+async def test_the_clock(ahead: float, verdict: str, says: str) -> None:
+    found = (await examined(costs(pack(), ahead=ahead)))["Kling clock"]
+    assert (found[0], says in found[1]) == (verdict, True), found
+
+
+async def test_an_answer_without_a_date_says_nothing_of_the_clock() -> None:
+    infos = {"resource_pack_subscribe_infos": [pack()]}
+    assert "Kling clock" not in await examined(reply(code=0, data=infos))
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "says"),
+    [
+        (refused(401, 1002, "api key not found"), "wrong", "those of one region are none in anoth"),
+        (refused(401, 1000), "wrong", "look at the keys"),
+        (refused(401, 1004), "wrong", "look at this machine's clock"),
+        (refused(429, 1102), "wrong", "look at the account's balance and resource packs"),
+        (refused(429, 1304), "wrong", "not on the account's list"),
+        (refused(429, 1302), "warning", "does not tell for now"),
+        (refused(500, 5000), "warning", "does not tell for now"),
+        (httpx.ReadTimeout("slow"), "warning", "does not tell for now"),
+        (httpx.ConnectError("refused"), "wrong", "nobody answers at http://vendor (KLING_URL)"),
+        (httpx.Response(446), "wrong", "KLING_URL names another host"),
+        (httpx.Response(200, text="<html>"), "wrong", "KLING_URL names another host"),
+        (reply(404, error="no such page"), "wrong", "HTTP 404"),
+    ],
+)
+async def test_what_else_may_answer(answer: Answer, verdict: str, says: str) -> None:
+    found = await examined(answer)
+    assert list(found) == ["Kling key", "Kling image"]
+    assert (found["Kling key"][0], says in found["Kling key"][1]) == (verdict, True), found
+
+
+async def test_a_relay_is_asked_for_a_task_that_nobody_knows() -> None:
+    route = "GET /v1/videos/image2video/doctor.video.1"
+    known = {"kling_dialect": "newapi"}
+    unknown = reply(400, code="task_not_exist", message="no such task")
+    found = await examined(unknown, route, **known)
+    assert found["Kling key"][0] == "ok"
+    assert "does not tell what is left" in found["Kling key"][1]
+    assert found["Kling callbacks"] == ("ok", "polling alone: a relay passes none on")
+    found = await examined(reply(401, error={"message": "invalid token"}), route, **known)
+    assert found["Kling key"][0] == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("settings", "check", "verdict", "says"),
+    [
+        ({"callback_url": "https://us.example"}, "Kling callbacks", None, ""),
+        ({"callback_url": "http://us.example"}, "Kling callbacks", "warning", "polling alone"),
+        ({"callback_url": "https://10.0.0.1"}, "Kling callbacks", "warning", "told none"),
+        ({"kling_image": "url"}, "Kling image", "wrong", "COMFYUI_URL, which is not public"),
+        (
+            {"kling_image": "url", "image_service_url": "https://comfy.example"},
+            "Kling image",
+            "ok",
+            "fetches it at COMFYUI_URL",
+        ),
+        (
+            {"kling_image": "url", "video_service_url": "http://127.0.0.1:16882"},
+            "Kling image",
+            "ok",
+            "fetches it",
+        ),
+    ],
+)
+async def test_what_the_settings_alone_tell(
+    settings: dict[str, str], check: str, verdict: str | None, says: str
+) -> None:
+    found = (await examined(costs(pack()), **settings)).get(check)
+    assert (found is None) == (verdict is None)
+    assert found is None or (found[0] == verdict and says in found[1]), found
+
+
+async def test_it_offers_its_model() -> None:
+    async with StubVendor({}).client() as http:
+        for changes, made in (
+            ({}, "kling-v2-6, std, 5 s"),
+            (
+                {"kling_model": "kling-v3", "kling_duration": 12, "kling_sound": "on"},
+                "kling-v3, std, 12 s, with sound",
+            ),
+        ):
+            assert kling_videos(http, settings_of(**changes)).offer() == (
+                f"Kling at http://vendor: {made}"
+            )
+
+
+async def at_the_mock(mock: Service, **changes: Any) -> Told:
+    """By the settings, over the mock's own native wire."""
+    given = {"video_service_url": str(mock.http.base_url), "kling_api_key": DEFAULT_API_KEY}
+    settings = settings_of(**{**given, **changes})
+    async with chosen_videos(settings) as videos:
+        assert isinstance(videos, KlingVideos)
+        found = told(await videos.examined())
+    assert await mock.json("/admin/ledger") == []
+    return found
+
+
+async def arrange(mock: Service, **config: Any) -> None:
+    answer = await mock.http.put("/admin/config", json=config)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_the_mocks_native_wire_is_found_well(video_mock: Service) -> None:
+    found = await at_the_mock(video_mock)
+    assert {verdict for verdict, _ in found.values()} == {Verdict.OK}
+    assert found["Kling units"][1].startswith("1,000,000 units are left")
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "check", "says"),
+    [
+        ({}, {"kling_api_key": "another"}, "Kling key", "look at the keys"),
+        ({"address": "other-region"}, {}, "Kling key", "those of one region are none in another"),
+        ({"address": "page"}, {}, "Kling key", "KLING_URL names another host"),
+        ({"address": "blocked"}, {}, "Kling key", "KLING_URL names another host"),
+        ({"pack": {"units": 0}}, {}, "Kling units", "nothing is left"),
+        ({"pack": {"days": -1}}, {}, "Kling units", "nothing is left"),
+    ],
+)
+async def test_what_is_wrong_at_the_mock_is_told(
+    video_mock: Service, config: Any, changes: dict[str, str], check: str, says: str
+) -> None:
+    await arrange(video_mock, **config)
+    found = await at_the_mock(video_mock, **changes)
+    wrong = {name: said for name, (verdict, said) in found.items() if verdict == Verdict.WRONG}
+    assert list(wrong) == [check]
+    assert says in wrong[check]
+
+
+async def test_a_clock_that_is_off_is_told_and_the_keys_still_work(video_mock: Service) -> None:
+    await arrange(video_mock, clock_skew=-600)
+    pair = {"kling_access_key": "mock-access-key", "kling_secret_key": DEFAULT_SECRET_KEY}
+    found = await at_the_mock(video_mock, kling_api_key=None, **pair)
+    assert found["Kling key"][0] == "ok"
+    verdict, says = found["Kling clock"]
+    assert verdict == "warning"
+    # A date has no fractions of a second.
+    assert re.fullmatch(r"this machine's clock is 60[012] s ahead of Kling's: set it", says)
