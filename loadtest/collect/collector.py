@@ -196,10 +196,9 @@ class Collector:
         assets = self._data / "assets"
         here = await asyncio.to_thread(assets.is_dir)
         for job_id in job_ids:
-            for kind, name in (("image", "image.png"), ("video", "video.mp4")):
-                path = assets / job_id / name
+            for kind in ("image", "video"):
                 data = (
-                    await asyncio.to_thread(_bytes, path)
+                    await asyncio.to_thread(_stored, assets / job_id, kind)
                     if here
                     else await self._api.file(job_id, kind)
                 )
@@ -238,8 +237,10 @@ def _read_state(path: Path) -> dict[str, Any]:
     return {"record": record, "problem": None}
 
 
-def _bytes(path: Path) -> bytes | None:
+def _stored(folder: Path, kind: str) -> bytes | None:
+    """The newest file of that kind, whose name may end in one way or another."""
     try:
+        path = max(folder.glob(f"{kind}.*"), key=lambda each: each.stat().st_mtime_ns)
         return path.read_bytes()
-    except OSError:
+    except (OSError, ValueError):
         return None

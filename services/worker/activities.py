@@ -78,7 +78,7 @@ class StageActivities:
                 pace=image_pace,
                 stop=self._stop_image,
             )
-            return await self._store(order, accepted, end)
+            return await self._store(order, accepted, end, vendor=self._images)
 
     async def _begun(self, order: Order, pulse: Pulse, vendor: Vendor, send: Send) -> Accepted:
         """What this try, or the last one, has the vendor working at."""
@@ -161,7 +161,7 @@ class StageActivities:
                 patience=self._settings.patience(order),
                 pace=pace,
             )
-            return await self._store(order, accepted, end)
+            return await self._store(order, accepted, end, vendor=self._videos)
 
     @activity.defn(name=FETCH_VIDEO)
     async def fetch_video(self, watch: VideoWatch) -> Stored | None:
@@ -188,11 +188,15 @@ class StageActivities:
         url = await self._videos.address(status)
         if url is None:
             return None
-        asset = await self._storage.store_at_once(url, order.request.job_id, step=order.step)
+        job_id = order.request.job_id
+        asset = await self._storage.store_at_once(url, job_id, step=order.step, vendor=self._videos)
         return self._stored(order, accepted, Ended(url, status.units), asset=asset)
 
-    async def _store(self, order: Order, accepted: Accepted, end: Ended) -> Stored:
-        asset = await self._storage.store(end.url, order.request.job_id, step=order.step)
+    async def _store(
+        self, order: Order, accepted: Accepted, end: Ended, *, vendor: Vendor
+    ) -> Stored:
+        job_id = order.request.job_id
+        asset = await self._storage.store(end.url, job_id, step=order.step, vendor=vendor)
         return self._stored(order, accepted, end, asset=asset)
 
     def _stored(self, order: Order, accepted: Accepted, end: Ended, *, asset: Asset) -> Stored:

@@ -16,6 +16,7 @@ from temporalio.workflow import (
     UnfinishedUpdateHandlersWarning,
 )
 
+from services.worker.vendors.vendor import Vendor
 from shared.errors import BadResult
 from shared.messages import Asset, Record
 from shared.states import Step
@@ -53,14 +54,14 @@ class Store:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def store(self, url: str, job_id: str, *, step: Step) -> Asset:
+    async def store(self, url: str, job_id: str, *, step: Step, vendor: Vendor) -> Asset:
         await asyncio.sleep(self._world.chance.between("transfer", *_TRANSFER))
         return Asset(size=1, sha256="0" * 64, media_type=f"{step}/any")
 
-    async def store_at_once(self, url: str, job_id: str, *, step: Step) -> Asset:
+    async def store_at_once(self, url: str, job_id: str, *, step: Step, vendor: Vendor) -> Asset:
         if self._world.chance.often("not at once", _LARGE):
             raise BadResult("It takes longer.")
-        return await self.store(url, job_id, step=step)
+        return await self.store(url, job_id, step=step, vendor=vendor)
 
 
 class _Clock:

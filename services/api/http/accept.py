@@ -16,14 +16,19 @@ class NotAcceptable(
     """The caller's `Accept` names nothing that the route can give."""
 
 
-def produces(media_type: str) -> Any:
-    """A dependency of routes that answer in this form alone."""
+def produces(*media_types: str) -> Any:
+    """A dependency of routes that answer in one of these forms alone."""
 
     async def check(accept: Annotated[str | None, Header(include_in_schema=False)] = None) -> None:
-        if accept and not _accepts(accept, media_type):
-            raise NotAcceptable(f"This is {media_type}; Accept: {accept[:100]} leaves it out.")
+        check_accepted(accept, *media_types)
 
     return Depends(check)
+
+
+def check_accepted(accept: str | None, *media_types: str) -> None:
+    """NotAcceptable for an `Accept` that leaves all of these out."""
+    if accept and not any(_accepts(accept, each) for each in media_types):
+        raise NotAcceptable(f"This is {' or '.join(media_types)}; Accept: {accept[:100]} is not.")
 
 
 def _accepts(accept: str, media_type: str) -> bool:

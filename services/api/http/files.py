@@ -1,18 +1,16 @@
 """The stored results of a job, whole or in ranges; a file is there only once it is whole."""
 
 import asyncio
-import os
-from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from services.api.http.accept import produces
+from services.api.http.accept import check_accepted, produces
 from services.api.http.parameters import JobId, ServiceDep
 from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
-from shared.assets import MEDIA_TYPES, asset_path
+from shared.assets import KINDS, MEDIA_TYPES, find_asset
 from shared.errors import GenvideoError
 from shared.ids import is_job_id
 from shared.messages import Job
@@ -21,6 +19,8 @@ from shared.states import Step
 
 # A browser may keep a file, and asks each time whether it is still the same.
 HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+
+FORMS = {step: [MEDIA_TYPES[kind] for kind in kinds] for step, kinds in KINDS.items()}
 
 router = APIRouter(tags=["files"])
 
@@ -70,7 +70,8 @@ def _refused(start: Message, size: str) -> Response:
 
 
 def _binary(step: Step) -> dict[int | str, dict[str, object]]:
-    content = {MEDIA_TYPES[step]: {"schema": {"type": "string", "format": "binary"}}}
+    schema = {"schema": {"type": "string", "format": "binary"}}
+    content = {each: schema for each in FORMS[step]}
     return {
         200: {"description": "The whole file", "content": content},
         206: {
@@ -88,10 +89,10 @@ def _binary(step: Step) -> dict[int | str, dict[str, object]]:
     operation_id="get_image",
     response_class=FileResponse,
     responses=_binary(Step.IMAGE),
-    dependencies=[produces(MEDIA_TYPES[Step.IMAGE])],
+    dependencies=[produces(*FORMS[Step.IMAGE])],
 )
 async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
-    """The job's picture; takes `Range`. 404 `asset_not_found` until it is stored."""
+    """The job's picture, in the form that it has; takes `Range`. 404 `asset_not_found` before."""
     return await _file(service, request, job_id=job_id, step=Step.IMAGE)
 
 
@@ -101,7 +102,7 @@ async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> 
     operation_id="get_video",
     response_class=FileResponse,
     responses=_binary(Step.VIDEO),
-    dependencies=[produces(MEDIA_TYPES[Step.VIDEO])],
+    dependencies=[produces(*FORMS[Step.VIDEO])],
 )
 async def get_video(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
     """The job's video; takes `Range`. 404 `asset_not_found` until it is stored."""
@@ -111,11 +112,12 @@ async def get_video(job_id: JobId, service: ServiceDep, *, request: Request) -> 
 async def _file(service: Service, request: Request, *, job_id: str, step: Step) -> Response:
     if not is_job_id(job_id):
         raise JobNotFound(f"There is no job {job_id[:64]}.")
-    path = asset_path(service.settings.data_dir, job_id, step)
-    stat = await asyncio.to_thread(_stat, path)
-    if stat is None:
+    found = await asyncio.to_thread(find_asset, service.settings.data_dir, job_id, step)
+    if found is None:
         raise _missing(service, await service.jobs.find(job_id), step)
-    whole = StoredFile(path, media_type=MEDIA_TYPES[step], headers=HEADERS, stat_result=stat)
+    media_type = MEDIA_TYPES[found.kind]
+    check_accepted(request.headers.get("accept"), media_type)
+    whole = StoredFile(found.path, media_type=media_type, headers=HEADERS, stat_result=found.stat)
     if request.headers.get("if-none-match") == whole.headers["etag"]:
         return Response(status_code=304, headers={"ETag": whole.headers["etag"], **HEADERS})
     return whole
@@ -125,10 +127,3 @@ def _missing(service: Service, job: Job, step: Step) -> GenvideoError:
     if service.settings.feed == "temporal" and job.asset_url is not None:
         return AssetElsewhere(f"{job.job_id} was stored by a worker; its folder is not ours.")
     return AssetNotFound(f"{job.job_id} has no {step}; it is {job.status}.")
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except FileNotFoundError:
-        return None

@@ -182,10 +182,12 @@ class DrainActivities:
             try:
                 async with asyncio.timeout(KEEP_SECONDS):
                     ours = external_id(job_id, step, attempt)
+                    vendor = self._vendors[step]
                     end = await self._result_of(self._asked(ours, tasks), step)
                     if end is not None:
                         units = {} if end.units is None else {ours: end.units}
-                        return await self._storage.store(end.url, job_id, step=step), units
+                        asset = await self._storage.store(end.url, job_id, step=step, vendor=vendor)
+                        return asset, units
             except (GenvideoError, TimeoutError) as error:
                 log.warning("what was paid for could not be kept", step=step, reason=str(error))
         return None

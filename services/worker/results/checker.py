@@ -6,14 +6,16 @@ import contextlib
 import json
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
+from services.worker.results.pieces import Piece, from_json
 from services.worker.vendors.vendor import Bounds, Fitted
+from shared.assets import Kind
 from shared.errors import BadResult, GenvideoError, RefusedForGood, StorageFailed, WrongKind
 from shared.states import Step
 
@@ -35,11 +37,21 @@ WALL_SECONDS = 20.0
 # A start takes a quarter of a second, on a machine that is not busy.
 START_SECONDS = 20.0
 READY, GOOD = "ready", "good"
+T = TypeVar("T")
+# What the answer of a good file says; ValueError for what can't be so.
+Read = Callable[[dict[str, Any]], Awaitable[T]]
 # An answer may hold a picture in base64.
 LONGEST_ANSWER = 32 * 1024 * 1024
 FAILURES: dict[str, type[GenvideoError]] = {
     kind.code: kind for kind in (BadResult, WrongKind, RefusedForGood, StorageFailed)
 }
+
+
+class Verdict(NamedTuple):
+    """What a good file is, and what is to be kept of it where that is not all."""
+
+    kind: Kind
+    pieces: list[Piece] | None
 
 
 class Checker:
@@ -49,41 +61,47 @@ class Checker:
         self._turn = asyncio.Lock()
         self._child = asyncio.create_task(_started())
 
-    async def check(self, path: Path, step: Step) -> None:
-        """Return where the file is good.
+    async def check(self, path: Path, step: Step, kinds: Sequence[Kind]) -> Verdict:
+        """What a good file of one of these kinds is.
 
-        BadResult, WrongKind: it is not. StorageFailed: it can't be checked now.
+        BadResult, WrongKind: it is none. StorageFailed: it can't be checked now.
         """
-        await self._asked({"path": str(path), "step": step}, f"The {step}")
+
+        async def read(answer: dict[str, Any]) -> Verdict:
+            return await _verdict(answer, path, kinds)
+
+        question = {"path": str(path), "step": step, "kinds": kinds}
+        return await self._asked(question, f"The {step}", read)
 
     async def fitted(self, path: Path, bounds: Bounds) -> Fitted:
         """A stored picture within bounds, as another JPEG where that is needed.
 
         RefusedForGood: that can't be. StorageFailed: it can't be read now.
         """
+        question = {"path": str(path), "limits": asdict(bounds)}
         try:
-            answer = await self._asked({"path": str(path), "limits": asdict(bounds)}, "The image")
+            new = await self._asked(question, "The image", _new)
         except BadResult as error:
             # It was found good when it was stored; another generation would change nothing.
             raise RefusedForGood(error.message) from None
-        if "new" in answer:
-            return Fitted(base64.b64decode(answer["new"]), is_new=True)
+        if new:
+            return Fitted(new, is_new=True)
         try:
             return Fitted(await asyncio.to_thread(path.read_bytes), is_new=False)
         except OSError as error:
             raise StorageFailed(f"Our disk: {error.strerror}") from None
 
-    async def _asked(self, request: dict[str, Any], what: str) -> dict[str, str]:
+    async def _asked(self, request: dict[str, Any], what: str, read: Read[T]) -> T:
         async with self._turn:
             for _ in range(TRIES):
-                answer = await self._answer(request)
+                answer = await self._answer(request, read)
                 if answer is not None:
                     break
                 log.warning("the check of a file has died or taken too long", file=what)
             else:
                 raise BadResult(f"{what} can't be checked: that died or took too long, twice.")
-        if answer["verdict"] != GOOD:
-            raise FAILURES[answer["verdict"]](answer.get("reason", ""))
+        if isinstance(answer, GenvideoError):
+            raise answer
         return answer
 
     async def close(self) -> None:
@@ -91,13 +109,14 @@ class Checker:
         with contextlib.suppress(OSError):
             await _ended(await self._child)
 
-    async def _answer(self, request: dict[str, Any]) -> dict[str, str] | None:
+    async def _answer(self, request: dict[str, Any], read: Read[T]) -> T | GenvideoError | None:
         """The child's; None where it died, or had to."""
         child = await self._ready()
-        answer = None
+        answer: T | GenvideoError | None = None
         try:
             async with asyncio.timeout(WALL_SECONDS):
-                answer = await _told(child, request)
+                told = await _told(child, request)
+                answer = await read(told) if told["verdict"] == GOOD else _failure(told)
         except (OSError, ValueError):
             pass
         finally:
@@ -153,7 +172,7 @@ async def _started(before: Process | None = None) -> Process:
     return child
 
 
-async def _told(child: Process, request: dict[str, Any]) -> dict[str, str]:
+async def _told(child: Process, request: dict[str, Any]) -> dict[str, Any]:
     if child.stdin is None:
         raise OSError("no way in")
     child.stdin.write(json.dumps(request).encode() + b"\n")
@@ -161,7 +180,26 @@ async def _told(child: Process, request: dict[str, Any]) -> dict[str, str]:
     return await _read(child, {GOOD, *FAILURES})
 
 
-async def _read(child: Process, verdicts: set[str]) -> dict[str, str]:
+def _failure(answer: dict[str, Any]) -> GenvideoError:
+    return FAILURES[answer["verdict"]](str(answer.get("reason", "")))
+
+
+async def _verdict(answer: dict[str, Any], path: Path, kinds: Sequence[Kind]) -> Verdict:
+    kind = Kind(str(answer.get("kind")))
+    if kind not in kinds:
+        raise ValueError("no kind that was asked for")
+    if (told := answer.get("pieces")) is None:
+        return Verdict(kind, None)
+    stat = await asyncio.to_thread(path.stat)
+    return Verdict(kind, from_json(told, stat.st_size))
+
+
+async def _new(answer: dict[str, Any]) -> bytes:
+    """Another picture; none where the old one will do."""
+    return base64.b64decode(str(answer.get("new", "")))
+
+
+async def _read(child: Process, verdicts: set[str]) -> dict[str, Any]:
     """The next answer; OSError or ValueError where there is none."""
     if child.stdout is None:
         raise OSError("no way out")

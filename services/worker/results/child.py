@@ -1,4 +1,5 @@
-"""The process that opens what vendors deliver: a path a line comes in, a verdict a line goes out.
+"""The process that opens what vendors deliver: a path a line comes in, a verdict a line goes out,
+with what is to be kept of a good file.
 
 Where limits come with the path, the file is a stored picture that is to be brought within them.
 
@@ -20,12 +21,15 @@ from typing import Any
 
 from PIL import Image
 
-from services.worker.results import media, pictures
+from services.worker.results import fitting, media
+from services.worker.results.pieces import as_json
+from services.worker.results.refusals import Refused
+from shared.assets import Kind
 from shared.states import Step
 
-# Beyond what it has taken when it begins. The largest image that is allowed takes 160 MB, a video
-# of the largest frames, of which a decoder may keep 16, up to 230.
-MEMORY_BYTES = 384 * 1024 * 1024
+# Beyond what it has taken when it begins. The largest image that is allowed takes 160 MB, as a JPEG
+# in many passes 400; a video of the largest frames, of which a decoder may keep 16, up to 230.
+MEMORY_BYTES = 512 * 1024 * 1024
 # Of the processor, for one file; the largest that is allowed takes about 1.
 CPU_SECONDS = 10
 MAX_FILES = 16
@@ -69,26 +73,27 @@ def _allow_time() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
 
 
-def _verdict(line: bytes) -> dict[str, str]:
+def _verdict(line: bytes) -> dict[str, Any]:
     request = json.loads(line)
     _allow_time()
     try:
         return {"verdict": "good", **_answer(request)}
-    except media.Refused as refused:
+    except Refused as refused:
         return {"verdict": refused.code, "reason": str(refused)}
     except OSError as error:
         return {"verdict": "storage_failed", "reason": f"Our disk: {error.strerror}"}
 
 
-def _answer(request: dict[str, Any]) -> dict[str, str]:
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
     path = Path(request["path"])
-    if "limits" not in request:
-        media.check(path, Step(request["step"]))
-        return {}
-    new = pictures.fit(path, pictures.Limits(**request["limits"]))
-    return {} if new is None else {"new": base64.b64encode(new).decode("ascii")}
+    if "limits" in request:
+        new = fitting.fit(path, fitting.Limits(**request["limits"]))
+        return {} if new is None else {"new": base64.b64encode(new).decode("ascii")}
+    checked = media.check(path, Step(request["step"]), [Kind(each) for each in request["kinds"]])
+    pieces = None if checked.pieces is None else as_json(checked.pieces)
+    return {"kind": checked.kind, "pieces": pieces}
 
 
-def _tell(answer: dict[str, str]) -> None:
+def _tell(answer: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()

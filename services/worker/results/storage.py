@@ -5,8 +5,9 @@ import contextlib
 import hashlib
 import secrets
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import httpx
 import structlog
@@ -21,9 +22,10 @@ from services.worker.policies import (
 )
 from services.worker.results.checker import Checker
 from services.worker.results.disk import Disk, reason_of
+from services.worker.results.pieces import Piece, chunks
 from services.worker.vendors.failures import NOT_SENT
-from services.worker.vendors.vendor import Bounds, Fitted
-from shared.assets import MEDIA_TYPES, asset_path
+from services.worker.vendors.vendor import Bounds, Fitted, Vendor
+from shared.assets import KINDS, MEDIA_TYPES, Kind, assets_folder, file_name, find_asset
 from shared.errors import BadResult, StorageFailed
 from shared.http import is_identity
 from shared.messages import Asset
@@ -36,6 +38,23 @@ CHUNK = 256 * 1024
 
 class _NotGiven(Exception):
     """The file's host answers, but it doesn't give the file now."""
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One result to be stored: where it comes from and where it goes, and what it may be."""
+
+    url: str
+    folder: Path
+    step: Step
+    kinds: tuple[Kind, ...]
+    name: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    def path(self, kind: Kind) -> Path:
+        return self.folder / file_name(self.step, kind)
+
+    def partial(self, end: str) -> Path:
+        return self.folder / f".{self.step}.{self.name}.{end}"
 
 
 class Storage:
@@ -56,27 +75,27 @@ class Storage:
         self._data_dir = data_dir
         self._max_bytes = max_bytes
 
-    async def store(self, url: str, job_id: str, *, step: Step) -> Asset:
-        """Fetch, check and keep one result.
+    async def store(self, url: str, job_id: str, *, step: Step, vendor: Vendor) -> Asset:
+        """Fetch, check and keep one result of this vendor, without its metadata.
 
         BadResult: the file is not what it should be after FETCH_TRIES, not to be had for
         FETCH_PATIENCE_SECONDS, or not here and checked after FETCH_SECONDS in all.
         ResultNotAllowed: it lies where we fetch nothing from. StorageFailed: its host is away, or
         our disk; trying again can help.
         """
-        path = asset_path(self._data_dir, job_id, step)
+        order = self._order(url, job_id, step=step, vendor=vendor)
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                return await self._store(url, path, step)
+                return await self._store(order)
         except TimeoutError:
             raise BadResult(f"The result was not had within {FETCH_SECONDS:g} s.") from None
 
-    async def _store(self, url: str, path: Path, step: Step) -> Asset:
+    async def _store(self, order: _Order) -> Asset:
         tries, until = FETCH_TRIES, time.monotonic() + FETCH_PATIENCE_SECONDS
         pause = FETCH_PAUSE_SECONDS
         while True:
             try:
-                return await self._store_once(url, path, step)
+                return await self._store_once(order)
             except BadResult as error:
                 tries -= 1
                 if tries == 0:
@@ -88,35 +107,51 @@ class Storage:
                         f"{error} So it was for {FETCH_PATIENCE_SECONDS:g} s."
                     ) from None
                 reason = str(error)
-            log.warning("fetching the result again", step=step, reason=reason)
+            log.warning("fetching the result again", step=order.step, reason=reason)
             await asyncio.sleep(pause)
             pause = min(2 * pause, FETCH_PAUSE_MAX_SECONDS)
 
-    async def store_at_once(self, url: str, job_id: str, *, step: Step) -> Asset:
+    async def store_at_once(self, url: str, job_id: str, *, step: Step, vendor: Vendor) -> Asset:
         """As `store`, with one try and no patience."""
         try:
-            return await self._store_once(url, asset_path(self._data_dir, job_id, step), step)
+            return await self._store_once(self._order(url, job_id, step=step, vendor=vendor))
         except _NotGiven as error:
             raise BadResult(str(error)) from None
 
     async def fitted(self, job_id: str, bounds: Bounds) -> Fitted:
         """The stored image of a job within a vendor's bounds; as `Checker.fitted`."""
-        return await self._checker.fitted(asset_path(self._data_dir, job_id, Step.IMAGE), bounds)
+        found = await asyncio.to_thread(find_asset, self._data_dir, job_id, Step.IMAGE)
+        if found is None:
+            raise StorageFailed("Our disk: the stored image is not there.")
+        return await self._checker.fitted(found.path, bounds)
 
-    async def _store_once(self, url: str, path: Path, step: Step) -> Asset:
-        partial = path.with_name(f"{_partial_of(path)}{secrets.token_hex(4)}.part")
+    def _order(self, url: str, job_id: str, *, step: Step, vendor: Vendor) -> _Order:
+        kinds = vendor.traits.image_kinds if step is Step.IMAGE else KINDS[step]
+        return _Order(url, assets_folder(self._data_dir, job_id), step, kinds)
+
+    async def _store_once(self, order: _Order) -> Asset:
+        partial, kept = order.partial("part"), order.partial("kept.part")
         try:
-            await asyncio.to_thread(_make_room, path)
-            size, digest = await self._download(url, partial)
-            await self._checker.check(partial, step)
-            await asyncio.to_thread(partial.replace, path)
+            await asyncio.to_thread(_make_room, order)
+            size, digest = await self._download(order.url, partial)
+            found = await self._checker.check(partial, order.step, order.kinds)
+            if found.pieces is not None:
+                size, digest = await _rewritten(partial, found.pieces, kept)
+                await self._check_again(kept, order.step, found.kind)
+                await asyncio.to_thread(kept.replace, partial)
+            await asyncio.to_thread(_keep, partial, order, found.kind)
         except BaseException as error:
-            await asyncio.to_thread(_forget, partial)
+            await asyncio.to_thread(_forget, partial, kept)
             if isinstance(error, OSError):
-                self._disk.refused("assets", error, step=step)
+                self._disk.refused("assets", error, step=order.step)
                 raise StorageFailed(f"Our disk: {reason_of(error)}") from None
             raise
-        return Asset(size=size, sha256=digest, media_type=MEDIA_TYPES[step])
+        return Asset(size=size, sha256=digest, media_type=MEDIA_TYPES[found.kind])
+
+    async def _check_again(self, kept: Path, step: Step, kind: Kind) -> None:
+        """What is stored is what was checked, and holds nothing more that is to go."""
+        if (await self._checker.check(kept, step, (kind,))).pieces is not None:
+            raise BadResult(f"The {step} is not to be had without its metadata.")
 
     async def _download(self, url: str, partial: Path) -> tuple[int, str]:
         try:
@@ -146,27 +181,44 @@ class Storage:
         return size, digest.hexdigest()
 
 
-def _open(partial: Path) -> BinaryIO:
-    return partial.open("wb")
+async def _rewritten(source: Path, pieces: list[Piece], target: Path) -> tuple[int, str]:
+    """Size and digest of a file made of pieces of another one."""
+    digest, size = hashlib.sha256(), 0
+    with _open(source, "rb") as old, _open(target) as new:
+        parts = chunks(pieces, old)
+        while part := await asyncio.to_thread(next, parts, b""):
+            size += len(part)
+            digest.update(part)
+            await asyncio.to_thread(new.write, part)
+    return size, digest.hexdigest()
 
 
-def _make_room(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _forget_abandoned(path)
+def _open(path: Path, mode: Literal["rb", "wb"] = "wb") -> BinaryIO:
+    return path.open(mode)
 
 
-def _partial_of(path: Path) -> str:
-    return f".{path.name}."
+def _make_room(order: _Order) -> None:
+    order.folder.mkdir(parents=True, exist_ok=True)
+    _forget_abandoned(order)
 
 
-def _forget(partial: Path) -> None:
-    with contextlib.suppress(OSError):
-        partial.unlink()
+def _keep(partial: Path, order: _Order, kind: Kind) -> None:
+    """Under its name; an attempt before this one may have left a file of another kind."""
+    partial.replace(order.path(kind))
+    for other in KINDS[order.step]:
+        if other is not kind:
+            order.path(other).unlink(missing_ok=True)
 
 
-def _forget_abandoned(path: Path) -> None:
+def _forget(*partials: Path) -> None:
+    for partial in partials:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def _forget_abandoned(order: _Order) -> None:
     """What a worker that died has left; callback and poll may both be fetching just now."""
-    for partial in path.parent.glob(f"{_partial_of(path)}*.part"):
+    for partial in order.folder.glob(f".{order.step}.*.part"):
         with contextlib.suppress(OSError):
             if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
                 partial.unlink()

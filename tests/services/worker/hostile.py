@@ -6,8 +6,10 @@ import struct
 import zlib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
+from PIL import Image
 
 from tests.services.worker import samples
 
@@ -41,6 +43,29 @@ def white_png(width: int, height: int) -> bytes:
     row, squeezed = b"\0" + b"\xff" * (width * 3), zlib.compressobj(1)
     data = b"".join(squeezed.compress(row) for _ in range(height)) + squeezed.flush()
     return samples.png_of(width, height, data)
+
+
+@cache
+def large(kind: str, **how: Any) -> bytes:
+    """An image as large as one may be."""
+    out = io.BytesIO()
+    Image.new("RGB", (7680, 5200), (9, 99, 199)).save(out, kind, **how)
+    return out.getvalue()
+
+
+def jpeg_of(width: int, height: int) -> bytes:
+    """A whole image whose head claims another size."""
+    whole = samples.jpeg()
+    at = whole.index(b"\xff\xc0") + 5
+    return whole[:at] + struct.pack(">HH", height, width) + whole[at + 4 :]
+
+
+def webp_of(width: int, height: int) -> bytes:
+    """The same, without loss: 14 bits each, less one, behind the mark of its data."""
+    whole = samples.picture("WEBP", lossless=True)
+    at = whole.index(b"VP8L") + 9
+    size = (width - 1) | (height - 1) << 14
+    return whole[:at] + struct.pack("<I", size) + whole[at + 4 :]
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.assets import asset_path
+from shared.assets import Kind, asset_path
 from shared.ids import new_job_id
 from shared.states import Step
 from tests.services.api.conftest import Api, ended
@@ -30,6 +30,23 @@ async def test_whole_and_by_head(api: Api, job_id: str) -> None:
     assert whole.headers["accept-ranges"] == "bytes"
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == str(len(BYTES))
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type"), [(Kind.JPEG, "image/jpeg"), (Kind.WEBP, "image/webp")]
+)
+async def test_a_picture_is_served_as_what_it_is(
+    api: Api, job_id: str, kind: Kind, media_type: str
+) -> None:
+    asset_path(api.data_dir, job_id, Step.IMAGE).unlink()
+    asset_path(api.data_dir, job_id, Step.IMAGE, kind=kind).write_bytes(BYTES)
+    for accept in ("*/*", "image/*", f"image/png;q=0, {media_type}"):
+        whole = await api.http.get(f"/jobs/{job_id}/image", headers={"Accept": accept})
+        assert (whole.status_code, whole.content) == (200, BYTES)
+        assert whole.headers["content-type"] == media_type
+    for accept in ("image/png", "text/html"):
+        other = await api.http.get(f"/jobs/{job_id}/image", headers={"Accept": accept})
+        assert (other.status_code, other.json()["code"]) == (406, "not_acceptable")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ import pytest_asyncio
 
 from services.worker.results import checker as module
 from services.worker.results.checker import Checker, running_checker
+from services.worker.results.pieces import chunks
+from shared.assets import KINDS, Kind
 from shared.errors import BadResult, StorageFailed, WrongKind
 from shared.states import Step
 from tests.fixtures.eventually import eventually
@@ -22,7 +24,7 @@ from tests.services.worker.results.children import child_that, stuck
 
 shared_loop = pytest.mark.asyncio(loop_scope="module")
 # What a child may have in all: it begins with some 40.
-CHILD_MEGABYTES = 450
+CHILD_MEGABYTES = 480
 GOOD = {Step.IMAGE: samples.png(), Step.VIDEO: samples.mp4()}
 HOSTILE = {
     "an index of 60 million frames": (hostile.mp4_of_claims(), Step.VIDEO, "claims|decoded"),
@@ -32,6 +34,8 @@ HOSTILE = {
     "an image of 8000x8000": (hostile.white_png(8000, 8000), Step.IMAGE, "too large: 8000x8000"),
     "an image of one long row": (hostile.white_png(20_000, 1), Step.IMAGE, "too large: 20000x1"),
     "a text of 64 megabytes": (hostile.png_of_text(), Step.IMAGE, "decoded as PNG: ValueError"),
+    "a jpeg of 16000x16000": (hostile.jpeg_of(16_000, 16_000), Step.IMAGE, "DecompressionBomb"),
+    "a webp of 16000x16000": (hostile.webp_of(16_000, 16_000), Step.IMAGE, "too large|decoded"),
     "a video of hours": (hostile.long_mp4(), Step.VIDEO, "longer than 600 s"),
     "a video of photographs": (hostile.mp4_of("mjpeg"), Step.VIDEO, "a kind that we don't decode"),
 }
@@ -60,19 +64,19 @@ async def there(path: Path) -> None:
 @shared_loop
 @pytest.mark.parametrize("step", list(Step))
 async def test_a_good_file_passes(checker: Checker, tmp_path: Path, step: Step) -> None:
-    await checker.check(put(tmp_path, GOOD[step]), step)
+    await checker.check(put(tmp_path, GOOD[step]), step, KINDS[step])
 
 
 @shared_loop
 async def test_one_of_another_kind_is_told_apart(checker: Checker, tmp_path: Path) -> None:
     with pytest.raises(WrongKind, match="JPEG, not PNG"):
-        await checker.check(put(tmp_path, samples.jpeg()), Step.IMAGE)
+        await checker.check(put(tmp_path, samples.jpeg()), Step.IMAGE, [Kind.PNG])
 
 
 @shared_loop
 async def test_one_that_is_not_there_is_no_bad_one(checker: Checker, tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match="No such file"):
-        await checker.check(tmp_path / "nothing", Step.IMAGE)
+        await checker.check(tmp_path / "nothing", Step.IMAGE, KINDS[Step.IMAGE])
 
 
 @shared_loop
@@ -82,16 +86,61 @@ async def test_a_hostile_file_is_a_bad_one_and_harms_nothing(
 ) -> None:
     before = await pid_of(checker)
     with pytest.raises(BadResult, match=reason):
-        await checker.check(put(tmp_path, body), step)
-    await checker.check(put(tmp_path, GOOD[step]), step)
+        await checker.check(put(tmp_path, body), step, KINDS[step])
+    await checker.check(put(tmp_path, GOOD[step]), step, KINDS[step])
     assert await pid_of(checker) == before
     assert peak(before) < CHILD_MEGABYTES
 
 
-async def test_the_largest_files_that_are_allowed_pass(tmp_path: Path) -> None:
+LARGEST = {
+    "png": (hostile.white_png(7680, 5200), Step.IMAGE),
+    "jpeg": (hostile.large("JPEG", progressive=True, subsampling=0), Step.IMAGE),
+    "webp": (hostile.large("WEBP", lossless=True, method=0), Step.IMAGE),
+    "mp4": (hostile.mp4_of("libx264", 4096, 2304), Step.VIDEO),
+}
+
+
+@shared_loop
+@pytest.mark.parametrize(("body", "step"), LARGEST.values(), ids=list(LARGEST))
+async def test_the_largest_files_that_are_allowed_pass(
+    checker: Checker, tmp_path: Path, body: bytes, step: Step
+) -> None:
+    before = await pid_of(checker)
+    await checker.check(put(tmp_path, body), step, KINDS[step])
+    assert await pid_of(checker) == before
+    assert peak(before) < CHILD_MEGABYTES
+
+
+@shared_loop
+async def test_what_is_to_be_kept_is_told_along(checker: Checker, tmp_path: Path) -> None:
+    path = put(tmp_path, samples.picture("JPEG", comment=b"of somebody"))
+    kind, pieces = await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE])
+    assert kind is Kind.JPEG
+    assert pieces is not None
+    with path.open("rb") as file:
+        assert b"".join(chunks(pieces, file)) == samples.jpeg()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "kind='MP4', pieces=None",
+        "kind='PNG', pieces=[['copy', 0, 10**9]]",
+        "kind='PNG', pieces=[['copy', 0, 100]] * 1000",
+        "kind='PNG', pieces=[['zeros', 10**9]]",
+        "kind='PNG', pieces=[['zeros', -5]]",
+        "kind='PNG', pieces=[['move', 0, 5]]",
+        "kind='PNG', pieces=7",
+    ],
+)
+async def test_a_child_that_tells_of_what_can_not_be_makes_the_file_a_bad_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    lies = f"import json; print(json.dumps(dict(verdict='good', {told})), flush=True)"
+    monkeypatch.setattr(module, "COMMAND", child_that(lies))
     async with running_checker() as checker:
-        await checker.check(put(tmp_path, hostile.white_png(7680, 4320)), Step.IMAGE)
-        await checker.check(put(tmp_path, hostile.mp4_of("libx264", 4096, 2304)), Step.VIDEO)
+        with pytest.raises(BadResult, match="twice"):
+            await checker.check(put(tmp_path, samples.png()), Step.IMAGE, KINDS[Step.IMAGE])
 
 
 async def test_a_child_has_no_environment_no_file_of_ours_and_writes_none(
@@ -105,13 +154,13 @@ async def test_a_child_has_no_environment_no_file_of_ours_and_writes_none(
     had = [os.path.realpath(f'/proc/self/fd/{fd}') for fd in fds]
     had = [it for it in had if not it.startswith('/proc/')]
     alone = os.getsid(0) == os.getpid()
-    raise media.Refused(json.dumps([dict(os.environ), had, refused, alone]))"""
+    raise refusals.Refused(json.dumps([dict(os.environ), had, refused, alone]))"""
     monkeypatch.setattr(module, "COMMAND", child_that(looks))
     with (tmp_path / "ours").open("wb") as ours:
         os.set_inheritable(ours.fileno(), True)
         async with running_checker() as checker:
             with pytest.raises(BadResult) as told:
-                await checker.check(put(tmp_path, b"x"), Step.IMAGE)
+                await checker.check(put(tmp_path, b"x"), Step.IMAGE, KINDS[Step.IMAGE])
     environment, files, refused, alone = json.loads(told.value.message)
     # What Python itself sets where there is no locale.
     assert set(environment) <= {"LC_CTYPE"}
@@ -125,7 +174,7 @@ async def test_a_file_is_tried_again_where_its_check_was_killed_and_bad_when_it_
     monkeypatch.setattr(module, "COMMAND", child_that(stuck(killed)))
     path = put(tmp_path, samples.png())
     async with running_checker() as checker:
-        checking = asyncio.create_task(checker.check(path, Step.IMAGE))
+        checking = asyncio.create_task(checker.check(path, Step.IMAGE, KINDS[Step.IMAGE]))
         for number in range(killed):
             await there(path.with_suffix(f".{number}"))
             os.kill(await pid_of(checker), signal.SIGKILL)
@@ -134,7 +183,7 @@ async def test_a_file_is_tried_again_where_its_check_was_killed_and_bad_when_it_
         else:
             with pytest.raises(BadResult, match="twice"):
                 await checking
-            await checker.check(path, Step.IMAGE)
+            await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE])
 
 
 @pytest.mark.parametrize(
@@ -153,7 +202,7 @@ async def test_a_child_that_overruns_or_babbles_makes_the_file_a_bad_one(
     monkeypatch.setattr(module, "COMMAND", child_that(does))
     async with running_checker() as checker:
         with pytest.raises(BadResult, match="twice"):
-            await checker.check(put(tmp_path, samples.png()), Step.IMAGE)
+            await checker.check(put(tmp_path, samples.png()), Step.IMAGE, KINDS[Step.IMAGE])
 
 
 async def test_one_that_takes_too_long_is_ended(
@@ -165,9 +214,9 @@ async def test_one_that_takes_too_long_is_ended(
     async with running_checker() as checker:
         path = put(tmp_path, samples.png())
         with pytest.raises(BadResult, match="twice"):
-            await checker.check(path, Step.IMAGE)
+            await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE])
         monkeypatch.undo()
-        await checker.check(path, Step.IMAGE)
+        await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE])
         assert set(children(os.getpid())) - others == {await pid_of(checker)}
     assert set(children(os.getpid())) == others
 
@@ -178,11 +227,11 @@ async def test_a_caller_that_gives_up_leaves_no_verdict_to_the_next_one(
     monkeypatch.setattr(module, "COMMAND", child_that(stuck(1)))
     path = put(tmp_path, b"no image")
     async with running_checker() as checker:
-        checking = asyncio.create_task(checker.check(path, Step.IMAGE))
+        checking = asyncio.create_task(checker.check(path, Step.IMAGE, KINDS[Step.IMAGE]))
         await there(path.with_suffix(".0"))
         checking.cancel()
         await asyncio.gather(checking, return_exceptions=True)
-        await checker.check(put(tmp_path, samples.png()), Step.IMAGE)
+        await checker.check(put(tmp_path, samples.png()), Step.IMAGE, KINDS[Step.IMAGE])
 
 
 async def test_a_death_that_no_file_is_to_blame_for_is_none_of_the_two(
@@ -191,10 +240,10 @@ async def test_a_death_that_no_file_is_to_blame_for_is_none_of_the_two(
     monkeypatch.setattr(module, "TRIES", 1)
     path = put(tmp_path, samples.png())
     async with running_checker() as checker:
-        await checker.check(path, Step.IMAGE)
+        await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE])
         os.kill(await pid_of(checker), signal.SIGKILL)
         await checker._child.result().wait()
-        await checker.check(path, Step.IMAGE)
+        await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE])
 
 
 async def test_where_no_child_begins_the_file_is_left_for_later(
@@ -206,22 +255,23 @@ async def test_where_no_child_begins_the_file_is_left_for_later(
         async with running_checker() as checker:
             for _ in range(2):
                 with pytest.raises(StorageFailed, match="can't be checked"):
-                    await checker.check(path, Step.IMAGE)
+                    await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE])
             patch.undo()
-            await checker.check(path, Step.IMAGE)
+            await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE])
 
 
 PARENT = """
 import asyncio, sys
 from pathlib import Path
 from services.worker.results import checker
+from shared.assets import Kind
 from shared.states import Step
 from tests.services.worker.results.children import child_that, stuck
 
 async def main():
     checker.COMMAND = child_that(stuck(1))
     async with checker.running_checker() as it:
-        await it.check(Path(sys.argv[1]), Step.IMAGE)
+        await it.check(Path(sys.argv[1]), Step.IMAGE, [Kind.PNG])
 
 asyncio.run(main())
 """

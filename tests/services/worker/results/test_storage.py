@@ -21,6 +21,7 @@ from shared.http import http_client
 from shared.states import Step
 from tests.services.worker import samples
 from tests.services.worker.results.unconfined import Unconfined
+from tests.services.worker.results.vendors import VENDOR
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 
 JOB = "job-0123456789abcdef01234567"
@@ -74,7 +75,9 @@ def left_behind(data_dir: Path) -> list[Path]:
 @pytest.mark.parametrize("step", list(Step))
 async def test_a_good_file_is_kept_with_its_size_and_digest(tmp_path: Path, step: Step) -> None:
     body = STEPS[step]
-    asset = await storage_of(answered(file_of(body)), tmp_path).store(URL, JOB, step=step)
+    asset = await storage_of(answered(file_of(body)), tmp_path).store(
+        URL, JOB, step=step, vendor=VENDOR
+    )
     assert asset_path(tmp_path, JOB, step).read_bytes() == body
     assert (asset.size, asset.sha256) == (len(body), hashlib.sha256(body).hexdigest())
     assert asset.media_type == {Step.IMAGE: "image/png", Step.VIDEO: "video/mp4"}[step]
@@ -99,7 +102,7 @@ BAD = {
 async def test_a_bad_file_is_fetched_again_and_never_kept(tmp_path: Path, answer: Answer) -> None:
     vendor = answered(answer)
     with pytest.raises(BadResult):
-        await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.VIDEO)
+        await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.VIDEO, vendor=VENDOR)
     assert vendor.asked == [PATH] * FETCH_TRIES
     assert left_behind(tmp_path) == []
 
@@ -107,14 +110,14 @@ async def test_a_bad_file_is_fetched_again_and_never_kept(tmp_path: Path, answer
 @pytest.mark.parametrize("answer", BAD.values(), ids=list(BAD))
 async def test_a_good_file_after_a_bad_one_is_kept(tmp_path: Path, answer: Answer) -> None:
     vendor = answered(answer, file_of(samples.mp4()))
-    await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.VIDEO)
+    await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.VIDEO, vendor=VENDOR)
     assert asset_path(tmp_path, JOB, Step.VIDEO).read_bytes() == samples.mp4()
 
 
 async def test_a_file_of_another_kind_is_not_fetched_again(tmp_path: Path) -> None:
     vendor = answered(file_of(samples.jpeg()), file_of(samples.png()))
     with pytest.raises(WrongKind):
-        await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.IMAGE)
+        await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
     assert vendor.asked == [PATH]
     assert left_behind(tmp_path) == []
 
@@ -122,9 +125,9 @@ async def test_a_file_of_another_kind_is_not_fetched_again(tmp_path: Path) -> No
 async def test_a_bad_file_does_not_replace_a_good_one(tmp_path: Path) -> None:
     bad = file_of(samples.png()[:500])
     storage = storage_of(answered(file_of(samples.png()), bad), tmp_path)
-    await storage.store(URL, JOB, step=Step.IMAGE)
+    await storage.store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
     with pytest.raises(BadResult):
-        await storage.store(URL, JOB, step=Step.IMAGE)
+        await storage.store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
     assert asset_path(tmp_path, JOB, Step.IMAGE).read_bytes() == samples.png()
 
 
@@ -141,7 +144,7 @@ async def test_a_file_that_is_not_given_for_a_while_is_waited_for(
     tmp_path: Path, answer: Answer
 ) -> None:
     vendor = answered(*[answer] * (FETCH_TRIES + 2), file_of(samples.png()))
-    await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.IMAGE)
+    await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
     assert left_behind(tmp_path) == [asset_path(tmp_path, JOB, Step.IMAGE)]
 
 
@@ -152,7 +155,7 @@ async def test_a_file_that_is_never_given_is_a_bad_one(
     """Or the job would ask for it until its own time is up."""
     monkeypatch.setattr(module, "FETCH_PATIENCE_SECONDS", 0.01)
     with pytest.raises(BadResult, match=r"So it was for 0\.01 s"):
-        await storage_of(answered(answer), tmp_path).store(URL, JOB, step=Step.IMAGE)
+        await storage_of(answered(answer), tmp_path).store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
     assert left_behind(tmp_path) == []
 
 
@@ -164,7 +167,7 @@ async def test_a_host_that_is_away_is_left_to_the_activitys_retry(
 ) -> None:
     vendor = answered(answer)
     with pytest.raises(StorageFailed):
-        await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.IMAGE)
+        await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
     assert vendor.asked == [PATH]
 
 
@@ -176,7 +179,9 @@ async def test_what_a_killed_worker_left_is_removed_and_no_other_writers(tmp_pat
         partial.write_bytes(b"half of it")
     before = time.time() - 2 * ABANDONED_SECONDS
     os.utime(abandoned, (before, before))
-    await storage_of(answered(file_of(samples.png())), tmp_path).store(URL, JOB, step=Step.IMAGE)
+    await storage_of(answered(file_of(samples.png())), tmp_path).store(
+        URL, JOB, step=Step.IMAGE, vendor=VENDOR
+    )
     assert set(left_behind(tmp_path)) == {path, other}
 
 
@@ -200,7 +205,7 @@ async def test_what_a_killed_worker_left_is_removed_and_no_other_writers(tmp_pat
 async def test_no_other_address_is_asked(tmp_path: Path, url: str) -> None:
     vendor = StubVendor({})
     with pytest.raises((ResultNotAllowed, BadResult)):
-        await storage_of(vendor, tmp_path).store(url, JOB, step=Step.IMAGE)
+        await storage_of(vendor, tmp_path).store(url, JOB, step=Step.IMAGE, vendor=VENDOR)
     assert vendor.asked == []
 
 
@@ -213,10 +218,12 @@ async def test_a_full_disk_is_no_fault_of_the_vendor(tmp_path: Path) -> None:
     (tmp_path / "assets").write_text("in the way")
     with pytest.raises(StorageFailed, match="Our disk"):
         await storage_of(answered(file_of(samples.png())), tmp_path).store(
-            URL, JOB, step=Step.IMAGE
+            URL, JOB, step=Step.IMAGE, vendor=VENDOR
         )
 
 
 async def test_a_job_id_from_outside_leads_nowhere(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a job id"):
-        await storage_of(answered(reply()), tmp_path).store(URL, "../../etc", step=Step.IMAGE)
+        await storage_of(answered(reply()), tmp_path).store(
+            URL, "../../etc", step=Step.IMAGE, vendor=VENDOR
+        )

@@ -23,6 +23,7 @@ from tests.services.mock_core.serving import served
 from tests.services.worker import hostile, samples
 from tests.services.worker.results.test_storage import left_behind
 from tests.services.worker.results.unconfined import Unconfined
+from tests.services.worker.results.vendors import VENDOR
 
 JOB = "job-0123456789abcdef01234567"
 Headers = dict[bytes, bytes]
@@ -88,14 +89,14 @@ async def refused(host: Host, data_dir: Path, reason: str) -> None:
     """The file is a bad one for this reason, and nothing of it is kept."""
     async with storing(host, data_dir) as (storage, url):
         with pytest.raises(BadResult, match=reason):
-            await storage.store(url, JOB, step=Step.IMAGE)
+            await storage.store(url, JOB, step=Step.IMAGE, vendor=VENDOR)
     assert left_behind(data_dir) == []
 
 
 async def test_a_file_is_asked_for_as_it_is(tmp_path: Path) -> None:
     host = Host(whole(samples.png()), content_encoding="identity")
     async with storing(host, tmp_path) as (storage, url):
-        await storage.store(url, JOB, step=Step.IMAGE)
+        await storage.store(url, JOB, step=Step.IMAGE, vendor=VENDOR)
     assert [headers[b"accept-encoding"] for headers in host.asked] == [b"identity"]
     assert asset_path(tmp_path, JOB, Step.IMAGE).read_bytes() == samples.png()
 

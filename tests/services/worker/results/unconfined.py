@@ -1,18 +1,21 @@
 """The media check in the test's own process: for tests of what goes on around it."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from services.worker.results import media
-from services.worker.results.checker import FAILURES, Checker
+from services.worker.results.checker import FAILURES, Checker, Verdict
+from services.worker.results.refusals import Refused
+from shared.assets import KINDS, Kind
 from shared.states import Step
 
 
-def check(path: Path, step: Step) -> None:
-    """As the worker is told: BadResult or WrongKind."""
+def check(path: Path, step: Step, kinds: Sequence[Kind] = ()) -> Verdict:
+    """As the worker is told: BadResult or WrongKind; without kinds, by the small contract."""
     try:
-        media.check(path, step)
-    except media.Refused as refused:
+        return Verdict(*media.check(path, step, kinds or KINDS[step][:1]))
+    except Refused as refused:
         raise FAILURES[refused.code](str(refused)) from None
 
 
@@ -22,5 +25,5 @@ class Unconfined(Checker):
     def __init__(self) -> None:
         pass
 
-    async def check(self, path: Path, step: Step) -> None:
-        await asyncio.to_thread(check, path, step)
+    async def check(self, path: Path, step: Step, kinds: Sequence[Kind]) -> Verdict:
+        return await asyncio.to_thread(check, path, step, kinds)

@@ -3,15 +3,22 @@
 import io
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 from PIL import Image
 
 from services.worker.results.checker import COMMAND, Checker, running_checker
+from services.worker.results.disk import Disk
+from services.worker.results.storage import Storage
 from services.worker.vendors.vendor import Bounds
+from shared.assets import Kind, asset_path
 from shared.errors import RefusedForGood, StorageFailed
+from shared.ids import new_job_id
+from shared.states import Step
 from tests.fixtures.proc import peak
 from tests.services.worker import hostile, samples
 from tests.services.worker.results.test_checker import CHILD_MEGABYTES, pid_of, put
@@ -49,6 +56,23 @@ async def test_what_will_do_is_taken_as_it_is(
 ) -> None:
     fitted = await checker.fitted(put(tmp_path, body), BOUNDS)
     assert (fitted.data, fitted.is_new) == (body, False)
+
+
+@pytest.mark.parametrize("kind", [Kind.PNG, Kind.JPEG, Kind.WEBP])
+async def test_what_is_fitted_is_the_image_that_was_stored_whatever_its_kind(
+    checker: Checker, tmp_path: Path, kind: Kind
+) -> None:
+    job_id, body = new_job_id(), drawn(400, 400, kind)
+    path = asset_path(tmp_path, job_id, Step.IMAGE, kind=kind)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(body)
+    async with httpx.AsyncClient() as http:
+        storage = Storage(http, Disk(tmp_path), checker=checker, data_dir=tmp_path, max_bytes=10**6)
+        fitted = await storage.fitted(job_id, replace(BOUNDS, kinds=("JPEG", "PNG", "WEBP")))
+        assert (fitted.data, fitted.is_new) == (body, False)
+        path.unlink()
+        with pytest.raises(StorageFailed, match="not there"):
+            await storage.fitted(job_id, BOUNDS)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +136,8 @@ async def test_one_of_which_the_process_dies_is_refused_and_no_attempt_is_used_u
 ) -> None:
     code = COMMAND[3].replace(
         "main()",
-        "import os\nfrom services.worker.results import pictures\n"
-        "pictures.fit = lambda *_: os._exit(1)\nmain()",
+        "import os\nfrom services.worker.results import fitting\n"
+        "fitting.fit = lambda *_: os._exit(1)\nmain()",
     )
     monkeypatch.setattr("services.worker.results.checker.COMMAND", (*COMMAND[:3], code, COMMAND[4]))
     async with running_checker() as dying:
