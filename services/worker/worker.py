@@ -56,6 +56,7 @@ async def running_worker(
             result_http,
             disk,
             checker=checker,
+            vendors=settings.vendor_addresses(),
             data_dir=settings.data_dir,
             max_bytes=settings.max_result_bytes,
         )

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -22,6 +23,7 @@ from services.worker.policies import (
 )
 from services.worker.results.checker import Checker
 from services.worker.results.disk import Disk, reason_of
+from services.worker.results.hops import Credentials, asked
 from services.worker.results.pieces import Piece, chunks
 from services.worker.vendors.failures import NOT_SENT
 from services.worker.vendors.vendor import Bounds, Fitted, Vendor
@@ -48,6 +50,7 @@ class _Order:
     folder: Path
     step: Step
     kinds: tuple[Kind, ...]
+    credentials: Credentials
     name: str = field(default_factory=lambda: secrets.token_hex(4))
 
     def path(self, kind: Kind) -> Path:
@@ -58,7 +61,10 @@ class _Order:
 
 
 class Storage:
-    """Copies vendors' results to `<data>/assets`; `http` knows which hosts may be asked."""
+    """Copies vendors' results to `<data>/assets`.
+
+    `http` knows which hosts may be asked; `vendors` are the two vendors' own addresses.
+    """
 
     def __init__(
         self,
@@ -66,12 +72,14 @@ class Storage:
         disk: Disk,
         *,
         checker: Checker,
+        vendors: Mapping[Step, str],
         data_dir: Path,
         max_bytes: int,
     ) -> None:
         self._http = http
         self._disk = disk
         self._checker = checker
+        self._vendors = vendors
         self._data_dir = data_dir
         self._max_bytes = max_bytes
 
@@ -127,13 +135,14 @@ class Storage:
 
     def _order(self, url: str, job_id: str, *, step: Step, vendor: Vendor) -> _Order:
         kinds = vendor.traits.image_kinds if step is Step.IMAGE else KINDS[step]
-        return _Order(url, assets_folder(self._data_dir, job_id), step, kinds)
+        credentials = Credentials(self._vendors[step], vendor.credentials())
+        return _Order(url, assets_folder(self._data_dir, job_id), step, kinds, credentials)
 
     async def _store_once(self, order: _Order) -> Asset:
         partial, kept = order.partial("part"), order.partial("kept.part")
         try:
             await asyncio.to_thread(_make_room, order)
-            size, digest = await self._download(order.url, partial)
+            size, digest = await self._download(order, partial)
             found = await self._checker.check(partial, order.step, order.kinds)
             if found.pieces is not None:
                 size, digest = await _rewritten(partial, found.pieces, kept)
@@ -153,9 +162,9 @@ class Storage:
         if (await self._checker.check(kept, step, (kind,))).pieces is not None:
             raise BadResult(f"The {step} is not to be had without its metadata.")
 
-    async def _download(self, url: str, partial: Path) -> tuple[int, str]:
+    async def _download(self, order: _Order, partial: Path) -> tuple[int, str]:
         try:
-            async with self._http.stream("GET", url) as response:
+            async with asked(self._http, order.url, order.credentials) as response:
                 _check_head(response)
                 # In a thread, a cancellation would lose the handle while the file is being opened.
                 with _open(partial) as file:
@@ -225,7 +234,8 @@ def _forget_abandoned(order: _Order) -> None:
 
 
 def _check_head(response: httpx.Response) -> None:
-    """A redirect may lead inside our network; it is refused like any answer but a success.
+    """A redirect may lead inside our network; beside those of an answer to our credentials it is
+    refused like any answer but a success.
 
     So is one in a code that we did not ask for: of what it stands for, nothing is said.
     """

@@ -85,9 +85,13 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, CommonSettings):
         """How long a vendor may deny what it has accepted before that counts as lost."""
         return self.video_lost_seconds if step is Step.VIDEO else self.image_lost_seconds
 
+    def vendor_addresses(self) -> dict[Step, str]:
+        """The two services' own."""
+        return {Step.IMAGE: self.image_service_url, Step.VIDEO: self.video_service_url}
+
     def inside_hosts(self) -> frozenset[str]:
         """`host:port` of the two services; results may come from there wherever that is."""
-        return frozenset(map(host_of, (self.image_service_url, self.video_service_url)))
+        return frozenset(map(host_of, self.vendor_addresses().values()))
 
     def outside_hosts(self) -> frozenset[str]:
         """`host:port` of every further address that results may come from."""

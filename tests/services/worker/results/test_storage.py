@@ -46,7 +46,12 @@ def storage_of(vendor: StubVendor, data_dir: Path, *, max_bytes: int = 10**6) ->
     )
     http = http_client(transport=transport)
     return Storage(
-        http, Disk(data_dir), checker=Unconfined(), data_dir=data_dir, max_bytes=max_bytes
+        http,
+        Disk(data_dir),
+        checker=Unconfined(),
+        vendors=dict.fromkeys(Step, "http://vendor"),
+        data_dir=data_dir,
+        max_bytes=max_bytes,
     )
 
 

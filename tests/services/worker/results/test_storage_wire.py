@@ -72,15 +72,23 @@ async def dripping() -> AsyncIterator[bytes]:
         await asyncio.sleep(0.01)
 
 
+def over_sockets(inside: frozenset[str]) -> CheckedTransport:
+    return CheckedTransport(httpx.AsyncHTTPTransport(), inside=inside, outside=frozenset())
+
+
 @asynccontextmanager
 async def storing(host: Host, data_dir: Path) -> AsyncIterator[tuple[Storage, str]]:
     """Storage that may ask this host alone, and an address there."""
     async with served(host) as base:
-        name = frozenset({base.removeprefix("http://")})
-        transport = CheckedTransport(httpx.AsyncHTTPTransport(), inside=name, outside=frozenset())
+        transport = over_sockets(frozenset({base.removeprefix("http://")}))
         async with http_client(transport=transport) as http:
             storage = Storage(
-                http, Disk(data_dir), checker=Unconfined(), data_dir=data_dir, max_bytes=10**6
+                http,
+                Disk(data_dir),
+                checker=Unconfined(),
+                vendors=dict.fromkeys(Step, base),
+                data_dir=data_dir,
+                max_bytes=10**6,
             )
             yield storage, f"{base}/files/1"
 
