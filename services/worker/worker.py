@@ -49,7 +49,9 @@ async def running_worker(
         running_checker() as checker,
         chosen_images(settings) as images,
         chosen_videos(settings) as videos,
-        http_client(seconds=30, transport=result_transport(settings)) as result_http,
+        http_client(
+            seconds=30, transport=result_transport(settings, images, videos)
+        ) as result_http,
     ):
         disk = disk or Disk(settings.data_dir)
         storage = Storage(

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
+from services.worker.settings.result_hosts import is_below
 from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.vendor import Vendor
 from shared.errors import ResultNotAllowed
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -36,7 +38,8 @@ class CheckedTransport(httpx.AsyncBaseTransport):
     """Asks only hosts that are named, and these only at addresses that are public.
 
     `inside` are hosts that may lie anywhere, for they are called by their own address anyway;
-    `outside` must lead to public addresses, unless they are written as an address themselves.
+    `outside` (with patterns of names) must lead to public addresses, unless they are written as an
+    address themselves.
     A name is resolved once, and what it led to is connected to: a later answer changes nothing.
     """
 
@@ -49,8 +52,8 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         resolve: Resolve | None = None,
     ) -> None:
         self._transport = transport
-        self._inside = inside
-        self._outside = outside
+        self.inside = inside
+        self.outside = outside
         self._resolve = resolve or resolved
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -69,13 +72,14 @@ class CheckedTransport(httpx.AsyncBaseTransport):
 
     async def _addresses(self, url: httpx.URL) -> list[Address]:
         names = _names(url)
-        if names.isdisjoint(self._inside | self._outside):
+        named = not names.isdisjoint(self.inside | self.outside)
+        if not named and not any(is_below(name, self.outside) for name in names):
             raise ResultNotAllowed(f"The result's address at {url.host!r} is not an allowed one.")
         try:
             found = await self._resolve(url.host, _port(url))
         except OSError as error:
             raise httpx.ConnectError(f"{url.host}: {error.strerror or error}") from None
-        anywhere = not names.isdisjoint(self._inside) or _is_address(url.host)
+        anywhere = not names.isdisjoint(self.inside) or _is_address(url.host)
         if not anywhere and (refused := [each for each in found if not is_public(each)]):
             raise ResultNotAllowed(
                 f"The result's host {url.host!r} leads to {refused[0]}, which is not public."
@@ -83,12 +87,15 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         return found
 
 
-def result_transport(settings: WorkerSettings) -> CheckedTransport:
-    """The way to results under the worker's settings; a connection serves one of them."""
+def result_transport(settings: WorkerSettings, *vendors: Vendor) -> CheckedTransport:
+    """The way to results of these vendors under the worker's settings; a connection serves one."""
     plain = httpx.AsyncHTTPTransport(
         trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
     )
-    return CheckedTransport(plain, inside=settings.inside_hosts(), outside=settings.outside_hosts())
+    hosts = [host for vendor in vendors for host in vendor.traits.result_hosts]
+    return CheckedTransport(
+        plain, inside=settings.inside_hosts(), outside=settings.outside_hosts(*hosts)
+    )
 
 
 def _names(url: httpx.URL) -> set[str]:

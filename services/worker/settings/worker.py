@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from services.worker.models import JobLimits, Order, Patience
 from services.worker.settings.comfyui import ComfyuiWireSettings
 from services.worker.settings.kling import KlingSettings
+from services.worker.settings.result_hosts import result_hosts
 from shared.settings import CallbackSecret, CommonSettings, Port, Seconds, StackName
 from shared.slots import STAGE_GATES, Gate
 from shared.states import Step
@@ -44,6 +45,12 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, CommonSettings):
     worker_http_port: Port = 9100
     stall_seconds: Seconds = 10
     shutdown_seconds: Seconds = 5
+
+    @field_validator("result_hosts")
+    @classmethod
+    def _are_hosts(cls, value: str) -> str:
+        result_hosts(_listed(value))
+        return value
 
     @field_validator("gates")
     @classmethod
@@ -93,9 +100,9 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, CommonSettings):
         """`host:port` of the two services; results may come from there wherever that is."""
         return frozenset(map(host_of, self.vendor_addresses().values()))
 
-    def outside_hosts(self) -> frozenset[str]:
-        """`host:port` of every further address that results may come from."""
-        return frozenset(host.lower() for host in _listed(self.result_hosts))
+    def outside_hosts(self, *vendors_own: str) -> frozenset[str]:
+        """Every further host that results may come from, by the setting and by the vendors."""
+        return result_hosts([*_listed(self.result_hosts), *vendors_own])
 
 
 def _listed(text: str) -> list[str]:

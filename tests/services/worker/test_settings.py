@@ -145,6 +145,45 @@ def test_host_of(url: str, host: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "host",
+    [
+        "a",
+        "a:1",
+        "cdn.example:444",
+        "*.cdn.example",
+        "*.a.cdn.example:8443",
+        "10.0.0.9:9000",
+        "[::1]:80",
+    ],
+)
+def test_results_may_come_from(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("RESULT_HOSTS", f" {host.upper()},")
+    assert load(WorkerSettings).outside_hosts() == {host}
+
+
+def test_no_host_is_named_with_what_one_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = [
+        *("*", "*.com", "*.", "a.*", "*.a.*", "*cdn.example", "*.1.2.3", "https://cdn.example"),
+        *(
+            "cdn.example/files",
+            "cdn..example",
+            ".cdn.example",
+            "cdn.example:0",
+            "cdn.example:65536",
+        ),
+        *("cdn.example:port", "us@cdn.example", "::1", "[10.0.0.1]", "*.cdn.example:", "a b"),
+    ]
+    monkeypatch.setenv("RESULT_HOSTS", ",".join(["cdn.example", *wrong]))
+    with pytest.raises(SystemExit):
+        load(WorkerSettings)
+    line = capsys.readouterr().err
+    assert f"RESULT_HOSTS: no hosts: {', '.join(wrong)}; each is host, " in line
+    assert line.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     ("text", "on"),
     [("", ()), ("image", ("image",)), (" video , image ", ("image", "video")), (",", ())],
 )

@@ -2,14 +2,26 @@
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from typing import ClassVar
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from services.worker.results.fetching import Address, CheckedTransport, is_public, resolved
+from services.worker.results.fetching import (
+    Address,
+    CheckedTransport,
+    is_public,
+    resolved,
+    result_transport,
+)
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.service.images import ImageService
+from services.worker.vendors.vendor import Traits
 from shared.errors import ResultNotAllowed
 from shared.http import http_client
 from tests.services.mock_core.serving import Receiver, served
+from tests.services.worker.results.vendors import VENDOR
 
 PUBLIC = "93.184.216.34"
 
@@ -141,6 +153,54 @@ async def test_nobody_else_is_even_looked_up(url: str) -> None:
 async def test_the_schemes_own_port_may_be_said_or_not(named: str) -> None:
     for url in ("https://cdn.example/1", "https://cdn.example:443/1"):
         await Asked(PUBLIC, outside=named).get(url)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "url"),
+    [
+        ("*.cdn.example", "https://v15.cdn.example/1.mp4"),
+        ("*.cdn.example", "https://a.b.cdn.example:443/1.mp4"),
+        ("*.cdn.example", "http://V15.CDN.Example/1.mp4"),
+        ("*.cdn.example:8443", "https://v15.cdn.example:8443/1.mp4"),
+        ("*.cdn.example:443", "https://v15.cdn.example/1.mp4"),
+    ],
+)
+async def test_a_name_below_a_domain_is_named_by_its_pattern(pattern: str, url: str) -> None:
+    await Asked(PUBLIC, outside=pattern).get(url)
+    inside = Asked("10.0.0.1", outside=pattern)
+    with pytest.raises(ResultNotAllowed, match="not public"):
+        await inside.get(url)
+    assert inside.requests == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "url"),
+    [
+        ("*.cdn.example", "https://cdn.example/1.mp4"),
+        ("*.cdn.example", "https://evilcdn.example/1.mp4"),
+        ("*.cdn.example", "https://v15.cdn.example.evil/1.mp4"),
+        ("*.cdn.example", "https://v15.cdn.example:8443/1.mp4"),
+        ("*.cdn.example", "https://v15.cdn.example@evil.example/1.mp4"),
+        ("*.cdn.example", "https://evil.example/.cdn.example"),
+        ("*.cdn.example:8443", "https://v15.cdn.example/1.mp4"),
+    ],
+)
+async def test_a_pattern_names_nobody_else(pattern: str, url: str) -> None:
+    asked = Asked(PUBLIC, outside=pattern)
+    with pytest.raises(ResultNotAllowed):
+        await asked.get(url)
+    assert (asked.names, asked.requests) == ([], [])
+
+
+async def test_a_vendor_brings_its_own_hosts_beside_those_of_the_setting() -> None:
+    settings = WorkerSettings(callback_secret=SecretStr("0" * 32), result_hosts="files.example")
+    transport = result_transport(settings, VENDOR, Elsewhere(httpx.AsyncClient()))
+    assert transport.outside == {"files.example", "*.cdn.example"}
+    assert transport.inside == {"127.0.0.1:6889", "127.0.0.1:16882"}
+
+
+class Elsewhere(ImageService):
+    traits: ClassVar = Traits(result_hosts=("*.CDN.example",))
 
 
 async def test_over_a_real_socket_with_the_systems_own_resolver() -> None:
