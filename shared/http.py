@@ -7,11 +7,15 @@ KEEPALIVE_SECONDS = 2.0
 
 
 def http_client(
-    base_url: str = "", *, seconds: float = 10.0, transport: httpx.AsyncBaseTransport | None = None
+    base_url: str = "",
+    *,
+    seconds: float = 10.0,
+    transport: httpx.AsyncBaseTransport | None = None,
+    proxy: str | None = None,
 ) -> httpx.AsyncClient:
     """A client that keeps connections; `seconds` bounds each read and each write.
 
-    A transport of the caller's own decides about its connections itself.
+    A transport of the caller's own decides about its connections, and any proxy, itself.
     """
     return httpx.AsyncClient(
         base_url=base_url,
@@ -25,6 +29,7 @@ def http_client(
         follow_redirects=False,
         trust_env=False,
         transport=transport,
+        proxy=proxy,
     )
 
 

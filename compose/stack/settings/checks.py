@@ -11,7 +11,7 @@ from compose.stack.errors import StackError
 _SECRET = frozenset(
     {
         *("API_TOKEN", "CALLBACK_SECRET", "COMFYUI_HEADERS", "PAYLOAD_KEY", "TEMPORAL_API_KEY"),
-        *("KLING_API_KEY", "KLING_ACCESS_KEY", "KLING_SECRET_KEY"),
+        *("KLING_API_KEY", "KLING_ACCESS_KEY", "KLING_SECRET_KEY", "VENDOR_PROXY"),
     }
 )
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")

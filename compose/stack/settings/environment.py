@@ -222,7 +222,9 @@ def _allowed_hosts(settings: Settings) -> str:
     return ",".join(filter(None, (settings.values.get("ALLOWED_HOSTS"), *sorted(reached))))
 
 
-_CROSSING = frozenset({"IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "TEMPORAL_ADDRESS"})
+_CROSSING = frozenset(
+    {"IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "TEMPORAL_ADDRESS", "VENDOR_PROXY"}
+)
 
 
 def from_container(name: str, value: str) -> str:

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from services.worker.results.fetching import Address, Resolve, is_public
+from services.worker.results.fetching import Resolve
+from services.worker.settings.addresses import Address, is_public
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.findings import Finding, ok, warning
 from services.worker.vendors.vendor import Traits

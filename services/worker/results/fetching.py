@@ -7,31 +7,16 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
+from services.worker.settings.addresses import Address, is_near, is_public, written
 from services.worker.settings.result_hosts import is_below
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.vendor import Vendor
 from shared.errors import ResultNotAllowed
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 # Every address of a host; OSError where the name leads nowhere.
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
 
 _PORTS = {"http": 80, "https": 443}
-# Carries an IPv4 address in its last 32 bits (RFC 6052).
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# All that was ever given to anybody (RFC 4291); site-local and compatible ones are outside.
-_UNICAST = ipaddress.ip_network("2000::/3")
-# Global by the books, and yet no hosts of the internet: protocol assignments (Teredo among them),
-# 6to4 and its relays, a test network of the past, and what Azure gives each machine as its host.
-_NO_HOSTS = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            *("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"),
-            *("2001::/23", "2002::/16", "3ffe::/16"),
-        ),
-    )
-)
 
 
 class CheckedTransport(httpx.AsyncBaseTransport):
@@ -41,6 +26,8 @@ class CheckedTransport(httpx.AsyncBaseTransport):
     `outside` (with patterns of names) must lead to public addresses, unless they are written as an
     address themselves.
     A name is resolved once, and what it led to is connected to: a later answer changes nothing.
+    `proxied` is the way by a proxy, to all that is not near. What a name leads to is the proxy's to
+    say and to check then; which names are asked for is still ours.
     """
 
     def __init__(
@@ -50,16 +37,25 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         inside: frozenset[str],
         outside: frozenset[str],
         resolve: Resolve | None = None,
+        proxied: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._transport = transport
+        self._proxied = proxied
         self.inside = inside
         self.outside = outside
         self._resolve = resolve or resolved
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The answer; ResultNotAllowed, or ConnectError for no address."""
+        names = _names(request.url)
+        named = not names.isdisjoint(self.inside | self.outside)
+        if not named and not any(is_below(name, self.outside) for name in names):
+            host = request.url.host
+            raise ResultNotAllowed(f"The result's address at {host!r} is not an allowed one.")
+        if self._proxied is not None and not is_near(request.url.host):
+            return await self._proxied.handle_async_request(request)
         error: httpx.ConnectError | None = None
-        for address in await self._addresses(request.url):
+        for address in await self._addresses(request.url, names):
             try:
                 return await self._transport.handle_async_request(_sent_to(request, address))
             except httpx.ConnectError as failure:
@@ -69,17 +65,15 @@ class CheckedTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
+        if self._proxied is not None:
+            await self._proxied.aclose()
 
-    async def _addresses(self, url: httpx.URL) -> list[Address]:
-        names = _names(url)
-        named = not names.isdisjoint(self.inside | self.outside)
-        if not named and not any(is_below(name, self.outside) for name in names):
-            raise ResultNotAllowed(f"The result's address at {url.host!r} is not an allowed one.")
+    async def _addresses(self, url: httpx.URL, names: set[str]) -> list[Address]:
         try:
             found = await self._resolve(url.host, _port(url))
         except OSError as error:
             raise httpx.ConnectError(f"{url.host}: {error.strerror or error}") from None
-        anywhere = not names.isdisjoint(self.inside) or _is_address(url.host)
+        anywhere = not names.isdisjoint(self.inside) or written(url.host) is not None
         if not anywhere and (refused := [each for each in found if not is_public(each)]):
             raise ResultNotAllowed(
                 f"The result's host {url.host!r} leads to {refused[0]}, which is not public."
@@ -89,13 +83,19 @@ class CheckedTransport(httpx.AsyncBaseTransport):
 
 def result_transport(settings: WorkerSettings, *vendors: Vendor) -> CheckedTransport:
     """The way to results of these vendors under the worker's settings; a connection serves one."""
-    plain = httpx.AsyncHTTPTransport(
-        trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
-    )
     hosts = [host for vendor in vendors for host in vendor.traits.result_hosts]
+    proxy = settings.proxy()
     return CheckedTransport(
-        plain, inside=settings.inside_hosts(), outside=settings.outside_hosts(*hosts)
+        _way(),
+        inside=settings.inside_hosts(),
+        outside=settings.outside_hosts(*hosts),
+        proxied=_way(proxy) if proxy else None,
     )
+
+
+def _way(proxy: str | None = None) -> httpx.AsyncHTTPTransport:
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncHTTPTransport(trust_env=False, limits=limits, proxy=proxy)
 
 
 def _names(url: httpx.URL) -> set[str]:
@@ -116,33 +116,6 @@ async def resolved(host: str, port: int) -> list[Address]:
     rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     found = [ipaddress.ip_address(str(row[4][0]).partition("%")[0]) for row in rows]
     return list(dict.fromkeys(found))
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address is one of the internet at large, also where it stands for another one."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if (inner := _wrapped(address)) is not None:
-            return is_public(inner)
-        if address not in _UNICAST:
-            return False
-    if any(address in network for network in _NO_HOSTS):
-        return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-def _wrapped(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 one is written for, by a resolver or by a translator."""
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _sent_to(request: httpx.Request, address: Address) -> httpx.Request:

@@ -16,7 +16,7 @@ def result_hosts(items: Iterable[str]) -> frozenset[str]:
     """The same in small letters; ValueError that names the wrong ones."""
     hosts = [item.lower() for item in items]
     if wrong := [host for host in hosts if not _is_one(host)]:
-        raise ValueError(f"no hosts: {', '.join(wrong)}; each is {FORMS}")
+        raise ValueError(f"no hosts: {', '.join(wrong)} (each is {FORMS})")
     return frozenset(hosts)
 
 

@@ -1,11 +1,13 @@
 """Settings of the worker; its addresses of the vendors are the only ones that anybody calls."""
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from services.worker.models import JobLimits, Order, Patience
+from services.worker.settings.addresses import is_near
 from services.worker.settings.comfyui import ComfyuiWireSettings
 from services.worker.settings.kling import KlingSettings
 from services.worker.settings.result_hosts import result_hosts
@@ -14,6 +16,22 @@ from shared.slots import STAGE_GATES, Gate
 from shared.states import Step
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
+_PROXY = re.compile(r"https?://([^\s/@]+@)?(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:[0-9]{1,5})?/?")
+
+
+def _is_proxy(setting: SecretStr) -> SecretStr:
+    """Its value may hold a password, so that nothing of it is said."""
+    text = setting.get_secret_value()
+    if not _PROXY.fullmatch(text):
+        raise ValueError(
+            "no proxy: it is http(s)://host:port, or http(s)://user:password@host:port"
+        )
+    # A ValueError of its own for a number that is no port.
+    _ = urlsplit(text).port
+    return setting
+
+
+VendorProxy = Annotated[SecretStr, AfterValidator(_is_proxy)]
 
 
 class WorkerSettings(ComfyuiWireSettings, KlingSettings, CommonSettings):
@@ -25,6 +43,7 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, CommonSettings):
     callback_secret: CallbackSecret
     api_public_url: Url = "http://127.0.0.1:8000"
     result_hosts: str = ""
+    vendor_proxy: VendorProxy | None = None
 
     image_attempt_seconds: Seconds = 300
     video_attempt_seconds: Seconds = 900
@@ -95,6 +114,15 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, CommonSettings):
     def vendor_addresses(self) -> dict[Step, str]:
         """The two services' own."""
         return {Step.IMAGE: self.image_service_url, Step.VIDEO: self.video_service_url}
+
+    def proxy_for(self, url: str) -> str | None:
+        """The proxy by which a vendor at this address is called; None where that is near, or
+        there is none."""
+        return None if is_near(urlsplit(url).hostname or "") else self.proxy()
+
+    def proxy(self) -> str | None:
+        """The address of the proxy, with its password."""
+        return self.vendor_proxy.get_secret_value() if self.vendor_proxy else None
 
     def inside_hosts(self) -> frozenset[str]:
         """`host:port` of the two services; results may come from there wherever that is."""

@@ -21,14 +21,14 @@ async def chosen_images(settings: WorkerSettings) -> AsyncIterator[ImageVendor]:
         async with comfyui_images(settings) as images:
             yield images
         return
-    async with http_client(settings.image_service_url) as http:
+    async with _client(settings, settings.image_service_url) as http:
         yield ImageService(http)
 
 
 @asynccontextmanager
 async def chosen_videos(settings: WorkerSettings) -> AsyncIterator[VideoVendor]:
     """The video vendor, for as long as the block runs."""
-    async with http_client(settings.video_service_url) as http:
+    async with _client(settings, settings.video_service_url) as http:
         yield _videos(settings, http)
 
 
@@ -36,3 +36,7 @@ def _videos(settings: WorkerSettings, http: httpx.AsyncClient) -> VideoVendor:
     if settings.video_api == "kling":
         return kling_videos(http, settings)
     return VideoService(http)
+
+
+def _client(settings: WorkerSettings, url: str) -> httpx.AsyncClient:
+    return http_client(url, proxy=settings.proxy_for(url))

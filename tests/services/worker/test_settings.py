@@ -179,7 +179,7 @@ def test_no_host_is_named_with_what_one_is(
     with pytest.raises(SystemExit):
         load(WorkerSettings)
     line = capsys.readouterr().err
-    assert f"RESULT_HOSTS: no hosts: {', '.join(wrong)}; each is host, " in line
+    assert f"RESULT_HOSTS: no hosts: {', '.join(wrong)} (each is host, " in line
     assert line.count("\n") == 1
 
 

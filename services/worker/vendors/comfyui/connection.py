@@ -24,8 +24,9 @@ async def comfyui_images(settings: WorkerSettings) -> AsyncIterator[ComfyuiImage
     address = httpx.URL(settings.image_service_url)
     base = str(address.copy_with(userinfo=b""))
     headers = _password(address) | headers_of(settings.comfyui_headers)
-    percents = Percents(base, settings.plan.weights(), headers)
-    async with http_client(base) as http:
+    proxy = settings.proxy_for(base)
+    percents = Percents(base, settings.plan.weights(), headers, proxy=proxy)
+    async with http_client(base, proxy=proxy) as http:
         http.headers.update(headers)
         try:
             yield ComfyuiImages(Calls(http), settings.plan, percents, headers)

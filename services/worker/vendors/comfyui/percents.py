@@ -27,17 +27,27 @@ MOST = 99
 class Percents:
     """One socket for each prompt that is asked about, under its own id as the client's."""
 
-    def __init__(self, base: str, weights: Mapping[str, int], headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        base: str,
+        weights: Mapping[str, int],
+        headers: Mapping[str, str],
+        *,
+        proxy: str | None = None,
+    ) -> None:
         self._address = f"ws{base.removeprefix('http').rstrip('/')}/ws?clientId="
         self._weights = weights
         self._headers = headers
+        self._proxy = proxy
         self._listeners: dict[str, _Listener] = {}
 
     def of(self, prompt_id: str) -> int:
         """The percent as far as it was heard; from the first time on it is listened to."""
         listener = self._listeners.get(prompt_id)
         if listener is None or listener.task.done():
-            listener = _Listener(self._address, prompt_id, self._weights, self._headers)
+            progress = Progress(prompt_id, self._weights)
+            address = f"{self._address}{prompt_id}"
+            listener = _Listener(address, progress, headers=self._headers, proxy=self._proxy)
             self._listeners[prompt_id] = listener
         listener.asked_at = time.monotonic()
         return listener.progress.percent
@@ -99,12 +109,13 @@ class _Listener:
     """Listens as long as somebody asks, and comes back when the socket closes."""
 
     def __init__(
-        self, address: str, prompt_id: str, weights: Mapping[str, int], headers: Mapping[str, str]
+        self, address: str, progress: Progress, *, headers: Mapping[str, str], proxy: str | None
     ) -> None:
-        self.progress = Progress(prompt_id, weights)
+        self.progress = progress
         self.asked_at = time.monotonic()
-        self._address = f"{address}{prompt_id}"
+        self._address = address
         self._headers = headers
+        self._proxy = proxy
         self.task = asyncio.create_task(self._listen())
 
     @property
@@ -121,7 +132,7 @@ class _Listener:
                     open_timeout=OPEN_SECONDS,
                     max_size=MAX_FRAME_BYTES,
                     compression=None,
-                    proxy=None,
+                    proxy=self._proxy,
                 ) as socket:
                     await self._read(socket)
             except (OSError, WebSocketException, TimeoutError) as error:

@@ -166,6 +166,8 @@ WRONG = {
     "CALLBACK_URL": "http://a b",
     "TEMPORAL_UI_URL": "nowhere",
     "IMAGE_SERVICE_URL": "ftp://x",
+    "RESULT_HOSTS": "*.com,https://cdn.example",
+    "VENDOR_PROXY": "socks5://us:a-password@proxy:1080",
 }
 
 
@@ -175,7 +177,7 @@ def test_the_services_themselves_name_every_mistake(settings: Load) -> None:
     told = [part.split("=")[0] for part in line.removeprefix("wrong settings: ").split("; ")]
     assert [name for name in told if name.isupper()] == sorted(WRONG)
     assert "Value error" not in line
-    for name in ("PAYLOAD_KEY", "CALLBACK_SECRET", "API_TOKEN"):
+    for name in ("PAYLOAD_KEY", "CALLBACK_SECRET", "API_TOKEN", "VENDOR_PROXY"):
         assert WRONG[name] not in line
         assert f"{name}=… (environment)" in line
 

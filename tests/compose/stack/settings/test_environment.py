@@ -36,6 +36,15 @@ def test_the_workers_may_reach_the_mocks_by_another_way(settings: Load) -> None:
     assert inside == "http://host.docker.internal:7001"
 
 
+def test_a_proxy_for_the_vendors_reaches_the_workers_alone(settings: Load) -> None:
+    found = settings(VENDOR_PROXY="http://us:secret@127.0.0.1:3128")
+    services = ("api", "callback", "semaphore", "worker", "mock-comfyui", "mock-kling", "temporal")
+    told = [name for name in services if "VENDOR_PROXY" in environment.local_service(found, name)]
+    assert told == ["worker"]
+    inside = environment.for_compose(found)["VENDOR_PROXY"]
+    assert inside == "http://us:secret@host.docker.internal:3128"
+
+
 # By the mocks' speed: 1, 10 and 100.
 FOLLOWING = {
     "IMAGE_ATTEMPT_SECONDS": ("300", "30", "15"),

@@ -3,7 +3,7 @@
 import ipaddress
 import socket
 
-from services.worker.results.fetching import Address
+from services.worker.settings.addresses import Address
 from services.worker.settings.worker import WorkerSettings
 
 PUBLIC, PRIVATE = "93.184.215.14", "192.168.1.20"

@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp
 
 from services.worker.doctor.callbacks import callbacks
-from services.worker.results.fetching import Address
+from services.worker.settings.addresses import Address
 from services.worker.vendors.findings import Finding
 from services.worker.vendors.vendor import Traits
 from tests.services.mock_core.serving import served

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from services.worker.doctor import hosts
-from services.worker.results.fetching import Address
+from services.worker.settings.addresses import Address
 from services.worker.vendors.findings import Verdict, ok
 from services.worker.vendors.vendor import Traits
 from tests.services.worker.doctor.made import PRIVATE, resolve, settings

@@ -9,12 +9,11 @@ import pytest
 from pydantic import SecretStr
 
 from services.worker.results.fetching import (
-    Address,
     CheckedTransport,
-    is_public,
     resolved,
     result_transport,
 )
+from services.worker.settings.addresses import Address, is_public
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.vendor import Traits

@@ -67,7 +67,14 @@ async def test_what_is_fitted_is_the_image_that_was_stored_whatever_its_kind(
     path.parent.mkdir(parents=True)
     path.write_bytes(body)
     async with httpx.AsyncClient() as http:
-        storage = Storage(http, Disk(tmp_path), checker=checker, data_dir=tmp_path, max_bytes=10**6)
+        storage = Storage(
+            http,
+            Disk(tmp_path),
+            checker=checker,
+            vendors=dict.fromkeys(Step, "http://vendor"),
+            data_dir=tmp_path,
+            max_bytes=10**6,
+        )
         fitted = await storage.fitted(job_id, replace(BOUNDS, kinds=("JPEG", "PNG", "WEBP")))
         assert (fitted.data, fitted.is_new) == (body, False)
         path.unlink()

@@ -13,8 +13,9 @@ import pytest
 from services.worker.policies import ABANDONED_SECONDS, FETCH_TRIES
 from services.worker.results import storage as module
 from services.worker.results.disk import Disk
-from services.worker.results.fetching import Address, CheckedTransport
+from services.worker.results.fetching import CheckedTransport
 from services.worker.results.storage import Storage
+from services.worker.settings.addresses import Address
 from shared.assets import asset_path
 from shared.errors import BadResult, ResultNotAllowed, StorageFailed, WrongKind
 from shared.http import http_client

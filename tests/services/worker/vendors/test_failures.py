@@ -59,6 +59,7 @@ TRANSPORT = [
     (httpx.ConnectError("refused"), NeverDelivered),
     (httpx.ConnectTimeout("slow"), NeverDelivered),
     (httpx.PoolTimeout("full"), NeverDelivered),
+    (httpx.ProxyError("407"), NeverDelivered),
     (httpx.UnsupportedProtocol("ftp"), NeverDelivered),
     (httpx.ReadTimeout("no answer"), OutcomeUnknown),
     (httpx.WriteTimeout("half sent"), OutcomeUnknown),

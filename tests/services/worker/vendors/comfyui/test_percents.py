@@ -13,6 +13,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from services.worker.vendors.comfyui import percents as module
 from services.worker.vendors.comfyui.percents import MOST, Percents, Progress
 from tests.fixtures.eventually import eventually
+from tests.fixtures.proxy import proxy_to
 from tests.services.worker.vendors.comfyui.bodies import ID, OTHER
 
 # A sampler of 20 steps, and four other nodes.
@@ -142,6 +143,19 @@ async def test_a_socket_that_closes_is_opened_again(monkeypatch: pytest.MonkeyPa
         server.frames.append(states(n5=(1, 1)))
         await reached(percents, 4)
         assert len(server.asked) > 1
+
+
+async def test_a_server_far_away_is_listened_to_by_the_proxy() -> None:
+    server = Server(frames=[states(n3=(10, 20))])
+    async with serve(server, "127.0.0.1", 0) as listening:
+        port = next(iter(listening.sockets)).getsockname()[1]
+        async with proxy_to({"comfy.example:8188": port}, "me:secret") as proxy:
+            percents = Percents(
+                "http://comfy.example:8188", WEIGHTS, {}, proxy=proxy.url("me:secret")
+            )
+            await reached(percents, 41)
+            await percents.aclose()
+    assert proxy.asked == ["CONNECT comfy.example:8188"]
 
 
 async def test_a_server_without_sockets_is_no_trouble() -> None:
