@@ -36,6 +36,8 @@ CHANGES = [
     (VIDEO, "DELETE", "/admin/faults"),
     (VIDEO, "PUT", "/admin/config"),
 ]
+# There a page of the very same host and port is let in and no other, as at a real server.
+NATIVE = ("/prompt", "/api/queue", "/interrupt", "/upload/image")
 
 
 @asynccontextmanager
@@ -121,7 +123,7 @@ async def test_no_socket_for_a_rebound_name_or_a_foreign_page(
             assert (refused, json.loads(body)["code"]) == (status, code), headers
         with pytest.raises(InvalidStatus):
             await connect(url, proxy=None, origin=EVIL)  # type: ignore[arg-type]
-        for origin in (None, base, OTHER):
+        for origin in (None, base, *(() if service is IMAGE else (OTHER,))):
             async with connect(url, proxy=None, origin=origin):  # type: ignore[arg-type]
                 pass
 
@@ -153,6 +155,8 @@ async def test_a_foreign_page_changes_nothing(service: Service, tmp_path: Path) 
             assert is_problem(answer, 403, "foreign_origin")
         for ours in ({}, *({"Origin": it} for it in (base, "http://localhost:3000", OTHER))):
             for method, path in changes:
+                if path in NATIVE and ours.get("Origin", base) != base:
+                    continue
                 answer = await http.request(method, path, json={}, headers=ours)
                 assert answer.status_code not in (403, 421), (ours, path)
 

@@ -74,8 +74,11 @@ def _is_foreign(headers: Headers) -> bool:
         return True
     if "origin" not in headers or "host" not in headers:
         return False
-    host = urlsplit(f"//{headers['host'].lower()}")
-    origin = urlsplit(headers["origin"].lower())
+    try:
+        host = urlsplit(f"//{headers['host'].lower()}")
+        origin = urlsplit(headers["origin"].lower())
+    except ValueError:
+        return True
     ours = host.netloc if ":" in origin.netloc else host.hostname
     return bool(_is_loopback(host.hostname) and origin.netloc and ours != origin.netloc)
 
