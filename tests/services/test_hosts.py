@@ -124,7 +124,7 @@ async def test_no_socket_for_a_rebound_name_or_a_foreign_page(
         with pytest.raises(InvalidStatus):
             await connect(url, proxy=None, origin=EVIL)  # type: ignore[arg-type]
         for origin in (None, base, *(() if service is IMAGE else (OTHER,))):
-            async with connect(url, proxy=None, origin=origin):  # type: ignore[arg-type]
+            async with connect(url, proxy=None, origin=origin):
                 pass
 
 
