@@ -7,34 +7,23 @@ from typing import Any
 from loadtest.books.load import load
 from loadtest.books.model import Books
 from loadtest.books.raw import RunFolder
+from loadtest.judge import rules
 from loadtest.judge.findings import (
     CALLBACK_LOST,
-    CHARGED_TWICE,
-    CONTRADICTION,
-    DUPLICATED,
-    LEFT_OPEN,
-    LOST,
     ORPHANED,
     OVERLAP,
-    STILL_OPEN,
     UNACCOUNTED,
     Finding,
     findings,
 )
 from loadtest.judge.intervals import by_book
 from loadtest.judge.processes import Usage, usage
-from loadtest.judge.rules import broken
 from loadtest.judge.self_checks import SelfCheck, checks_of_run
 from loadtest.judge.stage import StageResult, judge_stage
 from loadtest.judge.threshold import DEFAULTS, Threshold, parse
 from loadtest.times import duration, timestamp
 
 SHOWN, NAMED = 20, 200
-# Kinds that a metric counts; and what a fault may leave behind at a vendor, which is only told.
-_MEASURED = {
-    *(LOST, DUPLICATED, ORPHANED, CHARGED_TWICE, CONTRADICTION, STILL_OPEN),
-    *(OVERLAP, CALLBACK_LOST, UNACCOUNTED, LEFT_OPEN),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +66,12 @@ def judge_books(books: Books) -> Judgement:
     intervals = by_book(books)
     stages = [judge_stage(stage, books, intervals, found=found) for stage in books.stages]
     found += [finding for stage in stages for finding in _of_stage(stage)]
-    found += broken(books)
-    checks = list(checks_of_run(books))
+    found += (bent := rules.broken(books))
+    checks = [*checks_of_run(books), *rules.checks(bent)]
     thresholds = [parse(text) for text in books.run["plan"]["thresholds"]]
     conditions = [_condition(threshold, stages) for threshold in thresholds]
     reasons = _reasons(conditions, checks, stages)
-    passed = not reasons and not _unmeasured(found)
+    passed = not reasons
     return Judgement(
         passed=passed,
         headline=_headline(passed, books, stages),
@@ -159,15 +148,10 @@ def _of_stage(stage: StageResult) -> Iterator[Finding]:
         yield Finding(UNACCOUNTED, job_id, stage.number, text)
 
 
-def _unmeasured(found: list[Finding]) -> list[Finding]:
-    """Findings that no metric counts: where there is a metric, its condition decides."""
-    return [finding for finding in found if finding.kind not in _MEASURED]
-
-
 def _named(found: list[Finding]) -> list[str]:
     """The first findings in full, and every other job by its name."""
-    # The conditions count some kinds; those that they don't count come first.
-    ordered = sorted(found, key=lambda finding: finding.kind in _MEASURED)
+    # What the rules found is said nowhere else so plainly: it comes first.
+    ordered = sorted(found, key=lambda finding: finding.kind not in rules.KINDS)
     shown = [f"{finding.kind}: {finding.job_id}: {finding.text}" for finding in ordered[:SHOWN]]
     rest = ordered[SHOWN:]
     if rest:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from loadtest.books import raw, seal
 from loadtest.cli import app
-from tests.loadtest.synthetic import Synthetic
+from tests.loadtest.synthetic import Synthetic, job_id
 
 runner = CliRunner()
 
@@ -127,6 +127,27 @@ def test_torn_lines_are_counted_and_the_rest_is_judged(tmp_path: Path) -> None:
     assert line.endswith(f"{raw.SLOTS}, 2 line(s)")
     assert "check failed: every line of the raw records is whole" in result.stdout
     assert (folder.path / "report.html").is_file()
+
+
+def test_whom_a_rule_convicts_is_named_in_the_terminal_and_in_the_first_section(
+    tmp_path: Path,
+) -> None:
+    run = Synthetic(tmp_path / "reports").write()
+    run.edit(raw.STATES, lambda rows: rows[1]["record"].update(prompt="another"))
+    result = runner.invoke(app, ["report", str(run.folder.path)])
+
+    assert result.exit_code == 1
+    assert f"file: {job_id(0, 1)}: its prompt" in result.stdout
+    first, _, _ = (run.folder.path / "report.md").read_text("utf-8").partition("## 2.")
+    assert job_id(0, 1) in first
+
+
+def test_a_plain_failure_is_named(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path / "reports").write()
+    run.edit(raw.JOBS, lambda rows: rows[1]["job"].update(status="failed"))
+    result = runner.invoke(app, ["report", str(run.folder.path)])
+
+    assert f"failed: {job_id(0, 1)}" in result.stdout
 
 
 def test_the_seal_is_printed(tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ def _stored(job: JobFacts, books: Books) -> Texts:
         if stored is None or stored.sha256 is None:
             yield f"nobody has seen its {kind}"
             continue
-        noted = job.record.assets.get(kind) if job.record else None
+        if job.record is None or job.record.problem:
+            continue
+        noted = job.record.assets.get(kind)
         if noted is None or noted.sha256 is None:
             yield f"its record knows of no {kind}"
         elif noted.size != stored.bytes:

@@ -6,7 +6,7 @@ from typing import Any
 from loadtest.judge.judge import Condition, Judgement
 from loadtest.judge.self_checks import SelfCheck
 from loadtest.judge.stage import StageResult
-from loadtest.judge.threshold import METRICS, parse
+from loadtest.judge.threshold import DEFAULTS, METRICS, parse
 from loadtest.report.blocks import (
     BAD,
     GOOD,
@@ -73,9 +73,16 @@ def _tiles(judgement: Judgement) -> Tiles:
             ("makespan", duration(stage.timing.makespan), ""),
             ("efficiency", "–" if efficiency is None else f"{efficiency:.1%}", ""),
             ("hand-over, median", duration(stage.hand_over.median), ""),
-            ("findings", str(len(judgement.findings)), BAD if judgement.findings else GOOD),
+            ("findings", str(len(judgement.findings)), _told(judgement)),
         )
     )
+
+
+def _told(judgement: Judgement) -> str:
+    """Some findings are only told: what a fault has left behind at a vendor."""
+    if not judgement.findings:
+        return GOOD
+    return WARN if judgement.passed else BAD
 
 
 def _whole(number: float | None) -> str:
@@ -93,6 +100,9 @@ def _banners(run: dict[str, Any]) -> list[str]:
             "Mocks were off: the vendors' own books are absent, so nothing is said here about "
             "charges, callbacks sent, or what ran at once by the vendors' clocks."
         )
+    held = set(run["plan"]["thresholds"])
+    if loosened := [text for text in DEFAULTS if text not in held]:
+        found.append(f"Not held against these defaults, by the plan: {', '.join(loosened)}.")
     if run.get("why") != "done":
         found.append(f"This report is partial: {run.get('why')}.")
     return found

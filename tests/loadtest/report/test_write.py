@@ -116,6 +116,29 @@ def test_ci_sees_a_failure_by_name(tmp_path: Path) -> None:
     assert suite.get("failures") == "1"
 
 
+def test_ci_sees_a_rule_that_is_broken(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path, plan=Options(stages="3", seed="7").plan()).write()
+
+    def fall(rows: list[Row]) -> None:
+        rows[1]["record"]["transitions"][1]["version"] = 7
+
+    run.edit(raw.STATES, fall)
+    write_report(run.folder, judge(run.folder))
+    suite = ElementTree.fromstring((run.folder.path / "junit.xml").read_text("utf-8"))  # noqa: S314
+
+    failed = [case.get("name") for case in suite if case.find("failure") is not None]
+    assert failed == ["the rules of life"]
+
+
+def test_conditions_that_were_loosened_are_said_at_the_head(tmp_path: Path) -> None:
+    plan = Options(stages="3", seed="7", thresholds=("lost<=5",)).plan()
+    run = Synthetic(tmp_path, plan=plan).write()
+    write_report(run.folder, judge(run.folder))
+    text = (run.folder.path / "report.md").read_text("utf-8")
+
+    assert "Not held against these defaults, by the plan: lost==0" in text.split("## 2.")[0]
+
+
 def test_what_a_prompt_contains_stays_text(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="2", seed="7").plan()).write()
 

@@ -39,6 +39,15 @@ def a_higher_limit_from_the_beginning(f: Forger) -> Iterable[str]:
 
 
 @forgery
+def a_higher_limit_in_every_book(f: Forger) -> Iterable[str]:
+    f.json(raw.RUN, lambda run: run.update(limit=2))
+    f.each(raw.SLOTS, lambda row: row.update(limit=2))
+    for key in ("slots_before", "slots_after"):
+        f.each(raw.STAGES, lambda row, key=key: row[key].update(limit=2))  # type: ignore[misc]
+    return ()
+
+
+@forgery
 def no_limit_at_the_beginning(f: Forger) -> Iterable[str]:
     f.json(raw.RUN, lambda run: run.update(limit=None))
     return ()
