@@ -88,10 +88,13 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
         return native_error(validation.error, validation.node_errors)
     extra = _extra(body)
     text = text_of(graph, needed(graph, validation.outputs, queue.nodes))
-    job, attempt = mock.jobs.find(given, text)
+    # What the caller calls it, where that is said; a real server keeps it, and no more.
+    ours = extra.get("external_id")
+    ours = ours if isinstance(ours, str) else given
+    job, attempt = mock.jobs.find(ours, text)
     generation = Generation(
         id=given if given is not None and config.prompt_ids == "kept" else str(uuid.uuid4()),
-        external_id=given,
+        external_id=ours,
         job=job,
         attempt=attempt,
         prompt=text,

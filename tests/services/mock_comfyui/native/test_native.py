@@ -2,7 +2,9 @@
 
 import io
 import json
+import uuid
 
+import pytest
 from PIL import Image
 
 from tests.services.mock_comfyui.native.client import (
@@ -53,6 +55,19 @@ async def test_both_wires_share_one_state(image_mock: Service) -> None:
     assert (await image_mock.http.get("/view", params=image)).status_code == 200
     listed = await image_mock.json("/api/jobs")
     assert {job["id"] for job in listed["jobs"]} == {native["prompt_id"], plain}
+
+
+@pytest.mark.parametrize(("told", "noted"), [("job-1.2", "job-1.2"), (5, "given"), (None, "given")])
+async def test_what_the_caller_calls_it_may_come_along(
+    image_mock: Service, told: object, noted: str
+) -> None:
+    given = str(uuid.uuid4())
+    extra = {} if told is None else {"external_id": told}
+    await queue(image_mock, simple_graph(1), prompt_id=given, extra_data=extra)
+    await history_of(image_mock, given)
+    row = (await image_mock.json("/admin/ledger"))[-1]
+    assert row["external_id"] == (given if noted == "given" else noted)
+    assert row["attempt"] == (2 if noted == "job-1.2" else 1)
 
 
 async def test_the_queue_shows_what_runs_and_what_waits() -> None:
