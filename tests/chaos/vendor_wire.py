@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from services.mock_core.http.broken import HungResponse, ResetResponse
 from tests.services.mock_core.serving import served
@@ -40,9 +41,9 @@ class Deed(StrEnum):
 
 
 _ROUTES = (
-    (Route.SUBMIT, re.compile(r"POST /(img|video)/submit")),
-    (Route.STATUS, re.compile(r"GET /(img|video)/status/")),
-    (Route.RESULT, re.compile(r"GET /(img/result|img/files|video/files)/")),
+    (Route.SUBMIT, re.compile(r"POST /((img|video)/submit|api/prompt)")),
+    (Route.STATUS, re.compile(r"GET /((img|video)/status|api/jobs)/")),
+    (Route.RESULT, re.compile(r"GET /((img/result|img/files|video/files)/|api/view)")),
 )
 # A vendor that fetches the picture for its video is none of the worker's requests.
 _VENDORS = re.compile(r"mock-")
@@ -51,7 +52,8 @@ _OF_ONE_HOP = {b"connection", b"content-length", b"date", b"server", b"transfer-
 # A connection that is given up in mid-request leaves its socket behind.
 CLOSING_SECONDS = 2.0
 Headers = list[tuple[bytes, bytes]]
-_MEMBERS = ("client_id", "external_task_id")
+# The first is a ComfyUI's, whose client_id is another one.
+_MEMBERS = ("external_id", "client_id", "external_task_id")
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Request:
         """Our own id of the generation that is submitted."""
         with contextlib.suppress(ValueError):
             body: dict[str, Any] = json.loads(self.body)
-            return next((body[name] for name in _MEMBERS if name in body), None)
+            told = {**body, **body.get("extra_data", {})}
+            return next((told[name] for name in _MEMBERS if name in told), None)
         return None
 
 
@@ -186,6 +189,10 @@ class VendorWire:
                 await self.quiet()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            # Requests alone are passed on.
+            await WebSocketClose()(scope, receive, send)
+            return
         request = await _read(scope, receive)
         self.count += 1
         self._under_way += 1

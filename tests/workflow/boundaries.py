@@ -9,6 +9,7 @@ from temporalio import activity
 
 from services.worker.acting import heartbeat, interceptor, submitting
 from services.worker.results import checker, storage
+from services.worker.vendors.comfyui import calls as comfyui
 from services.worker.vendors.service import client as vendors
 from shared.records import RecordStore
 
@@ -39,6 +40,7 @@ def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
     """Have the hooks called at every place; `at_once` where the code may not wait."""
     _around(patch, interceptor._Inbound, "execute_activity", hook, name=_activity)
     _around(patch, vendors.ServiceClient, "_call", hook, name=_request)
+    _around(patch, comfyui.Calls, "_ask", hook, name=_native_request)
     _around(patch, submitting, "acquire_all", hook, name=_of_stage("permit"))
     _around(patch, storage.Storage, "_download", hook, name=_of_stage("download"))
     _around_sync(patch, storage, "_open", at_once, name=_of_stage("file"))
@@ -59,6 +61,10 @@ def _request(_: Any, method: str, path: str, *__: Any) -> str:
     if what == "status":
         what = "look-up" if name.startswith("job-") else "poll"
     return _stage(what)
+
+
+def _native_request(_: Any, method: str, *__: Any) -> str:
+    return _stage("submit" if method == "POST" else "poll")
 
 
 def _record(_: Any, record: Any) -> str:

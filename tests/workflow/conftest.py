@@ -8,6 +8,7 @@ from temporalio.client import Client
 
 from services.semaphore import rebuild
 from services.worker.results import storage
+from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, working
 
 
@@ -21,7 +22,13 @@ def _quick() -> Iterator[None]:
 
 
 @pytest.fixture
-async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
+def vendor_api() -> Json:
+    """How vendors are spoken to, as settings: by the small contract, where a test doesn't say."""
+    return {}
+
+
+@pytest.fixture
+async def line(client: Client, tmp_path: Path, vendor_api: Json) -> AsyncIterator[Pipeline]:
     """A pipeline of the test's own."""
-    async with working(client, tmp_path) as line:
+    async with working(client, tmp_path, **vendor_api) as line:
         yield line

@@ -10,7 +10,6 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from services.semaphore.worker import running_semaphore
 from services.worker.acting import draining
-from services.worker.vendors.service.images import ImageService
 from services.worker.worker import running_worker
 from shared.assets import asset_path
 from shared.messages import Attempts, Record
@@ -20,6 +19,7 @@ from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, pipeline, working
 from tests.workflow.scenarios import rule
+from tests.workflow.wires import image_vendor, over_both_image_apis
 
 STUCK = rule("start", "stick")
 # A minute, so that it is sure to last until the job is ended; then the vendor hurries.
@@ -52,10 +52,11 @@ async def was_cancelled(line: Pipeline, job_id: str) -> Record:
 class Answered:
     """Stops one job's try between the semaphore's answer and its submit, or behind the submit."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, *, behind: bool) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch, line: Pipeline, *, behind: bool) -> None:
         self.there, self.go_on = asyncio.Event(), asyncio.Event()
-        self._submit, self._behind = ImageService.submit, behind
-        patch.setattr(ImageService, "submit", lambda *args, **kwargs: self.submit(*args, **kwargs))
+        vendor: Any = image_vendor(line.settings)
+        self._submit, self._behind = vendor.submit, behind
+        patch.setattr(vendor, "submit", lambda *args, **kwargs: self.submit(*args, **kwargs))
 
     async def submit(self, *args: Any, **kwargs: Any) -> str:
         vendor_id = await self._submit(*args, **kwargs) if self._behind else ""
@@ -64,10 +65,11 @@ class Answered:
         return vendor_id or await self._submit(*args, **kwargs)
 
 
+@over_both_image_apis
 @pytest.mark.parametrize("behind", [False, True], ids=["before", "behind"])
 async def test_at_its_submit(line: Pipeline, monkeypatch: pytest.MonkeyPatch, behind: bool) -> None:
     """What the vendor has accepted is in the record, and over before the slot goes on."""
-    submit = Answered(monkeypatch, behind=behind)
+    submit = Answered(monkeypatch, line, behind=behind)
     job_id = await line.submit("bad")
     await submit.there.wait()
     following = await line.submit("good")
@@ -123,6 +125,7 @@ async def test_in_the_queue(line: Pipeline) -> None:
     await was_cancelled(line, holder)
 
 
+@over_both_image_apis
 async def test_in_the_image_stage_the_vendor_is_told(line: Pipeline) -> None:
     await line.images.arm({**STUCK, "match": {"prompt": "bad"}})
     job_id = await line.submit("bad")
@@ -162,6 +165,7 @@ def stored(line: Pipeline, record: Record, step: Step) -> bool:
     return hashlib.sha256(body).hexdigest() == record.assets[step].sha256
 
 
+@over_both_image_apis
 async def test_an_image_that_is_paid_for_is_kept(line: Pipeline) -> None:
     """It is finished at the vendor, and on its way to us."""
     await line.images.arm(rule("result", "delay", often={"first": 1}, seconds=60_000))

@@ -11,13 +11,16 @@ from temporalio.client import Client
 from services.semaphore.worker import running_semaphore
 from services.worker.acting import acquiring, submitting
 from services.worker.acting.heartbeat import Pulse
+from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.service.images import ImageService
 from services.worker.worker import running_worker
 from shared.slots import Answer
 from shared.states import Status
+from tests.services.mock_core.serving import Json
 from tests.workflow.books import at_once, rows
 from tests.workflow.pipeline import paid_once, pipeline
 from tests.workflow.scenarios import rule
+from tests.workflow.wires import over_both_image_apis
 
 # Just longer than the heartbeat time-out after which the server gives a try up.
 LONG = rule("start", "slow", extra=2_200)
@@ -50,10 +53,10 @@ def sleeper(monkeypatch: pytest.MonkeyPatch) -> Sleeper:
     return Sleeper(monkeypatch)
 
 
-async def play(client: Client, data_dir: Path, sleeper: Sleeper) -> None:
+async def play(client: Client, data_dir: Path, sleeper: Sleeper, **vendor_api: Any) -> None:
     """Two jobs to their ends, by later tries; nothing may come of the sleeper that wakes then."""
     async with (
-        pipeline(client, data_dir, shutdown_seconds=5) as line,
+        pipeline(client, data_dir, shutdown_seconds=5, **vendor_api) as line,
         running_semaphore(client, shutdown_seconds=0.1),
     ):
         async with running_worker(line.settings, client):
@@ -84,15 +87,22 @@ async def test_a_try_that_slept_over_its_turn(
     await play(client, tmp_path, sleeper)
 
 
+@over_both_image_apis
 async def test_a_try_that_slept_before_its_submit(
-    client: Client, tmp_path: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
+    client: Client,
+    tmp_path: Path,
+    sleeper: Sleeper,
+    monkeypatch: pytest.MonkeyPatch,
+    vendor_api: Json,
 ) -> None:
     """It woke within the time in which the next try still looks for what may be on its way."""
-    submit = ImageService.submit
+    vendor: Any = ComfyuiImages if vendor_api else ImageService
+    submit = vendor.submit
 
-    async def sleepy(service: ImageService, *args: Any, **kwargs: Any) -> str:
+    async def sleepy(*args: Any, **kwargs: Any) -> str:
         await sleeper.sleep()
-        return await submit(service, *args, **kwargs)
+        vendor_id: str = await submit(*args, **kwargs)
+        return vendor_id
 
     look = submitting._look_for
 
@@ -100,6 +110,6 @@ async def test_a_try_that_slept_before_its_submit(
         sleeper.wake.set()
         return await look(*args)
 
-    monkeypatch.setattr(ImageService, "submit", sleepy)
+    monkeypatch.setattr(vendor, "submit", sleepy)
     monkeypatch.setattr(submitting, "_look_for", wakes)
-    await play(client, tmp_path, sleeper)
+    await play(client, tmp_path, sleeper, **vendor_api)

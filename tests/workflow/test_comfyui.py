@@ -1,0 +1,181 @@
+"""Jobs whose images a ComfyUI makes, asked by its own API: what only happens there."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+
+from services.semaphore.worker import running_semaphore
+from services.worker.acting import heartbeat
+from services.worker.worker import running_worker
+from shared.messages import Attempts
+from shared.states import Status, Step
+from tests.fixtures.eventually import eventually
+from tests.services.mock_core.serving import Json, Service
+from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS, example
+from tests.workflow.crowd import crowd_of
+from tests.workflow.pipeline import Pipeline, paid_once, pipeline, working
+from tests.workflow.scenarios import FIRST_ATTEMPT, FOR_EITHER_STAGE, Scenario, rule
+from tests.workflow.test_cancelling import LONG, begun, was_cancelled
+from tests.workflow.wires import COMFYUI
+
+OLD = {"version": "0.3.64"}
+
+
+@pytest.fixture
+def vendor_api() -> Json:
+    return COMFYUI
+
+
+async def make(service: Service, **native: Any) -> None:
+    """Have the server behind the native wire be another one."""
+    reply = await service.http.put("/admin/config", json={"native": native})
+    assert reply.status_code == 200, reply.text
+
+
+async def called(service: Service, path: str) -> list[Json]:
+    """The requests of one route."""
+    rows: list[Json] = await service.json(f"/admin/journal?limit=1000&path={path}")
+    return rows
+
+
+async def test_an_image_is_paid_once_under_the_permits_token(line: Pipeline) -> None:
+    record = await line.run("猫" * 2500)
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+    [row] = await line.images.json("/admin/ledger")
+    assert row["external_id"] == f"{record.job_id}.image.1"
+    assert (row["charged"], row["outcome"], row["token"]) == (True, "succeeded", record.token)
+    assert (await line.images.json("/admin/verdict"))["ok"]
+
+
+async def test_its_place_in_the_servers_own_queue_is_in_the_record(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server runs one at a time, also for others than us."""
+    monkeypatch.setattr(heartbeat, "REPORT_SECONDS", 0.01)
+    await line.images.arm({**LONG, "match": {"prompt": "of others"}})
+    for number in range(3):
+        graph = example(WITHOUT_MODELS)
+        graph["3"]["inputs"]["string"], graph["1"]["inputs"]["color"] = "of others", number
+        assert (await line.images.post("/prompt", {"prompt": graph})).status_code == 200
+    job_id = await line.submit()
+    record = await line.noted(job_id, "2 before it at the vendor")
+    assert record.vendor_position == 2
+    await line.images.hurry()
+    record = await line.ended(job_id)
+    assert (record.status, record.vendor_position) == (Status.SUCCEEDED, None)
+
+
+@pytest.mark.parametrize("sockets", ["stalled", "stolen"])
+async def test_what_becomes_of_the_socket_does_not_matter(line: Pipeline, sockets: str) -> None:
+    await make(line.images, sockets=sockets)
+    record = await line.run()
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+
+
+async def test_out_of_memory_has_the_server_free_some_and_is_tried_again(line: Pipeline) -> None:
+    await line.images.arm(rule("start", "out-of-memory", often={"attempts": "1"}))
+    record = await line.run()
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=2, video=1))
+    assert len(await called(line.images, "/api/free")) == 1
+
+
+async def test_a_model_that_is_not_there_ends_the_job_at_once(
+    client: Client, tmp_path: Path
+) -> None:
+    graph = {**COMFYUI, "comfyui_workflow": WITH_MODEL}
+    async with working(client, tmp_path, **graph) as line:
+        record = await line.run()
+        assert (record.status, record.attempts) == (Status.FAILED, Attempts())
+        assert record.error is not None
+        assert record.error.code == "refused_for_good"
+        assert "Value not in list: ckpt_name" in record.error.message
+        assert await line.images.json("/admin/ledger") == []
+
+
+async def test_an_older_server_does_as_well(line: Pipeline) -> None:
+    await make(line.images, **OLD)
+    record = await line.run()
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+
+
+async def test_an_older_server_is_interrupted_by_the_prompts_id(line: Pipeline) -> None:
+    await make(line.images, **OLD)
+    await line.images.arm({**LONG, "match": {"prompt": "bad"}})
+    job_id = await line.submit("bad")
+    await begun(line.images, f"{job_id}.image.1")
+    await line.job(job_id).cancel()
+    await called_once(line.images, "/api/interrupt")
+    await line.images.hurry()
+    await was_cancelled(line, job_id)
+    row = await line.images.row(f"{job_id}.image.1")
+    assert (row["outcome"], row["charged"]) == ("cancelled", False)
+
+
+async def called_once(service: Service, path: str) -> None:
+    await eventually(lambda: called(service, path), bool)
+
+
+async def test_a_server_that_ignores_our_id_is_refused(line: Pipeline) -> None:
+    await make(line.images, prompt_ids="ignored")
+    record = await line.run()
+    assert record.status is Status.FAILED
+    assert record.error is not None
+    assert "prompt_id of its own" in record.error.message
+    await line.images.quiet()
+    assert {row["charged"] for row in await line.images.json("/admin/ledger")} <= {False}
+
+
+async def test_what_a_restarted_server_has_made_is_adopted_by_its_file(
+    client: Client, tmp_path: Path
+) -> None:
+    """Neither our worker nor the server remembers anything, and nothing is made a second time."""
+    async with (
+        pipeline(client, tmp_path, **COMFYUI) as line,
+        running_semaphore(client, shutdown_seconds=0.1),
+    ):
+        async with running_worker(line.settings, client):
+            await line.images.arm(LONG)
+            job_id = await line.submit()
+            await begun(line.images, f"{job_id}.image.1")
+        await line.images.hurry()
+        await begun(line.images, f"{job_id}.image.1", until="finished_ts")
+        await line.images.post("/admin/restart", {})
+        async with running_worker(line.settings, client):
+            record = await line.ended(job_id)
+        assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+        assert len(await line.images.json("/admin/ledger")) == 1
+
+
+# What becomes of a stage's attempts, by the scenarios of `test_failures`.
+TROUBLES = {
+    "fails once": (Status.SUCCEEDED, 2),
+    "fails always": (Status.FAILED, 4),
+    "refused for good": (Status.FAILED, 0),
+    "503 twice": (Status.SUCCEEDED, 1),
+    "500 twice": (Status.SUCCEEDED, 1),
+    "reset twice": (Status.SUCCEEDED, 1),
+    "reply lost": (Status.SUCCEEDED, 1),
+    "file truncated": (Status.SUCCEEDED, 2),
+    "file reset at first": (Status.SUCCEEDED, 1),
+    # The picture was saved by then, and is ours; earlier there is none.
+    "forgotten": (Status.SUCCEEDED, 1),
+    "forgotten early": (Status.SUCCEEDED, 2),
+    "polls fail": (Status.SUCCEEDED, 1),
+}
+
+
+async def test_each_trouble_costs_what_it_costs_over_the_small_wire(
+    client: Client, tmp_path: Path
+) -> None:
+    early = {"forgotten early": (rule("start", "vanish", often=FIRST_ATTEMPT, at=10),)}
+    rules = FOR_EITHER_STAGE | early
+    scenarios = {name: Scenario(Step.IMAGE, rules[name]) for name in TROUBLES}
+    async with crowd_of(scenarios, client, tmp_path, **COMFYUI) as crowd:
+        records = {name: await crowd.record(name) for name in TROUBLES}
+        found = {name: (each.status, each.attempts.image) for name, each in records.items()}
+        assert found == TROUBLES
+        assert paid_once(await crowd.line.images.json("/admin/ledger"))
+        assert (await crowd.line.images.json("/admin/stats"))["duplicates"] == 0
+        await crowd.line.free()
