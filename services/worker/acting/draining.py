@@ -17,7 +17,7 @@ from services.worker.policies import KEEP_SECONDS
 from services.worker.vendors.vendor import Vendor, VendorStatus
 from shared.assets import asset_url
 from shared.closing import amend_attempts, close_record
-from shared.errors import GenvideoError, VendorError
+from shared.errors import GenvideoError, RefusedForGood, VendorError
 from shared.failures import MAX_ATTEMPTS
 from shared.ids import external_id, parse_external_id
 from shared.messages import Asset, Attempts, Record
@@ -83,6 +83,8 @@ class DrainActivities:
             asked = self._asked(latest, tasks) is not None
             doubt = since + self._settings.accept_seconds if asked else until
         seen, pause = Seen(tasks, self._lost), POLL_SECONDS
+        if drain.in_doubt:
+            seen.doubted.add(latest)
         await self._look(all_of(drain.job_id), seen, tasks, cancel=cancel)
         while True:
             in_doubt = time.time() < doubt and latest not in seen.known
@@ -207,10 +209,14 @@ def _writes(run: WorkflowExecutionDescription, record: Record) -> bool:
 
 
 class Seen:
-    """What the vendors said of a job's generations: known ever, ended for good, not ended yet."""
+    """What the vendors said of a job's generations: known ever, ended for good, not ended yet.
+
+    `doubted`: whose submit may have arrived.
+    """
 
     def __init__(self, known: Iterable[str], lost: Callable[[str], float]) -> None:
         self.known: set[str] = set(known)
+        self.doubted: set[str] = set()
         self.ended: set[str] = set()
         self.running: set[str] = set()
         self._lost = lost
@@ -218,10 +224,12 @@ class Seen:
 
     def note(self, ours: str, news: VendorStatus | VendorError | None) -> None:
         """A vendor that does not answer may run it, and so may one that denies what it has known,
-        for as long as a job would wait for it."""
+        for as long as a job would wait for it. One that lets us ask nothing (a wrong key) has none
+        that neither it nor we have known."""
         self.running.discard(ours)
         if isinstance(news, VendorError):
-            self.running.add(ours)
+            if ours in self.known | self.doubted or not isinstance(news, RefusedForGood):
+                self.running.add(ours)
         elif news is None:
             if ours in self.known and not self._is_lost(ours):
                 self.running.add(ours)

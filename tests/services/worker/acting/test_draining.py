@@ -21,7 +21,7 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.service.videos import VideoService
 from services.worker.vendors.vendor import State, Traits, VendorStatus
-from shared.errors import NeverDelivered, VendorError
+from shared.errors import NeverDelivered, RefusedForGood, VendorError
 from shared.messages import Attempts, Record
 from shared.records import RecordStore
 from shared.slots import Drain
@@ -259,6 +259,20 @@ async def test_such_a_vendor_is_asked_by_its_own_id_where_the_record_has_it(scen
     scene.videos.news["v-1"] = running_until(90)
     assert (await scene.drain()).attempts == Attempts(video=1)
     assert scene.clock.passed == pytest.approx(90, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("in_doubt", "tasks", "held"), [(False, {}, 0), (True, {}, BOUND), (False, {VIDEO: "v"}, BOUND)]
+)
+async def test_a_vendor_that_lets_us_ask_nothing_holds_what_may_be_there_alone(
+    scene: Scene, in_doubt: bool, tasks: dict[str, str], held: float
+) -> None:
+    """As with a wrong key; no job behind this one would have to wait for it."""
+    scene.record(**IN_VIDEO, tasks=tasks)
+    for number in range(1, 5):
+        scene.videos.news[f"{JOB}.video.{number}"] = lambda passed: RefusedForGood("wrong key")
+    await scene.drain(in_doubt=in_doubt)
+    assert scene.clock.passed == pytest.approx(held, abs=3)
 
 
 async def test_a_killed_jobs_last_try_is_waited_for_before_anything_is_looked_for(
