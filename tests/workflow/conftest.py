@@ -8,6 +8,7 @@ from temporalio.client import Client
 
 from services.semaphore import rebuild
 from services.worker.results import storage
+from services.worker.vendors.kling import videos
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, working
 
@@ -18,6 +19,7 @@ def _quick() -> Iterator[None]:
         patch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
         patch.setattr(storage, "FETCH_PAUSE_SECONDS", 0.01)
         patch.setattr(storage, "FETCH_PATIENCE_SECONDS", 2)
+        patch.setattr(videos, "PAUSE_SECONDS", 0.02)
         yield
 
 

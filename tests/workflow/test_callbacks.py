@@ -21,6 +21,7 @@ from tests.services.mock_core.serving import HURRY, Json
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.race import fates
 from tests.workflow.scenarios import rule
+from tests.workflow.wires import over_both_video_apis
 
 NEVER = 3600
 SLOWLY = rule("start", "slow", factor=8)
@@ -37,22 +38,22 @@ def _at_once_on_a_busy_machine_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def unpolled(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
+async def unpolled(client: Client, tmp_path: Path, vendor_api: Json) -> AsyncIterator[Pipeline]:
     """A pipeline whose worker looks once and then trusts in the callback."""
-    async with _polling(client, tmp_path, NEVER) as line:
+    async with _polling(client, tmp_path, NEVER, vendor_api) as line:
         yield line
 
 
 @pytest.fixture
-async def polled(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
-    async with _polling(client, tmp_path, 0.05) as line:
+async def polled(client: Client, tmp_path: Path, vendor_api: Json) -> AsyncIterator[Pipeline]:
+    async with _polling(client, tmp_path, 0.05, vendor_api) as line:
         yield line
 
 
 def _polling(
-    client: Client, data_dir: Path, seconds: float
+    client: Client, data_dir: Path, seconds: float, vendor_api: Json
 ) -> AbstractAsyncContextManager[Pipeline]:
-    return working(client, data_dir, video_poll_seconds=seconds)
+    return working(client, data_dir, video_poll_seconds=seconds, **vendor_api)
 
 
 async def collections(line: Pipeline, job_id: str) -> int:
@@ -69,11 +70,12 @@ async def collections(line: Pipeline, job_id: str) -> int:
 async def looked_at(line: Pipeline, **fields: Any) -> str:
     """A job whose worker has been told once that its video is not there yet; now it soon is."""
     job_id = await line.submit(**fields)
-    await line.videos.until("/admin/journal?path=/video/status/", bool)
+    await line.videos.until("/admin/journal?method=GET&path=video/", bool)
     await line.videos.hurry()
     return job_id
 
 
+@over_both_video_apis
 async def test_a_callback_alone_is_enough(unpolled: Pipeline) -> None:
     await unpolled.videos.arm(LONG)
     record = await unpolled.ended(await looked_at(unpolled))
@@ -97,6 +99,7 @@ async def test_what_a_callback_tells_of_and_is_not_to_be_had_at_once_is_collecte
     assert await collections(unpolled, record.job_id) == 2
 
 
+@over_both_video_apis
 async def test_a_lost_callback_is_made_up_for_by_the_poll(polled: Pipeline) -> None:
     await polled.videos.arm(rule("callback", "lose"))
     record = await polled.run()
@@ -114,6 +117,7 @@ async def test_a_callback_that_comes_again_and_again_changes_nothing(unpolled: P
     assert set(others) <= {Fate.DUPLICATE, Fate.LATE}
 
 
+@over_both_video_apis
 async def test_a_callback_before_the_submits_reply_is_not_lost(unpolled: Pipeline) -> None:
     await unpolled.videos.arm(rule("submit", "delay", seconds=60_000))
     job_id = await unpolled.submit()
@@ -147,6 +151,7 @@ async def test_the_slot_is_kept_while_the_job_waits_for_its_callback(unpolled: P
     assert following["accepted_ts"] - video["finished_ts"] >= LATE_SECONDS
 
 
+@over_both_video_apis
 async def test_a_failure_comes_by_callback_too(unpolled: Pipeline) -> None:
     first = {"often": {"attempts": 1}}
     await unpolled.videos.arm({**rule("start", "fail"), **first}, {**LONG, **first})
@@ -155,6 +160,7 @@ async def test_a_failure_comes_by_callback_too(unpolled: Pipeline) -> None:
     assert (await fates(unpolled, record.job_id, 2))[0] is Fate.APPLIED
 
 
+@over_both_video_apis
 async def test_a_callback_is_a_hint_and_no_proof(unpolled: Pipeline) -> None:
     """Told too early that the video has ended, the worker waits until the vendor says so."""
     await unpolled.videos.arm(SLOWLY, rule("callback", "lose"))

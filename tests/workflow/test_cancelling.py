@@ -19,7 +19,7 @@ from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, pipeline, working
 from tests.workflow.scenarios import rule
-from tests.workflow.wires import image_vendor, over_both_image_apis
+from tests.workflow.wires import image_vendor, over_both_image_apis, over_both_video_apis
 
 STUCK = rule("start", "stick")
 # A minute, so that it is sure to last until the job is ended; then the vendor hurries.
@@ -140,6 +140,7 @@ async def test_in_the_image_stage_the_vendor_is_told(line: Pipeline) -> None:
     assert row["finished_ts"] <= next_row["accepted_ts"]
 
 
+@over_both_video_apis
 async def test_in_the_video_stage_the_slot_waits_for_the_vendor(line: Pipeline) -> None:
     """Kling documents no cancel; what it works at must end before the next job may begin."""
     await line.videos.arm({**LONG, "match": {"prompt": "bad"}})

@@ -21,11 +21,13 @@ from shared.temporal import (
 )
 from tests.fixtures.eventually import eventually
 from tests.workflow.pipeline import Pipeline
+from tests.workflow.wires import over_both_video_apis
 
 MOST_EVENTS = 80
 PROMPT = "一只猫在屋顶上 🐈 at dusk"
 
 
+@over_both_video_apis
 async def test_the_record_tells_the_whole_story(line: Pipeline) -> None:
     record = await line.run(PROMPT, tag="猫", priority=2)
     assert record.status is Status.SUCCEEDED
@@ -57,6 +59,7 @@ async def test_the_files_are_whole_and_tell_nothing_of_their_making(line: Pipeli
         assert "prompt" not in picture.info
 
 
+@over_both_video_apis
 async def test_each_generation_is_paid_once_under_the_permits_token(line: Pipeline) -> None:
     record = await line.run()
     for service, step in ((line.images, Step.IMAGE), (line.videos, Step.VIDEO)):
@@ -85,6 +88,7 @@ async def test_search_attributes_are_there_from_the_first_moment_to_the_end(
     assert await eventually(found, bool) == [job_id]
 
 
+@over_both_video_apis
 async def test_its_history_is_short_and_it_answers_after_its_end(line: Pipeline) -> None:
     record = await line.run(tag="t")
     job = line.job(record.job_id)

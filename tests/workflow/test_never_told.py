@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.worker.vendors.kling import videos
 from services.worker.vendors.kling.first import FirstGeneration
 from shared.messages import Attempts
 from shared.states import Status
@@ -27,7 +26,6 @@ LOST: dict[str, tuple[Json, int]] = {
 @pytest.fixture(autouse=True)
 def _unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FirstGeneration, "looked_up", False)
-    monkeypatch.setattr(videos, "PAUSE_SECONDS", 0.05)
 
 
 @pytest.mark.parametrize(("lost", "accepted"), LOST.values(), ids=list(LOST))

@@ -11,6 +11,7 @@ from shared.states import Status, Step
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.scenarios import rule
+from tests.workflow.wires import KLING, over_both_video_apis
 
 LOST = rule("callback", "lose")
 
@@ -30,7 +31,11 @@ def waits(record: Record) -> list[str]:
     return [each.note for each in record.transitions if each.note.startswith("waiting for the ")]
 
 
-@pytest.mark.parametrize("step", list(Step))
+@pytest.mark.parametrize(
+    ("step", "vendor_api"),
+    [*((step, {}) for step in Step), (Step.VIDEO, KLING)],
+    ids=[*Step, "video over Kling's API"],
+)
 async def test_at_the_submit(line: Pipeline, step: Step) -> None:
     service = line.images if step is Step.IMAGE else line.videos
     await service.arm(out("submit", 5))
@@ -40,9 +45,13 @@ async def test_at_the_submit(line: Pipeline, step: Step) -> None:
     assert note.startswith(f"waiting for the {step} service: HTTP 503")
 
 
-async def test_for_longer_than_an_attempt_may_take(client: Client, tmp_path: Path) -> None:
+@over_both_video_apis
+async def test_for_longer_than_an_attempt_may_take(
+    client: Client, tmp_path: Path, vendor_api: Json
+) -> None:
     """The generation was accepted before; nothing says that it is late, so none is paid anew."""
-    async with working(client, tmp_path, video_attempt_seconds=0.5, video_poll_seconds=0.1) as line:
+    limits: Json = {"video_attempt_seconds": 0.5, "video_poll_seconds": 0.1}
+    async with working(client, tmp_path, **limits, **vendor_api) as line:
         await line.videos.arm(LOST, out("poll", 20))
         record = await line.run()
         assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))

@@ -11,14 +11,16 @@ from tests.services.mock_core.serving import Json
 from tests.services.worker.graphs.examples import WITHOUT_MODELS
 
 _MOCK = initial_config(KlingSettings())
-KLING: Json = {
+# A token's half an hour is over at once where the mock's clock runs much faster than it does here.
+KLING: Json = {"video_api": "kling", "kling_api_key": _MOCK.api_key}
+SIGNED: Json = {
     "video_api": "kling",
     "kling_access_key": _MOCK.access_key,
     "kling_secret_key": _MOCK.secret_key,
 }
-WIRES: dict[str, Json] = {"service": {}, "kling": KLING}
-# For a test, or a suite, of which both are to be true; `wire` goes to the worker's settings.
-over_both_wires = pytest.mark.parametrize("wire", WIRES.values(), ids=list(WIRES))
+APIS: dict[str, Json] = {"service": {}, "kling": KLING}
+# For what is to be true of each; `vendor_api` are settings of the worker.
+over_both_video_apis = pytest.mark.parametrize("vendor_api", APIS.values(), ids=list(APIS))
 
 # The prompt alone goes into the graph, as the rules of a test name it.
 COMFYUI: Json = {

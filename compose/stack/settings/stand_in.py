@@ -1,14 +1,15 @@
-"""What the worker is told of Kling while a mock stands in for it: the mock's keys, and no others.
+"""What the worker is told of Kling while a mock stands in for it: the mock's key, and no other.
 
-A user's own are for Kling alone, and a relay's dialect is one that the mock doesn't speak.
+A user's own are for Kling alone. It is the key that is sent as it is: at MOCK_SPEED a token's half
+an hour may last less than the second that it is dated by. A relay's dialect is for a real one.
 """
 
 from compose.stack.settings.load import Settings
 
 KEYS = {
-    "KLING_API_KEY": "",
-    "KLING_ACCESS_KEY": "mock-access-key",
-    "KLING_SECRET_KEY": "mock-secret-key-of-thirty-two-characters",
+    "KLING_API_KEY": "api-key-kling-mock",
+    "KLING_ACCESS_KEY": "",
+    "KLING_SECRET_KEY": "",
     "KLING_DIALECT": "official",
 }
 
