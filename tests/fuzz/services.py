@@ -16,7 +16,7 @@ from temporalio.client import Client
 from services.api.app import create_app as create_api
 from services.api.settings import ApiSettings
 from services.callback.app import create_app as create_callback
-from services.mock_kling.config import DEFAULT_SECRET_KEY
+from services.mock_kling.config import DEFAULT_FAL_KEY, DEFAULT_SECRET_KEY
 from shared.assets import asset_path
 from shared.ids import external_id, new_job_id
 from shared.records import RecordStore
@@ -42,8 +42,8 @@ class Service:
     app: Any
     known: Mapping[str, str]
 
-    def headers(self) -> dict[str, str]:
-        """What a caller that may come in sends."""
+    def headers(self, path: str = "") -> dict[str, str]:
+        """What a caller that may come in there sends."""
         return {}
 
     def shape(self, case: Any, *, known: bool) -> None:
@@ -79,12 +79,14 @@ class _Callback(Service):
         if known and case.path == "/callback/kling":
             case.query = {name: self.known[name] for name in ("task", "token")}
 
-    def headers(self) -> dict[str, str]:
+    def headers(self, path: str = "") -> dict[str, str]:
         return {"Authorization": f"Bearer {operator_key(SECRET)}"}
 
 
 class _Mock(Service):
-    def headers(self) -> dict[str, str]:
+    def headers(self, path: str = "") -> dict[str, str]:
+        if path.startswith("/fal/"):
+            return {"Authorization": f"Key {DEFAULT_FAL_KEY}"}
         claims = {"iss": "mock-access-key", "exp": int(time.time()) + 1800}
         token = jwt.encode(claims, DEFAULT_SECRET_KEY, algorithm="HS256")
         return {"Authorization": f"Bearer {token}"}
@@ -162,7 +164,10 @@ async def _video(connected: Connected, folder: Path) -> AsyncIterator[Service]:
         body = {"image_url": "http://127.0.0.1:1/picture.png", "prompt": "a fox"}
         task = (await http.post("/video/submit", json=body)).json()["job_id"]
         known = {"job_id": task, "any_id": task, "model": "kling-3.0", "task_ids": task}
-        yield _Mock(base, app, known)
+        key = {"Authorization": f"Key {DEFAULT_FAL_KEY}"}
+        call = (await http.post("/fal/owner/app/model", json={}, headers=key)).json()
+        at_fal = {"owner": "owner", "alias": "app", "request_id": call["request_id"]}
+        yield _Mock(base, app, {**known, **at_fal})
 
 
 _OPENED: Mapping[str, Callable[[Connected, Path], AbstractAsyncContextManager[Service]]] = {

@@ -83,7 +83,7 @@ def _checked(service: Service, operation: Any, seen: Seen) -> Callable[..., None
 
     def check(case: Any, known: int) -> None:
         service.shape(case, known=known > 0)
-        reply = case.call(headers=service.headers(), timeout=60)
+        reply = case.call(headers=service.headers(case.path), timeout=60)
         service.forget()
         seen[operation.label, reply.status_code] += 1
         what = (operation.label, reply.status_code, reply.content[:300])

@@ -17,7 +17,12 @@ DONE = {
     "api": {("POST /jobs", 202), ("POST /batches", 202), ("GET /jobs/{job_id}", 200)},
     "callback": {("POST /callback/kling", 202), ("POST /callbacks/{receipt_id}/replay", 200)},
     "image": {("POST /img/submit", 202), ("GET /img/files/{name}", 200), ("GET /view", 200)},
-    "video": {("POST /video/submit", 202), ("GET /v1/videos/image2video/{any_id}", 200)},
+    "video": {
+        ("POST /video/submit", 202),
+        ("GET /v1/videos/image2video/{any_id}", 200),
+        ("GET /fal/{owner}/{alias}/requests/{request_id}", 422),
+        ("POST /fal/{owner}/{alias}/{endpoint}", 200),
+    },
 }
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
