@@ -14,8 +14,9 @@ DEFAULT_API_KEY = "api-key-kling-mock"
 DEFAULT_FAL_KEY = "mock-fal-key"
 
 Key = Annotated[str, Field(min_length=1, max_length=255)]
-# Who is asked: the vendor, or a relay before it.
-Dialect = Literal["kling", "new-api"]
+# Who is asked: the vendor, or a relay before it, which has one refusal for all of the vendor's or
+# puts the vendor's own inside.
+Dialect = Literal["kling", "new-api", "new-api-wrapping"]
 # How this address answers: as the API, as that of a region that doesn't know the keys, as a web
 # site, or as a host that lets nobody through.
 Address = Literal["right", "other-region", "page", "blocked"]

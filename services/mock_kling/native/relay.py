@@ -1,6 +1,6 @@
 """The words of `new-api`, a relay before the vendor (read in its source, not captured).
 
-It knows a task by its own id alone, and makes one refusal of all of the vendor's.
+It knows a task by its own id alone. Its versions differ in what they make of a refusal.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from services.mock_core.exchange.view import View
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_kling.catalogue import FIRST_MODEL
 from services.mock_kling.errors import resolve
+from services.mock_kling.native.wire import refuse as refused_by_vendor
 from services.mock_kling.native.wire import request_id
 from services.mock_kling.tasks import told as told_by_vendor
 
@@ -62,18 +63,35 @@ def told(task: Generation, view: View, base: str) -> Response:
 def refuse(
     status: int | None, code: int | str | None, message: str | None, headers: dict[str, str]
 ) -> Response:
-    """400 `task_failed` with the vendor's message alone; its own words for a key and a task."""
+    """400 `task_failed` with the vendor's message alone."""
+    known = code if str(code).isdecimal() else None
+    failed = _failed("task_failed", message or resolve(status, known)[2], headers)
+    return _of_its_own(status, code, headers) or failed
+
+
+def wrap(
+    status: int | None, code: int | str | None, message: str | None, headers: dict[str, str]
+) -> Response:
+    """The vendor's status, and its whole answer as the message."""
+    answer = refused_by_vendor(status, code, message, headers)
+    text = bytes(answer.body).decode()
+    failed = _failed("fail_to_fetch_task", text, headers, status=answer.status_code)
+    return _of_its_own(status, code, headers) or failed
+
+
+def _of_its_own(
+    status: int | None, code: int | str | None, headers: dict[str, str]
+) -> Response | None:
+    """A task or key that the relay itself doesn't know; the vendor's 401 has a code alone."""
     if code == "not_found":
         return _failed("task_not_exist", "task_not_exist", headers)
-    # Told by its status it is the relay's own; what the vendor refuses has a code alone.
-    if status == UNAUTHORIZED:
-        text = f"Invalid token (request id: {request_id()})"
-        error = {"code": "", "message": text, "type": "new_api_error"}
-        return JSONResponse({"error": error}, status_code=status, headers=headers)
-    known = code if str(code).isdecimal() else None
-    return _failed("task_failed", message or resolve(status, known)[2], headers)
+    if status != UNAUTHORIZED:
+        return None
+    text = f"Invalid token (request id: {request_id()})"
+    error = {"code": "", "message": text, "type": "new_api_error"}
+    return JSONResponse({"error": error}, status_code=status, headers=headers)
 
 
-def _failed(code: str, message: str, headers: dict[str, str]) -> Response:
+def _failed(code: str, message: str, headers: dict[str, str], *, status: int = 400) -> Response:
     body = {"code": code, "message": message, "data": None}
-    return JSONResponse(body, status_code=400, headers=headers)
+    return JSONResponse(body, status_code=status, headers=headers)

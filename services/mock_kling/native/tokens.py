@@ -44,7 +44,7 @@ class TokenCheck:
             return Wrong(INVALID)
         token = header[len(_BEARER) :].strip()
         # A relay takes no token.
-        if not _is_jwt(token) or settings.dialect == "new-api":
+        if not _is_jwt(token) or settings.dialect != "kling":
             known = token == settings.api_key and settings.address != "other-region"
             return None if known else UNKNOWN_KEY
         claims = _claims(token, settings.secret_key)

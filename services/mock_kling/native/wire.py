@@ -79,7 +79,7 @@ def found(mock: Mock, any_id: str) -> Generation | None:
     look_up = settings.look_up
     age = time.time() - (task.accepted or 0.0)
     late = age >= mock.clock.to_real(look_up.lag)
-    by_external_id = look_up.by_external_id and settings.dialect != "new-api"
+    by_external_id = look_up.by_external_id and settings.dialect == "kling"
     return task if by_external_id and late else None
 
 

@@ -28,12 +28,16 @@ _VENDOR = Words(
     lambda task, view, base: succeed(told(task, view, base)),
     refuse,
 )
-_RELAY = Words(relay.created, relay.told, relay.refuse)
+_WORDS = {
+    "kling": _VENDOR,
+    "new-api": Words(relay.created, relay.told, relay.refuse),
+    "new-api-wrapping": Words(relay.created, relay.told, relay.wrap),
+}
 
 
 def words_of(mock: Mock) -> Words:
     """As the configuration has it now."""
-    return _RELAY if settings_of(mock).dialect == "new-api" else _VENDOR
+    return _WORDS[settings_of(mock).dialect]
 
 
 def refusal_of(mock: Mock) -> RefusalShape:

@@ -1,5 +1,7 @@
 """A relay before the vendor: its own forms, one refusal for all, and no id but its own."""
 
+import json
+
 import httpx
 import pytest
 
@@ -69,6 +71,25 @@ async def test_whatever_the_vendor_refuses_is_one_refusal(relay: Service, code: 
     reply = await _create(relay)
     assert reply.status_code == 400
     assert reply.json() == {"code": "task_failed", "message": CODES[code][1], "data": None}
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+async def test_or_the_vendors_answer_is_inside_under_its_status(relay: Service, code: int) -> None:
+    await configure(relay, dialect="new-api-wrapping")
+    await relay.arm({"where": "submit", "do": "refuse", "with": {"code": code}})
+    reply = await _create(relay)
+    assert (reply.status_code, reply.json()["code"]) == (CODES[code][0], "fail_to_fetch_task")
+    inside = json.loads(reply.json()["message"])
+    assert (inside["code"], inside["message"]) == (code, CODES[code][1])
+
+
+async def test_the_relays_own_refusals_have_nothing_inside(relay: Service) -> None:
+    await configure(relay, dialect="new-api-wrapping")
+    task_id = (await _create(relay)).json()["task_id"]
+    assert (await _ask(relay, task_id)).json()["code"] == "success"
+    assert (await _ask(relay, OURS)).json()["code"] == "task_not_exist"
+    wrong = await relay.http.get(f"{TASKS}/nobody", headers=auth("another-key"))
+    assert wrong.json()["error"]["type"] == "new_api_error"
 
 
 async def test_a_bad_order_and_a_full_pool_are_the_same_refusal(relay: Service) -> None:
