@@ -14,8 +14,10 @@ from services.worker.vendors.comfyui.percents import Percents
 from services.worker.vendors.comfyui.refusals import reason_of, touches
 from services.worker.vendors.findings import Finding
 from services.worker.vendors.vendor import Traits, VendorStatus
+from shared.assets import KINDS
 from shared.errors import BadResult, RefusedForGood, VendorError
 from shared.redact import redacted
+from shared.states import Step
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +31,7 @@ class ComfyuiImages:
     """Its id of a generation is our own, of which everything else is made: the prompt's id, the
     seed, the name of the file."""
 
-    traits: ClassVar = Traits(cancels=True)
+    traits: ClassVar = Traits(cancels=True, image_kinds=KINDS[Step.IMAGE])
 
     def __init__(
         self, calls: Calls, plan: Plan, percents: Percents, headers: Mapping[str, str]
