@@ -1,15 +1,12 @@
 """The native wire: what the server has: node types, models, features, users."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from services.mock_comfyui.config import native_config
 from services.mock_comfyui.native.events import features_of
 from services.mock_comfyui.native.wire import NativeJson, TheQueue
-from services.mock_comfyui.prompts.nodes import MODEL_FOLDERS, NodeType, told_entry
-from services.mock_comfyui.queue.prompt_queue import PromptQueue
+from services.mock_comfyui.prompts.nodes import MODEL_FOLDERS, told_entry
 from services.mock_core.http.documented import Responses
 from services.mock_core.mock import TheMock
 
@@ -22,14 +19,16 @@ _PAGE = "<!doctype html><title>ComfyUI</title><p>A stand-in of the server, which
 @router.get("/object_info")
 async def object_info(queue: TheQueue) -> Response:
     """Every node type with its inputs, and the files that these may be."""
-    return NativeJson({name: _entry(queue, node) for name, node in queue.nodes.items()})
+    pictures = queue.saver.folders.pictures()
+    return NativeJson({name: told_entry(node, pictures) for name, node in queue.nodes.items()})
 
 
 @router.get("/object_info/{name}")
 async def object_info_of(queue: TheQueue, name: str) -> Response:
     """One node type; `{}` for one that isn't known."""
     node = queue.nodes.get(name)
-    return NativeJson({} if node is None else {name: _entry(queue, node)})
+    pictures = queue.saver.folders.pictures()
+    return NativeJson({} if node is None else {name: told_entry(node, pictures)})
 
 
 @router.get("/models")
@@ -81,7 +80,3 @@ async def settings() -> Response:
 async def page() -> Response:
     """Where the real server has its editor."""
     return HTMLResponse(_PAGE, headers={"Cache-Control": "no-store, must-revalidate"})
-
-
-def _entry(queue: PromptQueue, node: NodeType) -> dict[str, Any]:
-    return told_entry(node, queue.saver.folders.pictures())

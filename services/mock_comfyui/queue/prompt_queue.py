@@ -224,7 +224,7 @@ class PromptQueue:
             self._runner.vanish(generation)
             return
         task.current = None
-        generation.file_name = self.saver.first_file(task)
+        self.saver.note_file(task)
         self._runner.end(generation, state, error=error)
         await asyncio.sleep(HISTORY_LAG)
         self._conclude(task)

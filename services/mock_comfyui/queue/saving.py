@@ -1,11 +1,11 @@
 """What output nodes make: files in their folders, texts, pictures on the socket."""
 
-import hashlib
 import io
 import json
 import secrets
 import string
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
@@ -87,14 +87,17 @@ class Saver:
         if node["class_type"] != "LoadImage":
             return ""
         file = self.folders.get(self.folders.annotated(str(node["inputs"]["image"])))
-        return "" if file is None else hashlib.blake2b(file.body, digest_size=16).hexdigest()
+        return "" if file is None else sha256(file.body).hexdigest()
 
-    def first_file(self, task: Task) -> str | None:
-        """The key of the first picture that it has, if any."""
+    def note_file(self, task: Task) -> None:
+        """Tell the ledger of the first picture that it has, made or cached."""
         for output in task.results.values():
             for image in output.get("images", ()):
-                return key_of(image["filename"], image["subfolder"], image["type"])
-        return None
+                name = key_of(image["filename"], image["subfolder"], image["type"])
+                file = self.folders.get(name)
+                task.generation.file_name = name
+                task.generation.sha256 = None if file is None else sha256(file.body).hexdigest()
+                return
 
     async def _save(
         self, task: Task, node_id: str, prefix: str, folder: str, format_: str = ""

@@ -2,6 +2,7 @@
 
 import io
 import uuid
+from hashlib import sha256
 from pathlib import Path
 
 from PIL import Image
@@ -223,3 +224,29 @@ async def test_a_file_has_its_name_and_previews_are_made_anew(image_mock: Servic
         reply = await image_mock.http.get("/view", params={**image, "preview": preview})
         assert reply.headers["content-type"] == f"image/{kind}"
         assert Image.open(io.BytesIO(reply.content)).format == kind.upper()
+
+
+async def test_half_a_file_outlives_the_process_that_was_writing_it(tmp_path: Path) -> None:
+    kept = {"mock_ledger": "disk", "data_dir": tmp_path}
+    where = {"filename": "pic_00001_.png", "subfolder": "jobs/1"}
+    async with running(comfyui(**kept)) as service:
+        slow = {"native": {"write_seconds": 400}}
+        await service.http.put("/admin/config", json=slow)
+        await queue(service, simple_graph(1, "jobs/1/pic"))
+        while not (await service.http.get("/view", params=where)).content.startswith(b"\x89PNG"):
+            pass
+        await service.http.put("/admin/config", json={"speed": 0.001})
+    async with running(comfyui(**kept)) as service:
+        reply = await service.http.get("/view", params=where)
+        assert (reply.status_code, reply.content[:4]) == (200, b"\x89PNG")
+        assert not reply.content.endswith(END)
+
+
+async def test_the_ledger_knows_the_first_picture_made_or_cached(image_mock: Service) -> None:
+    graph = simple_graph()
+    graph["1"]["inputs"]["batch_size"] = 2
+    image = await _image_of(image_mock, graph)
+    await _image_of(image_mock, graph)
+    body = (await image_mock.http.get("/view", params=image)).content
+    rows = await image_mock.json("/admin/ledger")
+    assert [row["sha256"] for row in rows] == [sha256(body).hexdigest()] * 2
