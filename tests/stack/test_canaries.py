@@ -212,7 +212,9 @@ async def load_test(stack: Stack) -> int:
 async def everything(stack: Stack, job_ids: list[str]) -> AsyncIterator[tuple[str, str]]:
     """Every book of the stack by its name, as text."""
     for path in filter(Path.is_file, stack.folder.rglob("*")):
-        yield str(path.relative_to(stack.folder)), readable(path.read_bytes())
+        # The services go on, and may have put away what was there just now.
+        with contextlib.suppress(FileNotFoundError):
+            yield str(path.relative_to(stack.folder)), readable(path.read_bytes())
     async for workflow in stack.client.list_workflows():
         handle = stack.client.get_workflow_handle(workflow.id, run_id=workflow.run_id)
         keys = PayloadKeys.parse(stack.canaries.payload_key)

@@ -20,8 +20,8 @@ ENDLESS = {
 LIMITS: Json = {
     "image_attempt_seconds": 1,
     "video_attempt_seconds": 1,
-    "image_give_up_seconds": 3,
-    "video_give_up_seconds": 3,
+    "image_give_up_seconds": 5,
+    "video_give_up_seconds": 5,
     "drain_seconds": 1,
 }
 
@@ -66,7 +66,7 @@ async def test_a_late_result_is_used(client: Client, tmp_path: Path) -> None:
 async def test_a_job_without_an_end_fails_at_its_own_deadline(
     client: Client, tmp_path: Path
 ) -> None:
-    async with working(client, tmp_path, job_seconds=1) as line:
+    async with working(client, tmp_path, job_seconds=3) as line:
         await line.images.arm(rule("start", "stick"))
         record = await line.run()
         assert record.status is Status.FAILED
