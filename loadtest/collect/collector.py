@@ -19,6 +19,8 @@ from loadtest.wire.temporal import Temporal, history_json
 from loadtest.wire.vendor import Vendor, receipts
 
 SETTLE_SECONDS = 5.0
+LIST_TRIES = 60
+"""The server's list of runs may lag; what it never shows is held against the run."""
 
 
 class Collector:
@@ -134,7 +136,7 @@ class Collector:
         The server's list lags: ask again until it shows as many runs as there are jobs.
         """
         rows: list[dict[str, Any]] = []
-        for _ in range(10):
+        for _ in range(LIST_TRIES):
             rows = [row async for row in self._temporal.executions(tracker.tag)]
             if len({row["job_id"] for row in rows}) >= len(tracker.known):
                 break

@@ -70,7 +70,9 @@ def _task(job: JobFacts, books: Books) -> Texts:
         task = job.record.tasks.get(str(row.external_id)) if job.record else None
         if task is not None and task != row.vendor_id:
             yield f"{row.external_id} is {row.vendor_id} at the vendor, and {task} in the record"
-        if row.good and made and row.vendor_id not in made and not met(job):
+        # What a fault has made beside it may be unknown, never the one that was kept.
+        beside = met(job) and any(g.vendor_id in made for g in job.of(row.step) if g.good)
+        if row.good and made and row.vendor_id not in made and not beside:
             yield f"{row.external_id} is {row.vendor_id}, which its history does not know"
 
 
@@ -101,7 +103,9 @@ def _totals(books: Books, step: str) -> Texts:
         yield f"the {step} service's totals are not known at both ends of the run"
         return
     rows = books.ledgers.get(step, [])
-    if whole(after["accepted"]) < whole(before["accepted"]) or _near(books, rows):
+    forgotten = whole(after.get("ledger_dropped")) > whole(before.get("ledger_dropped"))
+    restarted = whole(after["accepted"]) < whole(before["accepted"])
+    if forgotten or restarted or _near(books, rows):
         return
     for name, counted, seen in _counts(books, rows, before=before, after=after, bill=bill):
         if counted != seen:
