@@ -13,6 +13,7 @@ from services.callback.body import MAX_BODY, Reader
 from services.callback.guard import Guard, Operator
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
+from services.callback.signature import Signatures
 from shared.health import temporal_reason
 from shared.temporal import connect
 from shared.web import ServiceApp, service_app
@@ -47,6 +48,7 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
     )
     app.state.reader = Reader()
     app.state.operator = Operator(settings)
+    app.state.signatures = Signatures(settings.kling_webhook_secret)
     if settings.callback_guarded:
         app.add_middleware(Guard, operator=app.state.operator)
     app.include_router(routes.router)

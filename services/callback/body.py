@@ -84,8 +84,22 @@ def _inner(body: Any) -> Any:
     """The callback inside `{code, message, request_id, data}`; other copies of the vendor's
     documentation show it bare."""
     if isinstance(body, dict) and "task_id" not in body and isinstance(body.get("data"), dict):
-        return body["data"]
-    return body
+        body = body["data"]
+    return _in_first_form(body)
+
+
+def _in_first_form(body: Any) -> Any:
+    """What the second generation of the vendor's API tells, in the words of the first."""
+    if not isinstance(body, dict) or "task_id" in body or "id" not in body:
+        return body
+    word = body.get("status")
+    return {
+        "task_id": body["id"],
+        "task_status": "succeed" if word == "succeeded" else word,
+        "task_status_msg": body.get("message"),
+        "updated_at": body.get("update_time"),
+        "task_info": {"external_task_id": body.get("external_id") or None},
+    }
 
 
 def _errors(error: ValidationError) -> list[dict[str, Any]]:

@@ -68,10 +68,19 @@ class Receiver:
         if generation is not None and generation.step is Step.VIDEO:
             if token_fits(self._secret.get_secret_value(), external_id, token):
                 return True
-            forged = Event(self._entries.now(), external_id, None, None)
-            self.committer.run_soon(lambda book: self._entries.add_forged(book, forged))
+            self._note_forged(external_id)
         FATES.labels(Fate.REJECTED).inc()
         return False
+
+    def forged(self, external_id: str) -> None:
+        """Note one whose token is that of the task, and whose signature is nobody's we know."""
+        log.warning("a callback's signature does not fit", external_id=external_id)
+        self._note_forged(external_id)
+        FATES.labels(Fate.REJECTED).inc()
+
+    def _note_forged(self, external_id: str) -> None:
+        forged = Event(self._entries.now(), external_id, None, None)
+        self.committer.run_soon(lambda book: self._entries.add_forged(book, forged))
 
     async def receive(self, external_id: str, callback: Callback) -> Entry:
         """What became of an authentic callback; TemporalUnavailable when it was only kept."""

@@ -99,13 +99,17 @@ async def receive_callback(request: Request) -> Response:
     """Take a callback, bare or inside `{code, message, request_id, data}`.
 
     200: noted (its fate is told); 202: nothing that we know, yet kept; 404: the token isn't this
-    task's; 503 with Retry-After: Temporal is away, and the callback is kept all the same.
+    task's, or a signature that came isn't the vendor's; 503 with Retry-After: Temporal is away, and
+    the callback is kept all the same.
     """
     receiver = await _receiver(request)
     task = request.query_params.get("task", "")
     authentic = receiver.authentic(task, request.query_params.get("token", ""))
     raw = await request.app.state.reader.read(request, keep=authentic)
     if not authentic:
+        raise RouteNotFound("Not found")
+    if not request.app.state.signatures.fits(request.headers, raw):
+        receiver.forged(task)
         raise RouteNotFound("Not found")
     body.check_type(request.headers.get("content-type", ""))
     entry = await receiver.receive(task, body.parse(raw))

@@ -3,10 +3,16 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AnyHttpUrl, Field
+from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr
 
+from services.callback.signature import keys_of
 from shared.hosts import host_of_url, is_loopback
 from shared.settings import CallbackSecret, Port, PublicSettings, RetentionDays, Seconds
+
+
+def _is_secret(secret: SecretStr) -> SecretStr:
+    keys_of(secret.get_secret_value())
+    return secret
 
 
 class CallbackSettings(PublicSettings):
@@ -16,6 +22,7 @@ class CallbackSettings(PublicSettings):
     callback_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8001")
     callback_secret: CallbackSecret
     callback_quarantine_seconds: Seconds = 3600
+    kling_webhook_secret: Annotated[SecretStr, AfterValidator(_is_secret)] | None = None
     callback_keep_rows: Annotated[int, Field(ge=1000)] = 200_000
     retention_days: RetentionDays | None = None
     # Set by the stack, which knows who reaches the port from where: whether all but the callback

@@ -1,0 +1,65 @@
+"""Signatures of callbacks (Standard Webhooks), verified before a body is looked at.
+
+One that fits proves nothing about the task: a callback stays a hint.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+
+PREFIX = "whsec_"
+VERSION = "v1,"
+TOLERANCE_SECONDS = 300
+_ID, _TIMESTAMP, _SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
+# Of one header: a vendor sends one signature, and a second one while it changes its secret.
+MOST_SIGNATURES = 10
+
+
+def keys_of(secrets: str) -> list[bytes]:
+    """The keys of secrets with commas between them; ValueError where one is no base64."""
+    try:
+        return [
+            base64.b64decode(each.strip().removeprefix(PREFIX), validate=True)
+            for each in secrets.split(",")
+        ]
+    except binascii.Error:
+        raise ValueError(f"is no base64, with or without {PREFIX} before it") from None
+
+
+class Signatures:
+    """Those of one vendor; without its secret none is verified."""
+
+    def __init__(self, secret: SecretStr | None) -> None:
+        self._keys = keys_of(secret.get_secret_value()) if secret else []
+
+    def fits(self, headers: Mapping[str, str], raw: bytes) -> bool:
+        """Whether what came is the vendor's, by its signature; also where there is none."""
+        given = headers.get(_SIGNATURE)
+        if given is None or not self._keys:
+            return True
+        sent_at = headers.get(_TIMESTAMP, "")
+        if not (sent_at.isascii() and sent_at.isdigit() and len(sent_at) < 20):
+            return False
+        if abs(time.time() - int(sent_at)) > TOLERANCE_SECONDS:
+            return False
+        signed = f"{headers.get(_ID, '')}.{sent_at}.".encode("utf-8", "replace") + raw
+        expected = [_signature(key, signed) for key in self._keys]
+        # A list: all of them are compared, whichever fits.
+        return any(
+            [hmac.compare_digest(each, found) for each in expected for found in _listed(given)]
+        )
+
+
+def _signature(key: bytes, signed: bytes) -> bytes:
+    return base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
+
+
+def _listed(header: str) -> list[bytes]:
+    """The signatures of the one version that there is."""
+    found = [each.removeprefix(VERSION) for each in header.split() if each.startswith(VERSION)]
+    return [each.encode("utf-8", "replace") for each in found[:MOST_SIGNATURES]]
