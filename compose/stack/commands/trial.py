@@ -114,7 +114,8 @@ def _told(settings: Settings, record: Mapping[str, Any]) -> int:
     )
     for path in _files(settings, record["job_id"]):
         say(f"  {path}")
-    say(f"  {_charged(settings, record)}")
+    for line in _charged(settings, record):
+        say(f"  {line}")
     return 0 if good else VERDICT
 
 
@@ -125,15 +126,20 @@ def _files(settings: Settings, job_id: str) -> list[Path]:
     return [path.relative_to(root) if path.is_relative_to(root) else path for path in found]
 
 
-def _charged(settings: Settings, record: Mapping[str, Any]) -> str:
+def _charged(settings: Settings, record: Mapping[str, Any]) -> Iterator[str]:
+    """What was accepted; what that cost by the vendors' own words, and by the mocks' ledgers."""
     accepted = " and ".join(f"{record['attempts'][stage]} {stage}" for stage in STAGES)
-    if not settings.mocks:
-        return f"accepted by the vendors, and charged there: {accepted}"
-    ledgers = (_call(f"{settings.url(mock.port)}/admin/ledger") for mock in (IMAGE, VIDEO))
-    rows = [row for ledger in ledgers for row in ledger]
-    mine = [row for row in rows if str(row["external_id"]).startswith(f"{record['job_id']}.")]
-    paid = sum(row["charged"] for row in mine)
-    return f"accepted by the mocks: {accepted}; {paid} of {len(mine)} would have been charged"
+    yield f"accepted by the {'mocks' if settings.mocks else 'vendors'}: {accepted}"
+    for generation, units in record.get("units", {}).items():
+        yield f"charged: {units} units for {generation}"
+    if settings.mocks:
+        ledgers = (_call(f"{settings.url(mock.port)}/admin/ledger") for mock in (IMAGE, VIDEO))
+        rows = [row for ledger in ledgers for row in ledger]
+        mine = [row for row in rows if str(row["external_id"]).startswith(f"{record['job_id']}.")]
+        paid = sum(row["charged"] for row in mine)
+        yield f"{paid} of {len(mine)} would have been charged"
+    elif not record.get("units"):
+        yield "charged: no vendor says; look into its own account"
 
 
 class _Unanswered(StackError):

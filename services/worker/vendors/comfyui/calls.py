@@ -96,7 +96,10 @@ class Calls:
     async def node_type(self, kind: str) -> Json | None:
         """What the server says of a type of node; None where it has none of that name."""
         route = f"object_info/{quote(kind, safe='')}"
-        found = _json(await self._ask("GET", route, most=JOB_BYTES)).get(kind)
+        response = await self._ask("GET", route, most=JOB_BYTES)
+        if response.status_code in MISSING:
+            raise OutcomeUnknown("The server tells nothing of its nodes (/object_info).")
+        found = _json(response).get(kind)
         return found if isinstance(found, dict) else None
 
     @property

@@ -145,8 +145,20 @@ def test_a_job_is_announced_followed_and_told_with_its_files(
         "succeeded after 5.0 s",
         f"  data/assets/{JOB}/image.png",
         f"  data/assets/{JOB}/video.mp4",
-        "  accepted by the vendors, and charged there: 1 image and 2 video",
+        "  accepted by the vendors: 1 image and 2 video",
+        "  charged: no vendor says; look into its own account",
     ]
+
+
+def test_what_a_vendor_says_that_it_charged_is_told(
+    api: Any, real: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.records = [SUCCEEDED | {"units": {f"{JOB}.video.1": "3.5", f"{JOB}.video.2": "10"}}]
+    assert trial.run(real, YES) == 0
+    said = capsys.readouterr().out
+    assert f"  charged: 3.5 units for {JOB}.video.1\n" in said
+    assert f"  charged: 10 units for {JOB}.video.2\n" in said
+    assert "no vendor says" not in said
 
 
 def test_a_failure_is_its_status_and_its_reason(
@@ -176,7 +188,8 @@ def test_mocks_cost_nothing_and_tell_what_they_would_have_charged(
     said = capsys.readouterr().out
     assert "cost   nothing, for these are mocks" in said
     # Both ports are one and the same here.
-    assert "accepted by the mocks: 1 image and 2 video; 2 of 4 would have been charged" in said
+    assert "accepted by the mocks: 1 image and 2 video\n" in said
+    assert "  2 of 4 would have been charged\n" in said
 
 
 @pytest.mark.parametrize(("word", "submitted"), [("y", 1), ("Yes", 1), ("", 0), ("n", 0)])

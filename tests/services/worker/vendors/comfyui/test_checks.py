@@ -113,7 +113,7 @@ async def test_each_mistake_has_its_check_and_many_are_counted() -> None:
 async def test_a_server_that_tells_nothing_of_its_nodes_is_a_warning() -> None:
     told = await found(server(VAEDecode=NO_ROUTE))
     assert told["ComfyUI nodes"].verdict is Verdict.WARNING
-    assert "can't be compared: HTTP 404" in told["ComfyUI nodes"].says
+    assert "can't be compared: The server tells nothing of its nodes" in told["ComfyUI nodes"].says
     assert "ComfyUI models" not in told
 
 
