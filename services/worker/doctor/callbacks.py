@@ -29,6 +29,8 @@ async def callbacks(
         return []
     ours = await led_to(settings.callback_url, resolve)
     at = f"CALLBACK_URL={redacted(settings.callback_url)}"
+    if not ours and settings.proxy_for(settings.callback_url):
+        return [warning(CHECK, f"{at} can't be looked up from here, but by VENDOR_PROXY")]
     if not ours:
         return [wrong(CHECK, f"{at}: its host leads to no address, so no callback can arrive")]
     if all(each.is_loopback for each in ours):
@@ -37,7 +39,7 @@ async def callbacks(
         return [warning(CHECK, f"{at} is not public, which the video vendor is: {POLLING}")]
     if not receiver:
         return [ok(CHECK, f"{at} is known; whether the receiver answers there shows once it runs")]
-    return [await _answering(settings.callback_url, at)]
+    return [await _answering(settings, at)]
 
 
 async def _on_this_machine(settings: WorkerSettings, at: str, resolve: Resolve) -> Finding:
@@ -48,9 +50,10 @@ async def _on_this_machine(settings: WorkerSettings, at: str, resolve: Resolve) 
     return warning(CHECK, f"{at} is this machine alone, and the video vendor elsewhere: {POLLING}")
 
 
-async def _answering(url: str, at: str) -> Finding:
+async def _answering(settings: WorkerSettings, at: str) -> Finding:
     """The receiver's own word, asked for by the address that the vendor is told."""
-    async with http_client(url) as http:
+    url = settings.callback_url
+    async with http_client(url, proxy=settings.proxy_for(url)) as http:
         try:
             answer = await ask(http, "GET", "healthz")
         except VendorError as error:

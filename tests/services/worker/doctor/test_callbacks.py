@@ -49,6 +49,16 @@ async def test_what_shows_before_the_receiver_runs(
     assert f"CALLBACK_URL={callback}" in finding.says
 
 
+async def test_what_a_proxy_alone_can_look_up_is_no_reason_to_refuse() -> None:
+    given = settings(
+        callback_url="https://nowhere.example",
+        video_service_url=FAR,
+        vendor_proxy="http://127.0.0.1:1",
+    )
+    [finding] = await callbacks(given, PUSHES, receiver=False, resolve=resolve)
+    assert (finding.verdict, "VENDOR_PROXY" in finding.says) == ("warning", True)
+
+
 @pytest.mark.parametrize(
     ("app", "verdict", "says"),
     [

@@ -102,7 +102,7 @@ async def test_a_vendor_need_not_be_examined_and_what_fails_is_a_finding(
         Finding(
             "result hosts",
             Verdict.WARNING,
-            "gone.example leads to no address: nothing can be fetched from there",
+            "none is known here: gone.example",
         ),
     ]
     assert found.offers == {"image": UNSAID, "video": UNSAID}

@@ -30,7 +30,7 @@ async def test_the_users_and_the_vendors_own_are_looked_up() -> None:
     ("host", "says"),
     [
         ("gone.example", "gone.example leads to no address"),
-        ("*.gone.example", "*.gone.example leads to no address"),
+        ("*.gone.example", "none is known here: *.gone.example"),
         ("inside.example:80", f"inside.example:80 leads to {PRIVATE}, which is not public"),
     ],
 )
@@ -51,3 +51,20 @@ async def test_a_resolver_that_says_nothing_is_not_waited_for(
     monkeypatch.setattr(hosts, "SECONDS", 0.01)
     [finding] = await hosts.result_hosts(settings(result_hosts="x.example"), [], resolve=never)
     assert finding.verdict is Verdict.WARNING
+
+
+async def test_of_the_vendors_own_one_that_is_known_is_enough() -> None:
+    some, none = (
+        Traits(result_hosts=("*.gone.example", "*.cdn.example")),
+        Traits(result_hosts=("*.gone.example", "v1.gone.example")),
+    )
+    [finding] = await hosts.result_hosts(settings(), [some], resolve=resolve)
+    assert finding == ok("result hosts", "known: *.cdn.example, *.gone.example")
+    [finding] = await hosts.result_hosts(settings(), [none], resolve=resolve)
+    assert finding.verdict is Verdict.WARNING
+    assert finding.says == "none is known here: *.gone.example, v1.gone.example"
+
+
+async def test_what_a_proxy_looks_up_need_not_be_known_here() -> None:
+    given = settings(result_hosts="gone.example", vendor_proxy="http://127.0.0.1:1")
+    assert await hosts.result_hosts(given, [NONE], resolve=resolve) == []
