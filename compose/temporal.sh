@@ -8,7 +8,7 @@ database=$DATA_DIR/temporal/temporal.db
 port=${TEMPORAL_PORT:-7233}
 ui_port=${TEMPORAL_UI_PORT:-8080}
 # The program reads the client's variables, too, and has no use for them as a server.
-unset TEMPORAL_ADDRESS TEMPORAL_NAMESPACE TEMPORAL_API_KEY TEMPORAL_PROFILE
+unset TEMPORAL_ADDRESS TEMPORAL_NAMESPACE TEMPORAL_API_KEY TEMPORAL_PROFILE TEMPORAL_CONFIG_FILE
 # The server asks who runs it, and a container knows no name for that.
 export USER="${USER:-genvideo}" HOME="${HOME:-/tmp}"
 # The UI itself listens where no page can guess it; elsewhere than on Linux, loopback is one address.

@@ -77,10 +77,12 @@ async def connect(
 ) -> Client:
     """A client by the SDK's own standard settings (TEMPORAL_ADDRESS, namespace, TLS, API key).
 
+    Nothing of a configuration file that may lie somewhere: what a profile of it says is told as
+    settings by whoever starts us.
     `keys` encrypt what it sends. `lazy` connects at the first call, for services that must start
     while the server is away.
     """
-    config: Any = ClientConfig.load_client_connect_config()
+    config: Any = ClientConfig.load_client_connect_config(disable_file=True)
     config.setdefault("target_host", "127.0.0.1:7233")
     return await Client.connect(
         **config,

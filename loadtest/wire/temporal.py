@@ -21,8 +21,8 @@ _RPC = timedelta(seconds=10)
 
 
 async def connect(settings: Settings) -> Client:
-    """A client as the SDK's standard environment says; raises Unreachable."""
-    config = ClientConfig.load_client_connect_config()
+    """A client as the SDK's standard environment says, and no file; raises Unreachable."""
+    config = ClientConfig.load_client_connect_config(disable_file=True)
     config.setdefault("target_host", settings.temporal_address)
     config.setdefault("namespace", settings.temporal_namespace)
     try:

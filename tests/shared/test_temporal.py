@@ -1,12 +1,15 @@
 """Temporal from outside: away is one error, within a bounded time; the rest stays what it is."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
+from temporalio.envconfig import ClientConfigProfile
 from temporalio.service import RPCError, RPCStatusCode
 
+from shared.codec import PayloadKeys
 from shared.errors import TemporalUnavailable
-from shared.temporal import AWAY, answer, is_away
+from shared.temporal import AWAY, answer, connect, is_away
 from tests.shared.processes import free_port
 from tests.shared.standins import client_of_nobody
 
@@ -40,3 +43,20 @@ async def test_the_rest_stays_what_it_is() -> None:
     with pytest.raises(RuntimeError, match="ours"):
         await answer(_raise(RuntimeError("ours")))
     assert await answer(asyncio.sleep(0, 7)) == 7
+
+
+async def test_no_file_that_lies_around_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile of somebody's, with a key of theirs, would go along to whatever server we ask."""
+    file = tmp_path / "temporalio" / "temporal.toml"
+    file.parent.mkdir()
+    file.write_text(
+        '[profile.default]\naddress = "a.example:1"\nnamespace = "theirs"\napi_key = "k"\n'
+    )
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert ClientConfigProfile.load().namespace == "theirs"
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{free_port()}")
+    client = await connect(PayloadKeys(()), lazy=True)
+    config = client.service_client.config
+    assert (client.namespace, config.api_key, config.tls) == ("default", None, None)

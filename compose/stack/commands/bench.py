@@ -109,6 +109,7 @@ def own_settings(
     settings = load(root, own)
     if not settings.own_temporal:
         raise StackError(
-            "make bench measures a server of its own; take TEMPORAL_ADDRESS out of .env"
+            "make bench measures a server of its own;"
+            " take TEMPORAL_ADDRESS, or the profile, out of .env"
         )
     return settings

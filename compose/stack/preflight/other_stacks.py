@@ -16,7 +16,7 @@ PROGRAM = f"{SEMAPHORE.module}.owner"
 PATIENCE = 60.0
 _NOTE = "alone"
 # What tells one namespace from another.
-_NAMESPACE = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
+_NAMESPACE = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE")
 
 
 def check(settings: Settings, stack: Askable, *, running: bool, force: bool = False) -> None:

@@ -9,6 +9,12 @@ from pathlib import Path
 from compose.stack.services import ALL, API, DEFAULT_PORTS, WORKER
 from compose.stack.settings import dotenv, saved
 from compose.stack.settings.checks import Checks
+from compose.stack.settings.profile import (
+    FILE,
+    PROFILE,
+    check_for_elsewhere,
+    settings_of_profile,
+)
 from compose.stack.settings.read_by import CLIENT
 
 LOOPBACK = "127.0.0.1"
@@ -90,7 +96,8 @@ class Settings:
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Settings:
-    """The environment before what was saved at `up`, before `.env`, before the defaults."""
+    """The environment before what was saved at `up`, before `.env`, before a profile of Temporal's,
+    before the defaults."""
     documented = dotenv.documented_names(root / ".env.example")
     lines, wrong_lines = dotenv.read(root / ".env")
     in_file = _known(lines, documented)
@@ -102,6 +109,9 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     origins = dict.fromkeys(in_file, ".env") | dict.fromkeys(overrides, "environment")
     checks = Checks(values, origins)
     checks.wrong.extend(wrong_lines)
+    check_for_elsewhere(checks, values)
+    values |= (named := settings_of_profile(checks, values, environ, root))
+    origins |= dict.fromkeys(named, "the profile")
     workers = checks.whole("WORKERS", 1, most=MOST_WORKERS)
     settings = Settings(
         root=root,
@@ -118,7 +128,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         data_dir=data_dir,
         reports_dir=root / values.get("REPORTS_DIR", "reports"),
         base_image=values.get("BASE_IMAGE", DEFAULT_BASE_IMAGE),
-        values=values,
+        values={name: each for name, each in values.items() if name not in (PROFILE, FILE)},
         origins=origins,
         overrides=overrides,
         unknown=tuple(set(lines) - set(_known(dict.fromkeys(lines, "given"), documented))),

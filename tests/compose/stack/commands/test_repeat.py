@@ -141,6 +141,8 @@ def test_no_secret_and_no_place_is_in_the_line(settings: Load) -> None:
     found: Settings = settings(
         **dict.fromkeys(("API_TOKEN", "CALLBACK_SECRET", "PAYLOAD_KEY"), secret),
         TEMPORAL_API_KEY=secret,
+        TEMPORAL_ADDRESS="t:1",
+        VENDOR_PROXY=url,
         **dict.fromkeys(("COMFYUI_URL", "KLING_URL", "CALLBACK_URL", "IMAGE_SERVICE_URL"), url),
         DATA_DIR="here",
         API_PORT="9000",

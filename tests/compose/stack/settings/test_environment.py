@@ -190,14 +190,15 @@ def test_this_machine_has_another_name_inside_a_container(
 def test_certificates_go_into_containers_by_value(settings: Load, tmp_path: Path) -> None:
     pem = tmp_path / "ca.pem"
     pem.write_text("-----BEGIN-----\nx\n")
-    env = environment.for_compose(settings(TEMPORAL_TLS_SERVER_CA_CERT_PATH=str(pem)))
+    found = settings(TEMPORAL_ADDRESS="t:1", TEMPORAL_TLS_SERVER_CA_CERT_PATH=str(pem))
+    env = environment.for_compose(found)
     assert env["TEMPORAL_TLS_SERVER_CA_CERT_DATA"] == "-----BEGIN-----\nx\n"
     assert "TEMPORAL_TLS_SERVER_CA_CERT_PATH" not in env
 
 
 @pytest.mark.parametrize("name", ["PAYLOAD_KEY", "TEMPORAL_API_KEY"])
 def test_keys_for_temporal_reach_its_clients_alone(settings: Load, name: str) -> None:
-    found = settings(**{name: KEY})
+    found = settings(**{name: KEY, "TEMPORAL_ADDRESS": "t:1"})
     told = {
         service
         for service in ("api", "callback", "semaphore", "worker", "mock-comfyui", "mock-kling")

@@ -41,7 +41,7 @@ def test_what_is_no_setting_of_ours_is_left_alone(settings: Load) -> None:
 
 
 def test_a_name_in_the_file_that_nobody_knows_is_told(root: Path) -> None:
-    (root / ".env").write_text("WORKRES=2\nTEMPORAL_TLS_SERVER_NAME=x\n")
+    (root / ".env").write_text("WORKRES=2\nTEMPORAL_ADDRESS=a:1\nTEMPORAL_TLS_SERVER_NAME=x\n")
     assert load(root, {}).unknown == ("WORKRES",)
 
 
@@ -86,6 +86,12 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         ({"TEMPORAL_ADDRESS": "somewhere"}, "is not host:port"),
         ({"TEMPORAL_TLS_CLIENT_KEY_PATH": "/nowhere"}, "is not a file that can be read"),
         ({"COMFYUI_WORKFLOW": "nowhere.json"}, "nowhere.json (environment) is not a file that can"),
+        (
+            {"TEMPORAL_API_KEY": "a-key"},
+            "TEMPORAL_API_KEY=… (environment) is for a server elsewhere",
+        ),
+        ({"TEMPORAL_TLS": "true"}, "TEMPORAL_TLS=true (environment) is for a server elsewhere"),
+        ({"TEMPORAL_TLS_SERVER_NAME": "x"}, "name it with TEMPORAL_ADDRESS"),
         ({"STACK": "My Stack"}, "STACK=My Stack (environment) is not 1 to 40 characters"),
         ({"STACK": "x" * 41}, "is not 1 to 40 characters"),
         ({"MOCKS": "off"}, "MOCKS=off needs COMFYUI_URL, which is not set"),
@@ -97,6 +103,10 @@ def test_wrong_values(settings: Load, environ: dict[str, str], said: str) -> Non
     with pytest.raises(StackError) as caught:
         settings(**environ)
     assert said in str(caught.value)
+
+
+def test_no_tls_is_no_mistake_with_a_server_of_our_own(settings: Load) -> None:
+    assert settings(TEMPORAL_TLS="false", TEMPORAL_NAMESPACE="mine").own_temporal
 
 
 def test_the_real_services_can_be_named(settings: Load) -> None:
