@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
@@ -37,7 +38,11 @@ async def semaphore_histories(client: Client, folder: RunFolder) -> int:
 
 
 async def versions(client: Client, jobs: Iterable[str]) -> tuple[dict[str, int], list[str]]:
-    """Each workflow's own word on its record's version, and whose could not be heard."""
+    """Each workflow's own word on its record's version, and whose could not be heard.
+
+    A run that was ended before its first task was done (a reset job that was terminated at once)
+    has none to give.
+    """
     gate = asyncio.Semaphore(AT_ONCE)
     found: dict[str, int] = {}
     unheard: list[str] = []
@@ -45,6 +50,8 @@ async def versions(client: Client, jobs: Iterable[str]) -> tuple[dict[str, int],
     async def ask(job_id: str) -> None:
         async with gate:
             version = await _version(client, job_id)
+            if version is None and not await _has_begun(client, job_id):
+                return
         if version is None:
             unheard.append(f"workflow {job_id} answers no query")
         else:
@@ -66,6 +73,12 @@ async def _version(client: Client, job_id: str) -> int | None:
             continue
         return record.version
     return None
+
+
+async def _has_begun(client: Client, job_id: str) -> bool:
+    done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    history = client.get_workflow_handle(job_id).fetch_history_events()
+    return any([event.event_type == done async for event in history])
 
 
 async def replay(folder: RunFolder) -> None:
