@@ -4,9 +4,9 @@ import hmac
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.mock_comfyui.config import NativeConfig
 
@@ -36,9 +36,9 @@ class Gate:
             await instead(scope, receive, send)
         elif scope.get("method") == "HEAD":
             # The server itself leaves out the body.
-            await self._app({**scope, "method": "GET"}, receive, send)
+            await self._app({**scope, "method": "GET"}, receive, _allowing(send))
         else:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _allowing(send))
 
     def _instead(self, scope: Scope) -> Response | None:
         headers, config = Headers(scope=scope), self._config()
@@ -56,6 +56,20 @@ class Gate:
                 _METHOD_NOT_ALLOWED, status_code=405, media_type="text/plain", headers=headers_
             )
         return None
+
+
+def _allowing(send: Send) -> Send:
+    """A refused method hears of those that this gate answers, too."""
+
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 405:
+            headers = MutableHeaders(raw=message["headers"])
+            allowed = set(headers.get("allow", "").split(", "))
+            ours = {"HEAD", "OPTIONS"} if "GET" in allowed else {"OPTIONS"}
+            headers["allow"] = ", ".join(sorted(allowed | ours))
+        await send(message)
+
+    return told
 
 
 def _has_key(headers: Headers, key: str | None) -> bool:

@@ -25,25 +25,25 @@ _REFUSED: Responses = {
 
 def signed_address(base: str, key: str) -> str:
     """Where this file is for some minutes."""
-    expires = int(time.time()) + _SECONDS
+    expires = str(int(time.time()) + _SECONDS)
     query = urlencode({"expires": expires, "signature": _signature(key, expires)})
     return f"{base}/signed/{quote(key, safe='')}?{query}"
 
 
 @router.get("/signed/{key:path}", response_class=Response, responses=_REFUSED)
 async def signed_file(
-    request: Request, mock: TheMock, key: str, expires: int = 0, signature: str = ""
+    request: Request, mock: TheMock, key: str, expires: str = "", signature: str = ""
 ) -> Response:
     """The file; who sends the other server's keys along is refused, as storage services do."""
     if {"authorization", "x-api-key"} & set(request.headers):
         return Response(status_code=400)
     good = hmac.compare_digest(signature.encode(), _signature(key, expires).encode())
-    if not good or expires < time.time():
+    if not good or int(expires) < time.time():
         return Response(status_code=403)
     if mock.files.get(key) is None:
         return Response(status_code=404)
     return await serve_file(mock, key, range_header=request.headers.get("range"))
 
 
-def _signature(key: str, expires: int) -> str:
+def _signature(key: str, expires: str) -> str:
     return hmac.new(_SECRET, f"{key}\n{expires}".encode(), hashlib.sha256).hexdigest()
