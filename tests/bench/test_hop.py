@@ -17,5 +17,5 @@ async def test_hops_are_sampled_for_as_long_as_the_block_runs(client: Client) ->
         await eventually(seen, lambda count: count >= 2)
     taken = list(found)
 
-    assert all(0 < seconds < 5 for seconds in taken)
+    assert all(seconds > 0 for seconds in taken)
     assert found == taken
