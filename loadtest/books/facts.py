@@ -54,6 +54,7 @@ class ApiJob:
     prompt: StringOrNone = None
     step: StringOrNone = None
     percent: Whole = 0
+    tag: StringOrNone = None
 
 
 @dataclass(frozen=True, slots=True, config=FACT)

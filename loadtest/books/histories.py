@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from loadtest.books.fields import Row, mapping
 from loadtest.times import instant
@@ -20,6 +20,15 @@ _OUTCOMES = {
 }
 
 
+class ToldActivity(NamedTuple):
+    """An activity by the events of its life."""
+
+    kind: str
+    attempt: int
+    outcome: str
+    moments: tuple[float | None, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What one file says; `problem` where it can't be read or lacks events."""
@@ -31,7 +40,7 @@ class Told:
     closed: float | None = None
     events: int = 0
     signals: tuple[tuple[str, float], ...] = ()
-    activities: tuple[tuple[str, int, str], ...] = ()
+    activities: tuple["ToldActivity", ...] = ()
 
 
 def read_again(path: Path) -> Told:
@@ -69,17 +78,27 @@ def _signals(events: Iterable[Row]) -> Iterator[tuple[str, float]]:
             yield str(found.get("signalName")), instant(event.get("eventTime")) or 0.0
 
 
-def _activities(events: Iterable[Row]) -> tuple[tuple[str, int, str], ...]:
+def _activities(events: Iterable[Row]) -> tuple[ToldActivity, ...]:
     """Each activity by the order of its scheduling: its type, deliveries, and how it ended."""
     found: dict[str, list[Any]] = {}
     for event in events:
         kind = str(event.get("eventType")).removeprefix(_ACTIVITY)
+        at = instant(event.get("eventTime"))
         scheduled = event.get("activityTaskScheduledEventAttributes")
         if scheduled is not None:
-            found[str(event["eventId"])] = [scheduled["activityType"]["name"], 0, "open"]
+            found[str(event["eventId"])] = [
+                scheduled["activityType"]["name"],
+                0,
+                "open",
+                at,
+                None,
+                None,
+            ]
         elif (started := event.get("activityTaskStartedEventAttributes")) is not None:
-            found[str(started["scheduledEventId"])][1] = int(started.get("attempt") or 0)
+            row = found[str(started["scheduledEventId"])]
+            row[1], row[4] = int(started.get("attempt") or 0), at
         elif kind in _OUTCOMES and str(event.get("eventType")).startswith(_ACTIVITY):
             ended = next(value for key, value in event.items() if key.endswith("Attributes"))
-            found[str(ended["scheduledEventId"])][2] = _OUTCOMES[kind]
-    return tuple((name, attempt, outcome) for name, attempt, outcome in found.values())
+            row = found[str(ended["scheduledEventId"])]
+            row[2], row[5] = _OUTCOMES[kind], at
+    return tuple(ToldActivity(a, b, c, tuple(moments)) for a, b, c, *moments in found.values())

@@ -46,12 +46,12 @@ def _load(folder: RunFolder) -> Books:
     books.replay = folder.read(raw.REPLAY)
     by_number = {stage.number: stage for stage in stages}
     _submits(folder, by_number)
-    _api(folder, by_number)
+    shown = _api(folder, by_number)
     _executions(folder, {stage.tag: stage for stage in stages})
     jobs = {job.job_id: job for job in books.jobs}
-    _details(folder, jobs, books)
+    _details(folder, jobs, books, shown=shown)
     _generations(folder, jobs, books)
-    _frames(folder, jobs)
+    _frames(folder, jobs, books)
     _kept(folder, jobs, books)
     _samples(folder, by_number)
     _processes(folder, books)
@@ -100,13 +100,17 @@ def _submits(folder: RunFolder, stages: dict[int, StageBook]) -> None:
             _facts(stage, submit.job_id).submissions.append(submit)
 
 
-def _api(folder: RunFolder, stages: dict[int, StageBook]) -> None:
+def _api(folder: RunFolder, stages: dict[int, StageBook]) -> dict[str, Row]:
+    """The jobs as the list shows them; what is shown is returned by job."""
+    found: dict[str, Row] = {}
     for row in folder.rows(raw.JOBS):
         stage = stages.get(whole(row.get("stage")))
         shown = mapping(row.get("job"))
         if stage is not None and shown.get("job_id") is not None:
             job = read(ApiJob, shown | {"listed": row.get("listed")})
             _facts(stage, str(shown["job_id"])).api.append(job)
+            found.setdefault(str(shown["job_id"]), shown)
+    return found
 
 
 def _executions(folder: RunFolder, stages: dict[str, StageBook]) -> None:
@@ -118,12 +122,17 @@ def _executions(folder: RunFolder, stages: dict[str, StageBook]) -> None:
             job.runs.add(job.listed[-1].run_id)
 
 
-def _details(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
+def _details(
+    folder: RunFolder, jobs: dict[str, JobFacts], books: Books, *, shown: dict[str, Row]
+) -> None:
     for row, job in _of_jobs(folder, raw.TEMPORAL, jobs):
         job.executions.append(read(Execution, row))
         job.runs.add(job.executions[-1].run_id)
     for row, job in _of_jobs(folder, raw.STATES, jobs):
         job.record = _record(row)
+        body, listed = mapping(row.get("record")), shown.get(job.job_id, {})
+        both = body.keys() & listed.keys()
+        job.unlike = sorted(key for key in both if listed[key] != body[key])
     for row, job in _of_jobs(folder, raw.FILES, jobs):
         job.files[str(row.get("kind"))] = read(StoredFile, row)
     for row in folder.rows(raw.RECEIPTS):
@@ -134,8 +143,12 @@ def _details(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None
             owner.receipts.append(read(Receipt, row))
 
 
-def _frames(folder: RunFolder, jobs: dict[str, JobFacts]) -> None:
-    for row, job in _of_jobs(folder, raw.FRAMES, jobs):
+def _frames(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
+    for row in folder.rows(raw.FRAMES):
+        job = jobs.get(str(row.get("job_id")))
+        if job is None:
+            books.stray_frames.append(str(row.get("job_id")))
+            continue
         frame = Frame(
             source=str(row.get("source")),
             at=float(row.get("at") or 0.0),

@@ -40,6 +40,8 @@ class JobFacts:
     listed: list[Listed] = field(default_factory=list)
     told: dict[str, Told] = field(default_factory=dict)
     frames: list[Frame] = field(default_factory=list)
+    unlike: list[str] = field(default_factory=list)
+    """The fields that list and record both have, and not alike."""
     generations: list[Generation] = field(default_factory=list)
     faults: list[Injected] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
@@ -117,6 +119,7 @@ class Books:
     foreign_ends: dict[str, float] = field(default_factory=dict)
     vendors: dict[str, Any] = field(default_factory=dict)
     stray_receipts: list[str] = field(default_factory=list)
+    stray_frames: list[str] = field(default_factory=list)
     stray_histories: list[str] = field(default_factory=list)
     clocks: list[Reading] = field(default_factory=list)
     seal: Seal = field(default_factory=Seal)

@@ -44,6 +44,12 @@ def at_moment(books: Books, step: str, moment: str) -> Offset | None:
     return _narrowed(own)
 
 
+def contradict(books: Books, step: str, moment: str) -> bool:
+    """Whether no single offset fits all readings of a moment."""
+    known = _known(r for r in books.clocks if (r.service, r.moment) == (step, moment))
+    return bool(known) and max(low for low, _ in known) > min(high for _, high in known)
+
+
 def _both(books: Books, step: str) -> Offset:
     found = [o for moment in ("begin", "end") if (o := at_moment(books, step, moment))]
     if not found:
@@ -57,8 +63,12 @@ def _both(books: Books, step: str) -> Offset:
 
 def _narrowed(readings: Iterable[Reading]) -> Offset | None:
     """All readings of a moment hold at once; the quickest says most."""
-    known = [(r.theirs - r.answered, r.theirs - r.sent) for r in readings if r.theirs is not None]
+    known = _known(readings)
     if not known:
         return None
     low, high = max(low for low, _ in known), min(high for _, high in known)
     return Offset(min(low, high), max(low, high))
+
+
+def _known(readings: Iterable[Reading]) -> list[tuple[float, float]]:
+    return [(r.theirs - r.answered, r.theirs - r.sent) for r in readings if r.theirs is not None]

@@ -162,23 +162,24 @@ class Pipeline:
                 "running",
                 step="image",
                 percent=0,
-                started_at=timestamp(time.time()),
                 token=token,
             )
             await handle.signal("slot_granted", token)
             await handle.result()
             self.holders.remove(job_id)
-            self.change(
-                job_id, "succeeded", step="video", percent=100, finished_at=timestamp(time.time())
-            )
+            self.change(job_id, "succeeded", step="video", percent=100)
 
     def change(
         self, job_id: str, status: str, *, step: str | None, percent: int, **more: Any
     ) -> None:
         job = self.jobs[job_id]
         version = job["version"] + 1
+        at = timestamp(time.time())
         job |= {"status": status, "step": step, "percent": percent, "version": version, **more}
-        note = {"version": version, "at": timestamp(time.time()), "attempt": 1 if step else 0}
+        if status != "queued":
+            job["started_at"] = job["started_at"] or at
+            job["finished_at"] = at if status == "succeeded" else None
+        note = {"version": version, "at": at, "attempt": 1 if step else 0}
         note |= {"status": status, "step": step, "percent": percent}
         self.transitions.setdefault(job_id, []).append(note)
         folder = self.data_dir / "state" / "jobs"

@@ -10,7 +10,7 @@ from loadtest.judge.rules.common import RUN, Texts, each, met
 
 KIND = "callback"
 ENDS = ("succeed", "failed")
-REFUSED = ("rejected", "unknown")
+TAKEN = ("applied", "duplicate", "late", "early", "out_of_order")
 
 
 def broken(books: Books) -> Iterator[Finding]:
@@ -21,7 +21,7 @@ def broken(books: Books) -> Iterator[Finding]:
         return
     yield from each(books, KIND, _applied, _signalled)
     if books.mocked:
-        yield from each(books, KIND, _told, _counted, _refused)
+        yield from each(books, KIND, _told, _counted, _whose, _refused)
         yield from _unanswered(books)
 
 
@@ -52,6 +52,15 @@ def _counted(job: JobFacts, books: Books) -> Texts:
             yield f"{task} {status}: sent {sent[task, status]}, received {count}"
 
 
+def _whose(job: JobFacts, books: Books) -> Texts:
+    """A receipt names the generation that its task is of."""
+    ours = {row.vendor_id: row.external_id for row in job.generations}
+    for receipt in job.receipts if not met(job, "callback") else ():
+        named = receipt.external_id
+        if named is not None and ours.get(str(receipt.task_id), named) != named:
+            yield f"a callback for {receipt.task_id} was taken as one for {named}"
+
+
 def _applied(job: JobFacts, books: Books) -> Texts:
     ends = Counter(r.task_id for r in job.receipts if r.fate == "applied" and r.task_status in ENDS)
     for task, count in ends.items():
@@ -63,7 +72,7 @@ def _refused(job: JobFacts, books: Books) -> Texts:
     """Without a fault every callback is good, and is taken as such."""
     if books.armed:
         return
-    refused = sum(receipt.fate in REFUSED for receipt in job.receipts)
+    refused = sum(receipt.fate not in TAKEN for receipt in job.receipts)
     refused += sum(
         told.reply is not None and 400 <= told.reply < 500
         for row in job.generations

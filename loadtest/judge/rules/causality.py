@@ -11,9 +11,11 @@ from loadtest.judge.rules.common import Texts, each, met, of_stage, once
 from loadtest.times import duration
 
 KIND, CLOCK = "causality", "clock"
+TICK = 0.005
+"""The clock that planned instants are waited for by is not the one that they are noted by."""
 EXACT = 1e-5
 """Books differ in how many digits of an instant they keep."""
-ENDS = ("succeed", "failed")
+ENDS, WAKES = ("succeed", "failed"), "kling_done"
 
 
 def broken(books: Books) -> Iterator[Finding]:
@@ -46,6 +48,7 @@ def _chain(*steps: tuple[str, float | None]) -> Texts:
 
 def _runner(job: JobFacts, books: Books) -> Texts:
     for sent in job.submissions:
+        yield from _late("planned", sent.planned, "sent", sent.sent, slack=TICK)
         yield from _chain(("sent", sent.sent), ("answered", sent.answered))
 
 
@@ -83,12 +86,20 @@ def _books_agree(job: JobFacts, books: Books) -> Texts:
         ("begun", shown.started, record.started),
         ("ended", shown.finished, record.finished),
     ):
-        if ours is not None and theirs is not None and abs(ours - theirs) > EXACT:
+        if _unlike(ours, theirs):
             yield f"it was {name} at another instant by the list than by its record"
+    if once(job) and job.changes:
+        running = next((change.at for change in job.changes if change.status == "running"), None)
+        if _unlike(record.started, running) or _unlike(record.finished, job.changes[-1].at):
+            yield "its record begins or ends at another instant than its changes"
     for run in job.executions[:1]:
         yield from _late("its run started", run.started, "made", shown.created, slack=SLACK)
     for run in job.executions[-1:]:
         yield from _late("ended", shown.finished, "its run closed", run.closed, slack=SLACK)
+
+
+def _unlike(ours: float | None, theirs: float | None) -> bool:
+    return ours is not None and theirs is not None and abs(ours - theirs) > EXACT
 
 
 def _made_when_asked(job: JobFacts, books: Books) -> Texts:
@@ -108,8 +119,11 @@ def _frames(job: JobFacts, books: Books) -> Texts:
 
 
 def _outside(stage: StageBook) -> Iterator[tuple[str, str]]:
-    """A stage goes on until its last job has ended."""
+    """A stage begins before its first job is sent, and goes on until its last one has ended."""
     for job in stage.jobs.values():
+        for sent in job.submissions:
+            for text in _late("its stage began", stage.began, "sent", sent.sent, slack=EXACT):
+                yield job.job_id, text
         for text in _late("ended", job.finished, "its stage ended", stage.ended, slack=SLACK):
             yield job.job_id, text
 
@@ -169,7 +183,13 @@ def _received(job: JobFacts, found: Offsets) -> Texts:
                 first[row.vendor_id, told.status] = min(
                     sent, first.get((row.vendor_id, told.status), sent), key=lambda pair: pair[0]
                 )
+    woken = max(
+        (at for run in job.executions for name, at in run.signals if name == WAKES), default=None
+    )
     for receipt in job.receipts:
+        if receipt.fate == "applied" and receipt.task_status in ENDS and not met(job):
+            name = f"{receipt.task_status} received"
+            yield from _late(name, receipt.at, "its workflow was told", woken, slack=SLACK)
         pair = first.get((receipt.task_id, receipt.task_status))
         if pair is not None:
             sent_at, name = found[pair[1].step].earliest(pair[0]), str(receipt.task_status)

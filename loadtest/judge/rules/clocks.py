@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from loadtest.books.model import STEPS, Books
-from loadtest.judge.clocks import SLACK, at_moment
+from loadtest.judge.clocks import SLACK, at_moment, contradict
 from loadtest.judge.findings import Finding
 from loadtest.judge.rules.common import Texts, of_run
 from loadtest.times import duration
@@ -25,6 +25,9 @@ def _of_vendor(books: Books, step: str) -> Texts:
     if begin is None or end is None:
         yield f"the {step} service's clock was not read at both ends of the run"
         return
+    for moment in ("begin", "end"):
+        if contradict(books, step, moment):
+            yield f"the {step} service's clock can't be what its readings say at the {moment}"
     moved = max(begin.low - end.high, end.low - begin.high)
     seconds = float(books.run.get("ended_at") or 0.0) - float(books.run.get("began_at") or 0.0)
     if moved > JUMP + DRIFT * max(0.0, seconds):

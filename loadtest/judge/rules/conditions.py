@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from statistics import median
 
 from loadtest.books.model import Books, StageBook
 from loadtest.judge.findings import Finding
 from loadtest.judge.rules.common import Texts, of_run, of_stage
 from loadtest.judge.threshold import DEFAULTS, parse
+from loadtest.times import duration
 
 KIND = "plan"
+EXACT = 1e-4
 
 
 def broken(books: Books) -> Iterator[Finding]:
@@ -18,6 +21,8 @@ def broken(books: Books) -> Iterator[Finding]:
     yield from of_run(books, KIND, _limit(books))
     for stage in books.stages:
         yield from of_stage(stage, KIND, _submissions(stage, str(books.run.get("run_id"))))
+        yield from of_stage(stage, KIND, _planned(stage, books.run["plan"].get("rate")))
+        yield from of_stage(stage, KIND, _tagged(stage))
 
 
 def _conditions(books: Books) -> Texts:
@@ -40,6 +45,23 @@ def _stages(books: Books) -> Texts:
 def _limit(books: Books) -> Texts:
     if books.limit is None:
         yield "the limit at its beginning is not known"
+
+
+def _planned(stage: StageBook, rate: float | None) -> Iterator[tuple[str, str]]:
+    """Planned instants are those of the plan: all at once, or one behind the other at its rate."""
+    sent = [each for job in stage.jobs.values() for each in job.submissions]
+    begins = {str(each.job_id): each.planned - (each.index / rate if rate else 0) for each in sent}
+    usual = median(begins.values()) if begins else 0.0
+    for job_id, begin in begins.items():
+        if abs(begin - usual) > EXACT:
+            yield job_id, f"it was planned {duration(begin - usual)} off its place in the plan"
+
+
+def _tagged(stage: StageBook) -> Iterator[tuple[str, str]]:
+    for job in stage.jobs.values():
+        for shown in job.api:
+            if shown.tag is not None and shown.tag != stage.tag:
+                yield job.job_id, f"it is tagged {shown.tag}, its stage {stage.tag}"
 
 
 def _submissions(stage: StageBook, run_id: str) -> Iterator[tuple[str, str]]:

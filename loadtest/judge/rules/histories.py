@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from loadtest.books.facts import Execution
-from loadtest.books.histories import Told
+from loadtest.books.facts import Activity, Execution
+from loadtest.books.histories import Told, ToldActivity
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.books.raw import KEEP_ALL_HISTORIES, KEEP_EVERY
 from loadtest.judge.findings import Finding
@@ -88,16 +88,23 @@ def _other(run: Execution, told: Told) -> Texts:
         yield f"says {told.status}, noted was {run.status}"
     if told.events != run.events or _apart(told.started, run.started, EXACT):
         yield f"has {told.events} events, noted were {run.events}"
-    if [name for name, _ in told.signals] != [name for name, _ in run.signals] or any(
-        _apart(ours, theirs, EXACT)
-        for (_, ours), (_, theirs) in zip(told.signals, run.signals, strict=True)
+    ours, theirs = told.signals, run.signals
+    if [name for name, _ in ours] != [name for name, _ in theirs] or any(
+        _apart(a, b, EXACT) for (_, a), (_, b) in zip(ours, theirs, strict=True)
     ):
         yield "has other signals than were noted"
-    noted = tuple(
-        (each_one.kind, each_one.attempt, each_one.outcome) for each_one in run.activities
-    )
-    if told.activities != noted:
+    if len(told.activities) != len(run.activities) or not all(
+        map(_same, told.activities, run.activities)
+    ):
         yield "has other activities than were noted"
+
+
+def _same(told: ToldActivity, noted: Activity) -> bool:
+    moments = (noted.scheduled, noted.started, noted.ended)
+    return told[:3] == (noted.kind, noted.attempt, noted.outcome) and not any(
+        _apart(ours, theirs, EXACT) or (ours is None) != (theirs is None)
+        for ours, theirs in zip(told.moments, moments, strict=True)
+    )
 
 
 def _falling(books: Books) -> Iterator[Finding]:

@@ -15,10 +15,13 @@ FOLLOWS = {
     "running": {"running", "queued", *ENDS},
 }
 """What may come behind a status; behind an end, nothing."""
+MOVING = {"queue_position"}
 
 
 def broken(books: Books) -> Iterator[Finding]:
     """Lives that the automaton does not know."""
+    for job_id in books.stray_frames:
+        yield Finding(KIND, job_id, 0, "a frame shows it, and no book knows it")
     if "records" not in books.unread:
         yield from each(books, KIND, _versions, _statuses, _progress, _stages, _list)
     if books.done:
@@ -81,6 +84,9 @@ def _list(job: JobFacts, books: Books) -> Texts:
     record, shown = job.record, job.api[0]
     if record is None or record.problem:
         return
+    differing = [name for name in job.unlike if name not in MOVING]
+    if differing:
+        yield f"list and record differ in {', '.join(differing)}"
     ours = (shown.status, shown.step, shown.percent, shown.version)
     theirs = (record.status, record.step, record.percent, record.version)
     if ours != theirs:

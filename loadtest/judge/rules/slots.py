@@ -29,6 +29,10 @@ def _limits(stage: StageBook, books: Books) -> Texts:
     others = sorted(stage.limits_seen - {books.limit})
     if others:
         yield f"the limit is {books.limit}, and was seen as {', '.join(map(str, others))}"
+    moments = [sample.at for sample in stage.samples]
+    outside = [at for at in moments if not stage.began <= at <= stage.ended]
+    if outside or moments != sorted(moments):
+        yield f"samples of the slot are not of stage {stage.number + 1}, or not in order"
     if not stage.samples and stage.ended - stage.began > LAG:
         yield f"nobody looked at the slot in stage {stage.number + 1}"
 

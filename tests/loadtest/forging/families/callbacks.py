@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterable
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import Forger, Row, forgery, job_in
+from tests.loadtest.forging.kit import Forger, Row, forgery, job_in, moved
 
 VIDEO = raw.LEDGERS["video"]
 
@@ -138,3 +138,26 @@ def the_bill_says_that_a_callback_was_not_answered(f: Forger) -> Iterable[str]:
         raw.VENDORS, lambda body: body["video"]["verdict"].update(callbacks_unanswered=unanswered)
     )
     return ()
+
+
+@forgery
+def a_fate_that_there_is_not(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(raw.RECEIPTS, lambda row: row.update(fate="fine"), of=job_id)
+    return [job_id]
+
+
+@forgery
+def a_callback_taken_as_another_jobs(f: Forger) -> Iterable[str]:
+    one, other = f.pair()
+    f.each(raw.RECEIPTS, lambda row: row.update(external_id=f"{other}.video.1"), of=one)
+    return [one, other]
+
+
+@forgery
+def a_callback_received_after_it_had_its_effect(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(
+        raw.RECEIPTS, lambda row: row.update(received_at=moved(row["received_at"], 2)), of=job_id
+    )
+    return [job_id]

@@ -195,3 +195,21 @@ def two_jobs_at_once_by_their_records(f: Forger) -> Iterable[str]:
         of=job_id,
     )
     return [job_id]
+
+
+@forgery
+def a_job_sent_before_its_stage(f: Forger) -> Iterable[str]:
+    f.edit(raw.STAGES, lambda rows: rows[1].update(began_at=rows[1]["began_at"] + 1))
+    return f.order[1:]
+
+
+@forgery
+def a_job_that_ends_at_another_instant_than_its_last_change(f: Forger) -> Iterable[str]:
+    job_id, place = f.job(), f.random.choice((1, -1))
+
+    def change(row: Row) -> None:
+        last = row["record"]["transitions"][place]
+        last["at"] = moved(last["at"], 0.01)
+
+    f.each(raw.STATES, change, of=job_id)
+    return [job_id]

@@ -81,3 +81,13 @@ def a_clock_that_jumped(f: Forger) -> Iterable[str]:
 def a_clock_that_nobody_read_at_the_end(f: Forger) -> Iterable[str]:
     f.put(raw.CLOCKS, [row for row in f.rows(raw.CLOCKS) if row["moment"] == "begin"])
     return ()
+
+
+@forgery
+def a_reading_that_the_others_forbid(f: Forger) -> Iterable[str]:
+    def change(rows: list[Row]) -> None:
+        row = f.random.choice(rows)
+        row["theirs"] = moved(row["theirs"], f.random.choice((-0.5, 0.5)))
+
+    f.edit(raw.CLOCKS, change)
+    return ()

@@ -108,3 +108,29 @@ def a_job_outside_the_time_of_its_stage(f: Forger) -> Iterable[str]:
 
     f.edit(raw.STAGES, change)
     return f.order[-1:]
+
+
+@forgery
+def a_job_planned_later_than_the_plan_says(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+
+    def later(row: Row) -> None:
+        row["planned_at"] += 0.01
+        row["sent_at"] += 0.01
+
+    f.each(raw.SUBMITS, later, of=job_id)
+    return [job_id]
+
+
+@forgery
+def a_job_sent_before_it_was_planned(f: Forger) -> Iterable[str]:
+    f.each(raw.SUBMITS, lambda row: row.update(planned_at=row["planned_at"] + 5))
+    return f.order[1:]
+
+
+@forgery
+def a_job_of_another_tag(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(raw.JOBS, lambda row: row["job"].update(tag="load-other-1"), of=job_id)
+    f.each(raw.STATES, lambda row: row["record"].update(tag="load-other-1"), of=job_id)
+    return [job_id]

@@ -169,3 +169,15 @@ def a_replay_that_failed(f: Forger) -> Iterable[str]:
     job_id = f.job()
     f.json(raw.REPLAY, lambda body: body.update(failures={job_id: "no"}))
     return [job_id]
+
+
+@forgery
+def an_activity_of_another_time(f: Forger) -> Iterable[str]:
+    job_id, name = f.job(), f.random.choice(("scheduled", "started"))
+
+    def change(row: Row) -> None:
+        first = row["activities"][0]
+        first[name] -= 0.001 if name == "scheduled" else -0.001
+
+    f.each(raw.TEMPORAL, change, of=job_id)
+    return [job_id]

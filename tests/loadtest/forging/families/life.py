@@ -230,3 +230,17 @@ def a_version_that_record_and_feed_have_lost(f: Forger) -> Iterable[str]:
         [row for row in f.rows(raw.FRAMES) if (job_in(row), row["version"]) != (job_id, 2)],
     )
     return [job_id]
+
+
+@forgery
+def a_list_that_tells_of_another_style(f: Forger) -> Iterable[str]:
+    job_id, name = f.job(), f.random.choice(("style", "priority", "asset_url", "error"))
+    f.each(raw.JOBS, lambda row: row["job"].update({name: "another"}), of=job_id)
+    return [job_id]
+
+
+@forgery
+def a_frame_of_a_job_that_nobody_knows(f: Forger) -> Iterable[str]:
+    rows = f.rows(raw.FRAMES)
+    f.put(raw.FRAMES, [*rows, rows[0] | {"job_id": "job-000000000000000000000000"}])
+    return ["job-000000000000000000000000"]

@@ -63,3 +63,11 @@ def the_limit_is_higher_in_one_sample_that_has_two_holders(f: Forger) -> Iterabl
 def the_limit_is_higher_behind_a_stage(f: Forger) -> Iterable[str]:
     f.edit(raw.STAGES, lambda rows: rows[f.random.choice((0, 1))]["slots_after"].update(limit=2))
     return ()
+
+
+@forgery
+def a_sample_of_another_time(f: Forger) -> Iterable[str]:
+    rows = f.rows(raw.SLOTS)
+    f.random.choice(rows)["at"] += f.random.choice((-100, 100))
+    f.put(raw.SLOTS, rows)
+    return ()
