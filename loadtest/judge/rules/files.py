@@ -81,8 +81,14 @@ def _prompts(job: JobFacts, books: Books) -> Texts:
         if prompt is not None and prompt != sent:
             yield f"its prompt is another one in {book}"
     for row in job.generations:
-        if row.prompt is not None and row.prompt[:SHOWN] != sent[:SHOWN]:
+        if row.prompt is not None and not _is_for(row, sent):
             yield f"{row.external_id} was made for another prompt"
+
+
+def _is_for(row: Generation, sent: str) -> bool:
+    """Over a ComfyUI's own wire the style comes behind the prompt, as COMFYUI_PROMPT has it."""
+    told = str(row.prompt)
+    return told[:SHOWN] == sent[:SHOWN] or (row.step == "image" and told.startswith(f"{sent}, "))
 
 
 def _good(job: JobFacts, step: str) -> list[Generation]:

@@ -15,6 +15,7 @@ _NAMESPACE = uuid.UUID("5e0f1c4e-6a5b-5d0c-9f3e-2b7f3f0a1d6e")
 _STYLE = re.compile(r"[\s,;]*\{style\}")
 _PLACE = re.compile(r"\{(prompt|style)\}")
 _MODEL = re.compile(r"\.(safetensors|sft|ckpt|gguf|pth?|bin)$", re.IGNORECASE)
+_PROMPT_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 STEM = "image"
 # Some nodes take no more bits.
 _SEED_BYTES = 4
@@ -41,7 +42,7 @@ class Plan:
             Role.SEED: seed_of(external_id),
             Role.WIDTH: self.width,
             Role.HEIGHT: self.height,
-            Role.PREFIX: f"{folder_of(external_id)}/{STEM}",
+            Role.PREFIX: f"{folder_of(prompt_id_of(external_id))}/{STEM}",
         }
         return self.graph.filled(
             {
@@ -78,9 +79,11 @@ def merged(template: str, *, prompt: str, style: str) -> str:
     return _PLACE.sub(lambda found: values[found[1]], template)
 
 
-def prompt_id_of(external_id: str) -> str:
-    """The id of its prompt: the same for each try of one generation, and for no other one."""
-    return str(uuid.uuid5(_NAMESPACE, external_id))
+def prompt_id_of(either_id: str) -> str:
+    """The id of a generation's prompt, made of ours; or that very id."""
+    if _PROMPT_ID.fullmatch(either_id):
+        return either_id
+    return str(uuid.uuid5(_NAMESPACE, either_id))
 
 
 def seed_of(external_id: str) -> int:
@@ -88,6 +91,6 @@ def seed_of(external_id: str) -> int:
     return int.from_bytes(hashlib.sha256(external_id.encode()).digest()[:_SEED_BYTES])
 
 
-def folder_of(external_id: str) -> str:
+def folder_of(prompt_id: str) -> str:
     """Where its files lie in the server's output folder."""
-    return f"genvideo/{external_id}"
+    return f"genvideo/{prompt_id}"

@@ -30,6 +30,21 @@ def test_an_honest_run_passes(honest: Synthetic) -> None:
     assert judgement.headline == "PASS: 6 of 6 jobs succeeded, at most 1 at once"
 
 
+@pytest.mark.parametrize(
+    ("step", "end", "accused"),
+    [("image", ", ink", False), ("image", "0, ink", True), ("video", ", ink", True)],
+)
+def test_over_a_comfyuis_own_wire_the_style_stands_behind_the_prompt(
+    honest: Synthetic, step: str, end: str, *, accused: bool
+) -> None:
+    def merge(rows: list[Row]) -> None:
+        rows[0]["prompt"] += end
+
+    honest.edit(raw.LEDGERS[step], merge)
+
+    assert [each.kind for each in judge(honest.folder).findings] == ["file"] * accused
+
+
 def test_a_job_listed_twice_is_duplicated(honest: Synthetic) -> None:
     honest.edit(raw.JOBS, lambda rows: rows.append(copy.deepcopy(rows[2])))
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import ClassVar
 
-import structlog
-
 from services.worker.graphs.plan import STEM, Plan, folder_of, prompt_id_of
 from services.worker.vendors.comfyui import checks
 from services.worker.vendors.comfyui.calls import Calls, NoRoute
@@ -19,8 +17,6 @@ from shared.errors import BadResult, RefusedForGood, VendorError
 from shared.redact import redacted
 from shared.states import Step
 
-log = structlog.get_logger(__name__)
-
 # The oldest server that was seen to stop only the prompt that is named (it came with PR #9607).
 HEEDS_INTERRUPT = (0, 3, 64)
 # Each submit of a generation makes one file, so that there are a few at the most.
@@ -28,8 +24,7 @@ _MOST_FILES = 9
 
 
 class ComfyuiImages:
-    """Its id of a generation is our own, of which everything else is made: the prompt's id, the
-    seed, the name of the file."""
+    """Its id of a generation is the prompt's, which is made of ours, and so is the file's name."""
 
     traits: ClassVar = Traits(cancels=True, image_kinds=KINDS[Step.IMAGE])
 
@@ -68,8 +63,7 @@ class ComfyuiImages:
         if touches(answer, self._plan.binding.output):
             await self._let_go(prompt_id)
             raise RefusedForGood(redacted(reason_of(answer)))
-        log.info("queued at the ComfyUI", external_id=external_id, prompt_id=prompt_id)
-        return external_id
+        return prompt_id
 
     async def _let_go(self, prompt_id: object) -> None:
         """Nobody is going to ask for it."""
@@ -81,33 +75,33 @@ class ComfyuiImages:
         """By the jobs, in older servers by queue and history; at last by the file, which outlives
         all of them."""
         prompt_id = prompt_id_of(task_id)
-        found = await self._known(task_id, prompt_id)
+        found = await self._known(prompt_id)
         if found is None:
-            return await self._by_file(task_id)
+            return await self._by_file(prompt_id)
         if found.state in ("succeeded", "failed"):
             self._percents.forget(prompt_id)
         return found
 
-    async def _known(self, task_id: str, prompt_id: str) -> VendorStatus | None:
+    async def _known(self, prompt_id: str) -> VendorStatus | None:
         job = await self._calls.job(prompt_id)
         if isinstance(job, NoRoute):
-            return await self._known_of_old(task_id, prompt_id)
+            return await self._known_of_old(prompt_id)
         if job is None:
             return None
         told = of_job(job, self._result)
         position = await self._position(prompt_id) if told.state == "queued" else None
-        return await self._status(task_id, told, position=position)
+        return await self._status(prompt_id, told, position=position)
 
-    async def _known_of_old(self, task_id: str, prompt_id: str) -> VendorStatus | None:
+    async def _known_of_old(self, prompt_id: str) -> VendorStatus | None:
         """The queue first: what leaves it afterwards is in the history by then."""
         queue = await self._calls.queue()
         if prompt_id in queue.running:
-            return await self._status(task_id, Told("running"))
+            return await self._status(prompt_id, Told("running"))
         if prompt_id in queue.pending:
             position = queue.pending.index(prompt_id)
-            return await self._status(task_id, Told("queued"), position=position)
+            return await self._status(prompt_id, Told("queued"), position=position)
         entry = await self._calls.history(prompt_id)
-        return await self._status(task_id, of_history(entry, self._result)) if entry else None
+        return await self._status(prompt_id, of_history(entry, self._result)) if entry else None
 
     async def _position(self, prompt_id: str) -> int | None:
         """Nothing depends on it."""
@@ -117,16 +111,15 @@ class ComfyuiImages:
         return None
 
     async def _status(
-        self, task_id: str, told: Told, *, position: int | None = None
+        self, prompt_id: str, told: Told, *, position: int | None = None
     ) -> VendorStatus:
-        prompt_id = prompt_id_of(task_id)
         if told.out_of_memory and prompt_id not in self._freed:
             self._freed.add(prompt_id)
             with suppress(VendorError):
                 await self._calls.free()
         at_work = told.state in ("queued", "running")
         return VendorStatus(
-            vendor_id=task_id,
+            vendor_id=prompt_id,
             state=told.state,
             percent=self._percents.of(prompt_id) if at_work else 0,
             url=self._calls.address(told.file) if told.file else None,
@@ -135,15 +128,15 @@ class ComfyuiImages:
             final=told.final,
         )
 
-    async def _by_file(self, task_id: str) -> VendorStatus | None:
+    async def _by_file(self, prompt_id: str) -> VendorStatus | None:
         """A whole picture under the generation's own name; half ones are passed over."""
         if not self._plan.is_found_by_file:
             return None
         for number in range(1, _MOST_FILES + 1):
-            file = File(f"{STEM}_{number:05d}_.png", folder_of(task_id), "output")
+            file = File(f"{STEM}_{number:05d}_.png", folder_of(prompt_id), "output")
             whole = await self._calls.is_whole(file)
             if whole:
-                return await self._status(task_id, Told("succeeded", file=file))
+                return await self._status(prompt_id, Told("succeeded", file=file))
             if whole is None:
                 return None
         return None

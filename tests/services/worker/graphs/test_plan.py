@@ -16,7 +16,7 @@ def test_the_graph_is_filled_in() -> None:
     assert order["6"]["inputs"]["text"] == "猫, ink"
     assert order["3"]["inputs"]["seed"] == seed_of(FIRST)
     assert (order["5"]["inputs"]["width"], order["5"]["inputs"]["height"]) == (640, 432)
-    assert order["9"]["inputs"]["filename_prefix"] == f"genvideo/{FIRST}/image"
+    assert order["9"]["inputs"]["filename_prefix"] == f"genvideo/{prompt_id_of(FIRST)}/image"
     assert order == plan.order(FIRST, prompt="猫", style="ink")
 
 
@@ -31,6 +31,7 @@ def test_another_attempt_has_another_seed_id_and_file() -> None:
 def test_the_prompts_id_is_a_uuid_as_the_server_takes_it() -> None:
     prompt_id = prompt_id_of(FIRST)
     assert str(uuid.UUID(prompt_id)) == prompt_id == "b15ce7ba-5f0c-5916-be76-a51537891fc9"
+    assert prompt_id_of(prompt_id) == prompt_id
     assert seed_of(FIRST) == 3517593185
 
 

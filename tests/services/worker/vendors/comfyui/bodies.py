@@ -10,7 +10,7 @@ from tests.services.worker.vendors.stub import Answer, reply
 OURS = "job-0123456789abcdef01234567.image.1"
 ID = prompt_id_of(OURS)
 OTHER = "beb85095-5344-4a4c-8977-844a30aa7eb0"
-FOLDER = f"genvideo/{OURS}"
+FOLDER = f"genvideo/{ID}"
 NAME = "image_00001_.png"
 
 JOB, CANCEL, HISTORY = (

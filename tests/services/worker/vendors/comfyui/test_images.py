@@ -49,7 +49,7 @@ from tests.services.worker.vendors.comfyui.bodies import (
 )
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 
-URL = f"http://vendor/api/view?filename=image_00001_.png&subfolder=genvideo%2F{OURS}&type=output"
+URL = f"http://vendor/api/view?filename=image_00001_.png&subfolder=genvideo%2F{ID}&type=output"
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" + IEND
 WHOLE, HALF, EMPTY = bodies.picture(PNG), bodies.picture(PNG[:-20]), bodies.picture(b"")
 
@@ -93,7 +93,7 @@ async def ended(answer: Answer, **plan: Any) -> VendorStatus:
 
 async def test_a_graph_is_queued_under_an_id_of_ours() -> None:
     vendor = StubVendor({PROMPT: [bodies.ACCEPTED]})
-    assert await submit(vendor) == OURS
+    assert await submit(vendor) == ID
     assert vendor.asked == [PROMPT]
     body = vendor.body()
     assert set(body) == {"prompt", "prompt_id", "client_id", "extra_data"}
@@ -140,7 +140,7 @@ async def test_a_mistake_that_touches_the_output_is_final_and_cancelled_at_once(
 
 async def test_a_mistake_elsewhere_is_none_of_ours() -> None:
     vendor = StubVendor({PROMPT: [bodies.half_accepted("50", "50")]})
-    assert await submit(vendor) == OURS
+    assert await submit(vendor) == ID
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ async def test_a_submit_that_goes_wrong_is_sorted(
 async def test_a_success_has_the_bound_nodes_file() -> None:
     other = {"images": [{"filename": "other.png", "subfolder": "", "type": "output"}]}
     found = await ended(bodies.completed({"50": other, "9": {"images": [IMAGE]}}))
-    assert found == VendorStatus(vendor_id=OURS, state="succeeded", url=URL)
+    assert found == VendorStatus(vendor_id=ID, state="succeeded", url=URL)
 
 
 async def test_a_temporary_file_is_taken_only_of_a_node_that_was_named() -> None:
@@ -256,6 +256,14 @@ async def test_one_that_runs_has_the_percent_that_was_heard() -> None:
     assert (found.state, found.percent, found.position) == ("running", 42, None)
 
 
+async def test_it_is_known_by_either_id() -> None:
+    vendor = StubVendor({JOB: [bodies.job("in_progress")], CANCEL: [reply(cancelled=True)]})
+    async with images_at(vendor) as images:
+        assert await images.status(OURS) == await images.status(ID)
+        await images.cancel(ID)
+    assert vendor.asked == [JOB, JOB, CANCEL]
+
+
 async def test_one_that_waits_has_its_place_in_the_queue() -> None:
     """The rows that wait are a heap, and in no order."""
     pending = ((41, ID), (12, OTHER), (40, "c"), (55, "d"))
@@ -283,7 +291,7 @@ async def test_a_word_that_is_not_known_is_no_end(words: Any) -> None:
 async def test_what_the_server_has_forgotten_is_found_by_its_whole_file() -> None:
     vendor = StubVendor({JOB: [NO_JOB], VIEW: [WHOLE]})
     async with images_at(vendor) as images:
-        assert await images.status(OURS) == VendorStatus(vendor_id=OURS, state="succeeded", url=URL)
+        assert await images.status(OURS) == VendorStatus(vendor_id=ID, state="succeeded", url=URL)
     assert vendor.asked == [JOB, VIEW]
     assert str(vendor.requests[-1].url) == URL
 
