@@ -41,8 +41,8 @@ class Deed(StrEnum):
 
 
 _ROUTES = (
-    (Route.SUBMIT, re.compile(r"POST /((img|video)/submit|api/prompt)")),
-    (Route.STATUS, re.compile(r"GET /((img|video)/status|api/jobs)/")),
+    (Route.SUBMIT, re.compile(r"POST /((img|video)/submit|api/prompt|v1/videos/)")),
+    (Route.STATUS, re.compile(r"GET /((img|video)/status|api/jobs|v1/videos/\w+)/")),
     (Route.RESULT, re.compile(r"GET /((img/result|img/files|video/files)/|api/view)")),
 )
 # A vendor that fetches the picture for its video is none of the worker's requests.

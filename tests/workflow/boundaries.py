@@ -10,6 +10,7 @@ from temporalio import activity
 from services.worker.acting import heartbeat, interceptor, submitting
 from services.worker.results import checker, storage
 from services.worker.vendors.comfyui import calls as comfyui
+from services.worker.vendors.kling.videos import KlingVideos
 from services.worker.vendors.service import client as vendors
 from shared.records import RecordStore
 
@@ -41,6 +42,7 @@ def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
     _around(patch, interceptor._Inbound, "execute_activity", hook, name=_activity)
     _around(patch, vendors.ServiceClient, "_call", hook, name=_request)
     _around(patch, comfyui.Calls, "_ask", hook, name=_native_request)
+    _around(patch, KlingVideos, "_asked", hook, name=_native_request)
     _around(patch, submitting, "acquire_all", hook, name=_of_stage("permit"))
     _around(patch, storage.Storage, "_download", hook, name=_of_stage("download"))
     _around_sync(patch, storage, "_open", at_once, name=_of_stage("file"))
