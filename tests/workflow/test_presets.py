@@ -1,6 +1,7 @@
 """Under each preset the pipeline does what the preset says: failures where it must, none else."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from shared.states import Status
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, paid_once, working
+from tests.workflow.wires import KLING
 
 # Enough for every share and number that a preset picks.
 JOBS = 4
@@ -20,6 +22,15 @@ JOBS = 4
 GROUPS = 6
 # What never ends is waited for until it is given up; all else may take as long as a busy machine.
 ENDLESS = ("stuck-at-99", "never-started")
+# Those that its codes, its look-up and the forms of its callbacks have a part in.
+OVER_KLING = (
+    "accepted-late",
+    "busy-pool",
+    "enveloped-callbacks",
+    "everything-at-once",
+    "pack-used-up",
+    "policy-refusals",
+)
 LIMITS: dict[str, Any] = {
     "image_attempt_seconds": 8,
     "video_attempt_seconds": 8,
@@ -50,20 +61,30 @@ async def _bills(line: Pipeline) -> list[Json]:
 async def test_the_pipeline_keeps_what_each_preset_expects(
     new_client: NewClient, tmp_path: Path, presets: list[str]
 ) -> None:
+    await _keeps(new_client, tmp_path, presets)
+
+
+async def test_so_it_does_over_klings_own_api(new_client: NewClient, tmp_path: Path) -> None:
+    await _keeps(new_client, tmp_path, OVER_KLING, **KLING)
+
+
+async def _keeps(
+    new_client: NewClient, tmp_path: Path, presets: Sequence[str], **vendor_api: Any
+) -> None:
     clients = [await new_client() for _ in presets]
     kept = await asyncio.gather(
         *(
-            _mistakes(client, tmp_path / preset, preset)
+            _mistakes(client, tmp_path / preset, preset, **vendor_api)
             for client, preset in zip(clients, presets, strict=True)
         )
     )
     assert dict(zip(presets, kept, strict=True)) == {preset: [] for preset in presets}
 
 
-async def _mistakes(client: Client, data_dir: Path, preset: str) -> list[str]:
+async def _mistakes(client: Client, data_dir: Path, preset: str, **vendor_api: Any) -> list[str]:
     """What went otherwise than the preset says, in a pipeline of its own."""
     limits = LIMITS if preset in ENDLESS else {}
-    async with working(client, data_dir, **limits) as line:
+    async with working(client, data_dir, **limits, **vendor_api) as line:
         semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
         await line.free()
         await semaphore.execute_update(CHANGE_UPDATE, SlotChange(limit=JOBS))
