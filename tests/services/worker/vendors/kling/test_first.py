@@ -110,6 +110,9 @@ async def test_what_would_have_to_be_encoded_again_cannot_be_sent_by_its_address
         ("https://callback:8001", "https://api-singapore.klingai.com", False),
         ("https://desk.local", "https://api-singapore.klingai.com", False),
         ("http://callback:8001", "http://mock-kling:16882", True),
+        ("http://10.0.0.4:8001", "http://10.0.0.5:16882", True),
+        ("http://127.0.0.1:8001", "http://10.0.0.5:16882", False),
+        ("http://localhost:8001", "http://mock-kling:16882", False),
         ("http://127.0.0.1:8001", "http://127.0.0.1:16882", True),
     ],
 )
