@@ -2,6 +2,7 @@
 
 import io
 import posixpath
+from hashlib import sha256
 from typing import Annotated
 from urllib.parse import quote
 
@@ -28,6 +29,7 @@ _HARMFUL = ("text/html", "application/xhtml+xml", "text/javascript", "text/css")
     responses={
         200: {"content": {"image/png": {}}},
         206: {"content": {"image/png": {}}},
+        304: {"description": "the file that is known by this Etag"},
         302: {"description": "a signed address, where the server is told to answer so"},
         400: {"description": "no name, a name that leads out of its folder, or no such folder"},
         403: {"description": "a subfolder that leads out"},
@@ -44,6 +46,7 @@ async def view(
     folder: Annotated[str, Query(alias="type")] = "output",
     preview: str = "",
     range_: Annotated[str | None, Header(alias="Range")] = None,
+    known: Annotated[str, Header(alias="If-None-Match")] = "",
 ) -> Response:
     """A file as far as it is written; it outlives the history."""
     if filename is None:
@@ -66,9 +69,13 @@ async def view(
         return Response(status_code=302, headers={"Location": signed_address(base, key)})
     if preview:
         return _preview(file.body, preview)
+    tag = f'"{sha256(file.body).hexdigest()[:16]}-{len(file.body):x}"'
+    if known == tag:
+        return Response(status_code=304, headers={"Etag": tag})
     reply = await serve_file(mock, key, range_header=range_)
     if reply.status_code in (200, 206):
         _name(reply, posixpath.basename(filename))
+        reply.headers["Etag"] = tag
     return reply
 
 

@@ -45,6 +45,7 @@ class PromptQueue:
         # Those that the fault plan never lets start.
         self.held: list[Task] = []
         self.running: dict[Generation, Task] = {}
+        self.history_lag = HISTORY_LAG
         self._runner = runner
         self._clock = clock
         self._at_once = at_once
@@ -226,7 +227,7 @@ class PromptQueue:
         task.current = None
         self.saver.note_file(task)
         self._runner.end(generation, state, error=error)
-        await asyncio.sleep(HISTORY_LAG)
+        await asyncio.sleep(self.history_lag)
         self._conclude(task)
 
     async def _ended(self, task: Task, run: PromptRun) -> tuple[State, str | None]:

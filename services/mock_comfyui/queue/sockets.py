@@ -82,7 +82,9 @@ class Hub:
 
     def send(self, client_id: str | None, kind: str, data: Message) -> None:
         """To the socket of this client, lost for good when there is none; without one, to all."""
-        self._put(self.meant(client_id), encode(kind, data))
+        meant = self.meant(client_id)
+        if meant:
+            self._put(meant, encode(kind, data))
 
     def preview(self, client_id: str | None, metadata: Message, picture: bytes) -> None:
         """A JPEG in a binary frame, with its metadata for who has asked for it."""

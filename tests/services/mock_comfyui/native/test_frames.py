@@ -119,7 +119,7 @@ async def test_a_cancelled_run_ends_at_its_next_node(image_mock: Service) -> Non
     async with listening(image_mock) as socket:
         answer = await queue(image_mock, long_graph(4), client_id="me")
         await socket.until("executing", node="1")
-        await image_mock.http.put("/admin/config", json={"speed": 50})
+        await image_mock.http.put("/admin/config", json={"speed": 10})
         await socket.until("executing", node="3")
         await image_mock.http.put("/admin/config", json={"speed": 1})
         socket.taken()
@@ -175,7 +175,7 @@ async def test_an_interruption_of_a_run_without_a_client_is_told_to_all(
 
 
 async def test_coming_back_in_the_middle(image_mock: Service) -> None:
-    await image_mock.http.put("/admin/config", json={"speed": 50})
+    await image_mock.http.put("/admin/config", json={"speed": 10})
     async with listening(image_mock) as socket:
         await queue(image_mock, long_graph(5), client_id="me")
         await socket.until("executing", node="3")

@@ -87,10 +87,18 @@ async def test_5_a_job_cancelled_in_the_queue_is_as_if_it_never_was() -> None:
 
 
 async def test_6_success_is_told_before_the_history_is_written(image_mock: Service) -> None:
+    # Long enough to look.
+    image_mock.app.state.queue.history_lag = 60
     async with listening(image_mock) as socket:
         answer = await queue(image_mock, simple_graph(), client_id="me")
         await socket.until("execution_success")
-        assert await image_mock.json(f"/history/{answer['prompt_id']}") == {}
+    assert await image_mock.json(f"/history/{answer['prompt_id']}") == {}
+    assert (await image_mock.json(f"/api/jobs/{answer['prompt_id']}"))["status"] == "in_progress"
+
+
+async def test_6_the_history_is_there_with_the_last_word(image_mock: Service) -> None:
+    async with listening(image_mock) as socket:
+        answer = await queue(image_mock, simple_graph(), client_id="me")
         await socket.until("executing", node=None)
         assert await image_mock.json(f"/history/{answer['prompt_id']}") != {}
 
