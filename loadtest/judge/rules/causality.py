@@ -119,10 +119,10 @@ def _frames(job: JobFacts, books: Books) -> Texts:
 
 
 def _outside(stage: StageBook) -> Iterator[tuple[str, str]]:
-    """A stage begins before its first job is sent, and goes on until its last one has ended."""
+    """A stage begins before its first job is due, and goes on until its last one has ended."""
     for job in stage.jobs.values():
         for sent in job.submissions:
-            for text in _late("its stage began", stage.began, "sent", sent.sent, slack=EXACT):
+            for text in _late("its stage began", stage.began, "planned", sent.planned, slack=EXACT):
                 yield job.job_id, text
         for text in _late("ended", job.finished, "its stage ended", stage.ended, slack=SLACK):
             yield job.job_id, text

@@ -56,6 +56,9 @@ def _permit(job: JobFacts, books: Books) -> Texts:
 
 def _brought(job: JobFacts, books: Books) -> Texts:
     """The record holds the permit that the history has."""
+    run_id = job.record.run_id if job.record else None
+    if run_id is not None and run_id not in {run.run_id for run in job.executions}:
+        yield f"its record is of run {run_id}, which has no history"
     tokens = {result.token for run in job.executions for result in run.results} - {None}
     noted = job.record.token if job.record else None
     if tokens and noted is not None and noted not in tokens:

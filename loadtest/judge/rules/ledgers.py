@@ -23,7 +23,7 @@ def broken(books: Books) -> Iterator[Finding]:
     if not books.mocked:
         return
     yield from _nobodys(books)
-    yield from each(books, KIND, _place, _charge, _task, _permit, _open)
+    yield from each(books, KIND, _place, _charge, _task, _brought, _permit, _open)
     if books.done:
         for step in STEPS:
             yield from of_run(books, KIND, _totals(books, step))
@@ -74,6 +74,13 @@ def _task(job: JobFacts, books: Books) -> Texts:
         beside = met(job) and any(g.vendor_id in made for g in job.of(row.step) if g.good)
         if row.good and made and row.vendor_id not in made and not beside:
             yield f"{row.external_id} is {row.vendor_id}, which its history does not know"
+
+
+def _brought(job: JobFacts, books: Books) -> Texts:
+    """What the history has from a vendor, the vendor has made."""
+    made = {row.vendor_id for row in job.generations}
+    for task in sorted({r.vendor_id for run in job.executions for r in run.results} - made):
+        yield f"its history has {task} from a vendor, and no vendor knows it"
 
 
 def _permit(job: JobFacts, books: Books) -> Texts:

@@ -213,3 +213,10 @@ def a_job_that_ends_at_another_instant_than_its_last_change(f: Forger) -> Iterab
 
     f.each(raw.STATES, change, of=job_id)
     return [job_id]
+
+
+@forgery
+def a_job_due_before_its_stage(f: Forger) -> Iterable[str]:
+    job_id = f.order[0]
+    f.each(raw.SUBMITS, lambda row: row.update(planned_at=row["planned_at"] - 1), of=job_id)
+    return [job_id]

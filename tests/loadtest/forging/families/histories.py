@@ -181,3 +181,17 @@ def an_activity_of_another_time(f: Forger) -> Iterable[str]:
 
     f.each(raw.TEMPORAL, change, of=job_id)
     return [job_id]
+
+
+@forgery
+def a_task_that_only_the_history_knows(f: Forger) -> Iterable[str]:
+    job_id, place = f.job(), f.random.choice((0, 1, 2))
+    f.each(raw.TEMPORAL, lambda row: row["results"][place].update(vendor_id="other"), of=job_id)
+    return [job_id]
+
+
+@forgery
+def a_record_of_another_run(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.each(raw.STATES, lambda row: row["record"].update(run_id="another"), of=job_id)
+    return [job_id]
