@@ -21,6 +21,7 @@ from tests.workflow.test_cancelling import LONG, begun, was_cancelled
 from tests.workflow.wires import COMFYUI, KLING
 
 OLD = {"version": "0.3.64"}
+KEY = "a-key-of-some-length"
 
 
 @pytest.fixture
@@ -131,6 +132,25 @@ async def test_an_older_server_is_interrupted_by_the_prompts_id(line: Pipeline) 
 
 async def called_once(service: Service, path: str) -> None:
     await eventually(lambda: called(service, path), bool)
+
+
+async def test_a_guarded_server_is_asked_and_fetched_from_with_the_headers(
+    client: Client, tmp_path: Path
+) -> None:
+    """And the video vendor, which could not fetch the picture there, is sent it."""
+    headers: Json = {"comfyui_headers": f"X-API-Key: {KEY}"}
+    async with working(client, tmp_path, **COMFYUI, **KLING, **headers) as line:
+        await make(line.images, key=KEY)
+        record = await line.run()
+        assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+
+
+async def test_a_guarded_server_without_the_headers_ends_the_job_at_once(line: Pipeline) -> None:
+    await make(line.images, key=KEY)
+    record = await line.run()
+    assert (record.status, record.attempts) == (Status.FAILED, Attempts())
+    assert record.error is not None
+    assert "COMFYUI_HEADERS" in record.error.message
 
 
 async def test_a_server_that_ignores_our_id_is_refused(line: Pipeline) -> None:

@@ -66,13 +66,12 @@ class Calls:
         entry = body.get(prompt_id)
         return entry if isinstance(entry, dict) else None
 
-    async def cancel_job(self, prompt_id: str) -> NoRoute | None:
-        """Stop a prompt wherever it is; one that has ended, or never was, is passed over."""
+    async def cancel_job(self, prompt_id: str) -> NoRoute | bool:
+        """Stop a prompt wherever it is; false for one that has ended, or never was."""
         response = await self._ask("POST", f"jobs/{prompt_id}/cancel")
         if response.status_code in MISSING:
             return NoRoute.JOBS
-        _json(response)
-        return None
+        return _json(response).get("cancelled") is True
 
     async def drop(self, prompt_id: str) -> None:
         """Take a prompt out of those that wait."""

@@ -12,6 +12,7 @@ Json = Mapping[str, Any]
 _WORDS: Mapping[str, State] = {"pending": "queued", "completed": "succeeded"}
 _BAD_ENDS = frozenset({"failed", "cancelled"})
 _NO_MEMORY = "MemoryError"
+CANCELLED = "It was cancelled at the ComfyUI."
 # What the same graph would meet again: a file or a model that is not there, a type, a value.
 _FINAL = frozenset(
     {
@@ -62,7 +63,7 @@ def of_job(job: Json, result: Result) -> Told:
     if word == "completed" and status.get("completed", True) is True:
         return _success(job.get("outputs"), result)
     if word in _BAD_ENDS or word == "completed":
-        error = _last(status, "execution_error") or _object(job.get("execution_error"))
+        error = _message(status, "execution_error") or _object(job.get("execution_error"))
         return _failure(error, cancelled=word == "cancelled")
     return Told(_WORDS.get(word, "running"))
 
@@ -72,8 +73,8 @@ def of_history(entry: Json, result: Result) -> Told:
     status = _object(entry.get("status"))
     if status.get("completed") is True:
         return _success(entry.get("outputs"), result)
-    interrupted = _last(status, "execution_interrupted") is not None
-    return _failure(_last(status, "execution_error") or {}, cancelled=interrupted)
+    interrupted = _message(status, "execution_interrupted") is not None
+    return _failure(_message(status, "execution_error") or {}, cancelled=interrupted)
 
 
 def _success(outputs: object, result: Result) -> Told:
@@ -87,7 +88,7 @@ def _success(outputs: object, result: Result) -> Told:
 def _failure(error: Json, *, cancelled: bool) -> Told:
     """The traceback stays where it came from, and so do the server's folders."""
     if cancelled:
-        return Told("failed", message="It was cancelled at the ComfyUI.")
+        return Told("failed", message=CANCELLED)
     kind = said(error.get("exception_type", "")).rpartition(".")[2]
     where = f"node {said(error.get('node_id'))} ({said(error.get('node_type'))})"
     what = said(error.get("exception_message", "")).strip() or "it failed"
@@ -99,9 +100,9 @@ def _failure(error: Json, *, cancelled: bool) -> Told:
     )
 
 
-def _last(status: Json, kind: str) -> Json | None:
-    """What the last message of a kind says; None where there was none."""
-    for message in reversed(_list(status.get("messages"))):
+def _message(status: Json, kind: str) -> Json | None:
+    """What the message of a kind says; None where there was none."""
+    for message in _list(status.get("messages")):
         if isinstance(message, list) and len(message) == 2 and message[0] == kind:
             return _object(message[1])
     return None

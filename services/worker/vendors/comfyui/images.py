@@ -7,7 +7,7 @@ from typing import ClassVar
 from services.worker.graphs.plan import STEM, Plan, folder_of, prompt_id_of
 from services.worker.vendors.comfyui import checks
 from services.worker.vendors.comfyui.calls import Calls, NoRoute
-from services.worker.vendors.comfyui.ends import File, Result, Told, of_history, of_job
+from services.worker.vendors.comfyui.ends import CANCELLED, File, Result, Told, of_history, of_job
 from services.worker.vendors.comfyui.percents import Percents
 from services.worker.vendors.comfyui.refusals import reason_of, touches
 from services.worker.vendors.findings import Finding
@@ -40,6 +40,7 @@ class ComfyuiImages:
         name = node.name if node else binding.output
         self._result = Result(binding.output, name, temporary=binding.named)
         self._freed: set[str] = set()
+        self._cancelled: set[str] = set()
 
     async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
         """Queue the graph for one generation. RefusedForGood, and nothing is left there, where the
@@ -77,7 +78,7 @@ class ComfyuiImages:
         prompt_id = prompt_id_of(task_id)
         found = await self._known(prompt_id)
         if found is None:
-            return await self._by_file(prompt_id)
+            return await self._by_file(prompt_id) or self._dropped(prompt_id)
         if found.state in ("succeeded", "failed"):
             self._percents.forget(prompt_id)
         return found
@@ -141,6 +142,12 @@ class ComfyuiImages:
                 return None
         return None
 
+    def _dropped(self, prompt_id: str) -> VendorStatus | None:
+        """What was cancelled while it waited is unknown to the server, and over."""
+        if prompt_id not in self._cancelled:
+            return None
+        return VendorStatus(vendor_id=prompt_id, state="failed", message=CANCELLED)
+
     async def address(self, status: VendorStatus) -> str | None:
         """A success has its file."""
         return status.url
@@ -157,7 +164,10 @@ class ComfyuiImages:
         await self._stop(prompt_id_of(vendor_id))
 
     async def _stop(self, prompt_id: str) -> None:
-        if await self._calls.cancel_job(prompt_id) is None:
+        cancelled = await self._calls.cancel_job(prompt_id)
+        if not isinstance(cancelled, NoRoute):
+            if cancelled:
+                self._cancelled.add(prompt_id)
             return
         await self._calls.drop(prompt_id)
         running = (await self._calls.queue()).running

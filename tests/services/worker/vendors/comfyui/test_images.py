@@ -399,6 +399,19 @@ async def test_a_cancel_is_one_call(answer: Answer) -> None:
     assert await cancelled({CANCEL: [answer]}) == [CANCEL]
 
 
+@pytest.mark.parametrize(("cancelled", "state"), [(True, "failed"), (False, None)])
+async def test_what_was_cancelled_while_it_waited_is_over(
+    cancelled: bool, state: str | None
+) -> None:
+    """The server doesn't know it any more, as it knows none that it never got."""
+    vendor = StubVendor({CANCEL: [reply(cancelled=cancelled)], JOB: [NO_JOB], VIEW: [NO_FILE]})
+    async with images_at(vendor) as images:
+        assert await images.status(OURS) is None
+        await images.cancel(ID)
+        found = await images.status(OURS)
+    assert (found.state if found else None) == state
+
+
 async def test_an_older_server_drops_one_that_waits() -> None:
     asked = await cancelled(
         {CANCEL: [bodies.NOT_ALLOWED], DROP: [DONE], QUEUE: [bodies.queue(running=(OTHER,))]}
