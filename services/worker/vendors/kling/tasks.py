@@ -1,5 +1,6 @@
 """A task as Kling tells of it; the two generations differ in a few names."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,21 +19,23 @@ STATES: Mapping[str, State] = {
     "failed": "failed",
 }
 LONGEST_UNITS = 40
+# A prompt or a picture that was found out in the making would be found out again.
+_POLICY = re.compile(r"risk control|sensitive|polic(y|ies)", re.IGNORECASE)
 
 
 def status_of(task: object) -> VendorStatus:
     """Where it stands; OutcomeUnknown where what is told doesn't fit."""
+    word = said(member(task, "task_status") or member(task, "status"))
+    message = said(member(task, "task_status_msg") or member(task, "message") or "")
+    state = STATES.get(word, "running")
     try:
         return VendorStatus(
             vendor_id=member(task, "task_id") or member(task, "id"),
-            state=STATES.get(
-                said(member(task, "task_status") or member(task, "status")), "running"
-            ),
+            state=state,
             url=_url(task) or None,
-            message=redacted(
-                said(member(task, "task_status_msg") or member(task, "message") or "")
-            ),
+            message=redacted(message),
             units=_units(task),
+            final=state == "failed" and bool(_POLICY.search(message)),
         )
     except ValidationError:
         raise OutcomeUnknown("The vendor's status answer does not fit.") from None

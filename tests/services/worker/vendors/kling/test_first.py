@@ -257,6 +257,24 @@ async def test_the_vendors_words(word: str, state: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "message", "final"),
+    [
+        ("failed", "Failure to pass the risk control system", True),
+        ("failed", "the content policy was triggered", True),
+        ("failed", "internal error", False),
+        ("processing", "Failure to pass the risk control system", False),
+    ],
+)
+async def test_what_every_other_attempt_would_meet_is_final(
+    word: str, message: str, final: bool
+) -> None:
+    vendor = StubVendor({LOOK: [succeeded(task_status=word, task_status_msg=message)]})
+    found = await status(vendor)
+    assert found is not None
+    assert found.final is final
+
+
+@pytest.mark.parametrize(
     "result", [{}, {"videos": []}, {"videos": [{}]}, {"videos": [{"url": ""}]}]
 )
 async def test_a_success_may_not_say_where_the_video_is(result: dict[str, Any]) -> None:
