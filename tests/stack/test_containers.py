@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -66,12 +67,26 @@ def kill(stack: Stack) -> None:
 def test_the_stack_in_containers(stack: Stack) -> None:
     scenarios.comes_up_and_stays(stack, workers)
     scenarios.refuses_wrong_settings(stack, workers)
+    check_vendors(stack)
     scenarios.one_at_a_time(stack)
     scenarios.one_job_is_tried(stack)
     scenarios.survives_a_kill(stack, workers, kill)
     scenarios.restores_its_records(stack)
     check_confinement(stack)
     check_secrets(stack)
+
+
+def check_vendors(stack: Stack) -> None:
+    """They are looked at from a worker's container; where nobody is, what runs goes on."""
+    before = workers(stack)
+    nobody = ("COMFYUI_URL=http://127.0.0.1:1", "KLING_URL=http://127.0.0.1:1")
+    line, *_ = stack.make("mocks-off", *nobody, good=False).splitlines()
+    nowhere = "service: nobody answers at http://host.docker.internal:1"
+    assert line.startswith(f"image {nowhere} (COMFYUI_URL): ")
+    assert f"; video {nowhere} (KLING_URL): " in line
+    found = stack.make("doctor", "MOCKS=off", *nobody, good=False)
+    assert len(re.findall(r"^bad +(?:image|video) service +nobody answers", found, re.M)) == 2
+    assert workers(stack) == before
 
 
 def check_confinement(stack: Stack) -> None:

@@ -112,8 +112,9 @@ def _told(settings: Settings, record: Mapping[str, Any]) -> int:
             "good" if good else "bad",
         )
     )
-    for path in _files(settings, record["job_id"]):
-        say(f"  {path}")
+    # Where the workers keep them elsewhere, the API alone knows.
+    for place in _files(settings, record["job_id"]) or filter(None, [record["asset_url"]]):
+        say(f"  {place}")
     for line in _charged(settings, record):
         say(f"  {line}")
     return 0 if good else VERDICT

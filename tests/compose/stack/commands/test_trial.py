@@ -48,6 +48,7 @@ def record(changes: int, **ended: Any) -> dict[str, Any]:
         "created_at": TIMES[0],
         "finished_at": None,
         "error": None,
+        "asset_url": None,
         "attempts": {"image": 1, "video": 2},
         "transitions": CHANGES[:changes],
     } | ended
@@ -159,6 +160,14 @@ def test_what_a_vendor_says_that_it_charged_is_told(
     assert f"  charged: 3.5 units for {JOB}.video.1\n" in said
     assert f"  charged: 10 units for {JOB}.video.2\n" in said
     assert "no vendor says" not in said
+
+
+def test_files_that_are_elsewhere_are_told_by_their_address(
+    api: Any, real: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.records = [SUCCEEDED | {"asset_url": f"https://us.example/jobs/{JOB}/video"}]
+    assert trial.run(real, YES) == 0
+    assert f"\n  https://us.example/jobs/{JOB}/video\n" in capsys.readouterr().out
 
 
 def test_a_failure_is_its_status_and_its_reason(

@@ -96,9 +96,13 @@ async def test_a_vendor_need_not_be_examined_and_what_fails_is_a_finding(
 
     monkeypatch.setattr(examination, "chosen_images", one(Plain()))
     monkeypatch.setattr(examination, "chosen_videos", one(Refusing()))
-    found = await examine(settings(), receiver=False, resolve=resolve)
+    refused = Finding("video vendor", Verdict.WRONG, "can't be examined: HTTP 401")
+    near = await examine(settings(), receiver=False, resolve=resolve)
+    assert near.findings == [refused]
+    far = settings(image_service_url="https://us.example")
+    found = await examine(far, receiver=False, resolve=resolve)
     assert found.findings == [
-        Finding("video vendor", Verdict.WRONG, "can't be examined: HTTP 401"),
+        refused,
         Finding(
             "result hosts",
             Verdict.WARNING,
