@@ -208,6 +208,8 @@ class Generation:
     prompt: StringOrNone = None
     sha256: StringOrNone = None
     source_sha256: StringOrNone = None
+    shows: StringOrNone = None
+    source_shows: StringOrNone = None
 
     @property
     def good(self) -> bool:
@@ -240,6 +242,7 @@ class StoredFile:
     bytes: Whole = 0
     sha256: StringOrNone = None
     problem: StringOrNone = None
+    shows: StringOrNone = None
 
 
 @dataclass(frozen=True, slots=True, config=FACT)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from loadtest.books.facts import Generation
+from loadtest.books.facts import Generation, StoredFile
 from loadtest.books.model import Books, JobFacts
 from loadtest.judge.findings import Finding
 from loadtest.judge.rules.common import NEEDED, Texts, each, met
@@ -55,19 +55,26 @@ def _made(job: JobFacts, books: Books) -> Texts:
         return
     brought = {result.sha256 for run in job.executions for result in run.results} - {None}
     for kind, stored in job.files.items():
-        made = {row.sha256 for row in _good(job, kind)} - {None}
-        if stored.sha256 and made and stored.sha256 not in made:
+        made = [_same(row.sha256, row.shows, stored) for row in _good(job, kind)]
+        if False in made and True not in made:
             yield f"its {kind} is none that the {kind} service made for it"
         if stored.sha256 and brought and stored.sha256 not in brought:
             yield f"its {kind} is none that its history brought"
 
 
+def _same(sha256: str | None, shows: str | None, file: StoredFile | Generation) -> bool | None:
+    """Whether a file shows what another one does, by their bytes where nobody has looked; None
+    where that can't be told. What tells of a file's making is not stored, the picture is."""
+    if shows and file.shows:
+        return shows == file.shows
+    return sha256 == file.sha256 if sha256 and file.sha256 else None
+
+
 def _belong(job: JobFacts, books: Books) -> Texts:
     """The film was made from the job's own picture."""
-    pictures = {row.sha256 for row in _good(job, "image")} - {None}
     for row in _good(job, "video"):
-        source = row.source_sha256
-        if pictures and source and source not in pictures and not met(job, "result"):
+        made = [_same(row.source_sha256, row.source_shows, each) for each in _good(job, "image")]
+        if False in made and True not in made and not met(job, "result"):
             yield f"{row.external_id} was made from a picture that is not the job's"
 
 

@@ -7,6 +7,7 @@ from mimetypes import guess_type
 
 from services.mock_core.ledger.disk import Disk
 from services.mock_core.ledger.generation import Generation
+from services.mock_core.ledger.shown import shown
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +32,7 @@ class FileStore:
     def put(self, name: str, file: StoredFile) -> None:
         if file.generation is not None:
             file.generation.sha256 = sha256(file.body).hexdigest()
+            file.generation.shows = shown(file.body)
         if self._disk is not None:
             self._disk.put_file(name, file.body)
         self._keep(name, file)

@@ -90,6 +90,9 @@ class Generation:
     # Of the file that was made, and of the picture that a video was made from.
     sha256: str | None = None
     source_sha256: str | None = None
+    # The same of what they show.
+    shows: str | None = None
+    source_shows: str | None = None
     delivery_attempts: list[DeliveryAttempt] = field(default_factory=list)
     # The rules that concern this generation, by point of life, for one version of the plan.
     rules_version: int = -1
@@ -136,6 +139,8 @@ class Generation:
             "error": self.error,
             "sha256": self.sha256,
             "source_sha256": self.source_sha256,
+            "shows": self.shows,
+            "source_shows": self.source_shows,
             "charged": self.charged,
             "duplicate": self.duplicate,
             "callbacks": [attempt.row() for attempt in self.delivery_attempts],

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from services.mock_core.ledger.files import FileStore, StoredFile
 from services.mock_core.ledger.generation import Generation
+from services.mock_core.ledger.shown import shown
 from services.mock_core.runner.runner import GenerationError
 from services.mock_kling.video.encode import make_video
 from services.mock_kling.video.pictures import BadPicture, check
@@ -38,6 +39,7 @@ class VideoMaker:
         if generation.detail.get("strict"):
             _demand(picture)
         generation.source_sha256 = sha256(picture).hexdigest()
+        generation.source_shows = shown(picture)
         loop = asyncio.get_running_loop()
         body = await loop.run_in_executor(self._thread, make_video, picture)
         name = f"{generation.id}.mp4"
