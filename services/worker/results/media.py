@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from services.worker.results.boxes import check_boxes
 from services.worker.results.metadata.jpeg import kept_of_jpeg
-from services.worker.results.metadata.mp4 import kept_of_mp4
 from services.worker.results.metadata.png import kept_of_png
 from services.worker.results.metadata.webp import kept_of_webp
 from services.worker.results.pictures import check_picture
@@ -33,7 +33,6 @@ KEPT = {
     Kind.PNG: kept_of_png,
     Kind.JPEG: kept_of_jpeg,
     Kind.WEBP: kept_of_webp,
-    Kind.MP4: kept_of_mp4,
 }
 
 
@@ -77,11 +76,12 @@ def _kind_of(beginning: bytes) -> str | None:
 
 def _checked(path: Path, kind: Kind) -> Checked:
     with path.open("rb") as file:
+        if kind is Kind.MP4:
+            check_boxes(file)
+            check_video(path)
+            return Checked(kind, None)
         pieces = KEPT[kind](file)
-    if kind is Kind.MP4:
-        check_video(path)
-    else:
-        check_picture(path, kind)
+    check_picture(path, kind)
     return Checked(kind, _unless_all(pieces, path))
 
 

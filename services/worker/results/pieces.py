@@ -1,4 +1,4 @@
-"""A file told in pieces of another one: ranges of that, a few bytes of our own, and zeros.
+"""A file told in pieces of another one: ranges of that, and a few bytes of our own.
 
 Whoever reads a stranger's file writes none: it tells in these what is to be written.
 """
@@ -32,13 +32,7 @@ class Put(NamedTuple):
         return len(self.data)
 
 
-class Zeros(NamedTuple):
-    """So many bytes of nothing."""
-
-    size: int
-
-
-Piece = Copy | Put | Zeros
+Piece = Copy | Put
 
 
 def copied(pieces: list[Piece], start: int, end: int) -> None:
@@ -79,9 +73,6 @@ def chunks(pieces: list[Piece], file: BinaryIO) -> Iterator[bytes]:
                 file.seek(start)
                 for at in range(start, end, CHUNK):
                     yield file.read(min(CHUNK, end - at))
-            case Zeros(size):
-                for at in range(0, size, CHUNK):
-                    yield bytes(min(CHUNK, size - at))
 
 
 def _told(piece: Piece) -> list[Any]:
@@ -90,8 +81,6 @@ def _told(piece: Piece) -> list[Any]:
             return ["put", data.hex()]
         case Copy(start, end):
             return ["copy", start, end]
-        case Zeros(size):
-            return ["zeros", size]
 
 
 def _heard(what: str, *values: Any) -> Piece:
@@ -100,6 +89,4 @@ def _heard(what: str, *values: Any) -> Piece:
             return Put(bytes.fromhex(text))
         case "copy", int(start), int(end):
             return Copy(start, end)
-        case "zeros", int(size):
-            return Zeros(size)
     raise ValueError("no piece")
