@@ -6,6 +6,7 @@ from services.semaphore.watchdog import LOOK_SECONDS, OUTLIVED, end_overdue, rem
 from shared.slots import JOB_GATE, WITHDRAW_SIGNAL
 from tests.fixtures.eventually import eventually
 from tests.services.semaphore.standins import HOLDS_SECONDS, Jobs
+from tests.services.semaphore.test_lasting import kill_semaphore
 from tests.services.semaphore.test_on_deck import holders, line_up
 
 
@@ -54,7 +55,7 @@ async def test_a_holder_past_its_own_limit_is_ended_and_cleared(kept: Jobs) -> N
 async def test_its_limit_outlives_the_semaphore(kept: Jobs) -> None:
     await line_up(kept, "first", "second")
     [permit] = kept.book.permits
-    await kept.semaphore.terminate()
+    await kill_semaphore(kept)
     await kept.until(lambda view: holders(view) == ["first"] and view.waiting == ("second",))
     now = datetime.now(UTC)
     almost = now + timedelta(seconds=HOLDS_SECONDS - 60)
