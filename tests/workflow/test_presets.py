@@ -14,7 +14,7 @@ from shared.states import Status
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, paid_once, working
-from tests.workflow.wires import KLING
+from tests.workflow.wires import COMFYUI, KLING
 
 # Enough for every share and number that a preset picks.
 JOBS = 4
@@ -31,6 +31,8 @@ OVER_KLING = (
     "pack-used-up",
     "policy-refusals",
 )
+# Those that its jobs, its files and our ids have a part in; a success without a file is final.
+OVER_COMFYUI = ("broken-connections", "everything-at-once", "flaky-polls", "redirected-results")
 LIMITS: dict[str, Any] = {
     "image_attempt_seconds": 8,
     "video_attempt_seconds": 8,
@@ -66,6 +68,10 @@ async def test_the_pipeline_keeps_what_each_preset_expects(
 
 async def test_so_it_does_over_klings_own_api(new_client: NewClient, tmp_path: Path) -> None:
     await _keeps(new_client, tmp_path, OVER_KLING, **KLING)
+
+
+async def test_so_it_does_over_a_comfyuis_own_api(new_client: NewClient, tmp_path: Path) -> None:
+    await _keeps(new_client, tmp_path, OVER_COMFYUI, **COMFYUI)
 
 
 async def _keeps(

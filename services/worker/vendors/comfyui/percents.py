@@ -81,8 +81,8 @@ class Progress:
         done = sum(self._weights[node] * share for node, share in self._shares.items())
         return min(MOST, int(100 * done / sum(self._weights.values())))
 
-    def hear(self, frame: str) -> None:
-        """Take in a frame; one that does not fit, or is of another prompt, says nothing."""
+    def hear(self, frame: str | bytes) -> None:
+        """Take in a frame; a picture, what does not fit, or another prompt's, says nothing."""
         with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
             message = json.loads(frame)
             data = message["data"]
@@ -144,5 +144,4 @@ class _Listener:
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(self._left, 0.0)):
                     frame = await socket.recv()
-                if isinstance(frame, str):
-                    self.progress.hear(frame)
+                self.progress.hear(frame)
