@@ -9,7 +9,7 @@ import httpx
 from pydantic import ValidationError
 
 from services.worker.settings.kling import KlingSettings
-from services.worker.vendors.failures import KLING_CODES, json_object, said
+from services.worker.vendors.failures import KLING_CODES, json_object, said, sort_response
 from services.worker.vendors.kling.answers import refusal
 from services.worker.vendors.kling.first import FirstGeneration
 from services.worker.vendors.kling.tasks import member, status_of
@@ -18,8 +18,10 @@ from services.worker.vendors.vendor import State, VendorStatus
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from shared.redact import redacted
 
-# The relay's own codes for whatever Kling has refused; what it was stands in the message alone.
-FAILED = ("task_failed", "fail_to_fetch_task")
+# The relay's own codes for whatever Kling has refused: an older version's has one HTTP status for
+# all, a newer one's has Kling's, and Kling's answer as its message.
+ALIKE = "task_failed"
+FAILED = (ALIKE, "fail_to_fetch_task")
 # What the relay adds to each message.
 _REQUEST = re.compile(r"\s*\(request id:[^)]*\)", re.IGNORECASE)
 _CODE = re.compile(r"(?<!\d)(1[0-3]0\d|500\d)(?!\d)")
@@ -72,18 +74,23 @@ class Relay(FirstGeneration):
 
 
 def _refusal(response: httpx.Response) -> VendorError:
-    """By the message, where the relay has one code for whatever Kling has answered."""
+    """By Kling's code where the message has it; else by its words, where no status tells them
+    apart."""
     body = json_object(response)
     if body is None or body.get("code") not in FAILED:
         return refusal(response)
     message = _REQUEST.sub("", said(body.get("message") or ""))
-    kind = _kind(message)
+    found = _CODE.search(message)
+    if found:
+        kind = KLING_CODES.get(int(found[1]), RefusedForGood)
+    elif body["code"] == ALIKE:
+        kind = _by_words(message)
+    else:
+        kind = type(sort_response(response))
     return kind(redacted(f"HTTP {response.status_code}, code {body['code']}: {message}"))
 
 
-def _kind(message: str) -> type[VendorError]:
-    if found := _CODE.search(message):
-        return KLING_CODES.get(int(found[1]), RefusedForGood)
+def _by_words(message: str) -> type[VendorError]:
     if _FULL.search(message):
         return RefusedForNow
     return OutcomeUnknown if _BROKEN.search(message) else RefusedForGood

@@ -19,8 +19,8 @@ KLINGS = {
 }
 
 
-def failed(message: str, code: str = "task_failed") -> Answer:
-    return reply(400, code=code, message=f"{message} (request id: 20251303130100000)", data=None)
+def failed(message: str, status: int = 400, code: str = "task_failed") -> Answer:
+    return reply(status, code=code, message=f"{message} (request id: 20251303130100000)", data=None)
 
 
 def task(**fields: Any) -> Answer:
@@ -60,14 +60,32 @@ async def test_other_versions_have_the_id_elsewhere(answer: Answer) -> None:
         ("", RefusedForGood),
     ],
 )
-@pytest.mark.parametrize("code", ["task_failed", "fail_to_fetch_task"])
 async def test_the_message_decides_where_every_refusal_has_one_code(
-    message: str, kind: type[VendorError], code: str
+    message: str, kind: type[VendorError]
 ) -> None:
-    vendor = StubVendor({SUBMIT: [failed(message, code)]})
+    vendor = StubVendor({SUBMIT: [failed(message)]})
     with pytest.raises(kind):
         await submit(vendor, **RELAY)
     assert vendor.asked == [SUBMIT]
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (429, '{"code":1303,"message":"no"}', RefusedForNow),
+        (429, '{"code":1102,"message":"no"}', RefusedForGood),
+        (504, '{"code":5002,"message":"no"}', OutcomeUnknown),
+        (502, "<html>bad gateway</html>", OutcomeUnknown),
+        (503, "no upstream", RefusedForNow),
+        (400, "no", RefusedForGood),
+    ],
+)
+async def test_a_newer_version_has_klings_status_and_its_answer_inside(
+    status: int, message: str, kind: type[VendorError]
+) -> None:
+    vendor = StubVendor({SUBMIT: [failed(message, status, "fail_to_fetch_task")]})
+    with pytest.raises(kind):
+        await submit(vendor, **RELAY)
 
 
 @pytest.mark.parametrize(
