@@ -4,9 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 from services.semaphore.models import SemaphoreState
 from services.semaphore.permits import Permits
-from shared.slots import Acquire, Permit, SemaphoreSettings, SlotRequest
+from services.worker.models import Order
+from shared.messages import JobInput
+from shared.slots import Acquire, Gate, Permit, SemaphoreSettings, SlotRequest
+from shared.states import Step
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+# The longest that a stand-in may hold.
+HOLDS_SECONDS = 3600.0
 
 
 def request(number: int, *, priority: int = 3) -> SlotRequest:
@@ -47,3 +52,17 @@ def settle(made: Permits) -> list[Permit]:
 
 def told(made: Permits) -> list[str]:
     return [run.run_id for run in made.to_tell()]
+
+
+def order(request: SlotRequest, job: JobInput, *, gates: tuple[Gate, ...] = ()) -> Order:
+    """What an activity that asks is told of its run."""
+    return Order(
+        request=request,
+        step=Step.IMAGE,
+        attempt=1,
+        job=job,
+        deadline_seconds=60,
+        give_up_seconds=60,
+        holds_seconds=HOLDS_SECONDS,
+        gates=gates,
+    )

@@ -35,17 +35,15 @@ from shared.slots import (
     SlotView,
     semaphore_id,
 )
-from shared.states import Step
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.semaphore_history import has_asked
 from tests.fixtures.semaphore_view import semaphore_view
+from tests.services.semaphore.asking import order
 
 ENTER, LEAVE = "enter", "leave"
 LOCAL = timedelta(seconds=10)
 POLL_SECONDS = 0.02
-# The longest that a stand-in may hold.
-HOLDS_SECONDS = 3600.0
 JobHandle = WorkflowHandle["StandIn", None]
 
 
@@ -125,20 +123,6 @@ class StandIn:
     @workflow.signal
     def finish(self, end: str) -> None:
         self.end = end
-
-
-def order(request: SlotRequest, job: JobInput, *, gates: tuple[Gate, ...] = ()) -> Order:
-    """What an activity that asks is told of its run."""
-    return Order(
-        request=request,
-        step=Step.IMAGE,
-        attempt=1,
-        job=job,
-        deadline_seconds=60,
-        give_up_seconds=60,
-        holds_seconds=HOLDS_SECONDS,
-        gates=gates,
-    )
 
 
 class Book:

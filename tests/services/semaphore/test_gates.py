@@ -35,7 +35,8 @@ from shared.slots import (
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore_view import semaphore_view
-from tests.services.semaphore.standins import ENTER, LEAVE, LOCAL, Book, order
+from tests.services.semaphore.asking import order
+from tests.services.semaphore.standins import ENTER, LEAVE, LOCAL, Book
 
 PassHandle = WorkflowHandle["Passer", None]
 

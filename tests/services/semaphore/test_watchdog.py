@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from services.semaphore.watchdog import LOOK_SECONDS, OUTLIVED, end_overdue, remind
 from shared.slots import JOB_GATE, WITHDRAW_SIGNAL
 from tests.fixtures.eventually import eventually
-from tests.services.semaphore.standins import HOLDS_SECONDS, Jobs
+from tests.services.semaphore.asking import HOLDS_SECONDS
+from tests.services.semaphore.standins import Jobs
 from tests.services.semaphore.test_lasting import kill_semaphore
 from tests.services.semaphore.test_on_deck import holders, line_up
 
