@@ -129,6 +129,12 @@ def test_every_mistake_is_named_at_once_behind_its_setting() -> None:
     assert found.count("COMFYUI_BINDINGS: ") == 1
 
 
+def test_what_is_said_wrong_is_not_asked_for_as_well() -> None:
+    nodes = example(WITHOUT_MODELS, titles=False)
+    assert "which input takes the prompt?" in mistakes(nodes)
+    assert "which input" not in mistakes(nodes, bindings="prompt=66.string")
+
+
 def test_a_number_takes_no_text_and_a_truth_is_no_number() -> None:
     nodes = example(n10={"class_type": "X", "inputs": {"on": True}})
     found = mistakes(nodes, bindings="prompt=3.steps seed=10.on")
@@ -160,6 +166,13 @@ def test_conditions_that_are_combined_are_not_guessed_at() -> None:
         n3={**sampler, "inputs": {**sampler["inputs"], "positive": ["20", 0]}},
     )
     assert "which input takes the prompt? Say prompt=NODE.INPUT" in mistakes(nodes)
+
+
+def test_a_text_of_the_samplers_own_is_not_what_its_positive_comes_of() -> None:
+    sampler = example()["3"]
+    own = {**sampler, "inputs": {**sampler["inputs"], "text": "a note"}}
+    binding = bound(example(titles=False, n3=own))
+    assert binding.targets[Role.PROMPT] == (Target("6", "text"),)
 
 
 def test_a_circle_of_conditions_ends() -> None:

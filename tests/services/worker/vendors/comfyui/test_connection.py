@@ -1,5 +1,6 @@
 """The way to the ComfyUI of the settings: every call has the headers that let us in."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,8 +23,9 @@ from tests.services.worker.vendors.comfyui.bodies import OURS
 class Guarded:
     """Answers who has the key, and remembers what it was sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, job: Json | None = None) -> None:
         self.headers: list[Json] = []
+        self._job = job
 
     async def __call__(self, scope: Json, receive: object, send: object) -> None:
         if scope["type"] != "http":
@@ -32,7 +34,8 @@ class Guarded:
         self.headers.append(dict(request.headers))
         answer: Response = Response(status_code=401)
         if "x-api-key" in request.headers or "authorization" in request.headers:
-            answer = JSONResponse({"error": "Job not found"}, status_code=404)
+            unknown = JSONResponse({"error": "Job not found"}, status_code=404)
+            answer = unknown if self._job is None else JSONResponse(self._job)
         await answer(scope, receive, send)  # type: ignore[arg-type]
 
 
@@ -76,6 +79,18 @@ async def test_a_password_of_the_address_is_one_of_them() -> None:
         assert await images.status(OURS) is None
         assert images.credentials() == {"Authorization": "Basic dXM6cGFzcw=="}
     assert guarded.headers[0]["authorization"] == "Basic dXM6cGFzcw=="
+
+
+async def test_nothing_goes_on_listening_behind_it() -> None:
+    before = asyncio.all_tasks()
+    async with reached(Guarded({"status": "in_progress"}), "X-API-Key: k") as images:
+        assert await images.status(OURS) is not None
+        assert any(map(listens, asyncio.all_tasks() - before))
+    assert not any(map(listens, asyncio.all_tasks() - before))
+
+
+def listens(task: asyncio.Task[object]) -> bool:
+    return "_listen" in repr(task.get_coro())
 
 
 async def test_which_one_is_asked_is_a_setting() -> None:

@@ -170,10 +170,12 @@ async def test_a_server_without_sockets_is_no_trouble() -> None:
 async def test_nothing_is_left_open(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     if how == "nobody asks":
         monkeypatch.setattr(module, "KEPT_SECONDS", 0.2)
+        monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
     async with serving(frames=[states(n5=(1, 1))]) as (server, percents):
         percents.of(ID)
         if how == "nobody asks":
-            await server.gone.wait()
+            await percents._listeners[ID].task
+            assert len(server.asked) == 1
             return
         await reached(percents, 4)
         if how == "ended":
