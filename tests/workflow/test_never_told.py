@@ -1,16 +1,18 @@
 """A vendor that can't be asked by our id: a submit of unknown outcome is never repeated."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import Client
 
-from services.worker.vendors.kling.first import FirstGeneration
 from shared.messages import Attempts
 from shared.states import Status
 from tests.services.mock_core.serving import Json
-from tests.workflow.pipeline import working
+from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.wires import KLING
 
@@ -23,16 +25,20 @@ LOST: dict[str, tuple[Json, int]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _unasked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FirstGeneration, "looked_up", False)
+@contextlib.asynccontextmanager
+async def relayed(client: Client, data_dir: Path, **changes: Any) -> AsyncIterator[Pipeline]:
+    """A pipeline whose video vendor is behind a relay."""
+    spoken = {**KLING, "kling_dialect": "newapi", "video_poll_seconds": 0.05}
+    async with working(client, data_dir, **spoken, **changes) as line:
+        await line.videos.http.put("/admin/config", json={"dialect": "new-api"})
+        yield line
 
 
 @pytest.mark.parametrize(("lost", "accepted"), LOST.values(), ids=list(LOST))
 async def test_the_stage_fails_and_the_slot_is_held_while_it_may_run(
     client: Client, tmp_path: Path, lost: Json, accepted: int
 ) -> None:
-    async with working(client, tmp_path, **KLING, drain_seconds=DRAIN_SECONDS) as line:
+    async with relayed(client, tmp_path, drain_seconds=DRAIN_SECONDS) as line:
         await line.videos.arm({**lost, "match": {"prompt": "bad"}})
         bad, good = await line.submit("bad"), await line.submit("good")
         first, second = await asyncio.gather(line.ended(bad), line.ended(good))
@@ -52,7 +58,7 @@ async def test_the_stage_fails_and_the_slot_is_held_while_it_may_run(
 
 async def test_what_was_refused_is_sent_again(client: Client, tmp_path: Path) -> None:
     """Nobody doubts that it was not taken."""
-    async with working(client, tmp_path, **KLING) as line:
+    async with relayed(client, tmp_path) as line:
         await line.videos.arm(rule("submit", "refuse", often={"first": 2}, status=503))
         record = await line.run()
         assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
@@ -62,7 +68,7 @@ async def test_one_that_was_accepted_is_waited_for_by_the_vendors_own_id(
     client: Client, tmp_path: Path
 ) -> None:
     """Also when its job is cancelled: the slot is free when the vendor says that it has ended."""
-    async with working(client, tmp_path, **KLING) as line:
+    async with relayed(client, tmp_path) as line:
         await line.videos.arm(rule("start", "slow", factor=15))
         job_id = await line.submit()
         await line.noted(job_id, "video accepted")

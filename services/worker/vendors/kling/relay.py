@@ -26,9 +26,10 @@ FAILED = (ALIKE, "fail_to_fetch_task")
 _REQUEST = re.compile(r"\s*\(request id:[^)]*\)", re.IGNORECASE)
 _CODE = re.compile(r"(?<!\d)(1[0-3]0\d|500\d)(?!\d)")
 _FULL = re.compile(
-    r"parallel|concurren|too (fast|many|frequent)|\brate\b|over .*limit", re.IGNORECASE
+    r"parallel|concurren|too (fast|many|frequent)|\brate\b|over .*limit|unavailable|busy",
+    re.IGNORECASE,
 )
-_BROKEN = re.compile(r"time-?out|internal|unavailable|busy|try again", re.IGNORECASE)
+_BROKEN = re.compile(r"time-?out|internal|try again", re.IGNORECASE)
 # Its words, beside Kling's.
 STATES: Mapping[str, State] = {
     **dict.fromkeys(("not_start", "submitted", "queued"), "queued"),
@@ -98,7 +99,8 @@ def _by_words(message: str) -> type[VendorError]:
 
 def _status(task: object, task_id: str) -> VendorStatus:
     state = STATES.get(said(member(task, "status")).lower(), "running")
-    kept = _passed_on(member(task, "data"))
+    inside = _passed_on(member(task, "data"))
+    kept = inside.url if inside else None
     # An older version has the address of a success where the reason of a failure is.
     reason = said(member(task, "fail_reason") or "")
     url = next(filter(None, (member(task, "result_url"), member(task, "url"), kept)), reason)
@@ -109,20 +111,21 @@ def _status(task: object, task_id: str) -> VendorStatus:
             percent=_percent(member(task, "progress")),
             url=url if said(url).startswith("http") else None,
             message=redacted(reason) if state == "failed" else "",
+            units=inside.units if inside else None,
         )
     except ValidationError:
         raise OutcomeUnknown("The relay's status answer does not fit.") from None
 
 
-def _passed_on(answer: object) -> str | None:
-    """The address in Kling's own answer, which some versions keep as text."""
+def _passed_on(answer: object) -> VendorStatus | None:
+    """What Kling's own answer says, which some versions keep as text."""
     if isinstance(answer, str):
         try:
             answer = json.loads(answer)
         except (ValueError, RecursionError):
             return None
     task = member(answer, "data")
-    return status_of(task).url if member(task, "task_id") else None
+    return status_of(task) if member(task, "task_id") else None
 
 
 def _percent(text: object) -> int:

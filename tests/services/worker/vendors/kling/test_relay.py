@@ -15,7 +15,11 @@ SUBMIT, LOOK = f"POST {PATH}", f"GET {PATH}/r-1"
 RELAY: dict[str, Any] = {"kling_dialect": "newapi"}
 KLINGS = {
     "code": 0,
-    "data": {"task_id": "831", "task_result": {"videos": [{"url": "https://v/1"}]}},
+    "data": {
+        "task_id": "831",
+        "final_unit_deduction": "3.5",
+        "task_result": {"videos": [{"url": "https://v/1"}]},
+    },
 }
 
 
@@ -52,7 +56,9 @@ async def test_other_versions_have_the_id_elsewhere(answer: Answer) -> None:
         ('{"code":1303,"message":"no"}', RefusedForNow),
         ('{"code":1302,"message":"no"}', RefusedForNow),
         ("code 5001", RefusedForNow),
+        ("service temporarily unavailable", RefusedForNow),
         ("code 5002", OutcomeUnknown),
+        ("internal time-out", OutcomeUnknown),
         ("internal error, try again later", OutcomeUnknown),
         ("account balance not enough", RefusedForGood),
         ('{"code":1102,"message":"over the limit of the pack"}', RefusedForGood),
@@ -145,6 +151,7 @@ async def test_where_its_versions_have_the_address_of_a_video(where: dict[str, A
     found = await status(StubVendor({LOOK: [answer]}), "r-1", **RELAY)
     assert found is not None
     assert (found.url, found.percent) == ("https://v/1", 100)
+    assert found.units == ("3.5" if "data" in where else None)
 
 
 @pytest.mark.parametrize("progress", [None, "", "much", "-1%", "999999999%"])
