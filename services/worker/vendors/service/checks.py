@@ -10,6 +10,12 @@ from services.worker.vendors.findings import Finding, ok, warning, wrong
 from shared.errors import NeverDelivered, RefusedForNow, VendorError
 from shared.redact import redacted
 
+# What is most likely meant where another server answers.
+NATIVE = {
+    "COMFYUI_URL": "if it is a ComfyUI itself, set IMAGE_API=comfyui",
+    "KLING_URL": "if it is Kling's own API, set VIDEO_API=kling",
+}
+
 
 async def status_route(
     http: httpx.AsyncClient, root: str, *, check: str, setting: str
@@ -23,10 +29,10 @@ async def status_route(
         return [wrong(check, f"nobody answers at {at}: {error.message}")]
     except VendorError as error:
         return [wrong(check, f"what answers at {at} can't be understood: {error.message}")]
-    return [_judged(answer, check=check, at=at, route=f"{root}/status")]
+    return [_judged(answer, check=check, at=at, route=f"{root}/status", native=NATIVE[setting])]
 
 
-def _judged(answer: httpx.Response, *, check: str, at: str, route: str) -> Finding:
+def _judged(answer: httpx.Response, *, check: str, at: str, route: str, native: str) -> Finding:
     if answer.is_success:
         return wrong(
             check,
@@ -34,12 +40,12 @@ def _judged(answer: httpx.Response, *, check: str, at: str, route: str) -> Findi
             " contract has a 404: a lost request could not be told from a lost reply",
         )
     if answer.status_code == httpx.codes.NOT_FOUND:
-        if json_object(answer) is None:
-            return wrong(
-                check, f"{at} has no {route}: its 404 is no JSON, so another server answers"
-            )
+        body = json_object(answer)
+        # A number of the request is in each of Kling's own answers.
+        if body is None or "request_id" in body:
+            return wrong(check, f"{at} has no {route}: another server answers; {native}")
         return ok(check, f"answers at {at}")
     failure = sort_response(answer)
     if isinstance(failure, RefusedForNow):
         return warning(check, f"{at} is out or full for now: {failure.message}")
-    return wrong(check, f"{at} refuses to be asked: {failure.message}")
+    return wrong(check, f"{at} refuses to be asked: {failure.message}; {native}")

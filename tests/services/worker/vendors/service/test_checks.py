@@ -40,8 +40,10 @@ async def test_a_404_in_json_is_right_and_nothing_else_is_asked() -> None:
     [
         (httpx.ConnectError("refused"), "wrong", "nobody answers at http://vendor (COMFYUI_URL)"),
         (httpx.ReadTimeout("slow"), "wrong", "can't be understood: ReadTimeout"),
-        (httpx.Response(404, text="<h1>nginx"), "wrong", "has no /img/status: its 404 is no JSON"),
+        (httpx.Response(404, text="<h1>nginx"), "wrong", "has no /img/status: another"),
         (reply(200, job_id="v", status="running"), "wrong", "never submitted"),
+        (httpx.Response(404, text="404: Not Found"), "wrong", "itself, set IMAGE_API=comfyui"),
+        (reply(404, code=1202, message="no", request_id="r"), "wrong", "another server answers"),
         (reply(401, detail="who?"), "wrong", "refuses to be asked: HTTP 401, code -: who?"),
         (reply(500), "wrong", "HTTP 500"),
         (httpx.Response(301, headers={"location": "/"}), "wrong", "HTTP 301"),
@@ -65,6 +67,14 @@ async def test_no_password_of_the_address_is_told() -> None:
         [finding] = await client.examined()
         assert "hunter2" not in finding.says + client.offer()
         assert "http://vendor" in finding.says
+
+
+async def test_klings_own_api_in_the_place_of_a_proxy_is_noticed() -> None:
+    refused = reply(401, code=1001, message="Authorization is empty", request_id="r")
+    async with StubVendor(Any(refused)).client() as http:
+        [finding] = await VideoService(http).examined()
+    assert finding.verdict is Verdict.WRONG
+    assert finding.says.endswith("if it is Kling's own API, set VIDEO_API=kling")
 
 
 async def test_both_mocks_are_found_well_and_have_accepted_nothing(
