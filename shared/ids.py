@@ -44,3 +44,9 @@ def parse_external_id(text: str) -> Generation | None:
     """The generation behind an external id, or None where the id is not one of ours."""
     found = _EXTERNAL.fullmatch(text)
     return Generation(found[1], Step(found[2]), int(found[3])) if found else None
+
+
+def is_named(kept: str, task_id: str) -> bool:
+    """Whether a vendor calls by this name what we keep under that id, which may be the path to it,
+    for a vendor whose addresses can't be made of the name alone."""
+    return kept == task_id or kept.endswith(f"/{task_id}")

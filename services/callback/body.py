@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 
 from services.callback.errors import NotKept
-from services.callback.models import Callback
+from services.callback.models import Callback, Webhook
 from shared.errors import BodyTooLarge, GenvideoError, InvalidInput, NotJson
 
 MAX_BODY = 256 * 1024
@@ -69,13 +69,17 @@ def check_type(content_type: str) -> None:
 
 
 def parse(raw: bytes) -> Callback:
-    """The callback, flat or in an envelope; a problem that names each field that doesn't fit."""
+    """The callback, flat, in an envelope or as fal's webhook; a problem that names each field that
+    doesn't fit."""
     try:
         body = from_json(raw)
     except ValueError as error:
         raise InvalidInput(f"body: It is not JSON: {error}.") from error
     try:
-        return Callback.model_validate(_inner(body))
+        inner = _inner(body)
+        if _is_webhook(inner):
+            return Webhook.model_validate(inner).callback()
+        return Callback.model_validate(inner)
     except ValidationError as error:
         raise RequestValidationError(_errors(error)) from error
 
@@ -100,6 +104,11 @@ def _in_first_form(body: Any) -> Any:
         "updated_at": body.get("update_time"),
         "task_info": {"external_task_id": body.get("external_id") or None},
     }
+
+
+def _is_webhook(body: Any) -> bool:
+    """Whether it names a request, and no task."""
+    return isinstance(body, dict) and "task_id" not in body and "request_id" in body
 
 
 def _errors(error: ValidationError) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from services.callback.job_records import JobView
 from services.callback.models import Event, Fate
-from shared.ids import Generation
+from shared.ids import Generation, is_named
 
 # An event with one of these fates was taken note of for good; the same one again is a duplicate.
 SETTLED = frozenset({Fate.APPLIED, Fate.EARLY, Fate.LATE, Fate.OUT_OF_ORDER})
@@ -32,7 +32,7 @@ def fate_of(
     known = None if job is None else job.tasks.get(event.external_id)
     if known is None:
         return Fate.EARLY
-    return Fate.APPLIED if known == event.task_id else Fate.UNKNOWN
+    return Fate.APPLIED if is_named(known, event.task_id or "") else Fate.UNKNOWN
 
 
 def fate_after_quarantine(held: Fate, found: Fate, *, expired: bool) -> Fate | None:
@@ -49,8 +49,8 @@ def fate_after_quarantine(held: Fate, found: Fate, *, expired: bool) -> Fate | N
 
 def _is_another_attempts(event: Event, job: JobView) -> bool:
     return any(
-        task_id == event.task_id and known != event.external_id
-        for known, task_id in job.tasks.items()
+        is_named(kept, event.task_id or "") and known != event.external_id
+        for known, kept in job.tasks.items()
     )
 
 

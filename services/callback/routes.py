@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from services.callback import body
-from services.callback.models import Callback, Fate, Receipt
+from services.callback.models import Callback, Fate, Receipt, Webhook
 from services.callback.receiver import Receiver
 from shared.errors import RouteNotFound
 from shared.ids import is_job_id
@@ -43,7 +43,7 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     return {key: _inlined(value, definitions) for key, value in schema.items() if key != "$defs"}
 
 
-_SCHEMA = Callback.model_json_schema()
+_SCHEMAS = [model.model_json_schema() for model in (Callback, Webhook)]
 _EXAMPLE = {
     "task_id": "831937841",
     "task_status": "succeed",
@@ -66,7 +66,7 @@ _INPUT: dict[str, Any] = {
         "required": True,
         "content": {
             "application/json": {
-                "schema": _inlined(_SCHEMA, _SCHEMA.get("$defs", {})),
+                "schema": {"anyOf": [_inlined(each, each.get("$defs", {})) for each in _SCHEMAS]},
                 "example": _EXAMPLE,
             }
         },
@@ -96,7 +96,7 @@ _ANSWERS = {fate: _answer(fate) for fate in Fate}
     openapi_extra=_INPUT,
 )
 async def receive_callback(request: Request) -> Response:
-    """Take a callback, bare or inside `{code, message, request_id, data}`.
+    """Take a callback, bare or inside `{code, message, request_id, data}`, or fal's webhook.
 
     200: noted (its fate is told); 202: nothing that we know, yet kept; 404: the token isn't this
     task's, or a signature that came isn't the vendor's; 503 with Retry-After: Temporal is away, and

@@ -120,6 +120,10 @@ async def test_another_media_type_is_refused(offline: Vendor) -> None:
         (b'{"task_id": "t", "task_status": "succeed", "updated_at": -1}', "updated_at"),
         (b'{"task_id": "t", "task_status": "succeed", "task_info": 7}', "task_info"),
         (b'{"data": {"task_id": "t"}}', "task_status"),
+        (b'{"request_id": "r"}', "status"),
+        (b'{"request_id": "r", "status": "DONE"}', "status"),
+        (b'{"request_id": 7, "status": "OK"}', "request_id"),
+        (b'{"request_id": "r", "status": "ERROR", "error": {}}', "error"),
         (b"\xff\xfe", "body"),
     ],
 )

@@ -259,7 +259,7 @@ class Jobs:
 
     async def finish(self, job_id: str, end: str = "well") -> None:
         """Let one end, and return when it has."""
-        handle = self.client.get_workflow_handle_for(StandIn.run, job_id)
+        handle: JobHandle = self.client.get_workflow_handle(job_id)
         await handle.signal(StandIn.finish, end)
         await handle.result()
 
