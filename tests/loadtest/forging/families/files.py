@@ -17,11 +17,16 @@ def _store(f: Forger, job_id: str, kind: str, *, like: Row) -> None:
 
     def change(row: Row) -> None:
         if row["kind"] == kind:
-            row |= {"bytes": like["bytes"], "sha256": like["sha256"]}
+            row |= {key: like[key] for key in ("bytes", "sha256", "shows")}
 
     f.each(raw.FILES, change, of=job_id)
     noted = {"size": like["bytes"], "sha256": like["sha256"]}
     f.each(raw.STATES, lambda row: row["record"]["assets"][kind].update(noted), of=job_id)
+
+
+def _made(like: Row, prefix: str = "") -> Row:
+    """What a vendor says of a file that it made."""
+    return {f"{prefix}{key}": like[key] for key in ("sha256", "shows")}
 
 
 @forgery
@@ -39,9 +44,9 @@ def one_file_for_all_jobs_and_all_ledgers(f: Forger) -> Iterable[str]:
     like = _file(f, f.job(), kind)
     for other in f.order:
         _store(f, other, kind, like=like)
-    f.each(raw.LEDGERS[kind], lambda row: row.update(sha256=like["sha256"]))
+    f.each(raw.LEDGERS[kind], lambda row: row.update(_made(like)))
     if kind == "image":
-        f.each(raw.LEDGERS["video"], lambda row: row.update(source_sha256=like["sha256"]))
+        f.each(raw.LEDGERS["video"], lambda row: row.update(_made(like, "source_")))
     return [f.order[1]]
 
 
@@ -50,7 +55,7 @@ def one_file_for_all_jobs_in_every_book(f: Forger) -> Iterable[str]:
     like = _file(f, f.job(), "video")
     for other in f.order:
         _store(f, other, "video", like=like)
-    f.each(raw.LEDGERS["video"], lambda row: row.update(sha256=like["sha256"]))
+    f.each(raw.LEDGERS["video"], lambda row: row.update(_made(like)))
     f.each(raw.TEMPORAL, lambda row: row["results"][-1].update(sha256=like["sha256"]))
     return [f.order[1]]
 
@@ -67,11 +72,13 @@ def two_jobs_files_swapped_with_their_records(f: Forger) -> Iterable[str]:
 @forgery
 def picture_and_film_do_not_belong_together(f: Forger) -> Iterable[str]:
     pair = f.pair()
-    sources = {job_in(row): row["source_sha256"] for row in f.rows(raw.LEDGERS["video"])}
+    names = ("source_sha256", "source_shows")
+    rows = f.rows(raw.LEDGERS["video"])
+    sources = {job_in(row): {name: row[name] for name in names} for row in rows}
     for one, other in (pair, pair[::-1]):
         f.each(
             raw.LEDGERS["video"],
-            lambda row, source=sources[other]: row.update(source_sha256=source),  # type: ignore[misc]
+            lambda row, source=sources[other]: row.update(source),  # type: ignore[misc]
             of=one,
         )
     return pair
