@@ -20,6 +20,9 @@ from loadtest.books.fields import (
     whole,
 )
 
+# A vendor's own name of a task; what is kept of it may be the path to it, which ends with its name.
+Task = Annotated[str, BeforeValidator(lambda kept: str(kept).rpartition("/")[2])]
+
 
 @dataclass(frozen=True, slots=True, config=FACT)
 class Submission:
@@ -101,7 +104,7 @@ class Record:
     attempts: Annotated[dict[str, Whole], Mapping] = Field(default_factory=dict)
     run_id: StringOrNone = None
     token: WholeOrNone = None
-    tasks: Annotated[dict[str, String], Mapping] = Field(default_factory=dict)
+    tasks: Annotated[dict[str, Task], Mapping] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -132,7 +135,7 @@ class Ordered:
 class Result:
     """What an activity brought back: the vendor's task, under which permit, and the file."""
 
-    vendor_id: String = ""
+    vendor_id: Task = ""
     token: WholeOrNone = None
     sha256: StringOrNone = None
 

@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 
 from services.callback.errors import NotKept
-from services.callback.models import Callback, Webhook
+from services.callback.models import Callback, TaskStatus
 from shared.errors import BodyTooLarge, GenvideoError, InvalidInput, NotJson
 
 MAX_BODY = 256 * 1024
@@ -69,17 +69,13 @@ def check_type(content_type: str) -> None:
 
 
 def parse(raw: bytes) -> Callback:
-    """The callback, flat, in an envelope or as fal's webhook; a problem that names each field that
-    doesn't fit."""
+    """The callback, flat, enveloped or in another form; a problem that names each wrong field."""
     try:
         body = from_json(raw)
     except ValueError as error:
         raise InvalidInput(f"body: It is not JSON: {error}.") from error
     try:
-        inner = _inner(body)
-        if _is_webhook(inner):
-            return Webhook.model_validate(inner).callback()
-        return Callback.model_validate(inner)
+        return Callback.model_validate(_inner(body))
     except ValidationError as error:
         raise RequestValidationError(_errors(error)) from error
 
@@ -93,9 +89,12 @@ def _inner(body: Any) -> Any:
 
 
 def _in_first_form(body: Any) -> Any:
-    """What the second generation of the vendor's API tells, in the words of the first."""
-    if not isinstance(body, dict) or "task_id" in body or "id" not in body:
+    """What the second generation of the vendor's API tells, or fal's webhook, in the words of the
+    first."""
+    if not isinstance(body, dict) or "task_id" in body:
         return body
+    if "id" not in body:
+        return _of_webhook(body) if "request_id" in body else body
     word = body.get("status")
     return {
         "task_id": body["id"],
@@ -106,9 +105,15 @@ def _in_first_form(body: Any) -> Any:
     }
 
 
-def _is_webhook(body: Any) -> bool:
-    """Whether it names a request, and no task."""
-    return isinstance(body, dict) and "task_id" not in body and "request_id" in body
+def _of_webhook(body: dict[str, Any]) -> dict[str, Any]:
+    """It tells of an end alone, and by no time; the result in it is left alone."""
+    word = body.get("status")
+    ends = {"OK": TaskStatus.SUCCEED, "ERROR": TaskStatus.FAILED}
+    return {
+        "task_id": body["request_id"],
+        "task_status": ends.get(word) if isinstance(word, str) else word,
+        "task_status_msg": body.get("error"),
+    }
 
 
 def _errors(error: ValidationError) -> list[dict[str, Any]]:
