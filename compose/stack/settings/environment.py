@@ -21,6 +21,7 @@ from compose.stack.services import (
 from compose.stack.settings.load import Settings
 from compose.stack.settings.read_by import LOADTEST, reads
 from compose.stack.settings.secrets import callback_secret, operator_key, stack_name
+from compose.stack.settings.stand_in import PATH as MOCK_VIDEO_PATH
 from compose.stack.settings.stand_in import stand_in
 
 _PORTS = {service.name: service.port for service in services.ALL}
@@ -56,6 +57,8 @@ def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str,
         "OPERATOR_KEY": operator_key(settings),
         "STACK": stack_name(settings),
     }
+    if name == WORKER.name:
+        known["VIDEO_SERVICE_URL"] += known.get(MOCK_VIDEO_PATH, "")
     return _read(name, known | _reach(settings, known))
 
 

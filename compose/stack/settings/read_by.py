@@ -27,6 +27,7 @@ _KLING = frozenset(
         *("KLING_GENERATION", "KLING_DIALECT"),
     }
 )
+_FAL = frozenset({"FAL_KEY", "FAL_MODEL", "FAL_IMAGE_INPUT", "FAL_INPUT"})
 _ALIVE = frozenset({"STACK", "STALL_SECONDS", "SHUTDOWN_SECONDS"})
 READ_BY: dict[str, frozenset[str]] = {
     TEMPORAL.name: frozenset(
@@ -47,6 +48,7 @@ READ_BY: dict[str, frozenset[str]] = {
     WORKER.name: _OURS
     | _ALIVE
     | _KLING
+    | _FAL
     | {
         *(WORKER.port, "PAYLOAD_KEY", "CALLBACK_SECRET", "CALLBACK_URL", "API_PUBLIC_URL"),
         *("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "RESULT_HOSTS", "MAX_RESULT_BYTES"),

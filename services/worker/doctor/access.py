@@ -21,7 +21,7 @@ async def access(
     """Warnings alone: who else can reach it can't be told from here."""
     return [
         *(await _comfyui(settings, images, resolve) if settings.image_api == "comfyui" else []),
-        *(await _kling(settings, resolve) if settings.video_api == "kling" else []),
+        *(await _videos(settings, resolve) if settings.video_api != "service" else []),
     ]
 
 
@@ -37,10 +37,10 @@ async def _comfyui(
     return []
 
 
-async def _kling(settings: WorkerSettings, resolve: Resolve) -> list[Finding]:
+async def _videos(settings: WorkerSettings, resolve: Resolve) -> list[Finding]:
     url = settings.video_service_url
     if _is_plain(url) and await _is_public(url, resolve):
-        return [warning("Kling access", f"the key {_PLAIN} (KLING_URL)")]
+        return [warning("video vendor access", f"the key {_PLAIN} (KLING_URL)")]
     return []
 
 

@@ -1,11 +1,11 @@
-"""Settings of Kling's own API; all but `VIDEO_API` are read where that is `kling`."""
+"""Settings of Kling's own API, which are read where `VIDEO_API` is `kling`."""
 
-import json
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings
+
+from services.worker.settings.video_api import VideoApiSettings, extra_of
 
 # What a request says anyway, in either generation's words.
 OURS = frozenset(
@@ -28,21 +28,9 @@ def _is_extra(text: str) -> str:
     return text
 
 
-def extra_of(text: str) -> dict[str, Any]:
-    """The members of a JSON object; ValueError where it is none."""
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise ValueError("is no JSON object")
-    return found
-
-
-class KlingSettings(BaseSettings):
+class KlingSettings(VideoApiSettings):
     """A part of the worker's."""
 
-    video_api: Literal["service", "kling"] = "service"
     kling_api_key: SecretStr | None = None
     kling_access_key: SecretStr | None = None
     kling_secret_key: SecretStr | None = None

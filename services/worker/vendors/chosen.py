@@ -7,6 +7,7 @@ import httpx
 
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.comfyui.connection import comfyui_images
+from services.worker.vendors.fal.chosen import fal_videos
 from services.worker.vendors.kling.chosen import kling_videos
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.service.videos import VideoService
@@ -33,9 +34,13 @@ async def chosen_videos(settings: WorkerSettings) -> AsyncIterator[VideoVendor]:
 
 
 def _videos(settings: WorkerSettings, http: httpx.AsyncClient) -> VideoVendor:
-    if settings.video_api == "kling":
-        return kling_videos(http, settings)
-    return VideoService(http)
+    match settings.video_api:
+        case "kling":
+            return kling_videos(http, settings)
+        case "fal":
+            return fal_videos(http, settings)
+        case "service":
+            return VideoService(http)
 
 
 def _client(settings: WorkerSettings, url: str) -> httpx.AsyncClient:

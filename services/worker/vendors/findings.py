@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForNow, VendorError
+
 LONGEST = 1000
 
 
@@ -37,6 +39,15 @@ def warning(check: str, says: str) -> Finding:
 def wrong(check: str, says: str) -> Finding:
     """Nothing should be submitted as it is."""
     return Finding(check, Verdict.WRONG, _line(says))
+
+
+def unasked(check: str, error: VendorError, *, at: str) -> Finding:
+    """A video vendor at this address that told nothing of what it was asked."""
+    if isinstance(error, NeverDelivered):
+        return wrong(check, f"nobody answers at {at} (KLING_URL): {error.message}")
+    if isinstance(error, RefusedForNow | OutcomeUnknown):
+        return warning(check, f"{at} does not tell for now: {error.message}")
+    return wrong(check, f"{at}: {error.message}")
 
 
 def _line(text: str) -> str:

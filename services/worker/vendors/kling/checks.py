@@ -9,13 +9,12 @@ from typing import Any
 import httpx
 
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.findings import Finding, ok, warning, wrong
+from services.worker.vendors.callbacks import is_inside, untold
+from services.worker.vendors.findings import Finding, ok, unasked, warning, wrong
 from services.worker.vendors.kling.answers import data_of
-from services.worker.vendors.kling.callbacks import is_inside
 from services.worker.vendors.kling.tasks import member
 from services.worker.vendors.vendor import VendorStatus
-from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForNow, VendorError
-from shared.redact import redacted
+from shared.errors import VendorError
 
 KEY, CLOCK, UNITS = "Kling key", "Kling clock", "Kling units"
 IMAGE, CALLBACKS = "Kling image", "Kling callbacks"
@@ -39,7 +38,7 @@ async def account(call: Call, at: str) -> list[Finding]:
         answer = await call("GET", "/account/costs", params=span)
         found = data_of(answer)
     except VendorError as error:
-        return [_refused(error, at)]
+        return [unasked(KEY, error, at=at)]
     packs = member(found, "resource_pack_subscribe_infos")
     units = _units(packs if isinstance(packs, list) else [], time.time())
     return [ok(KEY, f"{at} takes it"), *_clock(answer.headers.get("date", ""), now), units]
@@ -50,7 +49,7 @@ async def relay(status: Status, at: str) -> list[Finding]:
     try:
         await status(NOBODYS)
     except VendorError as error:
-        return [_refused(error, at)]
+        return [unasked(KEY, error, at=at)]
     return [ok(KEY, f"the relay at {at} takes it, and does not tell what is left at Kling")]
 
 
@@ -70,19 +69,7 @@ def standing(settings: WorkerSettings, *, pushes: bool) -> Iterator[Finding]:
     if settings.kling_dialect == "newapi":
         yield ok(CALLBACKS, "polling alone: a relay passes none on")
     elif not pushes:
-        yield warning(
-            CALLBACKS,
-            f"polling alone: CALLBACK_URL={redacted(settings.callback_url)} is no public https"
-            " address, so Kling is told none",
-        )
-
-
-def _refused(error: VendorError, at: str) -> Finding:
-    if isinstance(error, NeverDelivered):
-        return wrong(KEY, f"nobody answers at {at} (KLING_URL): {error.message}")
-    if isinstance(error, RefusedForNow | OutcomeUnknown):
-        return warning(KEY, f"{at} does not tell for now: {error.message}")
-    return wrong(KEY, f"{at}: {error.message}")
+        yield untold(CALLBACKS, settings, "Kling")
 
 
 def _clock(date: str, now: float) -> Iterator[Finding]:

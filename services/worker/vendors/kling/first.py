@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 import httpx
 
-from services.worker.settings.kling import KlingSettings, extra_of
+from services.worker.settings.kling import KlingSettings
+from services.worker.settings.video_api import extra_of
 from services.worker.vendors.kling.answers import NO_SUCH_RESOURCE, code_of, data_of
 from services.worker.vendors.kling.tasks import member, status_of
 from services.worker.vendors.kling.wire import Question, Wanted

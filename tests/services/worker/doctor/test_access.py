@@ -12,6 +12,7 @@ from tests.services.worker.graphs.examples import WITHOUT_MODELS
 
 COMFYUI = {"image_api": "comfyui", "comfyui_workflow": str(WITHOUT_MODELS)}
 KLING = {"video_api": "kling", "kling_api_key": "k"}
+FAL = {"video_api": "fal", "fal_key": "k"}
 
 
 class Guarded:
@@ -52,8 +53,9 @@ async def test_a_comfyui(url: str, headers: dict[str, str], says: str | None) ->
     ("url", "warned"),
     [("http://kling.example", 1), ("https://kling.example", 0), ("http://127.0.0.1:9", 0)],
 )
-async def test_klings_key(url: str, warned: int) -> None:
-    assert len(await told({}, video_service_url=url, **KLING)) == warned
+@pytest.mark.parametrize("vendor", [KLING, FAL], ids=["kling", "fal"])
+async def test_a_video_vendors_key(url: str, warned: int, vendor: dict[str, str]) -> None:
+    assert len(await told({}, video_service_url=url, **vendor)) == warned
 
 
 async def test_services_of_the_small_contract_are_shown_none() -> None:

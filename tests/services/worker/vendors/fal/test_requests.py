@@ -1,0 +1,61 @@
+"""By which address a request of fal's is found again, and that no other one is asked."""
+
+import httpx
+import pytest
+
+from services.worker.vendors.fal.chosen import fal_videos
+from shared.errors import OutcomeUnknown
+from tests.services.worker.vendors.fal.clients import (
+    AT,
+    ID,
+    KEPT,
+    SUBMIT,
+    queued,
+    settings_of,
+    submit,
+)
+from tests.services.worker.vendors.stub import StubVendor, picture_at
+
+
+@pytest.mark.parametrize(
+    ("status_url", "kept"),
+    [
+        (f"http://vendor/workflows/a/b/requests/{ID}/status", f"workflows/a/b/requests/{ID}"),
+        (f"http://elsewhere/fal-ai/other/requests/{ID}/status", KEPT),
+        (f"https://vendor/fal-ai/other/requests/{ID}/status", KEPT),
+        (f"http://vendor:81/fal-ai/other/requests/{ID}/status", KEPT),
+        (f"http://vendor@elsewhere/fal-ai/other/requests/{ID}/status", KEPT),
+        (f"http://vendor/a/../requests/{ID}/status?x=1", KEPT),
+        ("http://vendor/fal-ai/other/requests/another/status", KEPT),
+        ("http://[/", KEPT),
+        (7, KEPT),
+        (None, KEPT),
+    ],
+)
+async def test_a_request_is_kept_by_its_own_address_at_the_queue_and_nowhere_else(
+    status_url: object, kept: str
+) -> None:
+    assert await submit(StubVendor({SUBMIT: [queued(status_url=status_url)]})) == kept
+
+
+@pytest.mark.parametrize(
+    ("status_url", "kept"),
+    [(f"http://vendor/proxy/a/b/requests/{ID}/status", f"a/b/requests/{ID}"), (AT, KEPT)],
+)
+async def test_the_queue_may_be_below_a_path(status_url: str, kept: str) -> None:
+    vendor = StubVendor({SUBMIT.replace("/", "/proxy/", 1): [queued(status_url=status_url)]})
+    async with httpx.AsyncClient(
+        transport=vendor.transport(), base_url="http://vendor/proxy/"
+    ) as http:
+        videos = fal_videos(http, settings_of())
+        picture = picture_at("x")
+        found = await videos.submit("o", 1, prompt="p", picture=picture, callback_url="c")
+    assert found == kept
+
+
+@pytest.mark.parametrize("request_id", [None, 7, "", "a/b", "..", "a b", "x" * 201])
+async def test_a_submit_that_is_answered_without_an_id_may_have_been_taken(
+    request_id: object,
+) -> None:
+    with pytest.raises(OutcomeUnknown, match="request_id"):
+        await submit(StubVendor({SUBMIT: [queued(request_id=request_id)]}))
