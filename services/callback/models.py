@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -60,19 +60,6 @@ class Callback(_Vendor):
             message=redacted(self.task_status_msg or ""),
             named=named if named != external_id else None,
         )
-
-
-class Webhook(_Vendor):
-    """fal's body: it tells of an end alone, and by no time; the result in it is left alone."""
-
-    request_id: VendorId
-    status: Literal["OK", "ERROR"]
-    error: str | None = None
-
-    def callback(self) -> Callback:
-        """The same in the words of the other one."""
-        status = TaskStatus.SUCCEED if self.status == "OK" else TaskStatus.FAILED
-        return Callback(task_id=self.request_id, task_status=status, task_status_msg=self.error)
 
 
 class Fate(StrEnum):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from services.callback import body
-from services.callback.models import Callback, Fate, Receipt, Webhook
+from services.callback.models import Callback, Fate, Receipt
 from services.callback.receiver import Receiver
 from shared.errors import RouteNotFound
 from shared.ids import is_job_id
@@ -43,7 +43,7 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     return {key: _inlined(value, definitions) for key, value in schema.items() if key != "$defs"}
 
 
-_SCHEMAS = [model.model_json_schema() for model in (Callback, Webhook)]
+_SCHEMA = Callback.model_json_schema()
 _EXAMPLE = {
     "task_id": "831937841",
     "task_status": "succeed",
@@ -66,7 +66,7 @@ _INPUT: dict[str, Any] = {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"anyOf": [_inlined(each, each.get("$defs", {})) for each in _SCHEMAS]},
+                "schema": _inlined(_SCHEMA, _SCHEMA.get("$defs", {})),
                 "example": _EXAMPLE,
             }
         },

@@ -4,7 +4,7 @@ A mock charges what ends well, and nothing else.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from loadtest.books.facts import Generation
@@ -68,29 +68,19 @@ def _task(job: JobFacts, books: Books) -> Texts:
     made = {result.vendor_id for run in job.executions for result in run.results}
     for row in job.generations:
         task = job.record.tasks.get(str(row.external_id)) if job.record else None
-        if task is not None and not _is_named(task, row.vendor_id):
+        if task is not None and task != row.vendor_id:
             yield f"{row.external_id} is {row.vendor_id} at the vendor, and {task} in the record"
         # What a fault has made beside it may be unknown, never the one that was kept.
-        beside = met(job) and any(_known(g.vendor_id, made) for g in job.of(row.step) if g.good)
-        if row.good and made and not _known(row.vendor_id, made) and not beside:
+        beside = met(job) and any(g.vendor_id in made for g in job.of(row.step) if g.good)
+        if row.good and made and row.vendor_id not in made and not beside:
             yield f"{row.external_id} is {row.vendor_id}, which its history does not know"
 
 
 def _brought(job: JobFacts, books: Books) -> Texts:
     """What the history has from a vendor, the vendor has made."""
-    made = [row.vendor_id for row in job.generations]
-    kept = {result.vendor_id for run in job.executions for result in run.results}
-    for task in sorted(task for task in kept if not any(_is_named(task, name) for name in made)):
+    made = {row.vendor_id for row in job.generations}
+    for task in sorted({r.vendor_id for run in job.executions for r in run.results} - made):
         yield f"its history has {task} from a vendor, and no vendor knows it"
-
-
-def _known(name: str, made: Iterable[str]) -> bool:
-    return any(_is_named(kept, name) for kept in made)
-
-
-def _is_named(kept: str, name: str) -> bool:
-    """What is kept of a task may be the path to it, which ends with its name."""
-    return kept == name or kept.endswith(f"/{name}")
 
 
 def _permit(job: JobFacts, books: Books) -> Texts:
