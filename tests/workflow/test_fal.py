@@ -146,6 +146,32 @@ async def test_a_request_outlives_its_worker_and_a_change_of_the_model(
         assert (await row_of(line, record))["charged"]
 
 
+async def test_what_a_killed_worker_was_submitting_is_never_submitted_again(
+    client: Client, tmp_path: Path
+) -> None:
+    environment = {name.upper(): str(value) for name, value in FAL.items()}
+    environment["DRAIN_SECONDS"] = str(DRAIN_SECONDS)
+    async with (
+        pipeline(client, tmp_path, **FAL) as line,
+        running_semaphore(client, shutdown_seconds=0.1),
+    ):
+        await line.videos.arm(rule("submit", "delay", often=FIRST, seconds=60_000))
+        with worker_processes(line) as workers:
+            [victim] = workers.start(1, **environment)
+            job_id = await line.submit()
+            await line.videos.until("/admin/trace", lambda it: bool(it["rows"]))
+            victim.send_signal(signal.SIGKILL)
+            victim.wait()
+            await line.videos.hurry()
+            workers.start(1, **environment)
+            record = await line.ended(job_id)
+        assert record.error is not None
+        assert (record.status, record.error.code) == (Status.FAILED, "never_told")
+        asked = await line.videos.json("/admin/journal?method=POST&path=/fal/")
+        assert len(asked) <= 1
+        assert len(await line.videos.json(f"/admin/ledger?external_id={job_id}.video.1")) <= 1
+
+
 async def test_a_wrong_key_fails_the_stage_before_anything_is_paid(
     client: Client, tmp_path: Path
 ) -> None:
