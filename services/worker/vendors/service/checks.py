@@ -13,7 +13,7 @@ from shared.redact import redacted
 # What is most likely meant where another server answers.
 NATIVE = {
     "COMFYUI_URL": "if it is a ComfyUI itself, set IMAGE_API=comfyui",
-    "KLING_URL": "if it is Kling's own API, set VIDEO_API=kling",
+    "KLING_URL": "if it is Kling's own API, set VIDEO_API=kling; if fal's, VIDEO_API=fal",
 }
 
 
