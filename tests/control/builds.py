@@ -32,7 +32,7 @@ from shared.watching import Closed, until_closed
 from tests.workflow.pipeline import Pipeline
 
 WORKERS = 2
-LEASE_SECONDS = 0.3
+LEASE_SECONDS = 3.0
 
 # Runs the parts of a build; gives its API.
 Build = Callable[[Pipeline], AbstractAsyncContextManager[FastAPI]]

@@ -58,7 +58,7 @@ def test_each_part_measures_something(settings: Settings, tmp_path: Path) -> Non
     found = json.loads((tmp_path / "bench.json").read_text())
     values = {(row["part"], row["name"]): row["median"] for row in found["figures"]}
     assert {part for part, _ in values} == set(PARTS)
-    assert all(value > 0 for value in _times(found["figures"]))
+    assert [row for row in _times(found["figures"]) if not row["median"] > 0] == []
     assert (
         values["takeover", "image running: next step"]
         < values["takeover", "image running: next job"]
@@ -66,6 +66,6 @@ def test_each_part_measures_something(settings: Settings, tmp_path: Path) -> Non
     assert "intake: requests taken in by the semaphore, in bulk" in printed
 
 
-def _times(rows: list[dict[str, Any]]) -> list[float]:
+def _times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Figures that can't be nothing: whole times and rates, not the parts of a time."""
-    return [row["median"] for row in rows if not row["name"].endswith("mean")]
+    return [row for row in rows if not row["name"].endswith("mean")]
