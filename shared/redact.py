@@ -29,14 +29,23 @@ _RANDOM = re.compile(
     rf"(?<![\w-])(?!(?i:{_UUID}))(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z0-9_-]{{32,}}"
 )
 # A server's own folders; the file's name is enough.
-_PATH = re.compile(r"(?<![\w:/.…])(?:/[\w.@+-]+)+/(?P<file>[\w.@+-]+)")
+_PATH = re.compile(r"(?<![\w/.…])(?:/[\w.@+-]+)+/(?P<file>[\w.@+-]+)")
+# In quotes it may have blanks; of a `file:` address nothing before the name is kept either.
+_QUOTED = re.compile(
+    r"(?P<quote>['\"])(?:/|[A-Za-z]:\\|\\\\)[^'\"\n]{0,400}[/\\](?P<file>[^'\"/\\\n]+)(?P=quote)"
+)
+_FILE = re.compile(r"\bfile:/{1,3}(?:[^\s'\"/]+/)*(?P<file>[^\s'\"/]+)", re.IGNORECASE)
 # As Windows writes them, also with each backslash twice.
-_DRIVE = re.compile(r"\b[A-Za-z]:(?:\\{1,2}[\w.@+ -]+){0,50}\\{1,2}(?P<file>[\w.@+-]+)")
+_DRIVE = re.compile(
+    r"(?:\b[A-Za-z]:|(?<!\\)\\{2}[\w.-]+)(?:\\{1,2}[\w.@+ -]+){0,50}\\{1,2}(?P<file>[\w.@+-]+)"
+)
 
 
 def redacted(text: str) -> str:
     """The same, in at most 500 characters, without what may be a key, a signature or a path."""
-    text = _URL.sub(_bare, text[:_READ])
+    text = _FILE.sub(rf"{HIDDEN}/\g<file>", text[:_READ])
+    text = _QUOTED.sub(rf"\g<quote>{HIDDEN}/\g<file>\g<quote>", text)
+    text = _URL.sub(_bare, text)
     text = _JWT.sub(HIDDEN, text)
     text = _NAMED.sub(rf"\g<name>{HIDDEN}", text)
     text = _BEARER.sub(rf"\g<name> {HIDDEN}", text)

@@ -33,6 +33,10 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhayJ9.c2lnbmF0dXJl"
             'File "…/nodes.py", line 5, in run',
         ),
         (r"no C:\Users\me\Comfy UI\input\a.png", "no …/a.png"),
+        ("no '/home/me/Comfy UI/input/a.png'", "no '…/a.png'"),
+        ("dir:/srv/comfy/a.png", "dir:…/a.png"),
+        ("no file:///srv/comfy/a.png", "no …/a.png"),
+        (r"no \\nas\share\me\a.png", "no …/a.png"),
         (r"[Errno 2] 'D:\\models\\x.safetensors'", "[Errno 2] '…/x.safetensors'"),
     ],
 )

@@ -25,7 +25,7 @@ from services.worker.results.checker import Checker
 from services.worker.results.disk import Disk, reason_of
 from services.worker.results.hops import Credentials, asked
 from services.worker.results.pieces import Piece, chunks
-from services.worker.vendors.failures import NOT_SENT
+from services.worker.vendors.failures import CLEARING_STATUSES, NOT_SENT
 from services.worker.vendors.vendor import Bounds, Fitted, Vendor
 from shared.assets import KINDS, MEDIA_TYPES, Kind, assets_folder, file_name, find_asset
 from shared.errors import BadResult, StorageFailed
@@ -239,7 +239,7 @@ def _check_head(response: httpx.Response) -> None:
 
     So is one in a code that we did not ask for: of what it stands for, nothing is said.
     """
-    if response.status_code >= 500:
+    if response.status_code >= 500 or response.status_code in CLEARING_STATUSES:
         raise _NotGiven(f"The result's host answered {response.status_code}.")
     if not response.is_success:
         raise BadResult(f"The result's address answered {response.status_code}.")

@@ -140,6 +140,7 @@ async def test_a_bad_file_does_not_replace_a_good_one(tmp_path: Path) -> None:
 NOT_GIVEN = {
     "500": file_of(b"", 500),
     "503": file_of(b"", 503),
+    "429": file_of(b"", 429),
     "reset": httpx.ReadError("reset"),
     "too slow": httpx.ReadTimeout("slow"),
 }
