@@ -50,6 +50,12 @@ class Forger:
                 change(row)
         self.put(name, rows)
 
+    def of_any_job(self, name: str, change: Callable[[Row], object]) -> list[str]:
+        """`change` edits every row of any one job, which is returned as the one to be named."""
+        job_id = self.job()
+        self.each(name, change, of=job_id)
+        return [job_id]
+
     def drop(self, name: str, *, of: str) -> None:
         """Every row of one job is gone."""
         self.put(name, [row for row in self.rows(name) if job_in(row) != of])

@@ -83,9 +83,7 @@ def more_in_the_history(f: Forger) -> Iterable[str]:
 
 @forgery
 def none_in_the_history(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.TEMPORAL, lambda row: row.update(orders=[]), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.TEMPORAL, lambda row: row.update(orders=[]))
 
 
 @forgery
@@ -104,6 +102,4 @@ def another_number_at_the_vendor(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_delivery_more_than_the_history_has(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.TEMPORAL, lambda row: row["activities"][0].update(attempt=3), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.TEMPORAL, lambda row: row["activities"][0].update(attempt=3))

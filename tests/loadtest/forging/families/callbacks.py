@@ -91,17 +91,13 @@ def callbacks_rejected_though_no_fault_was_armed(f: Forger) -> Iterable[str]:
 
 @forgery
 def deliveries_refused_though_no_fault_was_armed(f: Forger) -> Iterable[str]:
-    job_id = f.job()
     refused = {"delivery_id": "msg_refused", "reply": 401}
-    f.each(VIDEO, lambda row: row["callbacks"].append(row["callbacks"][0] | refused), of=job_id)
-    return [job_id]
+    return f.of_any_job(VIDEO, lambda row: row["callbacks"].append(row["callbacks"][0] | refused))
 
 
 @forgery
 def a_callback_that_was_rejected(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.RECEIPTS, lambda row: row.update(fate="rejected"), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.RECEIPTS, lambda row: row.update(fate="rejected"))
 
 
 @forgery
@@ -142,9 +138,7 @@ def the_bill_says_that_a_callback_was_not_answered(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_fate_that_there_is_not(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.RECEIPTS, lambda row: row.update(fate="fine"), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.RECEIPTS, lambda row: row.update(fate="fine"))
 
 
 @forgery
@@ -156,8 +150,6 @@ def a_callback_taken_as_another_jobs(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_callback_received_after_it_had_its_effect(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(
-        raw.RECEIPTS, lambda row: row.update(received_at=moved(row["received_at"], 2)), of=job_id
+    return f.of_any_job(
+        raw.RECEIPTS, lambda row: row.update(received_at=moved(row["received_at"], 2))
     )
-    return [job_id]

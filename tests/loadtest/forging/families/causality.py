@@ -18,9 +18,9 @@ def a_video_accepted_before_its_image_ended(f: Forger) -> Iterable[str]:
 
 @forgery
 def an_image_that_ended_after_its_video_began(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(IMAGE, lambda row: shift(row, f.random.uniform(0.15, 1), only=("finished",)), of=job_id)
-    return [job_id]
+    return f.of_any_job(
+        IMAGE, lambda row: shift(row, f.random.uniform(0.15, 1), only=("finished",))
+    )
 
 
 @forgery
@@ -30,59 +30,45 @@ def an_end_before_its_beginning(f: Forger) -> Iterable[str]:
     return [job_id]
 
 
-@forgery
-def a_job_that_ended_before_it_was_made(f: Forger) -> Iterable[str]:
+def _behind_its_making(f: Forger, name: str, seconds: float) -> Iterable[str]:
+    """An instant of a job is so far behind its making, by the list and by its record."""
     job_id = f.job()
 
     def change(job: Row) -> None:
-        job["finished_at"] = moved(job["created_at"], -1)
+        job[name] = moved(job["created_at"], seconds)
 
     f.each(raw.JOBS, lambda row: change(row["job"]), of=job_id)
     f.each(raw.STATES, lambda row: change(row["record"]), of=job_id)
     return [job_id]
+
+
+@forgery
+def a_job_that_ended_before_it_was_made(f: Forger) -> Iterable[str]:
+    return _behind_its_making(f, "finished_at", -1)
 
 
 @forgery
 def a_job_that_began_before_it_was_made(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-
-    def change(job: Row) -> None:
-        job["started_at"] = moved(job["created_at"], -0.5)
-
-    f.each(raw.JOBS, lambda row: change(row["job"]), of=job_id)
-    f.each(raw.STATES, lambda row: change(row["record"]), of=job_id)
-    return [job_id]
+    return _behind_its_making(f, "started_at", -0.5)
 
 
 @forgery
 def a_job_made_before_it_was_asked_for(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-
-    def change(job: Row) -> None:
-        job["created_at"] = moved(job["created_at"], -2)
-
-    f.each(raw.JOBS, lambda row: change(row["job"]), of=job_id)
-    f.each(raw.STATES, lambda row: change(row["record"]), of=job_id)
-    return [job_id]
+    return _behind_its_making(f, "created_at", -2)
 
 
 @forgery
 def an_answer_before_its_question(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.SUBMITS, lambda row: row.update(answered_at=row["sent_at"] - 0.05), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.SUBMITS, lambda row: row.update(answered_at=row["sent_at"] - 0.05))
 
 
 @forgery
 def a_change_before_the_one_ahead_of_it(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-
     def change(row: Row) -> None:
         changes = row["record"]["transitions"]
         changes[3]["at"] = moved(changes[2]["at"], -0.01)
 
-    f.each(raw.STATES, change, of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.STATES, change)
 
 
 @forgery
@@ -108,63 +94,46 @@ def a_generation_that_ended_behind_its_job(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_callback_sent_before_its_task(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-
     def change(row: Row) -> None:
         row["callbacks"][0]["sent_at"] = moved(row["accepted_at"], -0.02)
 
-    f.each(VIDEO, change, of=job_id)
-    return [job_id]
+    return f.of_any_job(VIDEO, change)
 
 
 @forgery
 def a_callback_of_success_sent_before_it(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-
     def change(row: Row) -> None:
         row["callbacks"][-1]["sent_at"] = moved(row["finished_at"], -0.5)
 
-    f.each(VIDEO, change, of=job_id)
-    return [job_id]
+    return f.of_any_job(VIDEO, change)
 
 
 @forgery
 def a_callback_received_before_it_was_sent(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(
-        raw.RECEIPTS, lambda row: row.update(received_at=moved(row["received_at"], -1)), of=job_id
+    return f.of_any_job(
+        raw.RECEIPTS, lambda row: row.update(received_at=moved(row["received_at"], -1))
     )
-    return [job_id]
 
 
 @forgery
 def a_run_that_closed_before_its_permit(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.TEMPORAL, lambda row: row.update(granted=row["closed"] + 0.2), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.TEMPORAL, lambda row: row.update(granted=row["closed"] + 0.2))
 
 
 @forgery
 def an_activity_that_ended_before_it_began(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-
     def change(row: Row) -> None:
         first = row["activities"][0]
         first["ended"] = first["started"] - 0.01
 
-    f.each(raw.TEMPORAL, change, of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.TEMPORAL, change)
 
 
 @forgery
 def an_end_that_the_list_and_the_record_tell_otherwise(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(
-        raw.JOBS,
-        lambda row: row["job"].update(finished_at=moved(row["job"]["finished_at"], -0.03)),
-        of=job_id,
+    return f.of_any_job(
+        raw.JOBS, lambda row: row["job"].update(finished_at=moved(row["job"]["finished_at"], -0.03))
     )
-    return [job_id]
 
 
 @forgery

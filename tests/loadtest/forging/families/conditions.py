@@ -96,9 +96,7 @@ def a_submission_under_the_same_key(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_job_of_another_stage(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.JOBS, lambda row: row.update(stage=0), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.JOBS, lambda row: row.update(stage=0))
 
 
 @forgery
@@ -112,14 +110,11 @@ def a_job_outside_the_time_of_its_stage(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_job_planned_later_than_the_plan_says(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-
     def later(row: Row) -> None:
         row["planned_at"] += 0.01
         row["sent_at"] += 0.01
 
-    f.each(raw.SUBMITS, later, of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.SUBMITS, later)
 
 
 @forgery

@@ -69,26 +69,23 @@ def two_jobs_files_swapped_with_their_records(f: Forger) -> Iterable[str]:
     return pair
 
 
-@forgery
-def picture_and_film_do_not_belong_together(f: Forger) -> Iterable[str]:
-    pair = f.pair()
-    names = ("source_sha256", "source_shows")
-    rows = f.rows(raw.LEDGERS["video"])
-    sources = {job_in(row): {name: row[name] for name in names} for row in rows}
-    for one, other in (pair, pair[::-1]):
-        f.each(
-            raw.LEDGERS["video"],
-            lambda row, source=sources[other]: row.update(source),  # type: ignore[misc]
-            of=one,
-        )
+def _swap(f: Forger, pair: tuple[str, str], name: str, *keys: str) -> Iterable[str]:
+    """The rows of two jobs say of each what is so of the other."""
+    said = {job_in(row): {key: row[key] for key in keys} for row in f.rows(name)}
+    one, other = pair
+    swapped = {one: said[other], other: said[one]}
+    f.each(name, lambda row: row.update(swapped.get(job_in(row), {})))
     return pair
 
 
 @forgery
+def picture_and_film_do_not_belong_together(f: Forger) -> Iterable[str]:
+    return _swap(f, f.pair(), raw.LEDGERS["video"], "source_sha256", "source_shows")
+
+
+@forgery
 def a_record_without_files(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.STATES, lambda row: row["record"].update(assets={}), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.STATES, lambda row: row["record"].update(assets={}))
 
 
 @forgery
@@ -107,9 +104,7 @@ def a_wrong_size(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_file_of_another_hash(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.FILES, lambda row: row.update(sha256="0" * 64), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.FILES, lambda row: row.update(sha256="0" * 64))
 
 
 @forgery
@@ -128,45 +123,29 @@ def nobody_looked_at_a_file(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_file_without_a_hash(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.FILES, lambda row: row.update(sha256=None), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.FILES, lambda row: row.update(sha256=None))
 
 
 @forgery
 def a_file_that_does_not_decode(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.FILES, lambda row: row.update(problem="does not decode: no"), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.FILES, lambda row: row.update(problem="does not decode: no"))
 
 
 @forgery
 def prompts_swapped_at_a_vendor(f: Forger) -> Iterable[str]:
-    pair, name = f.pair(), f.random.choice(LEDGERS)
-    prompts = {job_in(row): row["prompt"] for row in f.rows(name)}
-    for one, other in (pair, pair[::-1]):
-        f.each(name, lambda row, prompt=prompts[other]: row.update(prompt=prompt), of=one)  # type: ignore[misc]
-    return pair
+    return _swap(f, f.pair(), f.random.choice(LEDGERS), "prompt")
 
 
 @forgery
 def prompts_swapped_at_the_sender(f: Forger) -> Iterable[str]:
-    pair = f.pair()
-    prompts = {job_in(row): row["prompt"] for row in f.rows(raw.SUBMITS)}
-    for one, other in (pair, pair[::-1]):
-        f.each(raw.SUBMITS, lambda row, text=prompts[other]: row.update(prompt=text), of=one)  # type: ignore[misc]
-    return pair
+    return _swap(f, f.pair(), raw.SUBMITS, "prompt")
 
 
 @forgery
 def another_prompt_in_the_record(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.STATES, lambda row: row["record"].update(prompt="another"), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.STATES, lambda row: row["record"].update(prompt="another"))
 
 
 @forgery
 def another_prompt_in_the_list(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.JOBS, lambda row: row["job"].update(prompt="another"), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.JOBS, lambda row: row["job"].update(prompt="another"))

@@ -18,9 +18,7 @@ def a_list_of_runs_that_says_failed(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_summary_that_says_failed(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.TEMPORAL, lambda row: row.update(status="FAILED"), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.TEMPORAL, lambda row: row.update(status="FAILED"))
 
 
 @forgery
@@ -136,32 +134,24 @@ def permits_that_fall(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_permit_of_another_number_in_the_record(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(
-        raw.STATES, lambda row: row["record"].update(token=row["record"]["token"] + 1), of=job_id
+    return f.of_any_job(
+        raw.STATES, lambda row: row["record"].update(token=row["record"]["token"] + 1)
     )
-    return [job_id]
 
 
 @forgery
 def another_run_in_the_list(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.EXECUTIONS, lambda row: row.update(run_id="another"), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.EXECUTIONS, lambda row: row.update(run_id="another"))
 
 
 @forgery
 def another_end_in_the_list(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.EXECUTIONS, lambda row: row.update(closed=row["closed"] - 0.2), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.EXECUTIONS, lambda row: row.update(closed=row["closed"] - 0.2))
 
 
 @forgery
 def another_file_in_the_history(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.TEMPORAL, lambda row: row["results"][0].update(sha256="0" * 64), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.TEMPORAL, lambda row: row["results"][0].update(sha256="0" * 64))
 
 
 @forgery
@@ -192,6 +182,4 @@ def a_task_that_only_the_history_knows(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_record_of_another_run(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.STATES, lambda row: row["record"].update(run_id="another"), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.STATES, lambda row: row["record"].update(run_id="another"))

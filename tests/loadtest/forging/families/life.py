@@ -11,30 +11,27 @@ def _record(f: Forger, job_id: str, change: Any) -> None:
     f.each(raw.STATES, lambda row: change(row["record"]), of=job_id)
 
 
+def _any_record(f: Forger, change: Any) -> Iterable[str]:
+    return f.of_any_job(raw.STATES, lambda row: change(row["record"]))
+
+
 def _change(f: Forger, place: int, **other: object) -> Iterable[str]:
     """One change of a job's record is told otherwise."""
-    job_id = f.job()
-    _record(f, job_id, lambda record: record["transitions"][place].update(other))
-    return [job_id]
+    return _any_record(f, lambda record: record["transitions"][place].update(other))
 
 
 @forgery
 def a_record_that_begins_at_version_3(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    _record(f, job_id, lambda record: record["transitions"].__delitem__(slice(2)))
-    return [job_id]
+    return _any_record(f, lambda record: record["transitions"].__delitem__(slice(2)))
 
 
 @forgery
 def a_record_that_fails_after_its_success(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-
     def change(record: Row) -> None:
         last = record["transitions"][-1]
         record["transitions"].append(last | {"version": last["version"] + 1, "status": "failed"})
 
-    _record(f, job_id, change)
-    return [job_id]
+    return _any_record(f, change)
 
 
 @forgery
@@ -44,9 +41,7 @@ def a_success_in_the_middle(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_gap_in_the_versions(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    _record(f, job_id, lambda record: record["transitions"].pop(4))
-    return [job_id]
+    return _any_record(f, lambda record: record["transitions"].pop(4))
 
 
 @forgery
@@ -71,21 +66,16 @@ def an_image_after_the_video(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_job_that_never_ran(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-
     def change(record: Row) -> None:
         for each in record["transitions"][1:-1]:
             each["status"] = "queued"
 
-    _record(f, job_id, change)
-    return [job_id]
+    return _any_record(f, change)
 
 
 @forgery
 def a_record_of_another_version_than_the_list(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.JOBS, lambda row: row["job"].update(version=row["job"]["version"] + 1), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.JOBS, lambda row: row["job"].update(version=row["job"]["version"] + 1))
 
 
 @forgery
@@ -98,9 +88,7 @@ def a_record_of_another_version_than_its_last_change(f: Forger) -> Iterable[str]
 
 @forgery
 def a_list_that_says_failed(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.JOBS, lambda row: row["job"].update(status="failed"), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.JOBS, lambda row: row["job"].update(status="failed"))
 
 
 @forgery
@@ -114,9 +102,7 @@ def a_list_and_a_record_that_say_failed(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_success_at_99_percent(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.JOBS, lambda row: row["job"].update(percent=99), of=job_id)
-    return [job_id]
+    return f.of_any_job(raw.JOBS, lambda row: row["job"].update(percent=99))
 
 
 def _frames(f: Forger, change: Any) -> Iterable[str]:
@@ -156,18 +142,21 @@ def a_frame_that_waits_again(f: Forger) -> Iterable[str]:
     return _frames(f, lambda own: own[-3].update(status="queued", step=None))
 
 
+def _show(f: Forger, job_id: str, version: int, **other: object) -> None:
+    """The frames of one version of a job are told otherwise."""
+
+    def change(row: Row) -> None:
+        if row["version"] == version:
+            row |= other
+
+    f.each(raw.FRAMES, change, of=job_id)
+
+
 def _everywhere(f: Forger, version: int, **other: object) -> Iterable[str]:
     """One change of a job is told otherwise, by its record and by its frames."""
     job_id = f.job()
     _record(f, job_id, lambda record: record["transitions"][version - 1].update(other))
-    shown = {key: value for key, value in other.items() if key in ("status", "step", "percent")}
-
-    def change(rows: list[Row]) -> None:
-        for row in rows:
-            if (job_in(row), row["version"]) == (job_id, version):
-                row |= shown
-
-    f.edit(raw.FRAMES, change)
+    _show(f, job_id, version, **other)
     return [job_id]
 
 
@@ -198,12 +187,7 @@ def a_video_first_by_record_and_feed(f: Forger) -> Iterable[str]:
     f.each(raw.JOBS, lambda row: row["job"]["attempts"].update(image=0), of=job_id)
     f.each(raw.TEMPORAL, lambda row: row["orders"].pop(0), of=job_id)
 
-    def show(rows: list[Row]) -> None:
-        for row in rows:
-            if (job_in(row), row["version"]) == (job_id, 2):
-                row["step"] = "video"
-
-    f.edit(raw.FRAMES, show)
+    _show(f, job_id, 2, step="video")
     return [job_id]
 
 
