@@ -13,12 +13,7 @@ from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS
 
 KEY = "hunter2hunter2"
 
-
-@pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in WorkerSettings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("CALLBACK_SECRET", "0123456789abcdef0123456789abcdef")
+pytestmark = pytest.mark.usefixtures("bare_environment")
 
 
 def loaded(monkeypatch: pytest.MonkeyPatch, **settings: object) -> WorkerSettings:

@@ -9,19 +9,8 @@ KEY = {"FAL_KEY": "id-of-the-test:secret"}
 
 
 @pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in WorkerSettings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("CALLBACK_SECRET", "0123456789abcdef0123456789abcdef")
+def _video_api(bare_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEO_API", "fal")
-
-
-@pytest.fixture
-def environ(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> dict[str, str]:
-    given: dict[str, str] = request.param
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    return given
 
 
 @pytest.mark.parametrize(

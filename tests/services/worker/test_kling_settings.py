@@ -10,19 +10,8 @@ PAIR = {"KLING_ACCESS_KEY": "access-of-the-test", "KLING_SECRET_KEY": "secret-of
 
 
 @pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in WorkerSettings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("CALLBACK_SECRET", "0123456789abcdef0123456789abcdef")
+def _video_api(bare_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEO_API", "kling")
-
-
-@pytest.fixture
-def environ(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> dict[str, str]:
-    given: dict[str, str] = request.param
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    return given
 
 
 def with_key(**more: str) -> dict[str, str]:

@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from pydantic import SecretStr
-
 from services.worker.settings.fal import DEFAULT_MODEL
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.fal.chosen import fal_videos
 from services.worker.vendors.vendor import Picture, VendorStatus
-from tests.services.worker.vendors.stub import Answer, StubVendor, picture_at, reply
+from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+from tests.services.worker.vendors.usual import OURS, submit_usual, usual_settings
 
-OURS = "job-0123456789abcdef01234567.video.1"
 ID = "764cabcf-b745-4b3e-ae38-1200304cf45b"
 KEPT = f"fal-ai/kling-video/requests/{ID}"
 SUBMIT = f"POST /{DEFAULT_MODEL}"
@@ -22,25 +20,18 @@ CALLBACK = f"https://us.example/callback/kling?task={OURS}&token=t"
 def settings_of(**changes: Any) -> WorkerSettings:
     """As the environment would have it."""
     given = {
-        "callback_secret": SecretStr("0123456789abcdef0123456789abcdef"),
-        "callback_url": "https://us.example",
         "video_service_url": "https://queue.fal.run",
         "video_api": "fal",
         "fal_key": "the-key",
     }
-    return WorkerSettings.model_validate({**given, **changes})
+    return usual_settings(**(given | changes))
 
 
 async def submit(vendor: StubVendor, picture: Picture | None = None, **changes: Any) -> str:
     """A submit of the usual video."""
     async with vendor.client() as http:
-        return await fal_videos(http, settings_of(**changes)).submit(
-            OURS,
-            7,
-            prompt="猫",
-            picture=picture or picture_at("https://images.example/1.png"),
-            callback_url=CALLBACK,
-        )
+        videos = fal_videos(http, settings_of(**changes))
+        return await submit_usual(videos, picture, callback_url=CALLBACK)
 
 
 async def status(vendor: StubVendor, task_id: str = KEPT, **changes: Any) -> VendorStatus | None:

@@ -2,14 +2,12 @@
 
 from typing import Any
 
-from pydantic import SecretStr
-
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.kling.chosen import kling_videos
 from services.worker.vendors.vendor import Picture, VendorStatus
-from tests.services.worker.vendors.stub import StubVendor, picture_at
+from tests.services.worker.vendors.stub import StubVendor
+from tests.services.worker.vendors.usual import OURS, submit_usual, usual_settings
 
-OURS = "job-0123456789abcdef01234567.video.1"
 PATH = "/v1/videos/image2video"
 CALLBACK = "https://us.example/callback/kling?token=t"
 
@@ -17,27 +15,20 @@ CALLBACK = "https://us.example/callback/kling?token=t"
 def settings_of(**changes: Any) -> WorkerSettings:
     """As the environment would have it: with a key that is sent as it is."""
     given = {
-        "callback_secret": SecretStr("0123456789abcdef0123456789abcdef"),
-        "callback_url": "https://us.example",
         "video_service_url": "https://api-singapore.klingai.com",
         "video_api": "kling",
         "kling_api_key": "the-key",
     }
     if "kling_access_key" in changes:
         del given["kling_api_key"]
-    return WorkerSettings.model_validate({**given, **changes})
+    return usual_settings(**(given | changes))
 
 
 async def submit(vendor: StubVendor, picture: Picture | None = None, **changes: Any) -> str:
     """A submit of the usual video."""
     async with vendor.client() as http:
-        return await kling_videos(http, settings_of(**changes)).submit(
-            OURS,
-            7,
-            prompt="猫",
-            picture=picture or picture_at("https://images.example/1.png"),
-            callback_url=CALLBACK,
-        )
+        videos = kling_videos(http, settings_of(**changes))
+        return await submit_usual(videos, picture, callback_url=CALLBACK)
 
 
 async def status(vendor: StubVendor, task_id: str = OURS, **changes: Any) -> VendorStatus | None:

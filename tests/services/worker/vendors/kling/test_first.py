@@ -21,13 +21,13 @@ from shared.errors import (
 )
 from tests.services.worker.vendors.kling.clients import (
     CALLBACK,
-    OURS,
     PATH,
     settings_of,
     status,
     submit,
 )
 from tests.services.worker.vendors.stub import Answer, StubVendor, picture_at, reply
+from tests.services.worker.vendors.usual import OURS
 
 SUBMIT, LOOK = f"POST {PATH}", f"GET {PATH}/{OURS}"
 TASK = {"task_id": "831", "task_status": "submitted", "created_at": 1, "updated_at": 1}

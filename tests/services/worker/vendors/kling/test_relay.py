@@ -8,8 +8,9 @@ import pytest
 
 from services.worker.vendors.kling.chosen import kling_videos
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
-from tests.services.worker.vendors.kling.clients import OURS, PATH, settings_of, status, submit
+from tests.services.worker.vendors.kling.clients import PATH, settings_of, status, submit
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+from tests.services.worker.vendors.usual import OURS
 
 SUBMIT, LOOK = f"POST {PATH}", f"GET {PATH}/r-1"
 RELAY: dict[str, Any] = {"kling_dialect": "newapi"}

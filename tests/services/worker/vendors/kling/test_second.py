@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from shared.errors import OutcomeUnknown, RefusedForNow, VendorError
-from tests.services.worker.vendors.kling.clients import CALLBACK, OURS, status, submit
+from tests.services.worker.vendors.kling.clients import CALLBACK, status, submit
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+from tests.services.worker.vendors.usual import OURS
 
 SUBMIT, LOOK = "POST /image-to-video/kling-3.0", "GET /tasks"
 SECOND: dict[str, Any] = {"kling_generation": "2"}

@@ -1,0 +1,24 @@
+"""The worker's environment: bare, and with what a test puts there."""
+
+import pytest
+
+from services.worker.settings.worker import WorkerSettings
+
+
+@pytest.fixture
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting but the secret, which has no default."""
+    for name in WorkerSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("CALLBACK_SECRET", "0123456789abcdef0123456789abcdef")
+
+
+@pytest.fixture
+def environ(
+    bare_environment: None, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> dict[str, str]:
+    """The settings that a test is parametrized with; they are set."""
+    given: dict[str, str] = request.param
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    return given
