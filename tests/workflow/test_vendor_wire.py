@@ -19,6 +19,7 @@ from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.side_by_side import side_by_side
 from tests.workflow.test_cancelling import begun
 from tests.workflow.wired import Wired, wired
+from tests.workflow.wires import COMFYUI, KLING, over_both_video_apis
 
 # The vendor is still accepting for so long: beyond what anybody waits for a dead try.
 ACCEPTING_SECONDS = 5.0
@@ -32,23 +33,28 @@ FIVE_SECONDS, TWO_SECONDS = 5_000, 2_000
 
 NewLine = Callable[..., AbstractAsyncContextManager[Wired]]
 
+# By the small contract, and by wires of the vendors' own.
+over_all_wires = pytest.mark.parametrize(
+    "vendor_api", [{}, COMFYUI | KLING], ids=["service", "own"]
+)
+
 
 @pytest.fixture
-def new_line(new_client: NewClient, tmp_path: Path) -> NewLine:
+def new_line(new_client: NewClient, tmp_path: Path, vendor_api: Json) -> NewLine:
     """Makes pipelines over wires, each in a namespace and a folder of its step's own."""
 
     @asynccontextmanager
     async def make(step: Step, **changes: Any) -> AsyncIterator[Wired]:
-        async with wired(await new_client(), tmp_path / step, **changes) as line:
+        async with wired(await new_client(), tmp_path / step, **vendor_api, **changes) as line:
             yield line
 
     return make
 
 
 @pytest.fixture
-async def line(client: Client, tmp_path: Path) -> AsyncIterator[Wired]:
+async def line(client: Client, tmp_path: Path, vendor_api: Json) -> AsyncIterator[Wired]:
     """A pipeline over wires, of the test's own."""
-    async with wired(client, tmp_path) as line:
+    async with wired(client, tmp_path, **vendor_api) as line:
         yield line
 
 
@@ -86,6 +92,7 @@ async def made(line: Wired, step: Step, job_id: str) -> list[Json]:
     return [row for row in rows if row["external_id"].startswith(job_id)]
 
 
+@over_all_wires
 async def test_cancelled_while_the_vendor_is_accepting(new_line: NewLine) -> None:
     async def scene(step: Step) -> None:
         async with new_line(step) as line:
@@ -159,6 +166,7 @@ async def test_a_video_that_is_slower_than_its_deadline_is_used(
         assert (await line.videos.json("/admin/stats"))["max_in_flight"] == 1
 
 
+@over_both_video_apis
 async def test_a_video_that_is_unknown_for_a_while_is_not_paid_again(line: Wired) -> None:
     await line.videos.arm(rule("start", "slow", factor=FACTOR[Step.VIDEO]))
     job_id = await line.submit()
@@ -168,11 +176,25 @@ async def test_a_video_that_is_unknown_for_a_while_is_not_paid_again(line: Wired
     await paid_once(line, Step.VIDEO, job_id)
 
 
+@pytest.mark.parametrize("vendor_api", [KLING], ids=["kling"])
+async def test_one_that_can_be_looked_up_late_alone_is_not_paid_again(line: Wired) -> None:
+    """Its reply is lost, and it can't be found for a while."""
+    lag = {"look_up": {"lag": TWO_SECONDS}}
+    await line.videos.http.put("/admin/config", json=lag)
+    await line.videos.arm(
+        rule("submit", "lose-reply", often=FIRST, how="reset"),
+        rule("start", "slow", factor=FACTOR[Step.VIDEO]),
+    )
+    await paid_once(line, Step.VIDEO, await line.submit())
+
+
+@over_both_video_apis
 async def test_a_success_that_gets_its_address_later_is_not_paid_again(line: Wired) -> None:
     await line.videos.arm(rule("progress", "no-url", seconds=TWO_SECONDS))
     await paid_once(line, Step.VIDEO, await line.submit())
 
 
+@over_all_wires
 async def test_a_lost_submit_that_is_accepted_later_is_adopted(new_line: NewLine) -> None:
     late = rule("submit", "accept-late", often=FIRST, seconds=TWO_SECONDS)
 
