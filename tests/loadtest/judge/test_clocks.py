@@ -10,6 +10,7 @@ from loadtest.judge.judge import Judgement, judge
 from tests.loadtest.forging.families.clocks import skew, touch
 from tests.loadtest.forging.kit import Forger, Row
 from tests.loadtest.forging.recorded import PLAIN, unpack
+from tests.loadtest.judge.named import named
 
 
 @pytest.fixture
@@ -20,10 +21,6 @@ def run(tmp_path: Path) -> Forger:
 def judged(run: Forger) -> Judgement:
     run.seal()
     return judge(run.folder)
-
-
-def overlaps(judgement: Judgement) -> list[str]:
-    return [finding.job_id for finding in judgement.findings if finding.kind == "overlap"]
 
 
 def undecided(judgement: Judgement) -> bool:
@@ -58,7 +55,7 @@ def test_an_overlap_is_seen_through_the_clocks(run: Forger, seconds: float) -> N
 
     judgement = judged(run)
 
-    assert overlaps(judgement) == [after]
+    assert named(judgement, "overlap") == [after]
     assert not undecided(judgement)
 
 
@@ -68,7 +65,7 @@ def test_what_the_clocks_leave_open_is_not_decided(run: Forger) -> None:
 
     judgement = judged(run)
 
-    assert overlaps(judgement) == []
+    assert named(judgement, "overlap") == []
     assert undecided(judgement)
 
 
@@ -76,7 +73,7 @@ def test_an_overlap_that_is_longer_is_decided(run: Forger) -> None:
     _, after = touch(run, overlap=0.12)
     known_to(run, 0.05)
 
-    assert overlaps(judged(run)) == [after]
+    assert named(judged(run), "overlap") == [after]
 
 
 def test_without_doubt_all_is_decided(run: Forger) -> None:

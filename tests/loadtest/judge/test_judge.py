@@ -1,24 +1,15 @@
-"""A forged run is caught, each forgery by its name; an honest one passes."""
+"""An honest run passes, and what makes a run fail as a whole."""
 
-import copy
 from pathlib import Path
 
 import pytest
 
 from loadtest.books import raw
-from loadtest.judge.judge import Judgement, judge
+from loadtest.judge.judge import judge
 from loadtest.run.plan import Options
-from tests.loadtest.synthetic import T0, Synthetic, job_id
+from tests.loadtest.judge.named import named
+from tests.loadtest.synthetic import Synthetic, job_id
 from tests.loadtest.synthetic_job import Row
-
-
-@pytest.fixture
-def honest(tmp_path: Path) -> Synthetic:
-    return Synthetic(tmp_path, plan=Options(stages="1,5", seed="7").plan()).write()
-
-
-def named(judgement: Judgement, kind: str) -> list[str]:
-    return [finding.job_id for finding in judgement.findings if finding.kind == kind]
 
 
 def test_an_honest_run_passes(honest: Synthetic) -> None:
@@ -45,104 +36,6 @@ def test_over_a_comfyuis_own_wire_the_style_stands_behind_the_prompt(
     assert [each.kind for each in judge(honest.folder).findings] == ["file"] * accused
 
 
-def test_a_job_listed_twice_is_duplicated(honest: Synthetic) -> None:
-    honest.edit(raw.JOBS, lambda rows: rows.append(copy.deepcopy(rows[2])))
-
-    judgement = judge(honest.folder)
-
-    assert not judgement.passed
-    assert named(judgement, "duplicated") == [job_id(1, 1)]
-
-
-def test_a_job_nobody_asked_for_is_duplicated(honest: Synthetic) -> None:
-    def add(rows: list[Row]) -> None:
-        rows.append({**rows[1], "job_id": "job-stray", "run_id": "other"})
-
-    honest.edit(raw.EXECUTIONS, add)
-
-    assert named(judge(honest.folder), "duplicated") == ["job-stray"]
-
-
-def test_two_submissions_that_share_a_job_are_duplicated(honest: Synthetic) -> None:
-    def share(rows: list[Row]) -> None:
-        rows[3]["job_id"] = rows[2]["job_id"]
-
-    honest.edit(raw.SUBMITS, share)
-
-    judgement = judge(honest.folder)
-
-    assert job_id(1, 1) in named(judgement, "duplicated")
-    assert not judgement.passed
-
-
-def test_an_overlap_names_both_jobs(honest: Synthetic) -> None:
-    def early(rows: list[Row]) -> None:
-        rows[3]["accepted_at"] -= 0.5
-        rows[3]["started_at"] -= 0.5
-
-    honest.edit(raw.LEDGERS["image"], early)
-
-    judgement = judge(honest.folder)
-
-    overlap = next(finding for finding in judgement.findings if finding.kind == "overlap")
-    assert overlap.job_id == job_id(1, 2)
-    assert job_id(1, 1) in overlap.text
-    assert "max_at_once<=limit: measured 2 (stage 2)" in judgement.reasons
-
-
-def test_an_overlap_in_the_records_alone_is_caught(honest: Synthetic) -> None:
-    def early(rows: list[Row]) -> None:
-        transitions = rows[3]["record"]["transitions"]
-        transitions[1]["at"] = rows[2]["record"]["transitions"][1]["at"]
-
-    honest.edit(raw.STATES, early)
-
-    judgement = judge(honest.folder)
-
-    assert judgement.stages[1].at_once["records"].most == 2
-    assert judgement.stages[1].at_once["vendors"].most == 1
-    assert not judgement.passed
-
-
-def test_an_overlap_between_two_stages_is_caught(honest: Synthetic) -> None:
-    def late(rows: list[Row]) -> None:
-        rows[0]["finished_at"] = rows[1]["accepted_at"] + 0.1
-
-    honest.edit(raw.LEDGERS["video"], late)
-
-    assert not judge(honest.folder).passed
-
-
-def test_a_lost_callback_is_named(honest: Synthetic) -> None:
-    def lose(rows: list[Row]) -> None:
-        rows.remove(next(row for row in rows if row["job_id"] == job_id(1, 3)))
-
-    honest.edit(raw.RECEIPTS, lose)
-
-    judgement = judge(honest.folder)
-
-    assert named(judgement, "callback lost") == [job_id(1, 3)]
-    assert "callbacks_lost==0: measured 1 (stage 2)" in judgement.reasons
-
-
-def test_a_forged_receipt_is_orphaned(honest: Synthetic) -> None:
-    def forge(rows: list[Row]) -> None:
-        rows.append({**rows[-1], "task_id": "video-of-nobody"})
-
-    honest.edit(raw.RECEIPTS, forge)
-
-    assert job_id(1, 4) in named(judge(honest.folder), "orphaned")
-
-
-def test_the_same_generation_charged_twice_is_named(honest: Synthetic) -> None:
-    honest.edit(raw.LEDGERS["video"], lambda rows: rows.append(copy.deepcopy(rows[2])))
-
-    judgement = judge(honest.folder)
-
-    assert named(judgement, "charged twice") == [job_id(1, 1)]
-    assert "charged_twice==0: measured 1 (stage 2)" in judgement.reasons
-
-
 def test_a_verdict_of_the_mocks_that_differs_fails_the_run(honest: Synthetic) -> None:
     vendors = honest.folder.read(raw.VENDORS)
     vendors["video"]["verdict"]["charged_twice"] = [f"{job_id(1, 1)}.video.1", "job-other.video.1"]
@@ -162,140 +55,6 @@ def test_forgotten_faults_are_said_and_fail_nothing(honest: Synthetic) -> None:
 
     assert judgement.passed
     assert "4 of them forgotten" in str(judgement.checks)
-
-
-def test_a_charge_without_an_attempt_is_named(honest: Synthetic) -> None:
-    def charge(rows: list[Row]) -> None:
-        again = copy.deepcopy(rows[2])
-        again["external_id"] = f"{job_id(1, 1)}.image.2"
-        rows.append(again)
-
-    honest.edit(raw.LEDGERS["image"], charge)
-
-    assert named(judge(honest.folder), "charged twice") == [job_id(1, 1)]
-
-
-def test_a_job_without_a_record_is_lost(honest: Synthetic) -> None:
-    honest.edit(raw.STATES, lambda rows: rows.pop(4))
-
-    judgement = judge(honest.folder)
-
-    assert named(judgement, "lost") == [job_id(1, 3)]
-    assert "lost==0: measured 1 (stage 2)" in judgement.reasons
-
-
-def test_a_job_that_the_api_forgot_is_lost(honest: Synthetic) -> None:
-    honest.edit(raw.JOBS, lambda rows: rows.pop(4))
-
-    judgement = judge(honest.folder)
-
-    assert named(judgement, "lost") == [job_id(1, 3)]
-    assert not judgement.passed
-
-
-def test_a_job_that_did_not_end_is_still_open(honest: Synthetic) -> None:
-    def reopen(rows: list[Row]) -> None:
-        rows[4]["job"] |= {"status": "running", "finished_at": None}
-
-    honest.edit(raw.JOBS, reopen)
-
-    judgement = judge(honest.folder)
-
-    assert named(judgement, "still open") == [job_id(1, 3)]
-    assert "still_open==0: measured 1 (stage 2)" in judgement.reasons
-
-
-def test_books_that_contradict_each_other_are_named(honest: Synthetic) -> None:
-    def fail(rows: list[Row]) -> None:
-        rows[5]["status"] = "FAILED"
-
-    honest.edit(raw.TEMPORAL, fail)
-
-    assert named(judge(honest.folder), "contradiction") == [job_id(1, 4)]
-
-
-def test_a_file_swapped_for_another_is_a_contradiction(honest: Synthetic) -> None:
-    def swap(rows: list[Row]) -> None:
-        rows[0]["sha256"] = "other"
-
-    honest.edit(raw.FILES, swap)
-
-    assert named(judge(honest.folder), "contradiction") == [job_id(0, 0)]
-
-
-def test_a_failed_generation_without_a_trace_is_unaccounted(honest: Synthetic) -> None:
-    def fail(rows: list[Row]) -> None:
-        rows[2] |= {"outcome": "failed", "charged": False}
-
-    honest.edit(raw.LEDGERS["video"], fail)
-
-    judgement = judge(honest.folder)
-
-    assert named(judgement, "fault unaccounted") == [job_id(1, 1)]
-    assert not judgement.passed
-
-
-def test_a_job_that_went_on_while_the_books_were_read_is_not_orphaned(honest: Synthetic) -> None:
-    def reopen(rows: list[Row]) -> None:
-        rows[-1]["job"] |= {"status": "running", "finished_at": None}
-
-    honest.edit(raw.JOBS, reopen)
-    honest.edit(raw.LEDGERS["video"], lambda rows: rows.pop())
-
-    judgement = judge(honest.folder)
-
-    assert named(judgement, "still open") == [job_id(1, 4)]
-    assert named(judgement, "orphaned") == []
-
-
-def test_a_generation_that_nobody_asked_for_is_orphaned(honest: Synthetic) -> None:
-    def add(rows: list[Row]) -> None:
-        rows.append({**rows[0], "job_id": "x", "external_id": "job-nobody.image.1"})
-
-    honest.edit(raw.LEDGERS["image"], add)
-    honest.add(raw.FOREIGN, [{"job_id": "job-nobody", "known": False}])
-
-    assert "job-nobody" in named(judge(honest.folder), "orphaned")
-
-
-def test_another_users_job_counts_for_the_limit(honest: Synthetic) -> None:
-    def add(rows: list[Row]) -> None:
-        rows.append({**rows[0], "job_id": "x", "external_id": "job-neighbour.image.1"})
-
-    honest.edit(raw.LEDGERS["image"], add)
-    honest.add(raw.FOREIGN, [{"job_id": "job-neighbour", "known": True}])
-
-    judgement = judge(honest.folder)
-
-    assert named(judgement, "orphaned") == []
-    assert judgement.stages[0].at_once["vendors"].most == 2
-
-
-def test_what_another_job_left_open_at_the_vendor_ends_with_that_job(honest: Synthetic) -> None:
-    def add(rows: list[Row]) -> None:
-        left = {**rows[0], "job_id": "x", "external_id": "job-earlier.image.1"}
-        rows.append({**left, "accepted_at": T0 - 50, "finished_at": None, "outcome": None})
-
-    honest.edit(raw.LEDGERS["image"], add)
-    ended = {"job_id": "job-earlier", "known": True, "finished_at": T0 - 40}
-    honest.add(raw.FOREIGN, [ended])
-    vendors = honest.folder.read(raw.VENDORS)
-    vendors["image"]["stats"]["in_flight"] = vendors["image"]["verdict"]["open"] = 1
-    honest.replace(raw.VENDORS, vendors)
-
-    assert judge(honest.folder).passed
-
-
-def test_a_limit_that_was_never_reached_proves_nothing(honest: Synthetic) -> None:
-    def widen(rows: list[Row]) -> None:
-        for row in rows:
-            row["slots_before"] = {"limit": 2}
-
-    honest.edit(raw.STAGES, widen)
-
-    judgement = judge(honest.folder)
-
-    assert "reached_at_once>=expected: measured 1 (stage 2)" in judgement.reasons
 
 
 def test_a_book_that_could_not_be_read_fails_the_run(honest: Synthetic) -> None:

@@ -1,36 +1,20 @@
-"""A ComfyUI as the image vendor, against what a real one has answered."""
+"""A ComfyUI as the image vendor: a prompt is found by all that tells of it, and cancelled."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 
-from services.worker.graphs.plan import seed_of
-from services.worker.vendors.comfyui.calls import IEND, Calls
-from services.worker.vendors.comfyui.images import ComfyuiImages
-from services.worker.vendors.comfyui.percents import Percents
+from services.worker.vendors.comfyui.calls import IEND
 from services.worker.vendors.vendor import VendorStatus
-from shared.errors import (
-    BadResult,
-    NeverDelivered,
-    OutcomeUnknown,
-    RefusedForGood,
-    RefusedForNow,
-    VendorError,
-)
-from tests.services.worker.graphs.examples import (
-    WITHOUT_MODELS,
-    example,
-    plan_of,
-)
+from shared.errors import BadResult, OutcomeUnknown
+from tests.services.worker.graphs.examples import WITHOUT_MODELS, example
 from tests.services.worker.vendors.comfyui import bodies
 from tests.services.worker.vendors.comfyui.bodies import (
     CANCEL,
     DONE,
     DROP,
-    FREE,
     HISTORY,
     ID,
     IMAGE,
@@ -42,217 +26,19 @@ from tests.services.worker.vendors.comfyui.bodies import (
     NOTHING,
     OTHER,
     OURS,
-    PROMPT,
     QUEUE,
     STATS,
     VIEW,
 )
+from tests.services.worker.vendors.comfyui.clients import URL, images_at, status, told
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 
-URL = f"http://vendor/api/view?filename=image_00001_.png&subfolder=genvideo%2F{ID}&type=output"
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" + IEND
 WHOLE, HALF, EMPTY = bodies.picture(PNG), bodies.picture(PNG[:-20]), bodies.picture(b"")
 
 
-class Silent(Percents):
-    """Opens no socket; remembers who has ended."""
-
-    def __init__(self) -> None:
-        super().__init__("http://vendor", {"1": 1}, {})
-        self.ended: list[str] = []
-
-    def of(self, prompt_id: str) -> int:
-        return 42
-
-    def forget(self, prompt_id: str) -> None:
-        self.ended.append(prompt_id)
-
-
-@asynccontextmanager
-async def images_at(vendor: StubVendor, **plan: Any) -> AsyncIterator[ComfyuiImages]:
-    nodes = plan.pop("nodes", None) or example()
-    async with vendor.client() as http:
-        yield ComfyuiImages(Calls(http), plan_of(nodes, **plan), Silent(), {"X-API-Key": "k"})
-
-
-async def submit(vendor: StubVendor, **plan: Any) -> str:
-    async with images_at(vendor, **plan) as images:
-        return await images.submit(OURS, 7, prompt="猫", style="ink")
-
-
-async def status(answers: dict[str, list[Answer]], **plan: Any) -> VendorStatus | None:
-    async with images_at(StubVendor(answers), **plan) as images:
-        return await images.status(OURS)
-
-
-async def ended(answer: Answer, **plan: Any) -> VendorStatus:
-    found = await status({JOB: [answer]}, **plan)
-    assert found is not None
-    return found
-
-
-async def test_a_graph_is_queued_under_an_id_of_ours() -> None:
-    vendor = StubVendor({PROMPT: [bodies.ACCEPTED]})
-    assert await submit(vendor) == ID
-    assert vendor.asked == [PROMPT]
-    body = vendor.body()
-    assert set(body) == {"prompt", "prompt_id", "client_id", "extra_data"}
-    assert body["prompt_id"] == body["client_id"] == ID
-    assert body["extra_data"] == {"external_id": OURS}
-    assert body["prompt"]["6"]["inputs"]["text"] == "猫, ink"
-    assert body["prompt"]["3"]["inputs"]["seed"] == seed_of(OURS)
-    assert "origin" not in vendor.requests[-1].headers
-
-
-async def test_a_server_that_ignores_our_id_is_refused_and_left_with_nothing() -> None:
-    cancel = f"POST /api/jobs/{OTHER}/cancel"
-    vendor = StubVendor(
-        {
-            PROMPT: [reply(prompt_id=OTHER, number=3, node_errors={})],
-            cancel: [reply(cancelled=True)],
-        }
-    )
-    with pytest.raises(RefusedForGood, match="too old"):
-        await submit(vendor)
-    assert vendor.asked == [PROMPT, cancel]
-
-
-@pytest.mark.parametrize("given", ["", None, 5])
-async def test_an_id_that_is_none_is_never_handed_on(given: object) -> None:
-    """An interrupt with an empty id would stop whoever runs."""
-    vendor = StubVendor({PROMPT: [reply(prompt_id=given)]})
-    with pytest.raises(RefusedForGood):
-        await submit(vendor)
-    assert vendor.asked == [PROMPT]
-
-
-@pytest.mark.parametrize(
-    "answer", [bodies.half_accepted("9"), bodies.half_accepted("8", "9", "50")]
-)
-async def test_a_mistake_that_touches_the_output_is_final_and_cancelled_at_once(
-    answer: Answer,
-) -> None:
-    vendor = StubVendor({PROMPT: [answer], CANCEL: [reply(cancelled=True)]})
-    with pytest.raises(RefusedForGood, match="Required input is missing: images"):
-        await submit(vendor)
-    assert vendor.asked == [PROMPT, CANCEL]
-
-
-async def test_a_mistake_elsewhere_is_none_of_ours() -> None:
-    vendor = StubVendor({PROMPT: [bodies.half_accepted("50", "50")]})
-    assert await submit(vendor) == ID
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind", "why"),
-    [
-        (
-            bodies.REFUSED,
-            RefusedForGood,
-            "node 4 .CheckpointLoaderSimple.: Value not in list: ckpt",
-        ),
-        (bodies.UNKNOWN_NODE, RefusedForGood, "My Nope' not found.*#1"),
-        (reply(401), RefusedForGood, "COMFYUI_HEADERS"),
-        (reply(403), RefusedForGood, "COMFYUI_HEADERS"),
-        (reply(404), RefusedForGood, "COMFYUI_URL"),
-        (reply(405), RefusedForGood, "COMFYUI_URL"),
-        (reply(302), RefusedForGood, "COMFYUI_URL leads elsewhere"),
-        (lambda _: httpx.Response(413, text="too large"), RefusedForGood, "COMFYUI_WORKFLOW"),
-        (reply(429), RefusedForNow, "429"),
-        (reply(503), RefusedForNow, "503"),
-        (bodies.TROUBLE, OutcomeUnknown, "500"),
-        (reply(504), OutcomeUnknown, "504"),
-        (lambda _: httpx.Response(200, text="hello"), OutcomeUnknown, "not a JSON object"),
-        (httpx.ConnectError("refused"), NeverDelivered, "refused"),
-        (httpx.ReadTimeout("slow"), OutcomeUnknown, "slow"),
-        (httpx.RemoteProtocolError("reset"), OutcomeUnknown, "reset"),
-    ],
-)
-async def test_a_submit_that_goes_wrong_is_sorted(
-    answer: Answer, kind: type[VendorError], why: str
-) -> None:
-    vendor = StubVendor({PROMPT: [answer]})
-    with pytest.raises(VendorError, match=why) as error:
-        await submit(vendor)
-    assert type(error.value) is kind
-    assert vendor.asked == [PROMPT]
-
-
-async def test_a_success_has_the_bound_nodes_file() -> None:
-    other = {"images": [{"filename": "other.png", "subfolder": "", "type": "output"}]}
-    found = await ended(bodies.completed({"50": other, "9": {"images": [IMAGE]}}))
-    assert found == VendorStatus(vendor_id=ID, state="succeeded", url=URL)
-
-
-async def test_a_temporary_file_is_taken_only_of_a_node_that_was_named() -> None:
-    temporary = {"filename": "ComfyUI_temp_a_00001_.png", "subfolder": "", "type": "temp"}
-    done = bodies.completed({"9": {"images": [temporary]}})
-    assert (await ended(done, output="9")).state == "succeeded"
-    assert (await ended(done, nodes=example(titles=False))).state == "failed"
-    both = bodies.completed({"9": {"images": [temporary, IMAGE]}})
-    assert (await ended(both, output="9")).url == URL
-
-
-@pytest.mark.parametrize(
-    "outputs", [{}, {"9": {"text": ["猫"]}}, {"9": {"images": [{}]}}, {"9": 5}]
-)
-async def test_a_success_without_a_file_is_final(outputs: dict[str, Any]) -> None:
-    found = await ended(bodies.completed(outputs))
-    assert (found.state, found.final) == ("failed", True)
-    assert "its node 9 (genvideo:output) gave no file" in found.message
-
-
-async def test_outputs_of_a_run_that_was_interrupted_are_no_success() -> None:
-    found = await ended(bodies.failed("cancelled", bodies.INTERRUPTED, {"9": {"images": [IMAGE]}}))
-    assert (found.state, found.url, found.final) == ("failed", None, False)
-    assert found.message == "It was cancelled at the ComfyUI."
-
-
-async def test_completed_alone_is_a_success() -> None:
-    found = await ended(bodies.completed({"9": {"images": [IMAGE]}}, completed=False))
-    assert found.state == "failed"
-
-
-@pytest.mark.parametrize(
-    ("kind", "final"),
-    [
-        ("RuntimeError", False),
-        ("torch.OutOfMemoryError", False),
-        ("FileNotFoundError", True),
-        ("PIL.UnidentifiedImageError", True),
-        ("TypeError", True),
-        ("ValueError", True),
-    ],
-)
-async def test_a_failed_run_says_what_failed_without_the_servers_folders(
-    kind: str, final: bool
-) -> None:
-    message = "cannot identify '/opt/ComfyUI/input/bad.png' or 'C:\\ComfyUI\\input\\bad.png'\n"
-    answers = {JOB: [bodies.failed("failed", bodies.execution_error(kind, message))], FREE: [DONE]}
-    found = await status(answers)
-    assert found is not None
-    assert (found.state, found.final) == ("failed", final)
-    name = kind.rpartition(".")[2]
-    assert found.message.startswith(f"node 3 (KSampler): {name}: cannot identify")
-    assert "bad.png" in found.message
-    for kept in ("/opt", "C:", "input", "execution.py", "Traceback"):
-        assert kept not in found.message
-
-
-async def test_a_server_out_of_memory_is_told_to_free_some_once() -> None:
-    answer = bodies.failed("failed", bodies.execution_error("torch.OutOfMemoryError", "CUDA"))
-    vendor = StubVendor({JOB: [answer], FREE: [bodies.TROUBLE]})
-    async with images_at(vendor) as images:
-        for _ in range(2):
-            found = await images.status(OURS)
-            assert found is not None
-            assert (found.state, found.final) == ("failed", False)
-    assert vendor.asked == [JOB, FREE, JOB]
-    assert vendor.body(1) == {"unload_models": True, "free_memory": True}
-
-
 async def test_one_that_runs_has_the_percent_that_was_heard() -> None:
-    found = await ended(bodies.job("in_progress"))
+    found = await told(bodies.job("in_progress"))
     assert (found.state, found.percent, found.position) == ("running", 42, None)
 
 
@@ -285,7 +71,7 @@ async def test_nothing_depends_on_the_place_in_the_queue(answer: Answer) -> None
 
 @pytest.mark.parametrize("words", ["waiting_to_dispatch", None])
 async def test_a_word_that_is_not_known_is_no_end(words: Any) -> None:
-    assert (await ended(bodies.job(words))).state == "running"
+    assert (await told(bodies.job(words))).state == "running"
 
 
 async def test_what_the_server_has_forgotten_is_found_by_its_whole_file() -> None:
@@ -374,17 +160,6 @@ async def test_an_older_server_that_knows_nothing_may_have_the_file() -> None:
 async def test_an_older_servers_queue_decides_so_that_it_must_be_read(answer: Answer) -> None:
     with pytest.raises(OutcomeUnknown):
         await status({JOB: [NO_ROUTE], QUEUE: [answer]})
-
-
-async def test_an_end_ends_the_listening() -> None:
-    vendor = StubVendor({JOB: [bodies.job("in_progress"), bodies.completed({"9": IMAGE})]})
-    silent = Silent()
-    async with vendor.client() as http:
-        images = ComfyuiImages(Calls(http), plan_of(example()), silent, {})
-        await images.status(OURS)
-        assert silent.ended == []
-        await images.status(OURS)
-    assert silent.ended == [ID]
 
 
 async def test_a_result_can_be_asked_for_anew() -> None:

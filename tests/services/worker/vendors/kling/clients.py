@@ -5,10 +5,12 @@ from typing import Any
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.kling.chosen import kling_videos
 from services.worker.vendors.vendor import Picture, VendorStatus
-from tests.services.worker.vendors.stub import StubVendor
+from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 from tests.services.worker.vendors.usual import OURS, submit_usual, usual_settings
 
 PATH = "/v1/videos/image2video"
+SUBMIT, LOOK = f"POST {PATH}", f"GET {PATH}/{OURS}"
+TASK = {"task_id": "831", "task_status": "submitted", "created_at": 1, "updated_at": 1}
 CALLBACK = "https://us.example/callback/kling?token=t"
 
 
@@ -35,3 +37,13 @@ async def status(vendor: StubVendor, task_id: str = OURS, **changes: Any) -> Ven
     """What is heard of a video."""
     async with vendor.client() as http:
         return await kling_videos(http, settings_of(**changes)).status(task_id)
+
+
+def succeeded(**data: Any) -> Answer:
+    """An answer that tells of a task."""
+    return reply(code=0, message="SUCCEED", request_id="r-1", data={**TASK, **data})
+
+
+def refused(code: int, status: int = 400, message: str = "no") -> Answer:
+    """An answer that refuses, by its code."""
+    return reply(status, code=code, message=message, request_id="r-1")

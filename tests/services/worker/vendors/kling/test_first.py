@@ -1,7 +1,6 @@
-"""Kling's first generation against a stub: what is asked, and what each answer means."""
+"""Kling's first generation against a stub: what is submitted, and what each answer means."""
 
 import base64
-from typing import Any
 
 import httpx
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from services.worker.vendors.failures import KLING_CODES
 from services.worker.vendors.kling.chosen import kling_videos
 from services.worker.vendors.kling.videos import RESULT_HOSTS, KlingVideos
-from services.worker.vendors.vendor import Fitted, Traits, VendorStatus
+from services.worker.vendors.vendor import Fitted, Traits
 from shared.errors import (
     GenvideoError,
     NeverDelivered,
@@ -21,24 +20,15 @@ from shared.errors import (
 )
 from tests.services.worker.vendors.kling.clients import (
     CALLBACK,
-    PATH,
+    LOOK,
+    SUBMIT,
+    refused,
     settings_of,
-    status,
     submit,
+    succeeded,
 )
 from tests.services.worker.vendors.stub import Answer, StubVendor, picture_at, reply
 from tests.services.worker.vendors.usual import OURS
-
-SUBMIT, LOOK = f"POST {PATH}", f"GET {PATH}/{OURS}"
-TASK = {"task_id": "831", "task_status": "submitted", "created_at": 1, "updated_at": 1}
-
-
-def succeeded(**data: Any) -> Answer:
-    return reply(code=0, message="SUCCEED", request_id="r-1", data={**TASK, **data})
-
-
-def refused(code: int, status: int = 400, message: str = "no") -> Answer:
-    return reply(status, code=code, message=message, request_id="r-1")
 
 
 async def test_a_video_is_submitted_as_documented() -> None:
@@ -226,87 +216,3 @@ async def test_a_longer_pause_that_is_asked_for_is_kept() -> None:
     with pytest.raises(RefusedForNow) as refusal:
         await submit(StubVendor({SUBMIT: [answer]}))
     assert refusal.value.retry_after == 40
-
-
-@pytest.mark.parametrize(
-    ("word", "state"),
-    [
-        ("submitted", "queued"),
-        ("processing", "running"),
-        ("succeed", "succeeded"),
-        ("failed", "failed"),
-        ("a word of tomorrow", "running"),
-    ],
-)
-async def test_the_vendors_words(word: str, state: str) -> None:
-    data = {
-        "task_status_msg": "m",
-        "final_unit_deduction": "3.5",
-        "task_result": {"videos": [{"id": "1", "url": "https://v.example/1.mp4"}]},
-    }
-    vendor = StubVendor({LOOK: [succeeded(task_status=word, **data)]})
-    assert await status(vendor) == VendorStatus.model_validate(
-        {
-            "vendor_id": "831",
-            "state": state,
-            "message": "m",
-            "url": "https://v.example/1.mp4",
-            "units": "3.5",
-        }
-    )
-
-
-@pytest.mark.parametrize(
-    ("word", "message", "final"),
-    [
-        ("failed", "Failure to pass the risk control system", True),
-        ("failed", "the content policy was triggered", True),
-        ("failed", "internal error", False),
-        ("processing", "Failure to pass the risk control system", False),
-    ],
-)
-async def test_what_every_other_attempt_would_meet_is_final(
-    word: str, message: str, final: bool
-) -> None:
-    vendor = StubVendor({LOOK: [succeeded(task_status=word, task_status_msg=message)]})
-    found = await status(vendor)
-    assert found is not None
-    assert found.final is final
-
-
-@pytest.mark.parametrize(
-    "result", [{}, {"videos": []}, {"videos": [{}]}, {"videos": [{"url": ""}]}]
-)
-async def test_a_success_may_not_say_where_the_video_is(result: dict[str, Any]) -> None:
-    vendor = StubVendor({LOOK: [succeeded(task_status="succeed", task_result=result)]})
-    found = await status(vendor)
-    assert found is not None
-    assert (found.state, found.url, found.units) == ("succeeded", None, None)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [refused(1203, 404), refused(1201, message="Task not found"), refused(1200, 400, "not found")],
-)
-async def test_what_the_vendor_does_not_know_is_none(answer: Answer) -> None:
-    assert await status(StubVendor({LOOK: [answer]})) is None
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind"),
-    [
-        (refused(1202, 404), RefusedForGood),
-        (refused(1201), RefusedForGood),
-        (httpx.Response(404, content=b"<html>"), RefusedForGood),
-        (reply(404), RefusedForGood),
-        (refused(5000, 500, "not found"), OutcomeUnknown),
-        (succeeded(task_id=None), OutcomeUnknown),
-        (succeeded(task_result={"videos": [{"url": 5}]}), OutcomeUnknown),
-        (reply(code=0, data=[]), OutcomeUnknown),
-    ],
-)
-async def test_no_other_answer_says_that_a_task_is_not_there(
-    answer: Answer, kind: type[VendorError]
-) -> None:
-    with pytest.raises(kind):
-        await status(StubVendor({LOOK: [answer]}))

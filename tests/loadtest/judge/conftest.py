@@ -1,0 +1,14 @@
+"""The run that most tests forge."""
+
+from pathlib import Path
+
+import pytest
+
+from loadtest.run.plan import Options
+from tests.loadtest.synthetic import Synthetic
+
+
+@pytest.fixture
+def honest(tmp_path: Path) -> Synthetic:
+    """Six jobs in two stages, of which nothing bad is to be said."""
+    return Synthetic(tmp_path, plan=Options(stages="1,5", seed="7").plan()).write()

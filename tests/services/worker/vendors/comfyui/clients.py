@@ -1,0 +1,56 @@
+"""A ComfyUI's client before a stub, with a plan of the test's own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from services.worker.vendors.comfyui.calls import Calls
+from services.worker.vendors.comfyui.images import ComfyuiImages
+from services.worker.vendors.comfyui.percents import Percents
+from services.worker.vendors.vendor import VendorStatus
+from tests.services.worker.graphs.examples import example, plan_of
+from tests.services.worker.vendors.comfyui.bodies import ID, JOB, OURS
+from tests.services.worker.vendors.stub import Answer, StubVendor
+
+URL = f"http://vendor/api/view?filename=image_00001_.png&subfolder=genvideo%2F{ID}&type=output"
+
+
+class Silent(Percents):
+    """Opens no socket; remembers who has ended."""
+
+    def __init__(self) -> None:
+        super().__init__("http://vendor", {"1": 1}, {})
+        self.ended: list[str] = []
+
+    def of(self, prompt_id: str) -> int:
+        return 42
+
+    def forget(self, prompt_id: str) -> None:
+        self.ended.append(prompt_id)
+
+
+@asynccontextmanager
+async def images_at(vendor: StubVendor, **plan: Any) -> AsyncIterator[ComfyuiImages]:
+    """The vendor, with the example's graph where no other `nodes` are given."""
+    nodes = plan.pop("nodes", None) or example()
+    async with vendor.client() as http:
+        yield ComfyuiImages(Calls(http), plan_of(nodes, **plan), Silent(), {"X-API-Key": "k"})
+
+
+async def submit(vendor: StubVendor, **plan: Any) -> str:
+    """A submit of the usual image."""
+    async with images_at(vendor, **plan) as images:
+        return await images.submit(OURS, 7, prompt="猫", style="ink")
+
+
+async def status(answers: dict[str, list[Answer]], **plan: Any) -> VendorStatus | None:
+    """What is heard of the usual image."""
+    async with images_at(StubVendor(answers), **plan) as images:
+        return await images.status(OURS)
+
+
+async def told(answer: Answer, **plan: Any) -> VendorStatus:
+    """What one answer about it means; it is known."""
+    found = await status({JOB: [answer]}, **plan)
+    assert found is not None
+    return found

@@ -1,0 +1,98 @@
+"""Which ends of a prompt are a success, and what is said of the others."""
+
+from typing import Any
+
+import pytest
+
+from services.worker.vendors.comfyui.calls import Calls
+from services.worker.vendors.comfyui.images import ComfyuiImages
+from services.worker.vendors.vendor import VendorStatus
+from tests.services.worker.graphs.examples import example, plan_of
+from tests.services.worker.vendors.comfyui import bodies
+from tests.services.worker.vendors.comfyui.bodies import DONE, FREE, ID, IMAGE, JOB, OURS
+from tests.services.worker.vendors.comfyui.clients import URL, Silent, images_at, status, told
+from tests.services.worker.vendors.stub import StubVendor
+
+
+async def test_a_success_has_the_bound_nodes_file() -> None:
+    other = {"images": [{"filename": "other.png", "subfolder": "", "type": "output"}]}
+    found = await told(bodies.completed({"50": other, "9": {"images": [IMAGE]}}))
+    assert found == VendorStatus(vendor_id=ID, state="succeeded", url=URL)
+
+
+async def test_a_temporary_file_is_taken_only_of_a_node_that_was_named() -> None:
+    temporary = {"filename": "ComfyUI_temp_a_00001_.png", "subfolder": "", "type": "temp"}
+    done = bodies.completed({"9": {"images": [temporary]}})
+    assert (await told(done, output="9")).state == "succeeded"
+    assert (await told(done, nodes=example(titles=False))).state == "failed"
+    both = bodies.completed({"9": {"images": [temporary, IMAGE]}})
+    assert (await told(both, output="9")).url == URL
+
+
+@pytest.mark.parametrize(
+    "outputs", [{}, {"9": {"text": ["猫"]}}, {"9": {"images": [{}]}}, {"9": 5}]
+)
+async def test_a_success_without_a_file_is_final(outputs: dict[str, Any]) -> None:
+    found = await told(bodies.completed(outputs))
+    assert (found.state, found.final) == ("failed", True)
+    assert "its node 9 (genvideo:output) gave no file" in found.message
+
+
+async def test_outputs_of_a_run_that_was_interrupted_are_no_success() -> None:
+    found = await told(bodies.failed("cancelled", bodies.INTERRUPTED, {"9": {"images": [IMAGE]}}))
+    assert (found.state, found.url, found.final) == ("failed", None, False)
+    assert found.message == "It was cancelled at the ComfyUI."
+
+
+async def test_completed_alone_is_a_success() -> None:
+    found = await told(bodies.completed({"9": {"images": [IMAGE]}}, completed=False))
+    assert found.state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "final"),
+    [
+        ("RuntimeError", False),
+        ("torch.OutOfMemoryError", False),
+        ("FileNotFoundError", True),
+        ("PIL.UnidentifiedImageError", True),
+        ("TypeError", True),
+        ("ValueError", True),
+    ],
+)
+async def test_a_failed_run_says_what_failed_without_the_servers_folders(
+    kind: str, final: bool
+) -> None:
+    message = "cannot identify '/opt/ComfyUI/input/bad.png' or 'C:\\ComfyUI\\input\\bad.png'\n"
+    answers = {JOB: [bodies.failed("failed", bodies.execution_error(kind, message))], FREE: [DONE]}
+    found = await status(answers)
+    assert found is not None
+    assert (found.state, found.final) == ("failed", final)
+    name = kind.rpartition(".")[2]
+    assert found.message.startswith(f"node 3 (KSampler): {name}: cannot identify")
+    assert "bad.png" in found.message
+    for kept in ("/opt", "C:", "input", "execution.py", "Traceback"):
+        assert kept not in found.message
+
+
+async def test_a_server_out_of_memory_is_told_to_free_some_once() -> None:
+    answer = bodies.failed("failed", bodies.execution_error("torch.OutOfMemoryError", "CUDA"))
+    vendor = StubVendor({JOB: [answer], FREE: [bodies.TROUBLE]})
+    async with images_at(vendor) as images:
+        for _ in range(2):
+            found = await images.status(OURS)
+            assert found is not None
+            assert (found.state, found.final) == ("failed", False)
+    assert vendor.asked == [JOB, FREE, JOB]
+    assert vendor.body(1) == {"unload_models": True, "free_memory": True}
+
+
+async def test_an_end_ends_the_listening() -> None:
+    vendor = StubVendor({JOB: [bodies.job("in_progress"), bodies.completed({"9": IMAGE})]})
+    silent = Silent()
+    async with vendor.client() as http:
+        images = ComfyuiImages(Calls(http), plan_of(example()), silent, {})
+        await images.status(OURS)
+        assert silent.ended == []
+        await images.status(OURS)
+    assert silent.ended == [ID]

@@ -1,0 +1,98 @@
+"""A graph is queued at a ComfyUI, and what its answers to that mean."""
+
+import httpx
+import pytest
+
+from services.worker.graphs.plan import seed_of
+from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
+from tests.services.worker.vendors.comfyui import bodies
+from tests.services.worker.vendors.comfyui.bodies import CANCEL, ID, OTHER, OURS, PROMPT
+from tests.services.worker.vendors.comfyui.clients import submit
+from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+
+
+async def test_a_graph_is_queued_under_an_id_of_ours() -> None:
+    vendor = StubVendor({PROMPT: [bodies.ACCEPTED]})
+    assert await submit(vendor) == ID
+    assert vendor.asked == [PROMPT]
+    body = vendor.body()
+    assert set(body) == {"prompt", "prompt_id", "client_id", "extra_data"}
+    assert body["prompt_id"] == body["client_id"] == ID
+    assert body["extra_data"] == {"external_id": OURS}
+    assert body["prompt"]["6"]["inputs"]["text"] == "猫, ink"
+    assert body["prompt"]["3"]["inputs"]["seed"] == seed_of(OURS)
+    assert "origin" not in vendor.requests[-1].headers
+
+
+async def test_a_server_that_ignores_our_id_is_refused_and_left_with_nothing() -> None:
+    cancel = f"POST /api/jobs/{OTHER}/cancel"
+    vendor = StubVendor(
+        {
+            PROMPT: [reply(prompt_id=OTHER, number=3, node_errors={})],
+            cancel: [reply(cancelled=True)],
+        }
+    )
+    with pytest.raises(RefusedForGood, match="too old"):
+        await submit(vendor)
+    assert vendor.asked == [PROMPT, cancel]
+
+
+@pytest.mark.parametrize("given", ["", None, 5])
+async def test_an_id_that_is_none_is_never_handed_on(given: object) -> None:
+    """An interrupt with an empty id would stop whoever runs."""
+    vendor = StubVendor({PROMPT: [reply(prompt_id=given)]})
+    with pytest.raises(RefusedForGood):
+        await submit(vendor)
+    assert vendor.asked == [PROMPT]
+
+
+@pytest.mark.parametrize(
+    "answer", [bodies.half_accepted("9"), bodies.half_accepted("8", "9", "50")]
+)
+async def test_a_mistake_that_touches_the_output_is_final_and_cancelled_at_once(
+    answer: Answer,
+) -> None:
+    vendor = StubVendor({PROMPT: [answer], CANCEL: [reply(cancelled=True)]})
+    with pytest.raises(RefusedForGood, match="Required input is missing: images"):
+        await submit(vendor)
+    assert vendor.asked == [PROMPT, CANCEL]
+
+
+async def test_a_mistake_elsewhere_is_none_of_ours() -> None:
+    vendor = StubVendor({PROMPT: [bodies.half_accepted("50", "50")]})
+    assert await submit(vendor) == ID
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "why"),
+    [
+        (
+            bodies.REFUSED,
+            RefusedForGood,
+            "node 4 .CheckpointLoaderSimple.: Value not in list: ckpt",
+        ),
+        (bodies.UNKNOWN_NODE, RefusedForGood, "My Nope' not found.*#1"),
+        (reply(401), RefusedForGood, "COMFYUI_HEADERS"),
+        (reply(403), RefusedForGood, "COMFYUI_HEADERS"),
+        (reply(404), RefusedForGood, "COMFYUI_URL"),
+        (reply(405), RefusedForGood, "COMFYUI_URL"),
+        (reply(302), RefusedForGood, "COMFYUI_URL leads elsewhere"),
+        (lambda _: httpx.Response(413, text="too large"), RefusedForGood, "COMFYUI_WORKFLOW"),
+        (reply(429), RefusedForNow, "429"),
+        (reply(503), RefusedForNow, "503"),
+        (bodies.TROUBLE, OutcomeUnknown, "500"),
+        (reply(504), OutcomeUnknown, "504"),
+        (lambda _: httpx.Response(200, text="hello"), OutcomeUnknown, "not a JSON object"),
+        (httpx.ConnectError("refused"), NeverDelivered, "refused"),
+        (httpx.ReadTimeout("slow"), OutcomeUnknown, "slow"),
+        (httpx.RemoteProtocolError("reset"), OutcomeUnknown, "reset"),
+    ],
+)
+async def test_a_submit_that_goes_wrong_is_sorted(
+    answer: Answer, kind: type[VendorError], why: str
+) -> None:
+    vendor = StubVendor({PROMPT: [answer]})
+    with pytest.raises(VendorError, match=why) as error:
+        await submit(vendor)
+    assert type(error.value) is kind
+    assert vendor.asked == [PROMPT]
