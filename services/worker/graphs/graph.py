@@ -104,7 +104,24 @@ def parse_graph(text: str) -> Graph:
             f"without class_type and inputs: {', '.join(wrong[:5])}" if wrong else "none is there"
         )
         raise GraphError(f"it has no nodes in API format ({which})")
-    return Graph(found)
+    nodes = {node_id: _without_change(node) for node_id, node in found.items()}
+    _check_sent(nodes)
+    return Graph(nodes)
+
+
+def _without_change(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A server notes `is_changed` in the prompt that it keeps in a picture, and NaN with it."""
+    return {name: value for name, value in node.items() if name != "is_changed"}
+
+
+def _check_sent(nodes: Mapping[str, Any]) -> None:
+    """Whatever Python reads and the wire does not take is refused before any job."""
+    try:
+        json.dumps(nodes, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise GraphError("it can't be sent: a text in it is half of a character") from None
+    except (ValueError, RecursionError):
+        raise GraphError("it can't be sent: a number in it is NaN or beyond all bounds") from None
 
 
 def _is_node(node: object) -> bool:

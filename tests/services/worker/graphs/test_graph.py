@@ -46,6 +46,26 @@ def test_what_is_no_graph_is_refused_with_the_reason(text: str, why: str) -> Non
         parse_graph(text)
 
 
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        *((number, "can't be sent: a number") for number in ("NaN", "-Infinity", "1e999")),
+        ('"\\ud800"', "can't be sent: a text"),
+    ],
+)
+def test_what_no_request_can_carry_is_refused_in_one_line(value: str, why: str) -> None:
+    text = '{"1": {"class_type": "KSampler", "inputs": {"cfg": ' + value + "}}}"
+    with pytest.raises(GraphError, match=why) as error:
+        parse_graph(text)
+    assert "\n" not in str(error.value)
+
+
+def test_a_graph_out_of_a_picture_has_a_servers_notes_that_are_not_sent() -> None:
+    """They are NaN where a node is one that changes each time."""
+    noted = {node_id: {**node, "is_changed": [float("nan")]} for node_id, node in example().items()}
+    assert parse_graph(json.dumps(noted)).raw == example()
+
+
 def test_a_file_may_begin_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
     file = tmp_path / "graph.json"
     file.write_text(json.dumps(example()), encoding="utf-8-sig")
