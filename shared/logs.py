@@ -6,11 +6,13 @@ import sys
 import structlog
 from structlog.types import Processor
 
-# Libraries that say too much; what an activity fails of is logged by our own interceptor.
+# Libraries that say too much, websockets even the keys that it opens a socket with; what an
+# activity fails of is logged by our own interceptor.
 FLOORS = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "watchfiles": logging.WARNING,
+    "websockets": logging.WARNING,
     "uvicorn.access": logging.WARNING,
     "temporalio.activity": logging.ERROR,
 }
