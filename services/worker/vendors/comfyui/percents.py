@@ -20,8 +20,13 @@ PAUSE_SECONDS = 5.0
 OPEN_SECONDS = 5.0
 # Pictures on the way may be among the frames; they are read, so that nobody waits for us.
 MAX_FRAME_BYTES = 32 * 1024 * 1024
+MOST_WAITING = 2
+# Far beyond what a graph's progress takes.
+MAX_TEXT = 1024 * 1024
 # The end is for the server's own word.
 MOST = 99
+# What comes of frames that do not fit, down to numbers beyond all bounds.
+_STRANGE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 
 
 class Percents:
@@ -67,6 +72,14 @@ class Percents:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class OnlyThere(connect):
+    """No redirect is followed, so that our headers stay with the server that they are for."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """It is a failure like any other."""
+        return exc
+
+
 class Progress:
     """The share of a graph's work that is done, by the frames of one prompt."""
 
@@ -83,7 +96,9 @@ class Progress:
 
     def hear(self, frame: str | bytes) -> None:
         """Take in a frame; a picture, what does not fit, or another prompt's, says nothing."""
-        with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        if len(frame) > MAX_TEXT:
+            return
+        with suppress(*_STRANGE):
             message = json.loads(frame)
             data = message["data"]
             if data.get("prompt_id") == self._prompt_id:
@@ -126,11 +141,12 @@ class _Listener:
     async def _listen(self) -> None:
         while self._left > 0:
             try:
-                async with connect(
+                async with OnlyThere(
                     self._address,
                     additional_headers=self._headers,
                     open_timeout=OPEN_SECONDS,
                     max_size=MAX_FRAME_BYTES,
+                    max_queue=MOST_WAITING,
                     compression=None,
                     proxy=self._proxy,
                 ) as socket:

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
 
 from services.worker.vendors.comfyui import percents as module
-from services.worker.vendors.comfyui.percents import MOST, Percents, Progress
+from services.worker.vendors.comfyui.percents import MAX_TEXT, MOST, Percents, Progress
 from tests.fixtures.eventually import eventually
 from tests.fixtures.proxy import proxy_to
 from tests.services.worker.vendors.comfyui.bodies import ID, OTHER
@@ -75,6 +77,8 @@ def test_a_node_counts_as_much_as_it_has_steps(frames: list[str], percent: int) 
         '{"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 1}}}}',
         frame("progress", node="3", value="x", max=20),
         frame("progress", node="3", value=5, max=0),
+        frame("progress", node="3", value=10**400, max=20),
+        frame("progress", node="3", value=20, max=20, more="x" * MAX_TEXT),
         frame("progress", node=["3"], value=5, max=20),
         frame("progress_state", nodes=[1]),
         frame("execution_cached"),
@@ -143,6 +147,26 @@ async def test_a_socket_that_closes_is_opened_again(monkeypatch: pytest.MonkeyPa
         server.frames.append(states(n5=(1, 1)))
         await reached(percents, 4)
         assert len(server.asked) > 1
+
+
+async def test_a_redirect_is_not_followed_with_our_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
+    led_away: asyncio.Queue[str] = asyncio.Queue()
+
+    def elsewhere(_: ServerConnection, request: Request) -> Response:
+        led_away.put_nowait(request.path)
+        return Response(302, "Found", Headers({"Location": there}))
+
+    async with serving(closes=True) as (server, percents):
+        there = f"{percents._address}{ID}"
+        async with serve(server, "127.0.0.1", 0, process_request=elsewhere) as listening:
+            port = next(iter(listening.sockets)).getsockname()[1]
+            led = Percents(f"http://127.0.0.1:{port}", WEIGHTS, {"X-API-Key": "k"})
+            led.of(ID)
+            for _ in range(2):
+                await led_away.get()
+            await led.aclose()
+        assert server.asked == []
 
 
 async def test_a_server_far_away_is_listened_to_by_the_proxy() -> None:
