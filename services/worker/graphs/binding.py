@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from services.worker.graphs.graph import Graph, GraphError, Node
 from services.worker.graphs.guessing import (
+    PREFIX,
     Target,
     first_number,
     first_text,
@@ -39,7 +40,7 @@ _MEANT: Mapping[Role, Callable[[Node], Target | None]] = {
     Role.SEED: first_number,
     Role.WIDTH: lambda node: first_number(node, ("width", "value")),
     Role.HEIGHT: lambda node: first_number(node, ("height", "value")),
-    Role.PREFIX: lambda node: first_text(node, ("filename_prefix", "string", "value")),
+    Role.PREFIX: lambda node: first_text(node, (PREFIX, "string", "value")),
 }
 _TEXT = frozenset({Role.PROMPT, Role.PREFIX})
 _ROLES = ", ".join(Role)
@@ -162,13 +163,26 @@ class _Binder:
             self._guess(Role.PROMPT, prompts(self._graph) or {None})
         if self._is_open(Role.SEED):
             self._guess(Role.SEED, seeds(self._graph))
-        if self._is_open(Role.PREFIX) and output is not None:
-            target = Target(output.id, "filename_prefix")
-            if isinstance(output.value(target.name), str):
-                self.found[Role.PREFIX] = [target]
+        if output is not None:
+            self._name_the_file(output)
         for role in (Role.WIDTH, Role.HEIGHT):
             if sized and self._is_open(role):
                 self._guess(role, {Target(node.id, role) for node in sizes(self._graph)} or {None})
+
+    def _name_the_file(self, output: Node) -> None:
+        """The prefix is the result's: its own, or that of a node which it comes from."""
+        for target in self.found.get(Role.PREFIX, []):
+            if target.name == PREFIX and target.node != output.id:
+                its = f"not that of node {output.name}, which gives the result"
+                self._refuse(_BINDINGS, f"prefix={target} names another node's file, {its}")
+        if not self._is_open(Role.PREFIX):
+            return
+        target = Target(output.id, PREFIX)
+        if (source := output.link(PREFIX)) is not None:
+            bound = "which is to be bound instead (prefix=NODE.INPUT)"
+            self._refuse(_BINDINGS, f"{target} comes from node {source}, {bound}")
+        elif isinstance(output.value(PREFIX), str):
+            self.found[Role.PREFIX] = [target]
 
     def _is_open(self, role: Role) -> bool:
         return role not in self.found and role not in self._unclear

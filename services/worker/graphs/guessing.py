@@ -7,7 +7,9 @@ from services.worker.graphs.graph import Graph, Node
 
 _CONDITIONS = ("positive", "guider", "conditioning")
 _TEXTS = ("text", "prompt", "string", "value")
-_SEEDS = ("seed", "noise_seed", "value")
+_OWN_SEEDS = ("seed", "noise_seed")
+_SEEDS = (*_OWN_SEEDS, "value")
+PREFIX = "filename_prefix"
 
 
 class Target(NamedTuple):
@@ -26,8 +28,11 @@ def prompts(graph: Graph) -> set[Target | None]:
 
 
 def seeds(graph: Graph) -> set[Target | None]:
-    """The seeds of the samplers; None for one that isn't found."""
-    return {_seed(graph, sampler) for sampler in samplers(graph)}
+    """The seeds of the samplers, None for one that isn't found; without any, those of all nodes."""
+    found = samplers(graph)
+    if found:
+        return {_seed(graph, sampler) for sampler in found}
+    return {first_number(node, _OWN_SEEDS) for node in graph} - {None}
 
 
 def sizes(graph: Graph) -> list[Node]:
@@ -40,7 +45,7 @@ def savers(graph: Graph) -> list[Node]:
     return [
         node
         for node in graph
-        if "filename_prefix" in node.inputs and (node.link("images") or node.link("image"))
+        if PREFIX in node.inputs and (node.link("images") or node.link("image"))
     ]
 
 
@@ -91,8 +96,8 @@ def _text(graph: Graph, node: Node) -> Target | None:
 
 def _seed(graph: Graph, sampler: Node) -> Target | None:
     """A sampler's own seed, or that of the node which it has it, or its noise, from."""
-    if (own := first_number(sampler, ("seed", "noise_seed"))) is not None:
+    if (own := first_number(sampler, _OWN_SEEDS)) is not None:
         return own
-    links = (sampler.link(name) for name in ("seed", "noise_seed", "noise"))
+    links = (sampler.link(name) for name in (*_OWN_SEEDS, "noise"))
     source = graph.get(next(filter(None, links), None))
     return first_number(source) if source else None

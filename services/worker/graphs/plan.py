@@ -8,7 +8,7 @@ from typing import Any
 
 from services.worker.graphs.binding import Binding, Role
 from services.worker.graphs.graph import Graph
-from services.worker.graphs.guessing import is_number
+from services.worker.graphs.guessing import PREFIX, Target, is_number
 
 # Ours alone: the ids of prompts are made of it.
 _NAMESPACE = uuid.UUID("5e0f1c4e-6a5b-5d0c-9f3e-2b7f3f0a1d6e")
@@ -17,6 +17,8 @@ _PLACE = re.compile(r"\{(prompt|style)\}")
 _MODEL = re.compile(r"\.(safetensors|sft|ckpt|gguf|pth?|bin)$", re.IGNORECASE)
 _PROMPT_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 STEM = "image"
+# Others write WebP or what they are told, under names that they make otherwise.
+_PNG_SAVERS = frozenset({"SaveImage", "SaveAnimatedPNG"})
 # Some nodes take no more bits.
 _SEED_BYTES = 4
 MOST_SEED = 2 ** (8 * _SEED_BYTES) - 1
@@ -55,8 +57,14 @@ class Plan:
 
     @property
     def is_found_by_file(self) -> bool:
-        """Whether a picture can be found by its name alone."""
-        return Role.PREFIX in self.binding.targets
+        """Whether a picture can be found by its name alone: it is a PNG, and we have named it."""
+        output = self.graph.get(self.binding.output)
+        own = (Target(self.binding.output, PREFIX),)
+        return (
+            output is not None
+            and output.kind in _PNG_SAVERS
+            and self.binding.targets.get(Role.PREFIX) == own
+        )
 
     def models(self) -> list[str]:
         """The files of models that its nodes name, each once."""

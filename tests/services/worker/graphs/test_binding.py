@@ -89,6 +89,37 @@ def test_a_graph_without_a_sampler_needs_no_seed() -> None:
     assert Role.SEED not in binding.targets
 
 
+ANY: Json = {"class_type": "MySampler", "inputs": {"model": ["4", 0], "seed": 5}}
+
+
+def test_without_a_sampler_that_is_known_the_only_seed_is_taken() -> None:
+    binding = bound(example(WITHOUT_MODELS, titles=False, n20=ANY), bindings="prompt=3.string")
+    assert binding.targets[Role.SEED] == (Target("20", "seed"),)
+    noise = {"class_type": "MyNoise", "inputs": {"noise_seed": 5}}
+    two = example(WITHOUT_MODELS, titles=False, n20=ANY, n21=noise)
+    asked = "which input takes the seed (20.seed, 21.noise_seed may be meant)?"
+    assert asked in mistakes(two, bindings="prompt=3.string")
+
+
+def saver(prefix: object) -> Json:
+    return {"class_type": "SaveImage", "inputs": {"images": ["8", 0], "filename_prefix": prefix}}
+
+
+def test_a_prefix_that_comes_from_elsewhere_is_bound_there_or_refused() -> None:
+    words = {"class_type": "PrimitiveString", "inputs": {"value": "x"}}
+    nodes = example(titles=False, n9=saver(["20", 0]), n20=words)
+    assert "9.filename_prefix comes from node 20, which is to be bound" in mistakes(nodes)
+    binding = bound(nodes, bindings="prefix=20.value")
+    assert binding.targets[Role.PREFIX] == (Target("20", "value"),)
+
+
+@pytest.mark.parametrize("more", ["", ",9.filename_prefix"])
+def test_a_prefix_of_another_saver_names_another_file(more: str) -> None:
+    bindings = f"prefix=10.filename_prefix{more}"
+    found = mistakes(example(n10=saver("x")), bindings=bindings)
+    assert "COMFYUI_BINDINGS: prefix=10.filename_prefix names another node's file" in found
+
+
 def test_the_map_comes_before_titles_and_may_name_several_inputs() -> None:
     nodes = example(n13={"class_type": "RandomNoise", "inputs": {"noise_seed": 0}})
     binding = bound(nodes, bindings="seed=3.seed,13.noise_seed prompt=7.text")
