@@ -12,6 +12,10 @@ _OPEN = (
     "COMFYUI_URL is public, and lets us in without a key: so it does with everybody, who may run"
     " and read what they like there; put a proxy before it that asks for one (COMFYUI_HEADERS)"
 )
+_FETCHED = (
+    "the video service (VIDEO_API=service) fetches images from COMFYUI_URL itself, and is not given"
+    " COMFYUI_HEADERS: it has to get in by itself"
+)
 _PLAIN = "is sent over the internet by plain http, for everybody on the way to read"
 
 
@@ -20,9 +24,16 @@ async def access(
 ) -> list[Finding]:
     """Warnings alone: who else can reach it can't be told from here."""
     return [
+        *_fetched(settings, images),
         *(await _comfyui(settings, images, resolve) if settings.image_api == "comfyui" else []),
         *(await _videos(settings, resolve) if settings.video_api != "service" else []),
     ]
+
+
+def _fetched(settings: WorkerSettings, images: ImageVendor) -> list[Finding]:
+    by_its_address = settings.image_api == "comfyui" and settings.video_api == "service"
+    guarded = by_its_address and images.credentials()
+    return [warning("ComfyUI images", _FETCHED)] if guarded else []
 
 
 async def _comfyui(

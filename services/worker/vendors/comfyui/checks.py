@@ -1,9 +1,10 @@
 """What a ComfyUI lets one check for nothing: whether it is there, how old it is, and whether the
 workflow fits it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from services.worker.graphs import fitting
+from services.worker.graphs.binding import Role
 from services.worker.graphs.fitting import Kinds
 from services.worker.graphs.plan import Plan
 from services.worker.vendors.comfyui.calls import Calls
@@ -15,6 +16,14 @@ MODELS, BINDINGS, OUTPUT = "ComfyUI models", "ComfyUI bindings", "ComfyUI output
 # The first release that takes an id of ours for a prompt (its PR #8189), and the oldest one that
 # was tried.
 TAKES_OUR_ID, TRIED = (0, 3, 45), (0, 3, 64)
+_WITHOUT = {
+    Role.SEED: "each job has the graph's own, and an image that was bad is made again as it was",
+    Role.PREFIX: "files have the graph's own names",
+}
+_UNFOUND = (
+    "what it gives can't be found by its file, as a PNG under a prefix of ours can: what the server"
+    " has forgotten is made again"
+)
 # So many mistakes of one kind are told.
 _SHOWN = 3
 
@@ -63,14 +72,23 @@ def _fit(plan: Plan, kinds: Kinds) -> Iterable[Finding]:
     roles = ", ".join(
         f"{role}={','.join(map(str, targets))}" for role, targets in plan.binding.targets.items()
     )
-    yield _judged(BINDINGS, bindings, good=f"{roles or 'none'}; they take what a job brings")
+    bound = f"{roles or 'none'}; they take what a job brings"
+    yield _judged(BINDINGS, bindings, good=bound, doubts=[*_unbound(plan)])
     output = fitting.output_misfit(plan, kinds)
     node = plan.graph.get(plan.binding.output)
-    yield _judged(OUTPUT, [output] if output else [], good=f"node {node.name if node else '?'}")
+    good = f"node {node.name if node else '?'}"
+    doubts = [] if plan.is_found_by_file else [f"{good}: {_UNFOUND}"]
+    yield _judged(OUTPUT, [output] if output else [], good=good, doubts=doubts)
 
 
-def _judged(check: str, mistakes: list[str], *, good: str) -> Finding:
+def _unbound(plan: Plan) -> Iterable[str]:
+    for role, without in _WITHOUT.items():
+        if role not in plan.binding.targets:
+            yield f"no input takes the {role}: {without} (COMFYUI_BINDINGS)"
+
+
+def _judged(check: str, mistakes: list[str], *, good: str, doubts: Sequence[str] = ()) -> Finding:
     if not mistakes:
-        return ok(check, good)
+        return warning(check, "; ".join(doubts)) if doubts else ok(check, good)
     more = f"; and {len(mistakes) - _SHOWN} more" if len(mistakes) > _SHOWN else ""
     return wrong(check, "; ".join(mistakes[:_SHOWN]) + more)

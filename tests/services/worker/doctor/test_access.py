@@ -44,9 +44,19 @@ async def told(headers: Mapping[str, str], **given: str) -> list[str]:
     ],
 )
 async def test_a_comfyui(url: str, headers: dict[str, str], says: str | None) -> None:
-    found = await told(headers, image_service_url=url, **COMFYUI)
+    found = await told(headers, image_service_url=url, **COMFYUI, **KLING)
     assert len(found) == (says is not None)
     assert all(each.startswith(str(says)) for each in found)
+
+
+@pytest.mark.parametrize(("headers", "warned"), [({"X-API-Key": "k"}, 1), ({}, 0)])
+async def test_a_video_service_that_fetches_from_a_guarded_comfyui(
+    headers: dict[str, str], warned: int
+) -> None:
+    found = await told(headers, **COMFYUI)
+    assert len(found) == warned
+    assert all(each.startswith("ComfyUI images: the video service") for each in found)
+    assert await told(headers, **COMFYUI, **KLING) == []
 
 
 @pytest.mark.parametrize(
