@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Beyond any that a person has made; the server itself takes 100 MiB.
-MAX_BYTES = 16 * 1024 * 1024
+# Beyond any that a person has made. A job that has failed tells it three times, with up to six
+# bytes for each of two, and has to be read.
+MAX_BYTES = 4 * 1024 * 1024
 EXPORT = (
     "it is in the editor's own format; export it for the API: in ComfyUI, Workflow, Export (API); "
     "in older ones, Save (API Format), which the developer options bring"

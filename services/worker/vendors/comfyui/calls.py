@@ -14,7 +14,8 @@ from services.worker.vendors.failures import json_object, said, sort_exception
 from shared.errors import OutcomeUnknown
 
 # Jobs and history have the whole graph with them, and the queue that of everybody.
-JOB_BYTES, QUEUE_BYTES = 16 * 1024 * 1024, 64 * 1024 * 1024
+JOB_BYTES = QUEUE_BYTES = 64 * 1024 * 1024
+NO_JOB = "Job not found"
 # How a PNG ends.
 IEND = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 MISSING = frozenset({httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED})
@@ -49,7 +50,8 @@ class Calls:
         """A prompt by `/api/jobs`; None where the server doesn't know it."""
         response = await self._ask("GET", f"jobs/{prompt_id}", most=JOB_BYTES)
         if response.status_code == httpx.codes.NOT_FOUND:
-            return None if json_object(response) is not None else NoRoute.JOBS
+            body = json_object(response) or {}
+            return None if body.get("error") == NO_JOB else NoRoute.JOBS
         return _json(response)
 
     async def queue(self) -> Queue:

@@ -1,9 +1,12 @@
 """Which ends of a prompt are a success, and what is said of the others."""
 
+import json
 from typing import Any
 
+import httpx
 import pytest
 
+from services.worker.graphs.graph import MAX_BYTES
 from services.worker.vendors.comfyui.calls import Calls
 from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.vendor import VendorStatus
@@ -73,6 +76,19 @@ async def test_a_failed_run_says_what_failed_without_the_servers_folders(
     assert "bad.png" in found.message
     for kept in ("/opt", "C:", "input", "execution.py", "Traceback"):
         assert kept not in found.message
+
+
+async def test_a_failure_is_read_however_large_the_graph() -> None:
+    """The whole graph is in the answer three times, with an escape for each character."""
+    text = "é" * (MAX_BYTES // 2)
+    name, error = bodies.execution_error("TypeError", "no")
+    error |= {"current_inputs": {"text": [text]}}
+    status = {"status_str": "error", "completed": False, "messages": [[name, error]]}
+    graph = {"6": {"class_type": "X", "inputs": {"text": text}}}
+    body = {"status": "failed", "execution_status": status, "execution_error": error}
+    content = json.dumps(body | {"workflow": {"prompt": graph}})
+    found = await told(lambda _: httpx.Response(200, text=content))
+    assert (found.state, found.message) == ("failed", "node 3 (KSampler): TypeError: no")
 
 
 async def test_a_server_out_of_memory_is_told_to_free_some_once() -> None:

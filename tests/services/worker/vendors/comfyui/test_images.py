@@ -131,6 +131,16 @@ async def test_without_a_name_of_its_own_no_file_is_looked_for() -> None:
     assert await status({JOB: [NO_JOB]}, nodes=nodes, output="2") is None
 
 
+@pytest.mark.parametrize("other", [reply(404), reply(404, error="no such route")])
+async def test_only_the_servers_own_word_says_that_a_job_is_not_there(other: Answer) -> None:
+    """A proxy's 404 is none: what runs would be submitted again."""
+    vendor = StubVendor({JOB: [other], QUEUE: [bodies.queue(running=(ID,))]})
+    async with images_at(vendor) as images:
+        found = await images.status(OURS)
+    assert found is not None
+    assert found.state == "running"
+
+
 async def test_an_older_server_is_asked_for_its_queue_and_then_its_history() -> None:
     error = {"status_str": "error", "completed": False, "messages": [bodies.INTERRUPTED]}
     image = {"9": {"images": [IMAGE]}}
