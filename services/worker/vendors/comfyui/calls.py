@@ -108,9 +108,10 @@ class Calls:
         """The server's address."""
         return str(self._http.base_url).rstrip("/")
 
-    async def is_whole(self, file: File) -> bool | None:
+    async def is_whole(self, file: File, *, may_lead: bool) -> bool | None:
         """Whether a PNG is there as a whole, by how it ends; None where there is none.
 
+        `may_lead`: its fetching follows a redirect, so that one is as good as the file.
         A server that writes gives what it has by then, and one that was killed keeps that for good.
         """
         headers = {"Range": f"bytes=-{len(IEND)}"}
@@ -119,7 +120,7 @@ class Calls:
                 asyncio.timeout(ANSWER_SECONDS),
                 self._http.stream("GET", view_path(file), headers=headers) as response,
             ):
-                return await _ends_well(response)
+                return await _ends_well(response, may_lead=may_lead)
         except httpx.HTTPError as error:
             raise sort_exception(error) from None
         except TimeoutError:
@@ -138,13 +139,13 @@ def view_path(file: File) -> str:
     return f"/api/view?{httpx.QueryParams(file._asdict())}"
 
 
-async def _ends_well(response: httpx.Response) -> bool | None:
+async def _ends_well(response: httpx.Response, *, may_lead: bool) -> bool | None:
     if response.status_code == httpx.codes.NOT_FOUND:
         return None
     if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
         return False
     # To a store of whole objects.
-    if response.is_redirect:
+    if may_lead and response.has_redirect_location:
         return True
     if not response.is_success:
         raise refusal(httpx.Response(response.status_code))

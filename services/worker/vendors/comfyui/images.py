@@ -135,7 +135,7 @@ class ComfyuiImages:
             return None
         for number in range(1, _MOST_FILES + 1):
             file = File(f"{STEM}_{number:05d}_.png", folder_of(prompt_id), "output")
-            whole = await self._calls.is_whole(file)
+            whole = await self._calls.is_whole(file, may_lead=bool(self._headers))
             if whole:
                 return await self._status(prompt_id, Told("succeeded", file=file))
             if whole is None:

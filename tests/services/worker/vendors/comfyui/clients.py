@@ -1,6 +1,6 @@
 """A ComfyUI's client before a stub, with a plan of the test's own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from tests.services.worker.vendors.comfyui.bodies import ID, JOB, OURS
 from tests.services.worker.vendors.stub import Answer, StubVendor
 
 URL = f"http://vendor/api/view?filename=image_00001_.png&subfolder=genvideo%2F{ID}&type=output"
+KEY = {"X-API-Key": "k"}
 
 
 class Silent(Percents):
@@ -30,11 +31,13 @@ class Silent(Percents):
 
 
 @asynccontextmanager
-async def images_at(vendor: StubVendor, **plan: Any) -> AsyncIterator[ComfyuiImages]:
+async def images_at(
+    vendor: StubVendor, *, headers: Mapping[str, str] = KEY, **plan: Any
+) -> AsyncIterator[ComfyuiImages]:
     """The vendor, with the example's graph where no other `nodes` are given."""
     nodes = plan.pop("nodes", None) or example()
     async with vendor.client() as http:
-        yield ComfyuiImages(Calls(http), plan_of(nodes, **plan), Silent(), {"X-API-Key": "k"})
+        yield ComfyuiImages(Calls(http), plan_of(nodes, **plan), Silent(), headers)
 
 
 async def submit(vendor: StubVendor, **plan: Any) -> str:

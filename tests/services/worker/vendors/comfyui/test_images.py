@@ -1,6 +1,6 @@
 """A ComfyUI as the image vendor: a prompt is found by all that tells of it, and cancelled."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
@@ -8,7 +8,7 @@ import pytest
 
 from services.worker.vendors.comfyui.calls import IEND
 from services.worker.vendors.vendor import VendorStatus
-from shared.errors import BadResult, OutcomeUnknown
+from shared.errors import BadResult, OutcomeUnknown, RefusedForGood
 from tests.services.worker.graphs.examples import WITHOUT_MODELS, example
 from tests.services.worker.vendors.comfyui import bodies
 from tests.services.worker.vendors.comfyui.bodies import (
@@ -30,10 +30,11 @@ from tests.services.worker.vendors.comfyui.bodies import (
     STATS,
     VIEW,
 )
-from tests.services.worker.vendors.comfyui.clients import URL, images_at, status, told
+from tests.services.worker.vendors.comfyui.clients import KEY, URL, images_at, status, told
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" + IEND
+SIGNED = httpx.Response(302, headers={"location": "https://x/?s=1"})
 WHOLE, HALF, EMPTY = bodies.picture(PNG), bodies.picture(PNG[:-20]), bodies.picture(b"")
 
 
@@ -113,10 +114,19 @@ async def test_a_server_that_gives_no_ranges_is_read_to_the_end(
 
 
 async def test_a_file_behind_a_signed_address_is_whole() -> None:
-    signed: Answer = lambda _: httpx.Response(302, headers={"location": "https://x/?s=1"})  # noqa: E731
-    found = await status({JOB: [NO_JOB], VIEW: [signed]})
+    found = await status({JOB: [NO_JOB], VIEW: [SIGNED]})
     assert found is not None
     assert found.url == URL
+
+
+@pytest.mark.parametrize(
+    ("answer", "headers"), [(SIGNED, {}), (reply(302), KEY), (httpx.Response(304), KEY)]
+)
+async def test_a_redirect_that_no_fetching_follows_is_no_file(
+    answer: Answer, headers: Mapping[str, str]
+) -> None:
+    with pytest.raises(RefusedForGood, match="leads elsewhere"):
+        await status({JOB: [NO_JOB], VIEW: [answer]}, headers=headers)
 
 
 @pytest.mark.parametrize("answer", [reply(500), httpx.ReadTimeout("slow")])
@@ -244,5 +254,5 @@ async def test_a_cancel_that_fails_is_told() -> None:
 
 async def test_its_results_need_the_headers() -> None:
     async with images_at(StubVendor({})) as images:
-        assert images.credentials() == {"X-API-Key": "k"}
+        assert images.credentials() == KEY
         assert (images.traits.looked_up, images.traits.cancels) == (True, True)
