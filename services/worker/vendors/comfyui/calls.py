@@ -16,6 +16,8 @@ from shared.errors import OutcomeUnknown
 # Jobs and history have the whole graph with them, and the queue that of everybody.
 JOB_BYTES = QUEUE_BYTES = 64 * 1024 * 1024
 NO_JOB = "Job not found"
+# A part of a version with more is none.
+MOST_DIGITS = 9
 # How a PNG ends.
 IEND = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 MISSING = frozenset({httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED})
@@ -92,7 +94,8 @@ class Calls:
         system = _json(await self._ask("GET", "system_stats")).get("system")
         told = said(system.get("comfyui_version")) if isinstance(system, dict) else ""
         parts = told.lstrip("v").split(".")
-        return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
+        is_plain = all(part.isdecimal() and len(part) <= MOST_DIGITS for part in parts)
+        return tuple(map(int, parts)) if is_plain else ()
 
     async def node_type(self, kind: str) -> Json | None:
         """What the server says of a type of node; None where it has none of that name."""

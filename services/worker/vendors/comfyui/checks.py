@@ -45,13 +45,22 @@ async def examined(calls: Calls, plan: Plan) -> list[Finding]:
         return [*found, warning(NODES, f"the workflow can't be compared: {error.message}")]
 
 
+def too_old(version: tuple[int, ...]) -> str:
+    """Why nothing is submitted there."""
+    needed = _dotted(TAKES_OUR_ID)
+    return f"{_dotted(version)} is too old: it takes no prompt_id of ours, as {needed} does"
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
 def _version(version: tuple[int, ...]) -> Finding:
-    told = ".".join(map(str, version))
+    told = _dotted(version)
     if not version:
         return warning(VERSION, "it does not say its version")
     if version < TAKES_OUR_ID:
-        needed = ".".join(map(str, TAKES_OUR_ID))
-        return wrong(VERSION, f"{told} is too old: it takes no prompt_id of ours, as {needed} does")
+        return wrong(VERSION, too_old(version))
     if version < TRIED:
         return warning(VERSION, f"{told} is older than any that was tried")
     return ok(VERSION, told)

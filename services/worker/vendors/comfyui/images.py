@@ -39,12 +39,14 @@ class ComfyuiImages:
         node = plan.graph.get(binding.output)
         name = node.name if node else binding.output
         self._result = Result(binding.output, name, temporary=binding.named)
+        self._is_new_enough = False
         self._freed: set[str] = set()
         self._cancelled: set[str] = set()
 
     async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
         """Queue the graph for one generation. RefusedForGood, and nothing is left there, where the
         server does not take our id, or can't make the bound output."""
+        await self._check_age()
         prompt_id = prompt_id_of(external_id)
         body = {
             "prompt": self._plan.order(external_id, prompt=prompt, style=style),
@@ -65,6 +67,17 @@ class ComfyuiImages:
             await self._let_go(prompt_id)
             raise RefusedForGood(redacted(reason_of(answer)))
         return prompt_id
+
+    async def _check_age(self) -> None:
+        """Until it has passed once; a server that does not tell shows it by its answer."""
+        if self._is_new_enough:
+            return
+        version: tuple[int, ...] = ()
+        with suppress(VendorError):
+            version = await self._calls.version()
+        if version and version < checks.TAKES_OUR_ID:
+            raise RefusedForGood(f"The ComfyUI's version {checks.too_old(version)}.")
+        self._is_new_enough = bool(version)
 
     async def _let_go(self, prompt_id: object) -> None:
         """Nobody is going to ask for it."""
@@ -169,10 +182,18 @@ class ComfyuiImages:
             if cancelled:
                 self._cancelled.add(prompt_id)
             return
+        await self._stop_of_old(prompt_id)
+
+    async def _stop_of_old(self, prompt_id: str) -> None:
+        """Nothing there tells of one that was dropped, so that the queue does, before and after."""
+        waited = prompt_id in (await self._calls.queue()).pending
         await self._calls.drop(prompt_id)
-        running = (await self._calls.queue()).running
-        if prompt_id in running and await self._calls.version() >= HEEDS_INTERRUPT:
-            await self._calls.interrupt(prompt_id)
+        queue = await self._calls.queue()
+        if prompt_id in queue.running:
+            if await self._calls.version() >= HEEDS_INTERRUPT:
+                await self._calls.interrupt(prompt_id)
+        elif waited and prompt_id not in queue.pending:
+            self._cancelled.add(prompt_id)
 
     def credentials(self) -> Mapping[str, str]:
         """Without them a guarded server gives no file."""

@@ -9,7 +9,7 @@ from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.comfyui.percents import Percents
 from services.worker.vendors.vendor import VendorStatus
 from tests.services.worker.graphs.examples import example, plan_of
-from tests.services.worker.vendors.comfyui.bodies import ID, JOB, OURS
+from tests.services.worker.vendors.comfyui.bodies import ID, JOB, OURS, STATS, VERSION
 from tests.services.worker.vendors.stub import Answer, StubVendor
 
 URL = f"http://vendor/api/view?filename=image_00001_.png&subfolder=genvideo%2F{ID}&type=output"
@@ -41,7 +41,8 @@ async def images_at(
 
 
 async def submit(vendor: StubVendor, **plan: Any) -> str:
-    """A submit of the usual image."""
+    """A submit of the usual image, to a server that is new enough."""
+    vendor.answers.setdefault(STATS, [VERSION])
     async with images_at(vendor, **plan) as images:
         return await images.submit(OURS, 7, prompt="猫", style="ink")
 

@@ -216,11 +216,25 @@ async def test_what_was_cancelled_while_it_waited_is_over(
     assert (found.state if found else None) == state
 
 
-async def test_an_older_server_drops_one_that_waits() -> None:
-    asked = await cancelled(
-        {CANCEL: [bodies.NOT_ALLOWED], DROP: [DONE], QUEUE: [bodies.queue(running=(OTHER,))]}
-    )
-    assert asked == [CANCEL, DROP, QUEUE]
+WAITS = bodies.queue(running=(OTHER,), pending=((2, ID),))
+GONE = bodies.queue(running=(OTHER,))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "state"),
+    [(WAITS, GONE, "failed"), (GONE, GONE, None), (WAITS, WAITS, "queued")],
+)
+async def test_an_older_server_drops_one_that_waits_which_is_over_then(
+    before: Answer, after: Answer, state: str | None
+) -> None:
+    """Neither its queue nor its history tells of it, as of one that it never got."""
+    old = {JOB: [NO_ROUTE], HISTORY: [NOTHING], VIEW: [NO_FILE], CANCEL: [bodies.NOT_ALLOWED]}
+    vendor = StubVendor({**old, DROP: [DONE], QUEUE: [before, after]})
+    async with images_at(vendor) as images:
+        await images.cancel(OURS)
+        assert vendor.asked == [CANCEL, QUEUE, DROP, QUEUE]
+        found = await images.status(OURS)
+    assert (found.state if found else None) == state
 
 
 @pytest.mark.parametrize(
@@ -241,8 +255,9 @@ async def test_an_older_server_is_interrupted_only_where_it_heeds_the_id(
     )
     async with images_at(vendor) as images:
         await images.cancel(OURS)
-    assert vendor.asked == [CANCEL, DROP, QUEUE, STATS, *([INTERRUPT] if heeded else [])]
-    assert vendor.body(1) == {"delete": [ID]}
+    asked = [CANCEL, QUEUE, DROP, QUEUE, STATS, *([INTERRUPT] if heeded else [])]
+    assert vendor.asked == asked
+    assert vendor.body(2) == {"delete": [ID]}
     if heeded:
         assert vendor.body() == {"prompt_id": ID}
 

@@ -6,15 +6,15 @@ import pytest
 from services.worker.graphs.plan import seed_of
 from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from tests.services.worker.vendors.comfyui import bodies
-from tests.services.worker.vendors.comfyui.bodies import CANCEL, ID, OTHER, OURS, PROMPT
-from tests.services.worker.vendors.comfyui.clients import submit
+from tests.services.worker.vendors.comfyui.bodies import CANCEL, ID, OTHER, OURS, PROMPT, STATS
+from tests.services.worker.vendors.comfyui.clients import images_at, submit
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 
 
 async def test_a_graph_is_queued_under_an_id_of_ours() -> None:
     vendor = StubVendor({PROMPT: [bodies.ACCEPTED]})
     assert await submit(vendor) == ID
-    assert vendor.asked == [PROMPT]
+    assert vendor.asked == [STATS, PROMPT]
     body = vendor.body()
     assert set(body) == {"prompt", "prompt_id", "client_id", "extra_data"}
     assert body["prompt_id"] == body["client_id"] == ID
@@ -22,6 +22,31 @@ async def test_a_graph_is_queued_under_an_id_of_ours() -> None:
     assert body["prompt"]["6"]["inputs"]["text"] == "猫, ink"
     assert body["prompt"]["3"]["inputs"]["seed"] == seed_of(OURS)
     assert "origin" not in vendor.requests[-1].headers
+
+
+async def test_a_server_that_is_too_old_is_refused_before_anything_is_sent() -> None:
+    vendor = StubVendor({STATS: [reply(system={"comfyui_version": "v0.3.44"})]})
+    with pytest.raises(RefusedForGood, match=r"0\.3\.44 is too old: it takes no prompt_id of ours"):
+        await submit(vendor)
+    assert vendor.asked == [STATS]
+
+
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        (bodies.VERSION, [STATS, PROMPT, PROMPT]),
+        (reply(404), [STATS, PROMPT, STATS, PROMPT]),
+        (reply(system={"comfyui_version": "1" * 5000}), [STATS, PROMPT, STATS, PROMPT]),
+    ],
+)
+async def test_its_version_is_asked_for_until_it_has_told_one(
+    told: Answer, asked: list[str]
+) -> None:
+    vendor = StubVendor({STATS: [told], PROMPT: [bodies.ACCEPTED]})
+    async with images_at(vendor) as images:
+        for _ in range(2):
+            await images.submit(OURS, 7, prompt="猫", style="")
+    assert vendor.asked == asked
 
 
 async def test_a_server_that_ignores_our_id_is_refused_and_left_with_nothing() -> None:
@@ -34,7 +59,7 @@ async def test_a_server_that_ignores_our_id_is_refused_and_left_with_nothing() -
     )
     with pytest.raises(RefusedForGood, match="too old"):
         await submit(vendor)
-    assert vendor.asked == [PROMPT, cancel]
+    assert vendor.asked == [STATS, PROMPT, cancel]
 
 
 @pytest.mark.parametrize("given", ["", None, 5])
@@ -43,7 +68,7 @@ async def test_an_id_that_is_none_is_never_handed_on(given: object) -> None:
     vendor = StubVendor({PROMPT: [reply(prompt_id=given)]})
     with pytest.raises(RefusedForGood):
         await submit(vendor)
-    assert vendor.asked == [PROMPT]
+    assert vendor.asked == [STATS, PROMPT]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +80,7 @@ async def test_a_mistake_that_touches_the_output_is_final_and_cancelled_at_once(
     vendor = StubVendor({PROMPT: [answer], CANCEL: [reply(cancelled=True)]})
     with pytest.raises(RefusedForGood, match="Required input is missing: images"):
         await submit(vendor)
-    assert vendor.asked == [PROMPT, CANCEL]
+    assert vendor.asked == [STATS, PROMPT, CANCEL]
 
 
 async def test_a_mistake_elsewhere_is_none_of_ours() -> None:
@@ -95,4 +120,4 @@ async def test_a_submit_that_goes_wrong_is_sorted(
     with pytest.raises(VendorError, match=why) as error:
         await submit(vendor)
     assert type(error.value) is kind
-    assert vendor.asked == [PROMPT]
+    assert vendor.asked == [STATS, PROMPT]
