@@ -43,10 +43,13 @@ class Calls:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
-    async def post_prompt(self, body: Json, *, token: int) -> Json:
-        """Queue a graph; a refusal as its error."""
+    async def post_prompt(self, body: Json, *, token: int, output: str) -> Json:
+        """Queue a graph; a refusal as its error, with what keeps this output from being made."""
         headers = {"X-Slot-Token": str(token)}
-        return _json(await self._ask("POST", "prompt", json=body, headers=headers))
+        response = await self._ask("POST", "prompt", json=body, headers=headers)
+        if not response.is_success:
+            raise refusal(response, output=output)
+        return _json(response)
 
     async def job(self, prompt_id: str) -> Json | NoRoute | None:
         """A prompt by `/api/jobs`; None where the server doesn't know it."""

@@ -19,11 +19,13 @@ async def comfyui_images(settings: WorkerSettings) -> AsyncIterator[ComfyuiImage
     """The vendor, for as long as the block runs.
 
     A password of the address becomes a header like the others: neither a result's address nor a
-    socket's may have one.
+    socket's may have one. Where those have an Authorization themselves, theirs is sent.
     """
     address = httpx.URL(settings.image_service_url)
     base = str(address.copy_with(userinfo=b""))
-    headers = _password(address) | headers_of(settings.comfyui_headers)
+    headers = headers_of(settings.comfyui_headers)
+    if "authorization" not in map(str.lower, headers):
+        headers |= _password(address)
     proxy = settings.proxy_for(base)
     percents = Percents(base, settings.plan.weights(), headers, proxy=proxy)
     async with http_client(base, proxy=proxy) as http:

@@ -55,7 +55,8 @@ class ComfyuiImages:
             # For whoever looks at the server's history.
             "extra_data": {"external_id": external_id},
         }
-        answer = await self._calls.post_prompt(body, token=token)
+        output = self._plan.binding.output
+        answer = await self._calls.post_prompt(body, token=token, output=output)
         given = answer.get("prompt_id")
         if given != prompt_id:
             await self._let_go(given)
@@ -63,9 +64,9 @@ class ComfyuiImages:
                 "The ComfyUI goes by a prompt_id of its own, so that nothing could be looked up: "
                 "it is too old, or COMFYUI_URL leads to something else."
             )
-        if touches(answer, self._plan.binding.output):
+        if touches(answer, output):
             await self._let_go(prompt_id)
-            raise RefusedForGood(redacted(reason_of(answer)))
+            raise RefusedForGood(redacted(reason_of(answer, output)))
         return prompt_id
 
     async def _check_age(self) -> None:

@@ -20,9 +20,10 @@ _SETTINGS = {
 }
 
 
-def refusal(response: httpx.Response) -> VendorError:
+def refusal(response: httpx.Response, *, output: str = "") -> VendorError:
     """An answer that isn't a success: by its status, with the server's own reason."""
-    reason = redacted(reason_of(json_object(response) or {}) or response.reason_phrase)
+    told = reason_of(json_object(response) or {}, output)
+    reason = redacted(told or response.reason_phrase)
     said_so = f"HTTP {response.status_code}: {reason}"
     if response.is_redirect:
         return RefusedForGood(f"{said_so}; COMFYUI_URL leads elsewhere")
@@ -32,9 +33,12 @@ def refusal(response: httpx.Response) -> VendorError:
     return type(kind)(said_so, retry_after=kind.retry_after)
 
 
-def reason_of(body: Mapping[str, Any]) -> str:
-    """The first mistake of a node, else what the answer says as a whole."""
-    for node_id, node in node_errors(body):
+def reason_of(body: Mapping[str, Any], output: str) -> str:
+    """The first mistake of a node, if there is one of those that keep this output from being made;
+    else what the answer says as a whole."""
+    for node_id, node in sorted(
+        node_errors(body), key=lambda it: not _touches(it[0], it[1], output)
+    ):
         for mistake in _mistakes(node):
             return f"node {node_id} ({said(node.get('class_type'))}): {_words(mistake)}"
     error = body.get("error")
@@ -51,10 +55,12 @@ def node_errors(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any
 
 def touches(body: Mapping[str, Any], output: str) -> bool:
     """Whether a mistake keeps this output from being made."""
-    return any(
-        node_id == output or output in (node.get("dependent_outputs") or ())
-        for node_id, node in node_errors(body)
-    )
+    return any(_touches(node_id, node, output) for node_id, node in node_errors(body))
+
+
+def _touches(node_id: str, node: Mapping[str, Any], output: str) -> bool:
+    listed = node.get("dependent_outputs")
+    return node_id == output or (isinstance(listed, list) and output in listed)
 
 
 def _mistakes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

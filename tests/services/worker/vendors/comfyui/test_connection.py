@@ -81,6 +81,15 @@ async def test_a_password_of_the_address_is_one_of_them() -> None:
     assert guarded.headers[0]["authorization"] == "Basic dXM6cGFzcw=="
 
 
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
+async def test_a_header_of_that_name_is_sent_alone(name: str) -> None:
+    guarded = Guarded()
+    async with reached(guarded, f"{name}: Bearer k", password="us:pass@") as images:
+        assert await images.status(OURS) is None
+        assert images.credentials() == {name: "Bearer k"}
+    assert guarded.headers[0]["authorization"] == "Bearer k"
+
+
 async def test_nothing_goes_on_listening_behind_it() -> None:
     before = asyncio.all_tasks()
     async with reached(Guarded({"status": "in_progress"}), "X-API-Key: k") as images:
