@@ -72,6 +72,13 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, FalSettings, CommonSett
         result_hosts(_listed(value))
         return value
 
+    @field_validator("image_service_url")
+    @classmethod
+    def _takes_routes(cls, value: str) -> str:
+        if "?" in value or "#" in value:
+            raise ValueError("no query and no fragment: routes are put behind it")
+        return value
+
     @field_validator("gates")
     @classmethod
     def _known(cls, value: str) -> str:

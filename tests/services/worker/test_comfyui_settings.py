@@ -61,6 +61,10 @@ def test_both_documented_graphs_bind_themselves(monkeypatch: pytest.MonkeyPatch)
         ({"COMFYUI_PROMPT": "a cat"}, "COMFYUI_PROMPT: it must have {prompt} in it"),
         ({"COMFYUI_WIDTH": "8"}, "COMFYUI_WIDTH: "),
         ({"IMAGE_API": "comfy"}, "IMAGE_API: "),
+        *(
+            ({"IMAGE_SERVICE_URL": f"http://x/{end}"}, "IMAGE_SERVICE_URL: no query")
+            for end in ("?token=k", "#gpu")
+        ),
     ],
 )
 def test_a_mistake_is_told_behind_its_setting(
