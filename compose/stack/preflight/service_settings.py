@@ -36,14 +36,16 @@ def check(settings: Settings, stack: Askable) -> None:
     ]
     checks = Checks(settings.values, settings.origins)
     # What several of them read is told once, in the words of the first.
-    for name, reason in dict(reversed(found)).items():
+    for name, reason in dict(reversed([each for each in found if each[0]])).items():
         checks.refuse(name, f"is refused: {reason}")
+    checks.wrong.extend({reason for name, reason in found if not name})
     checks.wrong.sort()
     checks.raise_if_wrong()
 
 
 def _mistakes(service: Service, answer: Outcome) -> Iterator[tuple[str, str]]:
-    """Name and reason of each mistake that a service has found."""
+    """Name and reason of each mistake that a service has found; no name where it is one of several
+    settings together."""
     if answer.good:
         return
     line = _LINE.search(answer.err)
@@ -52,5 +54,7 @@ def _mistakes(service: Service, answer: Outcome) -> Iterator[tuple[str, str]]:
             f"{service.name} can't check its settings ({answer.last_line}): nothing was started",
             UNREACHABLE,
         )
-    _, *words = _NAME.split(line[1])
+    together, *words = _NAME.split(line[1])
+    if together:
+        yield "", together
     yield from zip(words[::2], words[1::2], strict=True)

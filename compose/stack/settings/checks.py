@@ -12,7 +12,7 @@ _SECRET = frozenset(
     {
         *("API_TOKEN", "CALLBACK_SECRET", "COMFYUI_HEADERS", "PAYLOAD_KEY", "TEMPORAL_API_KEY"),
         *("KLING_API_KEY", "KLING_ACCESS_KEY", "KLING_SECRET_KEY", "VENDOR_PROXY"),
-        "KLING_WEBHOOK_SECRET",
+        *("FAL_KEY", "KLING_WEBHOOK_SECRET", "OPERATOR_KEY"),
     }
 )
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")

@@ -15,6 +15,8 @@ from compose.stack.services import API, CALLBACK, SEMAPHORE, TEMPORAL, VIDEO, WO
 from compose.stack.settings import environment
 from compose.stack.settings.load import Settings
 from compose.stack.subprocesses import Outcome, capture
+from services.worker.settings.worker import WorkerSettings
+from shared.settings import load
 from tests.compose.stack.conftest import ROOT, Load
 
 GOOD = Outcome(0, "", "")
@@ -106,6 +108,50 @@ def test_no_secret_is_shown(settings: Load) -> None:
     run = Stack({CALLBACK: refused("CALLBACK_SECRET: too short")})
     line = said(settings(CALLBACK_SECRET="hunter2"), run)
     assert line == "wrong settings: CALLBACK_SECRET=… (environment) is refused: too short"
+
+
+TOGETHER = [
+    {"VIDEO_API": "kling"},
+    {"VIDEO_API": "kling", "KLING_ACCESS_KEY": "half"},
+    {
+        "VIDEO_API": "kling",
+        "KLING_API_KEY": "k",
+        "KLING_DIALECT": "newapi",
+        "KLING_GENERATION": "2",
+    },
+    {"VIDEO_API": "kling", "KLING_API_KEY": "k", "KLING_DURATION": "7"},
+    {"VIDEO_API": "kling", "KLING_MODE": "4k"},
+    {"VIDEO_API": "fal"},
+    {"VIDEO_API": "fal", "FAL_KEY": "k", "FAL_INPUT": '{"prompt": "x"}'},
+    {"IMAGE_API": "comfyui"},
+    {"IMAGE_API": "comfyui", "COMFYUI_WORKFLOW": "nowhere.json"},
+]
+
+
+@pytest.mark.parametrize("wrong", TOGETHER, ids=str)
+def test_what_several_settings_say_together_is_kept(
+    settings: Load,
+    wrong: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in WorkerSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in {"CALLBACK_SECRET": "x" * 32, **wrong}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        load(WorkerSettings)
+    words = capsys.readouterr().err
+    run = Stack({WORKER: Outcome(USAGE, "", words), API: refused("API_RATE: no number")})
+    line = said(settings(), run)
+    assert words.strip().partition("wrong settings: ")[2].split(": ")[-1] in line
+    assert "API_RATE= (default) is refused: no number" in line
+
+
+def test_it_is_kept_where_nothing_else_is_wrong_and_told_once(settings: Load) -> None:
+    together = refused("VIDEO_API=fal needs FAL_KEY")
+    line = said(settings(), Stack({WORKER: together, API: together}))
+    assert line == "wrong settings: VIDEO_API=fal needs FAL_KEY"
 
 
 @pytest.mark.parametrize(
