@@ -21,14 +21,17 @@ MOST_SIGNATURES = 10
 
 
 def keys_of(secrets: str) -> list[bytes]:
-    """The keys of secrets with commas between them; ValueError where one is no base64."""
+    """The keys of secrets with commas between them; ValueError where one is no base64, or empty."""
     try:
-        return [
+        keys = [
             base64.b64decode(each.strip().removeprefix(PREFIX), validate=True)
             for each in secrets.split(",")
         ]
     except binascii.Error:
         raise ValueError(f"is no base64, with or without {PREFIX} before it") from None
+    if not all(keys):
+        raise ValueError("has an empty secret, with which anyone could sign")
+    return keys
 
 
 class Signatures:

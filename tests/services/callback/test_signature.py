@@ -96,6 +96,18 @@ def test_a_secret_that_is_none_is_named_and_not_shown(
     assert "not base64" not in line.replace("is no base64", "")
 
 
+@pytest.mark.parametrize("empty", ["whsec_", f"{NEW},", f"{NEW}, ,{NEW}"])
+def test_a_secret_that_is_empty_is_refused(
+    empty: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Anyone could sign with it."""
+    monkeypatch.setenv("CALLBACK_SECRET", SECRET)
+    monkeypatch.setenv("KLING_WEBHOOK_SECRET", empty)
+    with pytest.raises(SystemExit):
+        load(CallbackSettings)
+    assert "KLING_WEBHOOK_SECRET: has an empty secret" in capsys.readouterr().err
+
+
 @pytest.fixture
 async def signing(tmp_path: Path) -> AsyncIterator[Vendor]:
     """A vendor whose secret the receiver knows."""
