@@ -103,9 +103,10 @@ class DrainActivities:
         return record.tasks if record else {}
 
     def _asked(self, ours: str, tasks: Mapping[str, str]) -> str | None:
-        """By which id a generation is asked for; None where there is no way to."""
+        """By which id a generation is asked for: the vendor's own where it is known, for ours is
+        not found everywhere; None where there is no way to."""
         looked_up = self._vendors[step_of(ours)].traits.looked_up
-        return ours if looked_up else tasks.get(ours)
+        return tasks.get(ours) or (ours if looked_up else None)
 
     def _lost(self, ours: str) -> float:
         """The seconds after which one that its vendor denies counts as lost."""

@@ -209,7 +209,8 @@ async def test_what_the_vendor_denies_for_a_while_may_run_on(scene: Scene, recor
         tasks={VIDEO: "v-1"} if recorded else {},
     )
     begins = 0 if recorded else 5
-    scene.videos.news[VIDEO] = lambda passed: (
+    asked = "v-1" if recorded else VIDEO
+    scene.videos.news[asked] = lambda passed: (
         None if begins <= passed < 50 else running_until(90)(passed)
     )
     await scene.drain(in_doubt=False)
@@ -253,8 +254,11 @@ async def test_nor_where_the_doubt_is_about_one_that_can_be_asked_for(scene: Sce
     assert scene.clock.passed == pytest.approx(ACCEPT, abs=3)
 
 
-async def test_such_a_vendor_is_asked_by_its_own_id_where_the_record_has_it(scene: Scene) -> None:
-    scene.videos.traits = UNASKED
+@pytest.mark.parametrize("traits", [Traits(), UNASKED])
+async def test_a_vendor_is_asked_by_its_own_id_where_the_record_has_it(
+    scene: Scene, traits: Traits
+) -> None:
+    scene.videos.traits = traits
     scene.record(**IN_VIDEO, tasks={VIDEO: "v-1"})
     scene.videos.news["v-1"] = running_until(90)
     assert (await scene.drain()).attempts == Attempts(video=1)
@@ -269,8 +273,8 @@ async def test_a_vendor_that_lets_us_ask_nothing_holds_what_may_be_there_alone(
 ) -> None:
     """As with a wrong key; no job behind this one would have to wait for it."""
     scene.record(**IN_VIDEO, tasks=tasks)
-    for number in range(1, 5):
-        scene.videos.news[f"{JOB}.video.{number}"] = lambda passed: RefusedForGood("wrong key")
+    for asked in ("v", *(f"{JOB}.video.{number}" for number in range(1, 5))):
+        scene.videos.news[asked] = lambda passed: RefusedForGood("wrong key")
     await scene.drain(in_doubt=in_doubt)
     assert scene.clock.passed == pytest.approx(held, abs=3)
 
