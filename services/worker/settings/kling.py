@@ -3,9 +3,9 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from services.worker.settings.video_api import VideoApiSettings, extra_of
+from services.worker.settings.video_api import Key, VideoApiSettings, extra_of
 
 # What a request says anyway, in either generation's words.
 OURS = frozenset(
@@ -31,9 +31,9 @@ def _is_extra(text: str) -> str:
 class KlingSettings(VideoApiSettings):
     """A part of the worker's."""
 
-    kling_api_key: SecretStr | None = None
-    kling_access_key: SecretStr | None = None
-    kling_secret_key: SecretStr | None = None
+    kling_api_key: Key | None = None
+    kling_access_key: Key | None = None
+    kling_secret_key: Key | None = None
     kling_model: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = ""
     kling_mode: Literal["std", "pro", "4k"] = "std"
     kling_duration: Annotated[int, Field(ge=3, le=15)] = 5

@@ -7,7 +7,7 @@ import httpx
 
 from services.worker.vendors.failures import sort_exception
 from shared.errors import OutcomeUnknown
-from shared.http import is_identity
+from shared.http import CONNECT_SECONDS, is_identity
 
 # A hundred times the longest one that a vendor of ours gives.
 MAX_BYTES = 1024 * 1024
@@ -47,6 +47,11 @@ async def ask(
         headers={name: response.headers[name] for name in KEPT if name in response.headers},
         content=body,
     )
+
+
+def patience(more_seconds: float = 0.0) -> httpx.Timeout:
+    """For a vendor that takes its time: each read and write may last as long as `ask` does."""
+    return httpx.Timeout(ANSWER_SECONDS + more_seconds, connect=CONNECT_SECONDS)
 
 
 async def _read(response: httpx.Response, most: int) -> bytes:

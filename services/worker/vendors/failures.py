@@ -26,10 +26,10 @@ KLING_CODES: dict[int, type[VendorError]] = {
 }
 LONGEST_CODE = 20
 CLEARING_STATUSES = frozenset({408, 425, 429, 503})
-# A proxy that refuses has opened no way to the vendor.
+# A proxy that refuses has opened no way to the vendor; what may not be said is never begun with.
 NOT_SENT = (
     *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
-    *(httpx.ProxyError, httpx.UnsupportedProtocol),
+    *(httpx.ProxyError, httpx.UnsupportedProtocol, httpx.LocalProtocolError),
 )
 # 1303 clears when a place in the pack falls free; the documentation says to wait 1 s or more.
 POOL_PAUSE_SECONDS = 1.0

@@ -17,6 +17,7 @@ HINTS = {
     403: "look at the account's balance, and at what FAL_KEY may do",
     404: "look at FAL_MODEL",
 }
+NO_VIDEO = "the answer has no video: look at FAL_MODEL"
 
 
 def answered(response: httpx.Response) -> dict[str, Any]:
@@ -47,11 +48,15 @@ def end_of(vendor_id: str, response: httpx.Response, *, error: str) -> VendorSta
     """How a completed request ended; `error` is what its status said of that, if anything.
 
     A model tells its mistakes as a list, and the queue its own with a type. Whatever else is no
-    success is a refusal to tell, of which another answer may be had.
+    success is a refusal to tell, of which another answer may be had. A success without a video is
+    that of a model which makes none, and would be the same again.
     """
     body = json_object(response)
     if response.is_success and body is not None:
-        return VendorStatus(vendor_id=vendor_id, state="succeeded", url=_video(body))
+        if url := _video(body):
+            return VendorStatus(vendor_id=vendor_id, state="succeeded", url=url)
+        if not error:
+            return VendorStatus(vendor_id=vendor_id, state="failed", message=NO_VIDEO, final=True)
     detail = (body or {}).get("detail")
     mistakes = detail if isinstance(detail, list) else []
     if not (error or mistakes or "error_type" in (body or {})):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from services.worker.settings.fal import FalSettings
 from services.worker.settings.video_api import extra_of
-from services.worker.vendors.answers import ask
+from services.worker.vendors.answers import ask, patience
 from services.worker.vendors.failures import json_object, said
 from services.worker.vendors.fal import checks
 from services.worker.vendors.fal.answers import answered, end_of, member, refusal
@@ -57,13 +57,15 @@ class FalVideos:
     ) -> str:
         """Where the new request is found; our id goes along in the address to call back at."""
         image = _as_address((await picture.fitted(BOUNDS)).data)
+        more_seconds = len(image) / SLOWEST
         response = await self._call(
             "POST",
             self._model,
             params={"fal_webhook": callback_url} if self.traits.pushes else {},
             json={**self._fixed, "prompt": prompt, self._image_input: image},
             headers={"X-Slot-Token": str(token)},
-            more_seconds=len(image) / SLOWEST,
+            timeout=patience(more_seconds),
+            more_seconds=more_seconds,
         )
         return kept(answered(response), self._http.base_url, self._model)
 

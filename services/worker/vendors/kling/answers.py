@@ -63,5 +63,8 @@ def numbered(error: VendorError, response: httpx.Response) -> VendorError:
 
 
 def _is_page(response: httpx.Response) -> bool:
-    """Whether a web site answered; one that has failed may be standing in for the API."""
+    """Whether a web site answered, or sends us on to one; one that has failed may be standing in
+    for the API."""
+    if httpx.codes.is_redirect(response.status_code):
+        return True
     return response.status_code < 500 and response.content.lstrip().startswith(b"<")

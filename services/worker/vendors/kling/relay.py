@@ -26,8 +26,13 @@ FAILED = (ALIKE, "fail_to_fetch_task")
 _REQUEST = re.compile(r"\s*\(request id:[^)]*\)", re.IGNORECASE)
 _CODE = re.compile(r"(?<!\d)(1[0-3]0\d|500\d)(?!\d)")
 _FULL = re.compile(
-    r"parallel|concurren|too (fast|many|frequent)|\brate\b|over .*limit|unavailable|busy",
+    r"parallel|concurren|too (fast|many|frequent)|rate.?limit|unavailable|busy"
+    r"|\b(task|pack|rate)s?\b.*\bover\b.*limit|over .*limit.*\b(task|pack|rate)s?\b",
     re.IGNORECASE,
+)
+# Limits of one request, which it meets for as long as it is asked.
+_NEVER = re.compile(
+    r"character|\d\s*MB\b|frame.?rate|\bmodel\b(?!.*temporar).*unavailable", re.IGNORECASE
 )
 _BROKEN = re.compile(r"time-?out|internal|try again", re.IGNORECASE)
 # Its words, beside Kling's.
@@ -92,7 +97,7 @@ def _refusal(response: httpx.Response) -> VendorError:
 
 
 def _by_words(message: str) -> type[VendorError]:
-    if _FULL.search(message):
+    if _FULL.search(message) and not _NEVER.search(message):
         return RefusedForNow
     return OutcomeUnknown if _BROKEN.search(message) else RefusedForGood
 

@@ -1,6 +1,7 @@
 """Kling's own API as a video vendor: looked up by our id, and paced by its refusals."""
 
 import base64
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +10,7 @@ import httpx
 import structlog
 
 from services.worker.settings.kling import KlingSettings
-from services.worker.vendors.answers import ask
+from services.worker.vendors.answers import ask, patience
 from services.worker.vendors.findings import Finding
 from services.worker.vendors.kling import checks
 from services.worker.vendors.kling.answers import BAD_PARAMETER, EXPIRED, NOT_YET_VALID, code_of
@@ -30,7 +31,8 @@ SLOWEST = 50_000
 # Between two submits that were refused for now; the documentation says 1 s or more.
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 # What a duplicate is refused with says so in its words.
-DUPLICATE = "external_task_id"
+_TASK_ID = "external_task_id"
+_TAKEN = re.compile(r"exist|duplicat|already|unique|repeat", re.IGNORECASE)
 AUTH = "Authorization"
 _dice = secrets.SystemRandom()
 
@@ -68,12 +70,14 @@ class KlingVideos:
             callback_url=callback_url if self.traits.pushes else None,
         )
         body = self._wire.body(wanted)
+        more_seconds = len(wanted.image) / SLOWEST
         response = await self._call(
             "POST",
             self._wire.submit_path,
             json=body,
             headers={"X-Slot-Token": str(token)},
-            more_seconds=len(wanted.image) / SLOWEST,
+            timeout=patience(more_seconds),
+            more_seconds=more_seconds,
         )
         try:
             vendor_id = self._wire.vendor_id(response)
@@ -143,7 +147,7 @@ class KlingVideos:
         known = await self.status(external_id)
         if known is not None:
             return known.vendor_id
-        if DUPLICATE in error.message:
+        if _TASK_ID in error.message and _TAKEN.search(error.message):
             raise OutcomeUnknown(f"It can't be found, and is there: {error.message}")
         raise error
 

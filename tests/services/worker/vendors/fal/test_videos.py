@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from services.worker.vendors.fal.chosen import fal_videos
-from services.worker.vendors.fal.videos import RESULT_HOSTS
+from services.worker.vendors.fal.videos import RESULT_HOSTS, SLOWEST
 from services.worker.vendors.vendor import Fitted, Traits, VendorStatus
 from shared.errors import (
     NeverDelivered,
@@ -49,6 +49,14 @@ async def test_a_video_is_submitted_as_documented() -> None:
     asked = vendor.requests[-1]
     assert asked.headers["authorization"] == "Key the-key"
     assert dict(asked.url.params) == {"fal_webhook": CALLBACK}
+
+
+async def test_an_answer_is_waited_for_as_long_as_a_large_picture_takes() -> None:
+    vendor = StubVendor({SUBMIT: [queued()]})
+    await submit(vendor, picture_at("x", fitted=Fitted(PNG + bytes(3_000_000), is_new=False)))
+    patience = vendor.requests[-1].extensions["timeout"]
+    assert patience["read"] == patience["write"] > 30 + 4_000_000 / SLOWEST
+    assert patience["connect"] < 10
 
 
 async def test_the_settings_say_what_is_made() -> None:
@@ -117,6 +125,7 @@ async def test_traits() -> None:
         (httpx.Response(302), RefusedForGood, "KLING_URL"),
         (httpx.ReadTimeout("slow"), OutcomeUnknown, "slow"),
         (httpx.ConnectError("refused"), NeverDelivered, "refused"),
+        (httpx.LocalProtocolError("Illegal header"), NeverDelivered, "Illegal header"),
     ],
 )
 async def test_a_submit_that_is_not_taken(
@@ -148,18 +157,21 @@ async def test_what_is_open(answer: Answer, found: dict[str, Any]) -> None:
     [
         ({"video": {"url": "https://v3.fal.media/1.mp4"}}, "https://v3.fal.media/1.mp4"),
         ({"videos": [{"url": "https://v3.fal.media/2.mp4"}]}, "https://v3.fal.media/2.mp4"),
-        ({"video": {"url": ""}}, None),
-        ({"video": {"url": 7}}, None),
-        ({"videos": []}, None),
-        ({}, None),
     ],
 )
-async def test_a_success_says_where_the_video_is_or_not(
-    body: dict[str, Any], url: str | None
-) -> None:
+async def test_a_success_says_where_the_video_is(body: dict[str, Any], url: str) -> None:
     vendor = StubVendor({STATUS: [completed()], RESPONSE: [reply(200, **body)]})
     assert await status(vendor) == VendorStatus(vendor_id=KEPT, state="succeeded", url=url)
     assert vendor.requests[-1].headers["authorization"] == "Key the-key"
+
+
+@pytest.mark.parametrize(
+    "body", [{"video": {"url": ""}}, {"video": {"url": 7}}, {"videos": []}, {"image": "x"}, {}]
+)
+async def test_an_answer_without_a_video_is_paid_for_once(body: dict[str, Any]) -> None:
+    found = await status(StubVendor({STATUS: [completed()], RESPONSE: [reply(200, **body)]}))
+    why = "the answer has no video: look at FAL_MODEL"
+    assert found == VendorStatus(vendor_id=KEPT, state="failed", message=why, final=True)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +203,7 @@ def mistake(*where: str, msg: str = "no") -> dict[str, Any]:
         ({}, reply(503, detail="gone", error_type="runner_disconnected"), "gone", False),
         ({"error": "cancelled"}, reply(400, detail="Request was cancelled"), "Request was", False),
         ({"error": "why"}, httpx.Response(500, content=b""), "why", False),
+        ({"error": "why"}, reply(200), "why", False),
         ({"error": "why"}, httpx.ReadTimeout("slow"), "why", False),
     ],
 )

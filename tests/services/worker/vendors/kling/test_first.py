@@ -7,7 +7,7 @@ import pytest
 
 from services.worker.vendors.failures import KLING_CODES
 from services.worker.vendors.kling.chosen import kling_videos
-from services.worker.vendors.kling.videos import RESULT_HOSTS, KlingVideos
+from services.worker.vendors.kling.videos import RESULT_HOSTS, SLOWEST, KlingVideos
 from services.worker.vendors.vendor import Fitted, Traits
 from shared.errors import (
     GenvideoError,
@@ -163,6 +163,8 @@ async def test_other_answers(answer: Answer, kind: type[VendorError]) -> None:
         httpx.Response(200, content=b"\n<!doctype html>"),
         httpx.Response(404, content=b"<html>"),
         httpx.Response(446, json={}),
+        httpx.Response(302),
+        httpx.Response(308, content=b"moved"),
     ],
 )
 async def test_a_host_that_is_not_the_api_is_named_as_the_mistake(answer: httpx.Response) -> None:
@@ -183,11 +185,35 @@ async def test_a_bad_parameter_stays_a_refusal() -> None:
         await submit(vendor)
 
 
-async def test_a_duplicate_that_cannot_be_found_yet_is_looked_for_on() -> None:
-    message = "external_task_id is already in use"
+async def test_an_id_that_is_refused_for_another_reason_is_no_duplicate() -> None:
+    message = "external_task_id is too long"
+    vendor = StubVendor({SUBMIT: [refused(1201, message=message)], LOOK: [refused(1203, 404)]})
+    with pytest.raises(RefusedForGood, match="too long"):
+        await submit(vendor)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "external_task_id is already in use",
+        "Duplicate external_task_id",
+        "external_task_id must be unique",
+        "external_task_id exists",
+        "external_task_id is repeated",
+    ],
+)
+async def test_a_duplicate_that_cannot_be_found_yet_is_looked_for_on(message: str) -> None:
     vendor = StubVendor({SUBMIT: [refused(1201, message=message)], LOOK: [refused(1203, 404)]})
     with pytest.raises(OutcomeUnknown):
         await submit(vendor)
+
+
+async def test_an_answer_is_waited_for_as_long_as_a_large_picture_takes() -> None:
+    vendor = StubVendor({SUBMIT: [succeeded()]})
+    await submit(vendor, picture_at("x", fitted=Fitted(bytes(3_000_000), is_new=False)))
+    patience = vendor.requests[-1].extensions["timeout"]
+    assert patience["read"] == patience["write"] == 30 + 4_000_000 / SLOWEST
+    assert patience["connect"] < 10
 
 
 async def test_pauses_grow_with_each_refusal_and_begin_anew_behind_a_success() -> None:
