@@ -17,7 +17,7 @@ from compose.stack.subprocesses import Outcome
 PROGRAM = f"{WORKER.module}.doctor"
 PATIENCE = 120.0
 ANYWAY = "VENDOR_CHECKS=off goes on all the same"
-CALLBACKS = "callbacks"
+RECEIVER = "receiver"
 _NOTE = "vendors"
 
 
@@ -84,8 +84,8 @@ def refuse_wrong(found: Examination, so: str) -> None:
 
 def tell_of_callbacks(stack: Askable) -> None:
     """What shows only once the receiver runs: whether it answers where the vendor is told."""
-    for each in examine(stack, receiver=True).of("wrong"):
-        if each.check == CALLBACKS:
+    for each in examine(stack, receiver=True).findings:
+        if each.check == RECEIVER and each.verdict != "ok":
             complain(f"{each}; until then polling finds the end of each video")
 
 

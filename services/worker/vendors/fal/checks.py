@@ -6,7 +6,7 @@ from services.worker.vendors.findings import Finding, ok, unasked
 from services.worker.vendors.vendor import VendorStatus
 from shared.errors import VendorError
 
-KEY, CALLBACKS = "fal key", "fal callbacks"
+KEY, CALLBACKS, SIZE = "fal key", "fal callbacks", "fal size"
 # A request that nobody has ever made.
 NOBODYS = "00000000-0000-0000-0000-000000000000"
 

@@ -17,12 +17,13 @@ from services.worker.vendors.vendor import VendorStatus
 from shared.errors import VendorError
 
 KEY, CLOCK, UNITS = "Kling key", "Kling clock", "Kling units"
-IMAGE, CALLBACKS = "Kling image", "Kling callbacks"
+IMAGE, SIZE, CALLBACKS = "Kling image", "Kling size", "Kling callbacks"
 # A token is made anew by the vendor's clock where ours is wrong, which costs a call each time.
 SKEW_SECONDS = 30
 # A pack that ends sooner than this is warned of.
 SOON_SECONDS = 7 * 86_400
 _DAY_SECONDS = 86_400
+UNLESS = "1102, unless it pays afterwards"
 # Of a task that nobody has ever submitted.
 NOBODYS = "doctor.video.1"
 
@@ -58,6 +59,12 @@ def standing(settings: WorkerSettings, *, pushes: bool) -> Iterator[Finding]:
     outside = not is_inside(settings.video_service_url)
     if settings.kling_image == "base64":
         yield ok(IMAGE, "our stored file is sent, so that Kling fetches nothing from us")
+    elif settings.image_api == "comfyui":
+        yield wrong(
+            IMAGE,
+            "KLING_IMAGE=url has Kling fetch each picture from the ComfyUI itself, without"
+            " COMFYUI_HEADERS and with the workflow in it: KLING_IMAGE=base64 sends our file",
+        )
     elif outside and is_inside(settings.image_service_url):
         yield wrong(
             IMAGE,
@@ -86,12 +93,15 @@ def _clock(date: str, now: float) -> Iterator[Finding]:
 
 
 def _units(packs: list[Any], now: float) -> Finding:
+    """Without a pack that can be used it is a warning: an account that pays afterwards needs none,
+    and nothing tells which one does."""
     if not packs:
-        return warning(UNITS, "the account has no resource pack: 1102, unless it pays afterwards")
+        return warning(UNITS, f"the account has no resource pack: {UNLESS}")
     good = [(each, left) for each in packs if (left := _left(each, now)) > 0]
     if not good:
         names = ", ".join(str(member(each, "resource_pack_name")) for each in packs)
-        return wrong(UNITS, f"nothing is left: each resource pack is used up or over ({names})")
+        gone = f"each resource pack is used up or over ({names})"
+        return warning(UNITS, f"nothing is left: {gone}: {UNLESS}")
     total = sum(left for _, left in good)
     ends = max(_ends(each) for each, _ in good)
     told = f"{total:,.2f}".removesuffix(".00")

@@ -8,14 +8,18 @@ from services.worker.vendors.kling import checks
 from services.worker.vendors.kling.first import FirstGeneration
 from services.worker.vendors.kling.relay import Relay
 from services.worker.vendors.kling.second import SecondGeneration
-from services.worker.vendors.kling.videos import KlingVideos
+from services.worker.vendors.kling.videos import BOUNDS, KlingVideos
 from services.worker.vendors.kling.wire import Wire
+from services.worker.vendors.sizes import misfit
 
 
 def kling_videos(http: httpx.AsyncClient, settings: WorkerSettings) -> KlingVideos:
     """The vendor, which calls back where it can reach us, and else is asked alone."""
     pushes = _pushes(settings)
-    known = checks.standing(settings, pushes=pushes)
+    known = (
+        *checks.standing(settings, pushes=pushes),
+        *misfit(checks.SIZE, settings, BOUNDS, "Kling"),
+    )
     return KlingVideos(http, settings, _wire(settings), pushes=pushes, known=known)
 
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 import httpx
 
 from services.worker.vendors.answers import ask
-from services.worker.vendors.failures import json_object, sort_response
+from services.worker.vendors.failures import json_object, said, sort_response
 from services.worker.vendors.findings import Finding, ok, warning, wrong
 from shared.errors import NeverDelivered, RefusedForNow, VendorError
 from shared.redact import redacted
@@ -15,6 +15,8 @@ NATIVE = {
     "COMFYUI_URL": "if it is a ComfyUI itself, set IMAGE_API=comfyui",
     "KLING_URL": "if it is Kling's own API, set VIDEO_API=kling; if fal's, VIDEO_API=fal",
 }
+# Kling's own codes for what it doesn't know: a route, a value, a method, a resource.
+KLINGS = ("1200", "1201", "1202", "1203")
 
 
 async def status_route(
@@ -41,8 +43,7 @@ def _judged(answer: httpx.Response, *, check: str, at: str, route: str, native: 
         )
     if answer.status_code == httpx.codes.NOT_FOUND:
         body = json_object(answer)
-        # A number of the request is in each of Kling's own answers.
-        if body is None or "request_id" in body:
+        if body is None or said(body.get("code")) in KLINGS:
             return wrong(check, f"{at} has no {route}: another server answers; {native}")
         return ok(check, f"answers at {at}")
     failure = sort_response(answer)

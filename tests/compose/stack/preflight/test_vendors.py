@@ -128,15 +128,17 @@ def test_what_was_refused_is_asked_again(real: Settings) -> None:
             vendors.check(real, Stack(found(BAD, status=VERDICT)), running=True)
 
 
+@pytest.mark.parametrize("verdict", ["wrong", "warning"])
 def test_that_no_callback_can_arrive_is_told_once_the_receiver_runs(
+    verdict: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    lost = {"check": "callbacks", "verdict": "wrong", "says": "the receiver can't be reached"}
-    run = Stack(found(BAD, lost, status=VERDICT), ready=True)
+    lost = {"check": "receiver", "verdict": verdict, "says": "it can't be reached"}
+    run = Stack(found(BAD, MAYBE, lost, status=VERDICT), ready=True)
     vendors.tell_of_callbacks(run)
     assert run.asked == [("services.worker.doctor", "--receiver")]
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("callbacks: the receiver can't be reached; until then polling")
+    assert line.startswith("receiver: it can't be reached; until then polling")
 
 
 def test_no_secret_is_noted(settings: Load) -> None:

@@ -163,13 +163,6 @@ async def test_a_wrong_key(settings: Load, here: Given, video_mock: Service) -> 
     await nothing_was_submitted(video_mock)
 
 
-async def test_an_empty_pack(settings: Load, here: Given, video_mock: Service) -> None:
-    await arrange(video_mock, pack={"units": 0})
-    line = await refused(settings(**here, **KLING))
-    assert line.startswith("Kling units: nothing is left: ")
-    await nothing_was_submitted(video_mock)
-
-
 async def test_a_callback_that_can_not_arrive(settings: Load, here: Given) -> None:
     line = await refused(settings(**here, CALLBACK_URL="https://nowhere.invalid"))
     assert line.startswith("callbacks: CALLBACK_URL=https://nowhere.invalid: its host leads to no")

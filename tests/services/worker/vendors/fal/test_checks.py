@@ -11,6 +11,7 @@ from services.worker.vendors.fal.chosen import fal_videos
 from services.worker.vendors.fal.videos import FalVideos
 from services.worker.vendors.findings import Finding
 from tests.services.mock_core.serving import Service
+from tests.services.worker.graphs.examples import WITHOUT_MODELS
 from tests.services.worker.vendors.fal.clients import settings_of
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 from tests.workflow.wires import FAL, VIDEO_PATHS
@@ -60,6 +61,13 @@ async def test_polling_alone_is_said() -> None:
         "polling alone: CALLBACK_URL=http://127.0.0.1:8001 is no public https address, so fal is"
         " told none",
     )
+
+
+async def test_a_size_that_is_not_taken_is_said() -> None:
+    size = {"comfyui_width": 512, "comfyui_height": 299, "comfyui_workflow": WITHOUT_MODELS}
+    found = await examined(reply(404, detail="no"), image_api="comfyui", **size)
+    says = "COMFYUI_WIDTH=512 and COMFYUI_HEIGHT=299: fal takes sides of 300 or more"
+    assert found["fal size"] == ("wrong", says)
 
 
 @pytest.mark.parametrize(("key", "verdict"), [(FAL["fal_key"], "ok"), ("another", "wrong")])

@@ -14,11 +14,14 @@ from services.worker.vendors.findings import Finding, Verdict
 from services.worker.vendors.kling.chosen import kling_videos
 from services.worker.vendors.kling.videos import KlingVideos
 from tests.services.mock_core.serving import Service
+from tests.services.worker.graphs.examples import WITHOUT_MODELS
 from tests.services.worker.vendors.kling.clients import settings_of
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 
 COSTS = "GET /account/costs"
 DAY = 86_400
+COMFYUI = {"image_api": "comfyui", "comfyui_workflow": WITHOUT_MODELS}
+SIZED = {**COMFYUI, "comfyui_width": 256}
 Told = dict[str, tuple[str, str]]
 
 
@@ -72,11 +75,11 @@ async def test_an_account_in_order() -> None:
 @pytest.mark.parametrize(
     ("packs", "verdict", "says"),
     [
-        ([pack(0)], "wrong", "nothing is left: each resource pack is used up or over (Video pack)"),
-        ([pack(5, days=-1)], "wrong", "nothing is left"),
-        ([pack(5, status="runOut"), pack(9, status="expired")], "wrong", "nothing is left"),
-        ([pack(5, status="toBeOnline")], "wrong", "nothing is left"),
-        ([pack("none"), "odd", None], "wrong", "nothing is left"),
+        ([pack(0)], "warning", "each resource pack is used up or over (Video pack): 1102, unless"),
+        ([pack(5, days=-1)], "warning", "nothing is left"),
+        ([pack(5, status="runOut"), pack(9, status="expired")], "warning", "nothing is left"),
+        ([pack(5, status="toBeOnline")], "warning", "nothing is left"),
+        ([pack("none"), "odd", None], "warning", "nothing is left"),
         ([], "warning", "no resource pack: 1102, unless it pays afterwards"),
         ([pack(0), pack(7)], "ok", "7 units are left"),
         ([pack(7, days=3)], "warning", "7 units are left, until "),
@@ -160,10 +163,21 @@ async def test_a_relay_is_asked_for_a_task_that_nobody_knows() -> None:
             "ok",
             "fetches it",
         ),
+        (
+            {"kling_image": "url", "image_service_url": "https://comfy.example", **COMFYUI},
+            "Kling image",
+            "wrong",
+            "without COMFYUI_HEADERS",
+        ),
+        (COMFYUI, "Kling size", None, ""),
+        (SIZED | {"image_api": "service"}, "Kling size", None, ""),
+        (SIZED, "Kling size", "wrong", "COMFYUI_WIDTH=256: Kling takes sides of 300 or more"),
+        (SIZED | {"comfyui_width": 1300, "comfyui_height": 512}, "Kling size", "wrong", "2.5 time"),
+        (SIZED | {"comfyui_width": 1280, "comfyui_height": 512}, "Kling size", None, ""),
     ],
 )
 async def test_what_the_settings_alone_tell(
-    settings: dict[str, str], check: str, verdict: str | None, says: str
+    settings: dict[str, Any], check: str, verdict: str | None, says: str
 ) -> None:
     found = (await examined(costs(pack()), **settings)).get(check)
     assert (found is None) == (verdict is None)
@@ -213,8 +227,6 @@ async def test_the_mocks_native_wire_is_found_well(video_mock: Service) -> None:
         ({"address": "other-region"}, {}, "Kling key", "those of one region are none in another"),
         ({"address": "page"}, {}, "Kling key", "KLING_URL names another host"),
         ({"address": "blocked"}, {}, "Kling key", "KLING_URL names another host"),
-        ({"pack": {"units": 0}}, {}, "Kling units", "nothing is left"),
-        ({"pack": {"days": -1}}, {}, "Kling units", "nothing is left"),
     ],
 )
 async def test_what_is_wrong_at_the_mock_is_told(
@@ -225,6 +237,15 @@ async def test_what_is_wrong_at_the_mock_is_told(
     wrong = {name: said for name, (verdict, said) in found.items() if verdict == Verdict.WRONG}
     assert list(wrong) == [check]
     assert says in wrong[check]
+
+
+@pytest.mark.parametrize("pack", [{"units": 0}, {"days": -1}])
+async def test_that_nothing_is_left_is_a_warning_for_an_account_may_pay_afterwards(
+    video_mock: Service, pack: dict[str, int]
+) -> None:
+    await arrange(video_mock, pack=pack)
+    verdict, says = (await at_the_mock(video_mock))["Kling units"]
+    assert (verdict, "nothing is left" in says) == ("warning", True), says
 
 
 async def test_a_clock_that_is_off_is_told_and_the_keys_still_work(video_mock: Service) -> None:
