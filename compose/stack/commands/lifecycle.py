@@ -77,8 +77,14 @@ def switch_mocks(settings: Settings, word: str, environ: Mapping[str, str]) -> N
 
 def ensure(settings: Settings) -> Settings:
     """Bring the stack up where it isn't, or where this command asks for something else."""
-    if not (settings.running and _unchanged(settings)):
-        up(settings)
+    if settings.running and _unchanged(settings):
+        return settings
+    return renewed(settings)
+
+
+def renewed(settings: Settings) -> Settings:
+    """Bring what runs to what the settings say, also where it is ready by what it was told."""
+    up(settings)
     return replace(settings, running=saved.read(settings.run_dir).mode)
 
 

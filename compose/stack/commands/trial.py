@@ -23,6 +23,7 @@ from compose.stack.services import API, IMAGE, VIDEO
 from compose.stack.settings.load import Settings
 
 ORDER = {"PROMPT": "a red fox in fresh snow looks up", "STYLE": "ink on paper"}
+TAG = "try"
 POLL_SECONDS = 0.5
 ANSWER_SECONDS = 10.0
 # For so long the API may be away while the job goes on.
@@ -37,7 +38,8 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
     if not sure and not sys.stdin.isatty():
         raise StackError("make try may cost money and asks first; without a terminal say YES=1")
     order = {name.lower(): environ.get(name) or usual for name, usual in ORDER.items()}
-    settings = lifecycle.ensure(settings)
+    # What is announced is what the workers that run are told, also of an `.env` changed since.
+    settings = lifecycle.renewed(settings)
     found = vendors.examine(choice.chosen(settings), receiver=True)
     for each in found.of("warning"):
         complain(f"{each}")
@@ -46,8 +48,7 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
     _announce(settings, order, found)
     if not sure and not agreed("submit it?"):
         raise StackError("nothing was submitted", USAGE)
-    job_id = str(_api(settings, "/jobs", order | {"tag": "try"})["job_id"])
-    return _told(settings, _followed(settings, job_id))
+    return _told(settings, _followed(settings, _submitted(settings, order)))
 
 
 def _announce(settings: Settings, order: Mapping[str, str], found: Examination) -> None:
@@ -57,6 +58,19 @@ def _announce(settings: Settings, order: Mapping[str, str], found: Examination) 
         say(f"  {stage}  {offer}")
     cost = "nothing, for these are mocks" if settings.mocks else f"one generation of each; {AGAIN}"
     say(f"  cost   {cost}")
+
+
+def _submitted(settings: Settings, order: Mapping[str, str]) -> str:
+    """The id of the new job; where no answer tells it, how it is found and ended."""
+    try:
+        return str(_api(settings, "/jobs", {**order, "tag": TAG})["job_id"])
+    except _Unanswered as error:
+        jobs = f"{settings.url(API.port)}/jobs"
+        raise StackError(
+            f"{error}; the job may have been started: {jobs}?tag={TAG} lists it, and"
+            f" POST {jobs}/JOB_ID/cancel ends it",
+            UNREACHABLE,
+        ) from error
 
 
 def _followed(settings: Settings, job_id: str) -> dict[str, Any]:

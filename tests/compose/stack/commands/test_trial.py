@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from compose.stack.commands import lifecycle, trial
 from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
 from compose.stack.modes import choice
-from compose.stack.settings.load import Settings
+from compose.stack.settings import saved
+from compose.stack.settings.load import Mode, Settings
+from compose.stack.settings.saved import Saved
 from tests.compose.stack.conftest import Load
 from tests.compose.stack.preflight.test_vendors import BAD, GOOD, MAYBE, REAL, Stack, found
 
@@ -66,7 +69,8 @@ class Api(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         server: Any = self.server
         server.orders.append((self.path, body, self.headers.get("Authorization")))
-        self._answer(server.submitted, {"job_id": JOB, "detail": "prompt: It is too long."})
+        if server.submitted is not None:
+            self._answer(server.submitted, {"job_id": JOB, "detail": "prompt: It is too long."})
 
     def do_GET(self) -> None:
         server: Any = self.server
@@ -107,7 +111,7 @@ def api() -> Iterator[Any]:
 def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
     """What runs; nothing is started, and nobody waits between two looks."""
     run = Stack(found(GOOD), ready=True)
-    monkeypatch.setattr(lifecycle, "ensure", lambda settings: settings)
+    monkeypatch.setattr(lifecycle, "up", lambda settings: None)
     monkeypatch.setattr(choice, "chosen", lambda _: run)
     monkeypatch.setattr(trial, "POLL_SECONDS", 0)
     monkeypatch.setenv("NO_COLOR", "1")
@@ -249,6 +253,32 @@ def test_the_checks_can_be_switched_off(
     stack.answer = found(BAD, status=VERDICT)
     given = settings(**REAL, API_PORT=str(api.server_port), VENDOR_CHECKS="off")
     assert trial.run(given, YES) == 0
+    assert len(api.orders) == 1
+
+
+def test_what_runs_is_first_what_the_settings_say(
+    api: Any, stack: Stack, real: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where all is ready: what was announced would be made by workers that were told else."""
+    brought_up: list[Settings] = []
+
+    def up(settings: Settings) -> None:
+        assert stack.asked == []
+        saved.write(settings.run_dir, Saved(Mode.LOCAL, {}))
+        brought_up.append(settings)
+
+    monkeypatch.setattr(lifecycle, "up", up)
+    monkeypatch.setattr(lifecycle, "_unchanged", lambda _: True)
+    running = replace(real, running=Mode.LOCAL)
+    assert trial.run(running, YES) == 0
+    assert brought_up == [running]
+
+
+def test_a_submit_without_an_answer_says_how_its_job_is_found(api: Any, real: Settings) -> None:
+    api.submitted = None
+    with pytest.raises(StackError, match=r"may have been started: .*/jobs\?tag=try") as refused:
+        trial.run(real, YES)
+    assert refused.value.status == UNREACHABLE
     assert len(api.orders) == 1
 
 
