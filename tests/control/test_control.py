@@ -17,7 +17,7 @@ from tests.control.scene import Scene
 # A build that stands still is given up after so long without any change.
 STALL_SECONDS = 4.0
 # One whose books tell something only if the second job comes to begin leaves a busy machine time.
-PATIENT_STALL_SECONDS = 20.0
+PATIENT_STALL_SECONDS = 10.0
 # What a scene's books break.
 Play = Callable[[Scene], Awaitable[set[Rule]]]
 

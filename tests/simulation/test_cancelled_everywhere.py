@@ -27,6 +27,8 @@ NOT_REACHED = {
     "ending.Ending.early: self._journal.change": ONCE,
     # Or when the time is up just while a gate is given back since the slot was lost.
     "ending.Ending.early: self._turn.withdraw": ONCE,
+    # A place in the vendor's own queue: those of the simulation have none.
+    "journal.Journal.report: self._next 3": "comes of a vendor that tells places",
     "turn.SlotTurn.withdraw: to_its_end": ONCE,
 }
 

@@ -26,19 +26,13 @@ ENDLESS = ("stuck-at-99", "never-started")
 OVER_KLING = (
     "accepted-late",
     "busy-pool",
-    "enveloped-callbacks",
     "everything-at-once",
     "pack-used-up",
-    "policy-refusals",
 )
 # Those that its queue, its webhooks and its two answers for one end have a part in.
 OVER_FAL = (
     "callback-before-reply",
     "failed-after-success",
-    "flaky-polls",
-    "going-backwards",
-    "malformed-callbacks",
-    "success-without-url",
     "vendor-restart",
 )
 # Those that its jobs, its files and our ids have a part in; a success without a file is final.

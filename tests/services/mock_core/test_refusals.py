@@ -84,8 +84,8 @@ async def test_a_configuration_that_does_not_fit(video_mock: Service) -> None:
     ("path", "allowed"),
     [
         ("/admin/faults", "DELETE, GET, POST, PUT"),
-        ("/queue", "GET, POST"),
-        ("/api/history", "GET, POST"),
+        ("/queue", "GET, HEAD, OPTIONS, POST"),
+        ("/api/history", "GET, HEAD, OPTIONS, POST"),
         ("/img/submit", "POST"),
     ],
 )
