@@ -65,7 +65,9 @@ def _request(_: Any, method: str, path: str, *__: Any) -> str:
     return _stage(what)
 
 
-def _native_request(_: Any, method: str, *__: Any) -> str:
+def _native_request(_: Any, method: str, path: str, *__: Any) -> str:
+    if path == "system_stats":
+        return _stage("version")
     return _stage("submit" if method == "POST" else "poll")
 
 
