@@ -1,8 +1,8 @@
 """Registers the fixtures that several folders share; no test is judged by its wall-clock time.
 
-Most tests wait for something, so two processes share the machine (`make test`). A file's tests stay
-together, and so do all that start whole stacks, and all that run whole pipelines: one of each at a
-time.
+Most tests wait for something, so three processes share the machine (`make test`). A file's tests
+stay together, and so do all that start whole stacks, and each half of those that run whole
+pipelines: one stack and two pipelines at a time.
 """
 
 import pytest
@@ -26,7 +26,8 @@ settings.load_profile("project")
 # What stays together, the longest first, so that nobody waits for it at the end.
 TOGETHER = {
     "stacks": ("stack", "chaos", "control", "compose"),
-    "pipelines": ("workflow", "services/semaphore"),
+    "pipelines": tuple(f"workflow/test_{letter}" for letter in "abcdefghijk"),
+    "more pipelines": ("workflow", "services/semaphore"),
 }
 
 
