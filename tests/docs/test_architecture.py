@@ -1,4 +1,4 @@
-"""What the architecture page and the README say in numbers and codes is what the code has."""
+"""What the pages say in numbers and codes is what the code has."""
 
 import pytest
 
@@ -58,13 +58,13 @@ def test_the_events_add_up() -> None:
 @pytest.mark.parametrize(
     ("page", "words"),
     [
-        ("README.md", f"waited {AGEING_SECONDS:g} s"),
-        ("README.md", f"{DEFAULTS['max_result_bytes'].default // 2**20} MiB"),
-        ("README.md", f"images up to {MAX_PIXELS[Step.IMAGE] // 10**6} megapixels"),
-        ("README.md", f"and {MAX_SECONDS} s, no side above {MAX_SIDE}"),
-        ("README.md", f"all fetches of one within {FETCH_SECONDS:g} s"),
+        ("docs/limits.md", f"waited {AGEING_SECONDS:g} s"),
+        ("docs/limits.md", f"{DEFAULTS['max_result_bytes'].default // 2**20} MiB"),
+        ("docs/limits.md", f"images up to {MAX_PIXELS[Step.IMAGE] // 10**6} megapixels"),
+        ("docs/limits.md", f"and {MAX_SECONDS} s, no side above {MAX_SIDE}"),
+        ("docs/limits.md", f"all fetches of one within {FETCH_SECONDS:g} s"),
         ("docs/architecture.md", f"not here and checked after {FETCH_SECONDS:g} s"),
-        ("README.md", f"every {REPORT_SECONDS:g} s"),
+        ("docs/limits.md", f"every {REPORT_SECONDS:g} s"),
         ("docs/architecture.md", f"priority × {AGEING_SECONDS:g} s"),
         ("docs/architecture.md", f"After {MAX_HISTORY} events"),
         ("docs/architecture.md", f"{DRAIN_HOLD_SECONDS:g} s for activities"),

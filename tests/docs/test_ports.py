@@ -4,14 +4,15 @@ import re
 from pathlib import Path
 
 from compose.stack import services
-from tests.docs.pages import README, ROOT, read, section, tables
+from tests.docs.pages import ROOT, read, section, tables
 
+PAGE = ROOT / "docs" / "operating.md"
 FILES = (ROOT / "compose" / "compose.yaml", ROOT / "compose" / "mocks.yaml")
 PUBLISHED = re.compile(r'"([^":]+|\$\{[A-Z_]+:-[\d.]+\}):\$\{([A-Z_]+):-(\d+)\}:(\d+)"')
 
 
 def listed() -> list[tuple[str, str]]:
-    [table] = tables(section(read(README), "Services and ports"))
+    [table] = tables(section(read(PAGE), "Services and ports"))
     return [(row[0].strip("`"), row[1]) for row in table.rows]
 
 

@@ -1,13 +1,15 @@
-"""Every make target stands in the README, and no page names one that isn't there."""
+"""Every make target stands in a table, and no page names one that isn't there."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import README, ROOT, every_page, fences, name, read, section, spans, tables
+from tests.docs.pages import README, ROOT, every_page, fences, name, read, spans, tables
 
 MAKEFILE = ROOT / "Makefile"
+COMMANDS, TROUBLES = ROOT / "docs" / "commands.md", ROOT / "docs" / "troubleshooting.md"
+PAGES = (README, COMMANDS, TROUBLES)
 SHELL = {"sh", "bash", "console", "shell"}
 
 
@@ -25,8 +27,8 @@ def named_in(text: str) -> set[str]:
     return {re.sub(r"^test-\d+$", "test-N", target) for _, target in found}
 
 
-def test_readme_lists_every_target() -> None:
-    [table] = tables(section(read(README), "Make targets"))
+def test_the_page_lists_every_target() -> None:
+    [table] = tables(read(COMMANDS))
     listed = [row[0].strip("`").removeprefix("make ") for row in table.rows]
 
     assert sorted(listed) == sorted(targets())
@@ -43,11 +45,13 @@ def test_the_search_for_targets_finds_them() -> None:
     assert named_in(text) == {"up", "test-N", "nonsense"}
 
 
-def test_variables_in_the_readme_are_known() -> None:
+def test_variables_in_the_pages_are_known() -> None:
     known = read(MAKEFILE) + read(ROOT / ".env.example")
     known += "".join(read(file) for file in (ROOT / "compose" / "stack").rglob("*.py"))
     known += read(ROOT / "compose" / "stack.sh")
-    given = re.findall(r"\b([A-Z][A-Z_]*)=", " ".join(spans(read(README))))
+    given = re.findall(
+        r"\b([A-Z][A-Z_]*)=", " ".join(span for page in PAGES for span in spans(read(page)))
+    )
 
     assert [word for word in given if not re.search(rf"\b{word}\b", known)] == []
 
@@ -55,8 +59,8 @@ def test_variables_in_the_readme_are_known() -> None:
 def test_messages_quoted_for_troubleshooting_are_really_said() -> None:
     said = "".join(read(file) for file in (ROOT / "compose").rglob("*.py"))
     said += read(ROOT / "compose" / "stack.sh") + read(ROOT / "shared" / "errors.py")
-    said += read(ROOT / "shared" / "slots.py") + read(ROOT / "shared" / "failures.py")
-    [table] = tables(section(read(README), "Troubleshooting"))
+    said += "".join(read(ROOT / "shared" / f"{name}.py") for name in ("slots", "failures", "codec"))
+    [table] = tables(read(TROUBLES))
     pieces = [
         piece.strip(" .:")
         for row in table.rows
