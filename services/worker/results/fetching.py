@@ -113,7 +113,10 @@ def _port(url: httpx.URL) -> int:
 async def resolved(host: str, port: int) -> list[Address]:
     """What the system's resolver says, in its order."""
     loop = asyncio.get_running_loop()
-    rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise OSError("it is no name of a host") from None
     found = [ipaddress.ip_address(str(row[4][0]).partition("%")[0]) for row in rows]
     return list(dict.fromkeys(found))
 

@@ -172,6 +172,7 @@ def test_no_host_is_named_with_what_one_is(
             "cdn.example:65536",
         ),
         *("cdn.example:port", "us@cdn.example", "::1", "[10.0.0.1]", "*.cdn.example:", "a b"),
+        *(f"{'a' * 64}.example", f"*.{'a' * 64}.example", "a..example", "a." * 130 + "example"),
     ]
     monkeypatch.setenv("RESULT_HOSTS", ",".join(["cdn.example", *wrong]))
     with pytest.raises(SystemExit):

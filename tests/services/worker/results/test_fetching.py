@@ -182,6 +182,12 @@ async def test_a_name_below_a_domain_is_named_by_its_pattern(pattern: str, url: 
         ("*.cdn.example", "https://v15.cdn.example@evil.example/1.mp4"),
         ("*.cdn.example", "https://evil.example/.cdn.example"),
         ("*.cdn.example:8443", "https://v15.cdn.example/1.mp4"),
+        # What no resolver can be asked for.
+        ("*.cdn.example", f"https://{'a' * 64}.cdn.example/1.mp4"),
+        ("*.cdn.example", "https://a..cdn.example/1.mp4"),
+        ("*.cdn.example", "https://.cdn.example/1.mp4"),
+        ("*.cdn.example", f"https://{'a.' * 130}cdn.example/1.mp4"),
+        ("*.cdn.example", "https://a%00.cdn.example/1.mp4"),
     ],
 )
 async def test_a_pattern_names_nobody_else(pattern: str, url: str) -> None:
@@ -220,9 +226,10 @@ def over_sockets(*, inside: frozenset[str], outside: frozenset[str]) -> CheckedT
     return CheckedTransport(plain, inside=inside, outside=outside)
 
 
-async def test_a_name_that_leads_nowhere_is_a_host_that_is_away() -> None:
+@pytest.mark.parametrize("name", ["cdn.example.invalid", f"{'a' * 64}.example", "a..example"])
+async def test_a_name_that_leads_nowhere_is_a_host_that_is_away(name: str) -> None:
     async def nowhere(host: str, port: int) -> list[Address]:
-        return await resolved(f"{host}.invalid", port)
+        return await resolved(name, port)
 
     transport = CheckedTransport(
         httpx.MockTransport(lambda _: httpx.Response(200)),
