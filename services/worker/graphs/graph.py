@@ -56,6 +56,11 @@ class Graph:
     def __len__(self) -> int:
         return len(self._nodes)
 
+    @property
+    def escaped_bytes(self) -> int:
+        """How long it is where each character that can be escaped is."""
+        return len(json.dumps(self.raw))
+
     def get(self, node_id: str | None) -> Node | None:
         """The node of this id."""
         return None if node_id is None else self._nodes.get(node_id)

@@ -25,6 +25,10 @@ KLING_CODES: dict[int, type[VendorError]] = {
     **dict.fromkeys((5000, 5002), OutcomeUnknown),
 }
 LONGEST_CODE = 20
+# Of a JSON text so many values are read at the most: each takes a hundred bytes and more, however
+# few it is written with. More may begin than are there, for a text may have these bytes in it.
+MOST_VALUES = 1_000_000
+BEGINNINGS = (b",", b"[", b"{")
 CLEARING_STATUSES = frozenset({408, 425, 429, 503})
 # A proxy that refuses has opened no way to the vendor; what may not be said is never begun with.
 NOT_SENT = (
@@ -54,7 +58,10 @@ def sort_response(response: httpx.Response) -> VendorError:
 
 
 def json_object(response: httpx.Response) -> dict[str, Any] | None:
-    """The body; None where it is no JSON object, or one that is nested too deeply to be read."""
+    """The body; None where it is no JSON object, or one of too many values or nested too deeply
+    to be read."""
+    if sum(map(response.content.count, BEGINNINGS)) > MOST_VALUES:
+        return None
     try:
         body = response.json()
     except (ValueError, RecursionError):

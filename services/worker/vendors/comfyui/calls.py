@@ -13,8 +13,10 @@ from services.worker.vendors.comfyui.refusals import refusal
 from services.worker.vendors.failures import json_object, said, sort_exception
 from shared.errors import OutcomeUnknown
 
-# Jobs and history have the whole graph with them, and the queue that of everybody.
-JOB_BYTES = QUEUE_BYTES = 64 * 1024 * 1024
+# Beside the graph, which a job that has failed tells three times.
+JOB_BYTES, GRAPHS = 4 * 1024 * 1024, 3
+# The queue has everybody's graphs with it, and a type of node all of its models.
+LIST_BYTES = 8 * 1024 * 1024
 NO_JOB = "Job not found"
 # A part of a version with more is none.
 MOST_DIGITS = 9
@@ -38,10 +40,14 @@ class Queue(NamedTuple):
 
 
 class Calls:
-    """Knows the routes, all of them below `/api`, where every kind of server has them."""
+    """Knows the routes, all of them below `/api`, where every kind of server has them.
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    `graph_bytes`: how long what is submitted there can be, with each character escaped.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, graph_bytes: int = 0) -> None:
         self._http = http
+        self._job_bytes = JOB_BYTES + GRAPHS * graph_bytes
 
     async def post_prompt(self, body: Json, *, token: int, output: str) -> Json:
         """Queue a graph; a refusal as its error, with what keeps this output from being made."""
@@ -53,7 +59,7 @@ class Calls:
 
     async def job(self, prompt_id: str) -> Json | NoRoute | None:
         """A prompt by `/api/jobs`; None where the server doesn't know it."""
-        response = await self._ask("GET", f"jobs/{prompt_id}", most=JOB_BYTES)
+        response = await self._ask("GET", f"jobs/{prompt_id}", most=self._job_bytes)
         if response.status_code == httpx.codes.NOT_FOUND:
             body = json_object(response) or {}
             return None if body.get("error") == NO_JOB else NoRoute.JOBS
@@ -61,7 +67,7 @@ class Calls:
 
     async def queue(self) -> Queue:
         """What runs and what waits."""
-        body = _json(await self._ask("GET", "queue", most=QUEUE_BYTES))
+        body = _json(await self._ask("GET", "queue", most=LIST_BYTES))
         # The list of those that wait is a heap: only its first one is in its place.
         pending = sorted(_rows(body.get("queue_pending")), key=lambda row: row[0])
         running = _rows(body.get("queue_running"))
@@ -69,7 +75,7 @@ class Calls:
 
     async def history(self, prompt_id: str) -> Json | None:
         """The entry of a prompt that has ended; None for any other."""
-        body = _json(await self._ask("GET", f"history/{prompt_id}", most=JOB_BYTES))
+        body = _json(await self._ask("GET", f"history/{prompt_id}", most=self._job_bytes))
         entry = body.get(prompt_id)
         return entry if isinstance(entry, dict) else None
 
@@ -103,7 +109,7 @@ class Calls:
     async def node_type(self, kind: str) -> Json | None:
         """What the server says of a type of node; None where it has none of that name."""
         route = f"object_info/{quote(kind, safe='')}"
-        response = await self._ask("GET", route, most=JOB_BYTES)
+        response = await self._ask("GET", route, most=LIST_BYTES)
         if response.status_code in MISSING:
             raise OutcomeUnknown("The server tells nothing of its nodes (/object_info).")
         found = _json(response).get(kind)
@@ -166,7 +172,7 @@ def _rows(found: object) -> list[tuple[float, str]]:
     rows = found if isinstance(found, list) else []
     try:
         return [(float(row[0]), str(row[1])) for row in rows]
-    except (TypeError, ValueError, IndexError, KeyError):
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError):
         raise OutcomeUnknown("The ComfyUI's queue does not fit.") from None
 
 

@@ -31,7 +31,8 @@ async def comfyui_images(settings: WorkerSettings) -> AsyncIterator[ComfyuiImage
     async with http_client(base, proxy=proxy) as http:
         http.headers.update(headers)
         try:
-            yield ComfyuiImages(Calls(http), settings.plan, percents, headers)
+            calls = Calls(http, settings.plan.graph.escaped_bytes)
+            yield ComfyuiImages(calls, settings.plan, percents, headers)
         finally:
             await percents.aclose()
 

@@ -1,11 +1,18 @@
 """The table of failures: each Kling code, each HTTP status, each way a transport can fail."""
 
+from typing import Any
+
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.worker.vendors.failures import sort_exception, sort_response
+from services.worker.vendors.failures import (
+    MOST_VALUES,
+    json_object,
+    sort_exception,
+    sort_response,
+)
 from shared.errors import (
     NeverDelivered,
     OutcomeUnknown,
@@ -126,3 +133,15 @@ def test_a_final_refusal_is_not_retried() -> None:
 @given(st.integers(300, 599), st.binary(max_size=200))
 def test_any_answer_is_sorted(status: int, body: bytes) -> None:
     assert isinstance(sort_response(httpx.Response(status, content=body)), VendorError)
+
+
+@pytest.mark.parametrize("value", [b"[],", b'{"a":0},'])
+def test_an_answer_of_values_without_end_is_not_read(value: bytes) -> None:
+    """Three bytes of it are seventy for whoever reads them."""
+
+    def read(count: int) -> dict[str, Any] | None:
+        content = b'{"a":[' + value * count + b"0]}"
+        return json_object(httpx.Response(200, content=content))
+
+    assert read(MOST_VALUES // 2) is None
+    assert read(MOST_VALUES // 4) is not None

@@ -36,8 +36,9 @@ async def images_at(
 ) -> AsyncIterator[ComfyuiImages]:
     """The vendor, with the example's graph where no other `nodes` are given."""
     nodes = plan.pop("nodes", None) or example()
+    made = plan_of(nodes, **plan)
     async with vendor.client() as http:
-        yield ComfyuiImages(Calls(http), plan_of(nodes, **plan), Silent(), headers)
+        yield ComfyuiImages(Calls(http, made.graph.escaped_bytes), made, Silent(), headers)
 
 
 async def submit(vendor: StubVendor, **plan: Any) -> str:

@@ -80,14 +80,16 @@ async def test_a_failed_run_says_what_failed_without_the_servers_folders(
 
 async def test_a_failure_is_read_however_large_the_graph() -> None:
     """The whole graph is in the answer three times, with an escape for each character."""
-    text = "é" * (MAX_BYTES // 2)
+    text = "é" * (MAX_BYTES // 2 - 1024)
+    nodes = example()
+    nodes["6"]["inputs"]["text"] = text
     name, error = bodies.execution_error("TypeError", "no")
     error |= {"current_inputs": {"text": [text]}}
     status = {"status_str": "error", "completed": False, "messages": [[name, error]]}
     graph = {"6": {"class_type": "X", "inputs": {"text": text}}}
     body = {"status": "failed", "execution_status": status, "execution_error": error}
     content = json.dumps(body | {"workflow": {"prompt": graph}})
-    found = await told(lambda _: httpx.Response(200, text=content))
+    found = await told(lambda _: httpx.Response(200, text=content), nodes=nodes)
     assert (found.state, found.message) == ("failed", "node 3 (KSampler): TypeError: no")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.worker.vendors.comfyui.calls import IEND
+from services.worker.vendors.comfyui.calls import IEND, JOB_BYTES
 from services.worker.vendors.vendor import VendorStatus
 from shared.errors import BadResult, OutcomeUnknown, RefusedForGood
 from tests.services.worker.graphs.examples import WITHOUT_MODELS, example
@@ -63,7 +63,12 @@ async def test_one_that_waits_has_its_place_in_the_queue() -> None:
     assert (found.state, found.position) == ("queued", 2)
 
 
-@pytest.mark.parametrize("answer", [bodies.TROUBLE, bodies.queue(), reply(queue_pending=[[]])])
+BEYOND = reply(queue_pending=[[10**400, ID]])
+
+
+@pytest.mark.parametrize(
+    "answer", [bodies.TROUBLE, bodies.queue(), reply(queue_pending=[[]]), BEYOND]
+)
 async def test_nothing_depends_on_the_place_in_the_queue(answer: Answer) -> None:
     found = await status({JOB: [bodies.job("pending")], QUEUE: [answer]})
     assert found is not None
@@ -180,6 +185,14 @@ async def test_an_older_server_that_knows_nothing_may_have_the_file() -> None:
 async def test_an_older_servers_queue_decides_so_that_it_must_be_read(answer: Answer) -> None:
     with pytest.raises(OutcomeUnknown):
         await status({JOB: [NO_ROUTE], QUEUE: [answer]})
+
+
+@pytest.mark.parametrize("asked", [JOB, HISTORY, QUEUE])
+async def test_no_more_is_read_of_an_answer_than_the_graph_accounts_for(asked: str) -> None:
+    answers = {JOB: [NO_ROUTE], QUEUE: [bodies.queue()], HISTORY: [NOTHING]}
+    huge = reply(**{ID: {"outputs": "x" * 2 * JOB_BYTES}})
+    with pytest.raises(OutcomeUnknown, match="larger than"):
+        await status({**answers, asked: [huge]})
 
 
 async def test_a_result_can_be_asked_for_anew() -> None:
