@@ -42,8 +42,9 @@ _DRIVE = re.compile(
 
 
 def redacted(text: str) -> str:
-    """The same, in at most 500 characters, without what may be a key, a signature or a path."""
-    text = _FILE.sub(rf"{HIDDEN}/\g<file>", text[:_READ])
+    """The same on one line, in at most 500 characters, without what may be a key, a signature or a
+    path."""
+    text = _FILE.sub(rf"{HIDDEN}/\g<file>", printable(text[:_READ]))
     text = _QUOTED.sub(rf"\g<quote>{HIDDEN}/\g<file>\g<quote>", text)
     text = _URL.sub(_bare, text)
     text = _JWT.sub(HIDDEN, text)
@@ -53,6 +54,11 @@ def redacted(text: str) -> str:
     text = _PATH.sub(rf"{HIDDEN}/\g<file>", text)
     text = _DRIVE.sub(rf"{HIDDEN}/\g<file>", text)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + HIDDEN
+
+
+def printable(text: str) -> str:
+    """The same on one line, without what would command a terminal or turn a page's text round."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def _bare(found: re.Match[str]) -> str:

@@ -63,6 +63,18 @@ def test_what_is_no_secret_stays(said: str) -> None:
     assert redacted(said) == said
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("\x1b]0;owned\x07\x1b[31mred\x9b2J", "]0;owned [31mred 2J"),
+        ("a \u202egnp.exe\u2066 b\u200b", "a gnp.exe b"),
+        ("one\r\n  two\u2028three\x00", "one two three"),
+    ],
+)
+def test_no_terminal_is_commanded_and_no_line_turned_round(said: str, kept: str) -> None:
+    assert redacted(said) == kept
+
+
 def test_a_callback_address_loses_its_token() -> None:
     secret = secrets.token_urlsafe(32)
     url = callback_url("http://us:8001", secret, external_id(new_job_id(), Step.VIDEO, 1))

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForNow, VendorError
+from shared.redact import printable
 
 LONGEST = 1000
 
@@ -52,8 +53,7 @@ def unasked(check: str, error: VendorError, *, at: str) -> Finding:
 
 def _line(text: str) -> str:
     """One line of a terminal, whatever a server's own words have in them."""
-    shown = "".join(each if each.isprintable() else " " for each in text)
-    text = " ".join(shown.split())
+    text = printable(text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

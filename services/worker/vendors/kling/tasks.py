@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from services.worker.vendors.failures import said
 from services.worker.vendors.vendor import State, VendorStatus
 from shared.errors import OutcomeUnknown
-from shared.redact import redacted
+from shared.redact import printable, redacted
 
 # Whatever else is said means that it is being worked on.
 STATES: Mapping[str, State] = {
@@ -46,7 +46,7 @@ def _units(task: object) -> str | None:
     billed = member(task, "billing")
     first = billed[0] if isinstance(billed, list) and billed else None
     units = member(task, "final_unit_deduction") or member(first, "amount")
-    return None if units in (None, "") else said(units)[:LONGEST_UNITS]
+    return None if units in (None, "") else printable(said(units))[:LONGEST_UNITS]
 
 
 def _url(task: object) -> Any:

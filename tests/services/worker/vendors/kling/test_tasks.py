@@ -24,7 +24,7 @@ from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 async def test_the_vendors_words(word: str, state: str) -> None:
     data = {
         "task_status_msg": "m",
-        "final_unit_deduction": "3.5",
+        "final_unit_deduction": "3.5\u202e\x1b",
         "task_result": {"videos": [{"id": "1", "url": "https://v.example/1.mp4"}]},
     }
     vendor = StubVendor({LOOK: [succeeded(task_status=word, **data)]})
