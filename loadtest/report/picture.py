@@ -20,7 +20,7 @@ NOTES = (
     ("#s1 .scroll:first-of-type table", "Each condition, the value of its worst stage, its limit."),
     ("#s2 .scroll:nth-of-type(2) table", "Pace: the makespan beside what no schedule can beat."),
     ("#s4 figure:last-of-type svg:last-of-type", "A row per job. One at a time makes a stair."),
-    ("#s5 table", "The proof: most at once by books that share no code."),
+    ("#s5 table", "The proof: most at once, by the books of three code bases."),
     ("#s5 figure:last-of-type svg:last-of-type", "The vendors' own clocks: the lanes take turns."),
 )
 _SHOWN = ("s1", "s2", "s4", "s5")

@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from loadtest.books.witnesses import WITNESSES, codes
 from loadtest.cli import app
 from loadtest.judge.judge import judge
 from loadtest.judge.threshold import DEFAULTS, METRICS
@@ -11,6 +14,8 @@ from loadtest.run.plan import Options
 from tests.loadtest.synthetic import Synthetic
 
 PAGE = Path("docs/reports.md").read_text(encoding="utf-8")
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
+ZH_NUMBERS = "零一二三四五六七八"
 
 
 def test_each_metric_has_its_line() -> None:
@@ -49,3 +54,30 @@ def test_each_command_is_named() -> None:
     assert {"report", "compare", "soak", "picture"} <= names
     for name in names - {"run", "ladder"}:
         assert re.search(rf"(python -m loadtest|make) {name}(?![\w-])", PAGE), name
+
+
+def test_the_books_are_those_of_the_code() -> None:
+    table = PAGE.split("| book | kept by |")[1].split("\n\n")[0]
+    rows = [tuple(line.strip("| ").split(" | ")) for line in table.splitlines()[2:]]
+
+    assert rows == [(each.name, each.code, each.made_of, each.says) for each in WITNESSES]
+
+
+@pytest.mark.parametrize(
+    ("page", "sentence"),
+    [
+        ("README.md", "{} books, kept by {} code bases"),
+        ("docs/reports.md", "{} books tell of it. They are kept by {} code bases"),
+    ],
+)
+def test_books_are_counted_as_the_code_counts_them(page: str, sentence: str) -> None:
+    text = " ".join(Path(page).read_text("utf-8").split()).lower()
+
+    assert sentence.format(NUMBERS[len(WITNESSES)], NUMBERS[len(codes())]).lower() in text
+
+
+def test_the_chinese_page_counts_them_alike() -> None:
+    text = Path("README.zh-CN.md").read_text("utf-8")
+
+    assert f"{ZH_NUMBERS[len(WITNESSES)]}本账" in text
+    assert f"{ZH_NUMBERS[len(codes())]}套" in text

@@ -1,8 +1,19 @@
-"""Five books that share no code, and what of them does not agree, by job id."""
+"""What went in came out, by each book, and what of the books does not agree, by job id."""
 
 from collections.abc import Callable
 
 from loadtest.books.model import ENDS, JobFacts, StageBook
+from loadtest.books.witnesses import (
+    FILES,
+    LEDGERS,
+    RECEIPTS,
+    RECORDS,
+    RUNNER,
+    TEMPORAL,
+    Witness,
+    codes,
+    witnesses,
+)
 from loadtest.judge.judge import Judgement
 from loadtest.report.blocks import BAD, GOOD, Block, Cell, Notice, Section, Table, row
 
@@ -15,7 +26,7 @@ def section(judgement: Judgement) -> Section:
     stages = judgement.books.stages
     lead = (
         "submitted = succeeded + degraded + failed + cancelled + still open, and still open must "
-        "be 0. Each book is counted on its own; a difference is named below by job id."
+        f"be 0. {_counted(mocked=judgement.books.mocked)} A difference is named below by job id."
     )
     blocks: list[Block] = [
         Table(
@@ -24,8 +35,12 @@ def section(judgement: Judgement) -> Section:
             "The sum",
         ),
         Table(
-            ("book", *(f"#stage of {stage.planned_jobs}" for stage in stages)),
-            [_book(name, count, stages) for name, count in _books(mocked=judgement.books.mocked)],
+            ("book", "kept by", "jobs", *(f"#stage of {stage.planned_jobs}" for stage in stages)),
+            [
+                _book(book, text, counts, stages=stages)
+                for book, text, counts in _COUNTED
+                if book in witnesses(mocked=judgement.books.mocked)
+            ],
             "Jobs by book",
         ),
         Table(
@@ -58,26 +73,15 @@ def _sum(stage: StageBook) -> tuple[Cell, ...]:
     )
 
 
-def _books(*, mocked: bool) -> list[tuple[str, Callable[[JobFacts], bool]]]:
-    found: list[tuple[str, Callable[[JobFacts], bool]]] = [
-        ("runner: accepted by the API", lambda job: bool(job.submissions)),
-        ("API: listed and ended", lambda job: job.status in ENDS),
-        ("Temporal: history closed", lambda job: bool(job.execution and job.execution.closed)),
-        ("records: ended", lambda job: bool(job.record and job.record.status in ENDS)),
-        ("files: video that decodes", lambda job: _stored(job, "video")),
-    ]
-    if mocked:
-        found += [
-            (
-                "image service: an image that succeeded",
-                lambda job: any(g.good for g in job.of("image")),
-            ),
-            (
-                "video service: a video that succeeded",
-                lambda job: any(g.good for g in job.of("video")),
-            ),
-        ]
-    return [*found, ("receipts: a callback received", lambda job: bool(job.receipts))]
+def _counted(*, mocked: bool) -> str:
+    """How many books there are, and how many of them can't share a mistake."""
+    books = witnesses(mocked=mocked)
+    keepers = codes(books)
+    return (
+        f"{len(books)} books tell of a run, each counted on its own. They are kept by "
+        f"{len(keepers)} code bases that share no code of ours: {', '.join(keepers)}. Two books of "
+        "one code base may share its mistakes, and count as one."
+    )
 
 
 def _stored(job: JobFacts, kind: str) -> bool:
@@ -85,10 +89,35 @@ def _stored(job: JobFacts, kind: str) -> bool:
     return stored is not None and stored.problem is None
 
 
+def _made(job: JobFacts, step: str) -> bool:
+    return any(generation.good for generation in job.of(step))
+
+
+_COUNTED: tuple[tuple[Witness, str, Callable[[JobFacts], bool]], ...] = (
+    (RUNNER, "accepted by the API", lambda job: bool(job.submissions)),
+    (FILES, "with a video that decodes", lambda job: _stored(job, "video")),
+    (RECORDS, "listed by the API and ended", lambda job: job.status in ENDS),
+    (RECORDS, "with a record that has ended", lambda job: _recorded(job)),
+    (RECEIPTS, "with a callback received", lambda job: bool(job.receipts)),
+    (TEMPORAL, "with a history that is closed", lambda job: _closed(job)),
+    (LEDGERS, "with an image that succeeded", lambda job: _made(job, "image")),
+    (LEDGERS, "with a video that succeeded", lambda job: _made(job, "video")),
+)
+
+
+def _recorded(job: JobFacts) -> bool:
+    return job.record is not None and job.record.status in ENDS
+
+
+def _closed(job: JobFacts) -> bool:
+    return job.execution is not None and job.execution.closed is not None
+
+
 def _book(
-    name: str, counts: Callable[[JobFacts], bool], stages: list[StageBook]
+    book: Witness, text: str, counts: Callable[[JobFacts], bool], *, stages: list[StageBook]
 ) -> tuple[Cell, ...]:
-    return row(name, *(str(sum(map(counts, stage.jobs.values()))) for stage in stages))
+    numbers = (str(sum(map(counts, stage.jobs.values()))) for stage in stages)
+    return row(book.name, book.code, text, *numbers)
 
 
 def _difference(judgement: Judgement, kind: str) -> tuple[Cell, ...]:

@@ -2,10 +2,12 @@
 
 from loadtest.books.facts import Generation
 from loadtest.books.model import STEPS, StageBook
+from loadtest.books.witnesses import LEDGERS, SLOT, Witness, codes
+from loadtest.books.witnesses import RECORDS as JOURNAL
+from loadtest.books.witnesses import TEMPORAL as HISTORIES
 from loadtest.judge.intervals import RECORDS, TEMPORAL, VENDORS, vendor_interval
 from loadtest.judge.judge import Judgement
 from loadtest.judge.stage import StageResult
-from loadtest.judge.sweep import Sweep
 from loadtest.report.blocks import BAD, GOOD, WARN, Block, Cell, Chart, Notice, Section, Table, row
 from loadtest.report.charts import over_time
 from loadtest.report.svg import Canvas, legend
@@ -14,30 +16,37 @@ from loadtest.times import duration, timestamp
 MOST_BARS = 600
 _MOST_ROWS, _ROW = 8, 26
 _BOOKS = {
-    VENDORS: "both vendors' clocks: image accepted to video finished",
-    RECORDS: "JSON records: running to end",
-    TEMPORAL: "Temporal: permit in force to run closed",
+    VENDORS: (LEDGERS, "image accepted to video finished, by both vendors' clocks"),
+    RECORDS: (JOURNAL, "running to end"),
+    TEMPORAL: (HISTORIES, "permit in force to run closed"),
 }
 
 
 def section(judgement: Judgement) -> Section:
     """The most at once by each book, against the limit."""
-    books = [
-        (name, text) for name, text in _BOOKS.items() if name != VENDORS or judgement.books.mocked
-    ]
-    rows = [
-        _row(stage, text, stage.at_once[name]) for stage in judgement.stages for name, text in books
-    ]
+    books = [name for name in _BOOKS if name != VENDORS or judgement.books.mocked]
+    rows = [_row(stage, name) for stage in judgement.stages for name in books]
     rows += [_sampled(stage) for stage in judgement.stages if stage.sampled_at_once is not None]
     blocks: list[Block] = [
         Table(
-            ("#stage", "book", "#intervals", "#most at once", "#limit", "#reached", "verdict"), rows
+            (
+                "#stage",
+                "book",
+                "kept by",
+                "a job counts from … to …",
+                "#intervals",
+                "#most at once",
+                "#limit",
+                "#reached",
+                "verdict",
+            ),
+            rows,
         )
     ]
     blocks += [
         _violation(stage, name)
         for stage in judgement.stages
-        for name, _ in books
+        for name in books
         if stage.at_once[name].violation
     ]
     blocks += _limits(judgement.books.stages)
@@ -46,12 +55,21 @@ def section(judgement: Judgement) -> Section:
     lead = (
         "An interval per job and book; a sweep line counts how many cover an instant. The most at "
         "once must never exceed the limit, and must reach min(jobs, limit), or nothing was proven. "
-        "An end at the very instant of a start is no overlap."
+        "An end at the very instant of a start is no overlap. "
+        f"{_told(tuple(_BOOKS[name][0] for name in books))}"
     )
     return Section("Resources over time, and the concurrency proof", lead, blocks)
 
 
-def _row(stage: StageResult, text: str, found: Sweep) -> tuple[Cell, ...]:
+def _told(books: tuple[Witness, ...]) -> str:
+    return (
+        f"{len(books)} books give intervals, kept by {len(codes(books))} code bases that share no "
+        "code of ours; samples of the slot are by the same one as the records."
+    )
+
+
+def _row(stage: StageResult, name: str) -> tuple[Cell, ...]:
+    found, (book, text) = stage.at_once[name], _BOOKS[name]
     limit, submitted = stage.limit or 0, stage.counts["submitted"]
     if not found.intervals:
         verdict = Cell("says nothing", WARN)
@@ -64,6 +82,8 @@ def _row(stage: StageResult, text: str, found: Sweep) -> tuple[Cell, ...]:
     planned = str(stage.counts["planned"])
     return row(
         planned,
+        book.name,
+        book.code,
         text,
         str(found.intervals),
         str(found.most),
@@ -78,7 +98,15 @@ def _sampled(stage: StageResult) -> tuple[Cell, ...]:
     verdict = Cell("holds", GOOD) if most <= limit else Cell("broken", BAD)
     planned = str(stage.counts["planned"])
     return row(
-        planned, "GET /slots, sampled twice a second", "–", str(most), str(limit), "–", verdict
+        planned,
+        SLOT.name,
+        SLOT.code,
+        "holders in a sample",
+        "–",
+        str(most),
+        str(limit),
+        "–",
+        verdict,
     )
 
 
@@ -87,7 +115,7 @@ def _violation(stage: StageResult, name: str) -> Notice:
     assert pair is not None  # noqa: S101 - the caller has asked
     return Notice(
         BAD,
-        f"Stage of {stage.counts['planned']}, {_BOOKS[name]}: {pair.second} began at "
+        f"Stage of {stage.counts['planned']}, {_BOOKS[name][0].name}: {pair.second} began at "
         f"{timestamp(pair.begin)} while {pair.first} still ran, for "
         f"{duration(pair.end - pair.begin)}.",
     )
