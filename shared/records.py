@@ -1,62 +1,107 @@
-"""The folder of job records; a write never replaces a record by an older one."""
+"""The records of jobs; a write never replaces a record by an older one."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from shared.files import forget_partials, write_atomic
+from shared.files import forget_partials
 from shared.ids import is_job_id
 from shared.messages import Record
+from shared.store.folder import Folder
+from shared.store.protocol import Held, Store, StoreAway
+
+PREFIX = "state/jobs/"
+# So often one that was overtaken looks again; each time somebody else has got on.
+TRIES = 20
 
 
-class RecordStore:
-    """`<data>/state/jobs/<job_id>.json`, one file a job. Blocking: call it from a thread."""
+class Records:
+    """`state/jobs/<job_id>.json` of a store, one a job. Blocking: call it from a thread."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self.folder = data_dir / "state" / "jobs"
-
-    def path(self, job_id: str) -> Path:
-        """Where a job's record lies; ValueError for what is no job id (a path from outside)."""
-        if not is_job_id(job_id):
-            raise ValueError(f"not a job id: {job_id!r}")
-        return self.folder / f"{job_id}.json"
+    def __init__(self, store: Store) -> None:
+        self.store = store
 
     def read(self, job_id: str) -> Record | None:
-        """The record, or None where there is none or it is damaged."""
+        """The record, or None where there is none or it is damaged; StoreAway."""
         try:
-            return Record.model_validate_json(self.path(job_id).read_bytes())
-        except (OSError, ValueError, ValidationError):
+            return parsed(self.raw(job_id))
+        except StoreAway:
+            raise
+        except OSError:
             return None
+
+    def raw(self, job_id: str) -> Held | None:
+        """What lies there, whatever it is; ValueError for what is no job id."""
+        return self.store.read(record_key(job_id))
 
     def write(self, record: Record) -> bool:
         """Store a record unless a newer one is there; says whether it was stored.
 
         A run that was reset may write late: whatever a later run has recorded is newer.
         """
-        present = self.read(record.job_id)
-        if present is not None and (
-            present.version >= record.version or record.run_id in present.runs_before
-        ):
-            return False
-        write_atomic(self.path(record.job_id), to_json(record))
-        return True
+        for _ in range(TRIES):
+            held = self.raw(record.job_id)
+            present = parsed(held)
+            if present is not None and _is_newer(present, record):
+                return False
+            if self._put(record, held):
+                return True
+        raise StoreAway("too many write one record at once")
+
+    def _put(self, record: Record, held: Held | None) -> bool:
+        key = record_key(record.job_id)
+        if held is None:
+            return self.store.put_if_absent(key, to_json(record))
+        return self.store.swap(key, to_json(record), held.tag)
 
     def remove(self, job_id: str) -> None:
         """Have no record of a job any more."""
-        self.path(job_id).unlink(missing_ok=True)
+        self.store.remove(record_key(job_id))
+
+    def job_ids(self) -> Iterator[str]:
+        """The ids of all jobs that have a record, damaged ones included."""
+        for listed in self.store.list(PREFIX):
+            name = listed.key.removeprefix(PREFIX)
+            if name.endswith(".json") and is_job_id(job_id := name.removesuffix(".json")):
+                yield job_id
+
+
+class RecordStore(Records):
+    """The records of a folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(Folder(data_dir))
+        self.folder = data_dir / "state" / "jobs"
+
+    def path(self, job_id: str) -> Path:
+        """Where a job's record lies; ValueError for what is no job id (a path from outside)."""
+        return self.folder / record_key(job_id).removeprefix(PREFIX)
 
     def forget_partials(self) -> int:
         """Remove what writers that were killed have left; how many files that were."""
         return forget_partials(self.folder)
 
-    def job_ids(self) -> Iterator[str]:
-        """The ids of all jobs that have a record file, damaged ones included."""
-        for path in self.folder.glob("job-*.json"):
-            if is_job_id(path.stem):
-                yield path.stem
+
+def record_key(job_id: str) -> str:
+    """The key of a job's record; ValueError for what is no job id (a path from outside)."""
+    if not is_job_id(job_id):
+        raise ValueError(f"not a job id: {job_id!r}")
+    return f"{PREFIX}{job_id}.json"
+
+
+def parsed(held: Held | None) -> Record | None:
+    """The record that this is; None where it is none."""
+    try:
+        return None if held is None else Record.model_validate_json(held.data)
+    except (ValueError, ValidationError):
+        return None
 
 
 def to_json(record: Record) -> bytes:
     """The file's bytes: readable UTF-8 with a line per field."""
     return record.model_dump_json(indent=1).encode() + b"\n"
+
+
+def _is_newer(present: Record, record: Record) -> bool:
+    return present.version >= record.version or record.run_id in present.runs_before

@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.fixtures.temporal",
     "tests.fixtures.engine",
     "tests.fixtures.mocks",
+    "tests.fixtures.object_store",
     "tests.fixtures.small_disk",
 ]
 

@@ -1,0 +1,154 @@
+"""An object store: S3 and what speaks like it, Google's, Azure's; `obstore` speaks to each.
+
+What a write takes the place of is a condition that the store itself checks, so that of two writers
+one is told that it came too late.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+from obstore.store import AzureStore, GCSStore, S3Store
+
+from shared.store.protocol import Held, Listed, StoreAway
+
+if TYPE_CHECKING:
+    from obstore import UpdateVersion
+
+Connection = S3Store | GCSStore | AzureStore
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# An error's text carries the store's whole answer, and that may name keys.
+_CODE = re.compile(r"<Code>(\w{1,60})</Code>")
+_STATUS = re.compile(r"status (?:code )?(\d{3})|non-2xx status code: (\d{3})")
+
+
+class Objects:
+    """Objects below the prefix of a connection."""
+
+    local = False
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def path(self, key: str) -> None:
+        """None is ours."""
+        return
+
+    def read(self, key: str) -> Held | None:
+        """As the protocol says."""
+        with suppress(FileNotFoundError):
+            found = _asked(obstore.get, self._connection, key)
+            data = _asked(found.bytes)
+            return Held(bytes(data), _tag(found.meta["e_tag"], found.meta["version"]))
+        return None
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """As the protocol says."""
+        try:
+            _written(obstore.put, self._connection, key, data, mode="create")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def swap(self, key: str, data: bytes, tag: str) -> bool:
+        """As the protocol says."""
+        try:
+            _written(obstore.put, self._connection, key, data, mode=_version(tag))
+        except (PreconditionError, AlreadyExistsError, FileNotFoundError):
+            return False
+        return True
+
+    def keep(self, key: str, file: Path) -> None:
+        """In parts, where it is large; the file is gone once it is there."""
+        kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
+        _written(obstore.put, self._connection, key, file, attributes={"Content-Type": kind})
+        file.unlink()
+
+    def remove(self, key: str) -> None:
+        """As the protocol says."""
+        with suppress(FileNotFoundError):
+            _asked(obstore.delete, self._connection, key)
+
+    def remove_below(self, prefix: str) -> None:
+        """As the protocol says."""
+        for each in list(self.list(prefix)):
+            self.remove(each.key)
+
+    def range(self, key: str, start: int, end: int) -> bytes:
+        """As the protocol says."""
+        return bytes(_asked(obstore.get_range, self._connection, key, start=start, end=end))
+
+    def list(self, prefix: str) -> Iterator[Listed]:
+        """As the protocol says."""
+        pages = iter(obstore.list(self._connection, prefix.removesuffix("/")))
+        while (page := _asked(lambda: next(pages, None))) is not None:
+            for each in page:
+                tag = _tag(each["e_tag"], each["version"])
+                yield Listed(each["path"], each["size"], tag, each["last_modified"])
+
+    def presigned(self, key: str, seconds: float) -> str:
+        """As the protocol says; made here, the store isn't asked."""
+        return _asked(obstore.sign, self._connection, "GET", key, timedelta(seconds=seconds))
+
+
+def _tag(e_tag: str | None, version: str | None) -> str:
+    return f"{version or ''} {e_tag or ''}"
+
+
+def _version(tag: str) -> UpdateVersion:
+    """What a store is to compare: Google's by its number, all others by their own tag."""
+    version, _, e_tag = tag.partition(" ")
+    there: UpdateVersion = {}
+    if version:
+        there["version"] = version
+    if e_tag:
+        there["e_tag"] = e_tag
+    return there
+
+
+def _written(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """As `_asked`; a condition that doesn't hold is the caller's."""
+    try:
+        return call(*given, **named)
+    except (AlreadyExistsError, PreconditionError, FileNotFoundError) as error:
+        if "NoSuchBucket" in str(error):
+            raise StoreAway(reason_of(error)) from None
+        raise
+    except BaseError as error:
+        raise StoreAway(reason_of(error)) from None
+
+
+def _asked(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """StoreAway, without a word that may be a secret, for all but what is not there."""
+    try:
+        return call(*given, **named)
+    except BaseError as error:
+        raise StoreAway(reason_of(error)) from None
+
+
+def reason_of(error: Exception) -> str:
+    """Why a call failed, in our words and the store's code."""
+    text = str(error)
+    if found := _CODE.search(text):
+        return f"the store answers {found[1]}"
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+        return "the store refuses our key"
+    if found := _STATUS.search(text):
+        return f"the store answers {found[1] or found[2]}"
+    return "the store does not answer"

@@ -1,0 +1,45 @@
+"""Whether a store can be relied on: that it checks the conditions of writes itself."""
+
+import secrets
+from contextlib import suppress
+
+from shared.store.protocol import Store, StoreAway
+
+PREFIX = "probe/"
+NOT_SAFE = (
+    "the store ignores {} of a write, so that two could believe to have written one record;"
+    " STORE_URL needs one with conditional writes (S3, Google, Azure, MinIO, R2)"
+)
+
+
+class StoreRefused(Exception):
+    """The store answers, and must not be used."""
+
+
+def probe(store: Store) -> None:
+    """See that writes can be conditional; StoreRefused where they can't be, or StoreAway."""
+    if store.local:
+        return
+    key = f"{PREFIX}{secrets.token_hex(8)}"
+    if not store.put_if_absent(key, b"1"):
+        raise StoreAway("the store has what nobody has put there")
+    try:
+        _probe(store, key)
+    finally:
+        # One that is refused may not be able to do that, either.
+        with suppress(StoreAway):
+            store.remove(key)
+
+
+def _probe(store: Store, key: str) -> None:
+    held = store.read(key)
+    if held is None:
+        raise StoreRefused(
+            "the store doesn't have what was just put there: STORE_URL needs another"
+        )
+    if store.put_if_absent(key, b"2"):
+        raise StoreRefused(NOT_SAFE.format("If-None-Match"))
+    if not store.swap(key, b"3", held.tag):
+        raise StoreRefused("the store refuses a write whose condition holds (If-Match)")
+    if store.swap(key, b"4", held.tag):
+        raise StoreRefused(NOT_SAFE.format("If-Match"))

@@ -1,0 +1,66 @@
+"""What is told about the store by the environment; each mistake in one line, no key in any."""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
+
+from shared.settings import CommonSettings
+
+FOLDER = "file:"
+_BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}"
+_PREFIX = r"(/[A-Za-z0-9!_.*'()-]+)*/?"
+_OBJECTS = re.compile(rf"(s3|gs|az)://{_BUCKET}{_PREFIX}")
+
+
+def _is_store(url: str) -> str:
+    if url != FOLDER and not _OBJECTS.fullmatch(url):
+        raise ValueError(
+            "file: (the folder DATA_DIR), s3://bucket/prefix, gs://bucket/prefix"
+            " or az://container/prefix"
+        )
+    return url
+
+
+class StoreSettings(CommonSettings):
+    """What whoever uses the store reads; keys by the environment alone."""
+
+    store_url: Annotated[str, AfterValidator(_is_store)] = FOLDER
+    store_endpoint: AnyHttpUrl | None = None
+    store_region: Annotated[str, Field(pattern="^[a-z0-9-]{1,40}$")] = "us-east-1"
+    # An id with its key (S3), an account with its key (Azure), a service account's JSON (Google).
+    store_key: SecretStr | None = None
+    store_secret: SecretStr | None = None
+    # Whether whoever wants a file gets an address of the store's own instead of the bytes.
+    store_links: Literal["off", "on"] = "off"
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is no folder."""
+        return self.store_url != FOLDER
+
+    @property
+    def links(self) -> bool:
+        """Whether addresses of the store's own are given out."""
+        return self.elsewhere and self.store_links == "on"
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        given = {
+            "STORE_ENDPOINT": self.store_endpoint is not None,
+            "STORE_KEY": self.store_key is not None,
+            "STORE_SECRET": self.store_secret is not None,
+            "STORE_LINKS": self.store_links == "on",
+        }
+        if not self.elsewhere and any(given.values()):
+            names = ", ".join(name for name, there in given.items() if there)
+            raise ValueError(f"STORE_URL=file: has no use for {names}")
+        if self.store_url.startswith("gs:") and self.store_key is not None:
+            raise ValueError("STORE_URL=gs://… takes STORE_SECRET alone: a service account's JSON")
+        if self.store_url.startswith("az:") and self.store_key is None:
+            raise ValueError("STORE_URL=az://… needs STORE_KEY, the account's name")
+        if self.store_url.startswith("s3:") and (self.store_key is None) != (
+            self.store_secret is None
+        ):
+            raise ValueError("STORE_KEY and STORE_SECRET go together")
+        return self

@@ -1,0 +1,162 @@
+"""What a store promises, held by the folder and by a bucket alike."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from shared.assets import Kind
+from shared.closing import close_record
+from shared.ids import new_job_id
+from shared.records import Records
+from shared.states import Status, Step
+from shared.store.assets import Assets
+from shared.store.probe import probe
+from shared.store.protocol import Store, StoreAway
+from tests.shared.standins import sample_record
+from tests.shared.store.conftest import objects_at
+
+KEY = "state/jobs/a.json"
+
+
+def test_what_is_absent_is_put_once(store: Store) -> None:
+    assert store.read(KEY) is None
+    assert store.put_if_absent(KEY, b"first")
+    assert not store.put_if_absent(KEY, b"second")
+    held = store.read(KEY)
+    assert held is not None
+    assert held.data == b"first"
+
+
+def test_of_two_that_have_read_the_same_one_replaces_it(store: Store) -> None:
+    store.put_if_absent(KEY, b"old")
+    held = store.read(KEY)
+    assert held is not None
+    assert store.swap(KEY, b"new", held.tag)
+    assert not store.swap(KEY, b"another", held.tag)
+    assert store.range(KEY, 0, 3) == b"new"
+
+
+def test_nothing_is_not_replaced(store: Store) -> None:
+    store.put_if_absent(KEY, b"old")
+    held = store.read(KEY)
+    assert held is not None
+    store.remove(KEY)
+    assert not store.swap(KEY, b"new", held.tag)
+    assert store.read(KEY) is None
+    store.remove(KEY)
+
+
+def test_a_range_is_read_and_a_folder_listed(store: Store) -> None:
+    for name in ("b/1", "b/22", "c/3"):
+        store.put_if_absent(name, name.encode())
+    assert store.range("b/22", 1, 3) == b"/2"
+    assert {each.key: each.size for each in store.list("b/")} == {"b/1": 3, "b/22": 4}
+    assert list(store.list("nothing/")) == []
+    with pytest.raises(FileNotFoundError):
+        store.range("b/4", 0, 1)
+    store.remove_below("b/")
+    assert list(store.list("b/")) == []
+    assert store.read("c/3") is not None
+
+
+def test_a_record_is_never_made_older(store: Store) -> None:
+    records, record = Records(store), sample_record(new_job_id())
+    later = close_record(record, "terminated")
+    assert records.write(record)
+    assert records.write(later)
+    assert not records.write(record)
+    assert records.read(record.job_id) == later
+    assert list(records.job_ids()) == [record.job_id]
+    records.remove(record.job_id)
+    assert records.read(record.job_id) is None
+
+
+def test_a_damaged_record_is_none_and_replaced(store: Store) -> None:
+    records, record = Records(store), sample_record(new_job_id())
+    store.put_if_absent(f"state/jobs/{record.job_id}.json", b"{")
+    assert records.read(record.job_id) is None
+    assert records.write(record)
+    assert records.read(record.job_id) == record
+
+
+class Overtaken:
+    """A store in which somebody else writes between a look and the write that follows."""
+
+    def __init__(self, store: Store, records: Records) -> None:
+        self._store = store
+        self._records = records
+        self.meanwhile = [close_record(sample_record(JOB_ID), "terminated")]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def read(self, key: str) -> object:
+        held = self._store.read(key)
+        if self.meanwhile:
+            self._records.write(self.meanwhile.pop())
+        return held
+
+
+JOB_ID = new_job_id()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_of_two_writers_the_higher_version_wins(store: Store, there: bool) -> None:
+    records = Records(store)
+    if there:
+        records.write(sample_record(JOB_ID))
+    slow = Records(Overtaken(store, records))  # type: ignore[arg-type]
+    second = sample_record(JOB_ID).model_copy(update={"version": 2, "percent": 9})
+    ahead = close_record(sample_record(JOB_ID), "terminated").version
+    assert not slow.write(second.model_copy(update={"version": ahead}))
+    found = records.read(JOB_ID)
+    assert found is not None
+    assert (found.version, found.status) == (ahead, Status.FAILED)
+
+
+def test_a_stage_has_the_file_that_was_stored_last(store: Store, tmp_path: Path) -> None:
+    assets, job_id = Assets(store), new_job_id()
+    assert assets.find(job_id, Step.IMAGE) is None
+    for kind, digest in ((Kind.PNG, "a" * 64), (Kind.JPEG, "b" * 64)):
+        file = tmp_path / "part"
+        file.write_bytes(kind.encode())
+        assets.keep(file, job_id, Step.IMAGE, kind=kind, digest=digest)
+        assert not file.exists()
+        found = assets.find(job_id, Step.IMAGE)
+        assert found is not None
+        assert (found.kind, found.size) == (kind, len(kind))
+    assert len(list(store.list(f"assets/{job_id}/"))) == 1
+    assert assets.find(job_id, Step.VIDEO) is None
+    assets.forget(job_id)
+    assert assets.find(job_id, Step.IMAGE) is None
+
+
+def test_an_address_gives_a_file_of_its_kind_to_anybody(moto: str, tmp_path: Path) -> None:
+    assets, job_id = Assets(objects_at(moto)), new_job_id()
+    file = tmp_path / "part"
+    file.write_bytes(b"picture")
+    assets.keep(file, job_id, Step.IMAGE, kind=Kind.PNG, digest="a" * 64)
+    found = assets.find(job_id, Step.IMAGE)
+    assert found is not None
+    assert "a" * 64 in found.key
+    address = assets.store.presigned(found.key, 60)
+    assert address is not None
+    answer = httpx.get(address)
+    assert (answer.content, answer.headers["content-type"]) == (b"picture", "image/png")
+    assert "a-key" not in address
+
+
+def test_a_store_that_is_away_is_an_error_that_passes() -> None:
+    store = objects_at("http://127.0.0.1:9")
+    for call in (
+        lambda: store.read(KEY),
+        lambda: store.put_if_absent(KEY, b""),
+        lambda: store.swap(KEY, b"", " tag"),
+        lambda: list(store.list("a/")),
+        lambda: store.range(KEY, 0, 1),
+        lambda: probe(store),
+        lambda: Records(store).read(JOB_ID),
+    ):
+        with pytest.raises(StoreAway, match="does not answer"):
+            call()
