@@ -7,6 +7,8 @@ export const ATTEMPTS = 4;
 const ENDED = new Set(["succeeded", "degraded", "failed", "cancelled"]);
 const RETRYABLE = new Set(["degraded", "failed", "cancelled"]);
 
+const ENDS = { failed: "failed", cancelled: "was cancelled" };
+
 export const hasEnded = (job) => ENDED.has(job.status);
 export const canRetry = (job) => RETRYABLE.has(job.status);
 
@@ -15,12 +17,21 @@ export function attempt(job) {
   return job.step ? job.attempts[job.step] : 0;
 }
 
-/** Whether its image is stored. */
+/** Whether its image is stored; what was paid for is kept, however the job ends. */
 export function hasImage(job) {
-  return job.step === "video" || job.status === "succeeded" || job.status === "degraded";
+  const stored = job.step === "video" || ["succeeded", "degraded"].includes(job.status);
+  return stored || job.asset_url !== null;
 }
 
-export const hasVideo = (job) => job.status === "succeeded";
+export const hasVideo = (job) =>
+  job.status === "succeeded" || (job.asset_url ?? "").endsWith("/video");
+
+/** Why there are files of a job that did not succeed; null where that needs no word. */
+export function whyKept(job) {
+  if (job.asset_url === null || ENDS[job.status] === undefined) return null;
+  const what = hasVideo(job) ? "Image and video were" : "The image was";
+  return `${what} paid for and kept, though the job ${ENDS[job.status]}.`;
+}
 
 /** The step in words. */
 export function stepOf(job) {

@@ -2,7 +2,7 @@
 
 import { el, setOr } from "../lib/dom.js";
 import { jobPath } from "../lib/http.js";
-import { hasImage, hasVideo } from "../data/jobs.js";
+import { hasImage, hasVideo, whyKept } from "../data/jobs.js";
 
 /** A figure with the newest that there is, and links to the files. */
 export class Preview {
@@ -16,7 +16,8 @@ export class Preview {
 
   /** Draws only when a file has come: a playing video isn't begun anew. */
   show(job) {
-    const key = `${job.job_id} ${hasImage(job)} ${hasVideo(job)}`;
+    const why = whyKept(job);
+    const key = `${job.job_id} ${hasImage(job)} ${hasVideo(job)} ${why}`;
     if (key === this.#key) return;
     this.#key = key;
     const image = jobPath(job.job_id, "/image");
@@ -26,6 +27,7 @@ export class Preview {
     else if (hasImage(job))
       parts.push(el("img", { src: image, alt: `Image of: ${job.prompt.slice(0, 120)}` }));
     if (hasImage(job)) parts.push(links(image, hasVideo(job) ? video : null));
+    if (why !== null) parts.unshift(el("p", { class: "hint" }, why));
     this.element.replaceChildren(...parts);
   }
 }

@@ -1,0 +1,52 @@
+"""What the page reckons without an element, in the browser that runs it: one page for them all."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.services.api.dashboard.conftest import NewPage, Place
+
+Reckon = Callable[..., Awaitable[Any]]
+
+CALL = """async ([module, name, values]) => {
+  const found = (await import(`/dashboard/${module}`))[name];
+  return found(...values);
+}"""
+
+
+@pytest.fixture
+async def reckon(lonely: Place, new_page: NewPage) -> AsyncIterator[Reckon]:
+    """Calls what a module of the page exports."""
+    async with lonely.running(), new_page(f"{lonely.base}/dashboard/icon.svg") as page:
+
+        async def call(module: str, name: str, *values: Any) -> Any:
+            return await page.evaluate(CALL, [module, name, values])
+
+        yield call
+
+
+def job(status: str, **fields: Any) -> dict[str, Any]:
+    known = {"job_id": "job-1", "status": status, "step": None, "asset_url": None, "percent": 0}
+    return {**known, **fields}
+
+
+async def test_what_was_paid_for_is_there_however_the_job_ended(reckon: Reckon) -> None:
+    async def seen(given: dict[str, Any]) -> tuple[bool, bool, str | None]:
+        image = await reckon("data/jobs.js", "hasImage", given)
+        video = await reckon("data/jobs.js", "hasVideo", given)
+        return image, video, await reckon("data/jobs.js", "whyKept", given)
+
+    stored = {"image": "http://x/jobs/job-1/image", "video": "http://x/jobs/job-1/video"}
+    assert await seen(job("cancelled", step="image")) == (False, False, None)
+    assert await seen(job("cancelled", step="image", asset_url=stored["image"])) == (
+        True,
+        False,
+        "The image was paid for and kept, though the job was cancelled.",
+    )
+    assert await seen(job("failed", step="video", asset_url=stored["video"])) == (
+        True,
+        True,
+        "Image and video were paid for and kept, though the job failed.",
+    )
+    assert await seen(job("succeeded", asset_url=stored["video"])) == (True, True, None)
