@@ -8,9 +8,11 @@ import { FaultsView } from "./views/faults.js";
 import { Feed } from "./data/feed.js";
 import { HealthView } from "./views/health.js";
 import { get } from "./lib/http.js";
+import { count } from "./lib/format.js";
 import { JobsView } from "./views/jobs.js";
 import { listenToKeys } from "./parts/keys.js";
 import { attemptTo } from "./lib/notices.js";
+import { Mocks } from "./data/mocks.js";
 import { Slots } from "./data/slots.js";
 import { JobStore } from "./data/store.js";
 import { Views } from "./parts/tabs.js";
@@ -37,16 +39,27 @@ function showSurroundings(config) {
   );
 }
 
+function showArmed({ armed }) {
+  byId("armed").hidden = armed === 0;
+  setText(byId("armed"), `${count(armed, "rule")} armed`);
+}
+
+function leadTo(view, link, address) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    address.go({ view, job: "" });
+  });
+}
+
 function makeParts() {
   const store = new JobStore();
   const address = new Address();
   const slots = new Slots(store);
-  const jobs = new JobsView({ store, address, slots });
+  const mocks = new Mocks();
+  const jobs = new JobsView({ store, address, slots, mocks });
   const health = new HealthView({ alarm: byId("alarm") });
-  byId("alarm").addEventListener("click", (event) => {
-    event.preventDefault();
-    address.go({ view: "health" });
-  });
+  leadTo("health", byId("alarm"), address);
+  leadTo("faults", byId("armed"), address);
   const named = {
     jobs,
     batches: new BatchesView({ store, address }),
@@ -54,27 +67,28 @@ function makeParts() {
     health,
   };
   const views = new Views({ views: named, address, place: byId("view"), tabs: byId("views") });
-  return { store, address, slots, jobs, views };
+  return { store, address, slots, mocks, jobs, views };
 }
 
-function makeDrawer({ store, address, jobs }, surroundings) {
+function makeDrawer({ store, address, jobs, mocks }, surroundings) {
   const runAgain = (input) => {
     address.go({ job: "", view: "jobs" });
     jobs.form.fill(input);
   };
-  return new Drawer({ store, address, runAgain, ui: () => surroundings.ui });
+  return new Drawer({ store, address, mocks, runAgain, ui: () => surroundings.ui });
 }
 
-async function learnSurroundings({ views }, surroundings) {
+async function learnSurroundings({ views, mocks }, surroundings) {
   const config = await get("/dashboard/config");
   surroundings.ui = workflowsOf(config);
   showSurroundings(config);
-  if (!config.mocks) views.withdraw("faults");
+  if (config.mocks) mocks.follow();
+  else views.withdraw("faults");
 }
 
 function start() {
   const parts = makeParts();
-  const { store, address, slots, jobs, views } = parts;
+  const { store, address, slots, mocks, jobs, views } = parts;
   const surroundings = { ui: null };
   const drawer = makeDrawer(parts, surroundings);
   byId("main").append(drawer.element);
@@ -83,6 +97,10 @@ function start() {
     drawer.draw();
   };
   store.listen(draw);
+  mocks.listen((hit) => {
+    showArmed(mocks);
+    if (hit.size > 0) draw(hit);
+  });
   address.listen(() => draw());
   draw();
   listenToKeys({ address, jobs });

@@ -21,6 +21,8 @@ from shared.ids import is_job_id
 from shared.messages import Record
 from shared.problems import documented
 
+# So many of the last hits are told; the page keeps them.
+MOST_HITS = 5000
 # What of another service's answer is passed on.
 _JSON = re.compile(r"application/(problem\+)?json")
 
@@ -116,6 +118,16 @@ async def faults(
 async def stats(mock: Mock, service: ServiceDep, http: Http) -> Response:
     """What a mock has counted."""
     return _relayed(await upstream.forward(http, "GET", f"{_mock(service, mock)}/admin/stats"))
+
+
+@router.get("/console/{mock}/trace", include_in_schema=False)
+async def trace(
+    mock: Mock, service: ServiceDep, http: Http, *, after: Annotated[int, Query(ge=0)] = 0
+) -> Response:
+    """Which faults a mock has injected, behind the one of that number."""
+    query = {"after": str(after), "limit": str(MOST_HITS)}
+    url = f"{_mock(service, mock)}/admin/trace"
+    return _relayed(await upstream.forward(http, "GET", url, query=query))
 
 
 def _mock(service: ServiceDep, mock: str) -> str:

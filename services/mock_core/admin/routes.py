@@ -103,6 +103,7 @@ async def get_stats(mock: TheMock) -> dict[str, Any]:
         "ledger_dropped": ledger.dropped,
         "callbacks_pending": mock.sender.pending,
         "faults_injected": mock.trace.recorded,
+        "rules_armed": mock.plan.in_force,
         "file_bytes": mock.files.size,
         "speed": mock.clock.speed,
     }
@@ -121,10 +122,14 @@ async def get_trace_plan(mock: TheMock) -> dict[str, Any]:
     return mock.trace.as_plan(mock.service, mock.plan.seed)
 
 
-@router.get("/trace")
-async def get_trace(mock: TheMock) -> dict[str, Any]:
-    """Every fault that was injected, oldest first."""
-    return {"recorded": mock.trace.recorded, "rows": mock.trace.rows()}
+@router.get("/trace", responses=_INVALID)
+async def get_trace(
+    mock: TheMock,
+    after: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int | None, Query(ge=1)] = None,
+) -> dict[str, Any]:
+    """Every fault that was injected, oldest first: those numbered above `after`, the last ones."""
+    return {"recorded": mock.trace.recorded, "rows": mock.trace.rows(after, limit)}
 
 
 @router.get("/journal", responses=_INVALID)

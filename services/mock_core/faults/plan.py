@@ -81,6 +81,12 @@ class FaultPlan:
             rule.row(applies=rule.fits_service(self.service, self._points)) for rule in self._rules
         ]
 
+    @property
+    def in_force(self) -> int:
+        """How many of the rules are for this service, and not used up."""
+        fitting = (r for r in self._rules if r.fits_service(self.service, self._points))
+        return sum(not rule.spent for rule in fitting)
+
     def hits(
         self,
         where: Where,

@@ -91,8 +91,10 @@ class Trace:
             )
         )
 
-    def rows(self) -> list[dict[str, Any]]:
-        return [row.row() for row in self._rows]
+    def rows(self, after: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+        """Those numbered above `after`, oldest first; the last `limit` of them."""
+        later = [row for row in self._rows if row.seq > after]
+        return [row.row() for row in (later if limit is None else later[-limit:])]
 
     def as_plan(self, service: str, seed: int) -> dict[str, Any]:
         """A plan without probabilities that injects the same faults into the same jobs."""

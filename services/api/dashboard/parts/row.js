@@ -1,7 +1,7 @@
 // One line of the table; its cells are made once and then only changed.
 
 import { el, setOr, setText } from "../lib/dom.js";
-import { between, clock, dated, duration, rough, ticking } from "../lib/format.js";
+import { between, clock, count, dated, duration, rough, ticking } from "../lib/format.js";
 import { secondsLeft } from "../data/estimate.js";
 import { ATTEMPTS, attempt, hasEnded, hasImage, overall, stepOf } from "../data/jobs.js";
 import { jobPath } from "../lib/http.js";
@@ -44,7 +44,7 @@ export class Row {
     );
   }
 
-  /** Shows a state of the job; `facts` are turns, limit and the typical time. */
+  /** Shows a state of the job; `facts` are turns, limit, the typical time and hits by faults. */
   show(job, facts) {
     this.#job = job;
     const { status, title, detail, bar, step, attempt: tried, thumb } = this.#cells;
@@ -55,7 +55,7 @@ export class Row {
     setText(detail, describe(job));
     setOr(bar, "value", overall(job));
     setOr(bar, "aria-label", `Progress of ${job.prompt.slice(0, 60)}`);
-    setText(step, stepText(job));
+    setText(step, stepText(job, facts.hits(job.job_id)));
     setText(tried, attempt(job) ? `${attempt(job)} of ${ATTEMPTS}` : "–");
     this.#picture(thumb, job);
     this.tick(facts);
@@ -133,8 +133,9 @@ function describe(job) {
   return job.error ? `${job.error.code}: ${job.error.message}` : line;
 }
 
-function stepText(job) {
-  return job.status === "running" ? `${stepOf(job)} ${job.percent} %` : stepOf(job);
+function stepText(job, hits) {
+  const step = job.status === "running" ? `${stepOf(job)} ${job.percent} %` : stepOf(job);
+  return hits ? `${step} · ${count(hits, "fault")}` : step;
 }
 
 function timeText(job, facts) {

@@ -13,6 +13,7 @@ export class JobTable {
   #store;
   #address;
   #slots;
+  #mocks;
   #rows = new Map();
   #shown = [];
   #typical = null;
@@ -21,10 +22,11 @@ export class JobTable {
   #caption = el("caption", { class: "count" });
   #pager = el("nav", { class: "pager", "aria-label": "Pages" });
 
-  constructor({ store, address, slots }) {
+  constructor({ store, address, slots, mocks }) {
     this.#store = store;
     this.#address = address;
     this.#slots = slots;
+    this.#mocks = mocks;
     this.#body.addEventListener("pointerdown", (event) => {
       this.#pressed = event.target.closest("tr");
     });
@@ -73,7 +75,8 @@ export class JobTable {
   }
 
   #facts() {
-    return { turns: this.#slots.turns, limit: this.#slots.limit, typical: this.#typical };
+    const hits = (jobId) => this.#mocks.hitsOf(jobId).length;
+    return { turns: this.#slots.turns, limit: this.#slots.limit, typical: this.#typical, hits };
   }
 
   #fill(jobs, changed) {

@@ -1,7 +1,9 @@
-// A record's transitions as phases on a line, as a list, and the attempts with what went wrong.
+// A record's transitions as phases on a line, as a list with the faults that hit the job, and the
+// attempts with what went wrong.
 
 import { el } from "../lib/dom.js";
 import { between, clock, duration } from "../lib/format.js";
+import { hitText } from "../data/mocks.js";
 
 const FAILED = /^(image|video), attempt (\d+) failed: (.*)$/s;
 
@@ -28,20 +30,23 @@ function phaseOf(status, step, note) {
   return step ?? "starting";
 }
 
-/** The line of phases, and under it every transition. */
-export function timeline(record) {
+/** The line of phases, and under it every transition, and every fault of a mock in its place. */
+export function timeline(record, hits) {
   const title = el("h3", {}, "Timeline");
-  if (!record.transitions.length)
+  const changes = record.transitions.map((each, place) => ({
+    at: each.at,
+    row: transition(each, record.transitions[place - 1]),
+  }));
+  const faults = hits.map((hit) => ({ at: hit.at, row: fault(hit) }));
+  const rows = [...changes, ...faults].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+  if (!rows.length)
     return el("section", {}, title, el("p", { class: "hint" }, "Nothing has happened yet."));
-  const rows = record.transitions.map((each, place) =>
-    transition(each, record.transitions[place - 1]),
-  );
   return el(
     "section",
     {},
     title,
     line(phases(record)),
-    el("ol", { class: "transitions" }, ...rows),
+    el("ol", { class: "transitions" }, ...rows.map(({ row }) => row)),
   );
 }
 
@@ -69,6 +74,16 @@ function transition({ at, percent, note, status }, before) {
     el("span", { class: "since" }, since),
     el("span", { dir: "auto" }, note || status),
     el("span", { class: "since" }, `${percent} %`),
+  );
+}
+
+function fault(hit) {
+  return el(
+    "li",
+    { class: "fault" },
+    el("time", { datetime: hit.at }, clock(hit.at)),
+    el("span", {}, "fault"),
+    el("span", {}, hitText(hit)),
   );
 }
 

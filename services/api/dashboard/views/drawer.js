@@ -15,7 +15,9 @@ const READ_MILLISECONDS = 400;
 export class Drawer {
   #store;
   #address;
+  #mocks;
   #shown = "";
+  #record = null;
   #version = -1;
   #reading = 0;
   #opener = null;
@@ -27,9 +29,11 @@ export class Drawer {
   #callbacks = el("div");
   #raw = el("pre", { tabindex: 0, "aria-label": "Raw record" });
 
-  constructor({ store, address, runAgain, ui }) {
+  constructor({ store, address, mocks, runAgain, ui }) {
     this.#store = store;
     this.#address = address;
+    this.#mocks = mocks;
+    mocks.listen((hit) => hit.has(this.#shown) && this.#tell());
     this.#actions = new Actions({ address, runAgain, ui });
     const close = button("×", () => this.close(), {
       class: "quiet",
@@ -89,6 +93,7 @@ export class Drawer {
   }
 
   #clear(jobId) {
+    this.#record = null;
     setText(this.#title, jobId);
     for (const part of [this.#story, this.#callbacks, this.#raw]) part.replaceChildren();
     this.#preview.clear();
@@ -127,9 +132,17 @@ export class Drawer {
     ]);
     if (jobId !== this.#shown) return;
     this.#actions.know(record);
-    this.#story.replaceChildren(facts(record), timeline(record), attempts(record));
+    this.#record = record;
+    this.#tell();
     this.#callbacks.replaceChildren(receipts(callbacks));
     setText(this.#raw, JSON.stringify(record, null, 2));
+  }
+
+  #tell() {
+    const record = this.#record;
+    if (record === null) return;
+    const hits = this.#mocks.hitsOf(record.job_id);
+    this.#story.replaceChildren(facts(record), timeline(record, hits), attempts(record));
   }
 
   #key(event) {

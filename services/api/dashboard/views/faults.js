@@ -4,10 +4,11 @@ import { FaultForm } from "../parts/faultform.js";
 import { button, el, setText, sideways } from "../lib/dom.js";
 import { call, get } from "../lib/http.js";
 import { attemptTo, notify } from "../lib/notices.js";
+import { MOCKS } from "../data/mocks.js";
+import { oftenOf, whomOf } from "../data/rules.js";
 import { PresetList } from "../parts/presets.js";
 import { Repeat } from "../lib/repeat.js";
 
-export const MOCKS = { "mock-comfyui": "image", "mock-kling": "video" };
 const MILLISECONDS = 1500;
 
 /** A view that asks both mocks while it is shown. */
@@ -51,7 +52,7 @@ export class FaultsView {
   draw() {}
 
   #table() {
-    const head = ["Rule", "Mock", "Where", "Does", "Fired", ""].map((name) =>
+    const head = ["Rule", "Mock", "Where", "Does", "Whom", "How often", "Fired", ""].map((name) =>
       el("th", { scope: "col" }, name || el("span", { class: "unseen" }, "Clear")),
     );
     return sideways(
@@ -109,6 +110,8 @@ export class FaultsView {
       el("td", {}, MOCKS[mock]),
       el("td", {}, effects.map((effect) => effect.where).join(", ")),
       el("td", {}, effects.map((effect) => effect.do).join(", ")),
+      el("td", {}, whomOf(rule)),
+      el("td", {}, oftenOf(rule)),
       el("td", {}, `${rule.fired}${rule.spent ? ", used up" : ""}`),
       el("td", {}, remove),
     );

@@ -17,7 +17,7 @@ export class JobsView {
   #complete = false;
   #empty = el("div", { class: "empty" });
 
-  constructor({ store, address, slots }) {
+  constructor({ store, address, slots, mocks }) {
     this.#store = store;
     this.#address = address;
     this.#slots = slots;
@@ -25,7 +25,7 @@ export class JobsView {
     this.form = new SubmitPanel();
     this.filters = new Filters({ store, address });
     this.panel = new SlotPanel({ slots, store, open });
-    this.table = new JobTable({ store, address, slots });
+    this.table = new JobTable({ store, address, slots, mocks });
     this.element = el(
       "div",
       { class: "view" },

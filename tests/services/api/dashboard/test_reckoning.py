@@ -50,3 +50,13 @@ async def test_what_was_paid_for_is_there_however_the_job_ended(reckon: Reckon) 
         "Image and video were paid for and kept, though the job failed.",
     )
     assert await seen(job("succeeded", asset_url=stored["video"])) == (True, True, None)
+
+
+async def test_a_rule_is_told_in_words(reckon: Reckon) -> None:
+    rule = {"often": {"probability": 0.15, "attempts": "1-2"}, "match": {"share": 0.5, "tag": "t*"}}
+    assert await reckon("data/rules.js", "oftenOf", rule) == "15 %, attempts 1-2"
+    assert await reckon("data/rules.js", "whomOf", rule) == "50 % of the jobs, tag t*"
+    ends = {"until": {"count": 3}, "often": {"first": 1, "per": "job"}}
+    assert await reckon("data/rules.js", "oftenOf", ends) == "per job, first 1, 3 times at most"
+    assert await reckon("data/rules.js", "oftenOf", {}) == "always"
+    assert await reckon("data/rules.js", "whomOf", {}) == "every job"

@@ -106,6 +106,15 @@ async def test_the_counts_of_a_mock(console: httpx.AsyncClient) -> None:
     assert (await console.get("/console/mock-kling/stats")).json()["in_flight"] == 0
 
 
+async def test_the_hits_behind_a_number(console: httpx.AsyncClient, video_mock: Service) -> None:
+    await video_mock.arm({"where": "submit", "do": "refuse"})
+    for _ in range(3):
+        await video_mock.post("/video/submit", {"image_url": "http://x/y", "prompt": "a"})
+    hits = (await console.get("/console/mock-kling/trace", params={"after": 2})).json()
+
+    assert [row["seq"] for row in hits["rows"]] == [3]
+
+
 async def test_a_silent_service_is_a_problem(console: httpx.AsyncClient) -> None:
     answer = await console.get("/console/mock-comfyui/faults")
 
@@ -118,7 +127,7 @@ async def test_only_the_mocks_are_reached(console: httpx.AsyncClient) -> None:
     assert (await console.get("/console/mock-kling/reset")).status_code == 404
 
 
-@pytest.mark.parametrize("call", ["faults", "stats"])
+@pytest.mark.parametrize("call", ["faults", "stats", "trace"])
 async def test_real_services_are_left_alone(
     call: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -37,6 +37,20 @@ async def test_hits_are_counted_and_presets_listed(image_mock: Service) -> None:
     answer = await image_mock.json("/admin/faults")
     assert answer["rules"][0]["fired"] == 3
     assert {preset["name"] for preset in answer["presets"]} == set(PRESETS)
+    trace = await image_mock.json("/admin/trace?after=1&limit=1")
+    assert (trace["recorded"], [row["seq"] for row in trace["rows"]]) == (3, [3])
+
+
+async def test_rules_that_are_used_up_or_for_another_are_not_counted_as_armed(
+    image_mock: Service,
+) -> None:
+    once = {"where": "submit", "do": "refuse", "until": {"count": 1}}
+    await image_mock.arm(
+        once, {"where": "poll", "do": "delay"}, {"where": "callback", "do": "lose"}
+    )
+    assert (await image_mock.json("/admin/stats"))["rules_armed"] == 2
+    await image_mock.post("/img/submit", {"prompt": "cat"})
+    assert (await image_mock.json("/admin/stats"))["rules_armed"] == 1
 
 
 async def test_the_journal_is_searched_newest_first(image_mock: Service) -> None:

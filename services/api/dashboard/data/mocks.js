@@ -1,0 +1,83 @@
+// What the mocks say of themselves: the rules in force, and which faults have hit which job.
+
+import { get } from "../lib/http.js";
+import { Repeat } from "../lib/repeat.js";
+
+export const MOCKS = { "mock-comfyui": "image", "mock-kling": "video" };
+const MILLISECONDS = 2000;
+
+/** Asks both mocks again and again; listeners hear the ids of the jobs that were hit. */
+export class Mocks {
+  armed = 0;
+  stats = {};
+  #hits = new Map();
+  #known = {};
+  #listeners = new Set();
+
+  follow() {
+    return new Repeat(() => this.ask(), MILLISECONDS).start();
+  }
+
+  listen(listener) {
+    this.#listeners.add(listener);
+  }
+
+  /** The faults that hit a job, the first of them first. */
+  hitsOf(jobId) {
+    return this.#hits.get(jobId) ?? [];
+  }
+
+  async ask() {
+    const changed = new Set();
+    await Promise.all(Object.keys(MOCKS).map((mock) => this.#askOne(mock, changed)));
+    this.armed = Object.values(this.stats).reduce((sum, { rules_armed: n }) => sum + n, 0);
+    for (const listener of this.#listeners) listener(changed);
+  }
+
+  async #askOne(mock, changed) {
+    try {
+      const stats = await get(`/console/${mock}/stats`);
+      await this.#askHits(mock, stats.faults_injected, changed);
+      this.stats[mock] = stats;
+    } catch {
+      delete this.stats[mock];
+    }
+  }
+
+  async #askHits(mock, recorded, changed) {
+    let known = this.#known[mock] ?? 0;
+    // It was started anew or reset: what it has told is told no more.
+    if (recorded < known) known = this.#forget(mock, changed);
+    if (recorded > known) {
+      const { rows } = await get(`/console/${mock}/trace?after=${known}`);
+      for (const row of rows) this.#put({ ...row, mock }, changed);
+    }
+    this.#known[mock] = recorded;
+  }
+
+  #put(hit, changed) {
+    const jobId = hit.external_id?.split(".")[0];
+    if (jobId === undefined) return;
+    const hits = [...this.hitsOf(jobId).filter((each) => !isSame(each, hit)), hit];
+    this.#hits.set(jobId, hits.sort(earlier));
+    changed.add(jobId);
+  }
+
+  #forget(mock, changed) {
+    for (const [jobId, hits] of this.#hits) {
+      const left = hits.filter((hit) => hit.mock !== mock);
+      if (left.length === hits.length) continue;
+      this.#hits.set(jobId, left);
+      changed.add(jobId);
+    }
+    return 0;
+  }
+}
+
+const isSame = (a, b) => a.mock === b.mock && a.seq === b.seq;
+const earlier = (a, b) => Date.parse(a.at) - Date.parse(b.at);
+
+/** What a hit did, in words: `e-fail: start fail (video 1)`. */
+export function hitText(hit) {
+  return `${hit.rule}: ${hit.where} ${hit.do} (${MOCKS[hit.mock]} ${hit.attempt})`;
+}
