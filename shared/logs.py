@@ -4,7 +4,7 @@ import logging
 import sys
 
 import structlog
-from structlog.types import Processor
+from structlog.types import EventDict, Processor, WrappedLogger
 
 # Libraries that say too much, websockets even the keys that it opens a socket with; what an
 # activity fails of is logged by our own interceptor.
@@ -16,6 +16,9 @@ FLOORS = {
     "uvicorn.access": logging.WARNING,
     "temporalio.activity": logging.ERROR,
 }
+
+# What a line begins with, in this order, where it has it.
+FIRST = ("timestamp", "level", "service", "event", "job_id")
 
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
@@ -41,7 +44,11 @@ def configure(*, service: str, level: str, form: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _in_order,
+                renderer,
+            ],
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
@@ -54,3 +61,7 @@ def configure(*, service: str, level: str, form: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _in_order(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    return {key: line[key] for key in (*FIRST, *sorted(line)) if key in line}

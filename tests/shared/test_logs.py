@@ -1,5 +1,6 @@
-"""What libraries say of their own, down to which our logs hear them."""
+"""How a line of our logs looks, and what libraries may say in them of their own."""
 
+import json
 import subprocess
 import sys
 
@@ -20,3 +21,20 @@ def test_the_headers_that_let_us_in_are_in_no_log(logger: str) -> None:
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "ours" in said.stdout
     assert "geheim" not in said.stdout + said.stderr
+
+
+def test_every_line_has_its_keys_in_one_order() -> None:
+    code = """
+import structlog
+from shared import logs
+logs.configure(service="worker", level="INFO", form="json")
+log = structlog.get_logger("a.logger")
+log.info("plain", zebra=1, attempt=2)
+with structlog.contextvars.bound_contextvars(job_id="job-1"):
+    log.warning("of a job", attempt=1, zebra=2)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, second = (list(json.loads(line)) for line in said.stdout.splitlines())
+    rest = ["attempt", "logger", "zebra"]
+    assert first == ["timestamp", "level", "service", "event", *rest]
+    assert second == ["timestamp", "level", "service", "event", "job_id", *rest]

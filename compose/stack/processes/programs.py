@@ -62,6 +62,8 @@ def _program(settings: Settings, python: Path, service: Service, *, index: int) 
     env = environment.local_service(settings, service.name, index=index)
     env["PATH"] = f"{python.parent}:{os.environ.get('PATH', os.defpath)}"
     env["PYTHONPATH"] = str(home)
+    # The SDK's own log lines are coloured otherwise, terminal or not.
+    env["NO_COLOR"] = "1"
     return Program(name, service, command, env, home=home, made_of=made_of)
 
 

@@ -32,6 +32,7 @@ def test_one_process_per_service_and_worker(settings: Load) -> None:
     ]
     assert items[1].command == (str(PYTHON), "-P", "-m", "services.mock_comfyui")
     assert items[1].env["PYTHONPATH"] == str(items[1].home)
+    assert {item.env.get("NO_COLOR") for item in items} == {"1"}
 
 
 def test_no_server_and_no_mocks_where_others_do_their_work(settings: Load) -> None:
