@@ -46,12 +46,15 @@ def _match(job: JobFacts, book: CallbackBook) -> int:
     """Settle every delivery of a job; returns how many receipts no delivery explains."""
     receipts = list(job.receipts)
     sent = [(generation, each) for generation in job.generations for each in generation.callbacks]
-    # What was answered well has arrived: it has the first choice of the receipts.
-    waiting = sorted(sent, key=lambda pair: not pair[1].answered)
+    # What was answered well has arrived: it has the first choice of the receipts. What a fault has
+    # swallowed never went out, and has no claim to the receipt of another that tells the same.
+    gone = (pair for pair in sent if pair[1].sent is not None)
+    waiting = sorted(gone, key=lambda pair: not pair[1].answered)
     for fits in (_exactly, _loosely):
         waiting = _without_receipt(waiting, receipts, fits)
     taken = {callback.delivery_id for _, callback in sent if callback.answered} - {None}
-    for generation, callback in waiting:
+    swallowed = [pair for pair in sent if pair[1].sent is None]
+    for generation, callback in waiting + swallowed:
         again = not callback.answered and callback.delivery_id in taken
         book.fates[AGAIN if again else _miss(job, generation, callback, book=book)] += 1
     return len(receipts)

@@ -80,3 +80,12 @@ def test_a_receipt_that_no_vendor_noted_is_named() -> None:
 
     assert [job_id for job_id, _ in book.unsent] == ["j"]
     assert book.adds_up
+
+
+def test_what_never_went_out_takes_no_receipt_from_what_tells_the_same() -> None:
+    swallowed = dataclasses.replace(callback(None, delivery="d2", status="failed"), sent=None)
+    bent = callback(200, status="processing")
+    book = judged([swallowed, bent], [receipt("applied", status="failed")])
+
+    assert dict(book.fates) == {"applied": 1, BY_POLL: 1}
+    assert book.lost == []
