@@ -41,6 +41,10 @@ class Told:
     events: int = 0
     signals: tuple[tuple[str, float], ...] = ()
     activities: tuple["ToldActivity", ...] = ()
+    clients: frozenset[str] = frozenset()
+    """Processes that wrote to it, as `pid@host`."""
+    workers: frozenset[str] = frozenset()
+    """Of them, those that took a task of it."""
 
 
 def read_again(path: Path) -> Told:
@@ -68,7 +72,17 @@ def _told(name: str, events: list[Row]) -> Told:
         events=len(events),
         signals=tuple(_signals(events)),
         activities=_activities(events),
+        clients=frozenset(_named(events, "EventAttributes")),
+        workers=frozenset(_named(events, "TaskStartedEventAttributes")),
     )
+
+
+def _named(events: Iterable[Row], kind: str) -> Iterator[str]:
+    """Who has made events of a kind by its own word; the server's parts are no process."""
+    for event in events:
+        for key, body in event.items():
+            if key.endswith(kind) and "@" in (name := str(mapping(body).get("identity"))):
+                yield name
 
 
 def _signals(events: Iterable[Row]) -> Iterator[tuple[str, float]]:

@@ -81,6 +81,7 @@ def _stage(row: Row) -> StageBook:
         why=str(row.get("why", "")),
         limit=max(limits) if limits else None,
         limits_seen=limits,
+        feeds=whole(row.get("feed_connections")),
     )
 
 

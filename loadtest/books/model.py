@@ -97,6 +97,8 @@ class StageBook:
     why: str
     limit: int | None
     limits_seen: frozenset[int]
+    feeds: int = 0
+    """Connections of the live feed; one is enough where nothing broke it."""
     jobs: dict[str, JobFacts] = field(default_factory=dict)
     refused: list[Submission] = field(default_factory=list)
     samples: list[SlotSample] = field(default_factory=list)

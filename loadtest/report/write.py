@@ -20,6 +20,7 @@ from loadtest.report.sections import (
     processes,
     proof,
     retries,
+    tried,
     verdict,
     worst,
 )
@@ -49,6 +50,7 @@ def sections(judgement: Judgement, comparison: Comparison | None) -> list[Sectio
     """The sections in the report's order."""
     return [
         verdict.section(judgement),
+        tried.section(judgement),
         ladder.section(judgement),
         conservation.section(judgement),
         jobs.section(judgement),

@@ -43,7 +43,7 @@ def test_the_sections_are_in_the_reports_order(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
     titles = [section.title for section in sections(judge(run.folder), None)]
 
-    assert [int(number) for number, _ in listed] == list(range(1, 14))
+    assert [int(number) for number, _ in listed] == list(range(1, len(titles) + 1))
     assert [title for _, title in listed] == titles
 
 
