@@ -22,7 +22,10 @@ function summary(tag, jobs) {
   for (const job of jobs) counts[job.status] = (counts[job.status] ?? 0) + 1;
   const ended = jobs.filter(hasEnded).length;
   const newest = jobs.reduce((last, job) => (job.created_at > last ? job.created_at : last), "");
-  return { tag, jobs, counts, ended, newest, atOnce: mostAtOnce(jobs), seconds: span(jobs) };
+  const from = first(jobs.map((job) => job.created_at));
+  const atOnce = mostAtOnce(jobs);
+  const seconds = span(jobs, from);
+  return { tag, jobs, counts, ended, newest, atOnce, paid: paidFor(jobs), from, seconds };
 }
 
 /** How many ran at the same moment, at the most. */
@@ -43,12 +46,19 @@ export function mostAtOnce(jobs) {
   return most;
 }
 
-function span(jobs) {
-  const first = jobs.find((job) => job.started_at)?.started_at;
-  if (!first) return NaN;
-  if (!jobs.every(hasEnded)) return between(first);
+/** How many generations vendors have accepted, which is what they charge for. */
+export function paidFor(jobs) {
+  const sum = (step) => jobs.reduce((number, job) => number + job.attempts[step], 0);
+  return { image: sum("image"), video: sum("video") };
+}
+
+const first = (instants) => instants.reduce((least, each) => (each < least ? each : least));
+
+// From the first submission to the last end, or to now.
+function span(jobs, from) {
+  if (!jobs.every(hasEnded)) return between(from);
   return between(
-    first,
+    from,
     jobs.reduce((last, job) => (job.finished_at > last ? job.finished_at : last), ""),
   );
 }

@@ -18,13 +18,10 @@ export class Gantt {
     this.element.addEventListener("click", (event) => this.#clicked(event));
   }
 
-  draw(jobs) {
+  /** The jobs on an axis from an instant on, so many seconds long. */
+  draw({ jobs, from, seconds }) {
     const shown = jobs.slice(0, MOST);
-    const from = shown.reduce(
-      (first, job) => (job.created_at < first ? job.created_at : first),
-      shown[0].created_at,
-    );
-    const length = Math.max(1, ...shown.map((job) => between(from, job.finished_at)));
+    const length = Math.max(0.1, seconds);
     const picture = shape("svg", {
       viewBox: `0 0 ${WIDTH} ${shown.length * ROW}`,
       preserveAspectRatio: "none",

@@ -1,35 +1,40 @@
 // The batch view: all jobs of a tag together, how many at once, how well, and how they ran in time.
 
 import { summaries } from "../data/batch.js";
-import { el, setText, sideways } from "../lib/dom.js";
-import { duration } from "../lib/format.js";
+import { arrange, el, setOr, setText, sideways } from "../lib/dom.js";
+import { count, dated, duration } from "../lib/format.js";
 import { Gantt } from "../parts/gantt.js";
 import { reportLink } from "../parts/reports.js";
 
 // Bars are drawn anew at most this often.
 const DRAW_MILLISECONDS = 500;
-const COLUMNS = ["Tag", "Jobs", "Ended", "Succeeded", "Most at once", "Took"];
+const COLUMNS = ["Tag", "Submitted", "Jobs", "Ended", "Succeeded", "Most at once", "Paid for", "Took"];
 
-/** A table of tags, and under it the chosen one. */
+/** A table of tags, and the chosen one opened below its line. */
 export class BatchesView {
   title = "Batches";
   #store;
   #address;
   #waiting = 0;
+  #lines = new Map();
   #body = el("tbody");
   #empty = el("p", { class: "hint" });
-  #chosen = el("section", { class: "panel", "aria-labelledby": "batch-title", hidden: true });
-  #name = el("h2", { id: "batch-title" });
   #figures = el("p", { class: "hint" });
   #links = el("p", { class: "links" });
   #gantt = new Gantt((jobId) => this.#address.go({ job: jobId }));
+  #chosen = opened(this.#figures, this.#links, this.#gantt.element);
   #linked = "";
 
   constructor({ store, address }) {
     this.#store = store;
     this.#address = address;
     const head = COLUMNS.map((name) => el("th", { scope: "col" }, name));
-    this.#chosen.append(this.#name, this.#figures, this.#links, this.#gantt.element);
+    const table = el(
+      "table",
+      { class: "batches", "aria-labelledby": "batches-title" },
+      el("thead", {}, el("tr", {}, ...head)),
+      this.#body,
+    );
     this.element = el(
       "div",
       { class: "view" },
@@ -38,17 +43,8 @@ export class BatchesView {
         { class: "panel", "aria-labelledby": "batches-title" },
         el("h2", { id: "batches-title" }, "Batches"),
         this.#empty,
-        sideways(
-          "batches-title",
-          el(
-            "table",
-            { "aria-labelledby": "batches-title" },
-            el("thead", {}, el("tr", {}, ...head)),
-            this.#body,
-          ),
-        ),
+        sideways("batches-title", table),
       ),
-      this.#chosen,
     );
   }
 
@@ -67,53 +63,55 @@ export class BatchesView {
   }
 
   #drawNow() {
-    clearTimeout(this.#waiting);
-    this.#waiting = 0;
+    this.leave();
     const batches = summaries(this.#store.all());
-    this.#body.replaceChildren(...batches.map((batch) => this.#line(batch)));
+    const tag = this.#address.state.tag || batches[0]?.tag;
+    arrange(
+      this.#body,
+      batches.flatMap((batch) => this.#rows(batch, batch.tag === tag)),
+    );
     setText(
       this.#empty,
       batches.length ? "" : "No job has a tag yet. Give one in the form, or run: make test-10",
     );
-    const tag = this.#address.state.tag || batches[0]?.tag;
-    this.#show(batches.find((batch) => batch.tag === tag));
   }
 
-  #line(batch) {
+  #rows(batch, chosen) {
+    if (!this.#lines.has(batch.tag)) this.#lines.set(batch.tag, this.#newLine(batch.tag));
+    const { element, link, cells } = this.#lines.get(batch.tag);
+    figuresOf(batch).forEach((value, place) => setText(cells[place], value));
+    setOr(element, "class", chosen ? "chosen" : null);
+    setOr(link, "aria-expanded", chosen);
+    if (!chosen) return [element];
+    this.#show(batch);
+    return [element, this.#chosen];
+  }
+
+  #newLine(tag) {
     const link = el(
       "a",
-      {
-        href: this.#address.with({ tag: batch.tag }),
-        dir: "auto",
-        click: (event) => this.#choose(event, batch.tag),
-      },
-      batch.tag,
+      { href: this.#address.with({ tag }), dir: "auto", role: "button" },
+      tag,
     );
-    return el(
-      "tr",
-      {},
-      el("th", { scope: "row" }, link),
-      ...[batch.jobs.length, batch.ended, rate(batch), batch.atOnce, duration(batch.seconds)].map(
-        (value) => el("td", {}, String(value)),
-      ),
-    );
+    const cells = COLUMNS.slice(1).map(() => el("td"));
+    const choose = (event) => this.#choose(event, tag);
+    const head = el("th", { scope: "row" }, link);
+    return { element: el("tr", { click: choose }, head, ...cells), link, cells };
   }
 
   #choose(event, tag) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     this.#address.go({ tag });
   }
 
   #show(batch) {
-    this.#chosen.hidden = batch === undefined;
-    if (batch === undefined) return;
-    setText(this.#name, batch.tag);
     const counts = Object.entries(batch.counts).map(([status, number]) => `${number} ${status}`);
     setText(
       this.#figures,
-      `${counts.join(", ")} · at most ${batch.atOnce} at once · ${duration(batch.seconds)} from the first start`,
+      `${counts.join(", ")} · ${duration(batch.seconds)} from the first submission, ${dated(batch.from)}`,
     );
-    this.#gantt.draw(batch.jobs);
+    this.#gantt.draw(batch);
     if (this.#linked !== batch.tag) this.#link(batch.tag);
   }
 
@@ -128,6 +126,24 @@ export class BatchesView {
     const report = await reportLink(tag);
     if (report && this.#linked === tag) this.#links.append(report);
   }
+}
+
+function opened(...parts) {
+  const cell = el("td", { colspan: COLUMNS.length }, el("div", {}, ...parts));
+  return el("tr", { class: "opened" }, cell);
+}
+
+function figuresOf(batch) {
+  const { image, video } = batch.paid;
+  return [
+    dated(batch.from),
+    String(batch.jobs.length),
+    String(batch.ended),
+    rate(batch),
+    String(batch.atOnce),
+    `${count(image, "image")}, ${count(video, "video")}`,
+    duration(batch.seconds),
+  ];
 }
 
 function rate({ counts, ended }) {
