@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+from compose.stack.settings.environment import PATIENCE
 from compose.stack.settings.read_by import CLIENT, READ_BY
 from tests.docs.pages import ROOT, read
 
@@ -122,6 +123,9 @@ def set_by_the_stack() -> list[str]:
 def _values(name: str, kinds: dict[str, list[dict[str, Any]]]) -> str:
     """Which values the code allows, as far as a schema can tell; the narrowest class counts."""
     told = [text for schema in kinds.get(name, []) if (text := _of_schema(schema))]
+    if name in PATIENCE:
+        real, least = PATIENCE[name]
+        told = [f"{max(told, key=len)}; with the mocks {real} / `MOCK_SPEED`, {least} at least"]
     return max(told, key=len, default=NONE)
 
 

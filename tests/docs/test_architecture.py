@@ -2,6 +2,8 @@
 
 import pytest
 
+from compose.stack.commands.lifecycle import DATA_FOLDERS
+from services.callback.body import MAX_BODY
 from services.semaphore.models import ASK_PATIENCE_SECONDS, DRAIN_HOLD_SECONDS, MAX_HISTORY
 from services.semaphore.permits import MAX_ON_DECK
 from services.semaphore.queue import AGEING_SECONDS
@@ -19,7 +21,7 @@ from shared.errors import GateNotYet, GenvideoError, NotYet, StorageFailed, Vend
 from shared.failures import MAX_ATTEMPTS
 from shared.states import Step
 from shared.temporal import STICKY_TIMEOUT, WORKFLOW_TASK_TIMEOUT
-from tests.docs.pages import ROOT, read, tables_headed
+from tests.docs.pages import ROOT, read, spans, tables_headed
 
 PAGE = read(ROOT / "docs" / "architecture.md")
 KINDS: list[type[GenvideoError]] = [
@@ -59,6 +61,8 @@ def test_the_events_add_up() -> None:
     ("page", "words"),
     [
         ("docs/limits.md", f"waited {AGEING_SECONDS:g} s"),
+        ("docs/api.md", f"{MAX_BODY // 1024} KiB at the most (413)"),
+        ("docs/callbacks.md", f"{MAX_BODY // 1024} KiB"),
         ("docs/limits.md", f"{DEFAULTS['max_result_bytes'].default // 2**20} MiB"),
         ("docs/limits.md", f"images up to {MAX_PIXELS[Step.IMAGE] // 10**6} megapixels"),
         ("docs/limits.md", f"and {MAX_SECONDS} s, no side above {MAX_SIDE}"),
@@ -89,6 +93,12 @@ def test_the_events_add_up() -> None:
 )
 def test_numbers_are_those_of_the_code(page: str, words: str) -> None:
     assert words in read(ROOT / page)
+
+
+def test_what_clean_removes_is_told() -> None:
+    said = read(ROOT / "docs" / "operating.md").split("`make clean` also removes", 1)[1]
+
+    assert spans(said.split("below", 1)[0]) == list(DATA_FOLDERS)
 
 
 def test_fetches_are_counted() -> None:

@@ -27,7 +27,7 @@ from compose.stack.settings.stand_in import stand_in
 _PORTS = {service.name: service.port for service in services.ALL}
 # How long the worker waits for a real vendor, in seconds, and the least that makes sense: the
 # mocks' clock runs faster, and what never ends there should not be waited for by ours.
-_PATIENCE = {
+PATIENCE = {
     "IMAGE_ATTEMPT_SECONDS": (300, 15),
     "VIDEO_ATTEMPT_SECONDS": (900, 20),
     "IMAGE_GIVE_UP_SECONDS": (3600, 60),
@@ -158,7 +158,7 @@ def patience(settings: Settings) -> dict[str, str]:
     # The mocks refuse any other speed before anything is started.
     if not speed > 0:
         return {}
-    return {name: f"{max(least, real / speed):g}" for name, (real, least) in _PATIENCE.items()}
+    return {name: f"{max(least, real / speed):g}" for name, (real, least) in PATIENCE.items()}
 
 
 def vendors(settings: Settings) -> tuple[str | None, str | None]:
