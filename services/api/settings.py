@@ -42,6 +42,8 @@ class ApiSettings(PublicSettings):
     comfyui_port: Port = 6889
     kling_port: Port = 16882
     worker_http_port: Port = 9100
+    # As many as there should be: one that is gone has no address to be asked at.
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
     semaphore_http_port: Port = 9099
     callback_service_url: AnyHttpUrl | None = None
     mock_comfyui_url: AnyHttpUrl | None = None

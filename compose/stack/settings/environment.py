@@ -51,6 +51,7 @@ def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str,
     known |= {
         WORKER.port: str(settings.ports[WORKER.port] + (index if name == WORKER.name else 0)),
         "LISTEN_HOST": settings.binds[_PORTS[name]],
+        "WORKERS": str(settings.workers),
         "DATA_DIR": str(settings.data_dir),
         "CALLBACK_SECRET": callback_secret(settings),
         "CALLBACK_GUARDED": callback_guarded(settings),

@@ -76,7 +76,8 @@ async def get_health(service: ServiceDep, http: Http) -> list[Health]:
     workers = others.pop("worker")
     each = [upstream.health(http, name, base) for name, base in others.items()]
     found, singles = await asyncio.gather(
-        upstream.health_of_workers(http, workers), asyncio.gather(_temporal(service), *each)
+        upstream.health_of_workers(http, workers, wanted=service.settings.workers),
+        asyncio.gather(_temporal(service), *each),
     )
     return [Health(name="api", ready=True, detail="ready"), *singles, *found]
 

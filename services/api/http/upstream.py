@@ -33,6 +33,9 @@ class Health(Message):
     detail: str
 
 
+MISSING = Health(name="worker", ready=False, detail="is not there")
+
+
 async def forward(
     http: httpx.AsyncClient,
     method: str,
@@ -63,32 +66,43 @@ async def health(http: httpx.AsyncClient, name: str, base: str) -> Health:
     return Health(name=name, ready=answer.is_success, detail=_detail(answer))
 
 
-async def health_of_workers(http: httpx.AsyncClient, base: str) -> list[Health]:
-    """Every worker: one per address of a container's name, or per port in a row beside us."""
+async def health_of_workers(http: httpx.AsyncClient, base: str, *, wanted: int) -> list[Health]:
+    """Every worker: one per address of a container's name, or per port in a row beside us.
+
+    Each of the `wanted` ones that is not found there is told as missing.
+    """
     bases = await _addresses(base)
     if len(bases) > 1:
         found = await asyncio.gather(*(health(http, "worker", each) for each in bases))
     else:
-        found = await _local_workers(http, base)
+        found = await _local_workers(http, base, wanted=wanted)
+    return _numbered([*found, *[MISSING] * (wanted - len(found))])
+
+
+def _numbered(found: list[Health]) -> list[Health]:
     if len(found) == 1:
-        return list(found)
+        return found
     return [
         each.model_copy(update={"name": f"worker {number}"})
         for number, each in enumerate(found, start=1)
     ]
 
 
-async def _local_workers(http: httpx.AsyncClient, base: str) -> list[Health]:
-    found = [await health(http, "worker", base)]
-    parts = urlsplit(base)
-    for number in range(1, MOST_WORKERS):
-        port = (parts.port or 80) + number
-        further = urlunsplit(parts._replace(netloc=f"{parts.hostname}:{port}"))
-        each = await health(http, "worker", further)
+async def _local_workers(http: httpx.AsyncClient, base: str, *, wanted: int) -> list[Health]:
+    """Those on ports in a row, and on a container's only address."""
+    asked = (health(http, "worker", _beside(base, number)) for number in range(wanted))
+    found = list(await asyncio.gather(*asked))
+    for number in range(wanted, MOST_WORKERS):
+        each = await health(http, "worker", _beside(base, number))
         if not each.ready:
             break
         found.append(each)
     return found
+
+
+def _beside(base: str, number: int) -> str:
+    parts = urlsplit(base)
+    return urlunsplit(parts._replace(netloc=f"{parts.hostname}:{(parts.port or 80) + number}"))
 
 
 async def _addresses(base: str) -> list[str]:

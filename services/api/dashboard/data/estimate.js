@@ -1,6 +1,6 @@
 // How long a job is likely to take still, from those that ended last.
 
-import { between } from "../lib/format.js";
+import { between, ticking } from "../lib/format.js";
 
 const LAST = 20;
 
@@ -14,11 +14,18 @@ export function typicalSeconds(jobs) {
   return times.length ? times[Math.floor(times.length / 2)] : null;
 }
 
-/** Seconds until a job's end, or null where nobody can tell. `turn` counts from 1. */
+/** When a job that has not ended is likely to end, in words; the slot may be paused, a job be asked to end. */
+export function leftInWords(job, { paused, ...facts }) {
+  if (job.status === "queued" && paused) return "paused";
+  const left = secondsLeft(job, facts);
+  if (left === null) return "–";
+  return left < 0 ? "longer than usual" : `≈ ${ticking(left)} left`;
+}
+
+/** Seconds until a job's end, below 0 for one that overruns; null where nobody can tell. `turn` from 1. */
 export function secondsLeft(job, { typical, turn, limit }) {
   if (typical === null) return null;
-  if (job.status === "running")
-    return Math.max(0, typical - between(job.started_at ?? job.created_at));
+  if (job.status === "running") return typical - between(job.started_at ?? job.created_at);
   if (job.status !== "queued" || turn === undefined) return null;
   return Math.ceil(turn / limit) * typical + typical / 2;
 }

@@ -12,6 +12,11 @@ const ENDS = { failed: "failed", cancelled: "was cancelled" };
 export const hasEnded = (job) => ENDED.has(job.status);
 export const canRetry = (job) => RETRYABLE.has(job.status);
 
+/** Whether a record says that the job was cancelled and the vendors are being cleared. */
+export function isCancelling(record) {
+  return !hasEnded(record) && (record.transitions.at(-1)?.note ?? "").startsWith("cancelled: ");
+}
+
 /** How often the current stage was tried. */
 export function attempt(job) {
   return job.step ? job.attempts[job.step] : 0;

@@ -23,6 +23,10 @@ export class Slots {
     return this.view?.limit ?? 1;
   }
 
+  get paused() {
+    return this.view?.paused ?? false;
+  }
+
   listen(listener) {
     this.#listeners.add(listener);
   }

@@ -1,11 +1,14 @@
 // Every job the page knows; an older version never replaces a newer one.
 
+import { hasEnded } from "./jobs.js";
+
 // A burst of changes is told in so many strokes, which leaves frames for scrolling and typing.
 const STROKE_MILLISECONDS = 100;
 
 /** Takes jobs as they come and tells its listeners now and then which ones changed. */
 export class JobStore {
   #jobs = new Map();
+  #cancelling = new Set();
   #changed = new Set();
   #listeners = new Set();
   #waiting = 0;
@@ -28,6 +31,23 @@ export class JobStore {
     if (known !== undefined && known.version >= job.version) return;
     this.#jobs.set(job.job_id, job);
     this.#touch(job.job_id);
+  }
+
+  /** A job was asked to end; until it has, it is shown as on its way there. */
+  noteCancelling(jobId) {
+    if (this.isCancelling(jobId)) return;
+    this.#cancelling.add(jobId);
+    this.#touch(jobId);
+  }
+
+  isCancelling(jobId) {
+    const job = this.#jobs.get(jobId);
+    return this.#cancelling.has(jobId) && (job === undefined || !hasEnded(job));
+  }
+
+  /** The word for a job's state. */
+  shownAs(job) {
+    return this.isCancelling(job.job_id) ? "cancelling" : job.status;
   }
 
   /** Forgets what the API no longer knows. */

@@ -10,6 +10,7 @@ const INPUT = ["prompt", "style", "tag", "priority", "on_video_failure"];
 /** The row of buttons; `runAgain` gets a job's input, `ui` gives the address of the Temporal UI. */
 export class Actions {
   #address;
+  #store;
   #input = {};
   #job = null;
   #cancel = button("Cancel", () => this.#doCancel(), { class: "danger" });
@@ -17,8 +18,9 @@ export class Actions {
   #link = el("a", { target: "_blank", rel: "noopener" }, "Temporal UI");
   #ui;
 
-  constructor({ address, runAgain, ui }) {
+  constructor({ address, store, runAgain, ui }) {
     this.#address = address;
+    this.#store = store;
     this.#ui = ui;
     const again = button("Run again with edits", () => runAgain(this.#input));
     const curl = button("Copy as curl", () => this.#copy(curlOf(this.#input)));
@@ -43,7 +45,7 @@ export class Actions {
   show(job) {
     this.#job = job;
     this.element.hidden = false;
-    this.#cancel.hidden = hasEnded(job);
+    this.#cancel.hidden = hasEnded(job) || this.#store.isCancelling(job.job_id);
     this.#retry.hidden = !canRetry(job);
     if (this.#input.job_id !== job.job_id) this.know(job);
     const base = this.#ui();
@@ -60,7 +62,8 @@ export class Actions {
 
   #doCancel() {
     return attemptTo(async () => {
-      await call("POST", jobPath(this.#job.job_id, "/cancel"));
+      const { job_id: jobId } = await call("POST", jobPath(this.#job.job_id, "/cancel"));
+      this.#store.noteCancelling(jobId);
       notify("Asked to cancel; it ends once the vendors are clear.");
     });
   }

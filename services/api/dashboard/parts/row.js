@@ -1,8 +1,8 @@
 // One line of the table; its cells are made once and then only changed.
 
 import { el, setOr, setText } from "../lib/dom.js";
-import { between, clock, count, dated, duration, rough, ticking } from "../lib/format.js";
-import { secondsLeft } from "../data/estimate.js";
+import { between, clock, count, dated, duration, rough } from "../lib/format.js";
+import { leftInWords } from "../data/estimate.js";
 import { ATTEMPTS, attempt, hasEnded, hasImage, overall, stepOf } from "../data/jobs.js";
 import { jobPath } from "../lib/http.js";
 
@@ -44,12 +44,12 @@ export class Row {
     );
   }
 
-  /** Shows a state of the job; `facts` are turns, limit, the typical time and hits by faults. */
+  /** Shows a state of the job; `facts` are of slot, mocks and store. */
   show(job, facts) {
     this.#job = job;
     const { status, title, detail, bar, step, attempt: tried, thumb } = this.#cells;
     setOr(this.element, "data-status", job.status);
-    setText(status, job.status);
+    setText(status, facts.shownAs(job));
     setOr(status, "class", `status ${job.status}`);
     setText(title, job.prompt);
     setText(detail, describe(job));
@@ -145,6 +145,5 @@ function timeText(job, facts) {
       ? `took ${duration(between(job.started_at, job.finished_at))}`
       : `ended ${clock(job.created_at)}`;
   }
-  const left = secondsLeft(job, { ...facts, turn: facts.turns.get(job.job_id) });
-  return left === null ? "–" : `≈ ${ticking(left)} left`;
+  return leftInWords(job, { ...facts, turn: facts.turns.get(job.job_id) });
 }

@@ -3,6 +3,7 @@
 import { arrange, el, setText } from "../lib/dom.js";
 import { fits, ordered } from "../data/choose.js";
 import { typicalSeconds } from "../data/estimate.js";
+import { hasEnded } from "../data/jobs.js";
 import { count } from "../lib/format.js";
 import { COLUMNS, Row } from "./row.js";
 
@@ -76,7 +77,9 @@ export class JobTable {
 
   #facts() {
     const hits = (jobId) => this.#mocks.hitsOf(jobId).length;
-    return { turns: this.#slots.turns, limit: this.#slots.limit, typical: this.#typical, hits };
+    const { turns, limit, paused } = this.#slots;
+    const shownAs = (job) => this.#store.shownAs(job);
+    return { turns, limit, paused, typical: this.#typical, hits, shownAs };
   }
 
   #fill(jobs, changed) {
@@ -86,7 +89,7 @@ export class JobTable {
       const known = this.#rows.get(job.job_id);
       const row = known ?? new Row(job);
       if (known === undefined || changed === null || changed.has(job.job_id)) row.show(job, facts);
-      else if (job.status === "queued") row.tick(facts);
+      else if (!hasEnded(job)) row.tick(facts);
       rows.set(job.job_id, row);
     }
     this.#rows = rows;

@@ -3,6 +3,7 @@
 import { Actions } from "../parts/actions.js";
 import { button, el, setOr, setText } from "../lib/dom.js";
 import { get, jobPath } from "../lib/http.js";
+import { isCancelling } from "../data/jobs.js";
 import { facts } from "../parts/facts.js";
 import { Preview } from "../parts/preview.js";
 import { receipts } from "../parts/receipts.js";
@@ -19,6 +20,7 @@ export class Drawer {
   #shown = "";
   #record = null;
   #version = -1;
+  #shownAs = "";
   #reading = 0;
   #opener = null;
   #title = el("h2", { id: "drawer-title", tabindex: 0, dir: "auto" });
@@ -34,7 +36,7 @@ export class Drawer {
     this.#address = address;
     this.#mocks = mocks;
     mocks.listen((hit) => hit.has(this.#shown) && this.#tell());
-    this.#actions = new Actions({ address, runAgain, ui });
+    this.#actions = new Actions({ address, store, runAgain, ui });
     const close = button("×", () => this.close(), {
       class: "quiet",
       "aria-label": "Close",
@@ -69,7 +71,8 @@ export class Drawer {
     if (wanted !== this.#shown) this.#turnTo(wanted);
     if (wanted === "") return;
     const job = this.#store.get(wanted);
-    if (job !== undefined && job.version > this.#version) this.#change(job);
+    if (job === undefined) return;
+    if (job.version > this.#version || this.#store.shownAs(job) !== this.#shownAs) this.#change(job);
   }
 
   #turnTo(jobId) {
@@ -105,7 +108,8 @@ export class Drawer {
   #change(job) {
     this.#version = job.version;
     setText(this.#title, job.prompt);
-    setText(this.#status, job.status);
+    this.#shownAs = this.#store.shownAs(job);
+    setText(this.#status, this.#shownAs);
     setOr(this.#status, "class", `status ${job.status}`);
     this.#preview.show(job);
     this.#actions.show(job);
@@ -132,6 +136,7 @@ export class Drawer {
     ]);
     if (jobId !== this.#shown) return;
     this.#actions.know(record);
+    if (isCancelling(record)) this.#store.noteCancelling(jobId);
     this.#record = record;
     this.#tell();
     this.#callbacks.replaceChildren(receipts(callbacks));

@@ -2,7 +2,6 @@
 
 import { el, setText, sideways } from "../lib/dom.js";
 import { get } from "../lib/http.js";
-import { count } from "../lib/format.js";
 import { Repeat } from "../lib/repeat.js";
 
 const MILLISECONDS = 5000;
@@ -73,22 +72,32 @@ export class HealthView {
   }
 
   #show(services) {
-    const down = services.filter((service) => !service.ready);
+    const down = services.filter(isDown);
     this.#body.replaceChildren(...services.map(line));
     this.#alarm.hidden = down.length === 0;
-    const names = down.map((each) => each.name);
-    setText(
-      this.#alarm,
-      names.length > 1 ? `${names.length} services not ready` : `${names[0]} not ready`,
-    );
-    this.#alarm.title = names.join(", ");
+    setText(this.#alarm, alarmOf(services));
+    this.#alarm.title = down.map((each) => each.name).join(", ");
     if (!down.length) this.#say(`All ${services.length} services are ready.`);
-    else this.#say(`${count(down.length, "service")} not ready.`);
+    else this.#say(`${alarmOf(services)}.`);
   }
 
   #say(sentence) {
     setText(this.#said, sentence);
   }
+}
+
+const isWorker = (service) => service.name.startsWith("worker");
+const isDown = (service) => !service.ready;
+
+/** Who is not ready, in a few words; of several workers, how many are left. */
+export function alarmOf(services) {
+  const workers = services.filter(isWorker);
+  const left = workers.filter((each) => each.ready).length;
+  const down = services.filter((each) => isDown(each) && !(isWorker(each) && left > 0));
+  const parts = left > 0 && left < workers.length ? [`${left} of ${workers.length} workers`] : [];
+  if (down.length > 1) parts.unshift(`${down.length} services not ready`);
+  else if (down.length === 1) parts.unshift(`${down[0].name} not ready`);
+  return parts.join(", ");
 }
 
 function line({ name, ready, detail }) {

@@ -149,7 +149,7 @@ def test_a_secret_of_the_users_own_is_taken(settings: Load) -> None:
 
 
 def test_the_stacks_own_business_reaches_no_service(settings: Load) -> None:
-    env = environment.local_service(settings(WORKERS="2", MODE="local"), "api")
+    env = environment.local_service(settings(WORKERS="2", MODE="local"), "worker")
     assert not {"WORKERS", "MODE"} & set(env)
 
 

@@ -82,6 +82,8 @@ async def test_cancel_asks_temporal(place: Place, new_page: NewPage) -> None:
         job_id = await opened(page)
         await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
         await expect(page.get_by_text("Asked to cancel")).to_be_visible()
+        await expect(row(page, "to be cancelled")).to_contain_text("cancelling")
+        await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_hidden()
 
         handle = place.client.get_workflow_handle(job_id)
         await eventually(

@@ -60,3 +60,29 @@ async def test_a_rule_is_told_in_words(reckon: Reckon) -> None:
     assert await reckon("data/rules.js", "oftenOf", ends) == "per job, first 1, 3 times at most"
     assert await reckon("data/rules.js", "oftenOf", {}) == "always"
     assert await reckon("data/rules.js", "whomOf", {}) == "every job"
+
+
+async def test_the_time_left_is_told_as_it_is(reckon: Reckon) -> None:
+    slot = {"typical": 2, "limit": 1, "paused": False, "turn": 3}
+    long_ago = {"started_at": "2026-01-01T00:00:00Z", "created_at": "2026-01-01T00:00:00Z"}
+
+    async def left(status: str, **facts: Any) -> Any:
+        given = job(status, **long_ago)
+        return await reckon("data/estimate.js", "leftInWords", given, {**slot, **facts})
+
+    assert await left("running") == "longer than usual"
+    assert await left("running", typical=None) == "–"
+    assert await left("queued") == "≈ 7 s left"
+    assert await left("queued", paused=True) == "paused"
+    assert await left("running", paused=True) == "longer than usual"
+
+
+async def test_how_many_workers_are_left_is_told(reckon: Reckon) -> None:
+    async def alarm(**ready: bool) -> Any:
+        services = [{"name": name.replace("_", " "), "ready": up} for name, up in ready.items()]
+        return await reckon("views/health.js", "alarmOf", services)
+
+    assert await alarm(api=True, worker_1=True, worker_2=False) == "1 of 2 workers"
+    assert await alarm(api=True, worker_1=False, worker_2=False) == "2 services not ready"
+    assert await alarm(api=False, worker_1=True, worker_2=False) == "api not ready, 1 of 2 workers"
+    assert await alarm(api=True, worker=False) == "worker not ready"

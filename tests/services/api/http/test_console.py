@@ -9,6 +9,7 @@ from pydantic import AnyHttpUrl, SecretStr
 from temporalio.client import Client
 
 from services.api.app import create_app
+from services.api.http import upstream
 from services.api.settings import ApiSettings
 from services.callback.app import create_app as create_receiver
 from services.callback.settings import CallbackSettings
@@ -56,6 +57,15 @@ async def test_health_tells_who_is_ready_and_who_does_not_answer(
         "mock-kling": True,
     }
     assert {row["detail"] for row in rows if row["name"] == "semaphore"} == {"does not answer"}
+
+
+async def test_a_worker_that_is_gone_is_missed(video_mock: Service) -> None:
+    base = str(video_mock.http.base_url).rstrip("/")
+    async with http_client() as http:
+        alone = await upstream.health_of_workers(http, base, wanted=1)
+        missed = await upstream.health_of_workers(http, base, wanted=2)
+    assert [(each.name, each.ready) for each in alone] == [("worker", True)]
+    assert [(each.name, each.ready) for each in missed] == [("worker 1", True), ("worker 2", False)]
 
 
 async def test_a_preset_is_armed_and_cleared_in_the_mock(console: httpx.AsyncClient) -> None:
