@@ -24,6 +24,7 @@ from shared.problems import Problem
 
 # The name of a dependency -> why it isn't ready, or None where it is.
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
+Refresh = Callable[[], Awaitable[None]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 # A client has no reason to send us large frames; the library's own default is 16 MiB.
@@ -76,6 +77,7 @@ def service_app(
     title: str,
     *,
     ready: Readiness,
+    before_metrics: Refresh | None = None,
     lifespan: Lifespan | None = None,
     description: str = "",
     max_body_size: int | None = None,
@@ -85,6 +87,7 @@ def service_app(
     """An app with `/healthz`, `/readyz`, `/metrics`, `/docs`; routes are added by the caller.
 
     It answers by loopback's names and by `hosts`, and to pages of these and of `origins`.
+    `before_metrics` brings up to date what is asked for only when somebody looks.
 
     `app.state.stopping` is set as soon as the server is asked to stop, before it waits for
     open connections: whoever streams listens to it.
@@ -117,6 +120,8 @@ def service_app(
     @app.get("/metrics", tags=["service"], operation_id="metrics", response_class=Response)
     async def metrics() -> Response:
         """Prometheus text format."""
+        if before_metrics is not None:
+            await before_metrics()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return app

@@ -9,6 +9,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from temporalio.client import Client
 
+from services.api import slot_metrics
 from services.api.http import console, events, files, page, routes, sockets
 from services.api.http.access import AccessControl, Cors
 from services.api.http.codec import CodecMiddleware, origin_of_ui
@@ -46,9 +47,13 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
     async def ready() -> Mapping[str, str | None]:
         return await _ready(app.state.service)
 
+    async def before_metrics() -> None:
+        await slot_metrics.refresh(app.state.service.slots)
+
     app: ServiceApp = service_app(
         "genvideo api",
         ready=ready,
+        before_metrics=before_metrics,
         lifespan=lifespan,
         description=DESCRIPTION,
         max_body_size=MAX_BODY,

@@ -6,6 +6,7 @@ from contextlib import suppress
 import structlog
 from temporalio import activity
 
+from services.worker import metrics
 from services.worker.acting.acquiring import acquire
 from services.worker.acting.heartbeat import Pulse, beating, check_run
 from services.worker.acting.polling import Ended, image_pace, until_ended
@@ -201,6 +202,7 @@ class StageActivities:
 
     def _stored(self, order: Order, accepted: Accepted, end: Ended, *, asset: Asset) -> Stored:
         job_id = order.request.job_id
+        metrics.stored(order.step, end.units)
         return Stored(
             permit=accepted.permit,
             vendor_id=accepted.vendor_id,

@@ -1,6 +1,10 @@
-"""Every metric of ours stands in the table, and the table names no other."""
+"""Every metric of ours stands in the table, and table, alerts and dashboard name no other."""
 
+import json
 import re
+
+import pytest
+import yaml  # type: ignore[import-untyped]
 
 from tests.docs.pages import ROOT, read, spans, tables_headed
 
@@ -35,3 +39,42 @@ def test_a_definition_over_several_lines_is_seen() -> None:
     text = 'Counter(\n    "x_total",\n    "what",\n    ["a", "b"],\n)'
 
     assert DEFINED.findall(text) == [("x_total", '["a", "b"]')]
+
+
+FOLDER = ROOT / "compose" / "observability"
+METRIC = re.compile(r"\b((?:genvideo|mock)_\w+)(?:\{([^}]*)\})?")
+
+
+def expressions() -> list[str]:
+    """What alerts and dashboard ask Prometheus for."""
+    [group] = yaml.safe_load(read(FOLDER / "alerts.yml"))["groups"]
+    panels = json.loads(read(FOLDER / "dashboard.json"))["panels"]
+    shown = [target["expr"] for panel in panels for target in panel["targets"]]
+    return [*(rule["expr"] for rule in group["rules"]), *shown]
+
+
+def test_alerts_and_dashboard_ask_for_what_there_is() -> None:
+    counted = {f"{name}_total": labels for name, labels in defined().items()} | defined()
+    asked = [found for text in expressions() for found in METRIC.findall(text)]
+
+    assert len(asked) > 20
+    assert [name for name, _ in asked if name not in counted] == []
+    assert [
+        (name, label)
+        for name, matchers in asked
+        for label in re.findall(r"(\w+)\s*[=!]", matchers)
+        if label not in counted[name]
+    ] == []
+
+
+@pytest.mark.parametrize("page", ["troubleshooting.md", "operating.md"])
+def test_the_pages_that_alerts_point_to_are_there(page: str) -> None:
+    assert f"docs/{page}" in read(FOLDER / "alerts.yml")
+    assert (ROOT / "docs" / page).exists()
+
+
+def test_every_alert_is_explained() -> None:
+    [group] = yaml.safe_load(read(FOLDER / "alerts.yml"))["groups"]
+    [table] = tables_headed(read(ROOT / "docs" / "operating.md"), "alert")
+
+    assert [row[0].strip("`") for row in table.rows] == [rule["alert"] for rule in group["rules"]]

@@ -47,6 +47,27 @@ async def test_a_change_starts_the_semaphore_and_is_seen_at_once(api: Api) -> No
 
 
 @pytest.mark.usefixtures("workers")
+async def test_metrics_show_what_it_says_and_whether_it_has_said_it(
+    api: Api, lonely: Api, client: Client
+) -> None:
+    await start_semaphore(client, [new_job_id(), new_job_id()])
+    await api.http.put("/slots", json={"limit": 4, "paused": True})
+
+    shown = (await api.http.get("/metrics")).text
+    away = (await lonely.http.get("/metrics")).text
+
+    for line in (
+        "seen 1.0",
+        "limit 4.0",
+        "paused 1.0",
+        "waiting 2.0",
+        'holders{draining="no"} 0.0',
+    ):
+        assert f"\ngenvideo_api_slot_{line}\n" in shown
+    assert "\ngenvideo_api_slot_seen 0.0\n" in away
+
+
+@pytest.mark.usefixtures("workers")
 async def test_a_terminated_semaphore_is_started_again_and_its_last_word_is_not_believed(
     api: Api, client: Client
 ) -> None:
