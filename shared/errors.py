@@ -37,6 +37,8 @@ class GenvideoError(Exception):
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after
+        # What its failure tells the workflow beside.
+        self.details: tuple[object, ...] = ()
 
 
 class InvalidInput(GenvideoError, code="invalid_input", status=422, title="The input does not fit"):
@@ -176,10 +178,11 @@ def to_application_error(error: GenvideoError) -> ApplicationError:
     A vendor's carries its class as details, for whoever looks at it in the Temporal UI.
     """
     delay = None if error.retry_after is None else timedelta(seconds=error.retry_after)
-    details = (explained(error),) if isinstance(error, VendorError) else ()
+    kind = (explained(error),) if isinstance(error, VendorError) else ()
     return ApplicationError(
         error.message,
-        *details,
+        *kind,
+        *error.details,
         type=error.code,
         non_retryable=not error.retryable,
         next_retry_delay=delay,

@@ -20,6 +20,7 @@ JOB_LIMITS = "job_limits"
 REQUEST_SLOT = "request_slot"
 WITHDRAW_REQUEST = "withdraw_request"
 HOLD_SLOT = "hold_slot"
+LEFT_BEHIND = "left_behind"
 
 
 class JobLimits(Message):
@@ -120,6 +121,14 @@ class Accepted(Message):
     vendor_id: str
     accepted_at: float
     worked_seconds: float = 0.0
+
+
+class Left(Message):
+    """What a try leaves behind at a vendor: `in_doubt`, a submit that may have arrived;
+    `vendor_id`, a generation that was accepted."""
+
+    in_doubt: bool
+    vendor_id: str | None = None
 
 
 class VideoWatch(Message):

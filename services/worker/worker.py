@@ -11,6 +11,7 @@ from temporalio.worker import Worker
 
 from services.worker.acting.draining import DrainActivities
 from services.worker.acting.interceptor import JobInterceptor
+from services.worker.acting.looking_back import LookingBack
 from services.worker.acting.records import StateActivities
 from services.worker.acting.requests import RequestActivities
 from services.worker.activities import StageActivities
@@ -76,6 +77,7 @@ async def running_worker(
             drain.drain_job,
             local.record_state,
             local.job_limits,
+            LookingBack(client).left_behind,
         ]
         async with _worker(client, activities, settings=settings, task_queue=task_queue) as worker:
             yield worker

@@ -20,14 +20,10 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic.journal import EndedBefore, Journal
     from services.worker.deterministic.limits import Limits
     from services.worker.deterministic.turn import SlotTurn, StageTurn, Turn
-    from services.worker.models import (
-        Order,
-        Stored,
-        VideoOrder,
-        VideoWatch,
-    )
+    from services.worker.models import Order, Stored, VideoOrder, VideoWatch
     from shared.errors import GateNotYet, NotYet
     from shared.failures import MAX_ATTEMPTS
+    from shared.ids import external_id
     from shared.messages import JobInput, KlingDone, Progress, ProgressReport, Record
     from shared.slots import (
         GRANTED_SIGNAL,
@@ -96,7 +92,7 @@ class GenVideoWorkflow:
             await self._turn.ask()
             await self._both_stages()
         except Interrupted as interrupted:
-            await self._ending.early(self._limits.learnt, in_doubt=interrupted.in_doubt)
+            await self._ending.early(self._limits.learnt, interrupted)
         except StageFailed as failure:
             await self._ending.badly(self._limits.learnt, Status.FAILED, "failed", failure)
 
@@ -203,13 +199,13 @@ class GenVideoWorkflow:
     ) -> T:
         """The result of an activity that asks for the permit itself, and so is there when this
         run's turn comes; the attempt is recorded from the permit on."""
-        cancellation = self._cancellation
+        cancellation, ours = self._cancellation, external_id(self._request.job_id, step, number)
         await cancellation.until_any(lambda: handle.done() or self._turn.permit is not None)
         begun = self._turn.permit is not None
         if begun:
             await self._begin_attempt(step, number, image=image)
         try:
-            result = await cancellation.finish(handle)
+            result = await cancellation.finish(handle, ours=ours)
         except StageFailed as failure:
             if not begun and failure.code not in NOT_YET:
                 await self._begin_attempt(step, number, image=image)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
@@ -19,6 +20,8 @@ from tests.simulation.server import Server
 
 T = TypeVar("T")
 AWAY_SECONDS = 2.0
+UNDER_WAY = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+WAITS = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 
 
 class Precedence:
@@ -255,6 +258,8 @@ def _description(server: Server, run: Run) -> Any:
         pending.activity_id = activity.activity_id
         pending.activity_type.name = activity.type
         pending.attempt = activity.attempt
+        pending.heartbeat_details.payloads.extend(server.table.to_payloads(activity.details))
+        pending.state = UNDER_WAY if activity.trying is not None else WAITS
         if activity.trying is not None:
             pending.last_heartbeat_time.CopyFrom(timestamp(activity.trying.heard))
             pending.last_started_time.CopyFrom(timestamp(activity.trying.began))

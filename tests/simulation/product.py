@@ -13,6 +13,7 @@ from services.semaphore.queue import turn
 from services.semaphore.watchdog import watch_over
 from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.acting.draining import DrainActivities
+from services.worker.acting.looking_back import LookingBack
 from services.worker.acting.records import StateActivities
 from services.worker.acting.requests import RequestActivities
 from services.worker.activities import StageActivities
@@ -83,6 +84,7 @@ def job_worker(
         drain,
         state,
         RequestActivities(client),
+        LookingBack(client),
     )
     return worker
 

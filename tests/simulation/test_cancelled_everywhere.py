@@ -82,7 +82,6 @@ CASES = (
     Case("reset", _plan(CALM, RESET)),
     Case("reset at a gate", _plan(GATED, EARLY_RESET)),
     Case("time is up", _plan(HURRIED, video=_tries(LONG))),
-    Case("time is up at the image", _plan(HURRIED, image=_tries(LONG))),
     Case("reports", _plan(CALM, AWAY, image=_tries(LONG), video=_tries(LONG))),
     Case("slow disk", _plan(), SLOW),
     Case("slow disk, gates", _plan(GATED), SLOW),
@@ -93,6 +92,7 @@ CASES = (
     Case("slow disk, is told late", _plan(), SLOW, _semaphore_is_quiet),
     Case("slow disk, reset", _plan(CALM, RESET), SLOW),
     Case("slow disk, time is up", _plan(HURRIED, video=_tries(LONG)), SLOW),
+    Case("slow disk, time is up at the image", _plan(HURRIED, image=_tries(LONG)), SLOW),
     Case("slower disk, late", _plan(LATE, image=_tries(LONG, QUICK)), SLOWER),
 )
 

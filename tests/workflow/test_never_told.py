@@ -2,22 +2,37 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client
+from temporalio.worker import Worker
 
+from services.semaphore.worker import running_semaphore
+from services.worker.acting.looking_back import WAITS, LookingBack
+from services.worker.acting.records import StateActivities
+from services.worker.acting.requests import RequestActivities
+from services.worker.results.disk import Disk
+from services.worker.worker import running_worker
+from services.worker.workflows import GenVideoWorkflow
 from shared.messages import Attempts
+from shared.sandbox import workflow_runner
 from shared.states import Status
+from shared.temporal import GENVIDEO_QUEUE
+from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json
-from tests.workflow.pipeline import Pipeline, working
+from tests.workflow.pipeline import Pipeline, pipeline, working
+from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.wires import KLING
 
 # For so long at the most the slot is held for what nobody can be asked about.
 DRAIN_SECONDS = 1.0
+# Longer than a worker takes to start; and longer than any of these jobs takes.
+HELD, BOUND = 5.0, 60.0
 # What the vendor has accepted of a submit whose answer never came.
 LOST: dict[str, tuple[Json, int]] = {
     "the reply": (rule("submit", "lose-reply", often=FIRST, how="reset"), 1),
@@ -54,6 +69,104 @@ async def test_the_stage_fails_and_the_slot_is_held_while_it_may_run(
         assert (first.finished_at - waits.at).total_seconds() >= DRAIN_SECONDS
         following = await line.images.row(f"{good}.image.1")
         assert following["accepted_ts"] >= first.finished_at.timestamp()
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "out of time"])
+async def test_what_is_accepted_while_its_job_is_ended_is_kept(
+    client: Client, tmp_path: Path, ends: str
+) -> None:
+    """Nobody else could ask for it."""
+    limits = {"job_seconds": 3} if ends == "out of time" else {}
+    async with relayed(client, tmp_path, drain_seconds=BOUND, **limits) as line:
+        await line.videos.arm(rule("submit", "delay", often=FIRST, seconds=60_000))
+        job_id = await line.submit()
+        await line.videos.until("/admin/trace", lambda it: bool(it["rows"]))
+        if ends == "cancelled":
+            await line.job(job_id).cancel()
+        await is_told_to_stop(line, job_id)
+        await line.videos.hurry()
+        record = await line.ended(job_id)
+        [row] = await line.videos.json(f"/admin/ledger?external_id={job_id}.video.1")
+        assert record.error is not None
+        assert record.error.code == {"out of time": "job_timed_out"}.get(ends, ends)
+        assert record.tasks == {f"{job_id}.video.1": row["job_id"]}
+        assert set(record.assets) == {"image", "video"}
+        assert record.finished_at is not None
+        assert record.started_at is not None
+        assert (record.finished_at - record.started_at).total_seconds() < BOUND
+
+
+async def is_told_to_stop(line: Pipeline, job_id: str) -> None:
+    """Return when the server has the job's activity cancelled, which is under way."""
+
+    async def states() -> list[int]:
+        described = (await line.job(job_id).describe()).raw_description
+        return [each.state for each in described.pending_activities]
+
+    asked = PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
+    await eventually(states, lambda found: found == [asked])
+
+
+async def test_a_job_that_is_cancelled_between_two_tries_holds_the_slot_for_what_may_be_there(
+    client: Client, tmp_path: Path
+) -> None:
+    """Its worker has died behind the submit; who takes the job over has no time to try again."""
+    spoken = {**KLING, "kling_dialect": "newapi"}
+    environment = {name.upper(): str(value) for name, value in spoken.items()}
+    async with (
+        pipeline(client, tmp_path, **spoken, drain_seconds=HELD) as line,
+        running_semaphore(client, shutdown_seconds=0.1),
+    ):
+        await line.videos.http.put("/admin/config", json={"dialect": "new-api"})
+        await line.videos.arm(rule("submit", "delay", often=FIRST, seconds=60_000))
+        with worker_processes(line) as workers:
+            workers.start(1, **environment)
+            job_id = await line.submit()
+            await line.videos.until("/admin/trace", lambda it: bool(it["rows"]))
+            workers.kill()
+        await waits_for_its_next_try(line, job_id)
+        await line.job(job_id).cancel()
+        async with without_tries(line):
+            await line.noted(job_id, "until the vendors are clear")
+        async with running_worker(line.settings, client):
+            record = await line.ended(job_id)
+        [waits] = [
+            each for each in record.transitions if "until the vendors are clear" in each.note
+        ]
+        assert record.status is Status.CANCELLED
+        assert record.finished_at is not None
+        assert (record.finished_at - waits.at).total_seconds() >= HELD
+
+
+async def waits_for_its_next_try(line: Pipeline, job_id: str) -> None:
+    """Return when the server has noticed that the worker is dead."""
+
+    async def waiting() -> list[tuple[int, bool]]:
+        described = (await line.job(job_id).describe()).raw_description
+        return [(each.state, each.attempt > 1) for each in described.pending_activities]
+
+    await eventually(waiting, lambda found: found == [(WAITS, True)])
+
+
+@contextlib.asynccontextmanager
+async def without_tries(line: Pipeline) -> AsyncIterator[None]:
+    """A worker that takes a job's decisions, and begins none of its activities."""
+    state = StateActivities(line.settings, Disk(line.settings.data_dir))
+    local: list[Callable[..., Any]] = [
+        state.record_state,
+        state.job_limits,
+        RequestActivities(line.client).request_slot,
+        LookingBack(line.client).left_behind,
+    ]
+    async with Worker(
+        line.client,
+        task_queue=GENVIDEO_QUEUE,
+        workflows=[GenVideoWorkflow],
+        activities=local,
+        workflow_runner=workflow_runner(),
+        no_remote_activities=True,
+    ):
+        yield
 
 
 async def test_what_was_refused_is_sent_again(client: Client, tmp_path: Path) -> None:

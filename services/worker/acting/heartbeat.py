@@ -2,17 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from services.worker.models import Accepted
+from services.worker.models import Accepted, Left
 from services.worker.policies import (
     HEARTBEAT_INTERVAL,
     REPORT_POINTS,
@@ -79,6 +79,19 @@ class Pulse:
         if self.accepted is not None:
             worked = self.accepted.worked_seconds + seconds
             self.accepted = self.accepted.model_copy(update={"worked_seconds": worked})
+
+    def follow(self, details: Sequence[Any], attempt: int) -> None:
+        """Begin the try of this number with what the one before it has told, if anything."""
+        if details:
+            accepted, *rest = details
+            self.resume(Accepted.model_validate(accepted) if accepted else None, *rest)
+        elif attempt > 1:
+            self.in_doubt = True
+
+    def left(self) -> Left:
+        """What there is at the vendor if nobody goes on."""
+        vendor_id = self.accepted.vendor_id if self.accepted else None
+        return Left(in_doubt=self.in_doubt, vendor_id=vendor_id)
 
     def resume(
         self,
@@ -184,15 +197,12 @@ async def beating(
     """Heartbeats for as long as the block runs; the pulse starts with what the last try knew.
 
     Where the block `submits`, a cancellation that leaves something at the vendor, or in doubt, is
-    told as OutcomeUnknown: whoever hears of a cancellation may believe that nothing was done.
+    told as OutcomeUnknown: whoever hears of a cancellation may believe that nothing was done. Each
+    failure tells there what it leaves.
     """
     pulse = Pulse(client, external_id)
     info = activity.info()
-    if info.heartbeat_details:
-        accepted, *rest = info.heartbeat_details
-        pulse.resume(Accepted.model_validate(accepted) if accepted else None, *rest)
-    elif info.attempt > 1:
-        pulse.in_doubt = True
+    pulse.follow(info.heartbeat_details, info.attempt)
 
     async def beat() -> None:
         while True:
@@ -204,9 +214,13 @@ async def beating(
         yield pulse
     except asyncio.CancelledError:
         if submits and (pulse.in_doubt or pulse.accepted is not None):
-            raise OutcomeUnknown("It was stopped behind its submit.") from None
+            stopped = OutcomeUnknown("It was stopped behind its submit.")
+            stopped.details = (pulse.left().model_dump(),)
+            raise stopped from None
         raise
     except GenvideoError as error:
+        if submits:
+            error.details = (pulse.left().model_dump(),)
         if error.retryable and info.attempt >= WAITING_TRIES:
             await pulse.waits(error)
         if not pulse.in_doubt:

@@ -5,15 +5,24 @@ by it, or hear of it twice. No other module awaits an activity.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import TimeoutError as ActivityTimedOut
+
+with workflow.unsafe.imports_passed_through():
+    from services.worker.deterministic import stages
+    from services.worker.models import LEFT_BEHIND, Accepted, Left, Stored
 
 T = TypeVar("T")
+# A vendor's ids by ours.
+Tasks = Mapping[str, str]
+NONE: Tasks = {}
+NOTHING = Left(in_doubt=False)
 
 # An activity that failed in no way of ours: a time-out of Temporal's, say.
 UNCLASSED = "activity_failed"
@@ -29,21 +38,24 @@ class Reason(StrEnum):
 class Interrupted(Exception):
     """A wait has ended since the job is to end.
 
-    `in_doubt`: what was awaited may have left something at a vendor, or on its way there.
+    `in_doubt`: what was awaited may have left something at a vendor, or on its way there. `tasks`:
+    what a vendor has accepted of it, its id by ours.
     """
 
-    def __init__(self, *, in_doubt: bool = False) -> None:
+    def __init__(self, *, in_doubt: bool = False, tasks: Tasks = NONE) -> None:
         super().__init__()
         self.in_doubt = in_doubt
+        self.tasks = tasks
 
 
 class StageFailed(Exception):
-    """An activity failed in a way that no retry of delivery mends."""
+    """An activity failed in a way that no retry of delivery mends; `tasks` as of Interrupted."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, tasks: Tasks = NONE) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.tasks = tasks
 
 
 class Cancellation:
@@ -93,23 +105,29 @@ class Cancellation:
         if self.reason is not None:
             raise Interrupted
 
-    async def finish(self, handle: workflow.ActivityHandle[T]) -> T:
+    async def finish(self, handle: workflow.ActivityHandle[T], *, ours: str | None = None) -> T:
         """The activity's result; StageFailed with our code.
 
         Where the job is to end the activity is stopped, its end is awaited, and Interrupted raised,
-        also where it ended well in the meantime.
+        also where it ended well in the meantime. `ours`: the generation that it submits.
         """
         await self.until_any(handle.done)
+        before = NOTHING
         if not handle.done():
+            if ours is not None and workflow.patched(LEFT_BEHIND):
+                before = await to_its_end(stages.start_left_behind())
             handle.cancel()
         try:
             result = await handle
         except ActivityError as error:
+            left = _left(error, before)
             if self.reason is None:
-                raise _failure(error) from error
-            raise Interrupted(in_doubt=not is_cancelled_exception(error)) from error
+                raise _failure(error, _tasks(ours, left)) from error
+            raise Interrupted(in_doubt=left.in_doubt, tasks=_tasks(ours, left)) from error
         if self.reason is not None:
-            raise Interrupted(in_doubt=True)
+            vendor_id = result.vendor_id if isinstance(result, Accepted | Stored) else None
+            left = Left(in_doubt=True, vendor_id=vendor_id)
+            raise Interrupted(in_doubt=True, tasks=_tasks(ours, left))
         return result
 
 
@@ -127,8 +145,27 @@ async def to_its_end(handle: workflow.ActivityHandle[T]) -> T:
     return await handle
 
 
-def _failure(error: ActivityError) -> StageFailed:
+def _failure(error: ActivityError, tasks: Tasks) -> StageFailed:
     cause = error.cause
     if isinstance(cause, ApplicationError):
-        return StageFailed(cause.type or "internal", cause.message)
-    return StageFailed(UNCLASSED, f"{error.activity_type}: {cause or error}")
+        return StageFailed(cause.type or "internal", cause.message, tasks)
+    return StageFailed(UNCLASSED, f"{error.activity_type}: {cause or error}", tasks)
+
+
+def _left(error: ActivityError, before: Left) -> Left:
+    """By the last try's own word, or what was heard of one that has died; `before`: what the tries
+    have left before the activity was stopped, which the server does where none is under way."""
+    cause = error.cause
+    if is_cancelled_exception(error):
+        return before
+    told: object = None
+    if isinstance(cause, ActivityTimedOut):
+        # Of a heartbeat, whose first part is the acceptance.
+        told = next(iter(cause.last_heartbeat_details), None)
+    elif isinstance(cause, ApplicationError):
+        told = next(reversed(cause.details), None)
+    return Left.model_validate({"in_doubt": True, **(told if isinstance(told, dict) else {})})
+
+
+def _tasks(ours: str | None, left: Left) -> Tasks:
+    return {ours: left.vendor_id} if ours and left.vendor_id else NONE

@@ -8,8 +8,10 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic.cancellation import (
         UNCLASSED,
         Cancellation,
+        Interrupted,
         Reason,
         StageFailed,
+        Tasks,
         to_its_end,
     )
     from services.worker.deterministic.journal import Journal
@@ -45,21 +47,23 @@ class Ending:
         """A stage has failed for good: whatever still runs at a vendor is waited for first."""
         note = f"{note} ({failure.code})"
         if self._turn.permit is not None:
-            await self._drain(limits, note, in_doubt=failure.code in MAY_BE_THERE)
+            in_doubt = failure.code in MAY_BE_THERE
+            await self._drain(limits, note, in_doubt=in_doubt, tasks=failure.tasks)
         error = job_error(failure.code, failure.message)
         await self._journal.change(note, status=status, error=error)
 
-    async def early(self, limits: JobLimits | None, *, in_doubt: bool) -> None:
+    async def early(self, limits: JobLimits | None, interrupted: Interrupted) -> None:
         """The job is to end, cancelled or out of time.
 
-        `in_doubt`: a submit may be on its way to a vendor, though nobody awaits it any more.
+        A submit may be on its way to a vendor, though nobody awaits it any more.
         """
+        in_doubt = interrupted.in_doubt or bool(interrupted.tasks)
         reason = self._cancellation.reason
         if self._turn.permit is None:
             await self._turn.withdraw()
         # Withdrawing takes its time, and the permit may have come meanwhile.
         if self._turn.permit is not None or in_doubt:
-            await self._drain(limits, str(reason), in_doubt=in_doubt)
+            await self._drain(limits, str(reason), in_doubt=in_doubt, tasks=interrupted.tasks)
         if reason is Reason.CANCELLED:
             error = job_error("cancelled", "The job was cancelled.")
             await self._journal.change("cancelled", status=Status.CANCELLED, error=error)
@@ -68,11 +72,14 @@ class Ending:
             error = job_error("job_timed_out", f"The job did not end within {seconds:g} s.")
             await self._journal.change("failed (job_timed_out)", status=Status.FAILED, error=error)
 
-    async def _drain(self, limits: JobLimits | None, why: str, *, in_doubt: bool) -> None:
+    async def _drain(
+        self, limits: JobLimits | None, why: str, *, in_doubt: bool, tasks: Tasks
+    ) -> None:
         """Keep the slot until no generation of ours runs any more, or the bound has passed."""
         if limits is None:
             raise RuntimeError("nothing begins before the limits are known")
-        await self._journal.change(f"{why}: waiting until the vendors are clear")
+        note = f"{why}: waiting until the vendors are clear"
+        await self._journal.change(note, tasks={**self._journal.record.tasks, **tasks})
         drain = Drain(
             job_id=self._request.job_id,
             run_id=self._request.run_id,

@@ -12,9 +12,11 @@ with workflow.unsafe.imports_passed_through():
         FETCH_VIDEO,
         GEN_IMAGE,
         HOLD_SLOT,
+        LEFT_BEHIND,
         REQUEST_VIDEO,
         Accepted,
         Kept,
+        Left,
         Order,
         Stored,
         VideoOrder,
@@ -24,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         DRAIN_MARGIN,
         HEARTBEAT_TIMEOUT,
         LOCAL_TIMEOUT,
+        REQUEST_RETRY_POLICY,
         RETRY_POLICY,
         SUBMIT_TIMEOUT,
         TRANSFER_TIMEOUT,
@@ -76,6 +79,17 @@ def start_fetch(watch: VideoWatch) -> workflow.ActivityHandle[Stored | None]:
         summary="video: callback came, fetch",
         start_to_close_timeout=LOCAL_TIMEOUT,
         retry_policy=RetryPolicy(maximum_attempts=1),
+    )
+
+
+def start_left_behind() -> workflow.ActivityHandle[Left]:
+    """What the tries of the stage that is under way have left, before it is stopped."""
+    return workflow.start_local_activity(
+        LEFT_BEHIND,
+        result_type=Left,
+        summary="what was left behind",
+        start_to_close_timeout=LOCAL_TIMEOUT,
+        retry_policy=REQUEST_RETRY_POLICY,
     )
 
 

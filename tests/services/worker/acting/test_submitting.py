@@ -91,6 +91,7 @@ class Try:
         self.environment.info = replace(self.environment.info, **info)
         self.environment.on_heartbeat = lambda *details: self.beats.append(details)
         self.end: type[BaseException] | None = None
+        self.told: tuple[object, ...] = ()
         self._vendor, self._order = vendor, order
 
     async def run(self) -> Accepted:
@@ -240,7 +241,7 @@ async def cancelled_behind(vendor: FakeVendor) -> Try:
     vendor.may_answer.set()
     with pytest.raises((OutcomeUnknown, RefusedForNow, asyncio.CancelledError)) as end:
         await running
-    this.end = end.type
+    this.end, this.told = end.type, getattr(end.value, "details", ())
     return this
 
 
@@ -251,12 +252,18 @@ async def test_a_submit_is_awaited_though_the_job_is_cancelled() -> None:
     accepted = this.beats[-1][0]
     assert accepted is not None
     assert accepted.vendor_id == "v-new"
+    assert this.told == ({"in_doubt": False, "vendor_id": "v-new"},)
 
 
-@pytest.mark.parametrize("answer", [OutcomeUnknown("reset"), RefusedForNow("full")])
-async def test_a_submit_that_failed_behind_a_cancellation_says_how(answer: VendorError) -> None:
+@pytest.mark.parametrize(
+    ("answer", "in_doubt"), [(OutcomeUnknown("reset"), True), (RefusedForNow("full"), False)]
+)
+async def test_a_submit_that_failed_behind_a_cancellation_says_how(
+    answer: VendorError, in_doubt: bool
+) -> None:
     this = await cancelled_behind(FakeVendor(answer=answer))
     assert this.end is type(answer)
+    assert this.told == ({"in_doubt": in_doubt, "vendor_id": None},)
 
 
 async def test_a_cancellation_before_the_submit_is_heeded_at_once(
