@@ -42,6 +42,7 @@ class KlingSettings(VideoApiSettings):
     kling_image: Literal["base64", "url"] = "base64"
     kling_generation: Literal["1", "2"] = "1"
     kling_dialect: Literal["official", "newapi"] = "official"
+    kling_look_up: Literal["on", "off"] = "on"
 
     @property
     def model(self) -> str:

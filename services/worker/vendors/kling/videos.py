@@ -57,7 +57,8 @@ class KlingVideos:
         self._keys: Keys = keys_of(settings)
         self._by_address = settings.kling_image == "url"
         self._refusals = 0
-        self.traits = Traits(looked_up=wire.looked_up, pushes=pushes, result_hosts=RESULT_HOSTS)
+        looked_up = wire.looked_up and settings.kling_look_up == "on"
+        self.traits = Traits(looked_up=looked_up, pushes=pushes, result_hosts=RESULT_HOSTS)
 
     async def submit(
         self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
@@ -142,9 +143,9 @@ class KlingVideos:
         self, external_id: str, response: httpx.Response, error: RefusedForGood
     ) -> str:
         """A bad parameter may be an id of ours that is there already: an earlier submit arrived."""
-        if code_of(response) != BAD_PARAMETER or not self.traits.looked_up:
+        if code_of(response) != BAD_PARAMETER:
             raise error
-        known = await self.status(external_id)
+        known = await self.status(external_id) if self.traits.looked_up else None
         if known is not None:
             return known.vendor_id
         if _TASK_ID in error.message and _TAKEN.search(error.message):

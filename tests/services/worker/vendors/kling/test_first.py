@@ -120,6 +120,19 @@ async def test_traits() -> None:
     assert traits == Traits(looked_up=True, pushes=True, result_hosts=RESULT_HOSTS)
 
 
+async def test_one_that_finds_nothing_by_our_id_is_not_asked_by_it() -> None:
+    """Nor behind a refusal that may mean that the id is there already: that is in doubt."""
+    settings = settings_of(kling_look_up="off")
+    async with StubVendor({}).client() as http:
+        assert not kling_videos(http, settings).traits.looked_up
+    taken = reply(400, code=1201, message="external_task_id already exists", request_id="r-1")
+    for answer, kind in ((taken, OutcomeUnknown), (refused(1201, 400), RefusedForGood)):
+        vendor = StubVendor({SUBMIT: [answer]})
+        with pytest.raises(kind):
+            await submit(vendor, kling_look_up="off")
+        assert vendor.asked == [SUBMIT]
+
+
 @pytest.mark.parametrize("code", sorted({*KLING_CODES} - {1003, 1004, 1201}))
 async def test_the_code_decides_and_not_the_http_status(code: int) -> None:
     vendor = StubVendor({SUBMIT: [refused(code, 429)]})
