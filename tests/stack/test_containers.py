@@ -73,6 +73,7 @@ def test_the_stack_in_containers(stack: Stack) -> None:
     scenarios.survives_a_kill(stack, workers, kill)
     scenarios.restores_its_records(stack)
     check_confinement(stack)
+    check_privacy(stack)
     check_secrets(stack)
 
 
@@ -103,6 +104,15 @@ def check_confinement(stack: Stack) -> None:
         assert host["RestartPolicy"]["Name"] == "unless-stopped"
         published = [b for bindings in host["PortBindings"].values() for b in bindings]
         assert {binding["HostIp"] for binding in published} <= {"127.0.0.1"}
+
+
+def check_privacy(stack: Stack) -> None:
+    """Files are their owner's, whatever becomes of the folders around them."""
+    data = Path(stack.settings["DATA_DIR"])
+    folders = ("state", "assets", "callbacks", "mocks", "temporal")
+    kept = [path for name in folders for path in (data / name).rglob("*")]
+    assert len(kept) > 10
+    assert [str(path.relative_to(data)) for path in kept if path.lstat().st_mode & 0o077] == []
 
 
 def check_secrets(stack: Stack) -> None:
