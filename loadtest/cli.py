@@ -159,7 +159,7 @@ def compare(a: Folder, b: Folder) -> None:
     write_comparison(after, found)
     for quantity in found.quantities:
         change = f"{quantity.a:.4g} -> {quantity.b:.4g} {quantity.unit}"
-        _print(f"stage of {quantity.stage}, {quantity.name}: {change}, {quantity.verdict}")
+        _print(f"stage {quantity.stage}, {quantity.name}: {change}, {quantity.verdict}")
     for reason in found.why_not:
         _print(f"no verdict: {reason}")
     _print(f"B against A: {found.verdict}")

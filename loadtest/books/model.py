@@ -26,6 +26,11 @@ ENDS = ("succeeded", "degraded", "failed", "cancelled")
 STEPS = ("image", "video")
 
 
+def stage_name(number: int, jobs: int) -> str:
+    """How every text calls a stage: its place from 1 on, and how many jobs were planned."""
+    return f"{number + 1} ({jobs} job{'' if jobs == 1 else 's'})"
+
+
 @dataclass(slots=True)
 class JobFacts:
     """Everything that all books say about one job."""
@@ -104,6 +109,10 @@ class StageBook:
     samples: list[SlotSample] = field(default_factory=list)
 
     @property
+    def name(self) -> str:
+        return stage_name(self.number, self.planned_jobs)
+
+    @property
     def accepted(self) -> int:
         """Submissions that the API took; the same job given twice counts twice."""
         return sum(len(job.submissions) for job in self.jobs.values())
@@ -155,6 +164,11 @@ class Books:
         bodies = (self.run.get("faults") or {}).values()
         rules = any(isinstance(body, dict) and body.get("rules") for body in bodies)
         return rules or bool(self.run["plan"].get("faults"))
+
+    def stage_name(self, number: int) -> str:
+        """The name of the stage of this number, also where no stage has it."""
+        found = next((stage.name for stage in self.stages if stage.number == number), None)
+        return found or str(number + 1)
 
     @property
     def jobs(self) -> list[JobFacts]:

@@ -30,7 +30,7 @@ _MACHINE = ("cores", "memory_gib", "system")
 class Quantity:
     """One quantity in both runs: medians, the change from A to B, and its 95 % interval."""
 
-    stage: int
+    stage: str
     name: str
     unit: str
     n_a: int
@@ -66,7 +66,7 @@ class Comparison:
         changed = [q for q in self.quantities if q.verdict not in (WITHIN, FEW)]
         if not changed:
             return WITHIN
-        return "; ".join(f"{q.name} {q.verdict} (stage of {q.stage})" for q in changed[:5])
+        return "; ".join(f"{q.name} {q.verdict} (stage {q.stage})" for q in changed[:5])
 
 
 def compare(a: Judgement, b: Judgement) -> Comparison:
@@ -116,7 +116,7 @@ def _quantities(a: Books, b: Books) -> Iterator[Quantity]:
         for key, values_a in _samples(stage_a, a):
             values_b = in_b.get(key, [])
             if values_a and values_b:
-                yield _quantity(stage_a.planned_jobs, key, values_a, values_b=values_b)
+                yield _quantity(stage_a.name, key, values_a, values_b=values_b)
 
 
 def _samples(stage: StageBook, books: Books) -> Iterator[tuple[tuple[str, str], list[float]]]:
@@ -143,7 +143,7 @@ def _on_slot(job: JobFacts) -> float | None:
 
 
 def _quantity(
-    stage: int, key: tuple[str, str], values_a: list[float], *, values_b: list[float]
+    stage: str, key: tuple[str, str], values_a: list[float], *, values_b: list[float]
 ) -> Quantity:
     ordered_a, ordered_b = sorted(values_a), sorted(values_b)
     a, b = percentile(ordered_a, 50), percentile(ordered_b, 50)

@@ -70,7 +70,7 @@ def judge_books(books: Books) -> Judgement:
     checks = [*checks_of_run(books), *rules.checks(bent)]
     thresholds = [parse(text) for text in books.run["plan"]["thresholds"]]
     conditions = [_condition(threshold, stages) for threshold in thresholds]
-    reasons = _reasons(conditions, checks, stages)
+    reasons = _reasons(conditions, checks, stages=stages)
     passed = not reasons
     return Judgement(
         passed=passed,
@@ -109,13 +109,13 @@ def _limit(threshold: Threshold, stage: StageResult) -> float | None:
 
 
 def _reasons(
-    conditions: list[Condition], checks: list[SelfCheck], stages: list[StageResult]
+    conditions: list[Condition], checks: list[SelfCheck], *, stages: list[StageResult]
 ) -> list[str]:
     """Why a run fails; a threshold that was asked for and never measured is not met."""
-    reasons = []
+    reasons, names = [], {stage.number: stage.name for stage in stages}
     for condition in conditions:
         if condition.ok is False:
-            where = f" (stage {condition.stage + 1})" if condition.stage is not None else ""
+            where = f" in stage {names[condition.stage]}" if condition.stage is not None else ""
             reasons.append(f"{condition.text}: measured {condition.measured:g}{where}")
         elif condition.ok is None and condition.asked:
             reasons.append(f"{condition.text}: could not be measured")
@@ -125,9 +125,7 @@ def _reasons(
     for stage in stages:
         for check in stage.checks:
             if check.ok is False:
-                reasons.append(
-                    f"check failed in stage {stage.number + 1}: {check.name}: {check.text}"
-                )
+                reasons.append(f"check failed in stage {stage.name}: {check.name}: {check.text}")
     return reasons
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from loadtest.books.model import ENDS, Books, StageBook
+from loadtest.books.model import ENDS, Books, StageBook, stage_name
 from loadtest.judge import findings as kinds
 from loadtest.judge.callbacks import CallbackBook, callback_book
 from loadtest.judge.faults import FaultBook, fault_book
@@ -44,6 +44,10 @@ class StageResult:
     history_bytes: Spread
     checks: list[SelfCheck]
     metrics: Metrics
+
+    @property
+    def name(self) -> str:
+        return stage_name(self.number, self.counts["planned"])
 
 
 def judge_stage(

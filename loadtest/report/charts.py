@@ -1,5 +1,6 @@
 """The charts of the report, each with the sentence that says what to see in it."""
 
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 
@@ -18,28 +19,39 @@ Kinds = Sequence[tuple[str, str]]
 
 
 def histogram(values: Sequence[float], *, name: str, caption: str) -> Chart:
-    """How often a duration came, in columns up to the 99th percentile, and one for the rest."""
+    """How often a duration came, in columns of one width.
+
+    What lies far out gets one column behind a gap, and the caption says so; else there is none.
+    """
     ordered = sorted(max(0.0, value) for value in values)
-    most = ordered[math.ceil(0.99 * len(ordered)) - 1] or ordered[-1] or 1.0
+    most = _bulk(ordered)
     count = min(_COLUMNS, max(5, int(math.sqrt(len(ordered)) * 2)))
     width = most / count
-    columns = [0] * (count + 1)
-    for value in ordered:
-        columns[count if value > most else min(count - 1, int(value / width))] += 1
+    columns = [0] * count
+    far = [value for value in ordered if value > most]
+    for value in ordered[: len(ordered) - len(far)]:
+        columns[min(count - 1, int(value / width))] += 1
+    across = times(most + (2 * width if far else 0.0), tight=True)
+    ticks = tuple(tick for tick in across.ticks if tick <= most * 1.001)
     plot = Plot(
-        Axis(
-            f"{name} (last column: above {duration(most)})",
-            times(width * (count + 1), tight=True),
-        ),
-        Axis("how many", counts(max(columns))),
+        Axis(name, dataclasses.replace(across, ticks=ticks)),
+        Axis("how many", counts(max(*columns, len(far)))),
     )
     for place, number in enumerate(columns):
-        title = f"{duration(place * width)} to {duration((place + 1) * width)}: {number}"
-        if place == count:
-            title = f"above {duration(most)}: {number}"
         begin, end = place * width, (place + 1) * width
+        title = f"{duration(begin)} to {duration(end)}: {number}"
         plot.column(begin, end, low=0, high=number, kind="bar", title=title)
+    if far:
+        text = f"above {duration(most)}, up to {duration(far[-1])}: {len(far)}"
+        plot.column(most + width, most + 2 * width, low=0, high=len(far), kind="beyond", title=text)
+        caption += f" The last column, behind the gap, holds the {len(far)} {text.split(':')[0]}."
     return Chart(plot.svg(name), caption)
+
+
+def _bulk(ordered: Sequence[float]) -> float:
+    """Up to where columns go: all, or 99 in a hundred where the rest lies far beyond them."""
+    most, last = ordered[math.ceil(0.99 * len(ordered)) - 1], ordered[-1]
+    return (most if most and last > 1.5 * most else last) or 1.0
 
 
 def stacked_groups(pieces: Sequence[Sequence[Span]], kinds: Kinds, *, caption: str) -> Chart:

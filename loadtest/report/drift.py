@@ -27,7 +27,7 @@ def drift(judgement: Judgement) -> list[Block]:
                 "#kB stored",
             ),
             _windows(stage),
-            f"Stage of {stage.planned_jobs} in {WINDOWS} parts, in the order of the ends",
+            f"Stage {stage.name} in {WINDOWS} parts, in the order of the ends",
         )
         for stage in judgement.books.stages
         if sum(job.finished is not None for job in stage.jobs.values()) >= FEWEST

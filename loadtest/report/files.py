@@ -88,7 +88,7 @@ def junit(judgement: Judgement) -> str:
     ]
     cases += [(check.name, check.ok, check.text, False) for check in judgement.checks]
     cases += [
-        (f"stage {stage.number + 1}: {check.name}", check.ok, check.text, False)
+        (f"stage {stage.name}: {check.name}", check.ok, check.text, False)
         for stage in judgement.stages
         for check in stage.checks
     ]

@@ -32,9 +32,9 @@ def _limits(stage: StageBook, books: Books) -> Texts:
     moments = [sample.at for sample in stage.samples]
     outside = [at for at in moments if not stage.began <= at <= stage.ended]
     if outside or moments != sorted(moments):
-        yield f"samples of the slot are not of stage {stage.number + 1}, or not in order"
+        yield f"samples of the slot are not of stage {stage.name}, or not in order"
     if not stage.samples and stage.ended - stage.began > LAG:
-        yield f"nobody looked at the slot in stage {stage.number + 1}"
+        yield f"nobody looked at the slot in stage {stage.name}"
 
 
 def _samples(

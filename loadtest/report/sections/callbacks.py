@@ -20,14 +20,14 @@ def section(judgement: Judgement) -> Section:
             "Callback fates", lead, [Text("Without mocks it is not known what was sent.")]
         )
     rows = [_row(stage) for stage in judgement.stages]
-    heads = ("#stage", "#sent", *(f"#{name.replace('_', ' ')}" for name in _ALL))
+    heads = ("stage", "#sent", *(f"#{name.replace('_', ' ')}" for name in _ALL))
     return Section("Callback fates", lead, [Table(heads, rows)])
 
 
 def _row(stage: StageResult) -> tuple[Cell, ...]:
     book = stage.callbacks
     return row(
-        str(stage.counts["planned"]),
+        stage.name,
         str(book.sent),
         *(
             Cell(str(book.fates[name]), BAD if name == LOST and book.fates[name] else "")

@@ -5,7 +5,7 @@ from loadtest.report.blocks import BAD, GOOD, INFO, Block, Cell, Code, Notice, S
 from loadtest.times import duration
 
 _HEADS = (
-    "#stage",
+    "stage",
     "quantity",
     "#n",
     "#median A",
@@ -57,7 +57,7 @@ def _row(quantity: Quantity, *, judged: bool) -> tuple[Cell, ...]:
     tones = {WITHIN: GOOD, FASTER: GOOD, FEWER: GOOD, FEW: ""}
     verdict = Cell(quantity.verdict, tones.get(quantity.verdict, BAD)) if judged else Cell("–")
     return row(
-        str(quantity.stage),
+        quantity.stage,
         quantity.name,
         f"{quantity.n_a} / {quantity.n_b}",
         _write(quantity, quantity.a),

@@ -30,12 +30,12 @@ def section(judgement: Judgement) -> Section:
     )
     blocks: list[Block] = [
         Table(
-            ("#stage", "#submitted", "#ended", "#still open", "adds up"),
+            ("stage", "#submitted", "#ended", "#still open", "adds up"),
             list(map(_sum, stages)),
             "The sum",
         ),
         Table(
-            ("book", "kept by", "jobs", *(f"#stage of {stage.planned_jobs}" for stage in stages)),
+            ("book", "kept by", "jobs", *(f"#stage {stage.name}" for stage in stages)),
             [
                 _book(book, text, counts, stages=stages)
                 for book, text, counts in _COUNTED
@@ -44,14 +44,15 @@ def section(judgement: Judgement) -> Section:
             "Jobs by book",
         ),
         Table(
-            ("difference", *(f"#stage of {stage.planned_jobs}" for stage in stages)),
+            ("difference", *(f"#stage {stage.name}" for stage in stages)),
             [_difference(judgement, kind) for kind in _KINDS],
             "Differences",
         ),
     ]
     found = judgement.findings
     if found:
-        rows = [row(f.kind, f.job_id, str(f.stage + 1), f.text) for f in found[:SHOWN]]
+        name = judgement.books.stage_name
+        rows = [row(f.kind, f.job_id, name(f.stage), f.text) for f in found[:SHOWN]]
         blocks.append(Table(("what", "job", "stage", "in words"), rows, "Every difference by name"))
         if len(found) > SHOWN:
             blocks.append(Notice("info", f"{len(found) - SHOWN} more are in results.json."))
@@ -65,7 +66,7 @@ def _sum(stage: StageBook) -> tuple[Cell, ...]:
     ended = sum(status in ENDS for status in statuses)
     holds = ended == stage.accepted
     return row(
-        str(stage.planned_jobs),
+        stage.name,
         str(stage.accepted),
         str(ended),
         str(stage.accepted - ended),

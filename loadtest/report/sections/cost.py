@@ -11,7 +11,7 @@ def section(judgement: Judgement) -> Section:
     """Events, workflow tasks and bytes per job, and what the replay of the histories gave."""
     lead = "What one job leaves in Temporal: a history that grows without need costs every replay."
     rows = [line for stage in judgement.stages for line in _rows(stage)]
-    heads = ("#stage", "per job", "#n", "#min", "#median", "#max")
+    heads = ("stage", "per job", "#n", "#min", "#median", "#max")
     return Section("Determinism and cost", lead, [_replayed(judgement), Table(heads, rows)])
 
 
@@ -24,7 +24,7 @@ def _replayed(judgement: Judgement) -> Notice:
 def _rows(stage: StageResult) -> list[Any]:
     return [
         row(
-            str(stage.counts["planned"]),
+            stage.name,
             name,
             str(found.n),
             *(

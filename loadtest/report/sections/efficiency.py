@@ -20,10 +20,10 @@ def section(judgement: Judgement) -> Section:
         )
     heads = (
         "part",
-        *(head for stage in laid for head in (f"#stage of {stage.counts['planned']}", "#share")),
+        *(head for stage in laid for head in (f"#stage {stage.name}", "#share")),
     )
     rows = [_part(name, laid) for name in PARTS]
-    rows.append(_total(laid))
+    rows += [_total(laid), _makespan(laid)]
     blocks: list[Block] = [Table(heads, rows, "The slots' time by what it went to")]
     blocks += [Text(_sentence(stage)) for stage in laid]
     return Section("Efficiency", lead, blocks)
@@ -38,9 +38,19 @@ def _part(name: str, laid: list[StageResult]) -> tuple[Cell, ...]:
 
 
 def _total(laid: list[StageResult]) -> tuple[Cell, ...]:
-    cells: list[str] = ["sum"]
+    cells: list[str] = ["sum, to the last close"]
     for stage in laid:
-        cells += [duration(sum((stage.parts or {}).values())), "100%"]
+        spent = (stage.parts or {}).values()
+        cells += [duration(sum(spent)), f"{sum(spent) / (sum(spent) or 1):.1%}"]
+    return row(*cells)
+
+
+def _makespan(laid: list[StageResult]) -> tuple[Cell, ...]:
+    """What the sum is of: the makespan ends at the last end, the slots' time at the last close."""
+    cells: list[str] = ["slots x makespan, to the last end"]
+    for stage in laid:
+        whole = (stage.limit or 1) * (stage.timing.makespan or 0.0)
+        cells += [duration(whole), f"{whole / (sum((stage.parts or {}).values()) or 1):.1%}"]
     return row(*cells)
 
 
@@ -52,6 +62,6 @@ def _sentence(stage: StageResult) -> str:
     timing = stage.timing
     ratio = f"{timing.ratio:.3f} times the service time" if timing.ratio else "without an ideal"
     return (
-        f"Stage of {stage.counts['planned']}: makespan {duration(timing.makespan)}, {ratio}; the "
+        f"Stage {stage.name}: makespan {duration(timing.makespan)}, {ratio}; the "
         f"largest part beside the service itself is {name} with {duration(seconds)}."
     )

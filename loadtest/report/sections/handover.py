@@ -8,7 +8,7 @@ from loadtest.report.charts import histogram
 from loadtest.times import duration
 
 _FEWEST = 20
-_HEADS = ("#stage", "what", "#n", "#min", "#median", "#p95", "#p99", "#max")
+_HEADS = ("stage", "what", "#n", "#min", "#median", "#p95", "#p99", "#max")
 
 
 def section(judgement: Judgement) -> Section:
@@ -33,8 +33,8 @@ def section(judgement: Judgement) -> Section:
 
 def _histogram(stage: StageResult) -> Block:
     caption = (
-        f"Stage of {stage.counts['planned']}: how long the {len(stage.gaps)} hand-overs took; "
-        "the last column holds all that took longer. One narrow hill is good, a second hill is a "
+        f"Stage {stage.name}: how long the {len(stage.gaps)} hand-overs took. "
+        "One narrow hill is good, a second hill is a "
         "second cause."
     )
     return histogram(stage.gaps, name="Hand-over gap", caption=caption)
@@ -54,7 +54,7 @@ def _line(stage: StageResult, name: str, found: Spread) -> tuple[Cell, ...]:
     times = (
         duration(value) for value in (found.min, found.median, found.p95, found.p99, found.max)
     )
-    return row(str(stage.counts["planned"]), name, str(found.n), *times)
+    return row(stage.name, name, str(found.n), *times)
 
 
 def _ratio(stage: StageResult) -> str | None:
@@ -63,6 +63,6 @@ def _ratio(stage: StageResult) -> str | None:
         return None
     share = stage.hand_over.total / makespan / (stage.limit or 1)
     return (
-        f"Stage of {stage.counts['planned']}: the median hand-over is {gap / hop:.1f} plain steps; "
+        f"Stage {stage.name}: the median hand-over is {gap / hop:.1f} plain steps; "
         f"all hand-overs together are {share:.1%} of the slots' time."
     )

@@ -50,7 +50,7 @@ def _chart(stage: StageBook, books: Books, drawn: dict[str, list[Span]]) -> Char
     for place, job_id in enumerate(order):
         _draw(canvas, stage.jobs[job_id], drawn[job_id], y=4 + place * _ROW, books=books)
     canvas.axis()
-    label = f"Stage of {stage.planned_jobs}, all of it in {duration(end - begin)}"
+    label = f"Stage {stage.name}, all of it in {duration(end - begin)}"
     text = f"{label}, counted from the first planned submission."
     return Chart(legend(_KINDS) + canvas.svg(label), text)
 
@@ -58,7 +58,7 @@ def _chart(stage: StageBook, books: Books, drawn: dict[str, list[Span]]) -> Char
 def _aggregated(stage: StageBook, drawn: dict[str, list[Span]]) -> list[Block]:
     """For a stage with more jobs than rows: means by group, and how many wait."""
     order = sorted(drawn.values(), key=_start)
-    name = f"Stage of {stage.planned_jobs}, aggregated"
+    name = f"Stage {stage.name}, aggregated"
     on_slot = [(kind, text) for kind, text in _KINDS if kind != QUEUED]
     return [
         stacked_groups(

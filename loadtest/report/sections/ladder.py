@@ -29,13 +29,13 @@ def section(judgement: Judgement) -> Section:
     )
     blocks: list[Block] = [
         Table(
-            ("#stage", *(f"#{name}" for name in _COUNTS), "#success", "#retries"),
+            ("stage", *(f"#{name}" for name in _COUNTS), "#success", "#retries"),
             [_outcome(stage) for stage in stages],
             "Outcomes",
         ),
         Table(
             (
-                "#stage",
+                "stage",
                 "#n",
                 "#makespan",
                 "#ideal",
@@ -47,7 +47,7 @@ def section(judgement: Judgement) -> Section:
             "Pace",
         ),
         Table(
-            ("#stage", "#n", "#min", "#median", "#p95", "#p99", "#max"),
+            ("stage", "#n", "#min", "#median", "#p95", "#p99", "#max"),
             [_times(stage) for stage in stages],
             "Time from planned submission to end",
         ),
@@ -58,7 +58,7 @@ def section(judgement: Judgement) -> Section:
 
 def _outcome(stage: StageResult) -> tuple[Cell, ...]:
     counts = stage.counts
-    cells: list[Cell | str | float | None] = [str(counts["planned"])]
+    cells: list[Cell | str | float | None] = [stage.name]
     for name in _COUNTS:
         bad = counts[name] and name in ("failed", kinds.LOST, kinds.DUPLICATED)
         cells.append(Cell(str(counts[name]), BAD if bad else ""))
@@ -73,7 +73,7 @@ def _speed(stage: StageResult) -> tuple[Cell, ...]:
     timing, most = stage.timing, stage.metrics["max_at_once"]
     over = most is not None and most > (stage.limit or 0)
     return row(
-        str(stage.counts["planned"]),
+        stage.name,
         str(timing.latency.n),
         duration(timing.makespan),
         duration(timing.bound),
@@ -86,7 +86,7 @@ def _speed(stage: StageResult) -> tuple[Cell, ...]:
 def _times(stage: StageResult) -> tuple[Cell, ...]:
     times = stage.timing.latency
     return row(
-        str(stage.counts["planned"]),
+        stage.name,
         str(times.n),
         duration(times.min),
         duration(times.median),
@@ -98,10 +98,10 @@ def _times(stage: StageResult) -> tuple[Cell, ...]:
 
 def _bend(stages: list[StageResult]) -> str:
     """Where efficiency falls by more than a tenth from one stage to the next."""
-    known = [(s.counts["planned"], s.timing.efficiency) for s in stages if s.timing.efficiency]
+    known = [(s.name, s.timing.efficiency) for s in stages if s.timing.efficiency]
     if len(known) < 2:
         return "One stage shows no bend."
-    for (_, before), (jobs, after) in pairwise(known):
+    for (_, before), (name, after) in pairwise(known):
         if after < before * 0.9:
-            return f"Efficiency bends at {jobs} jobs: from {before:.1%} to {after:.1%}."
+            return f"Efficiency bends at stage {name}: from {before:.1%} to {after:.1%}."
     return "Efficiency does not fall by more than a tenth between any two stages."

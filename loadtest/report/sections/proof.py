@@ -30,7 +30,7 @@ def section(judgement: Judgement) -> Section:
     blocks: list[Block] = [
         Table(
             (
-                "#stage",
+                "stage",
                 "book",
                 "kept by",
                 "a job counts from … to …",
@@ -79,9 +79,8 @@ def _row(stage: StageResult, name: str) -> tuple[Cell, ...]:
         verdict = Cell("never reached", BAD)
     else:
         verdict = Cell("holds", GOOD)
-    planned = str(stage.counts["planned"])
     return row(
-        planned,
+        stage.name,
         book.name,
         book.code,
         text,
@@ -96,9 +95,8 @@ def _row(stage: StageResult, name: str) -> tuple[Cell, ...]:
 def _sampled(stage: StageResult) -> tuple[Cell, ...]:
     most, limit = stage.sampled_at_once or 0, stage.limit or 0
     verdict = Cell("holds", GOOD) if most <= limit else Cell("broken", BAD)
-    planned = str(stage.counts["planned"])
     return row(
-        planned,
+        stage.name,
         SLOT.name,
         SLOT.code,
         "holders in a sample",
@@ -115,7 +113,7 @@ def _violation(stage: StageResult, name: str) -> Notice:
     assert pair is not None  # noqa: S101 - the caller has asked
     return Notice(
         BAD,
-        f"Stage of {stage.counts['planned']}, {_BOOKS[name][0].name}: {pair.second} began at "
+        f"Stage {stage.name}, {_BOOKS[name][0].name}: {pair.second} began at "
         f"{timestamp(pair.begin)} while {pair.first} still ran, for "
         f"{duration(pair.end - pair.begin)}.",
     )
@@ -125,7 +123,7 @@ def _limits(stages: list[StageBook]) -> list[Block]:
     return [
         Notice(
             WARN,
-            f"The limit changed in the stage of {stage.planned_jobs}: {sorted(stage.limits_seen)}; "
+            f"The limit changed in the stage {stage.name}: {sorted(stage.limits_seen)}; "
             "the highest was taken.",
         )
         for stage in stages
@@ -138,7 +136,7 @@ def _at_once(stage: StageBook) -> Chart:
     found = (vendor_interval(job, stage.ended) for job in stage.jobs.values())
     intervals = [interval for interval in found if interval]
     caption = (
-        f"Stage of {stage.planned_jobs}: jobs at once by both vendors' clocks. The line must "
+        f"Stage {stage.name}: jobs at once by both vendors' clocks. The line must "
         "touch the limit and never cross it."
     )
     return over_time(intervals, stage, caption=caption)
@@ -160,7 +158,7 @@ def _lanes(stage: StageBook) -> Chart | None:
         for g in several:
             _bar(canvas, g, y=6 + place * _ROW)
     canvas.axis()
-    label = f"Stage of {stage.planned_jobs}: what each vendor worked on, by its own clock"
+    label = f"Stage {stage.name}: what each vendor worked on, by its own clock"
     kinds = (("image", "image"), ("video", "video"), ("failed", "failed generation"))
     text = f"{label}. With a limit of 1 there are two rows, which take turns and never overlap."
     return Chart(legend(kinds) + canvas.svg(label), text)

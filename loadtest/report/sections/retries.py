@@ -20,13 +20,13 @@ def section(judgement: Judgement) -> Section:
     if judgement.books.mocked:
         blocks.append(
             Table(
-                ("#stage", "of", "#1 attempt", "#2", "#3", "#4 or more"),
+                ("stage", "of", "#1 attempt", "#2", "#3", "#4 or more"),
                 _attempts(stages),
                 "Generations per job",
             )
         )
         heads = (
-            "#stage",
+            "stage",
             "#failed",
             f"#{RECOVERED}",
             f"#{DEGRADED}",
@@ -37,14 +37,14 @@ def section(judgement: Judgement) -> Section:
         blocks.append(Table(heads, [_fates(stage) for stage in stages], "Failed generations"))
         blocks.append(_faults(stages))
     errors = [
-        row(str(stage.counts["planned"]), what, name, str(count))
+        row(stage.name, what, name, str(count))
         for stage in stages
         for book, kind in ((stage.retries.errors, " generation"), (stage.retries.calls, ""))
         for (step, name), count in book.most_common(20)
         for what in (f"{step}{kind}",)
     ]
     if errors:
-        blocks.append(Table(("#stage", "what", "error class", "#times"), errors, "Errors by class"))
+        blocks.append(Table(("stage", "what", "error class", "#times"), errors, "Errors by class"))
     else:
         blocks.append(Notice(GOOD, "No generation failed and no call had to be repeated."))
     return Section("Retries", lead, blocks)
@@ -76,7 +76,7 @@ def _attempts(stages: list[StageResult]) -> list[tuple[Cell, ...]]:
             many = sum(count for number, count in made.items() if number >= 4)
             found.append(
                 row(
-                    str(stage.counts["planned"]),
+                    stage.name,
                     step,
                     *(str(made[n]) for n in (1, 2, 3)),
                     str(many),
@@ -88,7 +88,7 @@ def _attempts(stages: list[StageResult]) -> list[tuple[Cell, ...]]:
 def _fates(stage: StageResult) -> tuple[Cell, ...]:
     book = stage.retries
     return row(
-        str(stage.counts["planned"]),
+        stage.name,
         str(sum(book.fates.values())),
         *(str(book.fates[fate]) for fate in (RECOVERED, DEGRADED, SURFACED)),
         Cell(str(book.fates[UNACCOUNTED]), BAD if book.fates[UNACCOUNTED] else ""),

@@ -37,7 +37,7 @@ def section(judgement: Judgement) -> Section:
     blocks += [Notice(BAD, reason) for reason in judgement.reasons] if not judgement.passed else []
     blocks += [
         Table(
-            ("condition", "verdict", "#measured", "#limit", "#margin", "#stage", "what it is"),
+            ("condition", "verdict", "#measured", "#limit", "#margin", "stage", "what it is"),
             _conditions(judgement),
         ),
         Text("To repeat this run:"),
@@ -116,7 +116,7 @@ def _conditions(judgement: Judgement) -> list[tuple[Cell, ...]]:
             value(condition, condition.measured),
             value(condition, condition.limit),
             value(condition, condition.margin),
-            "–" if condition.stage is None else str(condition.stage + 1),
+            None if condition.stage is None else judgement.books.stage_name(condition.stage),
             METRICS[parse(condition.text).metric],
         )
         for condition in judgement.conditions
@@ -191,7 +191,7 @@ def _stage_checks(judgement: Judgement) -> list[Block]:
     stages = judgement.stages
     if not stages:
         return []
-    heads = ("check of the report's own data", *(f"stage of {_jobs(s)}" for s in stages))
+    heads = ("check of the report's own data", *(f"stage {s.name}" for s in stages))
     names = [check.name for check in stages[0].checks]
     results = {(s.number, check.name): check for s in stages for check in s.checks}
     rows = [
@@ -199,7 +199,7 @@ def _stage_checks(judgement: Judgement) -> list[Block]:
         for name in names
     ]
     broken = [
-        Notice(BAD, f"Stage of {_jobs(s)}: {check.name}: {check.text}")
+        Notice(BAD, f"Stage {s.name}: {check.name}: {check.text}")
         for s in stages
         for check in s.checks
         if check.ok is False

@@ -1,13 +1,14 @@
-"""The slowest five jobs and every failure, with what each history says."""
+"""The five jobs that worked longest and every failure, with what each history says."""
 
 from loadtest.books.model import JobFacts, StageBook
 from loadtest.judge.judge import Judgement
-from loadtest.judge.spans import spans
+from loadtest.judge.spans import QUEUED, Span, spans
 from loadtest.report.blocks import GOOD, Block, Cell, Notice, Section, Table, row
 from loadtest.report.links import workflow_link
 from loadtest.times import duration
 
 SLOWEST, MOST_FAILURES = 5, 200
+_SLOW = ("job", "stage", "prompt", "#at work", "#queued", "#attempts", "where the time went")
 
 
 def section(judgement: Judgement) -> Section:
@@ -15,38 +16,50 @@ def section(judgement: Judgement) -> Section:
     run = judgement.run
     jobs = [(stage, job) for stage in judgement.books.stages for job in stage.jobs.values()]
     timed = sorted(
-        ((j.latency, s, j) for s, j in jobs if j.latency is not None), key=lambda t: -t[0]
+        ((_worked(pieces), pieces, s, j) for s, j in jobs if (pieces := spans(j))),
+        key=lambda t: -t[0],
     )
-    slow = [_slow(stage, job, workflow_link(run, job.job_id)) for _, stage, job in timed[:SLOWEST]]
+    slow = [
+        _slow(stage, job, pieces, href=workflow_link(run, job.job_id))
+        for _, pieces, stage, job in timed[:SLOWEST]
+    ]
     bad = [(stage, job) for stage, job in jobs if job.status != "succeeded"]
-    heads = ("job", "#stage", "prompt", "#time", "#attempts", "where the time went")
-    blocks: list[Block] = [Table(heads, slow, "The slowest")]
+    blocks: list[Block] = [Table(_SLOW, slow, "The slowest")]
     if bad:
         rows = [
             _bad(stage, job, workflow_link(run, job.job_id)) for stage, job in bad[:MOST_FAILURES]
         ]
-        heads = ("job", "#stage", "prompt", "status", "error", "what led to it")
+        heads = ("job", "stage", "prompt", "status", "error", "what led to it")
         blocks.append(Table(heads, rows, f"Not succeeded ({len(bad)})"))
     else:
         blocks.append(Notice(GOOD, "Every job succeeded."))
     blocks += _refused(judgement)
-    lead = "A slow job is most often one that waited long; the pieces tell. Links lead to the UI."
+    lead = (
+        "The slowest by their own work, from the permit to the end: how long a job waited for its "
+        "turn is its place in the queue, and no fault of its own. Links lead to the Temporal UI."
+    )
     return Section("The slowest five and every failure", lead, blocks)
 
 
-def _slow(stage: StageBook, job: JobFacts, href: str) -> tuple[Cell, ...]:
+def _worked(pieces: list[Span]) -> float:
+    return sum(piece.end - piece.begin for piece in pieces if piece.name != QUEUED)
+
+
+def _slow(stage: StageBook, job: JobFacts, pieces: list[Span], *, href: str) -> tuple[Cell, ...]:
     spent: dict[str, float] = {}
-    for piece in spans(job):
+    for piece in pieces:
         spent[piece.name] = spent.get(piece.name, 0.0) + piece.end - piece.begin
     parts = ", ".join(
         f"{name} {duration(seconds)}"
         for name, seconds in sorted(spent.items(), key=lambda p: -p[1])
+        if name != QUEUED
     )
     return row(
         Cell(job.job_id, href=href),
-        str(stage.planned_jobs),
+        stage.name,
         job.submission.prompt if job.submission else None,
-        duration(job.latency),
+        duration(_worked(pieces)),
+        duration(spent.get(QUEUED, 0.0)),
         _attempts(job),
         parts,
     )
@@ -57,7 +70,7 @@ def _bad(stage: StageBook, job: JobFacts, href: str) -> tuple[Cell, ...]:
     error = f"{api.error_code}: {api.error_message}" if api and api.error_code else None
     return row(
         Cell(job.job_id, href=href),
-        str(stage.planned_jobs),
+        stage.name,
         job.submission.prompt if job.submission else None,
         job.status or "unknown to the API",
         error,
@@ -91,7 +104,7 @@ def _attempts(job: JobFacts) -> str:
 def _refused(judgement: Judgement) -> list[Block]:
     rows = [
         row(
-            str(stage.planned_jobs),
+            stage.name,
             str(submit.index + 1),
             submit.prompt,
             submit.problem,
@@ -101,7 +114,7 @@ def _refused(judgement: Judgement) -> list[Block]:
         for submit in stage.refused[:MOST_FAILURES]
     ]
     return (
-        [Table(("#stage", "#job", "prompt", "answer", "#tries"), rows, "Refused by the API")]
+        [Table(("stage", "#job", "prompt", "answer", "#tries"), rows, "Refused by the API")]
         if rows
         else []
     )

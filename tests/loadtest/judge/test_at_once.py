@@ -19,7 +19,7 @@ def test_an_overlap_names_both_jobs(honest: Synthetic) -> None:
     overlap = next(finding for finding in judgement.findings if finding.kind == "overlap")
     assert overlap.job_id == job_id(1, 2)
     assert job_id(1, 1) in overlap.text
-    assert "max_at_once<=limit: measured 2 (stage 2)" in judgement.reasons
+    assert "max_at_once<=limit: measured 2 in stage 2 (5 jobs)" in judgement.reasons
 
 
 def test_an_overlap_in_the_records_alone_is_caught(honest: Synthetic) -> None:
@@ -82,4 +82,4 @@ def test_a_limit_that_was_never_reached_proves_nothing(honest: Synthetic) -> Non
 
     judgement = judge(honest.folder)
 
-    assert "reached_at_once>=expected: measured 1 (stage 2)" in judgement.reasons
+    assert "reached_at_once>=expected: measured 1 in stage 2 (5 jobs)" in judgement.reasons

@@ -48,7 +48,7 @@ def test_a_lost_callback_is_named(honest: Synthetic) -> None:
     judgement = judge(honest.folder)
 
     assert named(judgement, "callback lost") == [job_id(1, 3)]
-    assert "callbacks_lost==0: measured 1 (stage 2)" in judgement.reasons
+    assert "callbacks_lost==0: measured 1 in stage 2 (5 jobs)" in judgement.reasons
 
 
 def test_a_forged_receipt_is_orphaned(honest: Synthetic) -> None:
@@ -66,7 +66,7 @@ def test_the_same_generation_charged_twice_is_named(honest: Synthetic) -> None:
     judgement = judge(honest.folder)
 
     assert named(judgement, "charged twice") == [job_id(1, 1)]
-    assert "charged_twice==0: measured 1 (stage 2)" in judgement.reasons
+    assert "charged_twice==0: measured 1 in stage 2 (5 jobs)" in judgement.reasons
 
 
 def test_a_charge_without_an_attempt_is_named(honest: Synthetic) -> None:
@@ -86,7 +86,7 @@ def test_a_job_without_a_record_is_lost(honest: Synthetic) -> None:
     judgement = judge(honest.folder)
 
     assert named(judgement, "lost") == [job_id(1, 3)]
-    assert "lost==0: measured 1 (stage 2)" in judgement.reasons
+    assert "lost==0: measured 1 in stage 2 (5 jobs)" in judgement.reasons
 
 
 def test_a_job_that_the_api_forgot_is_lost(honest: Synthetic) -> None:
@@ -107,7 +107,7 @@ def test_a_job_that_did_not_end_is_still_open(honest: Synthetic) -> None:
     judgement = judge(honest.folder)
 
     assert named(judgement, "still open") == [job_id(1, 3)]
-    assert "still_open==0: measured 1 (stage 2)" in judgement.reasons
+    assert "still_open==0: measured 1 in stage 2 (5 jobs)" in judgement.reasons
 
 
 def test_books_that_contradict_each_other_are_named(honest: Synthetic) -> None:

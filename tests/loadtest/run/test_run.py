@@ -82,7 +82,7 @@ async def test_two_at_once_are_caught(settings: Settings, pipeline: MakePipeline
         settings, pipeline(Behaviour(workers=2)), Options(stages="4").plan()
     )
 
-    assert "max_at_once<=limit: measured 2 (stage 1)" in judgement.reasons
+    assert "max_at_once<=limit: measured 2 in stage 1 (4 jobs)" in judgement.reasons
     assert judgement.stages[0].at_once["vendors"].most == 2
 
 
@@ -91,7 +91,7 @@ async def test_a_second_charge_is_caught(settings: Settings, pipeline: MakePipel
         settings, pipeline(Behaviour(charge_twice=True)), Options(stages="1").plan()
     )
 
-    assert "charged_twice==0: measured 1 (stage 1)" in judgement.reasons
+    assert "charged_twice==0: measured 1 in stage 1 (1 job)" in judgement.reasons
 
 
 async def test_a_stalled_stage_is_given_up_and_says_so(
