@@ -47,10 +47,23 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A picture with the sentence that says what to see in it."""
+    """A picture with the sentence that says what to see in it.
+
+    `names` are its rows' names, which stay where they are while the picture is zoomed and moved.
+    """
 
     svg: str
     caption: str
+    legend: str = ""
+    names: str = ""
+    zooms: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Files beside the report: (address, what it is)."""
+
+    links: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +73,7 @@ class Tiles:
     tiles: tuple[tuple[str, str, str], ...]
 
 
-Block = Tiles | Table | Notice | Text | Code | Chart
+Block = Tiles | Table | Notice | Text | Code | Chart | Links
 
 
 @dataclass(frozen=True, slots=True)

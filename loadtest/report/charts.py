@@ -45,7 +45,7 @@ def histogram(values: Sequence[float], *, name: str, caption: str) -> Chart:
         text = f"above {duration(most)}, up to {duration(far[-1])}: {len(far)}"
         plot.column(most + width, most + 2 * width, low=0, high=len(far), kind="beyond", title=text)
         caption += f" The last column, behind the gap, holds the {len(far)} {text.split(':')[0]}."
-    return Chart(plot.svg(name), caption)
+    return plot.chart(name, caption)
 
 
 def _bulk(ordered: Sequence[float]) -> float:
@@ -70,7 +70,7 @@ def stacked_groups(pieces: Sequence[Sequence[Span]], kinds: Kinds, *, caption: s
             title = f"jobs {begin + 1} to {end}, {name}: {duration(value)}"
             plot.column(begin, end, low=low, high=low + value, kind=kind, title=title)
             low += value
-    return Chart(legend(kinds) + plot.svg(caption), caption)
+    return plot.chart(caption, caption, legend=legend(kinds))
 
 
 def _means(group: Sequence[Sequence[Span]], kinds: Kinds) -> list[float]:
@@ -100,7 +100,7 @@ def over_time(intervals: Iterable[Interval], stage: StageBook, *, caption: str) 
     )
     plot.line(thin(points, 1200), kind="series-1")
     plot.rule(stage.limit or 1, f"limit {stage.limit}")
-    return Chart(plot.svg(caption), caption)
+    return plot.chart(caption, caption)
 
 
 def queue(stage: StageBook, drawn: Iterable[Sequence[Span]], *, caption: str) -> Chart:
@@ -118,7 +118,7 @@ def queue(stage: StageBook, drawn: Iterable[Sequence[Span]], *, caption: str) ->
     plot.line(thin(come), kind="series-2")
     plot.line(thin(gone), kind="series-1")
     names = legend([("series-2", "planned"), ("series-1", "ended")])
-    return Chart(names + plot.svg(caption), caption)
+    return plot.chart(caption, caption, legend=names)
 
 
 def memory(processes: dict[str, list[ProcessSample]]) -> list[Chart]:
@@ -138,4 +138,4 @@ def memory(processes: dict[str, list[ProcessSample]]) -> list[Chart]:
         plot.line(thin(points), kind=f"series-{place % 8 + 1}")
     names = legend([(f"series-{place % 8 + 1}", name) for place, name in enumerate(known)])
     caption = "Resident memory of each process; a line that goes on rising is a leak."
-    return [Chart(names + plot.svg(caption), caption)]
+    return [plot.chart(caption, caption, legend=names)]

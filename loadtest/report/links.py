@@ -1,7 +1,10 @@
-"""Addresses in the Temporal UI, for a reader who wants to see the history itself."""
+"""Addresses of what a reader may want to see itself: in the Temporal UI, and beside the report."""
 
 from typing import Any
 from urllib.parse import quote
+
+from loadtest.books.model import JobFacts
+from loadtest.books.seal import NAME, NONE
 
 
 def workflow_link(run: dict[str, Any], job_id: str) -> str:
@@ -13,3 +16,22 @@ def stage_link(run: dict[str, Any], tag: str) -> str:
     """The list of a stage's workflows, filtered by its tag."""
     query = quote(f"CustomTag = '{tag}'")
     return f"{run.get('temporal_ui')}/namespaces/{run.get('namespace')}/workflows?query={query}"
+
+
+def history_link(job: JobFacts) -> str:
+    """A job's history in the run's own folder; empty where it was not kept."""
+    return f"histories/{quote(job.job_id)}.json" if "" in job.told else ""
+
+
+def files(root: str) -> tuple[tuple[str, str], ...]:
+    """The files of a run, relative to its report."""
+    found = (
+        ("report.md", "this report as text"),
+        ("results.json", "everything measured, for programs"),
+        ("jobs.csv", "a line per job, for a spreadsheet"),
+        ("spans.jsonl", "a line per piece of a job"),
+        ("junit.xml", "a case per condition and check"),
+        ("histories/", "each kept history, as Temporal's UI imports it"),
+        ("raw/", "what was seen, unjudged"),
+    )
+    return (*found, (NAME, "the seal")) if root != NONE else found

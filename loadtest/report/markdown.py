@@ -2,7 +2,18 @@
 
 from collections.abc import Iterator
 
-from loadtest.report.blocks import Block, Cell, Chart, Code, Notice, Section, Table, Text, Tiles
+from loadtest.report.blocks import (
+    Block,
+    Cell,
+    Chart,
+    Code,
+    Links,
+    Notice,
+    Section,
+    Table,
+    Text,
+    Tiles,
+)
 
 _MARKS = {"good": "✅", "bad": "❌", "warn": "⚠️", "info": "ℹ️"}
 
@@ -29,6 +40,8 @@ def _block(block: Block) -> Iterator[str]:
             yield block.text
         case Code():
             yield from ("```sh", block.text, "```")
+        case Links():
+            yield from (f"- [{href}]({href}): {text}" for href, text in block.links)
         case Chart():
             yield f"*Chart in report.html: {block.caption}*"
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from loadtest.report.blocks import Chart
 from loadtest.report.scale import Scale
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1120, 230, 70, 48, 14
+HEIGHT, BOTTOM, TOP = 230, 48, 14
 Points = Sequence[tuple[float, float]]
 
 
@@ -20,31 +21,38 @@ class Axis:
 
 
 class Plot:
-    """Two axes from 0 on; every text in it is escaped."""
+    """Two axes from 0 on; across all is a share of the width. Every text in it is escaped."""
 
     def __init__(self, across: Axis, up: Axis) -> None:
         self._across, self._up = across.scale, up.scale
         self._parts: list[str] = []
+        self._names: list[str] = []
         self._grid(across, up)
 
     def x(self, value: float) -> float:
-        return LEFT + value / self._across.most * (WIDTH - LEFT - 12)
+        """A share of the width, in per cent."""
+        return value / self._across.most * 100
 
     def y(self, value: float) -> float:
         return TOP + (1 - value / self._up.most) * (HEIGHT - TOP - BOTTOM)
 
     def line(self, points: Points, *, kind: str) -> None:
-        path = "L".join(f"{self.x(x):.1f} {self.y(y):.1f}" for x, y in points)
-        self._parts.append(f'<path class="line {kind}" d="M{path}"/>')
+        """A line through points; it is stretched to the width, its stroke is not."""
+        path = "L".join(f"{self.x(x):.2f} {self.y(y):.1f}" for x, y in points)
+        self._parts.append(
+            f'<svg width="100%" height="{HEIGHT}" viewBox="0 0 100 {HEIGHT}" '
+            f'preserveAspectRatio="none" aria-label="line">'
+            f'<path class="line {kind}" d="M{path}"/></svg>'
+        )
 
     def column(
         self, begin: float, end: float, *, low: float, high: float, kind: str, title: str
     ) -> None:
         """A column from `low` to `high` over a stretch of the x axis."""
         x, y = self.x(begin), self.y(high)
-        width, height = max(self.x(end) - x - 1, 0.5), max(self.y(low) - y, 0.0)
+        width, height = max(self.x(end) - x - 0.08, 0.04), max(self.y(low) - y, 0.0)
         self._parts.append(
-            f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
+            f'<rect class="{kind}" x="{x:.2f}%" y="{y:.1f}" width="{width:.2f}%" '
             f'height="{height:.1f}"><title>{escape(title)}</title></rect>'
         )
 
@@ -52,34 +60,40 @@ class Plot:
         """A dashed line across, with its name."""
         y = self.y(value)
         self._parts.append(
-            f'<path class="limit" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>'
-            f'<text x="{WIDTH - 14}" y="{y - 4:.1f}" text-anchor="end">{escape(label)}</text>'
+            f'<line class="limit" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text x="99.8%" y="{y - 4:.1f}" text-anchor="end">{escape(label)}</text>'
         )
 
-    def svg(self, label: str) -> str:
-        return (
-            f'<svg role="img" aria-label="{escape(label, quote=True)}" width="{WIDTH}" '
-            f'height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}">{"".join(self._parts)}</svg>'
+    def chart(self, label: str, caption: str, *, legend: str = "") -> Chart:
+        """The drawing with the names of its axes."""
+        named = escape(label, quote=True)
+        tag = f'<svg role="img" aria-label="{named}'
+        return Chart(
+            f'{tag}" class="plot" height="{HEIGHT}">{"".join(self._parts)}</svg>',
+            caption,
+            legend=legend,
+            names=f'{tag}: axis" class="names" height="{HEIGHT}">{"".join(self._names)}</svg>',
         )
 
     def _grid(self, across: Axis, up: Axis) -> None:
         for value in up.scale.ticks:
             y = self.y(value)
-            self._parts.append(
-                f'<path class="axis" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>'
-                f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">'
+            self._parts.append(f'<line class="axis" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
+            self._names.append(
+                f'<text x="94%" y="{y + 4:.1f}" text-anchor="end">'
                 f"{escape(up.scale.text(value))}</text>"
             )
+        bottom = HEIGHT - BOTTOM
         for value in across.scale.ticks:
             x = self.x(value)
-            anchor = "end" if x > WIDTH - 40 else "middle"
+            anchor = "end" if x > 95 else "start" if value == 0 else "middle"
             self._parts.append(
-                f'<path class="axis" d="M{x:.1f} {HEIGHT - BOTTOM}v4"/>'
-                f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="{anchor}">'
+                f'<line class="axis" x1="{x:.2f}%" x2="{x:.2f}%" y1="{bottom}" y2="{bottom + 4}"/>'
+                f'<text x="{x:.2f}%" y="{bottom + 16}" text-anchor="{anchor}">'
                 f"{escape(across.scale.text(value))}</text>"
             )
         self._parts.append(
-            f'<text class="name" x="{LEFT}" y="{HEIGHT - 8}">across: {escape(across.name)}'
+            f'<text class="name" x="0" y="{HEIGHT - 8}">across: {escape(across.name)}'
             f" · up: {escape(up.name)}</text>"
         )
 

@@ -1,33 +1,39 @@
-"""Small SVG drawings; every text passes through `escape`, colours come from the page's CSS."""
+"""Drawings of rows over time; every text passes through `escape`, colours come from the page's CSS.
+
+Across all is a share of the width, so that the page can make a drawing as wide as it likes.
+"""
 
 from collections.abc import Sequence
 from html import escape
 
+from loadtest.report.blocks import Chart
 from loadtest.report.scale import times
+
+ZOOMS = (1, 4, 16)
+"""How many times as wide as the page a drawing of rows can be made."""
+_AXIS = 34
 
 
 class Canvas:
-    """A drawing with a time axis from `begin` to `end` (seconds)."""
+    """Rows with a common time axis from `begin` to `end` (seconds), and their names apart."""
 
-    def __init__(
-        self, width: int, height: int, *, begin: float, end: float, left: int = 90
-    ) -> None:
-        self.width, self.height, self.left = width, height, left
+    def __init__(self, height: int, *, begin: float, end: float) -> None:
+        self.height = height + _AXIS
         self._begin, self._span = begin, max(end - begin, 1e-9)
         self._parts: list[str] = []
+        self._names: list[str] = []
 
-    def x(self, at: float) -> float:
-        return self.left + (at - self._begin) / self._span * (self.width - self.left - 12)
+    def x(self, at: float) -> str:
+        return f"{(at - self._begin) / self._span * 100:.3f}%"
 
     def bar(
         self, begin: float, end: float, *, y: float, height: float, kind: str, title: str = ""
     ) -> None:
-        """A bar over a stretch of time; at least half a pixel, so that nothing is invisible."""
-        x = self.x(begin)
-        width = max(self.x(end) - x, 0.5)
+        """A bar over a stretch of time; the page's CSS strokes it, so that none is invisible."""
         tip = f"<title>{escape(title)}</title>" if title else ""
+        width = max(end - begin, 0.0) / self._span * 100
         self._parts.append(
-            f'<rect class="{kind}" x="{x:.1f}" y="{y:g}" width="{width:.1f}" '
+            f'<rect class="{kind}" x="{self.x(begin)}" y="{y:g}" width="{width:.3f}%" '
             f'height="{height:g}">{tip}</rect>'
         )
 
@@ -35,46 +41,64 @@ class Canvas:
         """A short upright stroke."""
         x = self.x(at)
         self._parts.append(
-            f'<path class="{kind}" d="M{x:.1f} {y:g}v{height:g}">'
-            f"<title>{escape(title)}</title></path>"
+            f'<line class="{kind}" x1="{x}" x2="{x}" y1="{y:g}" y2="{y + height:g}">'
+            f"<title>{escape(title)}</title></line>"
         )
 
+    def begin_row(self, name: str, *, href: str) -> None:
+        """What follows is a row that `#name` leads to, and that leads to an address itself."""
+        self._parts.append(f'<a id="{escape(name, quote=True)}" href="{escape(href, quote=True)}">')
+
+    def end_row(self) -> None:
+        self._parts.append("</a>")
+
     def label(self, text: str, *, y: float, href: str = "") -> None:
-        """A name at the left edge."""
-        words = f'<text x="{self.left - 8}" y="{y:g}" text-anchor="end">{escape(text)}</text>'
+        """A row's name at the left edge."""
+        words = f'<text x="96%" y="{y:g}" text-anchor="end">{escape(text)}</text>'
         if href:
             words = f'<a href="{escape(href, quote=True)}">{words}</a>'
-        self._parts.append(words)
+        self._names.append(words)
 
     def axis(self) -> None:
-        """A line below with the time since the beginning, at round instants."""
+        """A line below with round instants since the beginning; zoomed there are more of them."""
         y = self.height - 20
-        self._parts.append(f'<path class="axis" d="M{self.left} {y}H{self.width - 12}"/>')
-        scale = times(self._span, tight=True)
-        for tick in scale.ticks:
-            x = self.x(self._begin + tick)
-            anchor = "end" if x > self.width - 40 else "middle"
-            self._parts.append(
-                f'<path class="axis" d="M{x:.1f} {y}v4"/>'
-                f'<text x="{x:.1f}" y="{y + 16}" text-anchor="{anchor}">{scale.text(tick)}</text>'
-            )
+        self._parts.append(f'<line class="axis" x1="0" x2="100%" y1="{y}" y2="{y}"/>')
+        for zoom in ZOOMS:
+            marks = "".join(self._mark(tick, zoom, y) for tick in self._ticks(zoom))
+            self._parts.append(f'<g class="ticks z{zoom}">{marks}</g>')
 
-    def svg(self, label: str) -> str:
+    def _ticks(self, zoom: int) -> tuple[float, ...]:
+        """Round instants, as many as fit the drawing at this width."""
+        ticks = times(self._span / zoom, tight=True).ticks
+        step = ticks[1] if len(ticks) > 1 else self._span
+        return tuple(place * step for place in range(int(self._span / step + 1e-9) + 1))
+
+    def _mark(self, tick: float, zoom: int, y: int) -> str:
+        x, text = self.x(self._begin + tick), times(self._span / zoom).text(tick)
+        near_end = tick / self._span > 1 - 0.05 / zoom
+        anchor = "end" if near_end else "start" if tick == 0 else "middle"
         return (
-            f'<svg role="img" aria-label="{escape(label, quote=True)}" width="{self.width}" '
-            f'height="{self.height}" viewBox="0 0 {self.width} {self.height}">'
-            f"{''.join(self._parts)}</svg>"
+            f'<line class="axis" x1="{x}" x2="{x}" y1="{y}" y2="{y + 4}"/>'
+            f'<text x="{x}" y="{y + 16}" text-anchor="{anchor}">{text}</text>'
+        )
+
+    def chart(self, label: str, caption: str, *, legend: str) -> Chart:
+        """The drawing, which can be zoomed, and its rows' names beside it."""
+        return Chart(
+            self._drawn(label, self._parts, "plot"),
+            caption,
+            legend=legend,
+            names=self._drawn(f"{label}: names of the rows", self._names, "names"),
+            zooms=ZOOMS,
+        )
+
+    def _drawn(self, label: str, parts: list[str], kind: str) -> str:
+        return (
+            f'<svg role="img" class="{kind}" aria-label="{escape(label, quote=True)}" '
+            f'height="{self.height}">{"".join(parts)}</svg>'
         )
 
 
 def legend(kinds: Sequence[tuple[str, str]]) -> str:
-    """Coloured squares with their names, as a drawing of its own."""
-    x, parts = 4, []
-    for kind, name in kinds:
-        parts.append(f'<rect class="{kind}" x="{x}" y="5" width="11" height="11"/>')
-        parts.append(f'<text x="{x + 16}" y="15">{escape(name)}</text>')
-        x += 30 + 7 * len(name)
-    return (
-        f'<svg role="img" aria-label="legend" width="{x}" height="21" viewBox="0 0 {x} 21">'
-        f"{''.join(parts)}</svg>"
-    )
+    """Coloured squares with their names, in as many lines as they need."""
+    return "".join(f'<span><i class="{kind}"></i>{escape(name)}</span>' for kind, name in kinds)

@@ -28,8 +28,8 @@ def section(comparison: Comparison | None, run: str) -> Section:
     """The comparison, or how to make one of this run."""
     if comparison is None:
         blocks: list[Block] = [
-            Notice(INFO, "No baseline was given. With a run's name as A:"),
-            Code(f"make compare A=… B={run}"),
+            Notice(INFO, "No baseline was given. With this run as that of the latest:"),
+            Code(f"make compare A={run}"),
         ]
         return Section("Compare", LEAD, blocks)
     return Section("Compare", LEAD, compared(comparison))

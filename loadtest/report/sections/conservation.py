@@ -16,6 +16,7 @@ from loadtest.books.witnesses import (
 )
 from loadtest.judge.judge import Judgement
 from loadtest.report.blocks import BAD, GOOD, Block, Cell, Notice, Section, Table, row
+from loadtest.report.links import history_link
 
 SHOWN = 100
 _KINDS = ("lost", "duplicated", "orphaned", "charged twice", "contradiction", "still open")
@@ -52,13 +53,19 @@ def section(judgement: Judgement) -> Section:
     found = judgement.findings
     if found:
         name = judgement.books.stage_name
-        rows = [row(f.kind, f.job_id, name(f.stage), f.text) for f in found[:SHOWN]]
+        jobs = {job.job_id: job for job in judgement.books.jobs}
+        rows = [row(f.kind, _linked(f.job_id, jobs), name(f.stage), f.text) for f in found[:SHOWN]]
         blocks.append(Table(("what", "job", "stage", "in words"), rows, "Every difference by name"))
         if len(found) > SHOWN:
             blocks.append(Notice("info", f"{len(found) - SHOWN} more are in results.json."))
     else:
         blocks.append(Notice(GOOD, "The books agree in everything that they can say."))
     return Section("Conservation ledger", lead, blocks)
+
+
+def _linked(job_id: str, jobs: dict[str, JobFacts]) -> Cell:
+    job = jobs.get(job_id)
+    return Cell(job_id, href=history_link(job) if job else "")
 
 
 def _sum(stage: StageBook) -> tuple[Cell, ...]:

@@ -1,5 +1,7 @@
 """Where each job's time went, a row per job on one axis per stage."""
 
+import dataclasses
+
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.judge import Judgement
 from loadtest.judge.spans import BACK_OFF, HAND_OVER, QUEUED, RUNNING, STORE, WAIT, Span, spans
@@ -30,14 +32,15 @@ def section(judgement: Judgement) -> Section:
     for stage in judgement.books.stages:
         drawn = {job.job_id: pieces for job in stage.jobs.values() if (pieces := spans(job))}
         if drawn and len(drawn) <= MOST_ROWS:
-            blocks.append(_chart(stage, judgement.books, drawn))
+            blocks += [_chart(stage, judgement.books, drawn), _own(stage, drawn)]
         elif drawn:
             blocks += _aggregated(stage, drawn)
     lead = (
         "A row per job, in the order of their starts; a dark stroke marks a callback received, a "
-        "red one an injected fault, and a name leads to the Temporal UI. With a limit of 1 the "
-        "coloured pieces form a stair without steps beside each other. Stages of more than 120 "
-        "jobs are shown aggregated."
+        "red one an injected fault. With a limit of 1 the coloured pieces form a stair without "
+        "steps beside each other. The second drawing of a stage lays the same rows side by side, "
+        "each from its permit on. Zoomed, a name brings its bars into view, and the bars lead to "
+        "the Temporal UI. Stages of more than 120 jobs are shown aggregated."
     )
     return Section("Jobs over time", lead, blocks or [Text("There is no job to draw.")])
 
@@ -46,13 +49,41 @@ def _chart(stage: StageBook, books: Books, drawn: dict[str, list[Span]]) -> Char
     order = sorted(drawn, key=lambda job_id: _start(drawn[job_id]))
     begin = min(pieces[0].begin for pieces in drawn.values())
     end = max(pieces[-1].end for pieces in drawn.values())
-    canvas = Canvas(1120, len(order) * _ROW + 34, begin=begin, end=end)
+    canvas = Canvas(len(order) * _ROW, begin=begin, end=end)
     for place, job_id in enumerate(order):
         _draw(canvas, stage.jobs[job_id], drawn[job_id], y=4 + place * _ROW, books=books)
     canvas.axis()
     label = f"Stage {stage.name}, all of it in {duration(end - begin)}"
     text = f"{label}, counted from the first planned submission."
-    return Chart(legend(_KINDS) + canvas.svg(label), text)
+    return canvas.chart(label, text, legend=legend(_KINDS))
+
+
+def _own(stage: StageBook, drawn: dict[str, list[Span]]) -> Chart:
+    """Each job from its permit on: what it did, however many waited before it."""
+    order = sorted(drawn, key=lambda job_id: _start(drawn[job_id]))
+    worked = {job_id: _worked(drawn[job_id]) for job_id in order}
+    canvas = Canvas(len(order) * _ROW, begin=0.0, end=max(map(_last, worked.values())))
+    for place, job_id in enumerate(order):
+        y = 4 + place * _ROW
+        canvas.label(_name(stage.jobs[job_id]), y=y + 9)
+        _bars(canvas, worked[job_id], y=y)
+    canvas.axis()
+    label = f"Stage {stage.name}: each job from its permit on"
+    text = f"{label}, without its wait. Rows that look alike are jobs that fared alike."
+    return canvas.chart(label, text, legend=legend(_KINDS[1:]))
+
+
+def _worked(pieces: list[Span]) -> list[Span]:
+    own = [piece for piece in pieces if piece.name != QUEUED]
+    since = own[0].begin if own else 0.0
+    return [
+        dataclasses.replace(piece, begin=piece.begin - since, end=piece.end - since)
+        for piece in own
+    ]
+
+
+def _last(pieces: list[Span]) -> float:
+    return pieces[-1].end if pieces else 0.0
 
 
 def _aggregated(stage: StageBook, drawn: dict[str, list[Span]]) -> list[Block]:
@@ -81,16 +112,33 @@ def _start(pieces: list[Span]) -> float:
 
 
 def _draw(canvas: Canvas, job: JobFacts, pieces: list[Span], *, y: float, books: Books) -> None:
-    index = job.submission.index + 1 if job.submission else "?"
-    canvas.label(f"job {index}", y=y + 9, href=workflow_link(books.run, job.job_id))
+    name = f"bars-{job.job_id}"
+    canvas.label(_name(job), y=y + 9, href=f"#{name}")
+    waited = [piece for piece in pieces if piece.name == QUEUED]
+    _bars(canvas, waited, y=y)
+    canvas.begin_row(name, href=workflow_link(books.run, job.job_id))
+    _bars(canvas, pieces[len(waited) :], y=y)
+    _marks(canvas, job, pieces, y=y)
+    canvas.end_row()
+
+
+def _name(job: JobFacts) -> str:
+    return f"job {job.submission.index + 1 if job.submission else '?'}"
+
+
+def _bars(canvas: Canvas, pieces: list[Span], *, y: float) -> None:
     for piece in pieces:
         attempt = f" attempt {piece.attempt}" if piece.attempt else ""
-        title = f"{job.job_id} {piece.name}{attempt}: {duration(piece.end - piece.begin)}"
+        title = f"{piece.job_id} {piece.name}{attempt}: {duration(piece.end - piece.begin)}"
         kind = "failed" if piece.good is False else piece.name
         canvas.bar(piece.begin, piece.end, y=y, height=_ROW - 3, kind=kind, title=title)
+
+
+def _marks(canvas: Canvas, job: JobFacts, pieces: list[Span], *, y: float) -> None:
+    """Callbacks received and faults injected, where they fall into the job's time."""
     begin, end = pieces[0].begin, pieces[-1].end
     marks = [("mark", r.at, f"callback {r.task_status}: {r.fate}") for r in job.receipts]
     marks += [("fault", f.at, f"fault {f.where}.{f.do} by {f.rule}") for f in job.faults]
     for kind, at, title in marks:
         if at is not None and begin <= at <= end:
-            canvas.tick(at, y=y - 1, height=_ROW - 1, kind=kind, title=title)
+            canvas.tick(at, y=y - 2, height=5, kind=kind, title=title)

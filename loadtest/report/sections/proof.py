@@ -152,7 +152,7 @@ def _lanes(stage: StageBook) -> Chart | None:
     rows = [(step, several) for step in STEPS for several in _packed(made, step)]
     begin = min(g.accepted or 0.0 for g in made)
     end = max(g.finished or 0.0 for g in made)
-    canvas = Canvas(1120, len(rows) * _ROW + 34, begin=begin, end=end)
+    canvas = Canvas(len(rows) * _ROW, begin=begin, end=end)
     for place, (step, several) in enumerate(rows):
         canvas.label(step, y=18 + place * _ROW)
         for g in several:
@@ -161,7 +161,7 @@ def _lanes(stage: StageBook) -> Chart | None:
     label = f"Stage {stage.name}: what each vendor worked on, by its own clock"
     kinds = (("image", "image"), ("video", "video"), ("failed", "failed generation"))
     text = f"{label}. With a limit of 1 there are two rows, which take turns and never overlap."
-    return Chart(legend(kinds) + canvas.svg(label), text)
+    return canvas.chart(label, text, legend=legend(kinds))
 
 
 def _packed(made: list[Generation], step: str) -> list[list[Generation]]:

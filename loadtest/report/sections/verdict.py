@@ -14,6 +14,7 @@ from loadtest.report.blocks import (
     Block,
     Cell,
     Code,
+    Links,
     Notice,
     Section,
     Table,
@@ -21,6 +22,7 @@ from loadtest.report.blocks import (
     Tiles,
     row,
 )
+from loadtest.report.links import files
 from loadtest.times import duration, timestamp
 
 _SECONDS = ("min", "median", "p95", "p99", "max", "makespan")
@@ -43,6 +45,8 @@ def section(judgement: Judgement) -> Section:
         Text("To repeat this run:"),
         Code(str(run.get("command"))),
         Table(("of this run", ""), _facts(run, judgement.books.seal.root)),
+        Text("Files of this run, beside this page:"),
+        Links(files(judgement.books.seal.root)),
         Table(
             ("check of the whole run", "result", "what was seen"),
             [row(check.name, _result(check), check.text) for check in judgement.checks],

@@ -4,11 +4,20 @@ from loadtest.books.model import JobFacts, StageBook
 from loadtest.judge.judge import Judgement
 from loadtest.judge.spans import QUEUED, Span, spans
 from loadtest.report.blocks import GOOD, Block, Cell, Notice, Section, Table, row
-from loadtest.report.links import workflow_link
+from loadtest.report.links import history_link, workflow_link
 from loadtest.times import duration
 
 SLOWEST, MOST_FAILURES = 5, 200
-_SLOW = ("job", "stage", "prompt", "#at work", "#queued", "#attempts", "where the time went")
+_SLOW = (
+    "job",
+    "stage",
+    "prompt",
+    "#at work",
+    "#queued",
+    "#attempts",
+    "where the time went",
+    "history",
+)
 
 
 def section(judgement: Judgement) -> Section:
@@ -29,7 +38,7 @@ def section(judgement: Judgement) -> Section:
         rows = [
             _bad(stage, job, workflow_link(run, job.job_id)) for stage, job in bad[:MOST_FAILURES]
         ]
-        heads = ("job", "stage", "prompt", "status", "error", "what led to it")
+        heads = ("job", "stage", "prompt", "status", "error", "what led to it", "history")
         blocks.append(Table(heads, rows, f"Not succeeded ({len(bad)})"))
     else:
         blocks.append(Notice(GOOD, "Every job succeeded."))
@@ -62,6 +71,7 @@ def _slow(stage: StageBook, job: JobFacts, pieces: list[Span], *, href: str) -> 
         duration(spent.get(QUEUED, 0.0)),
         _attempts(job),
         parts,
+        _history(job),
     )
 
 
@@ -75,7 +85,13 @@ def _bad(stage: StageBook, job: JobFacts, href: str) -> tuple[Cell, ...]:
         job.status or "unknown to the API",
         error,
         _chain(job),
+        _history(job),
     )
+
+
+def _history(job: JobFacts) -> Cell:
+    href = history_link(job)
+    return Cell("JSON" if href else "not kept", href=href)
 
 
 def _chain(job: JobFacts) -> str:

@@ -21,8 +21,7 @@ def report(tmp_path: Path) -> Path:
 def test_each_note_is_on_the_page(report: Path) -> None:
     page = picture.annotated(report.read_text("utf-8"))
 
-    assert page.count("<li>") == len(picture.NOTES)
-    assert '<ol class="notes">' in page
+    assert page.split('<ol class="notes">')[1].split("</ol>")[0].count("<li>") == len(picture.NOTES)
     for selector, _ in picture.NOTES:
         assert f'id="{selector[1:3]}"' in page
         assert f'["{selector}"' in page.replace("'", '"')

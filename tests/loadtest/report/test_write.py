@@ -13,13 +13,14 @@ import pytest
 
 from loadtest.books import raw
 from loadtest.judge.judge import judge
+from loadtest.report.svg import ZOOMS
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options
 from tests.loadtest.synthetic import Synthetic, job_id
 from tests.loadtest.synthetic_job import Row
 
 SECTIONS = len(re.findall(r"^\d+\. \*\*", Path("docs/reports.md").read_text("utf-8"), re.MULTILINE))
-VOID = {"meta", "path", "rect", "br"}
+VOID = {"meta", "path", "rect", "br", "input", "line"}
 
 
 class Outline(HTMLParser):
@@ -61,7 +62,41 @@ def test_the_page_has_all_sections_and_needs_nothing_from_elsewhere(written: Pat
     assert outline.headings == SECTIONS
     assert outline.fetched == []
     assert "url(" not in page
+    assert "default-src 'none'" in page
     assert "纸船" in page
+
+
+def test_what_it_links_to_beside_it_is_there(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path, plan=Options(stages="3", seed="7").plan()).write()
+    write_report(run.folder, judge(run.folder))
+    page = (run.folder.path / "report.html").read_text("utf-8")
+    found = {href for href in re.findall(r'href="([^"]+)"', page) if ":" not in href}
+    inside, beside = {h for h in found if h[0] == "#"}, {h for h in found if h[0] != "#"}
+
+    assert {"jobs.csv", "spans.jsonl", "histories/", f"histories/{job_id(0, 1)}.json"} <= beside
+    assert [href for href in beside if not (run.folder.path / href).exists()] == []
+    assert [href for href in inside if f'id="{href[1:]}"' not in page] == []
+    assert f"#bars-{job_id(0, 1)}" in inside
+
+
+def test_drawings_of_rows_can_be_zoomed_without_a_script(written: Path) -> None:
+    page = (written / "report.html").read_text("utf-8")
+    css = Path("loadtest/report/templates/report.css").read_text("utf-8")
+    radios = re.findall(r'<input type="radio" name="([\w-]+)" id="([\w-]+)" class="z(\d+)"', page)
+
+    assert len({name for name, *_ in radios}) >= 3
+    assert {int(zoom) for *_, zoom in radios} == set(ZOOMS)
+    assert len({place for _, place, _ in radios}) == len(radios)
+    assert all(f'<label for="{place}">' in page for _, place, _ in radios)
+    for zoom in ZOOMS[1:]:
+        assert f".z{zoom}:checked ~ .view .plot {{ width: {zoom}00%; }}" in css
+
+
+def test_on_a_narrow_screen_each_cell_tells_its_column(written: Path) -> None:
+    page = (written / "report.html").read_text("utf-8")
+
+    assert page.count("<td ") == page.count(" data-head=") > 100
+    assert 'data-head="what it is"' in page
 
 
 def test_every_chart_has_a_caption_and_a_name(written: Path) -> None:
