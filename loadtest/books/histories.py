@@ -12,6 +12,7 @@ from loadtest.times import instant
 _CLOSED = "EVENT_TYPE_WORKFLOW_EXECUTION_"
 _CLOSES = ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW")
 _ACTIVITY = "EVENT_TYPE_ACTIVITY_TASK_"
+_THROWN = {f"EVENT_TYPE_WORKFLOW_TASK_{how}" for how in ("TIMED_OUT", "FAILED")}
 _OUTCOMES = {
     "COMPLETED": "completed",
     "FAILED": "failed",
@@ -39,6 +40,8 @@ class Told:
     started: float | None = None
     closed: float | None = None
     events: int = 0
+    thrown: int = 0
+    """Workflow tasks whose work the server threw away: they had come too late, or failed."""
     signals: tuple[tuple[str, float], ...] = ()
     activities: tuple["ToldActivity", ...] = ()
     clients: frozenset[str] = frozenset()
@@ -70,6 +73,7 @@ def _told(name: str, events: list[Row]) -> Told:
         started=instant(events[0].get("eventTime")),
         closed=instant(events[-1].get("eventTime")) if closed else None,
         events=len(events),
+        thrown=sum(event.get("eventType") in _THROWN for event in events),
         signals=tuple(_signals(events)),
         activities=_activities(events),
         clients=frozenset(_named(events, "EventAttributes")),

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from loadtest.books.facts import Generation
+from loadtest.books.facts import Execution, Generation
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.clocks import SLACK, Offsets, offsets
 from loadtest.judge.findings import Finding
-from loadtest.judge.rules.common import Texts, each, met, of_stage, once
+from loadtest.judge.rules.common import Texts, each, met, of_stage, once, thrown
 from loadtest.times import duration
 
 KIND, CLOCK = "causality", "clock"
@@ -111,7 +111,9 @@ def _made_when_asked(job: JobFacts, books: Books) -> Texts:
 
 
 def _frames(job: JobFacts, books: Books) -> Texts:
-    """Nothing is shown before it is so."""
+    """Nothing is shown before it is so; a version may have been written once before, in vain."""
+    if thrown(job):
+        return
     noted = {change.version: change.at for change in job.changes}
     for frame in job.frames:
         name = f"version {frame.version}"
@@ -160,8 +162,12 @@ def _order_of_stages(job: JobFacts, found: Offsets) -> Texts:
 
 
 def _inside_the_run(job: JobFacts, found: Offsets) -> Texts:
-    """Generations lie between the permit and the close; of a job that was reset, of any run."""
-    granted = [run.granted for run in job.executions if run.granted is not None]
+    """Generations lie between the permit and the close; of a job that was reset, of any run.
+
+    The job hears of its permit later than the activity that asked for it: by seconds, on a machine
+    that has no time. No image is accepted before that activity has begun.
+    """
+    granted = [min(_permitted(run)) for run in job.executions if run.granted is not None]
     closed = [run.closed for run in job.executions if run.closed is not None]
     for row in job.generations:
         name, offset = str(row.external_id), found[row.step]
@@ -171,6 +177,12 @@ def _inside_the_run(job: JobFacts, found: Offsets) -> Texts:
         if closed and row.good and row.finished is not None and job.status == "succeeded":
             end = offset.earliest(row.finished)
             yield from _late(f"{name} ended", end, "its run closed", max(closed), slack=SLACK)
+
+
+def _permitted(run: Execution) -> list[float]:
+    """When the run heard of its permit, and when the activity that had asked for it began."""
+    begun = [each_one.started for each_one in run.activities[:1]]
+    return [at for at in (run.granted, *begun) if at is not None]
 
 
 def _received(job: JobFacts, found: Offsets) -> Texts:

@@ -41,6 +41,12 @@ def met(job: JobFacts, *places: str) -> bool:
     return any(not places or fault.where in places for fault in job.faults)
 
 
+def thrown(job: JobFacts) -> bool:
+    """Whether the server threw work of the job's workflow away, as it does on a machine that has
+    no time: what a local activity had written by then is there, and no history tells of it."""
+    return any(told.thrown for told in job.told.values())
+
+
 def once(job: JobFacts) -> bool:
     """Whether the job had a single run: a reset begins parts of its life again."""
     return len(job.executions) <= 1

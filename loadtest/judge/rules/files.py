@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from loadtest.books.facts import Generation, StoredFile
 from loadtest.books.model import Books, JobFacts
 from loadtest.judge.findings import Finding
-from loadtest.judge.rules.common import NEEDED, Texts, each, met
+from loadtest.judge.rules.common import NEEDED, Texts, each, met, thrown
 
 KIND = "file"
 SHOWN = 200
@@ -58,7 +58,8 @@ def _made(job: JobFacts, books: Books) -> Texts:
         made = [_same(row.sha256, row.shows, stored) for row in _good(job, kind)]
         if False in made and True not in made:
             yield f"its {kind} is none that the {kind} service made for it"
-        if stored.sha256 and brought and stored.sha256 not in brought:
+        told = stored.sha256 in brought or thrown(job)
+        if stored.sha256 and brought and not told:
             yield f"its {kind} is none that its history brought"
 
 
