@@ -32,6 +32,8 @@ mocks-off: FORCE ## switch it to the real services (COMFYUI_URL, KLING_URL)
 ##@ Prove
 try: FORCE ## one real job, after saying what it takes and asking (YES=1): PROMPT=… STYLE=…
 	$(stack) try
+prove: FORCE ## the whole answer: ladder, faults, kills, chaos, negative control, in one report: SEED=…
+	$(stack) prove
 test-%: FORCE ## run N jobs and judge them: test-1 test-5 test-10 test-20 test-50 test-100, any N
 	$(stack) jobs '$*'
 ladder: FORCE ## all six stages in one report

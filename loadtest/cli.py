@@ -15,6 +15,7 @@ from loadtest.judge.compare import compare as compare_runs
 from loadtest.judge.judge import Judgement
 from loadtest.judge.judge import judge as judge_run
 from loadtest.options import (
+    AtTheEnd,
     Baseline,
     Faults,
     Folder,
@@ -30,7 +31,9 @@ from loadtest.options import (
     Thresholds,
     Timeout,
     Wide,
+    split,
 )
+from loadtest.prove import page
 from loadtest.report.picture import NoBrowser
 from loadtest.report.picture import picture as draw
 from loadtest.report.write import write_comparison, write_report, write_side_by_side
@@ -78,7 +81,7 @@ def run(
         rate=rate,
         timeout=timeout,
         stall=stall,
-        thresholds=_split(threshold),
+        thresholds=split(threshold),
         concurrency=concurrency,
         on_video_failure=on_video_failure,
         reset=reset,
@@ -105,7 +108,7 @@ def ladder(
         stages="ladder",
         seed=seed,
         timeout=timeout,
-        thresholds=_split(threshold),
+        thresholds=split(threshold),
         on_video_failure=on_video_failure,
         reset=reset,
         presets=tuple(preset or ()),
@@ -136,7 +139,7 @@ def soak(
         seed=seed,
         rate=rate,
         stall=stall,
-        thresholds=_split(threshold),
+        thresholds=split(threshold),
         reset=reset,
         presets=tuple(preset or ()),
         faults=tuple(fault or ()),
@@ -196,6 +199,17 @@ def bench_peers(
     _print(f"control: {control.headline}")
     _print(f"side by side: {found[0].path / 'peers.html'}")
     raise typer.Exit(PASSED if ours.passed and not control.passed else FAILED)
+
+
+@app.command()
+def prove(folder: Folder, seal: AtTheEnd = False) -> None:
+    """Judge and draw what the parts of `make prove` have left behind, as one."""
+    try:
+        found = page.drawn(folder, seal=seal)
+    except Damaged as error:
+        _fail([str(error)], USAGE)
+    _print("\n".join(found.lines))
+    raise typer.Exit(found.status)
 
 
 @app.command()
@@ -274,12 +288,6 @@ def _settings() -> Settings:
         _fail(
             [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()], USAGE
         )
-
-
-def _split(thresholds: list[str] | None) -> tuple[str, ...]:
-    """Several thresholds may share one option, as in `-t 'p95<60s lost==0'`."""
-    words = [word for text in thresholds or [] for word in text.replace(",", " ").split()]
-    return tuple(words)
 
 
 def _fail(problems: list[str], status: int) -> NoReturn:

@@ -42,3 +42,10 @@ ReplayWith = Annotated[
     typer.Option("--replay-with", help="A program that replays a folder of histories."),
 ]
 Reset = Annotated[bool, typer.Option("--reset", help="Empty the mocks' ledgers first.")]
+AtTheEnd = Annotated[bool, typer.Option("--seal", help="All has been done: seal it.")]
+
+
+def split(thresholds: list[str] | None) -> tuple[str, ...]:
+    """Several thresholds may share one option, as in `-t 'p95<60s lost==0'`."""
+    words = [word for text in thresholds or [] for word in text.replace(",", " ").split()]
+    return tuple(words)

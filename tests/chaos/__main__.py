@@ -10,10 +10,12 @@ from loadtest.books.raw import RunFolder
 from tests.chaos.evidence import read
 from tests.chaos.judgement import violations
 from tests.chaos.run import ChaosPlan, run
-from tests.chaos.schedule import AS_PROCESSES, IN_CONTAINERS
+from tests.chaos.schedule import AS_PROCESSES, IN_CONTAINERS, KILLS
 from tests.chaos.site import as_processes, in_containers
 
 SITES = {"local": (as_processes, AS_PROCESSES), "docker": (in_containers, IN_CONTAINERS)}
+# So long that most of what was killed is back before the next kill.
+KILLS_PAUSE = 8.0
 
 
 def main(arguments: list[str]) -> int:
@@ -22,13 +24,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--mode", choices=sorted(SITES), default="local")
+    parser.add_argument("--deck", choices=("all", "kills"), default="all")
     parser.add_argument("--reports", type=Path, default=Path("reports"))
     parser.add_argument("--judge", type=Path, metavar="FOLDER", help="judge a run again")
     asked = parser.parse_args(arguments)
     if asked.judge is not None:
         return _judge(RunFolder.open(asked.judge))
     make_site, deck = SITES[asked.mode]
-    plan = ChaosPlan(seed=asked.seed, seconds=asked.minutes * 60, deck=deck)
+    plan = ChaosPlan(seed=asked.seed, seconds=asked.minutes * 60, deck=deck, mode=asked.mode)
+    if asked.deck == "kills":
+        plan = ChaosPlan.once(asked.seed, KILLS, pause=KILLS_PAUSE, mode=asked.mode)
     found = asyncio.run(run(plan, make_site, reports=asked.reports.resolve(), say=_say))
     return 1 if found.violations else 0
 

@@ -7,9 +7,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from loadtest.books import raw
+from loadtest.books import raw, seal
 from loadtest.books.load import load
 from loadtest.books.raw import RunFolder
 from loadtest.collect.collector import Collector
@@ -25,7 +25,7 @@ from tests.chaos.grants import grants
 from tests.chaos.judgement import Violation, violations
 from tests.chaos.places import Places
 from tests.chaos.recovery import to_next_step
-from tests.chaos.schedule import IN_CONTAINERS, LONGEST, Hit, Strike, schedule
+from tests.chaos.schedule import KILLS, LONGEST, Hit, Strike, schedule
 from tests.chaos.site import MakeSite, Site
 from tests.chaos.striker import Say, Striker, Surface
 
@@ -45,6 +45,14 @@ class ChaosPlan:
     longest: float = LONGEST
     queue: int = 10
     tail: int = 20
+    mode: str = "local"
+
+    @classmethod
+    def once(cls, seed: int, deck: tuple[Hit, ...], *, pause: float, mode: str = "local") -> Self:
+        """Seconds are chosen so that the whole deck is dealt, and nothing of it twice."""
+        endless = schedule(seed, seconds=1000, deck=deck, pause=pause)
+        seconds = endless[len(deck) - 1].at + 0.001
+        return cls(seed=seed, seconds=seconds, deck=deck, pause=pause, mode=mode)
 
     @property
     def strikes(self) -> list[Strike]:
@@ -60,8 +68,9 @@ class ChaosPlan:
     @property
     def command(self) -> str:
         """The line that repeats it."""
-        mode = " MODE=docker" if self.deck == IN_CONTAINERS else ""
-        return f"make chaos MINUTES={self.seconds / 60:g} SEED={self.seed}{mode}"
+        mode = "" if self.mode == "local" else f" MODE={self.mode}"
+        deck = "DECK=kills" if self.deck == KILLS else f"MINUTES={self.seconds / 60:g}"
+        return f"make chaos {deck} SEED={self.seed}{mode}"
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,7 @@ class _Run:
             grants=grants(self._folder),
         )
         evidence.write(self._folder, found, seed=self._plan.seed, struck=striker.struck)
+        self._say(f"seal: {seal.write(self._folder)}")
         return self._outcome(found, striker)
 
     async def _struck(self, reached: Reached) -> tuple[Crowd, Striker]:

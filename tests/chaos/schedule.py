@@ -189,3 +189,12 @@ def _while_held() -> Iterator[Hit]:
 # No wire of ours leads from one container to another.
 IN_CONTAINERS = (*_processes(), *_stages(), *_long_freezes(), *_server(), *_jobs())
 AS_PROCESSES = (*IN_CONTAINERS, *_wire(), *_vendors_wires(), *_while_held())
+# Each part of the stack that must survive being killed, at a moment when it has something in hand.
+KILLS = (
+    Hit(Kind.KILL, WORKERS, Stage.IMAGE),
+    Hit(Kind.KILL, WORKERS, Stage.WAITING),
+    Hit(Kind.KILL, SEMAPHORE, Stage.ON_DECK),
+    Hit(Kind.KILL, RECEIVER, Stage.WAITING),
+    Hit(Kind.KILL, API, Stage.QUEUED),
+    Hit(Kind.KILL, SERVER, backlog=12),
+)

@@ -109,7 +109,7 @@ def own_settings(
     settings = load(root, own)
     if not settings.own_temporal:
         raise StackError(
-            "make bench measures a server of its own;"
+            "make bench and make prove have a server of its own for each part;"
             " take TEMPORAL_ADDRESS, or the profile, out of .env"
         )
     return settings

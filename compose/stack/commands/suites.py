@@ -12,6 +12,7 @@ CHAOS_MINUTES = "5"
 SIMULATION_MINUTES = "10"
 # Only processes have a wire of ours to cut, so they are the default here.
 CHAOS_MODES = ("local", "docker")
+CHAOS_DECKS = ("all", "kills")
 _MINUTES = r"0*[1-9]\d{0,3}(\.\d+)?|0?\.\d*[1-9]\d*"
 # Most of a test's time is waiting. With three, tests wait for the two cores so long that they fail.
 SIDE_BY_SIDE = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
@@ -23,14 +24,18 @@ def test(root: Path, environ: Mapping[str, str]) -> int:
 
 
 def chaos(root: Path, environ: Mapping[str, str]) -> int:
-    """MINUTES of strikes from a SEED, on a stack of its own; 0 when no rule was broken, else 1."""
+    """MINUTES of strikes from a SEED, on a stack of its own; 0 when no rule was broken, else 1.
+
+    With DECK=kills each part of the stack is killed once, and MINUTES says nothing.
+    """
     checks = _Options(environ)
     minutes, seed = checks.minutes(CHAOS_MINUTES), checks.seed(digits=9)
     auto = checks.given.get("MODE") == "auto"
     mode = "local" if auto else checks.choice("MODE", "local", CHAOS_MODES)
+    deck = checks.choice("DECK", "all", CHAOS_DECKS)
     checks.raise_if_wrong()
     reports = checks.given.get("REPORTS_DIR", "reports")
-    options = [*minutes, "--mode", mode, "--reports", reports, *seed]
+    options = [*minutes, "--deck", deck, "--mode", mode, "--reports", reports, *seed]
     return _run(root, "tests.chaos", options)
 
 

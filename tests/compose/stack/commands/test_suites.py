@@ -26,29 +26,30 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def test_chaos_without_options_draws_a_seed(asked: list[list[str]], tmp_path: Path) -> None:
     assert suites.chaos(tmp_path, {}) == 1
-    assert asked == [["--minutes", "5", "--mode", "local", "--reports", "reports"]]
+    usual = ["--minutes", "5", "--deck", "all", "--mode", "local", "--reports", "reports"]
+    assert asked == [usual]
 
 
 def test_chaos_is_handed_what_is_given(asked: list[list[str]], tmp_path: Path) -> None:
     given = {"MINUTES": "0.5", "SEED": "7", "MODE": "docker", "REPORTS_DIR": "there"}
-    suites.chaos(tmp_path, given)
+    suites.chaos(tmp_path, given | {"DECK": "kills"})
 
-    assert asked == [
-        ["--minutes", "0.5", "--mode", "docker", "--reports", "there", "--seed", "7"],
-    ]
+    options = {"minutes": "0.5", "deck": "kills", "mode": "docker", "reports": "there", "seed": "7"}
+    assert asked == [[word for name, value in options.items() for word in (f"--{name}", value)]]
 
 
 def test_auto_means_processes_to_chaos(asked: list[list[str]], tmp_path: Path) -> None:
     suites.chaos(tmp_path, {"MODE": "auto"})
 
-    assert asked[0][3] == "local"
+    assert asked[0][asked[0].index("--mode") + 1] == "local"
 
 
 def test_all_that_is_wrong_with_chaos_is_named(asked: list[list[str]], tmp_path: Path) -> None:
     with pytest.raises(StackError) as refused:
-        suites.chaos(tmp_path, {"MINUTES": "0", "SEED": "x", "MODE": "cloud"})
+        suites.chaos(tmp_path, {"MINUTES": "0", "SEED": "x", "MODE": "cloud", "DECK": "tarot"})
 
-    assert all(name in str(refused.value) for name in ("MINUTES=0", "SEED=x", "MODE=cloud"))
+    wrong = ("MINUTES=0", "SEED=x", "MODE=cloud", "DECK=tarot")
+    assert all(name in str(refused.value) for name in wrong)
     assert asked == []
 
 
