@@ -24,6 +24,7 @@ class Settings(PayloadSettings):
     semaphore_metrics_url: str = "http://127.0.0.1:9099"
     workers: int = Field(1, ge=0, le=1000)
     data_dir: Path = Path("data")
+    store_url: str = "file:"
     reports_dir: Path = Path("reports")
     mocks: str = Field("on", pattern="^(on|off)$")
     api_token: SecretStr | None = None
@@ -36,6 +37,11 @@ class Settings(PayloadSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/")
+
+    @property
+    def store_dir(self) -> Path | None:
+        """The folder that has records and results; None where they are elsewhere."""
+        return self.data_dir if self.store_url == "file:" else None
 
     @property
     def mocked(self) -> bool:

@@ -55,9 +55,19 @@ class Records:
             return self.store.put_if_absent(key, to_json(record))
         return self.store.swap(key, to_json(record), held.tag)
 
+    def known(self, job_id: str) -> bool:
+        """Whether there is anything, a record or a damaged one."""
+        path = self.store.path(record_key(job_id))
+        return self.raw(job_id) is not None if path is None else path.is_file()
+
     def remove(self, job_id: str) -> None:
         """Have no record of a job any more."""
         self.store.remove(record_key(job_id))
+
+    def forget_partials(self) -> int:
+        """Remove what writers that were killed have left; how many files that were."""
+        folder = self.store.path(PREFIX)
+        return 0 if folder is None else forget_partials(folder)
 
     def job_ids(self) -> Iterator[str]:
         """The ids of all jobs that have a record, damaged ones included."""
@@ -77,10 +87,6 @@ class RecordStore(Records):
     def path(self, job_id: str) -> Path:
         """Where a job's record lies; ValueError for what is no job id (a path from outside)."""
         return self.folder / record_key(job_id).removeprefix(PREFIX)
-
-    def forget_partials(self) -> int:
-        """Remove what writers that were killed have left; how many files that were."""
-        return forget_partials(self.folder)
 
 
 def record_key(job_id: str) -> str:

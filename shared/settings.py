@@ -88,6 +88,10 @@ class CommonSettings(PayloadSettings):
         """The names beside loopback's; subclasses add the one that they are known by outside."""
         return listed(self.allowed_hosts)
 
+    def refusal(self, *, away: bool) -> str | None:
+        """Why what the settings lead to must not be used; with `away`, or can't be now."""
+        return None
+
 
 class PublicSettings(CommonSettings):
     """What a service reads that may be open to other machines."""
@@ -112,11 +116,17 @@ def load(kind: type[S]) -> S:
 
 
 def load_or_check(kind: type[S]) -> S:
-    """Settings of the service that begins; `--check` in its command line ends it here, with 0."""
+    """Settings of the service that begins; `--check` in its command line ends it here, with 0.
+
+    Either way with status 2 where what they lead to must not be used.
+    """
     parser = argparse.ArgumentParser()
-    parser.add_argument("--check", action="store_true", help="read the settings, and no more")
+    parser.add_argument("--check", action="store_true", help="look at the settings, and no more")
     only_check = parser.parse_args().check
     found = load(kind)
+    if isinstance(found, CommonSettings) and (reason := found.refusal(away=only_check)):
+        sys.stderr.write(f"wrong settings: {reason}\n")
+        raise SystemExit(USAGE)
     if only_check:
         raise SystemExit(0)
     return found

@@ -24,7 +24,10 @@ LIST_TRIES = 60
 
 
 class Collector:
-    """Reads every book for the jobs of one stage."""
+    """Reads every book for the jobs of one stage.
+
+    Without a data folder, for the store is elsewhere, the API gives records and files.
+    """
 
     def __init__(
         self,
@@ -34,7 +37,7 @@ class Collector:
         temporal: Temporal,
         receiver: Http,
         vendors: Iterable[Vendor],
-        data_dir: Path,
+        data_dir: Path | None,
     ) -> None:
         self._folder, self._api, self._temporal = folder, api, temporal
         self._receiver, self._vendors, self._data = receiver, tuple(vendors), data_dir
@@ -187,21 +190,24 @@ class Collector:
             self._folder.append(raw.RECEIPTS, rows)
 
     async def _states(self, job_ids: list[str]) -> None:
-        states = self._data / "state" / "jobs"
-        if not await asyncio.to_thread(states.is_dir):
+        states = None if self._data is None else self._data / "state" / "jobs"
+        if states is not None and not await asyncio.to_thread(states.is_dir):
             raise OSError(f"{states} is not there")
         for job_id in job_ids:
-            row = await asyncio.to_thread(_read_state, states / f"{job_id}.json")
+            if states is None:
+                row = _state(await self._api.record(job_id))
+            else:
+                row = await asyncio.to_thread(_read_state, states / f"{job_id}.json")
             self._folder.append(raw.STATES, [{"job_id": job_id, **row}])
 
     async def _files(self, job_ids: list[str]) -> None:
-        assets = self._data / "assets"
-        here = await asyncio.to_thread(assets.is_dir)
+        assets = None if self._data is None else self._data / "assets"
+        here = assets is not None and await asyncio.to_thread(assets.is_dir)
         for job_id in job_ids:
             for kind in ("image", "video"):
                 data = (
                     await asyncio.to_thread(_stored, assets / job_id, kind)
-                    if here
+                    if assets is not None and here
                     else await self._api.file(job_id, kind)
                 )
                 row = await asyncio.to_thread(examine, job_id, kind, data)
@@ -231,9 +237,15 @@ def _read_state(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {"record": None, "problem": "missing"}
+        return _state(None)
     except (OSError, ValueError) as error:
         return {"record": None, "problem": f"unreadable: {error}"}
+    return _state(record)
+
+
+def _state(record: Any) -> dict[str, Any]:
+    if record is None:
+        return {"record": None, "problem": "missing"}
     if not isinstance(record, dict):
         return {"record": None, "problem": "not an object"}
     return {"record": record, "problem": None}

@@ -131,7 +131,7 @@ class Run:
             temporal=self._stack.temporal,
             receiver=self._stack.receiver,
             vendors=self._stack.vendors,
-            data_dir=self._stack.settings.data_dir,
+            data_dir=self._stack.settings.store_dir,
         )
         await collector.collect([(s.number, s.tracker) for s in stages], since=began)
         return collector.problems

@@ -80,6 +80,15 @@ class Api:
             raise Unreachable(f"GET /jobs/{job_id}: {answer.problem}")
         return answer.body
 
+    async def record(self, job_id: str) -> Any:
+        """The record of a job as it is stored, or None."""
+        answer = await self._http.get(f"/jobs/{job_id}/record")
+        if answer.status == 404:
+            return None
+        if not answer.ok:
+            raise Unreachable(f"GET /jobs/{job_id}/record: {answer.problem}")
+        return answer.body
+
     async def slots(self) -> dict[str, Any]:
         """The slot limit, its holders and who waits."""
         answer = await self._http.get("/slots")

@@ -88,7 +88,8 @@ class Http:
     async def download(self, path: str) -> bytes | None:
         """The bytes at a path, or None where there are none."""
         try:
-            response = await self._client.get(path)
+            # A store elsewhere may give it, which gets no token of ours.
+            response = await self._client.get(path, follow_redirects=True)
         except httpx.TransportError as error:
             raise Unreachable(f"{self.base_url}{path}: {_reason(error)}") from error
         return response.content if response.is_success else None

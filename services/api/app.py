@@ -19,6 +19,7 @@ from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from shared.health import temporal_reason
 from shared.records import RecordStore
+from shared.store.probe import store_reason
 from shared.temporal import connect
 from shared.web import ServiceApp, service_app
 
@@ -84,7 +85,9 @@ async def _close_streams(app: FastAPI, service: Service) -> None:
 
 async def _ready(service: Service) -> Mapping[str, str | None]:
     checks = {"temporal": await temporal_reason(service.client)}
-    if service.settings.feed == "files":
+    if service.settings.elsewhere:
+        checks["store"] = await store_reason(service.assets.store)
+    elif service.settings.feed == "files":
         checks["state"] = await _state(RecordStore(service.settings.data_dir).folder)
     return checks
 

@@ -10,6 +10,7 @@ from temporalio.client import Client
 from services.api.feed.feed import Feed
 from services.api.feed.hub import Hub
 from services.api.feed.poll import JobPoll
+from services.api.feed.stored import StoredPoll
 from services.api.feed.watch import JobWatch
 from services.api.jobs.batches import Batches
 from services.api.jobs.jobs import Jobs
@@ -19,8 +20,10 @@ from services.api.retention import Retention
 from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
 from services.api.temporal.slots import Slots
-from shared.records import RecordStore
+from shared.records import Records, RecordStore
 from shared.slots import Gate
+from shared.store.assets import Assets
+from shared.store.chosen import chosen_store
 
 
 class Background(Protocol):
@@ -37,6 +40,7 @@ class Service:
     settings: ApiSettings
     client: Client
     feed: Feed
+    assets: Assets
     jobs: Jobs
     batches: Batches
     gates: Mapping[Gate, Slots]
@@ -52,12 +56,14 @@ def make_service(settings: ApiSettings, client: Client) -> Service:
     """The parts around one client; nothing is started yet."""
     temporal, gates = Temporal(client), {gate: Slots(client, gate) for gate in Gate}
     slots = gates[Gate.JOB]
-    feed, background = _feed(settings, temporal, slots=slots)
+    assets = Assets(chosen_store(settings))
+    feed, background = _feed(settings, temporal, slots=slots, assets=assets)
     jobs = Jobs(feed, temporal, slots=slots)
     return Service(
         settings=settings,
         client=client,
         feed=feed,
+        assets=assets,
         jobs=jobs,
         batches=Batches(feed, jobs),
         gates=gates,
@@ -66,14 +72,19 @@ def make_service(settings: ApiSettings, client: Client) -> Service:
 
 
 def _feed(
-    settings: ApiSettings, temporal: Temporal, *, slots: Slots
+    settings: ApiSettings, temporal: Temporal, *, slots: Slots, assets: Assets
 ) -> tuple[Feed, tuple[Background, ...]]:
     """Where jobs are learnt from, and what keeps it so."""
     hub = Hub(settings.api_max_sockets, per_address=settings.api_sockets_per_address)
+    retention = Retention(settings.retention_days)
+    if settings.elsewhere:
+        shared = Records(assets.store)
+        stored = StoredPoll(temporal, slots, hub, records=shared, retention=retention)
+        return stored, (stored, Forgetter(stored, shared, assets))
     if settings.feed == "temporal":
         poll = JobPoll(temporal, slots, hub)
         return poll, (poll,)
     records = RecordStore(settings.data_dir)
-    watch = JobWatch(records, hub, retention=Retention(settings.retention_days))
-    forgetter = Forgetter(watch, records, settings.data_dir)
+    watch = JobWatch(records, hub, retention=retention)
+    forgetter = Forgetter(watch, records, assets)
     return watch, (watch, Reconciler(watch, temporal), forgetter)

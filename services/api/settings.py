@@ -8,12 +8,13 @@ from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validat
 
 from shared.hosts import host_of_url, is_loopback
 from shared.settings import Port, PublicSettings, RetentionDays
+from shared.store.settings import FOLDER, StoreSettings
 
 _ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 
 
-class ApiSettings(PublicSettings):
+class ApiSettings(PublicSettings, StoreSettings):
     """Settings of the API and its page."""
 
     api_port: Port = 8000
@@ -56,7 +57,8 @@ class ApiSettings(PublicSettings):
     @field_validator("retention_days")
     @classmethod
     def _has_records(cls, days: float | None, info: ValidationInfo) -> float | None:
-        if days is not None and info.data.get("feed") == "temporal":
+        here = info.data.get("store_url", FOLDER) == FOLDER
+        if days is not None and here and info.data.get("feed") == "temporal":
             raise ValueError("needs FEED=files: records and results are not on this machine")
         return days
 

@@ -15,6 +15,8 @@ from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
 from services.callback.signature import Signatures
 from shared.health import temporal_reason
+from shared.store.chosen import chosen_store
+from shared.store.probe import store_reason
 from shared.temporal import connect
 from shared.web import ServiceApp, service_app
 
@@ -24,6 +26,7 @@ DESCRIPTION = "Takes the video vendor's callbacks. Errors are `application/probl
 def create_app(settings: CallbackSettings, client: Client | None = None) -> FastAPI:
     """The app; without a client it makes one of its own, by the SDK's standard settings."""
     clients: list[Client] = []
+    store = chosen_store(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -33,10 +36,12 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
             yield
 
     async def ready() -> Mapping[str, str | None]:
+        checks = {"temporal": await temporal_reason(clients[0])}
+        if settings.elsewhere:
+            return checks | {"store": await store_reason(store)}
         folder = settings.data_dir / "callbacks"
         writable = await asyncio.to_thread(os.access, folder, os.W_OK | os.X_OK)
-        reason = None if writable else f"{folder} can't be written"
-        return {"temporal": await temporal_reason(clients[0]), "book": reason}
+        return checks | {"book": None if writable else f"{folder} can't be written"}
 
     app: ServiceApp = service_app(
         "genvideo callback receiver",

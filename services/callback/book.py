@@ -1,8 +1,9 @@
 """The book of callbacks: one SQLite file, each event a row that is kept before it is answered."""
 
+import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ CREATE INDEX IF NOT EXISTS waiting ON callbacks (job_id) WHERE fate IS NULL;
 CREATE INDEX IF NOT EXISTS quarantine ON callbacks (held_until) WHERE held_until IS NOT NULL;
 """
 _EVENT = "received_at, external_id, task_id, task_status, updated_at, message, named"
+_ROW = ("receipt_id", "job_id", *_EVENT.split(", "), "fate", "held_until", "replay_of")
 _COLUMNS = f"receipt_id, {_EVENT}, fate, held_until, replay_of"
 _SETTLED = ", ".join(f"'{fate}'" for fate in sorted(SETTLED))
 
@@ -58,11 +60,15 @@ class Book:
         """Write an entry; its receipt's id."""
         event = entry.event
         done = self.connection.execute(
-            f"INSERT INTO callbacks (job_id, {_EVENT}, fate, held_until, replay_of) "  # noqa: S608
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (event.job_id, event.received_at.isoformat(), *event[1:], *entry[2:]),
+            f"INSERT INTO callbacks ({', '.join(_ROW)}) "  # noqa: S608 - our own text
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (self._next(), event.job_id, event.received_at.isoformat(), *event[1:], *entry[2:]),
         )
         return done.lastrowid or 0
+
+    def _next(self) -> int | None:
+        """The next receipt's id; None: the one behind the last."""
+        return None
 
     def settle(self, entry: Entry) -> None:
         """Write the fate of an entry, and whether it is in quarantine."""
@@ -96,11 +102,12 @@ class Book:
         where = "job_id = ? AND fate IS NULL ORDER BY receipt_id LIMIT 1"
         return next(self._entries(where, (job_id,)), None)
 
-    def waiting_jobs(self) -> list[str]:
-        """Every job that something waits of, the oldest first."""
+    def waiting_jobs(self, before: datetime | None = None) -> list[str]:
+        """Every job that something waits of, or has since before then, the oldest first."""
         found = self.connection.execute(
             "SELECT job_id FROM callbacks WHERE fate IS NULL "
-            "GROUP BY job_id ORDER BY min(receipt_id)"
+            "GROUP BY job_id HAVING min(received_at) < ? ORDER BY min(receipt_id)",
+            ("9" if before is None else before.isoformat(),),
         )
         return [job_id for (job_id,) in found]
 
@@ -160,6 +167,67 @@ class Book:
     def _entries(self, where: str, given: tuple[Any, ...]) -> Iterator[Entry]:
         statement = f"SELECT {_COLUMNS} FROM callbacks WHERE {where}"  # noqa: S608 - our own text
         return map(_entry, self.connection.execute(statement, given))
+
+
+class JobBook(Book):
+    """A book in memory: of one job for a piece of work, or a copy of many jobs' books.
+
+    Its receipts' ids are times, so that those of several receivers don't meet, and grow within
+    a job. They are whole numbers that a browser can count with.
+    """
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self.connection.executescript(_SCHEMA)
+
+    def _next(self) -> int:
+        last = self._number("SELECT coalesce(max(receipt_id), 0) FROM callbacks")
+        return max(last + 1, time.time_ns() // 1000)
+
+    def prune(self, newest: int, *, keep: int) -> None:
+        """Nothing: a job's receipts are bounded, and go with the job."""
+
+    def close(self) -> None:
+        """Give back what it takes."""
+        self.connection.close()
+
+    def load(self, job_id: str, rows: Iterable[dict[str, Any]]) -> None:
+        """Have these rows of a job, and no other ones."""
+        self.connection.execute("DELETE FROM callbacks WHERE job_id = ?", (job_id,))
+        self.connection.executemany(
+            f"INSERT OR REPLACE INTO callbacks ({', '.join(_ROW)}) "  # noqa: S608 - our own text
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [tuple(row.get(name) for name in _ROW) for row in rows],
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All of it, the oldest first."""
+        found = self.connection.execute(
+            f"SELECT {', '.join(_ROW)} FROM callbacks ORDER BY receipt_id"  # noqa: S608
+        )
+        return [dict(zip(_ROW, row, strict=True)) for row in found]
+
+    @staticmethod
+    def to_json(rows: list[dict[str, Any]]) -> bytes:
+        """What is stored."""
+        return json.dumps(rows, indent=1, ensure_ascii=False).encode() + b"\n"
+
+    @staticmethod
+    def from_json(data: bytes) -> list[dict[str, Any]]:
+        """What was stored; ValueError where it is nothing of the kind."""
+        rows = json.loads(data)
+        if not isinstance(rows, list) or not all(_is_row(row) for row in rows):
+            raise ValueError("no receipts")
+        return rows
+
+
+def _is_row(row: Any) -> bool:
+    needed = ("job_id", "external_id", "received_at", "message")
+    return (
+        isinstance(row, dict)
+        and isinstance(row.get("receipt_id"), int)
+        and all(isinstance(row.get(name), str) for name in needed)
+    )
 
 
 def _entry(found: tuple[Any, ...]) -> Entry:

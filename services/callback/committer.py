@@ -36,19 +36,25 @@ class Committer:
         self._waiting: list[_Work] = []
         self._flushing: asyncio.Task[None] | None = None
 
-    async def run(self, work: Callable[[Book], T]) -> T:
-        """What the work returns, once what it wrote is on the disk; NotKept where it can't be."""
+    async def run(self, work: Callable[[Book], T], job_id: str | None = None) -> T:
+        """What the work returns, once what it wrote is on the disk; NotKept where it can't be.
+
+        All jobs are in one book.
+        """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._submit(_Work(work, done))
         return await done
 
-    def run_soon(self, work: Callable[[Book], object]) -> None:
+    def run_soon(self, work: Callable[[Book], object], job_id: str) -> None:
         """Have it done without waiting; what nobody waits for is dropped when much waits."""
         done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         # Nobody waits for it: that it failed is no news.
         done.add_done_callback(lambda done: done.cancelled() or done.exception())
         if len(self._waiting) < MAX_WAITING // 2:
             self._submit(_Work(work, done))
+
+    async def refresh(self) -> None:
+        """Nobody else writes into the book."""
 
     async def close(self) -> None:
         """Finish what waits, and close the book."""

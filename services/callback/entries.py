@@ -11,6 +11,7 @@ from services.callback.job_records import JobRecords
 from services.callback.models import Entry, Event, Fate
 from services.callback.settings import CallbackSettings
 from shared.ids import parse_external_id
+from shared.store.chosen import chosen_store
 
 # So many rows a job may have; what then comes and changes nothing is counted and not noted.
 # As many again are there for callbacks that tell an end.
@@ -43,7 +44,7 @@ class Entries:
 
     def __init__(self, settings: CallbackSettings, now: Clock = utc_now) -> None:
         self.now = now
-        self._job_records = JobRecords(settings.data_dir)
+        self._job_records = JobRecords(chosen_store(settings))
         self._quarantine = settings.callback_quarantine_seconds
         self._keep = settings.callback_keep_rows
 

@@ -14,4 +14,4 @@ class NotKept(
     title="The callback could not be kept",
     retryable=True,
 ):
-    """The disk does not take it, or too many wait for the disk."""
+    """The disk, or the store, does not take it, or too many wait for it."""

@@ -1,14 +1,14 @@
 """What a callback's fate depends on of a job's record; read anew each time, never written."""
 
 from datetime import datetime
-from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.messages import Attempts
-from shared.records import RecordStore
+from shared.records import Records
 from shared.states import Status
+from shared.store.protocol import Store, StoreAway
 
 
 class JobView(NamedTuple):
@@ -32,19 +32,24 @@ class _Record(BaseModel):
 
 
 class JobRecords:
-    """The records of the data folder. Blocking, for some tens of microseconds."""
+    """The records of the store. Blocking, for some tens of microseconds where it is a folder."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self._records = RecordStore(data_dir)
+    def __init__(self, store: Store) -> None:
+        self._records = Records(store)
 
     def view(self, job_id: str) -> JobView | None:
-        """The job, or None where there is no record or a damaged one."""
+        """The job, or None where there is no record or a damaged one; StoreAway."""
         try:
-            record = _Record.model_validate_json(self._records.path(job_id).read_bytes())
+            held = self._records.raw(job_id)
+            record = None if held is None else _Record.model_validate_json(held.data)
+        except StoreAway:
+            raise
         except (OSError, ValidationError):
+            return None
+        if record is None:
             return None
         return JobView(record.status.ended, record.attempts.video, record.tasks, record.finished_at)
 
     def known(self, job_id: str) -> bool:
         """Whether there is a record at all."""
-        return self._records.path(job_id).is_file()
+        return self._records.known(job_id)

@@ -13,13 +13,16 @@ from temporalio.client import Client
 from services.callback.book import Book
 from services.callback.committer import Committer
 from services.callback.entries import Clock, Decision, Entries, utc_now
+from services.callback.errors import NotKept
 from services.callback.metrics import FATES, QUARANTINED, WAITING
 from services.callback.models import Callback, Entry, Event, Fate
 from services.callback.settings import CallbackSettings
+from services.callback.shared_books import SharedBooks
 from services.callback.signals import JobSignals
 from shared.errors import GenvideoError, TemporalUnavailable
 from shared.ids import parse_external_id
 from shared.states import Step
+from shared.store.chosen import chosen_store
 from shared.tokens import token_fits
 
 log = structlog.get_logger(__name__)
@@ -29,6 +32,10 @@ RETRY_SECONDS = 0.5
 JOBS_AT_ONCE = 16
 # How often those in quarantine are looked at.
 REVIEW_SECONDS = 5.0
+# How often what other receivers have kept is looked for, and after how long one of them is taken to
+# have died over a callback; twice signalled is no harm.
+REFRESH_SECONDS = 5.0
+ABANDONED_SECONDS = 5.0
 # How often old receipts are looked for, and among how many at a time.
 FORGET_SECONDS = 60.0
 FORGET_AMONG = 500
@@ -48,7 +55,12 @@ class Receiver:
     """Decides the fate of callbacks; what Temporal must hear waits in the book until it has."""
 
     def __init__(self, settings: CallbackSettings, client: Client, *, now: Clock = utc_now) -> None:
-        self.committer = Committer(Book(settings.data_dir))
+        self._shared = settings.elsewhere
+        self.committer: Committer | SharedBooks = (
+            SharedBooks(chosen_store(settings))
+            if self._shared
+            else Committer(Book(settings.data_dir))
+        )
         self._entries = Entries(settings, now)
         self._secret = settings.callback_secret
         self._retention = settings.retention_days
@@ -80,7 +92,8 @@ class Receiver:
 
     def _note_forged(self, external_id: str) -> None:
         forged = Event(self._entries.now(), external_id, None, None)
-        self.committer.run_soon(lambda book: self._entries.add_forged(book, forged))
+        add = partial(self._entries.add_forged, forged=forged)
+        self.committer.run_soon(add, forged.job_id)
 
     async def receive(self, external_id: str, callback: Callback) -> Entry:
         """What became of an authentic callback; TemporalUnavailable when it was only kept."""
@@ -98,7 +111,7 @@ class Receiver:
 
     async def _process(self, event: Event, *, original: Entry | None = None) -> Entry:
         entry, decision = await self.committer.run(
-            lambda book: self._entries.add(book, event, original=original)
+            lambda book: self._entries.add(book, event, original=original), event.job_id
         )
         # From here on it is on the disk: killed at any line below, it is signalled after the start.
         if entry.fate is not None:
@@ -113,7 +126,8 @@ class Receiver:
             # Others wait before it; whoever signalled those meanwhile has settled this one, too.
             await self._signal_waiting(event.job_id)
             receipt_id = entry.receipt_id
-            return await self.committer.run(lambda book: book.entry(receipt_id)) or entry
+            look = self.committer.run(lambda book: book.entry(receipt_id), event.job_id)
+            return await look or entry
 
     def _lock(self, job_id: str) -> asyncio.Lock:
         return self._locks.setdefault(job_id, asyncio.Lock())
@@ -124,9 +138,8 @@ class Receiver:
 
     async def _signal_waiting(self, job_id: str) -> None:
         """Signal all that waits of a job, in the order of arrival; its lock is held."""
-        while found := await self.committer.run(
-            lambda book: self._entries.next_waiting(book, job_id)
-        ):
+        next_waiting = partial(self._entries.next_waiting, job_id=job_id)
+        while found := await self.committer.run(next_waiting, job_id):
             await self._signal_and_settle(*found)
         self._pending.pop(job_id, None)
 
@@ -140,16 +153,19 @@ class Receiver:
                 self._temporal_away = True
                 self._signal_later(entry.event.job_id)
                 raise
-        entry = await self.committer.run(lambda book: self._entries.settle(book, entry, fate))
+        settle = partial(self._entries.settle, entry=entry, fate=fate)
+        entry = await self.committer.run(settle, entry.event.job_id)
         _count(entry)
         return entry
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Signals what waits as soon as Temporal listens, and reviews the quarantine."""
+        await self.refresh()
         for job_id in await self.committer.run(lambda book: book.waiting_jobs()):
             self._signal_later(job_id)
         loops = [
+            asyncio.create_task(self._refresh_again()),
             asyncio.create_task(self._signal_pending_again()),
             asyncio.create_task(self._review_again()),
             asyncio.create_task(self._forget_again()),
@@ -161,6 +177,23 @@ class Receiver:
                 each.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await self.committer.close()
+
+    async def _refresh_again(self) -> None:
+        while self._shared:
+            await asyncio.sleep(REFRESH_SECONDS)
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Learn what other receivers have kept, and signal for one that has died over it."""
+        try:
+            await self.committer.refresh()
+        except NotKept as error:
+            log.error("receipts can't be read", reason=error.message)
+            return
+        before = self._entries.now() - timedelta(seconds=ABANDONED_SECONDS)
+        if self._shared:
+            for job_id in await self.committer.run(lambda book: book.waiting_jobs(before)):
+                self._signal_later(job_id)
 
     async def _signal_pending_again(self) -> None:
         while True:
@@ -200,14 +233,18 @@ class Receiver:
 
     async def _review_again(self) -> None:
         while True:
-            await self.review_quarantine()
+            try:
+                await self.review_quarantine()
+            except GenvideoError as error:
+                log.error("the quarantine can't be reviewed", reason=error.message)
             await asyncio.sleep(REVIEW_SECONDS)
 
     async def review_quarantine(self) -> None:
         """Let those out whose job is known by now, or whose time is over."""
         for entry in await self.committer.run(lambda book: book.in_quarantine()):
             # By the book as it is at its turn: the entry may have been settled since it was listed.
-            became = await self.committer.run(partial(self._entries.review, entry=entry))
+            review = partial(self._entries.review, entry=entry)
+            became = await self.committer.run(review, entry.event.job_id)
             if became is None:
                 continue
             log.info("a callback leaves quarantine", job_id=entry.event.job_id, fate=became.fate)
@@ -231,7 +268,7 @@ class Receiver:
         )
         for job_id in jobs:
             forget = partial(self._entries.forget, job_id=job_id, before=before)
-            await self.committer.run(forget)
+            await self.committer.run(forget, job_id)
         # Where no more are old enough it begins anew: of some the job was open.
         self._looked_at = max(jobs.values(), default=0)
 

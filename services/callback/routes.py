@@ -1,11 +1,13 @@
 """The address that the vendor calls back, and the list of receipts."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from services.callback import body
+from services.callback.book import Book
 from services.callback.models import Callback, Fate, Receipt
 from services.callback.receiver import Receiver
 from shared.errors import RouteNotFound
@@ -128,7 +130,8 @@ async def list_receipts(
     """The newest receipts of one job, or of all; the oldest of them first."""
     if job_id is not None and not is_job_id(job_id):
         return []
-    entries = await receiver.committer.run(lambda book: book.newest(job_id, limit=limit))
+    newest = partial(Book.newest, job_id=job_id, limit=limit)
+    entries = await receiver.committer.run(newest, job_id)
     return [entry.receipt() for entry in entries]
 
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr
 from services.callback.signature import keys_of
 from shared.hosts import host_of_url, is_loopback
 from shared.settings import CallbackSecret, Port, PublicSettings, RetentionDays, Seconds
+from shared.store.settings import StoreSettings
 
 
 def _is_secret(secret: SecretStr) -> SecretStr:
@@ -15,7 +16,7 @@ def _is_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
-class CallbackSettings(PublicSettings):
+class CallbackSettings(PublicSettings, StoreSettings):
     """Settings of the receiver."""
 
     callback_port: Port = 8001

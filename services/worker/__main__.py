@@ -11,9 +11,16 @@ def main() -> None:
     from services.worker.worker import running_worker
     from shared import logs
     from shared.health import run_worker
+    from shared.store.chosen import chosen_store
+    from shared.store.probe import store_reason
 
     logs.configure(service="worker", level=config.log_level, form=config.log_format)
-    disk = Disk(config.data_dir)
+    store = chosen_store(config)
+    disk = Disk(config.data_dir, store)
+
+    async def stored() -> str | None:
+        return await store_reason(store)
+
     run_worker(
         "genvideo worker",
         lambda client: running_worker(config, client, disk=disk),
@@ -23,7 +30,7 @@ def main() -> None:
         hosts=config.hosts,
         port=config.worker_http_port,
         stall_seconds=config.stall_seconds,
-        checks={"disk": disk.reason},
+        checks={"disk": disk.reason, **({"store": stored} if config.elsewhere else {})},
     )
 
 

@@ -129,6 +129,8 @@ class StageActivities:
 
     async def _image_url(self, order: VideoOrder) -> str:
         """The image's address; asked for anew where it may be good for a while alone."""
+        if self._settings.links and (ours := await self._storage.address(order.request.job_id)):
+            return ours
         if order.image_url is not None:
             return order.image_url
         try:

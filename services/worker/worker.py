@@ -28,6 +28,7 @@ from services.worker.workflows import GenVideoWorkflow
 from shared.http import http_client
 from shared.sandbox import workflow_runner
 from shared.stacks import check_alone
+from shared.store.chosen import chosen_store
 from shared.temporal import GENVIDEO_QUEUE, STICKY_TIMEOUT
 
 log = structlog.get_logger(__name__)
@@ -61,6 +62,7 @@ async def running_worker(
             checker=checker,
             vendors=settings.vendor_addresses(),
             data_dir=settings.data_dir,
+            store=chosen_store(settings),
             max_bytes=settings.max_result_bytes,
         )
         parts = Dependencies(

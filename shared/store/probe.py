@@ -1,5 +1,6 @@
-"""Whether a store can be relied on: that it checks the conditions of writes itself."""
+"""Whether a store can be relied on: that it is there, and checks the conditions of writes."""
 
+import asyncio
 import secrets
 from contextlib import suppress
 
@@ -12,7 +13,11 @@ NOT_SAFE = (
 )
 
 
-class StoreRefused(Exception):
+# `/readyz` is answered within this.
+READY_SECONDS = 3.0
+
+
+class StoreRefused(StoreAway):
     """The store answers, and must not be used."""
 
 
@@ -43,3 +48,22 @@ def _probe(store: Store, key: str) -> None:
         raise StoreRefused("the store refuses a write whose condition holds (If-Match)")
     if store.swap(key, b"4", held.tag):
         raise StoreRefused(NOT_SAFE.format("If-Match"))
+
+
+def trial(store: Store) -> None:
+    """Write something, and remove it; OSError where that can't be done."""
+    key = f"{PREFIX}{secrets.token_hex(8)}"
+    store.put_if_absent(key, b"")
+    store.remove(key)
+
+
+async def store_reason(store: Store) -> str | None:
+    """Why the store isn't ready, or None where it takes what is written."""
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            await asyncio.to_thread(trial, store)
+    except TimeoutError:
+        return "the store does not answer"
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None

@@ -34,6 +34,15 @@ class StoreSettings(CommonSettings):
     # Whether whoever wants a file gets an address of the store's own instead of the bytes.
     store_links: Literal["off", "on"] = "off"
 
+    def refusal(self, *, away: bool) -> str | None:
+        """Why that store must not be used; with `away` also why it can't be now."""
+        if not self.elsewhere:
+            return None
+        from shared.store.chosen import refusal
+
+        reason = refusal(self, away=away)
+        return None if reason is None else f"STORE_URL: {reason}"
+
     @property
     def elsewhere(self) -> bool:
         """Whether it is no folder."""

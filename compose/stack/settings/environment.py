@@ -121,8 +121,14 @@ def _reach(settings: Settings, known: Mapping[str, str]) -> dict[str, str]:
     image, api = known["IMAGE_SERVICE_URL"], known["API_PUBLIC_URL"]
     return {
         "MOCK_CALLBACK_HOSTS": hosts("MOCK_CALLBACK_HOSTS", known["CALLBACK_URL"]),
-        "MOCK_PICTURE_HOSTS": hosts("MOCK_PICTURE_HOSTS", image, api),
+        "MOCK_PICTURE_HOSTS": hosts("MOCK_PICTURE_HOSTS", image, api, *_store(known)),
     }
+
+
+def _store(known: Mapping[str, str]) -> list[str]:
+    """Where an address of the store's leads that is given to whoever makes the video."""
+    endpoint = known.get("STORE_ENDPOINT", "")
+    return [endpoint] if endpoint and known.get("STORE_LINKS") == "on" else []
 
 
 def callback_guarded(settings: Settings) -> str:
@@ -200,7 +206,8 @@ def for_compose(settings: Settings) -> dict[str, str]:
             "CALLBACK_URL": env.get("CALLBACK_URL", inside[CALLBACK.name]),
             "IMAGE_SERVICE_URL": env.get("IMAGE_SERVICE_URL", inside[IMAGE.name]),
             "API_PUBLIC_URL": inside[API.name],
-        },
+        }
+        | {name: env[name] for name in ("STORE_ENDPOINT", "STORE_LINKS") if name in env},
     )
     if image and video:
         env.setdefault("CALLBACK_URL", settings.url(CALLBACK.port))
@@ -227,7 +234,10 @@ def _allowed_hosts(settings: Settings) -> str:
 
 
 _CROSSING = frozenset(
-    {"IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "TEMPORAL_ADDRESS", "VENDOR_PROXY"}
+    {
+        *("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "TEMPORAL_ADDRESS", "VENDOR_PROXY"),
+        "STORE_ENDPOINT",
+    }
 )
 
 

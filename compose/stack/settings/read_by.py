@@ -16,6 +16,12 @@ CLIENT = re.compile(
 )
 _CLIENTS = frozenset({WORKER.name, SEMAPHORE.name, CALLBACK.name, API.name, LOADTEST})
 _OURS = frozenset({"LISTEN_HOST", "ALLOWED_HOSTS", "DATA_DIR", "LOG_LEVEL", "LOG_FORMAT"})
+_STORE = frozenset(
+    {
+        *("STORE_URL", "STORE_ENDPOINT", "STORE_REGION", "STORE_KEY", "STORE_SECRET"),
+        "STORE_LINKS",
+    }
+)
 _MOCK = _OURS | {
     *("MOCK_SPEED", "MOCK_SEED", "MOCK_JOB_PATTERN", "MOCK_FILE_MEGABYTES", "MOCK_RESULT_DAYS"),
     *("MOCK_KEEP_ROWS", "MOCK_LEDGER"),
@@ -47,6 +53,7 @@ READ_BY: dict[str, frozenset[str]] = {
     | {SEMAPHORE.port, "PAYLOAD_KEY", "SEMAPHORE_CAPACITY", "SEMAPHORE_MAX_HISTORY"},
     WORKER.name: _OURS
     | _ALIVE
+    | _STORE
     | _KLING
     | _FAL
     | {
@@ -61,6 +68,7 @@ READ_BY: dict[str, frozenset[str]] = {
         *("ACCEPT_SECONDS", "JOB_SECONDS", "DRAIN_SECONDS", "GATES"),
     },
     CALLBACK.name: _OURS
+    | _STORE
     | {
         *(CALLBACK.port, "PAYLOAD_KEY", "CALLBACK_SECRET", "CALLBACK_URL", "TRUSTED_PROXIES"),
         *("CALLBACK_QUARANTINE_SECONDS", "CALLBACK_KEEP_ROWS", "CALLBACK_GUARDED"),
@@ -68,6 +76,7 @@ READ_BY: dict[str, frozenset[str]] = {
         "RETENTION_DAYS",
     },
     API.name: _OURS
+    | _STORE
     | {
         *(API.port, "PAYLOAD_KEY", "API_TOKEN", "API_ORIGINS", "API_RATE", "API_MAX_SOCKETS"),
         "API_SOCKETS_PER_ADDRESS",
@@ -82,7 +91,7 @@ READ_BY: dict[str, frozenset[str]] = {
         {
             *("DATA_DIR", "REPORTS_DIR", "PAYLOAD_KEY", "API_TOKEN", "MOCKS", "WORKERS"),
             *("API_URL", "CALLBACK_URL", "OPERATOR_KEY", "IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL"),
-            *("TEMPORAL_UI_URL", "WORKER_METRICS_URL", "SEMAPHORE_METRICS_URL"),
+            *("TEMPORAL_UI_URL", "WORKER_METRICS_URL", "SEMAPHORE_METRICS_URL", "STORE_URL"),
         }
     ),
 }

@@ -8,10 +8,11 @@ import structlog
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
-from services.api.feed.feed import Feed
+from services.api.feed.feed import Feed, Records
 from services.api.feed.hub import Hub
 from services.api.feed.memory import MemoryRecords
 from services.api.periodic import periodically
+from services.api.retention import Retention
 from services.api.temporal.client import ABNORMAL, Temporal
 from services.api.temporal.executions import closed, first_record
 from services.api.temporal.slots import Slots
@@ -40,8 +41,16 @@ class JobPoll(Feed):
 
     complete = True
 
-    def __init__(self, temporal: Temporal, slots: Slots, hub: Hub | None = None) -> None:
-        super().__init__(MemoryRecords(), hub or Hub())
+    def __init__(
+        self,
+        temporal: Temporal,
+        slots: Slots,
+        hub: Hub | None = None,
+        *,
+        records: Records | None = None,
+        retention: Retention | None = None,
+    ) -> None:
+        super().__init__(records or MemoryRecords(), hub or Hub(), retention=retention)
         self._temporal = temporal
         self._slots = slots
         self._since = datetime.fromtimestamp(0, UTC)
@@ -90,18 +99,31 @@ class JobPoll(Feed):
         # Before it is asked: news that come meanwhile make it due again.
         del self._due[job_id]
         try:
-            record = await self._temporal.record(job_id)
+            record = await self._asked(job_id)
         except (TemporalUnavailable, RPCError, WorkflowQueryFailedError) as error:
             log.warning("a job can't be asked for its state", job_id=job_id, reason=str(error))
             await self._unanswered(job_id)
         else:
-            self._keep(record)
+            await self._keep(record)
 
-    def _keep(self, record: Record) -> None:
+    async def _asked(self, job_id: str) -> Record:
+        """What a job's state is, by its workflow."""
+        return await self._temporal.record(job_id)
+
+    async def _read(self, job_id: str) -> Record | None:
+        return self.records.read(job_id)
+
+    async def _write(self, record: Record) -> None:
+        self.records.write(record)
+
+    def _has_closed(self, job_id: str) -> bool:
+        return job_id in self._closed
+
+    async def _keep(self, record: Record) -> None:
         execution = self._closed.pop(record.job_id, None)
         if execution is not None:
             record = closed(record, execution.status)
-        self.records.write(record)
+        await self._write(record)
         job = self.put_record(record)
         if execution is not None and not job.status.ended:
             # Its code broke off; it has nothing more to say.
@@ -113,7 +135,7 @@ class JobPoll(Feed):
         if execution is None or job is None:
             return
         if execution.status in ABNORMAL:
-            self._keep(self.records.read(job_id) or await first_record(execution))
+            await self._keep(await self._read(job_id) or await first_record(execution))
             return
         self._due[job_id] = None
         self.index.amend(_as_listed(job, execution))

@@ -1,24 +1,32 @@
-"""The stored results of a job, whole or in ranges; a file is there only once it is whole."""
+"""The stored results of a job, whole or in ranges; a file is there only once it is whole.
+
+One of a store elsewhere comes through us, or by an address of the store's own.
+"""
 
 import asyncio
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, RedirectResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from services.api.http.accept import check_accepted, produces
 from services.api.http.parameters import JobId, ServiceDep
+from services.api.http.streamed import OutOfFile, Unreadable, head_of, streamed
 from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
-from shared.assets import KINDS, MEDIA_TYPES, find_asset
+from shared.assets import KINDS, MEDIA_TYPES
 from shared.errors import GenvideoError
 from shared.ids import is_job_id
 from shared.messages import Job
 from shared.problems import documented, from_error
 from shared.states import Step
+from shared.store.assets import Stored
 
 # A browser may keep a file, and asks each time whether it is still the same.
 HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+
+# An address of the store's own is asked for at once; a video may be looked at for a while.
+ADDRESS_SECONDS = 3600.0
 
 FORMS = {step: [MEDIA_TYPES[kind] for kind in kinds] for step, kinds in KINDS.items()}
 
@@ -59,12 +67,14 @@ class StoredFile(FileResponse):
 
         await super().__call__(scope, receive, unless_refused)
         if refusals:
-            await _refused(refusals[0], self.headers["content-length"])(scope, receive, send)
+            fits = refusals[0]["status"] != RangeNotSatisfiable.status
+            refusal = _refused(self.headers["content-length"], is_range=not fits)
+            await refusal(scope, receive, send)
 
 
-def _refused(start: Message, size: str) -> Response:
+def _refused(size: str, *, is_range: bool) -> Response:
     detail = f"Range: bytes=first-last, within the {size} bytes of the file."
-    if start["status"] == RangeNotSatisfiable.status:
+    if is_range:
         return from_error(RangeNotSatisfiable(detail), {"Content-Range": f"bytes */{size}"})
     return from_error(BadRange(detail))
 
@@ -79,7 +89,8 @@ def _binary(step: Step) -> dict[int | str, dict[str, object]]:
             "content": {**content, "multipart/byteranges": {"schema": {"type": "string"}}},
         },
         304: {"description": "The same as the one with that ETag"},
-        **documented(400, 404, 406, 416, 422),
+        307: {"description": "At an address of the store's own, with `STORE_LINKS=on`"},
+        **documented(400, 404, 406, 416, 422, 503),
     }
 
 
@@ -112,18 +123,37 @@ async def get_video(job_id: JobId, service: ServiceDep, *, request: Request) -> 
 async def _file(service: Service, request: Request, *, job_id: str, step: Step) -> Response:
     if not is_job_id(job_id):
         raise JobNotFound(f"There is no job {job_id[:64]}.")
-    found = await asyncio.to_thread(find_asset, service.settings.data_dir, job_id, step)
+    found = await asyncio.to_thread(service.assets.find, job_id, step)
     if found is None:
         raise _missing(service, await service.jobs.find(job_id), step)
     media_type = MEDIA_TYPES[found.kind]
     check_accepted(request.headers.get("accept"), media_type)
-    whole = StoredFile(found.path, media_type=media_type, headers=HEADERS, stat_result=found.stat)
+    path = service.assets.store.path(found.key)
+    if path is None:
+        return await _from_elsewhere(service, request, found)
+    stat = await asyncio.to_thread(path.stat)
+    whole = StoredFile(path, media_type=media_type, headers=HEADERS, stat_result=stat)
     if request.headers.get("if-none-match") == whole.headers["etag"]:
         return Response(status_code=304, headers={"ETag": whole.headers["etag"], **HEADERS})
     return whole
 
 
+async def _from_elsewhere(service: Service, request: Request, found: Stored) -> Response:
+    store, media_type = service.assets.store, MEDIA_TYPES[found.kind]
+    if service.settings.links and request.method == "GET":
+        # It is made here, and good for this file alone.
+        address = store.presigned(found.key, ADDRESS_SECONDS)
+        return RedirectResponse(str(address), headers={"Cache-Control": "no-store"})
+    if request.headers.get("if-none-match") == (head := head_of(found, HEADERS))["ETag"]:
+        return Response(status_code=304, headers={"ETag": head["ETag"], **HEADERS})
+    try:
+        return await streamed(store, found, request, media_type=media_type, headers=HEADERS)
+    except (Unreadable, OutOfFile) as error:
+        return _refused(str(found.size), is_range=isinstance(error, OutOfFile))
+
+
 def _missing(service: Service, job: Job, step: Step) -> GenvideoError:
-    if service.settings.feed == "temporal" and job.asset_url is not None:
+    here = not service.settings.elsewhere
+    if here and service.settings.feed == "temporal" and job.asset_url is not None:
         return AssetElsewhere(f"{job.job_id} was stored by a worker; its folder is not ours.")
     return AssetNotFound(f"{job.job_id} has no {step}; it is {job.status}.")

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Response
 from fastapi import Path as FromPath
@@ -11,16 +12,18 @@ from fastapi.responses import FileResponse
 from services.api.http.parameters import ServiceDep
 from services.api.http.session import PATH, Sessions
 from services.api.models import PageConfig
+from services.api.service import Service
 from shared.errors import RouteNotFound
 
 FOLDER = Path(__file__).parents[1] / "dashboard"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self';"
+    " frame-ancestors 'none'"
+)
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-        " media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self';"
-        " frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -41,9 +44,20 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def index() -> FileResponse:
-    """The page."""
-    return FileResponse(FOLDER / "index.html", headers=HEADERS)
+async def index(service: ServiceDep) -> FileResponse:
+    """The page; pictures and videos may come from a store elsewhere, where that is set."""
+    headers = HEADERS | {"Content-Security-Policy": _policy(service)}
+    return FileResponse(FOLDER / "index.html", headers=headers)
+
+
+def _policy(service: Service) -> str:
+    if not service.settings.links:
+        return POLICY
+    address = urlsplit(str(service.assets.store.presigned("any", 1)))
+    store = f"{address.scheme}://{address.netloc}"
+    return POLICY.replace("media-src 'self'", f"media-src 'self' {store}").replace(
+        "img-src 'self'", f"img-src 'self' {store}"
+    )
 
 
 @router.post(PATH, status_code=204)

@@ -4,17 +4,15 @@ The record goes last: killed at any line, the next round finds it and goes on.
 """
 
 import asyncio
-import shutil
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 
 import structlog
 
 from services.api.feed.feed import Feed
 from services.api.metrics import FORGOTTEN
 from services.api.periodic import periodically
-from shared.assets import assets_folder
-from shared.records import RecordStore
+from shared.records import Records
+from shared.store.assets import Assets
 
 log = structlog.get_logger(__name__)
 
@@ -26,10 +24,10 @@ PER_ROUND = 500
 class Forgetter:
     """Looks for jobs whose time is over; whoever asks for one hears by then that there is none."""
 
-    def __init__(self, feed: Feed, records: RecordStore, data_dir: Path) -> None:
+    def __init__(self, feed: Feed, records: Records, assets: Assets) -> None:
         self._feed = feed
         self._records = records
-        self._data_dir = data_dir
+        self._assets = assets
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Look every minute until the end."""
@@ -54,8 +52,6 @@ class Forgetter:
         record = self._records.read(job_id)
         if record is None or not self._feed.retention.over(record):
             return False
-        folder = assets_folder(self._data_dir, job_id)
-        if folder.exists():
-            shutil.rmtree(folder)
+        self._assets.forget(job_id)
         self._records.remove(job_id)
         return True

@@ -21,8 +21,9 @@ from shared import logs
 from shared.errors import TemporalUnavailable
 from shared.messages import Record
 from shared.process_exit import run_and_exit
-from shared.records import RecordStore
+from shared.records import Records
 from shared.settings import load
+from shared.store.chosen import chosen_store
 from shared.temporal import connect
 
 # Each question replays a history on a worker; more at once would hold up the jobs that run.
@@ -55,7 +56,7 @@ class Rebuild:
     """One pass over all jobs that Temporal knows, and over the files that it doesn't."""
 
     def __init__(
-        self, records: RecordStore, temporal: Temporal, say: Say, *, retention: Retention
+        self, records: Records, temporal: Temporal, say: Say, *, retention: Retention
     ) -> None:
         self._records = records
         self._retention = retention
@@ -101,7 +102,7 @@ class Rebuild:
         return found
 
     async def _missing_or_damaged(self, job_id: str) -> RecordState:
-        there = await asyncio.to_thread(self._records.path(job_id).exists)
+        there = await asyncio.to_thread(self._records.known, job_id)
         return RecordState.DAMAGED if there else RecordState.MISSING
 
     async def _examine_unknown(self, job_id: str) -> RecordState:
@@ -135,7 +136,8 @@ class Rebuild:
 async def rebuild(settings: ApiSettings, client: Client, say: Say) -> Exit:
     """The whole pass; one line and its status where Temporal or a worker doesn't answer."""
     retention = Retention(settings.retention_days)
-    work = Rebuild(RecordStore(settings.data_dir), Temporal(client), say, retention=retention)
+    records = Records(chosen_store(settings))
+    work = Rebuild(records, Temporal(client), say, retention=retention)
     try:
         return await work.run()
     except TemporalUnavailable:

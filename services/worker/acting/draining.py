@@ -21,9 +21,10 @@ from shared.errors import GenvideoError, RefusedForGood, VendorError
 from shared.failures import MAX_ATTEMPTS
 from shared.ids import external_id, parse_external_id
 from shared.messages import Asset, Attempts, Record
-from shared.records import RecordStore
+from shared.records import Records
 from shared.slots import DRAIN_ACTIVITY, Drain
 from shared.states import Step
+from shared.store.chosen import chosen_store
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,7 @@ class DrainActivities:
         self._client = parts.client
         self._vendors: dict[Step, Vendor] = {Step.IMAGE: parts.images, Step.VIDEO: parts.videos}
         self._storage = parts.storage
-        self._records = RecordStore(parts.settings.data_dir)
+        self._records = Records(chosen_store(parts.settings))
 
     @activity.defn(name=DRAIN_ACTIVITY)
     async def drain_job(self, drain: Drain) -> Kept:

@@ -13,7 +13,8 @@ from services.worker.models import (
 from services.worker.results.disk import Disk
 from services.worker.settings.worker import WorkerSettings
 from shared.messages import Record
-from shared.records import RecordStore
+from shared.records import Records
+from shared.store.chosen import chosen_store
 
 
 class StateActivities:
@@ -22,7 +23,7 @@ class StateActivities:
     def __init__(self, settings: WorkerSettings, disk: Disk) -> None:
         self._settings = settings
         self._disk = disk
-        self._records = RecordStore(settings.data_dir)
+        self._records = Records(chosen_store(settings))
 
     @activity.defn(name=RECORD_STATE)
     async def record_state(self, record: Record) -> Recorded:

@@ -8,6 +8,8 @@ import structlog
 from prometheus_client import Counter
 
 from shared.files import write_atomic
+from shared.store.probe import trial
+from shared.store.protocol import Store, StoreAway
 
 log = structlog.get_logger(__name__)
 
@@ -18,10 +20,14 @@ PROBE = bytes(256 * 1024)
 
 
 class Disk:
-    """The folders that lately refused a write: in the log, in a metric, and in `/readyz`."""
+    """The folders that lately refused a write: in the log, in a metric, and in `/readyz`.
 
-    def __init__(self, data_dir: Path) -> None:
+    Where the store is elsewhere they are its prefixes, and the folder has what is being fetched.
+    """
+
+    def __init__(self, data_dir: Path, store: Store | None = None) -> None:
         self._data_dir = data_dir
+        self._store = store
         self._refused: set[str] = set()
 
     def refused(self, folder: str, error: OSError, **what: object) -> None:
@@ -39,12 +45,19 @@ class Disk:
     def _try(self, folder: str) -> str | None:
         probe = self._data_dir / folder / ".probe"
         try:
+            if self._store is not None and not self._store.local:
+                trial(self._store)
             write_atomic(probe, PROBE)
         except OSError as error:
             return reason_of(error)
         with contextlib.suppress(OSError):
             probe.unlink()
         return None
+
+
+def explained(error: OSError) -> str:
+    """The same with whose it is."""
+    return error.message if isinstance(error, StoreAway) else f"Our disk: {reason_of(error)}"
 
 
 def reason_of(error: OSError) -> str:

@@ -22,20 +22,25 @@ from services.worker.policies import (
     FETCH_TRIES,
 )
 from services.worker.results.checker import Checker
-from services.worker.results.disk import Disk, reason_of
+from services.worker.results.disk import Disk, explained
 from services.worker.results.hops import Credentials, asked
 from services.worker.results.pieces import Piece, chunks
 from services.worker.vendors.failures import CLEARING_STATUSES, NOT_SENT
 from services.worker.vendors.vendor import Bounds, Fitted, Vendor
-from shared.assets import KINDS, MEDIA_TYPES, Kind, assets_folder, file_name, find_asset
+from shared.assets import KINDS, MEDIA_TYPES, Kind, assets_folder
 from shared.errors import BadResult, StorageFailed
 from shared.http import is_identity
 from shared.messages import Asset
 from shared.states import Step
+from shared.store.assets import Assets, Stored
+from shared.store.folder import Folder
+from shared.store.protocol import Store
 
 log = structlog.get_logger(__name__)
 
 CHUNK = 256 * 1024
+# A vendor fetches a picture when its turn comes there, which may take hours.
+ADDRESS_SECONDS = 24 * 3600.0
 
 
 class _NotGiven(Exception):
@@ -47,23 +52,22 @@ class _Order:
     """One result to be stored: where it comes from and where it goes, and what it may be."""
 
     url: str
+    job_id: str
     folder: Path
     step: Step
     kinds: tuple[Kind, ...]
     credentials: Credentials
     name: str = field(default_factory=lambda: secrets.token_hex(4))
 
-    def path(self, kind: Kind) -> Path:
-        return self.folder / file_name(self.step, kind)
-
     def partial(self, end: str) -> Path:
         return self.folder / f".{self.step}.{self.name}.{end}"
 
 
 class Storage:
-    """Copies vendors' results to `<data>/assets`.
+    """Copies vendors' results to the store, by `<data>/assets`.
 
-    `http` knows which hosts may be asked; `vendors` are the two vendors' own addresses.
+    `http` knows which hosts may be asked; `vendors` are the two vendors' own addresses. Without a
+    store it is the folder.
     """
 
     def __init__(
@@ -75,12 +79,14 @@ class Storage:
         vendors: Mapping[Step, str],
         data_dir: Path,
         max_bytes: int,
+        store: Store | None = None,
     ) -> None:
         self._http = http
         self._disk = disk
         self._checker = checker
         self._vendors = vendors
         self._data_dir = data_dir
+        self._assets = Assets(store or Folder(data_dir))
         self._max_bytes = max_bytes
 
     async def store(self, url: str, job_id: str, *, step: Step, vendor: Vendor) -> Asset:
@@ -128,15 +134,42 @@ class Storage:
 
     async def fitted(self, job_id: str, bounds: Bounds) -> Fitted:
         """The stored image of a job within a vendor's bounds; as `Checker.fitted`."""
-        found = await asyncio.to_thread(find_asset, self._data_dir, job_id, Step.IMAGE)
+        found = await self._image(job_id)
+        if (path := self._assets.store.path(found.key)) is not None:
+            return await self._checker.fitted(path, bounds)
+        path = assets_folder(self._data_dir, job_id) / f".{Step.IMAGE}.{secrets.token_hex(4)}.part"
+        try:
+            await asyncio.to_thread(self._copy_here, found, path)
+            return await self._checker.fitted(path, bounds)
+        finally:
+            await asyncio.to_thread(_forget, path)
+
+    async def address(self, job_id: str) -> str | None:
+        """An address of the stored image that is good for a while; None where there is none."""
+        found = await self._image(job_id)
+        return self._assets.store.presigned(found.key, ADDRESS_SECONDS)
+
+    async def _image(self, job_id: str) -> Stored:
+        try:
+            found = await asyncio.to_thread(self._assets.find, job_id, Step.IMAGE)
+        except OSError as error:
+            raise StorageFailed(explained(error)) from None
         if found is None:
             raise StorageFailed("Our disk: the stored image is not there.")
-        return await self._checker.fitted(found.path, bounds)
+        return found
+
+    def _copy_here(self, found: Stored, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self._assets.store.range(found.key, 0, found.size))
+        except OSError as error:
+            raise StorageFailed(explained(error)) from None
 
     def _order(self, url: str, job_id: str, *, step: Step, vendor: Vendor) -> _Order:
         kinds = vendor.traits.image_kinds if step is Step.IMAGE else KINDS[step]
         credentials = Credentials(self._vendors[step], vendor.credentials())
-        return _Order(url, assets_folder(self._data_dir, job_id), step, kinds, credentials)
+        folder = assets_folder(self._data_dir, job_id)
+        return _Order(url, job_id, folder, step, kinds, credentials)
 
     async def _store_once(self, order: _Order) -> Asset:
         partial, kept = order.partial("part"), order.partial("kept.part")
@@ -148,14 +181,21 @@ class Storage:
                 size, digest = await _rewritten(partial, found.pieces, kept)
                 await self._check_again(kept, order.step, found.kind)
                 await asyncio.to_thread(kept.replace, partial)
-            await asyncio.to_thread(_keep, partial, order, found.kind)
+            await asyncio.to_thread(self._keep, partial, order, kind=found.kind, digest=digest)
         except BaseException as error:
             await asyncio.to_thread(_forget, partial, kept)
             if isinstance(error, OSError):
                 self._disk.refused("assets", error, step=order.step)
-                raise StorageFailed(f"Our disk: {reason_of(error)}") from None
+                raise StorageFailed(explained(error)) from None
             raise
         return Asset(size=size, sha256=digest, media_type=MEDIA_TYPES[found.kind])
+
+    def _keep(self, partial: Path, order: _Order, *, kind: Kind, digest: str) -> None:
+        """In the store; an attempt before this one may have left another file there."""
+        self._assets.keep(partial, order.job_id, order.step, kind=kind, digest=digest)
+        with contextlib.suppress(OSError):
+            # Nothing is left in it where the store is elsewhere.
+            order.folder.rmdir()
 
     async def _check_again(self, kept: Path, step: Step, kind: Kind) -> None:
         """What is stored is what was checked, and holds nothing more that is to go."""
@@ -209,14 +249,6 @@ def _open(path: Path, mode: Literal["rb", "wb"] = "wb") -> BinaryIO:
 def _make_room(order: _Order) -> None:
     order.folder.mkdir(parents=True, exist_ok=True)
     _forget_abandoned(order)
-
-
-def _keep(partial: Path, order: _Order, kind: Kind) -> None:
-    """Under its name; an attempt before this one may have left a file of another kind."""
-    partial.replace(order.path(kind))
-    for other in KINDS[order.step]:
-        if other is not kind:
-            order.path(other).unlink(missing_ok=True)
 
 
 def _forget(*partials: Path) -> None:

@@ -12,9 +12,10 @@ from services.worker.settings.comfyui import ComfyuiWireSettings
 from services.worker.settings.fal import FalSettings
 from services.worker.settings.kling import KlingSettings
 from services.worker.settings.result_hosts import result_hosts
-from shared.settings import CallbackSecret, CommonSettings, Port, Seconds, StackName
+from shared.settings import CallbackSecret, Port, Seconds, StackName
 from shared.slots import STAGE_GATES, Gate
 from shared.states import Step
+from shared.store.settings import StoreSettings
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
 _PROXY = re.compile(r"https?://([^\s/@]+@)?(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:[0-9]{1,5})?/?")
@@ -35,7 +36,7 @@ def _is_proxy(setting: SecretStr) -> SecretStr:
 VendorProxy = Annotated[SecretStr, AfterValidator(_is_proxy)]
 
 
-class WorkerSettings(ComfyuiWireSettings, KlingSettings, FalSettings, CommonSettings):
+class WorkerSettings(ComfyuiWireSettings, KlingSettings, FalSettings, StoreSettings):
     """Read from the environment; times are in seconds."""
 
     image_service_url: Url = "http://127.0.0.1:6889"

@@ -107,7 +107,7 @@ async def test_too_much_at_once_is_refused(
     )
     assert sum(isinstance(each, NotKept) for each in outcomes) == 5
     for _ in range(20):
-        committer.run_soon(lambda book: book.add(entry_of(job_id)))
+        committer.run_soon(lambda book: book.add(entry_of(job_id)), job_id)
     assert await committer.run(lambda book: book.count(job_id)) == 10 + 5
 
 

@@ -22,6 +22,7 @@ from shared.ids import new_job_id
 from shared.messages import JobInput
 from shared.records import RecordStore
 from shared.states import Status, Step
+from shared.store.assets import Assets
 from tests.services.api.conftest import NewApi, change
 from tests.shared.standins import sample_record, standing_in
 from tests.shared.waiting import eventually
@@ -52,7 +53,7 @@ class Kept:
         self.records = RecordStore(data_dir)
         self.now = now
         self.watch = JobWatch(self.records, retention=Retention(DAYS, now=lambda: self.now))
-        self.forgetter = Forgetter(self.watch, self.records, data_dir)
+        self.forgetter = Forgetter(self.watch, self.records, Assets(self.records.store))
         self.data_dir = data_dir
 
     def read(self) -> None:

@@ -1,0 +1,93 @@
+"""The feed where the store is elsewhere: Temporal tells who may have changed, the store how.
+
+What the store doesn't have, or not yet, the workflow is asked for; so the feed goes on while it is
+away, and has what was missed written when it is back.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from services.api.feed.hub import Hub
+from services.api.feed.poll import LOOK_UPS, JobPoll
+from services.api.periodic import periodically
+from services.api.retention import Retention
+from services.api.temporal.client import Temporal
+from services.api.temporal.slots import Slots
+from shared.messages import Record
+from shared.records import Records
+from shared.store.protocol import StoreAway
+
+log = structlog.get_logger(__name__)
+
+# Records of jobs that Temporal has forgotten are looked for; one list of a thousand names a call.
+SWEEP_SECONDS = 300.0
+READ_AT_ONCE = 8
+# So many records wait for the store at the most; of further ones the next start learns.
+MOST_UNWRITTEN = 2000
+
+
+class StoredPoll(JobPoll):
+    """As `JobPoll`, with the records of a store that all APIs and workers share."""
+
+    def __init__(
+        self,
+        temporal: Temporal,
+        slots: Slots,
+        hub: Hub | None = None,
+        *,
+        records: Records,
+        retention: Retention | None = None,
+    ) -> None:
+        super().__init__(temporal, slots, hub, records=records, retention=retention)
+        self._stored = records
+        self._unwritten: dict[str, Record] = {}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Poll every second, and sweep every few minutes, until the end."""
+        async with AsyncExitStack() as working:
+            await working.enter_async_context(super().running())
+            await working.enter_async_context(periodically(self.sweep, SWEEP_SECONDS))
+            yield
+
+    async def poll(self) -> None:
+        """One look, and another try with what the store has not taken."""
+        await super().poll()
+        for record in list(self._unwritten.values())[:LOOK_UPS]:
+            await self._write(record)
+
+    async def sweep(self) -> None:
+        """Learn of all records that aren't known yet."""
+        job_ids = await asyncio.to_thread(lambda: set(self._stored.job_ids()))
+        unknown = sorted(each for each in job_ids if self.index.get(each) is None)
+        for start in range(0, len(unknown), READ_AT_ONCE):
+            part = unknown[start : start + READ_AT_ONCE]
+            for record in await asyncio.gather(*map(self._read, part)):
+                if record is not None:
+                    self.put_record(record)
+
+    async def _asked(self, job_id: str) -> Record:
+        try:
+            record = await self._read(job_id)
+        except StoreAway as error:
+            log.warning("a record can't be read", job_id=job_id, reason=error.message)
+            record = None
+        if record is None or (self._has_closed(job_id) and not record.status.ended):
+            return await super()._asked(job_id)
+        return record
+
+    async def _read(self, job_id: str) -> Record | None:
+        return await asyncio.to_thread(self._stored.read, job_id)
+
+    async def _write(self, record: Record) -> None:
+        try:
+            await asyncio.to_thread(self._stored.write, record)
+        except StoreAway as error:
+            log.warning("a record can't be written", job_id=record.job_id, reason=error.message)
+            if len(self._unwritten) < MOST_UNWRITTEN:
+                self._unwritten[record.job_id] = record
+        else:
+            self._unwritten.pop(record.job_id, None)

@@ -1,0 +1,168 @@
+"""The API over a bucket: results in ranges or by address, records, and the store away."""
+
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from datetime import timedelta
+
+import pytest
+
+from services.api.feed.poll import JobPoll
+from services.api.feed.stored import StoredPoll
+from services.api.repair.forget import Forgetter
+from shared.assets import Kind
+from shared.ids import new_job_id
+from shared.messages import Record
+from shared.records import Records
+from shared.states import Step
+from shared.store.chosen import chosen_store
+from shared.store.protocol import Store
+from tests.fixtures.object_store import given_for, settings_for
+from tests.services.api.conftest import Api, NewApi, ended
+from tests.shared.processes import free_port
+from tests.shared.standins import CREATED, client_of_nobody, sample_record
+
+BYTES = bytes(range(256)) * 4
+
+
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Polls and sweeps happen when the test says so."""
+    monkeypatch.setattr(StoredPoll, "running", lambda _: nullcontext())
+
+
+@pytest.fixture
+async def shared_api(new_api: NewApi, moto: str, by_hand: None) -> AsyncIterator[Api]:
+    """An API over a prefix of its own; Temporal is away."""
+    given = given_for(moto, prefix=new_job_id())
+    async with new_api(await client_of_nobody(free_port()), **given) as made:
+        yield made
+
+
+def keep(api: Api, job_id: str, body: bytes, step: Step = Step.IMAGE) -> None:
+    file = api.data_dir / "part"
+    file.write_bytes(body)
+    kind = Kind.PNG if step is Step.IMAGE else Kind.MP4
+    api.service.assets.keep(file, job_id, step, kind=kind, digest="a" * 64)
+
+
+def write(api: Api, record: Record) -> Record:
+    assert Records(api.service.assets.store).write(record)
+    return record
+
+
+def feed_of(api: Api) -> StoredPoll:
+    assert isinstance(api.service.feed, StoredPoll)
+    return api.service.feed
+
+
+async def test_a_result_is_had_whole_and_in_ranges(
+    shared_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.api.http.streamed.PIECE", 100)
+    job_id = new_job_id()
+    keep(shared_api, job_id, BYTES)
+    path = f"/jobs/{job_id}/image"
+
+    whole, head = await shared_api.http.get(path), await shared_api.http.head(path)
+    assert (whole.status_code, whole.content) == (200, BYTES)
+    assert whole.headers["content-type"] == "image/png"
+    assert (head.content, head.headers["content-length"]) == (b"", str(len(BYTES)))
+
+    for wanted, first, last in (("0-9", 0, 9), ("1000-", 1000, 1023), ("-4", 1020, 1023)):
+        part = await shared_api.http.get(path, headers={"Range": f"bytes={wanted}"})
+        assert (part.status_code, part.content) == (206, BYTES[first : last + 1])
+        assert part.headers["content-range"] == f"bytes {first}-{last}/{len(BYTES)}"
+    for wanted, status, code in (
+        ("bytes=5000-", 416, "range_not_satisfiable"),
+        ("bytes=9-1", 400, "bad_range"),
+        ("lines=1-2", 400, "bad_range"),
+    ):
+        refused = await shared_api.http.get(path, headers={"Range": wanted})
+        assert (refused.status_code, refused.json()["code"]) == (status, code)
+
+    tag = {"If-None-Match": whole.headers["etag"]}
+    assert (await shared_api.http.get(path, headers=tag)).status_code == 304
+    other = {"Range": "bytes=0-9", "If-Range": '"another"'}
+    assert (await shared_api.http.get(path, headers=other)).content == BYTES
+    several = {"Range": "bytes=0-9,20-29"}
+    assert (await shared_api.http.get(path, headers=several)).content == BYTES
+
+
+async def test_a_result_is_had_by_an_address_of_the_store(
+    new_api: NewApi, moto: str, by_hand: None
+) -> None:
+    given = given_for(moto, prefix=new_job_id(), store_links="on")
+    async with new_api(await client_of_nobody(free_port()), **given) as api:
+        job_id = new_job_id()
+        keep(api, job_id, BYTES)
+        answer = await api.http.get(f"/jobs/{job_id}/image")
+        assert (answer.status_code, answer.content) == (307, b"")
+        assert answer.headers["location"].startswith(moto)
+        followed = await api.http.get(f"/jobs/{job_id}/image", follow_redirects=True)
+        assert followed.content == BYTES
+        policy = (await api.http.get("/")).headers["content-security-policy"]
+        assert f"img-src 'self' {moto} data:; media-src 'self' {moto};" in policy
+
+
+async def test_records_that_temporal_has_forgotten_are_known_after_a_sweep(
+    shared_api: Api,
+) -> None:
+    records = [write(shared_api, ended(sample_record(new_job_id()))) for _ in range(3)]
+    await feed_of(shared_api).sweep()
+    for record in records:
+        assert shared_api.service.feed.index.get(record.job_id) == record.job()
+    shown = await shared_api.http.get(f"/jobs/{records[0].job_id}/record")
+    assert shown.json() == records[0].model_dump(mode="json")
+
+
+async def test_a_job_whose_time_is_over_leaves_nothing_in_the_store(
+    new_api: NewApi, moto: str, by_hand: None
+) -> None:
+    given = given_for(moto, prefix=new_job_id(), retention_days=1)
+    async with new_api(await client_of_nobody(free_port()), **given) as api:
+        record = ended(sample_record(new_job_id()))
+        old = CREATED - timedelta(days=400)
+        write(api, record.model_copy(update={"finished_at": old}))
+        keep(api, record.job_id, BYTES)
+        await feed_of(api).sweep()
+        forgetter = next(each for each in api.service.background if isinstance(each, Forgetter))
+        await forgetter.forget()
+        assert list(api.service.assets.store.list("state/")) == []
+        assert list(api.service.assets.store.list("assets/")) == []
+
+
+async def test_while_the_store_is_away_that_is_what_is_said(new_api: NewApi, by_hand: None) -> None:
+    given = given_for("http://127.0.0.1:9")
+    async with new_api(await client_of_nobody(free_port()), **given) as api:
+        for path in (f"/jobs/{new_job_id()}", f"/jobs/{new_job_id()}/image"):
+            answer = await api.http.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (503, "store_away")
+            assert answer.json()["detail"] == "the store does not answer"
+            assert answer.headers["retry-after"] == "1"
+        ready = await api.http.get("/readyz")
+        assert "store: the store does not answer" in ready.json()["detail"]
+
+
+async def test_what_was_missed_is_written_once_the_store_is_back(
+    shared_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, record = feed_of(shared_api), ended(sample_record(new_job_id()))
+    good = shared_api.service.assets.store
+
+    async def nothing(_: object) -> None:
+        pass
+
+    monkeypatch.setattr(JobPoll, "poll", nothing)
+    monkeypatch.setattr(feed, "_stored", Records(away()))
+    await feed._write(record)
+    await feed.poll()
+    assert Records(good).read(record.job_id) is None
+    monkeypatch.setattr(feed, "_stored", Records(good))
+    await feed.poll()
+    assert Records(good).read(record.job_id) == record
+    assert feed._unwritten == {}
+
+
+def away() -> Store:
+    """A store at an address where nobody listens."""
+    return chosen_store(settings_for("http://127.0.0.1:9"))
