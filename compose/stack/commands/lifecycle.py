@@ -145,3 +145,5 @@ def _warn(settings: Settings) -> None:
     """What is not wrong and still may not be what was meant."""
     for name in settings.unknown:
         complain(f".env: {name} is no setting of this project; .env.example lists them all")
+    if settings.roles and settings.values.get("STORE_URL", "file:") == "file:":
+        complain("STORE_URL=file: is this machine's folder: parts elsewhere don't see it")

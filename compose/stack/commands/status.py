@@ -60,14 +60,21 @@ def addresses(settings: Settings) -> list[tuple[str, str]]:
     image, video = vendors(settings)
     port = settings.ports[TEMPORAL.port]
     server = settings.values.get("TEMPORAL_ADDRESS", f"{settings.reach(TEMPORAL.port)}:{port}")
+    rows = [
+        (API, "dashboard", f"{seen['API_PUBLIC_URL'].rstrip('/')}/"),
+        (API, "API reference", f"{api}/docs"),
+        (None, "Temporal UI", seen["TEMPORAL_UI_URL"]),
+        (None, "Temporal gRPC", server),
+        (CALLBACK, "callback receiver", settings.url(CALLBACK.port)),
+        (IMAGE, IMAGE.about, settings.url(IMAGE.port)),
+        (VIDEO, VIDEO.about, settings.url(VIDEO.port)),
+        (None, "image service", image),
+        (None, "video service", video),
+    ]
     return [
-        ("dashboard", f"{seen['API_PUBLIC_URL'].rstrip('/')}/"),
-        ("API reference", f"{api}/docs"),
-        ("Temporal UI", seen["TEMPORAL_UI_URL"]),
-        ("Temporal gRPC", server),
-        ("callback receiver", settings.url(CALLBACK.port)),
-        (IMAGE.about if image is None else "image service", image or settings.url(IMAGE.port)),
-        (VIDEO.about if video is None else "video service", video or settings.url(VIDEO.port)),
+        (what, address)
+        for service, what, address in rows
+        if address is not None and (service is None or service in settings.parts)
     ]
 
 

@@ -19,7 +19,7 @@ def wanted(settings: Settings, *, containers: bool, running: Iterable[str]) -> d
     """Ports that starting would take, with their variables; running services have theirs."""
     have = Counter(running)
     needed: dict[int, str] = {}
-    for service in services.wanted(mocks=settings.mocks, server=settings.own_temporal):
+    for service in settings.parts:
         if service.inside and containers:
             continue
         count = settings.workers if service is WORKER else 1

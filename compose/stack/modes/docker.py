@@ -30,13 +30,28 @@ class Docker:
     def up(self) -> None:
         """Build what has changed, then start or change what differs from the settings."""
         env = self._built()
-        scale = f"{WORKER.name}={self.settings.workers}"
+        self._remove_others(env)
+        names = [service.name for service in self.settings.parts]
+        scale = (
+            ["--scale", f"{WORKER.name}={self.settings.workers}"] if WORKER.name in names else []
+        )
         must(
-            self._compose("up", "--detach", "--no-build", "--remove-orphans", "--scale", scale),
+            self._compose("up", "--detach", "--no-build", "--remove-orphans", *scale, *names),
             env,
             doing="starting the containers",
             log=self.settings.log_dir / "compose-up.log",
         )
+
+    def _remove_others(self, env: dict[str, str]) -> None:
+        """What ran here and is no part any more, which Compose takes for no orphan."""
+        ours = {service.name for service in self.settings.parts}
+        if others := sorted({unit.service for unit in self.units()} - ours):
+            must(
+                self._compose("--profile", "*", "rm", "--stop", "--force", *others),
+                env,
+                doing="removing containers",
+                log=self.settings.log_dir / "compose-up.log",
+            )
 
     def serve(self) -> None:
         """Start the server alone and wait for it; the others come by `up`."""

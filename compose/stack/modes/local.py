@@ -20,6 +20,7 @@ from compose.stack.processes.programs import (
     as_json,
     copies_dir,
     module,
+    program_of,
     programs,
     socket_path,
     supervisor_conf,
@@ -59,7 +60,7 @@ class Local:
 
         After `prepare`.
         """
-        item = next(item for item in self._programs() if item.service is service)
+        item = program_of(self.settings, self._venv.python, service)
         self._copy(item)
         command = module(self._venv.python, *program)
         env = inherited(os.environ) | item.env

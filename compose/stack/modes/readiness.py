@@ -52,8 +52,7 @@ def probe(settings: Settings, service: str, *, index: int = 0) -> str | None:
 
 def expected(settings: Settings) -> Counter[str]:
     """How many of each service there must be."""
-    ours = services.wanted(mocks=settings.mocks, server=settings.own_temporal)
-    return Counter({s.name: settings.workers if s is WORKER else 1 for s in ours})
+    return Counter({s.name: settings.workers if s is WORKER else 1 for s in settings.parts})
 
 
 def missing(settings: Settings, units: list[Unit]) -> Counter[str]:

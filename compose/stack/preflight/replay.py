@@ -55,6 +55,7 @@ def check(settings: Settings, stack: Askable, *, running: bool) -> None:
                 stack.ask, service, f"{service.module}.replay_open", timeout=PATIENCE
             )
             for service in _KINDS
+            if service in settings.parts
         }
     _refuse_failing({service: answer.result() for service, answer in asked.items()})
 

@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from compose.stack import services
 from compose.stack.errors import UNREACHABLE, USAGE, StackError
 from compose.stack.modes.stack import Askable
-from compose.stack.services import Service
+from compose.stack.services import TEMPORAL, Service
 from compose.stack.settings import secrets
 from compose.stack.settings.checks import Checks
 from compose.stack.settings.load import Settings
@@ -26,7 +25,9 @@ def check(settings: Settings, stack: Askable) -> None:
     """
     stack.prepare()
     secrets.make(settings)
-    asked = services.wanted(mocks=settings.mocks, server=False)
+    asked = [service for service in settings.parts if service is not TEMPORAL]
+    if not asked:
+        return
     with ThreadPoolExecutor(len(asked)) as pool:
         answers = list(
             pool.map(lambda it: stack.ask(it, it.module, "--check", timeout=PATIENCE), asked)

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.stack import services, sources
+from compose.stack import sources
 from compose.stack.private import own_folder
 from compose.stack.services import TEMPORAL, WORKER, Service
 from compose.stack.settings import environment
@@ -44,15 +44,15 @@ class Program:
 
 def programs(settings: Settings, python: Path) -> list[Program]:
     """Every process that the settings ask for, in the order of starting."""
-    ours = services.wanted(mocks=settings.mocks, server=settings.own_temporal)
     return [
-        _program(settings, python, service, index=index)
-        for service in ours
+        program_of(settings, python, service, index=index)
+        for service in settings.parts
         for index in range(settings.workers if service is WORKER else 1)
     ]
 
 
-def _program(settings: Settings, python: Path, service: Service, *, index: int) -> Program:
+def program_of(settings: Settings, python: Path, service: Service, *, index: int = 0) -> Program:
+    """A process of a service, whether or not it is to run here."""
     name = f"{service.name}-{index + 1}" if service is WORKER else service.name
     made_of = _made_of(service)
     home = copies_dir(settings) / sources.digest(settings.root, made_of)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from compose.stack.services import ALL, API, DEFAULT_PORTS, WORKER
+from compose.stack.services import ALL, API, DEFAULT_PORTS, WORKER, Service, wanted
 from compose.stack.settings import dotenv, saved
 from compose.stack.settings.checks import Checks
 from compose.stack.settings.profile import (
@@ -16,6 +16,7 @@ from compose.stack.settings.profile import (
     settings_of_profile,
 )
 from compose.stack.settings.read_by import CLIENT
+from compose.stack.settings.roles import roles
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_BASE_IMAGE = "python:3.13-slim"
@@ -63,11 +64,19 @@ class Settings:
     origins: Mapping[str, str]
     overrides: Mapping[str, str]
     unknown: tuple[str, ...]
+    # Which services run here, by name; none: all of them.
+    roles: frozenset[str] = frozenset()
 
     @property
     def own_temporal(self) -> bool:
         """Whether the stack brings a server of its own."""
         return "TEMPORAL_ADDRESS" not in self.values
+
+    @property
+    def parts(self) -> tuple[Service, ...]:
+        """The services that run here, in the order of starting."""
+        whole = wanted(mocks=self.mocks, server=self.own_temporal)
+        return tuple(each for each in whole if not self.roles or each.name in self.roles)
 
     @property
     def run_dir(self) -> Path:
@@ -113,6 +122,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     values |= (named := settings_of_profile(checks, values, environ, root))
     origins |= dict.fromkeys(named, "the profile")
     workers = checks.whole("WORKERS", 1, most=MOST_WORKERS)
+    mocks = _mocks(checks)
     settings = Settings(
         root=root,
         mode=Mode(checks.choice("MODE", Mode.AUTO, tuple(Mode))),
@@ -123,7 +133,8 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         ports=_ports(checks, workers),
         binds=_binds(checks),
         workers=workers,
-        mocks=_mocks(checks),
+        mocks=mocks,
+        roles=roles(checks, values, mocks=mocks),
         vendor_checks=checks.choice("VENDOR_CHECKS", "on", ("on", "off")) == "on",
         data_dir=data_dir,
         reports_dir=root / values.get("REPORTS_DIR", "reports"),
