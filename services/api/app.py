@@ -13,6 +13,7 @@ from services.api import slot_metrics
 from services.api.http import console, events, files, page, routes, sockets
 from services.api.http.access import AccessControl, Cors
 from services.api.http.codec import CodecMiddleware, origin_of_ui
+from services.api.http.compressed import Compressed
 from services.api.http.examples import EXAMPLES
 from services.api.http.rate_limit import RateLimit
 from services.api.service import Service, make_service
@@ -65,6 +66,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
     app.state.job_rate = RateLimit(settings.api_rate)
     for module in (routes, files, sockets, events, page, console):
         app.include_router(module.router)
+    app.add_middleware(Compressed)
     if settings.payload_keys.encrypts:
         app.add_middleware(CodecMiddleware, settings=settings)
     app.add_middleware(AccessControl, settings=settings)

@@ -83,10 +83,14 @@ class Accepted(Message):
 
 
 class JobList(Message):
-    """One page of jobs, newest first; `next_cursor` is null on the last one."""
+    """One page of jobs, newest first; `next_cursor` is null on the last one.
+
+    `change`: the last change of any job by then, from which `/ws/jobs` and `/events` go on.
+    """
 
     jobs: list[Job]
     next_cursor: str | None
+    change: str
 
 
 BATCH_EXAMPLES: dict[str, Any] = {

@@ -108,9 +108,12 @@ function start() {
     store.keepOnly(jobIds);
     jobs.complete();
   };
-  const feed = new Feed({ onJob: (job) => store.put(job), onState: showLink, onAll: known });
+  const feed = new Feed({ store, onState: showLink, onAll: known });
   // A socket that is refused does not say why: by then the token has been asked for.
-  attemptTo(() => learnSurroundings(parts, surroundings)).finally(() => feed.start());
+  attemptTo(() => learnSurroundings(parts, surroundings)).finally(() => {
+    drawer.learn();
+    feed.start();
+  });
   slots.follow();
   attemptTo(() => jobs.form.load());
 }

@@ -1,6 +1,7 @@
 """Every job and then each change of any, for one listener that may be as slow as it likes."""
 
 import asyncio
+import json
 from collections.abc import Callable
 
 from services.api.feed.frames import Frame
@@ -32,6 +33,12 @@ class Changes:
         self._change = since
         self._known = index.change
         self._shown = shown
+
+    @property
+    def mark(self) -> str:
+        """The end of what was known, as JSON: where to go on from, how many jobs there are."""
+        known = {"complete": self._hub.named(self._change), "jobs": len(self._index)}
+        return json.dumps(known)
 
     def add(self, frame: Frame) -> None:
         """Nothing is kept: it is looked for when it is taken."""

@@ -1,25 +1,25 @@
 """A job's state as listeners get it, written once for all of them; changes are numbered."""
 
-import secrets
 from functools import cached_property
 
 from fastapi.sse import format_sse_event
 
 from shared.messages import Job
 
-# Numbers of changes mean something to the process alone that gave them.
-PROCESS = secrets.token_hex(4)
 # JSON lets them stand in a string as they are, but some readers of lines end a line at each.
 _LINE_ENDS = {end: f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}
 
 
 class Frame:
-    """A job's state, written once for all that get it; `change` numbers the changes of all jobs."""
+    """A job's state, written once for all that get it; `number` counts the changes of all jobs.
 
-    def __init__(self, job: Job, change: int = 0) -> None:
+    `change` is how listeners are told of it.
+    """
+
+    def __init__(self, job: Job, number: int = 0, change: str = "") -> None:
         self.job = job
-        self.number = change
-        self.change = f"{PROCESS}-{change}"
+        self.number = number
+        self.change = change
 
     @cached_property
     def text(self) -> str:
@@ -54,9 +54,3 @@ class Frame:
 def whole_number(text: str | None) -> int | None:
     """A number from outside; None for all that is none."""
     return int(text) if text is not None and text.isascii() and text.isdigit() else None
-
-
-def change_of(text: str | None) -> int:
-    """The change that a frame's `change` names; 0 for none and for one of another process."""
-    process, _, number = (text or "").partition("-")
-    return (whole_number(number) or 0) if process == PROCESS else 0

@@ -2,6 +2,7 @@
 after a newer one."""
 
 import asyncio
+import secrets
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager, suppress
 from itertools import takewhile
 from typing import Protocol
 
-from services.api.feed.frames import Frame
+from services.api.feed.frames import Frame, whole_number
 from services.api.metrics import SUBSCRIBERS
 from shared.errors import GenvideoError
 from shared.messages import Job
@@ -129,10 +130,21 @@ class Hub:
         # Frames of older changes by their numbers: many listeners begin at the same time.
         self._older: dict[int, Frame] = {}
         self.catching_up = asyncio.Lock()
+        # Numbers of changes mean something alone where they were given.
+        self.process = secrets.token_hex(4)
+
+    def named(self, number: int) -> str:
+        """A change as listeners are told of it, to go on from."""
+        return f"{self.process}-{number}"
+
+    def number_of(self, change: str | None) -> int:
+        """The number that a `change` names; 0 for none and for one of another process."""
+        process, _, number = (change or "").partition("-")
+        return (whole_number(number) or 0) if process == self.process else 0
 
     def publish(self, job: Job, change: int) -> None:
         """A job has changed; callers publish its versions in their order, and number them all."""
-        frame = Frame(job, change)
+        frame = Frame(job, change, self.named(change))
         self._recent.append(frame)
         for listener in self._everything | self._by_job.get(job.job_id, set()):
             listener.offer(frame)
@@ -148,7 +160,7 @@ class Hub:
         """The frame of an older change, the same one for whoever asks soon after another."""
         frame = self._older.get(change)
         if frame is None or frame.job is not job:
-            frame = self._older[change] = Frame(job, change)
+            frame = self._older[change] = Frame(job, change, self.named(change))
             if len(self._older) > MAX_WAITING:
                 del self._older[next(iter(self._older))]
         return frame

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from starlette.types import Receive, Scope, Send
 
-from services.api.feed.frames import Frame, change_of, whole_number
+from services.api.feed.frames import Frame, whole_number
 from services.api.feed.hub import Hub, Versions
 from services.api.http.accept import EVENTS, produces
 from services.api.http.parameters import JobId, ServiceDep, address_of
@@ -37,6 +37,13 @@ SinceChange = Annotated[
         max_length=40,
         description="The same as `Last-Event-ID`, which wins",
         examples=["5ca1ab1e-117"],
+    ),
+]
+
+Mark = Annotated[
+    bool,
+    Query(
+        description="Tell by an event `complete` that all was sent that was known", examples=[True]
     ),
 ]
 
@@ -87,12 +94,14 @@ async def events(
     *,
     last_event_id: LastEventId = None,
     since: SinceChange = None,
+    mark: Mark = False,
 ) -> Response:
     """Every job at once, in the order of their last changes, then each change of any.
 
     With `Last-Event-ID` only what has changed since; an id of a process that is gone is as none.
     """
-    content = _changes(change_of(last_event_id or since), service=service)
+    number = service.feed.hub.number_of(last_event_id or since)
+    content = _changes(number, service=service, mark=mark)
     return EventStream(content, service.feed.hub, address_of(request))
 
 
@@ -154,15 +163,18 @@ async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIt
                 yield HEARTBEAT
 
 
-async def _changes(since: int, *, service: Service) -> AsyncIterator[bytes]:
-    with service.feed.hub.mailbox(service.feed.changes(since)) as subscription:
+async def _changes(since: int, *, service: Service, mark: bool) -> AsyncIterator[bytes]:
+    changes = service.feed.changes(since)
+    with service.feed.hub.mailbox(changes) as subscription:
         yield RETRY
         while True:
-            waiting = await subscription.take(seconds=HEARTBEAT_SECONDS)
+            waiting = await subscription.take(seconds=0 if mark else HEARTBEAT_SECONDS)
             for frame in waiting:
                 yield frame.numbered_event
             await subscription.turn()
-            if not waiting:
-                if subscription.closed:
-                    return
-                yield HEARTBEAT
+            if waiting:
+                continue
+            if subscription.closed:
+                return
+            yield format_sse_event(event="complete", data_str=changes.mark) if mark else HEARTBEAT
+            mark = False

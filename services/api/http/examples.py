@@ -81,7 +81,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Job": _JOB,
     "JobError": _ERROR,
     "JobOrder": {**_INPUT, "on_video_failure": "image"},
-    "JobList": {"jobs": [_JOB], "next_cursor": "MjAyNi0wMS0wMlQwMzowNDowNSswMDowMHxqb2It"},
+    "JobList": {
+        "jobs": [_JOB],
+        "next_cursor": "MjAyNi0wMS0wMlQwMzowNDowNSswMDowMHxqb2It",
+        "change": "5ca1ab1e-117",
+    },
     "Record": {
         **_JOB,
         "on_video_failure": "image",

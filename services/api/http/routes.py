@@ -100,9 +100,11 @@ async def list_jobs(
     """Jobs, newest first. Pages don't shift while new jobs arrive; `next_cursor` ends as null."""
     after = None if cursor is None else from_cursor(cursor)
     page = service.feed.index.page(limit, status=status, tag=tag, after=after)
+    change = service.feed.hub.named(service.feed.index.change)
     return JobList(
         jobs=await service.slots.with_positions(page.jobs),
         next_cursor=None if page.last is None else to_cursor(page.last),
+        change=change,
     )
 
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 
-from services.api.feed.frames import Frame, change_of
+from services.api.feed.changes import Changes
+from services.api.feed.frames import Frame
 from services.api.feed.hub import Subscription, TooManyListeners, Versions, Waiting
 from services.api.http.parameters import ServiceDep, address_of
 from services.api.http.resume import BURST, has_it_all, missed_versions
@@ -24,6 +25,8 @@ Since = Annotated[int | None, Query(ge=0, le=10**9, description="The version aft
 SinceChange = Annotated[
     str | None, Query(max_length=40, description="The `change` of the last frame received")
 ]
+
+Mark = Annotated[bool, Query(description="Tell by a frame that all was sent that was known")]
 
 router = APIRouter()
 
@@ -62,7 +65,7 @@ class SocketSubscription(Subscription):
 
     async def _send_all(self) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):
-            while frames := self.pop():
+            while (frames := self.pop()) or await self._caught_up():
                 if await self._send(frames):
                     await self._close(NORMAL)
                 await self.turn()
@@ -70,6 +73,10 @@ class SocketSubscription(Subscription):
                 await self._close(GOING_AWAY)
         # Since the last pop nothing was awaited but the end: a wake in between can't be missed.
         self._sending = None
+
+    async def _caught_up(self) -> bool:
+        """All was sent that there is; whether something was sent now, and more may have come."""
+        return False
 
     async def _send(self, frames: Iterable[Frame]) -> bool:
         """Whether the last thing to be sent was among them."""
@@ -96,19 +103,39 @@ class SocketSubscription(Subscription):
             await asyncio.gather(self._sending, return_exceptions=True)
 
 
+class MarkedSubscription(SocketSubscription):
+    """A socket's listener to every job, which is told once when it has caught up."""
+
+    def __init__(self, socket: WebSocket, changes: Changes) -> None:
+        super().__init__(socket, changes, until_end=False)
+        self._changes = changes
+        self._told = False
+
+    async def _caught_up(self) -> bool:
+        if self._told:
+            return False
+        self._told = True
+        await self._socket.send_text(self._changes.mark)
+        return True
+
+
 @router.websocket("/ws/jobs")
-async def every_job(socket: WebSocket, service: ServiceDep, *, since: SinceChange = None) -> None:
+async def every_job(
+    socket: WebSocket, service: ServiceDep, *, since: SinceChange = None, mark: Mark = False
+) -> None:
     """Every job at once, in the order of their last changes, then each change of any.
 
     With `since` only what has changed after that frame; one of a process that is gone is as none.
     """
-    await _accepted(socket, service, _every_change(socket, service, since=change_of(since)))
+    number = service.feed.hub.number_of(since)
+    await _accepted(socket, service, _every_change(socket, service, since=number, mark=mark))
 
 
-async def _every_change(socket: WebSocket, service: Service, *, since: int) -> None:
+async def _every_change(socket: WebSocket, service: Service, *, since: int, mark: bool) -> None:
     asked = service.feed.index.any_open() and await service.slots.look()
     changes = service.feed.changes(since, service.slots.placed if asked else _as_it_is)
-    subscription = SocketSubscription(socket, changes, until_end=False)
+    unmarked = SocketSubscription(socket, changes, until_end=False)
+    subscription = MarkedSubscription(socket, changes) if mark else unmarked
     with service.feed.hub.subscribed(subscription):
         await subscription.serve()
 

@@ -48,9 +48,15 @@ export class Actions {
     this.#cancel.hidden = hasEnded(job) || this.#store.isCancelling(job.job_id);
     this.#retry.hidden = !canRetry(job);
     if (this.#input.job_id !== job.job_id) this.know(job);
+    this.learn();
+  }
+
+  /** Shows the link as soon as it is known where it leads. */
+  learn() {
     const base = this.#ui();
     this.#link.hidden = base === null;
-    if (base !== null) this.#link.href = `${base}/${encodeURIComponent(job.job_id)}`;
+    if (base !== null && this.#job !== null)
+      this.#link.href = `${base}/${encodeURIComponent(this.#job.job_id)}`;
   }
 
   /** The whole input, as only the record has it. */

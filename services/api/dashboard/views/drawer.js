@@ -65,6 +65,11 @@ export class Drawer {
     this.#address.go({ job: "" });
   }
 
+  /** The surroundings are known by now: where the Temporal UI is. */
+  learn() {
+    this.#actions.learn();
+  }
+
   /** Follows the address; a job that changed is read anew. */
   draw() {
     const wanted = this.#address.state.job;

@@ -5,7 +5,6 @@ from itertools import pairwise
 import pytest
 
 from services.api.feed.changes import PAGE, Changes
-from services.api.feed.frames import change_of
 from services.api.feed.hub import MAX_WAITING, Hub, Mailbox, TooManyListeners, Versions
 from services.api.feed.index import JobIndex
 from shared.messages import Job
@@ -36,7 +35,7 @@ async def rest(mailbox: Mailbox) -> list[tuple[int, Job]]:
     """Number and job of all that waits."""
     found: list[tuple[int, Job]] = []
     while frames := await mailbox.take(seconds=0.001):
-        found += [(change_of(frame.change), frame.job) for frame in frames]
+        found += [(frame.number, frame.job) for frame in frames]
     return found
 
 

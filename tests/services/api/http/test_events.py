@@ -10,7 +10,6 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from services.api.feed.frames import PROCESS
 from shared.ids import new_job_id
 from shared.messages import Record
 from shared.states import Status
@@ -115,7 +114,9 @@ async def test_after_a_break_only_what_has_changed_comes(api: Api, name: str) ->
 @pytest.mark.parametrize("last", ["0", "x", "deadbeef-999999", "{PROCESS}-x", "{PROCESS}-"])
 async def test_an_id_that_is_not_ours_brings_every_job(api: Api, last: str) -> None:
     records = await known(api, 2)
-    found = await some(api, 2, **{"Last-Event-ID": last.format(PROCESS=PROCESS)})
+    found = await some(
+        api, 2, **{"Last-Event-ID": last.format(PROCESS=api.service.feed.hub.process)}
+    )
     assert {job["job_id"] for _, job in found} == {record.job_id for record in records}
 
 
@@ -221,3 +222,16 @@ async def test_a_reader_that_does_not_read_holds_nobody_up(api: Api) -> None:
     assert last == record.version
     assert len(versions) < 400
     assert all(before < after for before, after in pairwise(versions))
+
+
+async def test_the_end_of_what_was_known_is_marked_for_who_asks(api: Api) -> None:
+    await known(api, 2)
+    found: list[str] = []
+    async with api.http.stream("GET", "/events", params={"mark": True}) as answer:
+        async for line in answer.aiter_lines():
+            found.append(line)
+            if line.startswith("data: ") and "event: complete" in found:
+                break
+
+    assert sum(line.startswith('data: {"job_id"') for line in found) == 2
+    assert json.loads(found[-1].removeprefix("data: "))["jobs"] == 2

@@ -232,3 +232,25 @@ async def test_with_temporal_away_a_known_job_is_still_followed(lonely: Api) -> 
     async with connect(f"{lonely.sockets}/ws/jobs/{new_job_id()}", proxy=None) as socket:
         assert await rest(socket) == []
     assert socket.close_code == sockets.TRY_AGAIN_LATER
+
+
+async def test_a_socket_that_asks_is_told_when_it_has_everything(api: Api) -> None:
+    records = [api.write(sample_record(new_job_id())) for _ in range(2)]
+
+    async def listed() -> dict[str, Any]:
+        page: dict[str, Any] = (await api.http.get("/jobs")).json()
+        return page if len(page["jobs"]) == 2 else {}
+
+    page = await eventually(listed)
+    async with connect(f"{api.sockets}/ws/jobs?mark=true", proxy=None) as socket:
+        jobs = [json.loads(await socket.recv()) for _ in records]
+        mark = json.loads(await socket.recv())
+        api.write(ended(records[0]))
+        assert json.loads(await socket.recv())["status"] == "succeeded"
+    assert {job["job_id"] for job in jobs} == {record.job_id for record in records}
+    assert mark == {"complete": page["change"], "jobs": 2}
+
+    since = f"{api.sockets}/ws/jobs?mark=true&since={mark['complete']}"
+    async with connect(since, proxy=None) as socket:
+        assert json.loads(await socket.recv())["job_id"] == records[0].job_id
+        assert json.loads(await socket.recv())["jobs"] == 2

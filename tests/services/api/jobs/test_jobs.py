@@ -193,3 +193,15 @@ async def test_without_a_worker_a_closed_job_is_told_by_its_end(
         job = (await other.http.get(f"/jobs/{job_id}")).json()
 
     assert (job["status"], job["error"]["code"]) == ("failed", "terminated")
+
+
+async def test_a_long_list_is_compressed_for_who_takes_that(api: Api) -> None:
+    for _ in range(4):
+        await api.submit()
+    sizes = {}
+    for form in ("gzip", "identity"):
+        answer = await api.http.get("/jobs", headers={"Accept-Encoding": form})
+        assert answer.headers.get("content-encoding", "identity") == form
+        assert len(answer.json()["jobs"]) == 4
+        sizes[form] = answer.num_bytes_downloaded
+    assert sizes["gzip"] < sizes["identity"] / 2
