@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from temporalio.client import Client
@@ -20,6 +20,7 @@ from services.api.retention import Retention
 from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
 from services.api.temporal.slots import Slots
+from services.api.thumbnails.maker import Thumbnails
 from shared.records import Records, RecordStore
 from shared.slots import Gate
 from shared.store.assets import Assets
@@ -45,6 +46,7 @@ class Service:
     batches: Batches
     gates: Mapping[Gate, Slots]
     background: tuple[Background, ...]
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
 
     @property
     def slots(self) -> Slots:

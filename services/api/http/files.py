@@ -4,6 +4,7 @@ One of a store elsewhere comes through us, or by an address of the store's own.
 """
 
 import asyncio
+from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
@@ -14,6 +15,7 @@ from services.api.http.parameters import JobId, ServiceDep
 from services.api.http.streamed import OutOfFile, Unreadable, head_of, streamed
 from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
+from services.api.thumbnails.maker import MEDIA_TYPE
 from shared.assets import KINDS, MEDIA_TYPES
 from shared.errors import GenvideoError
 from shared.ids import is_job_id
@@ -118,6 +120,22 @@ async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> 
 async def get_video(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
     """The job's video; takes `Range`. 404 `asset_not_found` until it is stored."""
     return await _file(service, request, job_id=job_id, step=Step.VIDEO)
+
+
+@router.get("/jobs/{job_id}/thumbnail", include_in_schema=False)
+async def get_thumbnail(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
+    """A small picture of the job's picture, for a list; the whole one where none can be made.
+
+    Of a store elsewhere none is.
+    """
+    whole = await _file(service, request, job_id=job_id, step=Step.IMAGE)
+    if not isinstance(whole, StoredFile):
+        return whole
+    small = await service.thumbnails.of(Path(whole.path))
+    if small is None:
+        return whole
+    headers = {"ETag": whole.headers["etag"], **HEADERS}
+    return Response(small, media_type=MEDIA_TYPE, headers=headers)
 
 
 async def _file(service: Service, request: Request, *, job_id: str, step: Step) -> Response:

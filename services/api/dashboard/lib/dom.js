@@ -21,6 +21,28 @@ export function sideways(title, table) {
   return el("div", wrapped, table);
 }
 
+/** A table that becomes one of cards on a narrow screen; what it is stays told. */
+export function cards(title, columns, body) {
+  body.setAttribute("role", "rowgroup");
+  const head = columns.map((name) => el("th", { scope: "col", role: "columnheader" }, name));
+  const line = el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...head));
+  const named = { class: "cards", role: "table", "aria-labelledby": title };
+  return sideways(title, el("table", named, line, body));
+}
+
+/** A line of such a table, its first cell the head of the line. */
+export function card(columns, values, attributes = {}) {
+  const [first, ...others] = values;
+  return el(
+    "tr",
+    { role: "row", ...attributes },
+    el("th", { scope: "row", role: "rowheader" }, first),
+    ...others.map((value, place) =>
+      el("td", { role: "cell", "data-label": columns[place + 1] }, value),
+    ),
+  );
+}
+
 /** Writes a text only where it differs, so that nothing is laid out or read aloud for nothing. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

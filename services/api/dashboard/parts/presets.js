@@ -5,7 +5,7 @@ import { button, el } from "../lib/dom.js";
 /** A list that is drawn once; `arm` gets a preset's name. */
 export class PresetList {
   #arm;
-  #list = el("ul", { class: "presets", tabindex: 0, "aria-labelledby": "presets-title" });
+  #list = el("ul", { class: "presets", "aria-labelledby": "presets-title" });
   #drawn = false;
 
   constructor(arm) {

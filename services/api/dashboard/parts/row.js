@@ -83,7 +83,7 @@ export class Row {
       thumb.hidden = true;
       return;
     }
-    setOr(thumb, "src", jobPath(job.job_id, "/image"));
+    setOr(thumb, "src", jobPath(job.job_id, "/thumbnail"));
     thumb.hidden = false;
   }
 }

@@ -1,7 +1,7 @@
 // The batch view: all jobs of a tag together, how many at once, how well, and how they ran in time.
 
 import { summaries } from "../data/batch.js";
-import { arrange, el, setOr, setText, sideways } from "../lib/dom.js";
+import { arrange, card, cards, el, setOr, setText } from "../lib/dom.js";
 import { count, dated, duration } from "../lib/format.js";
 import { Gantt } from "../parts/gantt.js";
 import { reportLink } from "../parts/reports.js";
@@ -17,7 +17,7 @@ export class BatchesView {
   #address;
   #waiting = 0;
   #lines = new Map();
-  #body = el("tbody");
+  #body = el("tbody", { class: "batches" });
   #empty = el("p", { class: "hint" });
   #figures = el("p", { class: "hint" });
   #links = el("p", { class: "links" });
@@ -28,13 +28,6 @@ export class BatchesView {
   constructor({ store, address }) {
     this.#store = store;
     this.#address = address;
-    const head = COLUMNS.map((name) => el("th", { scope: "col" }, name));
-    const table = el(
-      "table",
-      { class: "batches", "aria-labelledby": "batches-title" },
-      el("thead", {}, el("tr", {}, ...head)),
-      this.#body,
-    );
     this.element = el(
       "div",
       { class: "view" },
@@ -43,7 +36,7 @@ export class BatchesView {
         { class: "panel", "aria-labelledby": "batches-title" },
         el("h2", { id: "batches-title" }, "Batches"),
         this.#empty,
-        sideways("batches-title", table),
+        cards("batches-title", COLUMNS, this.#body),
       ),
     );
   }
@@ -80,7 +73,7 @@ export class BatchesView {
     if (!this.#lines.has(batch.tag)) this.#lines.set(batch.tag, this.#newLine(batch.tag));
     const { element, link, cells } = this.#lines.get(batch.tag);
     figuresOf(batch).forEach((value, place) => setText(cells[place], value));
-    setOr(element, "class", chosen ? "chosen" : null);
+    element.classList.toggle("chosen", chosen);
     setOr(link, "aria-expanded", chosen);
     if (!chosen) return [element];
     this.#show(batch);
@@ -93,10 +86,9 @@ export class BatchesView {
       { href: this.#address.with({ tag }), dir: "auto", role: "button" },
       tag,
     );
-    const cells = COLUMNS.slice(1).map(() => el("td"));
+    const cells = COLUMNS.slice(1).map(() => el("span"));
     const choose = (event) => this.#choose(event, tag);
-    const head = el("th", { scope: "row" }, link);
-    return { element: el("tr", { click: choose }, head, ...cells), link, cells };
+    return { element: card(COLUMNS, [link, ...cells], { click: choose }), link, cells };
   }
 
   #choose(event, tag) {
@@ -129,8 +121,8 @@ export class BatchesView {
 }
 
 function opened(...parts) {
-  const cell = el("td", { colspan: COLUMNS.length }, el("div", {}, ...parts));
-  return el("tr", { class: "opened" }, cell);
+  const cell = el("td", { role: "cell", colspan: COLUMNS.length }, el("div", {}, ...parts));
+  return el("tr", { role: "row", class: "opened" }, cell);
 }
 
 function figuresOf(batch) {

@@ -1,7 +1,7 @@
 // The fault panel: presets and rules for the mocks, how often each rule was carried out, clear.
 
 import { FaultForm } from "../parts/faultform.js";
-import { button, el, setText, sideways } from "../lib/dom.js";
+import { button, card, cards, el, setText } from "../lib/dom.js";
 import { call, get } from "../lib/http.js";
 import { attemptTo, notify } from "../lib/notices.js";
 import { MOCKS } from "../data/mocks.js";
@@ -10,6 +10,7 @@ import { PresetList } from "../parts/presets.js";
 import { Repeat } from "../lib/repeat.js";
 
 const MILLISECONDS = 1500;
+const COLUMNS = ["Rule", "Mock", "Where", "Does", "Whom", "How often", "Fired", ""];
 
 /** A view that asks both mocks while it is shown. */
 export class FaultsView {
@@ -34,7 +35,7 @@ export class FaultsView {
         { class: "panel", "aria-labelledby": "armed-title" },
         el("div", { class: "head" }, el("h2", { id: "armed-title" }, "Armed faults"), clear),
         this.#said,
-        this.#table(),
+        cards("armed-title", [...COLUMNS.slice(0, -1), unseen("Clear")], this.#body),
         this.#stats,
       ),
       el("div", { class: "panels" }, this.#presets.element, form.element),
@@ -50,21 +51,6 @@ export class FaultsView {
   }
 
   draw() {}
-
-  #table() {
-    const head = ["Rule", "Mock", "Where", "Does", "Whom", "How often", "Fired", ""].map((name) =>
-      el("th", { scope: "col" }, name || el("span", { class: "unseen" }, "Clear")),
-    );
-    return sideways(
-      "armed-title",
-      el(
-        "table",
-        { class: "rules", "aria-labelledby": "armed-title" },
-        el("thead", {}, el("tr", {}, ...head)),
-        this.#body,
-      ),
-    );
-  }
 
   async #ask() {
     const names = Object.keys(MOCKS);
@@ -103,18 +89,16 @@ export class FaultsView {
     const remove = button("Clear", () => this.#remove(mock, rule.name), {
       "aria-label": `Clear ${rule.name}`,
     });
-    return el(
-      "tr",
-      {},
-      el("th", { scope: "row", title: JSON.stringify(rule) }, rule.name),
-      el("td", {}, MOCKS[mock]),
-      el("td", {}, effects.map((effect) => effect.where).join(", ")),
-      el("td", {}, effects.map((effect) => effect.do).join(", ")),
-      el("td", {}, whomOf(rule)),
-      el("td", {}, oftenOf(rule)),
-      el("td", {}, `${rule.fired}${rule.spent ? ", used up" : ""}`),
-      el("td", {}, remove),
-    );
+    return card(COLUMNS, [
+      el("span", { title: JSON.stringify(rule) }, rule.name),
+      MOCKS[mock],
+      effects.map((effect) => effect.where).join(", "),
+      effects.map((effect) => effect.do).join(", "),
+      whomOf(rule),
+      oftenOf(rule),
+      `${rule.fired}${rule.spent ? ", used up" : ""}`,
+      remove,
+    ]);
   }
 
   #remove(mock, name) {
@@ -142,6 +126,8 @@ export class FaultsView {
     });
   }
 }
+
+const unseen = (text) => el("span", { class: "unseen" }, text);
 
 async function asked(path) {
   try {

@@ -1,10 +1,11 @@
 // The health of every service: a view, and a word in the head of the page where one is not ready.
 
-import { el, setText, sideways } from "../lib/dom.js";
+import { card, cards, el, setText } from "../lib/dom.js";
 import { get } from "../lib/http.js";
 import { Repeat } from "../lib/repeat.js";
 
 const MILLISECONDS = 5000;
+const COLUMNS = ["Service", "State", "What it does"];
 const ROLES = {
   api: "takes jobs, serves this page",
   temporal: "keeps every job's history",
@@ -24,9 +25,6 @@ export class HealthView {
 
   constructor({ alarm }) {
     this.#alarm = alarm;
-    const head = ["Service", "State", "What it does"].map((name) =>
-      el("th", { scope: "col" }, name),
-    );
     this.element = el(
       "div",
       { class: "view" },
@@ -35,15 +33,7 @@ export class HealthView {
         { class: "panel", "aria-labelledby": "health-title" },
         el("h2", { id: "health-title" }, "Health"),
         this.#said,
-        sideways(
-          "health-title",
-          el(
-            "table",
-            { "aria-labelledby": "health-title" },
-            el("thead", {}, el("tr", {}, ...head)),
-            this.#body,
-          ),
-        ),
+        cards("health-title", COLUMNS, this.#body),
         el(
           "p",
           { class: "hint" },
@@ -106,11 +96,5 @@ function line({ name, ready, detail }) {
     { class: `status ${ready ? "succeeded" : "failed"}` },
     ready ? "ready" : detail,
   );
-  return el(
-    "tr",
-    {},
-    el("th", { scope: "row" }, name),
-    el("td", {}, state),
-    el("td", {}, ROLES[name.split(" ")[0]] ?? ""),
-  );
+  return card(COLUMNS, [name, state, ROLES[name.split(" ")[0]] ?? ""]);
 }

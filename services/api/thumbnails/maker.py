@@ -1,0 +1,62 @@
+"""Small pictures of stored ones: made when they are first asked for, and kept, so many of them."""
+
+import asyncio
+import contextlib
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections import OrderedDict
+from pathlib import Path
+
+MEDIA_TYPE = "image/jpeg"
+# Some kilobytes each.
+MOST_KEPT = 2000
+WALL_SECONDS = 20.0
+# What a picture of this size can't be.
+MOST_BYTES = 256 * 1024
+ROOT = Path(__file__).parents[3]
+# Nothing of the environment, not even where modules are looked for.
+CODE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from services.api.thumbnails.child import main
+main(sys.argv[2])
+"""
+COMMAND = (sys.executable, "-I", "-c", CODE, str(ROOT))
+
+Key = tuple[str, int]
+
+
+class Thumbnails:
+    """One is made at a time; a picture that can't be opened has none, and isn't tried again."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._kept: OrderedDict[Key, bytes] = OrderedDict()
+
+    async def of(self, path: Path) -> bytes | None:
+        """The small picture of a stored one; None where none can be made."""
+        key = str(path), (await asyncio.to_thread(path.stat)).st_mtime_ns
+        if key not in self._kept:
+            async with self._turn:
+                if key not in self._kept:
+                    self._kept[key] = await _made(path)
+        self._kept.move_to_end(key)
+        if len(self._kept) > MOST_KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[key] or None
+
+
+async def _made(path: Path) -> bytes:
+    """Nothing where the process dies of it, or takes too long."""
+    child = await asyncio.create_subprocess_exec(
+        *COMMAND, str(path), stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env={}
+    )
+    try:
+        async with asyncio.timeout(WALL_SECONDS):
+            told, _ = await child.communicate()
+    except TimeoutError:
+        return b""
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+    return told if child.returncode == 0 and len(told) <= MOST_BYTES else b""
