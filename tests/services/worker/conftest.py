@@ -3,6 +3,7 @@
 import pytest
 
 from services.worker.settings.worker import WorkerSettings
+from shared.settings import load
 
 
 @pytest.fixture
@@ -22,3 +23,13 @@ def environ(
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     return given
+
+
+def refusal(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that is said where the worker's settings are refused."""
+    with pytest.raises(SystemExit):
+        load(WorkerSettings)
+    line = capsys.readouterr().err
+    assert line.startswith("wrong settings: ")
+    assert line.count("\n") == 1
+    return line
