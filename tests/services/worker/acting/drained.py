@@ -1,0 +1,140 @@
+"""A job's leftovers at vendors of the test's own, and their clean-up on a clock of its own."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import SecretStr
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.testing import ActivityEnvironment
+
+from services.worker.acting.draining import DrainActivities
+from services.worker.dependencies import Dependencies
+from services.worker.models import Kept
+from services.worker.results.storage import Storage
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.service.images import ImageService
+from services.worker.vendors.service.videos import VideoService
+from services.worker.vendors.vendor import State, Traits, VendorStatus
+from shared.errors import VendorError
+from shared.messages import Record
+from shared.records import RecordStore
+from shared.slots import Drain
+from tests.shared.standins import sample_record
+
+JOB = "job-0123456789abcdef01234567"
+IMAGE, VIDEO = f"{JOB}.image.1", f"{JOB}.video.1"
+ACCEPT, BOUND, LOST = 30.0, 600.0, 100.0
+News = VendorStatus | VendorError | None
+
+
+class Clock:
+    """Stands for `time`, and for `asyncio` with its pauses."""
+
+    def __init__(self) -> None:
+        # Whole, for a `datetime` rounds.
+        self.began = float(int(time.time()))
+        self.passed = 0.0
+
+    def time(self) -> float:
+        return self.began + self.passed
+
+    async def sleep(self, seconds: float) -> None:
+        self.passed += seconds
+
+    monotonic = time
+
+    async def to_thread(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        return function(*args, **more)
+
+
+class Vendor:
+    """Tells of each generation what it is given for the seconds that have passed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.traits = Traits()
+        self.news: dict[str, Callable[[float], News]] = {}
+        self.cancelled: list[str] = []
+
+    async def status(self, ours: str) -> VendorStatus | None:
+        news = self.news[ours](self._clock.passed) if ours in self.news else None
+        if isinstance(news, VendorError):
+            raise news
+        return news
+
+    async def cancel(self, vendor_id: str) -> None:
+        self.cancelled.append(vendor_id)
+
+
+class Latest:
+    """Stands for the client and its handles: the job's latest run."""
+
+    def __init__(self) -> None:
+        self.run_id = "run"
+        self.status = WorkflowExecutionStatus.RUNNING
+
+    def get_workflow_handle(self, job_id: str) -> "Latest":
+        return self
+
+    async def describe(self) -> "Latest":
+        return self
+
+
+class Scene:
+    """A job's leftovers, and the clean-up of them on a clock of the test's own."""
+
+    def __init__(self, clock: Clock, data_dir: Path) -> None:
+        self.clock = clock
+        self.images, self.videos = Vendor(clock), Vendor(clock)
+        self.records = RecordStore(data_dir)
+        self.latest = Latest()
+        settings = WorkerSettings(
+            callback_secret=SecretStr("0123456789abcdef0123456789abcdef"),
+            data_dir=data_dir,
+            accept_seconds=ACCEPT,
+            drain_seconds=BOUND,
+            video_lost_seconds=LOST,
+        )
+        self._activities = DrainActivities(
+            Dependencies(
+                settings=settings,
+                client=cast(Client, self.latest),
+                images=cast(ImageService, self.images),
+                videos=cast(VideoService, self.videos),
+                storage=cast(Storage, None),
+            )
+        )
+
+    async def drain(
+        self, *, in_doubt: bool = True, hold: float = 0, code: str | None = "terminated"
+    ) -> Kept:
+        environment = ActivityEnvironment()
+        scheduled = datetime.fromtimestamp(self.clock.began, UTC)
+        environment.info = replace(environment.info, scheduled_time=scheduled)
+        drain = Drain(
+            job_id=JOB, run_id="run", hold_seconds=hold, in_doubt=in_doubt, close_code=code
+        )
+        kept: Kept = await environment.run(self._activities.drain_job, drain)
+        return kept
+
+    def record(self, **fields: Any) -> None:
+        record = sample_record(JOB, run_id="run").model_copy(update=fields)
+        self.records.write(record.followed(datetime.now(UTC), "as it was"))
+
+    @property
+    def recorded(self) -> Record:
+        record = self.records.read(JOB)
+        assert record is not None
+        return record
+
+
+def now(state: State) -> VendorStatus:
+    return VendorStatus(vendor_id=f"v-{state}", state=state)
+
+
+def running_until(seconds: float) -> Callable[[float], News]:
+    return lambda passed: now("running" if passed < seconds else "succeeded")
