@@ -1,7 +1,9 @@
 """The checks and the locks, each in the environment of the development lock."""
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from compose.stack.errors import VERDICT
 from compose.stack.machine import engine
 from compose.stack.machine.venv import Venv
 from compose.stack.output import paint, say
-from compose.stack.subprocesses import capture, hand_over
+from compose.stack.subprocesses import Outcome, capture, hand_over
 
 # Each name that must have a value before the compose files can be read as a whole.
 _COMPOSE_ENV = {"COMPOSE_PROFILES": "server,tools"}
@@ -25,10 +27,16 @@ class Check:
 
 
 def check(root: Path) -> int:
-    """Run every check, show what the failing ones say, and say which those were."""
+    """Run every check, show what the failing ones say, and say which those were.
+
+    As many at once as there are processors; each line comes when its tool has ended.
+    """
     venv = Venv(root)
     venv.need("dev")
-    failed = [item.name for item in _checks(root, venv) if not _passes(root, item)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        running = {pool.submit(_run, root, item): item.name for item in _checks(root, venv)}
+        ended = ((running[each], each.result()) for each in as_completed(running))
+        failed = [name for name, outcome in ended if not _is_good(name, outcome)]
     if failed:
         say(paint(f"failed: {', '.join(failed)}", "bad"))
         return VERDICT
@@ -36,9 +44,13 @@ def check(root: Path) -> int:
     return 0
 
 
-def _passes(root: Path, item: Check) -> bool:
-    outcome = capture(item.command, item.env, cwd=root)
-    say(f"{paint('ok  ', 'good') if outcome.good else paint('BAD ', 'bad')} {item.name}")
+def _run(root: Path, item: Check) -> Outcome:
+    return capture(item.command, item.env, cwd=root)
+
+
+def _is_good(name: str, outcome: Outcome) -> bool:
+    """Whether it is, which is said, too."""
+    say(f"{paint('ok  ', 'good') if outcome.good else paint('BAD ', 'bad')} {name}")
     if not outcome.good:
         say((outcome.out + outcome.err).rstrip())
     return outcome.good
