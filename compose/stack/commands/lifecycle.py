@@ -14,7 +14,14 @@ from compose.stack.modes.docker import Docker
 from compose.stack.modes.local import Local
 from compose.stack.modes.stack import SERVICE_FOLDERS, Stack
 from compose.stack.output import agreed, complain, say
-from compose.stack.preflight import exposure, other_stacks, replay, service_settings, vendors
+from compose.stack.preflight import (
+    exposure,
+    open_jobs,
+    other_stacks,
+    replay,
+    service_settings,
+    vendors,
+)
 from compose.stack.private import private_folder
 from compose.stack.services import API
 from compose.stack.settings import saved
@@ -30,8 +37,8 @@ def up(settings: Settings, *, force: bool = False) -> None:
     """Bring the stack to what the settings say, wait until it is ready, print the addresses.
 
     Nothing is touched where a service refuses a setting, or a real vendor is not as it should be.
-    With `force` also where open jobs or semaphores don't replay by the present code. Never where
-    another stack's semaphore runs.
+    With `force` also where open jobs or semaphores don't replay by the present code, or open jobs
+    would go on with other vendors. Never where another stack's semaphore runs.
     """
     _refuse_other_mode(settings)
     exposure.check(settings)
@@ -42,6 +49,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
         if isinstance(stack, Local):
             stack.end_orphans()
         before = stack.units()
+        open_jobs.check(settings, before, force=force)
         containers = isinstance(stack, Docker)
         needed = ports.wanted(settings, containers=containers, running=[u.service for u in before])
         ports.refuse_taken(settings, needed)
@@ -72,7 +80,8 @@ def switch_mocks(settings: Settings, word: str, environ: Mapping[str, str]) -> N
         raise StackError(
             f"the stack is not running; make up MOCKS={word} starts it that way", UNREACHABLE
         )
-    up(load(settings.root, dict(environ) | {"MOCKS": word}))
+    force = environ.get("FORCE") == "1"
+    up(load(settings.root, dict(environ) | {"MOCKS": word}), force=force)
 
 
 def ensure(settings: Settings) -> Settings:

@@ -1,21 +1,18 @@
 """`make try`: one job by the vendors as they are, after saying what it takes and asking; it is
 followed to its end, and told with its files and with what was charged."""
 
-import http.client
-import json
+import secrets
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from compose.stack.asking import Unanswered, api, call
 from compose.stack.commands import lifecycle
 from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
 from compose.stack.modes import choice
-from compose.stack.modes.readiness import DIRECT, detail
 from compose.stack.output import agreed, complain, paint, say
 from compose.stack.preflight import vendors
 from compose.stack.preflight.vendors import Examination
@@ -25,7 +22,8 @@ from compose.stack.settings.load import Settings
 ORDER = {"PROMPT": "a red fox in fresh snow looks up", "STYLE": "ink on paper"}
 TAG = "try"
 POLL_SECONDS = 0.5
-ANSWER_SECONDS = 10.0
+# A submit without an answer is sent again under the same key, and is the same job.
+SUBMITS, SUBMIT_PAUSE = 3, 1.0
 # For so long the API may be away while the job goes on.
 PATIENCE = 120.0
 STAGES = ("image", "video")
@@ -62,15 +60,24 @@ def _announce(settings: Settings, order: Mapping[str, str], found: Examination) 
 
 def _submitted(settings: Settings, order: Mapping[str, str]) -> str:
     """The id of the new job; where no answer tells it, how it is found and ended."""
-    try:
-        return str(_api(settings, "/jobs", {**order, "tag": TAG})["job_id"])
-    except _Unanswered as error:
-        jobs = f"{settings.url(API.port)}/jobs"
-        raise StackError(
-            f"{error}; the job may have been started: {jobs}?tag={TAG} lists it, and"
-            f" POST {jobs}/JOB_ID/cancel ends it",
-            UNREACHABLE,
-        ) from error
+    key = {"Idempotency-Key": secrets.token_hex(16)}
+    for left in reversed(range(SUBMITS)):
+        try:
+            return str(api(settings, "/jobs", {**order, "tag": TAG}, headers=key)["job_id"])
+        except Unanswered as error:
+            if not left:
+                raise _unsubmitted(settings, error) from error
+        time.sleep(SUBMIT_PAUSE)
+    raise AssertionError
+
+
+def _unsubmitted(settings: Settings, error: Unanswered) -> StackError:
+    jobs = f"{settings.url(API.port)}/jobs"
+    return StackError(
+        f"{error}; the job may have been started: {jobs}?tag={TAG} lists it, and"
+        f" POST {jobs}/JOB_ID/cancel ends it",
+        UNREACHABLE,
+    )
 
 
 def _followed(settings: Settings, job_id: str) -> dict[str, Any]:
@@ -98,9 +105,9 @@ def _records(settings: Settings, job_id: str) -> Iterator[dict[str, Any]]:
     answered = time.monotonic()
     while time.monotonic() - answered < PATIENCE:
         try:
-            yield _api(settings, f"/jobs/{job_id}/record")
+            yield api(settings, f"/jobs/{job_id}/record")
             answered = time.monotonic()
-        except _Unanswered:
+        except Unanswered:
             pass
         time.sleep(POLL_SECONDS)
 
@@ -148,39 +155,10 @@ def _charged(settings: Settings, record: Mapping[str, Any]) -> Iterator[str]:
     for generation, units in record.get("units", {}).items():
         yield f"charged: {units} units for {generation}"
     if settings.mocks:
-        ledgers = (_call(f"{settings.url(mock.port)}/admin/ledger") for mock in (IMAGE, VIDEO))
+        ledgers = (call(f"{settings.url(mock.port)}/admin/ledger") for mock in (IMAGE, VIDEO))
         rows = [row for ledger in ledgers for row in ledger]
         mine = [row for row in rows if str(row["external_id"]).startswith(f"{record['job_id']}.")]
         paid = sum(row["charged"] for row in mine)
         yield f"{paid} of {len(mine)} would have been charged"
     elif not record.get("units"):
         yield "charged: no vendor says; look into its own account"
-
-
-class _Unanswered(StackError):
-    """Nobody answers, or not yet."""
-
-
-def _api(settings: Settings, path: str, body: object = None) -> Any:
-    token = settings.values.get("API_TOKEN")
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return _call(f"{settings.url(API.port)}{path}", body, headers=headers)
-
-
-def _call(url: str, body: object = None, *, headers: Mapping[str, str] | None = None) -> Any:
-    """What one of our services answers; StackError in its own words where it refuses."""
-    request = urllib.request.Request(  # noqa: S310 - our own http address
-        url,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", **(headers or {})},
-    )
-    try:
-        with DIRECT.open(request, timeout=ANSWER_SECONDS) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        later = body is None and error.code in (404, 429, 503)
-        kind = _Unanswered if later else StackError
-        raise kind(f"{url} refuses: {detail(error)}", VERDICT) from error
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise _Unanswered(f"{url} does not answer ({reason}); make ps", UNREACHABLE) from error

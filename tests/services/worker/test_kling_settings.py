@@ -63,6 +63,7 @@ def test_what_fits(environ: dict[str, str], model: str) -> None:
             "KLING_DIALECT=newapi needs the relay's KLING_API_KEY",
         ),
         (with_key(KLING_DIALECT="newapi", KLING_GENERATION="2"), "for KLING_GENERATION=1 alone"),
+        (with_key(KLING_UNITS="a/std/5=2 a/pro/5=much a"), "SECONDS=UNITS: a/pro/5=much a"),
     ],
     indirect=["environ"],
 )

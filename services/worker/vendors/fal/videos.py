@@ -107,8 +107,8 @@ class FalVideos:
         return [await checks.key(self.status, app_of(self._model), self._at), *self._known]
 
     def offer(self) -> str:
-        """The model; what that costs is fal's to say."""
-        return f"fal at {self._at}: {self._model}"
+        """The model; what that costs is on its page at fal."""
+        return f"fal at {self._at}: {self._model}; what that costs is not known here"
 
     @property
     def _at(self) -> str:

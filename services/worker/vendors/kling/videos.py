@@ -117,11 +117,12 @@ class KlingVideos:
         return [*told, *self._known]
 
     def offer(self) -> str:
-        """The model and how it is used; what that costs in units is Kling's to say."""
+        """The model and how it is used; what that costs is known by the user's own list alone."""
         used = self._settings
         sound = ", with sound" if used.kling_sound == "on" else ""
         made = f"{used.model}, {used.kling_mode}, {used.kling_duration} s{sound}"
-        return f"Kling at {self._at}: {made}"
+        price = f"{used.price} units a video" if used.price else "what that costs is not known"
+        return f"Kling at {self._at}: {made}; {price} (KLING_UNITS)"
 
     @property
     def _at(self) -> str:

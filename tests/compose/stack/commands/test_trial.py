@@ -69,6 +69,7 @@ class Api(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         server: Any = self.server
         server.orders.append((self.path, body, self.headers.get("Authorization")))
+        server.keys.append(self.headers.get("Idempotency-Key"))
         if server.submitted is not None:
             self._answer(server.submitted, {"job_id": JOB, "detail": "prompt: It is too long."})
 
@@ -94,7 +95,7 @@ class Api(BaseHTTPRequestHandler):
 @pytest.fixture
 def api() -> Iterator[Any]:
     server: Any = HTTPServer(("127.0.0.1", 0), Api)
-    server.orders, server.submitted = [], 202
+    server.orders, server.keys, server.submitted = [], [], 202
     server.records = [None, record(1), record(3), SUCCEEDED]
     server.ledger = []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -114,6 +115,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
     monkeypatch.setattr(lifecycle, "up", lambda settings: None)
     monkeypatch.setattr(choice, "chosen", lambda _: run)
     monkeypatch.setattr(trial, "POLL_SECONDS", 0)
+    monkeypatch.setattr(trial, "SUBMIT_PAUSE", 0)
     monkeypatch.setenv("NO_COLOR", "1")
     return run
 
@@ -279,7 +281,21 @@ def test_a_submit_without_an_answer_says_how_its_job_is_found(api: Any, real: Se
     with pytest.raises(StackError, match=r"may have been started: .*/jobs\?tag=try") as refused:
         trial.run(real, YES)
     assert refused.value.status == UNREACHABLE
-    assert len(api.orders) == 1
+    assert len(api.orders) == trial.SUBMITS
+
+
+def test_it_is_sent_again_as_the_same_job(
+    api: Any, real: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def later(_: float) -> None:
+        api.submitted = 202
+
+    api.submitted = None
+    monkeypatch.setattr("time.sleep", later)
+    assert trial.run(real, YES) == 0
+    first, second = api.keys
+    assert first == second
+    assert len(first) == 32
 
 
 def test_a_refusal_is_in_the_apis_own_words(api: Any, real: Settings) -> None:

@@ -184,17 +184,30 @@ async def test_what_the_settings_alone_tell(
     assert found is None or (found[0] == verdict and says in found[1]), found
 
 
+PRICES = "kling-v2-6/std/5=2 kling-v3/std/12=7 kling-v3/std/12/sound=10.5"
+
+
 async def test_it_offers_its_model() -> None:
     async with StubVendor({}).client() as http:
         for changes, made in (
-            ({}, "kling-v2-6, std, 5 s"),
+            ({}, "kling-v2-6, std, 5 s; what that costs is not known"),
+            ({"kling_units": PRICES}, "kling-v2-6, std, 5 s; 2 units a video"),
             (
-                {"kling_model": "kling-v3", "kling_duration": 12, "kling_sound": "on"},
-                "kling-v3, std, 12 s, with sound",
+                {"kling_units": PRICES, "kling_duration": 10},
+                "kling-v2-6, std, 10 s; what that costs is not known",
+            ),
+            (
+                {
+                    "kling_units": PRICES,
+                    "kling_model": "kling-v3",
+                    "kling_duration": 12,
+                    "kling_sound": "on",
+                },
+                "kling-v3, std, 12 s, with sound; 10.5 units a video",
             ),
         ):
             assert kling_videos(http, settings_of(**changes)).offer() == (
-                f"Kling at http://vendor: {made}"
+                f"Kling at http://vendor: {made} (KLING_UNITS)"
             )
 
 

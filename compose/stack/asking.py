@@ -1,0 +1,51 @@
+"""What our own services answer on loopback; a refusal is told in their own words."""
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from compose.stack.errors import UNREACHABLE, VERDICT, StackError
+from compose.stack.modes.readiness import DIRECT, detail
+from compose.stack.services import API
+from compose.stack.settings.load import Settings
+
+ANSWER_SECONDS = 10.0
+
+
+class Unanswered(StackError):
+    """Nobody answers, or not yet."""
+
+
+def api(
+    settings: Settings,
+    path: str,
+    body: object = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Any:
+    """What the API answers to who knows its token."""
+    token = settings.values.get("API_TOKEN")
+    ours = {"Authorization": f"Bearer {token}"} if token else {}
+    return call(f"{settings.url(API.port)}{path}", body, headers={**ours, **(headers or {})})
+
+
+def call(url: str, body: object = None, *, headers: Mapping[str, str] | None = None) -> Any:
+    """What one of our services answers; StackError in its own words where it refuses."""
+    request = urllib.request.Request(  # noqa: S310 - our own http address
+        url,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", **(headers or {})},
+    )
+    try:
+        with DIRECT.open(request, timeout=ANSWER_SECONDS) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        later = body is None and error.code in (404, 429, 503)
+        kind = Unanswered if later else StackError
+        raise kind(f"{url} refuses: {detail(error)}", VERDICT) from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise Unanswered(f"{url} does not answer ({reason}); make ps", UNREACHABLE) from error
