@@ -36,7 +36,12 @@ from loadtest.options import (
 from loadtest.prove import page
 from loadtest.report.picture import NoBrowser
 from loadtest.report.picture import picture as draw
-from loadtest.report.write import write_comparison, write_report, write_side_by_side
+from loadtest.report.write import (
+    comparison_name,
+    write_comparison,
+    write_report,
+    write_side_by_side,
+)
 from loadtest.run.plan import Options, PlanError, soak_jobs
 from loadtest.run.preflight import NotReachable
 from loadtest.run.repeat import command
@@ -166,7 +171,7 @@ def compare(a: Folder, b: Folder) -> None:
     for reason in found.why_not:
         _print(f"no verdict: {reason}")
     _print(f"B against A: {found.verdict}")
-    _print(f"comparison: {after.path / f'compare-{found.a}.html'}")
+    _print(f"comparison: {after.path / f'{comparison_name(found)}.html'}")
     raise typer.Exit(FAILED if found.worse and not found.why_not else PASSED)
 
 
@@ -260,7 +265,8 @@ def _judge(folder: RunFolder, baseline: RunFolder | None = None) -> int:
     _print(f"report: {folder.path / 'report.html'}")
     _print(f"seal: {judgement.books.seal.root}")
     for name, count in sorted(judgement.books.torn.items()):
-        errors.print(f"damaged: {folder.raw / name}, {count} line(s)", style="red", soft_wrap=True)
+        line = f"damaged: {folder.raw / name}, {count} line(s)"
+        errors.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
     if judgement.books.torn:
         return USAGE
     return PASSED if judgement.passed else FAILED

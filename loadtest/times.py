@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+# The year 9999 and a day of it for any time zone.
+LAST = 253_402_214_400.0
+
 
 def instant(value: object) -> float | None:
     """Read an instant given as RFC 3339, or as seconds or milliseconds since 1970.
@@ -12,14 +15,19 @@ def instant(value: object) -> float | None:
         return None
     if isinstance(value, int | float):
         # Vendors count in milliseconds; in seconds such a number would be past the year 5000.
-        return value / 1000 if value > 1e11 else float(value)
+        return _within(value / 1000 if value > 1e11 else float(value))
     if not isinstance(value, str):
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        return _within((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _within(seconds: float) -> float | None:
+    """None for what no calendar has."""
+    return seconds if 0 <= seconds < LAST else None
 
 
 def timestamp(at: float | None) -> str:

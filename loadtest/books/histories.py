@@ -1,12 +1,12 @@
 """A kept history read again from its file; by nothing that the summary of it was made with."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from loadtest.books.fields import Row, mapping
+from loadtest.books.raw import parsed
 from loadtest.times import instant
 
 _CLOSED = "EVENT_TYPE_WORKFLOW_EXECUTION_"
@@ -19,6 +19,12 @@ _OUTCOMES = {
     "TIMED_OUT": "timed_out",
     "CANCELED": "cancelled",
 }
+
+
+_UNREADABLE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError),
+    *(RecursionError, OverflowError, StopIteration),
+)
 
 
 class ToldActivity(NamedTuple):
@@ -53,9 +59,9 @@ class Told:
 def read_again(path: Path) -> Told:
     """The history of one run, as its file tells it."""
     try:
-        events = json.loads(path.read_text(encoding="utf-8"))["events"]
+        events = parsed(path.read_text(encoding="utf-8"))["events"]
         return _told(path.name, [mapping(event) for event in events])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         return Told(path.name, problem=f"can't be read: {type(error).__name__}")
 
 

@@ -1,6 +1,7 @@
 """All raw records of a run, sorted by stage and job; a job that any book names is there."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -30,19 +31,20 @@ from loadtest.times import instant
 def load(folder: RunFolder) -> Books:
     """Read a run's raw records; raises Damaged, in one line, where they make no sense."""
     try:
+        folder.check()
         return _load(folder)
     except ValidationError as error:
         mistake = error.errors()[0]
         where = ".".join(map(str, mistake["loc"]))
         raise Damaged(f"{folder.raw}: {error.title} {where}: {mistake['msg']}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise Damaged(f"{folder.raw} is damaged: {type(error).__name__}: {error}") from None
 
 
 def _load(folder: RunFolder) -> Books:
     run = _run(folder)
     stages = [_stage(row) for row in folder.rows(raw.STAGES)]
-    books = Books(run=run, stages=stages, vendors=folder.read(raw.VENDORS) or {})
+    books = Books(run=run, stages=stages, vendors=_vendors(folder))
     books.replay = folder.read(raw.REPLAY)
     by_number = {stage.number: stage for stage in stages}
     _submits(folder, by_number)
@@ -62,11 +64,19 @@ def _load(folder: RunFolder) -> Books:
 
 def _run(folder: RunFolder) -> Row:
     """What the run was to be; without a plan nothing can be judged."""
-    run = folder.read(raw.RUN)
-    plan = mapping(mapping(run).get("plan"))
-    if not isinstance(plan.get("thresholds"), list) or not isinstance(plan.get("stages"), list):
+    run = mapping(folder.read(raw.RUN))
+    plan = mapping(run.get("plan"))
+    lists = isinstance(plan.get("thresholds"), list) and isinstance(plan.get("stages"), list)
+    if not lists or not isinstance(plan.get("rate"), int | float | None):
         raise Damaged(f"{folder.raw / raw.RUN} is damaged: it has no plan")
-    return mapping(run)
+    moments = {name: instant(run[name]) for name in ("began_at", "ended_at") if name in run}
+    objects = {name: mapping(run[name]) for name in ("faults", "environment") if name in run}
+    return run | moments | objects
+
+
+def _vendors(folder: RunFolder) -> dict[str, Any]:
+    """What each vendor told of itself."""
+    return {name: mapping(told) for name, told in mapping(folder.read(raw.VENDORS)).items()}
 
 
 def _stage(row: Row) -> StageBook:

@@ -4,13 +4,18 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 SCHEMA = 2
+Number = TypeVar("Number", int, float)
 
 KEEP_ALL_HISTORIES = 1000
 """Up to so many jobs of a stage each history is kept as a file; beyond, a sample and failures."""
 KEEP_EVERY = 50
+
+# Beyond whatever a run of ours notes: what is larger is not read.
+LARGEST_ROWS, LARGEST_FILE, LONGEST_ROW = 1024**3, 64 * 1024**2, 16 * 1024**2
+LARGEST_NUMBER = 2**128
 
 RUN = "run.json"
 STAGES = "stages.jsonl"
@@ -80,15 +85,25 @@ class RunFolder:
         if not path.is_file():
             return
         torn = 0
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                row = _object(line)
+        with path.open("rb") as lines:
+            while line := lines.readline(LONGEST_ROW):
+                row = _object(line.decode("utf-8", "replace"))
                 if row is None:
                     torn += 1
                 else:
                     yield row
         if torn:
             self.torn[name] = torn
+
+    def check(self) -> None:
+        """Raises Damaged for what no run of ours leaves: links, and files without end."""
+        for inside in (self.raw, self.histories):
+            for path in (inside, *sorted(inside.glob("*"))):
+                most = LARGEST_ROWS if path.suffix == ".jsonl" else LARGEST_FILE
+                if path.is_symlink():
+                    raise Damaged(f"{path} is damaged: it is a link")
+                if path.is_file() and path.stat().st_size > most:
+                    raise Damaged(f"{path} is damaged: it is larger than {most} bytes")
 
     def write(self, name: str, value: Any) -> None:
         text = json.dumps(value, ensure_ascii=False, indent=1)
@@ -98,14 +113,37 @@ class RunFolder:
         """A raw JSON file, or None where it is missing; raises Damaged."""
         path = self.raw / name
         try:
-            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        except ValueError as error:
+            return parsed(path.read_text(encoding="utf-8")) if path.is_file() else None
+        except (ValueError, RecursionError) as error:
             raise Damaged(f"{path} is damaged: {error}") from None
+
+
+def parsed(text: str) -> Any:
+    """What a JSON text says; ValueError also where no program of ours would have written it."""
+    found = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_whole)
+    if "\\u" in text:
+        # Half of a character can't be written into a report.
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
+def _number(text: str) -> float:
+    return _bounded(float(text))
+
+
+def _whole(text: str) -> int:
+    return _bounded(int(text))
+
+
+def _bounded(number: Number) -> Number:
+    if not abs(number) <= LARGEST_NUMBER:
+        raise ValueError("a number in it is none, or beyond all bounds")
+    return number
 
 
 def _object(line: str) -> dict[str, Any] | None:
     try:
-        row = json.loads(line)
-    except ValueError:
+        row = parsed(line)
+    except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None

@@ -7,6 +7,11 @@ from typing import Any
 import av
 from PIL import Image, UnidentifiedImageError
 
+_BAD_PICTURES = (
+    *(OSError, UnidentifiedImageError, ValueError, SyntaxError),
+    Image.DecompressionBombError,
+)
+
 
 def examine(job_id: str, kind: str, data: bytes | None) -> dict[str, Any]:
     """One row of the files book; `problem` says why a file does not count."""
@@ -30,15 +35,17 @@ def _shows(kind: str, data: bytes) -> str:
             name = f"{picture.mode} {picture.width}x{picture.height}\n"
             return hashlib.sha256(name.encode() + picture.tobytes()).hexdigest()
     with av.open(io.BytesIO(data), mode="r") as container:
-        packets = b"".join(bytes(packet) for packet in container.demux(video=0))
-    return hashlib.sha256(packets).hexdigest()
+        packets = hashlib.sha256()
+        for packet in container.demux(video=0):
+            packets.update(bytes(packet))
+    return packets.hexdigest()
 
 
 def _image_problem(data: bytes) -> str | None:
     try:
         with Image.open(io.BytesIO(data)) as picture:
             picture.load()
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
+    except _BAD_PICTURES as error:
         return f"does not decode: {error}"
     return None
 
@@ -46,7 +53,7 @@ def _image_problem(data: bytes) -> str | None:
 def _video_problem(data: bytes) -> str | None:
     try:
         with av.open(io.BytesIO(data), mode="r") as container:
-            frames = len(list(container.decode(video=0)))
+            frames = sum(1 for _ in container.decode(video=0))
     except (av.FFmpegError, IndexError, ValueError) as error:
         return f"does not decode: {error}"
     return None if frames else "has no frames"

@@ -6,7 +6,7 @@ from typing import Any
 
 from loadtest.books.load import load
 from loadtest.books.model import Books
-from loadtest.books.raw import RunFolder
+from loadtest.books.raw import RUN, Damaged, RunFolder
 from loadtest.judge import rules
 from loadtest.judge.findings import (
     CALLBACK_LOST,
@@ -62,13 +62,13 @@ def judge(folder: RunFolder) -> Judgement:
 
 def judge_books(books: Books) -> Judgement:
     """Judge books that were already read."""
+    thresholds = list(_thresholds(books))
     found = findings(books)
     intervals = by_book(books)
     stages = [judge_stage(stage, books, intervals, found=found) for stage in books.stages]
     found += [finding for stage in stages for finding in _of_stage(stage)]
     found += (bent := rules.broken(books))
     checks = [*checks_of_run(books), *rules.checks(bent)]
-    thresholds = [parse(text) for text in books.run["plan"]["thresholds"]]
     conditions = [_condition(threshold, stages) for threshold in thresholds]
     reasons = _reasons(conditions, checks, stages=stages)
     passed = not reasons
@@ -84,6 +84,14 @@ def judge_books(books: Books) -> Judgement:
         usage=[usage(name, samples) for name, samples in sorted(books.processes.items())],
         books=books,
     )
+
+
+def _thresholds(books: Books) -> Iterator[Threshold]:
+    for text in books.run["plan"]["thresholds"]:
+        try:
+            yield parse(text)
+        except (ValueError, TypeError):
+            raise Damaged(f"{RUN} is damaged: its plan has no threshold in {text!r:.100}") from None
 
 
 def _condition(threshold: Threshold, stages: list[StageResult]) -> Condition:

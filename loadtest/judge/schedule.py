@@ -10,6 +10,8 @@ from loadtest.judge.spans import noticed
 SERVICE, RETRIES, BACK_OFF = "service", "failed generations", "back-off"
 BETWEEN, CALLBACK, STORING = "image to video", "callback or poll", "storing and closing"
 HAND_OVER, SUBMISSION, NO_WORK = "hand-over", "submission", "no work"
+# More at once is no limit of ours.
+MOST_SLOTS = 1000
 PARTS = (SERVICE, RETRIES, BACK_OFF, BETWEEN, CALLBACK, STORING, HAND_OVER, SUBMISSION, NO_WORK)
 
 
@@ -54,7 +56,7 @@ def schedule(stage: StageBook) -> Schedule | None:
     found = Schedule(
         begin,
         max(hold.end for hold in holds),
-        [[] for _ in range(stage.limit or 1)],
+        [[] for _ in range(min(stage.limit or 1, MOST_SLOTS))],
     )
     free = [(float("-inf"), number) for number in range(len(found.slots))]
     heapq.heapify(free)

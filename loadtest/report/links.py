@@ -1,26 +1,34 @@
 """Addresses of what a reader may want to see itself: in the Temporal UI, and beside the report."""
 
+import re
 from typing import Any
 from urllib.parse import quote
 
 from loadtest.books.model import JobFacts
 from loadtest.books.seal import NAME, NONE
 
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+")
+
 
 def workflow_link(run: dict[str, Any], job_id: str) -> str:
     """The page of a job's workflow."""
-    return f"{run.get('temporal_ui')}/namespaces/{run.get('namespace')}/workflows/{quote(job_id)}"
+    return _link(run, f"/{quote(job_id)}")
 
 
 def stage_link(run: dict[str, Any], tag: str) -> str:
     """The list of a stage's workflows, filtered by its tag."""
-    query = quote(f"CustomTag = '{tag}'")
-    return f"{run.get('temporal_ui')}/namespaces/{run.get('namespace')}/workflows?query={query}"
+    return _link(run, "?query=" + quote(f"CustomTag = '{tag}'"))
+
+
+def _link(run: dict[str, Any], rest: str) -> str:
+    """Nothing where what the run noted is no address."""
+    ui, namespace = str(run.get("temporal_ui")), quote(str(run.get("namespace")), safe="")
+    return f"{ui}/namespaces/{namespace}/workflows{rest}" if _ADDRESS.fullmatch(ui) else ""
 
 
 def history_link(job: JobFacts) -> str:
     """A job's history in the run's own folder; empty where it was not kept."""
-    return f"histories/{quote(job.job_id)}.json" if "" in job.told else ""
+    return f"histories/{quote(job.job_id, safe='')}.json" if "" in job.told else ""
 
 
 def files(root: str) -> tuple[tuple[str, str], ...]:

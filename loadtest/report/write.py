@@ -1,6 +1,7 @@
 """Writing the report of a judgement; the same judgement gives the same files."""
 
 import dataclasses
+import re
 
 from loadtest.books.raw import RunFolder
 from loadtest.judge.compare import Comparison, compare
@@ -26,6 +27,9 @@ from loadtest.report.sections import (
 )
 from loadtest.report.sections import compare as compare_section
 from loadtest.report.side import side_by_side
+from shared.files import write_atomic
+
+LONGEST_NAME = 100
 
 
 def write_report(
@@ -43,7 +47,7 @@ def write_report(
         ("report.md", markdown(title, found)),
         ("report.html", html(title, found, passed=judgement.passed)),
     ):
-        (folder.path / name).write_text(text, encoding="utf-8")
+        _write(folder, name, text)
 
 
 def sections(judgement: Judgement, comparison: Comparison | None) -> list[Section]:
@@ -72,10 +76,15 @@ def write_comparison(folder: RunFolder, comparison: Comparison) -> None:
     found = [compare_section.section(comparison, comparison.b)]
     passed = bool(comparison.why_not) or not comparison.worse
     for name, text in (
-        (f"compare-{comparison.a}.md", markdown(title, found)),
-        (f"compare-{comparison.a}.html", html(title, found, passed=passed)),
+        (f"{comparison_name(comparison)}.md", markdown(title, found)),
+        (f"{comparison_name(comparison)}.html", html(title, found, passed=passed)),
     ):
-        (folder.path / name).write_text(text, encoding="utf-8")
+        _write(folder, name, text)
+
+
+def comparison_name(comparison: Comparison) -> str:
+    """Of its files, without their ends; a run's noted name may be anything."""
+    return "compare-" + re.sub(r"[^A-Za-z0-9._-]", "_", comparison.a)[:LONGEST_NAME]
 
 
 def write_side_by_side(folder: RunFolder, ours: Judgement, control: Judgement) -> None:
@@ -88,4 +97,9 @@ def write_side_by_side(folder: RunFolder, ours: Judgement, control: Judgement) -
         ("peers.md", markdown(title, found)),
         ("peers.html", html(title, found, passed=passed)),
     ):
-        (folder.path / name).write_text(text, encoding="utf-8")
+        _write(folder, name, text)
+
+
+def _write(folder: RunFolder, name: str, text: str) -> None:
+    """In place of whatever has that name; a link is not followed."""
+    write_atomic(folder.path / name, text.encode())

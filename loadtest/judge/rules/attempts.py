@@ -1,6 +1,7 @@
 """Attempts by the list, the record, the history and the vendors are the same."""
 
 from collections.abc import Iterator
+from itertools import count
 
 from loadtest.books.model import STEPS, Books, JobFacts
 from loadtest.judge.findings import Finding
@@ -47,9 +48,9 @@ def _vendor(job: JobFacts, books: Books) -> Texts:
         return
     for step in STEPS:
         made = {row.attempt for row in job.of(step)}
-        missing = set(range(1, _shown(job, step) + 1)) - made
-        if missing:
-            yield f"attempt {min(missing)} at its {step} never reached the vendor"
+        first = next(number for number in count(1) if number not in made)
+        if first <= _shown(job, step):
+            yield f"attempt {first} at its {step} never reached the vendor"
 
 
 def _failed(job: JobFacts) -> bool:

@@ -191,6 +191,28 @@ async def test_nothing_but_the_page_is_served(console: httpx.AsyncClient, name: 
     assert (await console.get(f"/dashboard/{name}")).status_code == 404
 
 
+async def test_a_report_is_served_where_nothing_in_it_runs_and_no_link_is(tmp_path: Path) -> None:
+    plain, linked, inside = (f"20260101-000000-000{number}" for number in range(3))
+    secret, reports = tmp_path / "report.html", tmp_path / "reports"
+    secret.write_text("a secret", "utf-8")
+    for run in (plain, linked):
+        (reports / run).mkdir(parents=True)
+    (reports / plain / "report.html").write_text("<p>a report", "utf-8")
+    (reports / linked / "report.html").symlink_to(secret)
+    (reports / inside).symlink_to(tmp_path)
+    settings = ApiSettings(data_dir=tmp_path, reports_dir=reports)
+    app = create_app(settings, await client_of_nobody(free_port()))
+    async with serving(app) as base, http_client(base) as http:
+        answer = await http.get(f"/reports/{plain}/report.html")
+        assert answer.text == "<p>a report"
+        policy = answer.headers["content-security-policy"]
+        assert "sandbox" in policy
+        assert "default-src 'none'" in policy
+        assert "script" not in policy
+        for run in (linked, inside, "..", f"{plain}%2f..%2f{linked}"):
+            assert (await http.get(f"/reports/{run}/report.html")).status_code == 404
+
+
 async def test_receipts_are_asked_for_with_the_operators_key(tmp_path: Path) -> None:
     secret = "a-secret-of-32-characters-or-more"
     receiver = create_receiver(

@@ -1,0 +1,152 @@
+"""A run's folder that somebody else has made: judged or refused in a line, and nothing else."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.books import raw
+from loadtest.books.raw import Damaged, RunFolder
+from loadtest.judge.compare import compare
+from loadtest.judge.judge import judge
+from loadtest.report.write import write_comparison, write_report
+from loadtest.run.plan import Options
+from tests.loadtest.synthetic import Synthetic
+from tests.loadtest.synthetic_job import Row
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Synthetic:
+    return Synthetic(tmp_path, plan=Options(stages="2", seed="7").plan()).write()
+
+
+def told(run: Synthetic, **changes: Any) -> None:
+    """Forge what the run says of itself."""
+    run.replace(raw.RUN, run.folder.read(raw.RUN) | changes)
+
+
+LINKS: list[Callable[[RunFolder], Path]] = [
+    lambda folder: folder.raw / raw.JOBS,
+    lambda folder: folder.histories / "job.json",
+    lambda folder: folder.raw,
+    lambda folder: folder.histories,
+]
+
+
+@pytest.mark.parametrize("place", LINKS, ids=["rows", "a history", "raw", "histories"])
+def test_a_link_in_it_is_not_followed(
+    run: Synthetic, tmp_path: Path, place: Callable[[RunFolder], Path]
+) -> None:
+    path = place(run.folder)
+    elsewhere = tmp_path / "elsewhere"
+    if path.exists():
+        path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    with pytest.raises(Damaged, match="is a link"):
+        judge(run.folder)
+
+
+def test_a_file_without_end_is_not_read(run: Synthetic) -> None:
+    for name, most in ((raw.FRAMES, raw.LARGEST_ROWS), (raw.REPLAY, raw.LARGEST_FILE)):
+        with (run.folder.raw / name).open("ab") as file:
+            before = file.tell()
+            file.truncate(most + 1)
+        with pytest.raises(Damaged, match="larger than"):
+            judge(run.folder)
+        with (run.folder.raw / name).open("ab") as file:
+            file.truncate(before)
+
+
+def test_a_row_without_end_is_a_torn_one(run: Synthetic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw, "LONGEST_ROW", 100)
+    (run.folder.raw / raw.SLOTS).write_text("x" * 250, "utf-8")
+    assert list(run.folder.rows(raw.SLOTS)) == []
+    assert run.folder.torn == {raw.SLOTS: 3}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "[" * 100_000,
+        '{"at": NaN}',
+        '{"at": 1e999}',
+        '{"at": 1' + "0" * 99 + "}",
+        '{"at": "\\ud800"}',
+    ],
+    ids=["deep", "no number", "infinite", "endless", "half a character"],
+)
+def test_what_no_program_of_ours_writes_is_a_torn_row(run: Synthetic, row: str) -> None:
+    (run.folder.raw / raw.SLOTS).write_text(f"{row}\n", "utf-8")
+    assert list(run.folder.rows(raw.SLOTS)) == []
+    assert run.folder.torn == {raw.SLOTS: 1}
+
+
+def test_numbers_beyond_reason_take_no_memory(run: Synthetic) -> None:
+    """Each of them was once as many things in a list."""
+
+    def many(rows: list[Row]) -> None:
+        rows[0]["job"]["attempts"]["image"] = 10**18
+
+    def wide(rows: list[Row]) -> None:
+        rows[0]["slots_before"]["limit"] = 10**18
+
+    run.edit(raw.JOBS, many)
+    run.edit(raw.STAGES, wide)
+    assert not judge(run.folder).passed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"faults": "x", "environment": []},
+        {"began_at": {}, "ended_at": 1e30},
+        {"temporal_ui": 7, "unread": None},
+    ],
+)
+def test_what_the_run_says_of_itself_may_be_anything(
+    run: Synthetic, changes: dict[str, Any]
+) -> None:
+    told(run, **changes)
+    for step in ("image", "video"):
+        stats = {"ledger_dropped": [], "faults_recorded": "x", "verdict": {"charged_twice": 1}}
+        run.replace(raw.VENDORS, {step: {"stats": stats, **stats}, "else": "x"})
+        write_report(run.folder, judge(run.folder))
+
+
+@pytest.mark.parametrize("text", [[], "\x00\x1b[2J", "p95"])
+def test_a_threshold_that_is_none_is_one_line(run: Synthetic, text: Any) -> None:
+    plan = run.folder.read(raw.RUN)["plan"]
+    told(run, plan=plan | {"thresholds": [text]})
+    with pytest.raises(Damaged, match=r"run.json is damaged: .* no threshold in") as found:
+        judge(run.folder)
+    assert str(found.value).isprintable()
+
+
+@pytest.mark.parametrize("ui", ["javascript:alert(1)//", 'http://x/" onclick="alert(1)', "data:,x"])
+def test_a_report_leads_to_addresses_alone_and_nothing_in_it_runs(run: Synthetic, ui: str) -> None:
+    told(run, temporal_ui=ui)
+    write_report(run.folder, judge(run.folder))
+    page = (run.folder.path / "report.html").read_text("utf-8")
+    assert "default-src &#39;none&#39;" in page.split("<title>", 1)[0]
+    assert "javascript:" not in page
+    assert 'href="data:' not in page
+    assert "onclick" not in page
+
+
+def test_what_is_derived_stays_in_the_folder(run: Synthetic, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("mine", "utf-8")
+    folder = run.folder
+    for name in ("report.html", "results.json"):
+        (folder.path / name).symlink_to(kept)
+    told(run, run_id="../../x/../" + "y" * 300)
+    found = judge(folder)
+    write_report(folder, found)
+    write_comparison(folder, compare(found, found))
+    assert kept.read_text("utf-8") == "mine"
+    assert json.loads((folder.path / "results.json").read_text("utf-8"))["schema"] == 1
+    made = [path.name for path in folder.path.glob("compare-*")]
+    assert len(made) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "kept"}
