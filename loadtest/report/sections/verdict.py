@@ -178,7 +178,7 @@ def _faults(armed: dict[str, Any]) -> str:
         rules = body.get("rules") if isinstance(body, dict) else None
         found += [
             f"{service}: {rule.get('name')} ({_effects(rule)})"
-            for rule in rules or []
+            for rule in (rules if isinstance(rules, list) else [])
             if isinstance(rule, dict) and rule.get("applies", True)
         ]
     return "; ".join(found) or "none"
