@@ -103,6 +103,7 @@ def test_numbers_beyond_reason_take_no_memory(run: Synthetic) -> None:
         {"faults": "x", "environment": []},
         {"began_at": {}, "ended_at": 1e30},
         {"temporal_ui": 7, "unread": None},
+        {"faults": {"image": {"rules": 1}}},
     ],
 )
 def test_what_the_run_says_of_itself_may_be_anything(
