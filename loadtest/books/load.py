@@ -71,6 +71,9 @@ def _run(folder: RunFolder) -> Row:
         raise Damaged(f"{folder.raw / raw.RUN} is damaged: it has no plan")
     moments = {name: instant(run[name]) for name in ("began_at", "ended_at") if name in run}
     objects = {name: mapping(run[name]) for name in ("faults", "environment") if name in run}
+    # The mocks tell every preset that there is, too, which says nothing of this run.
+    for body in objects.get("faults", {}).values():
+        mapping(body).pop("presets", None)
     return run | moments | objects
 
 

@@ -8,8 +8,10 @@ from collections import Counter
 from typing import Any
 from xml.etree import ElementTree
 
+from loadtest.judge.claims import claims
 from loadtest.judge.judge import Judgement
 from loadtest.judge.spans import spans
+from loadtest.judge.tried import tried
 from loadtest.times import timestamp
 
 RESULTS_SCHEMA = 1
@@ -31,6 +33,8 @@ def results(judgement: Judgement) -> str:
         "seal": judgement.books.seal.root,
         "conditions": _plain(judgement.conditions),
         "checks": _plain(judgement.checks),
+        "claims": _plain(claims(judgement)),
+        "tried": _plain(tried(judgement)),
         "stages": _plain(judgement.stages),
         "findings": _plain(judgement.findings),
         "processes": _plain(judgement.usage),

@@ -1,0 +1,123 @@
+"""docs/results.md has every field of the files that programs read, and none that there is not."""
+
+import csv
+import dataclasses
+import io
+import json
+import re
+import types
+import typing
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.collect.environment import environment
+from loadtest.judge.claims import Claim
+from loadtest.judge.findings import Finding
+from loadtest.judge.judge import Condition, judge
+from loadtest.judge.processes import Usage
+from loadtest.judge.self_checks import SelfCheck
+from loadtest.judge.stage import StageResult
+from loadtest.judge.stats import Spread
+from loadtest.judge.tried import Tried
+from loadtest.report.files import jobs_csv, results, spans_jsonl
+from loadtest.run.plan import Plan
+from tests.loadtest.forging.recorded import unpack
+
+PAGE = Path("docs/results.md").read_text(encoding="utf-8")
+LISTS: dict[str, type] = {
+    "conditions": Condition,
+    "checks": SelfCheck,
+    "claims": Claim,
+    "tried": Tried,
+    "stages": StageResult,
+    "findings": Finding,
+    "processes": Usage,
+}
+# Below these it is the mocks' business what they say.
+OPAQUE = re.compile(r"vendors\.\*\.(stats|verdict)|run\.vendors_before\.\*|run\.faults\.\*\.rules")
+NAMED = re.compile(r"(run\.faults|run\.vendors_before|vendors)$")
+
+
+def documented(heading: str) -> set[str]:
+    part = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"^\| `([^`]+)` \| .+ \|$", part, re.MULTILINE))
+
+
+def of_type(kind: Any, path: str) -> Iterator[str]:
+    """The fields of a type, as they are written; a spread has a table of its own."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        kind = next(each for each in inner if each is not type(None))
+        origin, inner = typing.get_origin(kind), typing.get_args(kind)
+        # What may be null as a whole has a line of its own.
+        yield from (path,) if dataclasses.is_dataclass(kind) else ()
+    if dataclasses.is_dataclass(kind) and kind is not Spread:
+        hints = typing.get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            name = field.metadata.get("written as", field.name)
+            yield from of_type(hints[field.name], f"{path}.{name}")
+    elif origin is list or (origin is tuple and inner[-1] is Ellipsis):
+        yield from of_type(inner[0], f"{path}[]")
+    elif origin in (dict, Counter):
+        yield from of_type(inner[1] if origin is dict else int, f"{path}.*")
+    else:
+        yield path
+
+
+def of_value(value: Any, path: str) -> Iterator[str]:
+    """The fields of what a run noted of itself."""
+    if OPAQUE.fullmatch(path) or not isinstance(value, dict):
+        yield f"{path}[]" if isinstance(value, list) else path
+        return
+    for key, item in value.items():
+        yield from of_value(item, f"{path}.{'*' if NAMED.search(path) else key}")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    run = unpack("everything-at-once", tmp_path_factory.mktemp("results") / "run")
+    judgement = judge(run)
+    makers = {"results": results, "jobs": jobs_csv, "spans": spans_jsonl}
+    return {name: make(judgement) for name, make in makers.items()}
+
+
+def test_each_field_of_the_results_has_its_line_and_no_other(written: dict[str, str]) -> None:
+    body = json.loads(written["results"])
+    top = {f"{name}[]" if name in LISTS or name == "reasons" else name for name in body}
+    below = {path for name, kind in LISTS.items() for path in of_type(kind, f"{name}[]")}
+    noted = {path for name in ("run", "vendors") for path in of_value(body[name], name)}
+    spread = {f"spread.{field.name}" for field in dataclasses.fields(Spread)}
+
+    assert documented("results.json") == top | below | noted | spread
+
+
+def test_a_run_notes_its_plan_and_its_machine_as_the_page_says() -> None:
+    told = documented("results.json")
+    plan = {re.sub(r"run\.plan\.(\w+).*", r"\1", path) for path in told if "run.plan." in path}
+    where = {path.rpartition(".")[2] for path in told if "run.environment." in path}
+
+    assert plan == set(Plan.model_fields)
+    assert where == set(environment("1"))
+
+
+def test_presets_that_there_are_stay_out(written: dict[str, str]) -> None:
+    faults = json.loads(written["results"])["run"]["faults"]
+
+    assert set(faults) == {"image", "video"}
+    assert all("rules" in body and "presets" not in body for body in faults.values())
+
+
+def test_each_column_of_the_table_has_its_line(written: dict[str, str]) -> None:
+    heads = next(csv.reader(io.StringIO(written["jobs"])))
+
+    assert documented("jobs.csv") == set(heads)
+
+
+def test_each_field_of_a_piece_has_its_line(written: dict[str, str]) -> None:
+    rows = [json.loads(line) for line in written["spans"].splitlines()]
+
+    assert documented("spans.jsonl") == {key for row in rows for key in row}
