@@ -34,6 +34,8 @@ HEARTBEAT_INTERVAL = timedelta(milliseconds=300)
 HEARTBEAT_THROTTLE = timedelta(milliseconds=500)
 # Writing a small file or sending one signal; a slow disk gets another try.
 LOCAL_TIMEOUT = timedelta(seconds=5)
+# A store elsewhere that hangs counts as away before that; a later version catches up.
+RECORD_SECONDS = 3.0
 LOCAL_RETRY_POLICY = RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_attempts=5)
 # Asking for the slot must not be given up: without the request the job would wait for ever.
 REQUEST_RETRY_POLICY = RetryPolicy(

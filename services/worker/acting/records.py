@@ -10,11 +10,13 @@ from services.worker.models import (
     JobLimits,
     Recorded,
 )
+from services.worker.policies import RECORD_SECONDS
 from services.worker.results.disk import Disk
 from services.worker.settings.worker import WorkerSettings
 from shared.messages import Record
 from shared.records import Records
 from shared.store.chosen import chosen_store
+from shared.store.protocol import StoreAway
 
 
 class StateActivities:
@@ -33,10 +35,15 @@ class StateActivities:
         one, the API does.
         """
         try:
-            return await asyncio.to_thread(self._record, record)
-        except OSError as error:
-            self._disk.refused("state", error, version=record.version)
-            return Recorded()
+            async with asyncio.timeout(None if self._records.store.local else RECORD_SECONDS):
+                return await asyncio.to_thread(self._record, record)
+        except TimeoutError:
+            # What goes on in its thread may still come through; it makes no record older.
+            error: OSError = StoreAway("the store does not answer in time")
+        except OSError as away:
+            error = away
+        self._disk.refused("state", error, version=record.version)
+        return Recorded()
 
     def _record(self, record: Record) -> Recorded:
         if self._records.write(record):

@@ -184,6 +184,7 @@ class Storage:
             await asyncio.to_thread(self._keep, partial, order, kind=found.kind, digest=digest)
         except BaseException as error:
             await asyncio.to_thread(_forget, partial, kept)
+            await asyncio.to_thread(self._tidy, order)
             if isinstance(error, OSError):
                 self._disk.refused("assets", error, step=order.step)
                 raise StorageFailed(explained(error)) from None
@@ -193,9 +194,13 @@ class Storage:
     def _keep(self, partial: Path, order: _Order, *, kind: Kind, digest: str) -> None:
         """In the store; an attempt before this one may have left another file there."""
         self._assets.keep(partial, order.job_id, order.step, kind=kind, digest=digest)
-        with contextlib.suppress(OSError):
-            # Nothing is left in it where the store is elsewhere.
-            order.folder.rmdir()
+        self._tidy(order)
+
+    def _tidy(self, order: _Order) -> None:
+        """The folder is of use while something is fetched, where the store is elsewhere."""
+        if not self._assets.store.local:
+            with contextlib.suppress(OSError):
+                order.folder.rmdir()
 
     async def _check_again(self, kept: Path, step: Step, kind: Kind) -> None:
         """What is stored is what was checked, and holds nothing more that is to go."""
