@@ -63,7 +63,7 @@ function makeParts() {
   const named = {
     jobs,
     batches: new BatchesView({ store, address }),
-    faults: new FaultsView(),
+    faults: new FaultsView({ mocks }),
     health,
   };
   const views = new Views({ views: named, address, place: byId("view"), tabs: byId("views") });

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 import httpx
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.api.http import upstream
 from services.api.http.accept import JSON, produces
@@ -119,6 +120,22 @@ async def faults(
 async def stats(mock: Mock, service: ServiceDep, http: Http) -> Response:
     """What a mock has counted."""
     return _relayed(await upstream.forward(http, "GET", f"{_mock(service, mock)}/admin/stats"))
+
+
+class ClockOrder(BaseModel):
+    """How many times faster than the wall's a mock's clock is to run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    speed: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+
+
+@router.put("/console/{mock}/clock", include_in_schema=False)
+async def set_clock(mock: Mock, order: ClockOrder, *, service: ServiceDep, http: Http) -> Response:
+    """A mock's own answer to another speed; what is under way keeps its nominal length."""
+    url = f"{_mock(service, mock)}/admin/config"
+    body = order.model_dump_json().encode()
+    return _relayed(await upstream.forward(http, "PUT", url, body=body))
 
 
 @router.get("/console/{mock}/trace", include_in_schema=False)

@@ -1,11 +1,17 @@
 // Which jobs are shown, and in what order; knows no element.
 
+import { between } from "../lib/format.js";
+
 const RANK = { running: 0, queued: 1 };
 
-/** Whether a job fits the filters: statuses (comma-separated), tag, words of its text. */
-export function fits(job, { status, tag, q }) {
+/** How long ago a job may have been submitted, in seconds. */
+export const SPANS = { "15min": 900, "1h": 3600, "24h": 86400, "7d": 604800 };
+
+/** Whether a job fits the filters: statuses (comma-separated), tag, age, words of its text. */
+export function fits(job, { status, tag, q, within }) {
   if (status && !status.split(",").includes(job.status)) return false;
   if (tag && job.tag !== tag) return false;
+  if (SPANS[within] !== undefined && between(job.created_at) > SPANS[within]) return false;
   return !q || contains(job, q);
 }
 

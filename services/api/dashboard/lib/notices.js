@@ -4,8 +4,8 @@ import { el } from "./dom.js";
 
 const SHOWN_MILLISECONDS = 6000;
 
-/** Shows a sentence for some seconds; an error stays until it is put away. */
-export function notify(sentence, kind = "good") {
+/** Shows a sentence for some seconds, with a link where one leads on; an error stays until it is put away. */
+export function notify(sentence, kind = "good", link = null) {
   const place = document.getElementById("notices");
   const close = el(
     "button",
@@ -15,7 +15,7 @@ export function notify(sentence, kind = "good") {
   const notice = el(
     "p",
     { class: `notice ${kind}`, role: kind === "bad" ? "alert" : null },
-    el("span", {}, sentence),
+    el("span", {}, sentence, link && " ", link),
     close,
   );
   place.append(notice);

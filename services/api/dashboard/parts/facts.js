@@ -1,7 +1,7 @@
 // A job's plain facts, as a list of names and values.
 
 import { el } from "../lib/dom.js";
-import { between, bytes, dated, duration } from "../lib/format.js";
+import { between, bytes, count, dated, duration } from "../lib/format.js";
 
 /** The facts of a record. */
 export function facts(record) {
@@ -20,6 +20,7 @@ export function facts(record) {
         : "–",
     ],
     ["Before it at the vendor", String(record.vendor_position ?? "–")],
+    ["Paid for", paid(record.attempts)],
     ["Charged", units(record.units)],
     ["Files", files(record.assets)],
   ];
@@ -36,11 +37,16 @@ function files(assets) {
   return parts.join(", ") || "–";
 }
 
+function paid({ image, video }) {
+  return `${count(image, "image")}, ${count(video, "video")}`;
+}
+
 function units(charged) {
-  const parts = Object.entries(charged ?? {}).map(
-    ([id, amount]) => `${id.split(".").slice(1).join(" ")}: ${amount}`,
-  );
-  return parts.length ? `${parts.join(", ")} (the vendor's units)` : "–";
+  const amounts = Object.entries(charged ?? {});
+  const parts = amounts.map(([id, amount]) => `${id.split(".").slice(1).join(" ")}: ${amount}`);
+  if (!parts.length) return "–";
+  const sum = amounts.reduce((total, [, amount]) => total + Number(amount), 0);
+  return `${Number(sum.toPrecision(12))} of the vendor's units (${parts.join(", ")})`;
 }
 
 function error(record) {

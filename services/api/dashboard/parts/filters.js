@@ -1,7 +1,7 @@
 // The filters above the table; what they say is in the address, and comes from there.
 
 import { arrange, el, setOr, setText } from "../lib/dom.js";
-import { tally } from "../data/choose.js";
+import { SPANS, tally } from "../data/choose.js";
 import { STATUSES } from "../data/jobs.js";
 
 /** Buttons per status with their counts, a search field, tags, and the order. */
@@ -20,6 +20,12 @@ export class Filters {
     id: "tag",
     change: () => this.#address.go({ tag: this.#tag.value, page: "1" }),
   });
+  #within = el(
+    "select",
+    { id: "within", change: () => this.#address.go({ within: this.#within.value, page: "1" }) },
+    el("option", { value: "" }, "any time"),
+    ...Object.keys(SPANS).map((span) => el("option", { value: span }, `last ${span}`)),
+  );
   #sort = el(
     "select",
     { id: "sort", change: () => this.#address.go({ sort: this.#sort.value, page: "1" }) },
@@ -47,6 +53,7 @@ export class Filters {
       ),
       el("div", { class: "field" }, el("label", { for: "search" }, "Search"), this.#search),
       el("div", { class: "field" }, el("label", { for: "tag" }, "With tag"), this.#tag),
+      el("div", { class: "field" }, el("label", { for: "within" }, "Submitted"), this.#within),
       el("div", { class: "field" }, el("label", { for: "sort" }, "Order"), this.#sort),
     );
   }
@@ -62,6 +69,7 @@ export class Filters {
     if (document.activeElement !== this.#search) this.#search.value = state.q;
     this.#tags(state.tag);
     this.#sort.value = state.sort;
+    this.#within.value = state.within;
   }
 
   focus() {

@@ -26,7 +26,7 @@ export class Preview {
     if (hasVideo(job)) parts.push(player(video, image, job));
     else if (hasImage(job))
       parts.push(el("img", { src: image, alt: `Image of: ${job.prompt.slice(0, 120)}` }));
-    if (hasImage(job)) parts.push(links(image, hasVideo(job) ? video : null));
+    if (hasImage(job)) parts.push(links(job, image, hasVideo(job) ? video : null));
     if (why !== null) parts.unshift(el("p", { class: "hint" }, why));
     this.element.replaceChildren(...parts);
   }
@@ -46,7 +46,17 @@ function player(video, image, job) {
   return element;
 }
 
-function links(image, video) {
+function links(job, image, video) {
   const link = (href, text) => el("a", { href, target: "_blank", rel: "noopener" }, text);
-  return el("p", { class: "links" }, link(image, "Image"), video ? link(video, "Video") : null);
+  // The browser knows the suffix by the kind that the file is sent as.
+  const save = (href, step) =>
+    el("a", { href, download: `${job.job_id}.${step}` }, `Download the ${step}`);
+  return el(
+    "p",
+    { class: "links" },
+    link(image, "Image"),
+    save(image, "image"),
+    video ? link(video, "Video") : null,
+    video ? save(video, "video") : null,
+  );
 }

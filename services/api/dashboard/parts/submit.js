@@ -26,7 +26,9 @@ export class SubmitPanel {
   #progress = el("p", { class: "hint", role: "status" });
   #place = el("div", { class: "fields" });
 
-  constructor() {
+  /** `lead` gets the jobs' ids and their tag, and gives a link to them. */
+  constructor({ lead }) {
+    this.#lead = lead;
     const many = el(
       "div",
       { class: "field times" },
@@ -52,6 +54,7 @@ export class SubmitPanel {
 
   #form;
   #fold;
+  #lead;
 
   async load() {
     const document = await get("/openapi.json");
@@ -90,21 +93,20 @@ export class SubmitPanel {
 
   async #sendAll(values, times) {
     showErrors(this.#fields, []);
-    let sent = 0;
+    const ids = [];
     const bodies = Array.from({ length: times }, (_, index) => numbered(values, index, times));
     const lane = async () => {
       for (let body = bodies.shift(); body !== undefined; body = bodies.shift()) {
-        await this.#sendOne(body);
-        sent += 1;
-        if (times > 1) setText(this.#progress, `${sent} of ${count(times, "job")} submitted`);
+        ids.push((await this.#sendOne(body)).job_id);
+        if (times > 1) setText(this.#progress, `${ids.length} of ${count(times, "job")} submitted`);
       }
     };
     try {
       await Promise.all(Array.from({ length: Math.min(AT_ONCE, times) }, lane));
-      notify(`${count(sent, "job")} submitted.`);
+      notify(`${count(ids.length, "job")} submitted.`, "good", this.#lead(ids, values.tag));
     } catch (failure) {
       bodies.length = 0;
-      this.#refused(failure, { sent, times });
+      this.#refused(failure, { sent: ids.length, times });
     }
   }
 

@@ -2,6 +2,16 @@
 
 import { el, setOr } from "../lib/dom.js";
 
+/** A link to another state of the page, which is gone to without loading it anew. */
+export function linkTo(address, change, text) {
+  const follow = (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    address.go(change);
+  };
+  return el("a", { href: address.with(change), click: follow }, text);
+}
+
 /** Shows the view that the address names; each has `title`, `element`, `draw`, and may `enter`, `leave`. */
 export class Views {
   #views;

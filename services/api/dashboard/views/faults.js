@@ -1,5 +1,6 @@
 // The fault panel: presets and rules for the mocks, how often each rule was carried out, clear.
 
+import { ClockPanel } from "../parts/clock.js";
 import { FaultForm } from "../parts/faultform.js";
 import { button, card, cards, el, setText } from "../lib/dom.js";
 import { call, get } from "../lib/http.js";
@@ -24,7 +25,8 @@ export class FaultsView {
   );
   #repeat = new Repeat(() => this.#ask(), MILLISECONDS);
 
-  constructor() {
+  constructor({ mocks }) {
+    const clock = new ClockPanel(mocks);
     const form = new FaultForm((mocks, rule) => this.#arm(mocks, rule, "Armed."));
     const clear = button("Clear all", () => this.#clear(), { class: "danger" });
     this.element = el(
@@ -38,6 +40,7 @@ export class FaultsView {
         cards("armed-title", [...COLUMNS.slice(0, -1), unseen("Clear")], this.#body),
         this.#stats,
       ),
+      clock.element,
       el("div", { class: "panels" }, this.#presets.element, form.element),
     );
   }

@@ -4,6 +4,7 @@ import { button, el, setText } from "../lib/dom.js";
 import { Filters } from "../parts/filters.js";
 import { SlotPanel } from "../parts/slotpanel.js";
 import { SubmitPanel } from "../parts/submit.js";
+import { linkTo } from "../parts/tabs.js";
 import { JobTable } from "../parts/table.js";
 
 const TICK_MILLISECONDS = 1000;
@@ -22,7 +23,7 @@ export class JobsView {
     this.#address = address;
     this.#slots = slots;
     const open = (jobId) => address.go({ job: jobId });
-    this.form = new SubmitPanel();
+    this.form = new SubmitPanel({ lead: (ids, tag) => this.#lead(ids, tag) });
     this.filters = new Filters({ store, address });
     this.panel = new SlotPanel({ slots, store, open });
     this.table = new JobTable({ store, address, slots, mocks });
@@ -55,6 +56,13 @@ export class JobsView {
   complete() {
     this.#complete = true;
     this.#sayEmpty();
+  }
+
+  // One job opens in the drawer, several of a tag as a batch, others by what is searched for.
+  #lead(ids, tag) {
+    if (ids.length === 1) return linkTo(this.#address, { job: ids[0] }, "Open it");
+    if (tag) return linkTo(this.#address, { view: "batches", tag }, "Show the batch");
+    return linkTo(this.#address, { sort: "newest", page: "1" }, "Show the newest");
   }
 
   #slotsChanged() {
@@ -100,7 +108,7 @@ export class JobsView {
   #nothingFits() {
     this.#say(
       "No job fits these filters.",
-      button("Show all jobs", () => this.#address.go({ status: "", tag: "", q: "", page: "1" })),
+      button("Show all jobs", () => this.#address.go({ status: "", tag: "", q: "", within: "", page: "1" })),
     );
   }
 }

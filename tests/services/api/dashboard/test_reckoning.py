@@ -86,3 +86,14 @@ async def test_how_many_workers_are_left_is_told(reckon: Reckon) -> None:
     assert await alarm(api=True, worker_1=False, worker_2=False) == "2 services not ready"
     assert await alarm(api=False, worker_1=True, worker_2=False) == "api not ready, 1 of 2 workers"
     assert await alarm(api=True, worker=False) == "worker not ready"
+
+
+async def test_jobs_are_chosen_by_their_age(reckon: Reckon) -> None:
+    old = job("failed", created_at="2026-01-01T00:00:00Z")
+    new = job("failed", created_at="2126-01-01T00:00:00Z")
+
+    async def fits(given: dict[str, Any], within: str) -> Any:
+        return await reckon("data/choose.js", "fits", given, {"within": within})
+
+    assert [await fits(each, "1h") for each in (old, new)] == [False, True]
+    assert [await fits(old, within) for within in ("", "no such span")] == [True, True]

@@ -234,3 +234,11 @@ async def test_receipts_are_asked_for_with_the_operators_key(tmp_path: Path) -> 
                 answer = await http.get("/console/callbacks", params={"job_id": new_job_id()})
                 statuses.append(answer.status_code)
     assert statuses == [200, 401]
+
+
+async def test_a_mocks_clock_is_set(console: httpx.AsyncClient) -> None:
+    path = "/console/mock-kling/clock"
+    assert (await console.put(path, json={"speed": 2})).status_code == 200
+    assert (await console.get("/console/mock-kling/stats")).json()["speed"] == 2
+    for wrong in ({"speed": 0}, {"speed": 2, "places": 1}, {}):
+        assert (await console.put(path, json=wrong)).status_code == 422

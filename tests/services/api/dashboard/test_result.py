@@ -1,0 +1,58 @@
+"""From the form to the result: its drawer, what was kept of it, its files, and its link."""
+
+import asyncio
+import re
+
+from playwright.async_api import Route, expect
+
+from shared.assets import asset_path
+from shared.messages import Attempts, JobInput
+from shared.states import Status, Step
+from tests.services.api.conftest import change
+from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.services.api.dashboard.test_life import opened, submit
+from tests.services.worker.samples import png
+from tests.shared.standins import sample_record
+
+
+async def test_a_cancelled_jobs_paid_picture_is_reached_from_the_form(
+    place: Place, new_page: NewPage
+) -> None:
+    async with new_page(place.base) as page:
+        await submit(page, "to be kept")
+        await page.get_by_role("link", name="Open it").click()
+        job_id = await opened(page)
+
+        path = asset_path(place.data_dir, job_id, Step.IMAGE)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(png())
+        record = sample_record(job_id, JobInput(prompt="to be kept", style=""))
+        fields = {"step": Step.VIDEO, "attempts": Attempts(image=1, video=1)}
+        record = change(record, status=Status.RUNNING, **fields)
+        place.records.write(
+            change(
+                record,
+                status=Status.CANCELLED,
+                asset_url=f"{place.base}/jobs/{job_id}/image",
+                finished_at=record.created_at,
+            )
+        )
+        drawer = page.get_by_role("dialog")
+        await expect(drawer).to_contain_text("The image was paid for and kept")
+        await expect(drawer).to_contain_text("1 image, 1 video")
+        save = drawer.get_by_role("link", name="Download the image")
+        await expect(save).to_have_attribute("download", f"{job_id}.image")
+
+        held = asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            await held.wait()
+            await route.continue_()
+
+        await page.route("**/dashboard/config", hold)
+        await page.reload()
+        await expect(drawer.get_by_role("heading", name="Timeline")).to_be_visible()
+        await expect(drawer.get_by_role("link", name="Temporal UI")).to_be_hidden()
+        held.set()
+        link = drawer.get_by_role("link", name="Temporal UI")
+        await expect(link).to_have_attribute("href", re.compile(f"/workflows/{job_id}$"))
