@@ -11,7 +11,7 @@ from loadtest.judge.judge import Judgement
 
 # An early one is no harm: a vendor may be quicker than its answer.
 HARMS = (BY_POLL, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, LOST)
-TIMEOUT = "timeout"
+TIMEOUT, NOT_YET = "timeout", "not_yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,8 @@ def repeated(judgement: Judgement) -> Counter[str]:
     for stage in judgement.stages:
         for (_, error), count in stage.retries.calls.items():
             found[error] += count
+    # Whoever asks for the slot before its turn is told so; nothing has failed.
+    del found[NOT_YET]
     return found
 
 
