@@ -60,7 +60,7 @@ def rules(judgement: Judgement) -> list[Rule]:
     found = {}
     for service, body in (judgement.run.get("faults") or {}).items():
         armed = body.get("rules") if isinstance(body, dict) else None
-        for rule in armed or []:
+        for rule in armed if isinstance(armed, list) else []:
             if isinstance(rule, dict) and rule.get("applies", True):
                 name = str(rule.get("name"))
                 found[service, name] = Rule(service, name, _effects(rule), True, met[service, name])
