@@ -1,6 +1,7 @@
 """The report's files: complete, self-contained, escaped, and small however large the run."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -13,6 +14,7 @@ import pytest
 
 from loadtest.books import raw
 from loadtest.judge.judge import judge
+from loadtest.report.html import POLICY
 from loadtest.report.svg import ZOOMS
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options
@@ -62,7 +64,7 @@ def test_the_page_has_all_sections_and_needs_nothing_from_elsewhere(written: Pat
     assert outline.headings == SECTIONS
     assert outline.fetched == []
     assert "url(" not in page
-    assert "default-src 'none'" in page
+    assert POLICY in html.unescape(page)
     assert "纸船" in page
 
 
