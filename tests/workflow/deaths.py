@@ -4,11 +4,15 @@ import asyncio
 import contextlib
 import hashlib
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from typing import Any
 
+from temporalio.client import Client
+
+from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from shared.assets import asset_path
 from shared.http import http_client
@@ -18,7 +22,8 @@ from shared.states import Status, Step
 from shared.temporal import GENVIDEO_WORKFLOW, GET_RECORD_QUERY, WORKFLOW_TASK_TIMEOUT
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow import worker_that_dies
-from tests.workflow.pipeline import Pipeline
+from tests.workflow.pipeline import Pipeline, pipeline
+from tests.workflow.side_by_side import side_by_side
 from tests.workflow.worker_that_dies import Errand
 
 # A place of `boundaries`, and which side of it.
@@ -32,6 +37,22 @@ class Death:
     exit_statuses: list[int | None]
     record: Record
     workflows: Record
+
+
+async def check_each(
+    client: Client, data_dir: Path, deaths: Sequence[tuple[Point, ...]], **vendor_api: Any
+) -> None:
+    """One job each, beside each other, whose workers die at these points: it is paid for once."""
+    async with (
+        pipeline(client, data_dir, **vendor_api) as line,
+        running_semaphore(client, shutdown_seconds=0.1),
+    ):
+        await line.change(limit=len(deaths))
+
+        async def scene(points: tuple[Point, ...]) -> None:
+            await check_paid_once(line, await killed(line, await start(line), points))
+
+        await side_by_side(scene, deaths)
 
 
 async def killed(line: Pipeline, job_id: str, points: tuple[Point, ...]) -> Death:

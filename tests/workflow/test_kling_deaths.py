@@ -5,10 +5,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.semaphore.worker import running_semaphore
-from tests.workflow.deaths import Point, check_paid_once, killed, start
-from tests.workflow.pipeline import pipeline
-from tests.workflow.side_by_side import side_by_side
+from tests.workflow.deaths import Point, check_each
 from tests.workflow.wires import KLING
 
 POINTS: list[tuple[Point, ...]] = [
@@ -26,13 +23,4 @@ POINTS: list[tuple[Point, ...]] = [
 async def test_killed_there_the_job_goes_on_and_is_paid_for_once(
     client: Client, tmp_path: Path
 ) -> None:
-    async with (
-        pipeline(client, tmp_path, **KLING) as line,
-        running_semaphore(client, shutdown_seconds=0.1),
-    ):
-        await line.change(limit=len(POINTS))
-
-        async def scene(points: tuple[Point, ...]) -> None:
-            await check_paid_once(line, await killed(line, await start(line), points))
-
-        await side_by_side(scene, POINTS)
+    await check_each(client, tmp_path, POINTS, **KLING)
