@@ -77,8 +77,12 @@ class Checks:
                 self.refuse(name, "is not a file that can be read")
 
     def url(self, name: str) -> str | None:
-        """An http address, or None where none was given."""
+        """An http address that routes are put behind, or None where none was given."""
         raw = self._values.get(name)
         if raw and not _URL.fullmatch(raw):
             self.refuse(name, "is not an http(s) address")
+        elif raw and ("?" in raw or "#" in raw):
+            # Such a thing is often a key.
+            origin = self._origins.get(name, "default")
+            self.wrong.append(f"{name} ({origin}) has a query or a fragment: routes go behind it")
         return raw

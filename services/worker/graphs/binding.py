@@ -12,6 +12,7 @@ from services.worker.graphs.guessing import (
     first_number,
     first_text,
     is_number,
+    is_video_saver,
     prompts,
     savers,
     seeds,
@@ -148,11 +149,15 @@ class _Binder:
         if self._titled:
             return self._only(self._titled, ""), True
         missing = "no node saves an image as a file: which one gives the result?"
-        return self._only(savers(self._graph), missing), False
+        found = savers(self._graph) or [each for each in self._graph if is_video_saver(each)]
+        return self._only(found, missing), False
 
     def _only(self, found: list[Node], missing: str) -> Node | None:
         if len(found) == 1:
-            return found[0]
+            if not is_video_saver(found[0]):
+                return found[0]
+            missing = f"node {found[0].name} saves a video, and the result is to be an image"
+            found = []
         several = ", ".join(node.name for node in found)
         self._refuse(_OUTPUT, f"it may be each of {several}" if found else missing)
         return None

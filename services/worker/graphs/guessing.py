@@ -10,6 +10,8 @@ _TEXTS = ("text", "prompt", "string", "value")
 _OWN_SEEDS = ("seed", "noise_seed")
 _SEEDS = (*_OWN_SEEDS, "value")
 PREFIX = "filename_prefix"
+# They take pictures, and save them as a video.
+_VIDEO_SAVERS = frozenset({"SaveWEBM", "VHS_VideoCombine"})
 
 
 class Target(NamedTuple):
@@ -45,8 +47,15 @@ def savers(graph: Graph) -> list[Node]:
     return [
         node
         for node in graph
-        if PREFIX in node.inputs and (node.link("images") or node.link("image"))
+        if PREFIX in node.inputs
+        and (node.link("images") or node.link("image"))
+        and not is_video_saver(node)
     ]
+
+
+def is_video_saver(node: Node) -> bool:
+    """Whether a node's file is a video: that of one by what it takes, or of one that is known."""
+    return node.kind in _VIDEO_SAVERS or (PREFIX in node.inputs and node.link("video") is not None)
 
 
 def samplers(graph: Graph) -> list[Node]:

@@ -17,8 +17,10 @@ _PLACE = re.compile(r"\{(prompt|style)\}")
 _MODEL = re.compile(r"\.(safetensors|sft|ckpt|gguf|pth?|bin)$", re.IGNORECASE)
 _PROMPT_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 STEM = "image"
-# Others write WebP or what they are told, under names that they make otherwise.
-_PNG_SAVERS = frozenset({"SaveImage", "SaveAnimatedPNG"})
+# What the server's own nodes write; another one that takes a prefix may write any, if it goes by
+# the server's way of naming.
+_ENDINGS = {"SaveImage": ("png",), "SaveAnimatedPNG": ("png",), "SaveAnimatedWEBP": ("webp",)}
+_ANY_ENDING = ("png", "jpg", "jpeg", "webp")
 # Some nodes take no more bits.
 _SEED_BYTES = 4
 MOST_SEED = 2 ** (8 * _SEED_BYTES) - 1
@@ -57,14 +59,19 @@ class Plan:
 
     @property
     def is_found_by_file(self) -> bool:
-        """Whether a picture can be found by its name alone: it is a PNG, and we have named it."""
+        """Whether a picture is sure to be found by its name alone: we have named it, and know what
+        its node writes."""
+        output = self.graph.get(self.binding.output)
+        return bool(self.endings) and output is not None and output.kind in _ENDINGS
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """How the name of a picture may end, where the rest of it is ours; none where it isn't."""
         output = self.graph.get(self.binding.output)
         own = (Target(self.binding.output, PREFIX),)
-        return (
-            output is not None
-            and output.kind in _PNG_SAVERS
-            and self.binding.targets.get(Role.PREFIX) == own
-        )
+        if output is None or self.binding.targets.get(Role.PREFIX) != own:
+            return ()
+        return _ENDINGS.get(output.kind, _ANY_ENDING)
 
     def models(self) -> list[str]:
         """The files of models that its nodes name, each once."""

@@ -10,6 +10,7 @@ import httpx
 from services.worker.vendors.answers import ANSWER_SECONDS, ask
 from services.worker.vendors.comfyui.ends import File
 from services.worker.vendors.comfyui.refusals import refusal
+from services.worker.vendors.comfyui.whole import is_whole, part_of
 from services.worker.vendors.failures import json_object, said, sort_exception
 from shared.errors import OutcomeUnknown
 
@@ -20,8 +21,6 @@ LIST_BYTES = 8 * 1024 * 1024
 NO_JOB = "Job not found"
 # A part of a version with more is none.
 MOST_DIGITS = 9
-# How a PNG ends.
-IEND = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 MISSING = frozenset({httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED})
 Json = dict[str, Any]
 
@@ -121,18 +120,18 @@ class Calls:
         return str(self._http.base_url).rstrip("/")
 
     async def is_whole(self, file: File, *, may_lead: bool) -> bool | None:
-        """Whether a PNG is there as a whole, by how it ends; None where there is none.
+        """Whether a picture is there as a whole; None where there is none.
 
         `may_lead`: its fetching follows a redirect, so that one is as good as the file.
         A server that writes gives what it has by then, and one that was killed keeps that for good.
         """
-        headers = {"Range": f"bytes=-{len(IEND)}"}
+        kind = file.filename.rpartition(".")[2]
         try:
             async with (
                 asyncio.timeout(ANSWER_SECONDS),
-                self._http.stream("GET", view_path(file), headers=headers) as response,
+                self._http.stream("GET", view_path(file), headers=part_of(kind)) as response,
             ):
-                return await _ends_well(response, may_lead=may_lead)
+                return await _whole(response, kind, may_lead=may_lead)
         except httpx.HTTPError as error:
             raise sort_exception(error) from None
         except TimeoutError:
@@ -151,7 +150,7 @@ def view_path(file: File) -> str:
     return f"/api/view?{httpx.QueryParams(file._asdict())}"
 
 
-async def _ends_well(response: httpx.Response, *, may_lead: bool) -> bool | None:
+async def _whole(response: httpx.Response, kind: str, *, may_lead: bool) -> bool | None:
     if response.status_code == httpx.codes.NOT_FOUND:
         return None
     if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -161,10 +160,7 @@ async def _ends_well(response: httpx.Response, *, may_lead: bool) -> bool | None
         return True
     if not response.is_success:
         raise refusal(httpx.Response(response.status_code))
-    end = b""
-    async for chunk in response.aiter_raw():
-        end = (end + chunk)[-len(IEND) :]
-    return end == IEND
+    return await is_whole(response, kind)
 
 
 def _rows(found: object) -> list[tuple[float, str]]:

@@ -21,8 +21,8 @@ _WITHOUT = {
     Role.PREFIX: "files have the graph's own names",
 }
 _UNFOUND = (
-    "what it gives can't be found by its file, as a PNG under a prefix of ours can: what the server"
-    " has forgotten is made again"
+    "what it gives is not sure to be found by its file, as that of the server's own nodes under a"
+    " prefix of ours is: what the server has forgotten may be made again"
 )
 # So many mistakes of one kind are told.
 _SHOWN = 3

@@ -145,15 +145,14 @@ class ComfyuiImages:
 
     async def _by_file(self, prompt_id: str) -> VendorStatus | None:
         """A whole picture under the generation's own name; half ones are passed over."""
-        if not self._plan.is_found_by_file:
-            return None
-        for number in range(1, _MOST_FILES + 1):
-            file = File(f"{STEM}_{number:05d}_.png", folder_of(prompt_id), "output")
-            whole = await self._calls.is_whole(file, may_lead=bool(self._headers))
-            if whole:
-                return await self._status(prompt_id, Told("succeeded", file=file))
-            if whole is None:
-                return None
+        for ending in self._plan.endings:
+            for number in range(1, _MOST_FILES + 1):
+                file = File(f"{STEM}_{number:05d}_.{ending}", folder_of(prompt_id), "output")
+                whole = await self._calls.is_whole(file, may_lead=bool(self._headers))
+                if whole:
+                    return await self._status(prompt_id, Told("succeeded", file=file))
+                if whole is None:
+                    break
         return None
 
     def _dropped(self, prompt_id: str) -> VendorStatus | None:

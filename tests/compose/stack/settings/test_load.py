@@ -97,6 +97,11 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         ({"MOCKS": "off"}, "MOCKS=off needs COMFYUI_URL, which is not set"),
         ({"MOCKS": "off", "COMFYUI_URL": "http://a"}, "needs KLING_URL"),
         ({"MOCKS": "off", "COMFYUI_URL": "a", "KLING_URL": "http://b"}, "COMFYUI_URL=a"),
+        (
+            {"MOCKS": "off", "COMFYUI_URL": "http://a?token=x", "KLING_URL": "http://b#c"},
+            "settings: COMFYUI_URL (environment) has a query or a fragment: routes go behind it;"
+            " KLING_URL (environment) has",
+        ),
     ],
 )
 def test_wrong_values(settings: Load, environ: dict[str, str], said: str) -> None:

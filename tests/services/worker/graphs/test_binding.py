@@ -222,3 +222,18 @@ def test_the_output_must_be_one() -> None:
     assert "no node saves an image" in mistakes(example(titles=False, n9=None))
     two = example(titles=False, n10=example()["9"])
     assert "it may be each of 9 (SaveImage), 10 (SaveImage)" in mistakes(two)
+
+
+VIDEO = {"class_type": "SaveVideo", "inputs": {"video": ["8", 0], "filename_prefix": "v"}}
+WEBM = {"class_type": "SaveWEBM", "inputs": {"images": ["8", 0], "filename_prefix": "v"}}
+
+
+@pytest.mark.parametrize(("saves", "kind"), [(VIDEO, "SaveVideo"), (WEBM, "SaveWEBM")])
+def test_a_video_is_no_result(saves: dict[str, Any], kind: str) -> None:
+    """Whether it is the only file, named, or marked; beside an image it is passed over."""
+    why = f"node 10 ({kind}) saves a video, and the result is to be an image"
+    assert why in mistakes(example(titles=False, n9=None, n10=saves))
+    assert why in mistakes(example(n10=saves), output="10")
+    marked = saves | {"_meta": {"title": "genvideo:output"}}
+    assert "node 10 (genvideo:output) saves a video" in mistakes(example(n9=None, n10=marked))
+    assert bound(example(titles=False, n10=saves)).output == "9"

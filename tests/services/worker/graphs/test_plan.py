@@ -59,18 +59,20 @@ def test_without_a_prefix_nothing_is_found_by_its_file() -> None:
     assert not plan_of(nodes, output="2").is_found_by_file
 
 
-def test_a_file_is_found_only_where_its_own_node_names_it_and_it_is_a_png() -> None:
-    def found(kind: str, **plan: str) -> bool:
+def test_a_file_is_sure_to_be_found_only_where_its_own_node_names_it_and_is_known() -> None:
+    def found(kind: str) -> tuple[bool, tuple[str, ...]]:
         save = {"class_type": kind, "inputs": {"images": ["8", 0], "filename_prefix": "x"}}
-        return plan_of(example(titles=False, n9=save), **plan).is_found_by_file
+        plan = plan_of(example(titles=False, n9=save))
+        return plan.is_found_by_file, plan.endings
 
-    assert found("SaveImage")
-    assert found("SaveAnimatedPNG")
-    assert not found("SaveAnimatedWEBP")
+    assert found("SaveImage") == found("SaveAnimatedPNG") == (True, ("png",))
+    assert found("SaveAnimatedWEBP") == (True, ("webp",))
+    assert found("SaveAsToldTo") == (False, ("png", "jpg", "jpeg", "webp"))
     words = {"class_type": "PrimitiveString", "inputs": {"value": "x"}}
     linked = {
         "class_type": "SaveImage",
         "inputs": {"images": ["8", 0], "filename_prefix": ["20", 0]},
     }
     nodes = example(titles=False, n9=linked, n20=words)
-    assert not plan_of(nodes, bindings="prefix=20.value").is_found_by_file
+    far = plan_of(nodes, bindings="prefix=20.value")
+    assert (far.is_found_by_file, far.endings) == (False, ())

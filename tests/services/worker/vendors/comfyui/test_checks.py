@@ -111,22 +111,22 @@ async def test_each_mistake_has_its_check_and_many_are_counted() -> None:
 
 
 async def test_what_is_not_bound_and_what_is_not_found_by_its_file_is_warned_of() -> None:
-    kind = reply(SaveAnimatedWEBP=KINDS["SaveImage"])
+    kind = reply(SaveAsToldTo=KINDS["SaveImage"])
     nodes = example(titles=False)
     del nodes["3"]["inputs"]["seed"]
     nodes["3"] |= {"class_type": "VAEDecode"}
     nodes["3"]["inputs"].pop("latent_image")
-    nodes["9"] |= {"class_type": "SaveAnimatedWEBP"}
+    nodes["9"] |= {"class_type": "SaveAsToldTo"}
     told = await found(
-        server(SaveAnimatedWEBP=kind), plan_of(nodes, bindings="prompt=6.text", output="9")
+        server(SaveAsToldTo=kind), plan_of(nodes, bindings="prompt=6.text", output="9")
     )
     assert told["ComfyUI bindings"].verdict is Verdict.WARNING
     assert told["ComfyUI bindings"].says.startswith("no input takes the seed: each job has the")
     assert told["ComfyUI output"].verdict is Verdict.WARNING
-    assert told["ComfyUI output"].says.startswith("node 9 (SaveAnimatedWEBP): what it gives can't")
+    assert told["ComfyUI output"].says.startswith("node 9 (SaveAsToldTo): what it gives is not")
     nodes["9"]["inputs"]["filename_prefix"] = 5
     told = await found(
-        server(SaveAnimatedWEBP=kind), plan_of(nodes, bindings="prompt=6.text", output="9")
+        server(SaveAsToldTo=kind), plan_of(nodes, bindings="prompt=6.text", output="9")
     )
     assert "no input takes the prefix: files have the graph's" in told["ComfyUI bindings"].says
 
