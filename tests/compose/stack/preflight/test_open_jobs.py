@@ -13,7 +13,7 @@ from tests.compose.stack.preflight.test_vendors import REAL
 
 OURS = [Unit(name, name, "running", True, "") for name in ("api", "worker")]
 WITH_MOCKS = [*OURS, Unit("mock-kling", "mock-kling", "running", True, "")]
-OPEN = {"holders": [{"job_id": "a"}], "waiting_count": 2}
+OPEN = {"jobs": [{"job_id": "a"}], "waiting_count": 2}
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def slots(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     told: dict[str, Any] = {"view": OPEN, "asked": 0}
 
     def answer(_: Settings, path: str) -> Any:
-        assert path == "/slots"
+        assert path in ("/slots", "/jobs?status=running&limit=100")
         told["asked"] += 1
         if isinstance(told["view"], StackError):
             raise told["view"]
@@ -51,7 +51,7 @@ def test_it_is_refused_in_one_line_that_says_how_many_and_what_would_happen(
 
 
 def test_and_back_to_the_mocks(slots: dict[str, Any], settings: Load) -> None:
-    slots["view"] = OPEN | {"holders": [], "waiting_count": 1}
+    slots["view"] = {"jobs": [], "waiting_count": 1}
     line = r"1 job is open .*0 at work.* from the mocks, and what the vendors had accepted"
     with pytest.raises(StackError, match=line):
         open_jobs.check(settings(), OURS, force=False)
@@ -68,7 +68,7 @@ def test_with_force_it_is_said_and_goes_on(
 def test_nothing_open_is_nothing_to_say(
     slots: dict[str, Any], real: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    slots["view"] = {"holders": [], "waiting_count": 0}
+    slots["view"] = {"jobs": [], "waiting_count": 0}
     open_jobs.check(real, WITH_MOCKS, force=False)
     assert capsys.readouterr() == ("", "")
 
