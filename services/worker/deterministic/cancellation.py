@@ -115,7 +115,11 @@ class Cancellation:
         before = NOTHING
         if not handle.done():
             if ours is not None and workflow.patched(LEFT_BEHIND):
-                before = await to_its_end(stages.start_left_behind())
+                try:
+                    before = await to_its_end(stages.start_left_behind())
+                except ActivityError:
+                    # What can't be read (a payload of another key, say) may tell of a submit.
+                    before = Left(in_doubt=True)
             handle.cancel()
         try:
             result = await handle
