@@ -23,6 +23,7 @@ DISK_GIB = 3
 # Of the disk; where less is free it is soon full.
 DISK_SHARE = 0.05
 MEMORY_GIB = 2
+STORE_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _open(settings, local=local_needed or settings.running == Mode.LOCAL)
     yield from _disk(settings)
     yield _memory()
+    yield from _store(settings)
     yield from _vendors(settings)
 
 
@@ -153,6 +155,21 @@ def _memory() -> Finding:
     return Finding(
         "memory", free >= MEMORY_GIB, f"{free:.1f} GiB available", f"free {MEMORY_GIB} GiB"
     )
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    """Whether a store elsewhere can be relied on, as a service finds it at its start."""
+    url = settings.values.get("STORE_URL", "file:")
+    if url == "file:":
+        return
+    try:
+        stack = choice.chosen(settings) if settings.running else choice.prepared(settings)
+    except StackError as error:
+        yield Finding("store", False, f"it can't be looked at ({error})")
+        return
+    answer = stack.ask(CALLBACK, CALLBACK.module, "--check", timeout=STORE_PATIENCE)
+    found = f"{url} checks the conditions of writes" if answer.good else answer.last_line
+    yield Finding("store", answer.good, found)
 
 
 def _vendors(settings: Settings) -> Iterator[Finding]:

@@ -163,6 +163,26 @@ async def test_what_was_missed_is_written_once_the_store_is_back(
     assert feed._unwritten == {}
 
 
+@pytest.mark.parametrize("there", [None, "behind", "ended"])
+async def test_a_closed_job_that_the_store_has_missed_is_asked_of_its_workflow(
+    shared_api: Api, monkeypatch: pytest.MonkeyPatch, there: str | None
+) -> None:
+    feed, record = feed_of(shared_api), sample_record(new_job_id())
+    last = ended(record)
+    asked: list[str] = []
+
+    async def by_workflow(_: JobPoll, job_id: str) -> Record:
+        asked.append(job_id)
+        return last
+
+    monkeypatch.setattr(JobPoll, "_asked", by_workflow)
+    monkeypatch.setattr(feed, "_has_closed", lambda _: True)
+    if there is not None:
+        write(shared_api, last if there == "ended" else record)
+    assert await feed._asked(record.job_id) == last
+    assert asked == ([] if there == "ended" else [record.job_id])
+
+
 def away() -> Store:
     """A store at an address where nobody listens."""
     return chosen_store(settings_for("http://127.0.0.1:9"))

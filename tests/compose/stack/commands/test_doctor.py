@@ -1,4 +1,4 @@
-"""What `make doctor` says of the ports, who can reach each, of the disk, and of the vendors."""
+"""What `make doctor` says of the ports, who can reach each, of disk, store and vendors."""
 
 import re
 import shutil
@@ -6,13 +6,15 @@ import shutil
 import pytest
 
 from compose.stack.commands.doctor import Finding, _disk, doctor
-from compose.stack.errors import UNREACHABLE, VERDICT, StackError
+from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
 from compose.stack.machine import ports
 from compose.stack.modes import choice
 from compose.stack.modes.stack import Unit
+from compose.stack.services import Service
 from compose.stack.settings import saved
 from compose.stack.settings.load import Settings
 from compose.stack.settings.saved import Saved
+from compose.stack.subprocesses import Outcome
 from tests.compose.stack.conftest import Load
 from tests.compose.stack.preflight.test_vendors import BAD, GOOD, MAYBE, REAL, Stack, found
 
@@ -148,3 +150,32 @@ def test_that_they_can_not_be_asked_is_bad(
     monkeypatch.setattr(choice, "prepared", unprepared)
     assert doctor(settings(MODE="local", **REAL)) == VERDICT
     assert re.search("^bad vendors +.*no packages are to be had", capsys.readouterr().out, re.M)
+
+
+class Checked(Stack):
+    """A stack whose services look at their settings."""
+
+    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+        self.asked.append(program)
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Outcome(0, "", ""), "ok  store +s3://bucket/ours checks the conditions of writes"),
+        (Outcome(USAGE, "", "wrong settings: STORE_URL: it is away"), "bad store +.*it is away"),
+    ],
+)
+def test_a_store_elsewhere_is_looked_at(
+    settings: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answer: Outcome,
+    told: str,
+) -> None:
+    run = Checked(answer, ready=True)
+    monkeypatch.setattr(choice, "prepared", lambda _: run)
+    doctor(settings(MODE="local", STORE_URL="s3://bucket/ours"))
+    assert re.search(f"^{told}", capsys.readouterr().out, re.M)
+    assert run.asked == [("services.callback", "--check")]
