@@ -1,11 +1,13 @@
 """The picture: always the same bytes, different for each text, no box for a missing glyph."""
 
 import io
+from pathlib import Path
 
 from PIL import Image
 
+from services.mock_comfyui.pictures import glyphs
 from services.mock_comfyui.pictures.drawing import HEIGHT, WIDTH, draw_picture
-from services.mock_comfyui.pictures.glyphs import font, has_glyph
+from services.mock_comfyui.pictures.glyphs import font_of
 
 
 def _pixels(prompt: str, salt: str = "") -> bytes:
@@ -21,13 +23,24 @@ def test_another_text_or_salt_gives_another_picture() -> None:
     assert len(pictures) == 4
 
 
+# For private use: no font has them, whatever the machine has.
+UNKNOWN, OTHER = "\ue000", "\ue001"
+
+
 def test_a_character_without_a_glyph_gets_a_pattern_of_its_own() -> None:
-    assert has_glyph("a")
-    assert not has_glyph("猫")
-    box = bytes(font().getmask("猫"))
-    assert box == bytes(font().getmask("狗"))
+    assert font_of("a") is not None
+    assert font_of(UNKNOWN) is font_of(OTHER) is None
     same_background = "\u200b"
-    assert _pixels("猫", same_background) != _pixels("狗", same_background)
+    assert _pixels(UNKNOWN, same_background) != _pixels(OTHER, same_background)
+
+
+def test_the_best_font_for_chinese_that_the_machine_has_is_found(tmp_path: Path) -> None:
+    assert glyphs._found((str(tmp_path),)) is None
+    for name in ("uming.ttc", "deeper/wqy-microhei.ttc", "other.ttf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = glyphs._found((str(tmp_path / "none"), str(tmp_path)))
+    assert found == tmp_path / "deeper/wqy-microhei.ttc"
 
 
 def test_any_text_fits_into_the_picture() -> None:
