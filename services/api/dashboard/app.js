@@ -15,6 +15,7 @@ import { attemptTo } from "./lib/notices.js";
 import { Mocks } from "./data/mocks.js";
 import { Slots } from "./data/slots.js";
 import { JobStore } from "./data/store.js";
+import { Teller } from "./parts/teller.js";
 import { Views } from "./parts/tabs.js";
 
 const LINK = { connecting: "Connecting…", live: "Live", lost: "Connection lost, trying again…" };
@@ -92,9 +93,11 @@ function start() {
   const surroundings = { ui: null };
   const drawer = makeDrawer(parts, surroundings);
   byId("main").append(drawer.element);
+  const teller = new Teller(store);
   const draw = (changed = null) => {
     views.draw(changed);
     drawer.draw();
+    teller.draw();
   };
   store.listen(draw);
   mocks.listen((hit) => {

@@ -16,6 +16,7 @@ export class Row {
   constructor(job) {
     this.#cells = cells();
     const {
+      choice,
       thumb,
       status,
       bar,
@@ -30,7 +31,7 @@ export class Row {
     this.element = el(
       "tr",
       { role: "row", "data-job": job.job_id },
-      cell("Status", status),
+      cell("Status", el("span", { class: "choice" }, choice, status)),
       el(
         "td",
         { role: "cell", class: "what" },
@@ -52,6 +53,8 @@ export class Row {
     setText(status, facts.shownAs(job));
     setOr(status, "class", `status ${job.status}`);
     setText(title, job.prompt);
+    setOr(this.#cells.choice, "aria-label", `Choose ${job.prompt.slice(0, 60)}`);
+    this.choose(facts.isChosen(job.job_id));
     setText(detail, describe(job));
     setOr(bar, "value", overall(job));
     setOr(bar, "aria-label", `Progress of ${job.prompt.slice(0, 60)}`);
@@ -59,6 +62,11 @@ export class Row {
     setText(tried, attempt(job) ? `${attempt(job)} of ${ATTEMPTS}` : "–");
     this.#picture(thumb, job);
     this.tick(facts);
+  }
+
+  /** Shows whether it is among the chosen ones. */
+  choose(chosen) {
+    this.#cells.choice.checked = chosen;
   }
 
   /** Rewrites what time alone changes. */
@@ -90,6 +98,7 @@ export class Row {
 
 function cells() {
   return {
+    choice: el("input", { type: "checkbox" }),
     thumb: el("img", {
       class: "thumb",
       alt: "",

@@ -1,11 +1,13 @@
 // The panel of the global slot: who runs, who is next, limit and pause.
 
 import { arrange, button, el, setOr, setText } from "../lib/dom.js";
-import { between, count, ticking } from "../lib/format.js";
+import { lastHolders } from "../data/history.js";
+import { between, clock, count, duration, ticking } from "../lib/format.js";
 import { overall, stepOf } from "../data/jobs.js";
 import { attemptTo, notify } from "../lib/notices.js";
 
 const NEXT_SHOWN = 4;
+const HELD_SHOWN = 10;
 
 /** Draws `slots` with the prompts that `store` knows. */
 export class SlotPanel {
@@ -13,10 +15,18 @@ export class SlotPanel {
   #store;
   #open;
   #parts = new Map();
+  #told = "";
   #state = el("p", { class: "hint" });
   #holders = el("ul", { class: "holders", "aria-label": "Running" });
   #waiting = el("ol", { class: "next", "aria-label": "Next" });
   #limit = el("input", { type: "number", id: "limit", min: 1, max: 1000, required: true });
+  #last = el("ol", { class: "plain" });
+  #history = el(
+    "details",
+    { toggle: () => this.#showHistory() },
+    el("summary", {}, "Who held it lately"),
+    this.#last,
+  );
   #pause = button("Pause", () => this.#toggle());
 
   constructor({ slots, store, open }) {
@@ -40,6 +50,7 @@ export class SlotPanel {
       this.#holders,
       this.#waiting,
       form,
+      this.#history,
     );
   }
 
@@ -62,6 +73,15 @@ export class SlotPanel {
       view.waiting.slice(0, NEXT_SHOWN).map((jobId) => this.#next(jobId)),
     );
     this.#forget(view);
+    this.#showHistory();
+  }
+
+  #showHistory() {
+    if (!this.#history.open) return;
+    const lines = lastHolders(this.#store.all(), HELD_SHOWN).map(heldLine);
+    if (lines.join() === this.#told) return;
+    this.#told = lines.join();
+    this.#last.replaceChildren(...lines.map((text) => el("li", { dir: "auto" }, text)));
   }
 
   #holder(holder) {
@@ -134,6 +154,12 @@ export class SlotPanel {
       notify(`At most ${count(limit, "job")} at once.`);
     });
   }
+}
+
+function heldLine({ job, seconds, waited, ahead }) {
+  const held = `${job.finished_at ? "held" : "holds"} it for ${ticking(seconds)}`;
+  const behind = ahead ? `, behind ${count(ahead, "job")}` : "";
+  return `${clock(job.started_at)} ${job.prompt.slice(0, 40)}: ${held}, had waited ${duration(waited)}${behind}`;
 }
 
 function sentence(view) {

@@ -6,6 +6,7 @@ import { typicalSeconds } from "../data/estimate.js";
 import { hasEnded } from "../data/jobs.js";
 import { count } from "../lib/format.js";
 import { COLUMNS, Row } from "./row.js";
+import { Selection } from "./selection.js";
 
 export const PAGE_SIZE = 200;
 
@@ -19,6 +20,7 @@ export class JobTable {
   #shown = [];
   #typical = null;
   #pressed = null;
+  #selection;
   #body = el("tbody", { role: "rowgroup" });
   #caption = el("caption", { class: "count" });
   #pager = el("nav", { class: "pager", "aria-label": "Pages" });
@@ -31,11 +33,14 @@ export class JobTable {
     this.#body.addEventListener("pointerdown", (event) => {
       this.#pressed = event.target.closest("tr");
     });
+    this.#selection = new Selection({ store, changed: () => this.draw() });
     this.#body.addEventListener("click", (event) => this.#open(event));
+    this.#body.addEventListener("change", (event) => this.#choose(event.target));
     const head = COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name));
     this.element = el(
       "div",
       {},
+      this.#selection.element,
       el(
         "table",
         { class: "jobs", role: "table" },
@@ -56,6 +61,7 @@ export class JobTable {
     const page = Math.min(Math.max(1, Number(state.page) || 1), pages);
     this.#typical ??= typicalSeconds(this.#store.all());
     this.#fill(chosen.slice((page - 1) * PAGE_SIZE, page * PAGE_SIZE), changed);
+    this.#selection.draw();
     this.#showCount(chosen.length, { page, pages });
   }
 
@@ -68,6 +74,7 @@ export class JobTable {
 
   /** Lines move while jobs go on: what was pressed counts, not what has come there since. */
   #open(event) {
+    if (event.target.closest("input")) return;
     const byKey = event.detail === 0;
     const line = byKey ? event.target.closest("tr") : this.#pressed;
     if (line === null || String(getSelection()) !== "") return;
@@ -75,11 +82,16 @@ export class JobTable {
     this.#address.go({ job: line.dataset.job });
   }
 
+  #choose(box) {
+    this.#selection.set(box.closest("tr").dataset.job, box.checked);
+  }
+
   #facts() {
     const hits = (jobId) => this.#mocks.hitsOf(jobId).length;
     const { turns, limit, paused } = this.#slots;
     const shownAs = (job) => this.#store.shownAs(job);
-    return { turns, limit, paused, typical: this.#typical, hits, shownAs };
+    const isChosen = (jobId) => this.#selection.has(jobId);
+    return { turns, limit, paused, typical: this.#typical, hits, shownAs, isChosen };
   }
 
   #fill(jobs, changed) {

@@ -1,10 +1,11 @@
 // The batch view: all jobs of a tag together, how many at once, how well, and how they ran in time.
 
 import { summaries } from "../data/batch.js";
-import { arrange, card, cards, el, setOr, setText } from "../lib/dom.js";
+import { arrange, button, card, cards, el, setOr, setText } from "../lib/dom.js";
 import { count, dated, duration } from "../lib/format.js";
 import { Gantt } from "../parts/gantt.js";
 import { reportLink } from "../parts/reports.js";
+import { Teller } from "../parts/teller.js";
 
 // Bars are drawn anew at most this often.
 const DRAW_MILLISECONDS = 500;
@@ -24,6 +25,7 @@ export class BatchesView {
   #gantt = new Gantt((jobId) => this.#address.go({ job: jobId }));
   #chosen = opened(this.#figures, this.#links, this.#gantt.element);
   #linked = "";
+  #tell = button("Tell me when it ends", () => Teller.allow());
 
   constructor({ store, address }) {
     this.#store = store;
@@ -104,6 +106,7 @@ export class BatchesView {
       `${counts.join(", ")} · ${duration(batch.seconds)} from the first submission, ${dated(batch.from)}`,
     );
     this.#gantt.draw(batch);
+    this.#tell.hidden = batch.ended === batch.jobs.length;
     if (this.#linked !== batch.tag) this.#link(batch.tag);
   }
 
@@ -114,7 +117,7 @@ export class BatchesView {
       { href: this.#address.with({ view: "jobs", tag }) },
       "These jobs in the table",
     );
-    this.#links.replaceChildren(inTable);
+    this.#links.replaceChildren(inTable, this.#tell);
     const report = await reportLink(tag);
     if (report && this.#linked === tag) this.#links.append(report);
   }

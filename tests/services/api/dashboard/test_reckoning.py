@@ -97,3 +97,19 @@ async def test_jobs_are_chosen_by_their_age(reckon: Reckon) -> None:
 
     assert [await fits(each, "1h") for each in (old, new)] == [False, True]
     assert [await fits(old, within) for within in ("", "no such span")] == [True, True]
+
+
+async def test_who_held_the_slot_lately_and_who_waited_for_whom(reckon: Reckon) -> None:
+    def held(name: str, created: int, started: int | None, ended: int | None) -> dict[str, Any]:
+        instants = {"created_at": created, "started_at": started, "finished_at": ended}
+        told = {at: s if s is None else f"2026-01-01T00:00:{s:02}Z" for at, s in instants.items()}
+        return job("running", job_id=name, **told)
+
+    jobs = [held("a", 0, 1, 5), held("b", 2, 5, 9), held("c", 6, 9, None), held("d", 7, None, None)]
+    last = await reckon("data/history.js", "lastHolders", jobs, 2)
+
+    assert [(each["job"]["job_id"], each["waited"], each["ahead"]) for each in last] == [
+        ("c", 3, 1),
+        ("b", 3, 1),
+    ]
+    assert last[1]["seconds"] == 4

@@ -1,0 +1,33 @@
+"""Several jobs chosen and cancelled together; the end of their batch is told."""
+
+from playwright.async_api import expect
+
+from shared.messages import JobInput
+from shared.states import Status
+from tests.services.api.conftest import ended
+from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.services.api.dashboard.test_life import row, submit
+from tests.shared.standins import sample_record
+
+
+async def test_chosen_jobs_are_cancelled_together(place: Place, new_page: NewPage) -> None:
+    async with new_page(place.base) as page:
+        await page.get_by_label("How many").fill("2")
+        await submit(page, "of several", tag="both")
+        await expect(row(page, "of several")).to_have_count(2)
+        for box in await page.get_by_role("checkbox").all():
+            await box.check()
+        page.on("dialog", lambda dialog: dialog.accept())
+        await page.get_by_role("button", name="Cancel 2").click()
+        await expect(page.get_by_text("2 jobs asked to cancel.")).to_be_visible()
+        await expect(row(page, "cancelling")).to_have_count(2)
+        await expect(page.get_by_role("dialog")).to_be_hidden()
+        await expect(page.get_by_text("chosen")).to_be_hidden()
+
+        for line in await page.locator("tr[data-job]").all():
+            job_id = await line.get_attribute("data-job")
+            assert job_id is not None
+            job = JobInput(prompt="of several", style="", tag="both")
+            place.records.write(ended(sample_record(job_id, job), Status.CANCELLED))
+        told = page.get_by_text("Batch both has ended: 0 of 2 jobs succeeded.")
+        await expect(told).to_be_visible()
