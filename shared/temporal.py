@@ -26,9 +26,6 @@ GET_RECORD_QUERY = "get_record"
 CUSTOM_PROGRESS = SearchAttributeKey.for_int("CustomProgress")
 CUSTOM_TAG = SearchAttributeKey.for_keyword("CustomTag")
 
-# A killed worker's workflows stand still this long before another worker gets them
-# (10 s by default). A live worker that is busy for longer has to replay the history, no more.
-STICKY_TIMEOUT = timedelta(milliseconds=500)
 # A worker that dies in the middle of a workflow task loses it for this long (10 s by default).
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
 # Queries need a live worker; without one the caller falls back after this.

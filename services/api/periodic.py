@@ -12,10 +12,16 @@ from shared.temporal import is_away
 log = structlog.get_logger(__name__)
 
 
+# Seconds between two rounds, from what is known at the end of the first.
+Pause = Callable[[], float]
+
+
 @asynccontextmanager
-async def periodically(work: Callable[[], Awaitable[None]], seconds: float) -> AsyncIterator[None]:
+async def periodically(
+    work: Callable[[], Awaitable[None]], pause: float | Pause
+) -> AsyncIterator[None]:
     """Work until the block ends, with so many seconds between; Temporal being away is no news."""
-    task = asyncio.create_task(_again(work, seconds))
+    task = asyncio.create_task(_again(work, pause))
     try:
         yield
     finally:
@@ -23,11 +29,11 @@ async def periodically(work: Callable[[], Awaitable[None]], seconds: float) -> A
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _again(work: Callable[[], Awaitable[None]], seconds: float) -> None:
+async def _again(work: Callable[[], Awaitable[None]], pause: float | Pause) -> None:
     while True:
         try:
             await work()
         except Exception as error:
             if not (isinstance(error, TemporalUnavailable) or is_away(error)):
                 log.exception("periodic work failed")
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(pause() if callable(pause) else pause)

@@ -78,13 +78,13 @@ def _feed(
 ) -> tuple[Feed, tuple[Background, ...]]:
     """Where jobs are learnt from, and what keeps it so."""
     hub = Hub(settings.api_max_sockets, per_address=settings.api_sockets_per_address)
-    retention = Retention(settings.retention_days)
+    retention, every = Retention(settings.retention_days), settings.pace.times.poll
     if settings.elsewhere:
         shared = Records(assets.store)
-        stored = StoredPoll(temporal, slots, hub, records=shared, retention=retention)
+        stored = StoredPoll(temporal, slots, hub, records=shared, retention=retention, every=every)
         return stored, (stored, Forgetter(stored, shared, assets))
     if settings.feed == "temporal":
-        poll = JobPoll(temporal, slots, hub)
+        poll = JobPoll(temporal, slots, hub, every=every)
         return poll, (poll,)
     records = RecordStore(settings.data_dir)
     watch = JobWatch(records, hub, retention=retention)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 
 from shared.hosts import host_of_url, is_loopback
+from shared.pace import Pace
 from shared.settings import Port, PublicSettings, RetentionDays
 from shared.store.settings import FOLDER, StoreSettings
 
@@ -23,6 +24,8 @@ class ApiSettings(PublicSettings, StoreSettings):
     mocks: Literal["on", "off"] = "on"
     # Where jobs and their changes are learnt from: the state folder, or Temporal alone.
     feed: Literal["files", "temporal"] = "files"
+    # How often Temporal is asked, where they are learnt from there.
+    pace: Pace = Pace.FAST
     retention_days: RetentionDays | None = None
 
     # Whether other machines reach it, which the stack says, for a container can't tell.

@@ -1,6 +1,7 @@
 """The semaphore's hands: tell a run that it is next, watch it, find the running jobs."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,12 +24,11 @@ from services.semaphore.predecessor import find_predecessor
 from services.semaphore.priority import put_first
 from services.semaphore.queue import turn
 from services.semaphore.rebuild import find_jobs
-from shared.slots import ON_DECK_SIGNAL, REFUSED_SIGNAL, RunRef, gate_of
+from shared.pace import between_beats
+from shared.slots import ON_DECK_SIGNAL, REFUSED_SIGNAL, Gate, RunRef, gate_of
 from shared.watching import Closed, is_gone, until_closed
 
 log = structlog.get_logger(__name__)
-
-HEARTBEAT_SECONDS = 1.0
 
 
 class SemaphoreActivities:
@@ -37,6 +37,11 @@ class SemaphoreActivities:
     def __init__(self, client: Client, rules: SemaphoreRules) -> None:
         self._client = client
         self._rules = rules
+        self._watched: Counter[Gate] = Counter()
+
+    def watches(self, gate: Gate) -> bool:
+        """Whether anybody at this gate, who is next or holds, is watched by this process."""
+        return self._watched[gate] > 0
 
     @activity.defn(name=SEMAPHORE_RULES)
     async def semaphore_rules(self) -> SemaphoreRules:
@@ -49,7 +54,7 @@ class SemaphoreActivities:
 
         There is no release that could be lost, and no lease that could lapse under good work.
         """
-        async with _beating():
+        async with _beating(), self._watching(watch.gate):
             if watch.tell:
                 await put_first(self._client, watch.run)
                 if await self._tell(watch.run, ON_DECK_SIGNAL, watch.gate):
@@ -57,6 +62,14 @@ class SemaphoreActivities:
             closed = await until_closed(self._client, watch.run)
             newer = None if closed is Closed.ORDERLY else await self._newer(watch.run)
             return Ended(closed=closed, newer=newer)
+
+    @asynccontextmanager
+    async def _watching(self, gate: Gate) -> AsyncIterator[None]:
+        self._watched[gate] += 1
+        try:
+            yield
+        finally:
+            self._watched[gate] -= 1
 
     async def _newer(self, run: RunRef) -> str | None:
         """The run that a reset has put in the place of this one."""
@@ -107,10 +120,12 @@ class SemaphoreActivities:
 
 @asynccontextmanager
 async def _beating() -> AsyncIterator[None]:
+    pause = between_beats(activity.info().heartbeat_timeout)
+
     async def beat() -> None:
         while True:
+            await asyncio.sleep(pause)
             activity.heartbeat()
-            await asyncio.sleep(HEARTBEAT_SECONDS)
 
     task = asyncio.create_task(beat())
     try:

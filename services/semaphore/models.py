@@ -2,10 +2,12 @@
 
 from services.semaphore.packing import Packed
 from shared.messages import Message
+from shared.pace import Pace
 from shared.slots import CAPACITY, Gate, Holder, RunRef, SemaphoreSettings
 from shared.watching import Closed
 
-# The activities of a killed job act until their next heartbeat (2 s), and 1 s more.
+# What an activity of a killed job submits it has asked the semaphore for in the second before, and
+# nothing after the job's close: in this time it has arrived.
 DRAIN_HOLD_SECONDS = 3.0
 
 # Some 24 events a grant; a new run begins long before the server asks for it, to keep replay quick.
@@ -25,13 +27,15 @@ class SemaphoreRules(Message):
 
     `max_history`: events after which it begins a new run, beside those that its watches cost.
     `capacity`: how many may wait. `ask_patience`: seconds for which a free place waits for whoever
-    is next. `stack`: whose semaphore it is; empty where nobody said.
+    is next. `stack`: whose semaphore it is; empty where nobody said. `pace`: how soon it notices
+    that its process, or the worker at a clean-up, is gone.
     """
 
     max_history: int = MAX_HISTORY
     capacity: int = CAPACITY
     ask_patience: float = ASK_PATIENCE_SECONDS
     stack: str = ""
+    pace: Pace = Pace.FAST
 
 
 class Watch(Message):

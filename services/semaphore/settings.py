@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.semaphore.models import MAX_HISTORY, SemaphoreRules
+from shared.pace import Pace
 from shared.settings import CommonSettings, Port, Seconds, StackName
 from shared.slots import CAPACITY
 
@@ -19,6 +20,7 @@ class SemaphoreProcessSettings(CommonSettings):
     semaphore_max_history: Annotated[int, Field(ge=20, le=20_000)] = MAX_HISTORY
 
     semaphore_capacity: Annotated[int, Field(ge=1, le=CAPACITY)] = CAPACITY
+    pace: Pace = Pace.FAST
     stack: StackName = ""
 
     def rules(self) -> SemaphoreRules:
@@ -27,4 +29,5 @@ class SemaphoreProcessSettings(CommonSettings):
             max_history=self.semaphore_max_history,
             capacity=self.semaphore_capacity,
             stack=self.stack,
+            pace=self.pace,
         )

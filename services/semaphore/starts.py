@@ -16,12 +16,11 @@ with workflow.unsafe.imports_passed_through():
         SemaphoreRules,
         Watch,
     )
+    from shared.pace import Times
     from shared.slots import DRAIN_ACTIVITY, Drain, RunRef
     from shared.temporal import GENVIDEO_QUEUE
     from shared.watching import Closed
 
-# The semaphore's process is gone when it has not been heard of for this long.
-HEARTBEAT_TIMEOUT = timedelta(seconds=3)
 # A watch and a clean-up bound themselves, by the job's and the worker's settings.
 FOR_EVER = timedelta(days=3650)
 RETRY_POLICY = RetryPolicy(
@@ -41,19 +40,19 @@ def rules() -> workflow.ActivityHandle[SemaphoreRules]:
     )
 
 
-def find_jobs() -> workflow.ActivityHandle[Found]:
+def find_jobs(times: Times) -> workflow.ActivityHandle[Found]:
     """Who holds and who waits, as Temporal tells."""
     return workflow.start_activity(
         FIND_JOBS,
         result_type=Found,
         summary="rebuild from the running jobs",
         start_to_close_timeout=REBUILD_TIMEOUT,
-        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        heartbeat_timeout=times.work,
         retry_policy=RETRY_POLICY,
     )
 
 
-def watch(request: Watch) -> workflow.ActivityHandle[Ended]:
+def watch(request: Watch, times: Times) -> workflow.ActivityHandle[Ended]:
     """How a run has closed, once it has."""
     return workflow.start_activity(
         WATCH_RUN,
@@ -61,12 +60,12 @@ def watch(request: Watch) -> workflow.ActivityHandle[Ended]:
         result_type=Ended,
         summary=request.run.job_id,
         start_to_close_timeout=FOR_EVER,
-        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        heartbeat_timeout=times.watch,
         retry_policy=RETRY_POLICY,
     )
 
 
-def drain(run: RunRef, closed: Closed) -> workflow.ActivityHandle[None]:
+def drain(run: RunRef, closed: Closed, times: Times) -> workflow.ActivityHandle[None]:
     """Done when nothing of a killed run acts any more, at its worker or at a vendor."""
     return workflow.start_activity(
         DRAIN_ACTIVITY,
@@ -79,6 +78,6 @@ def drain(run: RunRef, closed: Closed) -> workflow.ActivityHandle[None]:
         task_queue=GENVIDEO_QUEUE,
         summary=f"clear the vendors after {run.job_id}",
         start_to_close_timeout=FOR_EVER,
-        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        heartbeat_timeout=times.work,
         retry_policy=RETRY_POLICY,
     )

@@ -2,14 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from temporalio.client import Client, WorkflowExecution, WorkflowQueryFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowFailureError,
+    WorkflowQueryFailedError,
+)
 from temporalio.service import RPCError
 
+from services.semaphore.models import SemaphoreRules
 from services.semaphore.rebuild import OPEN, look_at
 from shared.semaphores import start_semaphore
 from shared.slots import (
@@ -29,38 +35,67 @@ from shared.watching import is_gone
 
 log = structlog.get_logger(__name__)
 
-# A semaphore that was terminated by hand is back after this at the latest, also when nobody asks.
-CARE_SECONDS = 5.0
-# Jobs that nobody knows are looked for this often, among those that are open for as long.
-LOOK_SECONDS = 60.0
+# A semaphore that was ended by hand is back after this at the latest, also when nobody asks.
+PAUSE_SECONDS = 1.0
+# Jobs that nobody knows are looked for among those that are open for as long.
+OPEN_SECONDS = 60.0
 # So many run ids make some 40 kB of a query.
 AT_ONCE = 1000
 OUTLIVED = "It outlived its own limit and its clean-up's: its code must have failed."
 
 
 async def watch_over(
-    client: Client, task_queue: str, *, ask_patience: float, gates: Iterable[Gate] = tuple(Gate)
+    client: Client,
+    task_queue: str,
+    *,
+    rules: SemaphoreRules,
+    watches: Callable[[Gate], bool],
+    gates: Iterable[Gate] = tuple(Gate),
 ) -> None:
     """Start each gate's semaphore where there is none, and tell it what only time tells: who has
     kept a free place waiting, who was forgotten, who has held for too long.
 
-    A semaphore that does not answer keeps no other one from being looked after.
+    `watches`: whether anybody is watched at a gate; where nobody is, nobody is next and nobody
+    holds, and nothing is asked. A semaphore that does not answer keeps no other one from being
+    looked after.
     """
-    looked_at = time.monotonic()
-    silences = {gate: Silence(ask_patience) for gate in gates}
+    async with asyncio.TaskGroup() as group:
+        for gate in (gates := tuple(gates)):
+            group.create_task(_keep_running(client, gate, task_queue))
+        group.create_task(_care(client, rules, watches, gates))
+
+
+async def _keep_running(client: Client, gate: Gate, task_queue: str) -> None:
+    """Start the gate's semaphore whenever there is none; its end is learnt by long poll."""
     while True:
-        looks = time.monotonic() - looked_at >= LOOK_SECONDS
-        for gate, silence in silences.items():
+        with _told(gate):
+            await start_semaphore(client, gate, task_queue=task_queue)
+            with suppress(WorkflowFailureError):
+                await client.get_workflow_handle(semaphore_id(gate)).result()
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _care(
+    client: Client,
+    rules: SemaphoreRules,
+    watches: Callable[[Gate], bool],
+    gates: Iterable[Gate],
+) -> None:
+    times = rules.pace.times
+    looked_at = time.monotonic()
+    silences = {gate: Silence(rules.ask_patience) for gate in gates}
+    while True:
+        await asyncio.sleep(times.care.total_seconds())
+        looks = time.monotonic() - looked_at >= times.look.total_seconds()
+        for gate in filter(watches, silences):
             with _told(gate):
-                await start_semaphore(client, gate, task_queue=task_queue)
-                await pass_over(client, gate, silence)
+                await pass_over(client, gate, silences[gate])
                 if looks:
                     await end_overdue(client, gate)
         if looks:
             looked_at = time.monotonic()
             with _told(JOB_GATE):
                 await remind(client)
-        await asyncio.sleep(CARE_SECONDS)
 
 
 @contextmanager
@@ -98,7 +133,7 @@ async def pass_over(client: Client, gate: Gate, silence: Silence) -> None:
         await semaphore.signal(SKIP_SIGNAL, silent)
 
 
-async def remind(client: Client, *, open_for: float = LOOK_SECONDS) -> int:
+async def remind(client: Client, *, open_for: float = OPEN_SECONDS) -> int:
     """Have the semaphore hear of open jobs that it doesn't know; how many there were.
 
     The lists from which a semaphore rebuilds are eventually consistent, and may lack one.

@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.workflow import NondeterminismError
 
+from services.semaphore.abandoned import begin_anew
 from services.semaphore.activities import SemaphoreActivities
 from services.semaphore.attributes import register_search_attributes
 from services.semaphore.models import SemaphoreRules
@@ -16,7 +17,7 @@ from services.semaphore.watchdog import watch_over
 from services.semaphore.workflows import SemaphoreWorkflow
 from shared.sandbox import workflow_runner
 from shared.stacks import check_alone
-from shared.temporal import SEMAPHORE_QUEUE, STICKY_TIMEOUT
+from shared.temporal import SEMAPHORE_QUEUE
 
 # One watch for each holder: the limit's upper bound, and some air.
 MAX_ACTIVITIES = 1100
@@ -38,6 +39,7 @@ async def running_semaphore(
     rules = rules or SemaphoreRules()
     await check_alone(client, rules.stack)
     await register_search_attributes(client)
+    await begin_anew(client)
     activities = SemaphoreActivities(client, rules)
     worker = Worker(
         client,
@@ -53,13 +55,15 @@ async def running_semaphore(
         # followed by one that rebuilds.
         workflow_failure_exception_types=[NondeterminismError],
         max_concurrent_activities=MAX_ACTIVITIES,
-        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        sticky_queue_schedule_to_start_timeout=rules.pace.times.sticky,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=timedelta(seconds=shutdown_seconds),
     )
     async with worker:
-        care = asyncio.create_task(watch_over(client, task_queue, ask_patience=rules.ask_patience))
+        care = asyncio.create_task(
+            watch_over(client, task_queue, rules=rules, watches=activities.watches)
+        )
         try:
             yield worker
         finally:

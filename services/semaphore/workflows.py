@@ -128,7 +128,7 @@ class SemaphoreWorkflow:
 
     async def _rebuild(self) -> None:
         """Nobody handed anything over: ask Temporal who holds and who waits, before any grant."""
-        found = await starts.find_jobs()
+        found = await starts.find_jobs(self._rules.pace.times)
         # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
         floor = int(workflow.now().timestamp() * 1000)
         self._permits = Permits(
@@ -181,7 +181,8 @@ class SemaphoreWorkflow:
 
     async def _follow(self, run: RunRef, *, tell: bool) -> None:
         """Until a run has closed, and its leftovers are cleared where it held the permit."""
-        ended = await starts.watch(Watch(run=run, gate=self._gate, tell=tell))
+        times = self._rules.pace.times
+        ended = await starts.watch(Watch(run=run, gate=self._gate, tell=tell), times)
         del self._watches[run.run_id]
         permits = self._permits
         request = permits.request_of(run.run_id)
@@ -189,7 +190,7 @@ class SemaphoreWorkflow:
         if run.run_id in permits.held:
             if not ended.is_clear:
                 permits.drain(run.run_id)
-                await starts.drain(run, ended.closed)
+                await starts.drain(run, ended.closed, times)
             permits.release(run.run_id)
         if ended.newer is not None and request is not None:
             # It may have asked already, or may not know yet that what it replays is void.

@@ -142,10 +142,11 @@ class StageActivities:
             raise NeverDelivered(f"The image's address is not known: {error.message}") from None
 
     @activity.defn(name=COLLECT_VIDEO)
-    async def collect_video(self, watch: VideoWatch) -> Stored:
-        """Wait for an accepted video by polling, and store it.
+    async def collect_video(self, watch: VideoWatch) -> Stored | None:
+        """Wait for an accepted video by polling; None as soon as it is there to be fetched.
 
-        A callback is a hint: the hinted form polls at once and quickly, and believes the vendor.
+        The hinted form polls at once and quickly, believes the vendor, and stores the video:
+        whoever waits is seldom heard of, and whoever fetches is to be taken over quickly.
         """
         order = watch.order
         check_run(watch.accepted.permit.run_id)
@@ -164,12 +165,14 @@ class StageActivities:
                 patience=self._settings.patience(order),
                 pace=pace,
             )
+            if not watch.hinted:
+                return None
             return await self._store(order, accepted, end, vendor=self._videos)
 
     @activity.defn(name=FETCH_VIDEO)
     async def fetch_video(self, watch: VideoWatch) -> Stored | None:
-        """Store a video of which a callback says that it has ended; None where it is not to be had
-        at once, whatever the reason: who waits for it by polling finds that out.
+        """Store a video that is said to have ended; None where it is not to be had at once,
+        whatever the reason: the hinted form of the wait finds that out.
 
         A local activity, so that no task queue stands between the callback and the end of the job.
         """

@@ -7,6 +7,7 @@ from pydantic import Field
 from services.worker.policies import DRAIN_MARGIN, HOLD_MARGIN
 from shared.ids import external_id
 from shared.messages import Asset, Attempts, JobInput, Message, Record, Transition
+from shared.pace import Pace
 from shared.slots import Gate, Permit, SlotRequest
 from shared.states import Step
 
@@ -24,7 +25,7 @@ LEFT_BEHIND = "left_behind"
 
 
 class JobLimits(Message):
-    """The time limits in force when the job began, in seconds, and the gates that were on."""
+    """The time limits in force when the job began, in seconds, the gates that were on, the pace."""
 
     image_seconds: float
     video_seconds: float
@@ -34,6 +35,7 @@ class JobLimits(Message):
     drain_seconds: float
     accept_seconds: float
     gates: tuple[Gate, ...] = ()
+    pace: Pace = Pace.FAST
 
     @property
     def drain_bound(self) -> float:
@@ -78,6 +80,7 @@ class Order(Message):
     holds_seconds: float
     gates: tuple[Gate, ...] = ()
     repeated: bool = False
+    pace: Pace = Pace.FAST
 
     @property
     def stage(self) -> int:
@@ -132,7 +135,7 @@ class Left(Message):
 
 
 class VideoWatch(Message):
-    """Wait for an accepted video and store it; `hinted`: a callback said that it has ended."""
+    """Wait for an accepted video; `hinted`: something says that it has ended, so store it, too."""
 
     order: VideoOrder
     accepted: Accepted

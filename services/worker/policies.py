@@ -26,11 +26,8 @@ ATTEMPT_CODES = frozenset(
 # Pause before a new generation attempt: n seconds times the number of those that failed.
 ATTEMPT_BACKOFF = timedelta(seconds=1)
 
-# A dead worker is noticed after this; take-over can't be faster, and a busy machine needs slack.
-HEARTBEAT_TIMEOUT = timedelta(seconds=2)
-HEARTBEAT_INTERVAL = timedelta(milliseconds=300)
-# The SDK holds heartbeats back for up to 60 s by default; cancellation would come as late, and a
-# death is noticed earlier by as much as the last one heard of may be older.
+# The SDK holds heartbeats back for up to 60 s by default; what one of them is to tell would come as
+# late. How often there is one is the pace's.
 HEARTBEAT_THROTTLE = timedelta(milliseconds=500)
 # Writing a small file or sending one signal; a slow disk gets another try.
 LOCAL_TIMEOUT = timedelta(seconds=5)

@@ -29,7 +29,7 @@ from shared.http import http_client
 from shared.sandbox import workflow_runner
 from shared.stacks import check_alone
 from shared.store.chosen import chosen_store
-from shared.temporal import GENVIDEO_QUEUE, STICKY_TIMEOUT
+from shared.temporal import GENVIDEO_QUEUE
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +101,7 @@ def _worker(
         interceptors=[JobInterceptor()],
         workflow_runner=workflow_runner(),
         tuner=tuner(),
-        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        sticky_queue_schedule_to_start_timeout=settings.pace.times.sticky,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),

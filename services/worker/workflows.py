@@ -227,6 +227,7 @@ class GenVideoWorkflow:
             holds_seconds=limits.holds_seconds,
             gates=(gate,) if gate in limits.gates else (),
             repeated=stages.is_repeated(),
+            pace=limits.pace,
         )
 
     async def _begin_attempt(self, step: Step, number: int, *, image: Stored | None) -> None:

@@ -11,7 +11,6 @@ from services.worker.policies import (
     ATTEMPT_CODES,
     FETCH_SECONDS,
     FETCH_TRIES,
-    HEARTBEAT_TIMEOUT,
     REPORT_SECONDS,
     RETRY_POLICY,
 )
@@ -19,8 +18,9 @@ from services.worker.results.bounds import MAX_PIXELS, MAX_SECONDS, MAX_SIDE
 from services.worker.settings.worker import WorkerSettings
 from shared.errors import GateNotYet, GenvideoError, NotYet, StorageFailed, VendorError
 from shared.failures import MAX_ATTEMPTS
+from shared.pace import Pace
 from shared.states import Step
-from shared.temporal import STICKY_TIMEOUT, WORKFLOW_TASK_TIMEOUT
+from shared.temporal import WORKFLOW_TASK_TIMEOUT
 from tests.docs.pages import ROOT, read, spans, tables_headed
 
 PAGE = read(ROOT / "docs" / "architecture.md")
@@ -79,9 +79,9 @@ def test_the_events_add_up() -> None:
         ),
         ("docs/architecture.md", f"does not ask for {ASK_PATIENCE_SECONDS:g} s"),
         ("docs/architecture.md", f"{MAX_ON_DECK} at the most"),
-        ("docs/architecture.md", f"{STICKY_TIMEOUT.total_seconds():g} s (sticky"),
+        ("docs/architecture.md", f"{Pace.FAST.times.sticky.total_seconds():g} s (sticky"),
         ("docs/architecture.md", f"{WORKFLOW_TASK_TIMEOUT.total_seconds():g} s (task"),
-        ("docs/architecture.md", f"after {HEARTBEAT_TIMEOUT.total_seconds():g} s without"),
+        ("docs/architecture.md", f"after {Pace.FAST.times.work.total_seconds():g} s without"),
         ("docs/architecture.md", f"{MAX_ATTEMPTS} per stage"),
         (
             "docs/architecture.md",

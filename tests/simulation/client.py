@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
@@ -68,6 +69,11 @@ class SimulatedClient:
         self, workflow_id: str, *, run_id: str | None = None, **_: Any
     ) -> "Handle":
         return Handle(self, workflow_id, run_id)
+
+    def get_async_activity_handle(
+        self, *, workflow_id: str, run_id: str, activity_id: str
+    ) -> "ActivityHandle":
+        return ActivityHandle(self, workflow_id, run_id, activity_id)
 
     async def start_workflow(
         self,
@@ -206,6 +212,33 @@ class Handle:
 
         for event in await self._client.call(read):
             yield event
+
+
+class ActivityHandle:
+    """One activity, by its id, for whoever knows how its try has ended."""
+
+    def __init__(
+        self, client: SimulatedClient, workflow_id: str, run_id: str, activity_id: str
+    ) -> None:
+        self._client = client
+        self._workflow_id = workflow_id
+        self._run_id = run_id
+        self._activity_id = activity_id
+
+    async def fail(self, error: Exception) -> None:
+        """The try at work has failed."""
+        server = self._client.server
+
+        def fail() -> None:
+            run = server.find(self._workflow_id, self._run_id)
+            for activity in list(run.activities.values()):
+                if activity.activity_id == self._activity_id and activity.trying is not None:
+                    return server.activities.fail(
+                        activity, activity.trying, Failure(message=str(error))
+                    )
+            raise RPCError("no such activity", RPCStatusCode.NOT_FOUND, b"")
+
+        await self._client.call(fail)
 
 
 class Converter:

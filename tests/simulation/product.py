@@ -7,8 +7,9 @@ from typing import Any, cast
 
 from pydantic import SecretStr
 
+from services.semaphore.abandoned import begin_anew
 from services.semaphore.activities import SemaphoreActivities
-from services.semaphore.models import ASK_PATIENCE_SECONDS, SemaphoreRules
+from services.semaphore.models import SemaphoreRules
 from services.semaphore.queue import turn
 from services.semaphore.watchdog import watch_over
 from services.semaphore.workflows import SemaphoreWorkflow
@@ -96,11 +97,18 @@ def semaphore_worker(server: Server, name: str, options: Options) -> Worker:
     )
     client: Any = SimulatedClient(server, worker)
     worker.fails_runs = True
-    _install(worker, SemaphoreActivities(client, SemaphoreRules(max_history=options.max_history)))
-    care = watch_over(
-        client, SEMAPHORE_QUEUE, ask_patience=ASK_PATIENCE_SECONDS, gates=gates(options)
-    )
-    worker.begin(care)
+    rules = SemaphoreRules(max_history=options.max_history)
+    activities = SemaphoreActivities(client, rules)
+    _install(worker, activities)
+
+    async def care() -> None:
+        await begin_anew(client, gates(options))
+        watches = activities.watches
+        await watch_over(
+            client, SEMAPHORE_QUEUE, rules=rules, watches=watches, gates=gates(options)
+        )
+
+    worker.begin(care())
     return worker
 
 

@@ -23,7 +23,7 @@ MINE, OTHER = 1, 0
 ONCE = "comes after a cancellation alone"
 IN_ONE_TASK = "a poll that has ended, or is stopped without waiting for it"
 NOT_REACHED = {
-    "collecting.collected: cancellation.finish": IN_ONE_TASK,
+    "collecting._waited: cancellation.finish": IN_ONE_TASK,
     "ending.Ending.early: self._journal.change": ONCE,
     # Or when the time is up just while a gate is given back since the slot was lost.
     "ending.Ending.early: self._turn.withdraw": ONCE,

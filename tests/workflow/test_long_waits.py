@@ -7,23 +7,21 @@ from pathlib import Path
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from services.semaphore import starts
 from services.semaphore.models import DRAIN_HOLD_SECONDS
 from services.semaphore.worker import running_semaphore
-from services.worker.policies import HEARTBEAT_TIMEOUT
 from services.worker.worker import running_worker
 from shared.messages import Attempts
+from shared.pace import Pace
 from shared.states import Status
-from shared.temporal import STICKY_TIMEOUT, WORKFLOW_TASK_TIMEOUT
+from shared.temporal import WORKFLOW_TASK_TIMEOUT
 from tests.fixtures.eventually import eventually
 from tests.workflow.books import at_once, grants, rows
 from tests.workflow.pipeline import Pipeline, pipeline
 from tests.workflow.scenarios import FIRST, rule
 
 LONGEST = max(
-    HEARTBEAT_TIMEOUT,
-    starts.HEARTBEAT_TIMEOUT,
-    STICKY_TIMEOUT,
+    Pace.FAST.times.work,
+    Pace.FAST.times.sticky,
     WORKFLOW_TASK_TIMEOUT,
     timedelta(seconds=DRAIN_HOLD_SECONDS),
 )

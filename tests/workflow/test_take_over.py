@@ -11,12 +11,12 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from services.semaphore.worker import running_semaphore
-from services.worker.policies import HEARTBEAT_TIMEOUT, RETRY_POLICY
+from services.worker.policies import RETRY_POLICY
 from services.worker.worker import running_worker
 from shared.health import EX_TEMPFAIL
 from shared.messages import Attempts
+from shared.pace import Pace
 from shared.states import Status
-from shared.temporal import STICKY_TIMEOUT
 from tests.fixtures.eventually import eventually
 from tests.workflow.books import rows
 from tests.workflow.pipeline import Pipeline, pipeline
@@ -27,6 +27,7 @@ from tests.workflow.test_cancelling import begun
 # What a busy machine may add; with it the bounds are still below what the SDK's defaults would take
 # (10 s for a sticky queue).
 SLACK_SECONDS = 8.0
+FAST = Pace.FAST.times
 STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
 COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 TASK_STARTED = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
@@ -56,8 +57,8 @@ async def test_after_kill_9_within_what_our_time_outs_allow(line: Pipeline) -> N
     events = list((await line.job(job_id).fetch_history()).events)
     image, task = image_again(events), task_after_the_image(events)
     first_retry = RETRY_POLICY.initial_interval.total_seconds()
-    assert image - killed_at < HEARTBEAT_TIMEOUT.total_seconds() + first_retry + SLACK_SECONDS
-    assert task < STICKY_TIMEOUT.total_seconds() + SLACK_SECONDS
+    assert image - killed_at < FAST.work.total_seconds() + first_retry + SLACK_SECONDS
+    assert task < FAST.sticky.total_seconds() + SLACK_SECONDS
 
 
 def image_again(events: list[HistoryEvent]) -> float:

@@ -34,7 +34,7 @@ _KLING = frozenset(
     }
 )
 _FAL = frozenset({"FAL_KEY", "FAL_MODEL", "FAL_IMAGE_INPUT", "FAL_INPUT"})
-_ALIVE = frozenset({"STACK", "STALL_SECONDS", "SHUTDOWN_SECONDS"})
+_ALIVE = frozenset({"STACK", "PACE", "STALL_SECONDS", "SHUTDOWN_SECONDS"})
 READ_BY: dict[str, frozenset[str]] = {
     TEMPORAL.name: frozenset(
         {
@@ -80,7 +80,7 @@ READ_BY: dict[str, frozenset[str]] = {
     | {
         *(API.port, "PAYLOAD_KEY", "API_TOKEN", "API_ORIGINS", "API_RATE", "API_MAX_SOCKETS"),
         "API_SOCKETS_PER_ADDRESS",
-        *("API_PUBLIC_URL", "TEMPORAL_UI_URL", "REPORTS_DIR", "MOCKS", "FEED"),
+        *("API_PUBLIC_URL", "TEMPORAL_UI_URL", "REPORTS_DIR", "MOCKS", "FEED", "PACE"),
         "WORKERS",
         *("API_EXPOSED", "TRUSTED_PROXIES", "OPERATOR_KEY", "RETENTION_DAYS"),
         *("CALLBACK_SERVICE_URL", "MOCK_COMFYUI_URL", "MOCK_KLING_URL"),

@@ -1,5 +1,6 @@
 """Every job that is known, and who hears of it; each version is published once, in order."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -40,6 +41,8 @@ class Feed(ABC):
         self.damaged: set[str] = set()
         # Jobs whose time is over, the first of them first; likewise, for whoever removes them.
         self.expired: dict[str, None] = {}
+        # When something was last new here, by the clock that never goes back.
+        self.changed_at = time.monotonic()
 
     @abstractmethod
     def running(self) -> AbstractAsyncContextManager[None]:
@@ -55,6 +58,7 @@ class Feed(ABC):
             self.expired[job.job_id] = None
         elif self.index.put(job):
             CHANGES.inc()
+            self.changed_at = time.monotonic()
             self.hub.publish(job, self.index.change)
 
     def submitted(self, job_id: str, job: JobInput) -> None:

@@ -19,11 +19,11 @@ from services.api.temporal.slots import Slots
 from shared.errors import TemporalUnavailable
 from shared.ids import is_job_id
 from shared.messages import Job, Record
+from shared.pace import Pace
 from shared.states import Status
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 1.0
 # The list lags behind what happens.
 OVERLAP = timedelta(seconds=30)
 # So many jobs are asked for their state in one round; whoever is left comes first in the next.
@@ -49,8 +49,10 @@ class JobPoll(Feed):
         *,
         records: Records | None = None,
         retention: Retention | None = None,
+        every: timedelta = Pace.FAST.times.poll,
     ) -> None:
         super().__init__(records or MemoryRecords(), hub or Hub(), retention=retention)
+        self._every = every
         self._temporal = temporal
         self._slots = slots
         self._since = datetime.fromtimestamp(0, UTC)
@@ -60,8 +62,8 @@ class JobPoll(Feed):
         self._due: dict[str, None] = {}
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """Poll every second until the end."""
-        return periodically(self.poll, POLL_SECONDS)
+        """Poll again and again until the end."""
+        return periodically(self.poll, self._every.total_seconds())
 
     async def poll(self) -> None:
         """One look: the list, the semaphore while a job is open, and some jobs themselves."""

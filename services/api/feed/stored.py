@@ -7,6 +7,7 @@ away, and has what was missed written when it is back.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 import structlog
 
@@ -17,6 +18,7 @@ from services.api.retention import Retention
 from services.api.temporal.client import Temporal
 from services.api.temporal.slots import Slots
 from shared.messages import Record
+from shared.pace import Pace
 from shared.records import Records
 from shared.store.protocol import StoreAway
 
@@ -40,14 +42,15 @@ class StoredPoll(JobPoll):
         *,
         records: Records,
         retention: Retention | None = None,
+        every: timedelta = Pace.FAST.times.poll,
     ) -> None:
-        super().__init__(temporal, slots, hub, records=records, retention=retention)
+        super().__init__(temporal, slots, hub, records=records, retention=retention, every=every)
         self._stored = records
         self._unwritten: dict[str, Record] = {}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Poll every second, and sweep every few minutes, until the end."""
+        """Poll again and again, and sweep every few minutes, until the end."""
         async with AsyncExitStack() as working:
             await working.enter_async_context(super().running())
             await working.enter_async_context(periodically(self.sweep, SWEEP_SECONDS))

@@ -1,5 +1,6 @@
 """Puts the records of jobs right that ended from outside; one bounded query a round."""
 
+import time
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +17,9 @@ from shared.ids import is_job_id
 
 log = structlog.get_logger(__name__)
 
-RECONCILE_SECONDS = 3.0
+# Between two rounds: as long as nothing has changed before, within these bounds. A queue that
+# stands still costs little.
+RECONCILE_SECONDS, REST_SECONDS = 3.0, 60.0
 # The list of closed jobs lags behind their ends.
 OVERLAP = timedelta(seconds=30)
 DAMAGED_PER_ROUND = 20
@@ -36,8 +39,13 @@ class Reconciler:
         self._listed = False
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """Reconcile every few seconds until the end."""
-        return periodically(self.reconcile, RECONCILE_SECONDS)
+        """Reconcile until the end: every few seconds, and seldom while all stands still."""
+        return periodically(self.reconcile, self.pause)
+
+    def pause(self) -> float:
+        """Seconds until the next round."""
+        quiet = time.monotonic() - self._feed.changed_at
+        return min(max(RECONCILE_SECONDS, quiet), REST_SECONDS)
 
     async def reconcile(self) -> None:
         """One look; nothing is asked while no job is open."""

@@ -51,8 +51,8 @@ class DrainActivities:
 
         What is paid for by then is stored where the job's own code is there to record it; for a job
         that was closed from outside the record is closed here.
-        First waits `hold_seconds`: a terminated job's activities act on until their next
-        heartbeat, and might submit what an earlier look would miss.
+        First waits `hold_seconds`: what a terminated job's activities had been permitted to submit
+        may be on its way, and an earlier look would miss it.
         """
         async with beating(self._client, drain.job_id):
             goes_on = await self._newer(drain) is not None

@@ -14,7 +14,6 @@ from temporalio.service import RPCError
 
 from services.worker.models import Accepted, Left
 from services.worker.policies import (
-    HEARTBEAT_INTERVAL,
     REPORT_POINTS,
     REPORT_SECONDS,
     WAITING_TRIES,
@@ -22,6 +21,7 @@ from services.worker.policies import (
 from shared.errors import GenvideoError, NotYet, OutcomeUnknown, VendorError, what_kind
 from shared.ids import parse_external_id
 from shared.messages import ProgressReport
+from shared.pace import between_beats
 from shared.temporal import PROGRESS_SIGNAL
 
 log = structlog.get_logger(__name__)
@@ -203,11 +203,14 @@ async def beating(
     pulse = Pulse(client, external_id)
     info = activity.info()
     pulse.follow(info.heartbeat_details, info.attempt)
+    if info.heartbeat_details:
+        # Where the last try knew that nothing was on its way, that holds no longer.
+        pulse.beat()
 
     async def beat() -> None:
         while True:
+            await asyncio.sleep(between_beats(info.heartbeat_timeout))
             pulse.beat()
-            await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())
 
     task = asyncio.create_task(beat())
     try:

@@ -87,7 +87,7 @@ class Ending:
             in_doubt=in_doubt,
         )
         try:
-            kept = await to_its_end(stages.start_drain(drain, limits.drain_bound))
+            kept = await to_its_end(stages.start_drain(drain, limits))
         except ActivityError:
             workflow.logger.exception("the vendors could not be cleared")
             return

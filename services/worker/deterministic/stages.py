@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
         LEFT_BEHIND,
         REQUEST_VIDEO,
         Accepted,
+        JobLimits,
         Kept,
         Left,
         Order,
@@ -24,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
     )
     from services.worker.policies import (
         DRAIN_MARGIN,
-        HEARTBEAT_TIMEOUT,
         LOCAL_TIMEOUT,
         REQUEST_RETRY_POLICY,
         RETRY_POLICY,
@@ -49,25 +49,34 @@ def is_repeated() -> bool:
 
 def start_hold(order: Order) -> workflow.ActivityHandle[Permit]:
     """Wait for the slot, without anything to begin with."""
-    return _start(HOLD_SLOT, order, Permit, "the slot", TURN_TIMEOUT)
+    return _start(HOLD_SLOT, order, Permit, "the slot", TURN_TIMEOUT, beats=order.pace.times.work)
 
 
 def start_image(order: Order) -> workflow.ActivityHandle[Stored]:
     """One attempt at an image, from the wait for its turn to the stored file."""
-    limit = TURN_TIMEOUT + _time_for(order)
-    return _start(GEN_IMAGE, order, Stored, f"{order.step}, attempt {order.attempt}", limit)
+    summary, limit = f"{order.step}, attempt {order.attempt}", TURN_TIMEOUT + _time_for(order)
+    return _start(GEN_IMAGE, order, Stored, summary, limit, beats=order.pace.times.work)
 
 
 def start_submit(order: VideoOrder) -> workflow.ActivityHandle[Accepted]:
     """One attempt at the video, up to the vendor's acceptance."""
-    return _start(REQUEST_VIDEO, order, Accepted, f"video, attempt {order.attempt}", SUBMIT_TIMEOUT)
+    summary, beats = f"video, attempt {order.attempt}", order.pace.times.work
+    return _start(REQUEST_VIDEO, order, Accepted, summary, SUBMIT_TIMEOUT, beats=beats)
 
 
-def start_collect(watch: VideoWatch) -> workflow.ActivityHandle[Stored]:
-    """Wait for an accepted video, and store it."""
-    summary = "video: callback came, poll" if watch.hinted else "video: wait for callback, poll"
-    limit = _time_for(watch.order)
-    return _start(COLLECT_VIDEO, watch, Stored, summary, limit, cancellation=AT_ONCE)
+def start_collect(watch: VideoWatch) -> workflow.ActivityHandle[Stored | None]:
+    """Wait for an accepted video: seldom heard of, for a callback ends the wait as well. Hinted,
+    store it, too."""
+    times = watch.order.pace.times
+    return _start(
+        COLLECT_VIDEO,
+        watch,
+        Stored | None,  # type: ignore[arg-type]
+        "video: it has ended, poll" if watch.hinted else "video: wait for callback, poll",
+        _time_for(watch.order),
+        beats=times.work if watch.hinted else times.wait,
+        cancellation=AT_ONCE,
+    )
 
 
 def start_fetch(watch: VideoWatch) -> workflow.ActivityHandle[Stored | None]:
@@ -76,7 +85,7 @@ def start_fetch(watch: VideoWatch) -> workflow.ActivityHandle[Stored | None]:
         FETCH_VIDEO,
         watch,
         result_type=Stored | None,  # type: ignore[arg-type]
-        summary="video: callback came, fetch",
+        summary="video: it has ended, fetch",
         start_to_close_timeout=LOCAL_TIMEOUT,
         retry_policy=RetryPolicy(maximum_attempts=1),
     )
@@ -93,10 +102,10 @@ def start_left_behind() -> workflow.ActivityHandle[Left]:
     )
 
 
-def start_drain(drain: Drain, bound: float) -> workflow.ActivityHandle[Kept]:
+def start_drain(drain: Drain, limits: JobLimits) -> workflow.ActivityHandle[Kept]:
     """Clear the vendors of the job: until nothing of it runs there, or the bound has passed."""
-    limit = timedelta(seconds=bound) + DRAIN_MARGIN
-    return _start(DRAIN_ACTIVITY, drain, Kept, "clear the vendors", limit)
+    summary, limit = "clear the vendors", timedelta(seconds=limits.drain_bound) + DRAIN_MARGIN
+    return _start(DRAIN_ACTIVITY, drain, Kept, summary, limit, beats=limits.pace.times.work)
 
 
 def _start(
@@ -106,6 +115,7 @@ def _start(
     summary: str,
     limit: timedelta,
     *,
+    beats: timedelta,
     cancellation: workflow.ActivityCancellationType = TO_ITS_END,
 ) -> workflow.ActivityHandle[T]:
     return workflow.start_activity(
@@ -114,7 +124,7 @@ def _start(
         result_type=result,
         summary=summary,
         start_to_close_timeout=limit,
-        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        heartbeat_timeout=beats,
         retry_policy=RETRY_POLICY,
         cancellation_type=cancellation,
     )

@@ -12,6 +12,7 @@ from services.worker.settings.comfyui import ComfyuiWireSettings
 from services.worker.settings.fal import FalSettings
 from services.worker.settings.kling import KlingSettings
 from services.worker.settings.result_hosts import result_hosts
+from shared.pace import Pace
 from shared.settings import CallbackSecret, Port, Seconds, StackName
 from shared.slots import STAGE_GATES, Gate
 from shared.states import Step
@@ -62,6 +63,7 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, FalSettings, StoreSetti
     gates: str = ""
     max_result_bytes: Annotated[int, Field(ge=1024)] = 512 * 1024 * 1024
 
+    pace: Pace = Pace.FAST
     stack: StackName = ""
     worker_http_port: Port = 9100
     stall_seconds: Seconds = 10
@@ -104,6 +106,7 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, FalSettings, StoreSetti
             drain_seconds=self.drain_seconds,
             accept_seconds=self.accept_seconds,
             gates=self.gates_on(),
+            pace=self.pace,
         )
 
     def patience(self, order: Order) -> Patience:

@@ -1,6 +1,8 @@
 """A running semaphore and a worker of stand-in jobs, in a namespace of each test's own."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from temporalio.client import Client
@@ -8,13 +10,17 @@ from temporalio.client import Client
 from services.semaphore import rebuild, watchdog
 from services.semaphore.models import SemaphoreRules
 from services.semaphore.worker import running_semaphore
+from shared import pace
+from shared.pace import Pace
 from tests.services.semaphore.standins import Book, Jobs
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(watchdog, "CARE_SECONDS", 0.1)
+    monkeypatch.setattr(watchdog, "PAUSE_SECONDS", 0.1)
+    quick = replace(Pace.FAST.times, care=timedelta(seconds=0.1))
+    monkeypatch.setitem(pace._TIMES, Pace.FAST, quick)
 
 
 @pytest.fixture

@@ -1,13 +1,18 @@
 """The semaphore's process goes and comes back; the workflow doesn't notice."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from services.semaphore.abandoned import begin_anew
 from services.semaphore.permits import Permits
 from services.semaphore.worker import running_semaphore
 from shared.slots import WITHDRAW_SIGNAL
+from tests.fixtures.counted import Counts, counts
+from tests.fixtures.eventually import eventually
+from tests.fixtures.server import Server
 from tests.services.semaphore.standins import Jobs
 from tests.services.semaphore.test_lasting import another_run, run_of
 
@@ -78,3 +83,33 @@ async def test_one_that_cannot_be_replayed_fails_and_the_next_one_rebuilds(
         await jobs.finish("holder")
         await jobs.book.has_entered("next")
     assert jobs.book.most == 1
+
+
+async def test_what_another_process_was_at_is_begun_anew(jobs: Jobs) -> None:
+    """Else the watch of one that was killed would be waited for until its silence is noticed."""
+    async with semaphore_of(jobs.client):
+        await jobs.start("holder")
+        await jobs.start("next")
+        await jobs.book.has_entered("holder")
+        assert await begin_anew(jobs.client) == 2
+        await jobs.finish("holder")
+        await jobs.book.has_entered("next")
+        await jobs.finish("next")
+    assert jobs.book.entered == ["holder", "next"]
+
+
+async def test_where_nobody_is_watched_nothing_is_asked(
+    client: Client, temporal_server: Server
+) -> None:
+    async def counted() -> Counts:
+        return await counts(temporal_server.metrics_port, client.namespace)
+
+    async with semaphore_of(client):
+        await eventually(counted, lambda found: found.requests["StartWorkflowExecution"] == 3)
+        # Ten times as long as between two questions.
+        await asyncio.sleep(1)
+        # It counts in rounds: once this is counted, so is all before.
+        await client.count_workflows()
+        found = await eventually(counted, lambda found: found.requests["CountWorkflowExecutions"])
+    assert found.requests["StartWorkflowExecution"] == 3
+    assert found.requests["QueryWorkflow"] == 0

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from services.semaphore.watchdog import LOOK_SECONDS, OUTLIVED, end_overdue, remind
+from services.semaphore.watchdog import OPEN_SECONDS, OUTLIVED, end_overdue, remind
 from shared.slots import JOB_GATE, WITHDRAW_SIGNAL
 from tests.fixtures.eventually import eventually
 from tests.services.semaphore.asking import HOLDS_SECONDS
@@ -32,7 +32,7 @@ async def test_one_that_has_only_just_begun_is_left_to_itself(kept: Jobs) -> Non
         await kept.semaphore.signal(WITHDRAW_SIGNAL, second.first_execution_run_id)
         return await remind(kept.client, open_for=open_for)
 
-    assert await forgotten(LOOK_SECONDS) == 0
+    assert await forgotten(OPEN_SECONDS) == 0
     await eventually(lambda: forgotten(0), bool)
 
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from services.api.repair import repairer
 from services.api.temporal import slots
 from services.api.temporal.slots import EMPTY, Slots
 from services.semaphore import rebuild
+from shared import pace
 from shared.messages import Job
+from shared.pace import Pace
 from shared.slots import HolderView, SlotView
 from shared.states import Status
 from tests.services.api.conftest import Api, NewApi, all_temporal_calls, temporal_calls
@@ -46,7 +49,8 @@ async def line(
 ) -> AsyncIterator[Pipeline]:
     """Workers, semaphore and mocks on a machine with another folder."""
     monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(poll, "POLL_SECONDS", 0.1)
+    quick = replace(Pace.FAST.times, poll=timedelta(seconds=0.1))
+    monkeypatch.setitem(pace._TIMES, Pace.FAST, quick)
     async with working(client, Path(tmp_path_factory.mktemp("there"))) as line:
         yield line
 

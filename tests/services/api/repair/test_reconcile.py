@@ -8,7 +8,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 
 from services.api.feed.watch import JobWatch
-from services.api.repair.reconcile import Reconciler
+from services.api.repair.reconcile import RECONCILE_SECONDS, REST_SECONDS, Reconciler
 from services.api.temporal.client import Temporal
 from shared.messages import Job, JobInput, Record
 from shared.records import RecordStore
@@ -121,3 +121,17 @@ async def test_a_damaged_record_is_healed_without_being_asked_for(
 
     assert RecordStore(tmp_path).read(JOB_ID) is not None
     assert watch.damaged == set()
+
+
+async def test_while_nothing_changes_it_looks_ever_less_often(
+    client: Client, tmp_path: Path
+) -> None:
+    watch = watch_of(tmp_path)
+    reconciler = Reconciler(watch, Temporal(client))
+    assert reconciler.pause() == RECONCILE_SECONDS
+    watch.changed_at -= 20
+    assert RECONCILE_SECONDS < reconciler.pause() < REST_SECONDS
+    watch.changed_at -= 1000
+    assert reconciler.pause() == REST_SECONDS
+    watch.put_record(sample_record(JOB_ID))
+    assert reconciler.pause() == RECONCILE_SECONDS

@@ -1,0 +1,22 @@
+"""A pace is what its time-outs say; a beat may be late or lost."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.pace import Pace, between_beats
+
+
+@pytest.mark.parametrize("pace", Pace)
+def test_of_two_beats_one_may_be_lost(pace: Pace) -> None:
+    for timeout in (pace.times.work, pace.times.wait, pace.times.watch):
+        assert 2 * between_beats(timeout) < timeout.total_seconds()
+
+
+def test_who_is_far_is_waited_for_longer_and_asked_less_often() -> None:
+    near, far = vars(Pace.FAST.times), vars(Pace.CLOUD.times)
+    assert all(near[name] < far[name] for name in near)
+
+
+def test_without_a_time_out_there_are_still_beats_now_and_then() -> None:
+    assert between_beats(None) == between_beats(timedelta(seconds=60))
