@@ -59,10 +59,14 @@ async def watch_over(
     holds, and nothing is asked. A semaphore that does not answer keeps no other one from being
     looked after.
     """
-    async with asyncio.TaskGroup() as group:
-        for gate in (gates := tuple(gates)):
-            group.create_task(_keep_running(client, gate, task_queue))
-        group.create_task(_care(client, rules, watches, gates))
+    gates = tuple(gates)
+    running = (_keep_running(client, gate, task_queue) for gate in gates)
+    tasks = [asyncio.create_task(each) for each in (*running, _care(client, rules, watches, gates))]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for each in tasks:
+            each.cancel()
 
 
 async def _keep_running(client: Client, gate: Gate, task_queue: str) -> None:
