@@ -24,19 +24,19 @@ class Part:
 PARTS = (
     Part(
         "ladder",
-        "one job at a time from 1 to 100 at once: none lost, doubled or paid twice",
+        "1 to 100 at once: none lost, doubled or paid twice",
         partial(one_run, stages=LADDER),
     ),
     Part(
         "faults",
-        "the vendors' faults, many kinds at once: every job succeeds, paid once",
+        "the vendors' faults: every job succeeds, paid once",
         partial(one_run, stages=(20,), faults=True),
     ),
     Part(
         "kills",
-        "workers, semaphore, callback receiver, API and Temporal server killed (-9)",
+        "every service of ours and the server killed (-9)",
         partial(chaos, killed=KILLED),
     ),
-    Part("chaos", "kills, freezes, resets, cancels and more, as they come of the seed", chaos),
-    Part("control", "the judge convicts a build whose semaphore is wrong on purpose", two_builds),
+    Part("chaos", "kills, freezes, resets, cancels, drawn by the seed", chaos),
+    Part("control", "the judge convicts a semaphore wrong on purpose", two_builds),
 )
