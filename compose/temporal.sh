@@ -7,6 +7,8 @@ host=${LISTEN_HOST:-127.0.0.1}
 database=$DATA_DIR/temporal/temporal.db
 port=${TEMPORAL_PORT:-7233}
 ui_port=${TEMPORAL_UI_PORT:-8080}
+free='import socket, sys; s = socket.socket(); s.bind((sys.argv[1], 0)); print(s.getsockname()[1])'
+metrics_port=$(python3 -I -c "$free" "$host")
 # The program reads the client's variables, too, and has no use for them as a server.
 unset TEMPORAL_ADDRESS TEMPORAL_NAMESPACE TEMPORAL_API_KEY TEMPORAL_PROFILE TEMPORAL_CONFIG_FILE
 # The server asks who runs it, and a container knows no name for that.
@@ -20,12 +22,12 @@ real_ui_port=$((10240 + ($4 * 256 + $5) % 22528))
 # What stands before it lives as long as the server, which this shell becomes.
 server=$$
 while kill -0 "$server" 2>/dev/null; do
-    python3 -I "$here/ui_proxy.py" "$host" "$ui_port" "$real_ui_host" "$real_ui_port" "$server" ||
-        sleep 1
+    python3 -I "$here/ui_proxy.py" "$host" "$ui_port" "$real_ui_host" "$real_ui_port" "$server" \
+        "$metrics_port" || sleep 1
 done &
 # shellcheck disable=SC2046 # words are wanted: one argument a line, none with blanks
 exec temporal server start-dev \
     --db-filename "$database" --ip "$host" --port "$port" \
-    --ui-ip "$real_ui_host" --ui-port "$real_ui_port" \
+    --ui-ip "$real_ui_host" --ui-port "$real_ui_port" --metrics-port "$metrics_port" \
     ${UI_CODEC_ENDPOINT:+--ui-codec-endpoint "$UI_CODEC_ENDPOINT"} \
     $(grep -v '^#' "$here/temporal.args")

@@ -1,8 +1,9 @@
 """Stands before the Temporal UI, which checks no `Host`: only who means us is let through.
 
-`ui_proxy.py LISTEN_HOST PORT UI_HOST UI_PORT SERVER_PID`, as long as that process lives. It runs
-beside the server and imports nothing of ours. One request a connection: behind its head, which is
-checked, bytes are passed on unread, and the UI answers nothing more.
+`ui_proxy.py LISTEN_HOST PORT UI_HOST UI_PORT SERVER_PID METRICS_PORT`, as long as that process
+lives. It runs beside the server and imports nothing of ours. One request a connection: behind its
+head, which is checked, bytes are passed on unread, and the UI answers nothing more. The server's
+own numbers are at `/metrics`, which the UI has not.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+METRICS = "/metrics"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MOST_BYTES_OF_A_HEAD = 64 * 1024
@@ -108,6 +110,7 @@ class Head:
     """A request's first line and fields, as they came."""
 
     method: str
+    path: str
     lines: tuple[str, ...]
     fields: tuple[tuple[str, str], ...]
 
@@ -120,7 +123,7 @@ class Head:
         if request is None or not all(found):
             raise Refused(HTTPStatus.BAD_REQUEST, "bad_request", "This is no request of a browser.")
         fields = tuple((each[1].lower(), each[2].strip()) for each in found if each)
-        return cls(request[1], (first, *lines), fields)
+        return cls(request[1], request[2], (first, *lines), fields)
 
     def values(self, name: str) -> list[str]:
         """Those of every field of this name."""
@@ -143,10 +146,11 @@ class Head:
 
 
 class Proxy:
-    """Takes connections for the UI at `ui`, a host and a port."""
+    """Takes connections for the UI at `ui`, a host and a port, and for `/metrics` elsewhere."""
 
-    def __init__(self, ui: tuple[str, int], allowed: Allowed) -> None:
+    def __init__(self, ui: tuple[str, int], allowed: Allowed, metrics: tuple[str, int]) -> None:
         self._ui = ui
+        self._metrics = metrics
         self._allowed = allowed
         self._open = 0
 
@@ -172,7 +176,7 @@ class Proxy:
             head = Head.parse(await reader.readuntil(b"\r\n\r\n"))
         self._allowed.check(head, _bracketed(writer.get_extra_info("sockname")[0]))
         try:
-            answers, to_ui = await asyncio.open_connection(*self._ui)
+            answers, to_ui = await asyncio.open_connection(*self._behind(head))
         except OSError as error:
             raise Refused(
                 HTTPStatus.BAD_GATEWAY, "ui_unavailable", "The Temporal UI does not answer."
@@ -185,6 +189,9 @@ class Proxy:
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await sending
             await _closed(to_ui)
+
+    def _behind(self, head: Head) -> tuple[str, int]:
+        return self._metrics if head.path == METRICS else self._ui
 
 
 async def _closed(writer: StreamWriter) -> None:
@@ -226,10 +233,11 @@ async def _ended(pid: int) -> None:
 
 async def main(arguments: Sequence[str]) -> None:
     """Be the proxy until the server has ended."""
-    host, port, ui_host, ui_port, server_pid = arguments
+    host, port, ui_host, ui_port, server_pid, metrics_port = arguments
     public_url = os.environ.get("TEMPORAL_UI_URL") or f"http://127.0.0.1:{port}"
     allowed = Allowed.of(public_url, os.environ.get("ALLOWED_HOSTS", ""))
-    listening = await Proxy((ui_host, int(ui_port)), allowed).serve(host, int(port))
+    ui, metrics = (ui_host, int(ui_port)), ("127.0.0.1", int(metrics_port))
+    listening = await Proxy(ui, allowed, metrics).serve(host, int(port))
     await _ended(int(server_pid))
     listening.close()
 

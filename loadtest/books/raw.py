@@ -35,6 +35,7 @@ EXECUTIONS = "executions.jsonl"
 PROCESSES = "processes.jsonl"
 REPLAY = "replay.json"
 CLOCKS = "clocks.jsonl"
+ACTIONS = "actions.jsonl"
 
 
 class Damaged(Exception):

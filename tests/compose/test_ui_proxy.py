@@ -39,6 +39,13 @@ class Ui:
         await closed(writer)
 
 
+async def _numbers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """The server's own metrics."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\naction 1")
+    await closed(writer)
+
+
 @pytest.fixture
 async def ui() -> Ui:
     return Ui()
@@ -48,10 +55,12 @@ async def ui() -> Ui:
 async def port(ui: Ui) -> AsyncIterator[int]:
     """Where the proxy listens."""
     behind = await asyncio.start_server(ui.connected, "127.0.0.1", 0)
-    proxy = Proxy(behind.sockets[0].getsockname(), Allowed.of(PUBLIC, FURTHER))
+    numbers = await asyncio.start_server(_numbers, "127.0.0.1", 0)
+    places = [server.sockets[0].getsockname() for server in (behind, numbers)]
+    proxy = Proxy(places[0], Allowed.of(PUBLIC, FURTHER), places[1])
     before = await proxy.serve("127.0.0.1", 0)
     yield before.sockets[0].getsockname()[1]
-    for server in (before, behind):
+    for server in (before, behind, numbers):
         server.close()
         await server.wait_closed()
 
@@ -81,6 +90,14 @@ async def test_names_of_ours_are_let_through(port: int, ui: Ui, host: str) -> No
         b"",
     )
     assert ui.heads == [f"GET /a?b=c HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"]
+
+
+async def test_the_servers_numbers_are_shown_to_whom_the_ui_is(port: int, ui: Ui) -> None:
+    assert await ask(port, "GET /metrics HTTP/1.1\nHost: localhost\n\n") == (200, b"action 1")
+    status, _ = await ask(port, "GET /metrics HTTP/1.1\nHost: evil.example\n\n")
+
+    assert status == 421
+    assert ui.heads == []
 
 
 @pytest.mark.parametrize(
@@ -181,7 +198,7 @@ async def test_the_ui_learns_that_who_asked_is_gone(port: int, ui: Ui) -> None:
 
 
 async def test_where_the_ui_is_away_it_says_so() -> None:
-    proxy = Proxy(("127.0.0.1", 1), Allowed.of(PUBLIC, ""))
+    proxy = Proxy(("127.0.0.1", 1), Allowed.of(PUBLIC, ""), ("127.0.0.1", 1))
     before = await proxy.serve("127.0.0.1", 0)
     status, body = await ask(
         before.sockets[0].getsockname()[1], "GET / HTTP/1.1\nHost: localhost\n\n"

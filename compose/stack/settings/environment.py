@@ -74,8 +74,14 @@ def local_loadtest(settings: Settings) -> dict[str, str]:
         "CALLBACK_URL": settings.url(CALLBACK.port),
         "OPERATOR_KEY": operator_key(settings),
         "DATA_DIR": str(settings.data_dir),
+        "TEMPORAL_METRICS_URL": _metrics(settings, settings.url(services.UI_PORT)),
     }
     return _read(LOADTEST, known)
+
+
+def _metrics(settings: Settings, ui: str) -> str:
+    """Where the server's own numbers are; nobody reads those of one elsewhere."""
+    return f"{ui}/metrics" if settings.own_temporal else ""
 
 
 def _read(name: str, known: Mapping[str, str]) -> dict[str, str]:
@@ -197,6 +203,7 @@ def for_compose(settings: Settings) -> dict[str, str]:
         "STACK": stack_name(settings),
         "MOCKS": "on" if settings.mocks else "off",
         "WORKERS": str(settings.workers),
+        "TEMPORAL_METRICS_URL": _metrics(settings, f"http://{TEMPORAL.name}:{services.UI_INNER}"),
     }
     env |= {port: str(number) for port, number in settings.ports.items()}
     inside = {service.name: f"http://{service.name}:{service.inner}" for service in services.ALL}

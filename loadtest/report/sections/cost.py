@@ -4,7 +4,8 @@ from typing import Any
 
 from loadtest.judge.judge import Judgement
 from loadtest.judge.stage import StageResult
-from loadtest.report.blocks import BAD, GOOD, INFO, Notice, Section, Table, row
+from loadtest.report.blocks import BAD, GOOD, INFO, Block, Notice, Section, Table, row
+from loadtest.report.sections import hosted
 
 
 def section(judgement: Judgement) -> Section:
@@ -12,7 +13,8 @@ def section(judgement: Judgement) -> Section:
     lead = "What one job leaves in Temporal: a history that grows without need costs every replay."
     rows = [line for stage in judgement.stages for line in _rows(stage)]
     heads = ("stage", "per job", "#n", "#min", "#median", "#max")
-    return Section("Determinism and cost", lead, [_replayed(judgement), Table(heads, rows)])
+    found: list[Block] = [_replayed(judgement), Table(heads, rows), *hosted.blocks(judgement)]
+    return Section("Determinism and cost", lead, found)
 
 
 def _replayed(judgement: Judgement) -> Notice:
