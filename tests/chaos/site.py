@@ -24,6 +24,7 @@ SEMAPHORE_MAX_HISTORY = 72
 # A job's time is long enough for every fault but the one that makes its time run out: on a busy
 # machine a killed worker needs 20 s to come back.
 CHAOS_SETTINGS = {
+    "STORE_URL": "file:",
     "MOCK_LEDGER": "disk",
     "SEMAPHORE_MAX_HISTORY": str(SEMAPHORE_MAX_HISTORY),
     "JOB_SECONDS": "120",

@@ -93,7 +93,8 @@ def _own_stack(root: Path, *, workers: int, mocks: Mapping[str, str]) -> Iterato
 def own_settings(
     root: Path, data: Path, *, workers: int, mocks: Mapping[str, str] = QUICK
 ) -> Settings:
-    """What is said here counts before `.env`; a server elsewhere would not be ours to load."""
+    """What is said here counts before `.env`; a server elsewhere would not be ours to load, nor
+    a bucket ours to fill."""
     ports = ports_of_a_stack(workers)
     own = {name: str(port) for name, port in ports.items()} | {
         "MODE": "local",
@@ -101,15 +102,16 @@ def own_settings(
         API.bind: LOOPBACK,
         CALLBACK.bind: LOOPBACK,
         "DATA_DIR": str(data),
+        "STORE_URL": "file:",
         "API_PUBLIC_URL": f"http://{LOOPBACK}:{ports[API.port]}",
         "CALLBACK_URL": f"http://{LOOPBACK}:{ports[CALLBACK.port]}",
         "TEMPORAL_UI_URL": f"http://{LOOPBACK}:{ports[UI_PORT]}",
         **mocks,
     }
     settings = load(root, own)
-    if not settings.own_temporal:
+    if not settings.own_temporal or settings.roles:
         raise StackError(
-            "make bench and make prove have a server of its own for each part;"
-            " take TEMPORAL_ADDRESS, or the profile, out of .env"
+            "make bench and make prove have a server of its own, and all parts, for each stack;"
+            " take TEMPORAL_ADDRESS, or the profile, and ROLES out of .env"
         )
     return settings

@@ -111,10 +111,11 @@ def test_a_seed_that_is_none_starts_nothing(settings: Load, recorder: Recorder) 
     assert recorder.pages == []
 
 
-def test_a_server_elsewhere_is_refused_in_one_line(
-    settings: Load, root: Path, recorder: Recorder
+@pytest.mark.parametrize("line", ["TEMPORAL_ADDRESS=prod:7233", "ROLES=temporal,api,worker"])
+def test_what_is_not_a_whole_stack_of_its_own_is_refused_in_one_line(
+    settings: Load, root: Path, recorder: Recorder, line: str
 ) -> None:
-    (root / ".env").write_text("TEMPORAL_ADDRESS=prod:7233\n")
+    (root / ".env").write_text(f"{line}\n")
     with pytest.raises(StackError, match="a server of its own"):
         prove.prove(settings(MODE="local"), {})
 
@@ -126,6 +127,7 @@ def test_a_part_has_a_stack_of_its_own_whose_data_stay_where_it_failed(
     root: Path, settings: Load, recorder: Recorder, tmp_path: Path, status: int
 ) -> None:
     users = settings()
+    (root / ".env").write_text("STORE_URL=s3:theirs\n")
     proof = Proof(root=root, folder=tmp_path / "prove-1", mode=Mode.LOCAL, seed="7", environ={})
 
     def jobs(own: Settings, environ: Mapping[str, str]) -> int:
@@ -134,6 +136,7 @@ def test_a_part_has_a_stack_of_its_own_whose_data_stay_where_it_failed(
         assert own.project != users.project
         assert not set(own.ports.values()) & set(users.ports.values())
         assert (own.workers, own.mocks, own.own_temporal) == (2, True, True)
+        assert own.values["STORE_URL"] == "file:"
         assert own.reports_dir == tmp_path / "prove-1" / "ladder"
         return status
 
