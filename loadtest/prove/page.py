@@ -71,7 +71,17 @@ def _answer(proof: Proof) -> Section:
         *(Notice(BAD, f"Changed since the end: {text}.") for text in proof.broken[:5]),
         _tiles(proof),
         Table(
-            ("part", "#verdict", "#jobs", "#faults", "#kills", "#paid", "#broken", "#took", "shows"),
+            (
+                "part",
+                "#verdict",
+                "#jobs",
+                "#faults",
+                "#kills",
+                "#paid",
+                "#broken",
+                "#took",
+                "shows",
+            ),
             [_row(outcome) for outcome in proof.outcomes],
         ),
         Table(
