@@ -35,6 +35,8 @@ PLACES = (
     # An undisturbed job's versions; the last one is its end.
     *(f"record {version}" for version in range(1, 6)),
 )
+# Over the vendors' own wires: a ComfyUI has no call for the result, and is asked for its version.
+NATIVE_PLACES = (*(place for place in PLACES if place != "image result"), "image version")
 
 
 def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
@@ -68,7 +70,9 @@ def _request(_: Any, method: str, path: str, *__: Any) -> str:
 def _native_request(_: Any, method: str, path: str, *__: Any) -> str:
     if path == "system_stats":
         return _stage("version")
-    return _stage("submit" if method == "POST" else "poll")
+    if method == "POST":
+        return _stage("submit")
+    return _stage("look-up" if path.split("/")[-1].startswith("job-") else "poll")
 
 
 def _record(_: Any, record: Any) -> str:

@@ -1,6 +1,11 @@
-"""A worker is killed at every place between a job's start and its end: nothing is paid twice."""
+"""A worker is killed at every place between a job's start and its end: nothing is paid twice.
+
+With KILL_POINTS=native in the environment, over the vendors' own wires; the gate has some of those
+points in `test_comfyui_deaths.py` and `test_kling_deaths.py`.
+"""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,8 +14,10 @@ import pytest
 import pytest_asyncio
 
 from services.semaphore.worker import running_semaphore
+from services.worker.settings.worker import WorkerSettings
 from tests.fixtures.temporal import NewClient
-from tests.workflow.boundaries import PLACES, STOPPED
+from tests.services.mock_core.serving import Json
+from tests.workflow.boundaries import NATIVE_PLACES, PLACES, STOPPED
 from tests.workflow.deaths import (
     Death,
     Point,
@@ -22,25 +29,56 @@ from tests.workflow.deaths import (
     start,
 )
 from tests.workflow.pipeline import Pipeline, pipeline, vendors
+from tests.workflow.test_comfyui_deaths import POINTS as AT_A_COMFYUI
+from tests.workflow.test_kling_deaths import POINTS as AT_KLING
+from tests.workflow.wires import COMFYUI, KLING
 from tests.workflow.worker_that_dies import HEARD
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 # Inside of an activity one place follows the other, so that after the one is before the next.
 FIRST = ("activity", "record", "image submit", "video submit")
-POINTS: list[tuple[Point, ...]] = [
-    *(((place, "before"),) for place in PLACES if place.startswith(FIRST)),
-    *(((place, "after"),) for place in PLACES),
-    ((HEARD, "after"),),
-    # A first try has nothing to look up: here the second one dies as well.
-    (("image submit", "after"), ("image look-up", "after")),
-    (("video submit", "after"), ("video look-up", "after")),
-    (("video submit", "after"), ("video heartbeat", "after"), ("video move", "after")),
-]
+
+
+@dataclass(frozen=True)
+class Wire:
+    """How the worker speaks to its vendors, and the places that it passes so.
+
+    `look_up`: of an image that an earlier try has submitted. `unasked`: requests that the vendors
+    see of somebody else.
+    """
+
+    settings: Json
+    places: tuple[str, ...]
+    look_up: str
+    unasked: int
+
+    def points(self) -> list[tuple[Point, ...]]:
+        """Where to die, and behind some places a second time, and a third."""
+        return [
+            *(((place, "before"),) for place in self.places if place.startswith(FIRST)),
+            *(((place, "after"),) for place in self.places),
+            ((HEARD, "after"),),
+            # A first try has nothing to look up: here the second one dies as well.
+            (("image submit", "after"), (self.look_up, "after")),
+            (("video submit", "after"), ("video look-up", "after")),
+            (("video submit", "after"), ("video heartbeat", "after"), ("video move", "after")),
+        ]
+
+
+WIRES = {
+    # The video service, too, fetches the picture.
+    "service": Wire({}, PLACES, "image look-up", unasked=1),
+    # There all is asked for by one id, which is made of ours.
+    "native": Wire({**COMFYUI, **KLING}, NATIVE_PLACES, "image poll", unasked=0),
+}
+CHOSEN = WIRES[os.environ.get("KILL_POINTS", "service")]
+POINTS = CHOSEN.points()
 # The places that are a request to a vendor.
-REQUESTS = {"look-up", "submit", "poll", "result", "download"}
+REQUESTS = {"look-up", "submit", "poll", "result", "download", "version"}
 # A death costs some seconds of waiting and little work, so that many die side by side.
 AT_ONCE = 12
+NATIVE_SETTINGS = {*COMFYUI, *KLING}
 
 
 @dataclass
@@ -57,7 +95,10 @@ async def line(
 ) -> AsyncIterator[Pipeline]:
     """Vendors, receiver and a wide gate; the workers are the test's own."""
     client, folder = await new_client(), tmp_path_factory.mktemp("kill-points")
-    async with pipeline(client, folder) as line, running_semaphore(client, shutdown_seconds=0.1):
+    async with (
+        pipeline(client, folder, **CHOSEN.settings) as line,
+        running_semaphore(client, shutdown_seconds=0.1),
+    ):
         await line.change(limit=AT_ONCE)
         yield line
 
@@ -89,11 +130,23 @@ async def test_killed_there_the_job_goes_on_and_is_paid_for_once(
     await check_paid_once(deaths.line, await deaths.tasks[points])
 
 
-async def test_the_points_are_all_that_there_are(line: Pipeline, tmp_path: Path) -> None:
+async def test_those_of_the_gate_over_the_native_wires_are_among_them() -> None:
+    assert {*AT_A_COMFYUI, *AT_KLING} <= {*WIRES["native"].points()}
+
+
+@pytest.mark.parametrize("wire", WIRES.values(), ids=list(WIRES))
+async def test_the_points_are_all_that_there_are(
+    line: Pipeline, tmp_path: Path, wire: Wire
+) -> None:
     """A job that nobody disturbs passes these places and no other; the vendors saw no more."""
     async with vendors() as (images, videos):
-        settings = line.settings.model_copy(
-            update={"image_service_url": base_of(images), "video_service_url": base_of(videos)}
+        settings = WorkerSettings.model_validate(
+            {
+                **line.settings.model_dump(exclude=NATIVE_SETTINGS),
+                **wire.settings,
+                "image_service_url": base_of(images),
+                "video_service_url": base_of(videos),
+            }
         )
         job_id, notes = await start(line), tmp_path / "notes"
         errand = replace(errand_of(line, job_id), settings=settings, notes=notes)
@@ -104,8 +157,7 @@ async def test_the_points_are_all_that_there_are(line: Pipeline, tmp_path: Path)
             *(await videos.json("/admin/journal?limit=1000")),
         ]
     passed = [note.rsplit(", ", 1) for note in notes.read_text().splitlines()]
-    assert {place for place, _ in passed} - {STOPPED} == set(PLACES)
+    assert {place for place, _ in passed} - {STOPPED} == set(wire.places)
     begun = [place for place, moment in passed if moment == "before"]
     requests = [place for place in begun if place.split()[1] in REQUESTS]
-    # The video service, too, fetches the picture.
-    assert len(requests) + 1 == len(asked)
+    assert len(requests) + wire.unasked == len(asked), asked

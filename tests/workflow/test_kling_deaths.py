@@ -12,7 +12,7 @@ POINTS: list[tuple[Point, ...]] = [
     (("video submit", "before"),),
     (("video submit", "after"),),
     # The second one dies of looking up what the first one has submitted.
-    (("video submit", "after"), ("video poll", "after")),
+    (("video submit", "after"), ("video look-up", "after")),
     (("video heartbeat", "after"),),
     (("video poll", "after"),),
     (("video move", "after"),),
