@@ -26,6 +26,8 @@ class StateActivities:
         self._settings = settings
         self._disk = disk
         self._records = Records(chosen_store(settings))
+        # A folder is waited for, however slow.
+        self._patience = None if self._records.store.local else RECORD_SECONDS
 
     @activity.defn(name=RECORD_STATE)
     async def record_state(self, record: Record) -> Recorded:
@@ -35,7 +37,7 @@ class StateActivities:
         one, the API does.
         """
         try:
-            async with asyncio.timeout(None if self._records.store.local else RECORD_SECONDS):
+            async with asyncio.timeout(self._patience):
                 return await asyncio.to_thread(self._record, record)
         except TimeoutError:
             # What goes on in its thread may still come through; it makes no record older.
