@@ -113,7 +113,7 @@ def test_what_the_report_prints_repeats_the_run_with_its_seed(
     assert options == [*first.arguments[:3], "--seed", "4711", *first.arguments[3:]]
     [other] = made(_block(report, "No baseline was given."), folder)
     assert other.words == ["compare"]
-    assert other.environ["B"] == written.path.name
+    assert other.environ["A"] == written.path.name
 
 
 def _block(report: str, after: str) -> str:
