@@ -18,6 +18,8 @@ from compose.stack.subprocesses import Outcome, capture, hand_over, must
 
 # Who runs inside the containers where make is run by root.
 NOBODY = 10001
+# What an image's entrypoint does, which a command beside it does not come by.
+PRIVATE = ("/bin/sh", "-c", 'umask 077; exec "$@"', "sh")
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Docker:
 
     def within(self, service: Service, module: str) -> int:
         """Run another program of a service's image, in its container."""
-        command = self._compose("exec", "--no-TTY", service.name, "python3", "-m", module)
+        command = self._compose("exec", "--no-TTY", service.name, *PRIVATE, "python3", "-m", module)
         return hand_over(command, self._env())
 
     def _built(self) -> dict[str, str]:
