@@ -12,7 +12,7 @@ from services.worker.results import checker, storage
 from services.worker.vendors.comfyui import calls as comfyui
 from services.worker.vendors.kling.videos import KlingVideos
 from services.worker.vendors.service import client as vendors
-from shared.records import RecordStore
+from shared.records import Records
 
 # Told of each crossing: the job, the place, and whether it is `before` or `after` it.
 Hook = Callable[[str, str, str], Awaitable[None]]
@@ -51,7 +51,7 @@ def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
     _around(patch, checker.Checker, "check", hook, name=_of_stage("check"))
     _around_sync(patch, Path, "replace", at_once, name=_of_stage("move"))
     _around_sync(patch, heartbeat.Pulse, "accept", at_once, name=_of_stage("heartbeat"))
-    _around_sync(patch, RecordStore, "write", at_once, name=_record)
+    _around_sync(patch, Records, "write", at_once, name=_record)
 
 
 def _activity(*_: Any) -> str:

@@ -13,6 +13,7 @@ from services.worker.acting import draining
 from services.worker.worker import running_worker
 from shared.assets import asset_path
 from shared.messages import Attempts, Record
+from shared.records import Records
 from shared.slots import JOB_GATE, semaphore_id
 from shared.states import Status, Step
 from tests.fixtures.eventually import eventually
@@ -239,7 +240,7 @@ async def test_too_late_while_the_end_is_recorded(
     """Every book must show the end that was decided first."""
     writing, go_on = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    write = type(line.records).write
+    write = Records.write
 
     def slowly(store: object, record: Record) -> bool:
         if record.transitions[-1].note.startswith(note):
@@ -247,7 +248,7 @@ async def test_too_late_while_the_end_is_recorded(
             asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
         return write(store, record)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(type(line.records), "write", slowly)
+    monkeypatch.setattr(Records, "write", slowly)
     if note != "video stored":
         await line.videos.arm(rule("submit", "refuse", code=1301, status=400))
     degrades = {"on_video_failure": "image"} if "image" in note else {}
