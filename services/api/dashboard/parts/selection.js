@@ -8,19 +8,21 @@ import { canRetry, hasEnded } from "../data/jobs.js";
 
 const AT_ONCE = 4;
 
-/** The bar over the table; `changed` is called when jobs were chosen or let go here. */
+/** The bar over the table; `changed` is called when jobs were let go here, `isShown` says who is in view. */
 export class Selection {
   #ids = new Set();
   #store;
   #changed;
+  #isShown;
   #said = el("span", { role: "status" });
   #cancel = button("Cancel them", () => this.#cancelAll(), { class: "danger" });
   #retry = button("Retry them", () => this.#retryAll());
 
-  constructor({ store, changed }) {
+  constructor({ store, changed, isShown }) {
     this.#store = store;
     this.#changed = changed;
-    const none = button("Choose none", () => this.#clear());
+    this.#isShown = isShown;
+    const none = button("Choose none", () => this.#letGo([...this.#ids]));
     this.element = el("p", { class: "selection" }, this.#said, this.#cancel, this.#retry, none);
   }
 
@@ -37,8 +39,9 @@ export class Selection {
 
   draw() {
     const [open, again] = [this.#open(), this.#again()];
-    this.element.hidden = this.#ids.size === 0;
-    setText(this.#said, `${count(this.#ids.size, "job")} chosen`);
+    const all = this.#jobs();
+    this.element.hidden = all.length === 0;
+    setText(this.#said, `${count(all.length, "job")} chosen${this.#unseen(all)}`);
     setText(this.#cancel, `Cancel ${open.length}`);
     setText(this.#retry, `Retry ${again.length}`);
     this.#cancel.hidden = open.length === 0;
@@ -57,17 +60,29 @@ export class Selection {
     return this.#jobs().filter(canRetry);
   }
 
+  // Who was chosen stays so behind other filters and pages.
+  #unseen(jobs) {
+    const number = jobs.filter((job) => !this.#isShown(job.job_id)).length;
+    return number ? `, ${number} of them not in view` : "";
+  }
+
+  #mayDo(what, jobs, besides = "") {
+    return window.confirm(`${what} ${count(jobs.length, "job")}${this.#unseen(jobs)}?${besides}`);
+  }
+
   async #cancelAll() {
     const jobs = this.#open();
-    if (!window.confirm(`Cancel ${count(jobs.length, "job")}?`)) return;
+    if (!this.#mayDo("Cancel", jobs)) return;
     await this.#each(jobs, "asked to cancel", async (jobId) => {
       await call("POST", jobPath(jobId, "/cancel"));
       this.#store.noteCancelling(jobId);
     });
   }
 
-  #retryAll() {
-    return this.#each(this.#again(), "started again as new jobs", (jobId) =>
+  async #retryAll() {
+    const jobs = this.#again();
+    if (!this.#mayDo("Retry", jobs, " What they make is paid for anew.")) return;
+    await this.#each(jobs, "started again as new jobs", (jobId) =>
       call("POST", jobPath(jobId, "/retry")),
     );
   }
@@ -85,11 +100,11 @@ export class Selection {
     if (well > 0) notify(`${count(well, "job")} ${done}.`);
     if (refusals.length > 0)
       notify(`${count(refusals.length, "job")} refused: ${refusals[0]}`, "bad");
-    this.#clear();
+    this.#letGo(jobs.map((job) => job.job_id));
   }
 
-  #clear() {
-    this.#ids.clear();
+  #letGo(jobIds) {
+    for (const jobId of jobIds) this.#ids.delete(jobId);
     this.draw();
     this.#changed();
   }

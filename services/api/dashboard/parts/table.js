@@ -33,7 +33,11 @@ export class JobTable {
     this.#body.addEventListener("pointerdown", (event) => {
       this.#pressed = event.target.closest("tr");
     });
-    this.#selection = new Selection({ store, changed: () => this.draw() });
+    this.#selection = new Selection({
+      store,
+      changed: () => this.draw(),
+      isShown: (jobId) => this.#rows.has(jobId),
+    });
     this.#body.addEventListener("click", (event) => this.#open(event));
     this.#body.addEventListener("change", (event) => this.#choose(event.target));
     const head = COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name));
