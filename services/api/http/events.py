@@ -169,6 +169,8 @@ async def _changes(since: int, *, service: Service, mark: bool) -> AsyncIterator
         yield RETRY
         while True:
             waiting = await subscription.take(seconds=0 if mark else HEARTBEAT_SECONDS)
+            # Of this moment: what comes during the turn is not known to who hears of it.
+            complete = format_sse_event(event="complete", data_str=changes.mark)
             for frame in waiting:
                 yield frame.numbered_event
             await subscription.turn()
@@ -176,5 +178,5 @@ async def _changes(since: int, *, service: Service, mark: bool) -> AsyncIterator
                 continue
             if subscription.closed:
                 return
-            yield format_sse_event(event="complete", data_str=changes.mark) if mark else HEARTBEAT
+            yield complete if mark else HEARTBEAT
             mark = False

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from services.api.feed.changes import Changes
 from shared.ids import new_job_id
 from shared.messages import Record
 from shared.states import Status
@@ -235,3 +236,30 @@ async def test_the_end_of_what_was_known_is_marked_for_who_asks(api: Api) -> Non
 
     assert sum(line.startswith('data: {"job_id"') for line in found) == 2
     assert json.loads(found[-1].removeprefix("data: "))["jobs"] == 2
+
+
+async def test_the_mark_counts_no_job_that_comes_behind_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await known(api, 2)
+    turn, quiet = Changes.turn, False
+
+    async def turn_with_a_newcomer(self: Changes) -> None:
+        nonlocal quiet
+        # The first turn is behind the jobs, the second one behind nothing.
+        if quiet:
+            api.service.feed.put(sample_record(new_job_id()).job())
+        quiet = True
+        await turn(self)
+
+    monkeypatch.setattr(Changes, "turn", turn_with_a_newcomer)
+    sent = 0
+    async with api.http.stream("GET", "/events", params={"mark": True}) as answer:
+        lines = answer.aiter_lines()
+        async for line in lines:
+            if line == "event: complete":
+                break
+            sent += line.startswith("id: ")
+        data = await anext(lines)
+
+    assert json.loads(data.removeprefix("data: "))["jobs"] == sent == 2
