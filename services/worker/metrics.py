@@ -8,6 +8,10 @@ from shared.states import Step
 
 STORED = Counter("genvideo_worker_stored", "Results that were checked and stored", ["step"])
 UNITS = Counter("genvideo_worker_units", "What vendors say that they charged", ["step"])
+# An alert sees no rise from a number that isn't there to one that is.
+for _step in Step:
+    STORED.labels(_step)
+    UNITS.labels(_step)
 
 
 def stored(step: Step, units: str | None) -> None:

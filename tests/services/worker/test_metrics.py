@@ -1,23 +1,24 @@
-"""What is counted of results and their cost."""
+"""What the worker counts is there to be watched before anything was counted."""
+
+import subprocess
+import sys
 
 import pytest
-from prometheus_client import REGISTRY
 
-from services.worker import metrics
-from shared.states import Step
-
-
-def value(name: str) -> float:
-    return REGISTRY.get_sample_value(f"genvideo_worker_{name}_total", {"step": "video"}) or 0.0
-
-
-@pytest.mark.parametrize(
-    ("units", "more"), [("3.5", 3.5), (None, 0), ("a pack", 0), ("-1", 0), ("nan", 0), ("inf", 0)]
+SHOW = (
+    "import services.worker.metrics; from prometheus_client import generate_latest;"
+    " print(generate_latest().decode())"
 )
-def test_a_result_counts_once_and_its_units_where_they_are_a_number(
-    units: str | None, more: float
-) -> None:
-    results, charged = value("stored"), value("units")
-    metrics.stored(Step.VIDEO, units)
-    assert value("stored") == results + 1
-    assert value("units") == charged + more
+
+
+@pytest.fixture(scope="module")
+def shown() -> list[str]:
+    """What a new process shows."""
+    command = [sys.executable, "-c", SHOW]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", ["genvideo_worker_stored_total", "genvideo_worker_units_total"])
+@pytest.mark.parametrize("step", ["image", "video"])
+def test_a_step_is_counted_from_none_on(shown: list[str], name: str, step: str) -> None:
+    assert f'{name}{{step="{step}"}} 0.0' in shown
