@@ -39,6 +39,10 @@ CREATE INDEX IF NOT EXISTS of_a_job ON callbacks (job_id);
 CREATE INDEX IF NOT EXISTS waiting ON callbacks (job_id) WHERE fate IS NULL;
 CREATE INDEX IF NOT EXISTS quarantine ON callbacks (held_until) WHERE held_until IS NOT NULL;
 """
+# Of many jobs' books, two may have given the same id.
+_COPY = _SCHEMA.replace("PRIMARY KEY AUTOINCREMENT", "NOT NULL") + (
+    "CREATE UNIQUE INDEX of_a_receipt ON callbacks (receipt_id, job_id);"
+)
 _EVENT = "received_at, external_id, task_id, task_status, updated_at, message, named"
 _ROW = ("receipt_id", "job_id", *_EVENT.split(", "), "fate", "held_until", "replay_of")
 _COLUMNS = f"receipt_id, {_EVENT}, fate, held_until, replay_of"
@@ -58,13 +62,13 @@ class Book:
 
     def add(self, entry: Entry) -> int:
         """Write an entry; its receipt's id."""
-        event = entry.event
+        event, receipt_id = entry.event, self._next()
         done = self.connection.execute(
             f"INSERT INTO callbacks ({', '.join(_ROW)}) "  # noqa: S608 - our own text
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (self._next(), event.job_id, event.received_at.isoformat(), *event[1:], *entry[2:]),
+            (receipt_id, event.job_id, event.received_at.isoformat(), *event[1:], *entry[2:]),
         )
-        return done.lastrowid or 0
+        return receipt_id or done.lastrowid or 0
 
     def _next(self) -> int | None:
         """The next receipt's id; None: the one behind the last."""
@@ -172,13 +176,13 @@ class Book:
 class JobBook(Book):
     """A book in memory: of one job for a piece of work, or a copy of many jobs' books.
 
-    Its receipts' ids are times, so that those of several receivers don't meet, and grow within
+    Its receipts' ids are times, so that those of several receivers seldom meet, and grow within
     a job. They are whole numbers that a browser can count with.
     """
 
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self.connection.executescript(_SCHEMA)
+        self.connection.executescript(_COPY)
 
     def _next(self) -> int:
         last = self._number("SELECT coalesce(max(receipt_id), 0) FROM callbacks")

@@ -111,7 +111,10 @@ class Entries:
         return None if entry is None else (entry, self.decide(book, entry))
 
     def settle(self, book: Book, entry: Entry, fate: Fate) -> Entry:
-        """Note what became of an entry that waited."""
+        """Note what became of an entry that waited, unless another receiver has done so."""
+        present = book.entry(entry.receipt_id)
+        if present is not None and present.fate is not None:
+            return present
         entry = self._with_fate(book, entry, fate)
         book.settle(entry)
         return entry
@@ -126,7 +129,11 @@ class Entries:
         return entry._replace(fate=fate, held_until=entry.held_until or until if held else None)
 
     def review(self, book: Book, entry: Entry) -> Entry | None:
-        """What became of one in quarantine; without a fate: to be signalled, None: it stays."""
+        """What became of one in quarantine; without a fate: to be signalled, None: it stays.
+
+        By the book: `entry` may be as it was before another receiver has let it out.
+        """
+        entry = book.entry(entry.receipt_id) or entry
         if entry.fate is None or entry.held_until is None:
             return None
         # The same one may have come again since, and have been settled.

@@ -25,8 +25,11 @@ TRIES = 20
 # So much may wait for the store; more than that is refused.
 MAX_WAITING = 2000
 READ_AT_ONCE = 8
+# Of what nobody waits for, so that forged callbacks don't keep others from the store.
+SOON_AT_ONCE = 2
 
 T = TypeVar("T")
+_EMPTY = JobBook.to_json([])
 
 
 class SharedBooks:
@@ -66,7 +69,7 @@ class SharedBooks:
 
     def run_soon(self, work: Callable[[Book], object], job_id: str) -> None:
         """Have it done without waiting; what nobody waits for is dropped when much waits."""
-        if self._waiting < MAX_WAITING // 2:
+        if len(self._soon) < SOON_AT_ONCE and self._waiting < MAX_WAITING // 2:
             task = asyncio.create_task(self.run(work, job_id))
             self._soon.add(task)
             task.add_done_callback(self._is_done)
@@ -91,38 +94,44 @@ class SharedBooks:
                 del self._tags[job_id]
             changed = [each for each in found if self._tags.get(each) != found[each].tag]
             for start in range(0, len(changed), READ_AT_ONCE):
-                await asyncio.gather(*map(self._read, changed[start : start + READ_AT_ONCE]))
+                part = changed[start : start + READ_AT_ONCE]
+                await asyncio.gather(*(self._read(each, found[each].tag) for each in part))
         except StoreAway as error:
             raise NotKept(f"Receipts can't be read: {error.message}.") from None
 
-    async def _read(self, job_id: str) -> None:
+    async def _read(self, job_id: str, listed: str) -> None:
         # No work of ours on this job in between, whose outcome would be forgotten here.
         async with self._locks.setdefault(job_id, asyncio.Lock()):
             held = await asyncio.to_thread(self._store.read, _key(job_id))
             self._all.load(job_id, _rows(held, job_id))
-        if held is not None:
-            self._tags[job_id] = held.tag
+        # That of the list, which leaves out the version in a bucket that has some.
+        self._tags[job_id] = listed
 
     def _run(self, work: Callable[[Book], T], job_id: str) -> tuple[T, list[dict[str, Any]]]:
+        tried: dict[bytes, tuple[T, list[dict[str, Any]]]] = {}
         for _ in range(TRIES):
             held = self._store.read(_key(job_id))
+            if held is not None and held.data in tried:
+                # Kept by a request whose answer was lost, and refused when it was sent again.
+                return tried[held.data]
             with closing(JobBook()) as book:
                 book.load(job_id, _rows(held, job_id))
                 before = book.connection.total_changes
                 outcome, rows = work(book), book.rows()
                 if book.connection.total_changes == before:
                     return outcome, rows
-            if self._put(job_id, held, rows):
+            data = JobBook.to_json(rows)
+            if self._put(job_id, held, data):
                 return outcome, rows
+            tried[data] = outcome, rows
         raise StoreAway("too many write one job's receipts at once")
 
-    def _put(self, job_id: str, held: Held | None, rows: list[dict[str, Any]]) -> bool:
-        data = JobBook.to_json(rows)
+    def _put(self, job_id: str, held: Held | None, data: bytes) -> bool:
         if held is None:
             return self._store.put_if_absent(_key(job_id), data)
         if not self._store.swap(_key(job_id), data, held.tag):
             return False
-        if not rows:
+        if data == _EMPTY:
             self._store.remove(_key(job_id))
         return True
 
