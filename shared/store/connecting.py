@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, S3Store
 from pydantic import SecretStr
 
 from shared.store.objects import Connection
+from shared.store.probe import StoreRefused
 from shared.store.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -20,7 +22,14 @@ CONNECT_SECONDS = 3
 
 
 def connected(settings: StoreSettings) -> Connection:
-    """The connection; nothing is sent before it is used."""
+    """The connection; nothing is sent before it is used. StoreRefused, without a word of a key."""
+    try:
+        return _connection(settings)
+    except BaseError:
+        raise StoreRefused("STORE_KEY or STORE_SECRET is none that such a store takes") from None
+
+
+def _connection(settings: StoreSettings) -> Connection:
     scheme, _, place = settings.store_url.partition("://")
     container, _, prefix = place.strip("/").partition("/")
     endpoint = str(settings.store_endpoint).rstrip("/") if settings.store_endpoint else None

@@ -103,7 +103,7 @@ class Objects:
                 yield Listed(each["path"], each["size"], tag, each["last_modified"])
 
     def presigned(self, key: str, seconds: float) -> str:
-        """As the protocol says; made here, the store isn't asked."""
+        """As the protocol says; a machine without a key has another one sign it."""
         return _asked(obstore.sign, self._connection, "GET", key, timedelta(seconds=seconds))
 
 

@@ -1,5 +1,6 @@
 """The dashboard: static files that need no build and no other address."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Annotated
@@ -45,14 +46,15 @@ router = APIRouter(include_in_schema=False)
 @router.get("/")
 async def index(service: ServiceDep) -> FileResponse:
     """The page; pictures and videos may come from a store elsewhere, where that is set."""
-    headers = HEADERS | {"Content-Security-Policy": _policy(service)}
+    headers = HEADERS | {"Content-Security-Policy": await _policy(service)}
     return FileResponse(FOLDER / "index.html", headers=headers)
 
 
-def _policy(service: Service) -> str:
+async def _policy(service: Service) -> str:
     if not service.settings.links:
         return POLICY
-    address = urlsplit(str(service.assets.store.presigned("any", 1)))
+    signed = await asyncio.to_thread(service.assets.store.presigned, "any", 1)
+    address = urlsplit(str(signed))
     store = f"{address.scheme}://{address.netloc}"
     return POLICY.replace("media-src 'self'", f"media-src 'self' {store}").replace(
         "img-src 'self'", f"img-src 'self' {store}"

@@ -143,11 +143,16 @@ class Storage:
             return await self._checker.fitted(path, bounds)
         finally:
             await asyncio.to_thread(_forget, path)
+            await asyncio.to_thread(self._tidy, path.parent)
 
     async def address(self, job_id: str) -> str | None:
         """An address of the stored image that is good for a while; None where there is none."""
         found = await self._image(job_id)
-        return self._assets.store.presigned(found.key, ADDRESS_SECONDS)
+        presigned = self._assets.store.presigned
+        try:
+            return await asyncio.to_thread(presigned, found.key, ADDRESS_SECONDS)
+        except OSError as error:
+            raise StorageFailed(explained(error)) from None
 
     async def _image(self, job_id: str) -> Stored:
         try:
@@ -184,7 +189,7 @@ class Storage:
             await asyncio.to_thread(self._keep, partial, order, kind=found.kind, digest=digest)
         except BaseException as error:
             await asyncio.to_thread(_forget, partial, kept)
-            await asyncio.to_thread(self._tidy, order)
+            await asyncio.to_thread(self._tidy, order.folder)
             if isinstance(error, OSError):
                 self._disk.refused("assets", error, step=order.step)
                 raise StorageFailed(explained(error)) from None
@@ -194,13 +199,13 @@ class Storage:
     def _keep(self, partial: Path, order: _Order, *, kind: Kind, digest: str) -> None:
         """In the store; an attempt before this one may have left another file there."""
         self._assets.keep(partial, order.job_id, order.step, kind=kind, digest=digest)
-        self._tidy(order)
+        self._tidy(order.folder)
 
-    def _tidy(self, order: _Order) -> None:
+    def _tidy(self, folder: Path) -> None:
         """The folder is of use while something is fetched, where the store is elsewhere."""
         if not self._assets.store.local:
             with contextlib.suppress(OSError):
-                order.folder.rmdir()
+                folder.rmdir()
 
     async def _check_again(self, kept: Path, step: Step, kind: Kind) -> None:
         """What is stored is what was checked, and holds nothing more that is to go."""

@@ -89,7 +89,7 @@ async def test_a_result_is_had_whole_and_in_ranges(
 
 
 async def test_a_result_is_had_by_an_address_of_the_store(
-    new_api: NewApi, moto: str, by_hand: None
+    new_api: NewApi, moto: str, by_hand: None, *, signs_in_a_thread: None
 ) -> None:
     given = given_for(moto, prefix=new_job_id(), store_links="on")
     async with new_api(await client_of_nobody(free_port()), **given) as api:

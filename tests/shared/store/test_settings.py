@@ -40,6 +40,22 @@ def test_a_store_is_looked_at_before_anything_begins() -> None:
     assert refused.startswith("STORE_URL: the store ignores If-Match of a write")
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"store_url": "gs://bucket", "store_secret": "abcd no JSON"},
+        {
+            "store_url": "gs://bucket",
+            "store_secret": '{"private_key": "abcd", "client_email": "e"}',
+        },
+        {"store_url": "az://box", "store_key": "account", "store_secret": "abcd no base64"},
+    ],
+)
+def test_a_key_of_no_form_is_refused_in_one_line(given: dict[str, Any]) -> None:
+    refused = StoreSettings.model_validate(given).refusal(away=False)
+    assert refused == "STORE_URL: STORE_KEY or STORE_SECRET is none that such a store takes"
+
+
 def test_no_key_is_shown() -> None:
     assert "a-key" not in repr(settings_for("http://127.0.0.1:9"))
     assert given_for("http://127.0.0.1:9")["store_secret"].get_secret_value() == "a-key"
