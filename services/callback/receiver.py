@@ -200,7 +200,10 @@ class Receiver:
             await self._pending_added.wait()
             # Cleared first: a job that becomes pending during the round asks for another round.
             self._pending_added.clear()
-            await self.signal_pending()
+            try:
+                await self.signal_pending()
+            except GenvideoError as error:
+                log.error("kept callbacks can't be looked at", reason=error.message)
             if self._pending:
                 self._pending_added.set()
                 await asyncio.sleep(RETRY_SECONDS)
