@@ -57,15 +57,18 @@ class StoredPoll(JobPoll):
             yield
 
     async def poll(self) -> None:
-        """One look, and another try with what the store has not taken."""
+        """One look, and another try with what the store has not taken, up to what it refuses."""
         await super().poll()
         for record in list(self._unwritten.values())[:LOOK_UPS]:
             await self._write(record)
+            if record.job_id in self._unwritten:
+                return
 
     async def sweep(self) -> None:
-        """Learn of all records that aren't known yet."""
+        """Learn of all records that aren't known yet, or whose job is known by a list alone."""
         job_ids = await asyncio.to_thread(lambda: set(self._stored.job_ids()))
-        unknown = sorted(each for each in job_ids if self.index.get(each) is None)
+        known = {each: job for each in job_ids if (job := self.index.get(each)) is not None}
+        unknown = sorted(each for each in job_ids if each not in known or not known[each].version)
         for start in range(0, len(unknown), READ_AT_ONCE):
             part = unknown[start : start + READ_AT_ONCE]
             for record in await asyncio.gather(*map(self._read, part)):

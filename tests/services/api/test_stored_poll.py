@@ -1,0 +1,55 @@
+"""What a feed over a store asks of it, without a Temporal."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from services.api.feed.poll import JobPoll
+from services.api.feed.stored import StoredPoll
+from shared.ids import new_job_id
+from shared.messages import Record
+from shared.records import Records
+from shared.store.folder import Folder
+from shared.store.protocol import StoreAway
+from tests.services.api.conftest import ended
+from tests.shared.standins import sample_record
+
+NOBODY = cast(Any, None)
+
+
+class Away(Records):
+    """Takes nothing."""
+
+    tried = 0
+
+    def write(self, record: Record) -> bool:
+        self.tried += 1
+        raise StoreAway("the store does not answer")
+
+
+async def test_a_store_that_takes_nothing_is_asked_once_a_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(_: object) -> None:
+        pass
+
+    monkeypatch.setattr(JobPoll, "poll", nothing)
+    away = Away(Folder(tmp_path))
+    feed = StoredPoll(NOBODY, NOBODY, records=away)
+    for _ in range(3):
+        await feed._write(sample_record(new_job_id()))
+    assert (away.tried, len(feed._unwritten)) == (3, 3)
+    await feed.poll()
+    assert (away.tried, len(feed._unwritten)) == (4, 3)
+
+
+async def test_a_sweep_reads_what_is_known_by_a_list_alone(tmp_path: Path) -> None:
+    records = Records(Folder(tmp_path))
+    feed, record = StoredPoll(NOBODY, NOBODY, records=records), ended(sample_record(new_job_id()))
+    records.write(record)
+    feed.put(record.job().model_copy(update={"version": 0}))
+    await feed.sweep()
+    known = feed.index.get(record.job_id)
+    assert known is not None
+    assert (known.version, known.status) == (record.version, record.status)
