@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 import structlog
 from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.client import Client
+from temporalio.client import AsyncActivityHandle, Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from services.semaphore.models import FIND_JOBS, WATCH_RUN
 from shared.slots import Gate, semaphore_id
+from shared.watching import is_gone
 
 log = structlog.get_logger(__name__)
 
@@ -38,13 +39,21 @@ async def begin_anew(client: Client, gates: Iterable[Gate] = tuple(Gate)) -> int
 async def _begin_anew(client: Client, gate: Gate) -> int:
     described = await client.get_workflow_handle(semaphore_id(gate)).describe()
     abandoned = [
-        each.activity_id
+        client.get_async_activity_handle(
+            workflow_id=described.id, run_id=described.run_id, activity_id=each.activity_id
+        )
         for each in described.raw_description.pending_activities
         if each.activity_type.name in OURS and each.state == STARTED
     ]
-    for activity_id in abandoned:
-        handle = client.get_async_activity_handle(
-            workflow_id=described.id, run_id=described.run_id, activity_id=activity_id
-        )
-        await handle.fail(ApplicationError("A process of the semaphore has started."))
-    return len(abandoned)
+    return sum([await _ended(each) for each in abandoned])
+
+
+async def _ended(activity: AsyncActivityHandle) -> bool:
+    """Whether the try was still under way; one that has just ended leaves the others to be."""
+    try:
+        await activity.fail(ApplicationError("A process of the semaphore has started."))
+    except RPCError as error:
+        if not is_gone(error):
+            raise
+        return False
+    return True

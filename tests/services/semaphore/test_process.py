@@ -4,7 +4,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 
 import pytest
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import AsyncActivityHandle, Client, WorkflowExecutionStatus
 
 from services.semaphore.abandoned import begin_anew
 from services.semaphore.permits import Permits
@@ -96,6 +96,23 @@ async def test_what_another_process_was_at_is_begun_anew(jobs: Jobs) -> None:
         await jobs.book.has_entered("next")
         await jobs.finish("next")
     assert jobs.book.entered == ["holder", "next"]
+
+
+async def test_a_try_that_has_just_ended_keeps_no_other_one_from_being_begun_anew(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, real = iter(["one that the server does not know"]), Client.get_async_activity_handle
+
+    def handle(client: Client, **which: str) -> AsyncActivityHandle:
+        return real(client, **{**which, "activity_id": next(ended, which["activity_id"])})
+
+    async with semaphore_of(jobs.client):
+        await jobs.start("holder")
+        await jobs.book.has_entered("holder")
+        await jobs.start("next")
+        await jobs.book.is_called("next")
+        monkeypatch.setattr(Client, "get_async_activity_handle", handle)
+        assert await begin_anew(jobs.client) == 1
 
 
 async def test_where_nobody_is_watched_nothing_is_asked(
