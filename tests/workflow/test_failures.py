@@ -129,7 +129,7 @@ async def test_an_operator_reads_what_kind_it_was_and_what_follows(
         for event in events
         if event.HasField("activity_task_failed_event_attributes") and not sent_away(event)
     ]
-    [details] = failure.application_failure_info.details.payloads
+    details, *_ = failure.application_failure_info.details.payloads
     assert json.loads(details.data) == explained(RefusedForGood("risky content"))
 
 
