@@ -1,13 +1,13 @@
 """The semaphore's hands: tell a run that it is next, watch it, find the running jobs."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError
 
 from services.semaphore.merge import merged
@@ -37,11 +37,11 @@ class SemaphoreActivities:
     def __init__(self, client: Client, rules: SemaphoreRules) -> None:
         self._client = client
         self._rules = rules
-        self._watched: Counter[Gate] = Counter()
+        self._watched: dict[tuple[Gate, str], asyncio.Task[object] | None] = {}
 
     def watches(self, gate: Gate) -> bool:
         """Whether anybody at this gate, who is next or holds, is watched by this process."""
-        return self._watched[gate] > 0
+        return any(watched is gate for watched, _ in self._watched)
 
     @activity.defn(name=SEMAPHORE_RULES)
     async def semaphore_rules(self) -> SemaphoreRules:
@@ -54,7 +54,7 @@ class SemaphoreActivities:
 
         There is no release that could be lost, and no lease that could lapse under good work.
         """
-        async with _beating(), self._watching(watch.gate):
+        async with _beating(), self._watching(watch):
             if watch.tell:
                 await put_first(self._client, watch.run)
                 if await self._tell(watch.run, ON_DECK_SIGNAL, watch.gate):
@@ -64,12 +64,27 @@ class SemaphoreActivities:
             return Ended(closed=closed, newer=newer)
 
     @asynccontextmanager
-    async def _watching(self, gate: Gate) -> AsyncIterator[None]:
-        self._watched[gate] += 1
+    async def _watching(self, watch: Watch) -> AsyncIterator[None]:
+        """The latest watch of a run ends the one before.
+
+        That one's try, or its run of the semaphore, is over; until its next beat told it so, it
+        would take up a place that other watches wait for.
+        """
+        key, task = (watch.gate, watch.run.run_id), asyncio.current_task()
+        if before := self._watched.get(key):
+            before.cancel()
+        self._watched[key] = task
         try:
             yield
+        except asyncio.CancelledError:
+            if self._watched.get(key) is task:
+                raise
+            raise ApplicationError(
+                "Another watch of this run has begun.", category=ApplicationErrorCategory.BENIGN
+            ) from None
         finally:
-            self._watched[gate] -= 1
+            if self._watched.get(key) is task:
+                del self._watched[key]
 
     async def _newer(self, run: RunRef) -> str | None:
         """The run that a reset has put in the place of this one."""
