@@ -90,6 +90,13 @@ def _own_stack(root: Path, *, workers: int, mocks: Mapping[str, str]) -> Iterato
         shutil.rmtree(data, ignore_errors=True)
 
 
+def _callback_url(ports: Mapping[str, int], mode: str) -> str:
+    """As the video mock reaches the receiver; loopback is a container's own."""
+    if mode == "docker":
+        return f"http://{CALLBACK.name}:{CALLBACK.inner}"
+    return f"http://{LOOPBACK}:{ports[CALLBACK.port]}"
+
+
 def own_settings(
     root: Path, data: Path, *, workers: int, mocks: Mapping[str, str] = QUICK
 ) -> Settings:
@@ -104,7 +111,7 @@ def own_settings(
         "DATA_DIR": str(data),
         "STORE_URL": "file:",
         "API_PUBLIC_URL": f"http://{LOOPBACK}:{ports[API.port]}",
-        "CALLBACK_URL": f"http://{LOOPBACK}:{ports[CALLBACK.port]}",
+        "CALLBACK_URL": _callback_url(ports, mocks.get("MODE", "local")),
         "TEMPORAL_UI_URL": f"http://{LOOPBACK}:{ports[UI_PORT]}",
         **mocks,
     }

@@ -10,6 +10,7 @@ from compose.stack.commands import bench
 from compose.stack.errors import StackError
 from compose.stack.modes import local, readiness
 from compose.stack.services import WORKER, Service
+from compose.stack.settings.environment import for_compose
 from compose.stack.settings.load import Mode, Settings
 from compose.stack.subprocesses import Outcome
 
@@ -117,6 +118,13 @@ def test_a_part_that_fails_ends_it_and_its_stack(root: Path, stacks: Stacks) -> 
     assert len(stacks.called) == 1
     assert stacks.down == stacks.up
     assert not stacks.up[0].data_dir.exists()
+
+
+def test_a_container_is_called_back_by_its_name(root: Path, tmp_path: Path) -> None:
+    inside = bench.own_settings(root, tmp_path / "a", workers=1, mocks={"MODE": "docker"})
+
+    told = for_compose(inside)
+    assert told["CALLBACK_URL"] == "http://callback:8001"
 
 
 def test_it_shares_nothing_with_the_users_stack(root: Path, tmp_path: Path) -> None:
