@@ -25,7 +25,7 @@ ASK_PATIENCE_SECONDS = 60.0
 class SemaphoreRules(Message):
     """What the process sets for one run of the semaphore; read once and kept in its history.
 
-    `max_history`: events after which it begins a new run, beside those that its watches cost.
+    `max_history`: events, roughly, after which it begins a new run, beside those of its watches.
     `capacity`: how many may wait. `ask_patience`: seconds for which a free place waits for whoever
     is next. `stack`: whose semaphore it is; empty where nobody said. `pace`: how soon it notices
     that its process, or the worker at a clean-up, is gone.

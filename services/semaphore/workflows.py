@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from services.semaphore import starts
+    from services.semaphore.begun import Begun
     from services.semaphore.models import SemaphoreRules, SemaphoreState, Watch
     from services.semaphore.permits import Permits, permit_of
     from shared.slots import (
@@ -39,6 +40,10 @@ with workflow.unsafe.imports_passed_through():
     from shared.stacks import MEMO_STACK
 
 
+# How long a history is depends on what was seen together; how many messages there were does not.
+EVENTS_A_MESSAGE = 8
+
+
 @workflow.defn(name=SEMAPHORE_WORKFLOW)
 class SemaphoreWorkflow:
     """Answers `acquire` and watches whom it said yes to; all decisions are made by `Permits`."""
@@ -50,11 +55,13 @@ class SemaphoreWorkflow:
         self._is_reset = info.run_id != info.original_execution_run_id
         self._permits = Permits(state or SemaphoreState(), self._gate)
         self._rules = SemaphoreRules()
-        self._max_history = 0
+        self._messages = self._max_messages = 0
         self._ready = False
         self._turns_over = False
         self._early: list[SlotRequest] = []
         self._early_releases: list[Release] = []
+        # Each ask that has no answer yet, in the order of their coming.
+        self._unanswered: dict[asyncio.Future[None], Acquire] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -76,13 +83,16 @@ class SemaphoreWorkflow:
         for holder in self._permits.held.values():
             self._watch(holder.run, tell=False)
         # A wide gate's watches alone must not end a run that has granted nothing yet.
-        self._max_history = self._rules.max_history + len(self._watches)
+        self._max_messages = self._rules.max_history // EVENTS_A_MESSAGE + len(self._watches)
         self._ready = True
-        self.request(self._early)
         for release in self._early_releases:
-            self.release(release)
-        await self._grant_until_long()
+            self._permits.give_back(release)
+        self._queue(self._early)
+        self._decide()
+        await workflow.wait_condition(lambda: self._is_void() or self._is_long())
         self._turns_over = True
+        self._answer_all()
+        await self._end_if_void()
         await workflow.wait_condition(
             lambda: workflow.all_handlers_finished() and (self._is_void() or not self._sending)
         )
@@ -103,34 +113,37 @@ class SemaphoreWorkflow:
             await workflow.wait_condition(workflow.all_handlers_finished)
             self._check_not_void()
 
-    async def _grant_until_long(self) -> None:
-        """Whoever is next is told, and answered when it asks.
+    def _decide(self) -> None:
+        """Whoever is next is told, and answered where it asks: at once with each message.
 
-        Nothing here is a matter of time: a replay may see as one what were two moments, and a timer
-        between their commands would stand elsewhere.
+        A query may let this code see messages one by one that a replay sees together. What it
+        says must not depend on that; so nothing waits for the end of a step, or for a time.
         """
         permits = self._permits
-        while True:
-            await self._end_if_void()
-            while permits.has_next():
-                self._grant(permits.next_permit(workflow.now()))
-            for run in permits.to_tell():
-                self._call(run)
-            # Last, so that a replay that sees two moments as one says the same as they did.
-            if self._history_is_long():
-                return
-            await workflow.wait_condition(self._has_work)
+        if not self._ready or self._turns_over or self._is_void():
+            return
+        while permits.has_next():
+            self._grant(permits.next_permit(workflow.now()))
+        for run in permits.to_tell():
+            self._call(run)
+        decided = [each for each, ask in self._unanswered.items() if permits.is_decided(ask)]
+        for each in decided:
+            del self._unanswered[each]
+            each.set_result(None)
+        self._messages += 1
+        self._turns_over = self._messages > self._max_messages
 
-    def _has_work(self) -> bool:
-        permits = self._permits
-        has_something = self._is_void() or permits.has_next() or permits.has_to_tell()
-        return has_something or self._history_is_long()
+    def _answer_all(self) -> None:
+        """This run decides nothing more: whoever asks is told to ask again."""
+        for each in self._unanswered:
+            each.set_result(None)
+        self._unanswered.clear()
 
     async def _rebuild(self) -> None:
         """Nobody handed anything over: ask Temporal who holds and who waits, before any grant."""
         found = await starts.find_jobs(self._rules.pace.times)
         # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
-        floor = int(workflow.now().timestamp() * 1000)
+        floor = int(workflow.info().start_time.timestamp() * 1000)
         self._permits = Permits(
             SemaphoreState(
                 settings=found.settings,
@@ -172,12 +185,13 @@ class SemaphoreWorkflow:
             except ApplicationError:
                 workflow.logger.info("a run closed before it was told: %s", run.job_id)
 
-        task = asyncio.create_task(send())
+        task = asyncio.ensure_future(Begun(send()))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
     def _watch(self, run: RunRef, *, tell: bool) -> None:
-        self._watches[run.run_id] = asyncio.create_task(self._follow(run, tell=tell))
+        follow = Begun(self._follow(run, tell=tell))
+        self._watches[run.run_id] = asyncio.ensure_future(follow)
 
     async def _follow(self, run: RunRef, *, tell: bool) -> None:
         """Until a run has closed, and its leftovers are cleared where it held the permit."""
@@ -190,16 +204,16 @@ class SemaphoreWorkflow:
         if run.run_id in permits.held:
             if not ended.is_clear:
                 permits.drain(run.run_id)
+                self._decide()
                 await starts.drain(run, ended.closed, times)
             permits.release(run.run_id)
         if ended.newer is not None and request is not None:
             # It may have asked already, or may not know yet that what it replays is void.
-            self.request([request.model_copy(update={"run_id": ended.newer})])
+            self._queue([request.model_copy(update={"run_id": ended.newer})])
+        self._decide()
 
-    def _history_is_long(self) -> bool:
-        info = workflow.info()
-        length = info.get_current_history_length()
-        return length > self._max_history or info.is_continue_as_new_suggested()
+    def _is_long(self) -> bool:
+        return self._turns_over or workflow.info().is_continue_as_new_suggested()
 
     def _remember_settings(self) -> None:
         """The memo outlives this run: a semaphore started anew finds limit and pause in it."""
@@ -216,9 +230,13 @@ class SemaphoreWorkflow:
 
         Whom there is no room for is told, so that it doesn't wait for what never comes.
         """
-        if not self._ready:
+        if self._ready:
+            self._queue(requests)
+            self._decide()
+        else:
             self._early.extend(requests)
-            return
+
+    def _queue(self, requests: list[SlotRequest]) -> None:
         for request in requests:
             if not self._permits.request(request):
                 self._send(request.run, REFUSED_SIGNAL, self._permits.capacity)
@@ -228,6 +246,7 @@ class SemaphoreWorkflow:
         """A run that waits gives up."""
         self._permits.withdraw(run_id)
         self._early = [request for request in self._early if request.run_id != run_id]
+        self._decide()
 
     @workflow.signal(name=RELEASE_SIGNAL)
     def release(self, release: Release) -> None:
@@ -236,11 +255,13 @@ class SemaphoreWorkflow:
             self._early_releases.append(release)
         else:
             self._permits.give_back(release)
+            self._decide()
 
     @workflow.signal(name=SKIP_SIGNAL)
     def pass_over(self, run_ids: list[str]) -> None:
         """Who is next and has kept silent for long lets others be next until it asks."""
         self._permits.pass_over(set(run_ids))
+        self._decide()
 
     @workflow.update(name=ACQUIRE_UPDATE)
     async def acquire(self, ask: Acquire) -> Answer:
@@ -251,11 +272,16 @@ class SemaphoreWorkflow:
         await workflow.wait_condition(lambda: self._ready or self._is_void())
         self._check_not_void()
         self._permits.ask(ask)
-        await workflow.wait_condition(
-            lambda: self._turns_over or self._is_void() or self._permits.is_decided(ask)
-        )
-        self._check_not_void()
+        self._decide()
+        if not (self._turns_over or self._permits.is_decided(ask)):
+            answered = asyncio.Future[None]()
+            self._unanswered[answered] = ask
+            await answered
+            self._check_not_void()
         permit = self._permits.permit_for(ask)
+        if permit is None:
+            # It may be next again already, and has to be told.
+            self._decide()
         return Answer(
             at=workflow.now(),
             permit=permit,
@@ -276,6 +302,7 @@ class SemaphoreWorkflow:
         changed = change.model_dump(exclude_none=True)
         self._permits.settings = self._permits.settings.model_copy(update=changed)
         self._remember_settings()
+        self._decide()
         return self._permits.view()
 
     @workflow.query(name=VIEW_QUERY)

@@ -61,7 +61,8 @@ class Core:
         self._answer = Answer()
         self._flags: set[int] = set()
         self._next: list[Job] = []
-        self._task_seen = 0
+        # Up to where the tasks have told; a query may have let it see further.
+        self.told = 0
         self._accepted: set[str] = set()
         self._stamp = timestamp(run.began)
 
@@ -69,18 +70,17 @@ class Core:
 
     def replay(self, record: TaskRecord) -> None:
         """Do it again; Nondeterminism where it comes to something else."""
-        self._answer = Answer()
         self._flags |= record.flags
         known = {marker.seq: marker for marker in record.markers if not marker.cancelled}
         first = self._jobs_up_to(record.seen)
         first += [jobs.patch(patch_id) for patch_id in record.patches]
         first += [jobs.update(*update, validate=False) for update in record.updates]
         first += self._known(known)
-        self._task_seen = record.seen
+        self.told = record.seen
         self._activate_all(first, record.at, known, replaying=True)
-        self._answer.end_last()
-        if self._answer.keys != record.keys:
-            raise Nondeterminism(f"{self._answer.keys} instead of {record.keys}")
+        keys = self.finish().keys
+        if keys != record.keys:
+            raise Nondeterminism(f"{keys} instead of {record.keys}")
 
     def _known(self, known: dict[int, Marker]) -> list[Job]:
         """The ends of local activities that were begun in an earlier task."""
@@ -91,14 +91,24 @@ class Core:
 
     # A new task
 
+    def look_ahead(self) -> None:
+        """Take in what no task has told yet, as happens with a query that overtakes the next task.
+
+        What comes of it goes with the answer to that task.
+        """
+        found = self._jobs_up_to(len(self.run.events))
+        if found and not self.closes():
+            self._activate_all(found, self.run.events[-1].at, {}, replaying=False)
+
     def begin(self, task: Task) -> None:
         """Take in what is new."""
         assert task.started is not None
-        self._answer = Answer()
+        if self.closes():
+            return
         first = self._jobs_up_to(task.started)
         for update in task.updates:
             first.append(jobs.update(update.update_id, update.name, update.args, validate=True))
-        self._task_seen = task.started
+        self.told = task.started
         if first:
             self._activate_all(first, task.began, {}, replaying=False)
 
@@ -118,7 +128,7 @@ class Core:
     def query(self, name: str, args: Payloads) -> Payload:
         """Ask the workflow something; that changes nothing."""
         activation = WorkflowActivation(
-            run_id=self.run.run_id, timestamp=self._stamp, history_length=self._task_seen
+            run_id=self.run.run_id, timestamp=self._stamp, history_length=self.told
         )
         wanted = activation.jobs.add().query_workflow
         wanted.query_id, wanted.query_type = "query", name
@@ -170,7 +180,7 @@ class Core:
             run_id=self.run.run_id,
             timestamp=self._stamp,
             is_replaying=replaying,
-            history_length=self._task_seen,
+            history_length=self.told,
             available_internal_flags=sorted(self._flags),
             jobs=sorted(found, key=jobs.order),
         )

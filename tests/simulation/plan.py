@@ -91,7 +91,11 @@ class Strike:
 
 @dataclass(frozen=True)
 class Options:
-    """Settings of the system, and how much of what is drawn."""
+    """Settings of the system, and how much of what is drawn.
+
+    `overtakes`: the share of the semaphore's tasks that a query overtakes; it then sees the signals
+    in them one by one, where a replay sees them together.
+    """
 
     jobs: int = 3
     strikes: int = 4
@@ -107,6 +111,7 @@ class Options:
     loses: float = 0.01
     odd: float = 0.35
     slow: float = 0.01
+    overtakes: float = 0.0
     kinds: tuple[str, ...] = ()
 
 

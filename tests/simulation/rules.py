@@ -35,6 +35,7 @@ class Rules:
         self._begun: set[str] = set()
         self._reset: set[str] = set()
         self._books: dict[str, dict[str, bool]] = {}
+        self._limits: dict[str, int] = {}
         # Semaphores that rebuild: they grant nothing, and will clear what was begun.
         self._unready: set[str] = set()
         # Whoever has ever held: a semaphore that rebuilds takes them over, and grants them nothing.
@@ -134,6 +135,8 @@ class Rules:
             name: each for name, each in self._books.items() if not name.startswith(run.workflow_id)
         }
         self._books[run.run_id] = held
+        limit_before = self._limits.get(run.workflow_id, book.limit)
+        self._limits[run.workflow_id] = book.limit
         now = self._simulation.world.now
         waiting = book.waiting()
         self._waiting_since = {
@@ -145,7 +148,8 @@ class Rules:
             return
         runs = self._simulation.server.by_run
         alive = sorted(run_id for run_id in held if runs[run_id].is_open)
-        if len(alive) > book.limit:
+        # A task may have granted before it heard of the lower limit that came with it.
+        if len(alive) > max(book.limit, limit_before):
             self.broken(Rule.HELD, f"{run.workflow_id} has granted {len(alive)}: {alive}")
         self._check_order(book, fresh, waiting)
 

@@ -56,6 +56,7 @@ class Simulation:
         self.server = Server(self.world, Table())
         self.server.forgets, self.server.loses = plan.options.forgets, plan.options.loses
         self.server.dawdles = plan.options.slow
+        self.server.overtakes = plan.options.overtakes
         self.told: list[str] | None = [] if tells else None
         self.records = Records()
         self.images = Vendor(self.world, "image", lambda name: self._quirk(name, "image"))

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from shared.slots import SEMAPHORE_WORKFLOW
 from tests.simulation.commands import apply, is_end
 from tests.simulation.history import NEWS, TaskRecord
 from tests.simulation.runs import Run, Status, Task, UpdateState
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 STICKY_SECONDS = 0.5
 POLL_SECONDS = 0.2
 MAX_PAUSE_SECONDS = 60.0
+# How much later a task is dispatched that a query has overtaken.
+OVERTAKEN = (0.0, 0.2)
 
 
 class Tasks:
@@ -32,7 +35,24 @@ class Tasks:
         if attempt == 1:
             run.write(self._world.now, "task_scheduled")
         pause += self._server.hop(f"task {run.workflow_id}")
+        if run.type == SEMAPHORE_WORKFLOW and self._is_overtaken(run):
+            self._world.after(pause, self._look_ahead, run, run.task)
+            pause += self._world.chance.between(f"ahead {run.workflow_id}", *OVERTAKEN)
         self._world.after(pause, self._dispatch, run, run.task)
+
+    def _is_overtaken(self, run: Run) -> bool:
+        return self._world.chance.often(f"ahead {run.workflow_id}", self._server.overtakes)
+
+    def _look_ahead(self, run: Run, task: Task) -> None:
+        """A query overtakes the task: where its worker has the run, it sees what is new already.
+
+        Signals alone: what a replay is to see in another order than the run itself did (an update
+        before the end of an activity that was seen ahead), no code can make good.
+        """
+        news = {event.kind for event in run.events[run.seen :]} & NEWS
+        is_next = run.task is task and task.started is None
+        if is_next and news == {"signaled"} and run.sticky is not None:
+            run.sticky.look_ahead(run)
 
     def _dispatch(self, run: Run, task: Task) -> None:
         if run.task is not task or task.started is not None:

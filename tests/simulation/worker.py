@@ -94,7 +94,7 @@ class Worker(Process):
 
     def _cached(self, run: Run) -> Core:
         core = self.cache.get(run.run_id)
-        if core is not None and core.seen == run.seen and not self._is_dropped(run):
+        if core is not None and core.told == run.seen and not self._is_dropped(run):
             return core
         self.evict(run.run_id)
         core = Core(run, self.workflows[run.type], self.server.table)
@@ -116,6 +116,14 @@ class Worker(Process):
             core.evict()
             self.again()
         return None
+
+    def look_ahead(self, run: Run) -> None:
+        """A query is served before the task that tells what is new."""
+        core = self.cache.get(run.run_id)
+        idle = run.run_id not in self._hands
+        if self.alive and core is not None and core.told == run.seen and idle:
+            core.look_ahead()
+            self.again()
 
     def query(self, run: Run, name: str, args: Payloads, done: Any) -> None:
         """A question arrives."""
