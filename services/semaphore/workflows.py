@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 # How long a history is depends on what was seen together; how many messages there were does not.
-EVENTS_A_MESSAGE = 8
+EVENTS_A_MESSAGE = 6
 
 
 @workflow.defn(name=SEMAPHORE_WORKFLOW)
