@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from compose.stack.errors import UNREACHABLE, StackError
+from compose.stack.output import complain
 from compose.stack.private import private_folder
 
 
@@ -120,6 +121,20 @@ def hand_over(
             except KeyboardInterrupt:
                 continue
             return 128 - status if status < 0 else status
+
+
+def to_its_end(step: Callable[[], object]) -> None:
+    """Do what must not be left half done: an interrupt meanwhile has it begun anew.
+
+    From a terminal it reaches the programs of the step as well, so none of them is relied on.
+    """
+    while True:
+        try:
+            step()
+        except KeyboardInterrupt:
+            complain("stopping what was started, then this ends")
+        else:
+            return
 
 
 def _env(given: Mapping[str, str] | None, *, whole: bool = False) -> dict[str, str]:

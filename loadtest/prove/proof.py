@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from loadtest.books.raw import Damaged, RunFolder
+from loadtest.books.seal import NAME, NONE
 from loadtest.prove import sealing
 from loadtest.prove.found import Found
 from loadtest.prove.parts import PARTS, Part
@@ -63,7 +64,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """All of it; `broken` is what was changed since the end."""
+    """All of it; `broken` is what was changed since the end, which its seal is the sign of."""
 
     path: Path
     plan: Plan
@@ -78,8 +79,9 @@ class Proof:
 
     @property
     def passed(self) -> bool:
-        """Whether every part did, and nothing was changed since."""
-        return not self.broken and all(o.verdict is Verdict.PASSED for o in self.outcomes)
+        """Whether every part did, and it is sealed, and nothing was changed since."""
+        whole = self.root != NONE and not self.broken
+        return whole and all(o.verdict is Verdict.PASSED for o in self.outcomes)
 
     @property
     def status(self) -> int:
@@ -106,6 +108,8 @@ class Proof:
             if (names := self.of(verdict))
         ]
         said += ["files were changed since the end"] if self.broken else []
+        if not said:
+            said = [f"it is not sealed: it was not brought to its end, or {NAME} was removed"]
         return f"FAIL: {'; '.join(said)}"
 
     @property

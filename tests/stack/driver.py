@@ -37,7 +37,10 @@ class Stack:
     root: Path = ROOT
 
     def make(self, *words: str, good: bool = True) -> str:
-        """Run a target and return what it printed; by default it must end well."""
+        """Run a target and return what it printed; by default it must end well.
+
+        Apart from our terminal, whose interrupts are ours to answer.
+        """
         drop = ("MAKEFLAGS", "MAKELEVEL", "TEMPORAL_ADDRESS")
         env = {k: v for k, v in os.environ.items() if k not in drop} | self.settings
         done = subprocess.run(
@@ -49,6 +52,7 @@ class Stack:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
+            start_new_session=True,
         )
         assert (done.returncode == 0) == good, f"make {' '.join(words)}:\n{done.stdout}"
         return done.stdout

@@ -16,6 +16,7 @@ from compose.stack.preflight import service_settings
 from compose.stack.services import API, CALLBACK, UI_PORT
 from compose.stack.settings.checks import Checks
 from compose.stack.settings.load import LOOPBACK, Settings, load
+from compose.stack.subprocesses import to_its_end
 
 # Each part with the number of workers that it needs, and make's variables that become its options.
 WORKERS = {"handover": 1, "takeover": 2, "waiting": 1, "intake": 1, "flood": 1}
@@ -86,7 +87,7 @@ def _own_stack(root: Path, *, workers: int, mocks: Mapping[str, str]) -> Iterato
         readiness.wait(settings, stack)
         yield stack
     finally:
-        stack.down()
+        to_its_end(stack.down)
         shutil.rmtree(data, ignore_errors=True)
 
 

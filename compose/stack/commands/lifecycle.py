@@ -27,6 +27,7 @@ from compose.stack.services import API
 from compose.stack.settings import saved
 from compose.stack.settings.load import Mode, Settings, load
 from compose.stack.settings.saved import Saved
+from compose.stack.subprocesses import to_its_end
 
 # All that is ever written below DATA_DIR, and all that `clean` removes.
 DATA_FOLDERS = (*SERVICE_FOLDERS, "logs", "run", "secrets")
@@ -65,7 +66,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
             replay.note(settings)
         except BaseException:
             if not before:
-                stack.down()
+                to_its_end(stack.down)
                 saved.forget(settings.run_dir)
             raise
         readiness.wait(settings, stack)

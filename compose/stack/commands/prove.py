@@ -22,7 +22,7 @@ from compose.stack.modes.docker import Docker
 from compose.stack.output import complain, say
 from compose.stack.settings.checks import Checks
 from compose.stack.settings.load import Mode, Settings
-from compose.stack.subprocesses import capture, hand_over
+from compose.stack.subprocesses import capture, hand_over, to_its_end
 
 WORKERS = 2
 SPEED = "100"
@@ -56,7 +56,7 @@ class Proof:
         try:
             yield settings
         finally:
-            lifecycle.down(settings)
+            to_its_end(lambda: lifecycle.down(settings))
 
     def note(self, name: str, row: Mapping[str, object]) -> None:
         """Add a line to a file of what was seen."""
@@ -125,7 +125,7 @@ def prove(settings: Settings, environ: Mapping[str, str]) -> int:
                 break
             capture(proof.page())
     finally:
-        _leave_nothing(proof)
+        to_its_end(lambda: _leave_nothing(proof))
     return hand_over(proof.page("--seal"), cwd=proof.root)
 
 

@@ -145,6 +145,15 @@ def test_what_is_changed_behind_the_end_fails_the_whole(made: Made) -> None:
     )
 
 
+def test_without_its_seal_it_fails_the_whole(made: Made) -> None:
+    read(made.folder, seal=True)
+    (made.folder / seal.NAME).unlink()
+    found = read(made.folder)
+
+    assert (found.passed, found.status) == (False, 1)
+    assert "not sealed" in found.headline
+
+
 def test_torn_notes_fail_the_whole(made: Made) -> None:
     with (made.raw.raw / NOTED).open("a") as out:
         out.write('{"name": "ladder", "sta\n{"name": "ladder"}\n')

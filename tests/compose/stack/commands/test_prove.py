@@ -146,6 +146,23 @@ def test_a_part_has_a_stack_of_its_own_whose_data_stay_where_it_failed(
     assert stopped.data_dir.exists() == bool(status)
 
 
+def test_an_interrupt_while_a_stack_is_stopped_has_it_stopped_all_the_same(
+    root: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    proof = Proof(root=root, folder=tmp_path / "prove-1", mode=Mode.LOCAL, seed="7", environ={})
+    impatient = iter((KeyboardInterrupt(), KeyboardInterrupt()))
+
+    def down(settings: Settings) -> None:
+        for interrupt in impatient:
+            raise interrupt
+        recorder.down.append(settings)
+
+    monkeypatch.setattr(lifecycle, "down", down)
+    prove._jobs("ladder", lambda own, environ: INTERRUPTED).run(proof)
+
+    assert len(recorder.down) == 1
+
+
 def test_a_stack_that_does_not_come_up_is_taken_away(
     root: Path, recorder: Recorder, tmp_path: Path
 ) -> None:
