@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -187,7 +188,8 @@ def _little(stage: StageBook) -> SelfCheck:
     """Little's law: jobs in the system by samples of the slot = arrivals x time by the records.
 
     Both sides are means over the time between the first and the last sample; a job that had not
-    ended by then was there until then.
+    ended by then was there until then. A sample stands for the time around it: a machine without
+    time samples seldom, just where jobs wait.
     """
     name = "Little's law (samples of the slot against the jobs' times)"
     samples = [s for s in stage.samples if s.waiting is not None]
@@ -198,8 +200,10 @@ def _little(stage: StageBook) -> SelfCheck:
     ]
     if len(samples) < LITTLE_SAMPLES or not times:
         return SelfCheck(name, None, f"{len(samples)} samples are too few (from {LITTLE_SAMPLES})")
-    seen = sum(len(s.holders) + (s.waiting or 0) for s in samples) / len(samples)
     first, last = samples[0].at, samples[-1].at
+    counted = [(s.at, len(s.holders) + (s.waiting or 0)) for s in samples]
+    areas = ((then - at) * (n + more) / 2 for (at, n), (then, more) in pairwise(counted))
+    seen = sum(areas) / (last - first)
     inside = sum(max(0.0, min(end, last) - max(begin, first)) for begin, end in times)
     told = inside / (last - first)
     blur = SAMPLE_LAG * len(times) / (last - first)

@@ -64,3 +64,17 @@ def test_jobs_that_are_still_open_are_in_the_system(tmp_path: Path) -> None:
     sampled(run, lambda inside, since: max(inside, JOBS // 2))
     run.edit(raw.JOBS, reopen)
     assert not [reason for reason in judge(run.folder).reasons if "Little" in reason]
+
+
+def test_samples_may_be_few_just_where_many_wait(tmp_path: Path) -> None:
+    """A machine without time looks seldom in the first half, in which most are in the system."""
+    run = Synthetic(tmp_path, plan=Options(stages=str(JOBS), seed="7").plan()).write()
+    sampled(run, lambda inside, since: inside)
+
+    def thin_out(rows: list[Row]) -> None:
+        looks = [row for row in rows if row["waiting"] is not None]
+        half = len(looks) // 2
+        rows[:] = [*looks[:half:10], *looks[half:]]
+
+    run.edit(raw.SLOTS, thin_out)
+    assert not [reason for reason in judge(run.folder).reasons if "Little" in reason]
