@@ -206,6 +206,8 @@ class Generation:
     outcome: StringOrNone = None
     error: StringOrNone = None
     charged: Truth = False
+    calls_back: Truth = True
+    """Whether the vendor was told where; ledgers of earlier releases don't say."""
     callbacks: Annotated[tuple[Callback, ...], Mappings] = ()
     token: Annotated[int | None, BeforeValidator(lambda v: None if v is None else whole(v))] = None
     prompt: StringOrNone = None

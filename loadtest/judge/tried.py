@@ -189,6 +189,9 @@ def _callbacks(judgement: Judgement) -> Tried:
     name, by = "callbacks that go wrong", _by(books.LEDGERS, books.RECEIPTS)
     if not judgement.books.mocked:
         return Tried(name, False, "without mocks it is not known what was sent", by)
+    videos = [row for job in judgement.books.jobs for row in job.of("video")]
+    if videos and not any(row.calls_back for row in videos):
+        return Tried(name, False, "the vendor was told no address: every end was polled", by)
     found = fates(judgement)
     text = ", ".join(f"{found[fate]} {fate.replace('_', ' ')}" for fate in HARMS if found[fate])
     return Tried(name, bool(text), text or f"none of {found.total()}", by)

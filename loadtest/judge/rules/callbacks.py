@@ -1,16 +1,21 @@
-"""Receipts are deliveries, both are what the vendor counted, and an end is applied once."""
+"""Receipts are deliveries, both are what the vendor counted, and an end is applied once.
+
+A poll makes good what is lost, so that nothing else would show it where all are.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
 from loadtest.books.fields import mapping, owner
-from loadtest.books.model import Books, JobFacts
+from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.findings import Finding
-from loadtest.judge.rules.common import RUN, Texts, each, met
+from loadtest.judge.processes import usage
+from loadtest.judge.rules.common import RUN, Texts, each, met, of_stage
 
 KIND = "callback"
 ENDS = ("succeed", "failed")
+RECEIVER = "callback"
 TAKEN = ("applied", "duplicate", "late", "early", "out_of_order")
 
 
@@ -22,9 +27,12 @@ def broken(books: Books) -> Iterator[Finding]:
         return
     yield from each(books, KIND, _applied, _signalled)
     if books.mocked:
-        told = partial(_told, changes=_changes(books))
+        told = partial(_told, changes=_changes(books), asked=_asked(books))
         yield from each(books, KIND, told, _counted, _whose, _refused)
         yield from _unanswered(books)
+        if not _began_anew(books):
+            for stage in books.stages:
+                yield from of_stage(stage, KIND, _none(stage))
 
 
 def _changes(books: Books) -> set[str]:
@@ -34,11 +42,18 @@ def _changes(books: Books) -> set[str]:
     return {"processing", "succeed"} if begun else {"succeed"}
 
 
-def _told(job: JobFacts, books: Books, *, changes: set[str]) -> Texts:
-    """A vendor tells of each change, or notes that a fault has swallowed it."""
+def _asked(books: Books) -> bool:
+    """Whether the vendor was told where to call back; a stack that polls alone tells it never."""
+    return any(row.calls_back for job in books.jobs for row in job.of("video"))
+
+
+def _told(job: JobFacts, books: Books, *, changes: set[str], asked: bool) -> Texts:
+    """A vendor that was told where tells of each change, or notes that a fault has swallowed it."""
     for row in job.of("video"):
         told = {each_one.status for each_one in row.callbacks}
-        if row.good and not changes <= told:
+        if asked and not row.calls_back:
+            yield f"{row.external_id} was ordered without an address to call back at, others not"
+        elif asked and row.good and not changes <= told:
             yield f"the vendor told nothing of {row.external_id}, or not all"
 
 
@@ -97,6 +112,30 @@ def _signalled(job: JobFacts, books: Books) -> Texts:
     ends = sum(receipt.task_status in ENDS for receipt in job.receipts)
     if woken and not ends and not met(job, "callback"):
         yield f"its workflow was told of an end {woken} times, and no callback told of one"
+
+
+def _began_anew(books: Books) -> bool:
+    """Whether the receiver was killed: what was on its way then is rightly lost."""
+    samples = books.processes.get(RECEIVER, [])
+    return len(samples) > 0 and usage(RECEIVER, samples).restarts > 0
+
+
+def _none(stage: StageBook) -> Iterator[tuple[str, str]]:
+    """Of those that no fault has touched some arrive; else every end was learnt by a poll."""
+    untouched = [job for job in stage.jobs.values() if job.ended and not met(job, "callback")]
+    calls = [
+        told
+        for job in untouched
+        for row in job.of("video")
+        for told in row.callbacks
+        if told.sent is not None
+    ]
+    arrived = any(told.answered for told in calls) or any(job.receipts for job in untouched)
+    if calls and not arrived:
+        text = (
+            f"none of the {len(calls)} callbacks of stage {stage.name} arrived, and no fault is why"
+        )
+        yield untouched[0].job_id, text
 
 
 def _unanswered(books: Books) -> Iterator[Finding]:

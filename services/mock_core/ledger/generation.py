@@ -143,6 +143,7 @@ class Generation:
             "source_shows": self.source_shows,
             "charged": self.charged,
             "duplicate": self.duplicate,
+            "calls_back": self.callback_url is not None,
             "callbacks": [attempt.row() for attempt in self.delivery_attempts],
         }
 

@@ -52,6 +52,39 @@ def no_callbacks_at_all(f: Forger) -> Iterable[str]:
 
 
 @forgery
+def callbacks_that_never_arrived(f: Forger) -> Iterable[str]:
+    """As where the address is wrong: the vendor calls, nobody hears it, and polls make it good."""
+
+    def unheard(row: Row) -> None:
+        for told in row["callbacks"]:
+            told.update(reply=None, error="ConnectError")
+
+    def unwoken(events: list[Row]) -> None:
+        for event in events:
+            found = event.get("workflowExecutionSignaledEventAttributes", {})
+            if found.get("signalName") == "kling_done":
+                event["eventType"] = "EVENT_TYPE_MARKER_RECORDED"
+                del event["workflowExecutionSignaledEventAttributes"]
+
+    f.each(VIDEO, unheard)
+    f.put(raw.RECEIPTS, [])
+    f.each(
+        raw.TEMPORAL,
+        lambda row: row.update(signals=[s for s in row["signals"] if s[0] != "kling_done"]),
+    )
+    for job_id in f.order:
+        f.history(job_id, unwoken)
+    return f.order
+
+
+@forgery
+def a_video_of_which_the_vendor_was_told_no_address(f: Forger) -> Iterable[str]:
+    [job_id] = f.of_any_job(VIDEO, lambda row: row.update(calls_back=False, callbacks=[]))
+    f.drop(raw.RECEIPTS, of=job_id)
+    return [job_id]
+
+
+@forgery
 def an_end_applied_twice(f: Forger) -> Iterable[str]:
     job_id = f.job()
     rows = f.rows(raw.RECEIPTS)
