@@ -17,6 +17,7 @@ from temporalio.service import RPCError
 
 from shared.codec import PayloadKeys
 from shared.errors import AnotherStack
+from shared.sdk_metrics import measured_runtime
 from shared.stacks import stay_alone
 from shared.temporal import connect
 from shared.web import server, service_app
@@ -144,7 +145,7 @@ def worker_app(
 @stamina.retry(on=RuntimeError, attempts=None, timeout=None, wait_max=CONNECT_WAIT_MAX_SECONDS)
 async def connect_when_up(keys: PayloadKeys) -> Client:
     """A connected client, however long the server takes to come up."""
-    return await connect(keys)
+    return await connect(keys, runtime=measured_runtime())
 
 
 async def temporal_reason(client: Client, *, seconds: float = READY_SECONDS) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.common import SearchAttributeKey
 from temporalio.envconfig import ClientConfig
-from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from shared.codec import PayloadKeys, data_converter
@@ -70,27 +70,20 @@ async def answer(call: Awaitable[T], *, seconds: float = CALL_SECONDS) -> T:
 
 
 async def connect(
-    keys: PayloadKeys, *, metrics_address: str | None = None, lazy: bool = False
+    keys: PayloadKeys, *, runtime: Runtime | None = None, lazy: bool = False
 ) -> Client:
     """A client by the SDK's own standard settings (TEMPORAL_ADDRESS, namespace, TLS, API key).
 
     Nothing of a configuration file that may lie somewhere: what a profile of it says is told as
     settings by whoever starts us.
-    `keys` encrypt what it sends. `lazy` connects at the first call, for services that must start
-    while the server is away.
+    `keys` encrypt what it sends, `runtime` keeps its numbers. `lazy` connects at the first call,
+    for services that must start while the server is away.
     """
     config: Any = ClientConfig.load_client_connect_config(disable_file=True)
     config.setdefault("target_host", "127.0.0.1:7233")
     return await Client.connect(
         **config,
         data_converter=data_converter(keys),
-        runtime=_runtime(metrics_address),
+        runtime=runtime,
         lazy=lazy,
     )
-
-
-def _runtime(metrics_address: str | None) -> Runtime | None:
-    if metrics_address is None:
-        return None
-    metrics = PrometheusConfig(bind_address=metrics_address)
-    return Runtime(telemetry=TelemetryConfig(metrics=metrics))

@@ -20,6 +20,7 @@ from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from shared.health import temporal_reason
 from shared.records import RecordStore
+from shared.sdk_metrics import measured_runtime
 from shared.store.probe import store_reason
 from shared.temporal import connect
 from shared.web import ServiceApp, service_app
@@ -37,7 +38,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = make_service(settings, client or await connect(settings.payload_keys, lazy=True))
+        service = make_service(settings, client or await _own(settings))
         app.state.service = service
         ending = asyncio.create_task(_close_streams(app, service))
         async with AsyncExitStack() as working:
@@ -73,6 +74,10 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
     if settings.origins:
         app.add_middleware(Cors, settings=settings)
     return app
+
+
+async def _own(settings: ApiSettings) -> Client:
+    return await connect(settings.payload_keys, runtime=measured_runtime(), lazy=True)
 
 
 def _asking_the_codec(settings: ApiSettings) -> frozenset[str]:

@@ -42,7 +42,9 @@ def test_a_definition_over_several_lines_is_seen() -> None:
 
 
 FOLDER = ROOT / "compose" / "observability"
-METRIC = re.compile(r"\b((?:genvideo|mock)_\w+)(?:\{([^}]*)\})?")
+METRIC = re.compile(r"\b((?:genvideo|mock|temporal)_\w+)(?:\{([^}]*)\})?")
+# What Prometheus makes of a histogram.
+PARTS = ("bucket", "count", "sum")
 
 
 def expressions() -> list[str]:
@@ -54,7 +56,11 @@ def expressions() -> list[str]:
 
 
 def test_alerts_and_dashboard_ask_for_what_there_is() -> None:
-    counted = {f"{name}_total": labels for name, labels in defined().items()} | defined()
+    counted = {
+        name + behind: labels
+        for name, labels in defined().items()
+        for behind in ("", "_total", *(f"_{part}" for part in PARTS if name.endswith("_seconds")))
+    }
     asked = [found for text in expressions() for found in METRIC.findall(text)]
 
     assert len(asked) > 20

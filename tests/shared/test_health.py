@@ -42,6 +42,11 @@ async def readiness(service: Running) -> tuple[int, str]:
         return answer.status_code, answer.json().get("detail", "")
 
 
+async def metrics(service: Running) -> str:
+    async with http_client(service.base) as http:
+        return (await http.get("/metrics")).text
+
+
 @pytest.mark.parametrize(("module", "port"), MODULES.items())
 async def test_without_a_server_it_is_alive_says_why_and_ends_at_once(
     module: str, port: str, tmp_path: Path
@@ -64,6 +69,7 @@ async def test_with_a_server_it_becomes_ready_and_ends_in_order(
     there = environment(tmp_path, temporal_address)
     async with running(module, port, environment=there) as service:
         await eventually(lambda: readiness(service), lambda answer: answer[0] == 200)
+        await eventually(lambda: metrics(service), lambda text: "temporal_request_total{" in text)
         ended, output = await service.terminated()
     assert ended in (0, -signal.SIGTERM)
     assert "Traceback" not in output
