@@ -155,7 +155,7 @@ class Execution:
     """One run in Temporal, as its history tells it.
 
     `asked`: it wanted the slot; `granted`: it heard that the slot is its own, which may be a moment
-    after a vendor has accepted its image.
+    after a vendor has accepted its image, or never.
     """
 
     run_id: String = ""

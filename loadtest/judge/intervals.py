@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from loadtest.books.model import ENDS, Books, JobFacts, StageBook
+from loadtest.judge import permits
 from loadtest.judge.clocks import Offset, Offsets, offsets
 from loadtest.judge.sweep import Interval
 
@@ -62,10 +63,10 @@ def record_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
 
 
 def temporal_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
-    """From the permit's signal to the close of each run, by Temporal's histories."""
+    """From the permit to the close of each run, by Temporal's histories."""
     for run in job.executions:
-        if run.granted is not None:
-            yield Interval(job.job_id, run.granted, run.closed or horizon)
+        if (begin := permits.certain(run)) is not None:
+            yield Interval(job.job_id, begin, run.closed or horizon)
 
 
 def by_book(books: Books) -> dict[str, list[Interval]]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from loadtest.books.facts import Execution, Generation
+from loadtest.books.facts import Generation
 from loadtest.books.model import Books, JobFacts, StageBook
+from loadtest.judge import permits
 from loadtest.judge.clocks import SLACK, Offsets, offsets
 from loadtest.judge.findings import Finding
 from loadtest.judge.rules.common import Texts, each, met, of_stage, once, thrown
@@ -167,7 +168,7 @@ def _inside_the_run(job: JobFacts, found: Offsets) -> Texts:
     The job hears of its permit later than the activity that asked for it: by seconds, on a machine
     that has no time. No image is accepted before that activity has begun.
     """
-    granted = [min(_permitted(run)) for run in job.executions if run.granted is not None]
+    granted = [at for run in job.executions if (at := permits.earliest(run)) is not None]
     closed = [run.closed for run in job.executions if run.closed is not None]
     for row in job.generations:
         name, offset = str(row.external_id), found[row.step]
@@ -177,12 +178,6 @@ def _inside_the_run(job: JobFacts, found: Offsets) -> Texts:
         if closed and row.good and row.finished is not None and job.status == "succeeded":
             end = offset.earliest(row.finished)
             yield from _late(f"{name} ended", end, "its run closed", max(closed), slack=SLACK)
-
-
-def _permitted(run: Execution) -> list[float]:
-    """When the run heard of its permit, and when the activity that had asked for it began."""
-    begun = [each_one.started for each_one in run.activities[:1]]
-    return [at for at in (run.granted, *begun) if at is not None]
 
 
 def _received(job: JobFacts, found: Offsets) -> Texts:

@@ -6,11 +6,13 @@ from loadtest.books.facts import Activity, Execution
 from loadtest.books.histories import Told, ToldActivity
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.books.raw import KEEP_ALL_HISTORIES, KEEP_EVERY
+from loadtest.judge import permits
 from loadtest.judge.findings import Finding
 from loadtest.judge.rules.common import Texts, each, of_stage, once
 
 KIND = "history"
 EXACT = 1e-5
+GRANTED, FEW = "slot_granted", 2
 CLOSE = 0.05
 """The list of runs is another store of the server's, a moment behind the histories."""
 
@@ -23,6 +25,7 @@ def broken(books: Books) -> Iterator[Finding]:
         yield from each(books, KIND, _listed, _permit, _brought)
         for stage in books.stages:
             yield from of_stage(stage, KIND, _kept(stage))
+        yield from _echoes(books)
         yield from _falling(books)
 
 
@@ -40,10 +43,13 @@ def _listed(job: JobFacts, books: Books) -> Texts:
 
 
 def _permit(job: JobFacts, books: Books) -> Texts:
-    """Who succeeded had the slot, and ordered each stage of it."""
+    """Who succeeded had the slot, and ordered each stage of it.
+
+    The permit is brought back by an activity; of its echo, the signal, see `_echoes`.
+    """
     if job.status != "succeeded" or not job.executions:
         return
-    if all(run.granted is None for run in job.executions):
+    if permits.untold(job) and (_is_told(job) or not _noted(job)):
         yield "no permit is in its history"
     granted = {at for run in job.executions for _, at in run.signals}
     for run in job.executions:
@@ -54,12 +60,33 @@ def _permit(job: JobFacts, books: Books) -> Texts:
         yield f"its history ordered {', '.join(sorted(ordered)) or 'nothing'}"
 
 
+def _is_told(job: JobFacts) -> bool:
+    """Whether a permit's signal is in its history."""
+    return any(name == GRANTED for run in job.executions for name, _ in run.signals)
+
+
+def _noted(job: JobFacts) -> bool:
+    """Whether its record holds a permit that its history has brought back."""
+    tokens = {token for run in job.executions for token in permits.tokens(run)}
+    return job.record is not None and job.record.token in tokens
+
+
+def _echoes(books: Books) -> Iterator[Finding]:
+    """A permit's signal may come after the end of a job now and then, where a machine stalls: the
+    server takes none for a closed run. Not of most jobs."""
+    good = [job for job in books.jobs if job.status == "succeeded" and job.executions]
+    without = list(filter(permits.untold, good))
+    if len(without) > max(FEW, len(good) // 2):
+        text = "no signal in its history tells of its permit, as of most jobs"
+        yield from (Finding(KIND, job.job_id, job.stage, text) for job in without)
+
+
 def _brought(job: JobFacts, books: Books) -> Texts:
     """The record holds the permit that the history has."""
     run_id = job.record.run_id if job.record else None
     if run_id is not None and run_id not in {run.run_id for run in job.executions}:
         yield f"its record is of run {run_id}, which has no history"
-    tokens = {result.token for run in job.executions for result in run.results} - {None}
+    tokens = {token for run in job.executions for token in permits.tokens(run)}
     noted = job.record.token if job.record else None
     if tokens and noted is not None and noted not in tokens:
         yield f"its record holds permit {noted}, its history {tokens}"
@@ -113,23 +140,20 @@ def _same(told: ToldActivity, noted: Activity) -> bool:
 def _falling(books: Books) -> Iterator[Finding]:
     """A permit that is granted behind the close of another job has a higher number."""
     runs = [
-        (job, job.executions[0], max(tokens))
+        (job, permits.earliest(run) or 0.0, run.closed, max(permits.tokens(run)))
         for job in books.jobs
-        if once(job) and (tokens := _tokens(job)) and job.executions[0].granted is not None
+        for run in job.executions[:1]
+        if once(job) and permits.tokens(run)
     ]
-    closes = sorted((run.closed, token) for _, run, token in runs if run.closed is not None)
+    closes = sorted((closed, token) for _, _, closed, token in runs if closed is not None)
     highest, place = -1, 0
-    for job, run, token in sorted(runs, key=lambda one: one[1].granted or 0.0):
-        while place < len(closes) and closes[place][0] < (run.granted or 0.0):
+    for job, begun, _, token in sorted(runs, key=lambda one: one[1]):
+        while place < len(closes) and closes[place][0] < begun:
             highest = max(highest, closes[place][1])
             place += 1
         if token <= highest:
             text = f"its permit {token} is not above {highest}, which had been given back"
             yield Finding(KIND, job.job_id, job.stage, text)
-
-
-def _tokens(job: JobFacts) -> list[int]:
-    return [r.token for run in job.executions for r in run.results if r.token is not None]
 
 
 def _apart(ours: float | None, theirs: float | None, seconds: float) -> bool:

@@ -77,3 +77,53 @@ def test_a_permit_may_be_heard_of_late_but_not_asked_for_late(run: Synthetic) ->
 
     run.edit(raw.TEMPORAL, asked)
     assert any("before the permit" in text for text in _found(run, "causality"))
+
+
+def test_a_permit_counts_from_the_scheduling_of_what_was_begun_again(run: Synthetic) -> None:
+    """The history tells the last try alone, and the one before had the image accepted."""
+
+    def again(rows: list[Row]) -> None:
+        for row in rows:
+            row["granted"] += 0.5
+            row["signals"] = [[n, at + 0.5 * (n == "slot_granted")] for n, at in row["signals"]]
+            row["activities"][0]["started"] += 0.5
+            row["activities"][0]["attempt"] = attempt
+
+    attempt = 1
+    run.edit(raw.TEMPORAL, again)
+    assert any("before the permit" in text for text in _found(run, "causality"))
+
+    attempt = 2
+    run.edit(raw.TEMPORAL, again)
+    assert not any("before the permit" in text for text in _found(run, "causality"))
+
+
+def test_a_permits_echo_may_come_after_the_end(run: Synthetic) -> None:
+    """The server takes no signal for a closed run; the permit itself is in history and record."""
+
+    def without(rows: list[Row]) -> None:
+        for row in rows:
+            row["granted"], row["signals"] = None, row["signals"][1:]
+
+    path = run.folder.histories / f"{NAME}.json"
+    told = path.read_text("utf-8").replace("slot_granted", "x")
+    told = told.replace("workflowExecutionSignaledEventAttributes", "y", 1)
+    path.write_text(told, "utf-8")
+    run.edit(raw.TEMPORAL, without)
+    judgement = judge(run.folder)
+    assert (judgement.passed, judgement.findings) == (True, [])
+    assert [found.at_once["temporal"].most for found in judgement.stages] == [1]
+
+    run.edit(raw.STATES, lambda rows: [row["record"].update(token=None) for row in rows])
+    assert _found(run, "history") == ["no permit is in its history"]
+
+
+def test_a_permit_that_is_heard_of_late_has_not_fallen(tmp_path: Path) -> None:
+    """Another one's, given later, had been given back by then."""
+    run = Synthetic(tmp_path, plan=Options(stages="2", seed="7").plan()).write()
+
+    def late(rows: list[Row]) -> None:
+        rows[0]["granted"] = rows[1]["closed"] + 0.1
+
+    run.edit(raw.TEMPORAL, late)
+    assert not any("had been given back" in text for text in _found(run, "history"))
