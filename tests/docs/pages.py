@@ -12,6 +12,8 @@ DECISIONS = ROOT / "docs" / "decisions"
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+# A file and a test in it, with the class around it where there is one.
+_TEST = re.compile(r"(tests/[\w/]+\.py)::(?:\w+::)?(\w+)")
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 
 
@@ -61,6 +63,21 @@ def links(text: str) -> list[str]:
 def headings(text: str) -> list[tuple[int, str]]:
     """Every heading: its level and its words."""
     return [(len(marks), words) for marks, words in _HEADING.findall(prose(text))]
+
+
+def named_tests(text: str) -> list[re.Match[str]]:
+    """Every piece of inline code that names a test: its file, its name."""
+    return [found for span in spans(text) if (found := _TEST.fullmatch(span))]
+
+
+def missing_tests(text: str) -> list[str]:
+    """Those that are named, and not there."""
+    return [
+        found[0]
+        for found in named_tests(text)
+        if not (ROOT / found[1]).is_file()
+        or not re.search(rf"^ *(async )?def {found[2]}\(", read(ROOT / found[1]), re.MULTILINE)
+    ]
 
 
 def tables(text: str) -> list[Table]:

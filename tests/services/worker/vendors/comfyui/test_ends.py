@@ -12,9 +12,9 @@ from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.vendor import VendorStatus
 from tests.services.worker.graphs.examples import example, plan_of
 from tests.services.worker.vendors.comfyui import bodies
-from tests.services.worker.vendors.comfyui.bodies import DONE, FREE, ID, IMAGE, JOB, OURS
+from tests.services.worker.vendors.comfyui.bodies import CANCEL, DONE, FREE, ID, IMAGE, JOB, OURS
 from tests.services.worker.vendors.comfyui.clients import URL, Silent, images_at, status, told
-from tests.services.worker.vendors.stub import StubVendor
+from tests.services.worker.vendors.stub import StubVendor, reply
 
 
 async def test_a_success_has_the_bound_nodes_file() -> None:
@@ -45,6 +45,19 @@ async def test_outputs_of_a_run_that_was_interrupted_are_no_success() -> None:
     found = await told(bodies.failed("cancelled", bodies.INTERRUPTED, {"9": {"images": [IMAGE]}}))
     assert (found.state, found.url, found.final) == ("failed", None, False)
     assert found.message == "It was cancelled at the ComfyUI."
+
+
+async def test_what_was_cancelled_while_it_ran_is_over_when_the_server_says_so() -> None:
+    """Its cancel is granted at once, and takes effect at the next node."""
+    words = ("in_progress", "in_progress", "cancelled")
+    answers = {CANCEL: [reply(cancelled=True)], JOB: [bodies.job(word) for word in words]}
+    states = []
+    async with images_at(StubVendor(answers)) as images:
+        for _ in words:
+            found = await images.status(OURS)
+            states.append(found and found.state)
+            await images.cancel(ID)
+    assert states == ["running", "running", "failed"]
 
 
 async def test_completed_alone_is_a_success() -> None:

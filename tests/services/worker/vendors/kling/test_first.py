@@ -4,6 +4,7 @@ import base64
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from services.worker.vendors.failures import KLING_CODES
 from services.worker.vendors.kling.chosen import kling_videos
@@ -28,7 +29,7 @@ from tests.services.worker.vendors.kling.clients import (
     succeeded,
 )
 from tests.services.worker.vendors.stub import Answer, StubVendor, picture_at, reply
-from tests.services.worker.vendors.usual import OURS
+from tests.services.worker.vendors.usual import OURS, submit_usual
 
 
 async def test_a_video_is_submitted_as_documented() -> None:
@@ -112,6 +113,18 @@ async def test_an_address_that_leads_to_nobody_is_never_told(
     stub = StubVendor({SUBMIT: [succeeded()]})
     await submit(stub, callback_url=callback, video_service_url=vendor)
     assert ("callback_url" in stub.body()) is told
+
+
+async def test_that_it_polls_alone_is_said_once() -> None:
+    near = settings_of(callback_url="http://127.0.0.1:8001")
+    with capture_logs() as lines:
+        async with StubVendor({SUBMIT: [succeeded()] * 2}).client() as http:
+            videos = kling_videos(http, near)
+            for _ in range(2):
+                await submit_usual(videos, callback_url=CALLBACK)
+    assert [line["event"] for line in lines if "no callbacks" in line["event"]] == [
+        "no callbacks: the video vendor is polled"
+    ]
 
 
 async def test_traits() -> None:
