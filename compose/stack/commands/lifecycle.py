@@ -61,7 +61,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
             other_stacks.check(settings, stack, running=bool(before), force=force)
             if not force:
                 replay.check(settings, stack, running=bool(before))
-            saved.write(settings.run_dir, Saved(mode, settings.overrides))
+            saved.write(settings.run_dir, Saved(mode, settings.overrides, settings.mocks))
             stack.up()
             replay.note(settings)
         except BaseException:

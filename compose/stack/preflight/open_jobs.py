@@ -7,6 +7,7 @@ from compose.stack.errors import VERDICT, StackError
 from compose.stack.modes.stack import Unit
 from compose.stack.output import complain
 from compose.stack.services import IMAGE, VIDEO
+from compose.stack.settings import saved
 from compose.stack.settings.load import Settings
 
 _MOCKS = {IMAGE.name, VIDEO.name}
@@ -23,7 +24,9 @@ def check(settings: Settings, units: Iterable[Unit], *, force: bool) -> None:
     where jobs are, or nobody tells. `units`: what runs now. With `force` it is said, and goes on.
     """
     running = {unit.service for unit in units}
-    if not running or bool(running & _MOCKS) is settings.mocks:
+    # Where the mocks are another machine's, none of them runs here.
+    mocks = bool(running & _MOCKS) or saved.read(settings.run_dir).mocks
+    if not running or mocks is settings.mocks:
         return
     reason = _reason(settings)
     if reason and not force:

@@ -13,10 +13,12 @@ from compose.stack.private import write_private
 
 @dataclass(frozen=True)
 class Saved:
-    """The mode the stack was started in (empty where none runs), and what overrides `.env`."""
+    """The mode the stack was started in (empty where none runs), what overrides `.env`, and whether
+    its vendors are the mocks, which may run on another machine."""
 
     mode: str = ""
     overrides: Mapping[str, str] = field(default_factory=dict)
+    mocks: bool = False
 
 
 def _file(run_dir: Path) -> Path:
@@ -27,14 +29,15 @@ def read(run_dir: Path) -> Saved:
     """What was written last; nothing where nothing was, or where it can't be read."""
     try:
         found = json.loads(_file(run_dir).read_text(encoding="utf-8"))
-        return Saved(found["mode"], found["spoken"])
+        return Saved(found["mode"], found["spoken"], found.get("mocks") is True)
     except (OSError, ValueError, TypeError, KeyError):
         return Saved()
 
 
 def write(run_dir: Path, state: Saved) -> None:
     """Replace what is saved; other releases read it, too, so the key keeps its old name."""
-    write_private(_file(run_dir), json.dumps({"mode": state.mode, "spoken": dict(state.overrides)}))
+    found = {"mode": state.mode, "spoken": dict(state.overrides), "mocks": state.mocks}
+    write_private(_file(run_dir), json.dumps(found))
 
 
 def forget(run_dir: Path) -> None:

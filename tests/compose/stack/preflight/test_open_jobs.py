@@ -7,11 +7,15 @@ import pytest
 from compose.stack.errors import UNREACHABLE, VERDICT, StackError
 from compose.stack.modes.stack import Unit
 from compose.stack.preflight import open_jobs
+from compose.stack.settings import saved
 from compose.stack.settings.load import Settings
+from compose.stack.settings.saved import Saved
 from tests.compose.stack.conftest import Load
 from tests.compose.stack.preflight.test_vendors import REAL
+from tests.compose.stack.settings.test_roles import ELSEWHERE
 
 OURS = [Unit(name, name, "running", True, "") for name in ("api", "worker")]
+ALONE = [Unit("worker", "worker-1", "running", True, "")]
 WITH_MOCKS = [*OURS, Unit("mock-kling", "mock-kling", "running", True, "")]
 OPEN = {"jobs": [{"job_id": "a"}], "waiting_count": 2}
 
@@ -85,3 +89,22 @@ def test_where_the_vendors_stay_nobody_is_asked(
 ) -> None:
     open_jobs.check(settings(), units, force=False)
     assert slots["asked"] == 0
+
+
+@pytest.mark.parametrize("mocks", [True, False])
+def test_a_part_alone_is_brought_up_again_and_no_api_is_asked(
+    slots: dict[str, Any], settings: Load, mocks: bool
+) -> None:
+    found = settings(**ELSEWHERE, **({} if mocks else REAL), ROLES="worker")
+    saved.write(found.run_dir, Saved("local", mocks=mocks))
+    open_jobs.check(found, ALONE, force=False)
+    assert slots["asked"] == 0
+
+
+def test_nor_are_the_vendors_of_a_part_alone_switched_under_open_jobs(
+    slots: dict[str, Any], settings: Load
+) -> None:
+    found = settings(**ELSEWHERE, **REAL, ROLES="worker")
+    saved.write(found.run_dir, Saved("local", mocks=True))
+    with pytest.raises(StackError, match="3 jobs are open"):
+        open_jobs.check(found, ALONE, force=False)
