@@ -54,20 +54,21 @@ class DrainActivities:
         First waits `hold_seconds`: what a terminated job's activities had been permitted to submit
         may be on its way, and an earlier look would miss it.
         """
+        now = _server_clock()
         async with beating(self._client, drain.job_id):
             goes_on = await self._newer(drain) is not None
             code = None if goes_on else drain.close_code
             if code is not None:
                 await asyncio.to_thread(self._close, drain, code)
             await asyncio.sleep(drain.hold_seconds)
-            attempts = await self._cleared(drain, cancel=not goes_on)
+            attempts = await self._cleared(drain, now, cancel=not goes_on)
             if goes_on or code is not None:
                 newer = await self._newer(drain)
                 await asyncio.to_thread(self._amend, drain, attempts, newer=newer)
                 return Kept(attempts=attempts, assets={}, asset_url=None)
             return await self._keep(drain.job_id, attempts)
 
-    async def _cleared(self, drain: Drain, *, cancel: bool) -> Attempts:
+    async def _cleared(self, drain: Drain, now: Callable[[], float], *, cancel: bool) -> Attempts:
         """Wait until nothing of the job runs; the highest attempts that the vendors know.
 
         While a submit may be on its way, finding nothing proves nothing: the vendor may still be
@@ -88,10 +89,10 @@ class DrainActivities:
             seen.doubted.add(latest)
         await self._look(all_of(drain.job_id), seen, tasks, cancel=cancel)
         while True:
-            in_doubt = time.time() < doubt and latest not in seen.known
+            in_doubt = now() < doubt and latest not in seen.known
             if not seen.running and not in_doubt:
                 return seen.attempts()
-            if time.time() >= until:
+            if now() >= until:
                 log.warning("given up on what may still run", generations=sorted(seen.running))
                 return seen.attempts()
             await asyncio.sleep(pause)
@@ -277,3 +278,9 @@ async def _cancel(vendor: Vendor, status: VendorStatus) -> None:
         await vendor.cancel(status.vendor_id)
     except VendorError as error:
         log.warning("a cancel at the vendor failed", reason=error.message)
+
+
+def _server_clock() -> Callable[[], float]:
+    """The server's time, and never ahead of it: what has passed here since it began this try."""
+    began = activity.info().started_time.timestamp() - time.monotonic()
+    return lambda: began + time.monotonic()

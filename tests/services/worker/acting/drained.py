@@ -38,9 +38,11 @@ class Clock:
         # Whole, for a `datetime` rounds.
         self.began = float(int(time.time()))
         self.passed = 0.0
+        # The server's clock is behind by so much.
+        self.ahead = 0.0
 
     def time(self) -> float:
-        return self.began + self.passed
+        return self.began + self.passed + self.ahead
 
     async def sleep(self, seconds: float) -> None:
         self.passed += seconds
@@ -114,7 +116,9 @@ class Scene:
     ) -> Kept:
         environment = ActivityEnvironment()
         scheduled = datetime.fromtimestamp(self.clock.began, UTC)
-        environment.info = replace(environment.info, scheduled_time=scheduled)
+        environment.info = replace(
+            environment.info, scheduled_time=scheduled, started_time=scheduled
+        )
         drain = Drain(
             job_id=JOB, run_id="run", hold_seconds=hold, in_doubt=in_doubt, close_code=code
         )

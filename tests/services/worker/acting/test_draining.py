@@ -42,6 +42,13 @@ async def test_in_doubt_nothing_found_is_looked_for_as_long_as_it_may_be_accepte
     assert scene.clock.passed == pytest.approx(ACCEPT, abs=3)
 
 
+@pytest.mark.parametrize("ahead", [-2 * ACCEPT, 2 * ACCEPT])
+async def test_whatever_time_this_machine_takes_it_for(scene: Scene, ahead: float) -> None:
+    scene.clock.ahead = ahead
+    await scene.drain()
+    assert scene.clock.passed == pytest.approx(ACCEPT, abs=3)
+
+
 async def test_without_doubt_one_look_is_enough(scene: Scene) -> None:
     await scene.drain(in_doubt=False)
     assert scene.clock.passed == 0
