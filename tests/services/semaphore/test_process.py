@@ -10,7 +10,7 @@ from services.semaphore.abandoned import begin_anew
 from services.semaphore.permits import Permits
 from services.semaphore.worker import running_semaphore
 from shared.slots import WITHDRAW_SIGNAL
-from tests.fixtures.counted import Counts, counts
+from tests.fixtures.counted import ROUND_SECONDS, Counts, counts
 from tests.fixtures.eventually import eventually
 from tests.fixtures.server import Server
 from tests.services.semaphore.standins import Jobs
@@ -118,15 +118,19 @@ async def test_a_try_that_has_just_ended_keeps_no_other_one_from_being_begun_ane
 async def test_where_nobody_is_watched_nothing_is_asked(
     client: Client, temporal_server: Server
 ) -> None:
-    async def counted() -> Counts:
-        return await counts(temporal_server.metrics_port, client.namespace)
+    async def counted(request: str, times: int) -> Counts:
+        return await eventually(
+            lambda: counts(temporal_server.metrics_port, client.namespace),
+            lambda found: found.requests[request] >= times,
+            pause=ROUND_SECONDS,
+        )
 
     async with semaphore_of(client):
-        await eventually(counted, lambda found: found.requests["StartWorkflowExecution"] == 3)
+        await counted("StartWorkflowExecution", 3)
         # Ten times as long as between two questions.
         await asyncio.sleep(1)
-        # It counts in rounds: once this is counted, so is all before.
+        # Once this is counted, so is all before.
         await client.count_workflows()
-        found = await eventually(counted, lambda found: found.requests["CountWorkflowExecutions"])
+        found = await counted("CountWorkflowExecutions", 1)
     assert found.requests["StartWorkflowExecution"] == 3
     assert found.requests["QueryWorkflow"] == 0

@@ -1,7 +1,7 @@
 """A record that can't be written stops no job, whether its store refuses or hangs."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,8 +36,8 @@ async def written(activities: StateActivities) -> Recorded:
 
 
 @pytest.fixture
-def hangs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A store that answers once the test is over."""
+async def hangs(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """A store that answers once the test is over, and before its loop waits for its threads."""
     over = threading.Event()
     monkeypatch.setattr(Records, "write", lambda *_: over.wait(60))
     monkeypatch.setattr(module, "RECORD_SECONDS", 0.05)
