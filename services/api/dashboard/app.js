@@ -16,6 +16,7 @@ import { Mocks } from "./data/mocks.js";
 import { Slots } from "./data/slots.js";
 import { JobStore } from "./data/store.js";
 import { Teller } from "./parts/teller.js";
+import { OTHER, t, translate } from "./lib/texts.js";
 import { Views } from "./parts/tabs.js";
 
 const LINK = { connecting: "Connecting…", live: "Live", lost: "Connection lost, trying again…" };
@@ -23,7 +24,7 @@ const byId = (id) => document.getElementById(id);
 
 function showLink(state) {
   byId("link").dataset.state = state;
-  setText(byId("link"), LINK[state]);
+  setText(byId("link"), t(LINK[state]));
 }
 
 function workflowsOf(config) {
@@ -34,18 +35,19 @@ function showSurroundings(config) {
   const mode = byId("mode");
   mode.hidden = false;
   mode.classList.add(config.mocks ? "mocks" : "real");
-  setText(mode, config.mocks ? "mocks" : "real services");
+  setText(mode, t(config.mocks ? "mocks" : "real services"));
   byId("elsewhere").prepend(
-    el("a", { href: workflowsOf(config), target: "_blank", rel: "noopener" }, "Temporal UI"),
+    el("a", { href: workflowsOf(config), target: "_blank", rel: "noopener" }, t("Temporal UI")),
   );
 }
 
 function showArmed({ armed }) {
   byId("armed").hidden = armed === 0;
-  setText(byId("armed"), `${count(armed, "rule")} armed`);
+  setText(byId("armed"), t("{rules} armed", { rules: count(armed, "rule") }));
 }
 
 function leadTo(view, link, address) {
+  link.href = address.with({ view });
   link.addEventListener("click", (event) => {
     event.preventDefault();
     address.go({ view, job: "" });
@@ -87,7 +89,16 @@ async function learnSurroundings({ views, mocks }, surroundings) {
   else views.withdraw("faults");
 }
 
+// The texts are chosen when the page is loaded, so it is loaded anew.
+function offerOther(address) {
+  const link = byId("other");
+  setText(link, OTHER.name);
+  link.lang = OTHER.lang;
+  link.href = address.with({ lang: OTHER.lang });
+}
+
 function start() {
+  translate(document.documentElement);
   const parts = makeParts();
   const { store, address, slots, mocks, jobs, views } = parts;
   const surroundings = { ui: null };
@@ -96,6 +107,7 @@ function start() {
   const teller = new Teller(store);
   const draw = (changed = null) => {
     views.draw(changed);
+    offerOther(address);
     drawer.draw();
     teller.draw();
   };

@@ -15,6 +15,7 @@ from services.api.http.session import PATH, Sessions
 from services.api.models import PageConfig
 from services.api.service import Service
 from shared.errors import RouteNotFound
+from shared.texts import PAGE
 
 FOLDER = Path(__file__).parents[1] / "dashboard"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -76,6 +77,12 @@ async def config(service: ServiceDep) -> PageConfig:
         temporal_ui_url=str(service.settings.temporal_ui_url).rstrip("/"),
         temporal_namespace=service.client.namespace,
     )
+
+
+@router.get("/dashboard/texts.json")
+async def texts() -> FileResponse:
+    """The page's texts in Chinese; in English it needs none."""
+    return FileResponse(PAGE, headers=HEADERS)
 
 
 @router.get("/dashboard/{name:path}")

@@ -1,6 +1,7 @@
 // How long a job is likely to take still, from those that ended last.
 
 import { between, ticking } from "../lib/format.js";
+import { t } from "../lib/texts.js";
 
 const LAST = 20;
 
@@ -16,10 +17,10 @@ export function typicalSeconds(jobs) {
 
 /** When a job that has not ended is likely to end, in words; the slot may be paused, a job be asked to end. */
 export function leftInWords(job, { paused, ...facts }) {
-  if (job.status === "queued" && paused) return "paused";
+  if (job.status === "queued" && paused) return t("paused");
   const left = secondsLeft(job, facts);
   if (left === null) return "–";
-  return left < 0 ? "longer than usual" : `≈ ${ticking(left)} left`;
+  return left < 0 ? t("longer than usual") : t("≈ {time} left", { time: ticking(left) });
 }
 
 /** Seconds until a job's end, below 0 for one that overruns; null where nobody can tell. `turn` from 1. */

@@ -1,5 +1,7 @@
 // What can be said of one job: its states, what may be done with it, which files it has.
 
+import { t } from "../lib/texts.js";
+
 export const STATUSES = ["running", "queued", "succeeded", "degraded", "failed", "cancelled"];
 // A generation may be tried again three times per stage.
 export const ATTEMPTS = 4;
@@ -7,7 +9,16 @@ export const ATTEMPTS = 4;
 const ENDED = new Set(["succeeded", "degraded", "failed", "cancelled"]);
 const RETRYABLE = new Set(["degraded", "failed", "cancelled"]);
 
-const ENDS = { failed: "failed", cancelled: "was cancelled" };
+const KEPT = {
+  failed: [
+    "The image was paid for and kept, though the job failed.",
+    "Image and video were paid for and kept, though the job failed.",
+  ],
+  cancelled: [
+    "The image was paid for and kept, though the job was cancelled.",
+    "Image and video were paid for and kept, though the job was cancelled.",
+  ],
+};
 
 export const hasEnded = (job) => ENDED.has(job.status);
 export const canRetry = (job) => RETRYABLE.has(job.status);
@@ -33,9 +44,8 @@ export const hasVideo = (job) =>
 
 /** Why there are files of a job that did not succeed; null where that needs no word. */
 export function whyKept(job) {
-  if (job.asset_url === null || ENDS[job.status] === undefined) return null;
-  const what = hasVideo(job) ? "Image and video were" : "The image was";
-  return `${what} paid for and kept, though the job ${ENDS[job.status]}.`;
+  if (job.asset_url === null || KEPT[job.status] === undefined) return null;
+  return t(KEPT[job.status][hasVideo(job) ? 1 : 0]);
 }
 
 /** The step in words. */

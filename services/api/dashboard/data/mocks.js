@@ -2,6 +2,7 @@
 
 import { get } from "../lib/http.js";
 import { Repeat } from "../lib/repeat.js";
+import { t } from "../lib/texts.js";
 
 export const MOCKS = { "mock-comfyui": "image", "mock-kling": "video" };
 const MILLISECONDS = 2000;
@@ -79,5 +80,5 @@ const earlier = (a, b) => Date.parse(a.at) - Date.parse(b.at);
 
 /** What a hit did, in words: `e-fail: start fail (video 1)`. */
 export function hitText(hit) {
-  return `${hit.rule}: ${hit.where} ${hit.do} (${MOCKS[hit.mock]} ${hit.attempt})`;
+  return `${hit.rule}: ${hit.where} ${hit.do} (${t(MOCKS[hit.mock])} ${hit.attempt})`;
 }

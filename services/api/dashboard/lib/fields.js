@@ -1,6 +1,7 @@
 // Form fields made from a JSON schema, so that the form asks for what the API takes.
 
 import { el } from "./dom.js";
+import { t } from "./texts.js";
 
 const LONG_TEXT = 300;
 
@@ -50,13 +51,13 @@ function field(name, schema, { required, prefix }) {
 }
 
 function labelOf(name) {
-  return name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
+  return t(name[0].toUpperCase() + name.slice(1).replaceAll("_", " "));
 }
 
 function control(id, name, schema) {
   const common = { id, name, dir: "auto", autocomplete: "off" };
   if (schema.enum)
-    return el("select", common, ...schema.enum.map((value) => el("option", { value }, value)));
+    return el("select", common, ...schema.enum.map((value) => el("option", { value }, t(value))));
   if (schema.type === "integer")
     return el("input", { ...common, type: "number", min: schema.minimum, max: schema.maximum });
   if ((schema.maxLength ?? 0) > LONG_TEXT)

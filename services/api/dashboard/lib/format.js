@@ -1,5 +1,7 @@
 // Turns times, counts and states into words; knows no element.
 
+import { LOCALE, t } from "./texts.js";
+
 const UNITS = [
   [86400, "d", 3600, "h"],
   [3600, "h", 60, "min"],
@@ -9,17 +11,19 @@ const UNITS = [
 /** A length of time in seconds, as `0.4 s`, `12 s`, `3 min 5 s`, `2 h 1 min`. */
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return "–";
-  if (seconds < 0) return "0 s";
-  if (seconds < 0.1) return `${Math.round(seconds * 1000)} ms`;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 0) return t("{n} s", { n: 0 });
+  if (seconds < 0.1) return t("{n} ms", { n: Math.round(seconds * 1000) });
+  if (seconds < 10) return t("{n} s", { n: seconds.toFixed(1) });
   for (const [size, unit, smaller, small] of UNITS) {
     if (seconds >= size) {
       const rest = Math.floor((seconds % size) / smaller);
-      return `${Math.floor(seconds / size)} ${unit}${rest ? ` ${rest} ${small}` : ""}`;
+      return amount(Math.floor(seconds / size), unit) + (rest ? ` ${amount(rest, small)}` : "");
     }
   }
-  return `${Math.floor(seconds)} s`;
+  return t("{n} s", { n: Math.floor(seconds) });
 }
+
+const amount = (n, unit) => t(`{n} ${unit}`, { n });
 
 /** The seconds from one instant (RFC 3339) to another one, or to now. */
 export function between(from, to = null) {
@@ -28,13 +32,13 @@ export function between(from, to = null) {
 
 /** A whole-second length for what ticks once a second. */
 export function ticking(seconds) {
-  return seconds < 10 ? `${Math.max(0, Math.floor(seconds))} s` : duration(seconds);
+  return seconds < 10 ? t("{n} s", { n: Math.max(0, Math.floor(seconds)) }) : duration(seconds);
 }
 
 /** A length of time in its largest unit alone. */
 export function rough(seconds) {
   const [size, unit] = UNITS.find(([each]) => seconds >= each) ?? [1, "s"];
-  return `${Math.max(0, Math.floor(seconds / size))} ${unit}`;
+  return amount(Math.max(0, Math.floor(seconds / size)), unit);
 }
 
 /** An instant as a clock on the wall shows it, with tenths. */
@@ -47,12 +51,12 @@ export function clock(instant) {
 
 /** An instant with its date, for a title. */
 export function dated(instant) {
-  return new Date(instant).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  return new Date(instant).toLocaleString(LOCALE, { dateStyle: "medium", timeStyle: "medium" });
 }
 
 /** `1 job`, `2 jobs`. */
 export function count(number, noun) {
-  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+  return t(`{n} ${noun}${number === 1 ? "" : "s"}`, { n: number.toLocaleString(LOCALE) });
 }
 
 export function bytes(size) {

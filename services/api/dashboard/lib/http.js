@@ -1,6 +1,7 @@
 // Calls our own API; whatever goes wrong becomes one Failure with a sentence for a person.
 
 import { beginSession, sessionsBegun } from "./token.js";
+import { t } from "./texts.js";
 
 /** What went wrong: the sentence, the HTTP status (0 where there was no answer), the fields. */
 export class Failure extends Error {
@@ -34,12 +35,12 @@ async function reach(path, options) {
     return await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failure("The API does not answer. Is the stack up? Try: make ps");
+    throw new Failure(t("The API does not answer. Is the stack up? Try: make ps"));
   }
 }
 
 function failure(answer, problem) {
-  const sentence = problem?.detail || problem?.title || `The API answered ${answer.status}.`;
+  const sentence = problem?.detail || problem?.title || t("The API answered {status}.", { status: answer.status });
   return new Failure(sentence, { status: answer.status, errors: problem?.errors ?? [] });
 }
 

@@ -1,6 +1,7 @@
 // Says what an action did, to the eye and to a screen reader.
 
 import { el } from "./dom.js";
+import { t } from "./texts.js";
 
 const SHOWN_MILLISECONDS = 6000;
 
@@ -9,7 +10,7 @@ export function notify(sentence, kind = "good", link = null) {
   const place = document.getElementById("notices");
   const close = el(
     "button",
-    { type: "button", class: "quiet", "aria-label": "Put away", click: () => notice.remove() },
+    { type: "button", class: "quiet", "aria-label": t("Put away"), click: () => notice.remove() },
     "×",
   );
   const notice = el(

@@ -1,5 +1,7 @@
 // The API's token: asked for when the API wants it, and given back for a cookie that no script sees.
 
+import { t } from "./texts.js";
+
 let sessions = 0;
 let declined = false;
 let asking = null;
@@ -20,7 +22,7 @@ export async function beginSession(before, { wanted }) {
 }
 
 async function ask() {
-  let question = "This needs the API's token (API_TOKEN):";
+  let question = t("This needs the API's token (API_TOKEN):");
   for (;;) {
     const given = window.prompt(question)?.trim();
     declined = !given;
@@ -28,7 +30,7 @@ async function ask() {
     const headers = { Authorization: `Bearer ${given}` };
     const answer = await fetch("/session", { method: "POST", headers }).catch(() => null);
     if (answer?.ok) break;
-    question = "That was not the API's token (API_TOKEN):";
+    question = t("That was not the API's token (API_TOKEN):");
   }
   sessions += 1;
   return true;

@@ -4,6 +4,7 @@ import { button, el } from "../lib/dom.js";
 import { call, jobPath } from "../lib/http.js";
 import { canRetry, hasEnded } from "../data/jobs.js";
 import { attemptTo, notify } from "../lib/notices.js";
+import { t } from "../lib/texts.js";
 
 const INPUT = ["prompt", "style", "tag", "priority", "on_video_failure"];
 
@@ -13,18 +14,18 @@ export class Actions {
   #store;
   #input = {};
   #job = null;
-  #cancel = button("Cancel", () => this.#doCancel(), { class: "danger" });
-  #retry = button("Retry", () => this.#doRetry());
-  #link = el("a", { target: "_blank", rel: "noopener" }, "Temporal UI");
+  #cancel = button(t("Cancel"), () => this.#doCancel(), { class: "danger" });
+  #retry = button(t("Retry"), () => this.#doRetry());
+  #link = el("a", { target: "_blank", rel: "noopener" }, t("Temporal UI"));
   #ui;
 
   constructor({ address, store, runAgain, ui }) {
     this.#address = address;
     this.#store = store;
     this.#ui = ui;
-    const again = button("Run again with edits", () => runAgain(this.#input));
-    const curl = button("Copy as curl", () => this.#copy(curlOf(this.#input)));
-    const id = button("Copy id", () => this.#copy(this.#job.job_id));
+    const again = button(t("Run again with edits"), () => runAgain(this.#input));
+    const curl = button(t("Copy as curl"), () => this.#copy(curlOf(this.#input)));
+    const id = button(t("Copy id"), () => this.#copy(this.#job.job_id));
     this.element = el(
       "div",
       { class: "actions" },
@@ -70,14 +71,14 @@ export class Actions {
     return attemptTo(async () => {
       const { job_id: jobId } = await call("POST", jobPath(this.#job.job_id, "/cancel"));
       this.#store.noteCancelling(jobId);
-      notify("Asked to cancel; it ends once the vendors are clear.");
+      notify(t("Asked to cancel; it ends once the vendors are clear."));
     });
   }
 
   #doRetry() {
     return attemptTo(async () => {
       const { job_id: jobId } = await call("POST", jobPath(this.#job.job_id, "/retry"));
-      notify("Started again as a new job.");
+      notify(t("Started again as a new job."));
       this.#address.go({ job: jobId });
     });
   }
@@ -85,12 +86,12 @@ export class Actions {
   async #copy(text) {
     // The clipboard is there for secure pages alone; loopback counts as one.
     if (!navigator.clipboard) {
-      window.prompt("Copy this:", text);
+      window.prompt(t("Copy this:"), text);
       return;
     }
     await attemptTo(async () => {
       await navigator.clipboard.writeText(text);
-      notify("Copied.");
+      notify(t("Copied."));
     });
   }
 }

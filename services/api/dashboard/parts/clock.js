@@ -4,6 +4,7 @@ import { button, el, setText } from "../lib/dom.js";
 import { call } from "../lib/http.js";
 import { attemptTo, notify } from "../lib/notices.js";
 import { MOCKS } from "../data/mocks.js";
+import { listed, t } from "../lib/texts.js";
 
 // An image of 30 nominal seconds takes 3, a video of 70 takes 7: long enough to watch, and within the
 // time that a worker allows where mocks are on.
@@ -17,12 +18,12 @@ export class ClockPanel {
   constructor(mocks) {
     this.#mocks = mocks;
     const choices = Object.entries(SPEEDS).map(([name, speed]) =>
-      button(`${name} (× ${speed})`, () => this.#set(speed)),
+      button(`${t(name)} (× ${speed})`, () => this.#set(speed)),
     );
     this.element = el(
       "section",
       { class: "panel", "aria-labelledby": "clock-title" },
-      el("h2", { id: "clock-title" }, "Clock of the mocks"),
+      el("h2", { id: "clock-title" }, t("Clock of the mocks")),
       this.#said,
       el("div", { class: "inline" }, ...choices),
     );
@@ -31,16 +32,16 @@ export class ClockPanel {
 
   #show() {
     const speeds = Object.entries(this.#mocks.stats).map(
-      ([mock, { speed }]) => `${MOCKS[mock]} × ${speed}`,
+      ([mock, { speed }]) => `${t(MOCKS[mock])} × ${speed}`,
     );
-    setText(this.#said, speeds.join(", ") || "The mocks don't answer.");
+    setText(this.#said, listed(speeds) || t("The mocks don't answer."));
   }
 
   #set(speed) {
     return attemptTo(async () => {
       const order = (mock) => call("PUT", `/console/${mock}/clock`, { body: { speed } });
       await Promise.all(Object.keys(MOCKS).map(order));
-      notify(`The mocks' clocks run ${speed} times as fast as the wall's.`);
+      notify(t("The mocks' clocks run {speed} times as fast as the wall's.", { speed }));
       await this.#mocks.ask();
     });
   }

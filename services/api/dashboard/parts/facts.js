@@ -2,6 +2,7 @@
 
 import { el } from "../lib/dom.js";
 import { between, bytes, count, dated, duration } from "../lib/format.js";
+import { listed, t } from "../lib/texts.js";
 
 /** The facts of a record. */
 export function facts(record) {
@@ -10,7 +11,7 @@ export function facts(record) {
     ["Style", record.style || "–"],
     ["Tag", record.tag ?? "–"],
     ["Priority", String(record.priority)],
-    ["If the video fails", record.on_video_failure],
+    ["If the video fails", t(record.on_video_failure)],
     ["Created", dated(record.created_at)],
     ["Waited", record.started_at ? duration(between(record.created_at, record.started_at)) : "–"],
     [
@@ -27,26 +28,27 @@ export function facts(record) {
   const list = el(
     "dl",
     { class: "facts" },
-    ...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)]),
+    ...rows.flatMap(([name, value]) => [el("dt", {}, t(name)), el("dd", { dir: "auto" }, value)]),
   );
   return el("div", {}, error(record), list);
 }
 
 function files(assets) {
-  const parts = Object.entries(assets).map(([step, asset]) => `${step} ${bytes(asset.size)}`);
-  return parts.join(", ") || "–";
+  const parts = Object.entries(assets).map(([step, asset]) => `${t(step)} ${bytes(asset.size)}`);
+  return listed(parts) || "–";
 }
 
 function paid({ image, video }) {
-  return `${count(image, "image")}, ${count(video, "video")}`;
+  return listed([count(image, "image"), count(video, "video")]);
 }
 
 function units(charged) {
   const amounts = Object.entries(charged ?? {});
-  const parts = amounts.map(([id, amount]) => `${id.split(".").slice(1).join(" ")}: ${amount}`);
+  const parts = amounts.map(([id, amount]) => `${id.split(".").slice(1).map((part) => t(part)).join(" ")}: ${amount}`);
   if (!parts.length) return "–";
   const sum = amounts.reduce((total, [, amount]) => total + Number(amount), 0);
-  return `${Number(sum.toPrecision(12))} of the vendor's units (${parts.join(", ")})`;
+  const total = Number(sum.toPrecision(12));
+  return t("{total} of the vendor's units ({parts})", { total, parts: listed(parts) });
 }
 
 function error(record) {

@@ -2,6 +2,7 @@
 
 import { el } from "../lib/dom.js";
 import { notify } from "../lib/notices.js";
+import { t } from "../lib/texts.js";
 
 const EXAMPLE = {
   where: "start",
@@ -23,9 +24,9 @@ export class FaultForm {
   #target = el(
     "select",
     { id: "rule-target" },
-    ...Object.keys(TARGETS).map((name) => el("option", { value: name }, name)),
+    ...Object.keys(TARGETS).map((name) => el("option", { value: name }, t(name))),
   );
-  #send = el("button", { type: "submit", class: "primary" }, "Arm");
+  #send = el("button", { type: "submit", class: "primary" }, t("Arm"));
 
   constructor(arm) {
     this.#arm = arm;
@@ -36,20 +37,20 @@ export class FaultForm {
       el(
         "div",
         { class: "field" },
-        el("label", { for: "rule" }, "Rule, as docs/faults.md describes it"),
+        el("label", { for: "rule" }, t("Rule, as docs/faults.md describes it")),
         this.#text,
       ),
       el(
         "div",
         { class: "inline" },
-        el("div", { class: "field" }, el("label", { for: "rule-target" }, "Mock"), this.#target),
+        el("div", { class: "field" }, el("label", { for: "rule-target" }, t("Mock")), this.#target),
         this.#send,
       ),
     );
     this.element = el(
       "section",
       { class: "panel", "aria-labelledby": "rule-title" },
-      el("h2", { id: "rule-title" }, "A rule of your own"),
+      el("h2", { id: "rule-title" }, t("A rule of your own")),
       form,
     );
   }
@@ -60,7 +61,7 @@ export class FaultForm {
     try {
       rule = JSON.parse(this.#text.value);
     } catch (error) {
-      notify(`This is not JSON: ${error.message}`, "bad");
+      notify(t("This is not JSON: {why}", { why: error.message }), "bad");
       return;
     }
     this.#send.disabled = true;

@@ -3,6 +3,7 @@
 import { arrange, el, setOr, setText } from "../lib/dom.js";
 import { SPANS, tally } from "../data/choose.js";
 import { STATUSES } from "../data/jobs.js";
+import { t } from "../lib/texts.js";
 
 /** Buttons per status with their counts, a search field, tags, and the order. */
 export class Filters {
@@ -12,7 +13,7 @@ export class Filters {
   #search = el("input", {
     type: "search",
     id: "search",
-    placeholder: "Prompt, style, tag, id, error",
+    placeholder: t("Prompt, style, tag, id, error"),
     autocomplete: "off",
     input: () => this.#typed(),
   });
@@ -23,15 +24,15 @@ export class Filters {
   #within = el(
     "select",
     { id: "within", change: () => this.#address.go({ within: this.#within.value, page: "1" }) },
-    el("option", { value: "" }, "any time"),
-    ...Object.keys(SPANS).map((span) => el("option", { value: span }, `last ${span}`)),
+    el("option", { value: "" }, t("any time")),
+    ...Object.keys(SPANS).map((span) => el("option", { value: span }, t(`last ${span}`))),
   );
   #sort = el(
     "select",
     { id: "sort", change: () => this.#address.go({ sort: this.#sort.value, page: "1" }) },
-    el("option", { value: "active" }, "active first"),
-    el("option", { value: "newest" }, "newest first"),
-    el("option", { value: "oldest" }, "oldest first"),
+    el("option", { value: "active" }, t("active first")),
+    el("option", { value: "newest" }, t("newest first")),
+    el("option", { value: "oldest" }, t("oldest first")),
   );
 
   constructor({ store, address }) {
@@ -43,18 +44,18 @@ export class Filters {
       {
         class: "filters",
         role: "search",
-        "aria-label": "Filter the jobs",
+        "aria-label": t("Filter the jobs"),
         submit: (event) => event.preventDefault(),
       },
       el(
         "div",
-        { class: "chips", role: "group", "aria-label": "Status" },
+        { class: "chips", role: "group", "aria-label": t("Status") },
         ...[...this.#chips.values()].map((chip) => chip.element),
       ),
-      el("div", { class: "field" }, el("label", { for: "search" }, "Search"), this.#search),
-      el("div", { class: "field" }, el("label", { for: "tag" }, "With tag"), this.#tag),
-      el("div", { class: "field" }, el("label", { for: "within" }, "Submitted"), this.#within),
-      el("div", { class: "field" }, el("label", { for: "sort" }, "Order"), this.#sort),
+      el("div", { class: "field" }, el("label", { for: "search" }, t("Search")), this.#search),
+      el("div", { class: "field" }, el("label", { for: "tag" }, t("With tag")), this.#tag),
+      el("div", { class: "field" }, el("label", { for: "within" }, t("Submitted")), this.#within),
+      el("div", { class: "field" }, el("label", { for: "sort" }, t("Order")), this.#sort),
     );
   }
 
@@ -86,7 +87,7 @@ export class Filters {
         "aria-pressed": "false",
         click: () => this.#toggle(status),
       },
-      `${status} `,
+      `${t(status)} `,
       number,
     );
     return { element, number };
@@ -110,7 +111,7 @@ export class Filters {
     if (wanted.join("\n") !== present.join("\n")) {
       arrange(
         this.#tag,
-        wanted.map((value) => el("option", { value }, value || "any tag")),
+        wanted.map((value) => el("option", { value }, value || t("any tag"))),
       );
     }
     this.#tag.value = chosen;

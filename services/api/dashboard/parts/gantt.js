@@ -1,6 +1,7 @@
 // Bars of a batch in time: how long each job waited and ran; a bar opens its job.
 
 import { between, duration } from "../lib/format.js";
+import { t } from "../lib/texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 1000;
@@ -30,7 +31,10 @@ export class Gantt {
     });
     picture.setAttribute(
       "aria-label",
-      `${shown.length} jobs in ${duration(length)}; the table of jobs has the same figures.`,
+      t("{n} jobs in {time}; the table of jobs has the same figures.", {
+        n: shown.length,
+        time: duration(length),
+      }),
     );
     shown.forEach((job, row) => picture.append(...bars(job, { row, from, scale: WIDTH / length })));
     this.element.replaceChildren(picture, axis(length));
@@ -62,7 +66,7 @@ function bar(job, { row, from, to, kind }) {
   });
   rect.dataset.job = job.job_id;
   const title = shape("title", {});
-  title.textContent = `${job.prompt.slice(0, 80)} · ${job.status}`;
+  title.textContent = `${job.prompt.slice(0, 80)} · ${t(job.status)}`;
   rect.append(title);
   return rect;
 }

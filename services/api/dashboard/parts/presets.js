@@ -1,6 +1,7 @@
 // The list of presets with what each stands for and what should come of it.
 
 import { button, el } from "../lib/dom.js";
+import { t } from "../lib/texts.js";
 
 /** A list that is drawn once; `arm` gets a preset's name. */
 export class PresetList {
@@ -13,7 +14,7 @@ export class PresetList {
     this.element = el(
       "section",
       { class: "panel", "aria-labelledby": "presets-title" },
-      el("h2", { id: "presets-title" }, "Presets"),
+      el("h2", { id: "presets-title" }, t("Presets")),
       this.#list,
     );
   }
@@ -25,7 +26,7 @@ export class PresetList {
   }
 
   #item({ name, says, expect }) {
-    const arm = button("Arm", () => this.#arm(name), { "aria-label": `Arm ${name}` });
+    const arm = button(t("Arm"), () => this.#arm(name), { "aria-label": t("Arm {name}", { name }) });
     return el(
       "li",
       {},
@@ -33,8 +34,8 @@ export class PresetList {
         "div",
         {},
         el("strong", {}, name),
-        el("p", {}, plain(says)),
-        el("p", { class: "hint" }, `Expect: ${plain(expect)}`),
+        el("p", {}, t(plain(says))),
+        el("p", { class: "hint" }, t("Expect: {what}", { what: t(plain(expect)) })),
       ),
       arm,
     );

@@ -3,6 +3,7 @@
 import { el, setOr } from "../lib/dom.js";
 import { jobPath } from "../lib/http.js";
 import { hasImage, hasVideo, whyKept } from "../data/jobs.js";
+import { t } from "../lib/texts.js";
 
 /** A figure with the newest that there is, and links to the files. */
 export class Preview {
@@ -25,7 +26,7 @@ export class Preview {
     const parts = [];
     if (hasVideo(job)) parts.push(player(video, image, job));
     else if (hasImage(job))
-      parts.push(el("img", { src: image, alt: `Image of: ${job.prompt.slice(0, 120)}` }));
+      parts.push(el("img", { src: image, alt: t("Image of: {prompt}", { prompt: job.prompt.slice(0, 120) }) }));
     if (hasImage(job)) parts.push(links(job, image, hasVideo(job) ? video : null));
     if (why !== null) parts.unshift(el("p", { class: "hint" }, why));
     this.element.replaceChildren(...parts);
@@ -42,7 +43,7 @@ function player(video, image, job) {
     preload: "metadata",
   });
   element.muted = true;
-  setOr(element, "aria-label", `Video of: ${job.prompt.slice(0, 120)}`);
+  setOr(element, "aria-label", t("Video of: {prompt}", { prompt: job.prompt.slice(0, 120) }));
   return element;
 }
 
@@ -50,13 +51,13 @@ function links(job, image, video) {
   const link = (href, text) => el("a", { href, target: "_blank", rel: "noopener" }, text);
   // The browser knows the suffix by the kind that the file is sent as.
   const save = (href, step) =>
-    el("a", { href, download: `${job.job_id}.${step}` }, `Download the ${step}`);
+    el("a", { href, download: `${job.job_id}.${step}` }, t(`Download the ${step}`));
   return el(
     "p",
     { class: "links" },
-    link(image, "Image"),
+    link(image, t("Image")),
     save(image, "image"),
-    video ? link(video, "Video") : null,
+    video ? link(video, t("Video")) : null,
     video ? save(video, "video") : null,
   );
 }

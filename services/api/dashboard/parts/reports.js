@@ -1,6 +1,7 @@
 // The report of a load test, found by the tag that its jobs carry.
 
 import { el } from "../lib/dom.js";
+import { t } from "../lib/texts.js";
 
 const RUN = /^load-(\d{8}-\d{6}-[0-9a-f]{4})(-|$)/;
 
@@ -14,6 +15,6 @@ export async function reportLink(tag) {
     () => false,
   );
   return found
-    ? el("a", { href: path, target: "_blank", rel: "noopener" }, "Report of this run")
+    ? el("a", { href: path, target: "_blank", rel: "noopener" }, t("Report of this run"))
     : null;
 }

@@ -5,6 +5,7 @@ import { between, clock, count, dated, duration, rough } from "../lib/format.js"
 import { leftInWords } from "../data/estimate.js";
 import { ATTEMPTS, attempt, hasEnded, hasImage, overall, stepOf } from "../data/jobs.js";
 import { jobPath } from "../lib/http.js";
+import { t } from "../lib/texts.js";
 
 export const COLUMNS = ["Status", "Job", "Progress", "Attempt", "Age", "Time", "Turn"];
 
@@ -37,7 +38,7 @@ export class Row {
         { role: "cell", class: "what" },
         el("div", { class: "pair" }, thumb, el("div", {}, title, detail)),
       ),
-      el("td", { role: "cell", class: "progress", "data-label": "Progress" }, bar, step),
+      el("td", { role: "cell", class: "progress", "data-label": "Progress", "data-head": t("Progress") }, bar, step),
       cell("Attempt", tried),
       cell("Age", age),
       cell("Time", time),
@@ -50,16 +51,16 @@ export class Row {
     this.#job = job;
     const { status, title, detail, bar, step, attempt: tried, thumb } = this.#cells;
     setOr(this.element, "data-status", job.status);
-    setText(status, facts.shownAs(job));
+    setText(status, t(facts.shownAs(job)));
     setOr(status, "class", `status ${job.status}`);
     setText(title, job.prompt);
-    setOr(this.#cells.choice, "aria-label", `Choose ${job.prompt.slice(0, 60)}`);
+    setOr(this.#cells.choice, "aria-label", t("Choose {prompt}", { prompt: job.prompt.slice(0, 60) }));
     this.choose(facts.isChosen(job.job_id));
     setText(detail, describe(job));
     setOr(bar, "value", overall(job));
-    setOr(bar, "aria-label", `Progress of ${job.prompt.slice(0, 60)}`);
+    setOr(bar, "aria-label", t("Progress of {prompt}", { prompt: job.prompt.slice(0, 60) }));
     setText(step, stepText(job, facts.hits(job.job_id)));
-    setText(tried, attempt(job) ? `${attempt(job)} of ${ATTEMPTS}` : "–");
+    setText(tried, attempt(job) ? t("{n} of {most}", { n: attempt(job), most: ATTEMPTS }) : "–");
     this.#picture(thumb, job);
     this.tick(facts);
   }
@@ -74,7 +75,7 @@ export class Row {
     const job = this.#job;
     const { age, time, turn } = this.#cells;
     setText(age, rough(between(job.created_at)));
-    setOr(age, "title", `created ${dated(job.created_at)}`);
+    setOr(age, "title", t("created {when}", { when: dated(job.created_at) }));
     setText(time, timeText(job, facts));
     const place = job.status === "queued" ? facts.turns.get(job.job_id) : undefined;
     setText(turn, place === undefined ? "–" : String(place));
@@ -129,30 +130,30 @@ function cells() {
 }
 
 function cell(label, content) {
-  return el("td", { role: "cell", "data-label": label }, content);
+  return el("td", { role: "cell", "data-label": label, "data-head": t(label) }, content);
 }
 
 function describe(job) {
   const parts = [
     job.style,
     job.tag ? `#${job.tag}` : "",
-    job.priority === 3 ? "" : `priority ${job.priority}`,
+    job.priority === 3 ? "" : t("priority {n}", { n: job.priority }),
   ];
   const line = parts.filter(Boolean).join(" · ");
   return job.error ? `${job.error.code}: ${job.error.message}` : line;
 }
 
 function stepText(job, hits) {
-  const step = job.status === "running" ? `${stepOf(job)} ${job.percent} %` : stepOf(job);
+  const step = job.status === "running" ? `${t(stepOf(job))} ${job.percent} %` : t(stepOf(job));
   return hits ? `${step} · ${count(hits, "fault")}` : step;
 }
 
 function timeText(job, facts) {
   if (hasEnded(job)) {
-    if (!job.started_at) return "never ran";
+    if (!job.started_at) return t("never ran");
     return job.finished_at
-      ? `took ${duration(between(job.started_at, job.finished_at))}`
-      : `ended ${clock(job.created_at)}`;
+      ? t("took {time}", { time: duration(between(job.started_at, job.finished_at)) })
+      : t("ended {time}", { time: clock(job.created_at) });
   }
   return leftInWords(job, { ...facts, turn: facts.turns.get(job.job_id) });
 }

@@ -5,6 +5,7 @@ import { count } from "../lib/format.js";
 import { call, jobPath } from "../lib/http.js";
 import { notify } from "../lib/notices.js";
 import { canRetry, hasEnded } from "../data/jobs.js";
+import { t } from "../lib/texts.js";
 
 const AT_ONCE = 4;
 
@@ -15,14 +16,14 @@ export class Selection {
   #changed;
   #isShown;
   #said = el("span", { role: "status" });
-  #cancel = button("Cancel them", () => this.#cancelAll(), { class: "danger" });
-  #retry = button("Retry them", () => this.#retryAll());
+  #cancel = button(t("Cancel"), () => this.#cancelAll(), { class: "danger" });
+  #retry = button(t("Retry"), () => this.#retryAll());
 
   constructor({ store, changed, isShown }) {
     this.#store = store;
     this.#changed = changed;
     this.#isShown = isShown;
-    const none = button("Choose none", () => this.#letGo([...this.#ids]));
+    const none = button(t("Choose none"), () => this.#letGo([...this.#ids]));
     this.element = el("p", { class: "selection" }, this.#said, this.#cancel, this.#retry, none);
   }
 
@@ -41,9 +42,9 @@ export class Selection {
     const [open, again] = [this.#open(), this.#again()];
     const all = this.#jobs();
     this.element.hidden = all.length === 0;
-    setText(this.#said, `${count(all.length, "job")} chosen${this.#unseen(all)}`);
-    setText(this.#cancel, `Cancel ${open.length}`);
-    setText(this.#retry, `Retry ${again.length}`);
+    setText(this.#said, t("{jobs} chosen", { jobs: count(all.length, "job") }) + this.#unseen(all));
+    setText(this.#cancel, t("Cancel {n}", { n: open.length }));
+    setText(this.#retry, t("Retry {n}", { n: again.length }));
     this.#cancel.hidden = open.length === 0;
     this.#retry.hidden = again.length === 0;
   }
@@ -63,17 +64,17 @@ export class Selection {
   // Who was chosen stays so behind other filters and pages.
   #unseen(jobs) {
     const number = jobs.filter((job) => !this.#isShown(job.job_id)).length;
-    return number ? `, ${number} of them not in view` : "";
+    return number ? t(", {n} of them not in view", { n: number }) : "";
   }
 
   #mayDo(what, jobs, besides = "") {
-    return window.confirm(`${what} ${count(jobs.length, "job")}${this.#unseen(jobs)}?${besides}`);
+    return window.confirm(t(what, { jobs: count(jobs.length, "job") + this.#unseen(jobs) }) + besides);
   }
 
   async #cancelAll() {
     const jobs = this.#open();
-    if (!this.#mayDo("Cancel", jobs)) return;
-    await this.#each(jobs, "asked to cancel", async (jobId) => {
+    if (!this.#mayDo("Cancel {jobs}?", jobs)) return;
+    await this.#each(jobs, "{jobs} asked to cancel.", async (jobId) => {
       await call("POST", jobPath(jobId, "/cancel"));
       this.#store.noteCancelling(jobId);
     });
@@ -81,8 +82,8 @@ export class Selection {
 
   async #retryAll() {
     const jobs = this.#again();
-    if (!this.#mayDo("Retry", jobs, " What they make is paid for anew.")) return;
-    await this.#each(jobs, "started again as new jobs", (jobId) =>
+    if (!this.#mayDo("Retry {jobs}?", jobs, t(" What they make is paid for anew."))) return;
+    await this.#each(jobs, "{jobs} started again as new jobs.", (jobId) =>
       call("POST", jobPath(jobId, "/retry")),
     );
   }
@@ -97,9 +98,12 @@ export class Selection {
     };
     await Promise.all(Array.from({ length: AT_ONCE }, lane));
     const well = jobs.length - refusals.length;
-    if (well > 0) notify(`${count(well, "job")} ${done}.`);
+    if (well > 0) notify(t(done, { jobs: count(well, "job") }));
     if (refusals.length > 0)
-      notify(`${count(refusals.length, "job")} refused: ${refusals[0]}`, "bad");
+      notify(
+        t("{jobs} refused: {why}", { jobs: count(refusals.length, "job"), why: refusals[0] }),
+        "bad",
+      );
     this.#letGo(jobs.map((job) => job.job_id));
   }
 

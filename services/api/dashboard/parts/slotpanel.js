@@ -5,6 +5,7 @@ import { lastHolders } from "../data/history.js";
 import { between, clock, count, duration, ticking } from "../lib/format.js";
 import { overall, stepOf } from "../data/jobs.js";
 import { attemptTo, notify } from "../lib/notices.js";
+import { LOCALE, listed, t } from "../lib/texts.js";
 
 const NEXT_SHOWN = 4;
 const HELD_SHOWN = 10;
@@ -17,27 +18,27 @@ export class SlotPanel {
   #parts = new Map();
   #told = "";
   #state = el("p", { class: "hint" });
-  #holders = el("ul", { class: "holders", "aria-label": "Running" });
-  #waiting = el("ol", { class: "next", "aria-label": "Next" });
+  #holders = el("ul", { class: "holders", "aria-label": t("Running") });
+  #waiting = el("ol", { class: "next", "aria-label": t("Next") });
   #limit = el("input", { type: "number", id: "limit", min: 1, max: 1000, required: true });
   #last = el("ol", { class: "plain" });
   #history = el(
     "details",
     { toggle: () => this.#showHistory() },
-    el("summary", {}, "Who held it lately"),
+    el("summary", {}, t("Who held it lately")),
     this.#last,
   );
-  #pause = button("Pause", () => this.#toggle());
+  #pause = button(t("Pause"), () => this.#toggle());
 
   constructor({ slots, store, open }) {
     this.#slots = slots;
     this.#store = store;
     this.#open = open;
-    const set = el("button", { type: "submit" }, "Set");
+    const set = el("button", { type: "submit" }, t("Set"));
     const form = el(
       "form",
       { class: "inline", submit: (event) => this.#setLimit(event) },
-      el("label", { for: "limit" }, "At once, at most"),
+      el("label", { for: "limit" }, t("At once, at most")),
       this.#limit,
       set,
       this.#pause,
@@ -45,7 +46,7 @@ export class SlotPanel {
     this.element = el(
       "section",
       { class: "panel", "aria-labelledby": "slot-title" },
-      el("h2", { id: "slot-title" }, "Slot"),
+      el("h2", { id: "slot-title" }, t("Slot")),
       this.#state,
       this.#holders,
       this.#waiting,
@@ -57,12 +58,12 @@ export class SlotPanel {
   draw() {
     const { view, error } = this.#slots;
     if (view === null) {
-      setText(this.#state, error ?? "Asking…");
+      setText(this.#state, error ?? t("Asking…"));
       return;
     }
     setText(this.#state, error ?? sentence(view));
     this.#state.classList.toggle("warn", view.paused || error !== null);
-    setText(this.#pause, view.paused ? "Resume" : "Pause");
+    setText(this.#pause, t(view.paused ? "Resume" : "Pause"));
     if (document.activeElement !== this.#limit) this.#limit.value = view.limit;
     arrange(
       this.#holders,
@@ -88,10 +89,10 @@ export class SlotPanel {
     const part = this.#part(`holder ${holder.job_id}`, () => this.#newHolder(holder.job_id));
     const job = this.#store.get(holder.job_id);
     setText(part.name, job?.prompt ?? holder.job_id);
-    const step = job ? `${stepOf(job)} ${job.percent} %` : "";
+    const step = job ? `${t(stepOf(job))} ${job.percent} %` : "";
     setText(
       part.note,
-      `${step} · ${holder.draining ? "clearing up, " : ""}held for ${ticking(between(holder.since))}`,
+      `${step} · ${t(holder.draining ? "clearing up, held for {time}" : "held for {time}", { time: ticking(between(holder.since)) })}`,
     );
     setOr(part.bar, "value", job ? overall(job) : 0);
     return part.element;
@@ -106,7 +107,7 @@ export class SlotPanel {
       click: () => this.#open(jobId),
     });
     const note = el("span", { class: "detail" });
-    const bar = el("progress", { max: 100, value: 0, "aria-label": "Progress" });
+    const bar = el("progress", { max: 100, value: 0, "aria-label": t("Progress") });
     return { element: el("li", {}, name, bar, note), name, note, bar };
   }
 
@@ -142,7 +143,7 @@ export class SlotPanel {
     const paused = !this.#slots.view?.paused;
     await attemptTo(async () => {
       await this.#slots.change({ paused });
-      notify(paused ? "Paused: the running job ends, none starts." : "Resumed.");
+      notify(t(paused ? "Paused: the running job ends, none starts." : "Resumed."));
     });
   }
 
@@ -151,21 +152,25 @@ export class SlotPanel {
     const limit = Number(this.#limit.value);
     await attemptTo(async () => {
       await this.#slots.change({ limit });
-      notify(`At most ${count(limit, "job")} at once.`);
+      notify(t("At most {jobs} at once.", { jobs: count(limit, "job") }));
     });
   }
 }
 
 function heldLine({ job, seconds, waited, ahead }) {
-  const held = `${job.finished_at ? "held" : "holds"} it for ${ticking(seconds)}`;
-  const behind = ahead ? `, behind ${count(ahead, "job")}` : "";
-  return `${clock(job.started_at)} ${job.prompt.slice(0, 40)}: ${held}, had waited ${duration(waited)}${behind}`;
+  const words = job.finished_at
+    ? "{when} {prompt}: held it for {time}, had waited {waited}"
+    : "{when} {prompt}: holds it for {time}, had waited {waited}";
+  const behind = ahead ? t(", behind {jobs}", { jobs: count(ahead, "job") }) : "";
+  const [when, prompt] = [clock(job.started_at), job.prompt.slice(0, 40)];
+  return t(words, { when, prompt, time: ticking(seconds), waited: duration(waited) }) + behind;
 }
 
 function sentence(view) {
-  const running = view.holders.length ? `${view.holders.length} of ${view.limit} in use` : "free";
+  const used = { n: view.holders.length, limit: view.limit };
+  const running = view.holders.length ? t("{n} of {limit} in use", used) : t("free");
   const waiting = view.waiting_count
-    ? `, ${view.waiting_count.toLocaleString("en")} waiting`
-    : ", nobody waits";
-  return `${view.paused ? "Paused; " : ""}${running}${waiting}`;
+    ? t("{n} waiting", { n: view.waiting_count.toLocaleString(LOCALE) })
+    : t("nobody waits");
+  return (view.paused ? t("Paused; ") : "") + listed([running, waiting]);
 }

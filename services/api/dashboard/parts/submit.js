@@ -5,6 +5,7 @@ import { fieldsOf, showErrors, valuesOf } from "../lib/fields.js";
 import { count } from "../lib/format.js";
 import { call, get } from "../lib/http.js";
 import { notify } from "../lib/notices.js";
+import { t } from "../lib/texts.js";
 
 const MOST = 1000;
 const AT_ONCE = 4;
@@ -22,7 +23,7 @@ export class SubmitPanel {
     value: 1,
     required: true,
   });
-  #send = el("button", { type: "submit", class: "primary" }, "Submit");
+  #send = el("button", { type: "submit", class: "primary" }, t("Submit"));
   #progress = el("p", { class: "hint", role: "status" });
   #place = el("div", { class: "fields" });
 
@@ -32,7 +33,7 @@ export class SubmitPanel {
     const many = el(
       "div",
       { class: "field times" },
-      el("label", { for: "new-times" }, "How many"),
+      el("label", { for: "new-times" }, t("How many")),
       this.#times,
     );
     this.#form = el(
@@ -46,7 +47,7 @@ export class SubmitPanel {
     this.#fold = el(
       "details",
       { open: window.matchMedia(WIDE).matches },
-      el("summary", {}, el("h2", { id: "new-title" }, "New job")),
+      el("summary", {}, el("h2", { id: "new-title" }, t("New job"))),
       this.#form,
     );
     this.element = el("section", { class: "panel", "aria-labelledby": "new-title" }, this.#fold);
@@ -98,12 +99,13 @@ export class SubmitPanel {
     const lane = async () => {
       for (let body = bodies.shift(); body !== undefined; body = bodies.shift()) {
         ids.push((await this.#sendOne(body)).job_id);
-        if (times > 1) setText(this.#progress, `${ids.length} of ${count(times, "job")} submitted`);
+        if (times > 1) setText(this.#progress, t("{n} of {jobs} submitted", { n: ids.length, jobs: count(times, "job") }));
       }
     };
     try {
       await Promise.all(Array.from({ length: Math.min(AT_ONCE, times) }, lane));
-      notify(`${count(ids.length, "job")} submitted.`, "good", this.#lead(ids, values.tag));
+      const sentence = t("{jobs} submitted.", { jobs: count(ids.length, "job") });
+      notify(sentence, "good", this.#lead(ids, values.tag));
     } catch (failure) {
       bodies.length = 0;
       this.#refused(failure, { sent: ids.length, times });
@@ -117,7 +119,7 @@ export class SubmitPanel {
 
   #refused(failure, { sent, times }) {
     const others = showErrors(this.#fields, failure.errors ?? []);
-    const done = times > 1 ? ` ${sent} of ${count(times, "job")} had been submitted.` : "";
+    const done = times > 1 ? t(" {n} of {jobs} had been submitted.", { n: sent, jobs: count(times, "job") }) : "";
     if (!failure.errors?.length || others.length) notify(`${failure.message}${done}`, "bad");
     this.#form.querySelector("[aria-invalid]")?.focus();
   }

@@ -7,6 +7,7 @@ import { hasEnded } from "../data/jobs.js";
 import { count } from "../lib/format.js";
 import { COLUMNS, Row } from "./row.js";
 import { Selection } from "./selection.js";
+import { LOCALE, t } from "../lib/texts.js";
 
 export const PAGE_SIZE = 200;
 
@@ -23,7 +24,7 @@ export class JobTable {
   #selection;
   #body = el("tbody", { role: "rowgroup" });
   #caption = el("caption", { class: "count" });
-  #pager = el("nav", { class: "pager", "aria-label": "Pages" });
+  #pager = el("nav", { class: "pager", "aria-label": t("Pages") });
 
   constructor({ store, address, slots, mocks }) {
     this.#store = store;
@@ -40,7 +41,7 @@ export class JobTable {
     });
     this.#body.addEventListener("click", (event) => this.#open(event));
     this.#body.addEventListener("change", (event) => this.#choose(event.target));
-    const head = COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name));
+    const head = COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, t(name)));
     this.element = el(
       "div",
       {},
@@ -120,7 +121,7 @@ export class JobTable {
     const all = this.#store.size;
     setText(
       this.#caption,
-      found === all ? count(all, "job") : `${found.toLocaleString("en")} of ${count(all, "job")}`,
+      found === all ? count(all, "job") : t("{n} of {jobs}", { n: found.toLocaleString(LOCALE), jobs: count(all, "job") }),
     );
     this.element.hidden = found === 0;
     this.#pager.hidden = pages === 1;
@@ -139,9 +140,9 @@ export class JobTable {
         text,
       );
     return [
-      step("← Before", page - 1),
-      el("span", {}, `page ${page} of ${pages}`),
-      step("Next →", page + 1),
+      step(t("← Before"), page - 1),
+      el("span", {}, t("page {page} of {pages}", { page, pages })),
+      step(t("Next →"), page + 1),
     ];
   }
 }

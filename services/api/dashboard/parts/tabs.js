@@ -1,6 +1,7 @@
 // The page's views and the tabs that lead to them; one is in the document at a time.
 
 import { el, setOr } from "../lib/dom.js";
+import { t } from "../lib/texts.js";
 
 /** A link to another state of the page, which is gone to without loading it anew. */
 export function linkTo(address, change, text) {
@@ -28,7 +29,7 @@ export class Views {
       const link = el(
         "a",
         { href: address.with({ view: name }), click: (event) => this.#follow(event, name) },
-        view.title,
+        t(view.title),
       );
       this.#links.set(name, link);
       tabs.append(link);
@@ -55,7 +56,7 @@ export class Views {
     this.#place.replaceChildren(this.#views[name].element);
     for (const [each, link] of this.#links)
       setOr(link, "aria-current", each === name ? "page" : null);
-    document.title = name === "jobs" ? "genvideo" : `${this.#views[name].title} – genvideo`;
+    document.title = name === "jobs" ? "genvideo" : `${t(this.#views[name].title)} – genvideo`;
     this.#views[name].enter?.();
   }
 

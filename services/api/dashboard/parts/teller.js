@@ -3,6 +3,7 @@
 import { count } from "../lib/format.js";
 import { hasEnded } from "../data/jobs.js";
 import { notify } from "../lib/notices.js";
+import { t } from "../lib/texts.js";
 
 /** Watches the store; a batch is told once, if some of its jobs were open before. */
 export class Teller {
@@ -27,7 +28,8 @@ export class Teller {
   #tell(tag) {
     const jobs = [...this.#store.all()].filter((job) => job.tag === tag && hasEnded(job));
     const well = jobs.filter((job) => job.status === "succeeded").length;
-    const sentence = `Batch ${tag} has ended: ${well} of ${count(jobs.length, "job")} succeeded.`;
+    const figures = { tag, n: well, jobs: count(jobs.length, "job") };
+    const sentence = t("Batch {tag} has ended: {n} of {jobs} succeeded.", figures);
     notify(sentence, well === jobs.length ? "good" : "bad");
     if ("Notification" in window && Notification.permission === "granted")
       new Notification("genvideo", { body: sentence, tag });

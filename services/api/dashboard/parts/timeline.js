@@ -4,6 +4,8 @@
 import { el } from "../lib/dom.js";
 import { between, clock, duration } from "../lib/format.js";
 import { hitText } from "../data/mocks.js";
+import { noteText } from "../data/notes.js";
+import { t } from "../lib/texts.js";
 
 const FAILED = /^(image|video), attempt (\d+) failed: (.*)$/s;
 
@@ -32,7 +34,7 @@ function phaseOf(status, step, note) {
 
 /** The line of phases, and under it every transition, and every fault of a mock in its place. */
 export function timeline(record, hits) {
-  const title = el("h3", {}, "Timeline");
+  const title = el("h3", {}, t("Timeline"));
   const changes = record.transitions.map((each, place) => ({
     at: each.at,
     row: transition(each, record.transitions[place - 1]),
@@ -40,7 +42,7 @@ export function timeline(record, hits) {
   const faults = hits.map((hit) => ({ at: hit.at, row: fault(hit) }));
   const rows = [...changes, ...faults].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
   if (!rows.length)
-    return el("section", {}, title, el("p", { class: "hint" }, "Nothing has happened yet."));
+    return el("section", {}, title, el("p", { class: "hint" }, t("Nothing has happened yet.")));
   return el(
     "section",
     {},
@@ -53,7 +55,7 @@ export function timeline(record, hits) {
 function line(parts) {
   const lengths = parts.map(({ from, to }) => Math.max(0.001, between(from, to)));
   const items = parts.map(({ name }, place) => {
-    const text = `${name}: ${duration(lengths[place])}`;
+    const text = t("{what}: {value}", { what: t(name), value: duration(lengths[place]) });
     const item = el(
       "li",
       { class: `phase ${name.split(" ")[0]}`, title: text },
@@ -62,7 +64,7 @@ function line(parts) {
     item.style.flexGrow = lengths[place];
     return item;
   });
-  return el("ol", { class: "phases", "aria-label": "Phases" }, ...items);
+  return el("ol", { class: "phases", "aria-label": t("Phases") }, ...items);
 }
 
 function transition({ at, percent, note, status }, before) {
@@ -72,7 +74,7 @@ function transition({ at, percent, note, status }, before) {
     { class: FAILED.test(note) || status === "failed" ? "bad" : null },
     el("time", { datetime: at }, clock(at)),
     el("span", { class: "since" }, since),
-    el("span", { dir: "auto" }, note || status),
+    el("span", { dir: "auto" }, note ? noteText(note) : t(status)),
     el("span", { class: "since" }, `${percent} %`),
   );
 }
@@ -82,7 +84,7 @@ function fault(hit) {
     "li",
     { class: "fault" },
     el("time", { datetime: hit.at }, clock(hit.at)),
-    el("span", {}, "fault"),
+    el("span", {}, t("fault")),
     el("span", {}, hitText(hit)),
   );
 }
@@ -90,7 +92,7 @@ function fault(hit) {
 /** The failed attempts of both stages with the reason of each. */
 export function attempts(record) {
   const failed = record.transitions.map(({ note }) => FAILED.exec(note)).filter(Boolean);
-  const used = `${record.attempts.image} for the image, ${record.attempts.video} for the video`;
+  const used = t("{image} for the image, {video} for the video", record.attempts);
   if (record.status === "failed" && record.step)
     failed.push([
       null,
@@ -99,12 +101,12 @@ export function attempts(record) {
       record.error?.message ?? "failed",
     ]);
   const rows = failed.map(([, step, number, reason]) =>
-    el("li", { class: "bad" }, `${step} ${number}: ${reason}`),
+    el("li", { class: "bad" }, t("{what}: {value}", { what: `${t(step)} ${number}`, value: noteText(reason) })),
   );
   return el(
     "section",
     {},
-    el("h3", {}, "Attempts"),
+    el("h3", {}, t("Attempts")),
     el("p", { class: "hint" }, used),
     el("ul", { class: "plain" }, ...rows),
   );

@@ -6,10 +6,11 @@ import { count, dated, duration } from "../lib/format.js";
 import { Gantt } from "../parts/gantt.js";
 import { reportLink } from "../parts/reports.js";
 import { Teller } from "../parts/teller.js";
+import { listed, t } from "../lib/texts.js";
 
 // Bars are drawn anew at most this often.
 const DRAW_MILLISECONDS = 500;
-const COLUMNS = ["Tag", "Submitted", "Jobs", "Ended", "Succeeded", "Most at once", "Paid for", "Took"];
+const COLUMNS = ["Tag", "Submitted", "Jobs", "Ended", "Succeeded", "Most at once", "Paid for", "Took"].map((name) => t(name));
 
 /** A table of tags, and the chosen one opened below its line. */
 export class BatchesView {
@@ -25,7 +26,7 @@ export class BatchesView {
   #gantt = new Gantt((jobId) => this.#address.go({ job: jobId }));
   #chosen = opened(this.#figures, this.#links, this.#gantt.element);
   #linked = "";
-  #tell = button("Tell me when it ends", () => Teller.allow());
+  #tell = button(t("Tell me when it ends"), () => Teller.allow());
 
   constructor({ store, address }) {
     this.#store = store;
@@ -36,7 +37,7 @@ export class BatchesView {
       el(
         "section",
         { class: "panel", "aria-labelledby": "batches-title" },
-        el("h2", { id: "batches-title" }, "Batches"),
+        el("h2", { id: "batches-title" }, t("Batches")),
         this.#empty,
         cards("batches-title", COLUMNS, this.#body),
       ),
@@ -67,7 +68,7 @@ export class BatchesView {
     );
     setText(
       this.#empty,
-      batches.length ? "" : "No job has a tag yet. Give one in the form, or run: make test-10",
+      batches.length ? "" : t("No job has a tag yet. Give one in the form, or run: make test-10"),
     );
   }
 
@@ -100,10 +101,14 @@ export class BatchesView {
   }
 
   #show(batch) {
-    const counts = Object.entries(batch.counts).map(([status, number]) => `${number} ${status}`);
+    const counts = Object.entries(batch.counts).map(([status, number]) => `${number} ${t(status)}`);
     setText(
       this.#figures,
-      `${counts.join(", ")} · ${duration(batch.seconds)} from the first submission, ${dated(batch.from)}`,
+      t("{counts} · {time} from the first submission, {when}", {
+        counts: listed(counts),
+        time: duration(batch.seconds),
+        when: dated(batch.from),
+      }),
     );
     this.#gantt.draw(batch);
     this.#tell.hidden = batch.ended === batch.jobs.length;
@@ -115,7 +120,7 @@ export class BatchesView {
     const inTable = el(
       "a",
       { href: this.#address.with({ view: "jobs", tag }) },
-      "These jobs in the table",
+      t("These jobs in the table"),
     );
     this.#links.replaceChildren(inTable, this.#tell);
     const report = await reportLink(tag);
@@ -136,7 +141,7 @@ function figuresOf(batch) {
     String(batch.ended),
     rate(batch),
     String(batch.atOnce),
-    `${count(image, "image")}, ${count(video, "video")}`,
+    listed([count(image, "image"), count(video, "video")]),
     duration(batch.seconds),
   ];
 }

@@ -8,6 +8,7 @@ import { facts } from "../parts/facts.js";
 import { Preview } from "../parts/preview.js";
 import { receipts } from "../parts/receipts.js";
 import { attempts, timeline } from "../parts/timeline.js";
+import { t } from "../lib/texts.js";
 
 // A running job's record changes often; it is read at most this often.
 const READ_MILLISECONDS = 400;
@@ -29,7 +30,7 @@ export class Drawer {
   #actions;
   #story = el("div");
   #callbacks = el("div");
-  #raw = el("pre", { tabindex: 0, "aria-label": "Raw record" });
+  #raw = el("pre", { tabindex: 0, "aria-label": t("Raw record") });
 
   constructor({ store, address, mocks, runAgain, ui }) {
     this.#store = store;
@@ -39,8 +40,8 @@ export class Drawer {
     this.#actions = new Actions({ address, store, runAgain, ui });
     const close = button("×", () => this.close(), {
       class: "quiet",
-      "aria-label": "Close",
-      title: "Close (Escape)",
+      "aria-label": t("Close"),
+      title: t("Close (Escape)"),
     });
     this.element = el(
       "div",
@@ -57,7 +58,7 @@ export class Drawer {
       this.#actions.element,
       this.#story,
       this.#callbacks,
-      el("details", { class: "raw" }, el("summary", {}, "Raw record"), this.#raw),
+      el("details", { class: "raw" }, el("summary", {}, t("Raw record")), this.#raw),
     );
   }
 
@@ -114,7 +115,7 @@ export class Drawer {
     this.#version = job.version;
     setText(this.#title, job.prompt);
     this.#shownAs = this.#store.shownAs(job);
-    setText(this.#status, this.#shownAs);
+    setText(this.#status, t(this.#shownAs));
     setOr(this.#status, "class", `status ${job.status}`);
     this.#preview.show(job);
     this.#actions.show(job);

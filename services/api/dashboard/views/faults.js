@@ -9,9 +9,10 @@ import { MOCKS } from "../data/mocks.js";
 import { oftenOf, whomOf } from "../data/rules.js";
 import { PresetList } from "../parts/presets.js";
 import { Repeat } from "../lib/repeat.js";
+import { t } from "../lib/texts.js";
 
 const MILLISECONDS = 1500;
-const COLUMNS = ["Rule", "Mock", "Where", "Does", "Whom", "How often", "Fired", ""];
+const COLUMNS = ["Rule", "Mock", "Where", "Does", "Whom", "How often", "Fired", ""].map((name) => t(name));
 
 /** A view that asks both mocks while it is shown. */
 export class FaultsView {
@@ -21,23 +22,23 @@ export class FaultsView {
   #stats = el("p", { class: "hint" });
   #drawn = "";
   #presets = new PresetList((name) =>
-    this.#arm(Object.keys(MOCKS), { preset: name }, `Armed: ${name}`),
+    this.#arm(Object.keys(MOCKS), { preset: name }, t("Armed: {name}", { name })),
   );
   #repeat = new Repeat(() => this.#ask(), MILLISECONDS);
 
   constructor({ mocks }) {
     const clock = new ClockPanel(mocks);
-    const form = new FaultForm((mocks, rule) => this.#arm(mocks, rule, "Armed."));
-    const clear = button("Clear all", () => this.#clear(), { class: "danger" });
+    const form = new FaultForm((mocks, rule) => this.#arm(mocks, rule, t("Armed.")));
+    const clear = button(t("Clear all"), () => this.#clear(), { class: "danger" });
     this.element = el(
       "div",
       { class: "view" },
       el(
         "section",
         { class: "panel", "aria-labelledby": "armed-title" },
-        el("div", { class: "head" }, el("h2", { id: "armed-title" }, "Armed faults"), clear),
+        el("div", { class: "head" }, el("h2", { id: "armed-title" }, t("Armed faults")), clear),
         this.#said,
-        cards("armed-title", [...COLUMNS.slice(0, -1), unseen("Clear")], this.#body),
+        cards("armed-title", [...COLUMNS.slice(0, -1), unseen(t("Clear"))], this.#body),
         this.#stats,
       ),
       clock.element,
@@ -77,7 +78,7 @@ export class FaultsView {
       away[0] ??
         (rows.length
           ? ""
-          : "None: the mocks behave. Arm a preset or a rule below, or: make fault PRESET=lost-callbacks"),
+          : t("None: the mocks behave. Arm a preset or a rule below, or: make fault PRESET=lost-callbacks")),
     );
     const text = JSON.stringify(rows);
     // A button must not be exchanged under the finger that presses it.
@@ -89,17 +90,17 @@ export class FaultsView {
 
   #line({ mock, rule }) {
     const effects = rule.effects ?? [rule];
-    const remove = button("Clear", () => this.#remove(mock, rule.name), {
-      "aria-label": `Clear ${rule.name}`,
+    const remove = button(t("Clear"), () => this.#remove(mock, rule.name), {
+      "aria-label": t("Clear {name}", { name: rule.name }),
     });
     return card(COLUMNS, [
       el("span", { title: JSON.stringify(rule) }, rule.name),
-      MOCKS[mock],
+      t(MOCKS[mock]),
       effects.map((effect) => effect.where).join(", "),
       effects.map((effect) => effect.do).join(", "),
       whomOf(rule),
       oftenOf(rule),
-      `${rule.fired}${rule.spent ? ", used up" : ""}`,
+      `${rule.fired}${rule.spent ? t(", used up") : ""}`,
       remove,
     ]);
   }
@@ -116,7 +117,7 @@ export class FaultsView {
       await Promise.all(
         Object.keys(MOCKS).map((mock) => call("DELETE", `/console/${mock}/faults`)),
       );
-      notify("The mocks behave again.");
+      notify(t("The mocks behave again."));
       await this.#ask();
     });
   }
@@ -141,6 +142,10 @@ async function asked(path) {
 }
 
 function counted(mock, stats) {
-  if (stats.error) return `${MOCKS[mock]}: ${stats.error}`;
-  return `${MOCKS[mock]}: ${stats.in_flight} now, ${stats.accepted} accepted, ${stats.charged} charged, ${stats.faults_injected} faults injected`;
+  if (stats.error) return `${t(MOCKS[mock])}: ${stats.error}`;
+  const figures = { ...stats, mock: t(MOCKS[mock]) };
+  return t(
+    "{mock}: {in_flight} now, {accepted} accepted, {charged} charged, {faults_injected} faults injected",
+    figures,
+  );
 }

@@ -3,9 +3,10 @@
 import { card, cards, el, setText } from "../lib/dom.js";
 import { get } from "../lib/http.js";
 import { Repeat } from "../lib/repeat.js";
+import { listed, t } from "../lib/texts.js";
 
 const MILLISECONDS = 5000;
-const COLUMNS = ["Service", "State", "What it does"];
+const COLUMNS = ["Service", "State", "What it does"].map((name) => t(name));
 const ROLES = {
   api: "takes jobs, serves this page",
   temporal: "keeps every job's history",
@@ -31,13 +32,13 @@ export class HealthView {
       el(
         "section",
         { class: "panel", "aria-labelledby": "health-title" },
-        el("h2", { id: "health-title" }, "Health"),
+        el("h2", { id: "health-title" }, t("Health")),
         this.#said,
         cards("health-title", COLUMNS, this.#body),
         el(
           "p",
           { class: "hint" },
-          "In a terminal: ",
+          t("In a terminal: "),
           el("code", {}, "make ps"),
           ", ",
           el("code", {}, "make logs S=worker"),
@@ -57,7 +58,7 @@ export class HealthView {
       this.#show(await get("/console/health"));
     } catch (error) {
       this.#say(error.message);
-      this.#show([{ name: "api", ready: false, detail: "does not answer" }]);
+      this.#show([{ name: "api", ready: false, detail: t("does not answer") }]);
     }
   }
 
@@ -67,8 +68,8 @@ export class HealthView {
     this.#alarm.hidden = down.length === 0;
     setText(this.#alarm, alarmOf(services));
     this.#alarm.title = down.map((each) => each.name).join(", ");
-    if (!down.length) this.#say(`All ${services.length} services are ready.`);
-    else this.#say(`${alarmOf(services)}.`);
+    if (!down.length) this.#say(t("All {n} services are ready.", { n: services.length }));
+    else this.#say(t("{what}.", { what: alarmOf(services) }));
   }
 
   #say(sentence) {
@@ -84,17 +85,17 @@ export function alarmOf(services) {
   const workers = services.filter(isWorker);
   const left = workers.filter((each) => each.ready).length;
   const down = services.filter((each) => isDown(each) && !(isWorker(each) && left > 0));
-  const parts = left > 0 && left < workers.length ? [`${left} of ${workers.length} workers`] : [];
-  if (down.length > 1) parts.unshift(`${down.length} services not ready`);
-  else if (down.length === 1) parts.unshift(`${down[0].name} not ready`);
-  return parts.join(", ");
+  const parts = left > 0 && left < workers.length ? [t("{n} of {all} workers", { n: left, all: workers.length })] : [];
+  if (down.length > 1) parts.unshift(t("{n} services not ready", { n: down.length }));
+  else if (down.length === 1) parts.unshift(t("{name} not ready", { name: down[0].name }));
+  return listed(parts);
 }
 
 function line({ name, ready, detail }) {
   const state = el(
     "span",
     { class: `status ${ready ? "succeeded" : "failed"}` },
-    ready ? "ready" : detail,
+    t(ready ? "ready" : detail),
   );
-  return card(COLUMNS, [name, state, ROLES[name.split(" ")[0]] ?? ""]);
+  return card(COLUMNS, [name, state, t(ROLES[name.split(" ")[0]] ?? "")]);
 }

@@ -6,6 +6,7 @@ import { SlotPanel } from "../parts/slotpanel.js";
 import { SubmitPanel } from "../parts/submit.js";
 import { linkTo } from "../parts/tabs.js";
 import { JobTable } from "../parts/table.js";
+import { t } from "../lib/texts.js";
 
 const TICK_MILLISECONDS = 1000;
 
@@ -34,7 +35,7 @@ export class JobsView {
       el(
         "section",
         { class: "panel wide", "aria-labelledby": "jobs-title" },
-        el("h2", { id: "jobs-title" }, "Jobs"),
+        el("h2", { id: "jobs-title" }, t("Jobs")),
         this.filters.element,
         this.#empty,
         this.table.element,
@@ -60,9 +61,9 @@ export class JobsView {
 
   // One job opens in the drawer, several of a tag as a batch, others by what is searched for.
   #lead(ids, tag) {
-    if (ids.length === 1) return linkTo(this.#address, { job: ids[0] }, "Open it");
-    if (tag) return linkTo(this.#address, { view: "batches", tag }, "Show the batch");
-    return linkTo(this.#address, { sort: "newest", page: "1" }, "Show the newest");
+    if (ids.length === 1) return linkTo(this.#address, { job: ids[0] }, t("Open it"));
+    if (tag) return linkTo(this.#address, { view: "batches", tag }, t("Show the batch"));
+    return linkTo(this.#address, { sort: "newest", page: "1" }, t("Show the newest"));
   }
 
   #slotsChanged() {
@@ -81,7 +82,7 @@ export class JobsView {
     const state = this.#address.state;
     if (this.#store.size > 0) this.#nothingFits(state);
     else if (this.#complete) this.#nothingYet();
-    else this.#say("Loading the jobs…");
+    else this.#say(t("Loading the jobs…"));
   }
 
   #say(sentence, ...more) {
@@ -93,22 +94,22 @@ export class JobsView {
   #nothingYet() {
     const code = (text) => el("code", {}, text);
     this.#say(
-      "No jobs yet.",
+      t("No jobs yet."),
       el(
         "p",
         { class: "hint" },
-        "Write a prompt above and press Submit, or run ",
+        t("Write a prompt above and press Submit, or run "),
         code("make test-10"),
-        " in a terminal for ten of them.",
+        t(" in a terminal for ten of them."),
       ),
-      button("Write a prompt", () => this.form.focus()),
+      button(t("Write a prompt"), () => this.form.focus()),
     );
   }
 
   #nothingFits() {
     this.#say(
-      "No job fits these filters.",
-      button("Show all jobs", () => this.#address.go({ status: "", tag: "", q: "", within: "", page: "1" })),
+      t("No job fits these filters."),
+      button(t("Show all jobs"), () => this.#address.go({ status: "", tag: "", q: "", within: "", page: "1" })),
     );
   }
 }

@@ -31,7 +31,9 @@ async def test_nothing_is_read_without_the_token(exposed: Api, path: str) -> Non
         assert (answer.status_code, answer.json()["code"]) == (401, "token_missing")
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/", "/dashboard/app.js"])
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/", "/dashboard/app.js", "/dashboard/texts.json"]
+)
 async def test_signs_of_life_and_the_page_need_no_token(exposed: Api, path: str) -> None:
     assert (await exposed.http.get(path)).status_code != 401
 
