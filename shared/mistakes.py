@@ -11,6 +11,7 @@ LONGEST_NAME = 100
 _SENTENCES = {
     "missing": "It is missing.",
     "extra_forbidden": "There is no such field.",
+    "unknown_parameter": "There is no such parameter.",
     "string_type": "It must be a string.",
     "string_unicode": "It holds half of a surrogate pair, which is no character.",
     "string_too_short": "Its length must be at least {min_length}.",

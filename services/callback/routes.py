@@ -14,6 +14,7 @@ from shared.errors import RouteNotFound
 from shared.ids import is_job_id
 from shared.messages import Message
 from shared.problems import documented
+from shared.queries import ONLY_KNOWN
 
 MAX_RECEIPTS = 1000
 router = APIRouter(tags=["callbacks"])
@@ -120,7 +121,12 @@ async def receive_callback(request: Request) -> Response:
     return _ANSWERS[entry.fate or Fate.UNKNOWN]()
 
 
-@router.get("/callbacks", operation_id="list_receipts", responses=documented(422, 503))
+@router.get(
+    "/callbacks",
+    operation_id="list_receipts",
+    dependencies=[ONLY_KNOWN],
+    responses=documented(422, 503),
+)
 async def list_receipts(
     receiver: ReceiverDep,
     job_id: Annotated[str | None, Query(max_length=64)] = None,

@@ -21,6 +21,7 @@ from shared.http import http_client
 from shared.ids import is_job_id
 from shared.messages import Record
 from shared.problems import documented
+from shared.queries import ONLY_KNOWN
 
 # So many of the last hits are told; the page keeps them.
 MOST_HITS = 5000
@@ -51,7 +52,7 @@ async def _http(request: Request) -> httpx.AsyncClient:
 Http = Annotated[httpx.AsyncClient, Depends(_http)]
 Mock = Literal["mock-comfyui", "mock-kling"]
 
-router = APIRouter(lifespan=_lifespan)
+router = APIRouter(lifespan=_lifespan, dependencies=[ONLY_KNOWN])
 
 
 @router.get(

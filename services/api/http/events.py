@@ -17,6 +17,7 @@ from services.api.http.resume import has_it_all, missed_versions
 from services.api.service import Service
 from shared.messages import Job
 from shared.problems import documented
+from shared.queries import ONLY_KNOWN
 
 HEARTBEAT_SECONDS = 10.0
 HEARTBEAT = format_sse_event(comment="still here")
@@ -76,7 +77,7 @@ class EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-router = APIRouter(tags=["live"], dependencies=[produces(EVENTS)])
+router = APIRouter(tags=["live"], dependencies=[produces(EVENTS), ONLY_KNOWN])
 
 
 @router.get(

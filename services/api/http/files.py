@@ -21,6 +21,7 @@ from shared.errors import GenvideoError
 from shared.ids import is_job_id
 from shared.messages import Job
 from shared.problems import documented, from_error
+from shared.queries import ONLY_KNOWN
 from shared.states import Step
 from shared.store.assets import Stored
 
@@ -32,7 +33,7 @@ ADDRESS_SECONDS = 3600.0
 
 FORMS = {step: [MEDIA_TYPES[kind] for kind in kinds] for step, kinds in KINDS.items()}
 
-router = APIRouter(tags=["files"])
+router = APIRouter(tags=["files"], dependencies=[ONLY_KNOWN])
 
 
 class AssetNotFound(GenvideoError, code="asset_not_found", status=404, title="No such file"):

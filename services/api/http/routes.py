@@ -27,6 +27,7 @@ from services.api.models import (
 from services.api.service import Service
 from shared.messages import Job
 from shared.problems import documented
+from shared.queries import ONLY_KNOWN
 from shared.slots import Gate, SlotView
 from shared.states import Status
 
@@ -61,7 +62,7 @@ CHANGES = [Depends(_BEARER)]
 
 
 router = APIRouter(
-    generate_unique_id_function=lambda route: route.name, dependencies=[produces(JSON)]
+    generate_unique_id_function=lambda route: route.name, dependencies=[produces(JSON), ONLY_KNOWN]
 )
 
 

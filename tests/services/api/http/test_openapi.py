@@ -96,3 +96,13 @@ async def test_what_the_framework_refuses_is_a_problem_too(api: Api) -> None:
         problem = answer.json()
         assert problem["status"] == answer.status_code
         assert {"type", "title", "status", "detail", "code"} <= set(problem)
+
+
+async def test_a_query_parameter_that_no_route_knows_is_refused_by_name(api: Api) -> None:
+    answer = await api.http.get("/jobs?staus=failed&limit=5&tagg=x")
+    assert answer.status_code == 422
+    sentence = "There is no such parameter."
+    assert answer.json()["errors"] == [
+        {"field": "staus", "message": sentence},
+        {"field": "tagg", "message": sentence},
+    ]
