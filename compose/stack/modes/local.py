@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,15 +98,20 @@ class Local:
     def down(self) -> None:
         """Stop every process and the supervisor, the server last; data stays."""
         if self.alive():
-            supervisor.call(self._socket, "supervisor.shutdown")
+            with suppress(supervisor.IsEnding):
+                supervisor.call(self._socket, "supervisor.shutdown")
             self._wait_for_end()
         orphans.end(self.settings.run_dir)
 
     def units(self) -> list[Unit]:
-        """Every process that supervisor knows."""
+        """Every process that supervisor knows; of one that ends none, once it has ended."""
         if not self.alive():
             return []
-        rows = supervisor.call(self._socket, "supervisor.getAllProcessInfo")
+        try:
+            rows = supervisor.call(self._socket, "supervisor.getAllProcessInfo")
+        except supervisor.IsEnding:
+            self._wait_for_end()
+            return []
         return [self._unit(row["name"], row["statename"], row["description"]) for row in rows]
 
     def alive(self) -> bool:

@@ -9,6 +9,12 @@ from typing import Any
 from compose.stack.errors import UNREACHABLE, StackError
 
 PATIENCE = 10.0
+# Its own code for a call that comes while it stops everything.
+SHUTDOWN_STATE = 6
+
+
+class IsEnding(StackError):
+    """It was told to end, and is at it."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -37,12 +43,15 @@ def answers(path: Path) -> bool:
 
 
 def call(path: Path, method: str) -> Any:
-    """The answer to a call such as `supervisor.getAllProcessInfo`."""
+    """The answer to a call such as `supervisor.getAllProcessInfo`; IsEnding."""
     body = xmlrpc.client.dumps((), method).encode()
     connection = _Connection(path)
     try:
         connection.request("POST", "/RPC2", body, {"Content-Type": "text/xml"})
         answer, _ = xmlrpc.client.loads(connection.getresponse().read())
+    except xmlrpc.client.Fault as fault:
+        kind = IsEnding if fault.faultCode == SHUTDOWN_STATE else StackError
+        raise kind(f"supervisor: {method}: {fault.faultString}", UNREACHABLE) from fault
     except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
         raise StackError(f"supervisor: {method}: {error}", UNREACHABLE) from error
     finally:
