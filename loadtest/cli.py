@@ -14,6 +14,7 @@ from loadtest.control.session import run_both
 from loadtest.judge.compare import compare as compare_runs
 from loadtest.judge.judge import Judgement
 from loadtest.judge.judge import judge as judge_run
+from loadtest.judge.tried import unmet
 from loadtest.options import (
     AtTheEnd,
     Baseline,
@@ -262,6 +263,8 @@ def _judge(folder: RunFolder, baseline: RunFolder | None = None) -> int:
     console.print(judgement.headline, style=style, highlight=False)
     for line in judgement.reasons:
         _print(f"  {line}")
+    if text := unmet(judgement):
+        _print(text)
     _print(f"report: {folder.path / 'report.html'}")
     _print(f"seal: {judgement.books.seal.root}")
     for name, count in sorted(judgement.books.torn.items()):

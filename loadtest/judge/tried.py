@@ -69,6 +69,15 @@ def rules(judgement: Judgement) -> list[Rule]:
     return list(found.values())
 
 
+def unmet(judgement: Judgement) -> str | None:
+    """Said of a run whose rules were armed and met nobody, for it shows nothing of them."""
+    armed = [rule for rule in rules(judgement) if rule.armed]
+    if not armed or any(rule.fired for rule in armed):
+        return None
+    names = ", ".join(sorted({rule.name for rule in armed}))
+    return f"armed, and met no job: {names}; the mocks count jobs on until they are reset (RESET=1)"
+
+
 def _effects(rule: dict[str, object]) -> str:
     effects = rule.get("effects")
     several = effects if isinstance(effects, list) else [rule]

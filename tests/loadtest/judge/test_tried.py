@@ -8,7 +8,7 @@ import pytest
 from loadtest.books import raw
 from loadtest.books.histories import Told, read_again
 from loadtest.judge.judge import Judgement, judge
-from loadtest.judge.tried import Tried, kills, rules, tried
+from loadtest.judge.tried import Tried, kills, rules, tried, unmet
 from loadtest.run.plan import Options
 from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import T0, Synthetic, job_id
@@ -61,6 +61,18 @@ def test_rules_are_counted_by_the_trace_also_those_that_came_later(honest: Synth
         ("r2", False, 1),
     ]
     assert found(judgement)["faults of vendors"].tried is True
+
+
+def test_rules_that_met_nobody_are_told(honest: Synthetic) -> None:
+    assert unmet(judge(honest.folder)) is None
+    armed(honest)
+    text = unmet(judge(honest.folder))
+    assert text is not None
+    assert text.startswith("armed, and met no job: r1;")
+
+    [fault] = [{"service": "video", "rule": "r1", "where": "callback", "do": "lose"}]
+    honest.add(raw.FAULTS, [fault | {"external_id": f"{job_id(0, 0)}.video.1", "at": T0}])
+    assert unmet(judge(honest.folder)) is None
 
 
 def test_a_process_that_began_anew_or_was_silent_is_seen(honest: Synthetic) -> None:
