@@ -15,6 +15,7 @@ from services.api.periodic import periodically
 from services.api.retention import Retention
 from services.api.temporal.client import ABNORMAL, Temporal
 from services.api.temporal.executions import closed, first_record
+from services.api.temporal.look_back import LookBack
 from services.api.temporal.slots import Slots
 from shared.errors import TemporalUnavailable
 from shared.ids import is_job_id
@@ -24,8 +25,6 @@ from shared.states import Status
 
 log = structlog.get_logger(__name__)
 
-# The list lags behind what happens.
-OVERLAP = timedelta(seconds=30)
 # So many jobs are asked for their state in one round; whoever is left comes first in the next.
 LOOK_UPS = 20
 
@@ -55,7 +54,7 @@ class JobPoll(Feed):
         self._every = every
         self._temporal = temporal
         self._slots = slots
-        self._since = datetime.fromtimestamp(0, UTC)
+        self._look_back = LookBack()
         self._closed: dict[str, WorkflowExecution] = {}
         self._holders: tuple[str, ...] = ()
         # Jobs to ask, in their turn.
@@ -68,9 +67,10 @@ class JobPoll(Feed):
     async def poll(self) -> None:
         """One look: the list, the semaphore while a job is open, and some jobs themselves."""
         began = datetime.now(UTC)
-        for execution in await self._temporal.changed_jobs(self._since):
+        changed = await self._temporal.changed_jobs(self._look_back.since)
+        for execution in changed:
             await self._note(execution)
-        self._since = began - OVERLAP
+        self._look_back.listed(began, (each.close_time or each.start_time for each in changed))
         if self.index.any_open():
             await self._note_holders()
         await asyncio.gather(*(self._look_up(job_id) for job_id in list(self._due)[:LOOK_UPS]))

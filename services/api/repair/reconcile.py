@@ -1,8 +1,9 @@
 """Puts the records of jobs right that ended from outside; one bounded query a round."""
 
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import structlog
 from temporalio.client import WorkflowExecution
@@ -13,6 +14,7 @@ from services.api.periodic import periodically
 from services.api.repair.repairer import Repairer
 from services.api.temporal.client import ABNORMAL, Temporal
 from services.api.temporal.executions import closed, first_record
+from services.api.temporal.look_back import LookBack
 from shared.ids import is_job_id
 
 log = structlog.get_logger(__name__)
@@ -20,8 +22,6 @@ log = structlog.get_logger(__name__)
 # Between two rounds: as long as nothing has changed before, within these bounds. A queue that
 # stands still costs little.
 RECONCILE_SECONDS, REST_SECONDS = 3.0, 60.0
-# The list of closed jobs lags behind their ends.
-OVERLAP = timedelta(seconds=30)
 DAMAGED_PER_ROUND = 20
 # An end that its worker could not record is rare, and the list of all ends is long.
 LATE_ROUNDS = 5
@@ -34,7 +34,7 @@ class Reconciler:
         self._feed = feed
         self._temporal = temporal
         self._repairer = Repairer(feed, temporal)
-        self._since = self._ended_since = datetime.fromtimestamp(0, UTC)
+        self._abnormal, self._ended = LookBack(), LookBack()
         self._rounds = 0
         self._listed = False
 
@@ -56,20 +56,22 @@ class Reconciler:
         if not self._feed.index.any_open():
             return
         began = datetime.now(UTC)
-        for execution in await self._temporal.abnormal_ends(self._since):
+        found = await self._temporal.abnormal_ends(self._abnormal.since)
+        for execution in found:
             await self._settle(execution)
-        self._since = began - OVERLAP
+        self._abnormal.listed(began, _ends(found))
         if self._rounds % LATE_ROUNDS == 0:
             await self._catch_up(began)
         self._rounds += 1
 
     async def _catch_up(self, began: datetime) -> None:
         """Jobs that have ended in order, and whose last record the worker's disk has refused."""
-        for execution in await self._temporal.ends(self._ended_since):
+        found = await self._temporal.ends(self._ended.since)
+        for execution in found:
             job = self._feed.index.get(execution.id)
             if job is not None and not job.status.ended:
                 await self._repairer.catch_up(execution.id)
-        self._ended_since = began - OVERLAP
+        self._ended.listed(began, _ends(found))
 
     async def _repair_damaged(self) -> None:
         """Some of the files that are no records; what Temporal doesn't know stays as it is."""
@@ -101,3 +103,7 @@ class Reconciler:
             return
         record = await self._repairer.read(execution.id) or await first_record(newest)
         await self._repairer.write(closed(record, newest.status), why="ended")
+
+
+def _ends(found: Iterable[WorkflowExecution]) -> Iterator[datetime]:
+    return (each.close_time for each in found if each.close_time is not None)
