@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 from google.protobuf.message import DecodeError, Message
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
+    BinaryNullPayloadConverter,
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
     PayloadCodec,
@@ -28,7 +29,23 @@ if TYPE_CHECKING:
 ENCODING = b"binary/encrypted"
 KEY_ID = "encryption-key-id"
 KEY_BYTES = 32
+NULL = BinaryNullPayloadConverter()
 NONCE_BYTES = 12
+
+
+class WrittenNull(PydanticPayloadConverter):
+    """Nothing is written as JSON's null: Temporal's UI takes an empty payload, which is the SDK's
+    way and is read as ever, for one that it can't read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.converters = {**self.converters, NULL.encoding.encode(): _Reads()}
+
+
+class _Reads(BinaryNullPayloadConverter):
+    def to_payload(self, value: Any) -> Payload | None:
+        """Left to the next converter."""
+        return None
 
 
 class PayloadKeys(PayloadCodec):
@@ -101,7 +118,7 @@ def key_id(key: bytes) -> str:
 
 def data_converter(keys: PayloadKeys) -> DataConverter:
     """The converter of every client of ours; failures' messages and traces are encrypted, too."""
-    converter = replace(pydantic_data_converter, payload_codec=keys)
+    converter = DataConverter(payload_converter_class=WrittenNull, payload_codec=keys)
     if not keys.encrypts:
         return converter
     return replace(converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes)

@@ -22,6 +22,7 @@ async def start_semaphore(
         id=semaphore_id(gate),
         task_queue=task_queue,
         task_timeout=WORKFLOW_TASK_TIMEOUT,
+        static_summary=f"tells the jobs at the {gate} gate whose turn it is",
         start_signal=REQUEST_SIGNAL if requests else None,
         start_signal_args=[list(requests)] if requests else [],
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,

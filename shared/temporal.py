@@ -46,6 +46,14 @@ AWAY = frozenset(
 
 
 T = TypeVar("T")
+# The server takes 400 bytes; a character has up to four.
+SUMMARY_LENGTH = 80
+
+
+def summary(text: str) -> str:
+    """What Temporal's UI shows beside a name, as one short line."""
+    line = " ".join(text.split())
+    return line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…"
 
 
 def is_away(error: BaseException) -> bool:

@@ -35,6 +35,7 @@ def rules() -> workflow.ActivityHandle[SemaphoreRules]:
     return workflow.start_activity(
         SEMAPHORE_RULES,
         result_type=SemaphoreRules,
+        summary="the rules of the process at work",
         start_to_close_timeout=RULES_TIMEOUT,
         retry_policy=RETRY_POLICY,
     )
@@ -58,7 +59,7 @@ def watch(request: Watch, times: Times) -> workflow.ActivityHandle[Ended]:
         WATCH_RUN,
         request,
         result_type=Ended,
-        summary=request.run.job_id,
+        summary=f"watch {request.run.job_id} until it closes",
         start_to_close_timeout=FOR_EVER,
         heartbeat_timeout=times.watch,
         retry_policy=RETRY_POLICY,

@@ -1,5 +1,7 @@
 """What the pages say in numbers and codes is what the code has."""
 
+import json
+
 import pytest
 
 from compose.stack.commands.lifecycle import DATA_FOLDERS
@@ -54,7 +56,8 @@ def test_the_events_add_up() -> None:
     [table] = tables_headed(PAGE, "events")
     *parts, total, _ = [row[0].strip("*") for row in table.rows] + [""]
 
-    assert sum(map(int, parts)) == int(total)
+    history = ROOT / "tests/replay/histories/on-deck-and-succeeded.json"
+    assert sum(map(int, parts)) == int(total) == len(json.loads(read(history))["events"])
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,15 @@ FOLDER = Path(__file__).with_name("histories")
 # How the SDK names a process, and the queue that is its own.
 PROCESS = re.compile(r"^\d+@\S+$")
 SLOWLY = rule("start", "slow", factor=15)
+# However busy the machine is, a callback comes before the second poll; the first is at once.
+POLL_SECONDS = 30
 
 
 async def main() -> None:
     with running_server("--headless") as server:
         client = await server.client()
         with TemporaryDirectory() as folder:
-            async with working(client, Path(folder)) as line:
+            async with working(client, Path(folder), video_poll_seconds=POLL_SECONDS) as line:
                 await _record_all(client, line)
         with TemporaryDirectory() as folder:
             async with working(client, Path(folder), gates="image,video") as line:
@@ -38,7 +40,8 @@ async def main() -> None:
 async def _record_all(client: Client, line: Pipeline) -> None:
     await line.images.arm({**SLOWLY, "match": {"prompt": "slow*"}})
     await line.videos.arm(
-        {**rule("submit", "refuse", code=1301, status=400), "match": {"prompt": "refused"}}
+        {**rule("submit", "refuse", code=1301, status=400), "match": {"prompt": "refused"}},
+        {**SLOWLY, "match": {"prompt": "overtakes*"}},
     )
     slow = await line.submit("slow, cancelled")
     await begun(line.images, f"{slow}.image.1")

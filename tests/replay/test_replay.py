@@ -6,7 +6,9 @@ run, put the change behind `workflow.patched()`; where none can, record anew wit
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
@@ -50,3 +52,33 @@ async def test_a_stored_history_replays(name: str) -> None:
 async def test_a_history_of_another_code_is_noticed() -> None:
     with pytest.raises(NondeterminismError):
         await replay(HISTORIES["failed"].replace('"gen_image"', '"gen_picture"'))
+
+
+def told(value: Any) -> Iterator[dict[str, Any]]:
+    """All payloads in a piece of a history."""
+    if isinstance(value, list):
+        for each in value:
+            yield from told(each)
+    elif isinstance(value, dict):
+        if "encoding" in value.get("metadata", {}):
+            yield value
+        for each in value.values():
+            yield from told(each)
+
+
+def is_named(event: dict[str, Any]) -> bool:
+    """Whether Temporal's UI has a place for a summary: an activity, a local one, a timer."""
+    marker = event.get("markerRecordedEventAttributes", {}).get("markerName")
+    begins = ("EVENT_TYPE_ACTIVITY_TASK_SCHEDULED", "EVENT_TYPE_TIMER_STARTED")
+    return event["eventType"] in begins or marker == "core_local_activity"
+
+
+@pytest.mark.parametrize("name", sorted(HISTORIES.keys() - {"cancelled-by-older-code"}))
+def test_temporals_ui_can_tell_of_each_step(name: str) -> None:
+    events = json.loads(HISTORIES[name])["events"]
+
+    silent = [event for event in events if is_named(event) and "userMetadata" not in event]
+    empty = [payload for payload in told(events) if not payload.get("data")]
+
+    assert not silent, "an activity or a timer has no summary"
+    assert not empty, "the UI takes an empty payload for one that it can't read"

@@ -7,6 +7,7 @@ import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 
 from shared.codec import ENCODING, KEY_ID, PayloadKeys, data_converter, decode_all
@@ -116,3 +117,16 @@ async def test_a_failure_hides_its_message_and_is_made_readable_again() -> None:
 
     assert failure.message == "the vendor says: " + PROMPT
     assert PROMPT.encode() in failure.application_failure_info.details.payloads[0].data
+
+
+async def test_nothing_is_no_empty_payload_and_the_older_kind_is_read() -> None:
+    ours = data_converter(PayloadKeys())
+    [payload] = await ours.encode([None])
+    before = await pydantic_data_converter.encode([None])
+
+    assert (payload.metadata["encoding"], payload.data) == (b"json/plain", b"null")
+    assert before[0].data == b""
+    for payloads in (before, [payload]):
+        assert await ours.decode(payloads) == [None]
+    assert await pydantic_data_converter.decode([payload]) == [None]
+    assert (await ours.encode([b"bytes"]))[0].metadata["encoding"] == b"binary/plain"

@@ -25,6 +25,7 @@ from services.api.metrics import TEMPORAL_CALLS
 from shared.errors import TemporalUnavailable
 from shared.ids import is_job_id
 from shared.messages import UNTAGGED, JobInput, Progress, Record
+from shared.states import OnVideoFailure
 from shared.temporal import (
     CUSTOM_PROGRESS,
     CUSTOM_TAG,
@@ -34,6 +35,7 @@ from shared.temporal import (
     QUERY_TIMEOUT,
     WORKFLOW_TASK_TIMEOUT,
     answer,
+    summary,
 )
 
 T = TypeVar("T")
@@ -45,8 +47,6 @@ RPC_TIMEOUT = timedelta(seconds=3)
 STARTS_AT_ONCE = 4
 START_PATIENCE = 10.0
 MEMO_INPUT = "input"
-# The server takes 400 bytes; a character has up to four.
-SUMMARY_LENGTH = 80
 ABNORMAL = {
     WorkflowExecutionStatus.TERMINATED: "terminated",
     WorkflowExecutionStatus.TIMED_OUT: "timed_out",
@@ -91,7 +91,8 @@ class Temporal:
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 memo={MEMO_INPUT: job},
                 search_attributes=attributes,
-                static_summary=_summary(job.prompt),
+                static_summary=summary(job.prompt),
+                static_details=_details(job),
                 rpc_timeout=RPC_TIMEOUT,
             )
             await _counted("start", start)
@@ -208,6 +209,11 @@ async def _counted(name: str, call: Awaitable[T], *, seconds: float = 3.0) -> T:
         raise TemporalUnavailable(f"Temporal refuses: {error.message}") from error
 
 
-def _summary(prompt: str) -> str:
-    line = " ".join(prompt.split())
-    return line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…"
+def _details(job: JobInput) -> str:
+    """What Temporal's UI says the job is; its text is Markdown, and so no prompt is in it."""
+    falls_back = job.on_video_failure is OnVideoFailure.IMAGE
+    return (
+        "Makes an image of the prompt, then a video of the image. "
+        f"Its priority is {job.priority}, where 1 goes first. Where the video can't be made, "
+        f"{'it ends with its image' if falls_back else 'it fails'}."
+    )

@@ -31,4 +31,4 @@ async def after_failure(
     await journal.change(
         f"{step}, attempt {number} failed: {failure.message} ({failure.code}; {follows})"
     )
-    await cancellation.sleep(ATTEMPT_BACKOFF * number)
+    await cancellation.sleep(ATTEMPT_BACKOFF * number, f"the pause before {step} {number + 1}")

@@ -85,20 +85,27 @@ class Cancellation:
         """Return when something was reached, or the job is to end."""
         await workflow.wait_condition(lambda: reached() or self.reason is not None)
 
-    async def until(self, reached: Callable[[], bool], within: timedelta | None = None) -> bool:
-        """Whether something was reached within the time; Interrupted where the job is to end."""
+    async def until(
+        self, reached: Callable[[], bool], within: timedelta | None = None, why: str | None = None
+    ) -> bool:
+        """Whether something was reached within the time; Interrupted where the job is to end.
+
+        `why`: what Temporal's UI calls the timer.
+        """
         try:
             await workflow.wait_condition(
-                lambda: reached() or self.reason is not None, timeout=within
+                lambda: reached() or self.reason is not None,
+                timeout=within,
+                timeout_summary=why,
             )
         except TimeoutError:
             return False
         self.check()
         return True
 
-    async def sleep(self, duration: timedelta) -> None:
+    async def sleep(self, duration: timedelta, why: str) -> None:
         """Wait for so long; Interrupted where the job is to end."""
-        await self.until(lambda: False, duration)
+        await self.until(lambda: False, duration, why)
 
     def check(self) -> None:
         """Interrupted where the job is to end."""

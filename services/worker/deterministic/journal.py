@@ -8,6 +8,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic.cancellation import to_its_end
     from services.worker.deterministic.state import JobState
+    from services.worker.deterministic.wording import details_of, summary_of
     from services.worker.models import RECORD_STATE, Recorded, Stored
     from services.worker.policies import LOCAL_RETRY_POLICY, LOCAL_TIMEOUT
     from shared.messages import JobInput, ProgressReport, Record
@@ -80,11 +81,12 @@ class Journal:
         record = self.state.change(workflow.now(), note, **fields)
         if record.percent != before:
             workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(record.percent)])
-        workflow.set_current_details(_details(record, note))
+        workflow.set_current_details(details_of(record, note))
         try:
-            found = await _write(record)
+            found = await _write(record, note)
             if found.ahead:
-                await _write(self.state.follow(found.ahead, found.attempts, runs=found.runs))
+                behind = self.state.follow(found.ahead, found.attempts, runs=found.runs)
+                await _write(behind, note)
             elif found.end is not None:
                 self.state.adopt(found.end)
                 self._ended_before = True
@@ -93,13 +95,14 @@ class Journal:
             workflow.logger.exception("version %d could not be recorded", record.version)
 
 
-async def _write(record: Record) -> Recorded:
+async def _write(record: Record, note: str) -> Recorded:
     """What is on disk where that is ahead of us; an end is recorded once, whatever comes after."""
     return await to_its_end(
         workflow.start_local_activity(
             RECORD_STATE,
             record,
             result_type=Recorded,
+            summary=summary_of(record, note),
             start_to_close_timeout=LOCAL_TIMEOUT,
             retry_policy=LOCAL_RETRY_POLICY,
         )
@@ -108,10 +111,3 @@ async def _write(record: Record) -> Recorded:
 
 def _place(position: int | None) -> str:
     return "the vendor has begun" if position is None else f"{position} before it at the vendor"
-
-
-def _details(record: Record, note: str) -> str:
-    lines = [f"**{record.status}**, step {record.step or '-'}, {record.percent} %", note]
-    if record.error is not None:
-        lines.append(f"{record.error.code}: {record.error.message}")
-    return "\n\n".join(lines)

@@ -1,6 +1,7 @@
 """The limits of one job, and the timer of the whole of it, which runs while the slot is held."""
 
 import asyncio
+from datetime import timedelta
 
 from temporalio import workflow
 
@@ -27,6 +28,7 @@ class Limits:
             workflow.start_local_activity(
                 JOB_LIMITS,
                 result_type=JobLimits,
+                summary="the limits that hold for this job",
                 start_to_close_timeout=LOCAL_TIMEOUT,
                 retry_policy=REQUEST_RETRY_POLICY,
             )
@@ -45,7 +47,8 @@ class Limits:
             self._timer = asyncio.create_task(self._run_out(self.learnt.job_seconds))
 
     async def _run_out(self, seconds: float) -> None:
-        await workflow.sleep(seconds)
+        most = timedelta(seconds=seconds)
+        await workflow.sleep(most, summary=f"the job may take {most} from the slot on")
         self._cancellation.request(Reason.TIME_IS_UP)
 
     def stop_timer(self) -> None:

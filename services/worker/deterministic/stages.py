@@ -49,7 +49,9 @@ def is_repeated() -> bool:
 
 def start_hold(order: Order) -> workflow.ActivityHandle[Permit]:
     """Wait for the slot, without anything to begin with."""
-    return _start(HOLD_SLOT, order, Permit, "the slot", TURN_TIMEOUT, beats=order.pace.times.work)
+    return _start(
+        HOLD_SLOT, order, Permit, "wait for the slot", TURN_TIMEOUT, beats=order.pace.times.work
+    )
 
 
 def start_image(order: Order) -> workflow.ActivityHandle[Stored]:
@@ -96,7 +98,7 @@ def start_left_behind() -> workflow.ActivityHandle[Left]:
     return workflow.start_local_activity(
         LEFT_BEHIND,
         result_type=Left,
-        summary="what was left behind",
+        summary="what has the stopped stage left at its vendor?",
         start_to_close_timeout=LOCAL_TIMEOUT,
         retry_policy=REQUEST_RETRY_POLICY,
     )

@@ -83,6 +83,7 @@ class SlotTurn(Turn):
             workflow.start_local_activity(
                 REQUEST_SLOT,
                 self._request,
+                summary="ask the semaphore for the slot",
                 start_to_close_timeout=LOCAL_TIMEOUT,
                 retry_policy=REQUEST_RETRY_POLICY,
             )
@@ -95,6 +96,7 @@ class SlotTurn(Turn):
                 workflow.start_local_activity(
                     WITHDRAW_REQUEST,
                     self._request,
+                    summary="leave the semaphore's queue",
                     start_to_close_timeout=LOCAL_TIMEOUT,
                     retry_policy=LOCAL_RETRY_POLICY,
                 )
@@ -115,7 +117,9 @@ class StageTurn(Turn):
         while self.permit is None and not self._is_next:
             await self._tell(REQUEST_SIGNAL, [self._request])
             await self._cancellation.until(
-                lambda: self.permit is not None or self._is_next, ASK_AGAIN
+                lambda: self.permit is not None or self._is_next,
+                ASK_AGAIN,
+                f"until the {self.gate} gate is asked again",
             )
         self._is_next = False
 
