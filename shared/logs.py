@@ -6,6 +6,8 @@ import sys
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
+from shared.job_lines import LINES
+
 # Libraries that say too much, websockets even the keys that it opens a socket with; what an
 # activity fails of is logged by our own interceptor.
 FLOORS = {
@@ -47,6 +49,7 @@ def configure(*, service: str, level: str, form: str) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _in_order,
+                LINES,
                 renderer,
             ],
         )

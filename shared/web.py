@@ -5,10 +5,10 @@ import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Query, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -20,6 +20,7 @@ from shared.connections import GuardedConnection, GuardedSocket
 from shared.documentation import add_documentation
 from shared.errors import BodyTooLarge
 from shared.guard import Guard, document_refusals
+from shared.job_lines import LINES, JobLine
 from shared.problems import Problem
 
 # The name of a dependency -> why it isn't ready, or None where it is.
@@ -86,6 +87,8 @@ def service_app(
 ) -> ServiceApp:
     """An app with `/healthz`, `/readyz`, `/metrics`, `/docs`; routes are added by the caller.
 
+    `/lines` has what it has logged of a job lately.
+
     It answers by loopback's names and by `hosts`, and to pages of these and of `origins`.
     `before_metrics` brings up to date what is asked for only when somebody looks.
 
@@ -123,6 +126,11 @@ def service_app(
         if before_metrics is not None:
             await before_metrics()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/lines", include_in_schema=False)
+    async def lines(job_id: Annotated[str, Query(max_length=64)]) -> list[JobLine]:
+        """What this process has logged of a job lately."""
+        return LINES.of(job_id)
 
     return app
 

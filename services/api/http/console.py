@@ -10,8 +10,9 @@ import httpx
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.api.http import upstream
+from services.api.http import job_lines, upstream
 from services.api.http.accept import JSON, produces
+from services.api.http.job_lines import Lines
 from services.api.http.parameters import JobId, ServiceDep
 from services.api.http.upstream import Health
 from services.api.jobs.jobs import JobNotFound
@@ -19,6 +20,7 @@ from shared.errors import GenvideoError, NotJson
 from shared.health import temporal_reason
 from shared.http import http_client
 from shared.ids import is_job_id
+from shared.job_lines import LINES
 from shared.messages import Record
 from shared.problems import documented
 from shared.queries import ONLY_KNOWN
@@ -99,6 +101,17 @@ async def get_callbacks(
     url = f"{service.settings.upstreams['callback']}/callbacks"
     key = service.settings.operator_key
     return _relayed(await upstream.forward(http, "GET", url, query={"job_id": job_id}, key=key))
+
+
+@router.get("/console/lines", include_in_schema=False)
+async def get_lines(
+    job_id: Annotated[str, Query(max_length=64)], service: ServiceDep, http: Http
+) -> Lines:
+    """The last log lines of one job, of every process of ours that answers."""
+    if not is_job_id(job_id):
+        raise JobNotFound(f"There is no job {job_id[:64]}.")
+    found = await job_lines.gathered(http, service.settings, job_id)
+    return found.with_own(LINES.of(job_id))
 
 
 @router.api_route(

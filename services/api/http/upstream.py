@@ -79,6 +79,12 @@ async def health_of_workers(http: httpx.AsyncClient, base: str, *, wanted: int) 
     return _numbered([*found, *[MISSING] * (wanted - len(found))])
 
 
+async def workers(base: str, wanted: int) -> list[str]:
+    """The bases of all workers, as they are looked for by health_of_workers."""
+    bases = await _addresses(base)
+    return bases if len(bases) > 1 else [_beside(base, number) for number in range(wanted)]
+
+
 def _numbered(found: list[Health]) -> list[Health]:
     if len(found) == 1:
         return found

@@ -5,6 +5,7 @@ import { button, el, setOr, setText } from "../lib/dom.js";
 import { get, jobPath } from "../lib/http.js";
 import { isCancelling } from "../data/jobs.js";
 import { facts } from "../parts/facts.js";
+import { Lines } from "../parts/lines.js";
 import { Preview } from "../parts/preview.js";
 import { receipts } from "../parts/receipts.js";
 import { attempts, timeline } from "../parts/timeline.js";
@@ -30,6 +31,7 @@ export class Drawer {
   #actions;
   #story = el("div");
   #callbacks = el("div");
+  #lines = new Lines();
   #raw = el("pre", { tabindex: 0, "aria-label": t("Raw record") });
 
   constructor({ store, address, mocks, runAgain, ui }) {
@@ -58,6 +60,7 @@ export class Drawer {
       this.#actions.element,
       this.#story,
       this.#callbacks,
+      this.#lines.element,
       el("details", { class: "raw" }, el("summary", {}, t("Raw record")), this.#raw),
     );
   }
@@ -103,6 +106,7 @@ export class Drawer {
 
   #clear(jobId) {
     this.#record = null;
+    this.#lines.turnTo(jobId);
     setText(this.#title, jobId);
     for (const part of [this.#story, this.#callbacks, this.#raw]) part.replaceChildren();
     this.#preview.clear();
@@ -146,6 +150,7 @@ export class Drawer {
     this.#record = record;
     this.#tell();
     this.#callbacks.replaceChildren(receipts(callbacks));
+    this.#lines.read();
     setText(this.#raw, JSON.stringify(record, null, 2));
   }
 

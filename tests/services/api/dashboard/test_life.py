@@ -6,6 +6,7 @@ from playwright.async_api import Locator, Page, expect
 from temporalio.client import WorkflowExecutionStatus
 
 from shared.assets import asset_path
+from shared.job_lines import LINES
 from shared.messages import Attempts, JobError, JobInput, Record
 from shared.states import Status, Step
 from tests.fixtures.eventually import eventually
@@ -65,6 +66,11 @@ async def test_a_submitted_job_is_watched_to_its_end(place: Place, new_page: New
         await expect(line).to_contain_text("succeeded")
         drawer = page.get_by_role("dialog")
         await expect(drawer.get_by_role("heading", name="Timeline")).to_be_visible()
+        said = {"timestamp": "2026-01-01T00:00:00Z", "event": HOSTILE, "job_id": job_id}
+        LINES(None, "warning", {**said, "level": "warning", "service": "worker"})
+        await drawer.get_by_text("Log lines").click()
+        await expect(drawer.locator(".lines")).to_contain_text("雪地里的红狐狸")
+        await expect(drawer).to_contain_text("No answer: worker 1, semaphore, callback.")
         assert await page.locator("img[src='x']").count() == 0
         video = drawer.locator("video")
         assert (

@@ -10,11 +10,13 @@ from temporalio.client import Client
 
 from services.api.app import create_app
 from services.api.http import upstream
+from services.api.http.job_lines import gathered
 from services.api.settings import ApiSettings
 from services.callback.app import create_app as create_receiver
 from services.callback.settings import CallbackSettings
 from shared.http import http_client
 from shared.ids import new_job_id
+from shared.job_lines import LINES
 from shared.tokens import operator_key
 from tests.services.api.conftest import Api, change
 from tests.services.mock_core.serving import Service
@@ -242,3 +244,35 @@ async def test_a_mocks_clock_is_set(console: httpx.AsyncClient) -> None:
     assert (await console.get("/console/mock-kling/stats")).json()["speed"] == 2
     for wrong in ({"speed": 0}, {"speed": 2, "places": 1}, {}):
         assert (await console.put(path, json=wrong)).status_code == 422
+
+
+async def test_the_lines_of_a_job_are_everybodys_and_who_is_silent_is_told(
+    console: httpx.AsyncClient,
+) -> None:
+    job_id = new_job_id()
+    said = {"timestamp": "2026-01-01T00:00:00Z", "level": "info", "service": "api"}
+    LINES(None, "info", {**said, "event": "job submitted", "job_id": job_id})
+
+    found = (await console.get("/console/lines", params={"job_id": job_id})).json()
+
+    assert [line["text"] for line in found["lines"]] == ["job submitted"]
+    assert found["silent"] == ["worker 1", "semaphore", "callback"]
+    assert (await console.get("/console/lines", params={"job_id": "../x"})).status_code == 404
+
+
+async def test_a_process_tells_its_lines_and_an_answer_of_another_kind_is_silence(
+    console: httpx.AsyncClient, video_mock: Service
+) -> None:
+    settings = ApiSettings(
+        worker_url=AnyHttpUrl(str(console.base_url)),
+        semaphore_url=AnyHttpUrl(str(video_mock.http.base_url)),
+        callback_service_url=AnyHttpUrl(str(console.base_url)),
+    )
+    job_id = new_job_id()
+    LINES(None, "info", {"timestamp": "1", "event": "accepted", "job_id": job_id})
+
+    async with http_client() as http:
+        found = (await gathered(http, settings, job_id)).with_own(LINES.of(job_id))
+
+    assert [line.text for line in found.lines] == ["accepted"] * 3
+    assert found.silent == ("semaphore",)
