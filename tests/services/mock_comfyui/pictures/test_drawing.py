@@ -1,6 +1,7 @@
 """The picture: always the same bytes, different for each text, no box for a missing glyph."""
 
 import io
+import re
 from pathlib import Path
 
 from PIL import Image
@@ -8,6 +9,9 @@ from PIL import Image
 from services.mock_comfyui.pictures import glyphs
 from services.mock_comfyui.pictures.drawing import HEIGHT, WIDTH, draw_picture
 from services.mock_comfyui.pictures.glyphs import font_of
+
+
+DOCKERFILE = Path(__file__).parents[4] / "compose" / "Dockerfile"
 
 
 def _pixels(prompt: str, salt: str = "") -> bytes:
@@ -47,3 +51,10 @@ def test_any_text_fits_into_the_picture() -> None:
     for text in ("x" * 2500, "猫" * 2500, "\x00\n\t\r\u202e", "\ud800", "🐈‍⬛", " "):
         picture = Image.open(io.BytesIO(draw_picture(text, "", "")))
         assert picture.size == (WIDTH, HEIGHT)
+
+
+def test_the_image_has_the_best_one_where_it_is_looked_for() -> None:
+    [line] = re.findall(r"COPY --from=fonts /fonts (\S+)", DOCKERFILE.read_text(encoding="utf-8"))
+
+    assert Path(line).parent in map(Path, glyphs._FOLDERS)
+    assert f"/{glyphs._CHINESE[0]} ." in DOCKERFILE.read_text(encoding="utf-8")
