@@ -10,7 +10,6 @@ from services.mock_comfyui.pictures import glyphs
 from services.mock_comfyui.pictures.drawing import HEIGHT, WIDTH, draw_picture
 from services.mock_comfyui.pictures.glyphs import font_of
 
-
 DOCKERFILE = Path(__file__).parents[4] / "compose" / "Dockerfile"
 
 
