@@ -15,6 +15,7 @@ import { attemptTo } from "./lib/notices.js";
 import { Mocks } from "./data/mocks.js";
 import { Slots } from "./data/slots.js";
 import { JobStore } from "./data/store.js";
+import { TrendsView } from "./views/trends.js";
 import { Teller } from "./parts/teller.js";
 import { OTHER, t, translate } from "./lib/texts.js";
 import { Views } from "./parts/tabs.js";
@@ -66,6 +67,7 @@ function makeParts() {
   const named = {
     jobs,
     batches: new BatchesView({ store, address }),
+    trends: new TrendsView({ store, address }),
     faults: new FaultsView({ mocks }),
     health,
   };

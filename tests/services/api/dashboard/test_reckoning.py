@@ -1,6 +1,7 @@
 """What the page reckons without an element, in the browser that runs it: one page for them all."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -113,3 +114,25 @@ async def test_who_held_the_slot_lately_and_who_waited_for_whom(reckon: Reckon) 
         ("b", 3, 1),
     ]
     assert last[1]["seconds"] == 4
+
+
+async def test_what_happened_when_is_told_in_parts_of_one_length(reckon: Reckon) -> None:
+    now = 1_767_225_600_000
+
+    def at(seconds: int) -> str:
+        return datetime.fromtimestamp(now / 1000 - seconds, UTC).isoformat()
+
+    ran = {"created_at": at(600), "started_at": at(540), "finished_at": at(480)}
+    late = {"created_at": at(600), "started_at": at(420), "finished_at": at(360)}
+    waits = {"created_at": at(30), "started_at": None, "finished_at": None}
+    jobs = [job("succeeded", **ran), job("failed", **late), job("queued", **waits)]
+
+    found = await reckon("data/trends.js", "trends", jobs, 3600, now)
+
+    assert found["length"] == 60_000
+    assert found["ended"][52:] == [1, 0, 1, 0, 0, 0, 0, 0]
+    assert sum(found["failed"]) == found["failed"][54] == 1
+    # Two waited; one alone while the other ran, and when nobody did; a third for half a minute.
+    assert found["waiting"][50:54] == [2, 1, 1, 0]
+    assert found["idle"][50:54] == [100, 0, 100, 0]
+    assert (found["waiting"][59], found["idle"][59]) == (1, 50)

@@ -1,0 +1,72 @@
+// The view over time: throughput, queue, failures and idle slot, of the time that is chosen.
+
+import { el, setText } from "../lib/dom.js";
+import { count, dated } from "../lib/format.js";
+import { SPANS } from "../data/choose.js";
+import { trends } from "../data/trends.js";
+import { Chart } from "../parts/chart.js";
+
+const DRAW_MILLISECONDS = 1000;
+const ASKED_FOR = "1h";
+const tidy = (value) => String(Number(value.toPrecision(2)));
+
+/** Four charts over one time; redrawn once a second while it is looked at. */
+export class TrendsView {
+  title = "Over time";
+  #store;
+  #address;
+  #timer = 0;
+  #charts = {
+    ended: new Chart("Ended", "ended", (value) => `${tidy(value)} a minute`),
+    waiting: new Chart("Queue", "waiting", (value) => count(value, "job")),
+    failed: new Chart("Failed", "failed", (value) => count(value, "job")),
+    idle: new Chart("Idle, though jobs waited", "idle", (value) => `${tidy(value)} % of the time`),
+  };
+  #span = el(
+    "select",
+    { id: "over", change: () => this.#address.go({ within: this.#span.value }) },
+    ...Object.keys(SPANS).map((span) => el("option", { value: span }, `last ${span}`)),
+  );
+  #axis = el("p", { class: "hint" });
+
+  constructor({ store, address }) {
+    this.#store = store;
+    this.#address = address;
+    const span = el("div", { class: "field" }, el("label", { for: "over" }, "Time"), this.#span);
+    this.element = el(
+      "div",
+      { class: "view" },
+      el(
+        "section",
+        { class: "panel", "aria-labelledby": "trends-title" },
+        el("h2", { id: "trends-title" }, "Over time"),
+        el("div", { class: "filters" }, span),
+        el("div", { class: "charts" }, ...Object.values(this.#charts).map((each) => each.element)),
+        this.#axis,
+      ),
+    );
+  }
+
+  enter() {
+    this.#timer = setInterval(() => this.#drawNow(), DRAW_MILLISECONDS);
+    this.#drawNow();
+  }
+
+  leave() {
+    clearInterval(this.#timer);
+  }
+
+  draw(changed) {
+    if (changed === null) this.#drawNow();
+  }
+
+  #drawNow() {
+    const asked = this.#address.state.within;
+    const span = SPANS[asked] ? asked : ASKED_FOR;
+    if (this.#span.value !== span) this.#span.value = span;
+    const found = trends(this.#store.all(), SPANS[span], Date.now());
+    for (const [name, chart] of Object.entries(this.#charts)) chart.draw(found[name], found);
+    const reckoned = "from the jobs' own times: idle is a slot that nobody held while jobs waited";
+    setText(this.#axis, `From ${dated(found.from)} until now, ${reckoned}.`);
+  }
+}
