@@ -2,6 +2,7 @@
 
 import { el, setText } from "../lib/dom.js";
 import { clock } from "../lib/format.js";
+import { t } from "../lib/texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [600, 90];
@@ -27,8 +28,8 @@ export class Chart {
   /** The values of parts of so many milliseconds, from an instant on. */
   draw(values, { from, length }) {
     const most = Math.max(...values);
-    const said = `at the most ${this.#write(most)}, now ${this.#write(values.at(-1))}`;
-    setText(this.#said, most > 0 ? said : "nothing");
+    const figures = { most: this.#write(most), now: this.#write(values.at(-1)) };
+    setText(this.#said, most > 0 ? t("at the most {most}, now {now}", figures) : t("nothing"));
     const picture = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none" });
     picture.setAttribute("role", "img");
     picture.setAttribute("aria-label", `${this.#title}: ${this.#said.textContent}`);

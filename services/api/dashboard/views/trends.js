@@ -3,6 +3,7 @@
 import { el, setText } from "../lib/dom.js";
 import { count, dated } from "../lib/format.js";
 import { SPANS } from "../data/choose.js";
+import { t } from "../lib/texts.js";
 import { trends } from "../data/trends.js";
 import { Chart } from "../parts/chart.js";
 
@@ -12,34 +13,36 @@ const tidy = (value) => String(Number(value.toPrecision(2)));
 
 /** Four charts over one time; redrawn once a second while it is looked at. */
 export class TrendsView {
-  title = "Over time";
+  title = t("Over time");
   #store;
   #address;
   #timer = 0;
   #charts = {
-    ended: new Chart("Ended", "ended", (value) => `${tidy(value)} a minute`),
-    waiting: new Chart("Queue", "waiting", (value) => count(value, "job")),
-    failed: new Chart("Failed", "failed", (value) => count(value, "job")),
-    idle: new Chart("Idle, though jobs waited", "idle", (value) => `${tidy(value)} % of the time`),
+    ended: new Chart(t("Ended"), "ended", (value) => t("{n} a minute", { n: tidy(value) })),
+    waiting: new Chart(t("Queue"), "waiting", (value) => count(value, "job")),
+    failed: new Chart(t("Failed"), "failed", (value) => count(value, "job")),
+    idle: new Chart(t("Idle, though jobs waited"), "idle", (value) =>
+      t("{n} % of the time", { n: tidy(value) }),
+    ),
   };
   #span = el(
     "select",
     { id: "over", change: () => this.#address.go({ within: this.#span.value }) },
-    ...Object.keys(SPANS).map((span) => el("option", { value: span }, `last ${span}`)),
+    ...Object.keys(SPANS).map((span) => el("option", { value: span }, t(`last ${span}`))),
   );
   #axis = el("p", { class: "hint" });
 
   constructor({ store, address }) {
     this.#store = store;
     this.#address = address;
-    const span = el("div", { class: "field" }, el("label", { for: "over" }, "Time"), this.#span);
+    const span = el("div", { class: "field" }, el("label", { for: "over" }, t("Looked back on")), this.#span);
     this.element = el(
       "div",
       { class: "view" },
       el(
         "section",
         { class: "panel", "aria-labelledby": "trends-title" },
-        el("h2", { id: "trends-title" }, "Over time"),
+        el("h2", { id: "trends-title" }, t("Over time")),
         el("div", { class: "filters" }, span),
         el("div", { class: "charts" }, ...Object.values(this.#charts).map((each) => each.element)),
         this.#axis,
@@ -66,7 +69,8 @@ export class TrendsView {
     if (this.#span.value !== span) this.#span.value = span;
     const found = trends(this.#store.all(), SPANS[span], Date.now());
     for (const [name, chart] of Object.entries(this.#charts)) chart.draw(found[name], found);
-    const reckoned = "from the jobs' own times: idle is a slot that nobody held while jobs waited";
-    setText(this.#axis, `From ${dated(found.from)} until now, ${reckoned}.`);
+    const said =
+      "From {from} until now, by the jobs' own times; idle is a slot that nobody held while jobs waited.";
+    setText(this.#axis, t(said, { from: dated(found.from) }));
   }
 }
