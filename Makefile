@@ -81,8 +81,8 @@ lock: FORCE ## write the hashed locks anew
 help: FORCE ## this list
 	+@awk 'BEGIN {FS = ":.*## "; print "make TARGET [NAME=value …]"} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z%-]+:.*## / {sub(/%/, "N", $$1); printf "  %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@+echo
-	@+echo "Settings: MODE=docker|local|auto  WORKERS=n  MOCKS=on|off, and all of .env.example"
+	  /^[a-z%-]+:.*## / {sub(/%/, "N", $$1); printf "  %-13s %s\n", $$1, $$2} \
+	  END {print "\nSettings: MODE=docker|local|auto  WORKERS=n  MOCKS=on|off, and all of .env.example"}' \
+	  $(firstword $(MAKEFILE_LIST)) | compose/told.sh
 
 FORCE:

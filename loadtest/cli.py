@@ -48,6 +48,7 @@ from loadtest.run.preflight import NotReachable
 from loadtest.run.repeat import command
 from loadtest.run.session import run_plan
 from loadtest.settings import Settings
+from shared.texts import spoken
 
 PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -260,7 +261,7 @@ def _judge(folder: RunFolder, baseline: RunFolder | None = None) -> int:
     judgement = _judged(folder)
     write_report(folder, judgement, _judged(baseline) if baseline else None)
     style = "bold green" if judgement.passed else "bold red"
-    console.print(judgement.headline, style=style, highlight=False)
+    console.print(spoken(judgement.headline), style=style, highlight=False)
     for line in judgement.reasons:
         _print(f"  {line}")
     if text := unmet(judgement):
@@ -269,7 +270,7 @@ def _judge(folder: RunFolder, baseline: RunFolder | None = None) -> int:
     _print(f"seal: {judgement.books.seal.root}")
     for name, count in sorted(judgement.books.torn.items()):
         line = f"damaged: {folder.raw / name}, {count} line(s)"
-        errors.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+        errors.print(spoken(line), style="red", markup=False, highlight=False, soft_wrap=True)
     if judgement.books.torn:
         return USAGE
     return PASSED if judgement.passed else FAILED
@@ -283,7 +284,7 @@ def _judged(folder: RunFolder) -> Judgement:
 
 
 def _print(text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(spoken(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _not_reachable(error: NotReachable) -> NoReturn:
@@ -301,5 +302,5 @@ def _settings() -> Settings:
 
 def _fail(problems: list[str], status: int) -> NoReturn:
     for problem in problems:
-        errors.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+        errors.print(spoken(problem), style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(status)

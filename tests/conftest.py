@@ -5,10 +5,15 @@ stay together, and so do all that start whole stacks, and each half of those tha
 pipelines: one stack and two pipelines at a time.
 """
 
+import os
+
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+# What is said is compared in English, whatever the shell speaks.
+os.environ["LC_ALL"] = "C.UTF-8"
 
 # What a helper asserts is told as what a test asserts.
 pytest.register_assert_rewrite("tests.chaos", "tests.services", "tests.stack", "tests.workflow")

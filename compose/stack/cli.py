@@ -1,6 +1,7 @@
 """The commands behind the make targets; whatever goes wrong ends as one line and an exit status."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -56,6 +57,7 @@ STANDALONE: dict[str, Callable[[], int]] = {
     "test": lambda: suites.test(ROOT, ENV),
     "check": lambda: quality.check(ROOT),
     "lock": lambda: quality.lock(ROOT),
+    "told": lambda: status.told(sys.stdin),
 }
 
 

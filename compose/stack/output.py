@@ -1,9 +1,12 @@
-"""What the user sees; colour only on a terminal that wants it, one line per thing said."""
+"""What the user sees, in English or Chinese; colour only on a terminal that wants it."""
 
 import os
 import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
+
+from shared.texts import spoken
 
 _STYLES = {"good": "32", "bad": "31", "warn": "33", "bold": "1", "dim": "2"}
 
@@ -15,29 +18,39 @@ def colour_wanted(stream: TextIO) -> bool:
     return stream.isatty()
 
 
+def padded(text: str, width: int) -> str:
+    """`text` with blanks behind it up to a width, of which a Chinese character takes two."""
+    return text + " " * (width - wide(text))
+
+
+def wide(text: str) -> int:
+    """The columns of a terminal that a text takes."""
+    return len(text) + sum(unicodedata.east_asian_width(each) in "WF" for each in text)
+
+
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     """`text` in a style of `_STYLES` where the stream takes colour, unchanged elsewhere."""
     if not colour_wanted(stream or sys.stdout):
-        return text
-    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
+        return spoken(text)
+    return f"\x1b[{_STYLES[style]}m{spoken(text)}\x1b[0m"
 
 
 def say(text: str = "") -> None:
     """A line of the answer."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(spoken(text) + "\n")
     sys.stdout.flush()
 
 
 def complain(text: str) -> None:
     """A line about what is wrong, kept apart from answers."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(spoken(text) + "\n")
     sys.stderr.flush()
 
 
 def agreed(question: str) -> bool:
     """Whether whoever sits at the terminal says yes; nobody, and any other word, is a no."""
     try:
-        answer = input(f"{question} [y/N] ")
+        answer = input(f"{spoken(question)} [y/N] ")
     except EOFError:
         return False
     return answer.strip().lower() in ("y", "yes")
@@ -45,9 +58,10 @@ def agreed(question: str) -> bool:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows as left-aligned columns, two blanks between them, no trailing blanks."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    said = [tuple(map(spoken, row)) for row in rows]
+    widths = [max(map(wide, column)) for column in zip(*said, strict=True)]
     lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
+        "  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True))
+        for row in said
     )
     return "\n".join(line.rstrip() for line in lines)

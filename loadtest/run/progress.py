@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from loadtest.collect.tracker import Tracker
 from loadtest.times import duration
+from shared.texts import spoken
 
 PLAIN_EVERY = 5.0
 
@@ -75,7 +76,10 @@ class Bars:
         )
         self._tasks = [
             self._progress.add_task(
-                f"{count} job{'s' if count > 1 else ''}", total=count, start=False, news=""
+                spoken(f"{count} job{'s' if count > 1 else ''}"),
+                total=count,
+                start=False,
+                news="",
             )
             for count in stages
         ]
@@ -91,7 +95,7 @@ class Bars:
             return
         bad = f" [red]{now.bad} bad[/red]" if now.bad else ""
         news = f"submitted {now.submitted}, at once {now.running}{bad}, {now.remaining}"
-        self._progress.update(self._current, completed=now.ended, news=news)
+        self._progress.update(self._current, completed=now.ended, news=spoken(news))
 
     def end(self, note: str) -> None:
         if self._current is not None:
@@ -131,7 +135,9 @@ class Lines:
         return
 
     def _print(self, text: str) -> None:
-        self._console.print(f"{self._name}: {text}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(
+            spoken(f"{self._name}: {text}"), markup=False, highlight=False, soft_wrap=True
+        )
 
 
 def display(console: Console, stages: tuple[int, ...]) -> Display:

@@ -13,11 +13,12 @@ from pathlib import Path
 from compose.stack.errors import VERDICT, StackError
 from compose.stack.machine import engine, images, ports
 from compose.stack.modes import choice
-from compose.stack.output import paint, say
+from compose.stack.output import padded, paint, say, wide
 from compose.stack.preflight import exposure, vendors
 from compose.stack.services import ABOUT, API, CALLBACK
 from compose.stack.settings.load import LOOPBACK, Mode, Settings
 from compose.stack.subprocesses import capture
+from shared.texts import spoken
 
 DISK_GIB = 3
 # Of the disk; where less is free it is soon full.
@@ -40,7 +41,7 @@ class Finding:
 def doctor(settings: Settings) -> int:
     """Print every finding; 1 where something that is needed is wrong."""
     findings = list(_findings(settings))
-    width = max(len(finding.what) for finding in findings)
+    width = max(wide(spoken(finding.what)) for finding in findings)
     for finding in findings:
         say(_line(finding, width))
     bad = any(finding.needed and not finding.good for finding in findings)
@@ -56,8 +57,9 @@ def _line(finding: Finding, width: int) -> str:
     word, style = (
         ("ok", "good") if finding.good else ("bad", "bad") if finding.needed else ("-", "warn")
     )
-    fix = "" if finding.good or not finding.fix else f"  ->  {finding.fix}"
-    return f"{paint(f'{word:<3}', style)} {finding.what:<{width}}  {finding.found}{fix}"
+    fix = "" if finding.good or not finding.fix else f"  ->  {spoken(finding.fix)}"
+    what, found = padded(spoken(finding.what), width), spoken(finding.found)
+    return f"{paint(padded(spoken(word), wide(spoken('bad'))), style)} {what}  {found}{fix}"
 
 
 def _findings(settings: Settings) -> Iterator[Finding]:

@@ -145,7 +145,7 @@ def _assignment(name: str, value: str) -> str:
 
 def _handed(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     """What the load test's display and report look at, and which code it was (no git in there)."""
-    names = ("NO_COLOR", "CI", "GIT_COMMIT", "TERM")
+    names = ("NO_COLOR", "CI", "GIT_COMMIT", "TERM", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE")
     described = capture(
         ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=settings.root
     )

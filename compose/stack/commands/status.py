@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from typing import TextIO
 
 from compose.stack import services
 from compose.stack.errors import StackError
@@ -76,6 +77,12 @@ def addresses(settings: Settings) -> list[tuple[str, str]]:
         for service, what, address in rows
         if address is not None and (service is None or service in settings.parts)
     ]
+
+
+def told(lines: TextIO) -> int:
+    """Say what comes in, in the shell's language: make's own list of what there is."""
+    say(lines.read().rstrip("\n"))
+    return 0
 
 
 def urls(settings: Settings) -> None:

@@ -1,0 +1,110 @@
+"""What the commands say: every text is in the table in Chinese, and what is in it is said."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from compose.stack.output import table
+from shared.texts import COMMANDS, is_chinese, spoken
+from tests.shared.said import PROSE, said
+
+TABLE: dict[str, str] = json.loads(COMMANDS.read_text(encoding="utf-8"))
+STACK = sorted(Path("compose/stack").rglob("*.py"))
+LOADTEST = [Path("loadtest/cli.py"), *sorted(Path("loadtest").glob("*/*.py"))]
+# Names, code, and texts that are put together of others.
+NOT_SAID = {
+    "Bearer {1}",
+    "Docker Compose",
+    "Docker Compose: {1}",
+    "Temporal gRPC",
+    "apt-get install python3-venv",
+    "import ensurepip, venv",
+    "import sys; sys.exit(sys.version_info[:2] != {1})",
+    "make prove SEED={1} MODE={2}",
+    "{1} -m services.worker.replay",
+    "a red fox in fresh snow looks up",
+    "ink on paper",
+    "compose files",
+    "compose without mocks",
+    "supervisorctl update: {1}",
+    "supervisor: {1}: {2}",
+    "^wrong settings: (.+)$",
+    "wrong settings: ",
+    '"{1}" -P "{2}" "{3}" {4} {5}',
+    *("{1} {2}", "{1}: {2}", "{1}, {2}", "{1} ({2})", "{1} {2} {3}", "{1} {2}  {3}{4}"),
+    *("{1} free", "  {1}  {2} {3} s", "  {1} s  {2} {3} %  {4}", "{1} after {2} s{3}"),
+    *("{1}: {2}/jobs/{3}", "{1} of {2}{3} {4} ({5}: {6})"),
+}
+# Made of several.
+MADE = {
+    *("{1}: loopback only", "{1}: loopback only ({2})", "{1}: whoever reaches {2}"),
+    *(f"{word}: {{1}} of {{2}} jobs succeeded" for word in ("PASS", "FAIL")),
+    *(f"{word}: {{1}} of {{2}} jobs succeeded, at most {{3}} at once" for word in ("PASS", "FAIL")),
+    *("stage {1}/{2}, {3} job: {4}", "stage {1}/{2}, {3} jobs: {4}", "{1} job", "{1} jobs"),
+    *("{1} in {2} s", "submitted {1}, at once {2}, {3}", "{1}% free", "wrong settings: {1}"),
+}
+
+
+def test_every_text_of_the_stack_script_is_in_the_table() -> None:
+    texts = {text for path in STACK for text in said(path) if PROSE.fullmatch(text)}
+
+    assert sorted(texts - set(TABLE) - NOT_SAID) == []
+    assert sorted(NOT_SAID - texts) == []
+
+
+def test_every_command_of_the_help_is_in_the_table() -> None:
+    lines = Path("Makefile").read_text(encoding="utf-8").splitlines()
+    helps = {line.split(" ## ", 1)[1] for line in lines if " ## " in line and "awk" not in line}
+    groups = {line[4:] for line in lines if line.startswith("##@")}
+
+    assert len(helps) > 20
+    assert sorted((helps | groups) - set(TABLE)) == []
+
+
+def test_every_text_of_the_table_is_said() -> None:
+    texts = {text for path in (*STACK, *LOADTEST) for text in said(path)}
+    makefile = Path("Makefile").read_text(encoding="utf-8")
+
+    assert sorted(t for t in set(TABLE) - texts - MADE if t not in makefile) == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "chinese"),
+    [
+        ({}, False),
+        ({"LANG": "C"}, False),
+        ({"LANG": "C.UTF-8", "LANGUAGE": "zh"}, False),
+        ({"LANGUAGE": "zh"}, False),
+        ({"LANG": "en_GB.UTF-8"}, False),
+        ({"LANG": "zh_CN.UTF-8"}, True),
+        ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "zh_TW"}, True),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "en_GB"}, False),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": ""}, True),
+        ({"LANG": "zh_CN.UTF-8", "LANGUAGE": "en"}, False),
+        ({"LANG": "de_DE", "LANGUAGE": "zh_CN:en"}, True),
+    ],
+)
+def test_the_shell_says_which_language(environ: dict[str, str], chinese: bool) -> None:
+    assert is_chinese(environ) is chinese
+
+
+def test_lines_are_said_in_the_language_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = (
+        "stopped; data stays\n  ready  api              2.0 s\n  fault         disarm all of them"
+    )
+    settings = "wrong settings: A=b (.env) is not one of: on, off"
+    assert (spoken(lines), spoken(settings)) == (lines, settings)
+
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+
+    assert spoken(lines).split("\n")[::2] == ["已停止；数据保留", "  fault         全部清除"]
+    assert spoken(settings) == "设置有误：A=b（.env）不在可选值之中：on, off"
+    assert spoken("PASS: 20 of 20 jobs succeeded, at most 1 at once").startswith("PASS：20 个任务")
+    assert spoken("反正不是英文, or nearly not") == "反正不是英文, or nearly not"
+    assert table([("SERVICE", "STATE"), ("api", "x")]) == "服务  状态\napi   x"
+
+
+def test_the_tests_themselves_speak_english() -> None:
+    assert not is_chinese(os.environ)
