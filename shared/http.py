@@ -1,9 +1,23 @@
 """The one place that makes HTTP clients; every call has a time limit and follows no redirect."""
 
+from typing import Any
+
 import httpx
+
+from shared import tracing
 
 CONNECT_SECONDS = 3.0
 KEEPALIVE_SECONDS = 2.0
+
+
+class TracedClient(httpx.AsyncClient):
+    """Each call is a span of the trace in which it is made; nothing is sent along."""
+
+    async def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
+        with tracing.call(request.method, request.url.host):
+            response = await super().send(request, **how)
+            tracing.note(status=response.status_code)
+            return response
 
 
 def http_client(
@@ -17,7 +31,7 @@ def http_client(
 
     A transport of the caller's own decides about its connections, and any proxy, itself.
     """
-    return httpx.AsyncClient(
+    return TracedClient(
         base_url=base_url,
         # What is sent is what is read: a few bytes can stand for gigabytes.
         headers={"Accept-Encoding": "identity"},

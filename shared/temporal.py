@@ -11,6 +11,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
+from shared import tracing
 from shared.codec import PayloadKeys, data_converter
 from shared.errors import TemporalUnavailable
 
@@ -92,6 +93,7 @@ async def connect(
     return await Client.connect(
         **config,
         data_converter=data_converter(keys),
+        interceptors=tracing.client_interceptors(),
         runtime=runtime,
         lazy=lazy,
     )

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared import problems
+from shared import problems, tracing
 from shared.connections import GuardedConnection, GuardedSocket
 from shared.documentation import add_documentation
 from shared.errors import BodyTooLarge
@@ -30,6 +30,8 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 # A client has no reason to send us large frames; the library's own default is 16 MiB.
 WEBSOCKET_BYTES = 64 * 1024
+# What is left of the traces is sent at the end, for no longer than this.
+TRACES_SECONDS = 3.0
 
 
 class ServiceApp(FastAPI):
@@ -174,6 +176,9 @@ class Server(uvicorn.Server):
         if isinstance(app, ServiceApp):
             app.state.stopping.set()
         await super().shutdown(sockets)
+        # A signal that ends the process does so before anything that is to be done at its exit.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(tracing.stop), TRACES_SECONDS)
 
 
 def server(

@@ -12,10 +12,11 @@ def main() -> None:
     settings = load_or_check(ApiSettings)
     # Not before: `make up` has the settings of every service checked, which is to be quick.
     from services.api.app import create_app
-    from shared import logs
+    from shared import logs, tracing
     from shared.web import server
 
     logs.configure(service="api", level=settings.log_level, form=settings.log_format)
+    tracing.configure(settings.traces_go_to, headers=settings.trace_headers, service="api")
     app = create_app(settings)
     server(
         app,

@@ -10,12 +10,13 @@ from shared.hosts import host_of_url, is_loopback
 from shared.pace import Pace
 from shared.settings import Port, PublicSettings, RetentionDays
 from shared.store.settings import FOLDER, StoreSettings
+from shared.trace_settings import TraceSettings
 
 _ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 
 
-class ApiSettings(PublicSettings, StoreSettings):
+class ApiSettings(PublicSettings, StoreSettings, TraceSettings):
     """Settings of the API and its page."""
 
     api_port: Port = 8000

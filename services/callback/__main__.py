@@ -12,10 +12,11 @@ def main() -> None:
     # Not before: `make up` has the settings of every service checked, which is to be quick.
     from services.callback.app import create_app
     from services.callback.connections import CONNECTIONS, SharedConnection
-    from shared import logs
+    from shared import logs, tracing
     from shared.web import server
 
     logs.configure(service="callback", level=settings.log_level, form=settings.log_format)
+    tracing.configure(settings.traces_go_to, headers=settings.trace_headers, service="callback")
     app = create_app(settings)
     server(
         app,

@@ -19,6 +19,7 @@ from services.callback.models import Callback, Entry, Event, Fate
 from services.callback.settings import CallbackSettings
 from services.callback.shared_books import SharedBooks
 from services.callback.signals import JobSignals
+from shared import tracing
 from shared.errors import GenvideoError, TemporalUnavailable
 from shared.ids import parse_external_id
 from shared.states import Step
@@ -97,7 +98,12 @@ class Receiver:
 
     async def receive(self, external_id: str, callback: Callback) -> Entry:
         """What became of an authentic callback; TemporalUnavailable when it was only kept."""
-        return await self._process(callback.event(external_id, received_at=self._entries.now()))
+        event = callback.event(external_id, received_at=self._entries.now())
+        noted = {"external_id": external_id, "vendor_task_id": event.task_id or ""}
+        with tracing.of_job(event.job_id, "callback", **noted):
+            entry = await self._process(event)
+            tracing.note(fate=entry.fate or "")
+            return entry
 
     async def replay(self, receipt_id: int) -> Entry:
         """Process a noted callback once more, at its old position but by the job as it is now."""
@@ -227,7 +233,8 @@ class Receiver:
         """Whether Temporal could be reached."""
         try:
             async with self._lock(job_id):
-                await self._signal_waiting(job_id)
+                with tracing.of_job(job_id, "callback, kept"):
+                    await self._signal_waiting(job_id)
         except TemporalUnavailable:
             return False
         except Exception:

@@ -9,6 +9,7 @@ from services.callback.signature import keys_of
 from shared.hosts import host_of_url, is_loopback
 from shared.settings import CallbackSecret, Port, PublicSettings, RetentionDays, Seconds
 from shared.store.settings import StoreSettings
+from shared.trace_settings import TraceSettings
 
 
 def _is_secret(secret: SecretStr) -> SecretStr:
@@ -16,7 +17,7 @@ def _is_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
-class CallbackSettings(PublicSettings, StoreSettings):
+class CallbackSettings(PublicSettings, StoreSettings, TraceSettings):
     """Settings of the receiver."""
 
     callback_port: Port = 8001

@@ -9,12 +9,13 @@ def main() -> None:
     # Not before: `make up` has the settings of every service checked, which is to be quick.
     from services.worker.results.disk import Disk
     from services.worker.worker import running_worker
-    from shared import logs
+    from shared import logs, tracing
     from shared.health import run_worker
     from shared.store.chosen import chosen_store
     from shared.store.probe import store_reason
 
     logs.configure(service="worker", level=config.log_level, form=config.log_format)
+    tracing.configure(config.traces_go_to, headers=config.trace_headers, service="worker")
     store = chosen_store(config)
     disk = Disk(config.data_dir, store)
 

@@ -26,6 +26,7 @@ from services.worker.models import (
 )
 from services.worker.policies import AT_ONCE_SECONDS
 from services.worker.vendors.vendor import Picture, Vendor
+from shared import tracing
 from shared.assets import asset_url
 from shared.errors import (
     BadResult,
@@ -188,6 +189,11 @@ class StageActivities:
     async def _fetch_at_once(self, watch: VideoWatch) -> Stored | None:
         order, accepted = watch.order, watch.accepted
         check_run(accepted.permit.run_id)
+        tracing.note(
+            external_id=order.external_id,
+            attempt=order.attempt,
+            vendor_task_id=accepted.vendor_id,
+        )
         status = await self._videos.status(accepted.vendor_id)
         if status is None or status.state != "succeeded":
             return None

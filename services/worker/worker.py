@@ -25,6 +25,7 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.tuning import tuner
 from services.worker.vendors.chosen import chosen_images, chosen_videos
 from services.worker.workflows import GenVideoWorkflow
+from shared import tracing
 from shared.http import http_client
 from shared.sandbox import workflow_runner
 from shared.stacks import check_alone
@@ -98,7 +99,7 @@ def _worker(
         task_queue=task_queue,
         workflows=[GenVideoWorkflow],
         activities=[*activities, requests.request_slot, requests.withdraw_request],
-        interceptors=[JobInterceptor()],
+        interceptors=[*tracing.worker_interceptors(), JobInterceptor()],
         workflow_runner=workflow_runner(),
         tuner=tuner(),
         sticky_queue_schedule_to_start_timeout=settings.pace.times.sticky,

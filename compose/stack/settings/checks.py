@@ -13,6 +13,7 @@ _SECRET = frozenset(
         *("API_TOKEN", "CALLBACK_SECRET", "COMFYUI_HEADERS", "PAYLOAD_KEY", "TEMPORAL_API_KEY"),
         *("KLING_API_KEY", "KLING_ACCESS_KEY", "KLING_SECRET_KEY", "VENDOR_PROXY"),
         *("FAL_KEY", "KLING_WEBHOOK_SECRET", "OPERATOR_KEY", "STORE_KEY", "STORE_SECRET"),
+        "OTEL_EXPORTER_OTLP_HEADERS",
     }
 )
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")

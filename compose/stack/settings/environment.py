@@ -243,7 +243,7 @@ def _allowed_hosts(settings: Settings) -> str:
 _CROSSING = frozenset(
     {
         *("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "TEMPORAL_ADDRESS", "VENDOR_PROXY"),
-        "STORE_ENDPOINT",
+        *("STORE_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
     }
 )
 

@@ -22,6 +22,7 @@ _STORE = frozenset(
         "STORE_LINKS",
     }
 )
+_TRACES = frozenset({"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"})
 _MOCK = _OURS | {
     *("MOCK_SPEED", "MOCK_SEED", "MOCK_JOB_PATTERN", "MOCK_FILE_MEGABYTES", "MOCK_RESULT_DAYS"),
     *("MOCK_KEEP_ROWS", "MOCK_LEDGER"),
@@ -54,6 +55,7 @@ READ_BY: dict[str, frozenset[str]] = {
     WORKER.name: _OURS
     | _ALIVE
     | _STORE
+    | _TRACES
     | _KLING
     | _FAL
     | {
@@ -69,6 +71,7 @@ READ_BY: dict[str, frozenset[str]] = {
     },
     CALLBACK.name: _OURS
     | _STORE
+    | _TRACES
     | {
         *(CALLBACK.port, "PAYLOAD_KEY", "CALLBACK_SECRET", "CALLBACK_URL", "TRUSTED_PROXIES"),
         *("CALLBACK_QUARANTINE_SECONDS", "CALLBACK_KEEP_ROWS", "CALLBACK_GUARDED"),
@@ -77,6 +80,7 @@ READ_BY: dict[str, frozenset[str]] = {
     },
     API.name: _OURS
     | _STORE
+    | _TRACES
     | {
         *(API.port, "PAYLOAD_KEY", "API_TOKEN", "API_ORIGINS", "API_RATE", "API_MAX_SOCKETS"),
         "API_SOCKETS_PER_ADDRESS",

@@ -11,6 +11,7 @@ from services.api.repair.repairer import Repairer
 from services.api.temporal.client import Temporal
 from services.api.temporal.executions import first_record, input_of
 from services.api.temporal.slots import Slots
+from shared import tracing
 from shared.errors import GenvideoError, QueueFull
 from shared.ids import is_job_id, job_id_for_key, new_job_id
 from shared.messages import Job, JobInput, Record
@@ -76,8 +77,9 @@ class Jobs:
         return job_id
 
     async def _start(self, job_id: str, job: JobInput) -> str:
-        await self._slots.require_room()
-        await self._temporal.start(job_id, job)
+        with tracing.beginning(job_id, batch_id=job.tag or ""):
+            await self._slots.require_room()
+            await self._temporal.start(job_id, job)
         SUBMITTED.labels("new").inc()
         self._feed.submitted(job_id, job)
         log.info("job submitted", job_id=job_id, tag=job.tag, priority=job.priority)

@@ -18,6 +18,7 @@ from services.worker.policies import (
     REPORT_SECONDS,
     WAITING_TRIES,
 )
+from shared import tracing
 from shared.errors import GenvideoError, NotYet, OutcomeUnknown, VendorError, what_kind
 from shared.ids import parse_external_id
 from shared.messages import ProgressReport
@@ -58,6 +59,8 @@ class Pulse:
         self._client = client
         self._external_id = external_id
         generation = parse_external_id(external_id)
+        if generation:
+            tracing.note(external_id=external_id, attempt=generation.attempt)
         self._step = generation.step if generation else None
         self._points = REPORT_POINTS[generation.step] if generation else NEVER
         self._reported_at = time.monotonic()
@@ -71,6 +74,7 @@ class Pulse:
         """The vendor has it: from here on there is progress to report."""
         self.in_doubt = False
         self.accepted = accepted
+        tracing.note(vendor_task_id=accepted.vendor_id)
         self._reported_at = time.monotonic()
         self.beat()
 

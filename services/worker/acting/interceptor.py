@@ -11,6 +11,7 @@ from temporalio.worker import (
     Interceptor,
 )
 
+from shared import tracing
 from shared.errors import GenvideoError, to_application_error, what_kind
 
 log = structlog.get_logger(__name__)
@@ -32,12 +33,14 @@ class JobInterceptor(Interceptor):
 class _Inbound(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
+        tracing.note(delivery=info.attempt)
         with structlog.contextvars.bound_contextvars(
             job_id=info.workflow_id, activity=info.activity_type, attempt=info.attempt
         ):
             try:
                 return await super().execute_activity(input)
             except GenvideoError as error:
+                tracing.note(code=error.code)
                 FAILURES.labels(info.activity_type, error.code).inc()
                 log.warning(
                     "activity failed", code=error.code, reason=error.message, **what_kind(error)

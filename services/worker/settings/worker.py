@@ -17,6 +17,7 @@ from shared.settings import CallbackSecret, Port, Seconds, StackName
 from shared.slots import STAGE_GATES, Gate
 from shared.states import Step
 from shared.store.settings import StoreSettings
+from shared.trace_settings import TraceSettings
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
 _PROXY = re.compile(r"https?://([^\s/@]+@)?(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:[0-9]{1,5})?/?")
@@ -37,7 +38,7 @@ def _is_proxy(setting: SecretStr) -> SecretStr:
 VendorProxy = Annotated[SecretStr, AfterValidator(_is_proxy)]
 
 
-class WorkerSettings(ComfyuiWireSettings, KlingSettings, FalSettings, StoreSettings):
+class WorkerSettings(ComfyuiWireSettings, KlingSettings, FalSettings, StoreSettings, TraceSettings):
     """Read from the environment; times are in seconds."""
 
     image_service_url: Url = "http://127.0.0.1:6889"

@@ -4,11 +4,13 @@ import asyncio
 import signal
 from pathlib import Path
 
+from temporalio.client import Client
 from websockets.asyncio.client import connect
 
 from shared.http import http_client
 from shared.ids import new_job_id
 from shared.records import RecordStore
+from tests.fixtures.collector import collecting, said
 from tests.shared.processes import free_port, running
 from tests.shared.standins import sample_record
 
@@ -42,3 +44,24 @@ async def test_it_ends_with_sockets_open(tmp_path: Path) -> None:
     assert "Finished server process" in output
     assert "Traceback" not in output
     assert "timeout" not in output.lower()
+
+
+async def test_what_is_left_of_its_traces_is_sent_when_it_ends(
+    tmp_path: Path, client: Client
+) -> None:
+    async with collecting() as collector:
+        environment = {
+            "DATA_DIR": str(tmp_path),
+            "TEMPORAL_ADDRESS": client.service_client.config.target_host,
+            "TEMPORAL_NAMESPACE": client.namespace,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "HTTP_PROXY": f"http://127.0.0.1:{free_port()}",
+        }
+        async with (
+            running("services.api", "API_PORT", environment=environment) as service,
+            http_client(service.base) as http,
+        ):
+            answer = await http.post("/jobs", json={"prompt": "a cat", "style": "ink"})
+            await service.terminated()
+        [begun] = [span for span in collector.spans() if span.name == "submit"]
+    assert said(begun)["genvideo.job_id"] == answer.json()["job_id"]
