@@ -31,15 +31,18 @@ class Assets:
         self.store = store
 
     def keep(self, file: Path, job_id: str, step: Step, *, kind: Kind, digest: str) -> None:
-        """Have this file of ours there, and no other of that stage."""
+        """Have this file of ours there, and none that was there before.
+
+        Of two that are stored at the same moment neither takes the other away.
+        """
         name = file_name(step, kind)
         if not self.store.local:
             name = f"{step}-{digest}.{SUFFIXES[kind]}"
         key = f"{_prefix(job_id)}{name}"
+        before = [other.key for other in self._of(job_id, step) if other.key != key]
         self.store.keep(key, file)
-        for other in list(self._of(job_id, step)):
-            if other.key != key:
-                self.store.remove(other.key)
+        for other in before:
+            self.store.remove(other)
 
     def find(self, job_id: str, step: Step) -> Stored | None:
         """The file of one stage; None where there is none.

@@ -33,6 +33,8 @@ Connection = S3Store | GCSStore | AzureStore
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# What S3 and Google, and what Azure says where there is no such place at all.
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
 # An error's text carries the store's whole answer, and that may name keys.
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _STATUS = re.compile(r"status (?:code )?(\d{3})|non-2xx status code: (\d{3})")
@@ -126,20 +128,26 @@ def _written(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
     """As `_asked`; a condition that doesn't hold is the caller's."""
     try:
         return call(*given, **named)
-    except (AlreadyExistsError, PreconditionError, FileNotFoundError) as error:
-        if "NoSuchBucket" in str(error):
-            raise StoreAway(reason_of(error)) from None
+    except (AlreadyExistsError, PreconditionError):
         raise
-    except BaseError as error:
-        raise StoreAway(reason_of(error)) from None
+    except (BaseError, FileNotFoundError) as error:
+        raise _away(error) from None
 
 
 def _asked(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
     """StoreAway, without a word that may be a secret, for all but what is not there."""
     try:
         return call(*given, **named)
-    except BaseError as error:
-        raise StoreAway(reason_of(error)) from None
+    except (BaseError, FileNotFoundError) as error:
+        raise _away(error) from None
+
+
+def _away(error: Exception) -> Exception:
+    """What is not there stays that, unless it is the whole bucket."""
+    missing = isinstance(error, FileNotFoundError)
+    if missing and not any(code in str(error) for code in _NO_BUCKET):
+        return error
+    return StoreAway(reason_of(error))
 
 
 def reason_of(error: Exception) -> str:

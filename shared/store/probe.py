@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from contextlib import suppress
+from weakref import WeakSet
 
 from shared.store.protocol import Store, StoreAway
 
@@ -11,10 +12,10 @@ NOT_SAFE = (
     "the store ignores {} of a write, so that two could believe to have written one record;"
     " STORE_URL needs one with conditional writes (S3, Google, Azure, MinIO, R2)"
 )
-
-
 # `/readyz` is answered within this.
 READY_SECONDS = 3.0
+# Stores that have taken a write.
+_taking: WeakSet[Store] = WeakSet()
 
 
 class StoreRefused(StoreAway):
@@ -57,11 +58,27 @@ def trial(store: Store) -> None:
     store.remove(key)
 
 
+def look(store: Store) -> None:
+    """Write something; once the store has taken that, and until it fails, only read."""
+    if store in _taking:
+        store.read(f"{PREFIX}nothing")
+        return
+    trial(store)
+    _taking.add(store)
+
+
 async def store_reason(store: Store) -> str | None:
     """Why the store isn't ready, or None where it takes what is written."""
+    reason = await _reason(store)
+    if reason is not None:
+        _taking.discard(store)
+    return reason
+
+
+async def _reason(store: Store) -> str | None:
     try:
         async with asyncio.timeout(READY_SECONDS):
-            await asyncio.to_thread(trial, store)
+            await asyncio.to_thread(look, store)
     except TimeoutError:
         return "the store does not answer"
     except OSError as error:

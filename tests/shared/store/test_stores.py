@@ -160,3 +160,26 @@ def test_a_store_that_is_away_is_an_error_that_passes() -> None:
     ):
         with pytest.raises(StoreAway, match="does not answer"):
             call()
+
+
+def test_of_two_that_are_stored_at_once_one_stays(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second begins when the first is there, and ends before the first looks further."""
+    job_id, keep = new_job_id(), store.keep
+
+    def stored(kind: Kind) -> None:
+        file = tmp_path / kind
+        file.write_bytes(kind.encode())
+        Assets(store).keep(file, job_id, Step.IMAGE, kind=kind, digest=kind.lower())
+
+    def keep_and_be_overtaken(key: str, file: Path) -> None:
+        monkeypatch.setattr(store, "keep", keep)
+        keep(key, file)
+        stored(Kind.WEBP)
+
+    monkeypatch.setattr(store, "keep", keep_and_be_overtaken)
+    stored(Kind.PNG)
+    found = Assets(store).find(job_id, Step.IMAGE)
+    assert found is not None
+    assert found.kind is Kind.WEBP

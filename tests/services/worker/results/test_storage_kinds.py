@@ -2,15 +2,18 @@
 
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from services.worker.results import storage as module
-from shared.assets import Kind, asset_path, find_asset
+from shared.assets import Kind, asset_path
 from shared.errors import BadResult, StorageFailed, WrongKind
 from shared.states import Step
+from shared.store.assets import Assets
+from shared.store.folder import Folder
 from tests.services.worker import samples
 from tests.services.worker.results.test_storage import (
     JOB,
@@ -67,14 +70,16 @@ async def test_the_image_of_a_later_attempt_is_the_only_one(tmp_path: Path) -> N
 
 async def test_of_two_the_newer_one_counts(tmp_path: Path) -> None:
     """A worker may die between storing one and removing the other."""
-    assert find_asset(tmp_path, JOB, Step.IMAGE) is None
-    for kind in BODIES:
+    assets = Assets(Folder(tmp_path))
+    assert assets.find(JOB, Step.IMAGE) is None
+    for second, kind in enumerate(BODIES):
         path = asset_path(tmp_path, JOB, Step.IMAGE, kind=kind)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
-        found = find_asset(tmp_path, JOB, Step.IMAGE)
+        os.utime(path, (second, second))
+        found = assets.find(JOB, Step.IMAGE)
         assert found is not None
-        assert (found.path, found.kind) == (path, kind)
+        assert (assets.store.path(found.key), found.kind) == (path, kind)
 
 
 async def test_a_file_that_is_not_the_same_twice_is_not_kept(
