@@ -79,6 +79,39 @@ class TemporalUnavailable(
     """Temporal, or who must answer through it, gave no answer in time."""
 
 
+class TemporalRefuses(
+    TemporalUnavailable,
+    code="temporal_refuses",
+    title="Temporal won't have us",
+    retryable=False,
+):
+    """Temporal is there and won't have us: trying again helps nobody until that is mended."""
+
+
+class NamespaceMissing(
+    TemporalRefuses, code="namespace_missing", title="The namespace is not there"
+):
+    """The namespace that we are to use is none of the server's."""
+
+
+class TemporalForbids(
+    TemporalRefuses, code="temporal_forbids", title="Temporal does not let us in"
+):
+    """A key, a certificate or a right that the server wants is not ours."""
+
+
+class AttributesMissing(
+    TemporalRefuses,
+    code="search_attributes_missing",
+    title="Search attributes are missing",
+):
+    """The namespace lacks a search attribute of ours, or has it as another type."""
+
+
+class TlsUnfit(TemporalRefuses, code="temporal_tls", title="TLS with Temporal does not fit"):
+    """What each side expects of the other's TLS isn't what it gets."""
+
+
 class PayloadUnreadable(
     GenvideoError, code="payload_unreadable", title="A payload can't be decrypted"
 ):

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import timedelta
 
 import stamina
 import structlog
@@ -16,7 +15,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from shared.codec import PayloadKeys
-from shared.errors import AnotherStack
+from shared.errors import AnotherStack, TemporalRefuses
+from shared.namespace import see_all, see_namespace, why
 from shared.sdk_metrics import measured_runtime
 from shared.stacks import stay_alone
 from shared.temporal import connect
@@ -59,10 +59,11 @@ class Work:
         self._body = body
         self._keys = keys
         self._client: Client | None = None
+        self._waiting = "does not answer yet; waiting for it"
 
     async def run(self) -> None:
         """Wait for the server, however long it takes; then work until cancelled."""
-        self._client = await connect_when_up(self._keys)
+        self._client = await connect_when_up(self._keys, tell=self._wait)
         async with self._body(self._client):
             await stay_alone(self._client, self._stack)
 
@@ -82,8 +83,13 @@ class Work:
 
     async def _temporal(self) -> str | None:
         if self._client is None:
-            return "does not answer yet; waiting for it"
+            return self._waiting
         return await temporal_reason(self._client)
+
+    def _wait(self, reason: str) -> None:
+        if reason != self._waiting:
+            self._waiting = reason
+            log.warning("waiting for Temporal", reason=reason)
 
 
 def run_worker(
@@ -142,10 +148,21 @@ def worker_app(
     return service_app(title, ready=work.reasons, lifespan=lifespan, hosts=hosts)
 
 
-@stamina.retry(on=RuntimeError, attempts=None, timeout=None, wait_max=CONNECT_WAIT_MAX_SECONDS)
-async def connect_when_up(keys: PayloadKeys) -> Client:
-    """A connected client, however long the server takes to come up."""
-    return await connect(keys, runtime=measured_runtime())
+@stamina.retry(
+    on=(RuntimeError, RPCError), attempts=None, timeout=None, wait_max=CONNECT_WAIT_MAX_SECONDS
+)
+async def connect_when_up(keys: PayloadKeys, *, tell: Callable[[str], None]) -> Client:
+    """A client of a namespace that we may use, however long it takes until there is one.
+
+    `tell` hears each time why there is none yet.
+    """
+    try:
+        client = await connect(keys, runtime=measured_runtime())
+        await see_namespace(client)
+    except (RuntimeError, RPCError) as error:
+        tell(why(error))
+        raise
+    return client
 
 
 async def temporal_reason(client: Client, *, seconds: float = READY_SECONDS) -> str | None:
@@ -153,11 +170,13 @@ async def temporal_reason(client: Client, *, seconds: float = READY_SECONDS) -> 
     try:
         # The call's own limit does not bound the connecting of a client that has never connected.
         async with asyncio.timeout(seconds):
-            await client.service_client.check_health(timeout=timedelta(seconds=2))
+            await see_all(client)
     except TimeoutError:
         return "does not answer"
+    except TemporalRefuses as refused:
+        return refused.message
     except (RPCError, RuntimeError) as error:
-        return f"does not answer ({error})"
+        return why(error)
     return None
 
 

@@ -14,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from shared import tracing
 from shared.codec import PayloadKeys, data_converter
 from shared.errors import TemporalUnavailable
+from shared.refusals import NOT_CONNECTED, refusal
 
 GENVIDEO_WORKFLOW = "GenVideoWorkflow"
 GENVIDEO_QUEUE = "genvideo"
@@ -63,16 +64,21 @@ def is_away(error: BaseException) -> bool:
         return error.status in AWAY
     if isinstance(error, RuntimeError):
         # What a lazy client raises at its first call.
-        return str(error).startswith("Failed client connect")
+        return str(error).startswith(NOT_CONNECTED)
     return isinstance(error, TimeoutError | WorkflowUpdateRPCTimeoutOrCancelledError)
 
 
 async def answer(call: Awaitable[T], *, seconds: float = CALL_SECONDS) -> T:
-    """The answer to one call; TemporalUnavailable when the server is away or slower than this."""
+    """The answer to one call; TemporalUnavailable when the server is away or slower than this.
+
+    TemporalRefuses where it won't have us.
+    """
     try:
         async with asyncio.timeout(seconds):
             return await call
     except Exception as error:
+        if (refused := refusal(error)) is not None:
+            raise refused from error
         if is_away(error):
             raise TemporalUnavailable("Temporal does not answer; try again in a moment.") from error
         raise

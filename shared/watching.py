@@ -2,11 +2,11 @@
 
 from enum import StrEnum
 
-from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import TerminatedError, TimeoutError
 from temporalio.service import RPCError, RPCStatusCode
 
+from shared.refusals import names_namespace
 from shared.slots import RunRef
 
 
@@ -29,10 +29,7 @@ def is_gone(error: RPCError) -> bool:
 
     A namespace that it does not know is the same status, and tells nothing of the run.
     """
-    if error.status is not RPCStatusCode.NOT_FOUND:
-        return False
-    details = error.grpc_status.details
-    return not any(each.Is(NamespaceNotFoundFailure.DESCRIPTOR) for each in details)
+    return error.status is RPCStatusCode.NOT_FOUND and not names_namespace(error)
 
 
 async def until_closed(client: Client, run: RunRef) -> Closed:

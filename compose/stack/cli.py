@@ -10,6 +10,7 @@ from compose.stack.commands import (
     doctor,
     faults,
     lifecycle,
+    namespace,
     prove,
     quality,
     runs,
@@ -47,6 +48,7 @@ COMMANDS: dict[str, tuple[int, Command]] = {
     "logs": (0, lambda settings, _: status.logs(settings, ENV)),
     "urls": (0, lambda settings, _: status.urls(settings)),
     "state-rebuild": (0, lambda settings, _: lifecycle.rebuild(settings)),
+    "namespace": (0, lambda settings, _: namespace.prepare(settings, ENV)),
     "doctor": (0, lambda settings, _: doctor.doctor(settings)),
 }
 # Commands that have nothing to do with a running stack and its settings.

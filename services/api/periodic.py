@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from shared.errors import TemporalUnavailable
+from shared.refusals import refusal
 from shared.temporal import is_away
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,11 @@ async def _again(work: Callable[[], Awaitable[None]], pause: float | Pause) -> N
         try:
             await work()
         except Exception as error:
-            if not (isinstance(error, TemporalUnavailable) or is_away(error)):
+            if not _is_no_news(error):
                 log.exception("periodic work failed")
         await asyncio.sleep(pause() if callable(pause) else pause)
+
+
+def _is_no_news(error: Exception) -> bool:
+    """What `/readyz` says as long as it lasts."""
+    return isinstance(error, TemporalUnavailable) or is_away(error) or refusal(error) is not None

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import structlog
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from services.callback.models import Event, Fate
-from shared.errors import TemporalUnavailable
+from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.temporal import KLING_DONE_SIGNAL, answer
+from shared.watching import is_gone
 
 log = structlog.get_logger(__name__)
 
@@ -27,9 +28,9 @@ class JobSignals:
         """The fate by what Temporal says of the workflow; TemporalUnavailable for anything else."""
         try:
             return await self._send(event, found, known=known)
-        except RPCError as error:
+        except (RPCError, TemporalRefuses) as error:
             # A right that we lack, a namespace that isn't there: somebody will put it right.
-            log.error("Temporal refuses", status=error.status, reason=error.message)
+            log.error("Temporal refuses", reason=error.message)
             raise TemporalUnavailable("Temporal refuses; the callback is kept.") from error
 
     async def _send(self, event: Event, found: Fate, *, known: bool) -> Fate:
@@ -40,7 +41,7 @@ class JobSignals:
         try:
             await answer(signal, seconds=SIGNAL_SECONDS)
         except RPCError as error:
-            if not _no_such_run(error):
+            if not is_gone(error):
                 raise
             return Fate.LATE if known else await self._by_run(event.job_id, Fate.LATE)
         return found
@@ -51,11 +52,7 @@ class JobSignals:
         try:
             found = await answer(handle.describe(rpc_timeout=RPC_TIMEOUT), seconds=SIGNAL_SECONDS)
         except RPCError as error:
-            if _no_such_run(error):
+            if is_gone(error):
                 return Fate.UNKNOWN
             raise
         return fate if found.status is WorkflowExecutionStatus.RUNNING else Fate.LATE
-
-
-def _no_such_run(error: RPCError) -> bool:
-    return error.status is RPCStatusCode.NOT_FOUND and "amespace" not in error.message

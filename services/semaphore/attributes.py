@@ -1,36 +1,30 @@
 """Our search attributes on a server that isn't the stack's own: added where they are missing."""
 
+from collections.abc import Iterable
+
 import structlog
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import (
-    AddSearchAttributesRequest,
-    ListSearchAttributesRequest,
-)
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from shared.temporal import CUSTOM_PROGRESS, CUSTOM_TAG
+from shared.namespace import OURS, missing_attributes
 
 log = structlog.get_logger(__name__)
-
-OURS = {
-    CUSTOM_PROGRESS.name: IndexedValueType.INDEXED_VALUE_TYPE_INT,
-    CUSTOM_TAG.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-}
 
 
 async def register_search_attributes(client: Client) -> None:
     """Add what the namespace lacks; a server that forbids it must have been prepared by hand."""
-    operator = client.operator_service
     try:
-        known = await operator.list_search_attributes(
-            ListSearchAttributesRequest(namespace=client.namespace)
-        )
-        missing = {name: kind for name, kind in OURS.items() if name not in known.custom_attributes}
-        if missing:
-            await operator.add_search_attributes(
-                AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
-            )
-            log.info("search attributes added", names=sorted(missing))
+        if missing := await missing_attributes(client):
+            await add_search_attributes(client, missing)
+            log.info("search attributes added", names=missing)
     except RPCError as error:
-        log.warning("search attributes could not be added; add them by hand", reason=str(error))
+        log.warning("search attributes could not be added: make namespace", reason=str(error))
+
+
+async def add_search_attributes(client: Client, names: Iterable[str]) -> None:
+    """Add these of ours; RPCError where we may not, or where one has another type."""
+    request = AddSearchAttributesRequest(
+        namespace=client.namespace, search_attributes={name: OURS[name] for name in names}
+    )
+    await client.operator_service.add_search_attributes(request)

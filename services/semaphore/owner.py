@@ -7,7 +7,7 @@ Its last line: `{"namespace": …, "stack": …}`, the name empty where there is
 import asyncio
 import sys
 
-from shared.errors import PayloadUnreadable, TemporalUnavailable
+from shared.errors import PayloadUnreadable, TemporalRefuses, TemporalUnavailable
 from shared.payload_settings import PayloadSettings
 from shared.process_exit import run_and_exit
 from shared.replaying import AWAY, CONNECT_SECONDS, tell
@@ -16,9 +16,12 @@ from shared.temporal import answer, connect
 
 
 def owner() -> int:
-    """Tell; AWAY where the server doesn't answer."""
+    """Tell; AWAY where the server doesn't answer, 1 where it won't have us."""
     try:
         tell(asyncio.run(_owner()))
+    except TemporalRefuses as refused:
+        sys.stderr.write(f"{refused}\n")
+        return 1
     except TemporalUnavailable as error:
         sys.stderr.write(f"{error}\n")
         return AWAY

@@ -57,7 +57,7 @@ async def test_two_that_came_up_together_find_each_other(
         yield
         left.set()
 
-    async def connected(_: PayloadKeys) -> Client:
+    async def connected(_: PayloadKeys, **__: object) -> Client:
         return client
 
     monkeypatch.setattr(stacks, "LOOK_SECONDS", 0.05)

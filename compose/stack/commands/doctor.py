@@ -14,7 +14,7 @@ from compose.stack.errors import VERDICT, StackError
 from compose.stack.machine import engine, images, ports
 from compose.stack.modes import choice
 from compose.stack.output import padded, paint, say, wide
-from compose.stack.preflight import exposure, vendors
+from compose.stack.preflight import exposure, namespace, vendors
 from compose.stack.services import ABOUT, API, CALLBACK
 from compose.stack.settings.load import LOOPBACK, Mode, Settings
 from compose.stack.subprocesses import capture
@@ -74,6 +74,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _open(settings, local=local_needed or settings.running == Mode.LOCAL)
     yield from _disk(settings)
     yield _memory()
+    yield from _temporal(settings)
     yield from _store(settings)
     yield from _vendors(settings)
 
@@ -157,6 +158,21 @@ def _memory() -> Finding:
     return Finding(
         "memory", free >= MEMORY_GIB, f"{free:.1f} GiB available", f"free {MEMORY_GIB} GiB"
     )
+
+
+def _temporal(settings: Settings) -> Iterator[Finding]:
+    """Whether a server elsewhere has the namespace and what we need in it, and what mends it."""
+    if settings.own_temporal:
+        return
+    try:
+        stack = choice.chosen(settings) if settings.running else choice.prepared(settings)
+    except StackError as error:
+        yield Finding("Temporal", False, f"it can't be looked at ({error})")
+        return
+    found = namespace.look(settings, stack, "look")
+    fix = " && ".join(found.commands)
+    there = f"{namespace.address(settings)} has the namespace and our search attributes"
+    yield Finding("Temporal", not found.wrong, found.wrong or there, fix)
 
 
 def _store(settings: Settings) -> Iterator[Finding]:

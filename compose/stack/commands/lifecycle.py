@@ -16,6 +16,7 @@ from compose.stack.modes.stack import SERVICE_FOLDERS, Stack
 from compose.stack.output import agreed, complain, say
 from compose.stack.preflight import (
     exposure,
+    namespace,
     open_jobs,
     other_stacks,
     replay,
@@ -57,6 +58,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
         mode = Mode.DOCKER if containers else Mode.LOCAL
         try:
             service_settings.check(settings, stack)
+            namespace.check(settings, stack)
             asked = vendors.check(settings, stack, running=bool(before))
             other_stacks.check(settings, stack, running=bool(before), force=force)
             if not force:

@@ -28,6 +28,9 @@ RENAMED = {
     "KEEPER_HTTP_PORT": "SEMAPHORE_HTTP_PORT",
     "KEEPER_MAX_HISTORY": "SEMAPHORE_MAX_HISTORY",
 }
+# A client certificate and its key, and what the SDK of another language reads and ours doesn't.
+CLIENT_PEM, PAIR = "TEMPORAL_TLS_CLIENT", ("CERT", "KEY")
+UNCHECKED = "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"
 STACK_NAME = "[a-z0-9-]{1,40}"
 WORKFLOW = "COMFYUI_WORKFLOW"
 
@@ -146,7 +149,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     )
     checks.fits("STACK", "x", STACK_NAME, what="1 to 40 characters of a-z, 0-9 and -")
     checks.files(WORKFLOW)
-    _check_client(checks)
+    _check_client(checks, values)
     _check_renamed(checks, {".env": lines, "environment": environ})
     checks.raise_if_wrong()
     return settings
@@ -206,9 +209,14 @@ def _mocks(checks: Checks) -> bool:
     return False
 
 
-def _check_client(checks: Checks) -> None:
+def _check_client(checks: Checks, values: Mapping[str, str]) -> None:
     """What the SDK reads in each service, and no service of ours looks at."""
     checks.files(r"TEMPORAL_TLS_\w+_PATH")
+    pair = [any(name.startswith(f"{CLIENT_PEM}_{part}_") for name in values) for part in PAIR]
+    if len(set(pair)) > 1:
+        checks.wrong.append(f"{CLIENT_PEM}_CERT_PATH and {CLIENT_PEM}_KEY_PATH need one another")
+    if values.get(UNCHECKED, "false").lower() not in ("false", "0"):
+        checks.refuse(UNCHECKED, "can't be: name what the certificate has in …_SERVER_NAME")
     checks.fits(
         "TEMPORAL_ADDRESS", "host:1", r"[^\s/:]+:\d+|\[[0-9a-fA-F:]+\]:\d+", what="host:port"
     )

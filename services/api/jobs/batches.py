@@ -9,7 +9,7 @@ from datetime import datetime
 from services.api.feed.feed import Feed
 from services.api.jobs.jobs import IdempotencyConflict, Jobs
 from services.api.models import Batch, BatchOrder, Counts
-from shared.errors import GenvideoError, QueueFull, TemporalUnavailable
+from shared.errors import GenvideoError, QueueFull, TemporalRefuses, TemporalUnavailable
 from shared.ids import job_id_for_key
 from shared.messages import JobInput
 from shared.states import Status
@@ -88,6 +88,8 @@ def _key(key: str, place: int) -> str:
 def _reason(failure: GenvideoError, done: str, *, key: str) -> GenvideoError:
     """A failure after which trying again helps says how far we came."""
     rest = f"{done} were started. The same with Idempotency-Key: {key} starts the others."
+    if isinstance(failure, TemporalRefuses):
+        return type(failure)(f"{failure.message}; {rest}")
     if isinstance(failure, TemporalUnavailable):
         return TemporalUnavailable(f"Temporal does not answer; {rest}")
     if isinstance(failure, QueueFull):

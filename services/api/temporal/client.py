@@ -19,7 +19,7 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from services.api.metrics import TEMPORAL_CALLS
 from shared.errors import TemporalUnavailable
@@ -37,6 +37,7 @@ from shared.temporal import (
     answer,
     summary,
 )
+from shared.watching import is_gone
 
 T = TypeVar("T")
 Handle = WorkflowHandle[object, Progress]
@@ -195,11 +196,14 @@ class Temporal:
 
 def is_missing(error: BaseException) -> bool:
     """Whether the server said that there is no such execution, or none that is open."""
-    return isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND
+    return isinstance(error, RPCError) and is_gone(error)
 
 
 async def _counted(name: str, call: Awaitable[T], *, seconds: float = 3.0) -> T:
-    """An answer, or TemporalUnavailable for whatever the server refuses but a missing execution."""
+    """An answer, or TemporalUnavailable for whatever the server refuses but a missing execution.
+
+    TemporalRefuses where no call of ours is let in.
+    """
     TEMPORAL_CALLS.labels(name).inc()
     try:
         return await answer(call, seconds=seconds)

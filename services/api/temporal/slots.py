@@ -17,7 +17,13 @@ from temporalio.service import RPCError
 
 from services.api.metrics import TEMPORAL_CALLS
 from services.api.temporal.client import is_missing
-from shared.errors import GenvideoError, InvalidInput, QueueFull, TemporalUnavailable
+from shared.errors import (
+    GenvideoError,
+    InvalidInput,
+    QueueFull,
+    TemporalRefuses,
+    TemporalUnavailable,
+)
 from shared.health import temporal_reason
 from shared.messages import Job
 from shared.semaphores import start_semaphore
@@ -88,6 +94,8 @@ class Slots:
         for seconds in TRY_SECONDS:
             try:
                 return await self._tried(seconds)
+            except TemporalRefuses:
+                raise
             except TemporalUnavailable as error:
                 if await temporal_reason(self._client) is not None:
                     raise TemporalUnavailable("Temporal does not answer; try again.") from error

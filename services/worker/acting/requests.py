@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.models import REQUEST_SLOT, WITHDRAW_REQUEST
+from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.semaphores import start_semaphore
 from shared.slots import JOB_GATE, WITHDRAW_SIGNAL, SlotRequest, semaphore_id
 from shared.temporal import answer
@@ -55,6 +56,9 @@ class RequestActivities:
         try:
             call = start_semaphore(self._client, requests=[request for request, _ in batch])
             await answer(call)
+        except TemporalRefuses as refused:
+            # The job waits until somebody has mended it.
+            error = TemporalUnavailable(refused.message)
         except Exception as failure:
             error = failure
         for _, accepted in batch:

@@ -6,7 +6,8 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
-from services.semaphore.attributes import OURS, register_search_attributes
+from services.semaphore.attributes import register_search_attributes
+from shared.namespace import OURS
 from tests.fixtures.temporal import RETENTION
 
 

@@ -1,5 +1,6 @@
 """What `make doctor` says of the ports, who can reach each, of disk, store and vendors."""
 
+import json
 import re
 import shutil
 
@@ -179,3 +180,29 @@ def test_a_store_elsewhere_is_looked_at(
     doctor(settings(MODE="local", STORE_URL="s3://bucket/ours"))
     assert re.search(f"^{told}", capsys.readouterr().out, re.M)
     assert run.asked == [("services.callback", "--check")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("", "ok  Temporal +temporal.example:7233 has the namespace"),
+        (
+            "no attribute",
+            "bad Temporal +no attribute  ->  temporal operator search-attribute create",
+        ),
+    ],
+)
+def test_a_temporal_elsewhere_is_looked_at(
+    settings: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wrong: str,
+    told: str,
+) -> None:
+    found = {"there": True, "instead": {}, "done": [], "refused": "", "wrong": wrong}
+    found |= {"missing": {"CustomTag": "Keyword"} if wrong else {}}
+    run = Checked(Outcome(0, json.dumps(found), ""), ready=True)
+    monkeypatch.setattr(choice, "prepared", lambda _: run)
+    doctor(settings(MODE="local", TEMPORAL_ADDRESS="temporal.example:7233"))
+    assert re.search(f"^{told}", capsys.readouterr().out, re.M)
+    assert run.asked[0] == ("services.semaphore.namespace", "look", "3")

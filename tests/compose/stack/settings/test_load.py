@@ -92,6 +92,14 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         ),
         ({"TEMPORAL_TLS": "true"}, "TEMPORAL_TLS=true (environment) is for a server elsewhere"),
         ({"TEMPORAL_TLS_SERVER_NAME": "x"}, "name it with TEMPORAL_ADDRESS"),
+        (
+            {"TEMPORAL_ADDRESS": "a:1", "TEMPORAL_TLS_CLIENT_CERT_DATA": "x"},
+            "TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH need one another",
+        ),
+        (
+            {"TEMPORAL_ADDRESS": "a:1", "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION": "true"},
+            "can't be: name what the certificate has in …_SERVER_NAME",
+        ),
         ({"STACK": "My Stack"}, "STACK=My Stack (environment) is not 1 to 40 characters"),
         ({"STACK": "x" * 41}, "is not 1 to 40 characters"),
         ({"MOCKS": "off"}, "MOCKS=off needs COMFYUI_URL, which is not set"),

@@ -24,6 +24,7 @@ class Door(Interceptor):
         self.open.set()
         self.called = asyncio.Event()
         self.fails = 0
+        self.status = RPCStatusCode.UNAVAILABLE
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         return _Held(next, self)
@@ -39,7 +40,7 @@ class _Held(OutboundInterceptor):
         await self._door.open.wait()
         if self._door.fails > 0:
             self._door.fails -= 1
-            raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+            raise RPCError("away", self._door.status, b"")
         return await super().start_workflow(input)
 
 
@@ -139,3 +140,13 @@ async def test_one_that_has_run_out_of_time_is_left_out(
         ["job-0"],
         ["job-1"],
     ]
+
+
+async def test_a_job_waits_for_a_right_that_somebody_has_to_give_us(
+    activities: RequestActivities, door: Door
+) -> None:
+    door.status, door.fails = RPCStatusCode.PERMISSION_DENIED, 1
+    [refused] = await asyncio.gather(*asked(activities, 1), return_exceptions=True)
+    assert isinstance(refused, TemporalUnavailable)
+    assert refused.retryable
+    assert "does not let us in (away)" in refused.message

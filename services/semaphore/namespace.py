@@ -1,0 +1,151 @@
+"""`python -m services.semaphore.namespace look|add|make [DAYS]`: the namespace, and what it lacks.
+
+`look` changes nothing; `add` adds search attributes where we may; `make` makes the namespace, too,
+which keeps closed jobs for so many days. Its last line is an `Outlook` as JSON; AWAY where the
+server does not answer.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from pydantic import BaseModel, computed_field
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from services.semaphore.attributes import add_search_attributes
+from shared.errors import TemporalRefuses, TemporalUnavailable
+from shared.namespace import TYPES, missing_attributes, see_namespace, told
+from shared.payload_settings import PayloadSettings
+from shared.process_exit import run_and_exit
+from shared.refusals import names_namespace, refusal
+from shared.replaying import AWAY, CONNECT_SECONDS, tell
+from shared.temporal import answer, connect
+
+LOOK, ADD, MAKE = "look", "add", "make"
+USUAL_DAYS = 3
+# Every host of a server knows of what is new within so long.
+SPREAD_SECONDS = 60.0
+POLL_SECONDS = 0.25
+
+
+class Outlook(BaseModel):
+    """What was found. `missing`: attributes and their types, `instead`: those that they have;
+    `forbidden`: why nothing was mended; `refused`: why we can't even look."""
+
+    namespace: str = ""
+    there: bool = False
+    missing: dict[str, str] = {}
+    instead: dict[str, str] = {}
+    done: list[str] = []
+    forbidden: str = ""
+    refused: str = ""
+
+    @computed_field
+    def wrong(self) -> str:
+        """All of it in a sentence; empty where nothing is missing."""
+        if self.refused or (self.there and not self.missing):
+            return self.refused
+        names = ", ".join(told(name, self.instead.get(name, "")) for name in self.missing)
+        lacks = f"namespace {self.namespace} lacks search attributes: {names}"
+        wrong = lacks if self.there else f"Temporal has no namespace {self.namespace}"
+        return f"{wrong}; we may not mend it ({self.forbidden})" if self.forbidden else wrong
+
+
+def namespace(what: str, days: int = USUAL_DAYS) -> int:
+    """Look or mend, and tell; AWAY where the server doesn't answer."""
+    try:
+        outlook = asyncio.run(_outlook(what, days))
+    except TemporalRefuses as refused:
+        outlook = Outlook(refused=refused.message)
+    except TemporalUnavailable as error:
+        sys.stderr.write(f"{error}\n")
+        return AWAY
+    tell(outlook.model_dump())
+    return 0
+
+
+async def _outlook(what: str, days: int) -> Outlook:
+    client = await answer(connect(PayloadSettings().payload_keys), seconds=CONNECT_SECONDS)
+    outlook = Outlook(namespace=client.namespace, missing=dict(TYPES))
+    try:
+        await _see(client, outlook, what=what, days=days)
+    except RPCError as error:
+        outlook.forbidden = error.message
+    return outlook
+
+
+async def _see(client: Client, outlook: Outlook, *, what: str, days: int) -> None:
+    """Fill in what is there, and mend what is asked for; RPCError where we may not."""
+    outlook.there = await _is_there(client)
+    if not outlook.there:
+        if what != MAKE:
+            return
+        await _make(client, days)
+        outlook.there = True
+        outlook.done.append(f"namespace {client.namespace}")
+    missing = await answer(missing_attributes(client))
+    outlook.missing = {name: TYPES[name] for name in missing}
+    outlook.instead = {name: instead for name, instead in missing.items() if instead}
+    if missing and not outlook.instead and what != LOOK:
+        await add_search_attributes(client, missing)
+        await _until(lambda: _has_all(client))
+        outlook.done += [f"search attribute {told(name)}" for name in missing]
+        outlook.missing = {}
+
+
+async def _is_there(client: Client) -> bool:
+    """TemporalRefuses where we may not know."""
+    try:
+        await see_namespace(client)
+    except RPCError as error:
+        if names_namespace(error):
+            return False
+        if (refused := refusal(error)) is not None:
+            raise refused from error
+        raise
+    return True
+
+
+async def _has_all(client: Client) -> bool:
+    return not await missing_attributes(client)
+
+
+async def _make(client: Client, days: int) -> None:
+    kept = Duration()
+    kept.FromTimedelta(timedelta(days=days))
+    request = RegisterNamespaceRequest(
+        namespace=client.namespace, workflow_execution_retention_period=kept
+    )
+    await client.workflow_service.register_namespace(request)
+    await _until(lambda: _is_known(client))
+
+
+async def _is_known(client: Client) -> bool:
+    """Whether it is there for every part of the server."""
+    try:
+        await missing_attributes(client)
+    except RPCError as error:
+        if not names_namespace(error):
+            raise
+        return False
+    return True
+
+
+async def _until(seen: Callable[[], Awaitable[bool]]) -> None:
+    """Return when it is seen; TemporalUnavailable where that takes too long."""
+    try:
+        async with asyncio.timeout(SPREAD_SECONDS):
+            while True:
+                if await seen():
+                    return
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError as error:
+        raise TemporalUnavailable("What was made is not to be seen yet; try again.") from error
+
+
+if __name__ == "__main__":
+    run_and_exit(lambda: sys.exit(namespace(sys.argv[1], *map(int, sys.argv[2:]))))

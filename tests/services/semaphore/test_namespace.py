@@ -1,0 +1,60 @@
+"""What the program says that `make namespace`, `make doctor` and `make up` ask."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from services.semaphore.namespace import ADD, LOOK, MAKE, namespace
+from shared.replaying import AWAY
+from tests.shared.processes import free_port
+
+Said = Callable[[str], Any]
+BOTH = {"CustomProgress": "Int", "CustomTag": "Keyword"}
+
+
+@pytest.fixture
+def said(
+    temporal_address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Said:
+    """What it says of a namespace that was not there before."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", f"test-{uuid4().hex[:12]}")
+
+    def say(what: str) -> Any:
+        assert namespace(what, 2) == 0
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    return say
+
+
+def test_only_who_is_told_to_makes_it_and_what_is_made_is_there(said: Said) -> None:
+    for what in (LOOK, ADD):
+        found = said(what)
+        assert (found["there"], found["missing"], found["done"]) == (False, BOTH, [])
+        assert found["wrong"] == f"Temporal has no namespace {found['namespace']}"
+    made = said(MAKE)
+    assert made["done"] == [
+        f"namespace {made['namespace']}",
+        "search attribute CustomProgress (Int)",
+        "search attribute CustomTag (Keyword)",
+    ]
+    again = said(LOOK)
+    assert (made["wrong"], again["wrong"], again["done"]) == ("", "", [])
+
+
+def test_a_server_that_is_away_has_a_status_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{free_port()}")
+    assert namespace(LOOK) == AWAY
+    assert capsys.readouterr().out == ""
+
+
+def test_one_that_will_not_have_us_is_told_with_its_reason(
+    said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_TLS", "true")
+    assert "speaks no TLS" in said(MAKE)["wrong"]
