@@ -11,6 +11,7 @@ OF_SHARED = {
     "shared.files",
     "shared.payload_settings",
     "shared.process_exit",
+    "shared.texts",
 }
 
 
