@@ -14,7 +14,11 @@ from compose.stack.output import paint, say
 from compose.stack.subprocesses import Outcome, capture, hand_over
 
 # Each name that must have a value before the compose files can be read as a whole.
-_COMPOSE_ENV = {"COMPOSE_PROFILES": "server,tools"}
+_COMPOSE_ENV = {
+    "COMPOSE_PROFILES": "server,tools,ui",
+    "POSTGRES_PASSWORD": "x",
+    "CERTIFICATES": "/certificates",
+}
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ def _compose(root: Path) -> Iterator[Check]:
     for name, files in (
         ("compose files", ("compose", "mocks")),
         ("compose without mocks", ("compose",)),
+        ("cluster", ("cluster/compose",)),
     ):
         chosen = [
             word for file in files for word in ("--file", str(root / "compose" / f"{file}.yaml"))
