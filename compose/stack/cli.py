@@ -13,6 +13,7 @@ from compose.stack.commands import (
     namespace,
     prove,
     quality,
+    releases,
     runs,
     status,
     suites,
@@ -30,7 +31,8 @@ Command = Callable[[Settings, list[str]], int | None]
 # Name -> how many words it takes, and what it does; the settings are checked before.
 COMMANDS: dict[str, tuple[int, Command]] = {
     "up": (0, lambda settings, _: lifecycle.up(settings, force=ENV.get("FORCE") == "1")),
-    "down": (0, lambda settings, _: lifecycle.down(settings)),
+    "down": (0, lambda settings, _: lifecycle.down(settings, drain=ENV.get("DRAIN") == "1")),
+    "promote": (0, lambda settings, _: releases.promote(settings, ENV)),
     "clean": (0, lambda settings, _: lifecycle.clean(settings, sure=ENV.get("YES") == "1")),
     "try": (0, lambda settings, _: trial.run(settings, ENV)),
     "jobs": (1, lambda settings, words: runs.jobs(settings, words[0], ENV)),

@@ -15,7 +15,10 @@ def main() -> None:
     run_worker(
         "genvideo semaphore",
         lambda client: running_semaphore(
-            client, rules=config.rules(), shutdown_seconds=config.shutdown_seconds
+            client,
+            rules=config.rules(),
+            shutdown_seconds=config.shutdown_seconds,
+            build=config.release_build,
         ),
         keys=config.payload_keys,
         stack=config.stack,

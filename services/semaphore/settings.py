@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.semaphore.models import MAX_HISTORY, SemaphoreRules
+from shared.builds import BuildId
 from shared.pace import Pace
 from shared.settings import CommonSettings, Port, Seconds, StackName
 from shared.slots import CAPACITY
@@ -22,6 +23,7 @@ class SemaphoreProcessSettings(CommonSettings):
     semaphore_capacity: Annotated[int, Field(ge=1, le=CAPACITY)] = CAPACITY
     pace: Pace = Pace.FAST
     stack: StackName = ""
+    release_build: BuildId = ""
 
     def rules(self) -> SemaphoreRules:
         """The rules of every run of the semaphore that begins from now on."""

@@ -15,6 +15,7 @@ from services.semaphore.attributes import register_search_attributes
 from services.semaphore.models import SemaphoreRules
 from services.semaphore.watchdog import watch_over
 from services.semaphore.workflows import SemaphoreWorkflow
+from shared.builds import SEMAPHORE, deployment
 from shared.sandbox import workflow_runner
 from shared.stacks import check_alone
 from shared.temporal import SEMAPHORE_QUEUE
@@ -31,6 +32,7 @@ async def running_semaphore(
     rules: SemaphoreRules | None = None,
     task_queue: str = SEMAPHORE_QUEUE,
     shutdown_seconds: float = 3,
+    build: str = "",
 ) -> AsyncIterator[Worker]:
     """A worker for the semaphore, which is started and kept running for as long as the block runs.
 
@@ -59,6 +61,7 @@ async def running_semaphore(
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=timedelta(seconds=shutdown_seconds),
+        deployment_config=deployment(SEMAPHORE, rules.stack, build=build),
     )
     async with worker:
         care = asyncio.create_task(

@@ -1,10 +1,13 @@
 """`python -m services.worker.replay_open`: what the open jobs did against the code as it is.
 
 All that have begun, and an even sample of those that only wait, which are alike and may be many.
+With `--unpinned` those alone that stay with no build.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError
@@ -19,11 +22,13 @@ from shared.temporal import CUSTOM_PROGRESS, GENVIDEO_WORKFLOW, QUERY_TIMEOUT, a
 # So many of those that only wait.
 SAMPLE = 200
 OPEN = f"WorkflowType = '{GENVIDEO_WORKFLOW}' AND ExecutionStatus = 'Running'"
+_BEHAVIOR = "TemporalWorkflowVersioningBehavior"
+UNPINNED = f"{OPEN} AND ({_BEHAVIOR} IS NULL OR {_BEHAVIOR} != 'Pinned')"
 
 
-async def open_jobs(client: Client) -> Open:
+async def open_jobs(client: Client, query: str = OPEN) -> Open:
     """Which runs to replay, out of all that are open."""
-    jobs = [job async for job in client.list_workflows(OPEN)]
+    jobs = [job async for job in client.list_workflows(query)]
     begun = await _begun(client) if len(jobs) > SAMPLE else set()
     return Open(len(jobs), [_run(job) for job in choose(jobs, begun)])
 
@@ -57,5 +62,13 @@ def _run(job: WorkflowExecution) -> RunRef:
     return RunRef(job_id=job.id, run_id=job.run_id)
 
 
+def main() -> int:
+    """The exit status."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--unpinned", action="store_true", help="those that stay with no build")
+    query = UNPINNED if parser.parse_args().unpinned else OPEN
+    return replay_open(GenVideoWorkflow, partial(open_jobs, query=query))
+
+
 if __name__ == "__main__":
-    run_and_exit(lambda: sys.exit(replay_open(GenVideoWorkflow, open_jobs)))
+    run_and_exit(lambda: sys.exit(main()))

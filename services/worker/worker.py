@@ -26,6 +26,7 @@ from services.worker.tuning import tuner
 from services.worker.vendors.chosen import chosen_images, chosen_videos
 from services.worker.workflows import GenVideoWorkflow
 from shared import tracing
+from shared.builds import WORKER, deployment
 from shared.http import http_client
 from shared.sandbox import workflow_runner
 from shared.stacks import check_alone
@@ -106,4 +107,5 @@ def _worker(
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),
+        deployment_config=deployment(WORKER, settings.stack, build=settings.release_build),
     )

@@ -1,6 +1,6 @@
 """New code must not stop what is open, which is replayed by it before anything is replaced."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -49,13 +49,22 @@ def check(settings: Settings, stack: Askable, *, running: bool) -> None:
             return
         stack.serve()
     stack.prepare()
+    # Workers that stay beside others are given open jobs by `make promote`, which replays them.
+    beside = {WORKER} if settings.pinned and settings.roles else set()
+    refuse(stack, dict.fromkeys((s for s in _KINDS if s in settings.parts and s not in beside), ()))
+
+
+def refuse(stack: Askable, services: Mapping[Service, Sequence[str]]) -> None:
+    """StackError, in one line, where what is open doesn't replay; after `prepare`.
+
+    `services`: whose runs are replayed, with further words for the program that does it.
+    """
     with ThreadPoolExecutor() as pool:
         asked = {
             service: pool.submit(
-                stack.ask, service, f"{service.module}.replay_open", timeout=PATIENCE
+                stack.ask, service, f"{service.module}.replay_open", *words, timeout=PATIENCE
             )
-            for service in _KINDS
-            if service in settings.parts
+            for service, words in services.items()
         }
     _refuse_failing({service: answer.result() for service, answer in asked.items()})
 

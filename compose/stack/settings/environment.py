@@ -18,6 +18,7 @@ from compose.stack.services import (
     WORKER,
     Service,
 )
+from compose.stack.settings.builds import build
 from compose.stack.settings.load import Settings
 from compose.stack.settings.read_by import LOADTEST, reads
 from compose.stack.settings.secrets import callback_secret, operator_key, stack_name
@@ -57,6 +58,7 @@ def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str,
         "CALLBACK_GUARDED": callback_guarded(settings),
         "OPERATOR_KEY": operator_key(settings),
         "STACK": stack_name(settings),
+        "RELEASE_BUILD": build(settings, name),
     }
     if name == WORKER.name:
         known["VIDEO_SERVICE_URL"] += known.get(MOCK_VIDEO_PATH, "")
@@ -201,6 +203,8 @@ def for_compose(settings: Settings) -> dict[str, str]:
         "CALLBACK_GUARDED": callback_guarded(settings),
         "OPERATOR_KEY": operator_key(settings),
         "STACK": stack_name(settings),
+        "WORKER_BUILD": build(settings, WORKER.name),
+        "SEMAPHORE_BUILD": build(settings, SEMAPHORE.name),
         "MOCKS": "on" if settings.mocks else "off",
         "WORKERS": str(settings.workers),
         "TEMPORAL_METRICS_URL": _metrics(settings, f"http://{TEMPORAL.name}:{services.UI_INNER}"),

@@ -12,6 +12,7 @@ from services.worker.settings.comfyui import ComfyuiWireSettings
 from services.worker.settings.fal import FalSettings
 from services.worker.settings.kling import KlingSettings
 from services.worker.settings.result_hosts import result_hosts
+from shared.builds import BuildId
 from shared.pace import Pace
 from shared.settings import CallbackSecret, Port, Seconds, StackName
 from shared.slots import STAGE_GATES, Gate
@@ -66,6 +67,7 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, FalSettings, StoreSetti
 
     pace: Pace = Pace.FAST
     stack: StackName = ""
+    release_build: BuildId = ""
     worker_http_port: Port = 9100
     stall_seconds: Seconds = 10
     shutdown_seconds: Seconds = 5
