@@ -73,7 +73,7 @@ async def _instead(client: Client, name: str) -> str | None:
     try:
         await client.workflow_service.count_workflow_executions(request, timeout=LOOK_TIMEOUT)
     except RPCError as error:
-        if error.status is not RPCStatusCode.INVALID_ARGUMENT:
+        if error.status is not RPCStatusCode.INVALID_ARGUMENT or name not in error.message:
             raise
         other = _OTHER_TYPE.search(error.message)
         return other[1] if other else ""

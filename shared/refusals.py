@@ -54,11 +54,11 @@ _CONNECTIONS: Sequence[tuple[str, str]] = (
         f"{_CERTIFICATE} are no certificate and its key: openssl x509 and openssl pkey show them",
     ),
     (
-        r"AlertReceived\((\w+)\)",
+        r"AlertReceived\((\w*Certificate\w*|UnknownCA|AccessDenied)\)",
         f"the server doesn't take our client certificate ({{}}): {_CERTIFICATE}",
     ),
     (
-        r"response with status: (4\d\d [\w ]+)",
+        r"response with status: (4(?!08|25|29)\d\d [\w ]+)",
         f"what stands before Temporal answers {{}}: does it want a client certificate"
         f" ({_CERTIFICATE})?",
     ),

@@ -49,6 +49,8 @@ PASSING = [
     CONNECT.format('ConnectError("dns error", Custom { kind: Uncategorized })'),
     CALL.format('code: Unknown, message: "transport error", kind: UnexpectedEof'),
     CALL.format('code: Unavailable, message: "response with status: 502 Bad Gateway"'),
+    CALL.format('code: Unavailable, message: "response with status: 429 Too Many Requests"'),
+    CONNECT.format("AlertReceived(InternalError)"),
 ]
 
 

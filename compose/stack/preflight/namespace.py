@@ -55,7 +55,7 @@ def check(settings: Settings, stack: Askable) -> None:
     stack.prepare()
     found = look(settings, stack, "add")
     if found.wrong and not found.away:
-        raise StackError(f"{found.wrong}: nothing was started{mending(found)}", VERDICT)
+        raise StackError(f"{found.wrong}: nothing was started" + mending(found), VERDICT)
 
 
 def mending(found: Outlook) -> str:
