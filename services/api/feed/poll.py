@@ -68,12 +68,16 @@ class JobPoll(Feed):
         """One look: the list, the semaphore while a job is open, and some jobs themselves."""
         began = datetime.now(UTC)
         changed = await self._temporal.changed_jobs(self._look_back.since)
+        await self._before_shown(changed)
         for execution in changed:
             await self._note(execution)
         self._look_back.listed(began, (each.close_time or each.start_time for each in changed))
         if self.index.any_open():
             await self._note_holders()
         await asyncio.gather(*(self._look_up(job_id) for job_id in list(self._due)[:LOOK_UPS]))
+
+    async def _before_shown(self, changed: list[WorkflowExecution]) -> None:
+        """See to what was listed; the list alone tells little of a job."""
 
     async def _note(self, execution: WorkflowExecution) -> None:
         if not is_job_id(execution.id):

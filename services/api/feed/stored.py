@@ -5,11 +5,12 @@ away, and has what was missed written when it is back.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import structlog
+from temporalio.client import WorkflowExecution
 
 from services.api.feed.hub import Hub
 from services.api.feed.poll import LOOK_UPS, JobPoll
@@ -17,6 +18,7 @@ from services.api.periodic import periodically
 from services.api.retention import Retention
 from services.api.temporal.client import Temporal
 from services.api.temporal.slots import Slots
+from shared.ids import is_job_id
 from shared.messages import Record
 from shared.pace import Pace
 from shared.records import Records
@@ -47,6 +49,7 @@ class StoredPoll(JobPoll):
         super().__init__(temporal, slots, hub, records=records, retention=retention, every=every)
         self._stored = records
         self._unwritten: dict[str, Record] = {}
+        self._has_begun = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -68,9 +71,23 @@ class StoredPoll(JobPoll):
         """Learn of all records that aren't known yet, or whose job is known by a list alone."""
         job_ids = await asyncio.to_thread(lambda: set(self._stored.job_ids()))
         known = {each: job for each in job_ids if (job := self.index.get(each)) is not None}
-        unknown = sorted(each for each in job_ids if each not in known or not known[each].version)
-        for start in range(0, len(unknown), READ_AT_ONCE):
-            part = unknown[start : start + READ_AT_ONCE]
+        await self._learn(each for each in job_ids if each not in known or not known[each].version)
+
+    async def _before_shown(self, changed: list[WorkflowExecution]) -> None:
+        """Whoever listened to the process before has seen more of these jobs than a list tells."""
+        if self._has_begun:
+            return
+        try:
+            await self._learn(job.id for job in changed if is_job_id(job.id))
+        except StoreAway as error:
+            log.warning("records can't be read", reason=error.message)
+        self._has_begun = True
+
+    async def _learn(self, job_ids: Iterable[str]) -> None:
+        """By their records, as far as there are any."""
+        wanted = sorted(job_ids)
+        for start in range(0, len(wanted), READ_AT_ONCE):
+            part = wanted[start : start + READ_AT_ONCE]
             for record in await asyncio.gather(*map(self._read, part)):
                 if record is not None:
                     self.put_record(record)

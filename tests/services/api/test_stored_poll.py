@@ -1,10 +1,13 @@
 """What a feed over a store asks of it, without a Temporal."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from temporalio.client import WorkflowExecutionStatus
 
+from services.api.feed.hub import Hub
 from services.api.feed.poll import JobPoll
 from services.api.feed.stored import StoredPoll
 from shared.ids import new_job_id
@@ -13,7 +16,7 @@ from shared.records import Records
 from shared.store.folder import Folder
 from shared.store.protocol import StoreAway
 from tests.services.api.conftest import ended
-from tests.shared.standins import sample_record
+from tests.shared.standins import CREATED, sample_record
 
 NOBODY = cast(Any, None)
 
@@ -53,3 +56,32 @@ async def test_a_sweep_reads_what_is_known_by_a_list_alone(tmp_path: Path) -> No
     known = feed.index.get(record.job_id)
     assert known is not None
     assert (known.version, known.status) == (record.version, record.status)
+
+
+class Listed:
+    """Stands for Temporal, whose list has a job that runs."""
+
+    def __init__(self, job_id: str) -> None:
+        self.id, self.status = job_id, WorkflowExecutionStatus.RUNNING
+        self.start_time, self.close_time = CREATED, None
+
+    async def changed_jobs(self, since: datetime) -> list["Listed"]:
+        return [self]
+
+
+async def test_a_new_process_shows_a_job_as_its_record_has_it_and_never_as_a_list_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(_: object) -> None:
+        pass
+
+    monkeypatch.setattr(JobPoll, "_note_holders", nothing)
+    records, hub = Records(Folder(tmp_path)), Hub()
+    record = sample_record(new_job_id()).followed(CREATED, "on its way")
+    records.write(record)
+    feed = StoredPoll(cast(Any, Listed(record.job_id)), NOBODY, hub, records=records)
+    await feed.poll()
+    assert feed.index.change == 1
+    known = feed.index.get(record.job_id)
+    assert known is not None
+    assert known.version == record.version
