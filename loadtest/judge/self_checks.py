@@ -202,11 +202,13 @@ def _little(stage: StageBook) -> SelfCheck:
         return SelfCheck(name, None, f"{len(samples)} samples are too few (from {LITTLE_SAMPLES})")
     first, last = samples[0].at, samples[-1].at
     counted = [(s.at, len(s.holders) + (s.waiting or 0)) for s in samples]
-    areas = ((then - at) * (n + more) / 2 for (at, n), (then, more) in pairwise(counted))
-    seen = sum(areas) / (last - first)
+    pairs = [(then - at, n, more) for (at, n), (then, more) in pairwise(counted)]
+    seen = sum(gap * (n + more) / 2 for gap, n, more in pairs) / (last - first)
     inside = sum(max(0.0, min(end, last) - max(begin, first)) for begin, end in times)
     told = inside / (last - first)
-    blur = SAMPLE_LAG * len(times) / (last - first)
+    # When in a long gap they came and went, nobody saw.
+    unseen = sum(gap * abs(more - n) / 2 for gap, n, more in pairs if gap > SAMPLE_LAG)
+    blur = (SAMPLE_LAG * len(times) + unseen) / (last - first)
     return SelfCheck(
         name,
         abs(seen - told) <= max(1.0, LITTLE_SLACK * told) + blur,

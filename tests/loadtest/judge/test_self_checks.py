@@ -78,3 +78,16 @@ def test_samples_may_be_few_just_where_many_wait(tmp_path: Path) -> None:
 
     run.edit(raw.SLOTS, thin_out)
     assert not [reason for reason in judge(run.folder).reasons if "Little" in reason]
+
+
+def test_when_they_came_and_went_in_a_long_gap_nobody_saw(tmp_path: Path) -> None:
+    """The first look is ahead of most arrivals, and the next one behind many ends."""
+    run = Synthetic(tmp_path, plan=Options(stages=str(JOBS), seed="7").plan()).write()
+    sampled(run, lambda inside, since: inside if since else 1)
+
+    def without_the_first_third(rows: list[Row]) -> None:
+        looks = [row for row in rows if row["waiting"] is not None]
+        rows[:] = [looks[0], *looks[len(looks) // 3 :]]
+
+    run.edit(raw.SLOTS, without_the_first_third)
+    assert not [reason for reason in judge(run.folder).reasons if "Little" in reason]
