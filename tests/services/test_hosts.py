@@ -2,19 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from compose.stack.services import ALL, API, CALLBACK, IMAGE, TEMPORAL, VIDEO, Service
 from shared.http import http_client
 from tests.shared.processes import free_port, running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OURS = [service for service in ALL if service is not TEMPORAL]
 FURTHER = "gateway.example"
@@ -39,22 +42,42 @@ CHANGES = [
 # There a page of the very same host and port is let in and no other, as at a real server.
 NATIVE = ("/prompt", "/api/queue", "/interrupt", "/upload/image")
 
+Started = Callable[[Service], Awaitable[str]]
 
-@asynccontextmanager
-async def started(service: Service, folder: Path, **environ: str) -> AsyncIterator[str]:
-    """The base address of a service that is told of two further names."""
-    environment = {
+
+def environment(folder: Path) -> dict[str, str]:
+    """What tells each service of two further names."""
+    return {
         "DATA_DIR": str(folder),
         "CALLBACK_SECRET": "x" * 32,
         "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
         "API_PUBLIC_URL": "https://api.example/base",
         "CALLBACK_URL": "https://callbacks.example",
         "ALLOWED_HOSTS": f"{FURTHER}, 2001:DB8::1",
-        **environ,
+        # A test may ask as fast as it can, behind another one that did.
+        "API_RATE": "0",
     }
-    log = folder / "log"
-    async with running(service.module, service.port, environment=environment, log=log) as process:
-        yield process.base
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Started]:
+    """Gives the base address of a service, which is started by whoever asks first."""
+    bases: dict[str, str] = {}
+    async with AsyncExitStack() as processes:
+
+        async def base(service: Service) -> str:
+            if service.name not in bases:
+                folder = tmp_path_factory.mktemp(service.name)
+                process = running(
+                    service.module,
+                    service.port,
+                    environment=environment(folder),
+                    log=folder / "log",
+                )
+                bases[service.name] = (await processes.enter_async_context(process)).base
+            return bases[service.name]
+
+        yield base
 
 
 async def raw(base: str, head: str) -> tuple[int, bytes]:
@@ -77,9 +100,10 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
 
 
 @pytest.mark.parametrize("service", OURS, ids=lambda service: service.name)
-async def test_a_rebound_name_is_nobodys(service: Service, tmp_path: Path) -> None:
+async def test_a_rebound_name_is_nobodys(service: Service, started: Started) -> None:
     """A page that has its own name lead to us sends that name as `Host`."""
-    async with started(service, tmp_path) as base, http_client(base) as http:
+    base = await started(service)
+    async with http_client(base) as http:
         port = urlsplit(base).port
         for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "10.0.0.1"):
             for path in ("/healthz", "/metrics", "/docs", "/openapi.json", "/", "/nowhere"):
@@ -107,25 +131,25 @@ async def test_a_rebound_name_is_nobodys(service: Service, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("service", [API, IMAGE], ids=lambda service: service.name)
 async def test_no_socket_for_a_rebound_name_or_a_foreign_page(
-    service: Service, tmp_path: Path
+    service: Service, started: Started
 ) -> None:
     path = "/ws/jobs" if service is API else "/ws"
-    async with started(service, tmp_path) as base:
-        url = base.replace("http", "ws", 1) + path
-        for headers, status, code in (
-            ({"Host": "evil.example"}, 421, "unknown_host"),
-            ({"Origin": EVIL}, 403, "foreign_origin"),
-            ({"Origin": "null"}, 403, "foreign_origin"),
-            ({"Origin": "http://["}, 403, "foreign_origin"),
-            ({"Host": "evil.example", "Origin": EVIL}, 421, "unknown_host"),
-        ):
-            refused, body = await handshake(base, path, headers)
-            assert (refused, json.loads(body)["code"]) == (status, code), headers
-        with pytest.raises(InvalidStatus):
-            await connect(url, proxy=None, origin=EVIL)  # type: ignore[arg-type]
-        for origin in (None, base, *(() if service is IMAGE else (OTHER,))):
-            async with connect(url, proxy=None, origin=origin):
-                pass
+    base = await started(service)
+    url = base.replace("http", "ws", 1) + path
+    for headers, status, code in (
+        ({"Host": "evil.example"}, 421, "unknown_host"),
+        ({"Origin": EVIL}, 403, "foreign_origin"),
+        ({"Origin": "null"}, 403, "foreign_origin"),
+        ({"Origin": "http://["}, 403, "foreign_origin"),
+        ({"Host": "evil.example", "Origin": EVIL}, 421, "unknown_host"),
+    ):
+        refused, body = await handshake(base, path, headers)
+        assert (refused, json.loads(body)["code"]) == (status, code), headers
+    with pytest.raises(InvalidStatus):
+        await connect(url, proxy=None, origin=EVIL)  # type: ignore[arg-type]
+    for origin in (None, base, *(() if service is IMAGE else (OTHER,))):
+        async with connect(url, proxy=None, origin=origin):
+            pass
 
 
 async def handshake(base: str, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
@@ -141,8 +165,9 @@ async def handshake(base: str, path: str, headers: dict[str, str]) -> tuple[int,
 
 
 @pytest.mark.parametrize("service", [API, CALLBACK, IMAGE, VIDEO], ids=lambda it: it.name)
-async def test_a_foreign_page_changes_nothing(service: Service, tmp_path: Path) -> None:
-    async with started(service, tmp_path) as base, http_client(base) as http:
+async def test_a_foreign_page_changes_nothing(service: Service, started: Started) -> None:
+    base = await started(service)
+    async with http_client(base) as http:
         changes = [(method, path) for each, method, path in CHANGES if each is service]
         for origin in (EVIL, "null", "http://[", "localhost", "http://localhost.evil.example", ""):
             for method, path in changes:
@@ -162,12 +187,13 @@ async def test_a_foreign_page_changes_nothing(service: Service, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("service", [API, CALLBACK, IMAGE, VIDEO], ids=lambda it: it.name)
-async def test_a_preflight_lets_no_foreign_page_in(service: Service, tmp_path: Path) -> None:
+async def test_a_preflight_lets_no_foreign_page_in(service: Service, started: Started) -> None:
     asked = {
         "Access-Control-Request-Method": "PUT",
         "Access-Control-Request-Headers": "content-type",
     }
-    async with started(service, tmp_path) as base, http_client(base) as http:
+    base = await started(service)
+    async with http_client(base) as http:
         for method, path in [(method, path) for each, method, path in CHANGES if each is service]:
             answer = await http.options(path, headers={**asked, "Origin": EVIL})
             assert not answer.is_success, (method, path)
@@ -175,10 +201,11 @@ async def test_a_preflight_lets_no_foreign_page_in(service: Service, tmp_path: P
 
 
 @pytest.mark.parametrize("service", [IMAGE, VIDEO], ids=lambda service: service.name)
-async def test_no_form_reaches_what_rules_a_mock(service: Service, tmp_path: Path) -> None:
+async def test_no_form_reaches_what_rules_a_mock(service: Service, started: Started) -> None:
     """A form is what a page may post anywhere without asking, by browsers without `Origin`, too."""
     rule = json.dumps({"where": "submit", "do": "refuse"})
-    async with started(service, tmp_path) as base, http_client(base) as http:
+    base = await started(service)
+    async with http_client(base) as http:
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
             for path in ("faults", "reset", "restart"):
                 for content in (rule, ""):
@@ -201,9 +228,10 @@ async def test_who_may_say_for_whom_it_asks(
     tmp_path: Path, trusted: str, statuses: set[int]
 ) -> None:
     """Each caller has a rate of its own; who may name its callers has as many as it likes."""
+    told = environment(tmp_path) | {"API_RATE": "2", "TRUSTED_PROXIES": trusted}
     async with (
-        started(API, tmp_path, API_RATE="2", TRUSTED_PROXIES=trusted) as base,
-        http_client(base) as http,
+        running(API.module, API.port, environment=told, log=tmp_path / "log") as process,
+        http_client(process.base) as http,
     ):
         asked = [{"X-Forwarded-For": f"203.0.113.{number}"} for number in range(10)]
         answers = [await http.get("/jobs", headers=headers) for headers in asked]
