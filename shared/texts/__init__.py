@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 
-PAGE, COMMANDS = (Path(__file__).with_name(f"{name}.json") for name in ("page", "commands"))
+PAGE, COMMANDS, REPORT = (
+    Path(__file__).with_name(f"{name}.json") for name in ("page", "commands", "report")
+)
 LONGEST = 1500
 _BLANK = re.compile(r"\{(\d)\}")
 _WORD = re.compile(r"[A-Za-z]{2}")
@@ -49,7 +51,7 @@ def told(text: str, *, words: Path | None = None) -> str:
     """A text in Chinese: one of a table's (of all without `words`), or one that fits its blanks."""
     if not _WORD.search(text) or len(text) > LONGEST:
         return text
-    plain, forms = _tables(*((words,) if words else (PAGE, COMMANDS)))
+    plain, forms = _tables(*((words,) if words else (PAGE, COMMANDS, REPORT)))
     if text in plain:
         return plain[text]
     for chunk, form, chinese in forms:

@@ -1,0 +1,118 @@
+"""The report in both languages: every text of it is in the table, and one file shows either."""
+
+import json
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from loadtest.judge.judge import judge
+from loadtest.report.html import both
+from loadtest.report.write import write_report
+from loadtest.run.plan import Options
+from shared.texts import COMMANDS, PAGE, REPORT
+from tests.loadtest.synthetic import Synthetic
+from tests.shared.said import PROSE, said
+
+TABLE: dict[str, str] = json.loads(REPORT.read_text(encoding="utf-8"))
+KNOWN = {text for file in (PAGE, COMMANDS, REPORT) for text in json.loads(file.read_bytes())}
+DRAWN_ALONE = {"picture.py", "files.py", "markdown.py", "svg.py", "plot.py", "html.py"}
+SECTIONS = [p for p in Path("loadtest/report").rglob("*.py") if p.name not in DRAWN_ALONE]
+LABELS = [Path("loadtest/judge", f"{name}.py") for name in ("claims", "threshold", "findings")]
+NOT_SAID = {
+    "make compare A={1}",
+    *("above {1}, up to {2}: {3}", "jobs {1} to {2}, {3}: {4}", "{1} to {2}: {3}"),
+    *("{1}{2}: {3}.", "Efficiency = bound / makespan. {1}{2}.", " jobs, {1}", " attempt {1}"),
+    *("callback {1}: {2}", "fault {1}.{2} by {3}", "{1} (attempt {2})", "{1} {2}: {3}"),
+    *("{1} {2}{3}: {4}", "{1}: {2}, {3}", "{1}: {2} ({3})", "{1} {2}", "{1}: {2}", "{1} by {2}"),
+    " The last column, behind the gap, holds the {1} {2}.",
+    "'{1}' is no threshold; write for example p95<60s or success_rate>=0.99",
+    "'{1}': '{2}' is neither a number nor one of {3}",
+    "'{1}': '{2}' is no number",
+    "'{1}': unknown metric '{2}'; known are {3}",
+}
+# Made of several, or with a capital of its own.
+MADE = {
+    "Efficiency = bound / makespan. {1}.",
+    "Every kept history replays with the current code: {1}.",
+    "across: {1} · up: {2}",
+    *("ledgers, receipts", "runner, Temporal", "slot, runner"),
+    *("none lost, none late, none doubled", "{1} attempts", "{1} jobs, {2}"),
+    *("stage {1} (1 job)", "stage {1} ({2} jobs)", "{1} (1 job)", "{1} ({2} jobs)"),
+    "{1} The last column, behind the gap, holds the {2} above {3}, up to {4}.",
+    "{1} jobs wanted {2} place(s); most at once: {3}",
+    *("{1}: measured {2}", "{1}: measured {2} in stage {3}"),
+}
+# What stays as it is: names, conditions, tests, digests, the kinds of pieces of a job.
+NAMES = re.compile(
+    r"PASS|Temporal|Python|JSON|None|abc|CSV|\w+(==|<=|>=)\w+|tests/.*|[0-9a-f]{64}|\w+_\w+|job-\w+"
+    r"|(\w+[ -]?\w* [\d.]+ m?s(, )?)+|image \d+, video \d+|make [\w -]+=\w+"
+    r"|\S+\.(md|json|csv|xml|jsonl)"
+    r"|p9\d|n|raw/|histories/|SHA256SUMS|[\d.]+ (m?s|min|h|kB|MB)"
+)
+SPAN = re.compile(r'<span lang="en">.*?</span><span lang="zh">(.*?)</span>', re.S)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    plan = Options(stages="1,20", seed="7").plan()
+    run = Synthetic(tmp_path_factory.mktemp("reports"), plan=plan).write()
+    write_report(run.folder, judge(run.folder))
+    return (run.folder.path / "report.html").read_text("utf-8")
+
+
+def test_every_text_of_the_report_is_in_a_table() -> None:
+    texts = {text.removeprefix("#") for path in (*SECTIONS, *LABELS) for text in said(path)}
+    prose = {text for text in texts if PROSE.fullmatch(text)}
+
+    assert sorted(prose - KNOWN - NOT_SAID) == []
+    assert sorted(NOT_SAID - prose) == []
+
+
+def test_every_text_of_the_table_is_said() -> None:
+    texts = {text.removeprefix("#") for p in Path("loadtest").rglob("*.py") for text in said(p)}
+    small = {text[0].lower() + text[1:] for text in texts if text} | texts
+
+    unused = [text for text in TABLE if text[0].lower() + text[1:] not in small]
+    assert sorted(set(unused) - MADE) == []
+
+
+def test_nothing_is_left_in_english_in_a_whole_report(page: str) -> None:
+    body = re.sub(r"<svg.*?</svg>|<pre>.*?</pre>", "", page.split("<main>")[1], flags=re.S)
+    chinese = SPAN.sub(r"\1", body)
+    texts = {unescape(text).strip() for text in re.findall(r">([^<]+)<", chinese)}
+    left = {text for text in texts if re.search("[a-z]{3}", text) and not NAMES.fullmatch(text)}
+
+    assert [text for text in left if not re.search("[\u4e00-\u9fff]", text)] == []
+
+
+def test_the_reader_chooses_without_a_script(page: str) -> None:
+    assert "<script" not in page
+    assert page.count('lang="en">PASS') == page.count('lang="zh">PASS') == 1
+    for language in ("en", "zh"):
+        assert f'<input type="radio" name="language" id="{language}">' in page
+        assert f'<label for="{language}">' in page
+    assert "body:has(#zh:checked, #en:not(:checked) ~ #zh:target)" in page
+
+
+def test_it_begins_in_the_language_of_whoever_makes_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
+    write_report(run.folder, judge(run.folder))
+    read = {
+        name: (run.folder.path / name).read_text("utf-8") for name in ("report.html", "report.md")
+    }
+
+    assert 'id="zh" checked>' in read["report.html"]
+    assert "## 1. Verdict" in read["report.md"]
+
+
+def test_what_comes_from_outside_is_text_in_both() -> None:
+    hostile = "Stage <b>, all of it in <i>"
+
+    assert "<b>" not in both(hostile)
+    assert both("<b>plain") == "&lt;b&gt;plain"
+    assert both(hostile).count("&lt;b&gt;") == 2
