@@ -1,5 +1,7 @@
 """The one place that makes HTTP clients; every call has a time limit and follows no redirect."""
 
+import ssl
+from functools import cache
 from typing import Any
 
 import httpx
@@ -41,10 +43,17 @@ def http_client(
             max_connections=100, max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_SECONDS
         ),
         follow_redirects=False,
+        verify=_trusted(),
         trust_env=False,
         transport=transport,
         proxy=proxy,
     )
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whose certificates are believed: read once, for that takes longer than most calls."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def is_identity(response: httpx.Response) -> bool:

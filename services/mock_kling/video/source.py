@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import httpx
 
+from services.mock_core.lib.trusted import trusted
 from services.mock_core.runner.runner import GenerationError
 
 MAX_BYTES = 10_000_000
@@ -24,6 +25,7 @@ class Fetcher:
             headers={"User-Agent": _USER_AGENT},
             timeout=_TIMEOUT,
             follow_redirects=False,
+            verify=trusted(),
             trust_env=False,
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=5),
         )
