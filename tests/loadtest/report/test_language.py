@@ -18,9 +18,17 @@ from tests.shared.said import PROSE, said
 TABLE: dict[str, str] = json.loads(REPORT.read_text(encoding="utf-8"))
 KNOWN = {text for file in (PAGE, COMMANDS, REPORT) for text in json.loads(file.read_bytes())}
 DRAWN_ALONE = {"picture.py", "files.py", "markdown.py", "svg.py", "plot.py", "html.py"}
-SECTIONS = [p for p in Path("loadtest/report").rglob("*.py") if p.name not in DRAWN_ALONE]
+FOLDERS = (Path("loadtest/report"), Path("loadtest/prove"))
+SECTIONS = [p for f in FOLDERS for p in f.rglob("*.py") if p.name not in DRAWN_ALONE]
 LABELS = [Path("loadtest/judge", f"{name}.py") for name in ("claims", "threshold", "findings")]
 NOT_SAID = {
+    ".venv/bin/python -m loadtest prove reports/{1}",
+    "Its own report, from the folder of the part.",
+    "On what it was made, by name.",
+    "The rule of chaos by which what is paid twice is found.",
+    "sha256sum -c SHA256SUMS",
+    *("report: {1}", "seal: {1}", "{1} of {2}", "  {1}: {2}: {3}", "{1} s: {2}", "{1}: {2}: {3}"),
+    "{1} was {2}",
     "make compare A={1}",
     *("above {1}, up to {2}: {3}", "jobs {1} to {2}, {3}: {4}", "{1} to {2}: {3}"),
     *("{1}{2}: {3}.", "Efficiency = bound / makespan. {1}{2}.", " jobs, {1}", " attempt {1}"),
