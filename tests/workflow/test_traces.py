@@ -94,6 +94,11 @@ async def test_from_the_request_to_the_callback(client: Client, tmp_path: Path) 
     assert ("submit", "callback", "SignalWorkflow:kling_done") in lines
     assert (*started, "HandleSignal:kling_done") in lines
 
+    # By one interceptor: none below another one's.
+    tries = [each for each in spans if each.name.startswith("RunActivity:")]
+    above = {by_id[each.parent_span_id].name.partition(":")[0] for each in tries}
+    assert above == {"StartActivity"}
+
     # The vendor's own word of its ids, for the callback as for the calls.
     task = {
         "genvideo.job_id": job_id,
