@@ -50,6 +50,8 @@ class StoredPoll(JobPoll):
         self._stored = records
         self._unwritten: dict[str, Record] = {}
         self._has_begun = False
+        # What was just read, and need not be written.
+        self._as_read: dict[str, Record] = {}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -100,12 +102,15 @@ class StoredPoll(JobPoll):
             record = None
         if record is None or (self._has_closed(job_id) and not record.status.ended):
             return await super()._asked(job_id)
+        self._as_read[job_id] = record
         return record
 
     async def _read(self, job_id: str) -> Record | None:
         return await asyncio.to_thread(self._stored.read, job_id)
 
     async def _write(self, record: Record) -> None:
+        if self._as_read.pop(record.job_id, None) is record:
+            return
         try:
             await asyncio.to_thread(self._stored.write, record)
         except StoreAway as error:

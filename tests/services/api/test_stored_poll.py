@@ -14,7 +14,7 @@ from shared.ids import new_job_id
 from shared.messages import Record
 from shared.records import Records
 from shared.store.folder import Folder
-from shared.store.protocol import StoreAway
+from shared.store.protocol import Held, StoreAway
 from tests.services.api.conftest import ended
 from tests.shared.standins import CREATED, sample_record
 
@@ -49,7 +49,8 @@ async def test_a_store_that_takes_nothing_is_asked_once_a_round(
 
 async def test_a_sweep_reads_what_is_known_by_a_list_alone(tmp_path: Path) -> None:
     records = Records(Folder(tmp_path))
-    feed, record = StoredPoll(NOBODY, NOBODY, records=records), ended(sample_record(new_job_id()))
+    feed = StoredPoll(NOBODY, NOBODY, Hub(), records=records)
+    record = ended(sample_record(new_job_id()))
     records.write(record)
     feed.put(record.job().model_copy(update={"version": 0}))
     await feed.sweep()
@@ -85,3 +86,25 @@ async def test_a_new_process_shows_a_job_as_its_record_has_it_and_never_as_a_lis
     known = feed.index.get(record.job_id)
     assert known is not None
     assert known.version == record.version
+
+
+class Counted(Records):
+    """Counts what is read."""
+
+    asked = 0
+
+    def raw(self, job_id: str) -> Held | None:
+        self.asked += 1
+        return super().raw(job_id)
+
+
+async def test_a_look_up_reads_once(tmp_path: Path) -> None:
+    records = Counted(Folder(tmp_path))
+    feed = StoredPoll(NOBODY, NOBODY, Hub(), records=records)
+    record = ended(sample_record(new_job_id()))
+    Records(Folder(tmp_path)).write(record)
+    feed._due[record.job_id] = None
+    await feed._look_up(record.job_id)
+    known = feed.index.get(record.job_id)
+    assert known is not None
+    assert (known.status, records.asked, feed._as_read) == (record.status, 1, {})
