@@ -48,7 +48,8 @@ def find_jobs(times: Times) -> workflow.ActivityHandle[Found]:
         result_type=Found,
         summary="rebuild from the running jobs",
         start_to_close_timeout=REBUILD_TIMEOUT,
-        heartbeat_timeout=times.work,
+        # The next process ends the tries of the one before; a stall costs no new beginning.
+        heartbeat_timeout=times.watch,
         retry_policy=RETRY_POLICY,
     )
 
