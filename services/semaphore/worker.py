@@ -1,7 +1,7 @@
 """The semaphore's process: a worker on its own queue, and the watchdog that one always runs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -63,11 +63,29 @@ async def running_semaphore(
         graceful_shutdown_timeout=timedelta(seconds=shutdown_seconds),
         deployment_config=deployment(SEMAPHORE, rules.stack, build=build),
     )
-    async with worker:
-        care = asyncio.create_task(
-            watch_over(client, task_queue, rules=rules, watches=activities.watches)
-        )
-        try:
-            yield worker
-        finally:
-            care.cancel()
+    care = watch_over(client, task_queue, rules=rules, watches=activities.watches)
+    async with worker, beside(care):
+        yield worker
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """`work` goes on for as long as the block runs; what it fails of ends the block as well."""
+    block, task = asyncio.current_task(), asyncio.create_task(work)
+    failures: list[BaseException] = []
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and block is not None:
+            failures.append(error)
+            block.cancel()
+
+    task.add_done_callback(ended)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not failures or (block is not None and block.uncancel()):
+            raise
+        raise failures[0] from None
+    finally:
+        task.remove_done_callback(ended)
+        task.cancel()
