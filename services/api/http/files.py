@@ -150,11 +150,10 @@ async def _file(service: Service, request: Request, *, job_id: str, step: Step) 
     path = service.assets.store.path(found.key)
     if path is None:
         return await _from_elsewhere(service, request, found)
-    stat = await asyncio.to_thread(path.stat)
-    whole = StoredFile(path, media_type=media_type, headers=HEADERS, stat_result=stat)
-    if request.headers.get("if-none-match") == whole.headers["etag"]:
-        return Response(status_code=304, headers={"ETag": whole.headers["etag"], **HEADERS})
-    return whole
+    headers = {"ETag": head_of(found, HEADERS)["ETag"], **HEADERS}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return StoredFile(path, media_type=media_type, headers=headers)
 
 
 async def _from_elsewhere(service: Service, request: Request, found: Stored) -> Response:
