@@ -10,8 +10,9 @@ from shared.watching import Closed
 # nothing after the job's close: in this time it has arrived.
 DRAIN_HOLD_SECONDS = 3.0
 
-# Some 24 events a grant; a new run begins long before the server asks for it, to keep replay quick.
-MAX_HISTORY = 2000
+# Some 24 events a grant; a new run begins long before the server asks for it: a replay has to fit
+# into a task's two seconds on a machine that has little time for it.
+MAX_HISTORY = 500
 
 WATCH_RUN = "watch_run"
 FIND_JOBS = "find_jobs"

@@ -40,8 +40,9 @@ with workflow.unsafe.imports_passed_through():
     from shared.stacks import MEMO_STACK
 
 
-# How long a history is depends on what was seen together; how many messages there were does not.
-EVENTS_A_MESSAGE = 6
+# How long a history is depends on what was seen together; what each message costs, some 21 events a
+# grant, does not: a signal may share its task with many, an ask or an end has one, and what follows.
+SIGNAL_EVENTS, TURN_EVENTS = 1, 10
 
 
 @workflow.defn(name=SEMAPHORE_WORKFLOW)
@@ -55,7 +56,7 @@ class SemaphoreWorkflow:
         self._is_reset = info.run_id != info.original_execution_run_id
         self._permits = Permits(state or SemaphoreState(), self._gate)
         self._rules = SemaphoreRules()
-        self._messages = self._max_messages = 0
+        self._length = self._max_length = 0
         self._ready = False
         self._turns_over = False
         self._early: list[SlotRequest] = []
@@ -83,7 +84,7 @@ class SemaphoreWorkflow:
         for holder in self._permits.held.values():
             self._watch(holder.run, tell=False)
         # A wide gate's watches alone must not end a run that has granted nothing yet.
-        self._max_messages = self._rules.max_history // EVENTS_A_MESSAGE + len(self._watches)
+        self._max_length = self._rules.max_history + len(self._watches)
         self._ready = True
         for release in self._early_releases:
             self._permits.give_back(release)
@@ -113,7 +114,7 @@ class SemaphoreWorkflow:
             await workflow.wait_condition(workflow.all_handlers_finished)
             self._check_not_void()
 
-    def _decide(self) -> None:
+    def _decide(self, events: int = SIGNAL_EVENTS) -> None:
         """Whoever is next is told, and answered where it asks: at once with each message.
 
         A query may let this code see messages one by one that a replay sees together. What it
@@ -130,8 +131,8 @@ class SemaphoreWorkflow:
         for each in decided:
             del self._unanswered[each]
             each.set_result(None)
-        self._messages += 1
-        self._turns_over = self._messages > self._max_messages
+        self._length += events
+        self._turns_over = self._length > self._max_length
 
     def _answer_all(self) -> None:
         """This run decides nothing more: whoever asks is told to ask again."""
@@ -210,7 +211,7 @@ class SemaphoreWorkflow:
         if ended.newer is not None and request is not None:
             # It may have asked already, or may not know yet that what it replays is void.
             self._queue([request.model_copy(update={"run_id": ended.newer})])
-        self._decide()
+        self._decide(TURN_EVENTS)
 
     def _is_long(self) -> bool:
         return self._turns_over or workflow.info().is_continue_as_new_suggested()
@@ -272,7 +273,7 @@ class SemaphoreWorkflow:
         await workflow.wait_condition(lambda: self._ready or self._is_void())
         self._check_not_void()
         self._permits.ask(ask)
-        self._decide()
+        self._decide(TURN_EVENTS)
         if not (self._turns_over or self._permits.is_decided(ask)):
             answered = asyncio.Future[None]()
             self._unanswered[answered] = ask
