@@ -6,17 +6,22 @@ By hand, for nginx (1.25 or newer) is no part of this machine:
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from compose.stack.machine.ports import free_ports
 from tests.fixtures.server import Server
 from tests.fixtures.tls import Authority
-from tests.stack.driver import ROOT, Stack, own_settings
+from tests.stack.driver import ENDED, ROOT, Stack, own_settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
@@ -68,7 +73,7 @@ server {
   }
 }
 """
-Front = Callable[[str], AbstractContextManager[str]]
+Front = Callable[[str], AbstractContextManager["Nginx"]]
 
 
 @pytest.fixture
@@ -82,12 +87,26 @@ def authority(tmp_path: Path) -> Authority:
     return made
 
 
+@dataclass(frozen=True)
+class Nginx:
+    """Where it answers, and how it is told something else."""
+
+    address: str
+    write: Callable[[str], None]
+    process: subprocess.Popen[bytes]
+
+    def change(self, template: str) -> None:
+        """It goes on by this one, and ends the connections of the one before."""
+        self.write(template)
+        self.process.send_signal(signal.SIGHUP)
+
+
 @pytest.fixture
 def front(temporal_server: Server, authority: Authority, tmp_path: Path) -> Front:
-    """Starts nginx with a configuration; its `host:port`."""
+    """Starts nginx with a configuration."""
 
     @contextmanager
-    def started(template: str) -> Iterator[str]:
+    def started(template: str) -> Iterator[Nginx]:
         [port] = free_ports(1)
         told = {
             "FRONT_LISTEN": f"127.0.0.1:{port}",
@@ -96,9 +115,13 @@ def front(temporal_server: Server, authority: Authority, tmp_path: Path) -> Fron
             "KEY": KEY,
             "NAMESPACE": namespace(tmp_path),
         }
-        for name, value in told.items():
-            template = template.replace(f"${{{name}}}", value)
-        (tmp_path / "front.conf").write_text(template, encoding="utf-8")
+
+        def write(text: str) -> None:
+            for name, value in told.items():
+                text = text.replace(f"${{{name}}}", value)
+            (tmp_path / "front.conf").write_text(text, encoding="utf-8")
+
+        write(template)
         main = tmp_path / "nginx.conf"
         main.write_text(HEAD.format(folder=tmp_path), encoding="utf-8")
         program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -107,7 +130,7 @@ def front(temporal_server: Server, authority: Authority, tmp_path: Path) -> Fron
         subprocess.run([*command, "-t"], check=True)
         nginx = subprocess.Popen(command)
         try:
-            yield f"127.0.0.1:{port}"
+            yield Nginx(f"127.0.0.1:{port}", write, nginx)
         finally:
             nginx.terminate()
             nginx.wait()
@@ -149,7 +172,8 @@ def test_with_client_certificates(front: Front, authority: Authority, tmp_path: 
         "TEMPORAL_TLS_CLIENT_CERT_PATH": str(ours.cert),
         "TEMPORAL_TLS_CLIENT_KEY_PATH": str(ours.key),
     }
-    with front(FRONT.read_text(encoding="utf-8")) as address:
+    with front(FRONT.read_text(encoding="utf-8")) as nginx:
+        address = nginx.address
         with stack(tmp_path, authority, TEMPORAL_ADDRESS=address) as stranger:
             told = stranger.make("up", good=False)
             assert "does it want a client certificate" in told
@@ -165,23 +189,47 @@ def test_with_client_certificates(front: Front, authority: Authority, tmp_path: 
             own.make("test-5")
 
 
-def test_with_a_key_that_may_mend_nothing(
+def test_with_a_key_that_may_mend_nothing_and_is_changed_while_a_job_runs(
     front: Front, authority: Authority, tmp_path: Path, temporal_server: Server
 ) -> None:
-    with front(WITH_A_KEY) as address:
-        for key in ("wrong", KEY):
-            settings = {"TEMPORAL_ADDRESS": address, "TEMPORAL_API_KEY": key}
-            with stack(tmp_path, authority, **settings) as own:
-                told = own.make("up", good=False)
-                assert "Temporal does not let us in" in told or key == KEY
-                if key != KEY:
-                    continue
-                assert "Temporal has no namespace" in told
-                told = own.make("namespace", good=False)
-                assert "we may not mend it (Request unauthorized.)" in told
-                run([_inside(each, temporal_server, address) for each in printed(told)])
-                own.make("up")
-                own.make("test-1")
+    with front(WITH_A_KEY) as nginx:
+        elsewhere = {"TEMPORAL_ADDRESS": nginx.address, "MOCK_SPEED": "4"}
+        with stack(tmp_path, authority, TEMPORAL_API_KEY="wrong", **elsewhere) as own:
+            assert "Temporal does not let us in" in own.make("up", good=False)
+        with stack(tmp_path, authority, TEMPORAL_API_KEY=KEY, **elsewhere) as own:
+            assert "Temporal has no namespace" in own.make("up", good=False)
+            told = own.make("namespace", good=False)
+            assert "we may not mend it (Request unauthorized.)" in told
+            run([_inside(each, temporal_server, nginx.address) for each in printed(told)])
+            own.make("up")
+            job = own.submit("a fox")
+            own.follow(job, until=["image"])
+            nginx.change(WITH_A_KEY.replace("${KEY}", "another"))
+            assert code_of_a_submit(own) == "temporal_forbids"
+            nginx.change(WITH_A_KEY)
+            ended = until_ended(own, job)
+            assert (ended["status"], ended["attempts"]) == ("succeeded", {"image": 1, "video": 1})
+            mine = [row["external_id"] for row in own.ledger() if job in row["external_id"]]
+            assert sorted(mine) == [f"{job}.image.1", f"{job}.video.1"]
+
+
+def code_of_a_submit(stack: Stack) -> str:
+    """Once it isn't taken any more: what a caller is told, without being told to come back."""
+    url = f"{stack.url('API_PORT')}/jobs"
+    while True:
+        answer = httpx.post(url, json={"prompt": "x", "style": "ink"}, timeout=60)
+        if answer.status_code == 503 and "retry-after" not in answer.headers:
+            return str(answer.json()["code"])
+        time.sleep(1)
+
+
+def until_ended(stack: Stack, job_id: str) -> dict[str, Any]:
+    """A job at its end; Temporal may be away meanwhile."""
+    while True:
+        answer = httpx.get(f"{stack.url('API_PORT')}/jobs/{job_id}", timeout=60)
+        if answer.status_code == 200 and answer.json()["status"] in ENDED:
+            return dict(answer.json())
+        time.sleep(1)
 
 
 def _inside(command: str, server: Server, address: str) -> str:
