@@ -8,34 +8,29 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import httpx
 import pytest
-from temporalio.client import Client, WorkflowExecutionDescription
 
 from tests.fixtures.eventually import eventually
 from tests.hosts.clock import faketime
 from tests.hosts.net import NoNamespaces, check_possible
 from tests.hosts.readers import Reader
 from tests.hosts.site import API, IMAGES, VIDEOS, WORKING, Site, site
+from tests.hosts.stages import PATIENCE, STAGES, Row, arm, at_work, held
 from tests.stack.driver import ENDED, most_at_once
 
 JOBS = os.environ.get("HOSTS_JOBS", "20")
 SEED = int(os.environ.get("HOSTS_SEED", "1"))
-# Nominal: twelve seconds by the wall.
-LONG = "1200"
+# Longer than every time-out but that of a wait for a video.
+AWAY = 20.0
 # Seconds by which the clocks of the two are ahead and behind.
 APART = 30.0
-PATIENCE = 300.0
 
 pytestmark = [
     pytest.mark.skipif("HOSTS" not in os.environ, reason="by hand: HOSTS=1, some 20 minutes"),
     pytest.mark.timeout(3000),
 ]
-
-Row = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -74,77 +69,6 @@ def pids(hosts: Site, name: str) -> list[str]:
     return [line.partition("pid ")[2].partition(",")[0] for line in said.splitlines()]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """When a job's worker is cut off: while `activity` is at work, and `rule` holds it there.
-
-    Without a rule the store does.
-    """
-
-    service: str
-    activity: str
-    rule: dict[str, Any] | None
-
-
-def _rule(where: str, do: str, **given: Any) -> dict[str, Any]:
-    return {"where": where, "do": do, "with": given, "until": {"count": 1}}
-
-
-STAGES = {
-    "image": Stage("image", "gen_image", _rule("start", "slow", factor=1, extra=LONG)),
-    "submit": Stage("video", "request_video", _rule("submit", "delay", seconds=LONG)),
-    "waiting": Stage("video", "collect_video", _rule("start", "slow", factor=1, extra=LONG)),
-    "fetch": Stage("image", "gen_image", _rule("result", "drip", seconds="6000")),
-    "store": Stage("image", "gen_image", None),
-}
-
-
-async def arm(hosts: Site, stage: Stage) -> int:
-    """Hold the next job there; how many were held before."""
-    if stage.rule is None:
-        hosts.hold.touch()
-        return 0
-    async with _vendor(hosts, stage) as http:
-        rule = {**stage.rule, "service": stage.service}
-        (await http.put("/admin/faults", json=rule)).raise_for_status()
-        return int((await http.get("/admin/trace")).json()["recorded"])
-
-
-async def held(hosts: Site, stage: Stage, before: int) -> str:
-    """The job that is being held, once it is."""
-    if stage.rule is None:
-        path = await eventually(
-            lambda: asyncio.to_thread(hosts.hold.read_text), bool, seconds=PATIENCE
-        )
-        return path.partition("/assets/")[2].partition("/")[0]
-    async with _vendor(hosts, stage) as http:
-
-        async def trace() -> Row:
-            return dict((await http.get("/admin/trace")).json())
-
-        seen = await eventually(trace, lambda seen: seen["recorded"] > before, seconds=PATIENCE)
-        return str(seen["rows"][-1]["external_id"]).partition(".")[0]
-
-
-def _vendor(hosts: Site, stage: Stage) -> httpx.AsyncClient:
-    url = hosts.address("ground", IMAGES if stage.service == "image" else VIDEOS)
-    return httpx.AsyncClient(base_url=url, timeout=60)
-
-
-async def at_work(client: Client, job_id: str, activity: str) -> str:
-    """The host that is at it."""
-
-    async def look() -> WorkflowExecutionDescription:
-        return await client.get_workflow_handle(job_id).describe()
-
-    def who(seen: WorkflowExecutionDescription) -> str:
-        pending = seen.raw_description.pending_activities
-        own = (each for each in pending if each.activity_type.name == activity)
-        return next((each.last_worker_identity.rpartition("@")[2] for each in own), "")
-
-    return who(await eventually(look, who, seconds=PATIENCE))
-
-
 async def submitted(api: httpx.AsyncClient, count: int = 1) -> list[str]:
     order = {"count": count, "job": {"prompt": "a red fox", "style": "ink"}}
     answer = await api.post("/batches", json=order)
@@ -160,15 +84,16 @@ async def ended(api: httpx.AsyncClient, job_id: str) -> Row:
 
 
 async def check(hosts: Site, api: httpx.AsyncClient, jobs: list[str]) -> None:
-    """Nothing lost, nothing twice, at most one at once."""
+    """Nothing lost, nothing twice, at most one at once, once all have ended."""
+    for job_id in jobs:
+        job = await ended(api, job_id)
+        assert job["status"] == "succeeded", job
     rows = await asyncio.to_thread(hosts.ledger)
     made = [row["external_id"] for row in rows]
     made = [name for name in made if name.partition(".")[0] in jobs]
     assert sorted(made) == sorted(f"{job}.{step}.1" for job in jobs for step in ("image", "video"))
     assert most_at_once(rows) == 1
     for job_id in jobs:
-        job = await ended(api, job_id)
-        assert job["status"] == "succeeded", job
         for step in ("image", "video"):
             (await api.get(f"/jobs/{job_id}/{step}")).raise_for_status()
 
@@ -188,14 +113,10 @@ async def test_a_workers_host_is_cut_off(hosts: Site, api: httpx.AsyncClient, na
     whose = await at_work(client, first, stage.activity)
     hosts.net.cut(hosts.hosts[whose])
     hosts.hold.unlink(missing_ok=True)
-    for job_id in jobs:
-        await ended(api, job_id)
     await check(hosts, api, jobs)
     hosts.net.join(hosts.hosts[whose])
     assert "ready" in await asyncio.to_thread(hosts.up, whose)
     more = await submitted(api, 2)
-    for job_id in more:
-        await ended(api, job_id)
     await check(hosts, api, jobs + more)
 
 
@@ -207,6 +128,20 @@ async def begun(hosts: Site, jobs: list[str]) -> str:
         return next((job for job in made if job in jobs), "")
 
     return await eventually(lambda: asyncio.to_thread(first), bool, seconds=PATIENCE)
+
+
+@pytest.mark.parametrize("name", ["a", "ground"])
+@pytest.mark.usefixtures("unharmed")
+async def test_what_all_need_is_away_for_a_while(
+    hosts: Site, api: httpx.AsyncClient, name: str
+) -> None:
+    """API and semaphore, or server, store and vendors."""
+    jobs = await submitted(api, 4)
+    await begun(hosts, jobs)
+    hosts.net.cut(hosts.hosts[name])
+    await asyncio.sleep(AWAY)
+    hosts.net.join(hosts.hosts[name])
+    await check(hosts, api, jobs)
 
 
 @pytest.mark.usefixtures("unharmed")

@@ -36,8 +36,10 @@ def listening(host: Host) -> Iterator[str]:
     command = host.command([sys.executable, "-c", LISTEN, host.address])
     with Popen(command, stdout=PIPE, text=True) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        host.kill()
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            host.kill()
 
 
 def answers(host: Host, *, seconds: float) -> bool:
