@@ -10,6 +10,10 @@ from tests.fixtures.eventually import eventually
 from tests.services.semaphore.standins import Jobs
 
 
+# More requests than a run takes under a history that is bound to 25 events.
+MANY = 10
+
+
 async def run_of(jobs: Jobs) -> str:
     return str((await jobs.semaphore.describe()).run_id)
 
@@ -82,12 +86,12 @@ class TestContinueAsNew:
         await kept.start("holder")
         await kept.book.has_entered("holder")
         before, run = await kept.view(), await run_of(kept)
-        for n in range(20):
+        for n in range(MANY):
             await kept.start(f"job-{n:02}")
         await another_run(kept, run)
         after = await kept.view()
         assert after.holders == before.holders
-        assert after.waiting_count == 20
+        assert after.waiting_count == MANY
         assert kept.book.entered == ["holder"]
 
     async def test_draining_goes_on(self, kept: Jobs) -> None:
@@ -96,7 +100,7 @@ class TestContinueAsNew:
         await holder.terminate()
         await kept.until(lambda view: any(each.draining for each in view.holders))
         run = await run_of(kept)
-        for n in range(20):
+        for n in range(MANY):
             await kept.start(f"job-{n:02}")
         await another_run(kept, run)
         await kept.book.until(lambda: len(kept.book.drains) >= 2)
@@ -110,13 +114,13 @@ class TestContinueAsNew:
     async def test_limit_and_pause_outlive_it_and_a_termination_after_it(self, kept: Jobs) -> None:
         await kept.change(limit=4, paused=True)
         run = await run_of(kept)
-        for n in range(20):
+        for n in range(MANY):
             await kept.start(f"job-{n:02}")
         await another_run(kept, run)
         view = await kept.view()
         assert (view.limit, view.paused) == (4, True)
         await kill_semaphore(kept)
-        view = await kept.until(lambda view: view.waiting_count == 20)
+        view = await kept.until(lambda view: view.waiting_count == MANY)
         assert (view.limit, view.paused) == (4, True)
         assert kept.book.entered == []
 
