@@ -9,7 +9,6 @@ from services.semaphore.models import SemaphoreRules
 from tests.fixtures.eventually import eventually
 from tests.services.semaphore.standins import Jobs
 
-
 # More requests than a run takes under a history that is bound to 25 events.
 MANY = 10
 
