@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from temporalio.client import Client
 
 from services.api import slot_metrics
-from services.api.http import console, events, files, page, routes, sockets
+from services.api.http import console, events, files, page, reports, routes, sockets
 from services.api.http.access import AccessControl, Cors
 from services.api.http.codec import CodecMiddleware, origin_of_ui
 from services.api.http.compressed import Compressed
@@ -65,7 +65,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
     )
     app.examples = EXAMPLES
     app.state.job_rate = RateLimit(settings.api_rate)
-    for module in (routes, files, sockets, events, page, console):
+    for module in (routes, files, sockets, events, page, reports, console):
         app.include_router(module.router)
     app.add_middleware(Compressed)
     if settings.payload_keys.encrypts:

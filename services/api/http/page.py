@@ -30,15 +30,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-# A report brings its own styles, and prompts in it; nothing in it runs or gets at what is ours.
-REPORT_HEADERS = {
-    "Content-Security-Policy": (
-        "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",
-}
-_RUN = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
 _PART = re.compile(r"([a-z]+/)?[a-z0-9]+\.(js|css|svg)")
 
 router = APIRouter(include_in_schema=False)
@@ -92,12 +83,3 @@ async def part(name: Annotated[str, FromPath(max_length=40)]) -> FileResponse:
     if not _PART.fullmatch(name) or not path.is_file():
         raise RouteNotFound("Not found")
     return FileResponse(path, headers=HEADERS, media_type=TYPES[path.suffix])
-
-
-@router.api_route("/reports/{run}/report.html", methods=["GET", "HEAD"])
-async def report(run: Annotated[str, FromPath(max_length=40)], service: ServiceDep) -> FileResponse:
-    """The report of one run of the load test, where the API can read the reports; no link's."""
-    path = service.settings.reports_dir.resolve() / run / "report.html"
-    if not _RUN.fullmatch(run) or path.resolve() != path or not path.is_file():
-        raise RouteNotFound("There is no such report here.")
-    return FileResponse(path, headers=REPORT_HEADERS)

@@ -1,8 +1,10 @@
 """A small picture of a stored one: made once, by a process that a hostile file can't use."""
 
+import asyncio
 import io
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from services.api.thumbnails import maker
@@ -47,3 +49,28 @@ async def test_a_picture_that_can_not_be_opened_is_shown_as_it_is(tmp_path: Path
     broken = png()[:60]
     job_id = stored(tmp_path, broken)
     assert await Thumbnails().of(asset_path(tmp_path, job_id, Step.IMAGE)) is None
+
+
+async def test_beyond_so_many_that_wait_one_asks_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = asyncio.Event()
+
+    async def slow(_path: Path) -> bytes:
+        await made.wait()
+        return b"small"
+
+    monkeypatch.setattr(maker, "MOST_WAITING", 2)
+    monkeypatch.setattr(maker, "_made", slow)
+    paths = [tmp_path / str(number) for number in range(3)]
+    for path in paths:
+        path.write_bytes(b"")
+    thumbnails = Thumbnails()
+    asked = [asyncio.create_task(thumbnails.of(path)) for path in paths]
+    done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+
+    [refused] = done
+    assert isinstance(refused.exception(), maker.TooMany)
+    made.set()
+    assert [await task for task in asked if task is not refused] == [b"small", b"small"]
+    assert await thumbnails.of(paths[2]) == b"small"

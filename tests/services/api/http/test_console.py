@@ -202,6 +202,9 @@ async def test_a_report_is_served_where_nothing_in_it_runs_and_no_link_is(tmp_pa
     (reports / plain / "report.html").write_text("<p>a report", "utf-8")
     (reports / linked / "report.html").symlink_to(secret)
     (reports / inside).symlink_to(tmp_path)
+    (reports / plain / "raw").mkdir()
+    (reports / plain / "raw" / "jobs.jsonl").write_text("<script>", "utf-8")
+    (reports / plain / "raw" / "linked.jsonl").symlink_to(secret)
     settings = ApiSettings(data_dir=tmp_path, reports_dir=reports)
     app = create_app(settings, await client_of_nobody(free_port()))
     async with serving(app) as base, http_client(base) as http:
@@ -211,6 +214,13 @@ async def test_a_report_is_served_where_nothing_in_it_runs_and_no_link_is(tmp_pa
         assert "sandbox" in policy
         assert "default-src 'none'" in policy
         assert "script" not in policy
+        listed = await http.get(f"/reports/{plain}/raw/")
+        assert '<a href="jobs.jsonl">' in listed.text
+        raw = await http.get(f"/reports/{plain}/raw/jobs.jsonl")
+        assert (raw.text, raw.headers["content-type"]) == ("<script>", "text/plain; charset=utf-8")
+        assert {raw.headers["content-security-policy"], policy} == {policy}
+        for name in ("raw/linked.jsonl", "raw", "raw/%2e%2e/report.html", ""):
+            assert (await http.get(f"/reports/{plain}/{name}")).status_code == 404, name
         for run in (linked, inside, "..", f"{plain}%2f..%2f{linked}"):
             assert (await http.get(f"/reports/{run}/report.html")).status_code == 404
 
