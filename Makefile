@@ -80,6 +80,8 @@ test: FORCE ## every automated test; ARGS='…' goes to pytest
 	$(stack) test
 check: FORCE ## formatting, lint, types, layers, documentation
 	$(stack) check
+pictures: FORCE ## draw the pictures of the documentation anew, on a stack of its own
+	$(stack) pictures
 lock: FORCE ## write the hashed locks anew
 	$(stack) lock
 help: FORCE ## this list

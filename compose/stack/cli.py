@@ -59,6 +59,7 @@ STANDALONE: dict[str, Callable[[], int]] = {
     "chaos": lambda: suites.chaos(ROOT, ENV),
     "simulate": lambda: suites.simulate(ROOT, ENV),
     "test": lambda: suites.test(ROOT, ENV),
+    "pictures": lambda: suites.pictures(ROOT),
     "check": lambda: quality.check(ROOT),
     "lock": lambda: quality.lock(ROOT),
     "told": lambda: status.told(sys.stdin),

@@ -39,6 +39,11 @@ def chaos(root: Path, environ: Mapping[str, str]) -> int:
     return _run(root, "tests.chaos", options)
 
 
+def pictures(root: Path) -> int:
+    """The documentation's pictures, of a stack of its own."""
+    return _run(root, "tests.pictures", [])
+
+
 def simulate(root: Path, environ: Mapping[str, str]) -> int:
     """MINUTES of histories, their seeds from SEED on; 0 when no rule was broken, else 1."""
     checks = _Options(environ)

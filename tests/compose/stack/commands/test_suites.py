@@ -72,3 +72,8 @@ def test_all_that_is_wrong_with_a_simulation_is_named(
 
     assert all(name in str(refused.value) for name in ("MINUTES=0", "SEED=x"))
     assert asked == []
+
+
+def test_the_pictures_take_no_options(asked: list[list[str]], tmp_path: Path) -> None:
+    assert suites.pictures(tmp_path) == 1
+    assert asked == [[]]

@@ -13,7 +13,7 @@ from tests.services.api.dashboard.conftest import NewPage, Place
 from tests.shared.standins import sample_record
 
 LONG = "雪地里的红狐狸" * 40 + "withoutanyspace" * 40
-VIEWS = ["jobs", "batches", "faults", "health"]
+VIEWS = ["jobs", "batches", "trends", "faults", "health"]
 
 # The page's policy lets no style attribute in, so each property is set by itself.
 SPOIL = """() => {
@@ -73,6 +73,7 @@ async def test_every_view_is_named_readable_and_fits(
             await page.goto(f"{filled.base}/?view={view}")
             await ready(page)
             if "job=" in view:
+                await page.get_by_text("Log lines").click()
                 await expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
             found = await violations(page)
             assert found == [], f"{view}: {found}"
