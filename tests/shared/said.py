@@ -7,7 +7,6 @@ from pathlib import Path
 
 # Several words, one of which is more than a sign.
 PROSE = re.compile(r".*[A-Za-z}][,;:.)]? \(?[A-Za-z{].*", re.S)
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def said(path: Path) -> set[str]:
@@ -19,8 +18,8 @@ def said(path: Path) -> set[str]:
 
 
 def _parts(node: ast.AST) -> Iterator[ast.AST]:
-    if isinstance(node, _DOCUMENTED) and node.body and isinstance(node.body[0], ast.Expr):
-        yield node.body[0].value
+    if isinstance(node, ast.Expr):
+        yield node.value
     if isinstance(node, ast.JoinedStr):
         yield from (part for part in node.values if isinstance(part, ast.Constant))
     if isinstance(node, ast.FormattedValue) and node.format_spec is not None:
