@@ -40,9 +40,9 @@ def spoken(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    whole = told(text)
-    if whole != text:
-        return whole
+    indent, begun = text[: len(text) - len(text.lstrip())], text.lstrip()
+    if (whole := told(begun)) != begun:
+        return indent + whole
     return "".join(told(part, words=COMMANDS) for part in _GAP.split(text))
 
 
@@ -66,11 +66,15 @@ def _filled(text: str, parts: list[str]) -> str:
 
 @cache
 def _tables(*files: Path) -> tuple[dict[str, str], list[_Form]]:
-    """Texts without blanks, and those with some, of which what says most comes first."""
+    """Texts without blanks; those with some: first what begins with a word, and what says most."""
     every = {key: text for file in files for key, text in json.loads(file.read_bytes()).items()}
-    blanked = sorted(filter(_BLANK.search, every), key=lambda key: -len(_BLANK.sub("", key)))
+    blanked = sorted(filter(_BLANK.search, every), key=_rank)
     plain = {key: text for key, text in every.items() if "{" not in key or "…" in key}
     return plain, [(_chunk(key), _form(key), every[key]) for key in blanked]
+
+
+def _rank(key: str) -> tuple[bool, int]:
+    return bool(_BLANK.match(key)), -len(_BLANK.sub("", key))
 
 
 def _chunk(key: str) -> str:

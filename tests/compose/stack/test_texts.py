@@ -102,7 +102,13 @@ def test_lines_are_said_in_the_language_of_the_shell(monkeypatch: pytest.MonkeyP
 
     assert spoken(lines).split("\n")[::2] == ["已停止；数据保留", "  fault         全部清除"]
     assert spoken(settings) == "设置有误：A=b（.env）不在可选值之中：on, off"
-    assert spoken("PASS: 20 of 20 jobs succeeded, at most 1 at once").startswith("PASS：20 个任务")
+    assert spoken("PASS: 20 of 20 jobs succeeded, at most 1 at once").startswith("PASS: 20 个任务")
+    progress = "stage 2/2, 20 jobs: 3/20 ended, 20 submitted, at once 1, bad 0, left –"
+    assert (
+        spoken(progress)
+        == "第 2/2 级，20 个任务：已结束 3/20，已提交 20，同时运行 1，异常 0，剩余 –"
+    )
+    assert spoken("  x==0: measured 1 in stage 1 (5 jobs)") == "  x==0：级别 1（5 个任务）实测 1"
     assert spoken("反正不是英文, or nearly not") == "反正不是英文, or nearly not"
     assert table([("SERVICE", "STATE"), ("api", "x")]) == "服务  状态\napi   x"
 

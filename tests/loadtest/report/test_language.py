@@ -31,7 +31,7 @@ NOT_SAID = {
     *("report: {1}", "seal: {1}", "{1} of {2}", "  {1}: {2}: {3}", "{1} s: {2}", "{1}: {2}: {3}"),
     *("{1} was {2}", "histories/{1} {2}"),
     "make compare A={1}",
-    *("above {1}, up to {2}: {3}", "jobs {1} to {2}, {3}: {4}", "{1} to {2}: {3}"),
+    *("above {1}, up to {2}: {3}", "jobs {1} to {2}, {3}: {4}", "{1} to {2}: {3}", "{1} to {2}"),
     *("{1}{2}: {3}.", "Efficiency = bound / makespan. {1}{2}.", " jobs, {1}", " attempt {1}"),
     *("callback {1}: {2}", "fault {1}.{2} by {3}", "{1} (attempt {2})", "{1} {2}: {3}"),
     *("{1} {2}{3}: {4}", "{1}: {2}, {3}", "{1}: {2} ({3})", "{1} {2}", "{1}: {2}", "{1} by {2}"),
@@ -43,6 +43,7 @@ NOT_SAID = {
 }
 # Made of several, or with a capital of its own.
 MADE = {
+    *(f"{{1}}: {end}: {{2}}" for end in ("passed", "failed", "broken off", "not run")),
     *("{1}: job-{2}: {3}", "{1}: the run: {2}"),
     "{1} and {2} more (results.json)",
     "{1} injected, {2} of them forgotten, of earlier runs perhaps",
