@@ -40,8 +40,8 @@ with workflow.unsafe.imports_passed_through():
     from shared.stacks import MEMO_STACK
 
 
-# How long a history is depends on what was seen together; what each message costs, some 21 events a
-# grant, does not: a signal may share its task with many, an ask or an end has one, and what follows.
+# How long a history is depends on what was seen together; what its messages cost, some 21 events a
+# grant, does not: a signal may share its task with many, an ask or an end has its own.
 SIGNAL_EVENTS, TURN_EVENTS = 1, 10
 
 
