@@ -136,3 +136,14 @@ async def test_what_happened_when_is_told_in_parts_of_one_length(reckon: Reckon)
     assert found["waiting"][50:54] == [2, 1, 1, 0]
     assert found["idle"][50:54] == [100, 0, 100, 0]
     assert (found["waiting"][59], found["idle"][59]) == (1, 50)
+
+
+async def test_what_a_batch_was_charged_is_the_sum_of_what_is_told(reckon: Reckon) -> None:
+    records = [
+        {"units": {"a.video.1": "0.1", "a.video.2": "0.2"}},
+        {"units": {}},
+        {"units": {"b.video.1": "3"}},
+        {},
+    ]
+
+    assert await reckon("data/batch.js", "charged", records) == {"total": 3.3, "told": 2}
