@@ -32,8 +32,14 @@ def code(settings: Settings) -> str:
 
 
 def note(settings: Settings) -> None:
-    """What is open is run by the present code from now on."""
-    saved.note_checked(settings.run_dir, _NOTE, code(settings))
+    """What is open is run by the present code from now on, workers beside others apart."""
+    if not _beside(settings):
+        saved.note_checked(settings.run_dir, _NOTE, code(settings))
+
+
+def _beside(settings: Settings) -> frozenset[Service]:
+    """Those that stay beside others, until `make promote` gives them what is open and replays."""
+    return frozenset({WORKER} if settings.pinned and settings.roles else ())
 
 
 def check(settings: Settings, stack: Askable, *, running: bool) -> None:
@@ -49,9 +55,8 @@ def check(settings: Settings, stack: Askable, *, running: bool) -> None:
             return
         stack.serve()
     stack.prepare()
-    # Workers that stay beside others are given open jobs by `make promote`, which replays them.
-    beside = {WORKER} if settings.pinned and settings.roles else set()
-    refuse(stack, dict.fromkeys((s for s in _KINDS if s in settings.parts and s not in beside), ()))
+    here = [each for each in settings.parts if each in _KINDS and each not in _beside(settings)]
+    refuse(stack, dict.fromkeys(here, ()))
 
 
 def refuse(stack: Askable, services: Mapping[Service, Sequence[str]]) -> None:
