@@ -1,6 +1,6 @@
 """The page's link to the API: what changed while it was away is there after it."""
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from shared.messages import Attempts
 from shared.states import Status, Step
@@ -58,3 +58,24 @@ async def test_jobs_that_are_gone_after_a_restart_leave_the_page(
         await expect(page.locator(f"tr[data-job={JOB}]")).to_have_count(0)
         await shows(page, OTHER, "queued")
         await opening.__aexit__(None, None, None)
+
+
+async def test_a_page_of_which_a_part_did_not_arrive_is_loaded_anew(
+    lonely: Place, new_page: NewPage
+) -> None:
+    """As happens where a network comes or goes on this machine, with each container."""
+    lost: list[str] = []
+
+    async def lose_once(route: Route) -> None:
+        if route.request.url in lost:
+            await route.continue_()
+        else:
+            lost.append(route.request.url)
+            await route.abort("connectionaborted")
+
+    lonely.records.write(sample_record(JOB))
+    async with lonely.running(), new_page("about:blank") as page:
+        await page.route("**/lib/dom.js", lose_once)
+        await page.goto(lonely.base)
+        await shows(page, JOB, "queued")
+    assert len(lost) == 1
