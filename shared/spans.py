@@ -5,8 +5,10 @@ traces and addresses may hold prompts, tokens and keys.
 """
 
 import ssl
+import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 import requests
@@ -14,7 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_ON,
@@ -62,6 +64,10 @@ _LET_OUT = frozenset(
 )
 # A collector that is away holds nobody up for longer, at the end of the process either.
 EXPORT_SECONDS = 3.0
+# How often spans are sent, how many at once, and how many wait for that at the most.
+PAUSE_SECONDS = 2.0
+AT_ONCE = 512
+MOST_WAITING = 4096
 
 # Set while the first span of a job's trace is made.
 _begun: ContextVar[str | None] = ContextVar("begun", default=None)
@@ -81,12 +87,12 @@ class Spans:
     """Makes the spans of one process, and sends them from a thread of its own."""
 
     def __init__(self, url: str, *, headers: Mapping[str, str], service: str) -> None:
-        self._provider = TracerProvider(
+        self._provider = _Provider(
             resource=Resource({"service.namespace": "genvideo", "service.name": service}),
             sampler=ParentBased(_OfJobs()),
             id_generator=_Ids(),
         )
-        self._provider.add_span_processor(BatchSpanProcessor(_Bare(_exporter(url, headers))))
+        self._provider.add_span_processor(SimpleSpanProcessor(_Sender(_exporter(url, headers))))
         self._tracer = self._provider.get_tracer("genvideo")
         self._interceptor = TracingInterceptor(self._tracer)
 
@@ -157,6 +163,16 @@ def _exporter(url: str, headers: Mapping[str, str]) -> OTLPSpanExporter:
     )
 
 
+class _Provider(TracerProvider):
+    """Does nothing in a child that is forked: it becomes another program, and has no spans.
+
+    The SDK would take a lock there, for which the child waits, and its parent for the child.
+    """
+
+    def _handle_fork(self) -> None:
+        pass
+
+
 class _Ids(RandomIdGenerator):
     """Random ones, but for a job's first span."""
 
@@ -190,20 +206,44 @@ class _OfJobs(Sampler):
         return "traces of jobs"
 
 
-class _Bare(SpanExporter):
-    """Sends of each span what is listed, and of an error its kind."""
+class _Sender(SpanExporter):
+    """Sends of each span what is listed, from a thread of its own.
+
+    The SDK's own one makes itself anew in each process that is forked, before that becomes another
+    program.
+    """
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
+        self._waiting: deque[ReadableSpan] = deque(maxlen=MOST_WAITING)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._send, name="traces", daemon=True)
+        self._thread.start()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        return self._exporter.export([_bare(span) for span in spans])
+        """Have them wait; of too many the oldest are lost."""
+        self._waiting.extend(map(_bare, spans))
+        return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
+        """Send what waits, for as long as that may take."""
+        self._stopping.set()
+        self._thread.join(EXPORT_SECONDS)
         self._exporter.shutdown()
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return self._exporter.force_flush(timeout_millis)
+    def _send(self) -> None:
+        last = False
+        while not last:
+            last = self._stopping.wait(PAUSE_SECONDS)
+            while batch := self._taken():
+                self._exporter.export(batch)
+
+    def _taken(self) -> list[ReadableSpan]:
+        taken: list[ReadableSpan] = []
+        with suppress(IndexError):
+            while len(taken) < AT_ONCE:
+                taken.append(self._waiting.popleft())
+        return taken
 
 
 def _bare(span: ReadableSpan) -> ReadableSpan:
