@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from loadtest.books.facts import Record
 from loadtest.books.model import ENDS, JobFacts
 from loadtest.judge import findings as kinds
 from loadtest.judge.findings import findings
 from tests.chaos.evidence import Done, Evidence
+from tests.chaos.quiet import ENOUGH_SECONDS, longest_quiet
 
 # One generation and three more, as documented.
 MAX_ATTEMPTS = 4
@@ -20,6 +22,8 @@ RECORDED = {
 # Ends that only somebody outside can bring about, and by what.
 DEMANDS = {"CANCELED": Done.CANCEL, "TERMINATED": Done.TERMINATE}
 TIMED_OUT = "job_timed_out"
+# What a record says of a job that waits for its place, and of one that has it.
+QUEUED, RUNNING = "queued", "running"
 # Ends from outside, and the reasons that a record then gives.
 FROM_OUTSIDE = {"TERMINATED": "terminated", "TIMED_OUT": "timed_out"}
 # A worker learns of an end from outside with the answer to the task in hand: within its time-out.
@@ -33,7 +37,7 @@ def badly_ended(evidence: Evidence) -> Iterator[tuple[str, str]]:
         if finding.kind == kinds.CONTRADICTION and finding.job_id not in both:
             yield finding.job_id, finding.text
     for job in evidence.books.jobs:
-        for text in _bad(job, evidence.done_to(job.job_id)):
+        for text in _bad(job, evidence):
             yield job.job_id, text
 
 
@@ -51,8 +55,8 @@ def _ended_both_ways(job: JobFacts) -> bool:
     return record.status in ENDS and last is not None and abs(last - run.closed) < LAST_TASK_SECONDS
 
 
-def _bad(job: JobFacts, done: frozenset[Done]) -> Iterator[str]:
-    run, record = job.execution, job.record
+def _bad(job: JobFacts, evidence: Evidence) -> Iterator[str]:
+    run, record, done = job.execution, job.record, evidence.done_to(job.job_id)
     if run is None or run.closed is None or record is None or record.problem:
         return
     if not _ended_both_ways(job):
@@ -64,18 +68,29 @@ def _bad(job: JobFacts, done: frozenset[Done]) -> Iterator[str]:
     if demanded is not None and demanded not in done:
         yield f"ended {run.status}, and nobody asked for that (done: {sorted(done)})"
     if run.status == "FAILED":
-        yield from _failed(job, done)
+        yield from _failed(job, evidence)
 
 
-def _failed(job: JobFacts, done: frozenset[Done]) -> Iterator[str]:
+def _failed(job: JobFacts, evidence: Evidence) -> Iterator[str]:
     """A job may fail when its time was up, or when all attempts at a stage have failed."""
     if job.record is None:
         return
     code = job.record.error_code
     if code == TIMED_OUT:
-        if Done.TIME_OUT not in done:
+        if Done.TIME_OUT not in evidence.done_to(job.job_id) and _had_time(job.record, evidence):
             yield "its time was up, and nothing of the kind was done to it"
         return
     used = max((change.attempt for change in job.record.transitions), default=0)
     if used < MAX_ATTEMPTS:
         yield f"failed ({code}) after {used} attempts of {MAX_ATTEMPTS}"
+
+
+def _had_time(record: Record, evidence: Evidence) -> bool:
+    """Whether nothing that it needs was struck for as long as a killed try costs, and some more."""
+    changes = record.transitions
+    queued = max((at for at, each in enumerate(changes) if each.status == QUEUED), default=-1)
+    # The last of them says that its time is up.
+    at_work = [each.at for each in changes[queued + 1 :] if each.status == RUNNING and each.at]
+    if not at_work:
+        return True
+    return longest_quiet(evidence.struck, at_work[0], at_work[-1]) >= ENOUGH_SECONDS

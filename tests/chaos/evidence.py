@@ -1,6 +1,6 @@
 """What a chaos run leaves behind for its judgement: books of others, and what was done to whom."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -29,8 +29,8 @@ NOTHING: frozenset[Done] = frozenset()
 class Evidence:
     """`slots` as `GET /slots` showed them at the end; `versions` by the workflows' own word.
 
-    `tail`: jobs that were submitted after the last fault. `grants`: by run, when the semaphore
-    granted it the slot, as its own histories tell.
+    `struck`: the log of the strikes. `tail`: jobs that were submitted after the last one.
+    `grants`: by run, when the semaphore granted it the slot, as its own histories tell.
     """
 
     books: Books
@@ -38,6 +38,7 @@ class Evidence:
     disturbed: Mapping[str, frozenset[Done]] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
     tail: frozenset[str] = frozenset()
+    struck: Sequence[Mapping[str, Any]] = ()
     grants: Mapping[str, float] = field(default_factory=dict)
 
     def done_to(self, job_id: str) -> frozenset[Done]:
@@ -55,6 +56,7 @@ def write(folder: RunFolder, evidence: Evidence, **more: Any) -> None:
             "disturbed": {job_id: sorted(done) for job_id, done in evidence.disturbed.items()},
             "versions": evidence.versions,
             "tail": sorted(evidence.tail),
+            "struck": list(evidence.struck),
         },
     )
 
@@ -70,5 +72,6 @@ def read(folder: RunFolder) -> Evidence:
         },
         versions=known["versions"],
         tail=frozenset(known["tail"]),
+        struck=known["struck"],
         grants=grants(folder),
     )

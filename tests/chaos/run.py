@@ -132,9 +132,10 @@ class _Run:
             disturbed=striker.disturbed,
             versions=self._versions,
             tail=frozenset(last.tracker.known),
+            struck=striker.struck,
             grants=grants(self._folder),
         )
-        evidence.write(self._folder, found, seed=self._plan.seed, struck=striker.struck)
+        evidence.write(self._folder, found, seed=self._plan.seed)
         self._say(f"seal: {seal.write(self._folder)}")
         return self._outcome(found, striker)
 

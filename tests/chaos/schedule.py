@@ -75,10 +75,14 @@ class Strike:
     hit: Hit
     seconds: float
 
+    @property
+    def lasts(self) -> float:
+        """Seconds; 0 for what is done at once."""
+        return self.seconds if self.hit.kind in LASTING or self.hit.stage in HELD else 0.0
+
     def __str__(self) -> str:
         hit = self.hit
-        lasts = hit.kind in LASTING or hit.stage in HELD
-        lasting = f" for {self.seconds:.1f} s" if lasts else ""
+        lasting = f" for {self.lasts:.1f} s" if self.lasts else ""
         lasting = f" ({hit.route}){lasting}" if hit.route else lasting
         where = f", at stage: {hit.stage}" if hit.stage else ""
         backlog = f", {hit.backlog} queued" if hit.backlog else ""

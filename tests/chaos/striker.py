@@ -79,7 +79,7 @@ class Striker:
                 self.say(f"{late:7.1f} s  {strike.number:3}  {strike}{_seen(strike, job_id)}")
                 self.struck.append({"number": strike.number, "at": late, "strike": str(strike)})
                 self.struck[-1] |= {"kind": strike.hit.kind, "epoch": time.time(), "job": job_id}
-                self.struck[-1] |= {"target": strike.hit.target}
+                self.struck[-1] |= {"target": strike.hit.target, "seconds": strike.lasts}
                 lasting.create_task(self._strike(strike, job_id))
 
     async def _prepare(self, strike: Strike) -> str | None:

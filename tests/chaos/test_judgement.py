@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from loadtest.books import raw
 from loadtest.books.load import load
 from tests.chaos.evidence import Done, Evidence, read, write
 from tests.chaos.judgement import Rule, violations
+from tests.chaos.quiet import ENOUGH_SECONDS
 from tests.loadtest.synthetic import GAP, Synthetic, job_id
 
 FIRST, SECOND, THIRD = (job_id(0, index) for index in range(3))
@@ -210,6 +212,38 @@ def test_terminated_just_as_its_last_task_wrote_its_end(
     assert broken(found) & {Rule.ENDS} == rules
 
 
+@pytest.mark.parametrize(
+    ("target", "rules"), [("workers", set()), ("temporal", set()), ("callback", {Rule.ENDS})]
+)
+def test_whose_time_was_up_while_what_it_needs_was_struck_over_and_over_is_not_blamed(
+    run: Synthetic, target: str, rules: set[Rule]
+) -> None:
+    """Not for a moment longer than ENOUGH_SECONDS it could do anything."""
+
+    def out_of_time(row: Row) -> None:
+        record = row["record"]
+        *_, running, end = record["transitions"]
+        up = datetime.fromisoformat(running["at"]) + timedelta(seconds=120)
+        record["transitions"][-1:] = [
+            running | {"at": up.isoformat(), "version": end["version"]},
+            end | {"at": up.isoformat(), "version": end["version"] + 1, "status": "failed"},
+        ]
+        record.update(status="failed", error={"code": "job_timed_out", "message": "late"})
+
+    [record] = [job.record for job in evidence(run).books.jobs if job.job_id == FIRST]
+    assert record is not None
+    began = record.transitions[-2].at or 0.0
+    run.edit(raw.STATES, of(FIRST, out_of_time))
+    run.edit(raw.TEMPORAL, of(FIRST, lambda row: row.update(status="FAILED")))
+    run.edit(raw.JOBS, of(FIRST, lambda row: row["job"].update(status="failed")))
+    gaps = range(-20, 140, int(ENOUGH_SECONDS) - 5)
+    strikes = [{"epoch": began + at, "seconds": 3.0, "target": target} for at in gaps]
+    found = evidence(run)
+
+    assert Rule.ENDS in broken(found)
+    assert broken(replace(found, struck=strikes)) & {Rule.ENDS} == rules
+
+
 def cancelled(row: Row) -> None:
     row["record"]["status"] = row["record"]["transitions"][-1]["status"] = "cancelled"
 
@@ -221,7 +255,7 @@ def test_evidence_is_read_as_it_was_written(run: Synthetic) -> None:
     again = read(run.folder)
 
     assert (again.slots, again.versions, again.tail) == (found.slots, found.versions, found.tail)
-    assert again.disturbed == found.disturbed
+    assert (again.disturbed, again.struck) == (found.disturbed, list(found.struck))
     assert violations(again) == violations(found)
 
 
