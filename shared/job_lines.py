@@ -39,8 +39,8 @@ class JobLines:
         return line
 
     def of(self, job_id: str) -> list[JobLine]:
-        """Those of one job, the oldest first."""
-        return [line for of, line in self._lines if of == job_id]
+        """Those of one job, the oldest first; other threads may log meanwhile."""
+        return [line for of, line in self._lines.copy() if of == job_id]
 
 
 def _short(line: EventDict) -> JobLine:

@@ -41,3 +41,20 @@ def test_what_looks_like_a_secret_is_hidden_and_a_line_is_of_one_line() -> None:
     assert "geheim" not in first.text
     assert first.text.endswith("ValueError: b")
     assert len(second.text) <= 500
+
+
+def test_another_thread_may_log_while_they_are_looked_through() -> None:
+    lines = JobLines()
+
+    class Logging(str):
+        """Lets a line come in while it is compared."""
+
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            take(lines, event="meanwhile", job_id=OTHER)
+            return super().__eq__(other)
+
+    take(lines, event="accepted", job_id=Logging(ONE))
+
+    assert [line.text for line in lines.of(ONE)] == ["accepted"]
