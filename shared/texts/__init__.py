@@ -19,7 +19,7 @@ _BLANK = re.compile(r"\{(\d)\}")
 _WORD = re.compile(r"[A-Za-z]{2}")
 # A name that a line begins with, and what is between columns.
 _GAP = re.compile(r"(^  [\w-]+ +| {2,})")
-_Form = tuple[str, re.Pattern[str], str]
+_Form = tuple[list[str], str]
 
 
 def is_chinese(environ: Mapping[str, str]) -> bool:
@@ -54,9 +54,9 @@ def told(text: str, *, words: Path | None = None) -> str:
     plain, forms = _tables(*((words,) if words else (PAGE, COMMANDS, REPORT)))
     if text in plain:
         return plain[text]
-    for chunk, form, chinese in forms:
-        if chunk in text and (found := form.fullmatch(text)):
-            return _filled(chinese, [told(part, words=words) for part in found.groups()])
+    for said, chinese in forms:
+        if (found := _between(said, text)) is not None:
+            return _filled(chinese, [told(part, words=words) for part in found])
     return text
 
 
@@ -70,16 +70,31 @@ def _tables(*files: Path) -> tuple[dict[str, str], list[_Form]]:
     every = {key: text for file in files for key, text in json.loads(file.read_bytes()).items()}
     blanked = sorted(filter(_BLANK.search, every), key=_rank)
     plain = {key: text for key, text in every.items() if "{" not in key or "…" in key}
-    return plain, [(_chunk(key), _form(key), every[key]) for key in blanked]
+    return plain, [(_said(key), every[key]) for key in blanked]
 
 
 def _rank(key: str) -> tuple[bool, int]:
     return bool(_BLANK.match(key)), -len(_BLANK.sub("", key))
 
 
-def _chunk(key: str) -> str:
-    return max(_BLANK.split(key)[::2], key=len)
+def _said(key: str) -> list[str]:
+    return _BLANK.split(key)[::2]
 
 
-def _form(key: str) -> re.Pattern[str]:
-    return re.compile("(.*?)".join(map(re.escape, _BLANK.split(key)[::2])), re.S)
+def _between(said: list[str], text: str) -> list[str] | None:
+    """What a text has for the blanks between what is said, each as short as can be.
+
+    In one go: a pattern would look for ever through a text that almost fits.
+    """
+    first, *inner, last = said
+    end = len(text) - len(last)
+    if not (text.startswith(first) and text.endswith(last)):
+        return None
+    found, begin = [], len(first)
+    for each in inner:
+        place = text.find(each, begin, end)
+        if place < 0:
+            return None
+        found.append(text[begin:place])
+        begin = place + len(each)
+    return [*found, text[begin:end]] if begin <= end else None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compose.stack.output import table
-from shared.texts import COMMANDS, is_chinese, spoken
+from shared.texts import COMMANDS, is_chinese, spoken, told
 from tests.shared.said import PROSE, said
 
 TABLE: dict[str, str] = json.loads(COMMANDS.read_text(encoding="utf-8"))
@@ -111,6 +111,12 @@ def test_lines_are_said_in_the_language_of_the_shell(monkeypatch: pytest.MonkeyP
     assert spoken("  x==0: measured 1 in stage 1 (5 jobs)") == "  x==0：级别 1（5 个任务）实测 1"
     assert spoken("反正不是英文, or nearly not") == "反正不是英文, or nearly not"
     assert table([("SERVICE", "STATE"), ("api", "x")]) == "服务  状态\napi   x"
+
+
+def test_a_text_that_almost_fits_is_no_longer_looked_through_than_any_other() -> None:
+    almost = " still ran, for " + ", " * 250 + ": " * 150 + " began at " * 25 + " while " * 25
+
+    assert told(f"Stage 1, 2{almost}")
 
 
 def test_the_tests_themselves_speak_english() -> None:
