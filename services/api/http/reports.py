@@ -14,9 +14,10 @@ from services.api.http.parameters import ServiceDep
 from shared.errors import RouteNotFound
 
 # A report brings its own styles, and prompts in it; nothing in it runs or gets at what is ours.
+# It keeps its origin: a browser sends no session along with a link of a page that has none.
 HEADERS = {
     "Content-Security-Policy": (
-        "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'"
+        "sandbox allow-same-origin allow-popups; default-src 'none'; style-src 'unsafe-inline'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
