@@ -2,5 +2,7 @@
 
 from loadtest.cli import app
 from shared.process_exit import run_and_exit
+from shared.texts import forgive
 
+forgive()
 run_and_exit(lambda: app(prog_name="python -m loadtest"))

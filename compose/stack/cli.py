@@ -23,6 +23,7 @@ from compose.stack.errors import INTERRUPTED, StackError
 from compose.stack.output import complain, paint
 from compose.stack.settings.load import Settings, load
 from compose.stack.subprocesses import heed_sigterm
+from shared.texts import forgive
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV = os.environ
@@ -62,13 +63,14 @@ STANDALONE: dict[str, Callable[[], int]] = {
     "pictures": lambda: suites.pictures(ROOT),
     "check": lambda: quality.check(ROOT),
     "lock": lambda: quality.lock(ROOT),
-    "told": lambda: status.told(sys.stdin),
+    "told": lambda: status.told(sys.stdin.buffer),
 }
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit status."""
     heed_sigterm()
+    forgive()
     try:
         return _dispatch(list(arguments)) or 0
     except StackError as error:

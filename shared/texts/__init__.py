@@ -7,8 +7,10 @@ for programs, logs, and whoever speaks no Chinese get the same bytes as ever.
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from functools import cache, lru_cache
+from io import TextIOWrapper
 from pathlib import Path
 
 PAGE, COMMANDS, REPORT = (
@@ -32,6 +34,12 @@ def is_chinese(environ: Mapping[str, str]) -> bool:
     if locale.partition(".")[0] in ("C", "POSIX"):
         return False
     return (environ.get("LANGUAGE") or locale).lower().startswith("zh")
+
+
+def forgive() -> None:
+    """From now on a character that this process's shell can't write is a `?`, and ends nothing."""
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
 
 
 def spoken(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from typing import TextIO
+from typing import BinaryIO
 
 from compose.stack import services
 from compose.stack.errors import StackError
@@ -79,9 +79,9 @@ def addresses(settings: Settings) -> list[tuple[str, str]]:
     ]
 
 
-def told(lines: TextIO) -> int:
+def told(lines: BinaryIO) -> int:
     """Say what comes in, in the shell's language: make's own list of what there is."""
-    say(lines.read().rstrip("\n"))
+    say(lines.read().decode().rstrip("\n"))
     return 0
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,20 @@ def test_a_text_that_almost_fits_is_no_longer_looked_through_than_any_other() ->
     almost = " still ran, for " + ", " * 250 + ": " * 150 + " began at " * 25 + " while " * 25
 
     assert told(f"Stage 1, 2{almost}")
+
+
+def test_a_shell_that_has_not_every_character_is_told_all_the_same() -> None:
+    environ = {"LANG": "zh_CN.UTF-8", "PYTHONIOENCODING": "gb2312"}
+
+    ran = subprocess.run(
+        (sys.executable, "-m", "compose.stack", "told"),
+        input="left – …\n\nRun\n".encode(),
+        env=environ,
+        capture_output=True,
+        check=True,
+    )
+
+    assert ran.stdout.decode("gb2312") == "left ? …\n\n运行\n"
 
 
 def test_the_tests_themselves_speak_english() -> None:
