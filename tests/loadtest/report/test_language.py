@@ -107,7 +107,10 @@ def test_the_reader_chooses_without_a_script(page: str) -> None:
     for language in ("en", "zh"):
         assert f'<input type="radio" name="language" id="{language}">' in page
         assert f'<label for="{language}">' in page
-    assert "body:has(#zh:checked, #en:not(:checked) ~ #zh:target)" in page
+    assert ":has(#en:not(:checked)):has([id^=zh]:target)" in page
+    # Who has opened it in Chinese goes on in Chinese.
+    assert '<a href="#zh-s1">1 ' in page.partition("</nav>")[0]
+    assert '<h2 id="zh-s1">' in page
 
 
 def test_it_begins_in_the_language_of_whoever_makes_it(
