@@ -59,12 +59,16 @@ class Ended(Message):
 
 
 class SemaphoreState(Message):
-    """Everything a run of the semaphore hands to the next one."""
+    """Everything a run of the semaphore hands to the next one.
+
+    `silent`: the first of the runs that were passed over.
+    """
 
     settings: SemaphoreSettings = SemaphoreSettings()
     next_token: int = 0
     holders: tuple[Holder, ...] = ()
     waiting: Packed = ()
+    silent: tuple[str, ...] = ()
 
 
 class Found(Message):

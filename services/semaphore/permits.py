@@ -24,6 +24,8 @@ from shared.slots import (
 VIEW_LENGTH = 1000
 # As many may be next at once; the server lets a workflow have ten updates in flight.
 MAX_ON_DECK = 8
+# Of those who were passed over, so many stay so in the next run, which watches each of them.
+MAX_SILENT = 100
 
 
 class Permits:
@@ -41,7 +43,7 @@ class Permits:
         # Of those who wait: who was told to be next, who asks now, who was next and never asked.
         self._told: set[str] = set()
         self._asking: dict[str, Acquire] = {}
-        self._silent: set[str] = set()
+        self._silent = set(state.silent)
 
     def state(self) -> SemaphoreState:
         """All of it, for the semaphore's next run."""
@@ -50,6 +52,7 @@ class Permits:
             next_token=self.next_token,
             holders=tuple(self.held.values()),
             waiting=tuple(self.queue),
+            silent=tuple(run.run_id for run in self.silent()[:MAX_SILENT]),
         )
 
     def request(self, request: SlotRequest) -> bool:
@@ -186,6 +189,10 @@ class Permits:
     def pass_over(self, run_ids: set[str]) -> None:
         """Who is next and keeps silent lets others be next until it asks."""
         self._silent |= run_ids & self.awaited()
+
+    def silent(self) -> list[RunRef]:
+        """Who is passed over, in the order of their turn."""
+        return [each.run for each in self.queue if each.run_id in self._silent]
 
     def drain(self, run_id: str) -> None:
         """A run was closed from outside; it keeps its place until its leftovers are cleared."""

@@ -83,6 +83,8 @@ class SemaphoreWorkflow:
         self._remember_settings()
         for holder in self._permits.held.values():
             self._watch(holder.run, tell=False)
+        for run in self._permits.silent():
+            self._watch(run, tell=True)
         # A wide gate's watches alone must not end a run that has granted nothing yet.
         self._max_length = self._rules.max_history + len(self._watches)
         self._ready = True

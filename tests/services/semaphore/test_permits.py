@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.semaphore.permits import MAX_ON_DECK, Permits
+from services.semaphore.permits import MAX_ON_DECK, MAX_SILENT, Permits
 from shared.slots import Acquire, SemaphoreSettings
 from tests.services.semaphore.asking import START, ask, asked, new_permits, request, settle, told
 
@@ -156,6 +156,17 @@ def test_a_place_is_kept_for_who_is_next_and_silent_until_it_is_passed_over() ->
     assert made.awaited() == set()
     asked(made, 0)
     assert [permit.run_id for permit in settle(made)] == ["run-0"]
+
+
+def test_the_first_of_those_passed_over_stay_so_in_the_next_run() -> None:
+    made = new_permits(waiting=MAX_SILENT + 2)
+    for number in range(MAX_SILENT + 1):
+        made.pass_over({f"run-{number}"})
+    after = Permits(made.state())
+    assert [run.run_id for run in after.silent()] == [f"run-{n}" for n in range(MAX_SILENT)]
+    assert told(after) == [f"run-{MAX_SILENT}"]
+    asked(after, 0)
+    assert [permit.run_id for permit in settle(after)] == ["run-0"]
 
 
 def test_with_two_places_the_second_need_not_wait_for_the_first() -> None:

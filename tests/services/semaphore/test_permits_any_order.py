@@ -246,7 +246,6 @@ class Semaphore(RuleBasedStateMachine):
         self.permits = Permits(self.permits.state())
         self.highest = {run: holder.fence for run, holder in self.permits.held.items()}
         self.called.clear()
-        self.silent.clear()
         self.then(data)
 
     @invariant()

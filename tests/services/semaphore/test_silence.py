@@ -6,7 +6,9 @@ from contextlib import suppress
 import pytest
 
 from services.semaphore.models import SemaphoreRules
+from shared.slots import SKIP_SIGNAL
 from tests.services.semaphore.standins import Jobs
+from tests.services.semaphore.test_lasting import run_of
 from tests.services.semaphore.test_on_deck import finish_all, line_up
 
 
@@ -50,6 +52,28 @@ class TestSilence:
         await second.terminate()
         await kept.until(lambda view: view.waiting == ())
         assert kept.book.drains == []
+
+
+class TestContinueAsNew:
+    """Each run of the semaphore is short, and nobody's patience ends by itself."""
+
+    @pytest.fixture
+    def rules(self) -> SemaphoreRules:
+        return SemaphoreRules(max_history=25, ask_patience=3600)
+
+    async def test_the_next_run_waits_for_nobody_who_was_passed_over(self, kept: Jobs) -> None:
+        kept.book.mute("silent")
+        silent = await kept.start("silent")
+        await kept.start("other")
+        await kept.semaphore.signal(SKIP_SIGNAL, [silent.first_execution_run_id])
+        await kept.book.has_entered("other")
+        before = await run_of(kept)
+        while await run_of(kept) == before:
+            await kept.change(limit=1)
+        await kept.finish("other")
+        await kept.start_and_enter("later")
+        await silent.terminate()
+        await kept.until(lambda view: view.waiting == ())
 
 
 class TestLongSilence:
