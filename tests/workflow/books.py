@@ -36,24 +36,31 @@ async def at_once(line: Pipeline, limit: int = 1) -> Sweep:
 
 async def grants(client: Client) -> Counter[str]:
     """By how they stand (`granted`, `returned`): runs that were told a permit and watched."""
-    watched: dict[int, str] = {}
     told: set[str] = set()
     closed: set[str] = set()
-    async for event in _semaphores_events(client):
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            task = event.activity_task_scheduled_event_attributes
-            if task.activity_type.name == WATCH_RUN:
-                watched[event.event_id] = json.loads(task.input.payloads[0].data)["run"]["run_id"]
-        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-            done = event.activity_task_completed_event_attributes
-            closed |= {watched.get(done.scheduled_event_id, "")}
-        elif event.event_type == SENT:
-            sent = event.signal_external_workflow_execution_initiated_event_attributes
-            if sent.signal_name == GRANTED_SIGNAL:
-                told.add(sent.workflow_execution.run_id)
+    async for events in _semaphores_runs(client):
+        watched: dict[int, str] = {}
+        for event in events:
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                task = event.activity_task_scheduled_event_attributes
+                if task.activity_type.name == WATCH_RUN:
+                    run = json.loads(task.input.payloads[0].data)["run"]
+                    watched[event.event_id] = run["run_id"]
+            elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+                done = event.activity_task_completed_event_attributes
+                closed |= {watched.get(done.scheduled_event_id, "")}
+            elif event.event_type == SENT:
+                sent = event.signal_external_workflow_execution_initiated_event_attributes
+                if sent.signal_name == GRANTED_SIGNAL:
+                    told.add(sent.workflow_execution.run_id)
     return Counter(granted=len(told), returned=len(told & closed))
 
 
-async def _semaphores_events(client: Client) -> AsyncIterator[HistoryEvent]:
-    async for event in client.get_workflow_handle(semaphore_id(JOB_GATE)).fetch_history_events():
-        yield event
+async def _semaphores_runs(client: Client) -> AsyncIterator[list[HistoryEvent]]:
+    """The events of its present run, and of each that was continued, back to the first."""
+    run_id: str | None = None
+    while run_id != "":
+        handle = client.get_workflow_handle(semaphore_id(JOB_GATE), run_id=run_id)
+        events = [event async for event in handle.fetch_history_events()]
+        yield events
+        run_id = events[0].workflow_execution_started_event_attributes.continued_execution_run_id
