@@ -168,7 +168,11 @@ class Permits:
     def _deck(self) -> list[SlotRequest]:
         """Who is next, in order; who was and did not ask is passed over until it does."""
         speaking = (request for request in self.queue if request.run_id not in self._silent)
-        return list(islice(speaking, min(self.settings.limit, MAX_ON_DECK)))
+        return list(islice(speaking, self.most_on_deck()))
+
+    def most_on_deck(self) -> int:
+        """So many may be next, and ask, at once."""
+        return min(self.settings.limit, MAX_ON_DECK)
 
     def has_to_tell(self) -> bool:
         """Whether `to_tell` would name anybody."""

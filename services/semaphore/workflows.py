@@ -85,8 +85,9 @@ class SemaphoreWorkflow:
             self._watch(holder.run, tell=False)
         for run in self._permits.silent():
             self._watch(run, tell=True)
-        # A wide gate's watches alone must not end a run that has granted nothing yet.
-        self._max_length = self._rules.max_history + len(self._watches)
+        # A wide gate's watches, and those who ask at it in vain, must not end a run by themselves.
+        asks = TURN_EVENTS * (self._permits.most_on_deck() - 1)
+        self._max_length = self._rules.max_history + len(self._watches) + asks
         self._ready = True
         for release in self._early_releases:
             self._permits.give_back(release)
