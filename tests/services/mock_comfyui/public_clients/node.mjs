@@ -1,6 +1,7 @@
-// Public clients of ComfyUI that run under Node, against the mock and by hand: like public_clients.py.
-// Where `npm install @saintno/comfyui-sdk@0.3.1 @stable-canvas/comfyui-client@1.5.9 ws` was called:
-// `node …/tests/services/mock_comfyui/public_clients.mjs http://127.0.0.1:6889`.
+// Public clients of ComfyUI that run under Node, against the mock and by hand: like those beside this.
+// Where `npm install @saintno/comfyui-sdk@0.3.1 @stable-canvas/comfyui-client@1.5.9 \
+// comfy-ui-client@0.1.2 ws` was called:
+// `node …/tests/services/mock_comfyui/public_clients/node.mjs http://127.0.0.1:6889`.
 
 import { createRequire } from "node:module";
 
@@ -8,8 +9,8 @@ const url = process.argv[2];
 const require = createRequire(`${process.cwd()}/`);
 let color = Date.now() % 16_000_000;
 
-const graph = () => ({
-  1: { class_type: "EmptyImage", inputs: { width: 64, height: 64, batch_size: 1, color: color++ } },
+const graph = (batch_size = 1) => ({
+  1: { class_type: "EmptyImage", inputs: { width: 64, height: 64, batch_size, color: color++ } },
   2: { class_type: "SaveImage", inputs: { images: ["1", 0], filename_prefix: "public" } },
 });
 
@@ -44,7 +45,10 @@ api.destroy();
 const WebSocket = require("ws");
 const { Client } = require("@stable-canvas/comfyui-client");
 const client = new Client({ api_host: new URL(url).host, WebSocket, fetch });
+// It does not wait for its socket by itself, and hears nothing of a run that is posted before.
+const connected = new Promise((yes) => client.on("connected", yes));
 client.connect();
+await connected;
 const images = (made) => made.images.length || Promise.reject(new Error("no image"));
 await call("comfyui-client: enqueue", async () => images(await client.enqueue(graph())));
 await call("comfyui-client: enqueue_polling", async () =>
@@ -55,4 +59,29 @@ for (const name of ["getExtensions", "getEmbeddings", "getNodeDefs", "getSampler
 }
 await call("comfyui-client: free", () => client.free({ free_memory: true, unload_models: true }));
 client.close();
+
+// Its interrupt and editHistory read JSON where a real server's answer is empty, too; its uploadMask
+// sends no original_ref, which both answer with 500.
+const { ComfyUIClient } = require("comfy-ui-client");
+const plain = new ComfyUIClient(new URL(url).host, crypto.randomUUID());
+await plain.connect();
+const sizes = async (of) => {
+  const found = (await plain.getImages(of))["2"].map((it) => [it.image.filename, it.blob.size]);
+  return found.every(([, size]) => size > 100) ? found : Promise.reject(new Error("no pictures"));
+};
+await call("comfy-ui-client: a batch of two", async () => {
+  const found = await sizes(graph(2));
+  return found.length === 2 ? found : Promise.reject(new Error(`not two: ${found}`));
+});
+const again = graph();
+await call("comfy-ui-client: a run", () => sizes(again));
+await call("comfy-ui-client: the same again", () => sizes(again));
+await call("comfy-ui-client: two at once", () => Promise.all([sizes(graph()), sizes(graph())]));
+for (const name of ["getEmbeddings", "getExtensions", "getSystemStats", "getPrompt",
+  "getObjectInfo", "getHistory", "getQueue"]) {
+  await call(`comfy-ui-client: ${name}`, () => plain[name]());
+}
+await call("comfy-ui-client: uploadImage", () =>
+  plain.uploadImage(Buffer.from("a picture"), "plain.png", true));
+await plain.disconnect();
 process.exit(Math.min(failed, 100));
