@@ -17,10 +17,13 @@ _URL = re.compile(
 # What is called a secret, with its value: `api_key=…`, `"token": "…"`, `invalid API key: …`.
 _NAMED = re.compile(
     r"(?P<name>(?:token|secret|password|passwd|signature|credentials?|authorization|"
-    r"(?:api|access|private|account)[ _-]?key|\bkey|\bsig)[\w.-]{0,20}[\"']?\s*[:=]\s*[\"']?)"
+    r"(?:api|access|private|account)[ _-]?key|(?<![A-Za-z])(?:key|sig))[\w.-]{0,20}"
+    r"[\"']?\s*[:=]\s*[\"']?)"
     r"(?:(?:bearer|basic)\s+)?[^\s\"',;&)}\]]+",
     re.IGNORECASE,
 )
+# A cookie's value has pairs of its own.
+_COOKIE = re.compile(r"\b(?P<name>cookie[\"']?\s*:\s*[\"']?)[^\"']+", re.IGNORECASE)
 _BEARER = re.compile(r"\b(?P<name>bearer|basic)\s+[^\s\"',;]+", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
 # Long and mixed like a key; a UUID is the vendor's id of something, and our own ids are shorter.
@@ -48,6 +51,7 @@ def redacted(text: str) -> str:
     text = _QUOTED.sub(rf"\g<quote>{HIDDEN}/\g<file>\g<quote>", text)
     text = _URL.sub(_bare, text)
     text = _JWT.sub(HIDDEN, text)
+    text = _COOKIE.sub(rf"\g<name>{HIDDEN}", text)
     text = _NAMED.sub(rf"\g<name>{HIDDEN}", text)
     text = _BEARER.sub(rf"\g<name> {HIDDEN}", text)
     text = _RANDOM.sub(HIDDEN, text)
