@@ -19,6 +19,7 @@ from loadtest.report.blocks import (
     Table,
     Text,
     Tiles,
+    own,
     row,
 )
 from loadtest.report.html import html
@@ -51,10 +52,10 @@ _OTHER_MODE = {
 def drawn(folder: Path, *, seal: bool = False) -> Proof:
     """Judge a proof and draw its page; the same records give the same files."""
     proof = read(folder, seal=seal)
-    title, found = f"Proof {proof.name}", sections(proof)
+    title, found = "Proof {1}", sections(proof)
     for name, text in (
-        ("report.md", markdown(title, found)),
-        ("report.html", html(title, found, passed=proof.passed)),
+        ("report.md", markdown(title.format(None, proof.name), found)),
+        ("report.html", html(title, found, passed=proof.passed, names=(proof.name,))),
     ):
         (folder / name).write_text(text, encoding="utf-8")
     return proof
@@ -179,7 +180,7 @@ def _again(proof: Proof) -> Section:
     """How a reader who trusts nobody goes on."""
     facts = [
         row("began", timestamp(proof.plan.began_at)),
-        row("seed", proof.plan.seed),
+        row("seed", own(str(proof.plan.seed))),
         row("seal (root of SHA256SUMS)", proof.root),
     ]
     blocks: list[Block] = [

@@ -7,11 +7,15 @@ GOOD, BAD, WARN, INFO = "good", "bad", "warn", "info"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell; `tone` colours it, and the text alone still says it."""
+    """One cell; `tone` colours it, and the text alone still says it.
+
+    `own`: a value of a user's or a machine's, and the same in every language.
+    """
 
     text: str
     tone: str = ""
     href: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,11 @@ class Section:
 def row(*cells: "Cell | str | float | None") -> tuple[Cell, ...]:
     """A table's row from plain values; None becomes a dash, numbers are shortened."""
     return tuple(_cell(value) for value in cells)
+
+
+def own(text: str | None, *, href: str = "") -> Cell:
+    """A prompt, a name, an id: what no table of texts may touch."""
+    return Cell("–" if text is None else text, href=href, own=True)
 
 
 def _cell(value: "Cell | str | float | None") -> Cell:

@@ -21,8 +21,8 @@ _DRAWN = re.compile(r'(<text class="name"[^>]*>|</i>)([^<]+)(</text>|</span>)')
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def html(title: str, sections: list[Section], *, passed: bool) -> str:
-    """The whole report as one page."""
+def html(title: str, sections: list[Section], *, passed: bool, names: tuple[str, ...] = ()) -> str:
+    """The whole report as one page; `names` are what its title has for `{1}`, `{2}`."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -31,7 +31,8 @@ def html(title: str, sections: list[Section], *, passed: bool) -> str:
     environment.filters["both"] = both
     environment.filters["told"] = told
     return environment.get_template("report.html.j2").render(
-        title=title,
+        title=title.format(None, *names),
+        heading=both(title).format(None, *names),
         sections=sections,
         passed=passed,
         chinese=is_chinese(os.environ),

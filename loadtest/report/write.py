@@ -36,7 +36,7 @@ def write_report(
     folder: RunFolder, judgement: Judgement, baseline: Judgement | None = None
 ) -> None:
     """Write every file that is derived from the raw records; results first."""
-    title = f"Load test {judgement.run.get('run_id')}"
+    title, run = "Load test {1}", str(judgement.run.get("run_id"))
     comparison = compare(baseline, judgement) if baseline is not None else None
     found = sections(judgement, comparison)
     for name, text in (
@@ -44,8 +44,8 @@ def write_report(
         ("junit.xml", junit(judgement)),
         ("jobs.csv", jobs_csv(judgement)),
         ("spans.jsonl", spans_jsonl(judgement)),
-        ("report.md", markdown(title, found)),
-        ("report.html", html(title, found, passed=judgement.passed)),
+        ("report.md", markdown(title.format(None, run), found)),
+        ("report.html", html(title, found, passed=judgement.passed, names=(run,))),
     ):
         _write(folder, name, text)
 
@@ -72,12 +72,12 @@ def sections(judgement: Judgement, comparison: Comparison | None) -> list[Sectio
 
 def write_comparison(folder: RunFolder, comparison: Comparison) -> None:
     """Write a comparison beside the second run's report."""
-    title = f"{comparison.b} against {comparison.a}"
+    title, names = "{1} against {2}", (comparison.b, comparison.a)
     found = [compare_section.section(comparison, comparison.b)]
     passed = bool(comparison.why_not) or not comparison.worse
     for name, text in (
-        (f"{comparison_name(comparison)}.md", markdown(title, found)),
-        (f"{comparison_name(comparison)}.html", html(title, found, passed=passed)),
+        (f"{comparison_name(comparison)}.md", markdown(title.format(None, *names), found)),
+        (f"{comparison_name(comparison)}.html", html(title, found, passed=passed, names=names)),
     ):
         _write(folder, name, text)
 

@@ -1,7 +1,19 @@
 """This run against a baseline, with "within noise" said out loud."""
 
 from loadtest.judge.compare import FASTER, FEW, FEWER, SECONDS, WITHIN, Comparison, Quantity
-from loadtest.report.blocks import BAD, GOOD, INFO, Block, Cell, Code, Notice, Section, Table, row
+from loadtest.report.blocks import (
+    BAD,
+    GOOD,
+    INFO,
+    Block,
+    Cell,
+    Code,
+    Notice,
+    Section,
+    Table,
+    own,
+    row,
+)
 from loadtest.times import duration
 
 _HEADS = (
@@ -38,7 +50,7 @@ def section(comparison: Comparison | None, run: str) -> Section:
 def compared(comparison: Comparison) -> list[Block]:
     """The verdict and the table."""
     blocks: list[Block] = [
-        Notice(INFO, f"A is {comparison.a}, B is {comparison.b}."),
+        Table(("", "run"), [row("A", own(comparison.a)), row("B", own(comparison.b))]),
         Notice(_tone(comparison), f"B against A: {comparison.verdict}."),
     ]
     blocks += [Notice(INFO, f"No verdict: {reason}.") for reason in comparison.why_not]

@@ -15,7 +15,7 @@ from loadtest.books.witnesses import (
     witnesses,
 )
 from loadtest.judge.judge import Judgement
-from loadtest.report.blocks import BAD, GOOD, Block, Cell, Notice, Section, Table, row
+from loadtest.report.blocks import BAD, GOOD, Block, Cell, Notice, Section, Table, own, row
 from loadtest.report.links import history_link
 
 SHOWN = 100
@@ -65,7 +65,7 @@ def section(judgement: Judgement) -> Section:
 
 def _linked(job_id: str, jobs: dict[str, JobFacts]) -> Cell:
     job = jobs.get(job_id)
-    return Cell(job_id, href=history_link(job) if job else "")
+    return own(job_id, href=history_link(job) if job else "")
 
 
 def _sum(stage: StageBook) -> tuple[Cell, ...]:

@@ -3,7 +3,7 @@
 from loadtest.judge.claims import BROKEN, NOT_TRIED, PARTLY, SHOWN, Claim, claims
 from loadtest.judge.judge import Judgement
 from loadtest.judge.tried import Rule, Tried, rules, tried
-from loadtest.report.blocks import BAD, GOOD, WARN, Block, Cell, Section, Table, Text, row
+from loadtest.report.blocks import BAD, GOOD, WARN, Block, Cell, Section, Table, Text, own, row
 
 _TONES = {SHOWN: GOOD, PARTLY: WARN, NOT_TRIED: WARN, BROKEN: BAD}
 
@@ -55,4 +55,6 @@ def _tried(each: Tried) -> tuple[Cell, ...]:
 
 def _rule(rule: Rule) -> tuple[Cell, ...]:
     fired = Cell(str(rule.fired), "" if rule.fired else WARN)
-    return row(rule.service, rule.name, rule.effects, "yes" if rule.armed else "no", fired)
+    return row(
+        rule.service, own(rule.name), own(rule.effects), "yes" if rule.armed else "no", fired
+    )

@@ -20,6 +20,7 @@ from loadtest.report.blocks import (
     Table,
     Text,
     Tiles,
+    own,
     row,
 )
 from loadtest.report.links import files
@@ -149,12 +150,12 @@ def _facts(run: dict[str, Any], seal: str) -> list[tuple[Cell, ...]]:
         "all at once" if plan.get("rate") is None else f"open loop, {plan['rate']:g} a second"
     )
     return [
-        row("run", str(run.get("run_id"))),
+        row("run", own(str(run.get("run_id")))),
         row("began", timestamp(run.get("began_at"))),
         row("ended", timestamp(run.get("ended_at"))),
         row("stages", ", ".join(map(str, plan["stages"])) + f" jobs, {arrivals}"),
-        row("seed", str(plan["seed"])),
-        row("code", str(where.get("code"))),
+        row("seed", own(str(plan["seed"]))),
+        row("code", own(str(where.get("code")))),
         row("Temporal", f"server {where.get('server')}, SDK {where.get('sdk')}"),
         row("Python", str(where.get("python"))),
         row("machine", _machine(where)),
@@ -171,7 +172,7 @@ def _machine(where: dict[str, Any]) -> str:
     )
 
 
-def _faults(armed: dict[str, Any]) -> str:
+def _faults(armed: dict[str, Any]) -> Cell | str:
     """The armed rules by name and effect; what does not concern a service is left out."""
     found = []
     for service, body in armed.items():
@@ -181,7 +182,7 @@ def _faults(armed: dict[str, Any]) -> str:
             for rule in (rules if isinstance(rules, list) else [])
             if isinstance(rule, dict) and rule.get("applies", True)
         ]
-    return "; ".join(found) or "none"
+    return own("; ".join(found)) if found else "none"
 
 
 def _effects(rule: dict[str, Any]) -> str:

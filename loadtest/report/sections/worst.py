@@ -3,7 +3,7 @@
 from loadtest.books.model import JobFacts, StageBook
 from loadtest.judge.judge import Judgement
 from loadtest.judge.spans import QUEUED, Span, spans
-from loadtest.report.blocks import GOOD, Block, Cell, Notice, Section, Table, row
+from loadtest.report.blocks import GOOD, Block, Cell, Notice, Section, Table, own, row
 from loadtest.report.links import history_link, workflow_link
 from loadtest.times import duration
 
@@ -64,9 +64,9 @@ def _slow(stage: StageBook, job: JobFacts, pieces: list[Span], *, href: str) -> 
         if name != QUEUED
     )
     return row(
-        Cell(job.job_id, href=href),
+        own(job.job_id, href=href),
         stage.name,
-        job.submission.prompt if job.submission else None,
+        own(job.submission.prompt if job.submission else None),
         duration(_worked(pieces)),
         duration(spent.get(QUEUED, 0.0)),
         _attempts(job),
@@ -79,9 +79,9 @@ def _bad(stage: StageBook, job: JobFacts, href: str) -> tuple[Cell, ...]:
     api = job.api[0] if job.api else None
     error = f"{api.error_code}: {api.error_message}" if api and api.error_code else None
     return row(
-        Cell(job.job_id, href=href),
+        own(job.job_id, href=href),
         stage.name,
-        job.submission.prompt if job.submission else None,
+        own(job.submission.prompt if job.submission else None),
         job.status or "unknown to the API",
         error,
         _chain(job),
@@ -122,7 +122,7 @@ def _refused(judgement: Judgement) -> list[Block]:
         row(
             stage.name,
             str(submit.index + 1),
-            submit.prompt,
+            own(submit.prompt),
             submit.problem,
             str(submit.tries),
         )

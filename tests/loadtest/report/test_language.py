@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.books import raw
 from loadtest.judge.judge import judge
-from loadtest.report.html import both
-from loadtest.report.write import write_report
+from loadtest.report.blocks import Section, Table, own, row
+from loadtest.report.html import both, html
+from loadtest.report.write import sections, write_report
 from loadtest.run.plan import Options
 from shared.texts import COMMANDS, PAGE, REPORT
 from tests.loadtest.synthetic import Synthetic
@@ -58,9 +60,9 @@ MADE = {
     "{1} jobs wanted {2} place(s); most at once: {3}",
     *("{1}: measured {2}", "{1}: measured {2} in stage {3}"),
 }
-# What stays as it is: names, conditions, tests, digests, the kinds of pieces of a job.
+# What stays as it is: names (this run's, too), conditions, tests, digests, the kinds of pieces.
 NAMES = re.compile(
-    r"PASS|Temporal|Python|JSON|None|abc|CSV|\w+(==|<=|>=)\w+|tests/.*|[0-9a-f]{64}|\w+_\w+|job-\w+"
+    r"run|PASS|Temporal|Python|JSON|None|abc|CSV|\w+(==|<=|>=)\w+|tests/.*|[0-9a-f]{64}|\w+_\w+|job-\w+"
     r"|(\w+[ -]?\w* [\d.]+ m?s(, )?)+|image \d+, video \d+|make [\w -]+=\w+"
     r"|\S+\.(md|json|csv|xml|jsonl)"
     r"|p9\d|n|raw/|histories/|SHA256SUMS|[\d.]+ (m?s|min|h|kB|MB)"
@@ -133,3 +135,30 @@ def test_what_comes_from_outside_is_text_in_both() -> None:
     assert "<b>" not in both(hostile)
     assert both("<b>plain") == "&lt;b&gt;plain"
     assert both(hostile).count("&lt;b&gt;") == 2
+
+
+def test_what_is_a_users_or_a_machines_is_told_alike_in_both() -> None:
+    table = Table(("prompt",), [row("run"), row(own("run"))])
+    page = html("Load test {1}", [Section("Jobs", "", [table])], passed=True, names=("run",))
+
+    assert page.count(">运行<") == 1
+    assert ">run</td>" in page
+    assert '<span lang="zh">负载测试 run</span>' in page
+
+
+def test_prompts_and_names_of_a_run_are_so(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
+    run.edit(raw.SUBMITS, lambda rows: rows[0].update(prompt="run"))
+    judgement = judge(run.folder)
+    judgement.run["run_id"] = judgement.run["plan"]["seed"] = "failed"
+    cells = [
+        cell
+        for section in sections(judgement, None)
+        for block in section.blocks
+        if isinstance(block, Table)
+        for line in block.rows
+        for cell in line
+    ]
+
+    assert sum(cell.own and cell.text == "run" for cell in cells) == 1
+    assert sum(cell.own and cell.text == "failed" for cell in cells) == 2
