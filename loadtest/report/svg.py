@@ -46,17 +46,21 @@ class Canvas:
         )
 
     def begin_row(self, name: str, *, href: str) -> None:
-        """What follows is a row that `#name` leads to, and that leads to an address itself."""
-        self._parts.append(f'<a id="{escape(name, quote=True)}" href="{escape(href, quote=True)}">')
+        """What follows is a row that `#name` leads to, and `#zh-name`, and that leads to an address."""
+        name, href = escape(name, quote=True), escape(href, quote=True)
+        self._parts.append(f'<g id="zh-{name}"><a id="{name}" href="{href}">')
 
     def end_row(self) -> None:
-        self._parts.append("</a>")
+        self._parts.append("</a></g>")
 
-    def label(self, text: str, *, y: float, href: str = "") -> None:
-        """A row's name at the left edge."""
+    def label(self, text: str, *, y: float, row: str = "") -> None:
+        """A name at the left edge; it leads to its row in the language that is read."""
         words = f'<text x="96%" y="{y:g}" text-anchor="end">{escape(text)}</text>'
-        if href:
-            words = f'<a href="{escape(href, quote=True)}">{words}</a>'
+        if row:
+            row = escape(row, quote=True)
+            words = (
+                f'<a lang="en" href="#{row}">{words}</a><a lang="zh" href="#zh-{row}">{words}</a>'
+            )
         self._names.append(words)
 
     def axis(self) -> None:

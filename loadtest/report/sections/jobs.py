@@ -113,7 +113,7 @@ def _start(pieces: list[Span]) -> float:
 
 def _draw(canvas: Canvas, job: JobFacts, pieces: list[Span], *, y: float, books: Books) -> None:
     name = f"bars-{job.job_id}"
-    canvas.label(_name(job), y=y + 9, href=f"#{name}")
+    canvas.label(_name(job), y=y + 9, row=name)
     waited = [piece for piece in pieces if piece.name == QUEUED]
     _bars(canvas, waited, y=y)
     canvas.begin_row(name, href=workflow_link(books.run, job.job_id))

@@ -79,6 +79,8 @@ def test_what_it_links_to_beside_it_is_there(tmp_path: Path) -> None:
     assert [href for href in beside if not (run.folder.path / href).exists()] == []
     assert [href for href in inside if f'id="{href[1:]}"' not in page] == []
     assert f"#bars-{job_id(0, 1)}" in inside
+    # Each of them has one for the reader who has opened the page in Chinese.
+    assert {f"#zh-{h[1:]}" for h in inside if not h.startswith("#zh-")} <= inside
 
 
 def test_drawings_of_rows_can_be_zoomed_without_a_script(written: Path) -> None:
