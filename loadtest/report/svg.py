@@ -46,7 +46,7 @@ class Canvas:
         )
 
     def begin_row(self, name: str, *, href: str) -> None:
-        """What follows is a row that `#name` leads to, and `#zh-name`, and that leads to an address."""
+        """A row that `#name` and `#zh-name` lead to, and that leads to an address itself."""
         name, href = escape(name, quote=True), escape(href, quote=True)
         self._parts.append(f'<g id="zh-{name}"><a id="{name}" href="{href}">')
 
