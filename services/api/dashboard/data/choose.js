@@ -7,6 +7,9 @@ const RANK = { running: 0, queued: 1 };
 /** How long ago a job may have been submitted, in seconds. */
 export const SPANS = { "15min": 900, "1h": 3600, "24h": 86400, "7d": 604800 };
 
+/** A span that there is: the one that an address asks for, or else the hour. */
+export const spanOf = (asked) => (Object.hasOwn(SPANS, asked) ? asked : "1h");
+
 /** Whether a job fits the filters: statuses (comma-separated), tag, age, words of its text. */
 export function fits(job, { status, tag, q, within }) {
   if (status && !status.split(",").includes(job.status)) return false;

@@ -2,13 +2,12 @@
 
 import { el, setText } from "../lib/dom.js";
 import { count, dated } from "../lib/format.js";
-import { SPANS } from "../data/choose.js";
+import { SPANS, spanOf } from "../data/choose.js";
 import { t } from "../lib/texts.js";
 import { trends } from "../data/trends.js";
 import { Chart } from "../parts/chart.js";
 
 const DRAW_MILLISECONDS = 1000;
-const ASKED_FOR = "1h";
 const tidy = (value) => String(Number(value.toPrecision(2)));
 
 /** Four charts over one time; redrawn once a second while it is looked at. */
@@ -64,8 +63,7 @@ export class TrendsView {
   }
 
   #drawNow() {
-    const asked = this.#address.state.within;
-    const span = SPANS[asked] ? asked : ASKED_FOR;
+    const span = spanOf(this.#address.state.within);
     if (this.#span.value !== span) this.#span.value = span;
     const found = trends(this.#store.all(), SPANS[span], Date.now());
     for (const [name, chart] of Object.entries(this.#charts)) chart.draw(found[name], found);

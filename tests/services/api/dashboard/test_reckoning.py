@@ -98,6 +98,8 @@ async def test_jobs_are_chosen_by_their_age(reckon: Reckon) -> None:
 
     assert [await fits(each, "1h") for each in (old, new)] == [False, True]
     assert [await fits(old, within) for within in ("", "no such span")] == [True, True]
+    asked = ("7d", "", "no such span", "constructor")
+    assert [await reckon("data/choose.js", "spanOf", each) for each in asked] == ["7d", *["1h"] * 3]
 
 
 async def test_who_held_the_slot_lately_and_who_waited_for_whom(reckon: Reckon) -> None:
