@@ -30,14 +30,14 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.api_route("/reports/{run}/{name:path}", methods=["GET", "HEAD"])
-async def report(
+def report(
     run: Annotated[str, FromPath(max_length=40)],
     name: Annotated[str, FromPath(max_length=200)],
     service: ServiceDep,
 ) -> Response:
     """The report of one run, one of the files that it links to, or the list of a folder of them.
 
-    Nothing that is reached by a link of the file system.
+    Nothing that is reached by a link of the file system. In a thread, for a disk may be slow.
     """
     path = service.settings.reports_dir.resolve() / run / name
     fits = _RUN.fullmatch(run) and _FILE.fullmatch(name) and path.resolve() == path

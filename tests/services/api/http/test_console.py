@@ -1,7 +1,9 @@
 """What the page gets of the other services: their own answers, or who is away."""
 
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -193,7 +195,16 @@ async def test_nothing_but_the_page_is_served(console: httpx.AsyncClient, name: 
     assert (await console.get(f"/dashboard/{name}")).status_code == 404
 
 
-async def test_a_report_is_served_where_nothing_in_it_runs_and_no_link_is(tmp_path: Path) -> None:
+async def test_a_report_is_served_where_nothing_in_it_runs_and_no_link_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    def iterdir(folder: Path, real: Callable[[Path], Iterator[Path]] = Path.iterdir) -> Any:
+        looked.append(threading.get_ident())
+        return real(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
     plain, linked, inside = (f"20260101-000000-000{number}" for number in range(3))
     secret, reports = tmp_path / "report.html", tmp_path / "reports"
     secret.write_text("a secret", "utf-8")
@@ -217,6 +228,7 @@ async def test_a_report_is_served_where_nothing_in_it_runs_and_no_link_is(tmp_pa
         assert "script" not in policy
         listed = await http.get(f"/reports/{plain}/raw/")
         assert '<a href="jobs.jsonl">' in listed.text
+        assert [thread == threading.get_ident() for thread in looked] == [False]
         raw = await http.get(f"/reports/{plain}/raw/jobs.jsonl")
         assert (raw.text, raw.headers["content-type"]) == ("<script>", "text/plain; charset=utf-8")
         assert {raw.headers["content-security-policy"], policy} == {policy}
