@@ -36,6 +36,16 @@ def test_make_alone_prints_grouped_help(tmp_path: Path) -> None:
     assert "\x1b" not in done.stdout
 
 
+@pytest.mark.parametrize(("python", "group"), [("python3", "运行"), ("false", "Run")])
+def test_a_chinese_shell_without_our_python_is_helped_in_english(
+    tmp_path: Path, python: str, group: str
+) -> None:
+    done = make("help", data=tmp_path, LC_ALL="zh_CN.UTF-8", PYTHONUTF8="1", PYTHON=python)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"\n{group}\n" in done.stdout
+
+
 @pytest.mark.parametrize("target", ["test-abc", "test-0", "test-1.5", "test-$(echo 1)"])
 def test_a_number_that_is_none_is_one_line(tmp_path: Path, target: str) -> None:
     done = make(target, data=tmp_path)
