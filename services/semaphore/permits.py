@@ -174,10 +174,6 @@ class Permits:
         """So many may be next, and ask, at once."""
         return min(self.settings.limit, MAX_ON_DECK)
 
-    def has_to_tell(self) -> bool:
-        """Whether `to_tell` would name anybody."""
-        return any(request.run_id not in self._told for request in self._deck())
-
     def to_tell(self) -> list[RunRef]:
         """Who is next and was not told yet: noted as told."""
         deck = self._deck()

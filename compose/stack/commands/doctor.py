@@ -13,6 +13,7 @@ from pathlib import Path
 from compose.stack.errors import VERDICT, StackError
 from compose.stack.machine import engine, images, ports
 from compose.stack.modes import choice
+from compose.stack.modes.stack import Stack
 from compose.stack.output import padded, paint, say, wide
 from compose.stack.preflight import builds, exposure, namespace, vendors
 from compose.stack.preflight.builds import Build
@@ -162,12 +163,17 @@ def _memory() -> Finding:
     )
 
 
+def _stack(settings: Settings) -> Stack:
+    """The running one, or what one would be; StackError where there can be none."""
+    return choice.chosen(settings) if settings.running else choice.prepared(settings)
+
+
 def _temporal(settings: Settings) -> Iterator[Finding]:
     """Whether a server elsewhere has the namespace and what we need in it, and what mends it."""
     if settings.own_temporal:
         return
     try:
-        stack = choice.chosen(settings) if settings.running else choice.prepared(settings)
+        stack = _stack(settings)
     except StackError as error:
         yield Finding("Temporal", False, f"it can't be looked at ({error})")
         return
@@ -183,7 +189,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
     if url == "file:":
         return
     try:
-        stack = choice.chosen(settings) if settings.running else choice.prepared(settings)
+        stack = _stack(settings)
     except StackError as error:
         yield Finding("store", False, f"it can't be looked at ({error})")
         return
@@ -197,7 +203,7 @@ def _builds(settings: Settings) -> Iterator[Finding]:
     if not settings.pinned or (settings.own_temporal and not settings.running):
         return
     try:
-        stack = choice.chosen(settings) if settings.running else choice.prepared(settings)
+        stack = _stack(settings)
         found = builds.ask(stack).builds
     except StackError as error:
         yield Finding("builds", False, f"{error}")
@@ -223,7 +229,7 @@ def _vendors(settings: Settings) -> Iterator[Finding]:
     if settings.mocks and not settings.running:
         return
     try:
-        stack = choice.chosen(settings) if settings.running else choice.prepared(settings)
+        stack = _stack(settings)
         units = stack.units() if settings.running else []
     except StackError as error:
         yield Finding("vendors", False, f"they can't be looked at ({error})")

@@ -91,13 +91,18 @@ async def _temporal(service: ServiceDep) -> Health:
     return Health(name="temporal", ready=reason is None, detail=reason or "ready")
 
 
+def _check_id(job_id: str) -> None:
+    """JobNotFound for what can't be a job's."""
+    if not is_job_id(job_id):
+        raise JobNotFound(f"There is no job {job_id[:64]}.")
+
+
 @router.get("/console/callbacks", include_in_schema=False)
 async def get_callbacks(
     job_id: Annotated[str, Query(max_length=64)], service: ServiceDep, http: Http
 ) -> Response:
     """The receipts of one job's callbacks."""
-    if not is_job_id(job_id):
-        raise JobNotFound(f"There is no job {job_id[:64]}.")
+    _check_id(job_id)
     url = f"{service.settings.upstreams['callback']}/callbacks"
     key = service.settings.operator_key
     return _relayed(await upstream.forward(http, "GET", url, query={"job_id": job_id}, key=key))
@@ -108,8 +113,7 @@ async def get_lines(
     job_id: Annotated[str, Query(max_length=64)], service: ServiceDep, http: Http
 ) -> Lines:
     """The last log lines of one job, of every process of ours that answers."""
-    if not is_job_id(job_id):
-        raise JobNotFound(f"There is no job {job_id[:64]}.")
+    _check_id(job_id)
     found = await job_lines.gathered(http, service.settings, job_id)
     return found.with_own(LINES.of(job_id))
 

@@ -1,5 +1,6 @@
 """Permits as tests make them, and runs that ask for one."""
 
+from copy import copy
 from datetime import UTC, datetime, timedelta
 
 from services.semaphore.models import SemaphoreState
@@ -52,6 +53,11 @@ def settle(made: Permits) -> list[Permit]:
 
 def told(made: Permits) -> list[str]:
     return [run.run_id for run in made.to_tell()]
+
+
+def has_to_tell(made: Permits) -> bool:
+    """Whether anybody would be told now; nothing is noted."""
+    return bool(copy(made).to_tell())
 
 
 def order(request: SlotRequest, job: JobInput, *, gates: tuple[Gate, ...] = ()) -> Order:

@@ -6,13 +6,22 @@ import pytest
 
 from services.semaphore.permits import MAX_ON_DECK, MAX_SILENT, Permits
 from shared.slots import Acquire, SemaphoreSettings
-from tests.services.semaphore.asking import START, ask, asked, new_permits, request, settle, told
+from tests.services.semaphore.asking import (
+    START,
+    ask,
+    asked,
+    has_to_tell,
+    new_permits,
+    request,
+    settle,
+    told,
+)
 
 
 def test_being_next_gives_no_right() -> None:
     made = new_permits(waiting=2)
     assert told(made) == ["run-0"]
-    assert not made.has_to_tell()
+    assert not has_to_tell(made)
     assert settle(made) == []
     assert made.awaited() == {"run-0"}
 
@@ -90,7 +99,7 @@ def test_who_asks_for_its_permit_is_not_told_again_by_a_repeated_request() -> No
     told(made)
     [mine] = asked(made, 0)
     made.request(request(0))
-    assert not made.has_to_tell()
+    assert not has_to_tell(made)
     assert not made.is_decided(mine)
 
 

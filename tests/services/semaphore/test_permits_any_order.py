@@ -13,7 +13,7 @@ from hypothesis.stateful import (
 from services.semaphore.permits import MAX_ON_DECK, Permits
 from services.semaphore.queue import turn
 from shared.slots import Acquire, Fence, Holder, Release, SemaphoreSettings, SlotRequest
-from tests.services.semaphore.asking import START, new_permits, request
+from tests.services.semaphore.asking import START, has_to_tell, new_permits, request
 
 # The semaphore comes to rest after each event mostly, now and then after several.
 AT_ONCE = st.sampled_from([True, True, True, False])
@@ -88,7 +88,7 @@ class Semaphore(RuleBasedStateMachine):
 
     def steps(self) -> list[str]:
         wanted = ["grant"] if self.permits.has_next() else []
-        wanted += ["call"] if self.permits.has_to_tell() else []
+        wanted += ["call"] if has_to_tell(self.permits) else []
         return wanted + ["answer"] * any(map(self.permits.is_decided, self.asking))
 
     def rest(self, data: st.DataObject) -> None:
