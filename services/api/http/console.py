@@ -15,11 +15,10 @@ from services.api.http.accept import JSON, produces
 from services.api.http.job_lines import Lines
 from services.api.http.parameters import JobId, ServiceDep
 from services.api.http.upstream import Health
-from services.api.jobs.jobs import JobNotFound
+from services.api.jobs.jobs import JobNotFound, check_id
 from shared.errors import GenvideoError, NotJson
 from shared.health import temporal_reason
 from shared.http import http_client
-from shared.ids import is_job_id
 from shared.job_lines import LINES
 from shared.messages import Record
 from shared.problems import documented
@@ -91,18 +90,12 @@ async def _temporal(service: ServiceDep) -> Health:
     return Health(name="temporal", ready=reason is None, detail=reason or "ready")
 
 
-def _check_id(job_id: str) -> None:
-    """JobNotFound for what can't be a job's."""
-    if not is_job_id(job_id):
-        raise JobNotFound(f"There is no job {job_id[:64]}.")
-
-
 @router.get("/console/callbacks", include_in_schema=False)
 async def get_callbacks(
     job_id: Annotated[str, Query(max_length=64)], service: ServiceDep, http: Http
 ) -> Response:
     """The receipts of one job's callbacks."""
-    _check_id(job_id)
+    check_id(job_id)
     url = f"{service.settings.upstreams['callback']}/callbacks"
     key = service.settings.operator_key
     return _relayed(await upstream.forward(http, "GET", url, query={"job_id": job_id}, key=key))
@@ -113,7 +106,7 @@ async def get_lines(
     job_id: Annotated[str, Query(max_length=64)], service: ServiceDep, http: Http
 ) -> Lines:
     """The last log lines of one job, of every process of ours that answers."""
-    _check_id(job_id)
+    check_id(job_id)
     found = await job_lines.gathered(http, service.settings, job_id)
     return found.with_own(LINES.of(job_id))
 

@@ -13,12 +13,11 @@ from starlette.types import Message, Receive, Scope, Send
 from services.api.http.accept import check_accepted, produces
 from services.api.http.parameters import JobId, ServiceDep
 from services.api.http.streamed import OutOfFile, Unreadable, head_of, streamed
-from services.api.jobs.jobs import JobNotFound
+from services.api.jobs.jobs import check_id
 from services.api.service import Service
 from services.api.thumbnails.maker import MEDIA_TYPE
 from shared.assets import KINDS, MEDIA_TYPES
 from shared.errors import GenvideoError
-from shared.ids import is_job_id
 from shared.messages import Job
 from shared.problems import documented, from_error
 from shared.queries import ONLY_KNOWN
@@ -140,8 +139,7 @@ async def get_thumbnail(job_id: JobId, service: ServiceDep, *, request: Request)
 
 
 async def _file(service: Service, request: Request, *, job_id: str, step: Step) -> Response:
-    if not is_job_id(job_id):
-        raise JobNotFound(f"There is no job {job_id[:64]}.")
+    check_id(job_id)
     found = await asyncio.to_thread(service.assets.find, job_id, step)
     if found is None:
         raise _missing(service, await service.jobs.find(job_id), step)

@@ -101,8 +101,7 @@ class Jobs:
 
     async def find(self, job_id: str) -> Job:
         """The newest state of a job; JobNotFound, or TemporalUnavailable where only it can say."""
-        if not is_job_id(job_id):
-            raise _unknown(job_id)
+        check_id(job_id)
         record = await self._repairer.read(job_id)
         if record is not None and self._feed.retention.over(record):
             raise _unknown(job_id)
@@ -155,6 +154,12 @@ def _input(record: Record) -> JobInput:
 def _require_same(job: JobInput, before: JobInput) -> None:
     if job != before:
         raise IdempotencyConflict("This Idempotency-Key was used for a job with another body.")
+
+
+def check_id(job_id: str) -> None:
+    """JobNotFound for what can't be a job's."""
+    if not is_job_id(job_id):
+        raise _unknown(job_id)
 
 
 def _unknown(job_id: str) -> JobNotFound:
