@@ -59,13 +59,14 @@ def addresses(settings: Settings) -> list[tuple[str, str]]:
     seen = public(settings)
     api = settings.url(API.port)
     image, video = vendors(settings)
+    given = settings.values
     port = settings.ports[TEMPORAL.port]
-    server = settings.values.get("TEMPORAL_ADDRESS", f"{settings.reach(TEMPORAL.port)}:{port}")
+    server = given.get("TEMPORAL_ADDRESS", f"{settings.reach(TEMPORAL.port)}:{port}")
     rows = [
         (API, "dashboard", f"{seen['API_PUBLIC_URL'].rstrip('/')}/"),
         (API, "API reference", f"{api}/docs"),
-        (None, "Temporal UI", seen["TEMPORAL_UI_URL"]),
-        (None, "Temporal gRPC", server),
+        (None if "TEMPORAL_UI_URL" in given else TEMPORAL, "Temporal UI", seen["TEMPORAL_UI_URL"]),
+        (None if "TEMPORAL_ADDRESS" in given else TEMPORAL, "Temporal gRPC", server),
         (CALLBACK, "callback receiver", settings.url(CALLBACK.port)),
         (IMAGE, IMAGE.about, settings.url(IMAGE.port)),
         (VIDEO, VIDEO.about, settings.url(VIDEO.port)),
