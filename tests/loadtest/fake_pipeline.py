@@ -122,6 +122,13 @@ class Pipeline:
             return self.keys[key]
         job_id = f"job-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
         self.keys[key] = job_id
+        await self.client.start_workflow(
+            "GenVideoWorkflow",
+            job_id,
+            id=job_id,
+            task_queue=self.queue_name,
+            search_attributes=TypedSearchAttributes([SearchAttributePair(TAG, body["tag"])]),
+        )
         self.jobs[job_id] = {
             "job_id": job_id,
             **{name: body[name] for name in ("prompt", "style", "tag")},
@@ -135,13 +142,6 @@ class Pipeline:
             "assets": {},
             "token": None,
         }
-        await self.client.start_workflow(
-            "GenVideoWorkflow",
-            job_id,
-            id=job_id,
-            task_queue=self.queue_name,
-            search_attributes=TypedSearchAttributes([SearchAttributePair(TAG, body["tag"])]),
-        )
         self.change(job_id, "queued", step=None, percent=0)
         self.started.add(job_id)
         if not self.behaviour.never_start:
