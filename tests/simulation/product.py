@@ -134,9 +134,9 @@ class SemaphoreBook:
     """A semaphore's workflow as it stands in a cache: who holds, who waits."""
 
     def __init__(self, semaphore: Any) -> None:
-        self._permits = semaphore._permits
+        self._permits = semaphore._decisions.permits
         # Whether it knows who holds and who waits.
-        self.ready: bool = semaphore._ready
+        self.ready: bool = semaphore._decisions.ready
 
     @property
     def limit(self) -> int:
