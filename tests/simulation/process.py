@@ -156,3 +156,13 @@ class Process(asyncio.AbstractEventLoop):
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """It stays in the heap, and does nothing when its time comes."""
+
+
+def settle(future: Any, result: Any, error: Exception | None) -> None:
+    """An answer has come: of several the first one counts."""
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

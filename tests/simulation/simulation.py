@@ -1,19 +1,18 @@
 """One history: the plan's jobs and strikes on the product, until all is quiet."""
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
 from temporalio.service import RPCError
 
 from shared.messages import JobInput, KlingDone
-from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange
 from shared.states import OnVideoFailure
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KLING_DONE_SIGNAL, SEMAPHORE_QUEUE
 from tests.simulation import product
+from tests.simulation.operating import Operator
 from tests.simulation.plan import JobPlan, Kind, Plan, Quirk
 from tests.simulation.rules import Rules
-from tests.simulation.runs import Run, Update
+from tests.simulation.runs import Run
 from tests.simulation.server import Server
 from tests.simulation.strikes import Striker
 from tests.simulation.stubs import CLOCK, Records
@@ -28,8 +27,6 @@ WORKERS, SEMAPHORES = 2, 1
 # After all that was planned, everything must have ended within this.
 GRACE_SECONDS = 400.0
 QUIET_SECONDS = 8.0
-# An operator whose change was not taken tries once more.
-AGAIN_SECONDS = 0.5
 # What a job whose code fails may hold beyond its own limit, until the semaphore's care ends it.
 BROKEN_SECONDS = 6000.0
 
@@ -66,9 +63,9 @@ class Simulation:
         self.semaphores: list[Worker] = []
         self.broken: set[str] = set()
         self.rules = Rules(self)
+        self.operator = Operator(self.server)
         self.striker = Striker(self)
         self._quiet_since: float | None = None
-        self._wanted: deque[SlotChange] = deque()
 
     # Parts
 
@@ -129,7 +126,7 @@ class Simulation:
         for _ in range(SEMAPHORES):
             self.add_semaphore()
         if self.plan.options.limit != 1:
-            self.change(0.5, limit=self.plan.options.limit)
+            self.operator.change(0.5, limit=self.plan.options.limit)
         for index, job in self.plan.present():
             self.world.at(BEGINNING + 2.5 + job.at, self._submit, index, job)
         self.striker.begin()
@@ -208,34 +205,9 @@ class Simulation:
         self.server.tasks.schedule(run)
         self.mark(job_id, "submitted")
 
-    def change(self, at: float, **fields: Any) -> None:
-        """Change the slot's limit or pause it, as an operator does: one after the other, and again
-        until it is done."""
-        self.world.at(BEGINNING + at, self._want, SlotChange(**fields))
-
-    def _want(self, change: SlotChange) -> None:
-        self._wanted.append(change)
-        if len(self._wanted) == 1:
-            self._send_change()
-
-    def _send_change(self) -> None:
-        args = self.server.table.of(self._wanted[0])
-        update = Update(f"change-{self.server.number()}", CHANGE_UPDATE, args, any_run=True)
-        update.waiting.append(lambda: self._changed(update))
-        try:
-            self.server.update(product.semaphore_of(JOB_GATE), None, update)
-        except RPCError:
-            self.world.after(AGAIN_SECONDS, self._send_change)
-
-    def _changed(self, update: Update) -> None:
-        if update.refused is None and update.outcome is not None and update.outcome[1] is None:
-            self._wanted.popleft()
-        if self._wanted:
-            self.world.after(AGAIN_SECONDS, self._send_change)
-
     def _is_over(self) -> bool:
         """All jobs have ended, the strikes are over, and all has been quiet for a while."""
-        if self._wanted or not self.striker.is_over() or not self.rules.all_ended():
+        if self.operator.waits() or not self.striker.is_over() or not self.rules.all_ended():
             self._quiet_since = None
             return False
         if self._quiet_since is None:

@@ -148,14 +148,14 @@ class Striker:
 
     def _pause(self, strike: Strike) -> None:
         now = self._world.seconds
-        self._simulation.change(now, paused=True)
-        self._simulation.change(now + strike.seconds, paused=False)
+        self._simulation.operator.change(now, paused=True)
+        self._simulation.operator.change(now + strike.seconds, paused=False)
         self._later(strike, lambda: None)
 
     def _limit(self, strike: Strike) -> None:
         now, limit = self._world.seconds, self._simulation.plan.options.limit
-        self._simulation.change(now, limit=limit + 1)
-        self._simulation.change(now + strike.seconds, limit=limit)
+        self._simulation.operator.change(now, limit=limit + 1)
+        self._simulation.operator.change(now + strike.seconds, limit=limit)
         self._later(strike, lambda: None)
 
     # All around

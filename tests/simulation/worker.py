@@ -8,15 +8,12 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.client import WorkflowQueryFailedError
 
 from tests.simulation.core import Answer, Core, Nondeterminism, TaskFailed
-from tests.simulation.history import Marker
+from tests.simulation.hand import Hand
 from tests.simulation.process import Process
 from tests.simulation.runs import Activity, Run, Task, Try
 from tests.simulation.server import Server
 from tests.simulation.trying import Trial
 
-# A task that waits for a local activity tells the server in time, and is given a new one.
-TASK_SHARE = 0.8
-LOCAL_RETRY = 0.05
 QUERY_PAUSE = 0.02
 
 
@@ -38,7 +35,7 @@ class Worker(Process):
         self.breaks: Callable[[Run], bool] = lambda run: False
         self.observe: Callable[[Core], None] = lambda core: None
         self.cache: dict[str, Core] = {}
-        self._hands: dict[str, _Hand] = {}
+        self.hands: dict[str, Hand] = {}
         server.workers.setdefault(queue, []).append(self)
 
     @property
@@ -76,21 +73,14 @@ class Worker(Process):
                 raise TaskFailed("the release is broken")
             core.begin(task)
         except (TaskFailed, Nondeterminism) as failure:
-            self._failed(run, task, failure)
+            self.failed(run, task, failure)
             return
         finally:
             self.again()
-        hand = self._hands.get(run.run_id)
+        hand = self.hands.get(run.run_id)
         if hand is None:
-            hand = self._hands[run.run_id] = _Hand(run, core)
-        hand.task = task
-        share = task.began + TASK_SHARE * run.task_timeout
-        self.world.at(share, self._goes_on, hand, task)
-        ended, hand.ended = hand.ended, []
-        for marker in ended:
-            self._resolve(hand, marker)
-        if not ended:
-            self._proceed(hand)
+            hand = self.hands[run.run_id] = Hand(self, run, core)
+        hand.hold(task)
 
     def _cached(self, run: Run) -> Core:
         core = self.cache.get(run.run_id)
@@ -120,7 +110,7 @@ class Worker(Process):
     def look_ahead(self, run: Run) -> None:
         """A query is served before the task that tells what is new."""
         core = self.cache.get(run.run_id)
-        idle = run.run_id not in self._hands
+        idle = run.run_id not in self.hands
         if self.alive and core is not None and core.told == run.seen and idle:
             core.look_ahead()
             self.again()
@@ -131,7 +121,7 @@ class Worker(Process):
             self.call_soon(self._query, run, name, args, done)
 
     def _query(self, run: Run, name: str, args: Payloads, done: Any) -> None:
-        if run.run_id in self._hands:
+        if run.run_id in self.hands:
             # It is answered between two tasks.
             self.world.after(QUERY_PAUSE, self.query, run, name, args, done)
             return
@@ -150,16 +140,16 @@ class Worker(Process):
 
     def evict(self, run_id: str) -> None:
         """Forget a run; its local activities are given up."""
-        hand = self._hands.pop(run_id, None)
+        hand = self.hands.pop(run_id, None)
         if hand is not None:
-            for trial in hand.trials.values():
-                trial.cancel("evicted")
+            hand.drop()
         core = self.cache.pop(run_id, None)
         if core is not None:
             core.evict()
             self.again()
 
-    def _failed(self, run: Run, task: Task, failure: Exception) -> None:
+    def failed(self, run: Run, task: Task, failure: Exception) -> None:
+        """The task fails, and so does the run where that is how it is meant."""
         self.evict(run.run_id)
         replays = not isinstance(failure, Nondeterminism)
         why = str(failure) if replays else f"replay: {failure}"
@@ -167,95 +157,8 @@ class Worker(Process):
         ends = self.fails_runs and not replays
         self.world.after(hop, self.server.tasks.fail, run, task, why, ends)
 
-    def _proceed(self, hand: "_Hand") -> None:
-        """Run the local activities that are wanted; answer when none is open."""
-        core = hand.core
-        for seq in core.to_stop:
-            trial = hand.trials.pop(seq, None)
-            if trial is not None:
-                trial.cancel("cancel_requested")
-        core.to_stop.clear()
-        wanted, core.to_start = core.to_start, []
-        for each in wanted:
-            if each.seq in core.locals:
-                self._start_local(hand, each, 1)
-        if not core.locals or core.closes():
-            self._answer(hand, goes_on=False)
-            return
-        for seq, each in core.locals.items():
-            if seq not in hand.trials:
-                # Left over from a task that was not taken, or that another worker had.
-                self._start_local(hand, each, 1)
-
-    def _start_local(self, hand: "_Hand", wanted: Any, attempt: int) -> None:
-        if self._hands.get(hand.run.run_id) is not hand or wanted.seq not in hand.core.locals:
-            return
-        now = self.world.now
-        activity = Activity(
-            run=hand.run,
-            seq=wanted.seq,
-            activity_id=wanted.activity_id,
-            scheduled=0,
-            type=wanted.activity_type,
-            queue=self.queue,
-            args=list(wanted.arguments),
-            policy=wanted.retry_policy,
-            start_to_close=wanted.start_to_close_timeout.ToNanoseconds() / 1e9,
-            heartbeat=0.0,
-            at=now,
-            attempt=attempt,
-        )
-
-        def done(payload: Payload | None, failure: Failure | None, _cancelled: bool) -> None:
-            if failure is not None and self._may_retry(activity, failure):
-                again = LOCAL_RETRY * 2 ** min(attempt, 6)
-                self.world.after(again, self._start_local, hand, wanted, attempt + 1)
-                return
-            marker = Marker(wanted.seq, self.world.now, payload, failure)
-            self._local_done(hand, marker)
-
-        trial = Trial(self, activity, Try(attempt, now, now, self), done, local=True)
-        hand.trials[wanted.seq] = trial
-        trial.begin()
-
-    def _may_retry(self, activity: Activity, failure: Failure) -> bool:
-        most = activity.policy.maximum_attempts
-        spent = most and activity.attempt >= most
-        return not spent and not failure.application_failure_info.non_retryable
-
-    def _local_done(self, hand: "_Hand", marker: Marker) -> None:
-        if self._hands.get(hand.run.run_id) is not hand or marker.seq not in hand.core.locals:
-            return
-        hand.trials.pop(marker.seq, None)
-        self.call_soon(self._resolve, hand, marker)
-
-    def _resolve(self, hand: "_Hand", marker: Marker) -> None:
-        if self._hands.get(hand.run.run_id) is not hand or marker.seq not in hand.core.locals:
-            return
-        if hand.task is None:
-            # The next task is on its way.
-            hand.ended.append(marker)
-            return
-        try:
-            hand.core.resolve(marker)
-        except TaskFailed as failure:
-            self._failed(hand.run, hand.task, failure)
-            return
-        finally:
-            self.again()
-        self._proceed(hand)
-
-    def _goes_on(self, hand: "_Hand", task: Task) -> None:
-        """The server is told that the task takes longer."""
-        if self.alive and not self.frozen and hand.task is task:
-            self._answer(hand, goes_on=True)
-
-    def _answer(self, hand: "_Hand", *, goes_on: bool) -> None:
-        run, task = hand.run, hand.task
-        answer = hand.core.finish(goes_on=goes_on)
-        hand.task = None
-        if not goes_on:
-            del self._hands[run.run_id]
+    def answer(self, run: Run, task: Task, answer: Answer) -> None:
+        """Send the answer to a task."""
         hop = self.server.hop(f"answer {run.workflow_id}")
         self.world.after(hop, self._arrive, run, task, answer)
 
@@ -292,17 +195,6 @@ class Worker(Process):
                 self.world.after(hop, book.complete, activity, trying, payload)
 
         Trial(self, activity, trying, done, local=False).begin()
-
-
-class _Hand:
-    """A workflow task in this worker's hands."""
-
-    def __init__(self, run: Run, core: Core) -> None:
-        self.run = run
-        self.task: Task | None = None
-        self.core = core
-        self.trials: dict[int, Trial] = {}
-        self.ended: list[Marker] = []
 
 
 def new_worker(server: Server, name: str, queue: str, *, workflows: dict[str, type]) -> Worker:
