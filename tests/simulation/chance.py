@@ -16,19 +16,21 @@ class Chance:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._drawn: dict[str, int] = {}
+        # By name: what its draws begin with, and how many there were.
+        self._drawn: dict[str, tuple[int, int]] = {}
 
     def share(self, name: str) -> float:
         """From 0 up to 1."""
-        drawn = self._drawn.get(name, 0)
-        self._drawn[name] = drawn + 1
-        mixed = (
-            self._seed * 0x9E3779B97F4A7C15 + crc32(name.encode()) * 0xBF58476D1CE4E5B9
-        ) & _MASK
-        mixed = (mixed + drawn * 0x94D049BB133111EB) & _MASK
+        begun, drawn = self._drawn.get(name) or (self._begun(name), 0)
+        self._drawn[name] = begun, drawn + 1
+        mixed = (begun + drawn * 0x94D049BB133111EB) & _MASK
         mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
         mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
         return ((mixed ^ (mixed >> 31)) >> 11) / (1 << 53)
+
+    def _begun(self, name: str) -> int:
+        named = crc32(name.encode()) * 0xBF58476D1CE4E5B9
+        return (self._seed * 0x9E3779B97F4A7C15 + named) & _MASK
 
     def between(self, name: str, low: float, high: float) -> float:
         """A number from the range."""

@@ -36,21 +36,23 @@ from tests.simulation.worker import Worker, new_worker
 NOWHERE = Path("nowhere")
 
 
-@cache
 def _settings(options: Options) -> WorkerSettings:
-    return WorkerSettings.model_validate(
-        {
-            "callback_secret": SecretStr("a-secret-of-32-characters-or-more"),
-            "data_dir": NOWHERE,
-            "image_attempt_seconds": options.image_seconds,
-            "video_attempt_seconds": options.video_seconds,
-            "job_seconds": options.job_seconds,
-            "drain_seconds": options.drain_seconds,
-            "image_give_up_seconds": options.give_up_seconds,
-            "video_give_up_seconds": options.give_up_seconds,
-            "gates": options.gates,
-        }
+    return _settings_of(
+        image_attempt_seconds=options.image_seconds,
+        video_attempt_seconds=options.video_seconds,
+        job_seconds=options.job_seconds,
+        drain_seconds=options.drain_seconds,
+        image_give_up_seconds=options.give_up_seconds,
+        video_give_up_seconds=options.give_up_seconds,
+        gates=options.gates,
     )
+
+
+@cache
+def _settings_of(**fields: float | str) -> WorkerSettings:
+    """Made once for all histories that set the same: the environment is read each time."""
+    secret = SecretStr("a-secret-of-32-characters-or-more")
+    return WorkerSettings.model_validate({"callback_secret": secret, "data_dir": NOWHERE, **fields})
 
 
 def job_worker(

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as datetime_module
+import gc
 import logging
 import sys
 import time as time_module
@@ -135,6 +136,8 @@ def product_in_virtual_time() -> Iterator[None]:
         setattr(module, name, value)
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
+    # What is there before the first history is no garbage, and is not looked at each time.
+    gc.freeze()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _note_warning  # type: ignore[assignment]
@@ -142,6 +145,7 @@ def product_in_virtual_time() -> Iterator[None]:
                 warnings.simplefilter("always", category)
             yield
     finally:
+        gc.unfreeze()
         for module, name, value in before:
             setattr(module, name, value)
         for logger, level in zip(loggers, levels, strict=True):

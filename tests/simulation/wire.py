@@ -8,8 +8,6 @@ from pydantic_core import to_jsonable_python
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.converter import PayloadConverter
 
-_METADATA = {"encoding": b"simulation"}
-
 
 class Table(PayloadConverter):
     """All values of one history, by number; what is asked for as another kind is converted."""
@@ -20,7 +18,7 @@ class Table(PayloadConverter):
     def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
         payloads = []
         for value in values:
-            payloads.append(Payload(metadata=_METADATA, data=b"%d" % len(self._values)))
+            payloads.append(Payload(data=b"%d" % len(self._values)))
             self._values.append(list(value) if isinstance(value, list) else value)
         return payloads
 
