@@ -20,6 +20,20 @@ heavy = ("opentelemetry.sdk", "opentelemetry.exporter", "requests")
 sys.exit(", ".join(name for name in sys.modules if name.startswith(heavy)) or 0)
 """
 
+# A fork by a process with traces: 1 where its child has made a thread, or has done anything at all
+# to the spans, before it could become another program.
+FORKED = """
+import os, sys, threading
+from shared.spans import Spans
+spans = Spans("http://127.0.0.1:9/v1/traces", headers={}, service="a test's")
+made, start, resource = [], threading.Thread.start, spans._provider.resource
+threading.Thread.start = lambda thread: made.append(thread) or start(thread)
+child = os.fork()
+if child == 0:
+    os._exit(bool(made) or spans._provider.resource is not resource)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
 
 async def test_an_error_is_told_by_its_kind() -> None:
     job_id = new_job_id()
@@ -81,3 +95,9 @@ async def test_off_loads_nothing() -> None:
     )
     _, loaded = await process.communicate()
     assert loaded == b""
+
+
+async def test_a_forked_child_has_no_spans() -> None:
+    """Its parent waits until it is another program; a lock that it waits for would hold up both."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", FORKED)
+    assert await process.wait() == 0
