@@ -66,7 +66,11 @@ class GuardedConnection(WriteDeadline, HttpToolsProtocol):
     """uvicorn's own, which waits for a head or a body for ever, and holds a head of any size."""
 
     _limit: TimerHandle | None = None
-    _head_bytes = 0
+    # Whether a head is being read; what comes behind a body as headers is none of the request's.
+    _in_head = False
+    # What the parser holds: all that came since it has told of a head, of a body or of an end.
+    _held_bytes = 0
+    _has_told = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -75,21 +79,35 @@ class GuardedConnection(WriteDeadline, HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.cycle is None or self.cycle.response_complete:
             self._watch(HEAD_SECONDS)
+        self._has_told = False
         super().data_received(data)
-        if self._limit is not None and not self._body_is_under_way():
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES:
-                self.transport.abort()
+        self._held_bytes = 0 if self._has_told else self._held_bytes + len(data)
+        if self._held_bytes > HEAD_BYTES:
+            self.transport.abort()
 
     def _body_is_under_way(self) -> bool:
         return self.cycle is not None and self.cycle.more_body
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        self._in_head, self._has_told = False, True
         self._unwatch()
         super().on_headers_complete()
         self._watch(BODY_SECONDS)
 
+    def on_body(self, body: bytes) -> None:
+        self._has_told = True
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
+        self._has_told = True
         super().on_message_complete()
         if self.cycle is not None and not self.cycle.response_complete:
             self._unwatch()
@@ -112,7 +130,6 @@ class GuardedConnection(WriteDeadline, HttpToolsProtocol):
 
     def _watch(self, seconds: float) -> None:
         if self._limit is None:
-            self._head_bytes = 0
             self._limit = self.loop.call_later(seconds, self.transport.abort)
 
     def _unwatch(self) -> None:

@@ -33,6 +33,19 @@ async def length(request: Request) -> int:
     return len(await request.body())
 
 
+@app.post("/headers")
+async def headers(request: Request) -> list[str]:
+    await request.body()
+    return request.headers.getlist("x-said")
+
+
+@app.get("/late")
+async def late() -> None:
+    """Is answered only when whoever asked has been cut off."""
+    app.state.asked.set()
+    await asyncio.Event().wait()
+
+
 @app.post("/early")
 async def early() -> str:
     """Answers without having read the body."""
@@ -73,7 +86,7 @@ async def ws(socket: WebSocket) -> None:
 @pytest.fixture
 async def base(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
-    app.state.left = asyncio.Event()
+    app.state.left, app.state.asked = asyncio.Event(), asyncio.Event()
     async with serving(app) as base:
         yield base
 
@@ -124,6 +137,40 @@ async def test_an_endless_head_is_cut_off(base: str, monkeypatch: pytest.MonkeyP
     with pytest.raises(ConnectionError):
         await flood(writer)
     assert await ended(reader) == b""
+    writer.close()
+
+
+async def test_an_endless_head_behind_a_request_that_is_being_answered_is_cut_off(
+    base: str,
+) -> None:
+    reader, writer = await connect(base)
+    writer.write(b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n")
+    await app.state.asked.wait()
+    writer.write(b"GET /late HTTP/1.1\r\nHost: x\r\n")
+    with pytest.raises(ConnectionError):
+        await flood(writer)
+    assert await ended(reader) == b""
+    writer.close()
+
+
+async def test_headers_without_end_behind_a_body_are_cut_off(base: str) -> None:
+    reader, writer = await connect(base)
+    writer.write(b"POST /length HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    writer.write(b"2\r\nhi\r\n0\r\n")
+    with pytest.raises(ConnectionError):
+        await flood(writer)
+    assert await ended(reader) == b""
+    writer.close()
+
+
+async def test_headers_behind_a_body_are_none_of_the_requests(base: str) -> None:
+    """Whoever stands before us has looked at those before the body alone."""
+    reader, writer = await connect(base)
+    writer.write(
+        b"POST /headers HTTP/1.1\r\nHost: x\r\nX-Said: before\r\nConnection: close\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Said: behind\r\n\r\n"
+    )
+    assert (await ended(reader)).endswith(b'["before"]')
     writer.close()
 
 
