@@ -6,9 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import FastAPI, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import HTMLResponse
 
 from shared.errors import RouteNotFound
+from shared.ranges import RangedFile
 
 # Found and never imported: nothing of it but its files is of use.
 PACKAGE = "fastapi_swagger"
@@ -56,10 +57,10 @@ def add_documentation(app: FastAPI) -> None:
         return Response(_START, media_type="text/javascript", headers=HEADERS)
 
     @app.get("/docs/{name}", include_in_schema=False)
-    async def file(name: str) -> FileResponse:
+    async def file(name: str) -> RangedFile:
         if name not in TYPES:
             raise RouteNotFound("Not found")
-        return FileResponse(_folder() / name, media_type=TYPES[name], headers=HEADERS)
+        return RangedFile(_folder() / name, media_type=TYPES[name], headers=HEADERS)
 
 
 @cache

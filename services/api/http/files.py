@@ -8,7 +8,6 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
-from starlette.types import Message, Receive, Scope, Send
 
 from services.api.http.accept import check_accepted, produces
 from services.api.http.parameters import JobId, ServiceDep
@@ -19,8 +18,9 @@ from services.api.thumbnails.maker import MEDIA_TYPE
 from shared.assets import KINDS, MEDIA_TYPES
 from shared.errors import GenvideoError
 from shared.messages import Job
-from shared.problems import documented, from_error
+from shared.problems import documented
 from shared.queries import ONLY_KNOWN
+from shared.ranges import RangedFile, refused_range
 from shared.states import Step
 from shared.store.assets import Stored
 
@@ -43,42 +43,6 @@ class AssetElsewhere(
     GenvideoError, code="asset_elsewhere", status=404, title="The file is not on this machine"
 ):
     """Where the folders aren't shared, files stay with the workers."""
-
-
-class BadRange(GenvideoError, code="bad_range", status=400, title="The range does not fit"):
-    """`Range` is written in a way that nobody understands."""
-
-
-class RangeNotSatisfiable(
-    GenvideoError, code="range_not_satisfiable", status=416, title="The range does not fit"
-):
-    """`Range` asks for bytes that the file does not have."""
-
-
-class StoredFile(FileResponse):
-    """A file whose refusals of a range are problems, too: the framework's are plain text."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusals: list[Message] = []
-
-        async def unless_refused(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= 400:
-                refusals.append(message)
-            if not refusals:
-                await send(message)
-
-        await super().__call__(scope, receive, unless_refused)
-        if refusals:
-            fits = refusals[0]["status"] != RangeNotSatisfiable.status
-            refusal = _refused(self.headers["content-length"], is_range=not fits)
-            await refusal(scope, receive, send)
-
-
-def _refused(size: str, *, is_range: bool) -> Response:
-    detail = f"Range: bytes=first-last, within the {size} bytes of the file."
-    if is_range:
-        return from_error(RangeNotSatisfiable(detail), {"Content-Range": f"bytes */{size}"})
-    return from_error(BadRange(detail))
 
 
 def _binary(step: Step) -> dict[int | str, dict[str, object]]:
@@ -129,7 +93,7 @@ async def get_thumbnail(job_id: JobId, service: ServiceDep, *, request: Request)
     Of a store elsewhere none is.
     """
     whole = await _file(service, request, job_id=job_id, step=Step.IMAGE)
-    if not isinstance(whole, StoredFile):
+    if not isinstance(whole, RangedFile):
         return whole
     small = await service.thumbnails.of(Path(whole.path))
     if small is None:
@@ -151,7 +115,7 @@ async def _file(service: Service, request: Request, *, job_id: str, step: Step) 
     headers = {"ETag": head_of(found, HEADERS)["ETag"], **HEADERS}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    return StoredFile(path, media_type=media_type, headers=headers)
+    return RangedFile(path, media_type=media_type, headers=headers)
 
 
 async def _from_elsewhere(service: Service, request: Request, found: Stored) -> Response:
@@ -165,7 +129,7 @@ async def _from_elsewhere(service: Service, request: Request, found: Stored) -> 
     try:
         return await streamed(store, found, request, media_type=media_type, headers=HEADERS)
     except (Unreadable, OutOfFile) as error:
-        return _refused(str(found.size), is_range=isinstance(error, OutOfFile))
+        return refused_range(str(found.size), is_range=isinstance(error, OutOfFile))
 
 
 def _missing(service: Service, job: Job, step: Step) -> GenvideoError:

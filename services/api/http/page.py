@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Response
 from fastapi import Path as FromPath
-from fastapi.responses import FileResponse
 
 from services.api.http.parameters import ServiceDep
 from services.api.http.session import PATH, Sessions
 from services.api.models import PageConfig
 from services.api.service import Service
 from shared.errors import RouteNotFound
+from shared.ranges import RangedFile
 from shared.texts import PAGE
 
 FOLDER = Path(__file__).parents[1] / "dashboard"
@@ -36,10 +36,10 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def index(service: ServiceDep) -> FileResponse:
+async def index(service: ServiceDep) -> RangedFile:
     """The page; pictures and videos may come from a store elsewhere, where that is set."""
     headers = HEADERS | {"Content-Security-Policy": await _policy(service)}
-    return FileResponse(FOLDER / "index.html", headers=headers)
+    return RangedFile(FOLDER / "index.html", headers=headers)
 
 
 async def _policy(service: Service) -> str:
@@ -71,15 +71,15 @@ async def config(service: ServiceDep) -> PageConfig:
 
 
 @router.get("/dashboard/texts.json")
-async def texts() -> FileResponse:
+async def texts() -> RangedFile:
     """The page's texts in Chinese; in English it needs none."""
-    return FileResponse(PAGE, headers=HEADERS)
+    return RangedFile(PAGE, headers=HEADERS)
 
 
 @router.get("/dashboard/{name:path}")
-async def part(name: Annotated[str, FromPath(max_length=40)]) -> FileResponse:
+async def part(name: Annotated[str, FromPath(max_length=40)]) -> RangedFile:
     """One of the page's files, at the top or in a room; a name with more than that is none."""
     path = FOLDER / name
     if not _PART.fullmatch(name) or not path.is_file():
         raise RouteNotFound("Not found")
-    return FileResponse(path, headers=HEADERS, media_type=TYPES[path.suffix])
+    return RangedFile(path, headers=HEADERS, media_type=TYPES[path.suffix])

@@ -8,10 +8,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 from fastapi import Path as FromPath
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import HTMLResponse
 
 from services.api.http.parameters import ServiceDep
 from shared.errors import RouteNotFound
+from shared.ranges import RangedFile
 
 # A report brings its own styles, and prompts in it; nothing in it runs or gets at what is ours.
 # It keeps its origin: a browser sends no session along with a link of a page that has none.
@@ -45,7 +46,7 @@ def report(
         return _listed(path)
     if not fits or not path.is_file():
         raise RouteNotFound("There is no such report here.")
-    return FileResponse(path, headers=HEADERS, media_type=_kind(name))
+    return RangedFile(path, headers=HEADERS, media_type=_kind(name))
 
 
 def _kind(name: str) -> str:

@@ -195,6 +195,28 @@ async def test_nothing_but_the_page_is_served(console: httpx.AsyncClient, name: 
     assert (await console.get(f"/dashboard/{name}")).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/", "/dashboard/app.js", "/docs/swagger-ui.css", "report"])
+async def test_a_range_that_does_not_fit_is_a_problem_whatever_file_it_is_of(
+    tmp_path: Path, path: str
+) -> None:
+    run = "20260101-000000-0000"
+    (tmp_path / run).mkdir()
+    (tmp_path / run / "report.html").write_text("<p>a report", "utf-8")
+    settings = ApiSettings(data_dir=tmp_path, reports_dir=tmp_path)
+    app = create_app(settings, await client_of_nobody(free_port()))
+    async with serving(app) as base, http_client(base) as http:
+        url = f"/reports/{run}/report.html" if path == "report" else path
+        for wanted, status, code in (
+            ("bytes=9-1", 400, "bad_range"),
+            ("lines=1-2", 400, "bad_range"),
+            (f"bytes={10**9}-", 416, "range_not_satisfiable"),
+        ):
+            answer = await http.get(url, headers={"Range": wanted})
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert (await http.get(url, headers={"Range": "bytes=0-1"})).status_code == 206
+
+
 async def test_a_report_is_served_where_nothing_in_it_runs_and_no_link_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
