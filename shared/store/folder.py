@@ -2,16 +2,25 @@
 
 Nothing is locked: of two that replace a file at the very same moment both may be told that they
 have. Whoever writes records there is one run of one job, or repairs what that has left behind.
+
+Nothing but a plain file is opened: by a link another service that writes there would lead whoever
+reads elsewhere, and by a pipe have them wait for ever.
 """
 
+import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from shared.files import write_atomic
 from shared.store.protocol import Held, Listed
+
+# What is read at once, a record, fits into a payload of Temporal's many times over.
+LARGEST = 16 * 1024 * 1024
 
 
 class Folder:
@@ -27,15 +36,16 @@ class Folder:
         return self.root / key
 
     def read(self, key: str) -> Held | None:
-        """As the protocol says; what can't be read is as good as damaged."""
+        """As the protocol says; what can't be read, or is too large, is as good as damaged."""
         path = self.root / key
         try:
-            with path.open("rb") as file:
-                return Held(file.read(), _tag(os.fstat(file.fileno())))
+            with _opened(path) as file:
+                data = file.read(LARGEST + 1)
+                return Held(data if len(data) <= LARGEST else b"", _tag(os.fstat(file.fileno())))
         except FileNotFoundError:
             return None
         except OSError:
-            return Held(b"", _tag(path.stat()))
+            return Held(b"", _tag(path.lstat()))
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """As the protocol says."""
@@ -49,7 +59,7 @@ class Folder:
         """As the protocol says."""
         path = self.root / key
         try:
-            if _tag(path.stat()) != tag:
+            if _tag(path.lstat()) != tag:
                 return False
         except FileNotFoundError:
             return False
@@ -74,32 +84,43 @@ class Folder:
 
     def range(self, key: str, start: int, end: int) -> bytes:
         """As the protocol says."""
-        with (self.root / key).open("rb") as file:
+        with _opened(self.root / key) as file:
             file.seek(start)
             return file.read(end - start)
 
     def list(self, prefix: str) -> Iterator[Listed]:
-        """Files of that folder alone, without those that are being written."""
+        """Plain files of that folder alone, without those that are being written."""
         try:
-            found = list(os.scandir(self.root / prefix))
+            entries = list(os.scandir(self.root / prefix))
         except FileNotFoundError:
             return
-        for each in found:
-            if not each.name.startswith(".") and (stat := _stat(each)) is not None:
-                modified = datetime.fromtimestamp(stat.st_mtime, UTC)
-                yield Listed(f"{prefix}{each.name}", stat.st_size, _tag(stat), modified)
+        for each in entries:
+            if not each.name.startswith(".") and (found := _stat(each)) is not None:
+                modified = datetime.fromtimestamp(found.st_mtime, UTC)
+                yield Listed(f"{prefix}{each.name}", found.st_size, _tag(found), modified)
 
     def presigned(self, key: str, seconds: float) -> None:
         """A folder gives nobody anything."""
         return
 
 
-def _tag(stat: os.stat_result) -> str:
-    return f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}"
+def _opened(path: Path) -> BinaryIO:
+    """A plain file; OSError for anything else, a link among them."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    file = os.fdopen(handle, "rb") if stat.S_ISREG(os.fstat(handle).st_mode) else None
+    if file is None:
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no file")
+    return file
+
+
+def _tag(found: os.stat_result) -> str:
+    return f"{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
     try:
-        return entry.stat()
+        found = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
+    return found if stat.S_ISREG(found.st_mode) else None

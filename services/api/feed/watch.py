@@ -141,7 +141,7 @@ def _stamps_of(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[str, tuple
         job_id, dot, kind = entry.name.rpartition(".")
         if dot and kind == "json" and is_job_id(job_id):
             try:
-                state = entry.stat()
+                state = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
             yield job_id, (state.st_mtime_ns, state.st_size)

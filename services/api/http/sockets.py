@@ -14,12 +14,14 @@ from services.api.http.parameters import ServiceDep, address_of
 from services.api.http.resume import BURST, has_it_all, missed_versions
 from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
-from shared.errors import TemporalUnavailable
+from shared.errors import GenvideoError, TemporalUnavailable
 from shared.messages import Job
 from shared.problems import from_error
 
 # 1000 is the normal end; 4404 is ours, as close codes from 4000 on are free to use.
 NORMAL, GOING_AWAY, TRY_AGAIN_LATER, UNKNOWN_JOB = 1000, 1001, 1013, 4404
+# The reason of a close frame has no room for more.
+REASON_BYTES = 123
 
 Since = Annotated[int | None, Query(ge=0, le=10**9, description="The version after which to go on")]
 SinceChange = Annotated[
@@ -159,10 +161,10 @@ async def _one_job(socket: WebSocket, job_id: str, service: Service, *, since: i
         try:
             job = await service.jobs.find(job_id)
         except JobNotFound as error:
-            await socket.close(UNKNOWN_JOB, error.message[:100])
+            await socket.close(UNKNOWN_JOB, _reason(error))
             return
         except TemporalUnavailable as error:
-            await socket.close(TRY_AGAIN_LATER, error.message[:100])
+            await socket.close(TRY_AGAIN_LATER, _reason(error))
             return
         if has_it_all(job, since):
             await socket.close(NORMAL)
@@ -171,6 +173,10 @@ async def _one_job(socket: WebSocket, job_id: str, service: Service, *, since: i
             await missed_versions(job, since, service=service)
         )
         await subscription.serve(Frame(each) for each in first)
+
+
+def _reason(error: GenvideoError) -> str:
+    return error.message.encode("utf-8", "replace")[:REASON_BYTES].decode("utf-8", "ignore")
 
 
 async def _accepted(

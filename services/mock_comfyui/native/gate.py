@@ -28,7 +28,7 @@ class Gate:
         self._config = config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or scope["path"].split("/")[1] not in _NATIVE:
+        if scope["type"] == "lifespan" or not _is_native(scope["path"]):
             await self._app(scope, receive, send)
             return
         instead = self._instead(scope)
@@ -56,6 +56,11 @@ class Gate:
                 _METHOD_NOT_ALLOWED, status_code=405, media_type="text/plain", headers=headers_
             )
         return None
+
+
+def _is_native(path: str) -> bool:
+    """By its first word; `*`, which OPTIONS may ask for, has none."""
+    return path.removeprefix("/").partition("/")[0] in _NATIVE
 
 
 def _allowing(send: Send) -> Send:

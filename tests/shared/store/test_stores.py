@@ -1,5 +1,7 @@
 """What a store promises, held by the folder and by a bucket alike."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -8,8 +10,9 @@ import pytest
 from shared.assets import Kind
 from shared.closing import close_record
 from shared.ids import new_job_id
-from shared.records import Records
+from shared.records import Records, RecordStore
 from shared.states import Status, Step
+from shared.store import folder
 from shared.store.assets import Assets
 from shared.store.probe import probe
 from shared.store.protocol import Store, StoreAway
@@ -78,6 +81,48 @@ def test_a_damaged_record_is_none_and_replaced(store: Store) -> None:
     assert records.read(record.job_id) is None
     assert records.write(record)
     assert records.read(record.job_id) == record
+
+
+def linked(path: Path) -> None:
+    other = path.parent / "another"
+    other.write_text(sample_record(new_job_id()).model_dump_json())
+    path.symlink_to(other)
+
+
+def huge(path: Path) -> None:
+    path.touch()
+    os.truncate(path, folder.LARGEST + 1)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [os.mkfifo, linked, huge, lambda path: path.symlink_to(path)],
+    ids=["a pipe", "a link", "a large one", "a circle"],
+)
+def test_what_is_no_file_of_ours_is_a_damaged_record_and_replaced(
+    tmp_path: Path, made: Callable[[Path], None]
+) -> None:
+    records, record = RecordStore(tmp_path), sample_record(new_job_id())
+    path = records.path(record.job_id)
+    path.parent.mkdir(parents=True)
+    made(path)
+    held = records.raw(record.job_id)
+    assert held is not None
+    assert held.data == b""
+    assert records.read(record.job_id) is None
+    assert records.write(record)
+    assert records.read(record.job_id) == record
+
+
+@pytest.mark.parametrize("made", [os.mkfifo, linked], ids=["a pipe", "a link"])
+def test_what_is_no_file_of_ours_is_no_result(tmp_path: Path, made: Callable[[Path], None]) -> None:
+    store, job_id = folder.Folder(tmp_path), new_job_id()
+    key = f"assets/{job_id}/image.png"
+    (tmp_path / key).parent.mkdir(parents=True)
+    made(tmp_path / key)
+    assert Assets(store).find(job_id, Step.IMAGE) is None
+    with pytest.raises(OSError, match=r"no file|symbolic links"):
+        store.range(key, 0, 1)
 
 
 class Overtaken:

@@ -58,3 +58,14 @@ async def test_a_folder_that_was_replaced_at_once_is_read_anew(tmp_path: Path) -
         (tmp_path / "state").rename(tmp_path / "old")
         (tmp_path / "new" / "state").rename(tmp_path / "state")
         await known(feed, record.job_id)
+
+
+async def test_a_link_that_leads_nowhere_hides_no_other_record(tmp_path: Path) -> None:
+    records, record = RecordStore(tmp_path), sample_record(new_job_id())
+    records.write(record)
+    circle = records.path(new_job_id())
+    circle.symlink_to(circle)
+    feed = JobWatch(records)
+    async with feed.running():
+        assert feed.index.get(record.job_id) is not None
+        assert feed.damaged == {circle.stem}

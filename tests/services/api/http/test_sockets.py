@@ -94,7 +94,7 @@ async def test_an_ended_job_is_shown_and_closed(api: Api) -> None:
     assert socket.close_code == 1000
 
 
-@pytest.mark.parametrize("job_id", ["nope", "job-0123456789abcdef01234567"])
+@pytest.mark.parametrize("job_id", ["nope", "job-0123456789abcdef01234567", "%E9%9B%AA" * 64])
 async def test_an_unknown_job_has_a_close_code_of_its_own(api: Api, job_id: str) -> None:
     async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:
         assert await rest(socket) == []

@@ -191,3 +191,5 @@ async def test_methods_that_every_route_has(image_mock: Service) -> None:
     assert head.headers["content-length"] == str(len(whole.content))
     assert (await image_mock.http.head("/view?filename=nope.png")).status_code == 404
     assert (await image_mock.http.options("/prompt")).status_code == 200
+    every = await image_mock.http.options("/", extensions={"target": b"*"})
+    assert (every.status_code, every.json()["code"]) == (404, "not_found")
