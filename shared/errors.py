@@ -128,6 +128,10 @@ class QueueFull(
     """As many jobs wait for the slot as its semaphore can carry."""
 
 
+class NotReady(GenvideoError, code="not_ready", status=503, title="Not ready", retryable=True):
+    """Something that the service depends on does not answer."""
+
+
 class NotYet(GenvideoError, code="not_yet", title="It is not this run's turn"):
     """It is not, or no more, this run's turn: overtaken, unknown to the semaphore, or reset."""
 

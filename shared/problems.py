@@ -12,14 +12,24 @@ from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from shared.errors import BodyTooLarge, GenvideoError, InvalidInput, NotJson, RouteNotFound
+from shared.errors import (
+    BodyTooLarge,
+    ForeignOrigin,
+    GenvideoError,
+    InvalidInput,
+    NotJson,
+    RouteNotFound,
+    TemporalUnavailable,
+    UnknownHost,
+)
 from shared.mistakes import mistakes_of, told
 
 MEDIA_TYPE = "application/problem+json"
 
-# Python's own names for these changed with a version; our documents must not.
-_PHRASES = {
+# Python's own names for these changed with a version; what we tell must not.
+PHRASES = {
     413: "Content Too Large",
+    414: "URI Too Long",
     416: "Range Not Satisfiable",
     422: "Unprocessable Content",
 }
@@ -31,17 +41,24 @@ _MISTAKE = {
     "field": "jobs[1].prompt",
     "message": "It needs at least one character that can be seen.",
 }
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "FieldError": _MISTAKE,
-    "Problem": {
-        "type": "urn:genvideo:invalid_input",
-        "title": InvalidInput.title,
-        "status": InvalidInput.status,
-        "detail": "{field}: {message}".format_map(_MISTAKE),
-        "code": InvalidInput.code,
-        "errors": [_MISTAKE],
-    },
+# What a status means where a route says no more of it.
+_USUAL: dict[int, type[GenvideoError]] = {
+    error.status: error
+    for error in (
+        BodyTooLarge,
+        ForeignOrigin,
+        InvalidInput,
+        NotJson,
+        RouteNotFound,
+        TemporalUnavailable,
+        UnknownHost,
+    )
 }
+
+
+def phrase_of(status: int) -> str:
+    """The name of a status, the same in every version of Python."""
+    return PHRASES.get(status) or HTTPStatus(status).phrase
 
 
 class FieldError(BaseModel):
@@ -82,14 +99,49 @@ def from_error(error: GenvideoError, extra: Mapping[str, str] | None = None) -> 
     return problem_response(problem, {**headers, **(extra or {})})
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route for its OpenAPI entry, besides whatever else may go wrong."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    named: dict[int | str, dict[str, Any]] = {
-        status: {"description": _PHRASES.get(status, HTTPStatus(status).phrase), "content": content}
-        for status in statuses
+def documented(*errors: int | type[GenvideoError]) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route for its OpenAPI entry, besides whatever else may go wrong.
+
+    Each by its class; by its status where that has the usual one.
+    """
+    named: dict[int | str, list[type[GenvideoError]]] = {}
+    for error in errors:
+        kind = _USUAL[error] if isinstance(error, int) else error
+        named.setdefault(kind.status, []).append(kind)
+    told: dict[int | str, dict[str, Any]] = {
+        status: _told(phrase_of(int(status)), kinds) for status, kinds in named.items()
     }
-    return named | {"default": {"description": "Any other error", "content": content}}
+    return told | {"default": _told("Any other error", [GenvideoError])}
+
+
+def _told(description: str, kinds: Sequence[type[GenvideoError]]) -> dict[str, Any]:
+    """What a response says of the problems that it may be: one example of each, by its code."""
+    content = {
+        "schema": {"$ref": "#/components/schemas/Problem"},
+        "examples": {kind.code: {"value": example_of(kind)} for kind in kinds},
+    }
+    return {"description": description, "content": {MEDIA_TYPE: content}}
+
+
+def example_of(kind: type[GenvideoError]) -> dict[str, Any]:
+    """A problem of this class, as one may look."""
+    problem = {
+        "type": f"urn:genvideo:{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": f"{kind.title}.",
+        "code": kind.code,
+    }
+    if kind is not InvalidInput:
+        return problem
+    return {**problem, "detail": "{field}: {message}".format_map(_MISTAKE), "errors": [_MISTAKE]}
+
+
+# An example of each message, by the name of its schema.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "FieldError": _MISTAKE,
+    "Problem": example_of(InvalidInput),
+}
 
 
 def schemas() -> dict[str, Any]:
@@ -140,7 +192,7 @@ def _invalid(errors: Sequence[Any]) -> JSONResponse:
 
 
 def _http(error: HTTPException, extra: Mapping[str, str]) -> JSONResponse:
-    phrase = HTTPStatus(error.status_code).phrase
+    phrase = phrase_of(error.status_code)
     code = _CODES.get(error.status_code, phrase.lower().replace(" ", "_"))
     problem = Problem(
         type=f"urn:genvideo:{code}",

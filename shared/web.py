@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared import problems, tracing
 from shared.connections import GuardedConnection, GuardedSocket
 from shared.documentation import add_documentation
-from shared.errors import BodyTooLarge
+from shared.errors import BodyTooLarge, NotReady
 from shared.guard import Guard, document_refusals
+from shared.illustrated import Examples, illustrate
 from shared.job_lines import LINES, JobLine
-from shared.problems import Problem
 
 # The name of a dependency -> why it isn't ready, or None where it is.
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
@@ -32,6 +32,13 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 WEBSOCKET_BYTES = 64 * 1024
 # What is left of the traces is sent at the end, for no longer than this.
 TRACES_SECONDS = 3.0
+_ALIVE = {"status": "ok"}
+_READY = {"status": "ready", "checks": {"temporal": "ok"}}
+_TEXT = {"type": "string"}
+_METRICS = """# HELP genvideo_foreign_total Requests of a foreign host or origin
+# TYPE genvideo_foreign_total counter
+genvideo_foreign_total{code="unknown_host"} 1.0
+"""
 
 
 class ServiceApp(FastAPI):
@@ -42,7 +49,7 @@ class ServiceApp(FastAPI):
     hosts: Collection[str] = ()
     origins: Collection[str] = ()
     # An example of each message by the name of its schema, for the documentation.
-    examples: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    examples: Examples = MappingProxyType({})
 
     def build_middleware_stack(self) -> ASGIApp:
         """Whoever asks is looked at before any middleware, whatever is added to the app."""
@@ -71,7 +78,7 @@ class ServiceApp(FastAPI):
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas.update(problems.schemas())
             document_refusals(document["paths"])
-            _illustrate(schemas, {**problems.EXAMPLES, **self.examples})
+            illustrate(document, {**problems.EXAMPLES, **self.examples})
             self.openapi_schema = document
         return self.openapi_schema
 
@@ -112,17 +119,28 @@ def service_app(
     problems.install(app)
     add_documentation(app)
 
-    @app.get("/healthz", tags=["service"], operation_id="healthz")
+    @app.get("/healthz", tags=["service"], operation_id="healthz", responses=_shown(_ALIVE))
     async def healthz() -> dict[str, str]:
         """The process is alive."""
-        return {"status": "ok"}
+        return _ALIVE
 
-    @app.get("/readyz", tags=["service"], operation_id="readyz", responses=problems.documented(503))
+    @app.get(
+        "/readyz",
+        tags=["service"],
+        operation_id="readyz",
+        responses={**_shown(_READY), **problems.documented(NotReady)},
+    )
     async def readyz() -> JSONResponse:
         """All that the service depends on answers; 503 with the reasons otherwise."""
         return _readiness(await ready())
 
-    @app.get("/metrics", tags=["service"], operation_id="metrics", response_class=Response)
+    @app.get(
+        "/metrics",
+        tags=["service"],
+        operation_id="metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": _TEXT, "example": _METRICS}}}},
+    )
     async def metrics() -> Response:
         """Prometheus text format."""
         if before_metrics is not None:
@@ -137,11 +155,8 @@ def service_app(
     return app
 
 
-def _illustrate(schemas: dict[str, Any], examples: Mapping[str, Mapping[str, Any]]) -> None:
-    for name in schemas.keys() & examples.keys():
-        for field, schema in schemas[name].get("properties", {}).items():
-            if field in examples[name]:
-                schema["examples"] = [examples[name][field]]
+def _shown(example: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {"application/json": {"example": example}}}}
 
 
 def _announced(scope: Scope) -> int:
@@ -156,15 +171,8 @@ def _readiness(reasons: Mapping[str, str | None]) -> JSONResponse:
     wrong = {name: reason for name, reason in reasons.items() if reason is not None}
     if not wrong:
         return JSONResponse({"status": "ready", "checks": dict.fromkeys(reasons, "ok")})
-    return problems.problem_response(
-        Problem(
-            type="urn:genvideo:not_ready",
-            title="Not ready",
-            status=503,
-            detail="; ".join(f"{name}: {reason}" for name, reason in wrong.items()),
-            code="not_ready",
-        ),
-        {"Retry-After": "1"},
+    return problems.from_error(
+        NotReady("; ".join(f"{name}: {reason}" for name, reason in wrong.items()))
     )
 
 

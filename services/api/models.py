@@ -85,12 +85,13 @@ class Accepted(Message):
 class JobList(Message):
     """One page of jobs, newest first; `next_cursor` is null on the last one.
 
-    `change`: the last change of any job by then, from which `/ws/jobs` and `/events` go on.
+    `change`: the last change of any job by then, from which `/ws/jobs` and `/events` go on. It is
+    handed back as it is: a name, no number.
     """
 
     jobs: list[Job]
     next_cursor: str | None
-    change: str = ""
+    change: str
 
 
 BATCH_EXAMPLES: dict[str, Any] = {

@@ -52,6 +52,7 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
         max_body_size=MAX_BODY,
         hosts=settings.hosts,
     )
+    app.examples = routes.EXAMPLES
     app.state.reader = Reader()
     app.state.operator = Operator(settings)
     app.state.signatures = Signatures(settings.kling_webhook_secret)

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from services.callback import body
+from services.callback.body import BodyTooSlow
 from services.callback.book import Book
+from services.callback.errors import NotAuthorized, NotKept
 from services.callback.models import Callback, Fate, Receipt
-from services.callback.receiver import Receiver
+from services.callback.receiver import ReceiptNotFound, ReceiptNotReplayable, Receiver
 from shared.errors import RouteNotFound
 from shared.ids import is_job_id
 from shared.messages import Message
@@ -47,11 +49,27 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
 
 
 _SCHEMA = Callback.model_json_schema()
-_EXAMPLE = {
+_EXAMPLE: dict[str, Any] = {
     "task_id": "831937841",
     "task_status": "succeed",
     "updated_at": 1722769557708,
     "task_info": {"external_task_id": "job-0123456789abcdef01234567.video.1"},
+}
+# One of each message, for the documentation.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "Taken": {"fate": "applied"},
+    "Receipt": {
+        "receipt_id": 17,
+        "received_at": "2026-01-02T03:04:06.200000Z",
+        "job_id": "job-0123456789abcdef01234567",
+        "task_id": _EXAMPLE["task_id"],
+        "task_status": _EXAMPLE["task_status"],
+        "fate": "applied",
+        "external_id": "job-0123456789abcdef01234567.video.1",
+        "updated_at": _EXAMPLE["updated_at"],
+        "quarantined": False,
+        "replay_of": None,
+    },
 }
 # Read by hand: the body after the token has been looked at, and all of it at a quarter less of what
 # a request costs.
@@ -93,8 +111,12 @@ _ANSWERS = {fate: _answer(fate) for fate in Fate}
     response_model=None,
     responses={
         200: {"model": Taken, "description": "Noted"},
-        202: {"model": Taken, "description": "Of nothing that we know, and kept"},
-        **documented(404, 408, 413, 415, 422, 503),
+        202: {
+            "model": Taken,
+            "description": "Of nothing that we know, and kept",
+            "content": {"application/json": {"example": {"fate": "unknown"}}},
+        },
+        **documented(404, BodyTooSlow, 413, 415, 422, 503, NotKept),
     },
     openapi_extra=_INPUT,
 )
@@ -144,7 +166,7 @@ async def list_receipts(
 @router.post(
     "/callbacks/{receipt_id}/replay",
     operation_id="replay_receipt",
-    responses=documented(401, 404, 409, 422, 503),
+    responses=documented(NotAuthorized, ReceiptNotFound, ReceiptNotReplayable, 422, 503),
 )
 async def replay_receipt(
     request: Request,

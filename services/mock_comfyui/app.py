@@ -1,5 +1,7 @@
 """Puts the image service together; nothing is read from the environment here."""
 
+from pathlib import Path
+
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.responses import Response
@@ -17,7 +19,7 @@ from services.mock_comfyui.native import (
     signed,
     uploads,
 )
-from services.mock_comfyui.native.gate import Gate
+from services.mock_comfyui.native.gate import REFUSALS, Gate
 from services.mock_comfyui.native.wire import BodyTooLarge, MalformedBody, on_too_large, on_trouble
 from services.mock_comfyui.pictures.maker import ImageMaker
 from services.mock_comfyui.prompts.nodes import build_nodes, models_of
@@ -35,6 +37,7 @@ from services.mock_core.mock import build_mock, disk_of
 DEFAULT_CHECKPOINTS = ("mock.safetensors",)
 _POINTS = frozenset(set(Where) - {Where.CALLBACK})
 _MEGABYTE = 1_000_000
+_EXAMPLES = Path(__file__).with_name("examples.json")
 
 
 def refuse(
@@ -81,7 +84,9 @@ def create_app(
     app = build_app(
         mock,
         title="Mock image service",
+        description="Each native route answers below `/api`, too, as at the real server.",
         routers=(router, *_native_routers()),
+        examples=_EXAMPLES,
         on_start=(maker.warm_up, queue.open),
         on_stop=(queue.close, maker.close),
     )
@@ -98,8 +103,9 @@ def create_app(
 def _native_routers() -> tuple[APIRouter, ...]:
     """Each route is also under `/api`, as at the real server."""
     rooms = (prompt, history, files, events, catalogue, uploads, server)
-    twice = tuple(room.router for room in rooms)
-    api = APIRouter(prefix="/api")
-    for each in twice:
-        api.include_router(each)
-    return (jobs.router, signed.router, *twice, api)
+    plain, api = APIRouter(responses=REFUSALS), APIRouter(prefix="/api", include_in_schema=False)
+    plain.include_router(jobs.router)
+    for router_ in (plain, api):
+        for room in rooms:
+            router_.include_router(room.router)
+    return (signed.router, plain, api)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
@@ -11,9 +12,9 @@ from services.mock_core.admin import routes as admin
 from services.mock_core.http import problems
 from services.mock_core.http.date import DateLayer
 from services.mock_core.http.documentation import add_documentation
-from services.mock_core.http.documented import DocumentedApp
 from services.mock_core.http.guard import Guard
 from services.mock_core.http.journal import JournalLayer
+from services.mock_core.http.openapi import DocumentedApp
 from services.mock_core.metrics import CONTENT_TYPE
 from services.mock_core.mock import Mock, mock_of
 
@@ -33,8 +34,13 @@ async def readyz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@_health.get("/metrics", response_class=Response)
+@_health.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(request: Request) -> Response:
+    """Prometheus text format."""
     return Response(mock_of(request).metrics.render(), media_type=CONTENT_TYPE)
 
 
@@ -42,12 +48,16 @@ def build_app(
     mock: Mock,
     *,
     title: str,
+    description: str = "",
     routers: Sequence[APIRouter],
+    examples: Path,
     on_start: Sequence[Hook] = (),
     on_stop: Sequence[Hook] = (),
     now: Callable[[], float] = time.time,
 ) -> FastAPI:
-    """`now` is the instant that replies are dated by."""
+    """`now` is the instant that replies are dated by; `examples` a file of bodies, for the
+    OpenAPI file.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -61,7 +71,15 @@ def build_app(
         for hook in on_stop:
             await hook()
 
-    app = DocumentedApp(title=title, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = DocumentedApp(
+        examples=examples,
+        title=title,
+        description=description,
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.mock = mock
     problems.install(app)
     app.add_middleware(

@@ -1,6 +1,7 @@
 """Puts the video service together; nothing is read from the environment here."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -30,6 +31,7 @@ from services.mock_kling.tasks import callback_body, word
 from services.mock_kling.video.maker import VideoMaker
 
 _MEGABYTE = 1_000_000
+_EXAMPLES = Path(__file__).with_name("examples.json")
 
 
 def refuse(
@@ -66,6 +68,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
         mock,
         title="Mock video service",
         routers=(router, native.router, second.router, fal.keys, fal.router),
+        examples=_EXAMPLES,
         on_start=(maker.open,),
         on_stop=(maker.close,),
         now=lambda: time.time() + wire.settings_of(mock).clock_skew,

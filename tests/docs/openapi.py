@@ -1,4 +1,7 @@
-"""`python -m tests.docs.openapi` writes docs/openapi anew: the OpenAPI file of every service."""
+"""`python -m tests.docs.openapi` writes docs/openapi anew.
+
+Of every service its OpenAPI file, and the reference that is made of it.
+"""
 
 import argparse
 import json
@@ -18,9 +21,9 @@ from services.mock_kling.app import create_app as mock_kling
 from services.mock_kling.settings import KlingSettings
 from shared.codec import PayloadKeys
 from shared.health import Work, worker_app
-from tests.docs.pages import ROOT
+from tests.docs.pages import REFERENCES
+from tests.docs.reference import reference
 
-FOLDER = ROOT / "docs" / "openapi"
 COMMAND = ".venv/bin/python -m tests.docs.openapi"
 SECRET = SecretStr("x" * 32)
 
@@ -47,12 +50,18 @@ def document(name: str) -> str:
     return json.dumps(APPS[name]().openapi(), indent=1, ensure_ascii=False) + "\n"
 
 
+def page(name: str) -> str:
+    """The reference of one service, for people."""
+    return reference(json.loads(document(name)), file=f"{name}.json", command=COMMAND)
+
+
 def main() -> None:
     """Write all of them."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    FOLDER.mkdir(exist_ok=True)
+    REFERENCES.mkdir(exist_ok=True)
     for name in APPS:
-        (FOLDER / f"{name}.json").write_text(document(name), encoding="utf-8")
+        (REFERENCES / f"{name}.json").write_text(document(name), encoding="utf-8")
+        (REFERENCES / f"{name}.md").write_text(page(name), encoding="utf-8")
 
 
 if __name__ == "__main__":

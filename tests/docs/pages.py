@@ -8,6 +8,8 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 README_ZH = ROOT / "README.zh-CN.md"
 DECISIONS = ROOT / "docs" / "decisions"
+# Generated; the API's page leads to each.
+REFERENCES = ROOT / "docs" / "openapi"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`]+)`")

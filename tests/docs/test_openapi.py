@@ -6,21 +6,48 @@ import sys
 
 import pytest
 
-from tests.docs.openapi import APPS, COMMAND, FOLDER, document
-from tests.docs.pages import ROOT, read
+from services.mock_core.http import problems as mock_problems
+from shared import problems
+from tests.docs.openapi import APPS, COMMAND, document, page
+from tests.docs.pages import REFERENCES, ROOT, fences, links, read, section
+from tests.docs.reference import WIDTH
 
 PAGE = ROOT / "docs" / "api.md"
 
 
 @pytest.mark.parametrize("name", sorted(APPS))
 def test_the_file_is_what_the_code_says(name: str) -> None:
-    written = read(FOLDER / f"{name}.json")
+    written = read(REFERENCES / f"{name}.json")
     assert json.loads(written) == json.loads(document(name)), f"write it anew: {COMMAND}"
     assert written == document(name), f"write it anew: {COMMAND}"
 
 
-def test_every_service_with_a_port_has_its_file() -> None:
-    assert {file.stem for file in FOLDER.glob("*.json")} == set(APPS)
+@pytest.mark.parametrize("name", sorted(APPS))
+def test_the_reference_is_what_the_file_says(name: str) -> None:
+    assert read(REFERENCES / f"{name}.md") == page(name), f"write it anew: {COMMAND}"
+
+
+def test_every_service_with_a_port_has_its_files() -> None:
+    expected = {f"{name}.{form}" for name in APPS for form in ("json", "md")}
+    assert {file.name for file in REFERENCES.iterdir()} == expected
+
+
+def test_the_page_leads_to_every_reference() -> None:
+    assert {f"openapi/{name}.md" for name in APPS} <= set(links(read(PAGE)))
+
+
+def test_an_operation_is_told_with_its_parameters_errors_and_examples() -> None:
+    told = section(page("api"), "`POST /jobs/{job_id}/retry`")
+    assert "Start a new job with the same input" in told
+    assert "| `job_id`, required | path |" in told
+    assert "| 409 | Conflict, `job_not_retryable` |" in told
+    assert json.loads(fences(told)[0][1])["job_id"].startswith("job-")
+
+
+def test_a_reference_is_within_a_page_s_width() -> None:
+    """But for what can't be broken: a string, or a row of a table."""
+    lines = page("mock-comfyui").splitlines()
+    assert [line for line in lines if len(line) > WIDTH and line[:1] in "{[ "] == []
 
 
 def test_the_command_is_told_and_works() -> None:
@@ -28,8 +55,7 @@ def test_the_command_is_told_and_works() -> None:
     subprocess.run([sys.executable, *COMMAND.split()[1:], "--help"], check=True, cwd=ROOT)
 
 
-@pytest.mark.parametrize("name", sorted(APPS))
-def test_the_file_does_not_depend_on_the_version_of_python(name: str) -> None:
+@pytest.mark.parametrize("phrases", [problems.PHRASES, mock_problems.PHRASES])
+def test_no_file_depends_on_the_version_of_python(phrases: dict[int, str]) -> None:
     """The standard library's names of these statuses changed with Python 3.13."""
-    phrases = ("Entity Too Large", "Unprocessable Entity", "Requested Range Not Satisfiable")
-    assert [phrase for phrase in phrases if phrase in document(name)] == []
+    assert set(phrases) == {413, 414, 416, 422}

@@ -56,10 +56,6 @@ class Service:
     def forget(self) -> None:
         """Undo what the last request has armed."""
 
-    def is_twin(self, path: str) -> bool:
-        """Whether another path leads to the very same code."""
-        return False
-
 
 class _Api(Service):
     def shape(self, case: Any, *, known: bool) -> None:
@@ -101,9 +97,6 @@ class _Image(_Mock):
         super().shape(case, known=known)
         if known and case.path.endswith("/view"):
             case.query = {"filename": self.known["filename"]}
-
-    def is_twin(self, path: str) -> bool:
-        return path.startswith("/api/") and not path.startswith("/api/jobs")
 
 
 @contextmanager

@@ -52,8 +52,6 @@ def explore(
     schema = schemathesis.openapi.from_url(f"{service.base}/openapi.json")
     found: list[Any] = list(schema.get_all_operations())
     for operation in [result.ok() for result in found]:
-        if always_the_same and service.is_twin(operation.path):
-            continue
         tried = settings(
             max_examples=examples,
             deadline=None,

@@ -61,7 +61,7 @@ router = APIRouter(lifespan=_lifespan, dependencies=[ONLY_KNOWN])
     tags=["jobs"],
     operation_id="get_record",
     dependencies=[produces(JSON)],
-    responses=documented(404, 422, 503),
+    responses=documented(JobNotFound, 422, 503),
 )
 async def get_record(job_id: JobId, service: ServiceDep) -> Record:
     """A job's record as it is kept: the Job, its transitions, its tasks and files."""

@@ -10,10 +10,12 @@ from fastapi.sse import format_sse_event
 from starlette.types import Receive, Scope, Send
 
 from services.api.feed.frames import Frame, whole_number
-from services.api.feed.hub import Hub, Versions
-from services.api.http.accept import EVENTS, produces
+from services.api.feed.hub import Hub, TooManyListeners, Versions
+from services.api.http.accept import EVENTS, NotAcceptable, produces
+from services.api.http.examples import EXAMPLES
 from services.api.http.parameters import JobId, ServiceDep, address_of
 from services.api.http.resume import has_it_all, missed_versions
+from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
 from shared.messages import Job
 from shared.problems import documented
@@ -60,7 +62,13 @@ _EVENT = {
     },
     "required": ["data"],
 }
-_STREAM = {EVENTS: {"schema": _EVENT}}
+
+
+def _stream(event_id: str) -> dict[str, Any]:
+    """What the document says of a stream whose events have such ids."""
+    job = Job.model_validate(EXAMPLES["Job"])
+    example = {"id": event_id, "data": Frame(job).text}
+    return {EVENTS: {"schema": _EVENT, "example": example}}
 
 
 class EventStream(StreamingResponse):
@@ -85,8 +93,11 @@ router = APIRouter(tags=["live"], dependencies=[produces(EVENTS), ONLY_KNOWN])
     operation_id="events",
     response_class=Response,
     responses={
-        200: {"description": "One event per change: `data` is the Job", "content": _STREAM},
-        **documented(406, 422, 429),
+        200: {
+            "description": "One event per change: `data` is the Job",
+            "content": _stream(EXAMPLES["JobList"]["change"]),
+        },
+        **documented(NotAcceptable, 422, TooManyListeners),
     },
 )
 async def events(
@@ -109,10 +120,10 @@ async def events(
 JOB_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "One event per version: `id` is the version, `data` the Job",
-        "content": _STREAM,
+        "content": _stream(str(EXAMPLES["Job"]["version"])),
     },
     204: {"description": "The job has ended, and nothing comes after that version"},
-    **documented(404, 406, 422, 429, 503),
+    **documented(JobNotFound, NotAcceptable, 422, TooManyListeners, 503),
 }
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
-from services.api.http.accept import check_accepted, produces
+from services.api.http.accept import NotAcceptable, check_accepted, produces
 from services.api.http.parameters import JobId, ServiceDep
 from services.api.http.streamed import OutOfFile, Unreadable, head_of, streamed
-from services.api.jobs.jobs import check_id
+from services.api.jobs.jobs import JobNotFound, check_id
 from services.api.service import Service
 from services.api.thumbnails.maker import MEDIA_TYPE
 from shared.assets import KINDS, MEDIA_TYPES
@@ -56,7 +56,8 @@ def _binary(step: Step) -> dict[int | str, dict[str, object]]:
         },
         304: {"description": "The same as the one with that ETag"},
         307: {"description": "At an address of the store's own, with `STORE_LINKS=on`"},
-        **documented(400, 404, 406, 416, 422, 503),
+        **documented(BadRange, JobNotFound, AssetNotFound, AssetElsewhere, NotAcceptable),
+        **documented(RangeNotSatisfiable, 422, 503),
     }
 
 

@@ -8,9 +8,17 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.security import HTTPBearer
 
 from services.api.feed.index import from_cursor, to_cursor
-from services.api.http.accept import JSON, produces
+from services.api.http.accept import JSON, NotAcceptable, produces
+from services.api.http.access import TokenMissing
 from services.api.http.parameters import JobId, ServiceDep, address_of
-from services.api.http.rate_limit import RateLimit
+from services.api.http.rate_limit import RateLimit, TooFast
+from services.api.jobs.batches import BatchNotFound
+from services.api.jobs.jobs import (
+    IdempotencyConflict,
+    JobEnded,
+    JobNotFound,
+    JobNotRetryable,
+)
 from services.api.models import (
     DEFAULT_PAGE,
     MAX_PAGE,
@@ -25,6 +33,8 @@ from services.api.models import (
     accepted,
 )
 from services.api.service import Service
+from services.api.temporal.slots import SemaphoreSlow
+from shared.errors import QueueFull
 from shared.messages import Job
 from shared.problems import documented
 from shared.queries import ONLY_KNOWN
@@ -59,6 +69,8 @@ _BEARER = HTTPBearer(
     auto_error=False,
 )
 CHANGES = [Depends(_BEARER)]
+# By what each call that changes something may be refused.
+CHECKED = (TokenMissing, NotAcceptable, 422, TooFast, 503)
 
 
 router = APIRouter(
@@ -71,7 +83,7 @@ router = APIRouter(
     status_code=202,
     tags=["jobs"],
     dependencies=CHANGES,
-    responses=documented(401, 406, 413, 415, 422, 429, 503),
+    responses=documented(*CHECKED, 413, 415, IdempotencyConflict, QueueFull),
 )
 async def submit_job(
     order: JobBody,
@@ -89,7 +101,7 @@ async def submit_job(
     return _accepted(service, await service.jobs.submit(order.input(), idempotency_key), response)
 
 
-@router.get("/jobs", tags=["jobs"], responses=documented(406, 422))
+@router.get("/jobs", tags=["jobs"], responses=documented(NotAcceptable, 422))
 async def list_jobs(
     service: ServiceDep,
     status: StatusFilter = None,
@@ -109,7 +121,9 @@ async def list_jobs(
     )
 
 
-@router.get("/jobs/{job_id}", tags=["jobs"], responses=documented(404, 406, 422, 503))
+@router.get(
+    "/jobs/{job_id}", tags=["jobs"], responses=documented(JobNotFound, NotAcceptable, 422, 503)
+)
 async def get_job(job_id: JobId, service: ServiceDep) -> Job:
     """One job, from the moment of its 202 on."""
     return await _with_position(service, await service.jobs.find(job_id))
@@ -120,7 +134,7 @@ async def get_job(job_id: JobId, service: ServiceDep) -> Job:
     status_code=202,
     tags=["jobs"],
     dependencies=CHANGES,
-    responses=documented(401, 404, 406, 409, 422, 429, 503),
+    responses=documented(*CHECKED, JobNotFound, JobEnded),
 )
 async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
     """Ask a job to end. It ends as `cancelled` once its vendors are clear; what it made stays."""
@@ -132,7 +146,7 @@ async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
     status_code=202,
     tags=["jobs"],
     dependencies=CHANGES,
-    responses=documented(401, 404, 406, 409, 422, 429, 503),
+    responses=documented(*CHECKED, JobNotFound, JobNotRetryable, IdempotencyConflict, QueueFull),
 )
 async def retry_job(
     job_id: JobId,
@@ -150,7 +164,7 @@ async def retry_job(
     status_code=202,
     tags=["batches"],
     dependencies=CHANGES,
-    responses=documented(401, 406, 413, 415, 422, 429, 503),
+    responses=documented(*CHECKED, 413, 415, IdempotencyConflict, QueueFull),
 )
 async def submit_batch(
     order: BatchBody,
@@ -172,13 +186,15 @@ async def submit_batch(
     return BatchAccepted(tag=tag, count=len(job_ids), job_ids=tuple(job_ids), status_url=url)
 
 
-@router.get("/batches/{tag:path}", tags=["batches"], responses=documented(404, 406, 422))
+@router.get(
+    "/batches/{tag:path}", tags=["batches"], responses=documented(BatchNotFound, NotAcceptable, 422)
+)
 async def get_batch(tag: BatchTag, service: ServiceDep) -> Batch:
     """How far the jobs with this tag are, however they were submitted."""
     return service.batches.summary(tag)
 
 
-@router.get("/slots", tags=["slots"], responses=documented(406, 422, 503, 504))
+@router.get("/slots", tags=["slots"], responses=documented(NotAcceptable, 422, 503, SemaphoreSlow))
 async def get_slots(service: ServiceDep, gate: GateParam = Gate.JOB) -> SlotView:
     """Who holds the slot and who waits, up to a second old; the same of a stage's gate.
 
@@ -191,7 +207,7 @@ async def get_slots(service: ServiceDep, gate: GateParam = Gate.JOB) -> SlotView
     "/slots",
     tags=["slots"],
     dependencies=CHANGES,
-    responses=documented(401, 406, 413, 415, 422, 429, 503),
+    responses=documented(*CHECKED, 413, 415),
 )
 async def change_slots(
     order: SlotOrder, service: ServiceDep, *, gate: GateParam = Gate.JOB

@@ -36,14 +36,14 @@ async def model_folders() -> Response:
     return NativeJson(list(MODEL_FOLDERS))
 
 
-@router.get("/models/{folder}", response_class=Response, responses=_UNKNOWN)
+@router.get("/models/{folder}", responses=_UNKNOWN)
 async def models(request: Request, folder: str) -> Response:
     """The files of one folder."""
     found = request.app.state.models.get(folder)
     return Response(status_code=404) if found is None else NativeJson(found)
 
 
-@router.get("/view_metadata/{folder}", response_class=Response, responses=_UNKNOWN)
+@router.get("/view_metadata/{folder}", responses=_UNKNOWN)
 async def view_metadata(request: Request, folder: str, filename: str = "") -> Response:
     """What a model's file says of itself: nothing, for it is a stand-in."""
     found = filename in request.app.state.models.get(folder, [])

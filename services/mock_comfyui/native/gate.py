@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.mock_comfyui.config import NativeConfig
+from services.mock_core.http.documented import Responses
 
 _NATIVE = frozenset(
     {
@@ -17,6 +18,26 @@ _NATIVE = frozenset(
         *("settings", "view_metadata", ""),
     }
 )
+_UNAUTHORIZED = {"error": "unauthorized"}
+# What the OpenAPI file says of it.
+REFUSALS: Responses = {
+    401: {
+        "description": "Without the server's key, where it has one",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"error": {"type": "string"}},
+                    "required": ["error"],
+                },
+                "example": _UNAUTHORIZED,
+            }
+        },
+    },
+    403: {
+        "description": "From a page of another site; without a body where Sec-Fetch-Site says so"
+    },
+}
 _METHOD_NOT_ALLOWED = "405: Method Not Allowed"
 
 
@@ -43,7 +64,7 @@ class Gate:
     def _instead(self, scope: Scope) -> Response | None:
         headers, config = Headers(scope=scope), self._config()
         if not _has_key(headers, config.key):
-            return JSONResponse({"error": "unauthorized"}, status_code=401)
+            return JSONResponse(_UNAUTHORIZED, status_code=401)
         if _is_foreign(headers):
             return Response(status_code=403)
         if scope.get("method") == "OPTIONS":

@@ -36,15 +36,17 @@ _WORDS = {
     State.CANCELLED: "cancelled",
 }
 _SORTS = ("created_at", "execution_duration")
-_ERROR = {
-    "content": {
-        "application/json": {
-            "schema": {"type": "object", "properties": {"error": {"type": "string"}}}
-        }
-    },
-}
-_NOT_FOUND = {"description": "There is no such job", **_ERROR}
-_REFUSED = {"description": "A filter that is none", **_ERROR}
+_ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+
+
+def _said(description: str, error: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": _ERROR, "example": {"error": error}}}
+    return {"description": description, "content": content}
+
+
+_NOT_FOUND = _said("There is no such job", "Job not found")
+_BAD_FILTER = _said("A filter that is none", "limit must be an integer")
+_BAD_IDS = _said("No list of ids", "job_ids must be a list")
 _CANCELLED: Responses = {"default": RESPONSES["default"]}
 Entry = dict[str, Any]
 
@@ -53,7 +55,7 @@ class BadFilter(Exception):
     """What is wrong with a parameter, in the server's words."""
 
 
-@router.get("/api/jobs", responses={400: _REFUSED})
+@router.get("/api/jobs", responses={400: _BAD_FILTER})
 async def list_jobs(
     queue: TheQueue,
     status: str = "",
@@ -102,7 +104,7 @@ async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
 @router.post(
     "/api/jobs/cancel",
     openapi_extra=json_body("Which jobs", job_ids={"type": "array"}),
-    responses={**_CANCELLED, 400: _REFUSED},
+    responses={**_CANCELLED, 400: _BAD_IDS},
 )
 async def cancel_several(request: Request, queue: TheQueue) -> Response:
     """Cancel what of these ids runs or waits; true where one of them did."""

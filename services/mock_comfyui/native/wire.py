@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from services.mock_comfyui.prompts.inputs import mistake
+from services.mock_comfyui.prompts.inputs import missing, mistake
 from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_core.http.documented import in_words_of
 
@@ -29,11 +29,25 @@ _ERROR = {
     "properties": {"error": {"type": "object"}, "node_errors": {"type": "object"}},
     "required": ["error", "node_errors"],
 }
+_MISSING = missing("images")
+_INVALID_GRAPH = {
+    "error": mistake(
+        "prompt_outputs_failed_validation",
+        "Prompt outputs failed validation",
+        "Required input is missing: images",
+    ),
+    "node_errors": {
+        "9": {"errors": [_MISSING], "dependent_outputs": ["9"], "class_type": "SaveImage"}
+    },
+}
+_REFUSED = {"error": mistake("injected", "refused", ""), "node_errors": {}}
 RESPONSES = {
-    **in_words_of(_ERROR, 400, 503),
+    **in_words_of(
+        _ERROR, 400, 503, example=lambda status: _INVALID_GRAPH if status == 400 else _REFUSED
+    ),
     500: {
         "description": "A body that is no JSON, as the real server answers it",
-        "content": {"text/plain": {"schema": {"type": "string"}}},
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": _TROUBLE}},
     },
 }
 

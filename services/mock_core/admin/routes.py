@@ -15,6 +15,8 @@ from services.mock_core.mock import Mock, TheMock
 
 router = APIRouter(prefix="/admin", tags=["admin"])
 _INVALID = documented(422)
+_NO_RULE = ("not_found", "no rule named 'lost' is armed")
+_NO_DELIVERY = ("not_found", "no delivery 17 is kept")
 
 
 def _tellable(body: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +72,7 @@ async def post_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
     return faults_answer(mock)
 
 
-@router.delete("/faults", responses=documented(404, 422))
+@router.delete("/faults", responses=documented(404, 422, told={404: _NO_RULE}))
 async def delete_faults(mock: TheMock, name: str | None = None) -> dict[str, Any]:
     """Remove every rule, or the one of this name."""
     if name is None:
@@ -157,7 +159,11 @@ async def put_config(mock: TheMock, changes: JsonObject) -> dict[str, Any]:
     return await get_config(mock)
 
 
-@router.post("/callbacks/{delivery_id}/replay", status_code=202, responses=documented(404))
+@router.post(
+    "/callbacks/{delivery_id}/replay",
+    status_code=202,
+    responses=documented(404, told={404: _NO_DELIVERY}),
+)
 async def post_replay(mock: TheMock, delivery_id: str) -> dict[str, bool]:
     """Send one callback of the ledger once more, as it was."""
     if not mock.sender.replay(delivery_id):

@@ -1,50 +1,66 @@
 """What the OpenAPI files say of refusals; a fault may answer with any status at any point."""
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from fastapi import FastAPI
-
-from services.mock_core.http.problems import MEDIA_TYPE, ProblemBody, title_of
+from services.mock_core.http.problems import MEDIA_TYPE, title_of
 
 Responses = dict[int | str, dict[str, Any]]
-_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+# Code and detail of a plain refusal, as an example.
+Told = tuple[str | int, str]
+JSON = "application/json"
+_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+_INVALID = {"field": "prompt", "problem": "must be a string"}
+_TOLD: dict[int, Told] = {
+    403: ("foreign_origin", "Origin 'https://elsewhere.example' is none of ours"),
+    404: ("not_found", "no such job"),
+    409: ("not_finished", "the job is running"),
+    415: ("not_json", "Content-Type: application/json"),
+    416: ("bad_range", "the range is outside the file"),
+    421: ("unknown_host", "Host 'elsewhere.example' is none of ours"),
+    422: ("invalid", "{field}: {problem}".format_map(_INVALID)),
+    503: ("injected", "refused"),
+}
+_INJECTED = 503
 
 
-def documented(*statuses: int) -> Responses:
-    """Refusals of a plain route: the usual ones by name, and whatever a fault asks for."""
-    named: Responses = {
-        status: {"description": title_of(status), "content": _CONTENT} for status in statuses
-    }
-    return {**named, "default": {"description": "As a fault asks for", "content": _CONTENT}}
+def documented(*statuses: int, told: Mapping[int, Told] = MappingProxyType({})) -> Responses:
+    """Refusals of a plain route: the usual ones by name, and whatever a fault asks for.
+
+    `told`: code and detail of those, by their status, that say something else than most.
+    """
+    all_told = {**_TOLD, **told}
+    return _refusals(MEDIA_TYPE, _SCHEMA, statuses, lambda it: _problem(it, *all_told[it]))
 
 
-def in_words_of(schema: dict[str, Any], *statuses: int) -> Responses:
+def in_words_of(
+    schema: dict[str, Any], *statuses: int, example: Callable[[int], dict[str, Any]]
+) -> Responses:
     """The same for a native wire, whose refusals are JSON of this schema."""
-    content = {"application/json": {"schema": schema}}
-    named: Responses = {
-        status: {"description": title_of(status), "content": content} for status in statuses
+    return _refusals(JSON, schema, statuses, example)
+
+
+def _refusals(
+    kind: str,
+    schema: dict[str, Any],
+    statuses: tuple[int, ...],
+    example: Callable[[int], dict[str, Any]],
+) -> Responses:
+    def refusal(description: str, status: int) -> dict[str, Any]:
+        content = {kind: {"schema": schema, "example": example(status)}}
+        return {"description": description, "content": content}
+
+    named: Responses = {status: refusal(title_of(status), status) for status in statuses}
+    return {**named, "default": refusal("As a fault asks for", _INJECTED)}
+
+
+def _problem(status: int, code: str | int, detail: str) -> dict[str, Any]:
+    return {
+        "type": "about:blank",
+        "title": title_of(status),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **({"errors": [_INVALID]} if status == 422 else {}),
     }
-    return {**named, "default": {"description": "As a fault asks for", "content": content}}
-
-
-class DocumentedApp(FastAPI):
-    """An application whose OpenAPI file has the problem that plain refusals are."""
-
-    def openapi(self) -> dict[str, Any]:
-        document = super().openapi()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas["Problem"] = ProblemBody.model_json_schema()
-        for path, operations in document["paths"].items():
-            for method, operation in operations.items():
-                for status, refusal in _guarded(path, method).items():
-                    operation["responses"].setdefault(str(status), refusal)
-        return document
-
-
-def _guarded(path: str, method: str) -> Responses:
-    """What is refused before any route: a foreign host, a foreign page and its forms."""
-    changes = method not in ("get", "head")
-    form = (415,) if changes and path.startswith("/admin/") else ()
-    found = documented(421, *((403,) if changes else ()), *form)
-    del found["default"]
-    return found

@@ -52,12 +52,17 @@ class ProblemBody(BaseModel):
 
 
 # Python's own names for these changed with a version; what we tell must not.
-_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+PHRASES = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
 
 
 def title_of(status: int) -> str:
     try:
-        return _PHRASES.get(status) or http.HTTPStatus(status).phrase
+        return PHRASES.get(status) or http.HTTPStatus(status).phrase
     except ValueError:
         return "Refused"
 

@@ -13,18 +13,20 @@ from starlette.responses import JSONResponse, Response
 
 from services.mock_core.exchange.status import look_up
 from services.mock_core.exchange.submit import submit
-from services.mock_core.http.documented import in_words_of
+from services.mock_core.http.documented import JSON, Responses, in_words_of
 from services.mock_core.http.headers import base_url
 from services.mock_core.http.problems import Problem
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import Mock, TheMock
 from services.mock_kling.config import KlingConfig
+from services.mock_kling.errors import resolve
 from services.mock_kling.fal import answers
 from services.mock_kling.fal.inputs import Inputs, read
 from services.mock_kling.orders import ordered
 
 PREFIX = "/fal/"
 _OURS = "task"
+_USUAL = {401: "Authentication is required", 404: "no such job", 422: "body: must be an object"}
 ERRORS = in_words_of(
     {
         "type": "object",
@@ -32,7 +34,11 @@ ERRORS = in_words_of(
         "required": ["detail"],
     },
     *(400, 401, 404, 422, 429, 500, 503, 504),
+    example=lambda status: {"detail": _USUAL.get(status) or resolve(status, None)[2]},
 )
+_OPEN: Responses = {
+    202: {"description": "It waits or is at work", "content": {JSON: {"schema": {}}}},
+}
 keys = APIRouter(tags=["fal"])
 
 
@@ -83,7 +89,7 @@ async def submit_request(
     return await submit(mock, generation, reply=lambda it: _queued(mock, it), shape=answers.refuse)
 
 
-@router.get("/fal/{owner}/{alias}/requests/{request_id}/status", responses=ERRORS)
+@router.get("/fal/{owner}/{alias}/requests/{request_id}/status", responses={**_OPEN, **ERRORS})
 async def request_status(mock: TheMock, owner: str, alias: str, request_id: str) -> Response:
     """How a request stands."""
     found = _found(mock, f"{owner}/{alias}", request_id)
@@ -109,7 +115,11 @@ async def request_response(
     )
 
 
-@router.put("/fal/{owner}/{alias}/requests/{request_id}/cancel", responses=ERRORS)
+@router.put(
+    "/fal/{owner}/{alias}/requests/{request_id}/cancel",
+    status_code=202,
+    responses=ERRORS,
+)
 async def cancel_request(mock: TheMock, owner: str, alias: str, request_id: str) -> Response:
     """Ask for the end of a request."""
     found = _found(mock, f"{owner}/{alias}", request_id)

@@ -20,6 +20,12 @@ BAD_BODY, BAD_MEMBER, NO_METHOD, NO_RESOURCE = 1200, 1201, 1202, 1203
 _BLOCKED = 446
 _PAGE = "<html><head><title>Kling AI</title></head><body></body></html>"
 _requests = itertools.count(1)
+
+
+def _error(code: int | str, message: str, request: str = "req-000000000017") -> dict[str, Any]:
+    return {"code": int(code), "message": message, "request_id": request}
+
+
 ERRORS = in_words_of(
     {
         "type": "object",
@@ -32,6 +38,7 @@ ERRORS = in_words_of(
         "additionalProperties": False,
     },
     *(400, 401, 403, 404, 429, 500, 503, 504),
+    example=lambda status: _error(*resolve(status, None)[1:]),
 )
 
 
@@ -102,7 +109,7 @@ def refuse(
     # What the framework refuses, in the vendor's words: a bad parameter, a bad method.
     status, code = {422: (400, BAD_MEMBER), 405: (404, NO_METHOD)}.get(status or 0, (status, code))
     status, code, usual = resolve(status, code)
-    body = {"code": int(code), "message": message or usual, "request_id": request_id()}
+    body = _error(code, message or usual, request_id())
     return JSONResponse(body, status_code=status, headers=headers)
 
 
