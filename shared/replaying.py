@@ -20,6 +20,7 @@ from shared.payload_settings import PayloadSettings
 from shared.sandbox import workflow_runner
 from shared.slots import RunRef
 from shared.temporal import answer, connect
+from shared.unfit import UnfitPassedOver
 
 # Exit status where nothing could be asked.
 AWAY = 3
@@ -42,6 +43,7 @@ async def replay(
     replayer = Replayer(
         workflows=[workflow],
         data_converter=data_converter(keys),
+        interceptors=[UnfitPassedOver()],
         workflow_runner=workflow_runner(),
     )
     replayed, failures = 0, {}

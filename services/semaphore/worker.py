@@ -19,6 +19,7 @@ from shared.builds import SEMAPHORE, deployment
 from shared.sandbox import workflow_runner
 from shared.stacks import check_alone
 from shared.temporal import SEMAPHORE_QUEUE
+from shared.unfit import UnfitPassedOver
 
 # One watch for each holder: the limit's upper bound, and some air.
 MAX_ACTIVITIES = 1100
@@ -52,6 +53,7 @@ async def running_semaphore(
             activities.find_jobs,
             activities.semaphore_rules,
         ],
+        interceptors=[UnfitPassedOver()],
         workflow_runner=workflow_runner(),
         # A semaphore whose history can't be replayed would stand still for good; one that failed is
         # followed by one that rebuilds.

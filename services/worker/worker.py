@@ -32,6 +32,7 @@ from shared.sandbox import workflow_runner
 from shared.stacks import check_alone
 from shared.store.chosen import chosen_store
 from shared.temporal import GENVIDEO_QUEUE
+from shared.unfit import UnfitPassedOver
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +101,7 @@ def _worker(
         task_queue=task_queue,
         workflows=[GenVideoWorkflow],
         activities=[*activities, requests.request_slot, requests.withdraw_request],
-        interceptors=[*tracing.worker_interceptors(), JobInterceptor()],
+        interceptors=[*tracing.worker_interceptors(), JobInterceptor(), UnfitPassedOver()],
         workflow_runner=workflow_runner(),
         tuner=tuner(),
         sticky_queue_schedule_to_start_timeout=settings.pace.times.sticky,

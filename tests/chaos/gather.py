@@ -18,6 +18,7 @@ from shared.messages import Record
 from shared.sandbox import workflow_runner
 from shared.slots import JOB_GATE, semaphore_id
 from shared.temporal import GET_RECORD_QUERY, QUERY_TIMEOUT
+from shared.unfit import UnfitPassedOver
 
 # A busy machine may need more than one; the pause is for workers that come back just now.
 QUERY_TRIES = 10
@@ -86,6 +87,7 @@ async def replay(folder: RunFolder) -> None:
     replayer = Replayer(
         workflows=[GenVideoWorkflow, SemaphoreWorkflow],
         data_converter=pydantic_data_converter,
+        interceptors=[UnfitPassedOver()],
         workflow_runner=workflow_runner(),
     )
     files = sorted(folder.histories.glob("*.json"))

@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHistory
 
 from services.callback.models import Fate
 from services.worker import activities, policies
 from services.worker.deterministic import stages
 from services.worker.models import COLLECT_VIDEO
+from services.worker.workflows import GenVideoWorkflow
+from shared.codec import PayloadKeys
 from shared.messages import Attempts, KlingDone
+from shared.replaying import replay
 from shared.states import Status, Step
-from shared.temporal import KLING_DONE_SIGNAL
+from shared.temporal import KLING_DONE_SIGNAL, PROGRESS_SIGNAL
 from tests.services.mock_core.serving import HURRY, Json
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.race import fates
@@ -182,6 +185,26 @@ async def test_another_attempts_callback_wakes_nobody(polled: Pipeline) -> None:
     await polled.job(job_id).signal(KLING_DONE_SIGNAL, done(job_id, 2))
     assert (await polled.ended(job_id)).status is Status.SUCCEEDED
     assert await collections(polled, job_id) == 1
+
+
+@pytest.mark.parametrize("name", [KLING_DONE_SIGNAL, PROGRESS_SIGNAL])
+@pytest.mark.parametrize("values", [[], ["one"], ["one", "more"]])
+async def test_a_signal_that_does_not_fit_is_dropped(
+    polled: Pipeline, name: str, values: list[str]
+) -> None:
+    """Told by hand while the job waits, and the job itself replays with it afterwards."""
+    await polled.change(paused=True)
+    job_id = await polled.submit()
+    await polled.job(job_id).signal(name, args=values)
+    await polled.change(paused=False)
+    assert (await polled.ended(job_id)).status is Status.SUCCEEDED
+    history = await polled.job(job_id).fetch_history()
+    found = await replay(GenVideoWorkflow, only(history), PayloadKeys())
+    assert found == {"replayed": 1, "failures": {}}
+
+
+async def only(history: WorkflowHistory) -> AsyncIterator[WorkflowHistory]:
+    yield history
 
 
 def done(job_id: str, attempt: int) -> KlingDone:

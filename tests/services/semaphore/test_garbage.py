@@ -9,6 +9,7 @@ from shared.slots import (
     GRANTED_SIGNAL,
     RELEASE_SIGNAL,
     REQUEST_SIGNAL,
+    SKIP_SIGNAL,
     WITHDRAW_SIGNAL,
 )
 from shared.temporal import GENVIDEO_WORKFLOW
@@ -42,6 +43,27 @@ async def test_a_signal_that_does_not_fit_is_dropped(kept: Jobs) -> None:
     await kept.start("job")
     await kept.book.has_entered("job")
     assert (await kept.view()).waiting_count == 0
+
+
+@pytest.mark.parametrize("values", [[], ["one", "more"]])
+@pytest.mark.parametrize("name", [REQUEST_SIGNAL, WITHDRAW_SIGNAL, RELEASE_SIGNAL, SKIP_SIGNAL])
+async def test_a_signal_of_too_few_or_too_many_values_is_dropped(
+    kept: Jobs, name: str, values: list[str]
+) -> None:
+    await kept.semaphore.signal(name, args=values)
+    await kept.start("job")
+    await kept.book.has_entered("job")
+
+
+@pytest.mark.parametrize("values", [[], [{"limit": 2}, "more"]])
+@pytest.mark.parametrize("name", [CHANGE_UPDATE, ACQUIRE_UPDATE])
+async def test_an_update_of_too_few_or_too_many_values_is_refused(
+    kept: Jobs, name: str, values: list[object]
+) -> None:
+    with pytest.raises(WorkflowUpdateFailedError):
+        await kept.semaphore.execute_update(name, args=values)
+    await kept.start("job")
+    await kept.book.has_entered("job")
 
 
 async def test_jobs_that_cannot_be_read_are_left_out_of_the_rebuilt_queue(kept: Jobs) -> None:
