@@ -1,12 +1,21 @@
-"""Figures of the other engines, from rows as the mocks' ledgers have them."""
+"""The other engines: figures from rows as the mocks have them, lines of the table, the command."""
 
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.bench.peers.engines import PEERS
 from tests.bench.peers.figures import figures
+from tests.bench.peers.table import line
+from tests.docs.pages import ROOT, read, tables_headed
 
 JOBS = ("fox-1", "fox-2", "fox-3")
+VERDICT = ROOT / "docs" / "verdict.md"
 
 
 def row(job: str, begun: float, length: float) -> dict[str, Any]:
@@ -39,3 +48,78 @@ def test_what_lies_between_two_jobs() -> None:
 
 def test_a_job_that_begins_during_another_is_counted() -> None:
     assert measured(1.0, 1.25, 1.60)["overlaps"] == 1
+
+
+def kill(steps: dict[str, float], *, back: float | None = None, other: bool = True) -> Any:
+    """A kill after which the job has taken these steps, its end among them or not."""
+    late = steps["ended"] - 5 if "ended" in steps else None
+    hit = {"ended": "ended" in steps, "paid": [1, 2], "steps": steps, "late": late}
+    aside = {"ended": other, "paid": [1, 1], "steps": {}}
+    return {"worker_back_after": back, "watched": 240.2, "hit": hit, "other": aside}
+
+
+def test_a_line_of_the_table() -> None:
+    turns = {"turns": measured(1.0, 1.35, 1.70), "loop": measured(1.0, 1.325, 1.65)}
+    video, order = kill({"video": 0.61, "ended": 5.1}), kill({"ended": 5.1})
+
+    found = line("Engine 1.2: a slot", {"turns": turns, "video": video, "order": order})
+
+    assert found == (
+        "| Engine 1.2: a slot | 50 ms (25 ms) | 30 ms (5.0 ms) "
+        "| goes on at the other worker after 0.6 s, ends 0.1 s late | 1, 2 | 1, 2 |"
+    )
+
+
+def test_what_was_not_measured_or_failed_is_told_as_such() -> None:
+    turns = {"turns": measured(1.0, 1.25, 1.61), "loop": measured(1.0, 1.325, 1.65)}
+
+    assert "| 5.0 ms (25 ms), 1 overlaps |" in line("x", {"turns": turns})
+    assert line("x", {"turns": turns}).endswith("|  |  |  |")
+    assert line("x", {"video": {"failed": "hung"}}) == "| x |  |  | hung |  |  |"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (kill({"ended": 5.3}), "ends at the other worker, 0.3 s late"),
+        (kill({"image": 61.2, "video": 62.0, "ended": 67.0}), "begins anew at the other worker"),
+        (
+            kill({"order": 10.4, "ended": 15.0}),
+            "orders the video anew at the other worker after 10",
+        ),
+        (
+            kill({"video": 132.4, "ended": 137.0}, back=120.3),
+            "a worker of the same name came after 120 s, 12.1 s later it goes on, ends 132.0 s",
+        ),
+        (kill({}, back=120.3), "not ended after 240 s; the other job ended"),
+        (kill({}, back=120.3, other=False), "not ended after 240 s; the other job did not end"),
+    ],
+)
+def test_what_became_of_a_killed_workers_job(found: Any, said: str) -> None:
+    assert said in line("x", {"video": found})
+
+
+def test_the_page_has_a_line_for_each_engine() -> None:
+    [table] = [table for table in tables_headed(read(VERDICT), "engine, and its slot")]
+    titles = [re.sub(r"\d+(\.\d+)+", "{}", cells[0]) for cells in table.rows]
+
+    assert titles == [peer.title for peer in PEERS]
+
+
+def test_an_engine_that_hangs_is_told_as_such(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.peers",
+        str(tmp_path),
+        "restate",
+        "--minutes",
+        "0",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    [kept] = tmp_path.glob("found-*.jsonl")
+    parts = [json.loads(text) for text in kept.read_text().splitlines()]
+    assert [part["part"] for part in parts] == ["turns", "video", "order"]
+    assert {part["failed"] for part in parts} == {"not within 0 min"}
+    assert "| not within 0 min |" in done.stdout

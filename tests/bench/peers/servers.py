@@ -1,6 +1,7 @@
 """What a peer keeps its jobs in, as a process of its own on free ports; its data goes with it."""
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -11,9 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.bench.mocks import free_port
+from tests.shared.processes import free_port
 
 READY_SECONDS = 300
+PR_SET_CHILD_SUBREAPER = 36
+PREFECT_UNUSED = (
+    *("SCHEDULER", "LATE_RUNS", "CANCELLATION_CLEANUP", "PAUSE_EXPIRATIONS"),
+    *("FOREMAN", "TRIGGERS"),
+)
 Environment = dict[str, str]
 
 
@@ -46,6 +52,23 @@ def kill_group(it: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(it.pid, signal.SIGKILL)
     it.wait()
+
+
+def adopt_orphans() -> None:
+    """Whatever a process of ours leaves behind becomes our child, wherever it has gone."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_children() -> None:
+    """Kill what is still there of all that this process has started, and what that has."""
+    while children := [
+        int(pid)
+        for listed in Path("/proc/self/task").glob("*/children")
+        for pid in listed.read_text().split()
+    ]:
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:
@@ -100,17 +123,27 @@ def postgres(_: Path, folder: Path) -> Iterator[Environment]:
         ]
         subprocess.run(made, env=environment, check=True, stdout=subprocess.DEVNULL)
         command = [*before, f"{programs}/postgres", "-D", data, "-p", str(port), "-k", place]
-        with process(command, environment, folder / "server.log"):
+        with process(command, environment, folder / "server.log") as it:
             until(lambda: _listens(port), "postgres")
-            yield {"PEER_SERVER": f"postgresql://postgres@127.0.0.1:{port}/postgres"}
+            try:
+                yield {"PEER_SERVER": f"postgresql://postgres@127.0.0.1:{port}/postgres"}
+            finally:
+                # Killed, it leaves its shared memory behind.
+                it.send_signal(signal.SIGINT)
+                it.wait()
 
 
 @contextlib.contextmanager
 def prefect(environments: Path, folder: Path) -> Iterator[Environment]:
-    port = free_port()
+    """Its tables were made with its environment, which takes longer than all the rest of a start;
+    what only flows, schedules and automations need is off."""
+    port, home = free_port(), folder / "prefect"
+    shutil.copytree(environments / "prefect/home", home)
     own = {
-        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_DATABASE_MIGRATE_ON_START": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in PREFECT_UNUSED},
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "DO_NOT_TRACK": "1",
     }

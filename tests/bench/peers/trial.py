@@ -9,14 +9,16 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from loadtest.times import instant
 from tests.bench.mocks import mock_process
+from tests.bench.peers.engines import Peer
 from tests.bench.peers.figures import figures
 from tests.bench.peers.servers import Environment, bare, kill_group, process, until
 
@@ -26,22 +28,6 @@ JOB_SECONDS = 20
 AWAY_SECONDS = 120
 STEPS = ("image", "video")
 JOBS = ("first", "second")
-
-Server = Callable[[Path, Path], contextlib.AbstractContextManager[Environment]]
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A module of this folder, or a script for Node, and what it keeps its jobs in."""
-
-    name: str
-    server: Server
-
-    def command(self, environments: Path) -> list[str]:
-        if self.name == "bullmq":
-            return ["node", str(Path(__file__).parent / "with_bullmq.cjs")]
-        python = environments / self.name / "bin/python"
-        return [str(python), "-m", f"tests.bench.peers.with_{self.name}"]
 
 
 @dataclass(frozen=True)
@@ -70,8 +56,13 @@ class Running:
         log = self.folder / f"worker-{worker}.log"
         before = len(self.told("ready"))
         command = [*self.command, "work"]
-        self.workers[worker] = self.exits.enter_context(process(command, own, log))
-        until(lambda: len(self.told("ready")) > before, f"{log} tells that it is ready")
+        it = self.workers[worker] = self.exits.enter_context(process(command, own, log))
+        until(
+            lambda: len(self.told("ready")) > before or it.poll() is not None,
+            f"worker {worker} tells that it is ready",
+        )
+        if it.poll() is not None:
+            raise RuntimeError(f"worker {worker} has ended by itself: {it.returncode}")
 
     def submit(self, *jobs: str) -> None:
         command = [*self.command, "submit", *jobs]
@@ -105,10 +96,10 @@ class Running:
         return [sum(row["job"] == job for row in self.rows(step)) for step in STEPS]
 
     def rows(self, step: str) -> list[dict[str, Any]]:
-        """A mock's ledger."""
+        """A mock's ledger; a job's name is the prompt of all that is made for it."""
         base = self.environment["PEER_IMAGES" if step == "image" else "PEER_VIDEOS"]
         reply = httpx.get(f"{base}/admin/ledger", trust_env=False).raise_for_status().json()
-        return [row | {"job": str(row["external_id"]).split(".")[0]} for row in reply]
+        return [row | {"job": row["prompt"]} for row in reply]
 
 
 @contextlib.contextmanager
@@ -182,11 +173,17 @@ def killed(it: Running, moment: str) -> dict[str, Any]:
     roles = zip(("hit", "other"), sorted(JOBS, key=lambda job: job != holder.job), strict=True)
     return {
         "worker_back_after": back and round(back - killed_at, 2),
+        "watched": round(time.time() - killed_at, 2),
         **{role: afterwards(it, job, killed_at) for role, job in roles},
     }
 
 
 def afterwards(it: Running, job: str, at: float) -> dict[str, Any]:
-    """What became of a job: seconds to each of its steps after an instant, and what it cost."""
+    """What became of a job: seconds to each of its steps after an instant, and what it cost.
+
+    `late`: from the end of its first video to its own.
+    """
     steps = {one.what: round(one.at - at, 2) for one in it.told(job=job) if one.at > at}
-    return {"ended": it.ended(job), "paid": it.paid(job), "steps": steps}
+    videos = [instant(row["finished_at"]) or 0.0 for row in it.rows("video") if row["job"] == job]
+    late = max(0.0, round(at + steps["ended"] - min(videos), 2)) if "ended" in steps else None
+    return {"ended": it.ended(job), "paid": it.paid(job), "steps": steps, "late": late}

@@ -1,6 +1,7 @@
 """Prefect with a server of its own (SQLite): background tasks, a global concurrency limit of 1.
 
 python3 -m venv prefect && prefect/bin/pip install prefect httpx
+PREFECT_HOME=$PWD/prefect/home prefect/bin/prefect server database upgrade -y
 """
 
 import sys
