@@ -2,17 +2,17 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from typer.core import TyperGroup
 
 from loadtest.books.raw import Damaged, RunFolder
 from loadtest.collect.replay import replay
 from loadtest.control.session import run_both
 from loadtest.judge.compare import compare as compare_runs
-from loadtest.judge.judge import Judgement
 from loadtest.judge.judge import judge as judge_run
 from loadtest.judge.tried import unmet
 from loadtest.options import (
@@ -52,7 +52,23 @@ from shared.texts import spoken
 
 PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
+
+class Commands(TyperGroup):
+    """What none of them can do is told here, whichever it was asked of."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NotReachable as error:
+            _fail([f"not reachable: {problem}" for problem in error.problems], NOT_REACHABLE)
+        except PlanError as error:
+            _fail(error.problems, USAGE)
+        except (Damaged, NoBrowser) as error:
+            _fail([str(error)], USAGE)
+
+
 app = typer.Typer(
+    cls=Commands,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -137,12 +153,8 @@ def soak(
     replay_with: ReplayWith = "",
 ) -> None:
     """Steady arrivals for a while; the report tells what grows and what drifts."""
-    try:
-        jobs = soak_jobs(minutes, rate)
-    except PlanError as error:
-        _fail(error.problems, USAGE)
     options = Options(
-        stages=str(jobs),
+        stages=str(soak_jobs(minutes, rate)),
         seed=seed,
         rate=rate,
         stall=stall,
@@ -165,7 +177,7 @@ def report(folder: Folder, baseline: Baseline = None) -> None:
 def compare(a: Folder, b: Folder) -> None:
     """Compare run B with its baseline A; fails when B is worse beyond the noise."""
     before, after = _open(a), _open(b)
-    found = compare_runs(_judged(before), _judged(after))
+    found = compare_runs(judge_run(before), judge_run(after))
     write_comparison(after, found)
     for quantity in found.quantities:
         change = f"{quantity.a:.4g} -> {quantity.b:.4g} {quantity.unit}"
@@ -189,16 +201,11 @@ def bench_peers(
     The program that replays knows our workflow alone, so that the control is not replayed.
     """
     settings = _settings()
-    try:
-        plan = Options(stages=jobs, seed=seed).plan(mocked=settings.mocked)
-        found = asyncio.run(run_both(settings, plan, workers=workers, console=console))
-    except PlanError as error:
-        _fail(error.problems, USAGE)
-    except NotReachable as error:
-        _not_reachable(error)
+    plan = Options(stages=jobs, seed=seed).plan(mocked=settings.mocked)
+    found = asyncio.run(run_both(settings, plan, workers=workers, console=console))
     if replay_with:
         replay(found[0], replay_with)
-    ours, control = map(_judged, found)
+    ours, control = map(judge_run, found)
     for folder, judgement in zip(found, (ours, control), strict=True):
         write_report(folder, judgement)
     write_side_by_side(found[0], ours, control)
@@ -211,10 +218,7 @@ def bench_peers(
 @app.command()
 def prove(folder: Folder, seal: AtTheEnd = False) -> None:
     """Judge and draw what the parts of `make prove` have left behind, as one."""
-    try:
-        found = page.drawn(folder, seal=seal)
-    except Damaged as error:
-        _fail([str(error)], USAGE)
+    found = page.drawn(folder, seal=seal)
     _print("\n".join(found.lines))
     raise typer.Exit(found.status)
 
@@ -224,10 +228,7 @@ def picture(
     folder: Folder, target: Annotated[Path, typer.Argument(help="The PNG to write.")]
 ) -> None:
     """Draw the annotated picture of a report that the documentation shows."""
-    try:
-        draw(_open(folder).path / "report.html", target)
-    except NoBrowser as error:
-        _fail([str(error)], USAGE)
+    draw(_open(folder).path / "report.html", target)
 
 
 def _open(folder: Path) -> RunFolder:
@@ -240,14 +241,9 @@ def _open(folder: Path) -> RunFolder:
 def _run(options: Options, baseline: Path | None, *, replay_with: str) -> NoReturn:
     """One run and its report; exits by the verdict, or by why there is none."""
     settings, before = _settings(), _open(baseline) if baseline else None
-    try:
-        plan = options.plan(mocked=settings.mocked)
-        line = command(plan.seed)
-        folder, why = asyncio.run(run_plan(settings, plan, command=line, console=console))
-    except NotReachable as error:
-        _not_reachable(error)
-    except PlanError as error:
-        _fail(error.problems, USAGE)
+    plan = options.plan(mocked=settings.mocked)
+    line = command(plan.seed)
+    folder, why = asyncio.run(run_plan(settings, plan, command=line, console=console))
     folder.point_latest()
     if replay_with:
         replay(folder, replay_with)
@@ -257,9 +253,9 @@ def _run(options: Options, baseline: Path | None, *, replay_with: str) -> NoRetu
     raise typer.Exit(NOT_REACHABLE if why.startswith("unreachable") else verdict)
 
 
-def _judge(folder: RunFolder, baseline: RunFolder | None = None) -> int:
-    judgement = _judged(folder)
-    write_report(folder, judgement, _judged(baseline) if baseline else None)
+def _judge(folder: RunFolder, baseline: RunFolder | None) -> int:
+    judgement = judge_run(folder)
+    write_report(folder, judgement, judge_run(baseline) if baseline else None)
     style = "bold green" if judgement.passed else "bold red"
     console.print(spoken(judgement.headline), style=style, highlight=False)
     for line in judgement.reasons:
@@ -269,26 +265,18 @@ def _judge(folder: RunFolder, baseline: RunFolder | None = None) -> int:
     _print(f"report: {folder.path / 'report.html'}")
     _print(f"seal: {judgement.books.seal.root}")
     for name, count in sorted(judgement.books.torn.items()):
-        line = f"damaged: {folder.raw / name}, {count} line(s)"
-        errors.print(spoken(line), style="red", markup=False, highlight=False, soft_wrap=True)
+        _complain(f"damaged: {folder.raw / name}, {count} line(s)")
     if judgement.books.torn:
         return USAGE
     return PASSED if judgement.passed else FAILED
-
-
-def _judged(folder: RunFolder) -> Judgement:
-    try:
-        return judge_run(folder)
-    except Damaged as error:
-        _fail([str(error)], USAGE)
 
 
 def _print(text: str) -> None:
     console.print(spoken(text), markup=False, highlight=False, soft_wrap=True)
 
 
-def _not_reachable(error: NotReachable) -> NoReturn:
-    _fail([f"not reachable: {problem}" for problem in error.problems], NOT_REACHABLE)
+def _complain(text: str) -> None:
+    errors.print(spoken(text), style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _settings() -> Settings:
@@ -302,5 +290,5 @@ def _settings() -> Settings:
 
 def _fail(problems: list[str], status: int) -> NoReturn:
     for problem in problems:
-        errors.print(spoken(problem), style="red", markup=False, highlight=False, soft_wrap=True)
+        _complain(problem)
     raise typer.Exit(status)
