@@ -22,6 +22,7 @@ from loadtest.books.fields import (
 
 # A vendor's own name of a task; what is kept of it may be the path to it, which ends with its name.
 Task = Annotated[str, BeforeValidator(lambda kept: str(kept).rpartition("/")[2])]
+ErrorMessage = Annotated[StringOrNone, Field(validation_alias=AliasPath("error", "message"))]
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -40,23 +41,27 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
-class ApiJob:
-    """A job as the API showed it at the end."""
+class _Job:
+    """What the API's list and a job's record both say of it."""
 
-    listed: Truth = False
-    status: String = "None"
     created: Instant = Field(default=None, validation_alias="created_at")
     started: Instant = Field(default=None, validation_alias="started_at")
     finished: Instant = Field(default=None, validation_alias="finished_at")
     version: Whole = 0
     attempts: Annotated[dict[str, Whole], Mapping] = Field(default_factory=dict)
-    error_code: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "code"))
-    error_message: StringOrNone = Field(
-        default=None, validation_alias=AliasPath("error", "message")
-    )
     prompt: StringOrNone = None
     step: StringOrNone = None
     percent: Whole = 0
+
+
+@dataclass(frozen=True, slots=True, config=FACT)
+class ApiJob(_Job):
+    """A job as the API showed it at the end."""
+
+    listed: Truth = False
+    status: String = "None"
+    error_code: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "code"))
+    error_message: ErrorMessage = None
     tag: StringOrNone = None
 
 
@@ -85,23 +90,13 @@ def _assets(noted: object) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
-class Record:
+class Record(_Job):
     """A job's JSON record, or why there is none."""
 
     problem: StringOrNone = None
     status: StringOrNone = None
-    version: Whole = 0
     transitions: Annotated[tuple[Transition, ...], Mappings] = ()
     assets: Annotated[dict[str, Asset], BeforeValidator(_assets)] = Field(default_factory=dict)
-    error_code: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "code"))
-    priority: Whole = 0
-    prompt: StringOrNone = None
-    step: StringOrNone = None
-    percent: Whole = 0
-    created: Instant = Field(default=None, validation_alias="created_at")
-    started: Instant = Field(default=None, validation_alias="started_at")
-    finished: Instant = Field(default=None, validation_alias="finished_at")
-    attempts: Annotated[dict[str, Whole], Mapping] = Field(default_factory=dict)
     run_id: StringOrNone = None
     token: WholeOrNone = None
     tasks: Annotated[dict[str, Task], Mapping] = Field(default_factory=dict)
@@ -118,9 +113,7 @@ class Activity:
     attempt: Whole = 0
     outcome: String = ""
     error_class: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "class"))
-    error_message: StringOrNone = Field(
-        default=None, validation_alias=AliasPath("error", "message")
-    )
+    error_message: ErrorMessage = None
 
 
 @dataclass(frozen=True, slots=True, config=FACT)

@@ -22,7 +22,7 @@ def judged(
     callbacks: list[Callback], receipts: list[Receipt], *, status: str = "succeeded"
 ) -> CallbackBook:
     video = dataclasses.replace(made("video", 0, 1), callbacks=tuple(callbacks))
-    api = ApiJob(True, status, 0, 0, 2, 1, {}, None, None)
+    api = ApiJob(listed=True, status=status, created=0, started=0, finished=2, version=1)
     job = JobFacts("j", 0, api=[api], generations=[video], receipts=receipts)
     return callback_book([job])
 

@@ -30,7 +30,7 @@ def outcome(
     broken: bool = False,
 ) -> str:
     fault = Injected(service, "rule", where, do, f"j.{service}.1", "j")
-    api = ApiJob(True, status, 0, 0, 2, 1, {}, None, None)
+    api = ApiJob(listed=True, status=status, created=0, started=0, finished=2, version=1)
     stored = StoredFile("video", 9, "x", "does not decode" if broken else None)
     job = JobFacts(
         "j",

@@ -50,7 +50,9 @@ def fact(name: str, created: float, generations: list[Generation], *, end: float
         job_id=name,
         problem=None,
     )
-    api = ApiJob(True, "succeeded", created, created, end, 1, {}, None, None)
+    api = ApiJob(
+        listed=True, status="succeeded", created=created, started=created, finished=end, version=1
+    )
     return JobFacts(name, 0, submissions=[submit], api=[api], generations=generations)
 
 
