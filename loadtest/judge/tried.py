@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from loadtest.books import witnesses as books
 from loadtest.books.fields import mapping
-from loadtest.books.model import STEPS, StageBook
+from loadtest.books.model import STEPS
 from loadtest.judge.callbacks import AGAIN, BY_POLL, LOST
 from loadtest.judge.judge import Judgement
 
@@ -154,12 +154,8 @@ def _demand(judgement: Judgement) -> Tried:
     waiting = max((sample.waiting or 0 for sample in samples), default=0)
     limits = ", ".join(sorted({str(stage.limit) for stage in judgement.books.stages}))
     text = f"at most {waiting} waited in a sample, with a limit of {limits}"
-    wanted = any(_wanted(stage) for stage in judgement.books.stages)
+    wanted = any(stage.accepted > (stage.limit or 0) for stage in judgement.books.stages)
     return Tried("more jobs than places", wanted, text, _by(books.SLOT, books.RUNNER))
-
-
-def _wanted(stage: StageBook) -> bool:
-    return stage.accepted > (stage.limit or 0)
 
 
 def _kills(judgement: Judgement) -> Tried:

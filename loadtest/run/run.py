@@ -68,11 +68,9 @@ async def open_stack(settings: Settings, temporal: Temporal, version: str) -> As
 class Run:
     """One run of a plan against a stack."""
 
-    def __init__(
-        self, stack: Stack, plan: Plan, *, command: str, run_id: str | None = None
-    ) -> None:
+    def __init__(self, stack: Stack, plan: Plan, *, command: str) -> None:
         self._stack, self._plan, self._command = stack, plan, command
-        self.run_id = run_id or new_run_id()
+        self.run_id = new_run_id()
         self.folder = RunFolder.create(stack.settings.reports_dir, self.run_id)
         self.why = "done"
 
