@@ -118,7 +118,7 @@ def down(settings: Settings, *, drain: bool = False) -> None:
     private_folder(settings.run_dir)
     with locked(settings.run_dir):
         stacks: list[Stack] = [Local(settings)]
-        if settings.running != Mode.LOCAL and engine.found():
+        if settings.running != Mode.LOCAL and engine.missing() is None:
             stacks.append(Docker(settings))
         stopped = [stack for stack in stacks if stack.units()]
         for stack in stopped:

@@ -1,6 +1,5 @@
 """Is there a Docker engine with Compose? Asked once, and never waited for for long."""
 
-from dataclasses import dataclass
 from functools import cache
 
 from compose.stack.subprocesses import capture
@@ -9,15 +8,6 @@ PATIENCE = 8.0
 # `depends_on.required` came with Compose 2.20, the start interval of health checks with engine 25.
 OLDEST_COMPOSE = (2, 20)
 OLDEST_ENGINE = (25, 0)
-
-
-@dataclass(frozen=True)
-class Engine:
-    """What answers: the engine's version, and how Compose is called."""
-
-    version: str
-    compose: tuple[str, ...]
-    compose_version: str
 
 
 def numbers(version: str) -> tuple[int, int]:
@@ -57,11 +47,3 @@ def missing() -> str | None:
     if compose() is None:
         return f"Docker Compose {OLDEST_COMPOSE[0]}.{OLDEST_COMPOSE[1]} or newer is missing"
     return None
-
-
-def found() -> Engine | None:
-    """The engine with Compose, or None where one of them is missing."""
-    version, tool = engine_version(), compose()
-    if missing() or version is None or tool is None:
-        return None
-    return Engine(version, *tool)
