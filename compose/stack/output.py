@@ -4,18 +4,17 @@ import os
 import sys
 import unicodedata
 from collections.abc import Sequence
-from typing import TextIO
 
 from shared.texts import spoken
 
 _STYLES = {"good": "32", "bad": "31", "warn": "33", "bold": "1", "dim": "2"}
 
 
-def colour_wanted(stream: TextIO) -> bool:
+def colour_wanted() -> bool:
     """NO_COLOR, CI and a missing terminal each switch colour off."""
     if os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM") == "dumb":
         return False
-    return stream.isatty()
+    return sys.stdout.isatty()
 
 
 def padded(text: str, width: int) -> str:
@@ -28,9 +27,9 @@ def wide(text: str) -> int:
     return len(text) + sum(unicodedata.east_asian_width(each) in "WF" for each in text)
 
 
-def paint(text: str, style: str, stream: TextIO | None = None) -> str:
-    """`text` in a style of `_STYLES` where the stream takes colour, unchanged elsewhere."""
-    if not colour_wanted(stream or sys.stdout):
+def paint(text: str, style: str) -> str:
+    """`text` in a style of `_STYLES` where answers take colour, unchanged elsewhere."""
+    if not colour_wanted():
         return spoken(text)
     return f"\x1b[{_STYLES[style]}m{spoken(text)}\x1b[0m"
 

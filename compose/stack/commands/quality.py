@@ -38,7 +38,10 @@ def check(root: Path) -> int:
     venv = Venv(root)
     venv.need("dev")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        running = {pool.submit(_run, root, item): item.name for item in _checks(root, venv)}
+        running = {
+            pool.submit(capture, item.command, item.env, cwd=root): item.name
+            for item in _checks(root, venv)
+        }
         ended = ((running[each], each.result()) for each in as_completed(running))
         failed = [name for name, outcome in ended if not _is_good(name, outcome)]
     if failed:
@@ -46,10 +49,6 @@ def check(root: Path) -> int:
         return VERDICT
     say(paint("all checks passed", "good"))
     return 0
-
-
-def _run(root: Path, item: Check) -> Outcome:
-    return capture(item.command, item.env, cwd=root)
 
 
 def _is_good(name: str, outcome: Outcome) -> bool:

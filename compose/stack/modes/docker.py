@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from dataclasses import dataclass
 
 from compose.stack import services
@@ -37,32 +36,20 @@ class Docker:
         scale = (
             ["--scale", f"{WORKER.name}={self.settings.workers}"] if WORKER.name in names else []
         )
-        must(
-            self._compose("up", "--detach", "--no-build", "--remove-orphans", *scale, *names),
-            env,
-            doing="starting the containers",
-            log=self.settings.log_dir / "compose-up.log",
-        )
+        words = ("up", "--detach", "--no-build", "--remove-orphans", *scale, *names)
+        self._must(*words, env=env, doing="starting the containers")
 
     def _remove_others(self, env: dict[str, str]) -> None:
         """What ran here and is no part any more, which Compose takes for no orphan."""
         ours = {service.name for service in self.settings.parts}
         if others := sorted({unit.service for unit in self.units()} - ours):
-            must(
-                self._compose("--profile", "*", "rm", "--stop", "--force", *others),
-                env,
-                doing="removing containers",
-                log=self.settings.log_dir / "compose-up.log",
-            )
+            words = ("--profile", "*", "rm", "--stop", "--force", *others)
+            self._must(*words, env=env, doing="removing containers")
 
     def serve(self) -> None:
         """Start the server alone and wait for it; the others come by `up`."""
-        must(
-            self._compose("up", "--detach", "--no-build", "--wait", TEMPORAL.name),
-            self._built(),
-            doing="starting the server",
-            log=self.settings.log_dir / "compose-up.log",
-        )
+        words = ("up", "--detach", "--no-build", "--wait", TEMPORAL.name)
+        self._must(*words, env=self._built(), doing="starting the server")
 
     def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
         """Run a module, with its arguments, of the image that a service would be started from.
@@ -75,12 +62,8 @@ class Docker:
 
     def down(self) -> None:
         """Stop and remove the containers and their network; data and images stay."""
-        must(
-            self._compose("--profile", "*", "down", "--remove-orphans"),
-            self._env(),
-            doing="stopping the containers",
-            log=self.settings.log_dir / "compose-down.log",
-        )
+        words = ("--profile", "*", "down", "--remove-orphans")
+        self._must(*words, env=self._env(), doing="stopping the containers", log="compose-down")
 
     def units(self) -> list[Unit]:
         """Every container of the stack that there is."""
@@ -135,12 +118,8 @@ class Docker:
         if images.up_to_date(self.settings.project, digest):
             return
         say("building the images …")
-        must(
-            self._compose("--profile", "*", "build"),
-            env | {"SOURCE_HASH": digest},
-            doing="building the images",
-            log=self.settings.log_dir / "build.log",
-        )
+        env = env | {"SOURCE_HASH": digest}
+        self._must("--profile", "*", "build", env=env, doing="building the images", log="build")
         # Their predecessors have lost their names and would only take up space.
         label = "label=genvideo.source"
         capture(["docker", "image", "prune", "--force", "--filter", label])
@@ -168,7 +147,7 @@ class Docker:
         folder = self.settings.root / "compose"
         files = [folder / "compose.yaml"] + ([folder / "mocks.yaml"] if self.settings.mocks else [])
         chosen = [word for file in files for word in ("--file", str(file))]
-        plain = [] if colour_wanted(sys.stdout) else ["--ansi", "never"]
+        plain = [] if colour_wanted() else ["--ansi", "never"]
         # Settings come from us alone: Compose would read .env with other rules of quoting.
         return [
             *tool[0],
@@ -180,6 +159,9 @@ class Docker:
             *chosen,
             *words,
         ]
+
+    def _must(self, *words: str, env: dict[str, str], doing: str, log: str = "compose-up") -> None:
+        must(self._compose(*words), env, doing=doing, log=self.settings.log_dir / f"{log}.log")
 
     def _ask(self, *words: str) -> Outcome:
         answer = capture(self._compose(*words), self._env())

@@ -12,7 +12,6 @@ from compose.stack.output import complain
 from compose.stack.services import WORKER
 from compose.stack.settings import environment, saved
 from compose.stack.settings.load import Settings
-from compose.stack.subprocesses import Outcome
 
 PROGRAM = f"{WORKER.module}.doctor"
 PATIENCE = 120.0
@@ -52,7 +51,8 @@ def examine(stack: Askable, *, receiver: bool) -> Examination:
     # Also where something is wrong, which is its status, all is told.
     told = replace(answer, status=0).found if answer.status in (0, VERDICT) else None
     if told is None:
-        return Examination([Finding("vendors", "wrong", _reason(answer))], {})
+        reason = f"they can't be looked at ({answer.last_line})"
+        return Examination([Finding("vendors", "wrong", reason)], {})
     return Examination([Finding(**each) for each in told["findings"]], told["offers"])
 
 
@@ -93,7 +93,3 @@ def _state(settings: Settings) -> str:
     """Changes with whatever a worker is told; it holds no secret."""
     told = environment.local_service(settings, WORKER.name)
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-
-def _reason(answer: Outcome) -> str:
-    return f"they can't be looked at ({answer.last_line})"

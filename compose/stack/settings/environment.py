@@ -52,17 +52,25 @@ def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str,
     known |= {
         WORKER.port: str(settings.ports[WORKER.port] + (index if name == WORKER.name else 0)),
         "LISTEN_HOST": settings.binds[_PORTS[name]],
-        "WORKERS": str(settings.workers),
-        "DATA_DIR": str(settings.data_dir),
-        "CALLBACK_SECRET": callback_secret(settings),
-        "CALLBACK_GUARDED": callback_guarded(settings),
-        "OPERATOR_KEY": operator_key(settings),
-        "STACK": stack_name(settings),
         "RELEASE_BUILD": build(settings, name),
-    }
+    } | _alike(settings)
     if name == WORKER.name:
         known["VIDEO_SERVICE_URL"] += known.get(MOCK_VIDEO_PATH, "")
     return _read(name, known | _reach(settings, known))
+
+
+def _alike(settings: Settings) -> dict[str, str]:
+    """What each mode tells in the same words."""
+    return {
+        # In a container the API can't tell how far its port is published.
+        "API_EXPOSED": "true" if settings.exposed else "false",
+        "CALLBACK_GUARDED": callback_guarded(settings),
+        "CALLBACK_SECRET": callback_secret(settings),
+        "DATA_DIR": str(settings.data_dir),
+        "OPERATOR_KEY": operator_key(settings),
+        "STACK": stack_name(settings),
+        "WORKERS": str(settings.workers),
+    }
 
 
 def local_loadtest(settings: Settings) -> dict[str, str]:
@@ -103,7 +111,6 @@ def _addresses(settings: Settings) -> dict[str, str]:
         ),
         "CALLBACK_URL": given.get("CALLBACK_URL", settings.url(CALLBACK.port)),
         "CALLBACK_SERVICE_URL": settings.url(CALLBACK.port),
-        "API_EXPOSED": _exposed(settings),
         "MOCKS": "on" if settings.mocks else "off",
         # As short as it can be: the load test prints it.
         "REPORTS_DIR": os.path.relpath(settings.reports_dir, settings.root),
@@ -195,20 +202,13 @@ def for_compose(settings: Settings) -> dict[str, str]:
         "API_BIND_ADDRESS": _published(settings, API),
         "CALLBACK_BIND_ADDRESS": _published(settings, CALLBACK),
         "ALLOWED_HOSTS": _allowed_hosts(settings),
-        "API_EXPOSED": _exposed(settings),
         "API_KEEPS_RESULTS": "false" if "RETENTION_DAYS" in settings.values else "true",
-        "DATA_DIR": str(settings.data_dir),
         "REPORTS_DIR": str(settings.reports_dir),
-        "CALLBACK_SECRET": callback_secret(settings),
-        "CALLBACK_GUARDED": callback_guarded(settings),
-        "OPERATOR_KEY": operator_key(settings),
-        "STACK": stack_name(settings),
         "WORKER_BUILD": build(settings, WORKER.name),
         "SEMAPHORE_BUILD": build(settings, SEMAPHORE.name),
         "MOCKS": "on" if settings.mocks else "off",
-        "WORKERS": str(settings.workers),
         "TEMPORAL_METRICS_URL": _metrics(settings, f"http://{TEMPORAL.name}:{services.UI_INNER}"),
-    }
+    } | _alike(settings)
     env |= {port: str(number) for port, number in settings.ports.items()}
     inside = {service.name: f"http://{service.name}:{service.inner}" for service in services.ALL}
     env |= _reach(
@@ -225,11 +225,6 @@ def for_compose(settings: Settings) -> dict[str, str]:
         env["IMAGE_SERVICE_URL"] = from_container("IMAGE_SERVICE_URL", image)
         env["VIDEO_SERVICE_URL"] = from_container("VIDEO_SERVICE_URL", video)
     return env
-
-
-def _exposed(settings: Settings) -> str:
-    """For the API, which in a container can't tell how far its port is published."""
-    return "true" if settings.exposed else "false"
 
 
 def _published(settings: Settings, service: Service) -> str:
