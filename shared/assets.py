@@ -3,7 +3,7 @@
 from enum import StrEnum
 from pathlib import Path
 
-from shared.ids import is_job_id
+from shared.ids import checked
 from shared.states import Step
 
 
@@ -40,11 +40,14 @@ def file_name(step: Step, kind: Kind) -> str:
     return f"{step}.{SUFFIXES[kind]}"
 
 
+def assets_prefix(job_id: str) -> str:
+    """Below which a store has a job's results; ValueError for what is no job id."""
+    return f"assets/{checked(job_id)}/"
+
+
 def assets_folder(data_dir: Path, job_id: str) -> Path:
     """The folder of a job's results; ValueError for what is no job id."""
-    if not is_job_id(job_id):
-        raise ValueError(f"not a job id: {job_id!r}")
-    return data_dir / "assets" / job_id
+    return data_dir / assets_prefix(job_id)
 
 
 def asset_url(public_url: str, job_id: str, step: Step) -> str:

@@ -35,6 +35,24 @@ def is_job_id(text: str) -> bool:
     return _JOB.fullmatch(text) is not None
 
 
+def checked(job_id: str) -> str:
+    """The id itself; ValueError for what is none (a path from outside)."""
+    if not is_job_id(job_id):
+        raise ValueError(f"not a job id: {job_id!r}")
+    return job_id
+
+
+def key_of_job(prefix: str, job_id: str) -> str:
+    """Under which a store has what there is one of a job; ValueError for what is no job id."""
+    return f"{prefix}{checked(job_id)}.json"
+
+
+def job_of_key(prefix: str, key: str) -> str | None:
+    """The job whose key this is; None for all others."""
+    job_id = key.removeprefix(prefix).removesuffix(".json")
+    return job_id if key == f"{prefix}{job_id}.json" and is_job_id(job_id) else None
+
+
 def external_id(job_id: str, step: Step, attempt: int) -> str:
     """Our id of a generation, unique in the vendor's account: `{job_id}.video.2`."""
     return f"{job_id}.{step}.{attempt}"

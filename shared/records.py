@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from shared.files import forget_partials
-from shared.ids import is_job_id
+from shared.ids import job_of_key, key_of_job
 from shared.messages import Record
 from shared.store.folder import Folder
 from shared.store.protocol import Held, Store, StoreAway
@@ -33,7 +33,7 @@ class Records:
 
     def raw(self, job_id: str) -> Held | None:
         """What lies there, whatever it is; ValueError for what is no job id."""
-        return self.store.read(record_key(job_id))
+        return self.store.read(key_of_job(PREFIX, job_id))
 
     def write(self, record: Record) -> bool:
         """Store a record unless a newer one is there; says whether it was stored.
@@ -50,19 +50,19 @@ class Records:
         raise StoreAway("too many write one record at once")
 
     def _put(self, record: Record, held: Held | None) -> bool:
-        key = record_key(record.job_id)
+        key = key_of_job(PREFIX, record.job_id)
         if held is None:
             return self.store.put_if_absent(key, to_json(record))
         return self.store.swap(key, to_json(record), held.tag)
 
     def known(self, job_id: str) -> bool:
         """Whether there is anything, a record or a damaged one."""
-        path = self.store.path(record_key(job_id))
+        path = self.store.path(key_of_job(PREFIX, job_id))
         return self.raw(job_id) is not None if path is None else path.is_file()
 
     def remove(self, job_id: str) -> None:
         """Have no record of a job any more."""
-        self.store.remove(record_key(job_id))
+        self.store.remove(key_of_job(PREFIX, job_id))
 
     def forget_partials(self) -> int:
         """Remove what writers that were killed have left; how many files that were."""
@@ -72,8 +72,7 @@ class Records:
     def job_ids(self) -> Iterator[str]:
         """The ids of all jobs that have a record, damaged ones included."""
         for listed in self.store.list(PREFIX):
-            name = listed.key.removeprefix(PREFIX)
-            if name.endswith(".json") and is_job_id(job_id := name.removesuffix(".json")):
+            if (job_id := job_of_key(PREFIX, listed.key)) is not None:
                 yield job_id
 
 
@@ -86,14 +85,7 @@ class RecordStore(Records):
 
     def path(self, job_id: str) -> Path:
         """Where a job's record lies; ValueError for what is no job id (a path from outside)."""
-        return self.folder / record_key(job_id).removeprefix(PREFIX)
-
-
-def record_key(job_id: str) -> str:
-    """The key of a job's record; ValueError for what is no job id (a path from outside)."""
-    if not is_job_id(job_id):
-        raise ValueError(f"not a job id: {job_id!r}")
-    return f"{PREFIX}{job_id}.json"
+        return self.folder / key_of_job("", job_id)
 
 
 def parsed(held: Held | None) -> Record | None:

@@ -14,8 +14,8 @@ import structlog
 
 from services.callback.book import Book, JobBook
 from services.callback.errors import NotKept
-from shared.ids import is_job_id
-from shared.store.protocol import Held, Listed, Store, StoreAway
+from shared.ids import job_of_key, key_of_job
+from shared.store.protocol import Held, Store, StoreAway
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +88,7 @@ class SharedBooks:
         """Know what all receivers have kept by now; NotKept where the store can't be asked."""
         try:
             there = await asyncio.to_thread(lambda: list(self._store.list(PREFIX)))
-            found = {job_id: each for each in there if (job_id := _job_of(each)) is not None}
+            found = {job_id: each for each in there if (job_id := job_of_key(PREFIX, each.key))}
             for job_id in self._tags.keys() - found.keys():
                 self._all.load(job_id, [])
                 del self._tags[job_id]
@@ -102,7 +102,7 @@ class SharedBooks:
     async def _read(self, job_id: str, listed: str) -> None:
         # No work of ours on this job in between, whose outcome would be forgotten here.
         async with self._locks.setdefault(job_id, asyncio.Lock()):
-            held = await asyncio.to_thread(self._store.read, _key(job_id))
+            held = await asyncio.to_thread(self._store.read, key_of_job(PREFIX, job_id))
             self._all.load(job_id, _rows(held, job_id))
         # That of the list, which leaves out the version in a bucket that has some.
         self._tags[job_id] = listed
@@ -110,7 +110,7 @@ class SharedBooks:
     def _run(self, work: Callable[[Book], T], job_id: str) -> tuple[T, list[dict[str, Any]]]:
         tried: dict[bytes, tuple[T, list[dict[str, Any]]]] = {}
         for _ in range(TRIES):
-            held = self._store.read(_key(job_id))
+            held = self._store.read(key_of_job(PREFIX, job_id))
             if held is not None and held.data in tried:
                 # Kept by a request whose answer was lost, and refused when it was sent again.
                 return tried[held.data]
@@ -128,11 +128,11 @@ class SharedBooks:
 
     def _put(self, job_id: str, held: Held | None, data: bytes) -> bool:
         if held is None:
-            return self._store.put_if_absent(_key(job_id), data)
-        if not self._store.swap(_key(job_id), data, held.tag):
+            return self._store.put_if_absent(key_of_job(PREFIX, job_id), data)
+        if not self._store.swap(key_of_job(PREFIX, job_id), data, held.tag):
             return False
         if data == _EMPTY:
-            self._store.remove(_key(job_id))
+            self._store.remove(key_of_job(PREFIX, job_id))
         return True
 
 
@@ -142,15 +142,3 @@ def _rows(held: Held | None, job_id: str) -> list[dict[str, Any]]:
     except ValueError:
         log.error("a job's receipts can't be read, new ones begin", job_id=job_id)
         return []
-
-
-def _key(job_id: str) -> str:
-    if not is_job_id(job_id):
-        raise ValueError(f"not a job id: {job_id!r}")
-    return f"{PREFIX}{job_id}.json"
-
-
-def _job_of(listed: Listed) -> str | None:
-    name = listed.key.removeprefix(PREFIX)
-    job_id = name.removesuffix(".json")
-    return job_id if name.endswith(".json") and is_job_id(job_id) else None

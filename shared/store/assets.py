@@ -4,8 +4,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from shared.assets import KINDS, SUFFIXES, Kind, file_name
-from shared.ids import is_job_id
+from shared.assets import KINDS, SUFFIXES, Kind, assets_prefix, file_name
 from shared.states import Step
 from shared.store.protocol import Listed, Store
 
@@ -38,7 +37,7 @@ class Assets:
         name = file_name(step, kind)
         if not self.store.local:
             name = f"{step}-{digest}.{SUFFIXES[kind]}"
-        key = f"{_prefix(job_id)}{name}"
+        key = f"{assets_prefix(job_id)}{name}"
         before = [other.key for other in self._of(job_id, step) if other.key != key]
         self.store.keep(key, file)
         for other in before:
@@ -53,22 +52,16 @@ class Assets:
 
     def forget(self, job_id: str) -> None:
         """Have none of a job."""
-        self.store.remove_below(_prefix(job_id))
+        self.store.remove_below(assets_prefix(job_id))
 
     def _of(self, job_id: str, step: Step) -> list[Stored]:
-        prefix = _prefix(job_id)
+        prefix = assets_prefix(job_id)
         found = [(each, _kind(each, prefix, step)) for each in self.store.list(prefix)]
         return [
             Stored(each.key, kind, each.size, each.tag, each.modified)
             for each, kind in found
             if kind is not None
         ]
-
-
-def _prefix(job_id: str) -> str:
-    if not is_job_id(job_id):
-        raise ValueError(f"not a job id: {job_id!r}")
-    return f"assets/{job_id}/"
 
 
 def _kind(listed: Listed, prefix: str, step: Step) -> Kind | None:
