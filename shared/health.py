@@ -165,6 +165,11 @@ async def connect_when_up(keys: PayloadKeys, *, tell: Callable[[str], None]) -> 
     return client
 
 
+async def lazy_client(keys: PayloadKeys) -> Client:
+    """A client that connects at its first call, for who must start while the server is away."""
+    return await connect(keys, runtime=measured_runtime(), lazy=True)
+
+
 async def temporal_reason(client: Client, *, seconds: float = READY_SECONDS) -> str | None:
     """Why Temporal isn't ready, or None where it answers within so many seconds."""
     try:

@@ -18,11 +18,9 @@ from services.api.http.examples import EXAMPLES
 from services.api.http.rate_limit import RateLimit
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
-from shared.health import temporal_reason
+from shared.health import lazy_client, temporal_reason
 from shared.records import RecordStore
-from shared.sdk_metrics import measured_runtime
 from shared.store.probe import store_reason
-from shared.temporal import connect
 from shared.web import ServiceApp, service_app
 
 MAX_BODY = 1024 * 1024
@@ -38,7 +36,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = make_service(settings, client or await _own(settings))
+        service = make_service(settings, client or await lazy_client(settings.payload_keys))
         app.state.service = service
         ending = asyncio.create_task(_close_streams(app, service))
         async with AsyncExitStack() as working:
@@ -74,10 +72,6 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
     if settings.origins:
         app.add_middleware(Cors, settings=settings)
     return app
-
-
-async def _own(settings: ApiSettings) -> Client:
-    return await connect(settings.payload_keys, runtime=measured_runtime(), lazy=True)
 
 
 def _asking_the_codec(settings: ApiSettings) -> frozenset[str]:

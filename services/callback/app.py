@@ -14,11 +14,9 @@ from services.callback.guard import Guard, Operator
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
 from services.callback.signature import Signatures
-from shared.health import temporal_reason
-from shared.sdk_metrics import measured_runtime
+from shared.health import lazy_client, temporal_reason
 from shared.store.chosen import chosen_store
 from shared.store.probe import store_reason
-from shared.temporal import connect
 from shared.web import ServiceApp, service_app
 
 DESCRIPTION = "Takes the video vendor's callbacks. Errors are `application/problem+json`."
@@ -31,7 +29,7 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        clients.append(client or await _own(settings))
+        clients.append(client or await lazy_client(settings.payload_keys))
         app.state.receiver = await asyncio.to_thread(Receiver, settings, clients[0])
         async with app.state.receiver.running():
             yield
@@ -60,7 +58,3 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
         app.add_middleware(Guard, operator=app.state.operator)
     app.include_router(routes.router)
     return app
-
-
-async def _own(settings: CallbackSettings) -> Client:
-    return await connect(settings.payload_keys, runtime=measured_runtime(), lazy=True)
