@@ -52,6 +52,7 @@ class _Job:
     prompt: StringOrNone = None
     step: StringOrNone = None
     percent: Whole = 0
+    error_code: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "code"))
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -60,7 +61,6 @@ class ApiJob(_Job):
 
     listed: Truth = False
     status: String = "None"
-    error_code: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "code"))
     error_message: ErrorMessage = None
     tag: StringOrNone = None
 
@@ -95,6 +95,7 @@ class Record(_Job):
 
     problem: StringOrNone = None
     status: StringOrNone = None
+    priority: Whole = 0
     transitions: Annotated[tuple[Transition, ...], Mappings] = ()
     assets: Annotated[dict[str, Asset], BeforeValidator(_assets)] = Field(default_factory=dict)
     run_id: StringOrNone = None

@@ -28,8 +28,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Between a job and the one that had waited for its slot."""
+    """A job that waited, and the job whose slot it got."""
 
+    before: str
+    after: str
     hand_over: float
     vendor_idle: float
 
@@ -64,8 +66,7 @@ def schedule(stage: StageBook) -> Schedule | None:
         _, number = heapq.heappop(free)
         slot = found.slots[number]
         if slot and hold.asked <= slot[-1].end:
-            before = slot[-1]
-            found.gaps.append(Gap(hold.begin - before.end, hold.begin - before.vendor_end))
+            found.gaps.append(_gap(slot[-1], hold))
         slot.append(hold)
         heapq.heappush(free, (hold.end, number))
     return found
@@ -127,3 +128,12 @@ def _hold(job: JobFacts) -> Hold | None:
     if asked is None:
         asked = job.submission.sent if job.submission else min(accepted)
     return Hold(job, asked, min(accepted), vendor_end, max(end, vendor_end))
+
+
+def _gap(before: Hold, after: Hold) -> Gap:
+    return Gap(
+        before.job.job_id,
+        after.job.job_id,
+        after.begin - before.end,
+        after.begin - before.vendor_end,
+    )

@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.http.rate_limit import RateLimit
-from services.api.http.session import PATH, Sessions
+from services.api.http.session import PATH, Sessions, TokenMissing
 from services.api.metrics import REFUSED
 from services.api.settings import ApiSettings
 from shared.errors import GenvideoError, NotJson
@@ -22,12 +22,6 @@ _OPEN = re.compile(r"/|/healthz|/readyz|/dashboard/([a-z/]+\.(js|css|svg)|texts\
 CODEC = "/codec/decode"
 # What a script of another origin may read of an answer.
 READABLE = ("Location", "Retry-After", "ETag", "Content-Range")
-
-
-class TokenMissing(
-    GenvideoError, code="token_missing", status=401, title="The token is missing or wrong"
-):
-    """With API_TOKEN set, whoever changes something shows it; at an exposed API everybody does."""
 
 
 class AccessControl:

@@ -20,7 +20,7 @@ from shared.errors import GenvideoError
 from shared.messages import Job
 from shared.problems import documented
 from shared.queries import ONLY_KNOWN
-from shared.ranges import RangedFile, refused_range
+from shared.ranges import BadRange, RangedFile, RangeNotSatisfiable, refused_range
 from shared.states import Step
 from shared.store.assets import Stored
 

@@ -9,9 +9,9 @@ from fastapi.security import HTTPBearer
 
 from services.api.feed.index import from_cursor, to_cursor
 from services.api.http.accept import JSON, NotAcceptable, produces
-from services.api.http.access import TokenMissing
 from services.api.http.parameters import JobId, ServiceDep, address_of
 from services.api.http.rate_limit import RateLimit, TooFast
+from services.api.http.session import TokenMissing
 from services.api.jobs.batches import BatchNotFound
 from services.api.jobs.jobs import (
     IdempotencyConflict,

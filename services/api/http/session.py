@@ -8,10 +8,17 @@ from starlette.requests import cookie_parser
 from starlette.responses import Response
 
 from services.api.settings import ApiSettings
+from shared.errors import GenvideoError
 
 SECONDS = 12 * 3600
 # The only path at which a session is no substitute for the token: it would never end otherwise.
 PATH = "/session"
+
+
+class TokenMissing(
+    GenvideoError, code="token_missing", status=401, title="The token is missing or wrong"
+):
+    """With API_TOKEN set, whoever changes something shows it; at an exposed API everybody does."""
 
 
 class Sessions:
