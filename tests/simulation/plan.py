@@ -93,8 +93,8 @@ class Strike:
 class Options:
     """Settings of the system, and how much of what is drawn.
 
-    `overtakes`: the share of the semaphore's tasks that a query overtakes; it then sees the signals
-    in them one by one, where a replay sees them together.
+    `overtakes`: the share of workflow tasks that a query overtakes; the run then sees signals
+    and its cancellation one by one, where a replay sees them together.
     """
 
     jobs: int = 3

@@ -47,7 +47,7 @@ class Server:
         # Shares of workflow tasks whose worker has forgotten the run, or whose answer is lost.
         self.forgets = 0.0
         self.loses = 0.0
-        # The share of the semaphore's tasks that a query overtakes.
+        # The share of workflow tasks that a query overtakes.
         self.overtakes = 0.0
         # The share of local activities that take long, and how long that is.
         self.dawdles = 0.0

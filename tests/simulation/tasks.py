@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from shared.slots import SEMAPHORE_WORKFLOW
 from tests.simulation.commands import apply, is_end
 from tests.simulation.history import NEWS, TaskRecord
 from tests.simulation.runs import Run, Status, Task, UpdateState
@@ -17,6 +16,7 @@ POLL_SECONDS = 0.2
 MAX_PAUSE_SECONDS = 60.0
 # How much later a task is dispatched that a query has overtaken.
 OVERTAKEN = (0.0, 0.2)
+FROM_OUTSIDE = frozenset({"signaled", "cancel_requested"})
 
 
 class Tasks:
@@ -35,7 +35,7 @@ class Tasks:
         if attempt == 1:
             run.write(self._world.now, "task_scheduled")
         pause += self._server.hop(f"task {run.workflow_id}")
-        if run.type == SEMAPHORE_WORKFLOW and self._is_overtaken(run):
+        if self._is_overtaken(run):
             self._world.after(pause, self._look_ahead, run, run.task)
             pause += self._world.chance.between(f"ahead {run.workflow_id}", *OVERTAKEN)
         self._world.after(pause, self._dispatch, run, run.task)
@@ -46,12 +46,12 @@ class Tasks:
     def _look_ahead(self, run: Run, task: Task) -> None:
         """A query overtakes the task: where its worker has the run, it sees what is new already.
 
-        Signals alone: what a replay is to see in another order than the run itself did (an update
-        before the end of an activity that was seen ahead), no code can make good.
+        What comes from outside alone: what a replay is to see in another order than the run itself
+        did (a signal before the end of an activity that was seen ahead), no code can make good.
         """
         news = {event.kind for event in run.events[run.seen :]} & NEWS
         is_next = run.task is task and task.started is None
-        if is_next and news == {"signaled"} and run.sticky is not None:
+        if is_next and news and news <= FROM_OUTSIDE and run.sticky is not None:
             run.sticky.look_ahead(run)
 
     def _dispatch(self, run: Run, task: Task) -> None:
@@ -94,6 +94,11 @@ class Tasks:
             self._void(run, task, "unhandled")
             self.schedule(run)
             return False
+        if self._stops_what_has_ended(run, answer):
+            # The core won't have it either; the worker begins anew, with all that there is to see.
+            self._void(run, task, "failed")
+            self.schedule(run, task.attempt + 1)
+            return False
         apply(self._server, run, answer.refused, task)
         if self._leaves_nothing(run, task, answer):
             del run.events[-2:]
@@ -102,6 +107,13 @@ class Tasks:
         if run.is_open:
             self._go_on(run, task, force=answer.goes_on)
         return True
+
+    def _stops_what_has_ended(self, run: Run, answer: "Answer") -> bool:
+        """Whether an activity is to be cancelled whose end is in the history: by a run that has
+        seen a signal ahead of it."""
+        ended = {data["seq"] for kind, data in run.buffered if kind.startswith("activity_")}
+        wanted = (each.request_cancel_activity for each in answer.commands)
+        return any(each.seq and each.seq not in run.activities.keys() | ended for each in wanted)
 
     def _leaves_nothing(self, run: Run, task: Task, answer: "Answer") -> bool:
         """A task for updates alone, all of them rejected, is not in the history."""

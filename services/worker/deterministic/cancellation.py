@@ -120,13 +120,15 @@ class Cancellation:
         """
         await self.until_any(handle.done)
         before = NOTHING
+        # Not whether it has ended decides: a query may let this run see its cancellation first
+        # that a replay sees together with that end.
+        if self.reason is not None and ours is not None and workflow.patched(LEFT_BEHIND):
+            try:
+                before = await to_its_end(stages.start_left_behind())
+            except ActivityError:
+                # What can't be read (a payload of another key, say) may tell of a submit.
+                before = Left(in_doubt=True)
         if not handle.done():
-            if ours is not None and workflow.patched(LEFT_BEHIND):
-                try:
-                    before = await to_its_end(stages.start_left_behind())
-                except ActivityError:
-                    # What can't be read (a payload of another key, say) may tell of a submit.
-                    before = Left(in_doubt=True)
             handle.cancel()
         try:
             result = await handle
