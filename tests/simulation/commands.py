@@ -127,6 +127,7 @@ def _answer(server: "Server", run: Run, wanted: Any, task: Task) -> None:
         )  # fmt: skip
         update.accepted = event.number
         run.records[-1].updates.append((update.update_id, update.name, update.args))
+        server.on_answer(run, update)
         return
     result = wanted.completed if kind == "completed" else None
     failure = wanted.rejected if kind == "rejected" else None
@@ -136,6 +137,7 @@ def _answer(server: "Server", run: Run, wanted: Any, task: Task) -> None:
             result=result,
         )  # fmt: skip
     update.end(result=result, failure=failure)
+    server.on_answer(run, update)
 
 
 def _complete(server: "Server", run: Run, wanted: Any, task: Task) -> None:

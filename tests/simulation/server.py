@@ -32,7 +32,8 @@ def not_found(what: str) -> RPCError:
 
 
 class Server:
-    """Knows every run; what it does to a run is told to `on_close` and `on_task_failure`."""
+    """Knows every run; what it does to a run is told to `on_close` and `on_task_failure`, what a
+    run says to an update to `on_answer`."""
 
     def __init__(self, world: World, table: Table) -> None:
         self.world = world
@@ -44,6 +45,7 @@ class Server:
         self.activities = Activities(self)
         self.on_close: Callable[[Run], None] = lambda run: None
         self.on_task_failure: Callable[[Run, str], None] = lambda run, why: None
+        self.on_answer: Callable[[Run, Update], None] = lambda run, update: None
         # Shares of workflow tasks whose worker has forgotten the run, or whose answer is lost.
         self.forgets = 0.0
         self.loses = 0.0

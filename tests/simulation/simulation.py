@@ -9,6 +9,7 @@ from shared.messages import JobInput, KlingDone
 from shared.states import OnVideoFailure
 from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KLING_DONE_SIGNAL, SEMAPHORE_QUEUE
 from tests.simulation import product
+from tests.simulation.fences import Fences
 from tests.simulation.operating import Operator
 from tests.simulation.plan import JobPlan, Kind, Plan, Quirk
 from tests.simulation.rules import Rules
@@ -163,6 +164,7 @@ class Simulation:
             vendor.on_end = self._ended
         self.server.on_close = self._closed
         self.server.on_task_failure = self._task_failed
+        self.server.on_answer = Fences(self.server.table, self.rules.broken).answered
         complete = self.server.tasks.complete
 
         def observed(run: Run, task: Any, answer: Any) -> bool:

@@ -3,12 +3,23 @@
 import pytest
 
 from services.semaphore.permits import Permits
+from shared.slots import NO_FENCE
 from tests.simulation.plan import JobPlan, Options, Plan, drawn
 from tests.simulation.shrink import shrunk
 from tests.simulation.simulation import simulate
 from tests.simulation.verdicts import Rule
 
 CALM = Options(strikes=0, odd=0.0, forgets=0.0, loses=0.0, slow=0.0)
+# A try that slept over its time asks behind the one that has replaced it.
+FROZEN = Options(
+    jobs=2,
+    strikes=6,
+    image_seconds=4.0,
+    video_seconds=6.0,
+    odd=0.6,
+    slow=0.05,
+    kinds=("freeze_worker", "kill_worker", "lose", "vendor_away"),
+)
 
 
 def _break(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,6 +54,13 @@ def test_a_semaphore_that_grants_too_much_is_seen(monkeypatch: pytest.MonkeyPatc
     outcome = simulate(Plan(1, CALM, (JobPlan(at=0.0), JobPlan(at=0.1))))
 
     assert Rule.AT_ONCE in {violation.rule for violation in outcome.violations}
+
+
+def test_a_replaced_try_that_is_answered_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Permits, "heard", lambda self, run_id: NO_FENCE)
+    outcome = simulate(drawn(920026, FROZEN))
+
+    assert Rule.FENCED in {violation.rule for violation in outcome.violations}
 
 
 def test_shrinking_leaves_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
