@@ -97,12 +97,14 @@ class RunFolder:
             self.torn[name] = torn
 
     def check(self) -> None:
-        """Raises Damaged for what no run of ours leaves: links, and files without end."""
+        """Raises Damaged for what no run of ours leaves: links, pipes, and files without end."""
         for inside in (self.raw, self.histories):
             for path in (inside, *sorted(inside.glob("*"))):
                 most = LARGEST_ROWS if path.suffix == ".jsonl" else LARGEST_FILE
                 if path.is_symlink():
                     raise Damaged(f"{path} is damaged: it is a link")
+                if path.exists() and not path.is_file() and not path.is_dir():
+                    raise Damaged(f"{path} is damaged: it is no file")
                 if path.is_file() and path.stat().st_size > most:
                     raise Damaged(f"{path} is damaged: it is larger than {most} bytes")
 

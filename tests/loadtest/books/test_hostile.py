@@ -1,6 +1,7 @@
 """A run's folder that somebody else has made: judged or refused in a line, and nothing else."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ def test_a_link_in_it_is_not_followed(
         path.rename(elsewhere)
     path.symlink_to(elsewhere)
     with pytest.raises(Damaged, match="is a link"):
+        judge(run.folder)
+
+
+@pytest.mark.parametrize("name", [raw.FRAMES, raw.REPLAY])
+def test_a_pipe_in_it_is_not_waited_for(run: Synthetic, name: str) -> None:
+    path = run.folder.raw / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(Damaged, match="no file"):
         judge(run.folder)
 
 
