@@ -18,7 +18,7 @@ from compose.stack.output import padded, paint, say, wide
 from compose.stack.preflight import builds, exposure, namespace, vendors
 from compose.stack.preflight.builds import Build
 from compose.stack.services import ABOUT, API, CALLBACK, WORKER
-from compose.stack.settings.load import LOOPBACK, Mode, Settings
+from compose.stack.settings.load import DEFAULT_BASE_IMAGE, LOOPBACK, Mode, Settings
 from compose.stack.subprocesses import capture
 from shared.texts import spoken
 
@@ -102,11 +102,16 @@ def _engine(settings: Settings) -> Iterator[Finding]:
 
 
 def _base(settings: Settings) -> Finding:
-    here = [name for name in (settings.base_image, images.LOCAL_BASE_IMAGE) if images.present(name)]
-    if here:
-        return Finding("base image", True, here[0])
-    fix = "make up fetches it, or makes one with mmdebstrap (apt-get install mmdebstrap)"
-    return Finding("base image", False, f"{settings.base_image} is not here", fix, needed=False)
+    wanted = settings.base_image
+    if images.present(wanted):
+        return Finding("base image", True, wanted)
+    fix = "make up fetches it"
+    if wanted == DEFAULT_BASE_IMAGE:
+        # Nothing takes the place of one that was named.
+        if images.present(images.LOCAL_BASE_IMAGE):
+            return Finding("base image", True, images.LOCAL_BASE_IMAGE)
+        fix = "make up fetches it, or makes one with mmdebstrap (apt-get install mmdebstrap)"
+    return Finding("base image", False, f"{wanted} is not here", fix, needed=False)
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:

@@ -6,14 +6,15 @@ import shutil
 
 import pytest
 
-from compose.stack.commands.doctor import Finding, _disk, doctor
+from compose.stack.commands.doctor import Finding, _base, _disk, doctor
 from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
-from compose.stack.machine import ports
+from compose.stack.machine import images, ports
+from compose.stack.machine.images import LOCAL_BASE_IMAGE
 from compose.stack.modes import choice
 from compose.stack.modes.stack import Unit
 from compose.stack.services import Service
 from compose.stack.settings import saved
-from compose.stack.settings.load import Settings
+from compose.stack.settings.load import DEFAULT_BASE_IMAGE, Settings
 from compose.stack.settings.saved import Saved
 from compose.stack.subprocesses import Outcome
 from tests.compose.stack.conftest import Load
@@ -54,6 +55,34 @@ def test_what_is_open_is_told_with_its_address(
     assert lines.pop(8000) == f"ok API, WebSocket, dashboard: {everywhere}"
     assert lines.pop(8001) == "ok callback receiver: whoever reaches 10.1.2.3"
     assert all(line.endswith(": loopback only") for line in lines.values())
+
+
+PINNED = "python:3.13-slim@sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("wanted", "present", "good", "told"),
+    [
+        ("", {DEFAULT_BASE_IMAGE, LOCAL_BASE_IMAGE}, True, DEFAULT_BASE_IMAGE),
+        ("", {LOCAL_BASE_IMAGE}, True, LOCAL_BASE_IMAGE),
+        ("", set(), False, "mmdebstrap"),
+        (PINNED, {PINNED}, True, PINNED),
+        (PINNED, {DEFAULT_BASE_IMAGE, LOCAL_BASE_IMAGE}, False, "make up fetches it"),
+    ],
+)
+def test_nothing_takes_the_place_of_a_base_image_that_was_named(
+    settings: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    wanted: str,
+    present: set[str],
+    good: bool,
+    told: str,
+) -> None:
+    monkeypatch.setattr(images, "present", present.__contains__)
+    found = _base(settings(BASE_IMAGE=wanted))
+    assert found.good == good
+    assert told in (found.found if good else found.fix)
 
 
 def test_an_open_api_without_a_token_is_bad(

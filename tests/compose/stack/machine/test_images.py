@@ -75,6 +75,7 @@ class Docker:
         monkeypatch.setattr(images, "must", self.must)
 
 
+PINNED = "python:3.13-slim@sha256:" + "0" * 64
 DEFAULT, LOCAL = DEFAULT_BASE_IMAGE, images.LOCAL_BASE_IMAGE
 
 
@@ -86,6 +87,7 @@ DEFAULT, LOCAL = DEFAULT_BASE_IMAGE, images.LOCAL_BASE_IMAGE
         (Docker(present=set(), pulls=True), "", DEFAULT, 0),
         (Docker(present=set()), "", LOCAL, 1),
         (Docker(present={"mine"}), "mine", "mine", 0),
+        (Docker(present={DEFAULT, LOCAL}, pulls=True), PINNED, PINNED, 0),
     ],
 )
 def test_which_base_is_taken(
@@ -104,6 +106,7 @@ def test_which_base_is_taken(
 @pytest.mark.parametrize(
     ("docker", "wanted", "said"),
     [
+        (Docker(present={DEFAULT, LOCAL}), PINNED, f"BASE_IMAGE={PINNED} is not here"),
         (Docker(present={LOCAL}), "mine", "BASE_IMAGE=mine is not here and can't be fetched"),
         (Docker(present=set(), makes=False), "", "apt-get install mmdebstrap"),
     ],
