@@ -136,10 +136,44 @@ def mounts(service: str) -> dict[str, bool | str]:
     return found
 
 
+def test_a_container_that_writes_shuts_others_out() -> None:
+    stages = re.split(r"^FROM ", (COMPOSE / "Dockerfile").read_text("utf-8"), flags=re.MULTILINE)
+    (runtime,) = [stage for stage in stages if stage.startswith("base AS runtime")]
+    assert 'ENTRYPOINT ["/bin/sh", "-c", "umask 077; exec' in runtime
+    # The load test has an entry of its own, for its reports are open to read.
+    others = {stage.split()[2] for stage in stages if "ENTRYPOINT" in stage} - {"runtime"}
+    assert others == {"loadtest"}
+
+
+OPENED = {name: f"${{{name.upper()}_BIND_ADDRESS:-127.0.0.1}}:" for name in ("api", "callback")}
+
+
+def test_all_ports_but_two_are_on_loopback_whatever_is_set() -> None:
+    ports = [
+        (service, port)
+        for service in MOUNTS
+        for each in definitions(service)
+        for port in each.get("ports", [])
+    ]
+    assert len(ports) == 6
+    for service, port in ports:
+        assert port.startswith(OPENED.get(service, "127.0.0.1:")), port
+
+
 def test_packages_are_installed_by_hash_and_without_running_them() -> None:
-    for file in (COMPOSE / "Dockerfile", COMPOSE / "stack" / "machine" / "venv.py"):
-        text = file.read_text(encoding="utf-8")
-        assert text.count("--require-hashes") == text.count("--only-binary") > 0
+    installs = re.findall(r"\bpip install (.*)", (COMPOSE / "Dockerfile").read_text("utf-8"))
+    assert len(installs) == 4
+    for arguments in installs:
+        assert arguments == "--only-binary :all: --require-hashes -r requirements.txt"
+    venv = (COMPOSE / "stack" / "machine" / "venv.py").read_text("utf-8")
+    assert (
+        venv.count('"install"') == venv.count('"--only-binary", ":all:", "--require-hashes"') == 1
+    )
+    # Looking for versions runs nothing either, which a package without a wheel would need.
+    lock = (COMPOSE / "stack" / "commands" / "quality.py").read_text("utf-8")
+    assert lock.count('"compile"') == lock.count('"--only-binary", ":all:"') == 1
+    everywhere = [path for path in COMPOSE.rglob("*") if path.suffix in (".py", ".sh", ".yaml")]
+    assert not [path for path in everywhere if "pip install" in path.read_text("utf-8")]
 
 
 def test_no_secret_can_get_into_a_layer() -> None:

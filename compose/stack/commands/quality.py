@@ -110,5 +110,6 @@ def _compile(venv: Venv, extra: str) -> list[str]:
     return [
         str(venv.program("uv")), "pip", "compile", "pyproject.toml", "--quiet", "--extra", extra,
         "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header",
+        "--only-binary", ":all:",
         *bound, "--output-file", file,
     ]  # fmt: skip
