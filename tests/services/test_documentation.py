@@ -78,6 +78,7 @@ async def test_the_page_may_load_nothing_from_elsewhere(name: str) -> None:
         policy = page.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "http" not in policy
+        assert "unsafe" not in policy
         assert "//" not in page.text.replace("</", "")
         for part in ("swagger-ui.css", "swagger-ui-bundle.js", "start.js"):
             assert f"docs/{part}" in page.text

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from fastapi import FastAPI, Header, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared import problems
 from shared.mistakes import LONGEST_NAME, MOST, mistakes_of
@@ -29,8 +29,15 @@ class Inner(BaseModel):
     colour: Colour = Colour.RED
 
 
+def _even(number: int) -> int:
+    if number % 2:
+        raise ValueError("It must be even.")
+    return number
+
+
 class Body(BaseModel):
     inner: list[Inner] | None = None
+    even: Annotated[int, AfterValidator(_even)] = 2
     number: Annotated[int, Field(ge=1, le=5, strict=True)]
 
 
@@ -97,6 +104,10 @@ async def test_a_field_has_its_name_and_a_sentence(
     http: httpx.AsyncClient, body: bytes | object, expected: list[tuple[str, str]]
 ) -> None:
     assert await told(http, body) == expected
+
+
+async def test_what_a_validator_of_ours_says_is_told_as_it_is(http: httpx.AsyncClient) -> None:
+    assert await told(http, {"number": 1, "even": 3}) == [("even", "It must be even.")]
 
 
 async def test_an_answer_does_not_grow_with_what_was_sent(http: httpx.AsyncClient) -> None:

@@ -19,7 +19,8 @@ from tests.shared.serving import serving
 from tests.shared.standins import client_of_nobody
 
 KEY = {"Authorization": f"Bearer {operator_key(SECRET)}"}
-OPERATORS = ("/callbacks", "/metrics", "/docs", "/openapi.json", "/redoc", "/callbacks/", "/no")
+OPERATORS = ["/callbacks", "/metrics", "/docs", "/openapi.json", "/redoc", "/callbacks/", "/no"]
+OPERATORS += ["/lines?job_id=x"]
 
 
 @asynccontextmanager

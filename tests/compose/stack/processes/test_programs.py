@@ -51,6 +51,9 @@ def test_supervisor_reads_it_as_meant_and_sees_no_secret(settings: Load) -> None
     assert "100%" not in text
     conf = configparser.RawConfigParser()
     conf.read_string(text)
+    # What it and they write is nobody else's.
+    assert conf["supervisord"]["umask"] == "077"
+    assert conf["unix_http_server"]["chmod"] == "0700"
     worker = dict(conf["program:worker-1"])
     assert worker["autorestart"] == "true"
     assert worker["command"].endswith(f"worker-1 {items[4].digest}")

@@ -15,6 +15,7 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 JOB = "/jobs/job-0123456789abcdef01234567"
 READS = ["/jobs", JOB, f"{JOB}/events", f"{JOB}/image", "/events", "/slots", "/metrics", "/docs"]
 READS += ["/openapi.json", "/dashboard/config", "/console/health", "/nowhere"]
+READS += ["/lines?job_id=x", "/console/lines?job_id=x", "/reports/20260101-000000-0000/report.html"]
 
 
 @pytest.fixture
@@ -83,6 +84,14 @@ async def test_a_session_ends(exposed: Api, monkeypatch: pytest.MonkeyPatch) -> 
     cookie = (await began(exposed)).headers["set-cookie"].partition(";")[0]
     answer = await exposed.http.get("/jobs", headers={"Cookie": cookie})
     assert answer.status_code == 401
+
+
+async def test_another_token_ends_it(exposed: Api, lonely: Api, new_api: NewApi) -> None:
+    cookie = {"Cookie": (await began(exposed)).headers["set-cookie"].partition(";")[0]}
+    for token, status in ((TOKEN, 200), (f"{TOKEN}-new", 401)):
+        settings = {"api_exposed": True, "api_token": token}
+        async with new_api(lonely.service.client, **settings) as api:
+            assert (await api.http.get("/jobs", headers=cookie)).status_code == status
 
 
 async def test_a_session_is_signed_and_secure_where_the_address_is(
