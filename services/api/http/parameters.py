@@ -17,7 +17,7 @@ async def _service(connection: HTTPConnection) -> Service:
 
 
 ServiceDep = Annotated[Service, Depends(_service)]
-JobId = Annotated[str, Path(max_length=64, examples=[EXAMPLE_ID])]
+JobId = Annotated[str, Path(examples=[EXAMPLE_ID])]
 
 
 def address_of(connection: HTTPConnection) -> str:

@@ -27,7 +27,9 @@ async def test_a_readable_record_needs_no_temporal(lonely: Api) -> None:
     assert calls_for_callers() == before
 
 
-@pytest.mark.parametrize("job_id", ["nope", "job-x", "job-0123456789abcdef01234567%0A", "%00"])
+@pytest.mark.parametrize(
+    "job_id", ["nope", "job-x", "job-0123456789abcdef01234567%0A", "%00", "x" * 300]
+)
 async def test_what_is_no_id_is_not_found(offline: httpx.AsyncClient, job_id: str) -> None:
     for path in ("", "/image", "/video", "/events"):
         answer = await offline.get(f"/jobs/{job_id}{path}")
