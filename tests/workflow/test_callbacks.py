@@ -20,6 +20,7 @@ from shared.messages import Attempts, KlingDone
 from shared.replaying import replay
 from shared.states import Status, Step
 from shared.temporal import KLING_DONE_SIGNAL, PROGRESS_SIGNAL
+from tests.fixtures.null import NULL
 from tests.services.mock_core.serving import HURRY, Json
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.race import fates
@@ -188,9 +189,9 @@ async def test_another_attempts_callback_wakes_nobody(polled: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("name", [KLING_DONE_SIGNAL, PROGRESS_SIGNAL])
-@pytest.mark.parametrize("values", [[], ["one"], ["one", "more"]])
+@pytest.mark.parametrize("values", [[], [NULL], ["one"], ["one", "more"]])
 async def test_a_signal_that_does_not_fit_is_dropped(
-    polled: Pipeline, name: str, values: list[str]
+    polled: Pipeline, name: str, values: list[object]
 ) -> None:
     """Told by hand while the job waits, and the job itself replays with it afterwards."""
     await polled.change(paused=True)

@@ -13,6 +13,7 @@ from shared.slots import (
     WITHDRAW_SIGNAL,
 )
 from shared.temporal import GENVIDEO_WORKFLOW
+from tests.fixtures.null import NULL
 from tests.services.semaphore.standins import Jobs
 from tests.services.semaphore.test_lasting import kill_semaphore
 
@@ -45,17 +46,17 @@ async def test_a_signal_that_does_not_fit_is_dropped(kept: Jobs) -> None:
     assert (await kept.view()).waiting_count == 0
 
 
-@pytest.mark.parametrize("values", [[], ["one", "more"]])
+@pytest.mark.parametrize("values", [[], [NULL], ["one", "more"]])
 @pytest.mark.parametrize("name", [REQUEST_SIGNAL, WITHDRAW_SIGNAL, RELEASE_SIGNAL, SKIP_SIGNAL])
 async def test_a_signal_of_too_few_or_too_many_values_is_dropped(
-    kept: Jobs, name: str, values: list[str]
+    kept: Jobs, name: str, values: list[object]
 ) -> None:
     await kept.semaphore.signal(name, args=values)
     await kept.start("job")
     await kept.book.has_entered("job")
 
 
-@pytest.mark.parametrize("values", [[], [{"limit": 2}, "more"]])
+@pytest.mark.parametrize("values", [[], [NULL], [{"limit": 2}, "more"]])
 @pytest.mark.parametrize("name", [CHANGE_UPDATE, ACQUIRE_UPDATE])
 async def test_an_update_of_too_few_or_too_many_values_is_refused(
     kept: Jobs, name: str, values: list[object]
