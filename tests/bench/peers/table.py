@@ -59,4 +59,7 @@ def _again(steps: Sequence[str]) -> str:
 
 
 def _paid(kill: Found) -> str:
-    return ", ".join(map(str, kill["hit"]["paid"])) if "hit" in kill else ""
+    if "hit" not in kill:
+        return ""
+    paid = ", ".join(map(str, kill["hit"]["paid"]))
+    return paid if kill["hit"]["ended"] else f"{paid}, and not ended"
