@@ -13,6 +13,8 @@ from shared.http import CONNECT_SECONDS, is_identity
 MAX_BYTES = 1024 * 1024
 # From the first byte of the call to the last one of the answer, however slowly that comes.
 ANSWER_SECONDS = 30.0
+# A slow line takes so many bytes of a picture in a second.
+SLOWEST = 50_000
 # What is read of an answer's head, beside its status.
 KEPT = ("retry-after", "date")
 
@@ -23,15 +25,18 @@ async def ask(
     path: str,
     *,
     most: int = MAX_BYTES,
-    more_seconds: float = 0.0,
+    picture_bytes: int = 0,
     **kwargs: Any,
 ) -> httpx.Response:
     """The whole answer; a refusal that can't be read has no body, and its status alone counts.
 
     A VendorError where there is no answer; OutcomeUnknown for one that is encoded, of more than
-    `most` bytes, or not whole after ANSWER_SECONDS and `more_seconds`.
+    `most` bytes, or not whole after ANSWER_SECONDS. Where a picture is sent along, there is the
+    time that it takes on a slow line, too, and each read and write may last as long as all of it.
     """
-    seconds = ANSWER_SECONDS + more_seconds
+    seconds = ANSWER_SECONDS + picture_bytes / SLOWEST
+    if picture_bytes:
+        kwargs["timeout"] = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
     try:
         async with (
             asyncio.timeout(seconds),
@@ -47,11 +52,6 @@ async def ask(
         headers={name: response.headers[name] for name in KEPT if name in response.headers},
         content=body,
     )
-
-
-def patience(more_seconds: float = 0.0) -> httpx.Timeout:
-    """For a vendor that takes its time: each read and write may last as long as `ask` does."""
-    return httpx.Timeout(ANSWER_SECONDS + more_seconds, connect=CONNECT_SECONDS)
 
 
 async def _read(response: httpx.Response, most: int) -> bytes:

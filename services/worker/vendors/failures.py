@@ -69,6 +69,11 @@ def json_object(response: httpx.Response) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
+def member(value: object, name: str) -> Any:
+    """A member of an object; None of anything else."""
+    return value.get(name) if isinstance(value, dict) else None
+
+
 def said(value: object) -> str:
     """A member in words, whatever it is."""
     try:

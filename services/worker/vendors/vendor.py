@@ -36,14 +36,13 @@ class Traits:
     """What a vendor can do.
 
     `looked_up`: it finds a generation by our id, so that a submit of unknown outcome can be told
-    from one that never came. `cancels`: it stops one that is asked to. `pushes`: it takes an
-    address to call back at. `result_hosts`: `host` or `host:port` of its results beside its own
-    address, `*.domain` for every name below a domain. `image_kinds`: what its images may be; each
-    attempt would bring another kind again, so that it is refused for good.
+    from one that never came. `pushes`: it takes an address to call back at. `result_hosts`: `host`
+    or `host:port` of its results beside its own address, `*.domain` for every name below a domain.
+    `image_kinds`: what its images may be; each attempt would bring another kind again, so that it
+    is refused for good.
     """
 
     looked_up: bool = True
-    cancels: bool = False
     pushes: bool = False
     result_hosts: tuple[str, ...] = ()
     image_kinds: tuple[Kind, ...] = (Kind.PNG,)

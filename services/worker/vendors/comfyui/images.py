@@ -26,7 +26,7 @@ _MOST_FILES = 9
 class ComfyuiImages:
     """Its id of a generation is the prompt's, which is made of ours, and so is the file's name."""
 
-    traits: ClassVar = Traits(cancels=True, image_kinds=KINDS[Step.IMAGE])
+    traits: ClassVar = Traits(image_kinds=KINDS[Step.IMAGE])
 
     def __init__(
         self, calls: Calls, plan: Plan, percents: Percents, headers: Mapping[str, str]

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from services.worker.vendors.failures import json_object, said, sort_response
+from services.worker.vendors.failures import json_object, member, said, sort_response
 from services.worker.vendors.vendor import VendorStatus
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
 from shared.redact import redacted
@@ -93,8 +93,3 @@ def _where(mistake: Any) -> str:
 def _of_inputs(mistakes: list[Any]) -> bool:
     """Whether all that is wrong are inputs, which would be the same for another generation."""
     return bool(mistakes) and all(map(_where, mistakes))
-
-
-def member(value: object, name: str) -> Any:
-    """A member of an object; None of anything else."""
-    return value.get(name) if isinstance(value, dict) else None

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from services.worker.settings.fal import FalSettings
 from services.worker.settings.video_api import extra_of
-from services.worker.vendors.answers import ask, patience
-from services.worker.vendors.failures import json_object, said
+from services.worker.vendors.answers import ask
+from services.worker.vendors.failures import json_object, member, said
 from services.worker.vendors.fal import checks
-from services.worker.vendors.fal.answers import answered, end_of, member, refusal
+from services.worker.vendors.fal.answers import answered, end_of, refusal
 from services.worker.vendors.fal.requests import app_of, below, kept
 from services.worker.vendors.findings import Finding
 from services.worker.vendors.vendor import Bounds, Picture, State, Traits, VendorStatus
@@ -24,8 +24,6 @@ BOUNDS = Bounds(max_bytes=10 * 1000 * 1000, min_side=300, max_ratio=2.5, kinds=(
 RESULT_HOSTS = ("*.fal.media",)
 # Whatever else is said means that it is being worked on.
 STATES: Mapping[str, State] = {"IN_QUEUE": "queued", "COMPLETED": "succeeded"}
-# A slow line takes so many bytes of a picture in a second.
-SLOWEST = 50_000
 # What a request that has ended answers, and one that is not there: there is nothing to stop.
 NOTHING_TO_CANCEL = (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND)
 
@@ -48,24 +46,20 @@ class FalVideos:
         self._fixed = extra_of(settings.fal_input)
         self._key = settings.fal_key.get_secret_value() if settings.fal_key else ""
         self._known = tuple(known)
-        self.traits = Traits(
-            looked_up=False, cancels=True, pushes=pushes, result_hosts=RESULT_HOSTS
-        )
+        self.traits = Traits(looked_up=False, pushes=pushes, result_hosts=RESULT_HOSTS)
 
     async def submit(
         self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
     ) -> str:
         """Where the new request is found; our id goes along in the address to call back at."""
         image = _as_address((await picture.fitted(BOUNDS)).data)
-        more_seconds = len(image) / SLOWEST
         response = await self._call(
             "POST",
             self._model,
             params={"fal_webhook": callback_url} if self.traits.pushes else {},
             json={**self._fixed, "prompt": prompt, self._image_input: image},
             headers={"X-Slot-Token": str(token)},
-            timeout=patience(more_seconds),
-            more_seconds=more_seconds,
+            picture_bytes=len(image),
         )
         return kept(answered(response), self._http.base_url, self._model)
 

@@ -10,9 +10,9 @@ import httpx
 
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.callbacks import is_inside, untold
+from services.worker.vendors.failures import member
 from services.worker.vendors.findings import Finding, ok, unasked, warning, wrong
 from services.worker.vendors.kling.answers import data_of
-from services.worker.vendors.kling.tasks import member
 from services.worker.vendors.vendor import VendorStatus
 from shared.errors import VendorError
 

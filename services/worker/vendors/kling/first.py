@@ -7,8 +7,9 @@ import httpx
 
 from services.worker.settings.kling import KlingSettings
 from services.worker.settings.video_api import extra_of
+from services.worker.vendors.failures import member
 from services.worker.vendors.kling.answers import NO_SUCH_RESOURCE, code_of, data_of
-from services.worker.vendors.kling.tasks import member, status_of
+from services.worker.vendors.kling.tasks import status_of
 from services.worker.vendors.kling.wire import Question, Wanted
 from services.worker.vendors.vendor import VendorStatus
 from shared.redact import redacted

@@ -9,10 +9,10 @@ import httpx
 from pydantic import ValidationError
 
 from services.worker.settings.kling import KlingSettings
-from services.worker.vendors.failures import KLING_CODES, json_object, said, sort_response
+from services.worker.vendors.failures import KLING_CODES, json_object, member, said, sort_response
 from services.worker.vendors.kling.answers import refusal
 from services.worker.vendors.kling.first import FirstGeneration
-from services.worker.vendors.kling.tasks import member, status_of
+from services.worker.vendors.kling.tasks import status_of
 from services.worker.vendors.kling.wire import Wanted
 from services.worker.vendors.vendor import State, VendorStatus
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.worker.vendors.failures import said
+from services.worker.vendors.failures import member, said
 from services.worker.vendors.vendor import State, VendorStatus
 from shared.errors import OutcomeUnknown
 from shared.redact import printable, redacted
@@ -54,8 +54,3 @@ def _url(task: object) -> Any:
         if isinstance(videos, list) and videos:
             return member(videos[0], "url")
     return None
-
-
-def member(value: object, name: str) -> Any:
-    """A member of an object; None of anything else."""
-    return value.get(name) if isinstance(value, dict) else None

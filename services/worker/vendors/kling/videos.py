@@ -10,7 +10,7 @@ import httpx
 import structlog
 
 from services.worker.settings.kling import KlingSettings
-from services.worker.vendors.answers import ask, patience
+from services.worker.vendors.answers import ask
 from services.worker.vendors.findings import Finding
 from services.worker.vendors.kling import checks
 from services.worker.vendors.kling.answers import BAD_PARAMETER, EXPIRED, NOT_YET_VALID, code_of
@@ -26,8 +26,6 @@ log = structlog.get_logger(__name__)
 BOUNDS = Bounds(max_bytes=10 * 1000 * 1000, min_side=300, max_ratio=2.5, kinds=("JPEG", "PNG"))
 # Of the storage that its results were seen at; the hosts' names change.
 RESULT_HOSTS = ("*.klingai.com", "*.kechuangai.com", "*.inkwai.com")
-# A slow line takes so many bytes of a picture in a second.
-SLOWEST = 50_000
 # Between two submits that were refused for now; the documentation says 1 s or more.
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 # What a duplicate is refused with says so in its words.
@@ -71,14 +69,12 @@ class KlingVideos:
             callback_url=callback_url if self.traits.pushes else None,
         )
         body = self._wire.body(wanted)
-        more_seconds = len(wanted.image) / SLOWEST
         response = await self._call(
             "POST",
             self._wire.submit_path,
             json=body,
             headers={"X-Slot-Token": str(token)},
-            timeout=patience(more_seconds),
-            more_seconds=more_seconds,
+            picture_bytes=len(wanted.image),
         )
         try:
             vendor_id = self._wire.vendor_id(response)

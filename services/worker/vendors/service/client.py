@@ -21,7 +21,7 @@ class ServiceClient:
 
     states: ClassVar[dict[str, State]]
     root: ClassVar[str]
-    traits: ClassVar[Traits]
+    traits: ClassVar[Traits] = Traits()
     # What it is called in findings, and the setting that has its address.
     name: ClassVar[str]
     setting: ClassVar[str]

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import httpx
 
 from services.worker.vendors.service.client import ServiceClient
-from services.worker.vendors.vendor import State, Traits, VendorStatus
+from services.worker.vendors.vendor import State, VendorStatus
 from shared.errors import BadResult, RefusedForGood
 
 
@@ -21,7 +21,6 @@ class ImageService(ServiceClient):
     root = "/img"
     name = "image service"
     setting = "COMFYUI_URL"
-    traits: ClassVar = Traits(cancels=True)
 
     async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
         """The vendor's id of the image."""

@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from services.worker.vendors.answers import SLOWEST
 from services.worker.vendors.fal.chosen import fal_videos
-from services.worker.vendors.fal.videos import RESULT_HOSTS, SLOWEST
+from services.worker.vendors.fal.videos import RESULT_HOSTS
 from services.worker.vendors.vendor import Fitted, Traits, VendorStatus
 from shared.errors import (
     NeverDelivered,
@@ -101,9 +102,7 @@ async def test_an_address_that_leads_to_nobody_is_never_told(
 async def test_traits() -> None:
     async with StubVendor({}).client() as http:
         videos = fal_videos(http, settings_of())
-    assert videos.traits == Traits(
-        looked_up=False, cancels=True, pushes=True, result_hosts=RESULT_HOSTS
-    )
+    assert videos.traits == Traits(looked_up=False, pushes=True, result_hosts=RESULT_HOSTS)
     model = "fal-ai/kling-video/v2.1/standard/image-to-video"
     assert videos.offer() == f"fal at http://vendor: {model}; what that costs is not known here"
 

@@ -6,9 +6,10 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from services.worker.vendors.answers import SLOWEST
 from services.worker.vendors.failures import KLING_CODES
 from services.worker.vendors.kling.chosen import kling_videos
-from services.worker.vendors.kling.videos import RESULT_HOSTS, SLOWEST, KlingVideos
+from services.worker.vendors.kling.videos import RESULT_HOSTS, KlingVideos
 from services.worker.vendors.vendor import Fitted, Traits
 from shared.errors import (
     GenvideoError,
