@@ -27,12 +27,14 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise
 
 
-def forget_partials(folder: Path) -> int:
-    """Remove half-written files that nobody works at any more; how many there were."""
+def forget_partials(
+    folder: Path, names: str = ".*.part", *, seconds: float = ABANDONED_SECONDS
+) -> int:
+    """Remove half-written files that nobody has worked at for so long; how many there were."""
     removed = 0
-    for partial in folder.glob(".*.part"):
+    for partial in folder.glob(names):
         with contextlib.suppress(OSError):
-            if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+            if time.time() - partial.stat().st_mtime > seconds:
                 partial.unlink()
                 removed += 1
     return removed

@@ -29,6 +29,7 @@ from services.worker.vendors.failures import CLEARING_STATUSES, NOT_SENT
 from services.worker.vendors.vendor import Bounds, Fitted, Vendor
 from shared.assets import KINDS, MEDIA_TYPES, Kind, assets_folder
 from shared.errors import BadResult, StorageFailed
+from shared.files import forget_partials
 from shared.http import is_identity
 from shared.messages import Asset
 from shared.states import Step
@@ -258,21 +259,14 @@ def _open(path: Path, mode: Literal["rb", "wb"] = "wb") -> BinaryIO:
 
 def _make_room(order: _Order) -> None:
     order.folder.mkdir(parents=True, exist_ok=True)
-    _forget_abandoned(order)
+    # What a worker that died has left; callback and poll may both be fetching just now.
+    forget_partials(order.folder, f".{order.step}.*.part", seconds=ABANDONED_SECONDS)
 
 
 def _forget(*partials: Path) -> None:
     for partial in partials:
         with contextlib.suppress(OSError):
             partial.unlink()
-
-
-def _forget_abandoned(order: _Order) -> None:
-    """What a worker that died has left; callback and poll may both be fetching just now."""
-    for partial in order.folder.glob(f".{order.step}.*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
-                partial.unlink()
 
 
 def _check_head(response: httpx.Response) -> None:
