@@ -9,7 +9,7 @@ from temporalio import activity
 from services.worker import metrics
 from services.worker.acting.acquiring import acquire
 from services.worker.acting.heartbeat import Pulse, beating, check_run
-from services.worker.acting.polling import Ended, image_pace, until_ended
+from services.worker.acting.polling import Ended, end_of, image_pace, until_ended
 from services.worker.acting.submitting import Send, begin
 from services.worker.dependencies import Dependencies
 from services.worker.models import (
@@ -118,14 +118,11 @@ class StageActivities:
             order.external_id,
             permit.token,
             prompt=order.job.prompt,
-            picture=self._picture(order),
+            picture=Picture(
+                fitted=lambda bounds: self._storage.fitted(order.request.job_id, bounds),
+                address=lambda: self._image_url(order),
+            ),
             callback_url=callback_url(self._settings.callback_url, secret, order.external_id),
-        )
-
-    def _picture(self, order: VideoOrder) -> Picture:
-        return Picture(
-            fitted=lambda bounds: self._storage.fitted(order.request.job_id, bounds),
-            address=lambda: self._image_url(order),
         )
 
     async def _image_url(self, order: VideoOrder) -> str:
@@ -194,15 +191,13 @@ class StageActivities:
             attempt=order.attempt,
             vendor_task_id=accepted.vendor_id,
         )
-        status = await self._videos.status(accepted.vendor_id)
-        if status is None or status.state != "succeeded":
+        end = await end_of(self._videos, accepted.vendor_id)
+        if end is None:
             return None
-        url = await self._videos.address(status)
-        if url is None:
-            return None
-        job_id = order.request.job_id
-        asset = await self._storage.store_at_once(url, job_id, step=order.step, vendor=self._videos)
-        return self._stored(order, accepted, Ended(url, status.units), asset=asset)
+        asset = await self._storage.store_at_once(
+            end.url, order.request.job_id, step=order.step, vendor=self._videos
+        )
+        return self._stored(order, accepted, end, asset=asset)
 
     async def _store(
         self, order: Order, accepted: Accepted, end: Ended, *, vendor: Vendor

@@ -10,7 +10,7 @@ from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionSta
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.acting.heartbeat import beating
-from services.worker.acting.polling import Ended
+from services.worker.acting.polling import end_of
 from services.worker.dependencies import Dependencies
 from services.worker.models import Kept
 from services.worker.policies import KEEP_SECONDS
@@ -77,8 +77,10 @@ class DrainActivities:
         # By the server's clock: a try that goes on for a dead one has no more time.
         since = activity.info().scheduled_time.timestamp() + drain.hold_seconds
         until = since + self._settings.drain_seconds
-        latest = await asyncio.to_thread(self._latest, drain.job_id)
-        tasks = await asyncio.to_thread(self._accepted, drain.job_id)
+        record = await asyncio.to_thread(self._records.read, drain.job_id)
+        latest = _latest(drain.job_id, record)
+        # What a vendor is known to have accepted: its ids by ours.
+        tasks = record.tasks if record else {}
         doubt = since
         if drain.in_doubt:
             # One that can't be asked for may run for as long as it is waited for at all.
@@ -99,11 +101,6 @@ class DrainActivities:
             pause = min(pause * POLL_GROWTH, self._settings.video_poll_seconds)
             await self._look(seen.running | {latest}, seen, tasks, cancel=cancel)
 
-    def _accepted(self, job_id: str) -> Mapping[str, str]:
-        """What a vendor is known to have accepted, by the record: its ids by ours."""
-        record = self._records.read(job_id)
-        return record.tasks if record else {}
-
     def _asked(self, ours: str, tasks: Mapping[str, str]) -> str | None:
         """By which id a generation is asked for: the vendor's own where it is known, for ours is
         not found everywhere; None where there is no way to."""
@@ -113,14 +110,6 @@ class DrainActivities:
     def _lost(self, ours: str) -> float:
         """The seconds after which one that its vendor denies counts as lost."""
         return self._settings.lost_seconds(step_of(ours))
-
-    def _latest(self, job_id: str) -> str:
-        """The generation that the job had come to: recorded before it can be submitted, but for the
-        first image."""
-        record = self._records.read(job_id)
-        attempts = record.attempts if record else Attempts()
-        step = next((step for step in reversed(Step) if attempts.of(step)), Step.IMAGE)
-        return external_id(job_id, step, max(1, attempts.of(step)))
 
     async def _look(
         self,
@@ -186,10 +175,9 @@ class DrainActivities:
         for attempt in range(MAX_ATTEMPTS, 0, -1):
             try:
                 async with asyncio.timeout(KEEP_SECONDS):
-                    ours = external_id(job_id, step, attempt)
-                    vendor = self._vendors[step]
-                    end = await self._result_of(self._asked(ours, tasks), step)
-                    if end is not None:
+                    ours, vendor = external_id(job_id, step, attempt), self._vendors[step]
+                    asked = self._asked(ours, tasks)
+                    if asked and (end := await end_of(vendor, asked)):
                         units = {} if end.units is None else {ours: end.units}
                         asset = await self._storage.store(end.url, job_id, step=step, vendor=vendor)
                         return asset, units
@@ -197,13 +185,13 @@ class DrainActivities:
                 log.warning("what was paid for could not be kept", step=step, reason=str(error))
         return None
 
-    async def _result_of(self, asked: str | None, step: Step) -> Ended | None:
-        vendor = self._vendors[step]
-        status = await vendor.status(asked) if asked else None
-        if status is None or status.state != "succeeded":
-            return None
-        url = await vendor.address(status)
-        return None if url is None else Ended(url, status.units)
+
+def _latest(job_id: str, record: Record | None) -> str:
+    """The generation that the job had come to: recorded before it can be submitted, but for the
+    first image."""
+    attempts = record.attempts if record else Attempts()
+    step = next((step for step in reversed(Step) if attempts.of(step)), Step.IMAGE)
+    return external_id(job_id, step, max(1, attempts.of(step)))
 
 
 def _writes(run: WorkflowExecutionDescription, record: Record) -> bool:

@@ -40,6 +40,15 @@ class Ended(NamedTuple):
     units: str | None
 
 
+async def end_of(vendor: Vendor, task_id: str) -> Ended | None:
+    """The end of a generation that has succeeded by now; None where there is no result to fetch."""
+    status = await vendor.status(task_id)
+    if status is None or status.state != "succeeded":
+        return None
+    url = await vendor.address(status)
+    return None if url is None else Ended(url, status.units)
+
+
 async def until_ended(
     vendor: Vendor,
     accepted: Accepted,
