@@ -30,7 +30,8 @@ async def open_jobs(client: Client, query: str = OPEN) -> Open:
     """Which runs to replay, out of all that are open."""
     jobs = [job async for job in client.list_workflows(query)]
     begun = await _begun(client) if len(jobs) > SAMPLE else set()
-    return Open(len(jobs), [_run(job) for job in choose(jobs, begun)])
+    chosen = choose(jobs, begun)
+    return Open(len(jobs), [RunRef(job_id=job.id, run_id=job.run_id) for job in chosen])
 
 
 def choose(jobs: Sequence[WorkflowExecution], begun: set[str]) -> list[WorkflowExecution]:
@@ -56,10 +57,6 @@ async def _holders(client: Client) -> set[str]:
     except (RPCError, TemporalUnavailable):
         return set()
     return {holder.job_id for holder in seen.holders}
-
-
-def _run(job: WorkflowExecution) -> RunRef:
-    return RunRef(job_id=job.id, run_id=job.run_id)
 
 
 def main() -> int:

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -33,8 +32,6 @@ from shared.stacks import check_alone
 from shared.store.chosen import chosen_store
 from shared.temporal import GENVIDEO_QUEUE
 from shared.unfit import UnfitPassedOver
-
-log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
