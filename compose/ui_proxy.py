@@ -176,7 +176,8 @@ class Proxy:
             head = Head.parse(await reader.readuntil(b"\r\n\r\n"))
         self._allowed.check(head, _bracketed(writer.get_extra_info("sockname")[0]))
         try:
-            answers, to_ui = await asyncio.open_connection(*self._behind(head))
+            there = self._metrics if head.path == METRICS else self._ui
+            answers, to_ui = await asyncio.open_connection(*there)
         except OSError as error:
             raise Refused(
                 HTTPStatus.BAD_GATEWAY, "ui_unavailable", "The Temporal UI does not answer."
@@ -189,9 +190,6 @@ class Proxy:
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await sending
             await _closed(to_ui)
-
-    def _behind(self, head: Head) -> tuple[str, int]:
-        return self._metrics if head.path == METRICS else self._ui
 
 
 async def _closed(writer: StreamWriter) -> None:

@@ -88,7 +88,9 @@ class PromptQueue:
                 # The row stays in the ledger for long, and the graph is large.
                 generation.detail.pop("task", None)
         elif generation.state is State.QUEUED:
-            self.running[generation] = self._plain(generation)
+            # The prompt that stands for a submit on the plain wire.
+            number = next(self._numbers)
+            self.running[generation] = Task(generation, number, dict(_PLAIN_GRAPH), ["2"], {}, None)
             self._broadcast_status()
         elif generation.state is State.RUNNING:
             self._broadcast_status()
@@ -255,10 +257,6 @@ class PromptQueue:
         self.history.add(task)
         self._broadcast_status()
         self._events.after(task)
-
-    def _plain(self, generation: Generation) -> Task:
-        """The prompt that stands for a submit on the plain wire."""
-        return Task(generation, next(self._numbers), dict(_PLAIN_GRAPH), ["2"], {}, None)
 
     def _end_plain(self, generation: Generation) -> None:
         task = self.running.pop(generation, None)

@@ -16,7 +16,6 @@ class StoredFile:
     media_type: str
     made_at: float
     generation: Generation | None = None
-    fetches: int = 0
 
 
 class FileStore:
@@ -78,7 +77,6 @@ class FileStore:
     def note_fetch(self, name: str) -> None:
         file = self._fresh.pop(name, None) or self._fetched.pop(name, None)
         if file is not None:
-            file.fetches += 1
             self._fetched[name] = file
 
     def clear(self) -> None:
