@@ -19,6 +19,7 @@ os.environ["LC_ALL"] = "C.UTF-8"
 pytest.register_assert_rewrite("tests.chaos", "tests.services", "tests.stack", "tests.workflow")
 
 pytest_plugins = [
+    "tests.fixtures.browser",
     "tests.fixtures.temporal",
     "tests.fixtures.engine",
     "tests.fixtures.mocks",

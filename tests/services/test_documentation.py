@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from playwright.async_api import Page, async_playwright, expect
 
 from tests.docs.openapi import APPS
-from tests.services.api.dashboard.conftest import ARGUMENTS, CHROMIUM, PATIENCE_MILLISECONDS
+from tests.fixtures.browser import ARGUMENTS, CHROMIUM, PATIENCE_MILLISECONDS
 
 
 @asynccontextmanager

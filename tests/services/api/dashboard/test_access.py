@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from shared.messages import Attempts, JobError, JobInput
 from shared.states import Status, Step
+from tests.fixtures.browser import NewPage, violations
 from tests.services.api.conftest import change
-from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.services.api.dashboard.conftest import Place
 from tests.shared.standins import sample_record
 
 LONG = "雪地里的红狐狸" * 40 + "withoutanyspace" * 40
@@ -42,15 +42,6 @@ def filled(lonely: Place) -> Place:
         )
         lonely.records.write(record)
     return lonely
-
-
-async def violations(page: Page) -> list[tuple[str, str, list[str]]]:
-    """What axe-core holds against the page as it is: the rule, in words, the elements."""
-    found = await Axe().run(page)
-    return [
-        (each["id"], each["help"], [node["html"][:120] for node in each["nodes"]])
-        for each in found.response["violations"]
-    ]
 
 
 async def ready(page: Page) -> None:

@@ -13,9 +13,10 @@ from playwright.async_api import expect
 from shared.assets import asset_path
 from shared.messages import Attempts, JobInput
 from shared.states import Status, Step
+from tests.fixtures.browser import NewPage
 from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import change, ended
-from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.services.api.dashboard.conftest import Place
 from tests.services.worker.samples import mp4
 from tests.shared.standins import sample_record
 

@@ -3,7 +3,8 @@
 from playwright.async_api import expect
 from pydantic import AnyHttpUrl
 
-from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.fixtures.browser import NewPage
+from tests.services.api.dashboard.conftest import Place
 from tests.services.mock_core.serving import Service
 from tests.shared.standins import sample_record
 

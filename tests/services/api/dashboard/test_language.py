@@ -6,9 +6,10 @@ from playwright.async_api import Page, expect
 
 from shared.messages import JobInput
 from shared.states import Status
+from tests.fixtures.browser import NewPage, violations
 from tests.services.api.conftest import change
-from tests.services.api.dashboard.conftest import NewPage, Place
-from tests.services.api.dashboard.test_access import OVERFLOW, ready, violations
+from tests.services.api.dashboard.conftest import Place
+from tests.services.api.dashboard.test_access import OVERFLOW, ready
 from tests.shared.standins import sample_record
 
 CHINESE = {"locale": "zh-CN", "viewport": {"width": 390, "height": 844}}

@@ -9,9 +9,10 @@ from shared.assets import asset_path
 from shared.job_lines import LINES
 from shared.messages import Attempts, JobError, JobInput, Record
 from shared.states import Status, Step
+from tests.fixtures.browser import NewPage
 from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import change, ended
-from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.services.api.dashboard.conftest import Place
 from tests.services.worker.samples import mp4, png
 from tests.shared.standins import sample_record
 

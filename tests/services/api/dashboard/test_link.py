@@ -4,8 +4,9 @@ from playwright.async_api import Page, Route, expect
 
 from shared.messages import Attempts
 from shared.states import Status, Step
+from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change
-from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.services.api.dashboard.conftest import Place
 from tests.shared.standins import sample_record
 
 JOB, OTHER = f"job-{'c' * 24}", f"job-{'d' * 24}"

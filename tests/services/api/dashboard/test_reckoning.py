@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.fixtures.browser import NewPage
+from tests.services.api.dashboard.conftest import Place
 
 Reckon = Callable[..., Awaitable[Any]]
 

@@ -8,8 +8,9 @@ from playwright.async_api import Route, expect
 from shared.assets import asset_path
 from shared.messages import Attempts, JobInput
 from shared.states import Status, Step
+from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change
-from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.services.api.dashboard.conftest import Place
 from tests.services.api.dashboard.test_life import opened, submit
 from tests.services.worker.samples import png
 from tests.shared.standins import sample_record

@@ -4,8 +4,9 @@ from playwright.async_api import Page, expect
 
 from shared.messages import Attempts, JobInput
 from shared.states import Status, Step
+from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change
-from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.services.api.dashboard.conftest import Place
 from tests.shared.standins import sample_record
 
 # Collects which lines are changed, moved or made from now on.

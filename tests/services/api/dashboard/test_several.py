@@ -4,8 +4,9 @@ from playwright.async_api import expect
 
 from shared.messages import JobInput
 from shared.states import Status
+from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import ended
-from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.services.api.dashboard.conftest import Place
 from tests.services.api.dashboard.test_life import row, submit
 from tests.shared.standins import sample_record
 

@@ -5,8 +5,9 @@ from playwright.async_api import expect
 from shared.slots import SEMAPHORE_WORKFLOW, SlotView, semaphore_id
 from shared.states import Status, Step
 from shared.temporal import SEMAPHORE_QUEUE
+from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change
-from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.services.api.dashboard.conftest import Place
 from tests.shared.standins import sample_record
 
 FIRST, SECOND = f"job-{'e' * 24}", f"job-{'f' * 24}"

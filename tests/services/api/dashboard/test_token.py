@@ -6,7 +6,8 @@ import pytest
 from playwright.async_api import Dialog, expect
 
 from shared.ids import new_job_id
-from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.fixtures.browser import NewPage
+from tests.services.api.dashboard.conftest import Place
 from tests.shared.standins import sample_record
 
 TOKEN = "a-token-of-the-tests"

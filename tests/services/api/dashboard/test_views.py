@@ -10,8 +10,9 @@ from pydantic import AnyHttpUrl
 
 from shared.messages import JobInput
 from shared.states import Status
+from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change, ended
-from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.services.api.dashboard.conftest import Place
 from tests.services.mock_core.serving import Service
 from tests.shared.standins import CREATED, sample_record
 
