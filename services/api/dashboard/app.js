@@ -8,11 +8,12 @@ import { FaultsView } from "./views/faults.js";
 import { Feed } from "./data/feed.js";
 import { HealthView } from "./views/health.js";
 import { get } from "./lib/http.js";
+import { listenToSilence } from "./lib/ask.js";
 import { count } from "./lib/format.js";
 import { JobsView } from "./views/jobs.js";
 import { listenToKeys } from "./parts/keys.js";
-import { attemptTo } from "./lib/notices.js";
 import { Mocks } from "./data/mocks.js";
+import { untilDone } from "./lib/repeat.js";
 import { Slots } from "./data/slots.js";
 import { JobStore } from "./data/store.js";
 import { TrendsView } from "./views/trends.js";
@@ -20,10 +21,20 @@ import { Teller } from "./parts/teller.js";
 import { OTHER, t, translate } from "./lib/texts.js";
 import { Views } from "./parts/tabs.js";
 
-const LINK = { connecting: "Connecting…", live: "Live", lost: "Connection lost, trying again…" };
+const LINK = {
+  connecting: "Connecting…",
+  live: "Live",
+  lost: "Connection lost, trying again…",
+  silent: "The API gives no answer, trying again…",
+};
 const byId = (id) => document.getElementById(id);
 
-function showLink(state) {
+// A socket to an API that is frozen stays open: what the calls hear counts more.
+const link = { socket: "connecting", silent: false };
+
+function showLink(known) {
+  Object.assign(link, known);
+  const state = link.silent ? "silent" : link.socket;
   byId("link").dataset.state = state;
   setText(byId("link"), t(LINK[state]));
 }
@@ -125,14 +136,14 @@ function start() {
     store.keepOnly(jobIds);
     jobs.complete();
   };
-  const feed = new Feed({ store, onState: showLink, onAll: known });
+  const feed = new Feed({ store, onState: (socket) => showLink({ socket }), onAll: known });
+  listenToSilence((silent) => showLink({ silent }));
+  const learn = () => learnSurroundings(parts, surroundings).then(() => drawer.learn());
   // A socket that is refused does not say why: by then the token has been asked for.
-  attemptTo(() => learnSurroundings(parts, surroundings)).finally(() => {
-    drawer.learn();
-    feed.start();
-  });
+  const first = learn().catch(() => void untilDone(learn));
+  first.finally(() => feed.start());
   slots.follow();
-  attemptTo(() => jobs.form.load());
+  jobs.form.load().catch(() => untilDone(() => jobs.form.load()));
 }
 
 start();

@@ -1,4 +1,19 @@
-// Does something again and again while it is wanted and the page is looked at.
+// Does something again and again while it is wanted and the page is looked at, or until it goes well.
+
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 8000;
+
+/** Does `work` anew, after pauses that double, until it has gone well. */
+export async function untilDone(work) {
+  for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    await new Promise((done) => setTimeout(done, pause));
+    try {
+      return await work();
+    } catch {
+      // Whoever asked is told in another place that the API is away.
+    }
+  }
+}
 
 /** Runs `work` at once and then every `milliseconds`, one at a time, from `start` to `stop`. */
 export class Repeat {

@@ -1,5 +1,7 @@
 // The page's language and its texts: the English text is the key, the table has the Chinese one.
 
+import { ask } from "./ask.js";
+
 const LOCALES = { en: "en", zh: "zh-CN" };
 
 /** `?lang=` decides, else what the browser prefers of the languages that there are. */
@@ -19,7 +21,7 @@ export const OTHER = NAMES[LANGUAGE];
 const TABLE = LANGUAGE === "en" ? {} : await read().catch(() => ({}));
 
 async function read() {
-  return (await fetch("/dashboard/texts.json")).json();
+  return (await ask("/dashboard/texts.json")).json();
 }
 
 /** A text in the page's language, each `{name}` replaced by the value of that name. */

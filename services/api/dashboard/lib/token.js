@@ -1,5 +1,6 @@
 // The API's token: asked for when the API wants it, and given back for a cookie that no script sees.
 
+import { ask } from "./ask.js";
 import { t } from "./texts.js";
 
 let sessions = 0;
@@ -17,20 +18,22 @@ export async function beginSession(before, { wanted }) {
   // What the page asks for by itself must not ask a person again and again.
   if (declined && !wanted) return false;
   // Several calls may have been refused at once; one question serves them all.
-  asking ??= ask().finally(() => (asking = null));
+  asking ??= question().finally(() => (asking = null));
   return asking;
 }
 
-async function ask() {
-  let question = t("This needs the API's token (API_TOKEN):");
+async function question() {
+  let sentence = t("This needs the API's token (API_TOKEN):");
   for (;;) {
-    const given = window.prompt(question)?.trim();
+    const given = window.prompt(sentence)?.trim();
     declined = !given;
     if (declined) return false;
     const headers = { Authorization: `Bearer ${given}` };
-    const answer = await fetch("/session", { method: "POST", headers }).catch(() => null);
+    const answer = await ask("/session", { method: "POST", headers }).catch(() => null);
     if (answer?.ok) break;
-    question = t("That was not the API's token (API_TOKEN):");
+    sentence = answer
+      ? t("That was not the API's token (API_TOKEN):")
+      : t("The API does not answer. Its token (API_TOKEN) once more:");
   }
   sessions += 1;
   return true;

@@ -58,11 +58,22 @@ export class SubmitPanel {
   #lead;
 
   async load() {
-    const document = await get("/openapi.json");
+    const document = await this.#asked();
     const definitions = document.components.schemas;
     this.#schema = definitions.JobOrder;
     this.#fields = fieldsOf(this.#schema, definitions, "new");
     this.#place.replaceChildren(...Object.values(this.#fields).map((field) => field.element));
+  }
+
+  async #asked() {
+    try {
+      const document = await get("/openapi.json");
+      setText(this.#progress, "");
+      return document;
+    } catch (error) {
+      setText(this.#progress, error.message);
+      throw error;
+    }
   }
 
   focus() {

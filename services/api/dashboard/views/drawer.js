@@ -13,6 +13,8 @@ import { t } from "../lib/texts.js";
 
 // A running job's record changes often; it is read at most this often.
 const READ_MILLISECONDS = 400;
+// One that got no answer is read again.
+const AGAIN_MILLISECONDS = 2000;
 
 /** Shows the job that the address names; a dialog beside the table, not over it. */
 export class Drawer {
@@ -133,8 +135,9 @@ export class Drawer {
     try {
       await this.#readJob(jobId);
     } catch (error) {
-      if (jobId === this.#shown)
-        this.#story.replaceChildren(el("p", { class: "hint" }, error.message));
+      if (jobId !== this.#shown) return;
+      this.#story.replaceChildren(el("p", { class: "hint" }, error.message));
+      if (error.status === 0) this.#reading ||= setTimeout(() => this.#read(), AGAIN_MILLISECONDS);
     }
   }
 
