@@ -39,13 +39,18 @@ def histogram(values: Sequence[float], *, name: str, caption: str) -> Chart:
     )
     for place, number in enumerate(columns):
         begin, end = place * width, (place + 1) * width
-        title = f"{duration(begin)} to {duration(end)}: {number}"
+        title = ("From {1} to {2}: {3}", duration(begin), duration(end), str(number))
         plot.column(begin, end, low=0, high=number, kind="bar", title=title)
     if far:
-        text = f"above {duration(most)}, up to {duration(far[-1])}: {len(far)}"
-        plot.column(most + width, most + 2 * width, low=0, high=len(far), kind="beyond", title=text)
-        caption += f" The last column, behind the gap, holds the {len(far)} {text.split(':')[0]}."
-    return plot.chart(name, caption)
+        low, high = duration(most), duration(far[-1])
+        title = ("Above {1}, up to {2}: {3}", low, high, str(len(far)))
+        plot.column(
+            most + width, most + 2 * width, low=0, high=len(far), kind="beyond", title=title
+        )
+        caption += (
+            f" The last column, behind the gap, holds the {len(far)} above {low}, up to {high}."
+        )
+    return plot.chart(caption)
 
 
 def _bulk(ordered: Sequence[float]) -> float:
@@ -67,10 +72,10 @@ def stacked_groups(pieces: Sequence[Sequence[Span]], kinds: Kinds, *, caption: s
         begin, end = place * size, min((place + 1) * size, len(pieces))
         low = 0.0
         for (kind, name), value in zip(kinds, mean, strict=True):
-            title = f"jobs {begin + 1} to {end}, {name}: {duration(value)}"
+            title = ("Jobs {1} to {2}, {3}: {4}", str(begin + 1), str(end), name, duration(value))
             plot.column(begin, end, low=low, high=low + value, kind=kind, title=title)
             low += value
-    return plot.chart(caption, caption, legend=legend(kinds))
+    return plot.chart(caption, legend=legend(kinds))
 
 
 def _means(group: Sequence[Sequence[Span]], kinds: Kinds) -> list[float]:
@@ -100,7 +105,7 @@ def over_time(intervals: Iterable[Interval], stage: StageBook, *, caption: str) 
     )
     plot.line(thin(points, 1200), kind="series-1")
     plot.rule(stage.limit or 1, f"limit {stage.limit}")
-    return plot.chart(caption, caption)
+    return plot.chart(caption)
 
 
 def queue(stage: StageBook, drawn: Iterable[Sequence[Span]], *, caption: str) -> Chart:
@@ -118,7 +123,7 @@ def queue(stage: StageBook, drawn: Iterable[Sequence[Span]], *, caption: str) ->
     plot.line(thin(come), kind="series-2")
     plot.line(thin(gone), kind="series-1")
     names = legend([("series-2", "planned"), ("series-1", "ended")])
-    return plot.chart(caption, caption, legend=names)
+    return plot.chart(caption, legend=names)
 
 
 def memory(processes: dict[str, list[ProcessSample]]) -> list[Chart]:
@@ -138,4 +143,4 @@ def memory(processes: dict[str, list[ProcessSample]]) -> list[Chart]:
         plot.line(thin(points), kind=f"series-{place % 8 + 1}")
     names = legend([(f"series-{place % 8 + 1}", name) for place, name in enumerate(known)])
     caption = "Resident memory of each process; a line that goes on rising is a leak."
-    return [plot.chart(caption, caption, legend=names)]
+    return [plot.chart(caption, legend=names)]

@@ -28,6 +28,7 @@ def html(title: str, sections: list[Section], *, passed: bool, names: tuple[str,
     )
     environment.tests["kind"] = _is_kind
     environment.filters["svg"] = _drawing
+    environment.filters["named"] = _labelled
     environment.filters["both"] = both
     environment.filters["told"] = told
     return environment.get_template("report.html.j2").render(
@@ -52,6 +53,12 @@ def both(text: str) -> Markup:
 def _drawing(svg: str) -> Markup:
     """Our own drawing, which escapes every text in it."""
     return Markup(_DRAWN.sub(_named, svg))  # noqa: S704
+
+
+def _labelled(svg: str, by: str) -> Markup:
+    """A drawing that the element of this id names; one that leads somewhere is no mere picture."""
+    role = "group" if "<a " in svg else "img"
+    return _drawing(svg.replace("<svg", f'<svg role="{role}" aria-labelledby="{by}"', 1))
 
 
 def _named(found: re.Match[str]) -> str:

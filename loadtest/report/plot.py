@@ -7,6 +7,7 @@ from html import escape
 
 from loadtest.report.blocks import Chart
 from loadtest.report.scale import Scale
+from loadtest.report.tips import Tip, tipped
 
 HEIGHT, BOTTOM, TOP = 230, 48, 14
 Points = Sequence[tuple[float, float]]
@@ -41,39 +42,36 @@ class Plot:
         path = "L".join(f"{self.x(x):.2f} {self.y(y):.1f}" for x, y in points)
         self._parts.append(
             f'<svg width="100%" height="{HEIGHT}" viewBox="0 0 100 {HEIGHT}" '
-            f'preserveAspectRatio="none" aria-label="line">'
+            f'preserveAspectRatio="none">'
             f'<path class="line {kind}" d="M{path}"/></svg>'
         )
 
     def column(
-        self, begin: float, end: float, *, low: float, high: float, kind: str, title: str
+        self, begin: float, end: float, *, low: float, high: float, kind: str, title: Tip
     ) -> None:
         """A column from `low` to `high` over a stretch of the x axis."""
         x, y = self.x(begin), self.y(high)
         width, height = max(self.x(end) - x - 0.08, 0.04), max(self.y(low) - y, 0.0)
-        self._parts.append(
-            f'<rect class="{kind}" x="{x:.2f}%" y="{y:.1f}" width="{width:.2f}%" '
-            f'height="{height:.1f}"><title>{escape(title)}</title></rect>'
+        shape = (
+            f'class="{kind}" x="{x:.2f}%" y="{y:.1f}" width="{width:.2f}%" height="{height:.1f}"'
         )
+        self._parts.append(tipped("rect", shape, title))
 
     def rule(self, value: float, label: str) -> None:
         """A dashed line across, with its name."""
         y = self.y(value)
         self._parts.append(
             f'<line class="limit" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text x="99.8%" y="{y - 4:.1f}" text-anchor="end">{escape(label)}</text>'
+            f'<text class="name" x="99.8%" y="{y - 4:.1f}" text-anchor="end">{escape(label)}</text>'
         )
 
-    def chart(self, label: str, caption: str, *, legend: str = "") -> Chart:
+    def chart(self, caption: str, *, legend: str = "") -> Chart:
         """The drawing with the names of its axes."""
-        named = escape(label, quote=True)
-        tag = f'<svg role="img" aria-label="{named}'
-        return Chart(
-            f'{tag}" class="plot" height="{HEIGHT}">{"".join(self._parts)}</svg>',
-            caption,
-            legend=legend,
-            names=f'{tag}: axis" class="names" height="{HEIGHT}">{"".join(self._names)}</svg>',
+        drawn, names = (
+            f'<svg class="{kind}" height="{HEIGHT}">{"".join(parts)}</svg>'
+            for kind, parts in (("plot", self._parts), ("names", self._names))
         )
+        return Chart(drawn, caption, legend=legend, names=names)
 
     def _grid(self, across: Axis, up: Axis) -> None:
         for value in up.scale.ticks:

@@ -27,10 +27,10 @@ def _conditions(ours: Judgement, control: Judgement) -> Section:
         Notice(GOOD if ours.passed else BAD, f"Ours: {ours.headline}"),
         Notice(GOOD if caught else BAD, f"The control: {control.headline}"),
         Table(
-            ("condition", "#ours", "", "#control", ""),
+            ("condition", "#ours", "ours holds", "#control", "the control holds"),
             [_condition(a, b) for a, b in zip(ours.conditions, control.conditions, strict=True)],
         ),
-        Table(("", "#ours", "#control"), _timing(ours, control), "The largest stage"),
+        Table(("measured", "#ours", "#control"), _timing(ours, control), "The largest stage"),
     ]
     lead = (
         "The same plan and the same mocks. The control's slot is a semaphore in each worker's "

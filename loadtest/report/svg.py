@@ -8,6 +8,7 @@ from html import escape
 
 from loadtest.report.blocks import Chart
 from loadtest.report.scale import times
+from loadtest.report.tips import Tip, tipped
 
 ZOOMS = (1, 4, 16)
 """How many times as wide as the page a drawing of rows can be made."""
@@ -27,35 +28,32 @@ class Canvas:
         return f"{(at - self._begin) / self._span * 100:.3f}%"
 
     def bar(
-        self, begin: float, end: float, *, y: float, height: float, kind: str, title: str = ""
+        self, begin: float, end: float, *, y: float, height: float, kind: str, title: Tip
     ) -> None:
         """A bar over a stretch of time; the page's CSS strokes it, so that none is invisible."""
-        tip = f"<title>{escape(title)}</title>" if title else ""
         width = max(end - begin, 0.0) / self._span * 100
-        self._parts.append(
-            f'<rect class="{kind}" x="{self.x(begin)}" y="{y:g}" width="{width:.3f}%" '
-            f'height="{height:g}">{tip}</rect>'
+        shape = (
+            f'class="{kind}" x="{self.x(begin)}" y="{y:g}" width="{width:.3f}%" height="{height:g}"'
         )
+        self._parts.append(tipped("rect", shape, title))
 
-    def tick(self, at: float, *, y: float, height: float, kind: str, title: str) -> None:
+    def tick(self, at: float, *, y: float, height: float, kind: str, title: Tip) -> None:
         """A short upright stroke."""
         x = self.x(at)
-        self._parts.append(
-            f'<line class="{kind}" x1="{x}" x2="{x}" y1="{y:g}" y2="{y + height:g}">'
-            f"<title>{escape(title)}</title></line>"
-        )
+        shape = f'class="{kind}" x1="{x}" x2="{x}" y1="{y:g}" y2="{y + height:g}"'
+        self._parts.append(tipped("line", shape, title))
 
     def begin_row(self, name: str, *, href: str) -> None:
         """A row that `#name` and `#zh-name` lead to, and that leads to an address itself."""
         name, href = escape(name, quote=True), escape(href, quote=True)
-        self._parts.append(f'<g id="zh-{name}"><a id="{name}" href="{href}">')
+        self._parts.append(f'<g id="zh-{name}"><a id="{name}" href="{href}" aria-label="{name}">')
 
     def end_row(self) -> None:
         self._parts.append("</a></g>")
 
     def label(self, text: str, *, y: float, row: str = "") -> None:
         """A name at the left edge; it leads to its row in the language that is read."""
-        words = f'<text x="96%" y="{y:g}" text-anchor="end">{escape(text)}</text>'
+        words = f'<text class="name" x="96%" y="{y:g}" text-anchor="end">{escape(text)}</text>'
         if row:
             row = escape(row, quote=True)
             words = (
@@ -86,21 +84,18 @@ class Canvas:
             f'<text x="{x}" y="{y + 16}" text-anchor="{anchor}">{text}</text>'
         )
 
-    def chart(self, label: str, caption: str, *, legend: str) -> Chart:
+    def chart(self, caption: str, *, legend: str) -> Chart:
         """The drawing, which can be zoomed, and its rows' names beside it."""
         return Chart(
-            self._drawn(label, self._parts, "plot"),
+            self._drawn(self._parts, "plot"),
             caption,
             legend=legend,
-            names=self._drawn(f"{label}: names of the rows", self._names, "names"),
+            names=self._drawn(self._names, "names"),
             zooms=ZOOMS,
         )
 
-    def _drawn(self, label: str, parts: list[str], kind: str) -> str:
-        return (
-            f'<svg role="img" class="{kind}" aria-label="{escape(label, quote=True)}" '
-            f'height="{self.height}">{"".join(parts)}</svg>'
-        )
+    def _drawn(self, parts: list[str], kind: str) -> str:
+        return f'<svg class="{kind}" height="{self.height}">{"".join(parts)}</svg>'
 
 
 def legend(kinds: Sequence[tuple[str, str]]) -> str:

@@ -50,7 +50,7 @@ def section(comparison: Comparison | None, run: str) -> Section:
 def compared(comparison: Comparison) -> list[Block]:
     """The verdict and the table."""
     blocks: list[Block] = [
-        Table(("", "run"), [row("A", own(comparison.a)), row("B", own(comparison.b))]),
+        Table(("in the table", "run"), [row("A", own(comparison.a)), row("B", own(comparison.b))]),
         Notice(_tone(comparison), f"B against A: {comparison.verdict}."),
     ]
     blocks += [Notice(INFO, f"No verdict: {reason}.") for reason in comparison.why_not]

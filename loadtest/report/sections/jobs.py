@@ -5,10 +5,11 @@ import dataclasses
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.judge import Judgement
 from loadtest.judge.spans import BACK_OFF, HAND_OVER, QUEUED, RUNNING, STORE, WAIT, Span, spans
-from loadtest.report.blocks import Block, Chart, Section, Text
+from loadtest.report.blocks import Block, Chart, Section, Text, own
 from loadtest.report.charts import queue, stacked_groups
 from loadtest.report.links import workflow_link
 from loadtest.report.svg import Canvas, legend
+from loadtest.report.tips import Tip
 from loadtest.times import duration
 
 MOST_ROWS = 120
@@ -55,7 +56,7 @@ def _chart(stage: StageBook, books: Books, drawn: dict[str, list[Span]]) -> Char
     canvas.axis()
     label = f"Stage {stage.name}, all of it in {duration(end - begin)}"
     text = f"{label}, counted from the first planned submission."
-    return canvas.chart(label, text, legend=legend(_KINDS))
+    return canvas.chart(text, legend=legend(_KINDS))
 
 
 def _own(stage: StageBook, drawn: dict[str, list[Span]]) -> Chart:
@@ -70,15 +71,15 @@ def _own(stage: StageBook, drawn: dict[str, list[Span]]) -> Chart:
     canvas.axis()
     label = f"Stage {stage.name}: each job from its permit on"
     text = f"{label}, without its wait. Rows that look alike are jobs that fared alike."
-    return canvas.chart(label, text, legend=legend(_KINDS[1:]))
+    return canvas.chart(text, legend=legend(_KINDS[1:]))
 
 
 def _worked(pieces: list[Span]) -> list[Span]:
-    own = [piece for piece in pieces if piece.name != QUEUED]
-    since = own[0].begin if own else 0.0
+    work = [piece for piece in pieces if piece.name != QUEUED]
+    since = work[0].begin if work else 0.0
     return [
         dataclasses.replace(piece, begin=piece.begin - since, end=piece.end - since)
-        for piece in own
+        for piece in work
     ]
 
 
@@ -128,17 +129,28 @@ def _name(job: JobFacts) -> str:
 
 def _bars(canvas: Canvas, pieces: list[Span], *, y: float) -> None:
     for piece in pieces:
-        attempt = f" attempt {piece.attempt}" if piece.attempt else ""
-        title = f"{piece.job_id} {piece.name}{attempt}: {duration(piece.end - piece.begin)}"
         kind = "failed" if piece.good is False else piece.name
-        canvas.bar(piece.begin, piece.end, y=y, height=_ROW - 3, kind=kind, title=title)
+        canvas.bar(piece.begin, piece.end, y=y, height=_ROW - 3, kind=kind, title=_tip(piece))
+
+
+def _tip(piece: Span) -> Tip:
+    took, job = duration(piece.end - piece.begin), own(piece.job_id)
+    if piece.attempt:
+        return ("Took {1}: {2}, attempt {3}, of {4}", took, piece.name, str(piece.attempt), job)
+    return ("Took {1}: {2} of {3}", took, piece.name, job)
 
 
 def _marks(canvas: Canvas, job: JobFacts, pieces: list[Span], *, y: float) -> None:
     """Callbacks received and faults injected, where they fall into the job's time."""
     begin, end = pieces[0].begin, pieces[-1].end
-    marks = [("mark", r.at, f"callback {r.task_status}: {r.fate}") for r in job.receipts]
-    marks += [("fault", f.at, f"fault {f.where}.{f.do} by {f.rule}") for f in job.faults]
+    marks: list[tuple[str, float | None, Tip]] = [
+        ("mark", r.at, ("Callback received: {1}, {2}", own(r.task_status), r.fate))
+        for r in job.receipts
+    ]
+    marks += [
+        ("fault", f.at, ("Fault met: {1} by {2}", own(f"{f.where}.{f.do}"), own(f.rule)))
+        for f in job.faults
+    ]
     for kind, at, title in marks:
         if at is not None and begin <= at <= end:
             canvas.tick(at, y=y - 2, height=5, kind=kind, title=title)

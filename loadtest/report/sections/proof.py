@@ -8,7 +8,19 @@ from loadtest.books.witnesses import TEMPORAL as HISTORIES
 from loadtest.judge.intervals import RECORDS, TEMPORAL, VENDORS, vendor_interval
 from loadtest.judge.judge import Judgement
 from loadtest.judge.stage import StageResult
-from loadtest.report.blocks import BAD, GOOD, WARN, Block, Cell, Chart, Notice, Section, Table, row
+from loadtest.report.blocks import (
+    BAD,
+    GOOD,
+    WARN,
+    Block,
+    Cell,
+    Chart,
+    Notice,
+    Section,
+    Table,
+    own,
+    row,
+)
 from loadtest.report.charts import over_time
 from loadtest.report.svg import Canvas, legend
 from loadtest.times import duration, timestamp
@@ -161,7 +173,7 @@ def _lanes(stage: StageBook) -> Chart | None:
     label = f"Stage {stage.name}: what each vendor worked on, by its own clock"
     kinds = (("image", "image"), ("video", "video"), ("failed", "failed generation"))
     text = f"{label}. With a limit of 1 there are two rows, which take turns and never overlap."
-    return canvas.chart(label, text, legend=legend(kinds))
+    return canvas.chart(text, legend=legend(kinds))
 
 
 def _packed(made: list[Generation], step: str) -> list[list[Generation]]:
@@ -180,5 +192,5 @@ def _packed(made: list[Generation], step: str) -> list[list[Generation]]:
 
 def _bar(canvas: Canvas, g: Generation, *, y: float) -> None:
     kind = g.step if g.good else "failed"
-    title = f"{g.external_id}: {duration(g.seconds)}, {g.outcome}"
+    title = ("Took {1}: {2}, {3}", duration(g.seconds), own(g.external_id), str(g.outcome))
     canvas.bar(g.accepted or 0.0, g.finished or 0.0, y=y, height=_ROW - 8, kind=kind, title=title)

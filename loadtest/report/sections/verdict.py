@@ -45,7 +45,7 @@ def section(judgement: Judgement) -> Section:
         ),
         Text("To repeat this run:"),
         Code(str(run.get("command"))),
-        Table(("of this run", ""), _facts(run, judgement.books.seal.root)),
+        Table(("of this run", "value"), _facts(run, judgement.books.seal.root)),
         Text("Files of this run, beside this page:"),
         Links(files(judgement.books.seal.root)),
         Table(

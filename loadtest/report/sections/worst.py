@@ -70,21 +70,21 @@ def _slow(stage: StageBook, job: JobFacts, pieces: list[Span], *, href: str) -> 
         duration(_worked(pieces)),
         duration(spent.get(QUEUED, 0.0)),
         _attempts(job),
-        parts,
+        own(parts),
         _history(job),
     )
 
 
 def _bad(stage: StageBook, job: JobFacts, href: str) -> tuple[Cell, ...]:
     api = job.api[0] if job.api else None
-    error = f"{api.error_code}: {api.error_message}" if api and api.error_code else None
+    error = own(f"{api.error_code}: {api.error_message}") if api and api.error_code else None
     return row(
         own(job.job_id, href=href),
         stage.name,
         own(job.submission.prompt if job.submission else None),
         job.status or "unknown to the API",
         error,
-        _chain(job),
+        own(_chain(job)),
         _history(job),
     )
 
@@ -123,7 +123,7 @@ def _refused(judgement: Judgement) -> list[Block]:
             stage.name,
             str(submit.index + 1),
             own(submit.prompt),
-            submit.problem,
+            own(submit.problem),
             str(submit.tries),
         )
         for stage in judgement.books.stages

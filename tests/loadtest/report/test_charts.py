@@ -6,7 +6,9 @@ import pytest
 
 from loadtest.report.charts import histogram
 
-COLUMN = re.compile(r'class="(bar|beyond)" x="([\d.]+)%".*?<title>(.*?): (\d+)</title>')
+COLUMN = re.compile(
+    r'<rect lang="en" class="(bar|beyond)" x="([\d.]+)%".*?<title>(.*?): (\d+)</title>'
+)
 
 
 def columns(values: list[float]) -> list[tuple[str, float, str, int]]:

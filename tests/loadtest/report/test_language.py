@@ -11,9 +11,12 @@ from loadtest.books import raw
 from loadtest.judge.judge import judge
 from loadtest.report.blocks import Section, Table, own, row
 from loadtest.report.html import both, html
+from loadtest.report.sections import worst
+from loadtest.report.tips import tipped
 from loadtest.report.write import sections, write_report
 from loadtest.run.plan import Options
 from shared.texts import COMMANDS, PAGE, REPORT
+from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import Synthetic
 from tests.shared.said import PROSE, said
 
@@ -33,18 +36,18 @@ NOT_SAID = {
     *("report: {1}", "seal: {1}", "{1} of {2}", "  {1}: {2}: {3}", "{1} s: {2}", "{1}: {2}: {3}"),
     *("{1} was {2}", "histories/{1} {2}"),
     "make compare A={1}",
-    *("above {1}, up to {2}: {3}", "jobs {1} to {2}, {3}: {4}", "{1} to {2}: {3}", "{1} to {2}"),
-    *("{1}{2}: {3}.", "Efficiency = bound / makespan. {1}{2}.", " jobs, {1}", " attempt {1}"),
-    *("callback {1}: {2}", "fault {1}.{2} by {3}", "{1} (attempt {2})", "{1} {2}: {3}"),
-    *("{1} {2}{3}: {4}", "{1}: {2}, {3}", "{1}: {2} ({3})", "{1} {2}", "{1}: {2}", "{1} by {2}"),
-    " The last column, behind the gap, holds the {1} {2}.",
+    *("{1} to {2}", "{1}{2}: {3}.", "Efficiency = bound / makespan. {1}{2}.", " jobs, {1}"),
+    *("{1} (attempt {2})", "{1} {2}: {3}"),
+    *("{1}: {2} ({3})", "{1} {2}", "{1}: {2}", "{1} by {2}"),
+    " The last column, behind the gap, holds the {1} above {2}, up to {3}.",
     "'{1}' is no threshold; write for example p95<60s or success_rate>=0.99",
     "'{1}': '{2}' is neither a number nor one of {3}",
     "'{1}': '{2}' is no number",
     "'{1}': unknown metric '{2}'; known are {3}",
 }
-# Made of several, or with a capital of its own.
+# Made of several, with a capital of its own, or of the template.
 MADE = {
+    "Sections",
     *(f"{{1}}: {end}: {{2}}" for end in ("passed", "failed", "broken off", "not run")),
     *("{1}: job-{2}: {3}", "{1}: the run: {2}"),
     "{1} and {2} more (results.json)",
@@ -129,6 +132,24 @@ def test_it_begins_in_the_language_of_whoever_makes_it(
     assert "## 1. Verdict" in read["report.md"]
 
 
+def test_tooltips_and_names_in_drawings_are_in_both(page: str) -> None:
+    shape = r'<(rect|line) lang="{}" [^>]*><title>([^<]*)</title></\1>'
+    english, chinese = (re.findall(shape.format(each), page) for each in ("en", "zh"))
+    whole = re.findall(r"<(?:rect|line) class[^>]*><title>([^<]*)", page)
+
+    assert len(english) == len(chinese) > 100
+    assert all(re.search("[\u4e00-\u9fff]", text) for _, text in chinese)
+    assert {text for text in whole if re.search("[a-z]{3} ", text)} == set()
+    assert '<text lang="zh" class="name"' in page
+
+
+def test_a_shape_has_one_tooltip_where_both_are_alike_and_a_value_of_a_users_stays() -> None:
+    assert tipped("rect", 'x="1"', ("{1}", own("run"))) == '<rect x="1"><title>run</title></rect>'
+    tip = tipped("line", 'x="1"', ("Fault met: {1} by {2}", own("<a>"), own("run")))
+    assert "<title>Fault met: &lt;a&gt; by run</title>" in tip
+    assert "<title>遇到故障：&lt;a&gt;，规则 run</title>" in tip
+
+
 def test_what_comes_from_outside_is_text_in_both() -> None:
     hostile = "Stage <b>, all of it in <i>"
 
@@ -162,3 +183,15 @@ def test_prompts_and_names_of_a_run_are_so(tmp_path: Path) -> None:
 
     assert sum(cell.own and cell.text == "run" for cell in cells) == 1
     assert sum(cell.own and cell.text == "failed" for cell in cells) == 2
+
+
+def test_what_vendors_and_services_say_of_an_error_is_too(tmp_path: Path) -> None:
+    told = worst.section(judge(unpack("degraded", tmp_path)))
+    tables = {block.caption: block for block in told.blocks if isinstance(block, Table)}
+    chains = [cells[6] for cells in tables["The slowest"].rows]
+
+    assert all(cell.own for cell in chains)
+    bad = next(block for caption, block in tables.items() if caption.startswith("Not succeeded"))
+    for cells in bad.rows:
+        assert cells[4].own or cells[4].text == "–"
+        assert cells[5].own

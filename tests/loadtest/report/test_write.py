@@ -106,8 +106,12 @@ def test_on_a_narrow_screen_each_cell_tells_its_column(written: Path) -> None:
 def test_every_chart_has_a_caption_and_a_name(written: Path) -> None:
     page = (written / "report.html").read_text("utf-8")
 
-    assert page.count("<figure>") == page.count("<figcaption>") > 3
-    assert all("aria-label" in tag for tag in re.findall(r"<svg[^>]*>", page))
+    captions = re.findall(r'<figcaption id="([^"]+)">', page)
+    names = re.findall(r'<svg role="(?:img|group)" aria-labelledby="([^"]+)"', page)
+    assert page.count("<figure>") == len(captions) > 3
+    # A drawing and its rows or axis have one name.
+    assert sorted(names) == sorted(2 * captions)
+    assert len(names) + page.count("preserveAspectRatio") == page.count("<svg")
 
 
 def test_the_markdown_has_all_sections(written: Path) -> None:
