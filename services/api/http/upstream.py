@@ -8,9 +8,12 @@ import httpx
 from pydantic import SecretStr
 
 from shared.errors import GenvideoError
+from shared.health import READY_SECONDS
 from shared.messages import Message
 
 PATIENCE_SECONDS = 2.0
+# One that waits for a silent Temporal says so at its own limit, and is not silent itself.
+HEALTH_SECONDS = READY_SECONDS + 1
 # Workers as plain processes answer on ports in a row.
 MOST_WORKERS = 32
 
@@ -59,7 +62,7 @@ async def forward(
 async def health(http: httpx.AsyncClient, name: str, base: str) -> Health:
     """What a service says of itself."""
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(HEALTH_SECONDS):
             answer = await http.get(f"{base}/readyz")
     except (httpx.TransportError, TimeoutError):
         return Health(name=name, ready=False, detail="does not answer")

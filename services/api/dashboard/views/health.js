@@ -84,7 +84,12 @@ const isDown = (service) => !service.ready;
 export function alarmOf(services) {
   const workers = services.filter(isWorker);
   const left = workers.filter((each) => each.ready).length;
-  const down = services.filter((each) => isDown(each) && !(isWorker(each) && left > 0));
+  const temporal = services.find((each) => each.name === "temporal" && isDown(each));
+  // Those that wait for Temporal are no trouble of their own.
+  const waits = (each) => temporal && (each.detail ?? "").startsWith("temporal:");
+  const down = services.filter(
+    (each) => isDown(each) && !waits(each) && !(isWorker(each) && left > 0),
+  );
   const parts = left > 0 && left < workers.length ? [t("{n} of {all} workers", { n: left, all: workers.length })] : [];
   if (down.length > 1) parts.unshift(t("{n} services not ready", { n: down.length }));
   else if (down.length === 1) parts.unshift(t("{name} not ready", { name: down[0].name }));

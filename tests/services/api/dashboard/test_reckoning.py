@@ -90,6 +90,21 @@ async def test_how_many_workers_are_left_is_told(reckon: Reckon) -> None:
     assert await alarm(api=True, worker=False) == "worker not ready"
 
 
+async def test_who_waits_for_temporal_is_not_counted_beside_it(reckon: Reckon) -> None:
+    async def alarm(**details: str) -> Any:
+        services = [
+            {"name": name, "ready": detail == "ready", "detail": detail}
+            for name, detail in details.items()
+        ]
+        return await reckon("views/health.js", "alarmOf", services)
+
+    waits = "temporal: does not answer"
+    away = "does not answer"
+    assert await alarm(temporal=away, callback=waits, worker=waits) == "temporal not ready"
+    assert await alarm(temporal=away, callback=away) == "2 services not ready"
+    assert await alarm(temporal="ready", callback=waits) == "callback not ready"
+
+
 async def test_jobs_are_chosen_by_their_age(reckon: Reckon) -> None:
     old = job("failed", created_at="2026-01-01T00:00:00Z")
     new = job("failed", created_at="2126-01-01T00:00:00Z")

@@ -1,5 +1,6 @@
 """What the page gets of the other services: their own answers, or who is away."""
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from pydantic import AnyHttpUrl, SecretStr
 from temporalio.client import Client
 
@@ -16,6 +18,7 @@ from services.api.http.job_lines import gathered
 from services.api.settings import ApiSettings
 from services.callback.app import create_app as create_receiver
 from services.callback.settings import CallbackSettings
+from shared.health import READY_SECONDS
 from shared.http import http_client
 from shared.ids import new_job_id
 from shared.job_lines import LINES
@@ -61,6 +64,23 @@ async def test_health_tells_who_is_ready_and_who_does_not_answer(
         "mock-kling": True,
     }
     assert {row["detail"] for row in rows if row["name"] == "semaphore"} == {"does not answer"}
+
+
+async def test_one_that_waits_for_temporal_until_its_own_limit_says_so_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upstream, "PATIENCE_SECONDS", 0.01)
+    app = FastAPI()
+
+    @app.get("/readyz", status_code=503)
+    async def ready() -> dict[str, str]:
+        await asyncio.sleep(0.2)
+        return {"detail": "temporal: does not answer"}
+
+    async with serving(app) as base, http_client() as http:
+        found = await upstream.health(http, "semaphore", base)
+    assert (found.ready, found.detail) == (False, "temporal: does not answer")
+    assert upstream.HEALTH_SECONDS > READY_SECONDS
 
 
 async def test_a_worker_that_is_gone_is_missed(video_mock: Service) -> None:
