@@ -1,6 +1,7 @@
 // Which jobs are shown, and in what order; knows no element.
 
 import { between } from "../lib/format.js";
+import { t } from "../lib/texts.js";
 
 const RANK = { running: 0, queued: 1 };
 
@@ -9,6 +10,9 @@ export const SPANS = { "15min": 900, "1h": 3600, "24h": 86400, "7d": 604800 };
 
 /** A span that there is: the one that an address asks for, or else the hour. */
 export const spanOf = (asked) => (Object.hasOwn(SPANS, asked) ? asked : "1h");
+
+/** A span in words: `last 15 min`. */
+export const spanText = (span) => t(`last ${span.replace(/\d+/, "$& ")}`);
 
 /** Whether a job fits the filters: statuses (comma-separated), tag, age, words of its text. */
 export function fits(job, { status, tag, q, within }) {

@@ -49,9 +49,12 @@ export function clock(instant) {
   return `${two(moment.getHours())}:${two(moment.getMinutes())}:${two(moment.getSeconds())}.${tenths}`;
 }
 
+// As `clock` shows it: of 24 hours.
+const DATED = { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" };
+
 /** An instant with its date, for a title. */
 export function dated(instant) {
-  return new Date(instant).toLocaleString(LOCALE, { dateStyle: "medium", timeStyle: "medium" });
+  return new Date(instant).toLocaleString(LOCALE, DATED);
 }
 
 /** `1 job`, `2 jobs`. */

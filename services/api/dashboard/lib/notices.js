@@ -4,6 +4,8 @@ import { el } from "./dom.js";
 import { t } from "./texts.js";
 
 const SHOWN_MILLISECONDS = 6000;
+// A link has to be reached, by the keyboard as well.
+const LED_MILLISECONDS = 20_000;
 
 /** Shows a sentence for some seconds, with a link where one leads on; an error stays until it is put away. */
 export function notify(sentence, kind = "good", link = null) {
@@ -21,7 +23,15 @@ export function notify(sentence, kind = "good", link = null) {
   );
   place.append(notice);
   while (place.children.length > 4) place.firstElementChild.remove();
-  if (kind !== "bad") setTimeout(() => notice.remove(), SHOWN_MILLISECONDS);
+  if (kind !== "bad") removeLater(notice, link ? LED_MILLISECONDS : SHOWN_MILLISECONDS);
+}
+
+// Not from under a finger or the focus, which would be lost with it.
+function removeLater(notice, milliseconds) {
+  setTimeout(() => {
+    if (notice.matches(":hover, :focus-within")) removeLater(notice, milliseconds);
+    else notice.remove();
+  }, milliseconds);
 }
 
 /** Does some work and shows its failure, if there is one; gives whether it went well. */

@@ -32,6 +32,7 @@ export class Charges {
     if (tag !== this.#tag) return;
     const { total, told } = charged(records);
     const figures = { total, told, jobs: count(asked.length, "job") };
-    setText(this.#said, t("{total} of the vendor's units; told for {told} of {jobs}", figures));
+    const sentence = told ? "{total} of the vendor's units; told for {told} of {jobs}" : "The vendors told of none.";
+    setText(this.#said, t(sentence, figures));
   }
 }

@@ -1,7 +1,7 @@
 // The filters above the table; what they say is in the address, and comes from there.
 
 import { arrange, el, setOr, setText } from "../lib/dom.js";
-import { SPANS, tally } from "../data/choose.js";
+import { SPANS, spanText, tally } from "../data/choose.js";
 import { STATUSES } from "../data/jobs.js";
 import { t } from "../lib/texts.js";
 
@@ -25,7 +25,7 @@ export class Filters {
     "select",
     { id: "within", change: () => this.#address.go({ within: this.#within.value, page: "1" }) },
     el("option", { value: "" }, t("any time")),
-    ...Object.keys(SPANS).map((span) => el("option", { value: span }, t(`last ${span}`))),
+    ...Object.keys(SPANS).map((span) => el("option", { value: span }, spanText(span))),
   );
   #sort = el(
     "select",

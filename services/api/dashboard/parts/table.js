@@ -41,10 +41,11 @@ export class JobTable {
     });
     this.#body.addEventListener("click", (event) => this.#open(event));
     this.#body.addEventListener("change", (event) => this.#choose(event.target));
+    this.#body.addEventListener("keydown", (event) => this.#step(event));
     const head = COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, t(name)));
     this.element = el(
       "div",
-      {},
+      { class: "choosing" },
       this.#selection.element,
       el(
         "table",
@@ -85,6 +86,15 @@ export class JobTable {
     if (line === null || String(getSelection()) !== "") return;
     this.#rows.get(line.dataset.job)?.focus();
     this.#address.go({ job: line.dataset.job });
+  }
+
+  /** The arrow keys lead from a line's title to the next one's. */
+  #step(event) {
+    const way = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
+    const line = way && event.target.matches(".title") && event.target.closest("tr")[way];
+    if (!line) return;
+    event.preventDefault();
+    line.querySelector(".title").focus();
   }
 
   #choose(box) {

@@ -2,7 +2,7 @@
 
 import { el, setText } from "../lib/dom.js";
 import { count, dated } from "../lib/format.js";
-import { SPANS, spanOf } from "../data/choose.js";
+import { SPANS, spanOf, spanText } from "../data/choose.js";
 import { t } from "../lib/texts.js";
 import { trends } from "../data/trends.js";
 import { Chart } from "../parts/chart.js";
@@ -27,7 +27,7 @@ export class TrendsView {
   #span = el(
     "select",
     { id: "over", change: () => this.#address.go({ within: this.#span.value }) },
-    ...Object.keys(SPANS).map((span) => el("option", { value: span }, t(`last ${span}`))),
+    ...Object.keys(SPANS).map((span) => el("option", { value: span }, spanText(span))),
   );
   #axis = el("p", { class: "hint" });
 
@@ -68,7 +68,7 @@ export class TrendsView {
     const found = trends(this.#store.all(), SPANS[span], Date.now());
     for (const [name, chart] of Object.entries(this.#charts)) chart.draw(found[name], found);
     const said =
-      "From {from} until now, by the jobs' own times; idle is a slot that nobody held while jobs waited.";
+      "From {from} until now, by the jobs' own times; idle is a slot that nobody held while jobs waited, as one that is paused.";
     setText(this.#axis, t(said, { from: dated(found.from) }));
   }
 }

@@ -117,6 +117,12 @@ async def test_the_keyboard_alone_opens_and_closes_a_job(filled: Place, new_page
         await expect(dialog).to_be_hidden()
         await expect(opener).to_be_focused()
 
+        titles = page.locator("tr .title")
+        await titles.nth(0).focus()
+        for key, place in (("ArrowDown", 1), ("ArrowDown", 2), ("ArrowUp", 1)):
+            await page.keyboard.press(key)
+            await expect(titles.nth(place)).to_be_focused()
+
 
 async def test_n_writes_a_new_job(filled: Place, new_page: NewPage) -> None:
     async with filled.running(), new_page(f"{filled.base}/?view=health") as page:

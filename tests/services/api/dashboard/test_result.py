@@ -16,6 +16,33 @@ from tests.services.worker.samples import png
 from tests.shared.standins import sample_record
 
 
+async def test_the_way_to_the_result_is_not_taken_from_under_the_focus(
+    lonely: Place, new_page: NewPage
+) -> None:
+    tell = """async () => {
+      const { notify } = await import("/dashboard/lib/notices.js");
+      const link = document.createElement("a");
+      link.href = "/";
+      link.textContent = "Open it";
+      notify("Submitted.", "good", link);
+      notify("Said.");
+    }"""
+    async with lonely.running(), new_page("about:blank") as page:
+        await page.clock.install()
+        await page.goto(lonely.base)
+        await page.evaluate(tell)
+        link = page.get_by_role("link", name="Open it")
+        await page.clock.run_for(10_000)
+        await expect(page.get_by_text("Said.")).to_have_count(0)
+        await link.focus()
+        await page.clock.run_for(60_000)
+        await expect(link).to_be_focused()
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Tab")
+        await page.clock.run_for(60_000)
+        await expect(link).to_have_count(0)
+
+
 async def test_a_cancelled_jobs_paid_picture_is_reached_from_the_form(
     place: Place, new_page: NewPage
 ) -> None:

@@ -8,6 +8,7 @@ from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import ended
 from tests.services.api.dashboard.conftest import Place
 from tests.services.api.dashboard.test_life import row, submit
+from tests.services.api.dashboard.test_slot import TOP
 from tests.shared.standins import sample_record
 
 
@@ -18,8 +19,10 @@ async def test_chosen_jobs_are_cancelled_and_run_again_together(
         await page.get_by_label("How many").fill("2")
         await submit(page, "of several", tag="both")
         await expect(row(page, "of several")).to_have_count(2)
+        stood = await page.evaluate(TOP)
         for box in await page.get_by_role("checkbox").all():
             await box.check()
+        assert await page.evaluate(TOP) == stood
         await page.get_by_label("Search").fill("#1")
         await expect(page.get_by_text("2 jobs chosen, 1 of them not in view")).to_be_visible()
         asked: list[str] = []

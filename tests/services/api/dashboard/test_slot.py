@@ -10,6 +10,7 @@ from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import Place
 from tests.shared.standins import sample_record
 
+TOP = "document.querySelector('table.jobs tbody').getBoundingClientRect().top"
 FIRST, SECOND = f"job-{'e' * 24}", f"job-{'f' * 24}"
 
 
@@ -42,8 +43,10 @@ async def test_a_job_that_has_started_is_not_shown_as_waiting(
         await expect(panel).to_contain_text("free, 2 waiting")
         turn = page.locator(f"tr[data-job={SECOND}] td[data-label=Turn]")
         await expect(turn).to_have_text("2")
+        stood = await page.evaluate(TOP)
 
         place.records.write(change(record, status=Status.RUNNING, step=Step.IMAGE, percent=5))
         await expect(panel).to_contain_text("1 of 1 in use, 1 waiting")
         await expect(panel).to_contain_text("image 5 %")
         await expect(turn).to_have_text("1")
+        assert await page.evaluate(TOP) == stood

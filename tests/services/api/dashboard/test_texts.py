@@ -37,7 +37,7 @@ COUNTED = ("fault", "image", "job", "rule", "video")
 MADE = {
     *(f"{{n}} {noun}{end}" for noun in COUNTED for end in ("", "s")),
     *(f"{{n}} {unit}" for unit in ("ms", "s", "min", "h", "d")),
-    *(f"last {span}" for span in ("15min", "1h", "24h", "7d")),
+    *(f"last {span}" for span in ("15 min", "1 h", "24 h", "7 d")),
     *(f"Download the {step}" for step in Step),
     *("Prompt", "Style", "Tag", "Priority", "On video failure"),
     *("both", "demo", "usual", "fast"),
