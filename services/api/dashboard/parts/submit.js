@@ -14,6 +14,7 @@ const WIDE = "(min-width: 44rem)";
 /** The panel; `fill` puts a job's input in, to be run again with edits. */
 export class SubmitPanel {
   #fields = {};
+  #given = null;
   #schema = { required: [], properties: {} };
   #times = el("input", {
     type: "number",
@@ -63,6 +64,7 @@ export class SubmitPanel {
     this.#schema = definitions.JobOrder;
     this.#fields = fieldsOf(this.#schema, definitions, "new");
     this.#place.replaceChildren(...Object.values(this.#fields).map((field) => field.element));
+    this.#put();
   }
 
   async #asked() {
@@ -82,9 +84,17 @@ export class SubmitPanel {
   }
 
   fill(input) {
+    this.#given = input;
+    this.#put();
+  }
+
+  // The fields may come later than what belongs into them.
+  #put() {
+    if (this.#given === null || this.#fields.prompt === undefined) return;
     for (const [name, { input: field }] of Object.entries(this.#fields)) {
-      if (input[name] !== undefined) field.value = input[name] ?? "";
+      if (this.#given[name] !== undefined) field.value = this.#given[name] ?? "";
     }
+    this.#given = null;
     this.focus();
   }
 

@@ -1,8 +1,9 @@
 """A job's life on the page: submitted, watched to its end, cancelled, run again."""
 
+import asyncio
 import re
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 from temporalio.client import WorkflowExecutionStatus
 
 from shared.assets import asset_path
@@ -131,8 +132,19 @@ async def test_a_failed_job_says_why_and_is_run_again(place: Place, new_page: Ne
 async def test_a_job_is_run_again_with_edits(place: Place, new_page: NewPage) -> None:
     job_id = f"job-{'b' * 24}"
     place.records.write(failed(job_id))
-    async with new_page(f"{place.base}/?job={job_id}") as page:
+    fields = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await fields.wait()
+        await route.continue_()
+
+    async with new_page("about:blank") as page:
+        await page.route("**/openapi.json", hold)
+        await page.goto(f"{place.base}/?job={job_id}")
         await page.get_by_role("button", name="Run again with edits").click()
+        await expect(page).not_to_have_url(re.compile(job_id))
+        # The form may come later than what is to be put into it.
+        fields.set()
         prompt = page.get_by_label("Prompt", exact=True)
         await expect(prompt).to_have_value("no luck")
         await expect(prompt).to_be_focused()
