@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from pathlib import Path
 from typing import Any
 
+from temporalio.api.history.v1 import HistoryEvent
+
 from loadtest.books import raw
 from loadtest.books.fields import owner
 from loadtest.books.raw import RunFolder
@@ -165,10 +167,7 @@ class Collector:
             self._folder.append(raw.TEMPORAL, [newest])
             failed = tracker.jobs.get(job_id, {}).get("status") != "succeeded"
             if not many or failed or place % raw.KEEP_EVERY == 0:
-                target = self._folder.histories / f"{job_id}.json"
-                await asyncio.to_thread(
-                    target.write_text, history_json(job_id, events), encoding="utf-8"
-                )
+                await self._keep(job_id, events, name=job_id)
 
     async def _older(self, job_id: str, run_ids: Iterable[str]) -> None:
         """Runs that a reset has ended; each history is kept."""
@@ -177,10 +176,11 @@ class Collector:
             if events:
                 row = summarise(job_id, await self._temporal.readable(events))
                 self._folder.append(raw.TEMPORAL, [row])
-                target = self._folder.histories / f"{job_id}.{run_id}.json"
-                await asyncio.to_thread(
-                    target.write_text, history_json(job_id, events), encoding="utf-8"
-                )
+                await self._keep(job_id, events, name=f"{job_id}.{run_id}")
+
+    async def _keep(self, job_id: str, events: Sequence[HistoryEvent], *, name: str) -> None:
+        target = self._folder.histories / f"{name}.json"
+        await asyncio.to_thread(target.write_text, history_json(job_id, events), encoding="utf-8")
 
     async def _receipts(self, job_ids: list[str]) -> None:
         async def fetch(job_id: str) -> list[dict[str, Any]]:
