@@ -3,7 +3,7 @@
 import secrets
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.ids import external_id, new_job_id
@@ -88,6 +88,7 @@ def test_a_callback_address_loses_its_token() -> None:
 
 
 @given(st.text(max_size=6000))
+@example("word " * 400)
 def test_any_text_is_cut_and_stays_so(said: str) -> None:
     once = redacted(said)
     assert len(once) <= LONGEST

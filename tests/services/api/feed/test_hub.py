@@ -55,6 +55,15 @@ async def test_each_change_reaches_who_asked_for_it() -> None:
         assert await everything.take(seconds=0.001) == []
 
 
+def test_frames_of_older_changes_are_not_kept_for_ever() -> None:
+    hub, first = Hub(), job(1, 1)
+    frame = hub.frame(first, 1)
+    assert hub.frame(first, 1) is frame
+    for number in range(2, MAX_WAITING + 2):
+        hub.frame(job(number, 1), number)
+    assert hub.frame(first, 1) is not frame
+
+
 async def test_a_slow_listener_skips_to_the_newest() -> None:
     feed = Everything()
     with feed.hub.mailbox(feed.changes()) as slow:

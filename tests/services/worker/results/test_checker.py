@@ -153,6 +153,8 @@ async def test_what_is_to_be_kept_is_told_along(checker: Checker, tmp_path: Path
         "kind='MP4', pieces=None",
         "kind='PNG', pieces=[['copy', 0, 10**9]]",
         "kind='PNG', pieces=[['copy', 0, 100]] * 1000",
+        "kind='PNG', pieces=[['copy', 10**9, 10**9 + 5]]",
+        "kind='PNG', pieces=[['copy', -5, 5]]",
         "kind='PNG', pieces=[['zeros', 10**9]]",
         "kind='PNG', pieces=[['zeros', -5]]",
         "kind='PNG', pieces=[['move', 0, 5]]",

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from services.worker.policies import FETCH_TRIES
 from services.worker.results import storage as module
 from services.worker.results.disk import Disk
-from services.worker.results.hops import MAX_REDIRECTS
+from services.worker.results.hops import MAX_REDIRECTS, Credentials
 from services.worker.results.storage import Storage
 from services.worker.vendors.vendor import Vendor
 from shared.errors import BadResult, ResultNotAllowed
@@ -90,6 +91,18 @@ async def test_the_vendors_own_address_gets_its_credentials(tmp_path: Path) -> N
     async with line_in(tmp_path) as line:
         await line.store()
         assert line.vendor.seen == [("/view", MINE)]
+
+
+def test_they_are_of_one_scheme_host_and_port_and_never_shown() -> None:
+    ours = Credentials("https://vendor.example:8443/base", KEY)
+    assert ours.of(httpx.URL("https://vendor.example:8443/view")) == KEY
+    for other in (
+        "http://vendor.example:8443/view",
+        "https://vendor.example/view",
+        "https://www.vendor.example:8443/view",
+    ):
+        assert ours.of(httpx.URL(other)) == {}
+    assert "a-key" not in repr(ours)
 
 
 async def test_nobody_else_gets_them(tmp_path: Path) -> None:
