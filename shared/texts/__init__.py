@@ -13,8 +13,9 @@ from functools import cache, lru_cache
 from io import TextIOWrapper
 from pathlib import Path
 
-PAGE, COMMANDS, REPORT = (
-    Path(__file__).with_name(f"{name}.json") for name in ("page", "commands", "report")
+# ERRORS: the sentences of problems, and their codes.
+PAGE, COMMANDS, REPORT, ERRORS = (
+    Path(__file__).with_name(f"{name}.json") for name in ("page", "commands", "report", "errors")
 )
 LONGEST = 1500
 _BLANK = re.compile(r"\{(\d)\}")

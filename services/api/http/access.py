@@ -18,7 +18,7 @@ from shared.problems import from_error
 # Whoever watches over the process asks these, also while others ask for too much.
 NEVER_LIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
 # The page's files have a suffix, what it asks for has none.
-_OPEN = re.compile(r"/|/healthz|/readyz|/dashboard/([a-z/]+\.(js|css|svg)|texts\.json)")
+_OPEN = re.compile(r"/|/healthz|/readyz|/dashboard/([a-z/]+\.(js|css|svg)|(texts|errors)\.json)")
 CODEC = "/codec/decode"
 # What a script of another origin may read of an answer.
 READABLE = ("Location", "Retry-After", "ETag", "Content-Range")

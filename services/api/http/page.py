@@ -15,7 +15,7 @@ from services.api.models import PageConfig
 from services.api.service import Service
 from shared.errors import RouteNotFound
 from shared.ranges import RangedFile
-from shared.texts import PAGE
+from shared.texts import ERRORS, PAGE
 
 FOLDER = Path(__file__).parents[1] / "dashboard"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -74,6 +74,12 @@ async def config(service: ServiceDep) -> PageConfig:
 async def texts() -> RangedFile:
     """The page's texts in Chinese; in English it needs none."""
     return RangedFile(PAGE, headers=HEADERS)
+
+
+@router.get("/dashboard/errors.json")
+async def errors() -> RangedFile:
+    """What the services answer where something went wrong, in Chinese."""
+    return RangedFile(ERRORS, headers=HEADERS)
 
 
 @router.get("/dashboard/{name:path}")

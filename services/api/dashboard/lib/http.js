@@ -2,7 +2,8 @@
 
 import { ask, isLate, limitOf } from "./ask.js";
 import { beginSession, sessionsBegun } from "./token.js";
-import { t } from "./texts.js";
+import { errorText, sentenceText } from "./errors.js";
+import { LANGUAGE, t } from "./texts.js";
 
 /** What went wrong: the sentence, the HTTP status (0 where there was no answer), the fields. */
 export class Failure extends Error {
@@ -49,8 +50,17 @@ function late(method) {
 }
 
 function failure(answer, problem) {
-  const sentence = problem?.detail || problem?.title || t("The API answered {status}.", { status: answer.status });
-  return new Failure(sentence, { status: answer.status, errors: problem?.errors ?? [] });
+  const { status } = answer;
+  const errors = (problem?.errors ?? []).map((each) => ({ ...each, message: sentenceText(each.message) }));
+  return new Failure(sentenceOf(problem, errors) || t("The API answered {status}.", { status }), { status, errors });
+}
+
+function sentenceOf(problem, errors) {
+  const message = problem?.detail || problem?.title;
+  // A mock's own mistakes have no message; all of them are in its detail.
+  if (LANGUAGE === "en" || !errors.length || errors.some((each) => each.message === undefined))
+    return message && errorText({ code: problem.code, message });
+  return errors.map(({ field, message: mistake }) => t("{what}: {value}", { what: field, value: mistake })).join(" ");
 }
 
 /** The path of a job, or of something below it. */

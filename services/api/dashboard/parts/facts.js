@@ -1,6 +1,7 @@
 // A job's plain facts, as a list of names and values.
 
 import { el } from "../lib/dom.js";
+import { errorText } from "../lib/errors.js";
 import { between, bytes, count, dated, duration } from "../lib/format.js";
 import { listed, t } from "../lib/texts.js";
 
@@ -57,6 +58,6 @@ function error(record) {
     "p",
     { class: "trouble" },
     el("strong", {}, record.error.code),
-    `: ${record.error.message}`,
+    `: ${errorText(record.error)}`,
   );
 }

@@ -4,6 +4,7 @@ import { el, setOr, setText } from "../lib/dom.js";
 import { between, clock, count, dated, duration, rough } from "../lib/format.js";
 import { leftInWords } from "../data/estimate.js";
 import { ATTEMPTS, attempt, hasEnded, hasImage, overall, stepOf } from "../data/jobs.js";
+import { errorText } from "../lib/errors.js";
 import { jobPath } from "../lib/http.js";
 import { t } from "../lib/texts.js";
 
@@ -140,7 +141,7 @@ function describe(job) {
     job.priority === 3 ? "" : t("priority {n}", { n: job.priority }),
   ];
   const line = parts.filter(Boolean).join(" · ");
-  return job.error ? `${job.error.code}: ${job.error.message}` : line;
+  return job.error ? `${job.error.code}: ${errorText(job.error)}` : line;
 }
 
 function stepText(job, hits) {

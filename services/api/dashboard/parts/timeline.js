@@ -5,6 +5,7 @@ import { el } from "../lib/dom.js";
 import { between, clock, duration } from "../lib/format.js";
 import { hitText } from "../data/mocks.js";
 import { noteText } from "../data/notes.js";
+import { errorText } from "../lib/errors.js";
 import { t } from "../lib/texts.js";
 
 const FAILED = /^(image|video), attempt (\d+) failed: (.*)$/s;
@@ -98,7 +99,7 @@ export function attempts(record) {
       null,
       record.step,
       record.attempts[record.step],
-      record.error?.message ?? "failed",
+      record.error ? errorText(record.error) : "failed",
     ]);
   const rows = failed.map(([, step, number, reason]) =>
     el("li", { class: "bad" }, t("{what}: {value}", { what: `${t(step)} ${number}`, value: noteText(reason) })),

@@ -1,6 +1,7 @@
 // The health of every service: a view, and a word in the head of the page where one is not ready.
 
 import { card, cards, el, setText } from "../lib/dom.js";
+import { reasonsText } from "../lib/errors.js";
 import { get } from "../lib/http.js";
 import { Repeat } from "../lib/repeat.js";
 import { listed, t } from "../lib/texts.js";
@@ -100,7 +101,7 @@ function line({ name, ready, detail }) {
   const state = el(
     "span",
     { class: `status ${ready ? "succeeded" : "failed"}` },
-    t(ready ? "ready" : detail),
+    ready ? t("ready") : reasonsText(detail),
   );
   return card(COLUMNS, [name, state, t(ROLES[name.split(" ")[0]] ?? "")]);
 }

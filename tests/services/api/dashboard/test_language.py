@@ -29,7 +29,7 @@ WORDS = """() => {
   return found;
 }"""
 NAMES = re.compile(
-    r"[\w .:-]*does not answer\b.*|genvideo|Temporal|temporal|API|\bapi\b|worker|semaphore|"
+    r"（Failed client connect.*|genvideo|Temporal|temporal|API|\bapi\b|worker|semaphore|"
     r"callback|mock-\w+|curl|Escape|JSON|make [\w -]+|PRESET=[\w-]+|docs/faults\.md|job-\w+|\btag\b"
 )
 

@@ -190,7 +190,9 @@ async def test_a_record_is_shown_as_it_is_kept(api: Api, client: Client) -> None
     assert shown == record.model_dump(mode="json")
 
 
-@pytest.mark.parametrize("name", ["app.js", "lib/dom.js", "app.css", "icon.svg", "texts.json"])
+@pytest.mark.parametrize(
+    "name", ["app.js", "lib/dom.js", "app.css", "icon.svg", "texts.json", "errors.json"]
+)
 async def test_a_file_of_the_page(console: httpx.AsyncClient, name: str) -> None:
     answer = await console.get(f"/dashboard/{name}")
 

@@ -33,7 +33,15 @@ async def test_nothing_is_read_without_the_token(exposed: Api, path: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["/healthz", "/readyz", "/", "/dashboard/app.js", "/dashboard/texts.json"]
+    "path",
+    [
+        "/healthz",
+        "/readyz",
+        "/",
+        "/dashboard/app.js",
+        "/dashboard/texts.json",
+        "/dashboard/errors.json",
+    ],
 )
 async def test_signs_of_life_and_the_page_need_no_token(exposed: Api, path: str) -> None:
     assert (await exposed.http.get(path)).status_code != 401
