@@ -22,7 +22,9 @@ from tests.shared.said import PROSE, said
 
 TABLE: dict[str, str] = json.loads(REPORT.read_text(encoding="utf-8"))
 KNOWN = {text for file in (PAGE, COMMANDS, REPORT) for text in json.loads(file.read_bytes())}
-DRAWN_ALONE = {"picture.py", "files.py", "markdown.py", "svg.py", "plot.py", "html.py"}
+DRAWN_ALONE = {
+    f"{name}.py" for name in ("picture", "files", "markdown", "svg", "plot", "tips", "html")
+}
 FOLDERS = (Path("loadtest/report"), Path("loadtest/prove"))
 SECTIONS = [p for f in FOLDERS for p in f.rglob("*.py") if p.name not in DRAWN_ALONE]
 JUDGED = ("claims", "threshold", "findings", "tried", "self_checks", "schedule", "compare")
