@@ -4,6 +4,7 @@ No environment of its own: Temporal's SDK is among what this repository needs an
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -99,3 +100,5 @@ async def main(verb: str, *names: str) -> None:
 
 if __name__ == "__main__":
     asyncio.run(main(*sys.argv[1:]))
+    # All is sent. Of a hundred interpreters that ended as usual, the SDK had three crash in it.
+    os._exit(0)
