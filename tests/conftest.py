@@ -24,6 +24,7 @@ pytest_plugins = [
     "tests.fixtures.engine",
     "tests.fixtures.mocks",
     "tests.fixtures.object_store",
+    "tests.fixtures.routes",
     "tests.fixtures.small_disk",
 ]
 
