@@ -10,6 +10,9 @@ from temporalio.worker import WorkerDeploymentConfig
 BuildId = Annotated[str, Field(pattern="^([0-9a-f]{1,40})?$")]
 
 WORKER, SEMAPHORE = "worker", "semaphore"
+# What the histories say where releases replace one another. Told nothing, the SDK would read the
+# code of every module there is at each start.
+UNNAMED = "unnamed"
 _STAYS = {
     WORKER: VersioningBehavior.PINNED,
     SEMAPHORE: VersioningBehavior.AUTO_UPGRADE,
@@ -33,3 +36,8 @@ def deployment(service: str, stack: str, *, build: str) -> WorkerDeploymentConfi
         use_worker_versioning=True,
         default_versioning_behavior=_STAYS[service],
     )
+
+
+def name_in_histories(build: str) -> str | None:
+    """What a worker is to give the SDK beside its deployment, which has a name of its own."""
+    return None if build else UNNAMED

@@ -15,7 +15,7 @@ from services.semaphore.attributes import register_search_attributes
 from services.semaphore.models import SemaphoreRules
 from services.semaphore.watchdog import watch_over
 from services.semaphore.workflows import SemaphoreWorkflow
-from shared.builds import SEMAPHORE, deployment
+from shared.builds import SEMAPHORE, deployment, name_in_histories
 from shared.sandbox import workflow_runner
 from shared.stacks import check_alone
 from shared.temporal import SEMAPHORE_QUEUE
@@ -63,6 +63,7 @@ async def running_semaphore(
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=timedelta(seconds=shutdown_seconds),
+        build_id=name_in_histories(build),
         deployment_config=deployment(SEMAPHORE, rules.stack, build=build),
     )
     care = watch_over(client, task_queue, rules=rules, watches=activities.watches)

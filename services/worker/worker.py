@@ -25,7 +25,7 @@ from services.worker.tuning import tuner
 from services.worker.vendors.chosen import chosen_images, chosen_videos
 from services.worker.workflows import GenVideoWorkflow
 from shared import tracing
-from shared.builds import WORKER, deployment
+from shared.builds import WORKER, deployment, name_in_histories
 from shared.http import http_client
 from shared.sandbox import workflow_runner
 from shared.stacks import check_alone
@@ -105,5 +105,6 @@ def _worker(
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),
+        build_id=name_in_histories(settings.release_build),
         deployment_config=deployment(WORKER, settings.stack, build=settings.release_build),
     )

@@ -129,6 +129,17 @@ async def test_open_jobs_end_by_the_old_one_and_new_ones_begin_by_the_new(line: 
     assert found[SEMAPHORE, NEW].current
 
 
+async def test_without_a_build_nobody_reads_all_code_at_the_start(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read() -> str:
+        raise AssertionError("the code of every module was read")
+
+    monkeypatch.setattr("temporalio.worker._worker.load_default_build_id", read)
+    async with semaphores(line, ""), workers(line, ""):
+        assert (await line.run()).status is Status.SUCCEEDED
+
+
 async def are_open(line: Pipeline, query: str, number: int) -> None:
     """Return when so many jobs would be replayed."""
     await eventually(lambda: open_jobs(line.client, query), lambda found: found.total == number)
