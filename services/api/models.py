@@ -91,7 +91,7 @@ class JobList(Message):
 
     jobs: list[Job]
     next_cursor: str | None
-    change: str
+    change: str = ""
 
 
 BATCH_EXAMPLES: dict[str, Any] = {

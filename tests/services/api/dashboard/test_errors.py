@@ -17,8 +17,9 @@ from shared.messages import JobError
 from shared.states import Status
 from shared.store import probe
 from shared.texts import ERRORS
+from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change
-from tests.services.api.dashboard.conftest import NewPage, Place
+from tests.services.api.dashboard.conftest import Place
 from tests.services.api.dashboard.test_language import CHINESE, JOB
 from tests.shared.said import PROSE, said
 from tests.shared.standins import sample_record
