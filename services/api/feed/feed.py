@@ -4,7 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 from services.api.feed.changes import Changes
@@ -61,10 +61,9 @@ class Feed(ABC):
             self.changed_at = time.monotonic()
             self.hub.publish(job, self.index.change)
 
-    def submitted(self, job_id: str, job: JobInput) -> None:
-        """A job that was just started; its record will follow."""
-        record = Record.of(job, job_id=job_id, run_id="", created_at=datetime.now(UTC))
-        self.put(record.job())
+    def submitted(self, job_id: str, job: JobInput, *, at: datetime) -> None:
+        """A job that was just started, then; its record will follow."""
+        self.put(Record.of(job, job_id=job_id, run_id="", created_at=at).job())
 
     def forget_expired(self) -> None:
         """Know no more of those whose time is over by now."""

@@ -1,6 +1,6 @@
 """What can be done with jobs; a job is known from the 202 on, and Temporal is asked the least."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import structlog
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -12,7 +12,7 @@ from services.api.temporal.client import Temporal
 from services.api.temporal.executions import first_record, input_of
 from services.api.temporal.slots import Slots
 from shared import tracing
-from shared.errors import GenvideoError, QueueFull
+from shared.errors import GenvideoError, QueueFull, TemporalUnavailable
 from shared.ids import is_job_id, job_id_for_key, new_job_id
 from shared.messages import Job, JobInput, Record
 from shared.states import RETRYABLE_STATES
@@ -81,9 +81,17 @@ class Jobs:
             await self._slots.require_room()
             await self._temporal.start(job_id, job)
         SUBMITTED.labels("new").inc()
-        self._feed.submitted(job_id, job)
+        self._feed.submitted(job_id, job, at=await self._started(job_id))
         log.info("job submitted", job_id=job_id, tag=job.tag, priority=job.priority)
         return job_id
+
+    async def _started(self, job_id: str) -> datetime:
+        """When the server has started it, which its record will say; about now, if it is silent."""
+        try:
+            found = await self._temporal.describe(job_id)
+        except TemporalUnavailable:
+            found = None
+        return datetime.now(UTC) if found is None else found.start_time
 
     async def _adopt(self, job_id: str, job: JobInput) -> bool:
         """The job that the key started before must have the same input; False: it started none."""

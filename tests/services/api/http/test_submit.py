@@ -1,6 +1,7 @@
 """Submitting: known from the 202 on, once per key, and nothing half-made."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -30,6 +31,18 @@ async def test_the_reply_tells_where_to_look_and_the_job_is_there(api: Api) -> N
     job = (await api.http.get(f"/jobs/{job_id}")).json()
     assert (job["status"], job["version"], job["prompt"]) == ("queued", 0, BODY["prompt"])
     assert [each["job_id"] for each in (await api.http.get("/jobs")).json()["jobs"]] == [job_id]
+
+
+async def test_a_job_is_as_old_as_its_record_will_say(api: Api, client: Client) -> None:
+    job_id = await api.submit()
+
+    history = await client.get_workflow_handle(job_id).fetch_history()
+    job = (await api.http.get(f"/jobs/{job_id}")).json()
+    [listed] = (await api.http.get("/jobs")).json()["jobs"]
+
+    begun = history.events[0].event_time.ToDatetime(UTC)
+    assert datetime.fromisoformat(job["created_at"]) == begun
+    assert listed["created_at"] == job["created_at"]
 
 
 async def test_the_workflow_carries_input_and_search_attributes(api: Api, client: Client) -> None:
