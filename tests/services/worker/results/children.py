@@ -1,6 +1,10 @@
-"""Children of the checker that misbehave."""
+"""Children of the checker that misbehave, and what tests do with them."""
 
-from services.worker.results.checker import COMMAND
+import asyncio
+from pathlib import Path
+
+from services.worker.results.checker import COMMAND, Checker
+from tests.fixtures.eventually import eventually
 
 
 def child_that(does: str) -> tuple[str, ...]:
@@ -26,3 +30,17 @@ def stuck(times: int) -> str:
     return f"""marks = [path.with_suffix(f'.{{n}}') for n in range({times})]
     mark = next((it for it in marks if not it.exists()), None)
     if mark: mark.touch(); threading.Event().wait()"""
+
+
+def put(folder: Path, body: bytes) -> Path:
+    path = folder / "result"
+    path.write_bytes(body)
+    return path
+
+
+async def pid_of(checker: Checker) -> int:
+    return (await asyncio.shield(checker._child)).pid
+
+
+async def there(path: Path) -> None:
+    await eventually(lambda: asyncio.to_thread(path.exists), bool)

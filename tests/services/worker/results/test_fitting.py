@@ -21,7 +21,8 @@ from shared.ids import new_job_id
 from shared.states import Step
 from tests.fixtures.proc import peak
 from tests.services.worker import hostile, samples
-from tests.services.worker.results.test_checker import CHILD_MEGABYTES, pid_of, put
+from tests.services.worker.results.children import pid_of, put
+from tests.services.worker.results.test_checker import CHILD_MEGABYTES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -1,0 +1,121 @@
+"""An API that takes one job and tells of it, for those that try the vendors."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from compose.stack.commands import lifecycle, trial
+from compose.stack.modes import choice
+from compose.stack.settings.load import Settings
+from tests.compose.stack.conftest import Load
+from tests.compose.stack.preflight.test_vendors import GOOD, REAL, Stack, found
+
+JOB = "job-0123456789abcdef01234567"
+TIMES = [f"2026-11-26T12:00:0{second}Z" for second in range(10)]
+
+
+def change(version: int, step: str | None, percent: int, note: str) -> dict[str, Any]:
+    status = "running" if step else "queued"
+    return {
+        "version": version,
+        "at": TIMES[version],
+        "status": status,
+        "step": step,
+        "percent": percent,
+        "attempt": 0,
+        "note": note,
+    }
+
+
+CHANGES = [
+    change(1, None, 0, "queued"),
+    change(2, "image", 0, "the slot is ours"),
+    change(3, "image", 50, "half"),
+    change(4, "video", 100, "stored"),
+]
+
+
+def record(changes: int, **ended: Any) -> dict[str, Any]:
+    """As the API tells it after so many changes."""
+    return {
+        "job_id": JOB,
+        "status": "running",
+        "created_at": TIMES[0],
+        "finished_at": None,
+        "error": None,
+        "asset_url": None,
+        "attempts": {"image": 1, "video": 2},
+        "transitions": CHANGES[:changes],
+    } | ended
+
+
+SUCCEEDED = record(4, status="succeeded", finished_at=TIMES[5])
+ERROR = {"code": "refused_for_good", "message": "HTTP 402: no money"}
+FAILED = record(4, status="failed", finished_at=TIMES[5], error=ERROR)
+
+
+class Api(BaseHTTPRequestHandler):
+    """Takes a job, and gives its records one after the other; None is not there yet."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server: Any = self.server
+        server.orders.append((self.path, body, self.headers.get("Authorization")))
+        server.keys.append(self.headers.get("Idempotency-Key"))
+        if server.submitted is not None:
+            self._answer(server.submitted, {"job_id": JOB, "detail": "prompt: It is too long."})
+
+    def do_GET(self) -> None:
+        server: Any = self.server
+        if self.path == "/admin/ledger":
+            self._answer(200, server.ledger)
+            return
+        assert self.path == f"/jobs/{JOB}/record"
+        left = server.records
+        told = left.pop(0) if len(left) > 1 else left[0]
+        self._answer(200 if told else 404, told or {"detail": "no record yet"})
+
+    def _answer(self, status: int, body: object) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests are quiet."""
+
+
+@pytest.fixture
+def api() -> Iterator[Any]:
+    server: Any = HTTPServer(("127.0.0.1", 0), Api)
+    server.orders, server.keys, server.submitted = [], [], 202
+    server.records = [None, record(1), record(3), SUCCEEDED]
+    server.ledger = []
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """What runs; nothing is started, and nobody waits between two looks."""
+    run = Stack(found(GOOD), ready=True)
+    monkeypatch.setattr(lifecycle, "up", lambda settings: None)
+    monkeypatch.setattr(choice, "chosen", lambda _: run)
+    monkeypatch.setattr(trial, "POLL_SECONDS", 0)
+    monkeypatch.setattr(trial, "SUBMIT_PAUSE", 0)
+    monkeypatch.setenv("NO_COLOR", "1")
+    return run
+
+
+@pytest.fixture
+def real(api: Any, stack: Stack, settings: Load) -> Settings:
+    return settings(**REAL, API_PORT=str(api.server_port), API_TOKEN="t" * 16)
