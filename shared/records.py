@@ -1,5 +1,6 @@
 """The records of jobs; a write never replaces a record by an older one."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class Records:
     def known(self, job_id: str) -> bool:
         """Whether there is anything, a record or a damaged one."""
         path = self.store.path(key_of_job(PREFIX, job_id))
-        return self.raw(job_id) is not None if path is None else path.is_file()
+        return self.raw(job_id) is not None if path is None else os.path.lexists(path)
 
     def remove(self, job_id: str) -> None:
         """Have no record of a job any more."""

@@ -18,7 +18,7 @@ from services.api.http.examples import EXAMPLES
 from services.api.http.rate_limit import RateLimit
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
-from shared.health import lazy_client, temporal_reason
+from shared.health import lazy_client, reasons_of, temporal_reason
 from shared.records import RecordStore
 from shared.store.probe import store_reason
 from shared.web import ServiceApp, service_app
@@ -85,12 +85,12 @@ async def _close_streams(app: FastAPI, service: Service) -> None:
 
 
 async def _ready(service: Service) -> Mapping[str, str | None]:
-    checks = {"temporal": await temporal_reason(service.client)}
+    checks = {"temporal": temporal_reason(service.client)}
     if service.settings.elsewhere:
-        checks["store"] = await store_reason(service.assets.store)
+        checks["store"] = store_reason(service.assets.store)
     elif service.settings.feed == "files":
-        checks["state"] = await _state(RecordStore(service.settings.data_dir).folder)
-    return checks
+        checks["state"] = _state(RecordStore(service.settings.data_dir).folder)
+    return await reasons_of(checks)
 
 
 async def _state(folder: Path) -> str | None:

@@ -14,7 +14,7 @@ from services.callback.guard import Guard, Operator
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
 from services.callback.signature import Signatures
-from shared.health import lazy_client, temporal_reason
+from shared.health import lazy_client, reasons_of, temporal_reason
 from shared.store.chosen import chosen_store
 from shared.store.probe import store_reason
 from shared.web import ServiceApp, service_app
@@ -35,12 +35,8 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
             yield
 
     async def ready() -> Mapping[str, str | None]:
-        checks = {"temporal": await temporal_reason(clients[0])}
-        if settings.elsewhere:
-            return checks | {"store": await store_reason(store)}
-        folder = settings.data_dir / "callbacks"
-        writable = await asyncio.to_thread(os.access, folder, os.W_OK | os.X_OK)
-        return checks | {"book": None if writable else f"{folder} can't be written"}
+        book = {"store": store_reason(store)} if settings.elsewhere else {"book": _book(settings)}
+        return await reasons_of({"temporal": temporal_reason(clients[0]), **book})
 
     app: ServiceApp = service_app(
         "genvideo callback receiver",
@@ -58,3 +54,9 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
         app.add_middleware(Guard, operator=app.state.operator)
     app.include_router(routes.router)
     return app
+
+
+async def _book(settings: CallbackSettings) -> str | None:
+    folder = settings.data_dir / "callbacks"
+    writable = await asyncio.to_thread(os.access, folder, os.W_OK | os.X_OK)
+    return None if writable else f"{folder} can't be written"

@@ -50,7 +50,7 @@ class Folder:
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """As the protocol says."""
         path = self.root / key
-        if path.exists():
+        if os.path.lexists(path):
             return False
         write_atomic(path, data)
         return True

@@ -13,6 +13,7 @@ import { count } from "./lib/format.js";
 import { JobsView } from "./views/jobs.js";
 import { listenToKeys } from "./parts/keys.js";
 import { Mocks } from "./data/mocks.js";
+import { attemptTo } from "./lib/notices.js";
 import { untilDone } from "./lib/repeat.js";
 import { Slots } from "./data/slots.js";
 import { JobStore } from "./data/store.js";
@@ -140,10 +141,10 @@ function start() {
   listenToSilence((silent) => showLink({ silent }));
   const learn = () => learnSurroundings(parts, surroundings).then(() => drawer.learn());
   // A socket that is refused does not say why: by then the token has been asked for.
-  const first = learn().catch(() => void untilDone(learn));
+  const first = learn().catch(() => void attemptTo(() => untilDone(learn)));
   first.finally(() => feed.start());
   slots.follow();
-  jobs.form.load().catch(() => untilDone(() => jobs.form.load()));
+  jobs.form.load().catch(() => attemptTo(() => untilDone(() => jobs.form.load())));
 }
 
 start();

@@ -109,6 +109,7 @@ def test_what_is_no_file_of_ours_is_a_damaged_record_and_replaced(
     held = records.raw(record.job_id)
     assert held is not None
     assert held.data == b""
+    assert records.known(record.job_id)
     assert records.read(record.job_id) is None
     assert records.write(record)
     assert records.read(record.job_id) == record

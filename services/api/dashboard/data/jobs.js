@@ -2,7 +2,6 @@
 
 import { t } from "../lib/texts.js";
 
-export const STATUSES = ["running", "queued", "succeeded", "degraded", "failed", "cancelled"];
 // A generation may be tried again three times per stage.
 export const ATTEMPTS = 4;
 

@@ -10,6 +10,7 @@ let onSilence = () => {};
 /** Calls `listener` with true when a call got no answer in time, with false at the next answer. */
 export function listenToSilence(listener) {
   onSilence = listener;
+  if (silent) listener(true);
 }
 
 /** How many seconds such a call may take. */

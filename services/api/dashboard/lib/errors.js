@@ -1,9 +1,10 @@
 // What went wrong, in the page's language: by its sentence where that is known, else by its code.
 
-import { LANGUAGE, t } from "./texts.js";
+import { STATUSES } from "./statuses.js";
+import { LANGUAGE, t, table } from "./texts.js";
 
 // In English, and where the table does not arrive, all stays as the services say it.
-const TABLE = LANGUAGE === "en" ? {} : await read().catch(() => ({}));
+const TABLE = await table("errors");
 const SPECIAL = /[.*+?^${}()|[\]\\]/g;
 const CODE = /^[a-z]+(_[a-z]+)*$/;
 const BLANK = /\{(\w+)\}/g;
@@ -13,10 +14,6 @@ const FORMS = Object.keys(TABLE)
   .filter((text) => text.includes("{"))
   .sort((one, other) => one.startsWith("{") - other.startsWith("{") || length(other) - length(one))
   .map((text) => [TABLE[text], formOf(text)]);
-
-async function read() {
-  return (await fetch("/dashboard/errors.json")).json();
-}
 
 // A group's name may not begin with a digit.
 function formOf(text) {
@@ -33,15 +30,20 @@ function found(sentence) {
   if (Object.hasOwn(TABLE, sentence)) return TABLE[sentence];
   for (const [chinese, form] of FORMS) {
     const parts = form.exec(sentence)?.groups;
-    if (parts) return chinese.replace(BLANK, (_, name) => found(parts[`_${name}`]) ?? t(parts[`_${name}`]));
+    if (parts) return chinese.replace(BLANK, (_, name) => partText(parts[`_${name}`]));
   }
   return null;
+}
+
+// A tag, say, stays as it is.
+function partText(part) {
+  return STATUSES.includes(part) ? t(part) : (part.includes(" ") && found(part)) || part;
 }
 
 /** Why something is not ready: one reason, or several behind the names of what they are of. */
 export function reasonsText(detail) {
   if (LANGUAGE === "en") return detail;
-  return found(detail) ?? detail.split("; ").map(reasonText).join("；");
+  return found(detail) ?? detail.split(/; (?=[a-z]+: )/).map(reasonText).join("；");
 }
 
 function reasonText(reason) {

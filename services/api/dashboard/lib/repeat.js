@@ -3,14 +3,15 @@
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 8000;
 
-/** Does `work` anew, after pauses that double, until it has gone well. */
+/** Does `work` anew, after pauses that double, until it has gone well or is refused. */
 export async function untilDone(work) {
   for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     await new Promise((done) => setTimeout(done, pause));
     try {
       return await work();
-    } catch {
+    } catch (error) {
       // Whoever asked is told in another place that the API is away.
+      if (error.status >= 400 && error.status < 500) throw error;
     }
   }
 }

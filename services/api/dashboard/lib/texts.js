@@ -18,10 +18,13 @@ const NAMES = { en: { lang: "zh", name: "中文" }, zh: { lang: "en", name: "Eng
 export const OTHER = NAMES[LANGUAGE];
 
 // Without the table the page is in English, which is better than none.
-const TABLE = LANGUAGE === "en" ? {} : await read().catch(() => ({}));
+const TABLE = await table("texts");
 
-async function read() {
-  return (await ask("/dashboard/texts.json")).json();
+/** A table of Chinese texts by its name; in English, and where it does not arrive, an empty one. */
+export async function table(name) {
+  if (LANGUAGE === "en") return {};
+  const answer = await ask(`/dashboard/${name}.json`).catch(() => null);
+  return (answer?.ok && (await answer.json().catch(() => null))) || {};
 }
 
 /** A text in the page's language, each `{name}` replaced by the value of that name. */

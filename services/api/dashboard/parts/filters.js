@@ -2,7 +2,7 @@
 
 import { arrange, el, setOr, setText } from "../lib/dom.js";
 import { SPANS, spanText, tally } from "../data/choose.js";
-import { STATUSES } from "../data/jobs.js";
+import { STATUSES } from "../lib/statuses.js";
 import { t } from "../lib/texts.js";
 
 /** Buttons per status with their counts, a search field, tags, and the order. */

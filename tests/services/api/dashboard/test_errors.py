@@ -134,7 +134,13 @@ SAID: list[tuple[str, Any, str]] = [
         "队列已满；已启动 9 个任务中的 3 个。"
         "用 Idempotency-Key: k 再发一次同样的请求，会启动其余的。",
     ),
+    ("sentenceText", "No job is tagged busy.", "没有任务带标签 busy。"),
     ("reasonsText", "temporal: does not answer; book: x", "temporal：没有应答；book：x"),
+    (
+        "reasonsText",
+        "temporal: does not answer yet; waiting for it; store: the store does not answer",
+        "temporal：尚未应答；正在等待；store：存储没有应答",
+    ),
 ]
 
 
