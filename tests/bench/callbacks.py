@@ -33,7 +33,8 @@ from tests.shared.processes import Running, running
 from tests.shared.standins import sample_record
 
 SECRET = "a-secret-of-32-characters-or-more"
-CONNECTIONS = 300
+# The receiver has room for 250 of an address, and more would shut one another.
+CONNECTIONS = 200
 # Between two callbacks of one job come those of so many others.
 CROWD = 40
 KINDS = ("submitted", "processing", "succeed", "again", "forged")
