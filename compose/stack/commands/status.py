@@ -66,7 +66,7 @@ def addresses(settings: Settings) -> list[tuple[str, str]]:
         (API, "dashboard", f"{seen['API_PUBLIC_URL'].rstrip('/')}/"),
         (API, "API reference", f"{api}/docs"),
         (None if "TEMPORAL_UI_URL" in given else TEMPORAL, "Temporal UI", seen["TEMPORAL_UI_URL"]),
-        (None if "TEMPORAL_ADDRESS" in given else TEMPORAL, "Temporal gRPC", server),
+        (TEMPORAL if settings.own_temporal else None, "Temporal gRPC", server),
         (CALLBACK, "callback receiver", settings.url(CALLBACK.port)),
         (IMAGE, IMAGE.about, settings.url(IMAGE.port)),
         (VIDEO, VIDEO.about, settings.url(VIDEO.port)),

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -88,20 +89,27 @@ class Api(BaseHTTPRequestHandler):
         """Tests are quiet."""
 
 
+@contextmanager
+def in_a_thread(server: HTTPServer) -> Iterator[None]:
+    """It serves until the end of the block."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 @pytest.fixture
 def api() -> Iterator[Any]:
     server: Any = HTTPServer(("127.0.0.1", 0), Api)
     server.orders, server.keys, server.submitted = [], [], 202
     server.records = [None, record(1), record(3), SUCCEEDED]
     server.ledger = []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with in_a_thread(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture

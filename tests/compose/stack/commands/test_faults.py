@@ -1,7 +1,6 @@
 """Faults are sent to the mocks as they are given, and their refusals passed on."""
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from compose.stack.commands import faults
 from compose.stack.errors import UNREACHABLE, USAGE, StackError
 from compose.stack.settings.load import Settings
+from tests.compose.stack.commands.conftest import in_a_thread
 from tests.compose.stack.conftest import Load
 
 RULE = {"name": "r", "where": "callback", "do": "lose", "fired": 2, "applies": True}
@@ -41,14 +41,8 @@ def mock() -> Iterator[Any]:
     server: Any = HTTPServer(("127.0.0.1", 0), Mock)
     server.calls = []
     server.answer = {"rules": [RULE], "presets": [{"name": "lost-callbacks", "says": "none come"}]}
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with in_a_thread(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
