@@ -32,8 +32,8 @@ _QUERIES = {
     CUSTOM_TAG.name: f"WorkflowId = '-' AND {CUSTOM_TAG.name} = '-'",
 }
 _OTHER_TYPE = re.compile(r"search attribute \S+ of type (\w+)")
-# A connection that was taken and ended without a word.
-_ENDED = "transport error"
+# A connection that was taken and ended without a word: with the call on its way, or before it.
+_ENDED = re.compile(r"transport error|connection closed")
 # Clients of namespaces that have all of them, for good: none is ever taken away.
 _complete: WeakSet[Client] = WeakSet()
 
@@ -84,5 +84,5 @@ def why(error: BaseException) -> str:
     """What a person is told of a server that can't be used."""
     if (refused := refusal(error)) is not None:
         return refused.message
-    ended = "; does it want TLS, or a client certificate?" if _ENDED in str(error) else ""
+    ended = "; does it want TLS, or a client certificate?" if _ENDED.search(str(error)) else ""
     return f"does not answer ({error}){ended}"

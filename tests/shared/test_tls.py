@@ -8,6 +8,7 @@ from temporalio.client import Client
 
 from shared.codec import PayloadKeys
 from shared.health import temporal_reason
+from shared.namespace import why
 from shared.temporal import connect
 from tests.fixtures.tls import Authority, Pair, tls_front
 
@@ -75,3 +76,15 @@ async def test_what_is_wrong_with_the_servers_side_is_said(
     told.setenv("TEMPORAL_TLS_SERVER_NAME", "other.example")
     async with tls_front(address, authority.signed(NAME)) as front:
         assert "for other names (temporal.example, 127.0.0.1)" in str(await reason(front, told))
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ('Status { code: Unknown, message: "transport error" }', True),
+        ('hyper::Error(Canceled, "connection closed")', True),
+        ('tcp connect error, 127.0.0.1:1, Os { code: 111, message: "Connection refused" }', False),
+    ],
+)
+def test_who_is_hung_up_on_is_asked_about_tls(said: str, asked: bool) -> None:
+    assert ("does it want TLS" in why(RuntimeError(said))) is asked
