@@ -24,6 +24,7 @@ pytest_plugins = [
     "tests.fixtures.engine",
     "tests.fixtures.mocks",
     "tests.fixtures.object_store",
+    "tests.fixtures.patience",
     "tests.fixtures.routes",
     "tests.fixtures.small_disk",
 ]
@@ -33,6 +34,7 @@ settings.load_profile("project")
 
 # What stays together, the longest first, so that nobody waits for it at the end.
 TOGETHER = {
+    "containers": ("chaos/test_containers", "stack/test_containers"),
     "stacks": ("stack", "chaos", "compose"),
     "pipelines": ("control", *(f"workflow/test_{letter}" for letter in "abcdefghijk")),
     "more pipelines": ("workflow", "services/semaphore"),
