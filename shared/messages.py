@@ -71,7 +71,7 @@ class Asset(Message):
 
 
 class Transition(Message):
-    """One change of a job, as its record lists it."""
+    """One change of a job, as its record lists it: enough to show the job as of that version."""
 
     version: int
     at: datetime
@@ -80,6 +80,14 @@ class Transition(Message):
     percent: Percent
     attempt: int
     note: str
+    asset_url: str | None = None
+    vendor_position: int | None = None
+
+
+def started_at(transitions: tuple[Transition, ...]) -> datetime | None:
+    """When a job first ran; None where it has not yet."""
+    running = (change.at for change in transitions if change.status is Status.RUNNING)
+    return next(running, None)
 
 
 class Job(Message):
@@ -146,6 +154,8 @@ class Record(Job):
             percent=self.percent,
             attempt=self.attempt,
             note=note,
+            asset_url=self.asset_url,
+            vendor_position=self.vendor_position,
         )
         return self.model_copy(update={"transitions": (*self.transitions, transition)})
 

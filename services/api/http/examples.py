@@ -17,6 +17,8 @@ _TRANSITION = {
     "percent": 0,
     "attempt": 1,
     "note": "video, attempt 1 of 4",
+    "asset_url": f"{_BASE}/jobs/{EXAMPLE_ID}/image",
+    "vendor_position": None,
 }
 _ASSET = {"size": 48213, "sha256": "9f" * 32, "media_type": "image/png"}
 _JOB: dict[str, Any] = {

@@ -15,7 +15,7 @@ from services.api.app import create_app
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from shared.http import http_client
-from shared.messages import Record, Transition
+from shared.messages import Record
 from shared.records import RecordStore
 from shared.states import Status, Step
 from tests.shared.processes import free_port
@@ -58,16 +58,7 @@ class Api:
 def change(record: Record, **fields: Any) -> Record:
     """The next version of a record, with its transition."""
     after = record.model_copy(update={**fields, "version": record.version + 1})
-    step = Transition(
-        version=after.version,
-        at=CREATED,
-        status=after.status,
-        step=after.step,
-        percent=after.percent,
-        attempt=getattr(after.attempts, after.step.value) if after.step else 0,
-        note="a test's",
-    )
-    return after.model_copy(update={"transitions": (*record.transitions, step)})
+    return after.followed(CREATED, "a test's")
 
 
 def ended(record: Record, status: Status = Status.SUCCEEDED) -> Record:

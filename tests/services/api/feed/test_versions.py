@@ -9,30 +9,30 @@ from tests.shared.standins import CREATED, sample_record
 JOB_ID = "job-0123456789abcdef01234567"
 
 
-def test_each_version_shows_what_was_true_then() -> None:
-    record = sample_record(JOB_ID).model_copy(update={"version": 0})
-    record = change(record, status=Status.QUEUED)
-    record = change(
-        record,
-        status=Status.RUNNING,
-        step=Step.IMAGE,
-        attempts=Attempts(image=1),
-        started_at=CREATED,
-    )
-    record = change(record, percent=100, asset_url=f"http://a/jobs/{JOB_ID}/image")
-    record = change(record, step=Step.VIDEO, percent=0, attempts=Attempts(image=1, video=1))
+def test_each_version_is_shown_as_it_was_then() -> None:
+    address = f"http://a/jobs/{JOB_ID}"
     error = JobError(code="refused_for_good", message="no")
-    record = change(record, status=Status.FAILED, error=error, finished_at=CREATED)
+    image, both = Attempts(image=1), Attempts(image=1, video=1)
+    record = sample_record(JOB_ID).model_copy(update={"version": 0, "transitions": ()})
+    records = [record := change(record, status=Status.QUEUED)]
+    for fields in (
+        {
+            "status": Status.RUNNING,
+            "step": Step.IMAGE,
+            "attempts": image,
+            "started_at": CREATED,
+        },
+        {"vendor_position": 3},
+        {"percent": 100, "vendor_position": None},
+        {"step": Step.VIDEO, "percent": 0, "attempts": both, "asset_url": f"{address}/image"},
+        {"percent": 40},
+        {"status": Status.FAILED, "error": error, "finished_at": CREATED},
+        {"attempts": both},
+    ):
+        records.append(record := change(record, **fields))
 
-    jobs = versions_after(record, 0)
-
-    assert [job.version for job in jobs] == [1, 2, 3, 4, 5]
-    assert [job.status for job in jobs] == ["queued", "running", "running", "running", "failed"]
-    assert [job.percent for job in jobs] == [0, 0, 100, 0, 0]
-    assert [job.attempts.video for job in jobs] == [0, 0, 0, 1, 1]
-    assert [job.error for job in jobs] == [None, None, None, None, error]
-    assert [job.asset_url is None for job in jobs] == [True, True, False, False, False]
-    assert jobs[-1] == record.job()
+    assert versions_after(record, 0) == [each.job() for each in records]
+    assert versions_after(record, 5) == [each.job() for each in records[5:]]
 
 
 def test_nothing_comes_after_the_newest() -> None:
