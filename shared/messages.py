@@ -80,6 +80,7 @@ class Transition(Message):
     percent: Percent
     attempt: int
     note: str
+    attempts: Attempts = Attempts()
     asset_url: str | None = None
     vendor_position: int | None = None
 
@@ -154,6 +155,7 @@ class Record(Job):
             percent=self.percent,
             attempt=self.attempt,
             note=note,
+            attempts=self.attempts,
             asset_url=self.asset_url,
             vendor_position=self.vendor_position,
         )

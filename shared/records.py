@@ -1,7 +1,7 @@
 """The records of jobs; a write never replaces a record by an older one."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -41,10 +41,17 @@ class Records:
 
         A run that was reset may write late: whatever a later run has recorded is newer.
         """
+        return self._unless(is_newer, record)
+
+    def append(self, record: Record) -> bool:
+        """The same for whoever has made its changes: what is there must be the beginning of it."""
+        return self._unless(lambda *both: is_newer(*both) or not is_beginning(*both), record)
+
+    def _unless(self, stands: Callable[[Record, Record], bool], record: Record) -> bool:
         for _ in range(TRIES):
             held = self.raw(record.job_id)
             present = parsed(held)
-            if present is not None and _is_newer(present, record):
+            if present is not None and stands(present, record):
                 return False
             if self._put(record, held):
                 return True
@@ -102,5 +109,11 @@ def to_json(record: Record) -> bytes:
     return record.model_dump_json(indent=1).encode() + b"\n"
 
 
-def _is_newer(present: Record, record: Record) -> bool:
+def is_newer(present: Record, record: Record) -> bool:
+    """Whether what is there stands against this record."""
     return present.version >= record.version or record.run_id in present.runs_before
+
+
+def is_beginning(one: Record, other: Record) -> bool:
+    """Whether one record's changes are the first of another's, instants included."""
+    return other.transitions[: len(one.transitions)] == one.transitions

@@ -53,13 +53,14 @@ class Recorded(Message):
     """What recording a version found on disk.
 
     `ahead`: what another run has recorded beyond us, the `attempts` that it had paid for, and the
-    `runs` that were reset before us. `end`: the end that this very run has recorded before, in a
-    workflow task that the server did not take.
+    `runs` that were reset before us. `own`, `end`: what this very run has recorded before, in a
+    workflow task that the server did not take, and that is known since; `end` where it had ended.
     """
 
     ahead: tuple[Transition, ...] = ()
     attempts: Attempts = Attempts()
     runs: tuple[str, ...] = ()
+    own: tuple[Transition, ...] = ()
     end: Record | None = None
 
 

@@ -1,6 +1,7 @@
 """Records on disk: whole, readable, never replaced by an older version."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from shared.closing import close_record
 from shared.records import RecordStore, to_json
 from shared.states import Status
-from tests.shared.standins import sample_record
+from tests.shared.standins import CREATED, sample_record
 
 JOB_ID = "job-0123456789abcdef01234567"
 
@@ -38,6 +39,18 @@ def test_a_run_that_was_reset_writes_over_no_later_ones_record(tmp_path: Path) -
     late = sample_record(JOB_ID).model_copy(update={"run_id": "reset", "version": 99})
     assert not store.write(late)
     assert store.read(JOB_ID) == later
+
+
+def test_what_was_made_known_is_only_gone_on_from(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path)
+    first, again = (
+        sample_record(JOB_ID).followed(CREATED + timedelta(seconds=second), "queued")
+        for second in range(2)
+    )
+    store.write(first)
+    on = [each.model_copy(update={"version": 2}).followed(CREATED, "on") for each in (again, first)]
+    assert [store.append(each) for each in on] == [False, True]
+    assert store.read(JOB_ID) == on[1]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff", b"[]", b'{"job_id": 1}'])

@@ -56,7 +56,7 @@ class Simulation:
         self.server.dawdles = plan.options.slow
         self.server.overtakes = plan.options.overtakes
         self.told: list[str] | None = [] if tells else None
-        self.records = Records()
+        self.records = Records(lambda rule, text: self.rules.broken(rule, text))
         self.images = Vendor(self.world, "image", lambda name: self._quirk(name, "image"))
         self.videos = Vendor(self.world, "video", lambda name: self._quirk(name, "video"))
         self.processes: list[Worker] = []

@@ -7,8 +7,9 @@ import logging
 import sys
 import time as time_module
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -17,10 +18,13 @@ from temporalio.workflow import (
     UnfinishedUpdateHandlersWarning,
 )
 
+from services.api.feed.versions import versions_after
 from services.worker.vendors.vendor import Vendor
 from shared.errors import BadResult
-from shared.messages import Asset, Record
+from shared.messages import Asset, Job, Record
+from shared.records import is_beginning, is_newer
 from shared.states import Step
+from tests.simulation.verdicts import Rule
 from tests.simulation.world import BEGINNING, World
 
 PRODUCT = ("services.", "shared.")
@@ -33,20 +37,48 @@ _LARGE = 0.2
 
 
 class Records:
-    """The folder of records: a newer version replaces an older one, never the other way round."""
+    """The folder of records: a newer version replaces an older one, never the other way round.
 
-    def __init__(self) -> None:
+    `broken` is told of what nobody may be shown.
+    """
+
+    def __init__(self, broken: Callable[[Rule, str], None]) -> None:
         self.there: dict[str, Record] = {}
+        self._broken = broken
+        self._shown: dict[tuple[str, int], Job] = {}
 
     def read(self, job_id: str) -> Record | None:
         return self.there.get(job_id)
 
+    def append(self, record: Record) -> bool:
+        present = self.there.get(record.job_id)
+        return (present is None or is_beginning(present, record)) and self.write(record)
+
     def write(self, record: Record) -> bool:
         present = self.there.get(record.job_id)
-        if present is not None and present.version >= record.version:
+        if present is not None and is_newer(present, record):
             return False
         self.there[record.job_id] = record
+        self._check(record, versions_after(record, 0))
         return True
+
+    def _check(self, record: Record, jobs: list[Job]) -> None:
+        for job in jobs:
+            before = self._shown.setdefault((job.job_id, job.version), job)
+            if before != job:
+                text = f"version {job.version} of {job.job_id}: {_difference(before, job)}"
+                self._broken(Rule.VERSIONS, text)
+        # What a job's run had come to before it was reset is no measure for the next one.
+        for before, job in () if record.runs_before else pairwise(jobs):
+            same = (before.step, before.attempts) == (job.step, job.attempts)
+            if same and job.percent < before.percent:
+                text = f"version {job.version} of {job.job_id}: {before.percent}, {job.percent}"
+                self._broken(Rule.PERCENT, text)
+
+
+def _difference(before: Job, after: Job) -> str:
+    names = [name for name in Job.model_fields if getattr(before, name) != getattr(after, name)]
+    return ", ".join(f"{name} {getattr(before, name)}, {getattr(after, name)}" for name in names)
 
 
 class Store:

@@ -3,7 +3,9 @@
 import pytest
 
 from services.semaphore.permits import Permits
+from services.worker.acting import records
 from shared.slots import NO_FENCE
+from tests.simulation import stubs
 from tests.simulation.plan import JobPlan, Options, Plan, drawn
 from tests.simulation.shrink import shrunk
 from tests.simulation.simulation import simulate
@@ -61,6 +63,14 @@ def test_a_replaced_try_that_is_answered_is_seen(monkeypatch: pytest.MonkeyPatch
     outcome = simulate(drawn(920026, FROZEN))
 
     assert Rule.FENCED in {violation.rule for violation in outcome.violations}
+
+
+def test_a_version_with_two_contents_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stubs, "is_beginning", lambda *_: True)
+    monkeypatch.setattr(records, "is_beginning", lambda *_: True)
+    outcome = simulate(drawn(1004))
+
+    assert Rule.VERSIONS in {violation.rule for violation in outcome.violations}
 
 
 def test_shrinking_leaves_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ class Rule(StrEnum):
     PAID_ONCE = "one paid generation per attempt; another attempt only after the vendor's word"
     AFTER_END = "nothing is accepted for a job that has ended"
     CLEAR = "nothing runs at a vendor when a job's own code has ended it"
+    VERSIONS = "a version of a record has one content"
+    PERCENT = "a percent does not fall within an attempt"
     RECORDED = "each paid generation is in the record"
     ALL_END = "every job ends"
     HEEDED = "a job that has heard of its cancellation does not go on to its end"

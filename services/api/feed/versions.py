@@ -24,7 +24,7 @@ def _as_of(record: Record, place: int) -> Job:
             "status": change.status,
             "step": change.step,
             "percent": change.percent,
-            "attempts": _attempts(past),
+            "attempts": _attempts(past).raised_to(change.attempts),
             "asset_url": change.asset_url,
             "vendor_position": change.vendor_position,
             "error": record.error if change.status.ended else None,
@@ -35,5 +35,6 @@ def _as_of(record: Record, place: int) -> Job:
 
 
 def _attempts(past: tuple[Transition, ...]) -> Attempts:
+    """By the attempts of single changes, which is all that an older release has noted."""
     last = {change.step: change.attempt for change in past if change.step is not None}
     return Attempts(image=last.get(Step.IMAGE, 0), video=last.get(Step.VIDEO, 0))

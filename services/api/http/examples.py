@@ -17,6 +17,7 @@ _TRANSITION = {
     "percent": 0,
     "attempt": 1,
     "note": "video, attempt 1 of 4",
+    "attempts": {"image": 1, "video": 1},
     "asset_url": f"{_BASE}/jobs/{EXAMPLE_ID}/image",
     "vendor_position": None,
 }

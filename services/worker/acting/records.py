@@ -14,7 +14,7 @@ from services.worker.policies import RECORD_SECONDS
 from services.worker.results.disk import Disk
 from services.worker.settings.worker import WorkerSettings
 from shared.messages import Record
-from shared.records import Records
+from shared.records import Records, is_beginning
 from shared.store.chosen import chosen_store
 from shared.store.protocol import StoreAway
 
@@ -48,12 +48,10 @@ class StateActivities:
         return Recorded()
 
     def _record(self, record: Record) -> Recorded:
-        if self._records.write(record):
+        if self._records.append(record):
             return Recorded()
         present = self._records.read(record.job_id)
-        if present is None:
-            return Recorded()
-        if record.run_id in present.runs_before:
+        if present is None or record.run_id in present.runs_before:
             return Recorded()
         if present.run_id != record.run_id:
             runs = (*present.runs_before, present.run_id)
@@ -62,7 +60,11 @@ class StateActivities:
             # We followed them before, in a task that the server did not take.
             ahead = present.transitions[: present.run_since - 1]
             return Recorded(ahead=ahead, attempts=present.attempts, runs=present.runs_before)
-        return Recorded(end=present if present.status.ended else None)
+        if present.status.ended:
+            return Recorded(end=present)
+        if is_beginning(record, present):
+            return Recorded()
+        return Recorded(own=present.transitions, attempts=present.attempts)
 
     @activity.defn(name=JOB_LIMITS)
     async def job_limits(self) -> JobLimits:

@@ -84,15 +84,24 @@ class Journal:
         workflow.set_current_details(details_of(record, note))
         try:
             found = await _write(record, note)
-            if found.ahead:
-                behind = self.state.follow(found.ahead, found.attempts, runs=found.runs)
-                await _write(behind, note)
-            elif found.end is not None:
+            while self._comes_behind(found):
+                found = await _write(self.record, note)
+            if found.end is not None:
                 self.state.adopt(found.end)
                 self._ended_before = True
         except ActivityError:
             # The job goes on; the record can be made again from Temporal, a later one is newer.
             workflow.logger.exception("version %d could not be recorded", record.version)
+
+    def _comes_behind(self, found: Recorded) -> bool:
+        """Whether our change goes behind others that are known, and is to be recorded there."""
+        if found.ahead:
+            self.state.follow(found.ahead, found.attempts, runs=found.runs)
+            return True
+        if not found.own or not self.state.resume(found.own, found.attempts):
+            return False
+        workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(self.record.percent)])
+        return True
 
 
 async def _write(record: Record, note: str) -> Recorded:

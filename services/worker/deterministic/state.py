@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.messages import Attempts, JobError, JobInput, Progress, Record, Transition
+from shared.messages import (
+    Attempts,
+    JobError,
+    JobInput,
+    Progress,
+    Record,
+    Transition,
+    started_at,
+)
 from shared.states import Status, Step, may_follow
 
 
@@ -48,17 +56,51 @@ class JobState:
         """
         self._paid = paid
         version = transitions[-1].version + 1
-        last = self.record.transitions[-1].model_copy(update={"version": version})
+        last = self._counted(self.record.transitions[-1], version)
         self.record = self.record.model_copy(
             update={
                 "version": version,
                 "run_since": version,
                 "runs_before": runs,
                 "attempts": self.record.attempts.raised_to(paid),
+                "started_at": started_at((*transitions, last)),
                 "transitions": (*transitions, last),
             }
         )
         return self.record
+
+    def resume(self, known: Sequence[Transition], paid: Attempts) -> bool:
+        """Go on from what this very run has made known before; says whether that is to be recorded.
+
+        What is known stands. Where our last change is among it, we take its instant over; where it
+        is not, we come behind it, and no percent of an attempt falls.
+        """
+        ours, last = self.record.transitions, self.record.transitions[-1]
+        same = [each for each in known if each.model_copy(update={"at": last.at}) == last]
+        if same:
+            known, later = [each for each in known if each.version <= last.version], []
+        else:
+            self._paid = self._paid.raised_to(paid)
+            beyond = [each for each in ours if each.version > known[-1].version]
+            later = [self._counted(each, each.version) for each in beyond]
+            later = later or [self._counted(last, known[-1].version + 1)]
+            later = [_not_below(each, known[-1]) for each in later]
+        transitions = (*known, *later)
+        self.record = self.record.model_copy(
+            update={
+                "version": transitions[-1].version,
+                "attempts": self.record.attempts.raised_to(self._paid),
+                "percent": transitions[-1].percent,
+                "started_at": started_at(transitions),
+                "transitions": transitions,
+            }
+        )
+        return not same
+
+    def _counted(self, change: Transition, version: int) -> Transition:
+        """The same change as that version, with what is known to be paid."""
+        attempts = change.attempts.raised_to(self._paid)
+        return change.model_copy(update={"version": version, "attempts": attempts})
 
     def adopt(self, end: Record) -> None:
         """This very run's end, which it recorded before it was asked to do the step again."""
@@ -82,6 +124,12 @@ class JobState:
             attempts=record.attempts,
             note=self.note,
         )
+
+
+def _not_below(change: Transition, before: Transition) -> Transition:
+    if (change.step, change.attempt) != (before.step, before.attempt):
+        return change
+    return change.model_copy(update={"percent": max(change.percent, before.percent)})
 
 
 def job_error(code: str, message: str) -> JobError:

@@ -27,7 +27,8 @@ def test_each_version_is_shown_as_it_was_then() -> None:
         {"step": Step.VIDEO, "percent": 0, "attempts": both, "asset_url": f"{address}/image"},
         {"percent": 40},
         {"status": Status.FAILED, "error": error, "finished_at": CREATED},
-        {"attempts": both},
+        {"attempts": Attempts(image=2, video=1)},
+        {"vendor_position": None},
     ):
         records.append(record := change(record, **fields))
 

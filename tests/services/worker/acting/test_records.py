@@ -18,7 +18,7 @@ from shared.ids import new_job_id
 from shared.messages import Record
 from shared.records import Records
 from tests.fixtures.object_store import given_for
-from tests.shared.standins import sample_record
+from tests.shared.standins import CREATED, sample_record
 
 
 def state(data_dir: Path, **given: Any) -> tuple[StateActivities, Disk]:
@@ -55,6 +55,26 @@ async def test_a_store_that_hangs_stops_no_job(tmp_path: Path, hangs: None) -> N
     activities, disk = state(tmp_path, **given_for("http://127.0.0.1:9"))
     assert await written(activities) == Recorded()
     assert disk._refused == {"state"}
+
+
+async def test_what_its_own_run_has_made_known_comes_back(tmp_path: Path) -> None:
+    activities, _ = state(tmp_path)
+    record = sample_record(new_job_id()).followed(CREATED, "queued")
+
+    async def recorded(one: Record) -> Recorded:
+        return cast(Recorded, await ActivityEnvironment().run(activities.record_state, one))
+
+    def after(one: Record, note: str) -> Record:
+        return one.model_copy(update={"version": one.version + 1}).followed(CREATED, note)
+
+    assert await recorded(record) == Recorded()
+    known = after(record, "of a task that was not taken")
+    assert await recorded(known) == Recorded()
+    # Once more, as after an answer that was lost.
+    assert await recorded(known) == Recorded()
+    own = Recorded(own=known.transitions, attempts=known.attempts)
+    assert await recorded(after(record, "otherwise")) == own
+    assert await recorded(after(after(record, "otherwise"), "on")) == own
 
 
 async def test_what_is_newer_comes_back_of_any_store(tmp_path: Path, moto: str) -> None:

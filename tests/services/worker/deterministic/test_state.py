@@ -147,6 +147,55 @@ def test_goes_on_behind_what_another_run_recorded() -> None:
     assert state.attempts_with(Step.IMAGE, 3) == Attempts(image=3, video=1)
 
 
+def twice(*notes: str) -> tuple[JobState, JobState]:
+    """What a task has recorded that was not taken, and the same run one change on, later."""
+    known, state = new_state(), new_state()
+    for number, note in enumerate(notes):
+        status = Status.RUNNING if number else Status.QUEUED
+        known.change(CREATED + timedelta(seconds=number), note, status=status)
+    state.change(CREATED, notes[0], status=Status.QUEUED)
+    return known, state
+
+
+def test_a_change_that_is_known_already_keeps_its_instant() -> None:
+    known, state = twice("queued", "image", "40 %")
+    state.change(CREATED + timedelta(seconds=9), "image", status=Status.RUNNING)
+    assert not state.resume(known.record.transitions, Attempts())
+    assert state.record.transitions == known.record.transitions[:2]
+    assert state.record.started_at == known.record.started_at
+    assert state.record.version == 2
+
+
+def test_another_change_comes_behind_what_is_known_already() -> None:
+    known, state = twice("queued", "image", "40 %")
+    state.change(CREATED + timedelta(seconds=9), "cancelled", status=Status.CANCELLED)
+    assert state.resume(known.record.transitions, Attempts(image=1))
+    record = state.record
+    assert record.transitions[:-1] == known.record.transitions
+    assert (record.version, record.transitions[-1].version) == (4, 4)
+    assert record.transitions[-1].note == "cancelled"
+    assert (record.started_at, record.attempts.image) == (known.record.started_at, 1)
+
+
+@pytest.mark.parametrize(("step", "percent"), [(Step.IMAGE, 40), (Step.VIDEO, 0)])
+def test_no_percent_of_an_attempt_falls(step: Step, percent: int) -> None:
+    known, state = twice("queued")
+    fields = {"status": Status.RUNNING, "step": Step.IMAGE}
+    known.change(CREATED, "40 %", percent=40, **fields)
+    state.change(CREATED, "image", **fields | {"step": step})
+    state.resume(known.record.transitions, Attempts())
+    assert (state.record.percent, state.record.transitions[-1].percent) == (percent, percent)
+
+
+def test_versions_that_nobody_could_record_keep_their_numbers() -> None:
+    known, state = twice("queued", "image")
+    for second, note in enumerate(("picture", "half", "whole")):
+        state.change(CREATED + timedelta(seconds=second), note, status=Status.RUNNING)
+    assert state.resume(known.record.transitions, Attempts())
+    assert [each.note for each in state.record.transitions] == ["queued", "image", "half", "whole"]
+    assert state.record.version == 4
+
+
 def test_progress_shows_the_last_note_and_no_more_than_the_record() -> None:
     state = reached(Status.RUNNING)
     state.change(CREATED, "halfway", step=Step.IMAGE, percent=50, asset_url="http://x/y")
