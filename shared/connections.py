@@ -2,10 +2,14 @@
 and on whoever does not read what it asked for."""
 
 import asyncio
+import re
 from asyncio.events import TimerHandle
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from shared.errors import GenvideoError
+from shared.problems import from_error
 
 # From a request's first byte, or the connection's beginning, to the end of its headers.
 HEAD_SECONDS = 5.0
@@ -15,6 +19,12 @@ BODY_SECONDS = 20.0
 # What waits for a reader is to leave within so long, and a second more for so many bytes of it.
 WRITE_SECONDS = 10.0
 WRITE_BYTES = 64 * 1024
+
+
+class MalformedRequest(
+    GenvideoError, code="malformed_request", status=400, title="This is no request of HTTP"
+):
+    """What came can't be read as a request."""
 
 
 class WriteDeadline(asyncio.Protocol):
@@ -99,8 +109,23 @@ class GuardedConnection(WriteDeadline, HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head, self._has_told = False, True
         self._unwatch()
+        self._hear_target()
         super().on_headers_complete()
         self._watch(BODY_SECONDS)
+
+    def _hear_target(self) -> None:
+        """A target that names a host asks for that one, too, whatever `Host` says."""
+        _, absolute, rest = self.url.partition(b"://")
+        named = (b"host", re.split(b"[/?#]", rest, maxsplit=1)[0])
+        if absolute and not self.url.startswith(b"/") and named not in self.headers:
+            self.headers.append(named)
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no request is told so as every error is; uvicorn would do it in plain text."""
+        answer = from_error(MalformedRequest(msg), {"Connection": "close"})
+        lines = [b"HTTP/1.1 400 Bad Request", *(b": ".join(each) for each in answer.raw_headers)]
+        self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
+        self.transport.close()
 
     def on_body(self, body: bytes) -> None:
         self._has_told = True

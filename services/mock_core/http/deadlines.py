@@ -1,10 +1,13 @@
 """Time limits on whoever drips a request or leaves an answer unread; only faults may be slow."""
 
 import asyncio
+import re
 from asyncio.events import TimerHandle
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from services.mock_core.http.problems import Problem, problem_response
 
 # A whole request, its head and its body, from the connection's beginning or its own first byte.
 REQUEST_SECONDS = 30.0
@@ -53,6 +56,22 @@ class RequestDeadline(ReadDeadline, HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self._begin()
         super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        # A target that names a host asks for that one, too, whatever `Host` says.
+        _, absolute, rest = self.url.partition(b"://")
+        named = (b"host", re.split(b"[/?#]", rest, maxsplit=1)[0])
+        if absolute and not self.url.startswith(b"/") and named not in self.headers:
+            self.headers.append(named)
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no request is told so as a problem; uvicorn would do it in plain text."""
+        answer = problem_response(Problem(400, "malformed_request", detail=msg))
+        answer.headers["Connection"] = "close"
+        lines = [b"HTTP/1.1 400 Bad Request", *(b": ".join(each) for each in answer.raw_headers)]
+        self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
+        self.transport.close()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
