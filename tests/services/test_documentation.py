@@ -83,5 +83,9 @@ async def test_the_page_may_load_nothing_from_elsewhere(name: str) -> None:
         for part in ("swagger-ui.css", "swagger-ui-bundle.js", "start.js"):
             assert f"docs/{part}" in page.text
             assert (await http.get(f"/docs/{part}")).status_code == 200
+        for unfit in ("bytes=x", "bytes=-", "bytes=999999999-"):
+            answer = await http.get("/docs/swagger-ui.css", headers={"Range": unfit})
+            told = answer.headers["content-type"] == "application/problem+json"
+            assert told or answer.status_code == 200
         for nothing in ("/docs/x", "/docs/..%2Fmain.py", "/redoc", "/docs/oauth2-redirect"):
             assert (await http.get(nothing)).status_code == 404

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import FastAPI, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import HTMLResponse
 
 from services.mock_core.http.problems import Problem
 
@@ -56,10 +56,11 @@ def add_documentation(app: FastAPI) -> None:
         return Response(_START, media_type="text/javascript", headers=HEADERS)
 
     @app.get("/docs/{name}", include_in_schema=False)
-    async def file(name: str) -> FileResponse:
+    def file(name: str) -> Response:
         if name not in TYPES:
             raise Problem(404, "not_found", detail="Not found")
-        return FileResponse(_folder() / name, media_type=TYPES[name], headers=HEADERS)
+        body = (_folder() / name).read_bytes()
+        return Response(body, media_type=TYPES[name], headers=HEADERS)
 
 
 @cache
