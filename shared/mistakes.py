@@ -11,6 +11,7 @@ LONGEST_NAME = 100
 _SENTENCES = {
     "missing": "It is missing.",
     "extra_forbidden": "There is no such field.",
+    "repeated": "It is given more than once.",
     "unknown_parameter": "There is no such parameter.",
     "string_type": "It must be a string.",
     "string_unicode": "It holds half of a surrogate pair, which is no character.",
@@ -61,7 +62,8 @@ def told(mistakes: Sequence[Mistake]) -> str:
 def _field(loc: tuple[str | int, ...]) -> str:
     part, *path = loc
     if part == "header":
-        return "-".join(word.capitalize() for word in str(path[0]).split("-"))
+        name = str(path[0])
+        return "-".join(map(str.capitalize, name.split("-"))) if name.islower() else name
     # Where the body is no JSON, a number stands for the character at which it isn't.
     if path and isinstance(path[0], int):
         return str(part)

@@ -7,14 +7,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
+from pydantic import BeforeValidator, Field
 from starlette.types import Receive, Scope, Send
 
-from services.api.feed.frames import Frame, whole_number
+from services.api.feed.frames import Frame
 from services.api.feed.hub import Hub, TooManyListeners, Versions
 from services.api.http.accept import EVENTS, NotAcceptable, produces
 from services.api.http.examples import EXAMPLES
 from services.api.http.parameters import JobId, ServiceDep, address_of
-from services.api.http.resume import has_it_all, missed_versions
+from services.api.http.resume import MOST_VERSION, has_it_all, missed_versions
 from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
 from shared.messages import Job
@@ -30,9 +31,16 @@ LastEventId = Annotated[
     str | None,
     Header(max_length=40, description="The `id` of the last event received", examples=["4"]),
 ]
+_Version = Annotated[int, Field(ge=0, le=MOST_VERSION)]
+# A reader that has had no event yet may say so by an empty one.
+LastVersion = Annotated[
+    _Version | None,
+    BeforeValidator(lambda given: given or None),
+    Header(alias="Last-Event-ID", description="The `id` of the last event received", examples=[4]),
+]
 SinceVersion = Annotated[
-    str | None,
-    Query(max_length=40, description="The same as `Last-Event-ID`, which wins", examples=["4"]),
+    _Version | None,
+    Query(description="The same as `Last-Event-ID`, which wins", examples=[4]),
 ]
 SinceChange = Annotated[
     str | None,
@@ -138,7 +146,7 @@ async def job_events(
     request: Request,
     *,
     service: ServiceDep,
-    last_event_id: LastEventId = None,
+    last_event_id: LastVersion = None,
     since: SinceVersion = None,
 ) -> Response:
     """One event per version, its id the version, its data the Job; ends after the last.
@@ -146,8 +154,7 @@ async def job_events(
     With `Last-Event-ID` the versions since then come first. Comments keep a quiet stream open.
     """
     job = await service.jobs.find(job_id)
-    # A foreign id is the same as none.
-    version = whole_number(last_event_id or since)
+    version = since if last_event_id is None else last_event_id
     if has_it_all(job, version):
         # A browser connects again after every end, unless it is told so.
         return Response(status_code=204)

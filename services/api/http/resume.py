@@ -6,6 +6,8 @@ from shared.messages import Job
 
 # So many frames are sent in a row before others get their turn.
 BURST = 50
+# No job comes near it.
+MOST_VERSION = 10**9
 
 
 async def missed_versions(job: Job, since: int | None, *, service: Service) -> list[Job]:

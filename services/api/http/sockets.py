@@ -11,7 +11,7 @@ from services.api.feed.changes import Changes
 from services.api.feed.frames import Frame
 from services.api.feed.hub import Subscription, TooManyListeners, Versions, Waiting
 from services.api.http.parameters import ServiceDep, address_of
-from services.api.http.resume import BURST, has_it_all, missed_versions
+from services.api.http.resume import BURST, MOST_VERSION, has_it_all, missed_versions
 from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
 from shared.errors import GenvideoError, TemporalUnavailable
@@ -23,7 +23,9 @@ NORMAL, GOING_AWAY, TRY_AGAIN_LATER, UNKNOWN_JOB = 1000, 1001, 1013, 4404
 # The reason of a close frame has no room for more.
 REASON_BYTES = 123
 
-Since = Annotated[int | None, Query(ge=0, le=10**9, description="The version after which to go on")]
+Since = Annotated[
+    int | None, Query(ge=0, le=MOST_VERSION, description="The version after which to go on")
+]
 SinceChange = Annotated[
     str | None, Query(max_length=40, description="The `change` of the last frame received")
 ]

@@ -10,7 +10,7 @@ from services.api.app import create_app
 from services.api.http.examples import EXAMPLES
 from services.api.settings import ApiSettings
 from shared import messages, slots
-from tests.services.api.conftest import Api
+from tests.services.api.conftest import BODY, Api
 
 OPERATIONS = {
     "healthz": "get /healthz",
@@ -101,6 +101,26 @@ async def test_what_the_framework_refuses_is_a_problem_too(api: Api) -> None:
         problem = answer.json()
         assert problem["status"] == answer.status_code
         assert {"type", "title", "status", "detail", "code"} <= set(problem)
+
+
+async def test_what_is_given_twice_is_refused_by_name(api: Api) -> None:
+    sentence = "It is given more than once."
+    answer = await api.http.get("/jobs?limit=1&limit=2&status=failed&status=queued&stat=x&cursor=y")
+    assert {error["field"]: error["message"] for error in answer.json()["errors"]} == {
+        "stat": "There is no such parameter.",
+        "limit": sentence,
+        "status": sentence,
+    }
+    keys = [("Idempotency-Key", "one"), ("Idempotency-Key", "other")]
+    answer = await api.http.post("/jobs", json=BODY, headers=keys)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": "Idempotency-Key", "message": sentence}]
+
+
+async def test_what_is_wrong_with_a_query_is_told_at_once(api: Api) -> None:
+    answer = await api.http.get("/jobs?staus=failed&limit=0&status=x")
+    fields = [error["field"] for error in answer.json()["errors"]]
+    assert sorted(fields) == ["limit", "status", "staus"]
 
 
 async def test_a_query_parameter_that_no_route_knows_is_refused_by_name(api: Api) -> None:

@@ -200,11 +200,20 @@ async def test_a_browser_that_has_it_all_is_told_to_stop(api: Api) -> None:
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "٣", "9" * 19, "1.5"])
-async def test_a_foreign_last_event_id_does_no_harm(api: Api, last: str) -> None:
+async def test_what_is_no_version_is_told(api: Api, last: str) -> None:
     record = api.write(ended(sample_record(new_job_id())))
-    headers = {b"Last-Event-ID": last.encode()}
-    answer = await api.http.get(f"/jobs/{record.job_id}/events", headers=headers)
-    assert answer.status_code == (204 if last.startswith("9") else 200)
+    address = f"/jobs/{record.job_id}/events"
+    by_header = await api.http.get(address, headers={b"Last-Event-ID": last.encode()})
+    by_query = await api.http.get(address, params={"since": last})
+    for answer, field in ((by_header, "Last-Event-ID"), (by_query, "since")):
+        found = answer.json()
+        assert (answer.status_code, found["errors"][0]["field"]) == (422, field)
+
+
+async def test_an_empty_last_event_id_is_none(api: Api) -> None:
+    record = api.write(ended(sample_record(new_job_id())))
+    address = f"/jobs/{record.job_id}/events"
+    assert (await api.http.get(address, headers={"Last-Event-ID": ""})).status_code == 200
 
 
 async def test_a_quiet_stream_has_a_heartbeat(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
