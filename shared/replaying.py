@@ -12,11 +12,11 @@ from typing import NamedTuple
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Replayer
 
 from shared.codec import PayloadKeys, data_converter
 from shared.errors import TemporalUnavailable
 from shared.payload_settings import PayloadSettings
+from shared.replayer import OwnRunReplayer
 from shared.sandbox import workflow_runner
 from shared.slots import RunRef
 from shared.temporal import answer, connect
@@ -40,7 +40,7 @@ async def replay(
     workflow: type, histories: AsyncIterator[WorkflowHistory], keys: PayloadKeys
 ) -> dict[str, object]:
     """`{"replayed": n, "failures": {workflow id: why}}`."""
-    replayer = Replayer(
+    replayer = OwnRunReplayer(
         workflows=[workflow],
         data_converter=data_converter(keys),
         interceptors=[UnfitPassedOver()],

@@ -8,13 +8,13 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
-from temporalio.worker import Replayer
 
 from loadtest.books import raw
 from loadtest.books.raw import RunFolder
 from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.workflows import GenVideoWorkflow
 from shared.messages import Record
+from shared.replayer import OwnRunReplayer
 from shared.sandbox import workflow_runner
 from shared.slots import JOB_GATE, semaphore_id
 from shared.temporal import GET_RECORD_QUERY, QUERY_TIMEOUT
@@ -84,7 +84,7 @@ async def _has_begun(client: Client, job_id: str) -> bool:
 
 async def replay(folder: RunFolder) -> None:
     """Lead the current code through every kept history, and note where it goes astray."""
-    replayer = Replayer(
+    replayer = OwnRunReplayer(
         workflows=[GenVideoWorkflow, SemaphoreWorkflow],
         data_converter=pydantic_data_converter,
         interceptors=[UnfitPassedOver()],

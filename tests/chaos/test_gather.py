@@ -9,6 +9,7 @@ from temporalio.worker import Worker
 from shared.ids import new_job_id
 from shared.temporal import GET_RECORD_QUERY
 from tests.chaos import gather
+from tests.fixtures.resets import has_done_tasks
 
 QUEUE = "nobody-else"
 
@@ -40,8 +41,6 @@ async def test_a_run_that_was_ended_before_its_first_task_has_nothing_to_say(
 async def test_one_that_has_begun_and_answers_nothing_is_a_violation(client: Client) -> None:
     async with Worker(client, task_queue=QUEUE, workflows=[Waits]):
         job = await client.start_workflow(Waits.run, id=new_job_id(), task_queue=QUEUE)
-        async for event in job.fetch_history_events(wait_new_event=True):
-            if event.HasField("workflow_task_completed_event_attributes"):
-                break
+        await has_done_tasks(client, job.id)
     assert await gather.versions(client, [job.id]) == ({}, [f"workflow {job.id} answers no query"])
     await job.terminate()

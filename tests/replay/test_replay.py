@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.workflows import GenVideoWorkflow
 from shared.codec import PayloadKeys, data_converter
+from shared.replayer import OwnRunReplayer
 from shared.sandbox import workflow_runner
 
 HISTORIES = {
@@ -27,7 +27,7 @@ HISTORIES = {
 
 
 async def replay(text: str) -> None:
-    replayer = Replayer(
+    replayer = OwnRunReplayer(
         workflows=[GenVideoWorkflow, SemaphoreWorkflow],
         data_converter=data_converter(PayloadKeys()),
         workflow_runner=workflow_runner(),

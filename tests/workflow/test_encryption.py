@@ -11,7 +11,6 @@ from temporalio.api.common.v1 import Payloads, WorkflowExecution
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHistory
-from temporalio.worker import Replayer
 
 from loadtest.collect.histories import summarise
 from loadtest.wire.http import Unreachable
@@ -23,6 +22,7 @@ from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
 from shared.codec import PayloadKeys, data_converter
+from shared.replayer import OwnRunReplayer
 from shared.sandbox import workflow_runner
 from shared.slots import JOB_GATE, semaphore_id
 from shared.states import Status
@@ -157,7 +157,7 @@ async def test_a_stored_history_replays_with_the_key_alone(line: Pipeline) -> No
     kept = history_json(record.job_id, await history(line.client, record.job_id))
     assert PROMPT not in kept
     for keys, readable in ((NEW, True), (OLD, False)):
-        replayer = Replayer(
+        replayer = OwnRunReplayer(
             workflows=[GenVideoWorkflow, SemaphoreWorkflow],
             data_converter=data_converter(PayloadKeys.parse(keys)),
             workflow_runner=workflow_runner(),

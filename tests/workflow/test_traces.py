@@ -8,7 +8,6 @@ from pathlib import Path
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHistory
-from temporalio.worker import Replayer
 
 from services.api.app import create_app
 from services.api.settings import ApiSettings
@@ -16,6 +15,7 @@ from services.worker.workflows import GenVideoWorkflow
 from shared import tracing
 from shared.codec import PayloadKeys, data_converter
 from shared.http import http_client
+from shared.replayer import OwnRunReplayer
 from shared.sandbox import workflow_runner
 from shared.trace_settings import TraceSettings
 from tests.fixtures.collector import Collector, collecting, said
@@ -47,7 +47,7 @@ async def _submitted(line: Pipeline) -> str:
 
 
 async def _replay(history: WorkflowHistory) -> None:
-    replayer = Replayer(
+    replayer = OwnRunReplayer(
         workflows=[GenVideoWorkflow],
         workflow_runner=workflow_runner(),
         data_converter=data_converter(PayloadKeys(())),
