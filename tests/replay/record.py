@@ -42,6 +42,7 @@ async def _record_all(client: Client, line: Pipeline) -> None:
     await line.videos.arm(
         {**rule("submit", "refuse", code=1301, status=400), "match": {"prompt": "refused"}},
         {**SLOWLY, "match": {"prompt": "overtakes*"}},
+        {**SLOWLY, "match": {"prompt": "slow, reset twice"}},
     )
     slow = await line.submit("slow, cancelled")
     await begun(line.images, f"{slow}.image.1")
@@ -59,6 +60,11 @@ async def _record_all(client: Client, line: Pipeline) -> None:
     reset_job = await line.submit("slow, reset")
     await begun(line.images, f"{reset_job}.image.1")
     await reset(line.client, reset_job, back_to="last")
+    reset_twice = await line.submit("slow, reset twice")
+    await begun(line.images, f"{reset_twice}.image.1")
+    await reset(line.client, reset_twice, back_to="first")
+    await begun(line.videos, f"{reset_twice}.video.1")
+    await reset(line.client, reset_twice, back_to="last")
     jobs = {
         "cancelled": slow,
         "cancelled-in-the-queue": waiting,
@@ -67,6 +73,7 @@ async def _record_all(client: Client, line: Pipeline) -> None:
         "failed": failed,
         "degraded": degraded,
         "reset": reset_job,
+        "reset-twice": reset_twice,
     }
     for name, job_id in jobs.items():
         await line.ended(job_id)

@@ -39,7 +39,7 @@ async def replay(text: str) -> None:
 
 def test_there_are_histories_of_each_kind() -> None:
     assert set(HISTORIES) >= {
-        *("semaphore", "reset", "failed", "cancelled", "gated"),
+        *("semaphore", "reset", "reset-twice", "failed", "cancelled", "gated"),
         *("on-deck-and-succeeded", "overtaken"),
     }
 

@@ -64,6 +64,7 @@ def _semaphore_is_quiet(simulation: Simulation) -> None:
 
 FAILS, NEVER, LONG = Quirk(fails=True), Quirk(reply="never"), Quirk(runs=8.0)
 RESET = Strike(Kind.RESET, f"{MINE} tried collect_video", 0.3, MINE, 0.4)
+LATE_RESET = replace(RESET, share=0.99)
 EARLY_RESET = Strike(Kind.RESET, f"{MINE} tried gen_image", 0.3, MINE, 0.99)
 AWAY = Strike(Kind.VENDOR_AWAY, f"{MINE} accepted image", 0.3, MINE, 0.0, 5.0)
 QUICK = Quirk(runs=0.2)
@@ -81,6 +82,7 @@ CASES = (
     Case("refused", _plan(image=_tries(NEVER)), tune=_semaphore_is_quiet),
     Case("reset", _plan(CALM, RESET)),
     Case("reset at a gate", _plan(GATED, EARLY_RESET)),
+    Case("reset behind its gate", _plan(GATED, LATE_RESET)),
     Case("time is up", _plan(HURRIED, video=_tries(LONG))),
     Case("reports", _plan(CALM, AWAY, image=_tries(LONG), video=_tries(LONG))),
     Case("slow disk", _plan(), SLOW),
@@ -91,6 +93,7 @@ CASES = (
     Case("slow disk, refused", _plan(image=_tries(NEVER)), SLOW, _semaphore_is_quiet),
     Case("slow disk, is told late", _plan(), SLOW, _semaphore_is_quiet),
     Case("slow disk, reset", _plan(CALM, RESET), SLOW),
+    Case("slow disk, reset behind its grant", _plan(CALM, LATE_RESET), SLOW),
     Case("slow disk, time is up", _plan(HURRIED, video=_tries(LONG)), SLOW),
     Case("slow disk, time is up at the image", _plan(HURRIED, image=_tries(LONG)), SLOW),
     Case("slower disk, late", _plan(LATE, image=_tries(LONG, QUICK)), SLOWER),

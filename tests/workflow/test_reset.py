@@ -7,13 +7,17 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from services.semaphore import starts
+from services.worker.workflows import GenVideoWorkflow
+from shared.codec import PayloadKeys
+from shared.replaying import replay
 from shared.states import Status, Step
-from tests.fixtures.resets import reset
+from tests.fixtures.resets import has_done_tasks, reset
 from tests.fixtures.semaphore_history import has_asked
 from tests.fixtures.temporal import NewClient
 from tests.workflow.pipeline import Pipeline, paid_once, working
 from tests.workflow.scenarios import rule
 from tests.workflow.side_by_side import side_by_side
+from tests.workflow.test_callbacks import only
 from tests.workflow.test_cancelling import begun
 
 SLOWLY = rule("start", "slow", factor=15)
@@ -82,3 +86,45 @@ async def test_one_that_waits_keeps_its_turn(line: Pipeline) -> None:
         assert (await line.ended(job_id)).status is Status.SUCCEEDED
     prompts = [row["prompt"] for row in await line.images.json("/admin/ledger")]
     assert prompts == ["holder", "first", "second"]
+
+
+async def test_it_waits_for_a_permit_of_its_own(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server tells a run that was reset of the permit of the run before it as well."""
+    monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
+    await line.images.arm(LONG)
+    job_id = await line.submit()
+    await begun(line.images, f"{job_id}.image.1")
+    await line.change(paused=True)
+    run_id = await reset(line.client, job_id, back_to="first")
+    await has_asked(line.client, run_id)
+    await has_done_tasks(line.client, job_id)
+    transitions = line.record(job_id).transitions
+    again = [each.note for each in transitions].index("queued", 1)
+    assert {each.status for each in transitions[again:]} == {Status.QUEUED}
+    await line.images.hurry()
+    await line.change(paused=False)
+    assert (await line.ended(job_id)).status is Status.SUCCEEDED
+
+
+async def test_what_was_its_own_permit_stays_so_after_another_reset(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest run goes through what the run before it did: it passed over a permit, and took
+    one."""
+    monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
+    for service in (line.images, line.videos):
+        await service.arm(LONG)
+    job_id = await line.submit()
+    await begun(line.images, f"{job_id}.image.1")
+    await reset(line.client, job_id, back_to="first")
+    await line.images.hurry()
+    await begun(line.videos, f"{job_id}.video.1")
+    run_id = await reset(line.client, job_id, back_to="last")
+    await line.videos.hurry()
+    record = await line.ended(job_id)
+    assert (record.status, record.run_id) == (Status.SUCCEEDED, run_id)
+    history = await line.job(job_id).fetch_history()
+    found = await replay(GenVideoWorkflow, only(history), PayloadKeys())
+    assert found == {"replayed": 1, "failures": {}}

@@ -46,12 +46,21 @@ class Turn:
         self._room = room
 
     def offer(self, permit: Permit) -> bool:
-        """Take a permit; False for one that was seen before, or is older."""
-        if permit.token <= self._seen:
+        """Take a permit; False for one that was seen before, is older, or is another run's."""
+        if permit.token <= self._seen or self._passes_over(permit):
             return False
         self._seen = permit.token
         self.permit = permit
         return True
+
+    def _passes_over(self, permit: Permit) -> bool:
+        """Whether it is that of a run before a reset; the server tells this one of it as well.
+
+        As far as it replays the run before, it takes that permit as that one did. So each one that
+        is passed over has a mark of its own in the history, which speaks for no other.
+        """
+        others = permit.run_id != self._request.run_id
+        return others and workflow.patched(f"permit_of_another_run-{permit.gate}-{permit.token}")
 
     def lose(self) -> None:
         """The semaphore says that this run holds nothing: it waits again."""
