@@ -34,7 +34,7 @@ class Decisions:
         self._is_reset = info.run_id != info.original_execution_run_id
         # Whether it knows who holds and who waits; whether another run decides from here on.
         self.ready = self.turns_over = False
-        self._rules = SemaphoreRules()
+        self.rules = SemaphoreRules()
         self._length = self._max_length = 0
         # Each ask that has no answer yet, in the order of their coming.
         self._unanswered: dict[asyncio.Future[None], Acquire] = {}
@@ -45,16 +45,15 @@ class Decisions:
         """Whether this run was reset, and has replayed what it must not deviate from."""
         return self._is_reset and not workflow.unsafe.is_replaying()
 
-    def begin(self, rules: SemaphoreRules) -> None:
+    def begin(self) -> None:
         """Watch whoever holds or was passed over; from now on there are decisions."""
-        self._rules = rules
         for holder in self.permits.held.values():
             self._watch(holder.run, tell=False)
         for run in self.permits.silent():
             self._watch(run, tell=True)
         # A wide gate's watches, and those who ask at it in vain, must not end a run by themselves.
         asks = TURN_EVENTS * (self.permits.most_on_deck() - 1)
-        self._max_length = rules.max_history + len(self._watches) + asks
+        self._max_length = self.rules.max_history + len(self._watches) + asks
         self.ready = True
 
     def decide(self, events: int = SIGNAL_EVENTS) -> None:
@@ -140,7 +139,7 @@ class Decisions:
 
     async def _follow(self, run: RunRef, *, tell: bool) -> None:
         """Until a run has closed, and its leftovers are cleared where it held the permit."""
-        permits, times = self.permits, self._rules.pace.times
+        permits, times = self.permits, self.rules.pace.times
         ended = await starts.watch(Watch(run=run, gate=permits.gate, tell=tell), times)
         del self._watches[run.run_id]
         request = permits.request_of(run.run_id)

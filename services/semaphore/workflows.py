@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from services.semaphore import starts
     from services.semaphore.deciding import Decisions
-    from services.semaphore.models import SemaphoreRules, SemaphoreState
+    from services.semaphore.models import SemaphoreState
     from services.semaphore.permits import Permits, permit_of
     from shared.slots import (
         ACQUIRE_UPDATE,
@@ -43,7 +43,6 @@ class SemaphoreWorkflow:
     def __init__(self, state: SemaphoreState | None = None) -> None:
         self._gate = gate_of(workflow.info().workflow_id)
         self._decisions = Decisions(Permits(state or SemaphoreState(), self._gate))
-        self._rules = SemaphoreRules()
         self._early: list[SlotRequest] = []
         self._early_releases: list[Release] = []
 
@@ -54,19 +53,21 @@ class SemaphoreWorkflow:
         A run that was reset believes what has long been out of date: it fails before it grants
         anything, and the next semaphore rebuilds.
         """
+        decisions = self._decisions
         await self._end_if_void()
         # No local activity: a replay may put its result before signals that it came behind.
-        self._rules = await starts.rules()
-        self._permits.capacity = self._rules.capacity
+        decisions.rules = await starts.rules()
+        self._permits.capacity = decisions.rules.capacity
         if state is None:
             await self._rebuild()
         await self._end_if_void()
         self._remember_settings()
-        decisions = self._decisions
-        decisions.begin(self._rules)
+        decisions.begin()
         for release in self._early_releases:
             self._permits.give_back(release)
         decisions.queue(self._early)
+        self._early_releases.clear()
+        self._early.clear()
         decisions.decide()
         await workflow.wait_condition(lambda: decisions.is_void() or self._is_long())
         decisions.end()
@@ -98,7 +99,7 @@ class SemaphoreWorkflow:
 
     async def _rebuild(self) -> None:
         """Nobody handed anything over: ask Temporal who holds and who waits, before any grant."""
-        found = await starts.find_jobs(self._rules.pace.times)
+        found = await starts.find_jobs(self._decisions.rules.pace.times)
         # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
         floor = int(workflow.info().start_time.timestamp() * 1000)
         self._decisions.permits = Permits(
@@ -109,7 +110,7 @@ class SemaphoreWorkflow:
                 waiting=found.waiting,
             ),
             self._gate,
-            capacity=self._rules.capacity,
+            capacity=self._decisions.rules.capacity,
         )
         for holder in found.holders:
             # In case its run missed it.
@@ -125,7 +126,7 @@ class SemaphoreWorkflow:
     def _memo(self) -> dict[str, object]:
         """Also whose it is, for other stacks to keep away; a next run begins with it."""
         settings = self._permits.settings.model_dump(mode="json")
-        return {"settings": settings, MEMO_STACK: self._rules.stack}
+        return {"settings": settings, MEMO_STACK: self._decisions.rules.stack}
 
     @workflow.signal(name=REQUEST_SIGNAL)
     def request(self, requests: list[SlotRequest]) -> None:
