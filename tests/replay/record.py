@@ -14,6 +14,7 @@ from shared.slots import JOB_GATE, Gate, semaphore_id
 from tests.fixtures.eventually import eventually
 from tests.fixtures.resets import reset
 from tests.fixtures.server import running_server
+from tests.replay.beside import called_back_beside_a_write
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.scenarios import rule
 from tests.workflow.test_cancelling import begun
@@ -35,6 +36,9 @@ async def main() -> None:
         with TemporaryDirectory() as folder:
             async with working(client, Path(folder), gates="image,video") as line:
                 await _record_gated(client, line)
+        with TemporaryDirectory() as folder:
+            async with called_back_beside_a_write(client, Path(folder)) as job_id:
+                await _store(client, "called-back-beside-a-write", job_id)
 
 
 async def _record_all(client: Client, line: Pipeline) -> None:

@@ -1,5 +1,6 @@
 """One cached workflow instance with what the SDK's core does around it."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,6 +62,9 @@ class Core:
         self._answer = Answer()
         self._flags: set[int] = set()
         self._next: list[Job] = []
+        # Ends of local activities that the history tells of; how often the task has been activated.
+        self._known: deque[Marker] = deque()
+        self._activations = 0
         # Up to where the tasks have told; a query may have let it see further.
         self.told = 0
         self._accepted: set[str] = set()
@@ -71,23 +75,29 @@ class Core:
     def replay(self, record: TaskRecord) -> None:
         """Do it again; Nondeterminism where it comes to something else."""
         self._flags |= record.flags
-        known = {marker.seq: marker for marker in record.markers if not marker.cancelled}
+        self._known.extend(marker for marker in record.markers if not marker.cancelled)
         first = self._jobs_up_to(record.seen)
         first += [jobs.patch(patch_id) for patch_id in record.patches]
         first += [jobs.update(*update, validate=False) for update in record.updates]
-        first += self._known(known)
         self.told = record.seen
-        self._activate_all(first, record.at, known, replaying=True)
+        self._activations = 0
+        self._activate_all(first, record.at, replaying=True)
         keys = self.finish().keys
         if keys != record.keys:
             raise Nondeterminism(f"{keys} instead of {record.keys}")
+        if self._known:
+            raise Nondeterminism(f"the local activity {self._known[0].seq} was not begun")
 
-    def _known(self, known: dict[int, Marker]) -> list[Job]:
-        """The ends of local activities that were begun in an earlier task."""
-        seqs = [seq for seq in known if seq in self.locals]
-        for seq in seqs:
-            del self.locals[seq]
-        return [jobs.resolve_local(known.pop(seq)) for seq in seqs]
+    def _next_known(self, *, held: bool = False) -> Marker | None:
+        """The next local activity's end in the history's order, where its turn has come.
+
+        Each is told in the activation that told of it first, as its marker says; those that are
+        `held` back for a later one come when nothing else does.
+        """
+        marker = self._known[0] if self._known else None
+        if marker is None or marker.seq not in self.locals:
+            return None
+        return marker if held or marker.activation <= self._activations else None
 
     # A new task
 
@@ -98,10 +108,10 @@ class Core:
         """
         found = self._jobs_up_to(len(self.run.events))
         if found and not self.closes():
-            self._activate_all(found, self.run.events[-1].at, {}, replaying=False)
+            self._activate_all(found, self.run.events[-1].at, replaying=False)
 
-    def begin(self, task: Task) -> None:
-        """Take in what is new."""
+    def begin(self, task: Task, ended: list[Marker]) -> None:
+        """Take in what is new; `ended`: local activities, since the task before."""
         assert task.started is not None
         if self.closes():
             return
@@ -109,14 +119,21 @@ class Core:
         for update in task.updates:
             first.append(jobs.update(update.update_id, update.name, update.args, validate=True))
         self.told = task.started
+        self._activations = 0
+        first += map(self._told_of, ended)
         if first:
-            self._activate_all(first, task.began, {}, replaying=False)
+            self._activate_all(first, task.began, replaying=False)
 
     def resolve(self, marker: Marker) -> None:
         """A local activity has ended."""
+        self._activate_all([self._told_of(marker)], marker.at, replaying=False)
+
+    def _told_of(self, marker: Marker) -> Job:
+        """The end of a local activity, with its place among the task's activations."""
         del self.locals[marker.seq]
+        marker.activation = self._activations
         self._answer.markers.append(marker)
-        self._activate_all([jobs.resolve_local(marker)], marker.at, {}, replaying=False)
+        return jobs.resolve_local(marker)
 
     def finish(self, *, goes_on: bool = False) -> Answer:
         """The answer to the task."""
@@ -159,23 +176,23 @@ class Core:
         self.seen = seen
         return found
 
-    def _activate_all(
-        self, first: list[Job], at: float, known: dict[int, Marker], *, replaying: bool
-    ) -> None:
+    def _activate_all(self, first: list[Job], at: float, *, replaying: bool) -> None:
         now = first
         while True:
-            self._activate(now, at, replaying=replaying)
-            now, self._next = self._next, []
-            for seq in [seq for seq in self.locals if seq in known]:
-                del self.locals[seq]
-                marker = known.pop(seq)
-                now.append(jobs.resolve_local(marker))
+            marker = self._next_known(held=not now)
+            while marker is not None:
+                del self.locals[marker.seq]
+                now.append(jobs.resolve_local(self._known.popleft()))
                 at = max(at, marker.at)
+                marker = self._next_known()
             if not now:
                 return
+            self._activate(now, at, replaying=replaying)
+            now, self._next = self._next, []
 
     def _activate(self, found: list[Job], at: float, *, replaying: bool) -> None:
         self._stamp = timestamp(at)
+        self._activations += 1
         activation = WorkflowActivation(
             run_id=self.run.run_id,
             timestamp=self._stamp,

@@ -34,11 +34,12 @@ class Hand:
         self._task = task
         share = task.began + TASK_SHARE * self._run.task_timeout
         self._worker.world.at(share, self._goes_on, task)
+        self._proceed()
+
+    def ended(self) -> list[Marker]:
+        """What has ended since the last task: the next one tells of it."""
         ended, self._ended = self._ended, []
-        for marker in ended:
-            self._resolve(marker)
-        if not ended:
-            self._proceed()
+        return ended
 
     def drop(self) -> None:
         """The run is forgotten; its local activities are given up."""

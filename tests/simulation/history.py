@@ -39,13 +39,14 @@ class Event:
 
 @dataclass(slots=True)
 class Marker:
-    """What a local activity came to."""
+    """What a local activity came to; `activation`: which one of its task told the workflow."""
 
     seq: int
     at: float
     payload: Payload | None
     failure: Any = None
     cancelled: bool = False
+    activation: int = 0
 
 
 @dataclass(slots=True)

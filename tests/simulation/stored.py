@@ -11,13 +11,12 @@ FILE = Path(__file__).with_name("seeds.jsonl")
 
 @dataclass(frozen=True)
 class Stored:
-    """A seed, its options (drawn where None), the rule it broke, how; `open`: it still does."""
+    """A seed, its options (drawn where None), the rule that it broke, and how."""
 
     seed: int
     options: Options | None
     rule: str
     showed: str
-    open: bool = False
 
     def plan(self) -> Plan:
         return drawn(self.seed, self.options)

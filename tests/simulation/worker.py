@@ -71,15 +71,13 @@ class Worker(Process):
             core = self._cached(run)
             if self.breaks(run):
                 raise TaskFailed("the release is broken")
-            core.begin(task)
+            hand = self.hands.setdefault(run.run_id, Hand(self, run, core))
+            core.begin(task, hand.ended())
         except (TaskFailed, Nondeterminism) as failure:
             self.failed(run, task, failure)
             return
         finally:
             self.again()
-        hand = self.hands.get(run.run_id)
-        if hand is None:
-            hand = self.hands[run.run_id] = Hand(self, run, core)
         hand.hold(task)
 
     def _cached(self, run: Run) -> Core:
