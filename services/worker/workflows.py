@@ -134,6 +134,7 @@ class GenVideoWorkflow:
         while True:
             try:
                 await self._may_begin(step, image)
+                self._cancellation.check_first()
                 return await attempt(number)
             except StageFailed as failure:
                 if failure.code in NOT_YET:

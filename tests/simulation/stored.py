@@ -11,12 +11,13 @@ FILE = Path(__file__).with_name("seeds.jsonl")
 
 @dataclass(frozen=True)
 class Stored:
-    """A seed, its options (drawn where None), the rule that it broke, and how."""
+    """A seed, its options (drawn where None), the rule it broke, how; `open`: it still does."""
 
     seed: int
     options: Options | None
     rule: str
     showed: str
+    open: bool = False
 
     def plan(self) -> Plan:
         return drawn(self.seed, self.options)

@@ -11,4 +11,8 @@ from tests.simulation.tell import told
 def test_a_stored_seed_breaks_no_rule(seed: Stored) -> None:
     outcome = simulate(seed.plan(), tells=True)
 
-    assert not outcome.violations, told(outcome)
+    if seed.open:
+        # Known, and not mended yet: the simulation must go on to see it.
+        assert seed.rule in {violation.rule.name for violation in outcome.violations}
+    else:
+        assert not outcome.violations, told(outcome)

@@ -24,6 +24,8 @@ Tasks = Mapping[str, str]
 NONE: Tasks = {}
 NOTHING = Left(in_doubt=False)
 
+# A patch: a job that is to end begins no attempt that it would have to stop.
+BEGINS_NOTHING = "begins_nothing"
 # An activity that failed in no way of ours: a time-out of Temporal's, say.
 UNCLASSED = "activity_failed"
 
@@ -110,6 +112,12 @@ class Cancellation:
     def check(self) -> None:
         """Interrupted where the job is to end."""
         if self.reason is not None:
+            raise Interrupted
+
+    def check_first(self) -> None:
+        """As check, before an attempt: what is awaited before it may have come to its end in the
+        same step in which the run heard of the reason."""
+        if self.reason is not None and workflow.patched(BEGINS_NOTHING):
             raise Interrupted
 
     async def finish(self, handle: workflow.ActivityHandle[T], *, ours: str | None = None) -> T:
