@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import stamina
 import structlog
@@ -194,21 +195,35 @@ async def watchdog(stall_seconds: float) -> None:
     """End the process when its event loop stands still for `stall_seconds`.
 
     The SDK's own threads would go on polling for a loop that never answers; ended, the process
-    is started again by its supervisor. Runs until it is cancelled.
+    is started again by its supervisor. Where a machine is so busy that the loop gets no processor,
+    a new process would get none either: such time does not count. Runs until it is cancelled.
     """
-    ticked = time.monotonic()
-    stopped = threading.Event()
+    thread, stopped = threading.get_native_id(), threading.Event()
+
+    def clock() -> float:
+        return time.monotonic() - queued_seconds(thread)
 
     def watch() -> None:
         while not stopped.wait(TICK_SECONDS):
-            if time.monotonic() - ticked > stall_seconds:
+            if clock() - ticked > stall_seconds:
                 sys.stderr.write(f"the event loop stood still for {stall_seconds:g} s, exiting\n")
                 os._exit(EX_TEMPFAIL)
 
+    ticked = clock()
     threading.Thread(target=watch, name="watchdog", daemon=True).start()
     try:
         while True:
-            ticked = time.monotonic()
+            ticked = clock()
             await asyncio.sleep(TICK_SECONDS)
     finally:
         stopped.set()
+
+
+def queued_seconds(thread: int) -> float:
+    """For how long a thread of ours could have run and had no processor; 0 where the kernel does
+    not say. Source: the kernel's Documentation/scheduler/sched-stats.rst."""
+    try:
+        _, queued, _ = Path(f"/proc/self/task/{thread}/schedstat").read_text().split()
+    except FileNotFoundError:
+        return 0.0
+    return int(queued) / 1e9
