@@ -4,8 +4,9 @@ import argparse
 import sys
 import time
 from datetime import UTC, datetime
+from typing import Any
 
-from tests.simulation.plan import Options, Plan, drawn
+from tests.simulation.plan import Kind, Mix, Plan, mixed, number
 from tests.simulation.shrink import shrunk
 from tests.simulation.simulation import Outcome, simulate
 from tests.simulation.stubs import product_in_virtual_time
@@ -23,16 +24,35 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--histories", type=int, help="so many, whatever time it takes")
     parser.add_argument("--only", action="store_true", help="this seed alone, told and shrunk")
     parser.add_argument("--rule", choices=[rule.name for rule in Rule], help="shrink to this one")
-    parser.add_argument("--kinds", default="", help="strikes to draw from, with commas")
+    parser.add_argument("--kinds", type=_kinds, default={}, help="strikes to draw from: reset,…")
+    parser.add_argument("--mix", type=_mix, default={}, help="options not to draw: 'slow=0.1 …'")
     given = parser.parse_args(arguments)
     first = (
         int(datetime.now(UTC).strftime("%y%m%d%H%M")) * 1000 if given.seed is None else given.seed
     )
-    options = Options(kinds=tuple(given.kinds.split(","))) if given.kinds else None
+    mix = given.mix | given.kinds
     with product_in_virtual_time():
         if given.only:
-            return _one(drawn(first, options), Rule[given.rule] if given.rule else None)
-        return _many(first, given.minutes * 60, given.histories, options)
+            return _one(mixed(first, mix), Rule[given.rule] if given.rule else None)
+        return _many(first, given.minutes * 60, given.histories, mix)
+
+
+def _kinds(text: str) -> Mix:
+    names = text.split(",")
+    if unknown := sorted(set(names) - set(Kind)):
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {', '.join(Kind)}")
+    return {"kinds": tuple(names)}
+
+
+def _mix(text: str) -> Mix:
+    mix: dict[str, Any] = {}
+    for word in text.split():
+        name, _, value = word.partition("=")
+        try:
+            mix[name] = number(name, value)
+        except ValueError as wrong:
+            raise argparse.ArgumentTypeError(f"{word}: {wrong}") from wrong
+    return mix
 
 
 def _one(plan: Plan, rule: Rule | None) -> int:
@@ -45,12 +65,12 @@ def _one(plan: Plan, rule: Rule | None) -> int:
     return 1
 
 
-def _many(first: int, seconds: float, histories: int | None, options: Options | None) -> int:
+def _many(first: int, seconds: float, histories: int | None, mix: Mix) -> int:
     _say(f"seeds from {first}")
     began, count, bad = time.monotonic(), 0, 0
     shown: dict[Rule, int] = {}
     while count < histories if histories else time.monotonic() - began < seconds:
-        outcome = simulate(drawn(first + count, options))
+        outcome = simulate(mixed(first + count, mix))
         count += 1
         if outcome.violations:
             bad += 1

@@ -1,7 +1,9 @@
 """What happens in a history, drawn from its seed; any part of it can be left out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from tests.simulation.chance import Chance
 
@@ -115,6 +117,22 @@ class Options:
     kinds: tuple[str, ...] = ()
 
 
+# Options that are not drawn, by their names.
+Mix = Mapping[str, Any]
+NUMBERS = {name: each for name, each in vars(Options()).items() if isinstance(each, int | float)}
+_LEAST = {"jobs": 1, "limit": 1, "max_history": 1}
+
+
+def number(name: str, text: str) -> float:
+    """The value of an option; ValueError where there is no such option, or it can't have it."""
+    if name not in NUMBERS:
+        raise ValueError(f"not one of {', '.join(NUMBERS)}")
+    found = type(NUMBERS[name])(text)
+    if not _LEAST.get(name, 0) <= found < float("inf"):
+        raise ValueError("too few, or without end")
+    return found
+
+
 @dataclass(frozen=True)
 class Plan:
     """All of one history."""
@@ -145,6 +163,11 @@ def drawn(seed: int, options: Options | None = None) -> Plan:
             strike = _close_to(strikes[-1], strike, chance)
         strikes.append(strike)
     return Plan(seed, chosen, jobs, tuple(strikes))
+
+
+def mixed(seed: int, mix: Mix) -> Plan:
+    """The plan of a seed, with these of its options as they are said."""
+    return drawn(seed, replace(drawn(seed).options, **mix))
 
 
 def _close_to(before: Strike, strike: Strike, chance: Chance) -> Strike:

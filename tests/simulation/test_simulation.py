@@ -6,7 +6,8 @@ from services.semaphore.permits import Permits
 from services.worker.acting import records
 from shared.slots import NO_FENCE
 from tests.simulation import stubs
-from tests.simulation.plan import JobPlan, Options, Plan, drawn
+from tests.simulation.__main__ import main
+from tests.simulation.plan import JobPlan, Options, Plan, drawn, mixed
 from tests.simulation.shrink import shrunk
 from tests.simulation.simulation import simulate
 from tests.simulation.verdicts import Rule
@@ -35,6 +36,43 @@ def test_the_same_seed_is_the_same_history() -> None:
 
     assert first.told == second.told
     assert len(first.told) > 20
+
+
+def test_of_a_mix_nothing_is_drawn_and_all_else_is_as_it_was() -> None:
+    plan = drawn(7)
+
+    assert mixed(7, {}) == plan
+    slow = mixed(7, {"slow": 0.5})
+    assert (slow.options.slow, slow.options.strikes) == (0.5, plan.options.strikes)
+    assert (slow.jobs, slow.strikes) == (plan.jobs, plan.strikes)
+
+
+def test_the_command_hands_on_its_mix(capsys: pytest.CaptureFixture[str]) -> None:
+    mix = "jobs=2 strikes=9 odd=0 overtakes=0 loses=0 forgets=0 slow=0"
+    assert main(["--seed", "7", "--only", "--kinds", "pause", "--mix", mix]) == 0
+
+    told = capsys.readouterr().out
+    assert "** pause" in told
+    assert "** kill" not in told
+    assert "job 2" not in told
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "answer"),
+    [
+        ("--kinds", "pause,sleep", "sleep: not one of cancel, "),
+        ("--mix", "speed=1", "speed=1: not one of jobs, "),
+        ("--mix", "jobs=0", "jobs=0: too few"),
+        ("--mix", "jobs=2.5", "jobs=2.5: "),
+    ],
+)
+def test_what_does_not_fit_into_the_mix_is_named(
+    capsys: pytest.CaptureFixture[str], *, option: str, value: str, answer: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main([option, value])
+
+    assert answer in capsys.readouterr().err
 
 
 def test_without_strikes_every_job_succeeds() -> None:

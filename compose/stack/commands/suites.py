@@ -45,9 +45,17 @@ def pictures(root: Path) -> int:
 
 
 def simulate(root: Path, environ: Mapping[str, str]) -> int:
-    """MINUTES of histories, their seeds from SEED on; 0 when no rule was broken, else 1."""
+    """MINUTES of histories, or so many HISTORIES, their seeds from SEED on; 0 when no rule was
+    broken, else 1.
+
+    Strikes are of those KINDS, and the options of MIX are not drawn, where they are given.
+    """
     checks = _Options(environ)
     options = [*checks.minutes(SIMULATION_MINUTES), *checks.seed(digits=15)]
+    options += checks.given_as("HISTORIES", r"0*[1-9]\d{0,8}", what="a whole number from 1 on")
+    options += checks.given_as("KINDS", r"[a-z_]+(,[a-z_]+)*", what="a list such as cancel,reset")
+    each = r"[a-z_]+=[\d.]+"
+    options += checks.given_as("MIX", f"{each}( {each})*", what="a list such as jobs=5 slow=0.1")
     checks.raise_if_wrong()
     return _run(root, "tests.simulation", options)
 
@@ -67,8 +75,13 @@ class _Options(Checks):
     def seed(self, *, digits: int) -> list[str]:
         """The option of the seed; none where none was given, for the suite to draw one."""
         what = f"a whole number of at most {digits} digits"
-        seed = self.fits("SEED", "0", rf"\d{{1,{digits}}}", what=what)
-        return ["--seed", seed] if "SEED" in self.given else []
+        return self.given_as("SEED", rf"\d{{1,{digits}}}", what=what)
+
+    def given_as(self, name: str, pattern: str, *, what: str) -> list[str]:
+        """The option of that name, where it is given."""
+        if name not in self.given:
+            return []
+        return [f"--{name.lower()}", self.fits(name, "", pattern, what=what)]
 
 
 def _run(root: Path, module: str, options: Sequence[str]) -> int:

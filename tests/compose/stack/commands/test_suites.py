@@ -59,18 +59,21 @@ def test_a_simulation_takes_new_seeds(asked: list[list[str]], tmp_path: Path) ->
 
 
 def test_a_simulation_is_handed_what_is_given(asked: list[list[str]], tmp_path: Path) -> None:
-    suites.simulate(tmp_path, {"MINUTES": "0.5", "SEED": "2611260355000"})
+    given = {"MINUTES": "0.5", "SEED": "2611260355000", "HISTORIES": "9"}
+    suites.simulate(tmp_path, given | {"KINDS": "cancel,reset", "MIX": "slow=0.1 jobs=5"})
 
-    assert asked == [["--minutes", "0.5", "--seed", "2611260355000"]]
+    first, mix = ["--minutes", "0.5", "--seed", "2611260355000"], ["--mix", "slow=0.1 jobs=5"]
+    assert asked == [[*first, "--histories", "9", "--kinds", "cancel,reset", *mix]]
 
 
 def test_all_that_is_wrong_with_a_simulation_is_named(
     asked: list[list[str]], tmp_path: Path
 ) -> None:
+    wrong = {"MINUTES": "0", "SEED": "x", "HISTORIES": "0", "KINDS": "reset,", "MIX": "slow"}
     with pytest.raises(StackError) as refused:
-        suites.simulate(tmp_path, {"MINUTES": "0", "SEED": "x"})
+        suites.simulate(tmp_path, wrong)
 
-    assert all(name in str(refused.value) for name in ("MINUTES=0", "SEED=x"))
+    assert all(f"{name}={value}" in str(refused.value) for name, value in wrong.items())
     assert asked == []
 
 
