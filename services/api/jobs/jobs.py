@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import structlog
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
 from services.api.feed.feed import Feed
 from services.api.metrics import SUBMITTED
@@ -88,10 +89,9 @@ class Jobs:
     async def _started(self, job_id: str) -> datetime:
         """When the server has started it, which its record will say; about now, if it is silent."""
         try:
-            found = await self._temporal.describe(job_id)
-        except TemporalUnavailable:
-            found = None
-        return datetime.now(UTC) if found is None else found.start_time
+            return await self._temporal.start_time(job_id)
+        except (RPCError, TemporalUnavailable):
+            return datetime.now(UTC)
 
     async def _adopt(self, job_id: str, job: JobInput) -> bool:
         """The job that the key started before must have the same input; False: it started none."""

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from temporalio.api.common.v1 import WorkflowExecution as Execution
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -118,6 +120,19 @@ class Temporal:
             if is_missing(error):
                 return None
             raise
+
+    async def start_time(self, job_id: str) -> datetime:
+        """When the server has started a job. No more of its answer is read: with all of it, as in
+        `describe`, the call costs two thirds more of our processor."""
+        execution = Execution(workflow_id=job_id)
+        request = DescribeWorkflowExecutionRequest(
+            namespace=self.client.namespace, execution=execution
+        )
+        call = self.client.workflow_service.describe_workflow_execution(
+            request, retry=True, timeout=RPC_TIMEOUT
+        )
+        found = await _counted("describe", call)
+        return found.workflow_execution_info.start_time.ToDatetime(UTC)
 
     async def cancel(self, job_id: str) -> bool:
         """Ask a job to end; False when it has ended, or never was."""

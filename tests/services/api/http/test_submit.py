@@ -6,8 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 
+from services.api.temporal.client import Temporal
+from shared.errors import TemporalUnavailable
 from shared.ids import new_job_id
 from shared.messages import JobInput
 from shared.states import OnVideoFailure
@@ -43,6 +46,32 @@ async def test_a_job_is_as_old_as_its_record_will_say(api: Api, client: Client) 
     begun = history.events[0].event_time.ToDatetime(UTC)
     assert datetime.fromisoformat(job["created_at"]) == begun
     assert listed["created_at"] == job["created_at"]
+
+
+async def test_of_a_job_that_was_started_no_more_is_read_than_when_that_was(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To read all that the server tells of it costs two thirds more than to ask."""
+    monkeypatch.delattr(WorkflowHandle, "describe")
+
+    assert (await api.http.get(f"/jobs/{await api.submit()}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "silence", [TemporalUnavailable("away"), RPCError("gone", RPCStatusCode.NOT_FOUND, b"")]
+)
+async def test_a_job_that_was_started_is_known_though_the_server_does_not_say_since_when(
+    api: Api, monkeypatch: pytest.MonkeyPatch, silence: Exception
+) -> None:
+    async def silent(*_: object) -> datetime:
+        raise silence
+
+    monkeypatch.setattr(Temporal, "start_time", silent)
+    before = datetime.now(UTC)
+    job_id = await api.submit()
+
+    job = (await api.http.get(f"/jobs/{job_id}")).json()
+    assert before <= datetime.fromisoformat(job["created_at"]) <= datetime.now(UTC)
 
 
 async def test_the_workflow_carries_input_and_search_attributes(api: Api, client: Client) -> None:
