@@ -34,8 +34,8 @@ class Times:
     watch of a run, which a new process of the semaphore begins anew at once. `sticky`: how long the
     worker that knows a workflow is waited for before another one gets it, and has to replay it.
     `care`: between two questions who is silent. `look`: between two looks for jobs that were
-    forgotten or live too long. `poll`: of the API, for what has changed, where it learns of jobs
-    from Temporal alone.
+    forgotten or live too long; each comes with one of those. `poll`: of the API, for what has
+    changed, where it learns of jobs from Temporal alone.
     """
 
     work: timedelta
@@ -54,7 +54,7 @@ def _seconds(**times: float) -> Times:
 _TIMES = {
     # Take-over can't be faster than `work`, and a busy machine needs slack.
     Pace.FAST: _seconds(work=2, wait=30, watch=60, sticky=0.5, care=30, look=120, poll=1),
-    Pace.CLOUD: _seconds(work=30, wait=300, watch=180, sticky=5, care=120, look=300, poll=15),
+    Pace.CLOUD: _seconds(work=30, wait=300, watch=180, sticky=5, care=120, look=360, poll=15),
 }
 
 
