@@ -17,7 +17,7 @@ from shared.records import Records
 from shared.slots import JOB_GATE, semaphore_id
 from shared.states import Status, Step
 from tests.fixtures.eventually import eventually
-from tests.services.mock_core.serving import Json, Service
+from tests.services.mock_core.serving import HURRY, Json, Service
 from tests.workflow.pipeline import Pipeline, pipeline, working
 from tests.workflow.scenarios import rule
 from tests.workflow.wires import image_vendor, over_both_image_apis, over_both_video_apis
@@ -185,8 +185,9 @@ async def test_an_image_that_is_paid_for_is_kept(line: Pipeline) -> None:
 async def test_what_cannot_be_had_does_not_hold_up_the_end(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Its host drips, which elsewhere is waited for up to five minutes."""
     monkeypatch.setattr(draining, "KEEP_SECONDS", 0.2)
-    await line.videos.arm(LONG, rule("result", "hang"))
+    await line.videos.arm(LONG, rule("result", "drip", seconds=HURRY * 200, drops=100))
     job_id = await line.submit()
     await begun(line.videos, f"{job_id}.video.1")
     await line.job(job_id).cancel()
