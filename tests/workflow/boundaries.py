@@ -51,7 +51,7 @@ def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
     _around(patch, checker.Checker, "check", hook, name=_of_stage("check"))
     _around_sync(patch, Path, "replace", at_once, name=_of_stage("move"))
     _around_sync(patch, heartbeat.Pulse, "accept", at_once, name=_of_stage("heartbeat"))
-    _around_sync(patch, Records, "write", at_once, name=_record)
+    _around_sync(patch, Records, "append", at_once, name=_record)
 
 
 def _activity(*_: Any) -> str:

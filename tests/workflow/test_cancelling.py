@@ -241,15 +241,15 @@ async def test_too_late_while_the_end_is_recorded(
     """Every book must show the end that was decided first."""
     writing, go_on = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    write = Records.write
+    append = Records.append
 
     def slowly(store: object, record: Record) -> bool:
         if record.transitions[-1].note.startswith(note):
             loop.call_soon_threadsafe(writing.set)
             asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
-        return write(store, record)  # type: ignore[arg-type]
+        return append(store, record)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Records, "write", slowly)
+    monkeypatch.setattr(Records, "append", slowly)
     if note != "video stored":
         await line.videos.arm(rule("submit", "refuse", code=1301, status=400))
     degrades = {"on_video_failure": "image"} if "image" in note else {}

@@ -39,7 +39,7 @@ async def written(activities: StateActivities) -> Recorded:
 async def hangs(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """A store that answers once the test is over, and before its loop waits for its threads."""
     over = threading.Event()
-    monkeypatch.setattr(Records, "write", lambda *_: over.wait(60))
+    monkeypatch.setattr(Records, "append", lambda *_: over.wait(60))
     monkeypatch.setattr(module, "RECORD_SECONDS", 0.05)
     yield
     over.set()
