@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 # A writer that is at work has made its file less long ago than this.
@@ -16,15 +17,30 @@ def write_atomic(path: Path, data: bytes) -> None:
     No fsync: what we write this way can be made again from Temporal, and a lost page
     after a power cut shows as a damaged file, which is healed.
     """
+    with _written_beside(path, data) as partial:
+        os.replace(partial, path)
+
+
+def create_atomic(path: Path, data: bytes) -> bool:
+    """The same where nothing is there yet; False, and nothing is changed, where something is."""
+    with _written_beside(path, data) as partial:
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         partial.write_bytes(data)
-        os.replace(partial, path)
-    except BaseException:
+        yield partial
+    finally:
         with contextlib.suppress(OSError):
             partial.unlink()
-        raise
 
 
 def forget_partials(

@@ -1,13 +1,16 @@
 """The store of one machine: each key is a file below a folder.
 
-Nothing is locked: of two that replace a file at the very same moment both may be told that they
-have. Whoever writes records there is one run of one job, or repairs what that has left behind.
+Of two that replace a file at the very same moment one is told that it has: a worker that stood
+still in mid-write may go on beside the one that does its task anew. The file that is replaced is
+what they lock, so that a process takes its lock along when it is killed, and each key has its own.
 
 Nothing but a plain file is opened: by a link another service that writes there would lead whoever
 reads elsewhere, and by a pipe have them wait for ever.
 """
 
+import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -16,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from shared.files import write_atomic
+from shared.files import create_atomic, write_atomic
 from shared.store.protocol import Held, Listed
 
 # What is read at once, a record, fits into a payload of Temporal's many times over.
@@ -49,22 +52,19 @@ class Folder:
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """As the protocol says."""
-        path = self.root / key
-        if os.path.lexists(path):
-            return False
-        write_atomic(path, data)
-        return True
+        return create_atomic(self.root / key, data)
 
     def swap(self, key: str, data: bytes, tag: str) -> bool:
-        """As the protocol says."""
+        """As the protocol says; one that another process is about to replace is waited for."""
         path = self.root / key
-        try:
-            if _tag(path.lstat()) != tag:
+        with _locked(path):
+            try:
+                if _tag(path.lstat()) != tag:
+                    return False
+            except FileNotFoundError:
                 return False
-        except FileNotFoundError:
-            return False
-        write_atomic(path, data)
-        return True
+            write_atomic(path, data)
+            return True
 
     def keep(self, key: str, file: Path) -> None:
         """The file itself is moved."""
@@ -112,6 +112,15 @@ def _opened(path: Path) -> BinaryIO:
         os.close(handle)
         raise OSError(errno.EINVAL, "it is no file")
     return file
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Alone at the file that is there; what is no file of ours is locked by nobody."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            fcntl.flock(stack.enter_context(_opened(path)), fcntl.LOCK_EX)
+        yield
 
 
 def _tag(found: os.stat_result) -> str:
