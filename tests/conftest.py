@@ -1,8 +1,7 @@
 """Registers the fixtures that several folders share; no test is judged by its wall-clock time.
 
-Most tests wait for something, so three processes share the machine (`make test`). A file's tests
-stay together, and so do all that start whole stacks, and each half of those that run whole
-pipelines: one stack and two pipelines at a time.
+Most tests wait for something, so four processes share the machine (`make test`). A file's tests
+stay together, and so do all that start whole stacks as processes, and as containers.
 """
 
 import os
@@ -32,18 +31,23 @@ pytest_plugins = [
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
-# What stays together, the longest first, so that nobody waits for it at the end.
+# What stays together, and the files that run whole pipelines: these two before all else, so that
+# nobody waits for them at the end.
 TOGETHER = {
-    "containers": ("chaos/test_containers", "stack/test_containers"),
     "stacks": ("stack", "chaos", "compose"),
-    "pipelines": ("control", *(f"workflow/test_{letter}" for letter in "abcdefghijk")),
-    "more pipelines": ("workflow", "services/semaphore"),
+    "containers": ("chaos/test_containers", "stack/test_containers"),
 }
+PIPELINES = ("control", "workflow", "services/semaphore")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put those first that take longest."""
-    items.sort(key=lambda item: [*TOGETHER, _group(item.nodeid)].index(_group(item.nodeid)))
+    items.sort(key=lambda item: _place(_group(item.nodeid)))
+
+
+def _place(group: str) -> int:
+    order = (*TOGETHER, *PIPELINES)
+    return next((i for i, name in enumerate(order) if group.startswith(name)), len(order))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
@@ -60,4 +64,5 @@ class ByGroup(LoadScopeScheduling):
 
 def _group(nodeid: str) -> str:
     file = nodeid.partition("::")[0].removeprefix("tests/")
-    return next((name for name, folders in TOGETHER.items() if file.startswith(folders)), file)
+    fitting = [name for name, files in TOGETHER.items() if file.startswith(files)]
+    return fitting[-1] if fitting else file
