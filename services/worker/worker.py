@@ -69,7 +69,7 @@ async def running_worker(
             settings=settings, client=client, images=images, videos=videos, storage=storage
         )
         stage, drain = StageActivities(parts), DrainActivities(parts)
-        local = StateActivities(settings, disk)
+        local = StateActivities(settings, disk, client=client)
         activities: list[Callable[..., Any]] = [
             stage.gen_image,
             stage.hold_slot,

@@ -77,7 +77,7 @@ def job_worker(
         videos=VideoService(cast(Any, videos.at(worker))),
         storage=cast(Any, Store(server.world)),
     )
-    state = StateActivities(settings, Disk(NOWHERE))
+    state = StateActivities(settings, Disk(NOWHERE), client=client)
     drain = DrainActivities(parts)
     for each in (state, drain):
         each._records = cast(Any, records)

@@ -171,7 +171,7 @@ async def waits_for_its_next_try(line: Pipeline, job_id: str) -> None:
 @contextlib.asynccontextmanager
 async def without_tries(line: Pipeline) -> AsyncIterator[None]:
     """A worker that takes a job's decisions, and begins none of its activities."""
-    state = StateActivities(line.settings, Disk(line.settings.data_dir))
+    state = StateActivities(line.settings, Disk(line.settings.data_dir), client=line.client)
     local: list[Callable[..., Any]] = [
         state.record_state,
         state.job_limits,

@@ -3,6 +3,7 @@
 import asyncio
 
 from temporalio import activity
+from temporalio.client import Client
 
 from services.worker.models import (
     JOB_LIMITS,
@@ -15,16 +16,19 @@ from services.worker.results.disk import Disk
 from services.worker.settings.worker import WorkerSettings
 from shared.messages import Record
 from shared.records import Records, is_beginning
+from shared.slots import RunRef
 from shared.store.chosen import chosen_store
 from shared.store.protocol import StoreAway
+from shared.watching import closed_by_now
 
 
 class StateActivities:
     """What a workflow does on its own worker, without a task queue between."""
 
-    def __init__(self, settings: WorkerSettings, disk: Disk) -> None:
+    def __init__(self, settings: WorkerSettings, disk: Disk, *, client: Client) -> None:
         self._settings = settings
         self._disk = disk
+        self._client = client
         self._records = Records(chosen_store(settings))
         # A folder is waited for, however slow.
         self._patience = None if self._records.store.local else RECORD_SECONDS
@@ -34,8 +38,20 @@ class StateActivities:
         """Write the job's record; where that is not the newest, what is there instead.
 
         A full disk doesn't stop the job: a later version catches up, and where that was the last
-        one, the API does.
+        one, the API does. RPCError where the server can't say whether this run may follow another.
         """
+        found = await self._written(record)
+        return Recorded() if found.ahead and await self._is_over(record) else found
+
+    async def _is_over(self, record: Record) -> bool:
+        """Whether its run has closed: what another run has recorded comes after it, then.
+
+        Asked once that is read: a run that was reset has closed before the next one writes.
+        """
+        run = RunRef(job_id=record.job_id, run_id=record.run_id)
+        return await closed_by_now(self._client, run) is not None
+
+    async def _written(self, record: Record) -> Recorded:
         try:
             async with asyncio.timeout(self._patience):
                 return await asyncio.to_thread(self._record, record)

@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from services.worker.acting import records as module
@@ -21,18 +23,41 @@ from tests.fixtures.object_store import given_for
 from tests.shared.standins import CREATED, sample_record
 
 
-def state(data_dir: Path, **given: Any) -> tuple[StateActivities, Disk]:
+class Server:
+    """Stands for the client, and for the one run that is asked for; away without a status."""
+
+    def __init__(self, status: WorkflowExecutionStatus | None = None) -> None:
+        self.status = status
+        self.asked: list[tuple[str, str]] = []
+
+    def get_workflow_handle(self, workflow_id: str, *, run_id: str) -> "Server":
+        self.asked.append((workflow_id, run_id))
+        return self
+
+    async def describe(self) -> "Server":
+        if self.status is None:
+            raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+        return self
+
+
+def state(
+    data_dir: Path, server: Server | None = None, **given: Any
+) -> tuple[StateActivities, Disk]:
     secret = SecretStr("a-secret-of-32-characters-or-more")
     settings = WorkerSettings.model_validate(
         {"data_dir": data_dir, "callback_secret": secret, **given}
     )
-    activities = StateActivities(settings, disk := Disk(data_dir))
+    client = cast(Client, server or Server())
+    activities = StateActivities(settings, disk := Disk(data_dir), client=client)
     return activities, disk
 
 
-async def written(activities: StateActivities) -> Recorded:
-    record = sample_record(new_job_id())
+async def recorded(activities: StateActivities, record: Record) -> Recorded:
     return cast(Recorded, await ActivityEnvironment().run(activities.record_state, record))
+
+
+async def written(activities: StateActivities) -> Recorded:
+    return await recorded(activities, sample_record(new_job_id()))
 
 
 @pytest.fixture
@@ -61,30 +86,47 @@ async def test_what_its_own_run_has_made_known_comes_back(tmp_path: Path) -> Non
     activities, _ = state(tmp_path)
     record = sample_record(new_job_id()).followed(CREATED, "queued")
 
-    async def recorded(one: Record) -> Recorded:
-        return cast(Recorded, await ActivityEnvironment().run(activities.record_state, one))
-
     def after(one: Record, note: str) -> Record:
         return one.model_copy(update={"version": one.version + 1}).followed(CREATED, note)
 
-    assert await recorded(record) == Recorded()
+    assert await recorded(activities, record) == Recorded()
     known = after(record, "of a task that was not taken")
-    assert await recorded(known) == Recorded()
+    assert await recorded(activities, known) == Recorded()
     # Once more, as after an answer that was lost.
-    assert await recorded(known) == Recorded()
+    assert await recorded(activities, known) == Recorded()
     own = Recorded(own=known.transitions, attempts=known.attempts)
-    assert await recorded(after(record, "otherwise")) == own
-    assert await recorded(after(after(record, "otherwise"), "on")) == own
+    assert await recorded(activities, after(record, "otherwise")) == own
+    assert await recorded(activities, after(after(record, "otherwise"), "on")) == own
 
 
 async def test_what_is_newer_comes_back_of_any_store(tmp_path: Path, moto: str) -> None:
-    activities, disk = state(tmp_path, **given_for(moto, prefix=new_job_id()))
-    record = sample_record(new_job_id())
-    later = record.model_copy(update={"version": record.version + 1, "run_id": "another"})
-
-    async def recorded(one: Record) -> Recorded:
-        return cast(Recorded, await ActivityEnvironment().run(activities.record_state, one))
-
-    assert await recorded(later) == Recorded()
-    assert (await recorded(record)).ahead == later.transitions
+    server = Server(WorkflowExecutionStatus.RUNNING)
+    activities, disk = state(tmp_path, server, **given_for(moto, prefix=new_job_id()))
+    record, later = two_runs()
+    assert await recorded(activities, later) == Recorded()
+    assert (await recorded(activities, record)).ahead == later.transitions
     assert disk._refused == set()
+    assert server.asked == [(record.job_id, record.run_id)]
+
+
+async def test_a_run_that_was_reset_follows_nobody(tmp_path: Path) -> None:
+    activities, _ = state(tmp_path, Server(WorkflowExecutionStatus.TERMINATED))
+    record, later = two_runs()
+    assert await recorded(activities, later) == Recorded()
+    assert await recorded(activities, record) == Recorded()
+    assert activities._records.read(record.job_id) == later
+
+
+async def test_nobody_is_followed_unasked(tmp_path: Path) -> None:
+    activities, _ = state(tmp_path)
+    record, later = two_runs()
+    assert await recorded(activities, later) == Recorded()
+    with pytest.raises(RPCError):
+        await recorded(activities, record)
+
+
+def two_runs() -> tuple[Record, Record]:
+    """A version of one run, and the next one of another run."""
+    record = sample_record(new_job_id()).followed(CREATED, "of one")
+    later = record.model_copy(update={"version": record.version + 1, "run_id": "another"})
+    return record, later.followed(CREATED, "of another")
