@@ -57,6 +57,7 @@ class JobState:
         self._paid = paid
         version = transitions[-1].version + 1
         last = self._counted(self.record.transitions[-1], version)
+        last = _not_earlier(last, transitions[-1])
         self.record = self.record.model_copy(
             update={
                 "version": version,
@@ -73,7 +74,7 @@ class JobState:
         """Go on from what this very run has made known before; says whether that is to be recorded.
 
         What is known stands. Where our last change is among it, we take its instant over; where it
-        is not, we come behind it, and no percent of an attempt falls.
+        is not, we come behind it: no instant is an earlier one, and no percent of an attempt falls.
         """
         ours, last = self.record.transitions, self.record.transitions[-1]
         same = [each for each in known if each.model_copy(update={"at": last.at}) == last]
@@ -84,7 +85,7 @@ class JobState:
             beyond = [each for each in ours if each.version > known[-1].version]
             later = [self._counted(each, each.version) for each in beyond]
             later = later or [self._counted(last, known[-1].version + 1)]
-            later = [_not_below(each, known[-1]) for each in later]
+            later = [_not_below(_not_earlier(each, known[-1]), known[-1]) for each in later]
         transitions = (*known, *later)
         self.record = self.record.model_copy(
             update={
@@ -124,6 +125,10 @@ class JobState:
             attempts=record.attempts,
             note=self.note,
         )
+
+
+def _not_earlier(change: Transition, before: Transition) -> Transition:
+    return change.model_copy(update={"at": max(change.at, before.at)})
 
 
 def _not_below(change: Transition, before: Transition) -> Transition:

@@ -187,6 +187,18 @@ def test_no_percent_of_an_attempt_falls(step: Step, percent: int) -> None:
     assert (state.record.percent, state.record.transitions[-1].percent) == (percent, percent)
 
 
+def test_no_instant_is_before_what_is_known() -> None:
+    """Of two that work at one task the one that began it first may come last."""
+    known, state = twice("queued", "image", "40 %")
+    state.change(CREATED, "cancelled", status=Status.CANCELLED)
+    assert state.resume(known.record.transitions, Attempts())
+    new = new_state()
+    new.change(CREATED, "queued by the new run", status=Status.QUEUED)
+    new.follow(known.record.transitions, Attempts(), runs=("other",))
+    for each in (state, new):
+        assert each.record.transitions[-1].at == known.record.transitions[-1].at
+
+
 def test_versions_that_nobody_could_record_keep_their_numbers() -> None:
     known, state = twice("queued", "image")
     for second, note in enumerate(("picture", "half", "whole")):
