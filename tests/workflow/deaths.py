@@ -74,12 +74,23 @@ async def check_paid_once(line: Pipeline, death: Death) -> None:
     assert set(death.exit_statuses) == {-signal.SIGKILL}
     record = death.record
     assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
-    assert record == death.workflows
+    assert _undated(record) == _undated(death.workflows)
     for step in Step:
         rows = await ledger(line, record.job_id, step)
         assert [row["charged"] for row in rows] == [True]
         body = asset_path(line.settings.data_dir, record.job_id, step).read_bytes()
         assert hashlib.sha256(body).hexdigest() == record.assets[step].sha256
+
+
+def _undated(record: Record) -> dict[str, Any]:
+    """All but the moments of its changes.
+
+    Where a write takes longer than most of a workflow task's time, the task is prolonged by another
+    one, and a replay gives the change the moment of that one.
+    """
+    return record.model_dump(
+        exclude={"started_at": True, "finished_at": True, "transitions": {"__all__": {"at"}}}
+    )
 
 
 async def start(line: Pipeline) -> str:
