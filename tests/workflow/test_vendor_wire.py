@@ -1,7 +1,8 @@
 """What was begun at a vendor is never let go: nothing begins beside it, and it is paid once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from temporalio.client import Client
 
 from shared.messages import Record
+from shared.records import Records
 from shared.states import Status, Step
 from tests.chaos.vendor_wire import Deed, Request, Route
 from tests.fixtures.temporal import NewClient
@@ -56,6 +58,21 @@ async def line(client: Client, tmp_path: Path, vendor_api: Json) -> AsyncIterato
     """A pipeline over wires, of the test's own."""
     async with wired(client, tmp_path, **vendor_api) as line:
         yield line
+
+
+@pytest.fixture
+def slow_record(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Until this is set, no record is written that tells of a bad job's video."""
+    go_on, append = threading.Event(), Records.append
+
+    def later(records: Records, record: Record) -> bool:
+        if record.prompt == "bad" and record.attempts.video:
+            go_on.wait()
+        return append(records, record)
+
+    monkeypatch.setattr(Records, "append", later)
+    yield go_on
+    go_on.set()
 
 
 def of_bad(request: Request) -> bool:
@@ -115,6 +132,17 @@ async def test_terminated_while_the_vendor_is_accepting(new_line: NewLine) -> No
             assert record.status is Status.FAILED
 
     await side_by_side(scene, Step)
+
+
+async def test_terminated_before_its_record_tells_of_the_submit(
+    line: Wired, slow_record: threading.Event
+) -> None:
+    """The write outlives its workflow task, whose end has begun the submit."""
+    bad, following = await accepting(line, Step.VIDEO)
+    await line.job(bad).terminate()
+    assert line.record(bad).attempts.video == 0
+    record = await ended_alone(line, Step.VIDEO, bad, following)
+    assert record.status is Status.FAILED
 
 
 async def test_its_time_is_up_while_the_vendor_is_accepting(new_line: NewLine) -> None:

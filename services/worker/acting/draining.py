@@ -10,6 +10,7 @@ from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionSta
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.acting.heartbeat import beating
+from services.worker.acting.looking_back import submitted
 from services.worker.acting.polling import end_of
 from services.worker.dependencies import Dependencies
 from services.worker.models import Kept
@@ -78,7 +79,7 @@ class DrainActivities:
         since = activity.info().scheduled_time.timestamp() + drain.hold_seconds
         until = since + self._settings.drain_seconds
         record = await asyncio.to_thread(self._records.read, drain.job_id)
-        latest = _latest(drain.job_id, record)
+        latest = _latest(drain.job_id, await self._begun(drain, record))
         # What a vendor is known to have accepted: its ids by ours.
         tasks = record.tasks if record else {}
         doubt = since
@@ -100,6 +101,17 @@ class DrainActivities:
             await asyncio.sleep(pause)
             pause = min(pause * POLL_GROWTH, self._settings.video_poll_seconds)
             await self._look(seen.running | {latest}, seen, tasks, cancel=cancel)
+
+    async def _begun(self, drain: Drain, record: Record | None) -> Attempts:
+        """By stage, the highest attempt whose submit the job may have begun.
+
+        It is recorded before, but where the write outlives the workflow task, whose end begins the
+        submit: a run that is closed from outside then is known by its history alone.
+        """
+        attempts = record.attempts if record else Attempts()
+        if drain.close_code is None:
+            return attempts
+        return attempts.raised_to(await submitted(self._client, drain.job_id, drain.run_id))
 
     def _asked(self, ours: str, tasks: Mapping[str, str]) -> str | None:
         """By which id a generation is asked for: the vendor's own where it is known, for ours is
@@ -186,10 +198,8 @@ class DrainActivities:
         return None
 
 
-def _latest(job_id: str, record: Record | None) -> str:
-    """The generation that the job had come to: recorded before it can be submitted, but for the
-    first image."""
-    attempts = record.attempts if record else Attempts()
+def _latest(job_id: str, attempts: Attempts) -> str:
+    """The generation that the job had come to; of none at all, the first image."""
     step = next((step for step in reversed(Step) if attempts.of(step)), Step.IMAGE)
     return external_id(job_id, step, max(1, attempts.of(step)))
 

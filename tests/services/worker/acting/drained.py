@@ -1,13 +1,16 @@
 """A job's leftovers at vendors of the test's own, and their clean-up on a clock of its own."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import SecretStr
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
@@ -19,11 +22,13 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.service.videos import VideoService
 from services.worker.vendors.vendor import State, Traits, VendorStatus
+from shared.codec import PayloadKeys, data_converter
 from shared.errors import VendorError
-from shared.messages import Record
+from shared.messages import Message, Record
 from shared.records import RecordStore
 from shared.slots import Drain
 from tests.shared.standins import sample_record
+from tests.shared.test_codec import NEW
 
 JOB = "job-0123456789abcdef01234567"
 IMAGE, VIDEO = f"{JOB}.image.1", f"{JOB}.video.1"
@@ -48,6 +53,7 @@ class Clock:
         self.passed += seconds
 
     monotonic = time
+    timeout = staticmethod(asyncio.timeout)
 
     async def to_thread(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
         return function(*args, **more)
@@ -73,17 +79,33 @@ class Vendor:
 
 
 class Latest:
-    """Stands for the client and its handles: the job's latest run."""
+    """Stands for the client and its handles: the job's latest run, and what a run has begun."""
+
+    data_converter = data_converter(PayloadKeys.parse(NEW))
 
     def __init__(self) -> None:
         self.run_id = "run"
         self.status = WorkflowExecutionStatus.RUNNING
+        # What the run's history has scheduled, by name and input; and how the reading of it ends.
+        self.begun: list[tuple[str, Message]] = []
+        self.broken: Exception | None = None
 
-    def get_workflow_handle(self, job_id: str) -> "Latest":
+    def get_workflow_handle(self, job_id: str, *, run_id: str | None = None) -> "Latest":
         return self
 
     async def describe(self) -> "Latest":
         return self
+
+    async def fetch_history_events(self) -> AsyncIterator[HistoryEvent]:
+        yield HistoryEvent()
+        for name, given in self.begun:
+            event = HistoryEvent(event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
+            scheduled = event.activity_task_scheduled_event_attributes
+            scheduled.activity_type.name = name
+            scheduled.input.payloads.extend(await self.data_converter.encode([given]))
+            yield event
+        if self.broken is not None:
+            raise self.broken
 
 
 class Scene:

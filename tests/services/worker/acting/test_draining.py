@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.acting import draining
+from services.worker.models import GEN_IMAGE, REQUEST_VIDEO
 from services.worker.vendors.vendor import Traits
 from shared.errors import NeverDelivered, RefusedForGood
 from shared.messages import Attempts
@@ -22,6 +24,7 @@ from tests.services.worker.acting.drained import (
     now,
     running_until,
 )
+from tests.services.worker.acting.test_acquiring import ORDER
 
 
 @pytest.fixture
@@ -77,6 +80,46 @@ async def test_an_earlier_generation_tells_nothing_of_the_latest(scene: Scene) -
     scene.videos.news[VIDEO] = lambda passed: None if passed < 10 else running_until(90)(passed)
     assert (await scene.drain()).attempts == Attempts(image=1, video=1)
     assert scene.clock.passed == pytest.approx(90, abs=3)
+
+
+@pytest.fixture
+def ahead(scene: Scene) -> Scene:
+    """A run has begun its video's submit; its record knows only of the image, which is over."""
+    scene.record(**RUNNING)
+    orders = {GEN_IMAGE: (Step.IMAGE, 1), REQUEST_VIDEO: (Step.VIDEO, 1)}
+    for name, (step, attempt) in orders.items():
+        order = ORDER.model_copy(update={"step": step, "attempt": attempt})
+        scene.latest.begun.append((name, order))
+    scene.images.news[IMAGE] = lambda passed: now("failed")
+    return scene
+
+
+async def test_what_was_begun_ahead_of_its_record_may_be_on_its_way(ahead: Scene) -> None:
+    ahead.videos.news[VIDEO] = lambda passed: None if passed < 20 else running_until(90)(passed)
+    assert (await ahead.drain()).attempts == Attempts(image=1, video=1)
+    assert ahead.clock.passed == pytest.approx(90, abs=3)
+    assert ahead.recorded.attempts == Attempts(image=1, video=1)
+
+
+async def test_a_job_that_cleans_up_by_itself_has_recorded_all(ahead: Scene) -> None:
+    await ahead.drain(code=None)
+    assert ahead.clock.passed == 0
+
+
+@pytest.mark.parametrize("error", [RPCError("", RPCStatusCode.NOT_FOUND, b""), ValueError()])
+async def test_where_its_history_cannot_be_read_the_record_counts(
+    ahead: Scene, error: Exception
+) -> None:
+    ahead.latest.begun.clear()
+    ahead.latest.broken = error
+    await ahead.drain()
+    assert ahead.clock.passed == 0
+
+
+async def test_a_server_that_is_away_is_asked_again(ahead: Scene) -> None:
+    ahead.latest.broken = RPCError("", RPCStatusCode.UNAVAILABLE, b"")
+    with pytest.raises(RPCError):
+        await ahead.drain()
 
 
 async def test_a_vendor_that_does_not_answer_counts_as_running(scene: Scene) -> None:
