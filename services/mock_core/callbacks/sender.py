@@ -21,8 +21,8 @@ from services.mock_core.callbacks.policy import CallbackPolicy
 from services.mock_core.faults.kinds import Where, callback
 from services.mock_core.faults.plan import FaultPlan, Hit
 from services.mock_core.ledger.generation import DeliveryAttempt, Generation
+from services.mock_core.lib.client import http_client
 from services.mock_core.lib.clock import Clock
-from services.mock_core.lib.trusted import trusted
 
 # Real seconds: the receiver's own work does not get faster with the vendor's clock.
 TIMEOUT_SECONDS = 10.0
@@ -56,12 +56,7 @@ class CallbackSender:
         self._waiting: dict[tuple[Generation, str], asyncio.Event] = {}
 
     async def open(self) -> None:
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(TIMEOUT_SECONDS, pool=None),
-            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=10),
-            verify=trusted(),
-            trust_env=False,
-        )
+        self._client = http_client(seconds=TIMEOUT_SECONDS, connections=_CONNECTIONS, kept=10)
 
     async def close(self) -> None:
         await self.forget_all()

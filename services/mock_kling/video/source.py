@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import httpx
 
-from services.mock_core.lib.trusted import trusted
+from services.mock_core.lib.client import http_client
 from services.mock_core.runner.runner import GenerationError
 
 MAX_BYTES = 10_000_000
 _USER_AGENT = "mock-kling"
 # Real seconds: whoever serves the picture does not run on the vendor's clock.
-_TIMEOUT = httpx.Timeout(10.0, pool=None)
+_SECONDS = 10.0
 
 
 class Fetcher:
@@ -21,14 +21,8 @@ class Fetcher:
         self._client: httpx.AsyncClient | None = None
 
     async def open(self) -> None:
-        self._client = httpx.AsyncClient(
-            headers={"User-Agent": _USER_AGENT},
-            timeout=_TIMEOUT,
-            follow_redirects=False,
-            verify=trusted(),
-            trust_env=False,
-            limits=httpx.Limits(max_connections=20, max_keepalive_connections=5),
-        )
+        self._client = http_client(seconds=_SECONDS, connections=20, kept=5)
+        self._client.headers["User-Agent"] = _USER_AGENT
 
     async def close(self) -> None:
         if self._client is not None:
