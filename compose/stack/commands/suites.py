@@ -14,8 +14,8 @@ SIMULATION_MINUTES = "10"
 CHAOS_MODES = ("local", "docker")
 CHAOS_DECKS = ("all", "kills")
 _MINUTES = r"0*[1-9]\d{0,3}(\.\d+)?|0?\.\d*[1-9]\d*"
-# Most of a test's time is waiting. With four, tests wait for the two cores so long that some fail.
-SIDE_BY_SIDE = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
+# Most of a test's time is waiting. With five, the two cores are never idle, and nothing is faster.
+SIDE_BY_SIDE = ["-n", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
 
 
 def test(root: Path, environ: Mapping[str, str]) -> int:
