@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from temporalio.api.common.v1 import Payload, Payloads
@@ -11,6 +11,7 @@ from temporalio.bridge.proto.workflow_commands import ActivityCancellationType, 
 from temporalio.converter import PayloadConverter
 
 from tests.simulation import jobs
+from tests.simulation.answers import Answer
 from tests.simulation.commands import is_end
 from tests.simulation.history import Marker, TaskRecord, timestamp
 from tests.simulation.instances import new_instance
@@ -27,25 +28,6 @@ class TaskFailed(Exception):
 
 class Nondeterminism(Exception):
     """A replay did something else than the history says."""
-
-
-@dataclass(slots=True)
-class Answer:
-    """What a workflow task comes to."""
-
-    commands: list[WorkflowCommand] = field(default_factory=list)
-    markers: list[Marker] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
-    flags: frozenset[int] = frozenset()
-    goes_on: bool = False
-    # Responses to updates that a validator has refused.
-    refused: list[WorkflowCommand] = field(default_factory=list)
-
-    def end_last(self) -> None:
-        """The core moves the command that ends the run behind those that came after it."""
-        places = sorted(range(len(self.commands)), key=lambda at: is_end(self.commands[at]))
-        self.commands = [self.commands[at] for at in places]
-        self.keys = [self.keys[at] for at in places]
 
 
 class Core:

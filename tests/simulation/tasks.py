@@ -7,7 +7,7 @@ from tests.simulation.history import NEWS, TaskRecord
 from tests.simulation.runs import Run, Status, Task, UpdateState
 
 if TYPE_CHECKING:
-    from tests.simulation.core import Answer
+    from tests.simulation.answers import Answer
     from tests.simulation.server import Server
     from tests.simulation.worker import Worker
 

@@ -7,7 +7,8 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.failure.v1 import Failure
 from temporalio.client import WorkflowQueryFailedError
 
-from tests.simulation.core import Answer, Core, Nondeterminism, TaskFailed
+from tests.simulation.answers import Answer
+from tests.simulation.core import Core, Nondeterminism, TaskFailed
 from tests.simulation.hand import Hand
 from tests.simulation.process import Process
 from tests.simulation.runs import Activity, Run, Task, Try
