@@ -32,4 +32,4 @@ def amend_attempts(record: Record, attempts: Attempts) -> Record | None:
     if raised == record.attempts:
         return None
     amended = record.model_copy(update={"attempts": raised, "version": record.version + 1})
-    return amended.followed(datetime.now(UTC), "accepted by a vendor before the job was closed")
+    return amended.followed(datetime.now(UTC), "accepted by a vendor before its run was closed")

@@ -100,16 +100,17 @@ def amended(*statuses: str) -> Callable[[Row], object]:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "run_status", "fits"),
+    ("statuses", "run_status", "done", "fits"),
     [
-        (("failed", "failed"), "TERMINATED", True),
-        (("failed", "failed", "failed"), "TERMINATED", False),
-        (("failed", "cancelled"), "TERMINATED", False),
-        (("succeeded", "succeeded"), "COMPLETED", False),
+        (("failed", "failed"), "TERMINATED", Done.TERMINATE, True),
+        (("failed", "failed", "failed"), "TERMINATED", Done.TERMINATE, False),
+        (("failed", "cancelled"), "TERMINATED", Done.TERMINATE, False),
+        (("succeeded", "succeeded"), "COMPLETED", Done.CANCEL, False),
+        (("succeeded", "succeeded"), "COMPLETED", Done.RESET, True),
     ],
 )
-def test_one_version_behind_an_end_from_outside(
-    run: Synthetic, statuses: tuple[str, ...], run_status: str, fits: bool
+def test_one_version_behind_the_end_of_a_run_that_was_cleared_up_behind(
+    run: Synthetic, *, statuses: tuple[str, ...], run_status: str, done: Done, fits: bool
 ) -> None:
     def change(row: Row) -> None:
         del row["record"]["transitions"][-1]
@@ -117,7 +118,8 @@ def test_one_version_behind_an_end_from_outside(
 
     run.edit(raw.STATES, of(FIRST, change))
     run.edit(raw.TEMPORAL, of(FIRST, lambda row: row.update(status=run_status)))
-    assert (Rule.RECORDS in broken(evidence(run))) is not fits
+    found = replace(evidence(run), disturbed={FIRST: frozenset({done})})
+    assert (Rule.RECORDS in broken(found)) is not fits
 
 
 @pytest.mark.parametrize(("before", "rules"), [(1, set()), (0, {Rule.PAID_ONCE})])

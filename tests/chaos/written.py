@@ -5,25 +5,27 @@ from itertools import pairwise
 
 from loadtest.books.facts import Record
 from loadtest.books.model import ENDS, JobFacts
-from tests.chaos.evidence import Evidence
+from tests.chaos.evidence import Done, Evidence
 
-# Runs that were closed from outside: whoever closes their record adds to it.
+# Runs that were closed from outside: whoever clears up behind them adds to the record.
 FROM_OUTSIDE = ("TERMINATED", "TIMED_OUT")
 
 
 def spoilt_records(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """What is wrong with a record, by job."""
     for job in evidence.books.jobs:
-        for text in _spoilt(job, evidence.versions.get(job.job_id)):
+        is_reset = Done.RESET in evidence.done_to(job.job_id)
+        for text in _spoilt(job, evidence.versions.get(job.job_id), is_reset=is_reset):
             yield job.job_id, text
 
 
-def _spoilt(job: JobFacts, version: int | None) -> Iterator[str]:
+def _spoilt(job: JobFacts, version: int | None, *, is_reset: bool) -> Iterator[str]:
     record = job.record
     if record is None or record.problem:
         yield f"record {record.problem if record else 'missing'}"
         return
-    outside = job.execution is not None and job.execution.status in FROM_OUTSIDE
+    # A reset closes the run before, which is cleared up behind while the next one goes on.
+    outside = is_reset or (job.execution is not None and job.execution.status in FROM_OUTSIDE)
     yield from _transitions(record, outside=outside)
     added = outside and version is not None and record.version > version
     if version is not None and record.version != version and not added:
@@ -31,7 +33,7 @@ def _spoilt(job: JobFacts, version: int | None) -> Iterator[str]:
 
 
 def _transitions(record: Record, *, outside: bool) -> Iterator[str]:
-    """Whoever closes a record from outside may add one version behind the end, and no other."""
+    """Whoever clears up behind a run may add one version behind the end, and no other."""
     changes = record.transitions
     if [change.version for change in changes] != list(range(1, record.version + 1)):
         yield f"its versions are not 1 to {record.version}"

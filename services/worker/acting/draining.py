@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 from temporalio import activity
-from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.acting.heartbeat import beating
@@ -57,15 +56,14 @@ class DrainActivities:
         """
         now = _server_clock()
         async with beating(self._client, drain.job_id):
-            goes_on = await self._newer(drain) is not None
+            goes_on = await self._is_reset(drain)
             code = None if goes_on else drain.close_code
             if code is not None:
                 await asyncio.to_thread(self._close, drain, code)
             await asyncio.sleep(drain.hold_seconds)
             attempts = await self._cleared(drain, now, cancel=not goes_on)
             if goes_on or code is not None:
-                newer = await self._newer(drain)
-                await asyncio.to_thread(self._amend, drain, attempts, newer=newer)
+                await asyncio.to_thread(self._amend, drain.job_id, attempts)
                 return Kept(attempts=attempts, assets={}, asset_url=None)
             return await self._keep(drain.job_id, attempts)
 
@@ -138,36 +136,31 @@ class DrainActivities:
             if cancel and ours in seen.running and isinstance(status, VendorStatus):
                 await _cancel(vendor, status)
 
-    async def _newer(self, drain: Drain) -> WorkflowExecutionDescription | None:
-        """The newer run that a reset gave the job, which will adopt what was paid for."""
+    async def _is_reset(self, drain: Drain) -> bool:
+        """Whether a reset gave the job a newer run, which will adopt what was paid for."""
         try:
             latest = await self._client.get_workflow_handle(drain.job_id).describe()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                return None
+                return False
             raise
-        return latest if latest.run_id != drain.run_id else None
+        return latest.run_id != drain.run_id
 
     def _close(self, drain: Drain, code: str) -> None:
         record = self._records.read(drain.job_id)
         if record is not None and record.run_id == drain.run_id and not record.status.ended:
             self._records.write(close_record(record, code))
 
-    def _amend(
-        self, drain: Drain, attempts: Attempts, *, newer: WorkflowExecutionDescription | None
-    ) -> None:
+    def _amend(self, job_id: str, attempts: Attempts) -> None:
         """The record of a job whose end had no code may lack what a vendor had accepted by then.
 
-        So may that of a run that was reset, which the next run follows. Left alone is what a run
-        that goes on has written.
+        So may that of a run that was reset, which the next run follows; where that one has written
+        already, it goes on from here, as from all that is known of it.
         """
-        record = self._records.read(drain.job_id)
-        if record is None:
-            return
-        if record.status.ended or (newer is not None and not _writes(newer, record)):
+        while (record := self._records.read(job_id)) is not None:
             amended = amend_attempts(record, attempts)
-            if amended is not None:
-                self._records.write(amended)
+            if amended is None or self._records.write(amended):
+                return
 
     async def _keep(self, job_id: str, attempts: Attempts) -> Kept:
         """Store each stage's good result that the record doesn't have yet."""
@@ -202,11 +195,6 @@ def _latest(job_id: str, attempts: Attempts) -> str:
     """The generation that the job had come to; of none at all, the first image."""
     step = next((step for step in reversed(Step) if attempts.of(step)), Step.IMAGE)
     return external_id(job_id, step, max(1, attempts.of(step)))
-
-
-def _writes(run: WorkflowExecutionDescription, record: Record) -> bool:
-    """Whether a record is the work of this run, which goes on."""
-    return run.status == WorkflowExecutionStatus.RUNNING and record.run_id == run.run_id
 
 
 class Seen:

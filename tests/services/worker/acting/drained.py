@@ -11,7 +11,7 @@ from typing import Any, cast
 from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from services.worker.acting.draining import DrainActivities
@@ -85,7 +85,6 @@ class Latest:
 
     def __init__(self) -> None:
         self.run_id = "run"
-        self.status = WorkflowExecutionStatus.RUNNING
         # What the run's history has scheduled, by name and input; and how the reading of it ends.
         self.begun: list[tuple[str, Message]] = []
         self.broken: Exception | None = None

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.acting import draining
 from services.worker.models import GEN_IMAGE, REQUEST_VIDEO
 from services.worker.vendors.vendor import Traits
 from shared.errors import NeverDelivered, RefusedForGood
-from shared.messages import Attempts
+from shared.messages import Attempts, Record
+from shared.records import Records
 from shared.states import Status, Step
 from tests.services.worker.acting.drained import (
     ACCEPT,
@@ -258,10 +258,28 @@ async def test_the_record_of_a_run_that_was_reset_is_told_what_was_accepted(scen
     assert (scene.recorded.status, scene.recorded.attempts) == (Status.QUEUED, Attempts(image=1))
 
 
-async def test_a_newer_run_that_is_over_is_told_what_was_accepted(scene: Scene) -> None:
+async def test_the_next_runs_record_is_told_it_too(scene: Scene) -> None:
+    """It goes on from there, however far it has come."""
     scene.record(status=Status.QUEUED, run_id="run-2")
     scene.latest.run_id = "run-2"
-    scene.latest.status = WorkflowExecutionStatus.TERMINATED
     scene.images.news[IMAGE] = running_until(5)
     await scene.drain()
-    assert scene.recorded.attempts == Attempts(image=1)
+    assert (scene.recorded.run_id, scene.recorded.attempts) == ("run-2", Attempts(image=1))
+
+
+async def test_it_is_told_so_behind_what_comes_between(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.record(status=Status.QUEUED, run_id="run-2")
+    scene.latest.run_id = "run-2"
+    scene.images.news[IMAGE] = running_until(5)
+    write = Records.write
+
+    def overtaken(records: Records, record: Record) -> bool:
+        monkeypatch.setattr(Records, "write", write)
+        scene.record(status=Status.QUEUED, run_id="run-2", version=record.version)
+        return write(records, record)
+
+    monkeypatch.setattr(Records, "write", overtaken)
+    await scene.drain()
+    assert (scene.recorded.version, scene.recorded.attempts) == (3, Attempts(image=1))
