@@ -83,6 +83,7 @@ class Transition(Message):
     attempts: Attempts = Attempts()
     asset_url: str | None = None
     vendor_position: int | None = None
+    error: JobError | None = None
 
 
 def started_at(transitions: tuple[Transition, ...]) -> datetime | None:
@@ -158,6 +159,7 @@ class Record(Job):
             attempts=self.attempts,
             asset_url=self.asset_url,
             vendor_position=self.vendor_position,
+            error=self.error,
         )
         return self.model_copy(update={"transitions": (*self.transitions, transition)})
 

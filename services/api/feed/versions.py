@@ -27,7 +27,7 @@ def _as_of(record: Record, place: int) -> Job:
             "attempts": _attempts(past).raised_to(change.attempts),
             "asset_url": change.asset_url,
             "vendor_position": change.vendor_position,
-            "error": record.error if change.status.ended else None,
+            "error": change.error,
             "started_at": started_at(past),
             "finished_at": change.at if change.status.ended else None,
         }

@@ -20,6 +20,7 @@ _TRANSITION = {
     "attempts": {"image": 1, "video": 1},
     "asset_url": f"{_BASE}/jobs/{EXAMPLE_ID}/image",
     "vendor_position": None,
+    "error": None,
 }
 _ASSET = {"size": 48213, "sha256": "9f" * 32, "media_type": "image/png"}
 _JOB: dict[str, Any] = {

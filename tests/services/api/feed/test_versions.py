@@ -28,7 +28,8 @@ def test_each_version_is_shown_as_it_was_then() -> None:
         {"percent": 40},
         {"status": Status.FAILED, "error": error, "finished_at": CREATED},
         {"attempts": Attempts(image=2, video=1)},
-        {"vendor_position": None},
+        # It was reset, and its next run follows.
+        {"status": Status.QUEUED, "error": None, "finished_at": None},
     ):
         records.append(record := change(record, **fields))
 
