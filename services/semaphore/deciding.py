@@ -23,6 +23,8 @@ with workflow.unsafe.imports_passed_through():
 # How long a history is depends on what was seen together; what its messages cost, some 21 events a
 # grant, does not: a signal may share its task with many, an ask or an end has its own.
 SIGNAL_EVENTS, TURN_EVENTS = 1, 10
+# A patch: whom a request overtakes is answered by the next message, an ask as a rule.
+REQUESTS_ANSWER_NOBODY = "requests_answer_nobody"
 
 
 class Decisions:
@@ -56,11 +58,13 @@ class Decisions:
         self._max_length = self.rules.max_history + len(self._watches) + asks
         self.ready = True
 
-    def decide(self, events: int = SIGNAL_EVENTS) -> None:
+    def decide(self, events: int = SIGNAL_EVENTS, *, by_request: bool = False) -> None:
         """Whoever is next is told, and answered where it asks: at once with each message.
 
         A query may let this code see messages one by one that a replay sees together. What it
-        says must not depend on that; so nothing waits for the end of a step, or for a time.
+        says must not depend on that; so nothing waits for the end of a step, or for a time. And a
+        request does not answer those whom it overtakes: a replay would take in an ask of the same
+        task before that answer. The overtaker's ask answers them, which no query shows ahead.
         """
         permits = self.permits
         if not self.ready or self.turns_over or self.is_void():
@@ -70,9 +74,10 @@ class Decisions:
         for run in permits.to_tell():
             self._call(run)
         decided = [each for each, ask in self._unanswered.items() if permits.is_decided(ask)]
-        for each in decided:
-            del self._unanswered[each]
-            each.set_result(None)
+        if decided and not (by_request and workflow.patched(REQUESTS_ANSWER_NOBODY)):
+            for each in decided:
+                del self._unanswered[each]
+                each.set_result(None)
         self._length += events
         self.turns_over = self._length > self._max_length
 

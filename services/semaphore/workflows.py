@@ -136,7 +136,7 @@ class SemaphoreWorkflow:
         """
         if self._decisions.ready:
             self._decisions.queue(requests)
-            self._decisions.decide()
+            self._decisions.decide(by_request=True)
         else:
             self._early.extend(requests)
 
