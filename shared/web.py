@@ -119,11 +119,13 @@ def service_app(
     problems.install(app)
     add_documentation(app)
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", tags=["service"], operation_id="healthz", responses=_shown(_ALIVE))
     async def healthz() -> dict[str, str]:
         """The process is alive."""
         return _ALIVE
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get(
         "/readyz",
         tags=["service"],
@@ -134,6 +136,7 @@ def service_app(
         """All that the service depends on answers; 503 with the reasons otherwise."""
         return _readiness(await ready())
 
+    @app.head("/metrics", include_in_schema=False)
     @app.get(
         "/metrics",
         tags=["service"],

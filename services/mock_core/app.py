@@ -23,17 +23,20 @@ Hook = Callable[[], Awaitable[None]]
 _health = APIRouter(tags=["health"])
 
 
+@_health.head("/healthz", include_in_schema=False)
 @_health.get("/healthz")
 async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
+@_health.head("/readyz", include_in_schema=False)
 @_health.get("/readyz")
 async def readyz() -> dict[str, str]:
     """A mock depends on nothing: ready as soon as it answers."""
     return {"status": "ok"}
 
 
+@_health.head("/metrics", include_in_schema=False)
 @_health.get(
     "/metrics",
     response_class=Response,

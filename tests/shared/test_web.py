@@ -60,6 +60,9 @@ async def test_life_readiness_and_metrics(http: httpx.AsyncClient) -> None:
     unready = await http.get("/readyz")
     assert (unready.status_code, unready.json()["detail"]) == (503, "disk: is full")
     assert "python_info" in (await http.get("/metrics")).text
+    for path, status in (("/healthz", 200), ("/readyz", 503), ("/metrics", 200)):
+        head = await http.head(path)
+        assert (head.status_code, head.content) == (status, b"")
     async with serving(_app({"disk": None})) as base, http_client(base) as fine:
         assert (await fine.get("/readyz")).json() == {"status": "ready", "checks": {"disk": "ok"}}
 
@@ -90,7 +93,7 @@ async def test_problems(
         ("/echo", "GET, HEAD, POST"),
         ("/a/b", "DELETE"),
         ("/a/b/change", "DELETE, PATCH"),
-        ("/healthz", "GET"),
+        ("/healthz", "GET, HEAD"),
     ],
 )
 async def test_a_refused_method_hears_of_all_that_are_allowed(
