@@ -26,7 +26,7 @@ class Records:
     def read(self, job_id: str) -> Record | None:
         """The record, or None where there is none or it is damaged; StoreAway."""
         try:
-            return parsed(self.raw(job_id))
+            return parsed(self.raw(job_id), job_id)
         except StoreAway:
             raise
         except OSError:
@@ -50,7 +50,7 @@ class Records:
     def _unless(self, stands: Callable[[Record, Record], bool], record: Record) -> bool:
         for _ in range(TRIES):
             held = self.raw(record.job_id)
-            present = parsed(held)
+            present = parsed(held, record.job_id)
             if present is not None and stands(present, record):
                 return False
             if self._put(record, held):
@@ -96,12 +96,22 @@ class RecordStore(Records):
         return self.folder / key_of_job("", job_id)
 
 
-def parsed(held: Held | None) -> Record | None:
-    """The record that this is; None where it is none."""
+def parsed(held: Held | None, job_id: str) -> Record | None:
+    """The record of this job that it is; None where it is none."""
     try:
-        return None if held is None else Record.model_validate_json(held.data)
+        record = None if held is None else Record.model_validate_json(held.data)
     except (ValueError, ValidationError):
         return None
+    return record if record is not None and _fits(record, job_id) else None
+
+
+def _fits(record: Record, job_id: str) -> bool:
+    """Whether it is this job's, at the version of its last change.
+
+    No change of the job's would ever come behind a version that is none of them.
+    """
+    last = record.transitions[-1:]
+    return record.job_id == job_id and all(each.version == record.version for each in last)
 
 
 def to_json(record: Record) -> bytes:

@@ -25,6 +25,7 @@ class _Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    job_id: str
     status: Status
     attempts: Attempts
     tasks: dict[str, str] = {}
@@ -46,7 +47,7 @@ class JobRecords:
             raise
         except (OSError, ValidationError):
             return None
-        if record is None:
+        if record is None or record.job_id != job_id:
             return None
         return JobView(record.status.ended, record.attempts.video, record.tasks, record.finished_at)
 

@@ -12,6 +12,9 @@ from shared.states import Status
 from tests.shared.standins import CREATED, sample_record
 
 JOB_ID = "job-0123456789abcdef01234567"
+OTHERS = sample_record("job-76543210fedcba9876543210")
+# Of no change: a worker would never get behind it.
+AHEAD = sample_record(JOB_ID).followed(CREATED, "queued").model_copy(update={"version": 99})
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -53,7 +56,9 @@ def test_what_was_made_known_is_only_gone_on_from(tmp_path: Path) -> None:
     assert store.read(JOB_ID) == on[1]
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"\xff", b"[]", b'{"job_id": 1}'])
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"\xff", b"[]", b'{"job_id": 1}', to_json(OTHERS), to_json(AHEAD)]
+)
 def test_a_damaged_record_is_none_and_is_replaced(tmp_path: Path, damage: bytes) -> None:
     store = RecordStore(tmp_path)
     store.write(sample_record(JOB_ID))

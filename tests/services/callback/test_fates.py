@@ -1,5 +1,6 @@
 """Each fate over real HTTP, with what the job hears of it and what stays on disk."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -139,6 +140,17 @@ async def test_a_closed_workflow_is_late_even_if_the_record_lags(
     await client.get_workflow_handle(vendor.job_id).result()
 
     assert await vendor.fate("succeed") == "late"
+
+
+async def test_another_jobs_record_says_nothing(vendor: Vendor, client: Client) -> None:
+    """Its file lies where this job's does, as after a restore that went wrong."""
+    vendor.record(status=Status.SUCCEEDED)
+    elsewhere = replace(vendor, job_id=new_job_id())
+    folder = vendor.data_dir / "state" / "jobs"
+    (folder / f"{vendor.job_id}.json").rename(folder / f"{elsewhere.job_id}.json")
+    await start_job(client, elsewhere.job_id)
+
+    assert await elsewhere.fate("succeed") == "early"
 
 
 @pytest.mark.parametrize("status", ["processing", "succeed"])

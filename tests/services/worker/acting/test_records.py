@@ -99,6 +99,16 @@ async def test_what_its_own_run_has_made_known_comes_back(tmp_path: Path) -> Non
     assert await recorded(activities, after(after(record, "otherwise"), "on")) == own
 
 
+async def test_nothing_comes_behind_a_version_that_is_no_change(tmp_path: Path) -> None:
+    """A file that was spoilt so; its job asked again for ever, and kept the slot meanwhile."""
+    activities, _ = state(tmp_path)
+    record = sample_record(new_job_id()).followed(CREATED, "queued")
+    spoilt = record.model_copy(update={"version": 99})
+    assert await recorded(activities, spoilt) == Recorded()
+    assert await recorded(activities, record) == Recorded()
+    assert activities._records.read(record.job_id) == record
+
+
 async def test_what_is_newer_comes_back_of_any_store(tmp_path: Path, moto: str) -> None:
     server = Server(WorkflowExecutionStatus.RUNNING)
     activities, disk = state(tmp_path, server, **given_for(moto, prefix=new_job_id()))
