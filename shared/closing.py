@@ -1,4 +1,4 @@
-"""The end of a job that had no code left to record it: terminated or timed out from outside."""
+"""The end of a job that had no code left to record it: ended from outside, or forgotten."""
 
 from datetime import UTC, datetime
 
@@ -8,11 +8,12 @@ from shared.states import Status
 MESSAGES = {
     "terminated": "The job was terminated from outside.",
     "timed_out": "The job was ended by a time-out of the server.",
+    "forgotten": "Temporal does not know the job any more.",
 }
 
 
 def close_record(record: Record, code: str) -> Record:
-    """The next version of an open record, as failed with `terminated` or `timed_out`."""
+    """The next version of an open record, as failed with a code of `MESSAGES`."""
     at = datetime.now(UTC)
     ended = record.model_copy(
         update={

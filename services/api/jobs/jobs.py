@@ -129,12 +129,17 @@ class Jobs:
         return await self._repairer.read(job_id)
 
     async def cancel(self, job_id: str) -> Job:
-        """Ask a job to end; JobEnded when it has."""
+        """Ask a job to end; JobEnded when it has.
+
+        One that Temporal has forgotten is ended here: nobody else ever would.
+        """
         job = await self.find(job_id)
         # It may end after it was found; then Temporal refuses, and it is looked up anew.
-        if job.status.ended or not await self._temporal.cancel(job_id):
-            raise JobEnded(f"{job_id} has ended: {(await self.find(job_id)).status}.")
-        return job
+        if not job.status.ended and (
+            await self._temporal.cancel(job_id) or await self._repairer.close_forgotten(job_id)
+        ):
+            return job
+        raise JobEnded(f"{job_id} has ended: {(await self.find(job_id)).status}.")
 
     async def retry(self, job_id: str, key: str | None) -> str:
         """A new job with the input of one that ended without all it was to make."""

@@ -16,6 +16,7 @@ from services.api.feed.feed import Feed
 from services.api.metrics import REPAIRED
 from services.api.temporal.client import Temporal
 from services.api.temporal.executions import first_record, from_workflow, outcome
+from shared.closing import close_record
 from shared.errors import TemporalUnavailable
 from shared.messages import Job, Record
 
@@ -77,6 +78,14 @@ class Repairer:
         record = None if found is None else await self._from_workflow(found)
         if record is not None:
             await self.write(record, why="behind")
+
+    async def close_forgotten(self, job_id: str) -> bool:
+        """End an open record whose job Temporal doesn't know; False where there is none such."""
+        record = await self.read(job_id)
+        if record is None or record.status.ended or await self._temporal.describe(job_id):
+            return False
+        await self.write(close_record(record, "forgotten"), why="ended")
+        return True
 
     def _up_to_date(self, known: Job) -> bool:
         """Whether Temporal has nothing to add."""

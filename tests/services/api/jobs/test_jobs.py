@@ -131,6 +131,18 @@ async def test_an_ended_job_is_not_cancelled(api: Api) -> None:
     assert answer.json()["code"] == "job_ended"
 
 
+async def test_a_job_that_temporal_has_forgotten_ends_when_it_is_cancelled(api: Api) -> None:
+    """As after a loss of the server's database: nobody runs it, and nobody else would end it."""
+    record = api.write(sample_record(new_job_id()))
+
+    assert (await api.http.post(f"/jobs/{record.job_id}/cancel")).status_code == 202
+
+    found = (await api.http.get(f"/jobs/{record.job_id}")).json()
+    assert (found["status"], found["error"]["code"]) == ("failed", "forgotten")
+    assert (await api.http.post(f"/jobs/{record.job_id}/cancel")).status_code == 409
+    assert (await api.http.post(f"/jobs/{record.job_id}/retry")).status_code == 202
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.DEGRADED, Status.CANCELLED])
 async def test_retry_is_a_new_job_with_the_same_input(
     api: Api, client: Client, status: Status
