@@ -115,7 +115,7 @@ def _replayed(
     Its report prints the make line that repeats it: `target` with the `known` options.
     """
     stack = choice.chosen(lifecycle.ensure(settings))
-    program = ["--replay-with", f"{stack.python} -m services.worker.replay"]
+    program = ["--replay-with", shlex.join([stack.python, "-m", "services.worker.replay"])]
     options = [*known, *(["RESET"] if "--reset" in arguments else [])]
     line = make_line(target, settings, environ, options=options)
     handed = _handed(settings, environ) | {"MAKE_LINE": line}

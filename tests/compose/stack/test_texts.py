@@ -26,7 +26,6 @@ NOT_SAID = {
     "import sys; sys.exit(sys.version_info[:2] != {1})",
     "make prove SEED={1} MODE={2}",
     "make promote",
-    "{1} -m services.worker.replay",
     "a red fox in fresh snow looks up",
     "ink on paper",
     "compose files",

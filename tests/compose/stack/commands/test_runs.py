@@ -10,13 +10,13 @@ from compose.stack.modes import choice
 from compose.stack.settings.load import Settings
 from tests.compose.stack.conftest import Load
 
-REPLAYED = ("--replay-with", "py -m services.worker.replay")
+REPLAYED = ("--replay-with", "'a clone/py' -m services.worker.replay")
 
 
 class Recorder:
     """Takes the place of the running stack; its verdict is `failed`."""
 
-    python = "py"
+    python = "a clone/py"
     reports = "there"
 
     def __init__(self) -> None:
