@@ -37,7 +37,7 @@ try: FORCE ## one real job, after saying what it takes and asking (YES=1): PROMP
 prove: FORCE ## the whole answer: ladder, faults, kills, chaos, negative control, in one report: SEED=…
 	$(stack) prove
 test-%: FORCE ## run N jobs and judge them: test-1 test-5 test-10 test-20 test-50 test-100, any N
-	$(stack) jobs '$*'
+	$(stack) jobs '$(subst ','\'',$*)'
 ladder: FORCE ## all six stages in one report
 	$(stack) ladder
 soak: FORCE ## let jobs arrive for a while: MINUTES=10 RATE=0.5/s

@@ -19,7 +19,7 @@ from compose.stack.commands import (
     suites,
     trial,
 )
-from compose.stack.errors import INTERRUPTED, StackError
+from compose.stack.errors import INTERRUPTED, USAGE, StackError
 from compose.stack.output import complain, paint
 from compose.stack.settings.load import Settings, load
 from compose.stack.subprocesses import heed_sigterm
@@ -76,6 +76,10 @@ def main(arguments: Sequence[str]) -> int:
     except StackError as error:
         complain(paint(str(error), "bad"))
         return error.status
+    except OSError as error:
+        # A folder that isn't ours to write into, a full disk, somebody who reads no more.
+        complain(paint(f"{error.filename or 'output'}: {error.strerror}", "bad"))
+        return USAGE
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED

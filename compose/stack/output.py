@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from shared.texts import spoken
 
+# Beyond it a value is no more than begun.
+LONGEST = 200
 _STYLES = {"good": "32", "bad": "31", "warn": "33", "bold": "1", "dim": "2"}
 
 
@@ -44,6 +46,13 @@ def complain(text: str) -> None:
     """A line about what is wrong, kept apart from answers."""
     sys.stderr.write(spoken(text) + "\n")
     sys.stderr.flush()
+
+
+def shown(value: str) -> str:
+    """What somebody has given, on one line: what can't be printed as its escape."""
+    signs = (s if s.isprintable() else s.encode("unicode_escape").decode() for s in value)
+    plain = "".join(signs)
+    return plain if len(plain) <= LONGEST else f"{plain[:LONGEST]}…"
 
 
 def agreed(question: str) -> bool:

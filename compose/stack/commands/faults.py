@@ -8,7 +8,7 @@ from typing import Any
 
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.modes.readiness import DIRECT, detail
-from compose.stack.output import say, table
+from compose.stack.output import say, shown, table
 from compose.stack.services import IMAGE, VIDEO, Service
 from compose.stack.settings.load import Settings
 
@@ -57,7 +57,7 @@ def _plan(rule: str, preset: str) -> object:
         return {"preset": preset}
     try:
         plan = json.loads(rule)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StackError(f"RULE is not JSON: {error}") from error
     return {"rules": plan} if isinstance(plan, list) else plan
 
@@ -65,7 +65,7 @@ def _plan(rule: str, preset: str) -> object:
 def _targets(environ: Mapping[str, str]) -> tuple[Service, ...]:
     on = environ.get("ON") or "both"
     if on not in _TARGETS:
-        raise StackError(f"ON={on} is not one of: {', '.join(_TARGETS)}")
+        raise StackError(f"ON={shown(on)} is not one of: {', '.join(_TARGETS)}")
     return _TARGETS[on]
 
 

@@ -8,6 +8,8 @@ from compose.stack.commands import lifecycle
 from compose.stack.errors import StackError
 from compose.stack.modes import choice
 from compose.stack.modes.stack import Stack
+from compose.stack.output import shown
+from compose.stack.settings.checks import is_whole
 from compose.stack.settings.load import Settings
 from compose.stack.subprocesses import capture
 
@@ -36,9 +38,9 @@ _SHAPING = re.compile(
 
 def jobs(settings: Settings, number: str, environ: Mapping[str, str]) -> int:
     """Run N jobs; returns the load test's exit status, which is its verdict."""
-    if not (number.isascii() and number.isdecimal() and int(number) >= 1):
+    if not (is_whole(number) and int(number) >= 1):
         raise StackError(
-            f"make test-{number}: N must be a whole number from 1 on, as in make test-20"
+            f"make test-{shown(number)}: N must be a whole number from 1 on, as in make test-20"
         )
     count, known = str(int(number)), {**_ANY, **_ONE_STAGE}
     arguments = ["run", "--jobs", count, *_options(environ, known)]
@@ -85,7 +87,7 @@ def _folder(stack: Stack, environ: Mapping[str, str], variable: str) -> str:
     """Where the load test finds a run by the name that was said."""
     name = environ.get(variable) or "latest"
     if not _NAME.fullmatch(name):
-        raise StackError(f"{variable}={name}: say a run's name, such as latest, not a path")
+        raise StackError(f"{variable}={shown(name)}: say a run's name, such as latest, not a path")
     return f"{stack.reports}/{name}"
 
 

@@ -9,8 +9,9 @@ from compose.stack.errors import StackError
 from compose.stack.modes import choice, readiness
 from compose.stack.modes.local import Local
 from compose.stack.modes.stack import Unit
-from compose.stack.output import paint, say, table
+from compose.stack.output import paint, say, shown, table
 from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO
+from compose.stack.settings.checks import is_whole
 from compose.stack.settings.environment import public, vendors
 from compose.stack.settings.load import Settings
 
@@ -43,10 +44,12 @@ def logs(settings: Settings, environ: Mapping[str, str]) -> int:
     """The last LINES lines of the services in S (default: all); followed on a terminal."""
     names = environ.get("S", "").replace(",", " ").split()
     if strange := [name for name in names if name not in services.NAMES]:
-        raise StackError(f"no service {', '.join(strange)}; there are: {', '.join(services.NAMES)}")
+        raise StackError(
+            f"no service {shown(', '.join(strange))}; there are: {', '.join(services.NAMES)}"
+        )
     lines = environ.get("LINES") or str(LINES)
-    if not lines.isdecimal():
-        raise StackError(f"LINES={lines} is not a whole number")
+    if not is_whole(lines):
+        raise StackError(f"LINES={shown(lines)} is not a whole number")
     terminal = sys.stdout.isatty() and not environ.get("CI")
     follow = environ.get("FOLLOW", "1" if terminal else "0") == "1"
     # Log files of the local mode are still there when it has stopped; containers' logs are not.

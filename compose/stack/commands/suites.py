@@ -4,7 +4,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from compose.stack.errors import StackError
 from compose.stack.machine.venv import Venv
+from compose.stack.output import shown
 from compose.stack.settings.checks import Checks
 from compose.stack.subprocesses import hand_over
 
@@ -20,7 +22,12 @@ SIDE_BY_SIDE = ["-n", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
 
 def test(root: Path, environ: Mapping[str, str]) -> int:
     """Every automated test, side by side; with ARGS for pytest, one after the other."""
-    return _run(root, "pytest", shlex.split(environ.get("ARGS", "")) or SIDE_BY_SIDE)
+    given = environ.get("ARGS", "")
+    try:
+        words = shlex.split(given)
+    except ValueError:
+        raise StackError(f"ARGS={shown(given)} has a quote that is left open") from None
+    return _run(root, "pytest", words or SIDE_BY_SIDE)
 
 
 def chaos(root: Path, environ: Mapping[str, str]) -> int:

@@ -4,8 +4,11 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from compose.stack.errors import StackError
+from compose.stack.output import shown
+from shared.texts import spoken
 
 # Never shown, not even when wrong.
 _SECRET = frozenset(
@@ -17,6 +20,13 @@ _SECRET = frozenset(
     }
 )
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+# What a path of ours can't have: supervisor and Compose take it for something of their own.
+_UNCARRIED = re.compile('["%:;#]')
+
+
+def is_whole(text: str) -> bool:
+    """Whether it is a whole number from 0 on, and of no more digits than any of ours."""
+    return re.fullmatch(r"[0-9]{1,18}", text) is not None
 
 
 class Checks:
@@ -30,18 +40,19 @@ class Checks:
     def refuse(self, name: str, reason: str) -> None:
         """Note a mistake with the value and where it came from."""
         origin = self._origins.get(name, "default")
-        value = "…" if name in _SECRET else self._values.get(name, "")
+        value = "…" if name in _SECRET else shown(self._values.get(name, ""))
         self.wrong.append(f"{name}={value} ({origin}) {reason}")
 
     def raise_if_wrong(self) -> None:
         """StackError, in one line, with every mistake in the order in which they were noted."""
         if self.wrong:
-            raise StackError("wrong settings: " + "; ".join(self.wrong))
+            # Each by itself, or the words of one could be those of the next.
+            raise StackError("wrong settings: " + "; ".join(map(spoken, self.wrong)))
 
     def whole(self, name: str, default: int, *, most: int) -> int:
         """A whole number from 1 to `most`."""
         raw = self._values.get(name, str(default))
-        if raw.isascii() and raw.isdecimal() and 1 <= int(raw) <= most:
+        if is_whole(raw) and 1 <= int(raw) <= most:
             return int(raw)
         self.refuse(name, f"is not a whole number from 1 to {most}")
         return default
@@ -74,8 +85,18 @@ class Checks:
     def files(self, pattern: str) -> None:
         """Every setting of such a name is a file that can be read."""
         for name, path in self._values.items():
-            if re.fullmatch(pattern, name) and not os.access(path, os.R_OK):
+            unread = os.path.isdir(path) or not os.access(path, os.R_OK)
+            if re.fullmatch(pattern, name) and unread:
                 self.refuse(name, "is not a file that can be read")
+
+    def folder(self, name: str, path: Path) -> None:
+        """A folder that is there, or that may be made."""
+        if _UNCARRIED.search(str(path)):
+            self.refuse(name, f"can't be: {shown(str(path))} has a sign of \" % : ; # in it")
+        elif not next(
+            Path(each) for each in (path, *path.parents) if os.path.exists(each)
+        ).is_dir():
+            self.refuse(name, "is not a folder")
 
     def url(self, name: str) -> str | None:
         """An http address that routes are put behind, or None where none was given."""

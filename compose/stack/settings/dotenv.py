@@ -1,17 +1,21 @@
 """Reads `.env` and `.env.example`; a line that is not NAME=value is reported, never guessed at."""
 
+import os
 import re
 from pathlib import Path
 
 _LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$")
+# Behind a closing quote.
+_NOTHING = re.compile(r"\s*(?:#.*)?")
 _SETTING = re.compile(r"^(?:# ?)?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 
 
 def _value(raw: str) -> str | None:
-    """The value without its quotes or trailing comment; None where a quote is left open."""
+    """The value without its quotes or trailing comment; None where a quote is left open, or the
+    value goes on behind it."""
     if raw[:1] in ("'", '"'):
         end = raw.find(raw[0], 1)
-        return raw[1:end] if end > 0 else None
+        return raw[1:end] if end > 0 and _NOTHING.fullmatch(raw[end + 1 :]) else None
     return re.split(r"(?:^|\s)#", raw, maxsplit=1)[0].strip()
 
 
@@ -25,7 +29,7 @@ def parse(text: str) -> tuple[dict[str, str], list[str]]:
             continue
         match = _LINE.match(stripped)
         value = _value(match[2]) if match else None
-        if match is None or value is None:
+        if match is None or value is None or "\0" in value:
             wrong.append(f".env line {number} is not NAME=value")
         else:
             values[match[1]] = value
@@ -33,8 +37,17 @@ def parse(text: str) -> tuple[dict[str, str], list[str]]:
 
 
 def read(path: Path) -> tuple[dict[str, str], list[str]]:
-    """Like `parse`; a missing file has no settings."""
-    return parse(path.read_text(encoding="utf-8")) if path.is_file() else ({}, [])
+    """Like `parse`; a missing file has no settings, and one that can't be read is a complaint."""
+    if not os.path.lexists(path):
+        return {}, []
+    if not path.is_file():
+        return {}, [f"{path.name} is no file"]
+    try:
+        return parse(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        return {}, [f"{path.name} is no text in UTF-8"]
+    except OSError as error:
+        return {}, [f"{path.name} can't be read: {error.strerror}"]
 
 
 def documented_names(example: Path) -> frozenset[str]:

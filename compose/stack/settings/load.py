@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from compose.stack.output import shown
 from compose.stack.services import ALL, API, DEFAULT_PORTS, WORKER, Service, wanted
 from compose.stack.settings import dotenv, saved
 from compose.stack.settings.checks import Checks
@@ -151,6 +152,8 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     )
     checks.fits("STACK", "x", STACK_NAME, what="1 to 40 characters of a-z, 0-9 and -")
     checks.files(WORKFLOW)
+    checks.folder("DATA_DIR", settings.data_dir)
+    checks.folder("REPORTS_DIR", settings.reports_dir)
     _check_client(checks, values)
     _check_renamed(checks, {".env": lines, "environment": environ})
     checks.raise_if_wrong()
@@ -162,7 +165,7 @@ def _check_renamed(checks: Checks, places: Mapping[str, Mapping[str, str]]) -> N
     for origin, given in places.items():
         for old, new in RENAMED.items():
             if value := given.get(old):
-                checks.wrong.append(f"{old}={value} ({origin}) is called {new} now")
+                checks.wrong.append(f"{old}={shown(value)} ({origin}) is called {new} now")
 
 
 def _known(values: Mapping[str, str], documented: frozenset[str]) -> dict[str, str]:

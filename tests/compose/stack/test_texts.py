@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from compose.stack.errors import StackError
 from compose.stack.output import table
+from compose.stack.settings.load import load
 from shared.texts import COMMANDS, is_chinese, spoken, told
 from tests.shared.said import PROSE, said
 
@@ -103,6 +105,12 @@ def test_lines_are_said_in_the_language_of_the_shell(monkeypatch: pytest.MonkeyP
 
     assert spoken(lines).split("\n")[::2] == ["已停止；数据保留", "  fault         全部清除"]
     assert spoken(settings) == "设置有误：A=b（.env）不在可选值之中：on, off"
+    with pytest.raises(StackError) as wrong:
+        load(Path.cwd(), {"WORKERS": "x", "MODE": "y"})
+    assert spoken(str(wrong.value)) == (
+        "设置有误：WORKERS=x（environment）不是 1 到 64 的整数;"
+        " MODE=y（environment）不在可选值之中：auto, docker, local"
+    )
     assert spoken("PASS: 20 of 20 jobs succeeded, at most 1 at once").startswith("PASS: 20 个任务")
     progress = "stage 2/2, 20 jobs: 3/20 ended, 20 submitted, at once 1, bad 0, left –"
     assert (

@@ -51,6 +51,13 @@ def both(mock: Any, settings: Load) -> Settings:
     return settings(KLING_PORT=str(mock.server_port), COMFYUI_PORT="1")
 
 
+@pytest.mark.parametrize("rule", ["{x", "[" * 100_000])
+def test_a_rule_that_is_no_json_is_told(both: Settings, rule: str) -> None:
+    with pytest.raises(StackError, match="RULE is not JSON") as caught:
+        faults.arm(both, {"RULE": rule})
+    assert caught.value.status == USAGE
+
+
 def test_a_rule_goes_to_the_mock_it_is_for(mock: Any, both: Settings) -> None:
     with pytest.raises(StackError, match="mock-comfyui does not answer") as caught:
         faults.arm(both, {"RULE": '{"where": "callback", "do": "lose"}', "ON": "kling"})

@@ -98,7 +98,7 @@ def test_what_is_no_run_is_refused(
     assert (caught.value.status, recorder.arguments) == (USAGE, [])
 
 
-@pytest.mark.parametrize("number", ["abc", "0", "-3", "1.5", "", "٣"])
+@pytest.mark.parametrize("number", ["abc", "0", "-3", "1.5", "", "٣", "9" * 5000])
 def test_a_number_that_is_none(settings: Load, recorder: Recorder, number: str) -> None:
     with pytest.raises(StackError, match="N must be a whole number") as caught:
         runs.jobs(settings(), number, {})

@@ -24,6 +24,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return calls
 
 
+def test_options_with_an_open_quote_are_told(asked: list[list[str]], tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="ARGS=it's has a quote that is left open"):
+        suites.test(tmp_path, {"ARGS": "it's"})
+    assert asked == []
+
+
 def test_chaos_without_options_draws_a_seed(asked: list[list[str]], tmp_path: Path) -> None:
     assert suites.chaos(tmp_path, {}) == 1
     usual = ["--minutes", "5", "--deck", "all", "--mode", "local", "--reports", "reports"]
