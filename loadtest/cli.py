@@ -2,14 +2,12 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from typer.core import TyperGroup
 
-from loadtest.books.raw import Damaged, RunFolder
+from loadtest.books.raw import RunFolder
 from loadtest.collect.replay import replay
 from loadtest.control.session import run_both
 from loadtest.judge.compare import compare as compare_runs
@@ -18,6 +16,7 @@ from loadtest.judge.tried import unmet
 from loadtest.options import (
     AtTheEnd,
     Baseline,
+    Check,
     Faults,
     Folder,
     Jobs,
@@ -35,7 +34,6 @@ from loadtest.options import (
     split,
 )
 from loadtest.prove import page
-from loadtest.report.picture import NoBrowser
 from loadtest.report.picture import picture as draw
 from loadtest.report.write import (
     comparison_name,
@@ -43,29 +41,23 @@ from loadtest.report.write import (
     write_report,
     write_side_by_side,
 )
-from loadtest.run.plan import Options, PlanError, soak_jobs
-from loadtest.run.preflight import NotReachable
+from loadtest.run.plan import Options, PlanError, control_workers, refuse, soak_jobs
 from loadtest.run.repeat import command
 from loadtest.run.session import run_plan
 from loadtest.settings import Settings
+from loadtest.terminal import (
+    FAILED,
+    INTERRUPTED,
+    NOT_REACHABLE,
+    PASSED,
+    USAGE,
+    Commands,
+    complain,
+    console,
+    fail,
+    say,
+)
 from shared.texts import spoken
-
-PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
-
-
-class Commands(TyperGroup):
-    """What none of them can do is told here, whichever it was asked of."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except NotReachable as error:
-            _fail([f"not reachable: {problem}" for problem in error.problems], NOT_REACHABLE)
-        except PlanError as error:
-            _fail(error.problems, USAGE)
-        except (Damaged, NoBrowser) as error:
-            _fail([str(error)], USAGE)
-
 
 app = typer.Typer(
     cls=Commands,
@@ -74,8 +66,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Runs jobs through the whole pipeline and judges what every book says about them.",
 )
-console = Console()
-errors = Console(stderr=True)
 
 
 @app.command()
@@ -94,10 +84,11 @@ def run(
     reset: Reset = False,
     baseline: Baseline = None,
     replay_with: ReplayWith = "",
+    check: Check = False,
 ) -> None:
     """Run one stage (--jobs) or several (--stages) and write a report; exits by the verdict."""
     if (jobs is None) == (stages == ""):
-        _fail(["give either --jobs N or --stages 1,5,10"], USAGE)
+        fail(["give either --jobs N or --stages 1,5,10"], USAGE)
     options = Options(
         stages=jobs if jobs is not None else stages,
         seed=seed,
@@ -111,7 +102,7 @@ def run(
         presets=tuple(preset or ()),
         faults=tuple(fault or ()),
     )
-    _run(options, baseline, replay_with=replay_with)
+    _run(options, baseline, replay_with=replay_with, check=check)
 
 
 @app.command()
@@ -125,6 +116,7 @@ def ladder(
     reset: Reset = False,
     baseline: Baseline = None,
     replay_with: ReplayWith = "",
+    check: Check = False,
 ) -> None:
     """Run the stages 1, 5, 10, 20, 50 and 100 into one report."""
     options = Options(
@@ -137,7 +129,7 @@ def ladder(
         presets=tuple(preset or ()),
         faults=tuple(fault or ()),
     )
-    _run(options, baseline, replay_with=replay_with)
+    _run(options, baseline, replay_with=replay_with, check=check)
 
 
 @app.command()
@@ -151,10 +143,11 @@ def soak(
     fault: Faults = None,
     reset: Reset = False,
     replay_with: ReplayWith = "",
+    check: Check = False,
 ) -> None:
     """Steady arrivals for a while; the report tells what grows and what drifts."""
     options = Options(
-        stages=str(soak_jobs(minutes, rate)),
+        stages="1",
         seed=seed,
         rate=rate,
         stall=stall,
@@ -163,12 +156,16 @@ def soak(
         presets=tuple(preset or ()),
         faults=tuple(fault or ()),
     )
-    _run(options, None, replay_with=replay_with)
+    mocked = _settings().mocked
+    refuse(lambda: soak_jobs(minutes, rate), lambda: options.plan(mocked=mocked))
+    planned = options.model_copy(update={"stages": str(soak_jobs(minutes, rate))})
+    _run(planned, None, replay_with=replay_with, check=check)
 
 
 @app.command()
 def report(folder: Folder, baseline: Baseline = None) -> None:
     """Judge and draw a run again from its raw records."""
+    refuse(lambda: _open(folder), lambda: baseline and _open(baseline))
     found, before = _open(folder), _open(baseline) if baseline else None
     raise typer.Exit(_judge(found, before))
 
@@ -176,42 +173,50 @@ def report(folder: Folder, baseline: Baseline = None) -> None:
 @app.command()
 def compare(a: Folder, b: Folder) -> None:
     """Compare run B with its baseline A; fails when B is worse beyond the noise."""
+    refuse(lambda: _open(a), lambda: _open(b))
     before, after = _open(a), _open(b)
     found = compare_runs(judge_run(before), judge_run(after))
     write_comparison(after, found)
     for quantity in found.quantities:
         change = f"{quantity.a:.4g} -> {quantity.b:.4g} {quantity.unit}"
-        _print(f"stage {quantity.stage}, {quantity.name}: {change}, {quantity.verdict}")
+        say(f"stage {quantity.stage}, {quantity.name}: {change}, {quantity.verdict}")
     for reason in found.why_not:
-        _print(f"no verdict: {reason}")
-    _print(f"B against A: {found.verdict}")
-    _print(f"comparison: {after.path / f'{comparison_name(found)}.html'}")
+        say(f"no verdict: {reason}")
+    say(f"B against A: {found.verdict}")
+    say(f"comparison: {after.path / f'{comparison_name(found)}.html'}")
     raise typer.Exit(FAILED if found.worse and not found.why_not else PASSED)
 
 
 @app.command()
 def bench_peers(
     jobs: Annotated[str, typer.Option("--jobs", "-n", help="Jobs for each build.")] = "20",
-    workers: Annotated[int, typer.Option(help="Worker processes of the control.")] = 2,
+    workers: Annotated[
+        str, typer.Option("--workers", help="Worker processes of the control.")
+    ] = "2",
     seed: Seed = None,
     replay_with: ReplayWith = "",
+    check: Check = False,
 ) -> None:
     """The same work by a build that is wrong on purpose; fails unless that one is caught.
 
     The program that replays knows our workflow alone, so that the control is not replayed.
     """
     settings = _settings()
-    plan = Options(stages=jobs, seed=seed).plan(mocked=settings.mocked)
-    found = asyncio.run(run_both(settings, plan, workers=workers, console=console))
+    options = Options(stages=jobs, seed=seed)
+    refuse(lambda: options.plan(mocked=settings.mocked), lambda: control_workers(workers))
+    if check:
+        raise typer.Exit(PASSED)
+    plan, count = options.plan(mocked=settings.mocked), control_workers(workers)
+    found = asyncio.run(run_both(settings, plan, workers=count, console=console))
     if replay_with:
         replay(found[0], replay_with)
     ours, control = map(judge_run, found)
     for folder, judgement in zip(found, (ours, control), strict=True):
         write_report(folder, judgement)
     write_side_by_side(found[0], ours, control)
-    _print(f"ours:    {ours.headline}")
-    _print(f"control: {control.headline}")
-    _print(f"side by side: {found[0].path / 'peers.html'}")
+    say(f"ours:    {ours.headline}")
+    say(f"control: {control.headline}")
+    say(f"side by side: {found[0].path / 'peers.html'}")
     raise typer.Exit(PASSED if ours.passed and not control.passed else FAILED)
 
 
@@ -219,7 +224,7 @@ def bench_peers(
 def prove(folder: Folder, seal: AtTheEnd = False) -> None:
     """Judge and draw what the parts of `make prove` have left behind, as one."""
     found = page.drawn(folder, seal=seal)
-    _print("\n".join(found.lines))
+    say("\n".join(found.lines))
     raise typer.Exit(found.status)
 
 
@@ -235,13 +240,18 @@ def _open(folder: Path) -> RunFolder:
     try:
         return RunFolder.open(folder)
     except FileNotFoundError as error:
-        _fail([str(error)], USAGE)
+        raise PlanError([str(error)]) from None
 
 
-def _run(options: Options, baseline: Path | None, *, replay_with: str) -> NoReturn:
+def _run(options: Options, baseline: Path | None, *, replay_with: str, check: bool) -> NoReturn:
     """One run and its report; exits by the verdict, or by why there is none."""
-    settings, before = _settings(), _open(baseline) if baseline else None
-    plan = options.plan(mocked=settings.mocked)
+    settings = _settings()
+    if baseline and len(baseline.parts) == 1:
+        baseline = settings.reports_dir / baseline
+    refuse(lambda: options.plan(mocked=settings.mocked), lambda: baseline and _open(baseline))
+    if check:
+        raise typer.Exit(PASSED)
+    plan, before = options.plan(mocked=settings.mocked), _open(baseline) if baseline else None
     line = command(plan.seed)
     folder, why = asyncio.run(run_plan(settings, plan, command=line, console=console))
     folder.point_latest()
@@ -259,36 +269,20 @@ def _judge(folder: RunFolder, baseline: RunFolder | None) -> int:
     style = "bold green" if judgement.passed else "bold red"
     console.print(spoken(judgement.headline), style=style, highlight=False)
     for line in judgement.reasons:
-        _print(f"  {line}")
+        say(f"  {line}")
     if text := unmet(judgement):
-        _print(text)
-    _print(f"report: {folder.path / 'report.html'}")
-    _print(f"seal: {judgement.books.seal.root}")
+        say(text)
+    say(f"report: {folder.path / 'report.html'}")
+    say(f"seal: {judgement.books.seal.root}")
     for name, count in sorted(judgement.books.torn.items()):
-        _complain(f"damaged: {folder.raw / name}, {count} line(s)")
+        complain(f"damaged: {folder.raw / name}, {count} line(s)")
     if judgement.books.torn:
         return USAGE
     return PASSED if judgement.passed else FAILED
-
-
-def _print(text: str) -> None:
-    console.print(spoken(text), markup=False, highlight=False, soft_wrap=True)
-
-
-def _complain(text: str) -> None:
-    errors.print(spoken(text), style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        _fail(
-            [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()], USAGE
-        )
-
-
-def _fail(problems: list[str], status: int) -> NoReturn:
-    for problem in problems:
-        _complain(problem)
-    raise typer.Exit(status)
+        fail([f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()], USAGE)

@@ -35,13 +35,14 @@ Faults = Annotated[
 ]
 Folder = Annotated[Path, typer.Argument(help="A run's folder, such as reports/latest.")]
 Baseline = Annotated[
-    Path | None, typer.Option("--baseline", help="A run's folder to compare with.")
+    Path | None, typer.Option("--baseline", help="A run to compare with: its name, or folder.")
 ]
 ReplayWith = Annotated[
     str,
     typer.Option("--replay-with", help="A program that replays a folder of histories."),
 ]
 Reset = Annotated[bool, typer.Option("--reset", help="Empty the mocks' ledgers first.")]
+Check = Annotated[bool, typer.Option("--check", help="Look at the options, and run nothing.")]
 AtTheEnd = Annotated[bool, typer.Option("--seal", help="All has been done: seal it.")]
 
 

@@ -1,9 +1,11 @@
 """Thresholds such as `p95<60s`: what a run must reach, measured in its worst stage."""
 
+import math
 import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 METRICS = {
     "success_rate": "succeeded / planned",
@@ -50,6 +52,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+LARGEST = 1e15
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "%": 0.01}
 _SHAPE = re.compile(
     r"^\s*([a-z_0-9]+)\s*(<=|>=|==|<|>)\s*(?:([0-9.]+)\s*(ms|s|m|min|h|%)?|([a-z]+))\s*$"
@@ -66,7 +69,11 @@ class Threshold:
 
     @property
     def text(self) -> str:
-        return f"{self.metric}{self.op}{self.limit:g}" if not self.symbolic else self.short
+        """As it is written down, to be read again as the very same."""
+        if isinstance(self.limit, str):
+            return self.short
+        plain = f"{Decimal(repr(self.limit)).normalize():f}"
+        return f"{self.metric}{self.op}{plain}"
 
     @property
     def short(self) -> str:
@@ -110,9 +117,12 @@ def parse(text: str) -> Threshold:
             )
         return Threshold(metric, op, symbol)
     try:
-        return Threshold(metric, op, float(number) * _UNITS[unit or ""])
+        limit = float(number) * _UNITS[unit or ""]
     except ValueError:
-        raise ValueError(f"'{text}': '{number}' is no number") from None
+        limit = math.inf
+    if limit > LARGEST:
+        raise ValueError(f"'{text}': '{number}' is no number")
+    return Threshold(metric, op, limit)
 
 
 DEFAULTS = (

@@ -21,6 +21,10 @@ from loadtest.judge.threshold import parse, with_defaults
 
 LADDER = (1, 5, 10, 20, 50, 100)
 MOST_JOBS = 100_000
+MOST_WORKERS = 64
+# Beyond them a number of a plan could not be written down and read again, nor be waited for.
+LARGEST_SEED = 10**18
+SLOWEST, FASTEST = 1e-6, 1e6
 _RATE = re.compile(r"^([0-9.]+)(?:/(s|min|h))?$")
 _PER = {"s": 1.0, "min": 60.0, "h": 3600.0}
 # Options whose names are not those of the fields.
@@ -58,14 +62,20 @@ def _between(least: int, most: int) -> Callable[[int], int]:
 
 
 def _seconds(text: str | None) -> float | None:
-    if not text:
-        return None
+    return _above_0(text.removesuffix("s"), "seconds") if text else None
+
+
+def _minutes(text: str) -> float:
+    return _above_0(text, "minutes")
+
+
+def _above_0(text: str, unit: str) -> float:
     try:
-        value = float(text.removesuffix("s"))
+        value = float(text)
     except ValueError:
         value = -1.0
     if not 0 < value < 1e7:
-        raise _mistake(f"'{text}' is not a number of seconds above 0")
+        raise _mistake(f"'{text}' is not a number of {unit} above 0")
     return value
 
 
@@ -77,7 +87,7 @@ def _rate(text: str | None) -> float | None:
         value = float(match.group(1)) / _PER[match.group(2) or "s"] if match else 0.0
     except ValueError:
         value = 0.0
-    if value <= 0:
+    if not SLOWEST <= value <= FASTEST:
         raise _mistake(f"'{text}' is no rate; write for example 2, 2/s or 90/min")
     return value
 
@@ -114,7 +124,7 @@ def _fault(text: str) -> str:
     """A rule or preset as JSON; whether the mocks take it, only they can say."""
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _mistake(f"'{text}' is not JSON: {error}") from None
     if not isinstance(found, dict):
         raise _mistake(f"'{text}' is not an object")
@@ -136,7 +146,7 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stages: Annotated[tuple[Count, ...], BeforeValidator(_stages)]
-    seed: Whole
+    seed: Annotated[Whole, AfterValidator(_between(-LARGEST_SEED, LARGEST_SEED))]
     rate: Rate
     timeout: Seconds
     stall: Annotated[float, BeforeValidator(_seconds)]
@@ -191,7 +201,7 @@ class Options(BaseModel):
 class _Soak(BaseModel):
     """How long jobs arrive, and how many a second."""
 
-    minutes: Annotated[float, BeforeValidator(_seconds)]
+    minutes: Annotated[float, BeforeValidator(_minutes)]
     rate: Annotated[float, BeforeValidator(_rate)]
 
 
@@ -202,6 +212,29 @@ def soak_jobs(minutes: str, rate: str) -> int:
     if jobs > MOST_JOBS:
         raise PlanError([f"--minutes, --rate: that makes {jobs} jobs, more than {MOST_JOBS}"])
     return jobs
+
+
+class _Control(BaseModel):
+    """How many worker processes the wrong build has."""
+
+    workers: Annotated[Whole, AfterValidator(_between(1, MOST_WORKERS))]
+
+
+def control_workers(text: str) -> int:
+    """The workers of the control; raises PlanError."""
+    return _read(_Control, {"workers": text}, []).workers
+
+
+def refuse(*steps: Callable[[], object]) -> None:
+    """Raises PlanError naming every mistake that any of the steps finds."""
+    problems: dict[str, None] = {}
+    for step in steps:
+        try:
+            step()
+        except PlanError as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise PlanError([*problems])
 
 
 def _read(kind: type[Model], asked: dict[str, Any], problems: list[str]) -> Model:

@@ -90,22 +90,17 @@ def switch_mocks(settings: Settings, word: str, environ: Mapping[str, str]) -> N
     up(load(settings.root, dict(environ) | {"MOCKS": word}), force=force)
 
 
-def ensure(settings: Settings) -> Settings:
-    """Bring the stack up where it isn't, or where this command asks for something else."""
-    if settings.running and _unchanged(settings):
-        return settings
-    return renewed(settings)
+def is_as_asked(settings: Settings) -> bool:
+    """Whether the stack runs, is ready, and this command asks for nothing else."""
+    if not settings.running or saved.read(settings.run_dir).overrides != settings.overrides:
+        return False
+    return readiness.all_ready(settings, choice.chosen(settings).units())
 
 
 def renewed(settings: Settings) -> Settings:
     """Bring what runs to what the settings say, also where it is ready by what it was told."""
     up(settings)
     return replace(settings, running=saved.read(settings.run_dir).mode)
-
-
-def _unchanged(settings: Settings) -> bool:
-    same = saved.read(settings.run_dir).overrides == settings.overrides
-    return same and readiness.all_ready(settings, choice.chosen(settings).units())
 
 
 def down(settings: Settings, *, drain: bool = False) -> None:

@@ -114,14 +114,20 @@ def _replayed(
 ) -> int:
     """A run whose histories are replayed with the worker's code, which the load test has not.
 
-    Its report prints the make line that repeats it: `target` with the `known` options.
+    Its report prints the make line that repeats it: `target` with the `known` options. Nothing is
+    started or changed where an option is wrong.
     """
-    stack = choice.chosen(lifecycle.ensure(settings))
+    handed = _handed(settings, environ)
+    if not lifecycle.is_as_asked(settings):
+        stack = choice.prepared(settings)
+        if status := stack.loadtest([*arguments, "--check"], handed):
+            return status
+        settings = lifecycle.renewed(choice.settled(settings, stack))
+    stack = choice.chosen(settings)
     program = ["--replay-with", shlex.join([stack.python, "-m", "services.worker.replay"])]
     options = [*known, *(["RESET"] if "--reset" in arguments else [])]
     line = make_line(target, settings, environ, options=options)
-    handed = _handed(settings, environ) | {"MAKE_LINE": line}
-    return stack.loadtest([*arguments, *program], handed)
+    return stack.loadtest([*arguments, *program], handed | {"MAKE_LINE": line})
 
 
 def make_line(

@@ -1,5 +1,7 @@
 """Which mode the stack runs in: that of the running one, the one asked for, or what works."""
 
+from dataclasses import replace
+
 from compose.stack.errors import UNREACHABLE, StackError
 from compose.stack.machine import engine, images
 from compose.stack.machine.lock import locked
@@ -25,6 +27,11 @@ def prepared(settings: Settings) -> Stack:
         stack = with_base_image(settings, chosen(settings))
         stack.prepare()
     return stack
+
+
+def settled(settings: Settings, stack: Stack) -> Settings:
+    """The settings with the mode that was found, so that it is neither sought nor told again."""
+    return replace(settings, mode=Mode.LOCAL if isinstance(stack, Local) else Mode.DOCKER)
 
 
 def with_base_image(settings: Settings, stack: Docker | Local) -> Docker | Local:

@@ -36,6 +36,23 @@ def test_a_mistake_is_explained(text: str, word: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("max<12345678s", "max<12345678"),
+        ("max<123456.789s", "max<123456.789"),
+        ("success_rate>=0.00001", "success_rate>=0.00001"),
+        ("p95<60s", "p95<60"),
+        ("success_rate>=99%", "success_rate>=0.99"),
+        ("lost==0", "lost==0"),
+        ("max_at_once<=limit", "max_at_once<=limit"),
+    ],
+)
+def test_what_is_written_down_is_read_again_as_the_same(text: str, written: str) -> None:
+    assert parse(text).text == written
+    assert parse(written) == parse(text)
+
+
 def test_one_that_is_asked_for_replaces_the_default_of_its_metric() -> None:
     found = with_defaults((parse("success_rate>=0.5"),))
 

@@ -1,6 +1,7 @@
 """What make was told becomes the load test's options."""
 
 import re
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -10,6 +11,7 @@ from compose.stack.modes import choice
 from compose.stack.settings.load import Settings
 from tests.compose.stack.conftest import Load
 
+Command = Callable[[Settings, Mapping[str, str]], int]
 REPLAYED = ("--replay-with", "'a clone/py' -m services.worker.replay")
 
 
@@ -22,20 +24,26 @@ class Recorder:
     def __init__(self) -> None:
         self.arguments: list[str] = []
         self.env: dict[str, str] = {}
+        self.did: list[str] = []
+        self.wrong = 0
 
     def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
         self.arguments, self.env = arguments, env
-        return 1
+        checked = arguments[-1] == "--check"
+        self.did.append("checked" if checked else "ran")
+        return self.wrong if checked else 1
 
 
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     found = Recorder()
 
-    def ensure(settings: Settings) -> Settings:
+    def renewed(settings: Settings) -> Settings:
+        found.did.append("up")
         return settings
 
-    monkeypatch.setattr(lifecycle, "ensure", ensure)
+    monkeypatch.setattr(lifecycle, "is_as_asked", lambda _: True)
+    monkeypatch.setattr(lifecycle, "renewed", renewed)
     monkeypatch.setattr(choice, "chosen", lambda _: found)
     monkeypatch.setattr(choice, "prepared", lambda _: found)
     return found
@@ -56,6 +64,23 @@ def test_jobs_with_options(settings: Load, recorder: Recorder) -> None:
     ]
     line = "make test-20 SEED=7 THRESHOLDS='p95<60s lost==0' RATE=2/s"
     assert recorder.env == {"NO_COLOR": "1", "GIT_COMMIT": "abc", "MAKE_LINE": line}
+
+
+def test_what_runs_as_it_is_asked_to_is_left_as_it_is(settings: Load, recorder: Recorder) -> None:
+    runs.ladder(settings(), {})
+    assert recorder.did == ["ran"]
+
+
+@pytest.mark.parametrize("command", [runs.ladder, runs.soak, runs.bench_peers])
+def test_nothing_is_started_or_changed_for_options_that_are_wrong(
+    settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    monkeypatch.setattr(lifecycle, "is_as_asked", lambda _: False)
+    assert command(settings(), {"SEED": "7"}) == 1
+    recorder.wrong = USAGE
+    assert command(settings(), {"SEED": "x"}) == USAGE
+    assert recorder.did == ["checked", "up", "ran", "checked"]
+    assert recorder.arguments[-3:] == ["--seed", "x", "--check"]
 
 
 def test_the_ladder_knows_no_rate(settings: Load, recorder: Recorder) -> None:

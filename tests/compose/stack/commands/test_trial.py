@@ -159,7 +159,7 @@ def test_what_runs_is_first_what_the_settings_say(
         brought_up.append(settings)
 
     monkeypatch.setattr(lifecycle, "up", up)
-    monkeypatch.setattr(lifecycle, "_unchanged", lambda _: True)
+    monkeypatch.setattr(lifecycle, "is_as_asked", lambda _: True)
     running = replace(real, running=Mode.LOCAL)
     assert trial.run(running, YES) == 0
     assert brought_up == [running]
