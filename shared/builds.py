@@ -1,13 +1,7 @@
 """Builds side by side: which one a process is of, and who stays with the one it began by."""
 
-from typing import Annotated
-
-from pydantic import Field
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import WorkerDeploymentConfig
-
-# The digest of a service's source; empty where releases replace one another.
-BuildId = Annotated[str, Field(pattern="^([0-9a-f]{1,40})?$")]
 
 WORKER, SEMAPHORE = "worker", "semaphore"
 # What the histories say where releases replace one another. Told nothing, the SDK would read the

@@ -64,6 +64,14 @@ class RunRef(Message):
     run_id: str
 
 
+class Closed(StrEnum):
+    """How a run closed; orderly: the job's own code ended it, and cleaned up before."""
+
+    ORDERLY = "orderly"
+    TERMINATED = "terminated"
+    TIMED_OUT = "timed_out"
+
+
 class SlotRequest(Message):
     """A run asks for the slot; the run id is the key, so that a repeat counts once."""
 

@@ -1,22 +1,11 @@
 """How a run closed, by the server's word alone."""
 
-from enum import StrEnum
-
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import TerminatedError, TimeoutError
 from temporalio.service import RPCError, RPCStatusCode
 
 from shared.refusals import names_namespace
-from shared.slots import RunRef
-
-
-class Closed(StrEnum):
-    """Orderly: the job's own code ended it, and cleaned up before."""
-
-    ORDERLY = "orderly"
-    TERMINATED = "terminated"
-    TIMED_OUT = "timed_out"
-
+from shared.slots import Closed, RunRef
 
 ABNORMAL = {
     WorkflowExecutionStatus.TERMINATED: Closed.TERMINATED,

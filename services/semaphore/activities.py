@@ -25,8 +25,8 @@ from services.semaphore.priority import put_first
 from services.semaphore.queue import turn
 from services.semaphore.rebuild import find_jobs
 from shared.pace import between_beats
-from shared.slots import ON_DECK_SIGNAL, REFUSED_SIGNAL, Gate, RunRef, gate_of
-from shared.watching import Closed, is_gone, until_closed
+from shared.slots import ON_DECK_SIGNAL, REFUSED_SIGNAL, Closed, Gate, RunRef, gate_of
+from shared.watching import is_gone, until_closed
 
 log = structlog.get_logger(__name__)
 

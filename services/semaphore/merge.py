@@ -8,8 +8,8 @@ from temporalio.client import Client
 from services.semaphore.models import Found
 from services.semaphore.predecessor import Predecessor
 from services.semaphore.rebuild import Seen
-from shared.slots import LONGEST_HOLD_SECONDS, Holder, Permit, SlotRequest
-from shared.watching import Closed, closed_by_now
+from shared.slots import LONGEST_HOLD_SECONDS, Closed, Holder, Permit, SlotRequest
+from shared.watching import closed_by_now
 
 
 async def merged(client: Client, seen: list[Seen], before: Predecessor) -> Found:

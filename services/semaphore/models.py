@@ -3,8 +3,7 @@
 from services.semaphore.packing import Packed
 from shared.messages import Message
 from shared.pace import Pace
-from shared.slots import CAPACITY, Gate, Holder, RunRef, SemaphoreSettings
-from shared.watching import Closed
+from shared.slots import CAPACITY, Closed, Gate, Holder, RunRef, SemaphoreSettings
 
 # What an activity of a killed job submits it has asked the semaphore for in the second before, and
 # nothing after the job's close: in this time it has arrived.

@@ -5,9 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from services.semaphore.models import MAX_HISTORY, SemaphoreRules
-from shared.builds import BuildId
 from shared.pace import Pace
-from shared.settings import CommonSettings, Port, Seconds, StackName
+from shared.settings import BuildId, CommonSettings, Port, Seconds, StackName
 from shared.slots import CAPACITY
 
 

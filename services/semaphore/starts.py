@@ -17,9 +17,8 @@ with workflow.unsafe.imports_passed_through():
         Watch,
     )
     from shared.pace import Times
-    from shared.slots import DRAIN_ACTIVITY, Drain, RunRef
+    from shared.slots import DRAIN_ACTIVITY, Closed, Drain, RunRef
     from shared.temporal import GENVIDEO_QUEUE
-    from shared.watching import Closed
 
 # A watch and a clean-up bound themselves, by the job's and the worker's settings.
 FOR_EVER = timedelta(days=3650)

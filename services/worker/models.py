@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from services.worker.policies import DRAIN_MARGIN, HOLD_MARGIN
+from services.worker.margins import DRAIN_MARGIN, HOLD_MARGIN
 from shared.ids import external_id
 from shared.messages import Asset, Attempts, JobInput, Message, Record, Transition
 from shared.pace import Pace

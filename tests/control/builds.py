@@ -23,12 +23,13 @@ from shared.slots import (
     CHANGE_UPDATE,
     JOB_GATE,
     Acquire,
+    Closed,
     RunRef,
     SlotChange,
     SlotRequest,
     semaphore_id,
 )
-from shared.watching import Closed, until_closed
+from shared.watching import until_closed
 from tests.workflow.pipeline import Pipeline
 
 WORKERS = 2

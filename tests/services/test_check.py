@@ -68,3 +68,15 @@ def test_mistakes_are_one_line_and_end_it_with_2(service: Service, tmp_path: Pat
     assert "LOG_LEVEL: " in line
     assert "ALLOWED_HOSTS: no names or addresses without a port: a:1" in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_service_needs_more_than_its_settings_for_it() -> None:
+    """`make up` asks all of them: what is heavy is imported by those that go on."""
+    modules = [f"{service.module}.__main__" for service in OURS]
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    known = set(done.stdout.split())
+    assert set(modules) <= known
+    assert not known & {"temporalio", "fastapi", "httpx", "structlog", "av", "PIL", "cryptography"}

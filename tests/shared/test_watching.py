@@ -9,8 +9,8 @@ from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure, NotFoundFai
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from shared.slots import RunRef
-from shared.watching import Closed, closed_by_now, is_gone, until_closed
+from shared.slots import Closed, RunRef
+from shared.watching import closed_by_now, is_gone, until_closed
 
 
 def not_found(*details: NamespaceNotFoundFailure | NotFoundFailure) -> RPCError:

@@ -12,8 +12,8 @@ from services.worker.acting.heartbeat import beating
 from services.worker.acting.looking_back import submitted
 from services.worker.acting.polling import end_of
 from services.worker.dependencies import Dependencies
+from services.worker.margins import KEEP_SECONDS
 from services.worker.models import Kept
-from services.worker.policies import KEEP_SECONDS
 from services.worker.vendors.vendor import Vendor, VendorStatus
 from shared.assets import asset_url
 from shared.closing import amend_attempts, close_record

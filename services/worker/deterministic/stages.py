@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
+    from services.worker.margins import DRAIN_MARGIN
     from services.worker.models import (
         COLLECT_VIDEO,
         FETCH_VIDEO,
@@ -24,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
         VideoWatch,
     )
     from services.worker.policies import (
-        DRAIN_MARGIN,
         LOCAL_TIMEOUT,
         REQUEST_RETRY_POLICY,
         RETRY_POLICY,

@@ -12,9 +12,8 @@ from services.worker.settings.comfyui import ComfyuiWireSettings
 from services.worker.settings.fal import FalSettings
 from services.worker.settings.kling import KlingSettings
 from services.worker.settings.result_hosts import result_hosts
-from shared.builds import BuildId
 from shared.pace import Pace
-from shared.settings import CallbackSecret, Port, Seconds, StackName
+from shared.settings import BuildId, CallbackSecret, Port, Seconds, StackName
 from shared.slots import STAGE_GATES, Gate
 from shared.states import Step
 from shared.store.settings import StoreSettings

@@ -2,8 +2,8 @@
 
 import pytest
 
+from services.worker.margins import DRAIN_MARGIN, HOLD_MARGIN
 from services.worker.models import Order, Patience
-from services.worker.policies import DRAIN_MARGIN, HOLD_MARGIN
 from services.worker.settings.worker import WorkerSettings, host_of
 from shared.settings import USAGE, load
 from shared.states import Step
