@@ -60,12 +60,10 @@ class JobState:
         last = _not_earlier(last, transitions[-1])
         self.record = self.record.model_copy(
             update={
-                "version": version,
+                **_as_told((*transitions, last)),
                 "run_since": version,
                 "runs_before": runs,
                 "attempts": self.record.attempts.raised_to(paid),
-                "started_at": started_at((*transitions, last)),
-                "transitions": (*transitions, last),
             }
         )
         return self.record
@@ -89,11 +87,9 @@ class JobState:
         transitions = (*known, *later)
         self.record = self.record.model_copy(
             update={
-                "version": transitions[-1].version,
+                **_as_told(transitions),
                 "attempts": self.record.attempts.raised_to(self._paid),
                 "percent": transitions[-1].percent,
-                "started_at": started_at(transitions),
-                "transitions": transitions,
             }
         )
         return not same
@@ -125,6 +121,17 @@ class JobState:
             attempts=record.attempts,
             note=self.note,
         )
+
+
+def _as_told(transitions: tuple[Transition, ...]) -> dict[str, object]:
+    """What a record says of these changes: their instants are its own."""
+    last = transitions[-1]
+    return {
+        "version": last.version,
+        "started_at": started_at(transitions),
+        "finished_at": last.at if last.status.ended else None,
+        "transitions": transitions,
+    }
 
 
 def _not_earlier(change: Transition, before: Transition) -> Transition:

@@ -193,10 +193,11 @@ def test_no_instant_is_before_what_is_known() -> None:
     state.change(CREATED, "cancelled", status=Status.CANCELLED)
     assert state.resume(known.record.transitions, Attempts())
     new = new_state()
-    new.change(CREATED, "queued by the new run", status=Status.QUEUED)
+    new.change(CREATED, "cancelled in the new run", status=Status.CANCELLED)
     new.follow(known.record.transitions, Attempts(), runs=("other",))
     for each in (state, new):
         assert each.record.transitions[-1].at == known.record.transitions[-1].at
+        assert each.record.transitions[-1].at == each.record.finished_at
 
 
 def test_versions_that_nobody_could_record_keep_their_numbers() -> None:
