@@ -102,6 +102,10 @@ class Reconciler:
         if newest is None or newest.status not in ABNORMAL:
             return
         record = await self._repairer.read(execution.id) or await first_record(newest)
+        if record.version < job.version:
+            # Its file was lost since: the workflow tells what that said, as of a damaged one.
+            self._feed.damaged.add(execution.id)
+            return
         await self._repairer.write(closed(record, newest.status), why="ended")
 
 

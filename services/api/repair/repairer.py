@@ -51,7 +51,18 @@ class Repairer:
             stored = False
         if stored:
             REPAIRED.labels(why).inc()
-        self._feed.put_record(record)
+        known = self._feed.put_record(record)
+        if record.status.ended and not known.status.ended:
+            await self._tell_end(known)
+
+    async def _tell_end(self, known: Job) -> None:
+        """An end under fewer versions than are known is news all the same.
+
+        The file was lost, and a run that was reset has counted anew.
+        """
+        there = await self.read(known.job_id)
+        if there is not None and there.status.ended:
+            self._feed.put(there.job().model_copy(update={"version": known.version + 1}))
 
     async def recover(self, job_id: str) -> Job | None:
         """A job that has no readable record, from Temporal; None where Temporal has none either."""

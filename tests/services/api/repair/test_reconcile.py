@@ -67,6 +67,31 @@ async def test_a_terminated_jobs_record_is_closed(client: Client, tmp_path: Path
     assert not watch.index.any_open()
 
 
+@pytest.mark.parametrize("known", [1, 4])
+async def test_the_end_of_a_job_whose_file_was_lost_is_told(
+    client: Client, tmp_path: Path, known: int
+) -> None:
+    """By the workflow, which has fewer versions where a run that was reset counts anew."""
+    record = await start(client, tmp_path)
+    watch = watch_of(tmp_path)
+    watch.put(record.model_copy(update={"version": known}).job())
+    RecordStore(tmp_path).remove(JOB_ID)
+    reconciler = Reconciler(watch, Temporal(client))
+    async with standing_in(client):
+        await client.get_workflow_handle(JOB_ID).query("told")
+        await client.get_workflow_handle(JOB_ID).terminate()
+        await listed_as_ended(client)
+        await reconciler.reconcile()
+        await reconciler.reconcile()
+
+    closed, shown = watch.records.read(JOB_ID), watch.index.get(JOB_ID)
+    assert closed is not None
+    assert shown is not None
+    assert (closed.run_id, closed.version) == (record.run_id, record.version + 1)
+    assert (closed.status, shown.status) == (Status.FAILED, Status.FAILED)
+    assert shown.version == known + 1
+
+
 async def test_a_reset_job_goes_on(client: Client, tmp_path: Path) -> None:
     record = await start(client, tmp_path)
     async with standing_in(client):
