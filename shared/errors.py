@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import ClassVar
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from shared.failures import RULES, FailureClass, Rule
 
@@ -136,7 +136,7 @@ class NotYet(GenvideoError, code="not_yet", title="It is not this run's turn"):
     """It is not, or no more, this run's turn: overtaken, unknown to the semaphore, or reset."""
 
 
-class GateNotYet(GenvideoError, code="gate_not_yet", title="It is not this run's turn at the gate"):
+class GateNotYet(NotYet, code="gate_not_yet", title="It is not this run's turn at the gate"):
     """As NotYet, for the gate of a stage."""
 
 
@@ -212,7 +212,8 @@ class ResultNotAllowed(
 def to_application_error(error: GenvideoError) -> ApplicationError:
     """Temporal's form of an error: the type is our code, and only retryable ones are retried.
 
-    A vendor's carries its class as details, for whoever looks at it in the Temporal UI.
+    A vendor's carries its class as details, for whoever looks at it in the Temporal UI. One that
+    belongs to a good run is benign: neither the SDK's log nor its metrics take it for a failure.
     """
     delay = None if error.retry_after is None else timedelta(seconds=error.retry_after)
     kind = (explained(error),) if isinstance(error, VendorError) else ()
@@ -223,6 +224,11 @@ def to_application_error(error: GenvideoError) -> ApplicationError:
         type=error.code,
         non_retryable=not error.retryable,
         next_retry_delay=delay,
+        category=(
+            ApplicationErrorCategory.BENIGN
+            if isinstance(error, NotYet)
+            else ApplicationErrorCategory.UNSPECIFIED
+        ),
     )
 
 

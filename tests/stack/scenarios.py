@@ -39,14 +39,21 @@ def refuses_wrong_settings(stack: Stack, workers: Workers) -> None:
 
 
 def one_at_a_time(stack: Stack) -> None:
-    """Jobs of a load test succeed, and no two are ever under way at once."""
+    """Jobs of a load test succeed, no two are ever under way at once, and no log warns of an
+    activity."""
     said = stack.make("test-3", "SEED=7")
     assert "report" in said
+    assert [line for line in stack.make("logs", "S=worker").splitlines() if warns(line)] == []
     rows = stack.ledger()
     assert len(rows) == 6
     assert {row["outcome"] for row in rows} == {"succeeded"}
     assert most_at_once(rows) == 1
     assert stack.get("API_PORT", "/slots")["limit"] == 1
+
+
+def warns(line: str) -> bool:
+    """Whether a line of a log, ours or the SDK's, warns of an activity."""
+    return "ctivity" in line and (" WARN " in line or '"warning"' in line)
 
 
 def one_job_is_tried(stack: Stack) -> None:

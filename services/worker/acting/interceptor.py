@@ -12,7 +12,7 @@ from temporalio.worker import (
 )
 
 from shared import tracing
-from shared.errors import GenvideoError, to_application_error, what_kind
+from shared.errors import GenvideoError, NotYet, to_application_error, what_kind
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,11 @@ class _Inbound(ActivityInboundInterceptor):
         ):
             try:
                 return await super().execute_activity(input)
+            except NotYet as error:
+                # As ever where several wait: the job is told when it is next.
+                tracing.note(code=error.code)
+                log.info("not its turn", code=error.code, reason=error.message)
+                raise to_application_error(error) from None
             except GenvideoError as error:
                 tracing.note(code=error.code)
                 FAILURES.labels(info.activity_type, error.code).inc()

@@ -5,12 +5,19 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from services.worker.acting.interceptor import JobInterceptor
-from shared.errors import GenerationFailed, NeverDelivered, NotYet, RefusedForNow, StorageFailed
+from shared.errors import (
+    GateNotYet,
+    GenerationFailed,
+    NeverDelivered,
+    NotYet,
+    RefusedForNow,
+    StorageFailed,
+)
 
 
 class Raises(ActivityInboundInterceptor):
@@ -53,6 +60,25 @@ async def test_a_turn_that_has_not_come_goes_to_the_workflow_too() -> None:
     error = await outcome(NotYet("overtaken"))
     assert isinstance(error, ApplicationError)
     assert (error.type, error.non_retryable, error.details) == ("not_yet", True, ())
+
+
+@pytest.mark.parametrize("kind", [NotYet, GateNotYet])
+async def test_a_turn_that_has_not_come_is_nothing_to_be_warned_of(kind: type[NotYet]) -> None:
+    labels = {"activity": ActivityEnvironment().info.activity_type, "code": kind.code}
+    with capture_logs() as lines:
+        error = await outcome(kind("overtaken"))
+    assert isinstance(error, ApplicationError)
+    assert error.category is ApplicationErrorCategory.BENIGN
+    assert [(line["log_level"], line["code"]) for line in lines] == [("info", kind.code)]
+    assert REGISTRY.get_sample_value("genvideo_worker_failures_total", labels) is None
+
+
+async def test_what_has_failed_is_warned_of() -> None:
+    with capture_logs() as lines:
+        error = await outcome(GenerationFailed("it broke"))
+    assert isinstance(error, ApplicationError)
+    assert error.category is ApplicationErrorCategory.UNSPECIFIED
+    assert [line["log_level"] for line in lines] == ["warning"]
 
 
 async def test_each_failed_try_is_counted() -> None:
