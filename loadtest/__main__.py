@@ -1,8 +1,14 @@
 """`python -m loadtest`: the command line and nothing else."""
 
-from loadtest.cli import app
-from shared.process_exit import run_and_exit
-from shared.texts import forgive
+import signal
 
+# Until the commands are there, an interrupt ends the process without a word.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from loadtest.cli import app  # noqa: E402
+from shared.process_exit import run_and_exit  # noqa: E402
+from shared.texts import forgive  # noqa: E402
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 forgive()
 run_and_exit(lambda: app(prog_name="python -m loadtest"))

@@ -255,8 +255,12 @@ def _run(options: Options, baseline: Path | None, *, replay_with: str, check: bo
     line = command(plan.seed)
     folder, why = asyncio.run(run_plan(settings, plan, command=line, console=console))
     folder.point_latest()
-    if replay_with:
-        replay(folder, replay_with)
+    try:
+        if replay_with:
+            replay(folder, replay_with)
+    except KeyboardInterrupt:
+        # The run is whole: its report says that it was not replayed.
+        why = "interrupted"
     verdict = _judge(folder, before)
     if why == "interrupted":
         raise typer.Exit(INTERRUPTED)

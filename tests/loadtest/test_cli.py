@@ -1,6 +1,10 @@
 """The command line: every mistake at once, the right exit status, nothing started."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,17 @@ from loadtest.cli import app
 from tests.loadtest.synthetic import Synthetic, job_id
 
 runner = CliRunner()
+# Interrupts whoever begins to import the commands.
+_INTERRUPTS = """
+import os, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == "loadtest.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupts())
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +104,38 @@ def test_options_alone_can_be_looked_at_without_a_stack(command: list[str]) -> N
 
     assert (good.exit_code, good.output) == (0, "")
     assert (wrong.exit_code, len(_lines(wrong))) == (2, 1)
+
+
+def test_a_run_that_is_interrupted_while_it_is_replayed_has_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Synthetic(tmp_path / "reports").write().folder
+
+    async def run_plan(*_: object, **__: object) -> tuple[raw.RunFolder, str]:
+        return folder, "done"
+
+    def replay(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("loadtest.cli.run_plan", run_plan)
+    monkeypatch.setattr("loadtest.cli.replay", replay)
+    result = runner.invoke(app, ["run", "--jobs", "1", "--replay-with", "a program"])
+
+    assert result.exit_code == 130
+    assert "PASS" in result.stdout
+    assert (folder.path / "report.html").is_file()
+
+
+def test_an_interrupt_before_the_commands_are_there_ends_it_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(_INTERRUPTS)
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtest", "run", "--jobs", "1"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
 def test_a_folder_of_reports_that_is_a_file_is_one_line(tmp_path: Path) -> None:
