@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.fixtures.engine",
     "tests.fixtures.mocks",
     "tests.fixtures.object_store",
+    "tests.fixtures.openers",
     "tests.fixtures.patience",
     "tests.fixtures.routes",
     "tests.fixtures.small_disk",

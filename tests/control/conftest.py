@@ -3,8 +3,10 @@
 import pytest
 
 from services.semaphore import rebuild
+from services.worker.results import checker
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(monkeypatch: pytest.MonkeyPatch, forked_openers: tuple[str, ...]) -> None:
+    monkeypatch.setattr(checker, "COMMAND", forked_openers)
     monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)

@@ -7,15 +7,16 @@ import pytest
 from temporalio.client import Client
 
 from services.semaphore import rebuild
-from services.worker.results import storage
+from services.worker.results import checker, storage
 from services.worker.vendors.kling import videos
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, working
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _quick() -> Iterator[None]:
+def _quick(forked_openers: tuple[str, ...]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checker, "COMMAND", forked_openers)
         patch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
         patch.setattr(storage, "FETCH_PAUSE_SECONDS", 0.01)
         patch.setattr(storage, "FETCH_PATIENCE_SECONDS", 2)

@@ -4,7 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from services.worker.results import checker
 from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
 from shared import logs
@@ -33,6 +34,7 @@ class Errand:
     place: str = ""
     moment: str = ""
     notes: Path | None = None
+    opener: tuple[str, ...] = field(default_factory=lambda: checker.COMMAND)
 
 
 def start(errand: Errand) -> ForkServerProcess:
@@ -69,6 +71,7 @@ async def _work(errand: Errand) -> None:
         at_once(job_id, place, moment)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checker, "COMMAND", errand.opener)
         boundaries.install(patch, hook, at_once)
         async with running_worker(errand.settings, client, task_queue=errand.queue):
             await asyncio.Event().wait()
