@@ -2,9 +2,12 @@
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 from itertools import pairwise
+from typing import NamedTuple
 
 import pytest
+import pytest_asyncio
 from PIL import Image
 from temporalio.client import WorkflowExecutionStatus
 
@@ -20,16 +23,37 @@ from shared.temporal import (
     GET_RECORD_QUERY,
 )
 from tests.fixtures.eventually import eventually
-from tests.workflow.pipeline import Pipeline
-from tests.workflow.wires import over_both_video_apis
+from tests.fixtures.temporal import NewClient
+from tests.workflow.pipeline import Pipeline, working
+from tests.workflow.wires import APIS
 
 MOST_EVENTS = 80
 PROMPT = "一只猫在屋顶上 🐈 at dusk"
+of_the_same_job = pytest.mark.asyncio(loop_scope="module")
 
 
-@over_both_video_apis
-async def test_the_record_tells_the_whole_story(line: Pipeline) -> None:
-    record = await line.run(PROMPT, tag="猫", priority=2)
+class Done(NamedTuple):
+    """A job that has gone well, and the pipeline that it was the only one of."""
+
+    line: Pipeline
+    record: Record
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=list(APIS))
+async def done(
+    request: pytest.FixtureRequest,
+    new_client: NewClient,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Done]:
+    """By each of the video vendor's APIs."""
+    folder = tmp_path_factory.mktemp("done")
+    async with working(await new_client(), folder, **APIS[request.param]) as line:
+        yield Done(line, await line.run(PROMPT, tag="猫", priority=2))
+
+
+@of_the_same_job
+async def test_the_record_tells_the_whole_story(done: Done) -> None:
+    line, record = done
     assert record.status is Status.SUCCEEDED
     assert (record.step, record.percent, record.error) == (Step.VIDEO, 100, None)
     assert record.attempts == Attempts(image=1, video=1)
@@ -47,8 +71,9 @@ async def test_the_record_tells_the_whole_story(line: Pipeline) -> None:
     ]
 
 
-async def test_the_files_are_whole_and_tell_nothing_of_their_making(line: Pipeline) -> None:
-    record = await line.run(PROMPT)
+@of_the_same_job
+async def test_the_files_are_whole_and_tell_nothing_of_their_making(done: Done) -> None:
+    line, record = done
     for step in Step:
         path = asset_path(line.settings.data_dir, record.job_id, step)
         assert media.check(path, step, KINDS[step][:1]).pieces is None
@@ -59,9 +84,9 @@ async def test_the_files_are_whole_and_tell_nothing_of_their_making(line: Pipeli
         assert "prompt" not in picture.info
 
 
-@over_both_video_apis
-async def test_each_generation_is_paid_once_under_the_permits_token(line: Pipeline) -> None:
-    record = await line.run()
+@of_the_same_job
+async def test_each_generation_is_paid_once_under_the_permits_token(done: Done) -> None:
+    line, record = done
     for service, step in ((line.images, Step.IMAGE), (line.videos, Step.VIDEO)):
         await service.quiet()
         [row] = await service.json("/admin/ledger")
@@ -88,9 +113,9 @@ async def test_search_attributes_are_there_from_the_first_moment_to_the_end(
     assert await eventually(found, bool) == [job_id]
 
 
-@over_both_video_apis
-async def test_its_history_is_short_and_it_answers_after_its_end(line: Pipeline) -> None:
-    record = await line.run(tag="t")
+@of_the_same_job
+async def test_its_history_is_short_and_it_answers_after_its_end(done: Done) -> None:
+    line, record = done
     job = line.job(record.job_id)
     description = await job.describe()
     assert description.status is WorkflowExecutionStatus.COMPLETED
