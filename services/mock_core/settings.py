@@ -37,7 +37,7 @@ class MockSettings(BaseSettings):
     listen_host: str = "127.0.0.1"
     # By which names beside loopback's we may be asked.
     allowed_hosts: Annotated[str, AfterValidator(_are_hosts)] = ""
-    mock_speed: Annotated[float, Field(gt=0, le=1_000_000)] = 100.0
+    mock_speed: Annotated[float, Field(ge=0.01, le=1_000_000)] = 100.0
     mock_seed: int = 0
     mock_job_pattern: Annotated[str, AfterValidator(_pattern)] = (
         r"(?P<job>.+)\.(?P<attempt>\d{1,4})"

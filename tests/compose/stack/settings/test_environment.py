@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from compose.stack.services import NAMES
 from compose.stack.settings import environment
+from services.mock_core.settings import MockSettings
+from shared.settings import Seconds
 from tests.compose.stack.conftest import Load
 
 KEY = "A" * 43 + "="
@@ -66,6 +69,15 @@ def test_the_workers_limits_follow_the_mocks_clock(settings: Load, place: int, s
         assert {name: env[name] for name in FOLLOWING} == {
             name: values[place] for name, values in FOLLOWING.items()
         }
+
+
+@pytest.mark.parametrize("speed", ["0.001", "1e-308", "nan", "x"])
+def test_a_speed_that_the_mocks_refuse_is_the_only_mistake(settings: Load, speed: str) -> None:
+    assert environment.patience(settings(MOCK_SPEED=speed)) == {}
+    with pytest.raises(ValidationError, match="mock_speed"):
+        MockSettings.model_validate({"mock_speed": speed})
+    for seconds in environment.patience(settings(MOCK_SPEED="0.01")).values():
+        TypeAdapter(Seconds).validate_python(seconds)
 
 
 def test_deadlines_that_are_given_or_concern_real_services_are_left_alone(settings: Load) -> None:
