@@ -19,6 +19,11 @@ from tests.services.semaphore.standins import Book, Jobs
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(watchdog, "PAUSE_SECONDS", 0.1)
+
+
+@pytest.fixture
+def quick_care(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The semaphores are asked again and again who is silent, which is no small work for them."""
     quick = replace(Pace.FAST.times, care=timedelta(seconds=0.1))
     monkeypatch.setitem(pace._TIMES, Pace.FAST, quick)
 

@@ -191,6 +191,7 @@ async def test_a_release_counts_for_its_run_and_token_alone(passers: Passers) ->
         assert (holders(view), view.waiting) == (["waiter"], ())
 
 
+@pytest.mark.usefixtures("quick_care")
 async def test_who_is_next_and_wants_nothing_is_passed_over(passers: Passers) -> None:
     async with semaphore_of(passers, ask_patience=0.3):
         idle = await passers.idle("idle")

@@ -11,6 +11,8 @@ from tests.services.semaphore.standins import Jobs
 from tests.services.semaphore.test_lasting import run_of
 from tests.services.semaphore.test_on_deck import finish_all, line_up
 
+pytestmark = pytest.mark.usefixtures("quick_care")
+
 
 class TestSilence:
     """Who is next and asks for nothing keeps a free place from the others for a moment only."""
