@@ -70,7 +70,7 @@ ALL: dict[str, Scenario] = {
     "video refused, image will do": Scenario(
         Step.VIDEO, (rule("submit", "refuse", code=1102),), DEGRADES
     ),
-    **{f"{step} storm {number}": Scenario(step, STORM) for step in Step for number in range(3)},
+    **{f"{step} storm": Scenario(step, STORM) for step in Step},
 }
 
 

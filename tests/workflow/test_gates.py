@@ -22,7 +22,7 @@ from tests.workflow.test_cancelling import begun
 
 # A minute, so that others are sure to come to the gate behind it; then the vendor hurries.
 LONG = rule("start", "slow", extra=60_000)
-JOBS = 10
+JOBS = 7
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ NewLine = Callable[[str], AbstractAsyncContextManager[Pipeline]]
 
 @pytest.fixture
 def new_line(new_client: NewClient, tmp_path: Path) -> NewLine:
-    """Makes pipelines of ten jobs at once, one image at a time, five videos."""
+    """Makes pipelines of seven jobs at once, one image at a time, five videos."""
 
     @asynccontextmanager
     async def make(name: str) -> AsyncIterator[Pipeline]:

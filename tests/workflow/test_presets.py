@@ -17,7 +17,7 @@ from tests.workflow.pipeline import Pipeline, paid_once, working
 from tests.workflow.wires import COMFYUI, FAL, KLING
 
 # Enough for every share and number that a preset picks; those that meet each job alike need fewer.
-JOBS, ALIKE = 4, 2
+JOBS, ALIKE = 4, 1
 # So many tests; the pipelines of one run beside each other, for most of their time is waiting.
 GROUPS = 6
 # What never ends is waited for until it is given up; all else may take as long as a busy machine.

@@ -14,7 +14,7 @@ from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import rule
 from tests.workflow.test_cancelling import begun
 
-QUEUED = 50
+QUEUED = 20
 LIMIT = 2
 # Long enough for a restart to fall into the middle of a job.
 SLOWLY = rule("start", "slow", extra=500)
