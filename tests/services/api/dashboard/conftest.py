@@ -55,8 +55,7 @@ class Place:
             listener.close()
 
 
-@pytest.fixture
-def away() -> dict[str, Any]:
+def nobody_else() -> dict[str, Any]:
     """Settings by which no other service is there, and none of a stack on this machine is seen."""
     ports = (
         "callback_port",
@@ -66,6 +65,12 @@ def away() -> dict[str, Any]:
         "semaphore_http_port",
     )
     return {name: free_port() for name in ports}
+
+
+@pytest.fixture
+def away() -> dict[str, Any]:
+    """An API's settings; no other service is there."""
+    return nobody_else()
 
 
 @pytest.fixture
@@ -79,4 +84,8 @@ async def place(tmp_path: Path, client: Client, away: dict[str, Any]) -> AsyncIt
 @pytest.fixture
 async def lonely(tmp_path: Path, away: dict[str, Any]) -> Place:
     """An API, not yet started, whose Temporal is away: what is shown is what the folder has."""
-    return Place(free_port(), tmp_path, await client_of_nobody(free_port()), away)
+    return await lonely_place(tmp_path, away)
+
+
+async def lonely_place(folder: Path, settings: dict[str, Any]) -> Place:
+    return Place(free_port(), folder, await client_of_nobody(free_port()), settings)

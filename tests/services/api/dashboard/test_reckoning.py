@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from tests.fixtures.browser import NewPage
-from tests.services.api.dashboard.conftest import Place
+from tests.fixtures.browser import browsing
+from tests.services.api.dashboard.conftest import lonely_place, nobody_else
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Reckon = Callable[..., Awaitable[Any]]
 
@@ -17,10 +20,12 @@ CALL = """async ([module, name, values]) => {
 }"""
 
 
-@pytest.fixture
-async def reckon(lonely: Place, new_page: NewPage) -> AsyncIterator[Reckon]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def reckon(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Reckon]:
     """Calls what a module of the page exports."""
-    async with lonely.running(), new_page(f"{lonely.base}/dashboard/icon.svg") as page:
+    place = await lonely_place(tmp_path_factory.mktemp("api"), nobody_else())
+    icon = f"{place.base}/dashboard/icon.svg"
+    async with place.running(), browsing(chromium) as new_page, new_page(icon) as page:
 
         async def call(module: str, name: str, *values: Any) -> Any:
             return await page.evaluate(CALL, [module, name, values])
