@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from loadtest.prices import Prices
-from shared.payload_settings import PayloadSettings
+from shared.settings.payloads import PayloadSettings
 
 
 class Settings(PayloadSettings):

@@ -15,13 +15,13 @@ from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from shared.codec import PayloadKeys
 from shared.errors import AnotherStack, TemporalRefuses
-from shared.namespace import see_all, see_namespace, why
-from shared.sdk_metrics import measured_runtime
-from shared.stacks import stay_alone
-from shared.temporal import connect
-from shared.web import server, service_app
+from shared.http.web import server, service_app
+from shared.slot.stacks import stay_alone
+from shared.telemetry.sdk_metrics import measured_runtime
+from shared.temporal.client import connect
+from shared.temporal.codec import PayloadKeys
+from shared.temporal.namespace import see_all, see_namespace, why
 
 log = structlog.get_logger(__name__)
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from loadtest.judge import findings as kinds
-from loadtest.judge.callbacks import BY_POLL
 from loadtest.judge.judge import Judgement
+from loadtest.judge.measures.callbacks import BY_POLL
 from loadtest.judge.rules import files
 from loadtest.judge.tried import TIMEOUT, fates, kills, workers
 

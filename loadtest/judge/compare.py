@@ -7,9 +7,9 @@ from typing import Any
 
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.judge import Judgement
-from loadtest.judge.schedule import schedule
-from loadtest.judge.stats import percentile
-from loadtest.judge.timing import service
+from loadtest.judge.measures.schedule import schedule
+from loadtest.judge.measures.stats import percentile
+from loadtest.judge.measures.timing import service
 
 RESAMPLES, FEWEST = 2000, 5
 NOISE_SHARE, NOISE_SECONDS = 0.05, 0.010

@@ -16,11 +16,11 @@ from loadtest.judge.findings import (
     Finding,
     findings,
 )
-from loadtest.judge.intervals import by_book
-from loadtest.judge.processes import Usage, usage
+from loadtest.judge.measures.intervals import by_book
+from loadtest.judge.measures.processes import Usage, usage
+from loadtest.judge.measures.threshold import DEFAULTS, Threshold, parse
 from loadtest.judge.self_checks import SelfCheck, checks_of_run
 from loadtest.judge.stage import StageResult, judge_stage
-from loadtest.judge.threshold import DEFAULTS, Threshold, parse
 from loadtest.times import duration, timestamp
 
 SHOWN, NAMED = 20, 200

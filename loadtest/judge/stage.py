@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 
 from loadtest.books.model import ENDS, Books, StageBook, stage_name
 from loadtest.judge import findings as kinds
-from loadtest.judge.callbacks import CallbackBook, callback_book
-from loadtest.judge.faults import FaultBook, fault_book
 from loadtest.judge.findings import Finding
-from loadtest.judge.intervals import TEMPORAL, VENDORS, within
-from loadtest.judge.retries import RetryBook, retry_book
-from loadtest.judge.schedule import breakdown, schedule
+from loadtest.judge.measures.callbacks import CallbackBook, callback_book
+from loadtest.judge.measures.faults import FaultBook, fault_book
+from loadtest.judge.measures.intervals import TEMPORAL, VENDORS, within
+from loadtest.judge.measures.retries import RetryBook, retry_book
+from loadtest.judge.measures.schedule import breakdown, schedule
+from loadtest.judge.measures.stats import Spread, spread
+from loadtest.judge.measures.sweep import Interval, Sweep, sweep
+from loadtest.judge.measures.timing import Timing, timing
 from loadtest.judge.self_checks import SelfCheck, checks_of_stage
-from loadtest.judge.stats import Spread, spread
-from loadtest.judge.sweep import Interval, Sweep, sweep
-from loadtest.judge.timing import Timing, timing
 
 Metrics = dict[str, float | None]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from loadtest.books import witnesses as books
 from loadtest.books.fields import mapping
 from loadtest.books.model import STEPS
-from loadtest.judge.callbacks import AGAIN, BY_POLL, LOST
 from loadtest.judge.judge import Judgement
+from loadtest.judge.measures.callbacks import AGAIN, BY_POLL, LOST
 
 # An early one is no harm: a vendor may be quicker than its answer.
 HARMS = (BY_POLL, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, LOST)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from loadtest.books.facts import ProcessSample
 from loadtest.books.model import StageBook
-from loadtest.judge.spans import Span
-from loadtest.judge.sweep import Interval
+from loadtest.judge.measures.spans import Span
+from loadtest.judge.measures.sweep import Interval
 from loadtest.report.blocks import Chart
 from loadtest.report.plot import Axis, Plot, Points, thin
 from loadtest.report.scale import counts, numbers, times

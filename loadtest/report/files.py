@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from loadtest.judge.claims import claims
 from loadtest.judge.judge import Judgement
-from loadtest.judge.spans import spans
+from loadtest.judge.measures.spans import spans
 from loadtest.judge.tried import tried
 from loadtest.times import timestamp
 

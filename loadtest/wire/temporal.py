@@ -14,8 +14,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from loadtest.settings import Settings
 from loadtest.wire.http import Unreachable
-from shared.codec import PayloadKeys, decode_all
 from shared.errors import PayloadUnreadable
+from shared.temporal.codec import PayloadKeys, decode_all
 
 _RPC = timedelta(seconds=10)
 

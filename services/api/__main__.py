@@ -1,7 +1,7 @@
 """`python -m services.api` runs the API until it is told to stop."""
 
 from services.api.settings import ApiSettings
-from shared.settings import load_or_check
+from shared.settings.common import load_or_check
 
 # Streams are told to end at once; this bounds what doesn't listen.
 SHUTDOWN_SECONDS = 3
@@ -12,8 +12,8 @@ def main() -> None:
     settings = load_or_check(ApiSettings)
     # Not before: `make up` has the settings of every service checked, which is to be quick.
     from services.api.app import create_app
-    from shared import logs, tracing
-    from shared.web import server
+    from shared.http.web import server
+    from shared.telemetry import logs, tracing
 
     logs.configure(service="api", level=settings.log_level, form=settings.log_format)
     tracing.configure(settings.traces_go_to, headers=settings.trace_headers, service="api")

@@ -14,14 +14,14 @@ from services.api.http import console, events, files, page, reports, routes, soc
 from services.api.http.access import AccessControl, Cors
 from services.api.http.codec import CodecMiddleware, origin_of_ui
 from services.api.http.compressed import Compressed
-from services.api.http.examples import EXAMPLES
-from services.api.http.rate_limit import RateLimit
+from services.api.http.parts.examples import EXAMPLES
+from services.api.http.parts.rate_limit import RateLimit
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from shared.health import lazy_client, reasons_of, temporal_reason
-from shared.records import RecordStore
+from shared.http.web import ServiceApp, service_app
 from shared.store.probe import store_reason
-from shared.web import ServiceApp, service_app
+from shared.store.records import RecordStore
 
 MAX_BODY = 1024 * 1024
 DESCRIPTION = """Submits jobs, shows them live. Errors are `application/problem+json`.

@@ -12,8 +12,8 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from services.api.fields import KeyText, PromptText, StyleText, TagText
-from shared.messages import Job, JobInput, Message
-from shared.slots import SlotChange
+from shared.jobs.messages import Job, JobInput, Message
+from shared.slot.messages import SlotChange
 
 MAX_PAGE = 1000
 MAX_BATCH = 1000

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import structlog
 
 from shared.errors import TemporalUnavailable
-from shared.refusals import refusal
-from shared.temporal import is_away
+from shared.temporal.client import is_away
+from shared.temporal.refusals import refusal
 
 log = structlog.get_logger(__name__)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from shared.messages import Job
+from shared.jobs.messages import Job
 
 Clock = Callable[[], datetime]
 

@@ -21,10 +21,10 @@ from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
 from services.api.temporal.slots import Slots
 from services.api.thumbnails.maker import Thumbnails
-from shared.records import Records, RecordStore
-from shared.slots import Gate
+from shared.slot.messages import Gate
 from shared.store.assets import Assets
 from shared.store.chosen import chosen_store
+from shared.store.records import Records, RecordStore
 
 
 class Background(Protocol):

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 
 from shared.hosts import host_of_url, is_loopback
-from shared.pace import Pace
-from shared.settings import Port, PublicSettings, RetentionDays
+from shared.settings.common import Port, PublicSettings, RetentionDays
+from shared.settings.traces import TraceSettings
 from shared.store.settings import FOLDER, StoreSettings
-from shared.trace_settings import TraceSettings
+from shared.temporal.pace import Pace
 
 _ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")

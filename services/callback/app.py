@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from temporalio.client import Client
 
-from services.callback import routes
-from services.callback.body import MAX_BODY, Reader
-from services.callback.guard import Guard, Operator
+from services.callback.http import routes
+from services.callback.http.body import MAX_BODY, Reader
+from services.callback.http.guard import Guard, Operator
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
 from services.callback.signature import Signatures
 from shared.health import lazy_client, reasons_of, temporal_reason
+from shared.http.web import ServiceApp, service_app
 from shared.store.chosen import chosen_store
 from shared.store.probe import store_reason
-from shared.web import ServiceApp, service_app
 
 DESCRIPTION = "Takes the video vendor's callbacks. Errors are `application/problem+json`."
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from shared.messages import Attempts
-from shared.records import Records
-from shared.states import Status
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status
 from shared.store.protocol import Store, StoreAway
+from shared.store.records import Records
 
 
 class JobView(NamedTuple):

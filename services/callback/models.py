@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from shared.messages import KlingDone, Message
+from shared.jobs.messages import KlingDone, Message
 from shared.redact import redacted
 
 VendorId = Annotated[

@@ -10,21 +10,21 @@ from weakref import WeakValueDictionary
 import structlog
 from temporalio.client import Client
 
-from services.callback.book import Book
-from services.callback.committer import Committer
-from services.callback.entries import Clock, Decision, Entries, utc_now
+from services.callback.books.book import Book
+from services.callback.books.committer import Committer
+from services.callback.books.entries import Clock, Decision, Entries, utc_now
+from services.callback.books.shared_books import SharedBooks
 from services.callback.errors import NotKept
 from services.callback.metrics import FATES, QUARANTINED, WAITING
 from services.callback.models import Callback, Entry, Event, Fate
 from services.callback.settings import CallbackSettings
-from services.callback.shared_books import SharedBooks
 from services.callback.signals import JobSignals
-from shared import tracing
 from shared.errors import GenvideoError, TemporalUnavailable
-from shared.ids import parse_external_id
-from shared.states import Step
+from shared.jobs.ids import parse_external_id
+from shared.jobs.states import Step
+from shared.jobs.tokens import token_fits
 from shared.store.chosen import chosen_store
-from shared.tokens import token_fits
+from shared.telemetry import tracing
 
 log = structlog.get_logger(__name__)
 

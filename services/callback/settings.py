@@ -7,9 +7,9 @@ from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr
 
 from services.callback.signature import keys_of
 from shared.hosts import host_of_url, is_loopback
-from shared.settings import CallbackSecret, Port, PublicSettings, RetentionDays, Seconds
+from shared.settings.common import CallbackSecret, Port, PublicSettings, RetentionDays, Seconds
+from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings
-from shared.trace_settings import TraceSettings
 
 
 def _is_secret(secret: SecretStr) -> SecretStr:

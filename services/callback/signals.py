@@ -8,8 +8,8 @@ from temporalio.service import RPCError
 
 from services.callback.models import Event, Fate
 from shared.errors import TemporalRefuses, TemporalUnavailable
-from shared.temporal import KLING_DONE_SIGNAL, answer
-from shared.watching import is_gone
+from shared.slot.watching import is_gone
+from shared.temporal.client import KLING_DONE_SIGNAL, answer
 
 log = structlog.get_logger(__name__)
 

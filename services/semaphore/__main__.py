@@ -1,15 +1,15 @@
 """`python -m services.semaphore`: polls the semaphore' task queue until it is told to stop."""
 
 from services.semaphore.settings import SemaphoreProcessSettings
-from shared.settings import load_or_check
+from shared.settings.common import load_or_check
 
 
 def main() -> None:
     config = load_or_check(SemaphoreProcessSettings)
     # Not before: `make up` has the settings of every service checked, which is to be quick.
     from services.semaphore.worker import running_semaphore
-    from shared import logs
     from shared.health import run_worker
+    from shared.telemetry import logs
 
     logs.configure(service="semaphore", level=config.log_level, form=config.log_format)
     run_worker(

@@ -12,8 +12,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from services.semaphore.models import FIND_JOBS, WATCH_RUN
-from shared.slots import Gate, semaphore_id
-from shared.watching import is_gone
+from shared.slot.messages import Gate, semaphore_id
+from shared.slot.watching import is_gone
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError
 
-from services.semaphore.merge import merged
+from services.semaphore.deterministic.queue import turn
 from services.semaphore.models import (
     FIND_JOBS,
     SEMAPHORE_RULES,
@@ -20,13 +20,13 @@ from services.semaphore.models import (
     SemaphoreRules,
     Watch,
 )
-from services.semaphore.predecessor import find_predecessor
-from services.semaphore.priority import put_first
-from services.semaphore.queue import turn
-from services.semaphore.rebuild import find_jobs
-from shared.pace import between_beats
-from shared.slots import ON_DECK_SIGNAL, REFUSED_SIGNAL, Closed, Gate, RunRef, gate_of
-from shared.watching import is_gone, until_closed
+from services.semaphore.rebuilding.merge import merged
+from services.semaphore.rebuilding.predecessor import find_predecessor
+from services.semaphore.rebuilding.priority import put_first
+from services.semaphore.rebuilding.rebuild import find_jobs
+from shared.slot.messages import ON_DECK_SIGNAL, REFUSED_SIGNAL, Closed, Gate, RunRef, gate_of
+from shared.slot.watching import is_gone, until_closed
+from shared.temporal.pace import between_beats
 
 log = structlog.get_logger(__name__)
 

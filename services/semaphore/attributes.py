@@ -7,7 +7,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from shared.namespace import OURS, missing_attributes
+from shared.temporal.namespace import OURS, missing_attributes
 
 log = structlog.get_logger(__name__)
 

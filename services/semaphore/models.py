@@ -1,9 +1,9 @@
 """What the semaphore carries from run to run, and what its activities tell it."""
 
 from services.semaphore.packing import Packed
-from shared.messages import Message
-from shared.pace import Pace
-from shared.slots import CAPACITY, Closed, Gate, Holder, RunRef, SemaphoreSettings
+from shared.jobs.messages import Message
+from shared.slot.messages import CAPACITY, Closed, Gate, Holder, RunRef, SemaphoreSettings
+from shared.temporal.pace import Pace
 
 # What an activity of a killed job submits it has asked the semaphore for in the second before, and
 # nothing after the job's close: in this time it has arrived.

@@ -8,11 +8,11 @@ import asyncio
 import sys
 
 from shared.errors import PayloadUnreadable, TemporalRefuses, TemporalUnavailable
-from shared.payload_settings import PayloadSettings
 from shared.process_exit import run_and_exit
-from shared.replaying import AWAY, CONNECT_SECONDS, tell
-from shared.stacks import semaphore_stack
-from shared.temporal import answer, connect
+from shared.replay.replaying import AWAY, CONNECT_SECONDS, tell
+from shared.settings.payloads import PayloadSettings
+from shared.slot.stacks import semaphore_stack
+from shared.temporal.client import answer, connect
 
 
 def owner() -> int:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from shared.slots import SlotRequest
+from shared.slot.messages import SlotRequest
 
 # The quickest level; ids are random, so that more effort gains little.
 LEVEL = 1

@@ -6,8 +6,8 @@ from temporalio.client import Client
 
 from services.semaphore.workflows import SemaphoreWorkflow
 from shared.process_exit import run_and_exit
-from shared.replaying import Open, replay_open
-from shared.slots import SEMAPHORE_WORKFLOW, RunRef
+from shared.replay.replaying import Open, replay_open
+from shared.slot.messages import SEMAPHORE_WORKFLOW, RunRef
 
 OPEN = f"WorkflowType = '{SEMAPHORE_WORKFLOW}' AND ExecutionStatus = 'Running'"
 

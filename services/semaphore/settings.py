@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from services.semaphore.models import MAX_HISTORY, SemaphoreRules
-from shared.pace import Pace
-from shared.settings import BuildId, CommonSettings, Port, Seconds, StackName
-from shared.slots import CAPACITY
+from shared.settings.common import BuildId, CommonSettings, Port, Seconds, StackName
+from shared.slot.messages import CAPACITY
+from shared.temporal.pace import Pace
 
 
 class SemaphoreProcessSettings(CommonSettings):

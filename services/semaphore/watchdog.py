@@ -16,9 +16,8 @@ from temporalio.client import (
 from temporalio.service import RPCError
 
 from services.semaphore.models import SemaphoreRules
-from services.semaphore.rebuild import OPEN, look_at
-from shared.semaphores import start_semaphore
-from shared.slots import (
+from services.semaphore.rebuilding.rebuild import OPEN, look_at
+from shared.slot.messages import (
     AWAITED_QUERY,
     JOB_GATE,
     OVERDUE_QUERY,
@@ -30,8 +29,9 @@ from shared.slots import (
     SlotRequest,
     semaphore_id,
 )
-from shared.temporal import GENVIDEO_WORKFLOW, QUERY_TIMEOUT
-from shared.watching import is_gone
+from shared.slot.semaphores import start_semaphore
+from shared.slot.watching import is_gone
+from shared.temporal.client import GENVIDEO_WORKFLOW, QUERY_TIMEOUT
 
 log = structlog.get_logger(__name__)
 

@@ -15,11 +15,11 @@ from services.semaphore.attributes import register_search_attributes
 from services.semaphore.models import SemaphoreRules
 from services.semaphore.watchdog import watch_over
 from services.semaphore.workflows import SemaphoreWorkflow
-from shared.builds import SEMAPHORE, deployment, name_in_histories
-from shared.sandbox import workflow_runner
-from shared.stacks import check_alone
-from shared.temporal import SEMAPHORE_QUEUE
-from shared.unfit import UnfitPassedOver
+from shared.slot.stacks import check_alone
+from shared.temporal.builds import SEMAPHORE, deployment, name_in_histories
+from shared.temporal.client import SEMAPHORE_QUEUE
+from shared.temporal.sandbox import workflow_runner
+from shared.temporal.unfit import UnfitPassedOver
 
 # One watch for each holder: the limit's upper bound, and some air.
 MAX_ACTIVITIES = 1100

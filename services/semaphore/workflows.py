@@ -6,11 +6,11 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from services.semaphore import starts
-    from services.semaphore.deciding import Decisions
+    from services.semaphore.deterministic import starts
+    from services.semaphore.deterministic.deciding import Decisions
+    from services.semaphore.deterministic.permits import Permits, permit_of
     from services.semaphore.models import SemaphoreState
-    from services.semaphore.permits import Permits, permit_of
-    from shared.slots import (
+    from shared.slot.messages import (
         ACQUIRE_UPDATE,
         AWAITED_QUERY,
         CHANGE_UPDATE,
@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
         SlotView,
         gate_of,
     )
-    from shared.stacks import MEMO_STACK
+    from shared.slot.stacks import MEMO_STACK
 
 
 @workflow.defn(name=SEMAPHORE_WORKFLOW)

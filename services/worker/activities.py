@@ -26,8 +26,6 @@ from services.worker.models import (
 )
 from services.worker.policies import AT_ONCE_SECONDS
 from services.worker.vendors.vendor import Picture, Vendor
-from shared import tracing
-from shared.assets import asset_url
 from shared.errors import (
     BadResult,
     GenvideoError,
@@ -36,10 +34,12 @@ from shared.errors import (
     RefusedForGood,
     VendorError,
 )
-from shared.messages import Asset
+from shared.jobs.assets import asset_url
+from shared.jobs.messages import Asset
+from shared.jobs.tokens import callback_url
 from shared.redact import is_plain
-from shared.slots import JOB_GATE, Permit
-from shared.tokens import callback_url
+from shared.slot.messages import JOB_GATE, Permit
+from shared.telemetry import tracing
 
 log = structlog.get_logger(__name__)
 

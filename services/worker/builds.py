@@ -25,10 +25,10 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from shared.builds import SEMAPHORE, WORKER, deployment_name
-from shared.slots import SEMAPHORE_WORKFLOW
-from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, SEMAPHORE_QUEUE
-from shared.watching import is_gone
+from shared.slot.messages import SEMAPHORE_WORKFLOW
+from shared.slot.watching import is_gone
+from shared.temporal.builds import SEMAPHORE, WORKER, deployment_name
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, SEMAPHORE_QUEUE
 
 # The order in which a release is made current: the semaphore understands old jobs and new ones.
 SERVICES = (SEMAPHORE, WORKER)

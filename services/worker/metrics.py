@@ -4,7 +4,7 @@ import math
 
 from prometheus_client import Counter
 
-from shared.states import Step
+from shared.jobs.states import Step
 
 STORED = Counter("genvideo_worker_stored", "Results that were checked and stored", ["step"])
 UNITS = Counter("genvideo_worker_units", "What vendors say that they charged", ["step"])

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from services.worker.margins import DRAIN_MARGIN, HOLD_MARGIN
-from shared.ids import external_id
-from shared.messages import Asset, Attempts, JobInput, Message, Record, Transition
-from shared.pace import Pace
-from shared.slots import Gate, Permit, SlotRequest
-from shared.states import Step
+from shared.jobs.ids import external_id
+from shared.jobs.messages import Asset, Attempts, JobInput, Message, Record, Transition
+from shared.jobs.states import Step
+from shared.slot.messages import Gate, Permit, SlotRequest
+from shared.temporal.pace import Pace
 
 # The names of the activities; the workflow knows no more of them, so that it imports no client.
 GEN_IMAGE = "gen_image"

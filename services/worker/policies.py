@@ -6,7 +6,7 @@ from temporalio.common import RetryPolicy
 
 from shared.errors import VendorError
 from shared.failures import Counted
-from shared.states import Step
+from shared.jobs.states import Step
 
 # Delivery problems (a refused connection, a full vendor, a worker that died) use up no generation
 # attempt; they are retried without end, for the job's own timer ends it. The first retry comes

@@ -14,13 +14,13 @@ from dataclasses import asdict
 from pydantic_settings import SettingsConfigDict
 
 from services.worker.builds import builds, move, promote
-from shared.builds import WORKER
 from shared.errors import TemporalUnavailable
-from shared.payload_settings import PayloadSettings
 from shared.process_exit import run_and_exit
-from shared.replaying import AWAY, CONNECT_SECONDS, tell
-from shared.settings import StackName, load
-from shared.temporal import answer, connect
+from shared.replay.replaying import AWAY, CONNECT_SECONDS, tell
+from shared.settings.common import StackName, load
+from shared.settings.payloads import PayloadSettings
+from shared.temporal.builds import WORKER
+from shared.temporal.client import answer, connect
 
 # A process that has just been started is known to the server some seconds later.
 PATIENCE_SECONDS = 60.0

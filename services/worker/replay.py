@@ -9,9 +9,9 @@ from pathlib import Path
 from temporalio.client import WorkflowHistory
 
 from services.worker.workflows import GenVideoWorkflow
-from shared.codec import PayloadKeys
 from shared.process_exit import run_and_exit
-from shared.replaying import replay, tell
+from shared.replay.replaying import replay, tell
+from shared.temporal.codec import PayloadKeys
 
 USAGE = 2
 

@@ -24,14 +24,14 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.tuning import tuner
 from services.worker.vendors.chosen import chosen_images, chosen_videos
 from services.worker.workflows import GenVideoWorkflow
-from shared import tracing
-from shared.builds import WORKER, deployment, name_in_histories
-from shared.http import http_client
-from shared.sandbox import workflow_runner
-from shared.stacks import check_alone
+from shared.http.client import http_client
+from shared.slot.stacks import check_alone
 from shared.store.chosen import chosen_store
-from shared.temporal import GENVIDEO_QUEUE
-from shared.unfit import UnfitPassedOver
+from shared.telemetry import tracing
+from shared.temporal.builds import WORKER, deployment, name_in_histories
+from shared.temporal.client import GENVIDEO_QUEUE
+from shared.temporal.sandbox import workflow_runner
+from shared.temporal.unfit import UnfitPassedOver
 
 
 @asynccontextmanager

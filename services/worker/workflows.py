@@ -23,9 +23,10 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.models import Order, Stored, VideoOrder, VideoWatch
     from shared.errors import GateNotYet, NotYet
     from shared.failures import MAX_ATTEMPTS
-    from shared.ids import external_id
-    from shared.messages import JobInput, KlingDone, Progress, ProgressReport, Record
-    from shared.slots import (
+    from shared.jobs.ids import external_id
+    from shared.jobs.messages import JobInput, KlingDone, Progress, ProgressReport, Record
+    from shared.jobs.states import OnVideoFailure, Status, Step
+    from shared.slot.messages import (
         GRANTED_SIGNAL,
         ON_DECK_SIGNAL,
         REFUSED_SIGNAL,
@@ -33,8 +34,7 @@ with workflow.unsafe.imports_passed_through():
         Permit,
         SlotRequest,
     )
-    from shared.states import OnVideoFailure, Status, Step
-    from shared.temporal import (
+    from shared.temporal.client import (
         GENVIDEO_WORKFLOW,
         GET_PROGRESS_QUERY,
         GET_RECORD_QUERY,

@@ -4,8 +4,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from shared.assets import KINDS, SUFFIXES, Kind, assets_prefix, file_name
-from shared.states import Step
+from shared.jobs.assets import KINDS, SUFFIXES, Kind, assets_prefix, file_name
+from shared.jobs.states import Step
 from shared.store.protocol import Listed, Store
 
 

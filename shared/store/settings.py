@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
 
-from shared.settings import CommonSettings
+from shared.settings.common import CommonSettings
 
 FOLDER = "file:"
 _BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}"

@@ -10,8 +10,8 @@ import asyncio
 import time
 from collections import Counter
 
-from shared.http import http_client
-from shared.states import Status
+from shared.http.client import http_client
+from shared.jobs.states import Status
 from tests.bench.mocks import say
 from tests.bench.services import services
 from tests.fixtures.counted import Counts, counts

@@ -20,12 +20,12 @@ from typing import NamedTuple
 
 from temporalio.client import Client
 
-from shared.ids import external_id, new_job_id
-from shared.messages import Attempts, JobInput
-from shared.records import RecordStore
-from shared.states import Status, Step
-from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
-from shared.tokens import callback_url
+from shared.jobs.ids import external_id, new_job_id
+from shared.jobs.messages import Attempts, JobInput
+from shared.jobs.states import Status, Step
+from shared.jobs.tokens import callback_url
+from shared.store.records import RecordStore
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.bench.http_load import Connection
 from tests.bench.mocks import cpu_seconds, resident_megabytes, say
 from tests.fixtures.server import running_server

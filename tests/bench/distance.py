@@ -15,8 +15,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from shared.http import http_client
-from shared.states import Status
+from shared.http.client import http_client
+from shared.jobs.states import Status
 from tests.bench.mocks import say
 from tests.bench.pipeline.hop import QUEUE, PlainHop, nothing
 from tests.bench.services import Services, services

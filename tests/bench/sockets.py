@@ -20,11 +20,11 @@ from typing import cast
 import httpx
 import uvloop
 
-from shared.http import http_client
-from shared.ids import new_job_id
-from shared.messages import Record
-from shared.records import RecordStore
-from shared.states import Status, Step
+from shared.http.client import http_client
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import Record
+from shared.jobs.states import Status, Step
+from shared.store.records import RecordStore
 from tests.bench.http_load import Connection
 from tests.bench.mocks import cpu_seconds, resident_megabytes, say
 from tests.fixtures.server import answers, own_server

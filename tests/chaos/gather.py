@@ -13,12 +13,12 @@ from loadtest.books import raw
 from loadtest.books.raw import RunFolder
 from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.workflows import GenVideoWorkflow
-from shared.messages import Record
-from shared.replayer import OwnRunReplayer
-from shared.sandbox import workflow_runner
-from shared.slots import JOB_GATE, semaphore_id
-from shared.temporal import GET_RECORD_QUERY, QUERY_TIMEOUT
-from shared.unfit import UnfitPassedOver
+from shared.jobs.messages import Record
+from shared.replay.replayer import OwnRunReplayer
+from shared.slot.messages import JOB_GATE, semaphore_id
+from shared.temporal.client import GET_RECORD_QUERY, QUERY_TIMEOUT
+from shared.temporal.sandbox import workflow_runner
+from shared.temporal.unfit import UnfitPassedOver
 
 # A busy machine may need more than one; the pause is for workers that come back just now.
 QUERY_TRIES = 10

@@ -7,8 +7,8 @@ from enum import StrEnum
 from loadtest.books.model import ENDS, JobFacts
 from loadtest.judge import findings as kinds
 from loadtest.judge.findings import Finding, findings
-from loadtest.judge.intervals import VENDORS, by_book
-from loadtest.judge.sweep import Interval, sweep
+from loadtest.judge.measures.intervals import VENDORS, by_book
+from loadtest.judge.measures.sweep import Interval, sweep
 from loadtest.times import duration, timestamp
 from tests.chaos.ends import badly_ended
 from tests.chaos.evidence import Done, Evidence

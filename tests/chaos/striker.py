@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 from compose.stack.errors import StackError
 from loadtest.wire.http import Unreachable
 from loadtest.wire.vendor import Vendor
-from shared.slots import JOB_GATE, semaphore_id
+from shared.slot.messages import JOB_GATE, semaphore_id
 from tests.chaos.crowd import Crowd
 from tests.chaos.evidence import NOTHING, Done
 from tests.chaos.ground import Ground

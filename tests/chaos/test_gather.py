@@ -6,8 +6,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from shared.ids import new_job_id
-from shared.temporal import GET_RECORD_QUERY
+from shared.jobs.ids import new_job_id
+from shared.temporal.client import GET_RECORD_QUERY
 from tests.chaos import gather
 from tests.fixtures.resets import has_done_tasks
 

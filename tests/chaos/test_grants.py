@@ -7,7 +7,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from loadtest.books.raw import RunFolder
-from shared.slots import GRANTED_SIGNAL, JOB_GATE, ON_DECK_SIGNAL, Gate, semaphore_id
+from shared.slot.messages import GRANTED_SIGNAL, JOB_GATE, ON_DECK_SIGNAL, Gate, semaphore_id
 from tests.chaos.grants import grants
 
 

@@ -14,12 +14,12 @@ from loadtest.control.api import create_app as create_naive_api
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.semaphore import activities as semaphore_activities
-from services.semaphore import permits, starts
 from services.semaphore import workflows as semaphore_workflows
+from services.semaphore.deterministic import permits, starts
 from services.semaphore.worker import running_semaphore
 from services.worker.deterministic.ending import Ending
 from services.worker.worker import running_worker
-from shared.slots import (
+from shared.slot.messages import (
     CHANGE_UPDATE,
     JOB_GATE,
     Acquire,
@@ -29,7 +29,7 @@ from shared.slots import (
     SlotRequest,
     semaphore_id,
 )
-from shared.watching import until_closed
+from shared.slot.watching import until_closed
 from tests.workflow.pipeline import Pipeline
 
 WORKERS = 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.semaphore import rebuild
+from services.semaphore.rebuilding import rebuild
 from services.worker.results import checker
 
 

@@ -3,9 +3,9 @@
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
-from services.semaphore.queue import turn
+from services.semaphore.deterministic.queue import turn
 from services.worker.models import GEN_IMAGE
-from shared.slots import JOB_GATE, REQUEST_SIGNAL, SlotRequest, SlotView, semaphore_id
+from shared.slot.messages import JOB_GATE, REQUEST_SIGNAL, SlotRequest, SlotView, semaphore_id
 from tests.chaos.evidence import Done
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.workflow.pipeline import Pipeline

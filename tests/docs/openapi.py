@@ -19,8 +19,8 @@ from services.mock_comfyui.app import create_app as mock_comfyui
 from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_kling.app import create_app as mock_kling
 from services.mock_kling.settings import KlingSettings
-from shared.codec import PayloadKeys
 from shared.health import Work, worker_app
+from shared.temporal.codec import PayloadKeys
 from tests.docs.pages import REFERENCES
 from tests.docs.reference import reference
 

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from compose.stack.commands.lifecycle import DATA_FOLDERS
-from services.callback.body import MAX_BODY
+from services.callback.http.body import MAX_BODY
+from services.semaphore.deterministic.permits import MAX_ON_DECK
+from services.semaphore.deterministic.queue import AGEING_SECONDS
 from services.semaphore.models import ASK_PATIENCE_SECONDS, DRAIN_HOLD_SECONDS, MAX_HISTORY
-from services.semaphore.permits import MAX_ON_DECK
-from services.semaphore.queue import AGEING_SECONDS
 from services.worker.policies import (
     ATTEMPT_CODES,
     FETCH_SECONDS,
@@ -20,9 +20,9 @@ from services.worker.results.bounds import MAX_PIXELS, MAX_SECONDS, MAX_SIDE
 from services.worker.settings.worker import WorkerSettings
 from shared.errors import GateNotYet, GenvideoError, NotYet, StorageFailed, VendorError
 from shared.failures import MAX_ATTEMPTS
-from shared.pace import Pace
-from shared.states import Step
-from shared.temporal import WORKFLOW_TASK_TIMEOUT
+from shared.jobs.states import Step
+from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
+from shared.temporal.pace import Pace
 from tests.docs.pages import ROOT, read, spans, tables_headed
 
 PAGE = read(ROOT / "docs" / "architecture.md")

@@ -4,8 +4,10 @@ import re
 
 import pytest
 
-from services.callback import body, committer, connections, entries, guard, receiver, signals
-from shared import connections as heads
+from services.callback import receiver, signals
+from services.callback.books import committer, entries
+from services.callback.http import body, connections, guard
+from shared.http import connections as heads
 from tests.docs.pages import ROOT, read, spans, tables_headed
 from tests.workflow.race import DECIDED
 

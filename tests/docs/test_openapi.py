@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from services.mock_core.http import problems as mock_problems
-from shared import problems
+from shared.http import problems
 from tests.docs.openapi import APPS, COMMAND, document, page
 from tests.docs.pages import REFERENCES, ROOT, fences, links, read, section
 from tests.docs.reference import WIDTH

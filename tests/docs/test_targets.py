@@ -59,7 +59,10 @@ def test_variables_in_the_pages_are_known() -> None:
 def test_messages_quoted_for_troubleshooting_are_really_said() -> None:
     said = "".join(read(file) for file in (ROOT / "compose").rglob("*.py"))
     said += read(ROOT / "compose" / "stack.sh") + read(ROOT / "shared" / "errors.py")
-    said += "".join(read(ROOT / "shared" / f"{name}.py") for name in ("slots", "failures", "codec"))
+    said += "".join(
+        read(ROOT / "shared" / f"{name}.py")
+        for name in ("slot/messages", "failures", "temporal/codec")
+    )
     [table] = tables(read(TROUBLES))
     pieces = [
         piece.strip(" .:")

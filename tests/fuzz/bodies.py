@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from shared.ids import new_job_id
-from shared.tokens import callback_token
+from shared.jobs.ids import new_job_id
+from shared.jobs.tokens import callback_token
 
 MAX_BODY = 256 * 1024
 WRONG_SECRET = "another-secret-of-32-characters-or-more"

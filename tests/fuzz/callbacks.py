@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from shared.tokens import callback_token
+from shared.jobs.tokens import callback_token
 from tests.fixtures.server import answers, running_server
 from tests.fuzz.bodies import MAX_BODY, Sent, requests
 from tests.fuzz.target import SECRET, Target, receiving

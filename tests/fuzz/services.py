@@ -17,11 +17,11 @@ from services.api.app import create_app as create_api
 from services.api.settings import ApiSettings
 from services.callback.app import create_app as create_callback
 from services.mock_kling.config import DEFAULT_FAL_KEY, DEFAULT_SECRET_KEY
-from shared.assets import asset_path
-from shared.ids import external_id, new_job_id
-from shared.records import RecordStore
-from shared.states import Status, Step
-from shared.tokens import callback_token, operator_key
+from shared.jobs.assets import asset_path
+from shared.jobs.ids import external_id, new_job_id
+from shared.jobs.states import Status, Step
+from shared.jobs.tokens import callback_token, operator_key
+from shared.store.records import RecordStore
 from tests.services.api.conftest import ended
 from tests.services.callback.conftest import SECRET, settings_for
 from tests.services.mock_comfyui.native.client import simple_graph

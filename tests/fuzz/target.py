@@ -17,7 +17,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from shared.tokens import callback_token
+from shared.jobs.tokens import callback_token
 from tests.bench.callbacks import make_jobs
 from tests.fuzz.bodies import Sent
 

@@ -18,10 +18,10 @@ from loadtest.collect.environment import environment
 from loadtest.judge.claims import Claim
 from loadtest.judge.findings import Finding
 from loadtest.judge.judge import Condition, judge
-from loadtest.judge.processes import Usage
+from loadtest.judge.measures.processes import Usage
+from loadtest.judge.measures.stats import Spread
 from loadtest.judge.self_checks import SelfCheck
 from loadtest.judge.stage import StageResult
-from loadtest.judge.stats import Spread
 from loadtest.judge.tried import Tried
 from loadtest.report.files import jobs_csv, results, spans_jsonl
 from loadtest.run.plan import Plan

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from services.callback.book import Book
+from services.callback.books.book import Book
 from services.callback.models import Entry, Event, Fate, TaskStatus
 from tests.releases.kinds import FOLDER
 

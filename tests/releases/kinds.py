@@ -8,7 +8,7 @@ from types import ModuleType
 
 import services
 import shared
-from shared.messages import Message
+from shared.jobs.messages import Message
 
 FOLDER = Path(__file__).with_name("messages")
 

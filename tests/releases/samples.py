@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic_core import to_jsonable_python
 
-from shared.messages import Message
+from shared.jobs.messages import Message
 
 PLAIN: dict[type, object] = {
     str: "text",

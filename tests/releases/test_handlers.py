@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
-from shared.messages import Message
+from shared.jobs.messages import Message
 from tests.releases.kinds import MODULES
 
 # How the SDK marks what it calls.

@@ -12,8 +12,8 @@ import pytest
 
 from services.semaphore.models import SemaphoreState
 from services.semaphore.packing import packed, unpack
-from shared.messages import Record
-from shared.records import RecordStore
+from shared.jobs.messages import Record
+from shared.store.records import RecordStore
 from tests.releases.kinds import ALL, BODIES, FOLDER, MESSAGES
 from tests.releases.record import COMMAND
 from tests.releases.samples import EXTRA, later, sample

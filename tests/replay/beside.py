@@ -15,8 +15,8 @@ from services.worker.acting.records import StateActivities
 from services.worker.activities import StageActivities
 from services.worker.deterministic import journal, stages
 from services.worker.models import Recorded, Stored, VideoWatch
-from shared.messages import ProgressReport, Record
-from shared.temporal import PROGRESS_SIGNAL
+from shared.jobs.messages import ProgressReport, Record
+from shared.temporal.client import PROGRESS_SIGNAL
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.race import call_back
 from tests.workflow.scenarios import rule

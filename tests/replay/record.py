@@ -10,7 +10,7 @@ from typing import Any
 from temporalio.client import Client
 
 from services.worker.models import GEN_IMAGE
-from shared.slots import JOB_GATE, Gate, semaphore_id
+from shared.slot.messages import JOB_GATE, Gate, semaphore_id
 from tests.fixtures.eventually import eventually
 from tests.fixtures.resets import reset
 from tests.fixtures.server import running_server

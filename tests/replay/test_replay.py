@@ -17,9 +17,9 @@ from temporalio.workflow import NondeterminismError
 
 from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.workflows import GenVideoWorkflow
-from shared.codec import PayloadKeys, data_converter
-from shared.replayer import OwnRunReplayer
-from shared.sandbox import workflow_runner
+from shared.replay.replayer import OwnRunReplayer
+from shared.temporal.codec import PayloadKeys, data_converter
+from shared.temporal.sandbox import workflow_runner
 
 HISTORIES = {
     path.stem: path.read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from compose.stack.services import ALL, API, CALLBACK, IMAGE, TEMPORAL, VIDEO, Service
-from shared.http import http_client
+from shared.http.client import http_client
 from tests.shared.processes import free_port, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from compose.stack.machine.ports import free_ports
-from shared.http import http_client
+from shared.http.client import http_client
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 
 

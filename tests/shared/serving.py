@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from shared.web import server
+from shared.http.web import server
 
 
 @asynccontextmanager

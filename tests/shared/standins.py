@@ -8,9 +8,8 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from shared.codec import PayloadKeys, data_converter
-from shared.messages import JobInput, KlingDone, Record
-from shared.slots import (
+from shared.jobs.messages import JobInput, KlingDone, Record
+from shared.slot.messages import (
     CAPACITY,
     CHANGE_UPDATE,
     DEFAULT_LIMIT,
@@ -19,13 +18,14 @@ from shared.slots import (
     SlotChange,
     SlotView,
 )
-from shared.temporal import (
+from shared.temporal.client import (
     GENVIDEO_QUEUE,
     GENVIDEO_WORKFLOW,
     GET_RECORD_QUERY,
     KLING_DONE_SIGNAL,
     SEMAPHORE_QUEUE,
 )
+from shared.temporal.codec import PayloadKeys, data_converter
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shared.health import EX_TEMPFAIL, queued_seconds, reasons_of
-from shared.http import http_client
+from shared.http.client import http_client
 from tests.fixtures.eventually import eventually
 from tests.shared.processes import Running, free_port, running
 
@@ -19,7 +19,7 @@ MODULES = {"services.worker": "WORKER_HTTP_PORT", "services.semaphore": "SEMAPHO
 # A body that fails by itself as soon as it has a client.
 FAILING = """
 from contextlib import asynccontextmanager
-from shared.codec import PayloadKeys
+from shared.temporal.codec import PayloadKeys
 from shared.health import run_worker
 
 @asynccontextmanager

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.ids import external_id, new_job_id
+from shared.jobs.ids import external_id, new_job_id
+from shared.jobs.states import Step
+from shared.jobs.tokens import callback_url
 from shared.redact import HIDDEN, LONGEST, is_plain, redacted
-from shared.states import Step
-from shared.tokens import callback_url
 
 KEY = "9f8a7d6c5b4a39281706f5e4d3c2b1a0"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhayJ9.c2lnbmF0dXJl"

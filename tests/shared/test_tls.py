@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from shared.codec import PayloadKeys
 from shared.health import temporal_reason
-from shared.namespace import why
-from shared.temporal import connect
+from shared.temporal.client import connect
+from shared.temporal.codec import PayloadKeys
+from shared.temporal.namespace import why
 from tests.fixtures.tls import Authority, Pair, tls_front
 
 NAME = "temporal.example"

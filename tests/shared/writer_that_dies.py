@@ -12,14 +12,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from shared.records import RecordStore
+from shared.store.records import RecordStore
 from tests.shared.standins import sample_record
 
 JOB_ID = "job-0123456789abcdef01234567"
 # A prompt of this many bytes is more than a page, so that a half-written file would show.
 LENGTH = 2500
 # Our own code, and the library's that opens, fills, closes and renames the file for it.
-TRACED = ("shared/records.py", "shared/store/folder.py", "shared/files.py", "/pathlib.py")
+TRACED = ("shared/store/records.py", "shared/store/folder.py", "shared/files.py", "/pathlib.py")
 
 
 def main(data_dir: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from shared.slots import ACQUIRE_UPDATE, NO_FENCE, Acquire, Answer, Fence
+from shared.slot.messages import ACQUIRE_UPDATE, NO_FENCE, Acquire, Answer, Fence
 from tests.simulation.runs import Run, Update
 from tests.simulation.verdicts import Rule
 from tests.simulation.wire import Table

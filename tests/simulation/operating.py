@@ -5,7 +5,7 @@ from typing import Any
 
 from temporalio.service import RPCError
 
-from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange
+from shared.slot.messages import CHANGE_UPDATE, JOB_GATE, SlotChange
 from tests.simulation import product
 from tests.simulation.runs import Update
 from tests.simulation.server import Server

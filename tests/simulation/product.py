@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from services.semaphore.abandoned import begin_anew
 from services.semaphore.activities import SemaphoreActivities
+from services.semaphore.deterministic.queue import turn
 from services.semaphore.models import SemaphoreRules
-from services.semaphore.queue import turn
 from services.semaphore.watchdog import watch_over
 from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.acting.draining import DrainActivities
@@ -24,8 +24,8 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.service.videos import VideoService
 from services.worker.workflows import GenVideoWorkflow
-from shared.slots import SEMAPHORE_WORKFLOW, Gate, semaphore_id
-from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, SEMAPHORE_QUEUE
+from shared.slot.messages import SEMAPHORE_WORKFLOW, Gate, semaphore_id
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, SEMAPHORE_QUEUE
 from tests.simulation.client import SimulatedClient
 from tests.simulation.plan import Options
 from tests.simulation.server import Server

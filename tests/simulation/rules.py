@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from shared.messages import Record
-from shared.slots import JOB_GATE, SEMAPHORE_WORKFLOW
-from shared.states import Step
-from shared.temporal import GENVIDEO_WORKFLOW
+from shared.jobs.messages import Record
+from shared.jobs.states import Step
+from shared.slot.messages import JOB_GATE, SEMAPHORE_WORKFLOW
+from shared.temporal.client import GENVIDEO_WORKFLOW
 from tests.simulation import product
 from tests.simulation.plan import Kind
 from tests.simulation.runs import Run, Status

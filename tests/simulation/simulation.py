@@ -5,9 +5,14 @@ from typing import Any
 
 from temporalio.service import RPCError
 
-from shared.messages import JobInput, KlingDone
-from shared.states import OnVideoFailure
-from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KLING_DONE_SIGNAL, SEMAPHORE_QUEUE
+from shared.jobs.messages import JobInput, KlingDone
+from shared.jobs.states import OnVideoFailure
+from shared.temporal.client import (
+    GENVIDEO_QUEUE,
+    GENVIDEO_WORKFLOW,
+    KLING_DONE_SIGNAL,
+    SEMAPHORE_QUEUE,
+)
 from tests.simulation import product
 from tests.simulation.fences import Fences
 from tests.simulation.operating import Operator

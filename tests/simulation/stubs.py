@@ -21,9 +21,9 @@ from temporalio.workflow import (
 from services.api.feed.versions import versions_after
 from services.worker.vendors.vendor import Vendor
 from shared.errors import BadResult
-from shared.messages import Asset, Job, Record
-from shared.records import is_beginning, is_newer
-from shared.states import Step
+from shared.jobs.messages import Asset, Job, Record
+from shared.jobs.states import Step
+from shared.store.records import is_beginning, is_newer
 from tests.simulation.verdicts import Rule
 from tests.simulation.world import BEGINNING, World
 

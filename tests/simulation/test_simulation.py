@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.semaphore.permits import Permits
+from services.semaphore.deterministic.permits import Permits
 from services.worker.acting import records
-from shared.slots import NO_FENCE
+from shared.slot.messages import NO_FENCE
 from tests.simulation import stubs
 from tests.simulation.__main__ import main
 from tests.simulation.plan import JobPlan, Options, Plan, drawn, mixed

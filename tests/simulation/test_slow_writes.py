@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from shared.messages import ProgressReport
-from shared.temporal import PROGRESS_SIGNAL
+from shared.jobs.messages import ProgressReport
+from shared.temporal.client import PROGRESS_SIGNAL
 from tests.simulation.plan import ATTEMPTS, JobPlan, Options, Plan, Quirk
 from tests.simulation.simulation import Simulation
 from tests.simulation.stubs import CLOCK

@@ -1,6 +1,6 @@
 """A semaphore whose limit is wide and whose runs are as short as may be set."""
 
-from shared.slots import JOB_GATE, semaphore_id
+from shared.slot.messages import JOB_GATE, semaphore_id
 from tests.simulation.plan import JobPlan, Options, Plan
 from tests.simulation.simulation import Simulation
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import httpx
 from pydantic_core import to_json
 
-from shared.ids import parse_external_id
+from shared.jobs.ids import parse_external_id
 from tests.simulation.plan import Quirk
 from tests.simulation.process import Process
 from tests.simulation.world import World

@@ -17,11 +17,11 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from shared.codec import PayloadKeys, decode_all
-from shared.http import http_client
-from shared.ids import external_id
-from shared.states import Step
-from shared.tokens import callback_token, operator_key
+from shared.http.client import http_client
+from shared.jobs.ids import external_id
+from shared.jobs.states import Step
+from shared.jobs.tokens import callback_token, operator_key
+from shared.temporal.codec import PayloadKeys, decode_all
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import served

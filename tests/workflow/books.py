@@ -8,9 +8,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
-from loadtest.judge.sweep import Interval, Sweep, sweep
+from loadtest.judge.measures.sweep import Interval, Sweep, sweep
 from services.semaphore.models import WATCH_RUN
-from shared.slots import GRANTED_SIGNAL, JOB_GATE, semaphore_id
+from shared.slot.messages import GRANTED_SIGNAL, JOB_GATE, semaphore_id
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline
 

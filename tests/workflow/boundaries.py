@@ -12,7 +12,7 @@ from services.worker.results import checker, storage
 from services.worker.vendors.comfyui import calls as comfyui
 from services.worker.vendors.kling.videos import KlingVideos
 from services.worker.vendors.service import client as vendors
-from shared.records import Records
+from shared.store.records import Records
 
 # Told of each crossing: the job, the place, and whether it is `before` or `after` it.
 Hook = Callable[[str, str, str], Awaitable[None]]

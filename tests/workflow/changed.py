@@ -6,8 +6,8 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from services.worker.workflows import GenVideoWorkflow
-    from shared.messages import JobInput, Progress
-    from shared.temporal import GENVIDEO_WORKFLOW
+    from shared.jobs.messages import JobInput, Progress
+    from shared.temporal.client import GENVIDEO_WORKFLOW
 
 
 @workflow.defn(name=GENVIDEO_WORKFLOW)

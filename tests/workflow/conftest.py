@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.semaphore import rebuild
+from services.semaphore.rebuilding import rebuild
 from services.worker.results import checker, storage
 from services.worker.vendors.kling import videos
 from tests.services.mock_core.serving import Json

@@ -8,9 +8,9 @@ from typing import Any
 
 from temporalio.client import Client
 
-from shared.messages import Record
-from shared.slots import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
-from shared.states import Step
+from shared.jobs.messages import Record
+from shared.jobs.states import Step
+from shared.slot.messages import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.scenarios import Scenario, armed

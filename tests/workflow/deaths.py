@@ -14,12 +14,12 @@ from temporalio.client import Client
 
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
-from shared.assets import asset_path
-from shared.http import http_client
-from shared.ids import new_job_id
-from shared.messages import Attempts, JobInput, Record
-from shared.states import Status, Step
-from shared.temporal import GENVIDEO_WORKFLOW, GET_RECORD_QUERY, WORKFLOW_TASK_TIMEOUT
+from shared.http.client import http_client
+from shared.jobs.assets import asset_path
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import Attempts, JobInput, Record
+from shared.jobs.states import Status, Step
+from shared.temporal.client import GENVIDEO_WORKFLOW, GET_RECORD_QUERY, WORKFLOW_TASK_TIMEOUT
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow import worker_that_dies
 from tests.workflow.pipeline import Pipeline, pipeline

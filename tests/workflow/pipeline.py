@@ -20,11 +20,18 @@ from services.semaphore.worker import running_semaphore
 from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
 from shared.errors import TemporalUnavailable
-from shared.ids import new_job_id
-from shared.messages import JobInput, Progress, Record
-from shared.records import RecordStore
-from shared.slots import CHANGE_UPDATE, STAGE_GATES, Gate, SlotChange, SlotView, semaphore_id
-from shared.states import Status, may_follow
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import JobInput, Progress, Record
+from shared.jobs.states import Status, may_follow
+from shared.slot.messages import (
+    CHANGE_UPDATE,
+    STAGE_GATES,
+    Gate,
+    SlotChange,
+    SlotView,
+    semaphore_id,
+)
+from shared.store.records import RecordStore
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.semaphore_view import semaphore_view
 from tests.services.mock_core.serving import Json, Service, comfyui, kling, running, served

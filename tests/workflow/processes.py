@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import httpx
 
-from shared.http import http_client
+from shared.http.client import http_client
 from tests.fixtures.eventually import eventually
 from tests.shared.processes import free_port
 from tests.workflow.pipeline import SECRET, Pipeline

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from services.callback.models import Fate
-from shared.http import http_client
-from shared.messages import Record
-from shared.states import Status
-from shared.tokens import callback_url
+from shared.http.client import http_client
+from shared.jobs.messages import Record
+from shared.jobs.states import Status
+from shared.jobs.tokens import callback_url
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import SECRET, Pipeline

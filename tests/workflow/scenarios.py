@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.states import Step
+from shared.jobs.states import Step
 from tests.services.mock_core.serving import Json
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from services.worker import activities
 from services.worker.deterministic import stages
-from shared.pace import Pace, between_beats
-from shared.slots import Gate
-from shared.states import Status
-from shared.temporal import GET_RECORD_QUERY
+from shared.jobs.states import Status
+from shared.slot.messages import Gate
+from shared.temporal.client import GET_RECORD_QUERY
+from shared.temporal.pace import Pace, between_beats
 from tests.fixtures.counted import ROUND_SECONDS, Counts, counts
 from tests.fixtures.eventually import eventually
 from tests.fixtures.server import Server

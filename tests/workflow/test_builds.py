@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.semaphore import starts
+from services.semaphore.deterministic import starts
 from services.semaphore.watchdog import end_overdue
 from services.semaphore.worker import running_semaphore
 from services.worker import builds as looks
@@ -18,9 +18,9 @@ from services.worker.builds import Build, builds, move, promote
 from services.worker.replay_open import OPEN, UNPINNED, open_jobs
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
-from shared.builds import SEMAPHORE, WORKER
-from shared.slots import JOB_GATE, semaphore_id
-from shared.states import Status
+from shared.jobs.states import Status
+from shared.slot.messages import JOB_GATE, semaphore_id
+from shared.temporal.builds import SEMAPHORE, WORKER
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.semaphore_history import is_drained
 from tests.fixtures.server import Server, answers, running_server

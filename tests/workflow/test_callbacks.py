@@ -16,11 +16,11 @@ from services.worker import activities, policies
 from services.worker.deterministic import stages
 from services.worker.models import COLLECT_VIDEO
 from services.worker.workflows import GenVideoWorkflow
-from shared.codec import PayloadKeys
-from shared.messages import Attempts, KlingDone
-from shared.replaying import replay
-from shared.states import Status, Step
-from shared.temporal import KLING_DONE_SIGNAL, PROGRESS_SIGNAL
+from shared.jobs.messages import Attempts, KlingDone
+from shared.jobs.states import Status, Step
+from shared.replay.replaying import replay
+from shared.temporal.client import KLING_DONE_SIGNAL, PROGRESS_SIGNAL
+from shared.temporal.codec import PayloadKeys
 from tests.fixtures.null import NULL
 from tests.services.mock_core.serving import HURRY, Json
 from tests.workflow.pipeline import Pipeline, working

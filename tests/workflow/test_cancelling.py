@@ -11,11 +11,11 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from services.semaphore.worker import running_semaphore
 from services.worker.acting import draining
 from services.worker.worker import running_worker
-from shared.assets import asset_path
-from shared.messages import Attempts, Record
-from shared.records import Records
-from shared.slots import JOB_GATE, semaphore_id
-from shared.states import Status, Step
+from shared.jobs.assets import asset_path
+from shared.jobs.messages import Attempts, Record
+from shared.jobs.states import Status, Step
+from shared.slot.messages import JOB_GATE, semaphore_id
+from shared.store.records import Records
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import HURRY, Json, Service
 from tests.workflow.pipeline import Pipeline, pipeline, working

@@ -9,8 +9,8 @@ from temporalio.client import Client
 from services.semaphore.worker import running_semaphore
 from services.worker.acting import heartbeat
 from services.worker.worker import running_worker
-from shared.messages import Attempts
-from shared.states import Status, Step
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status, Step
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service
 from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS, example

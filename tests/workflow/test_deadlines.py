@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from shared.states import Status, Step
+from shared.jobs.states import Status, Step
 from tests.services.mock_core.serving import Json
 from tests.workflow.crowd import Crowd, crowd_of
 from tests.workflow.pipeline import working

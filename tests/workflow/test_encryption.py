@@ -21,13 +21,13 @@ from services.api.settings import ApiSettings
 from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
-from shared.codec import PayloadKeys, data_converter
-from shared.replayer import OwnRunReplayer
-from shared.sandbox import workflow_runner
-from shared.slots import JOB_GATE, semaphore_id
-from shared.states import Status
+from shared.jobs.states import Status
+from shared.replay.replayer import OwnRunReplayer
+from shared.slot.messages import JOB_GATE, semaphore_id
+from shared.temporal.codec import PayloadKeys, data_converter
+from shared.temporal.sandbox import workflow_runner
 from tests.fixtures.temporal import NewClient
-from tests.shared.test_codec import NEW, OLD
+from tests.shared.temporal.test_codec import NEW, OLD
 from tests.workflow.pipeline import Pipeline, pipeline, working
 from tests.workflow.scenarios import rule
 from tests.workflow.test_cancelling import begun

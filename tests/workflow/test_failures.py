@@ -8,11 +8,11 @@ import pytest_asyncio
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowExecutionStatus
 
-from shared.assets import asset_path
 from shared.errors import NotYet, RefusedForGood, explained
 from shared.failures import MAX_ATTEMPTS
-from shared.messages import Attempts, Record
-from shared.states import Status, Step
+from shared.jobs.assets import asset_path
+from shared.jobs.messages import Attempts, Record
+from shared.jobs.states import Status, Step
 from tests.fixtures.temporal import NewClient
 from tests.workflow.crowd import Crowd, crowd_of
 from tests.workflow.pipeline import paid_once

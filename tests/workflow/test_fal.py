@@ -9,9 +9,9 @@ from temporalio.client import Client
 
 from services.callback.models import Fate
 from services.semaphore.worker import running_semaphore
-from shared.messages import Attempts, Record
-from shared.pace import Pace
-from shared.states import Status, Step
+from shared.jobs.messages import Attempts, Record
+from shared.jobs.states import Status, Step
+from shared.temporal.pace import Pace
 from tests.services.mock_core.serving import Json
 from tests.workflow.crowd import crowd_of
 from tests.workflow.pipeline import Pipeline, paid_once, pipeline, working

@@ -13,9 +13,9 @@ from services.semaphore.worker import running_semaphore
 from services.worker.acting import heartbeat
 from services.worker.results.disk import Disk
 from services.worker.worker import running_worker
-from shared.messages import Attempts
-from shared.records import RecordStore
-from shared.states import Status, Step
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status, Step
+from shared.store.records import RecordStore
 from tests.fixtures.eventually import eventually
 from tests.fixtures.small_disk import NewDisk
 from tests.workflow.pipeline import Pipeline, check, pipeline

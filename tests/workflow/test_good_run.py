@@ -13,10 +13,10 @@ from temporalio.client import WorkflowExecutionStatus
 
 from services.worker.acting import heartbeat
 from services.worker.results import media
-from shared.assets import KINDS, asset_path
-from shared.messages import Attempts, Progress, Record
-from shared.states import Status, Step
-from shared.temporal import (
+from shared.jobs.assets import KINDS, asset_path
+from shared.jobs.messages import Attempts, Progress, Record
+from shared.jobs.states import Status, Step
+from shared.temporal.client import (
     CUSTOM_PROGRESS,
     CUSTOM_TAG,
     GET_PROGRESS_QUERY,

@@ -17,8 +17,8 @@ from temporalio.client import Client
 from services.semaphore.worker import running_semaphore
 from services.worker.policies import FETCH_TRIES
 from shared.failures import MAX_ATTEMPTS
-from shared.messages import Record
-from shared.states import Status, Step
+from shared.jobs.messages import Record
+from shared.jobs.states import Status, Step
 from tests.chaos.vendor_wire import Request, Route, VendorWire
 from tests.fixtures.proc import children, peak
 from tests.services.mock_core.serving import served

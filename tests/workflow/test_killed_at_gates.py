@@ -8,9 +8,9 @@ import pytest
 from temporalio.client import Client
 
 from services.semaphore.worker import running_semaphore
-from shared.messages import Attempts
-from shared.slots import Gate
-from shared.states import Status
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status
+from shared.slot.messages import Gate
 from tests.workflow.pipeline import Pipeline, pipeline
 from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import rule

@@ -9,8 +9,8 @@ from temporalio.client import Client
 
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
-from shared.messages import Attempts
-from shared.states import Status
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.books import at_once, grants, rows
 from tests.workflow.pipeline import Pipeline, paid_once, pipeline

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from shared.messages import Attempts
-from shared.states import Status, Step
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status, Step
 from tests.workflow.crowd import crowd_of
 from tests.workflow.pipeline import paid_once, working
 from tests.workflow.scenarios import FOR_EITHER_STAGE, Scenario

@@ -14,8 +14,8 @@ from services.worker.acting.heartbeat import Pulse
 from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.service.images import ImageService
 from services.worker.worker import running_worker
-from shared.slots import Answer
-from shared.states import Status
+from shared.jobs.states import Status
+from shared.slot.messages import Answer
 from tests.services.mock_core.serving import Json
 from tests.workflow.books import at_once, rows
 from tests.workflow.pipeline import paid_once, pipeline

@@ -10,10 +10,10 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from services.semaphore.models import DRAIN_HOLD_SECONDS
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
-from shared.messages import Attempts
-from shared.pace import Pace
-from shared.states import Status
-from shared.temporal import WORKFLOW_TASK_TIMEOUT
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status
+from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
+from shared.temporal.pace import Pace
 from tests.fixtures.eventually import eventually
 from tests.workflow.books import at_once, grants, rows
 from tests.workflow.pipeline import Pipeline, pipeline

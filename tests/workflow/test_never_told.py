@@ -18,10 +18,10 @@ from services.worker.acting.requests import RequestActivities
 from services.worker.results.disk import Disk
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
-from shared.messages import Attempts
-from shared.sandbox import workflow_runner
-from shared.states import Status
-from shared.temporal import GENVIDEO_QUEUE
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status
+from shared.temporal.client import GENVIDEO_QUEUE
+from shared.temporal.sandbox import workflow_runner
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, pipeline, working

@@ -6,8 +6,8 @@ import pytest
 from temporalio.client import Client
 
 from services.worker.acting import heartbeat, polling
-from shared.messages import Attempts, Record
-from shared.states import Status, Step
+from shared.jobs.messages import Attempts, Record
+from shared.jobs.states import Status, Step
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.scenarios import rule

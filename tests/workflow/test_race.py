@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from shared.messages import Record
+from shared.jobs.messages import Record
 from tests.fixtures.eventually import eventually
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.race import call_back, decided, fates

@@ -16,10 +16,10 @@ from services.semaphore.replay_open import open_semaphores
 from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker import replay_open as worker_replay
 from services.worker.replay_open import SAMPLE, choose, open_jobs
-from shared import replaying
-from shared.replaying import AWAY, replay_open
-from shared.slots import Gate
-from shared.states import Status
+from shared.jobs.states import Status
+from shared.replay import replaying
+from shared.replay.replaying import AWAY, replay_open
+from shared.slot.messages import Gate
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient
 from tests.shared.processes import free_port

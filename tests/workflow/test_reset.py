@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from services.semaphore import starts
+from services.semaphore.deterministic import starts
 from services.worker.workflows import GenVideoWorkflow
-from shared.codec import PayloadKeys
-from shared.replaying import replay
-from shared.states import Status, Step
+from shared.jobs.states import Status, Step
+from shared.replay.replaying import replay
+from shared.temporal.codec import PayloadKeys
 from tests.fixtures.resets import has_done_tasks, reset
 from tests.fixtures.semaphore_history import has_asked
 from tests.fixtures.temporal import NewClient

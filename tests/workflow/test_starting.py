@@ -6,7 +6,7 @@ from temporalio.client import Client
 
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
-from shared.states import Status
+from shared.jobs.states import Status
 from tests.workflow.pipeline import pipeline
 
 

@@ -14,9 +14,9 @@ from services.semaphore.worker import running_semaphore
 from services.worker.policies import RETRY_POLICY
 from services.worker.worker import running_worker
 from shared.health import EX_TEMPFAIL
-from shared.messages import Attempts
-from shared.pace import Pace
-from shared.states import Status
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status
+from shared.temporal.pace import Pace
 from tests.fixtures.eventually import eventually
 from tests.workflow.books import rows
 from tests.workflow.pipeline import Pipeline, pipeline

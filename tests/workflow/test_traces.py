@@ -12,12 +12,12 @@ from temporalio.client import Client, WorkflowHistory
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.worker.workflows import GenVideoWorkflow
-from shared import tracing
-from shared.codec import PayloadKeys, data_converter
-from shared.http import http_client
-from shared.replayer import OwnRunReplayer
-from shared.sandbox import workflow_runner
-from shared.trace_settings import TraceSettings
+from shared.http.client import http_client
+from shared.replay.replayer import OwnRunReplayer
+from shared.settings.traces import TraceSettings
+from shared.telemetry import tracing
+from shared.temporal.codec import PayloadKeys, data_converter
+from shared.temporal.sandbox import workflow_runner
 from tests.fixtures.collector import Collector, collecting, said
 from tests.services.mock_core.serving import served
 from tests.workflow.pipeline import SECRET, Pipeline, working

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from shared.messages import Record
-from shared.records import Records
-from shared.states import Status, Step
+from shared.jobs.messages import Record
+from shared.jobs.states import Status, Step
+from shared.store.records import Records
 from tests.chaos.vendor_wire import Deed, Request, Route
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.worker.worker import running_worker
-from shared.states import Step
+from shared.jobs.states import Step
 from tests.fixtures.resets import reset
 from tests.fixtures.temporal import NewClient
 from tests.workflow.processes import worker_processes

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from services.semaphore.worker import running_semaphore
 from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
-from shared.states import Step
+from shared.jobs.states import Step
 from tests.chaos.vendor_wire import VendorWire, vendor_wire
 from tests.services.mock_core.serving import Service
 from tests.workflow.pipeline import Pipeline, pipeline

@@ -15,7 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from services.worker.results import checker
 from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
-from shared import logs
+from shared.telemetry import logs
 from tests.fixtures.eventually import eventually
 from tests.workflow import boundaries
 

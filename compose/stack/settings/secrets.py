@@ -25,7 +25,7 @@ def callback_secret(settings: Settings) -> str:
 
 
 def operator_key(settings: Settings) -> str:
-    """What an operator shows to the callback receiver; `shared.tokens` derives the same."""
+    """What an operator shows to the callback receiver; `shared.jobs.tokens` derives the same."""
     first = callback_secret(settings).split(",")[0]
     return hmac.new(first.encode(), b"genvideo: operator", hashlib.sha256).hexdigest()
 

@@ -10,7 +10,7 @@ from functools import partial
 from loadtest.books.fields import mapping, owner
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.findings import Finding
-from loadtest.judge.processes import usage
+from loadtest.judge.measures.processes import usage
 from loadtest.judge.rules.common import RUN, Texts, each, met, of_stage
 
 KIND = "callback"

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from loadtest.books.facts import Generation
 from loadtest.books.model import Books, JobFacts, StageBook
-from loadtest.judge import permits
-from loadtest.judge.clocks import SLACK, Offsets, offsets
 from loadtest.judge.findings import Finding
+from loadtest.judge.measures import permits
+from loadtest.judge.measures.clocks import SLACK, Offsets, offsets
 from loadtest.judge.rules.common import Texts, each, met, of_stage, once, thrown
 from loadtest.times import duration
 

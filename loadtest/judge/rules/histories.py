@@ -6,8 +6,8 @@ from loadtest.books.facts import Activity, Execution
 from loadtest.books.histories import Told, ToldActivity
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.books.raw import KEEP_ALL_HISTORIES, KEEP_EVERY
-from loadtest.judge import permits
 from loadtest.judge.findings import Finding
+from loadtest.judge.measures import permits
 from loadtest.judge.rules.common import Texts, each, of_stage, once
 
 KIND = "history"

@@ -1,7 +1,7 @@
 """What became of every callback that a vendor sent."""
 
-from loadtest.judge.callbacks import AGAIN, BY_POLL, FATES, LOST
 from loadtest.judge.judge import Judgement
+from loadtest.judge.measures.callbacks import AGAIN, BY_POLL, FATES, LOST
 from loadtest.judge.stage import StageResult
 from loadtest.report.blocks import BAD, Cell, Section, Table, Text, row
 

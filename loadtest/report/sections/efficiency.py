@@ -1,9 +1,9 @@
 """Where the slots' time went; the parts add up to all of it."""
 
 from loadtest.judge.judge import Judgement
-from loadtest.judge.schedule import PARTS, SERVICE
+from loadtest.judge.measures.schedule import PARTS, SERVICE
+from loadtest.judge.measures.timing import FORMULA
 from loadtest.judge.stage import StageResult
-from loadtest.judge.timing import FORMULA
 from loadtest.report.blocks import Block, Cell, Section, Table, Text, row
 from loadtest.times import duration
 

@@ -1,8 +1,8 @@
 """The gap between one job's end and the next one's start, beside a plain hop."""
 
 from loadtest.judge.judge import Judgement
+from loadtest.judge.measures.stats import Spread
 from loadtest.judge.stage import StageResult
-from loadtest.judge.stats import Spread
 from loadtest.report.blocks import Block, Cell, Section, Table, Text, row
 from loadtest.report.charts import histogram
 from loadtest.times import duration

@@ -3,8 +3,8 @@
 from collections import Counter
 
 from loadtest.books.actions import FREE, HEARTBEAT
-from loadtest.judge.cost import JOBS_A_DAY, Cost, Month, cost
 from loadtest.judge.judge import Judgement
+from loadtest.judge.measures.cost import JOBS_A_DAY, Cost, Month, cost
 from loadtest.prices import PUBLISHED
 from loadtest.report.blocks import INFO, WARN, Block, Cell, Notice, Table, Text, row
 from loadtest.times import duration

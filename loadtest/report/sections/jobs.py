@@ -4,7 +4,16 @@ import dataclasses
 
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.judge import Judgement
-from loadtest.judge.spans import BACK_OFF, HAND_OVER, QUEUED, RUNNING, STORE, WAIT, Span, spans
+from loadtest.judge.measures.spans import (
+    BACK_OFF,
+    HAND_OVER,
+    QUEUED,
+    RUNNING,
+    STORE,
+    WAIT,
+    Span,
+    spans,
+)
 from loadtest.report.blocks import Block, Chart, Section, Text, own
 from loadtest.report.charts import queue, stacked_groups
 from loadtest.report.links import workflow_link

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 from loadtest.judge import findings as kinds
 from loadtest.judge.judge import Judgement
+from loadtest.judge.measures.timing import FORMULA
 from loadtest.judge.stage import StageResult
-from loadtest.judge.timing import FORMULA
 from loadtest.report.blocks import BAD, GOOD, Block, Cell, Section, Table, Text, row
 from loadtest.times import duration
 

@@ -1,7 +1,7 @@
 """What each process used, and whether anything grows."""
 
 from loadtest.judge.judge import Judgement
-from loadtest.judge.processes import GROWS, LEVEL, SHORTEST, Usage
+from loadtest.judge.measures.processes import GROWS, LEVEL, SHORTEST, Usage
 from loadtest.report.blocks import GOOD, INFO, WARN, Block, Cell, Notice, Section, Table, row
 from loadtest.report.charts import memory
 from loadtest.report.drift import drift

@@ -5,8 +5,8 @@ from loadtest.books.model import STEPS, StageBook
 from loadtest.books.witnesses import LEDGERS, SLOT, Witness, codes
 from loadtest.books.witnesses import RECORDS as JOURNAL
 from loadtest.books.witnesses import TEMPORAL as HISTORIES
-from loadtest.judge.intervals import RECORDS, TEMPORAL, VENDORS, vendor_interval
 from loadtest.judge.judge import Judgement
+from loadtest.judge.measures.intervals import RECORDS, TEMPORAL, VENDORS, vendor_interval
 from loadtest.judge.stage import StageResult
 from loadtest.report.blocks import (
     BAD,

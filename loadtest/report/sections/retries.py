@@ -1,9 +1,9 @@
 """What had to be tried again, and that no failed generation is unaccounted for."""
 
 from loadtest.books.model import STEPS
-from loadtest.judge.faults import OUTCOMES
 from loadtest.judge.judge import Judgement
-from loadtest.judge.retries import DEGRADED, RECOVERED, SURFACED, UNACCOUNTED
+from loadtest.judge.measures.faults import OUTCOMES
+from loadtest.judge.measures.retries import DEGRADED, RECOVERED, SURFACED, UNACCOUNTED
 from loadtest.judge.stage import StageResult
 from loadtest.report.blocks import BAD, GOOD, INFO, Block, Cell, Notice, Section, Table, row
 from loadtest.times import duration

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from loadtest.judge.judge import Condition, Judgement
+from loadtest.judge.measures.threshold import DEFAULTS, METRICS, parse
 from loadtest.judge.self_checks import SelfCheck
 from loadtest.judge.stage import StageResult
-from loadtest.judge.threshold import DEFAULTS, METRICS, parse
 from loadtest.report.blocks import (
     BAD,
     GOOD,

@@ -2,7 +2,7 @@
 
 from loadtest.books.model import JobFacts, StageBook
 from loadtest.judge.judge import Judgement
-from loadtest.judge.spans import QUEUED, Span, spans
+from loadtest.judge.measures.spans import QUEUED, Span, spans
 from loadtest.report.blocks import GOOD, Block, Cell, Notice, Section, Table, own, row
 from loadtest.report.links import history_link, workflow_link
 from loadtest.times import duration

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from services.api.feed.frames import Frame
 from services.api.feed.hub import Hub
 from services.api.feed.index import JobIndex
-from shared.messages import Job
+from shared.jobs.messages import Job
 
 # So many jobs are looked up and written as JSON at a time.
 PAGE = 10

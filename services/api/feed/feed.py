@@ -13,7 +13,7 @@ from services.api.feed.index import JobIndex
 from services.api.feed.versions import versions_after
 from services.api.metrics import CHANGES
 from services.api.retention import Retention
-from shared.messages import Job, JobInput, Record
+from shared.jobs.messages import Job, JobInput, Record
 
 
 class Records(Protocol):

@@ -4,7 +4,7 @@ from functools import cached_property
 
 from fastapi.sse import format_sse_event
 
-from shared.messages import Job
+from shared.jobs.messages import Job
 
 # JSON lets them stand in a string as they are, but some readers of lines end a line at each.
 _LINE_ENDS = {end: f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}

@@ -13,7 +13,7 @@ from typing import Protocol
 from services.api.feed.frames import Frame, whole_number
 from services.api.metrics import SUBSCRIBERS
 from shared.errors import GenvideoError
-from shared.messages import Job
+from shared.jobs.messages import Job
 
 # A reader that is so many changes behind skips to the newest of each job.
 MAX_WAITING = 256

@@ -9,9 +9,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from shared.errors import InvalidInput
-from shared.ids import is_job_id
-from shared.messages import Job
-from shared.states import Status
+from shared.jobs.ids import is_job_id
+from shared.jobs.messages import Job
+from shared.jobs.states import Status
 
 # So many changes more than jobs twice over are kept before they are looked through.
 SPARE = 1000

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from shared.messages import Record
+from shared.jobs.messages import Record
 
 MOST_RECORDS = 2000
 

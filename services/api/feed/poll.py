@@ -18,10 +18,10 @@ from services.api.temporal.executions import closed, first_record
 from services.api.temporal.look_back import LookBack
 from services.api.temporal.slots import Slots
 from shared.errors import TemporalUnavailable
-from shared.ids import is_job_id
-from shared.messages import Job, Record
-from shared.pace import Pace
-from shared.states import Status
+from shared.jobs.ids import is_job_id
+from shared.jobs.messages import Job, Record
+from shared.jobs.states import Status
+from shared.temporal.pace import Pace
 
 log = structlog.get_logger(__name__)
 

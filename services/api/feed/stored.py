@@ -18,11 +18,11 @@ from services.api.periodic import periodically
 from services.api.retention import Retention
 from services.api.temporal.client import Temporal
 from services.api.temporal.slots import Slots
-from shared.ids import is_job_id
-from shared.messages import Record
-from shared.pace import Pace
-from shared.records import Records
+from shared.jobs.ids import is_job_id
+from shared.jobs.messages import Record
 from shared.store.protocol import StoreAway
+from shared.store.records import Records
+from shared.temporal.pace import Pace
 
 log = structlog.get_logger(__name__)
 

@@ -1,7 +1,7 @@
 """A job as of its earlier versions, made from its record's transitions."""
 
-from shared.messages import Attempts, Job, Record, Transition, started_at
-from shared.states import Step
+from shared.jobs.messages import Attempts, Job, Record, Transition, started_at
+from shared.jobs.states import Step
 
 
 def versions_after(record: Record, version: int) -> list[Job]:

@@ -12,9 +12,9 @@ from watchfiles import Change, awatch
 from services.api.feed.feed import Feed
 from services.api.feed.hub import Hub
 from services.api.retention import Retention
-from shared.ids import is_job_id
-from shared.messages import Record
-from shared.records import RecordStore
+from shared.jobs.ids import is_job_id
+from shared.jobs.messages import Record
+from shared.store.records import RecordStore
 
 log = structlog.get_logger(__name__)
 

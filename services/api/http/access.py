@@ -7,13 +7,13 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.api.http.rate_limit import RateLimit
-from services.api.http.session import PATH, Sessions, TokenMissing
+from services.api.http.parts.rate_limit import RateLimit
+from services.api.http.parts.session import PATH, Sessions, TokenMissing
 from services.api.metrics import REFUSED
 from services.api.settings import ApiSettings
 from shared.errors import GenvideoError, NotJson
-from shared.guard import SAFE_METHODS
-from shared.problems import from_error
+from shared.http.guard import SAFE_METHODS
+from shared.http.problems import from_error
 
 # Whoever watches over the process asks these, also while others ask for too much.
 NEVER_LIMITED = frozenset({"/healthz", "/readyz", "/metrics"})

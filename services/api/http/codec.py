@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.api.common.v1 import Payload, Payloads
 
 from services.api.settings import ApiSettings
-from shared import problems
-from shared.codec import PayloadKeys
 from shared.errors import BodyTooLarge, GenvideoError, InvalidInput
+from shared.http import problems
+from shared.temporal.codec import PayloadKeys
 
 PATH = "/codec"
 # The UI asks for an event's payloads at a time; each becomes an object, which costs time.

@@ -10,19 +10,19 @@ import httpx
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.api.http import job_lines, upstream
-from services.api.http.accept import JSON, produces
-from services.api.http.job_lines import Lines
-from services.api.http.parameters import JobId, ServiceDep
-from services.api.http.upstream import Health
+from services.api.http.parts import job_lines, upstream
+from services.api.http.parts.accept import JSON, produces
+from services.api.http.parts.job_lines import Lines
+from services.api.http.parts.parameters import JobId, ServiceDep
+from services.api.http.parts.upstream import Health
 from services.api.jobs.jobs import JobNotFound, check_id
 from shared.errors import GenvideoError, NotJson
 from shared.health import temporal_reason
-from shared.http import http_client
-from shared.job_lines import LINES
-from shared.messages import Record
-from shared.problems import documented
-from shared.queries import ONLY_KNOWN
+from shared.http.client import http_client
+from shared.http.problems import documented
+from shared.http.queries import ONLY_KNOWN
+from shared.jobs.messages import Record
+from shared.telemetry.job_lines import LINES
 
 # So many of the last hits are told; the page keeps them.
 MOST_HITS = 5000

@@ -12,15 +12,15 @@ from starlette.types import Receive, Scope, Send
 
 from services.api.feed.frames import Frame
 from services.api.feed.hub import Hub, TooManyListeners, Versions
-from services.api.http.accept import EVENTS, NotAcceptable, produces
-from services.api.http.examples import EXAMPLES
-from services.api.http.parameters import JobId, ServiceDep, address_of
-from services.api.http.resume import MOST_VERSION, has_it_all, missed_versions
+from services.api.http.parts.accept import EVENTS, NotAcceptable, produces
+from services.api.http.parts.examples import EXAMPLES
+from services.api.http.parts.parameters import JobId, ServiceDep, address_of
+from services.api.http.parts.resume import MOST_VERSION, has_it_all, missed_versions
 from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
-from shared.messages import Job
-from shared.problems import documented
-from shared.queries import ONLY_KNOWN
+from shared.http.problems import documented
+from shared.http.queries import ONLY_KNOWN
+from shared.jobs.messages import Job
 
 HEARTBEAT_SECONDS = 10.0
 HEARTBEAT = format_sse_event(comment="still here")

@@ -9,19 +9,19 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
-from services.api.http.accept import NotAcceptable, check_accepted, produces
-from services.api.http.parameters import JobId, ServiceDep
-from services.api.http.streamed import OutOfFile, Unreadable, head_of, streamed
+from services.api.http.parts.accept import NotAcceptable, check_accepted, produces
+from services.api.http.parts.parameters import JobId, ServiceDep
+from services.api.http.parts.streamed import OutOfFile, Unreadable, head_of, streamed
 from services.api.jobs.jobs import JobNotFound, check_id
 from services.api.service import Service
 from services.api.thumbnails.maker import MEDIA_TYPE
-from shared.assets import KINDS, MEDIA_TYPES
 from shared.errors import GenvideoError
-from shared.messages import Job
-from shared.problems import documented
-from shared.queries import ONLY_KNOWN
-from shared.ranges import BadRange, RangedFile, RangeNotSatisfiable, refused_range
-from shared.states import Step
+from shared.http.problems import documented
+from shared.http.queries import ONLY_KNOWN
+from shared.http.ranges import BadRange, RangedFile, RangeNotSatisfiable, refused_range
+from shared.jobs.assets import KINDS, MEDIA_TYPES
+from shared.jobs.messages import Job
+from shared.jobs.states import Step
 from shared.store.assets import Stored
 
 # A browser may keep a file, and asks each time whether it is still the same.

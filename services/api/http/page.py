@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Response
 from fastapi import Path as FromPath
 
-from services.api.http.parameters import ServiceDep
-from services.api.http.session import PATH, Sessions
+from services.api.http.parts.parameters import ServiceDep
+from services.api.http.parts.session import PATH, Sessions
 from services.api.models import PageConfig
 from services.api.service import Service
 from shared.errors import RouteNotFound
-from shared.ranges import RangedFile
+from shared.http.ranges import RangedFile
 from shared.texts import ERRORS, PAGE
 
 FOLDER = Path(__file__).parents[1] / "dashboard"

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Response
 from fastapi import Path as FromPath
 from fastapi.responses import HTMLResponse
 
-from services.api.http.parameters import ServiceDep
+from services.api.http.parts.parameters import ServiceDep
 from shared.errors import RouteNotFound
-from shared.ranges import RangedFile
+from shared.http.ranges import RangedFile
 
 # A report brings its own styles, and prompts in it; nothing in it runs or gets at what is ours.
 # It keeps its origin: a browser sends no session along with a link of a page that has none.

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.security import HTTPBearer
 
 from services.api.feed.index import from_cursor, to_cursor
-from services.api.http.accept import JSON, NotAcceptable, produces
-from services.api.http.parameters import JobId, ServiceDep, address_of
-from services.api.http.rate_limit import RateLimit, TooFast
-from services.api.http.session import TokenMissing
+from services.api.http.parts.accept import JSON, NotAcceptable, produces
+from services.api.http.parts.parameters import JobId, ServiceDep, address_of
+from services.api.http.parts.rate_limit import RateLimit, TooFast
+from services.api.http.parts.session import TokenMissing
 from services.api.jobs.batches import BatchNotFound
 from services.api.jobs.jobs import (
     IdempotencyConflict,
@@ -35,11 +35,11 @@ from services.api.models import (
 from services.api.service import Service
 from services.api.temporal.slots import SemaphoreSlow
 from shared.errors import QueueFull
-from shared.messages import Job
-from shared.problems import documented
-from shared.queries import ONLY_KNOWN
-from shared.slots import Gate, SlotView
-from shared.states import Status
+from shared.http.problems import documented
+from shared.http.queries import ONLY_KNOWN
+from shared.jobs.messages import Job
+from shared.jobs.states import Status
+from shared.slot.messages import Gate, SlotView
 
 Limit = Annotated[
     int, Query(ge=1, le=MAX_PAGE, description="At most so many jobs", examples=[DEFAULT_PAGE])

@@ -10,13 +10,13 @@ from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 from services.api.feed.changes import Changes
 from services.api.feed.frames import Frame
 from services.api.feed.hub import Subscription, TooManyListeners, Versions, Waiting
-from services.api.http.parameters import ServiceDep, address_of
-from services.api.http.resume import BURST, MOST_VERSION, has_it_all, missed_versions
+from services.api.http.parts.parameters import ServiceDep, address_of
+from services.api.http.parts.resume import BURST, MOST_VERSION, has_it_all, missed_versions
 from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
 from shared.errors import GenvideoError, TemporalUnavailable
-from shared.messages import Job
-from shared.problems import from_error
+from shared.http.problems import from_error
+from shared.jobs.messages import Job
 
 # 1000 is the normal end; 4404 is ours, as close codes from 4000 on are free to use.
 NORMAL, GOING_AWAY, TRY_AGAIN_LATER, UNKNOWN_JOB = 1000, 1001, 1013, 4404

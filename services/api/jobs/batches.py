@@ -10,9 +10,9 @@ from services.api.feed.feed import Feed
 from services.api.jobs.jobs import IdempotencyConflict, Jobs
 from services.api.models import Batch, BatchOrder, Counts
 from shared.errors import GenvideoError, QueueFull, TemporalRefuses, TemporalUnavailable
-from shared.ids import job_id_for_key
-from shared.messages import JobInput
-from shared.states import Status
+from shared.jobs.ids import job_id_for_key
+from shared.jobs.messages import JobInput
+from shared.jobs.states import Status
 
 # So many starts are under way at a time.
 AT_ONCE = 32

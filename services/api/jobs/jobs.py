@@ -12,11 +12,11 @@ from services.api.repair.repairer import Repairer
 from services.api.temporal.client import Temporal
 from services.api.temporal.executions import first_record, input_of
 from services.api.temporal.slots import Slots
-from shared import tracing
 from shared.errors import GenvideoError, QueueFull, TemporalUnavailable
-from shared.ids import is_job_id, job_id_for_key, new_job_id
-from shared.messages import Job, JobInput, Record
-from shared.states import RETRYABLE_STATES
+from shared.jobs.ids import is_job_id, job_id_for_key, new_job_id
+from shared.jobs.messages import Job, JobInput, Record
+from shared.jobs.states import RETRYABLE_STATES
+from shared.telemetry import tracing
 
 log = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ import structlog
 from services.api.feed.feed import Feed
 from services.api.metrics import FORGOTTEN
 from services.api.periodic import periodically
-from shared.records import Records
 from shared.store.assets import Assets
+from shared.store.records import Records
 
 log = structlog.get_logger(__name__)
 

@@ -17,14 +17,14 @@ from services.api.retention import Retention
 from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
 from services.api.temporal.executions import from_workflow
-from shared import logs
 from shared.errors import TemporalUnavailable
-from shared.messages import Record
+from shared.jobs.messages import Record
 from shared.process_exit import run_and_exit
-from shared.records import Records
-from shared.settings import load
+from shared.settings.common import load
 from shared.store.chosen import chosen_store
-from shared.temporal import connect
+from shared.store.records import Records
+from shared.telemetry import logs
+from shared.temporal.client import connect
 
 # Each question replays a history on a worker; more at once would hold up the jobs that run.
 AT_ONCE = 4

@@ -15,7 +15,7 @@ from services.api.repair.repairer import Repairer
 from services.api.temporal.client import ABNORMAL, Temporal
 from services.api.temporal.executions import closed, first_record
 from services.api.temporal.look_back import LookBack
-from shared.ids import is_job_id
+from shared.jobs.ids import is_job_id
 
 log = structlog.get_logger(__name__)
 

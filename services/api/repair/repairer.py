@@ -16,9 +16,9 @@ from services.api.feed.feed import Feed
 from services.api.metrics import REPAIRED
 from services.api.temporal.client import Temporal
 from services.api.temporal.executions import first_record, from_workflow, outcome
-from shared.closing import close_record
 from shared.errors import TemporalUnavailable
-from shared.messages import Job, Record
+from shared.jobs.closing import close_record
+from shared.jobs.messages import Job, Record
 
 log = structlog.get_logger(__name__)
 

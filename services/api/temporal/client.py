@@ -25,10 +25,11 @@ from temporalio.service import RPCError
 
 from services.api.metrics import TEMPORAL_CALLS
 from shared.errors import TemporalUnavailable
-from shared.ids import is_job_id
-from shared.messages import UNTAGGED, JobInput, Progress, Record
-from shared.states import OnVideoFailure
-from shared.temporal import (
+from shared.jobs.ids import is_job_id
+from shared.jobs.messages import UNTAGGED, JobInput, Progress, Record
+from shared.jobs.states import OnVideoFailure
+from shared.slot.watching import is_gone
+from shared.temporal.client import (
     CUSTOM_PROGRESS,
     CUSTOM_TAG,
     GENVIDEO_QUEUE,
@@ -39,7 +40,6 @@ from shared.temporal import (
     answer,
     summary,
 )
-from shared.watching import is_gone
 
 T = TypeVar("T")
 Handle = WorkflowHandle[object, Progress]

@@ -9,10 +9,10 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 
 from services.api.temporal.client import ABNORMAL, MEMO_INPUT, RPC_TIMEOUT, Temporal
-from shared.closing import close_record
-from shared.messages import JobError, JobInput, Record
-from shared.states import Status
-from shared.temporal import answer
+from shared.jobs.closing import close_record
+from shared.jobs.messages import JobError, JobInput, Record
+from shared.jobs.states import Status
+from shared.temporal.client import answer
 
 
 async def input_of(found: WorkflowExecution) -> JobInput:

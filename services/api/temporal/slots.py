@@ -25,9 +25,9 @@ from shared.errors import (
     TemporalUnavailable,
 )
 from shared.health import temporal_reason
-from shared.messages import Job
-from shared.semaphores import start_semaphore
-from shared.slots import (
+from shared.jobs.messages import Job
+from shared.jobs.states import Status
+from shared.slot.messages import (
     CHANGE_UPDATE,
     DEFAULT_LIMIT,
     JOB_GATE,
@@ -37,8 +37,8 @@ from shared.slots import (
     SlotView,
     semaphore_id,
 )
-from shared.states import Status
-from shared.temporal import answer
+from shared.slot.semaphores import start_semaphore
+from shared.temporal.client import answer
 
 FRESH_SECONDS = 1.0
 # How long each try to hear from the semaphore may take. A question is lost with a worker that dies,

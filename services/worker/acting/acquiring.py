@@ -15,8 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.models import Order
 from shared.errors import GateNotYet, NotYet, OutcomeUnknown
-from shared.semaphores import start_semaphore
-from shared.slots import (
+from shared.slot.messages import (
     ACQUIRE_UPDATE,
     FENCED,
     JOB_GATE,
@@ -26,8 +25,9 @@ from shared.slots import (
     Permit,
     semaphore_id,
 )
-from shared.temporal import is_away
-from shared.watching import is_gone
+from shared.slot.semaphores import start_semaphore
+from shared.slot.watching import is_gone
+from shared.temporal.client import is_away
 
 log = structlog.get_logger(__name__)
 

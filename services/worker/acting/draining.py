@@ -15,16 +15,16 @@ from services.worker.dependencies import Dependencies
 from services.worker.margins import KEEP_SECONDS
 from services.worker.models import Kept
 from services.worker.vendors.vendor import Vendor, VendorStatus
-from shared.assets import asset_url
-from shared.closing import amend_attempts, close_record
 from shared.errors import GenvideoError, RefusedForGood, VendorError
 from shared.failures import MAX_ATTEMPTS
-from shared.ids import external_id, parse_external_id
-from shared.messages import Asset, Attempts, Record
-from shared.records import Records
-from shared.slots import DRAIN_ACTIVITY, Drain
-from shared.states import Step
+from shared.jobs.assets import asset_url
+from shared.jobs.closing import amend_attempts, close_record
+from shared.jobs.ids import external_id, parse_external_id
+from shared.jobs.messages import Asset, Attempts, Record
+from shared.jobs.states import Step
+from shared.slot.messages import DRAIN_ACTIVITY, Drain
 from shared.store.chosen import chosen_store
+from shared.store.records import Records
 
 log = structlog.get_logger(__name__)
 

@@ -18,12 +18,12 @@ from services.worker.policies import (
     REPORT_SECONDS,
     WAITING_TRIES,
 )
-from shared import tracing
 from shared.errors import GenvideoError, NotYet, OutcomeUnknown, VendorError, what_kind
-from shared.ids import parse_external_id
-from shared.messages import ProgressReport
-from shared.pace import between_beats
-from shared.temporal import PROGRESS_SIGNAL
+from shared.jobs.ids import parse_external_id
+from shared.jobs.messages import ProgressReport
+from shared.telemetry import tracing
+from shared.temporal.client import PROGRESS_SIGNAL
+from shared.temporal.pace import between_beats
 
 log = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from shared import tracing
 from shared.errors import GenvideoError, NotYet, to_application_error, what_kind
+from shared.telemetry import tracing
 
 log = structlog.get_logger(__name__)
 

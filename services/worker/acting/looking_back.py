@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.acting.heartbeat import Pulse
 from services.worker.models import GEN_IMAGE, LEFT_BEHIND, REQUEST_VIDEO, Left, Order
-from shared.messages import Attempts
+from shared.jobs.messages import Attempts
 
 log = structlog.get_logger(__name__)
 

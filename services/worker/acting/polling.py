@@ -23,7 +23,7 @@ from shared.errors import (
     RefusedForGood,
     VendorError,
 )
-from shared.slots import Permit
+from shared.slot.messages import Permit
 
 # What a look tells; None: the vendor doesn't know the generation.
 News = VendorStatus | VendorError | None

@@ -14,12 +14,12 @@ from services.worker.models import (
 from services.worker.policies import RECORD_SECONDS
 from services.worker.results.disk import Disk
 from services.worker.settings.worker import WorkerSettings
-from shared.messages import Record
-from shared.records import Records, is_beginning
-from shared.slots import RunRef
+from shared.jobs.messages import Record
+from shared.slot.messages import RunRef
+from shared.slot.watching import closed_by_now
 from shared.store.chosen import chosen_store
 from shared.store.protocol import StoreAway
-from shared.watching import closed_by_now
+from shared.store.records import Records, is_beginning
 
 
 class StateActivities:

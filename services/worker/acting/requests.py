@@ -10,9 +10,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.models import REQUEST_SLOT, WITHDRAW_REQUEST
 from shared.errors import TemporalRefuses, TemporalUnavailable
-from shared.semaphores import start_semaphore
-from shared.slots import JOB_GATE, WITHDRAW_SIGNAL, SlotRequest, semaphore_id
-from shared.temporal import answer
+from shared.slot.messages import JOB_GATE, WITHDRAW_SIGNAL, SlotRequest, semaphore_id
+from shared.slot.semaphores import start_semaphore
+from shared.temporal.client import answer
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from services.worker.models import Accepted, Order
 from services.worker.policies import LOOK_SECONDS
 from services.worker.vendors.vendor import Vendor
 from shared.errors import GenvideoError, NeverTold, OutcomeUnknown
-from shared.slots import Permit
+from shared.slot.messages import Permit
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.policies import ATTEMPT_BACKOFF, ATTEMPT_CODES
     from shared.errors import RefusedForGood
     from shared.failures import MAX_ATTEMPTS
-    from shared.states import Step
+    from shared.jobs.states import Step
 
 
 async def after_failure(

@@ -19,8 +19,8 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic.turn import SlotTurn
     from services.worker.models import JobLimits
     from shared.errors import NeverTold
-    from shared.slots import Drain, SlotRequest
-    from shared.states import Status
+    from shared.jobs.states import Status
+    from shared.slot.messages import Drain, SlotRequest
 
 
 # A submit may have arrived of which no answer tells.

@@ -11,9 +11,9 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic.wording import details_of, summary_of
     from services.worker.models import RECORD_STATE, Recorded, Stored
     from services.worker.policies import LOCAL_RETRY_POLICY, LOCAL_TIMEOUT
-    from shared.messages import JobInput, ProgressReport, Record
-    from shared.states import Step
-    from shared.temporal import CUSTOM_PROGRESS
+    from shared.jobs.messages import JobInput, ProgressReport, Record
+    from shared.jobs.states import Step
+    from shared.temporal.client import CUSTOM_PROGRESS
 
 
 class EndedBefore(Exception):

@@ -32,8 +32,8 @@ with workflow.unsafe.imports_passed_through():
         TRANSFER_TIMEOUT,
         TURN_TIMEOUT,
     )
-    from shared.messages import Message
-    from shared.slots import DRAIN_ACTIVITY, Drain, Permit
+    from shared.jobs.messages import Message
+    from shared.slot.messages import DRAIN_ACTIVITY, Drain, Permit
 
 T = TypeVar("T")
 # A submit is awaited to its end, whatever becomes of the job.

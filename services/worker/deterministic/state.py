@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.messages import (
+from shared.jobs.messages import (
     Attempts,
     JobError,
     JobInput,
@@ -12,7 +12,7 @@ from shared.messages import (
     Transition,
     started_at,
 )
-from shared.states import Status, Step, may_follow
+from shared.jobs.states import Status, Step, may_follow
 
 
 class JobState:

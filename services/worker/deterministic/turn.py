@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
         REQUEST_RETRY_POLICY,
     )
     from shared.errors import QueueFull
-    from shared.slots import (
+    from shared.slot.messages import (
         JOB_GATE,
         RELEASE_SIGNAL,
         REQUEST_SIGNAL,

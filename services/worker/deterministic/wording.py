@@ -1,9 +1,9 @@
 """What Temporal's UI says of a job, as sentences; pure, so that they replay."""
 
 from shared.failures import MAX_ATTEMPTS
-from shared.messages import Record
-from shared.states import Status
-from shared.temporal import summary
+from shared.jobs.messages import Record
+from shared.jobs.states import Status
+from shared.temporal.client import summary
 
 SAYS = {
     Status.QUEUED: "The job waits for its turn.",

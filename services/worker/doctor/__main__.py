@@ -13,9 +13,9 @@ from dataclasses import asdict
 from services.worker.doctor.examination import Examination, examine
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.findings import Verdict
-from shared import logs
-from shared.replaying import tell
-from shared.settings import load
+from shared.replay.replaying import tell
+from shared.settings.common import load
+from shared.telemetry import logs
 
 WRONG = 1
 

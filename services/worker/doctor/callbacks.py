@@ -12,7 +12,7 @@ from services.worker.vendors.failures import json_object
 from services.worker.vendors.findings import Finding, ok, warning, wrong
 from services.worker.vendors.vendor import Traits
 from shared.errors import VendorError
-from shared.http import http_client
+from shared.http.client import http_client
 from shared.redact import redacted
 
 CHECK, RECEIVER = "callbacks", "receiver"

@@ -14,7 +14,7 @@ from services.worker.vendors.chosen import chosen_images, chosen_videos
 from services.worker.vendors.findings import Examined, Finding, Offering, wrong
 from services.worker.vendors.vendor import Traits, Vendor
 from shared.errors import VendorError
-from shared.states import Step
+from shared.jobs.states import Step
 
 UNSAID = "it does not say what it makes them with"
 

@@ -1,6 +1,6 @@
 """How much a result may be: beyond what a generous vendor delivers, and no more."""
 
-from shared.states import Step
+from shared.jobs.states import Step
 
 # An image of 8K has 33 million pixels, a video of 4K fewer than 9.5. A side of more than 16384 is
 # nothing that a browser shows.

@@ -15,9 +15,9 @@ import structlog
 
 from services.worker.results.pieces import Piece, from_json
 from services.worker.vendors.vendor import Bounds, Fitted
-from shared.assets import Kind
 from shared.errors import BadResult, GenvideoError, RefusedForGood, StorageFailed, WrongKind
-from shared.states import Step
+from shared.jobs.assets import Kind
+from shared.jobs.states import Step
 
 log = structlog.get_logger(__name__)
 

@@ -24,8 +24,8 @@ from PIL import Image
 from services.worker.results import fitting, media
 from services.worker.results.pieces import as_json
 from services.worker.results.refusals import Refused
-from shared.assets import Kind
-from shared.states import Step
+from shared.jobs.assets import Kind
+from shared.jobs.states import Step
 
 # Beyond what it has taken when it begins. The largest image that is allowed takes 160 MB, as a JPEG
 # in many passes 400; a video of the largest frames, of which a decoder may keep 16, up to 230.

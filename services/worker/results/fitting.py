@@ -8,7 +8,7 @@ from PIL import Image, UnidentifiedImageError
 
 from services.worker.results.bounds import MAX_PIXELS
 from services.worker.results.refusals import Refused
-from shared.states import Step
+from shared.jobs.states import Step
 
 # Of JPEG, one after another while the file is too large.
 QUALITIES = (92, 85, 75)

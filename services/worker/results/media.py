@@ -16,8 +16,8 @@ from services.worker.results.pictures import check_picture
 from services.worker.results.pieces import MAX_PIECES, Copy, Piece
 from services.worker.results.refusals import Refused, RefusedKind
 from services.worker.results.videos import check_video
-from shared.assets import Kind
-from shared.states import Step
+from shared.jobs.assets import Kind
+from shared.jobs.states import Step
 
 # What files begin with that are no MP4 and no RIFF.
 STARTS = {

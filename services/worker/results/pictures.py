@@ -8,8 +8,8 @@ from PIL import Image, UnidentifiedImageError
 
 from services.worker.results.bounds import MAX_PIXELS, MAX_SIDE
 from services.worker.results.refusals import Refused
-from shared.assets import Kind
-from shared.states import Step
+from shared.jobs.assets import Kind
+from shared.jobs.states import Step
 
 # Pillow's own way to read a WEBP takes five times its pixels; FFmpeg's takes one and a half.
 WEBP_OPTIONS = {"codec_whitelist": "webp", "max_pixels": str(MAX_PIXELS[Step.IMAGE])}

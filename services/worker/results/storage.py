@@ -27,12 +27,12 @@ from services.worker.results.hops import Credentials, asked
 from services.worker.results.pieces import Piece, chunks
 from services.worker.vendors.failures import CLEARING_STATUSES, NOT_SENT
 from services.worker.vendors.vendor import Bounds, Fitted, Vendor
-from shared.assets import KINDS, MEDIA_TYPES, Kind, assets_folder
 from shared.errors import BadResult, StorageFailed
 from shared.files import forget_partials
-from shared.http import is_identity
-from shared.messages import Asset
-from shared.states import Step
+from shared.http.client import is_identity
+from shared.jobs.assets import KINDS, MEDIA_TYPES, Kind, assets_folder
+from shared.jobs.messages import Asset
+from shared.jobs.states import Step
 from shared.store.assets import Assets, Stored
 from shared.store.folder import Folder
 from shared.store.protocol import Store

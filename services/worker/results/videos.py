@@ -9,7 +9,7 @@ from av.error import FFmpegError
 from services.worker.results.bounds import MAX_FRAMES, MAX_PIXELS, MAX_SECONDS, MAX_STREAMS
 from services.worker.results.pictures import check_size
 from services.worker.results.refusals import Refused
-from shared.states import Step
+from shared.jobs.states import Step
 
 # H.264, H.265, AV1 and VP9, by FFmpeg's names of what decodes them. Sound is not decoded.
 DECODERS = ("h264", "hevc", "av1", "libdav1d", "vp9", "libvpx-vp9")

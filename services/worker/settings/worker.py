@@ -12,12 +12,12 @@ from services.worker.settings.comfyui import ComfyuiWireSettings
 from services.worker.settings.fal import FalSettings
 from services.worker.settings.kling import KlingSettings
 from services.worker.settings.result_hosts import result_hosts
-from shared.pace import Pace
-from shared.settings import BuildId, CallbackSecret, Port, Seconds, StackName
-from shared.slots import STAGE_GATES, Gate
-from shared.states import Step
+from shared.jobs.states import Step
+from shared.settings.common import BuildId, CallbackSecret, Port, Seconds, StackName
+from shared.settings.traces import TraceSettings
+from shared.slot.messages import STAGE_GATES, Gate
 from shared.store.settings import StoreSettings
-from shared.trace_settings import TraceSettings
+from shared.temporal.pace import Pace
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
 _PROXY = re.compile(r"https?://([^\s/@]+@)?(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:[0-9]{1,5})?/?")

@@ -7,7 +7,7 @@ import httpx
 
 from services.worker.vendors.failures import sort_exception
 from shared.errors import OutcomeUnknown
-from shared.http import CONNECT_SECONDS, is_identity
+from shared.http.client import CONNECT_SECONDS, is_identity
 
 # A hundred times the longest one that a vendor of ours gives.
 MAX_BYTES = 1024 * 1024

@@ -12,7 +12,7 @@ from services.worker.vendors.kling.chosen import kling_videos
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.service.videos import VideoService
 from services.worker.vendors.vendor import ImageVendor, VideoVendor
-from shared.http import http_client
+from shared.http.client import http_client
 
 
 @asynccontextmanager

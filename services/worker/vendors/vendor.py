@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, Field
 
-from shared.assets import Kind
+from shared.jobs.assets import Kind
 
 State = Literal["queued", "running", "succeeded", "failed"]
 # Ten times as long as any vendor's; it is kept in the job's history and sent with each heartbeat.

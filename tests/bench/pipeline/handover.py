@@ -9,8 +9,8 @@ from rich.console import Console
 
 from loadtest.books.load import load
 from loadtest.books.model import Books
-from loadtest.judge.schedule import schedule
-from loadtest.judge.stats import percentile
+from loadtest.judge.measures.schedule import schedule
+from loadtest.judge.measures.stats import percentile
 from loadtest.run.plan import Options
 from loadtest.run.session import run_plan
 from tests.bench.pipeline import slot

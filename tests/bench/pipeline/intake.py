@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from shared.slots import REQUEST_SIGNAL, SlotRequest
+from shared.slot.messages import REQUEST_SIGNAL, SlotRequest
 from tests.bench.pipeline import slot
 from tests.bench.pipeline.figures import Figure
 from tests.bench.pipeline.stack import StackUnderTest

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from loadtest.wire.http import Unreachable
-from shared.slots import JOB_GATE, VIEW_QUERY, semaphore_id
+from shared.slot.messages import JOB_GATE, VIEW_QUERY, semaphore_id
 from tests.bench.pipeline.stack import StackUnderTest
 
 SEMAPHORE = semaphore_id(JOB_GATE)

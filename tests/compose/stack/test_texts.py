@@ -16,7 +16,7 @@ from tests.shared.said import PROSE, said
 
 TABLE: dict[str, str] = json.loads(COMMANDS.read_text(encoding="utf-8"))
 STACK = sorted(Path("compose/stack").rglob("*.py"))
-LOADTEST = [*sorted(Path("loadtest").glob("*.py")), *sorted(Path("loadtest").glob("*/*.py"))]
+LOADTEST = sorted(Path("loadtest").rglob("*.py"))
 # Names, code, and texts that are put together of others.
 NOT_SAID = {
     "Bearer {1}",

@@ -6,10 +6,10 @@ from pathlib import Path
 from loadtest.books.witnesses import LEDGERS, RECORDS, WITNESSES, codes, witnesses
 
 OF_SHARED = {
-    "shared.codec",
+    "shared.temporal.codec",
     "shared.errors",
     "shared.files",
-    "shared.payload_settings",
+    "shared.settings.payloads",
     "shared.process_exit",
     "shared.texts",
 }

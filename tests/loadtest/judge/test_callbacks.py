@@ -6,7 +6,7 @@ import pytest
 
 from loadtest.books.facts import ApiJob, Callback, Receipt
 from loadtest.books.model import JobFacts
-from loadtest.judge.callbacks import AGAIN, BY_POLL, LOST, CallbackBook, callback_book
+from loadtest.judge.measures.callbacks import AGAIN, BY_POLL, LOST, CallbackBook, callback_book
 from tests.loadtest.judge.test_schedule import made
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from loadtest.books import raw
 from loadtest.books.load import load
-from loadtest.judge.cost import Cost, cost
 from loadtest.judge.judge import judge
+from loadtest.judge.measures.cost import Cost, cost
 from loadtest.prices import Prices
 from loadtest.report.blocks import Notice, Table
 from loadtest.report.sections.hosted import blocks

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from loadtest.books.facts import ApiJob, Generation, Submission
 from loadtest.books.model import JobFacts, StageBook
-from loadtest.judge.callbacks import CallbackBook
-from loadtest.judge.schedule import (
+from loadtest.judge.measures.callbacks import CallbackBook
+from loadtest.judge.measures.schedule import (
     BACK_OFF,
     HAND_OVER,
     NO_WORK,
@@ -16,8 +16,8 @@ from loadtest.judge.schedule import (
     breakdown,
     schedule,
 )
+from loadtest.judge.measures.sweep import Interval, sweep
 from loadtest.judge.self_checks import checks_of_stage
-from loadtest.judge.sweep import Interval, sweep
 
 
 def made(

@@ -27,8 +27,10 @@ DRAWN_ALONE = {
 }
 FOLDERS = (Path("loadtest/report"), Path("loadtest/prove"))
 SECTIONS = [p for f in FOLDERS for p in f.rglob("*.py") if p.name not in DRAWN_ALONE]
-JUDGED = ("claims", "threshold", "findings", "tried", "self_checks", "schedule", "compare")
+JUDGED = ("claims", "findings", "tried", "self_checks", "compare")
+MEASURED = ("threshold", "schedule")
 LABELS = [Path("loadtest/judge", f"{name}.py") for name in JUDGED]
+LABELS += [Path("loadtest/judge/measures", f"{name}.py") for name in MEASURED]
 RULES = sorted(Path("loadtest/judge/rules").glob("*.py"))
 NOT_SAID = {
     *(", of earlier runs perhaps", "; and {1} more"),

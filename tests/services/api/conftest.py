@@ -14,10 +14,10 @@ from temporalio.client import Client
 from services.api.app import create_app
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
-from shared.http import http_client
-from shared.messages import Record
-from shared.records import RecordStore
-from shared.states import Status, Step
+from shared.http.client import http_client
+from shared.jobs.messages import Record
+from shared.jobs.states import Status, Step
+from shared.store.records import RecordStore
 from tests.shared.processes import free_port
 from tests.shared.serving import serving
 from tests.shared.standins import CREATED, client_of_nobody, standing_in

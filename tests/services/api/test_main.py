@@ -7,9 +7,9 @@ from pathlib import Path
 from temporalio.client import Client
 from websockets.asyncio.client import connect
 
-from shared.http import http_client
-from shared.ids import new_job_id
-from shared.records import RecordStore
+from shared.http.client import http_client
+from shared.jobs.ids import new_job_id
+from shared.store.records import RecordStore
 from tests.fixtures.collector import collecting, said
 from tests.shared.processes import free_port, running
 from tests.shared.standins import sample_record

@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from shared.http import http_client
-from shared.ids import new_job_id
-from shared.messages import JobInput
-from shared.records import RecordStore
+from shared.http.client import http_client
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import JobInput
+from shared.store.records import RecordStore
 from tests.bench.mocks import resident_megabytes
 from tests.shared.processes import free_port, running
 from tests.shared.standins import sample_record

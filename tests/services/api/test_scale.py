@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from shared.ids import new_job_id
-from shared.messages import Attempts, Job
-from shared.states import Status, Step
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import Attempts, Job
+from shared.jobs.states import Status, Step
 from tests.services.api.conftest import Api, calls_for_callers, change, ended
 from tests.shared.standins import sample_record
 

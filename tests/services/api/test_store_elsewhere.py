@@ -9,13 +9,13 @@ import pytest
 from services.api.feed.poll import JobPoll
 from services.api.feed.stored import StoredPoll
 from services.api.repair.forget import Forgetter
-from shared.assets import Kind
-from shared.ids import new_job_id
-from shared.messages import Record
-from shared.records import Records
-from shared.states import Step
+from shared.jobs.assets import Kind
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import Record
+from shared.jobs.states import Step
 from shared.store.chosen import chosen_store
 from shared.store.protocol import Store
+from shared.store.records import Records
 from tests.fixtures.object_store import given_for, settings_for
 from tests.services.api.conftest import Api, NewApi, ended
 from tests.shared.processes import free_port
@@ -58,7 +58,7 @@ def feed_of(api: Api) -> StoredPoll:
 async def test_a_result_is_had_whole_and_in_ranges(
     shared_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.api.http.streamed.PIECE", 100)
+    monkeypatch.setattr("services.api.http.parts.streamed.PIECE", 100)
     job_id = new_job_id()
     keep(shared_api, job_id, BYTES)
     path = f"/jobs/{job_id}/image"

@@ -10,11 +10,11 @@ from temporalio.client import WorkflowExecutionStatus
 from services.api.feed.hub import Hub
 from services.api.feed.poll import JobPoll
 from services.api.feed.stored import StoredPoll
-from shared.ids import new_job_id
-from shared.messages import Record
-from shared.records import Records
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import Record
 from shared.store.folder import Folder
 from shared.store.protocol import Held, StoreAway
+from shared.store.records import Records
 from tests.services.api.conftest import ended
 from tests.shared.standins import CREATED, sample_record
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 from services.api.thumbnails import maker
 from services.api.thumbnails.maker import Thumbnails
-from shared.assets import asset_path
-from shared.ids import new_job_id
-from shared.states import Step
+from shared.jobs.assets import asset_path
+from shared.jobs.ids import new_job_id
+from shared.jobs.states import Step
 from tests.services.api.conftest import Api
 from tests.services.worker.samples import png
 from tests.shared.standins import sample_record

@@ -14,17 +14,17 @@ from temporalio.client import Client
 
 from services.callback import signals
 from services.callback.app import create_app
-from services.callback.entries import Clock, utc_now
+from services.callback.books.entries import Clock, utc_now
 from services.callback.models import Receipt
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
-from shared.http import http_client
-from shared.ids import external_id, new_job_id
-from shared.messages import JobInput, KlingDone, Record
-from shared.records import RecordStore
-from shared.states import Status, Step
-from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
-from shared.tokens import callback_url
+from shared.http.client import http_client
+from shared.jobs.ids import external_id, new_job_id
+from shared.jobs.messages import JobInput, KlingDone, Record
+from shared.jobs.states import Status, Step
+from shared.jobs.tokens import callback_url
+from shared.store.records import RecordStore
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.shared.processes import free_port
 from tests.shared.serving import serving
 from tests.shared.standins import StandIn, client_of_nobody, sample_record, standing_in

@@ -17,7 +17,7 @@ from typing import Any
 from services.callback.app import create_app
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
-from shared.web import server
+from shared.http.web import server
 
 BEGINNING = Receiver.receive.__code__
 OURS = str(Path(BEGINNING.co_filename).parent)

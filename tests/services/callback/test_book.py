@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from services.callback import book as book_module
-from services.callback import committer as committer_module
-from services.callback.book import Book
-from services.callback.committer import Committer
+from services.callback.books import book as book_module
+from services.callback.books import committer as committer_module
+from services.callback.books.book import Book
+from services.callback.books.committer import Committer
 from services.callback.errors import NotKept
 from services.callback.models import Entry, Event, Fate, TaskStatus
-from shared.ids import new_job_id
+from shared.jobs.ids import new_job_id
 
 
 @pytest.fixture

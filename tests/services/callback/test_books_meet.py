@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from services.callback.book import Book, JobBook
-from services.callback.entries import Entries, utc_now
+from services.callback.books.book import Book, JobBook
+from services.callback.books.entries import Entries, utc_now
+from services.callback.books.shared_books import SOON_AT_ONCE, SharedBooks
 from services.callback.models import Entry, Event, Fate, TaskStatus
-from services.callback.shared_books import SOON_AT_ONCE, SharedBooks
-from shared.ids import external_id, new_job_id
-from shared.states import Step
+from shared.jobs.ids import external_id, new_job_id
+from shared.jobs.states import Step
 from shared.store.folder import Folder
 from shared.store.protocol import Held, Listed, Store
 from tests.services.callback.conftest import settings_for, write_record

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI, Request
 
-from services.callback import connections
-from services.callback.connections import CONNECTIONS, SharedConnection, network_of
-from shared.http import http_client
-from shared.ids import new_job_id
+from services.callback.http import connections
+from services.callback.http.connections import CONNECTIONS, SharedConnection, network_of
+from shared.http.client import http_client
+from shared.jobs.ids import new_job_id
 from tests.services.callback.conftest import SECRET, Vendor
 from tests.shared.processes import free_port, running
 from tests.shared.serving import serving

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from shared.ids import new_job_id
-from shared.messages import Attempts
-from shared.states import Status
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status
 from tests.services.callback.conftest import Vendor, start_job, told
 
 pytestmark = pytest.mark.usefixtures("jobs")

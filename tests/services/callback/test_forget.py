@@ -11,8 +11,8 @@ from services.callback import receiver as receiver_module
 from services.callback.models import Entry, Event, Fate, TaskStatus
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
-from shared.ids import new_job_id
-from shared.states import Status
+from shared.jobs.ids import new_job_id
+from shared.jobs.states import Status
 from tests.services.callback.conftest import SECRET, receipts_of, receiving, write_record
 from tests.shared.processes import free_port
 from tests.shared.standins import client_of_nobody

@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from services.callback.app import create_app
 from services.callback.settings import CallbackSettings
-from shared.http import http_client
-from shared.ids import new_job_id
-from shared.tokens import operator_key
+from shared.http.client import http_client
+from shared.jobs.ids import new_job_id
+from shared.jobs.tokens import operator_key
 from tests.services.callback.conftest import SECRET, Vendor
 from tests.shared.processes import free_port
 from tests.shared.serving import serving

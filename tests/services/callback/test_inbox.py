@@ -14,8 +14,8 @@ from services.callback.app import create_app
 from services.callback.models import Callback, Fate, TaskStatus
 from services.callback.receiver import Receiver
 from shared.errors import TemporalUnavailable
-from shared.http import http_client
-from shared.ids import new_job_id
+from shared.http.client import http_client
+from shared.jobs.ids import new_job_id
 from tests.services.callback.conftest import (
     Vendor,
     receipts_of,

@@ -14,8 +14,8 @@ import pytest
 from temporalio.client import Client
 
 from services.callback.models import Callback, Receipt, TaskStatus
-from shared.http import http_client
-from shared.ids import new_job_id
+from shared.http.client import http_client
+from shared.jobs.ids import new_job_id
 from tests.services.callback.conftest import (
     SECRET,
     Vendor,

@@ -5,8 +5,8 @@ import signal
 import sys
 from pathlib import Path
 
-from shared.http import http_client
-from shared.ids import new_job_id
+from shared.http.client import http_client
+from shared.jobs.ids import new_job_id
 from tests.services.callback.conftest import SECRET, Vendor
 from tests.shared.processes import free_port, running
 

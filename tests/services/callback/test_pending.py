@@ -8,7 +8,7 @@ import pytest
 from services.callback import receiver as module
 from services.callback.errors import NotKept
 from services.callback.receiver import Receiver
-from shared.ids import new_job_id
+from shared.jobs.ids import new_job_id
 from tests.services.callback.conftest import settings_for
 from tests.shared.processes import free_port
 from tests.shared.standins import client_of_nobody

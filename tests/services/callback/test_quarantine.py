@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from services.callback import entries
+from services.callback.books import entries
 from services.callback.models import Callback, Fate, Receipt, TaskStatus
 from services.callback.receiver import Receiver
-from shared.ids import new_job_id
-from shared.messages import Attempts
-from shared.states import Status
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status
 from tests.services.callback.conftest import (
     Vendor,
     receipts_of,

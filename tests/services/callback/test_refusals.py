@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.callback import body, entries
+from services.callback.books import entries
+from services.callback.http import body
 from tests.services.callback.conftest import SECRET, Vendor
 
 JSON = {"Content-Type": "application/json"}

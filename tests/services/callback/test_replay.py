@@ -6,8 +6,8 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from shared.states import Status
-from shared.tokens import operator_key
+from shared.jobs.states import Status
+from shared.jobs.tokens import operator_key
 from tests.services.callback.conftest import SECRET, Vendor, start_job, told
 
 OPERATOR = operator_key(SECRET)

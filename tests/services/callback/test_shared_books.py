@@ -12,19 +12,19 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from services.callback import receiver as module
-from services.callback.book import Book, JobBook
-from services.callback.entries import Clock, utc_now
+from services.callback.books.book import Book, JobBook
+from services.callback.books.entries import Clock, utc_now
+from services.callback.books.shared_books import PREFIX, SharedBooks
 from services.callback.errors import NotKept
 from services.callback.models import Callback, Entry, Event, Fate, TaskStatus
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
-from services.callback.shared_books import PREFIX, SharedBooks
 from shared.errors import TemporalUnavailable
-from shared.ids import external_id, new_job_id
-from shared.records import Records
-from shared.states import Status, Step
+from shared.jobs.ids import external_id, new_job_id
+from shared.jobs.states import Status, Step
 from shared.store.chosen import chosen_store
 from shared.store.protocol import Store
+from shared.store.records import Records
 from tests.fixtures.object_store import given_for, settings_for
 from tests.services.callback.conftest import SECRET, start_job, told
 from tests.shared.processes import free_port

@@ -16,8 +16,8 @@ from standardwebhooks.webhooks import Webhook
 from services.callback.app import create_app
 from services.callback.settings import CallbackSettings
 from services.callback.signature import Signatures
-from shared.ids import new_job_id
-from shared.settings import load
+from shared.jobs.ids import new_job_id
+from shared.settings.common import load
 from tests.services.callback.conftest import SECRET, Vendor
 from tests.shared.processes import free_port
 from tests.shared.standins import client_of_nobody

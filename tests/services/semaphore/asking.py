@@ -3,12 +3,12 @@
 from copy import copy
 from datetime import UTC, datetime, timedelta
 
+from services.semaphore.deterministic.permits import Permits
 from services.semaphore.models import SemaphoreState
-from services.semaphore.permits import Permits
 from services.worker.models import Order
-from shared.messages import JobInput
-from shared.slots import Acquire, Gate, Permit, SemaphoreSettings, SlotRequest
-from shared.states import Step
+from shared.jobs.messages import JobInput
+from shared.jobs.states import Step
+from shared.slot.messages import Acquire, Gate, Permit, SemaphoreSettings, SlotRequest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 # The longest that a stand-in may hold.

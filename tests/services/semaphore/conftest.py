@@ -7,11 +7,12 @@ from datetime import timedelta
 import pytest
 from temporalio.client import Client
 
-from services.semaphore import rebuild, watchdog
+from services.semaphore import watchdog
 from services.semaphore.models import SemaphoreRules
+from services.semaphore.rebuilding import rebuild
 from services.semaphore.worker import running_semaphore
-from shared import pace
-from shared.pace import Pace
+from shared.temporal import pace
+from shared.temporal.pace import Pace
 from tests.services.semaphore.standins import Book, Jobs
 
 

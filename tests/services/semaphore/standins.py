@@ -19,8 +19,8 @@ from services.worker.deterministic.stages import start_hold
 from services.worker.deterministic.turn import SlotTurn
 from services.worker.models import HOLD_SLOT, REQUEST_SLOT, Order
 from shared.errors import NotYet
-from shared.messages import JobInput
-from shared.slots import (
+from shared.jobs.messages import JobInput
+from shared.slot.messages import (
     CHANGE_UPDATE,
     DRAIN_ACTIVITY,
     GRANTED_SIGNAL,
@@ -35,7 +35,7 @@ from shared.slots import (
     SlotView,
     semaphore_id,
 )
-from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.semaphore_history import has_asked
 from tests.fixtures.semaphore_view import semaphore_view

@@ -7,7 +7,7 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from services.semaphore.attributes import register_search_attributes
-from shared.namespace import OURS
+from shared.temporal.namespace import OURS
 from tests.fixtures.temporal import RETENTION
 
 

@@ -6,8 +6,8 @@ from temporalio.exceptions import ApplicationError
 
 from services.semaphore.models import SemaphoreRules
 from services.semaphore.worker import running_semaphore
-from shared.messages import JobInput
-from shared.temporal import GENVIDEO_QUEUE
+from shared.jobs.messages import JobInput
+from shared.temporal.client import GENVIDEO_QUEUE
 from tests.fixtures.semaphore_history import are_requested
 from tests.services.semaphore.standins import JobHandle, Jobs, StandIn
 

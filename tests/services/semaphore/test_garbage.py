@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
-from shared.slots import (
+from shared.slot.messages import (
     ACQUIRE_UPDATE,
     CHANGE_UPDATE,
     GRANTED_SIGNAL,
@@ -14,7 +14,7 @@ from shared.slots import (
     SKIP_SIGNAL,
     WITHDRAW_SIGNAL,
 )
-from shared.temporal import GENVIDEO_WORKFLOW
+from shared.temporal.client import GENVIDEO_WORKFLOW
 from tests.fixtures.null import NULL
 from tests.services.semaphore.standins import Jobs
 from tests.services.semaphore.test_lasting import kill_semaphore

@@ -17,8 +17,8 @@ from services.worker.acting.interceptor import JobInterceptor
 from services.worker.deterministic.cancellation import Cancellation
 from services.worker.deterministic.stages import start_hold
 from services.worker.deterministic.turn import StageTurn
-from shared.messages import JobInput
-from shared.slots import (
+from shared.jobs.messages import JobInput
+from shared.slot.messages import (
     CHANGE_UPDATE,
     GRANTED_SIGNAL,
     ON_DECK_SIGNAL,
@@ -32,7 +32,7 @@ from shared.slots import (
     SlotView,
     semaphore_id,
 )
-from shared.temporal import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore_view import semaphore_view
 from tests.services.semaphore.asking import order

@@ -2,9 +2,9 @@
 
 import pytest
 
+from services.semaphore.deterministic.permits import Permits
 from services.semaphore.models import SemaphoreState
-from services.semaphore.permits import Permits
-from shared.slots import Gate, Release, SemaphoreSettings
+from shared.slot.messages import Gate, Release, SemaphoreSettings
 from tests.services.semaphore.asking import ask, asked, request, settle
 
 

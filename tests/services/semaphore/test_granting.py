@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
-from shared.slots import WITHDRAW_SIGNAL, SlotView
+from shared.slot.messages import WITHDRAW_SIGNAL, SlotView
 from tests.services.semaphore.standins import Jobs
 
 

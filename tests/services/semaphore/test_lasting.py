@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from services.semaphore import rebuild
 from services.semaphore.models import SemaphoreRules
+from services.semaphore.rebuilding import rebuild
 from tests.fixtures.eventually import eventually
 from tests.services.semaphore.standins import Jobs
 

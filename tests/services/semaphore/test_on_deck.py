@@ -7,10 +7,18 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from services.semaphore import rebuild
-from services.semaphore.priority import FIRST
+from services.semaphore.rebuilding import rebuild
+from services.semaphore.rebuilding.priority import FIRST
 from services.worker.models import HOLD_SLOT
-from shared.slots import ACQUIRE_UPDATE, FENCED, Acquire, Answer, Fence, SlotRequest, SlotView
+from shared.slot.messages import (
+    ACQUIRE_UPDATE,
+    FENCED,
+    Acquire,
+    Answer,
+    Fence,
+    SlotRequest,
+    SlotView,
+)
 from tests.fixtures.eventually import eventually
 from tests.services.semaphore.standins import JobHandle, Jobs
 from tests.services.semaphore.test_lasting import kill_semaphore

@@ -8,9 +8,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from services.semaphore.models import Found, SemaphoreState
 from services.semaphore.packing import packed, unpack
-from shared.ids import new_job_id
-from shared.messages import DEFAULT_PRIORITY
-from shared.slots import CAPACITY, Holder, SemaphoreSettings, SlotRequest
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import DEFAULT_PRIORITY
+from shared.slot.messages import CAPACITY, Holder, SemaphoreSettings, SlotRequest
 
 MOST = 2 * 1024 * 1024
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.semaphore.permits import MAX_ON_DECK, MAX_SILENT, Permits
-from shared.slots import Acquire, SemaphoreSettings
+from services.semaphore.deterministic.permits import MAX_ON_DECK, MAX_SILENT, Permits
+from shared.slot.messages import Acquire, SemaphoreSettings
 from tests.services.semaphore.asking import (
     START,
     ask,

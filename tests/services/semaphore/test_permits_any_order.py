@@ -10,9 +10,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from services.semaphore.permits import MAX_ON_DECK, Permits
-from services.semaphore.queue import turn
-from shared.slots import Acquire, Fence, Holder, Release, SemaphoreSettings, SlotRequest
+from services.semaphore.deterministic.permits import MAX_ON_DECK, Permits
+from services.semaphore.deterministic.queue import turn
+from shared.slot.messages import Acquire, Fence, Holder, Release, SemaphoreSettings, SlotRequest
 from tests.services.semaphore.asking import START, has_to_tell, new_permits, request
 
 # The semaphore comes to rest after each event mostly, now and then after several.

@@ -7,9 +7,9 @@ import pytest
 from temporalio.client import AsyncActivityHandle, Client, WorkflowExecutionStatus
 
 from services.semaphore.abandoned import begin_anew
-from services.semaphore.permits import Permits
+from services.semaphore.deterministic.permits import Permits
 from services.semaphore.worker import running_semaphore
-from shared.slots import WITHDRAW_SIGNAL
+from shared.slot.messages import WITHDRAW_SIGNAL
 from tests.fixtures.counted import ROUND_SECONDS, Counts, counts
 from tests.fixtures.eventually import eventually
 from tests.fixtures.server import Server

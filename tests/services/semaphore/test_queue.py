@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.semaphore.queue import AGEING_SECONDS, WaitingQueue
-from shared.slots import SlotRequest
+from services.semaphore.deterministic.queue import AGEING_SECONDS, WaitingQueue
+from shared.slot.messages import SlotRequest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 
-from services.semaphore import rebuild
+from services.semaphore.rebuilding import rebuild
 from tests.fixtures.resets import reset
 from tests.services.semaphore.standins import Jobs
 from tests.services.semaphore.test_lasting import another_run, kill_semaphore, run_of

@@ -4,7 +4,7 @@ import pytest
 
 from services.semaphore.models import SemaphoreRules
 from services.semaphore.settings import SemaphoreProcessSettings
-from shared.settings import load
+from shared.settings.common import load
 
 
 def test_every_mistake_is_named(

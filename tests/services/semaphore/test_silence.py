@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from services.semaphore.models import SemaphoreRules
-from shared.slots import SKIP_SIGNAL
+from shared.slot.messages import SKIP_SIGNAL
 from tests.services.semaphore.standins import Jobs
 from tests.services.semaphore.test_lasting import run_of
 from tests.services.semaphore.test_on_deck import finish_all, line_up

@@ -9,7 +9,7 @@ from temporalio.worker import Worker
 from services.semaphore.models import SemaphoreRules
 from services.semaphore.worker import running_semaphore
 from shared.errors import AnotherStack, PayloadUnreadable
-from shared.stacks import MEMO_STACK, check_alone, semaphore_stack
+from shared.slot.stacks import MEMO_STACK, check_alone, semaphore_stack
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient
 from tests.services.semaphore.standins import Jobs

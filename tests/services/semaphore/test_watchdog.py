@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from services.semaphore.watchdog import OPEN_SECONDS, OUTLIVED, end_overdue, remind
-from shared.slots import JOB_GATE, WITHDRAW_SIGNAL
+from shared.slot.messages import JOB_GATE, WITHDRAW_SIGNAL
 from tests.fixtures.eventually import eventually
 from tests.services.semaphore.asking import HOLDS_SECONDS
 from tests.services.semaphore.standins import Jobs

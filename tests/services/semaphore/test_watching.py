@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 from services.semaphore import activities
 from services.semaphore.activities import SemaphoreActivities
 from services.semaphore.models import Ended, SemaphoreRules, Watch
-from shared.slots import Closed, Gate, RunRef
+from shared.slot.messages import Closed, Gate, RunRef
 from tests.fixtures.eventually import PATIENCE_SECONDS
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from services.worker.settings.worker import WorkerSettings
-from shared.settings import load
+from shared.settings.common import load
 
 
 @pytest.fixture

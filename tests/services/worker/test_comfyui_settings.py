@@ -8,7 +8,7 @@ import pytest
 from services.worker.graphs.binding import Role
 from services.worker.settings.comfyui import headers_of
 from services.worker.settings.worker import WorkerSettings
-from shared.settings import load
+from shared.settings.common import load
 from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS
 
 KEY = "hunter2hunter2"

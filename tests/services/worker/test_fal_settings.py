@@ -3,7 +3,7 @@
 import pytest
 
 from services.worker.settings.worker import WorkerSettings
-from shared.settings import load
+from shared.settings.common import load
 from tests.services.worker.conftest import refusal
 
 KEY = {"FAL_KEY": "id-of-the-test:secret"}

@@ -12,7 +12,7 @@ from services.worker.results.fetching import result_transport
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_images, chosen_videos
 from shared.errors import NeverDelivered, OutcomeUnknown, ResultNotAllowed
-from shared.http import http_client
+from shared.http.client import http_client
 from tests.fixtures.proxy import Proxy, proxy_to
 from tests.fixtures.tls import tls_host
 from tests.services.mock_core.serving import Receiver, served

@@ -5,8 +5,8 @@ import pytest
 from services.worker.margins import DRAIN_MARGIN, HOLD_MARGIN
 from services.worker.models import Order, Patience
 from services.worker.settings.worker import WorkerSettings, host_of
-from shared.settings import USAGE, load
-from shared.states import Step
+from shared.jobs.states import Step
+from shared.settings.common import USAGE, load
 from tests.services.worker.acting.test_acquiring import ORDER
 
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -3,11 +3,11 @@
 import pytest
 
 from services.worker.policies import REPORT_POINTS
-from shared.assets import KINDS, MEDIA_TYPES, SUFFIXES, Kind
-from shared.ids import external_id, new_job_id, parse_external_id
-from shared.messages import Attempts
-from shared.slots import STAGE_GATES
-from shared.states import Step
+from shared.jobs.assets import KINDS, MEDIA_TYPES, SUFFIXES, Kind
+from shared.jobs.ids import external_id, new_job_id, parse_external_id
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Step
+from shared.slot.messages import STAGE_GATES
 
 
 @pytest.mark.parametrize("said", [KINDS, REPORT_POINTS])

@@ -7,15 +7,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.assets import Kind
-from shared.closing import close_record
-from shared.ids import new_job_id
-from shared.records import Records, RecordStore
-from shared.states import Status, Step
+from shared.jobs.assets import Kind
+from shared.jobs.closing import close_record
+from shared.jobs.ids import new_job_id
+from shared.jobs.states import Status, Step
 from shared.store import folder
 from shared.store.assets import Assets
 from shared.store.probe import probe
 from shared.store.protocol import Store, StoreAway
+from shared.store.records import Records, RecordStore
 from tests.shared.standins import sample_record
 from tests.shared.store.conftest import objects_at
 

@@ -11,7 +11,7 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.comfyui.calls import Calls
 from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.comfyui.percents import Percents
-from shared.http import http_client
+from shared.http.client import http_client
 
 
 @asynccontextmanager

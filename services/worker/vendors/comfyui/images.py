@@ -12,10 +12,10 @@ from services.worker.vendors.comfyui.percents import Percents
 from services.worker.vendors.comfyui.refusals import reason_of, touches
 from services.worker.vendors.findings import Finding
 from services.worker.vendors.vendor import Traits, VendorStatus
-from shared.assets import KINDS
 from shared.errors import BadResult, RefusedForGood, VendorError
+from shared.jobs.assets import KINDS
+from shared.jobs.states import Step
 from shared.redact import redacted
-from shared.states import Step
 
 # The oldest server that was seen to stop only the prompt that is named (it came with PR #9607).
 HEEDS_INTERRUPT = (0, 3, 64)

@@ -12,7 +12,7 @@ from services.worker.vendors.kling.answers import data_of
 from services.worker.vendors.kling.tasks import status_of
 from services.worker.vendors.kling.wire import Question, Wanted
 from services.worker.vendors.vendor import VendorStatus
-from shared.ids import parse_external_id
+from shared.jobs.ids import parse_external_id
 
 RESOLUTIONS = {"std": "720p", "pro": "1080p", "4k": "4k"}
 

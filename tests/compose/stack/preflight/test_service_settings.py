@@ -16,7 +16,7 @@ from compose.stack.settings import environment
 from compose.stack.settings.load import Settings
 from compose.stack.subprocesses import Outcome, capture
 from services.worker.settings.worker import WorkerSettings
-from shared.settings import load
+from shared.settings.common import load
 from tests.compose.stack.conftest import ROOT, Load
 
 GOOD = Outcome(0, "", "")

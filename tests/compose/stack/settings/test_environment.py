@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from compose.stack.services import NAMES
 from compose.stack.settings import environment
 from services.mock_core.settings import MockSettings
-from shared.settings import Seconds
+from shared.settings.common import Seconds
 from tests.compose.stack.conftest import Load
 
 KEY = "A" * 43 + "="

@@ -4,7 +4,7 @@ import pytest
 
 from compose.stack.services import NAMES
 from compose.stack.settings import environment, secrets
-from shared.tokens import operator_key
+from shared.jobs.tokens import operator_key
 from tests.compose.stack.conftest import Load
 
 KEY = "A" * 43 + "="

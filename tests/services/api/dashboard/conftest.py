@@ -13,8 +13,8 @@ from temporalio.client import Client
 
 from services.api.app import create_app
 from services.api.settings import ApiSettings
-from shared.records import RecordStore
-from shared.web import server
+from shared.http.web import server
+from shared.store.records import RecordStore
 from tests.shared.processes import free_port
 from tests.shared.standins import client_of_nobody, standing_in
 

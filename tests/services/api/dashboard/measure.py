@@ -8,8 +8,8 @@ from typing import Any
 
 from playwright.async_api import Page, async_playwright
 
-from shared.messages import Attempts, JobInput, Record
-from shared.states import Status, Step
+from shared.jobs.messages import Attempts, JobInput, Record
+from shared.jobs.states import Status, Step
 from tests.fixtures.browser import ARGUMENTS, CHROMIUM
 from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import Place

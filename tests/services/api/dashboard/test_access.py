@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from shared.messages import Attempts, JobError, JobInput
-from shared.states import Status, Step
+from shared.jobs.messages import Attempts, JobError, JobInput
+from shared.jobs.states import Status, Step
 from tests.fixtures.browser import NewPage, violations
 from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import Place

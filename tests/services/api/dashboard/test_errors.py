@@ -11,11 +11,13 @@ from playwright.async_api import Page, expect
 
 from services.api import app
 from services.callback import app as callback_app
-from shared import closing, mistakes, refusals
 from shared.errors import GenvideoError
-from shared.messages import JobError
-from shared.states import Status
+from shared.http import mistakes
+from shared.jobs import closing
+from shared.jobs.messages import JobError
+from shared.jobs.states import Status
 from shared.store import probe
+from shared.temporal import refusals
 from shared.texts import ERRORS
 from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change
@@ -36,7 +38,7 @@ OTHER_CODES = {
 }
 API = [
     *sorted(Path("services/api").rglob("*.py")),
-    *map(Path, ("shared/guard.py", "shared/problems.py", "shared/temporal.py")),
+    *map(Path, ("shared/http/guard.py", "shared/http/problems.py", "shared/temporal/client.py")),
 ]
 # Asked by the Temporal UI alone; settings, which end the process before it answers anybody.
 NOT_SEEN = {"{1} is not {2}."}

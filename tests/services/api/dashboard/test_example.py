@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from shared.assets import asset_path
-from shared.messages import Attempts, JobInput
-from shared.states import Status, Step
+from shared.jobs.assets import asset_path
+from shared.jobs.messages import Attempts, JobInput
+from shared.jobs.states import Status, Step
 from tests.fixtures.browser import NewPage
 from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import change, ended

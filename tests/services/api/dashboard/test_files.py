@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.api.http.page import FOLDER
-from shared.messages import JobInput
+from shared.jobs.messages import JobInput
 
 SCRIPTS = sorted(FOLDER.rglob("*.js"))
 # The rooms from the top down; `boot.js` and `app.js` stand above them.

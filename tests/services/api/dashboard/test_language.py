@@ -4,8 +4,8 @@ import re
 
 from playwright.async_api import Page, expect
 
-from shared.messages import JobInput
-from shared.states import Status
+from shared.jobs.messages import JobInput
+from shared.jobs.states import Status
 from tests.fixtures.browser import NewPage, violations
 from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import Place

@@ -6,10 +6,10 @@ import re
 from playwright.async_api import Locator, Page, Route, expect
 from temporalio.client import WorkflowExecutionStatus
 
-from shared.assets import asset_path
-from shared.job_lines import LINES
-from shared.messages import Attempts, JobError, JobInput, Record
-from shared.states import Status, Step
+from shared.jobs.assets import asset_path
+from shared.jobs.messages import Attempts, JobError, JobInput, Record
+from shared.jobs.states import Status, Step
+from shared.telemetry.job_lines import LINES
 from tests.fixtures.browser import NewPage
 from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import change, ended

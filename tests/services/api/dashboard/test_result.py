@@ -5,9 +5,9 @@ import re
 
 from playwright.async_api import Route, expect
 
-from shared.assets import asset_path
-from shared.messages import Attempts, JobInput
-from shared.states import Status, Step
+from shared.jobs.assets import asset_path
+from shared.jobs.messages import Attempts, JobInput
+from shared.jobs.states import Status, Step
 from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import Place

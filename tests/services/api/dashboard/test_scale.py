@@ -2,8 +2,8 @@
 
 from playwright.async_api import Page, expect
 
-from shared.messages import Attempts, JobInput
-from shared.states import Status, Step
+from shared.jobs.messages import Attempts, JobInput
+from shared.jobs.states import Status, Step
 from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import Place

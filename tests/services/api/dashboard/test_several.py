@@ -2,8 +2,8 @@
 
 from playwright.async_api import expect
 
-from shared.messages import JobInput
-from shared.states import Status
+from shared.jobs.messages import JobInput
+from shared.jobs.states import Status
 from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import ended
 from tests.services.api.dashboard.conftest import Place

@@ -10,8 +10,8 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from services.api.http.page import FOLDER
-from shared.records import RecordStore
-from shared.states import Status
+from shared.jobs.states import Status
+from shared.store.records import RecordStore
 from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change
 from tests.shared.processes import Running, free_port, running

@@ -2,9 +2,9 @@
 
 from playwright.async_api import expect
 
-from shared.slots import SEMAPHORE_WORKFLOW, SlotView, semaphore_id
-from shared.states import Status, Step
-from shared.temporal import SEMAPHORE_QUEUE
+from shared.jobs.states import Status, Step
+from shared.slot.messages import SEMAPHORE_WORKFLOW, SlotView, semaphore_id
+from shared.temporal.client import SEMAPHORE_QUEUE
 from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import Place

@@ -8,7 +8,7 @@ import pytest
 from services.api.http.page import FOLDER
 from services.callback.models import Fate
 from services.mock_core.faults.presets import PRESETS
-from shared.states import OnVideoFailure, Status, Step
+from shared.jobs.states import OnVideoFailure, Status, Step
 from shared.texts import PAGE
 from tests.shared.test_texts import blanks
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Dialog, expect
 
-from shared.ids import new_job_id
+from shared.jobs.ids import new_job_id
 from tests.fixtures.browser import NewPage
 from tests.services.api.dashboard.conftest import Place
 from tests.shared.standins import sample_record

@@ -8,8 +8,8 @@ import pytest
 from playwright.async_api import Page, expect
 from pydantic import AnyHttpUrl
 
-from shared.messages import JobInput
-from shared.states import Status
+from shared.jobs.messages import JobInput
+from shared.jobs.states import Status
 from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change, ended
 from tests.services.api.dashboard.conftest import Place

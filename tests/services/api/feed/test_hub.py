@@ -7,7 +7,7 @@ import pytest
 from services.api.feed.changes import PAGE, Changes
 from services.api.feed.hub import MAX_WAITING, Hub, Mailbox, TooManyListeners, Versions
 from services.api.feed.index import JobIndex
-from shared.messages import Job
+from shared.jobs.messages import Job
 from tests.shared.standins import CREATED
 
 

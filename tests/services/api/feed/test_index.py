@@ -6,8 +6,8 @@ import pytest
 
 from services.api.feed.index import SPARE, JobIndex, from_cursor, to_cursor
 from shared.errors import InvalidInput
-from shared.messages import Job
-from shared.states import Status
+from shared.jobs.messages import Job
+from shared.jobs.states import Status
 from tests.shared.standins import CREATED
 
 

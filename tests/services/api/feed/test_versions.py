@@ -1,8 +1,8 @@
 """Earlier versions, as the record's transitions tell them."""
 
 from services.api.feed.versions import versions_after
-from shared.messages import Attempts, JobError
-from shared.states import Status, Step
+from shared.jobs.messages import Attempts, JobError
+from shared.jobs.states import Status, Step
 from tests.services.api.conftest import change
 from tests.shared.standins import CREATED, sample_record
 

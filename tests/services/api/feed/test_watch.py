@@ -7,9 +7,9 @@ import pytest
 
 from services.api.feed import watch
 from services.api.feed.watch import JobWatch
-from shared.ids import new_job_id
-from shared.messages import Job
-from shared.records import RecordStore
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import Job
+from shared.store.records import RecordStore
 from tests.shared.standins import sample_record
 from tests.shared.waiting import eventually
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from services.api.app import create_app
 from services.api.http import access
-from services.api.http.rate_limit import RateLimit
+from services.api.http.parts.rate_limit import RateLimit
 from services.api.service import make_service
 from services.api.settings import ApiSettings
 from tests.services.api.conftest import BODY, Api, NewApi

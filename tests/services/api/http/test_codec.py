@@ -14,10 +14,10 @@ from temporalio.api.common.v1 import Payloads
 from services.api.app import create_app
 from services.api.service import make_service
 from services.api.settings import ApiSettings
-from shared.codec import PayloadKeys, data_converter
+from shared.temporal.codec import PayloadKeys, data_converter
 from tests.shared.processes import free_port
 from tests.shared.standins import client_of_nobody
-from tests.shared.test_codec import NEW, OLD, OTHER, PROMPT
+from tests.shared.temporal.test_codec import NEW, OLD, OTHER, PROMPT
 
 UI = "http://127.0.0.1:8080"
 TOKEN = "a-token-of-the-tests"

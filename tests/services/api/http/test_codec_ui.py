@@ -11,13 +11,13 @@ from temporalio.client import Client
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
-from shared.ids import new_job_id
-from shared.messages import JobInput
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import JobInput
 from tests.fixtures.browser import ARGUMENTS, CHROMIUM, PATIENCE_MILLISECONDS
 from tests.fixtures.server import running_server
 from tests.shared.processes import free_port
 from tests.shared.serving import serving
-from tests.shared.test_codec import NEW, PROMPT
+from tests.shared.temporal.test_codec import NEW, PROMPT
 
 
 @asynccontextmanager

@@ -11,16 +11,16 @@ from pydantic import AnyHttpUrl, SecretStr
 from temporalio.client import Client
 
 from services.api.app import create_app
-from services.api.http import upstream
-from services.api.http.job_lines import gathered
+from services.api.http.parts import upstream
+from services.api.http.parts.job_lines import gathered
 from services.api.settings import ApiSettings
 from services.callback.app import create_app as create_receiver
 from services.callback.settings import CallbackSettings
 from shared.health import READY_SECONDS
-from shared.http import http_client
-from shared.ids import new_job_id
-from shared.job_lines import LINES
-from shared.tokens import operator_key
+from shared.http.client import http_client
+from shared.jobs.ids import new_job_id
+from shared.jobs.tokens import operator_key
+from shared.telemetry.job_lines import LINES
 from tests.services.api.conftest import Api, change
 from tests.services.mock_core.serving import Service
 from tests.shared.processes import free_port

@@ -11,9 +11,9 @@ import pytest
 from websockets.asyncio.client import connect
 
 from services.api.feed.changes import Changes
-from shared.ids import new_job_id
-from shared.messages import Record
-from shared.states import Status
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import Record
+from shared.jobs.states import Status
 from tests.services.api.conftest import Api, change, ended
 from tests.shared.standins import sample_record
 from tests.shared.waiting import eventually

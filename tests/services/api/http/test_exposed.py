@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from services.api.http import session
+from services.api.http.parts import session
 from tests.services.api.conftest import Api, NewApi
 
 TOKEN = "a-token-of-the-tests"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.assets import Kind, asset_path
-from shared.ids import new_job_id
-from shared.states import Step
+from shared.jobs.assets import Kind, asset_path
+from shared.jobs.ids import new_job_id
+from shared.jobs.states import Step
 from tests.services.api.conftest import Api, ended
 from tests.shared.standins import sample_record
 

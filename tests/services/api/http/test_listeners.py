@@ -6,7 +6,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from shared.ids import new_job_id
+from shared.jobs.ids import new_job_id
 from tests.services.api.conftest import Api, NewApi
 from tests.services.api.http.test_access import is_problem
 from tests.shared.standins import sample_record

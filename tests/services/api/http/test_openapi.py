@@ -7,9 +7,10 @@ import pytest
 
 from services.api import models
 from services.api.app import create_app
-from services.api.http.examples import EXAMPLES
+from services.api.http.parts.examples import EXAMPLES
 from services.api.settings import ApiSettings
-from shared import messages, slots
+from shared.jobs import messages
+from shared.slot import messages as slots
 from tests.services.api.conftest import BODY, Api
 
 OPERATIONS = {

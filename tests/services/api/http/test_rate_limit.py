@@ -1,7 +1,7 @@
 """The allowance of an address: a second's worth at once, then one by one; memory stays bounded."""
 
-from services.api.http import rate_limit
-from services.api.http.rate_limit import RateLimit
+from services.api.http.parts import rate_limit
+from services.api.http.parts.rate_limit import RateLimit
 
 
 class Clock:

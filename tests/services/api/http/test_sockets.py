@@ -12,9 +12,9 @@ from websockets.exceptions import ConnectionClosed
 
 from services.api.http import events as events_module
 from services.api.http import sockets
-from shared.ids import new_job_id
-from shared.messages import Attempts
-from shared.states import Status, Step
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status, Step
 from tests.services.api.conftest import Api, calls_for_callers, change, ended
 from tests.shared.standins import sample_record
 from tests.shared.waiting import eventually

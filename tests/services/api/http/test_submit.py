@@ -11,10 +11,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from services.api.temporal.client import Temporal
 from shared.errors import TemporalUnavailable
-from shared.ids import new_job_id
-from shared.messages import JobInput
-from shared.states import OnVideoFailure
-from shared.temporal import CUSTOM_PROGRESS, CUSTOM_TAG
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import JobInput
+from shared.jobs.states import OnVideoFailure
+from shared.temporal.client import CUSTOM_PROGRESS, CUSTOM_TAG
 from tests.services.api.conftest import BODY, Api
 from tests.shared.standins import sample_record
 

@@ -10,9 +10,9 @@ from temporalio.client import Client
 from services.api.jobs import batches
 from services.api.temporal.client import Temporal
 from shared.errors import TemporalUnavailable
-from shared.messages import JobInput
-from shared.states import Status
-from shared.temporal import CUSTOM_TAG
+from shared.jobs.messages import JobInput
+from shared.jobs.states import Status
+from shared.temporal.client import CUSTOM_TAG
 from tests.services.api.conftest import BODY, Api, NewApi, change, ended
 from tests.shared.standins import sample_record
 from tests.shared.waiting import eventually

@@ -9,9 +9,9 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
-from shared.ids import new_job_id
-from shared.messages import JobInput
-from shared.states import Status
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import JobInput
+from shared.jobs.states import Status
 from tests.services.api.conftest import BODY, Api, NewApi, calls_for_callers, ended
 from tests.shared.standins import sample_record
 from tests.shared.waiting import eventually

@@ -17,12 +17,12 @@ from services.api.repair.repairer import Repairer
 from services.api.retention import Retention
 from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
-from shared.assets import asset_path
-from shared.ids import new_job_id
-from shared.messages import JobInput
-from shared.records import RecordStore
-from shared.states import Status, Step
+from shared.jobs.assets import asset_path
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import JobInput
+from shared.jobs.states import Status, Step
 from shared.store.assets import Assets
+from shared.store.records import RecordStore
 from tests.services.api.conftest import NewApi, change
 from tests.shared.standins import sample_record, standing_in
 from tests.shared.waiting import eventually

@@ -11,10 +11,10 @@ from services.api.repair.rebuild import Exit, rebuild
 from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
 from shared.files import ABANDONED_SECONDS
-from shared.ids import new_job_id
-from shared.messages import JobInput, Record
-from shared.records import RecordStore
-from shared.states import Status
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import JobInput, Record
+from shared.jobs.states import Status
+from shared.store.records import RecordStore
 from tests.services.api.conftest import ended
 from tests.shared.processes import free_port
 from tests.shared.standins import client_of_nobody, sample_record, standing_in

@@ -10,9 +10,9 @@ from temporalio.client import Client
 from services.api.feed.watch import JobWatch
 from services.api.repair.reconcile import RECONCILE_SECONDS, REST_SECONDS, Reconciler
 from services.api.temporal.client import Temporal
-from shared.messages import Job, JobInput, Record
-from shared.records import RecordStore
-from shared.states import Status
+from shared.jobs.messages import Job, JobInput, Record
+from shared.jobs.states import Status
+from shared.store.records import RecordStore
 from tests.services.api.conftest import all_temporal_calls
 from tests.shared.standins import sample_record, standing_in
 from tests.shared.waiting import eventually

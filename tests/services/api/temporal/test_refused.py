@@ -8,8 +8,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from services.api.jobs import batches
 from services.api.temporal.client import Temporal
 from shared.errors import NamespaceMissing
-from shared.ids import new_job_id
-from shared.messages import JobInput
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import JobInput
 from tests.fixtures.temporal import NewClient
 from tests.services.api.conftest import BODY, Api, NewApi
 

@@ -7,9 +7,9 @@ import pytest
 from temporalio.client import Client
 
 from services.api.temporal import slots
-from shared.ids import job_id_for_key, new_job_id
-from shared.slots import CAPACITY, JOB_GATE, SEMAPHORE_WORKFLOW, semaphore_id
-from shared.temporal import SEMAPHORE_QUEUE
+from shared.jobs.ids import job_id_for_key, new_job_id
+from shared.slot.messages import CAPACITY, JOB_GATE, SEMAPHORE_WORKFLOW, semaphore_id
+from shared.temporal.client import SEMAPHORE_QUEUE
 from tests.services.api.conftest import BODY, Api, temporal_calls
 from tests.shared.standins import standing_in
 

@@ -8,7 +8,7 @@ import pytest
 from services.api.temporal import client
 from services.api.temporal.client import STARTS_AT_ONCE, Temporal
 from shared.errors import TemporalUnavailable
-from shared.messages import JobInput
+from shared.jobs.messages import JobInput
 
 
 class SlowServer:

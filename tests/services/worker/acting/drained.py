@@ -22,13 +22,13 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.service.videos import VideoService
 from services.worker.vendors.vendor import State, Traits, VendorStatus
-from shared.codec import PayloadKeys, data_converter
 from shared.errors import VendorError
-from shared.messages import Message, Record
-from shared.records import RecordStore
-from shared.slots import Drain
+from shared.jobs.messages import Message, Record
+from shared.slot.messages import Drain
+from shared.store.records import RecordStore
+from shared.temporal.codec import PayloadKeys, data_converter
 from tests.shared.standins import sample_record
-from tests.shared.test_codec import NEW
+from tests.shared.temporal.test_codec import NEW
 
 JOB = "job-0123456789abcdef01234567"
 IMAGE, VIDEO = f"{JOB}.image.1", f"{JOB}.video.1"

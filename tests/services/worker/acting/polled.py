@@ -8,7 +8,7 @@ from services.worker.acting.polling import until_ended
 from services.worker.models import Accepted, Patience
 from services.worker.vendors.vendor import State, Vendor, VendorStatus
 from shared.errors import GenvideoError, OutcomeUnknown, VendorError
-from shared.slots import Permit
+from shared.slot.messages import Permit
 
 News = VendorStatus | VendorError | None
 NOW = 1_000_000.0

@@ -2,7 +2,7 @@
 
 from temporalio.service import RPCError, RPCStatusCode
 
-from shared.messages import ProgressReport
+from shared.jobs.messages import ProgressReport
 
 IMAGE = "job-0123456789abcdef01234567.image.1"
 

@@ -20,9 +20,18 @@ from services.worker.acting import acquiring
 from services.worker.acting.acquiring import acquire, acquire_all
 from services.worker.models import Order
 from shared.errors import GateNotYet, NotYet, OutcomeUnknown
-from shared.messages import JobInput
-from shared.slots import FENCED, JOB_GATE, Acquire, Answer, Gate, Permit, SlotRequest, gate_of
-from shared.states import Step
+from shared.jobs.messages import JobInput
+from shared.jobs.states import Step
+from shared.slot.messages import (
+    FENCED,
+    JOB_GATE,
+    Acquire,
+    Answer,
+    Gate,
+    Permit,
+    SlotRequest,
+    gate_of,
+)
 
 PERMIT = Permit(job_id="job", run_id="run", token=7)
 ORDER = Order(

@@ -9,9 +9,9 @@ from services.worker.acting import draining
 from services.worker.models import GEN_IMAGE, REQUEST_VIDEO
 from services.worker.vendors.vendor import Traits
 from shared.errors import NeverDelivered, RefusedForGood
-from shared.messages import Attempts, Record
-from shared.records import Records
-from shared.states import Status, Step
+from shared.jobs.messages import Attempts, Record
+from shared.jobs.states import Status, Step
+from shared.store.records import Records
 from tests.services.worker.acting.drained import (
     ACCEPT,
     BOUND,

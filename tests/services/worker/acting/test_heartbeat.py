@@ -12,7 +12,7 @@ from services.worker.acting.heartbeat import Pulse, beating, check_run, outlast
 from services.worker.models import Accepted
 from services.worker.policies import WAITING_TRIES
 from shared.errors import GenerationFailed, NeverDelivered, NotYet, OutcomeUnknown
-from shared.slots import Permit
+from shared.slot.messages import Permit
 from tests.services.worker.acting.reported import IMAGE, Reports
 
 PERMIT = Permit(job_id="job-1", run_id="test-run", token=1)

@@ -16,9 +16,9 @@ from services.worker.acting.records import StateActivities
 from services.worker.models import Recorded
 from services.worker.results.disk import Disk
 from services.worker.settings.worker import WorkerSettings
-from shared.ids import new_job_id
-from shared.messages import Record
-from shared.records import Records
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import Record
+from shared.store.records import Records
 from tests.fixtures.object_store import given_for
 from tests.shared.standins import CREATED, sample_record
 

@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from services.worker.acting import requests as module
 from services.worker.acting.requests import RequestActivities
 from shared.errors import TemporalUnavailable
-from shared.slots import JOB_GATE, SlotRequest, semaphore_id
+from shared.slot.messages import JOB_GATE, SlotRequest, semaphore_id
 
 
 class Door(Interceptor):

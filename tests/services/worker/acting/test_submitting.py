@@ -16,7 +16,7 @@ from services.worker.acting.submitting import begin
 from services.worker.models import Accepted, Order
 from services.worker.vendors.vendor import Traits, Vendor, VendorStatus
 from shared.errors import NeverTold, NotYet, OutcomeUnknown, RefusedForNow, VendorError
-from shared.slots import Permit
+from shared.slot.messages import Permit
 from tests.services.worker.acting.test_acquiring import ORDER, PERMIT
 
 ACCEPT_SECONDS = 20.0

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.worker.deterministic.state import JobState, job_error
-from shared.messages import Attempts, JobInput
-from shared.states import ALLOWED, END_STATES, Status, Step, may_follow
+from shared.jobs.messages import Attempts, JobInput
+from shared.jobs.states import ALLOWED, END_STATES, Status, Step, may_follow
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 JOB = JobInput(prompt="一只猫 on a roof", style="ink", tag="t", priority=2)

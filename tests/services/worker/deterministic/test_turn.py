@@ -14,7 +14,7 @@ from services.worker.deterministic.cancellation import (
     StageFailed,
 )
 from services.worker.deterministic.turn import Turn
-from shared.slots import Gate, Permit, SlotRequest
+from shared.slot.messages import Gate, Permit, SlotRequest
 
 REQUEST = SlotRequest(job_id="job", run_id="run", requested_at=datetime(2026, 1, 1, tzinfo=UTC))
 

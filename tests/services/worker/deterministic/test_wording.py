@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from services.worker.deterministic.wording import SAYS, details_of, summary_of
-from shared.messages import Attempts, JobError, JobInput, Record
-from shared.states import Status, Step
+from shared.jobs.messages import Attempts, JobError, JobInput, Record
+from shared.jobs.states import Status, Step
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 QUEUED = Record.of(

@@ -12,9 +12,9 @@ import pytest_asyncio
 from services.worker.results import checker as module
 from services.worker.results.checker import Checker, running_checker
 from services.worker.results.pieces import chunks
-from shared.assets import KINDS, Kind
 from shared.errors import BadResult, StorageFailed, WrongKind
-from shared.states import Step
+from shared.jobs.assets import KINDS, Kind
+from shared.jobs.states import Step
 from tests.fixtures.proc import peak
 from tests.services.worker import hostile, samples
 from tests.services.worker.results.children import child_that, pid_of, put

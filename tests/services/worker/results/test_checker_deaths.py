@@ -10,9 +10,9 @@ import pytest
 
 from services.worker.results import checker as module
 from services.worker.results.checker import running_checker
-from shared.assets import KINDS
 from shared.errors import BadResult, StorageFailed
-from shared.states import Step
+from shared.jobs.assets import KINDS
+from shared.jobs.states import Step
 from tests.fixtures.proc import children, gone
 from tests.services.worker import samples
 from tests.services.worker.results.children import child_that, pid_of, put, stuck, there
@@ -117,8 +117,8 @@ PARENT = """
 import asyncio, sys
 from pathlib import Path
 from services.worker.results import checker
-from shared.assets import Kind
-from shared.states import Step
+from shared.jobs.assets import Kind
+from shared.jobs.states import Step
 from tests.services.worker.results.children import child_that, stuck
 
 async def main():

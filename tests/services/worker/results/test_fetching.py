@@ -18,7 +18,7 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.vendor import Traits
 from shared.errors import ResultNotAllowed
-from shared.http import http_client
+from shared.http.client import http_client
 from tests.services.mock_core.serving import Receiver, served
 from tests.services.worker.results.vendors import VENDOR
 

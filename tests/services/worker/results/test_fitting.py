@@ -15,10 +15,10 @@ from services.worker.results.checker import COMMAND, Checker, running_checker
 from services.worker.results.disk import Disk
 from services.worker.results.storage import Storage
 from services.worker.vendors.vendor import Bounds
-from shared.assets import Kind, asset_path
 from shared.errors import RefusedForGood, StorageFailed
-from shared.ids import new_job_id
-from shared.states import Step
+from shared.jobs.assets import Kind, asset_path
+from shared.jobs.ids import new_job_id
+from shared.jobs.states import Step
 from tests.fixtures.proc import peak
 from tests.services.worker import hostile, samples
 from tests.services.worker.results.children import pid_of, put

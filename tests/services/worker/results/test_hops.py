@@ -16,8 +16,8 @@ from services.worker.results.hops import MAX_REDIRECTS, Credentials
 from services.worker.results.storage import Storage
 from services.worker.vendors.vendor import Vendor
 from shared.errors import BadResult, ResultNotAllowed
-from shared.http import http_client
-from shared.states import Step
+from shared.http.client import http_client
+from shared.jobs.states import Step
 from tests.services.mock_core.serving import served
 from tests.services.worker import samples
 from tests.services.worker.results.test_storage import JOB, left_behind

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.assets import KINDS, Kind
 from shared.errors import BadResult, WrongKind
-from shared.states import Step
+from shared.jobs.assets import KINDS, Kind
+from shared.jobs.states import Step
 from tests.services.worker import samples
 from tests.services.worker.results import unconfined
 

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from services.worker.results.pieces import chunks
-from shared.assets import KINDS, Kind
 from shared.errors import BadResult, WrongKind
-from shared.states import Step
+from shared.jobs.assets import KINDS, Kind
+from shared.jobs.states import Step
 from tests.services.worker import samples
 from tests.services.worker.results.unconfined import check
 

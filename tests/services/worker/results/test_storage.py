@@ -16,10 +16,10 @@ from services.worker.results.disk import Disk
 from services.worker.results.fetching import CheckedTransport
 from services.worker.results.storage import Storage
 from services.worker.settings.addresses import Address
-from shared.assets import asset_path
 from shared.errors import BadResult, ResultNotAllowed, StorageFailed, WrongKind
-from shared.http import http_client
-from shared.states import Step
+from shared.http.client import http_client
+from shared.jobs.assets import asset_path
+from shared.jobs.states import Step
 from tests.services.worker import samples
 from tests.services.worker.results.unconfined import Unconfined
 from tests.services.worker.results.vendors import VENDOR

@@ -10,8 +10,8 @@ import pytest
 from services.worker.results.storage import Storage
 from services.worker.vendors.vendor import Bounds, Fitted
 from shared.errors import StorageFailed
-from shared.ids import new_job_id
-from shared.states import Step
+from shared.jobs.ids import new_job_id
+from shared.jobs.states import Step
 from shared.store.chosen import chosen_store
 from shared.store.protocol import Store
 from tests.fixtures.object_store import settings_for

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from services.worker.results import storage as module
-from shared.assets import Kind, asset_path
 from shared.errors import BadResult, StorageFailed, WrongKind
-from shared.states import Step
+from shared.jobs.assets import Kind, asset_path
+from shared.jobs.states import Step
 from shared.store.assets import Assets
 from shared.store.folder import Folder
 from tests.services.worker import samples

@@ -15,10 +15,10 @@ from services.worker.results import storage as module
 from services.worker.results.disk import Disk
 from services.worker.results.fetching import CheckedTransport
 from services.worker.results.storage import Storage
-from shared.assets import asset_path
 from shared.errors import BadResult
-from shared.http import http_client
-from shared.states import Step
+from shared.http.client import http_client
+from shared.jobs.assets import asset_path
+from shared.jobs.states import Step
 from tests.services.mock_core.serving import served
 from tests.services.worker import hostile, samples
 from tests.services.worker.results.test_storage import left_behind

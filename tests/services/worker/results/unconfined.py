@@ -7,8 +7,8 @@ from pathlib import Path
 from services.worker.results import media
 from services.worker.results.checker import FAILURES, Checker, Verdict
 from services.worker.results.refusals import Refused
-from shared.assets import KINDS, Kind
-from shared.states import Step
+from shared.jobs.assets import KINDS, Kind
+from shared.jobs.states import Step
 
 
 def check(path: Path, step: Step, kinds: Sequence[Kind] = ()) -> Verdict:

@@ -7,8 +7,8 @@ import httpx
 
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.vendor import Traits
-from shared.assets import KINDS
-from shared.states import Step
+from shared.jobs.assets import KINDS
+from shared.jobs.states import Step
 
 KEY = {"X-API-Key": "a-key-of-the-tests"}
 

@@ -16,7 +16,7 @@ from services.worker.vendors import answers as module
 from services.worker.vendors.service.videos import VideoService
 from services.worker.vendors.vendor import MAX_ID
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
-from shared.http import http_client
+from shared.http.client import http_client
 from tests.services.mock_core.serving import served
 from tests.services.worker import hostile
 from tests.services.worker.vendors.stub import picture_at

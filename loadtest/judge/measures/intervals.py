@@ -1,0 +1,107 @@
+"""When a job occupied the slot, by each book on its own; books never fill each other's gaps."""
+
+from collections.abc import Iterator
+
+from loadtest.books.model import ENDS, Books, JobFacts, StageBook
+from loadtest.judge.measures import permits
+from loadtest.judge.measures.clocks import Offset, Offsets, offsets
+from loadtest.judge.measures.sweep import Interval
+
+VENDORS, RECORDS, TEMPORAL = "vendors", "records", "temporal"
+
+
+def vendor_interval(
+    job: JobFacts, horizon: float, clocks: Offsets | None = None, *, at_most: bool = False
+) -> Interval | None:
+    """From the first acceptance to the last end, by the vendors' clocks.
+
+    A generation that never ended counts to the job's own end, or to `horizon` without one. Instants
+    are turned into the runner's; of what their clocks leave open, the interval has what is certain,
+    or with `at_most` all that may be.
+    """
+    made = [g for g in job.generations if g.accepted is not None]
+    if not made:
+        return None
+    found = clocks or {}
+    never = job.finished or horizon
+    begins = [_instant(g.accepted or 0.0, found.get(g.step), late=not at_most) for g in made]
+    ends = [
+        never if g.finished is None else _instant(g.finished, found.get(g.step), late=at_most)
+        for g in made
+    ]
+    return Interval(job.job_id, min(begins), max(ends))
+
+
+def _instant(at: float, offset: Offset | None, *, late: bool) -> float:
+    if offset is None:
+        return at
+    return offset.latest(at) if late else offset.earliest(at)
+
+
+def record_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
+    """Each stretch of *running* in the JSON record; a reset may make several.
+
+    A run that was reset has ended at that moment; its successor records so when it gets to it, and
+    may have shown the old permit's *running* until an activity refused that permit.
+    """
+    begin: float | None = None
+    for change in job.record.transitions if job.record else ():
+        if change.at is None:
+            continue
+        if change.status == "running" and begin is None:
+            begin = change.at
+        elif begin is not None and (change.status in ENDS or change.status == "queued"):
+            end: float | None = change.at
+            if change.status == "queued":
+                closes = [run.closed for run in job.executions if run.closed is not None]
+                end = min((at for at in closes if begin <= at <= change.at), default=None)
+            if end is not None:
+                yield Interval(job.job_id, begin, end)
+            begin = None
+    if begin is not None:
+        yield Interval(job.job_id, begin, horizon)
+
+
+def temporal_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
+    """From the permit to the close of each run, by Temporal's histories."""
+    for run in job.executions:
+        if (begin := permits.certain(run)) is not None:
+            yield Interval(job.job_id, begin, run.closed or horizon)
+
+
+def by_book(books: Books) -> dict[str, list[Interval]]:
+    """All intervals of a run; foreign generations count in the vendors' book."""
+    horizon = max((stage.ended for stage in books.stages), default=0.0)
+    found: dict[str, list[Interval]] = {VENDORS: vendor_intervals(books), RECORDS: [], TEMPORAL: []}
+    for job in books.jobs:
+        found[RECORDS] += record_intervals(job, horizon)
+        found[TEMPORAL] += temporal_intervals(job, horizon)
+    return found
+
+
+def vendor_intervals(books: Books, *, at_most: bool = False) -> list[Interval]:
+    """The vendors' book of a run, by the runner's clock; as far as is certain, or `at_most`."""
+    horizon = max((stage.ended for stage in books.stages), default=0.0)
+    clocks = offsets(books)
+    jobs = (vendor_interval(job, horizon, clocks, at_most=at_most) for job in books.jobs)
+    own = [interval for interval in jobs if interval is not None]
+    return own + list(_foreign(books, horizon))
+
+
+def within(intervals: list[Interval], stage: StageBook) -> list[Interval]:
+    """The intervals that touch a stage's time."""
+    return [i for i in intervals if i.begin <= stage.ended and i.end >= stage.began]
+
+
+def _foreign(books: Books, horizon: float) -> Iterator[Interval]:
+    """Other jobs of the same system share the slot; generations without our ids do not."""
+    by_job: dict[str, JobFacts] = {}
+    for generation in books.foreign:
+        if generation.job_id is not None:
+            facts = by_job.setdefault(generation.job_id, JobFacts(generation.job_id, -1))
+            facts.generations.append(generation)
+    for facts in by_job.values():
+        # One that its job had given up before the run is nobody's any more.
+        interval = vendor_interval(facts, books.foreign_ends.get(facts.job_id, horizon))
+        if interval is not None and interval.end > interval.begin:
+            yield interval

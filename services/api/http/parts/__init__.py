@@ -1,0 +1,1 @@
+"""What several of the API's routes are made of."""

@@ -1,0 +1,137 @@
+"""Asks the other services on the page's behalf; a silent one is an answer too, never a crash."""
+
+import asyncio
+import socket
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+from pydantic import SecretStr
+
+from shared.errors import GenvideoError
+from shared.health import READY_SECONDS
+from shared.jobs.messages import Message
+
+PATIENCE_SECONDS = 2.0
+# One that waits for a silent Temporal says so at its own limit, and is not silent itself.
+HEALTH_SECONDS = READY_SECONDS + 1
+# Workers as plain processes answer on ports in a row.
+MOST_WORKERS = 32
+
+
+class UpstreamAway(
+    GenvideoError,
+    code="service_away",
+    status=502,
+    title="The service does not answer",
+    retryable=True,
+):
+    """A service that the page asks through us gives no answer."""
+
+
+class Health(Message):
+    """One service: `ready`, or the reason why not."""
+
+    name: str
+    ready: bool
+    detail: str
+
+
+MISSING = Health(name="worker", ready=False, detail="is not there")
+
+
+async def forward(
+    http: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    query: dict[str, str] | None = None,
+    body: bytes = b"",
+    key: SecretStr | None = None,
+) -> httpx.Response:
+    """The other service's own answer, errors included; UpstreamAway when there is none."""
+    headers = {"Content-Type": "application/json"} if body else {}
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key.get_secret_value()}"
+    try:
+        return await http.request(method, url, params=query, content=body, headers=headers)
+    except httpx.TransportError as error:
+        host = urlsplit(url).netloc
+        raise UpstreamAway(f"{host} does not answer; see make ps.") from error
+
+
+async def health(http: httpx.AsyncClient, name: str, base: str) -> Health:
+    """What a service says of itself."""
+    try:
+        async with asyncio.timeout(HEALTH_SECONDS):
+            answer = await http.get(f"{base}/readyz")
+    except (httpx.TransportError, TimeoutError):
+        return Health(name=name, ready=False, detail="does not answer")
+    return Health(name=name, ready=answer.is_success, detail=_detail(answer))
+
+
+async def health_of_workers(http: httpx.AsyncClient, base: str, *, wanted: int) -> list[Health]:
+    """Every worker: one per address of a container's name, or per port in a row beside us.
+
+    Each of the `wanted` ones that is not found there is told as missing.
+    """
+    bases = await _addresses(base)
+    if len(bases) > 1:
+        found = await asyncio.gather(*(health(http, "worker", each) for each in bases))
+    else:
+        found = await _local_workers(http, base, wanted=wanted)
+    return _numbered([*found, *[MISSING] * (wanted - len(found))])
+
+
+async def workers(base: str, wanted: int) -> list[str]:
+    """The bases of all workers, as they are looked for by health_of_workers."""
+    bases = await _addresses(base)
+    return bases if len(bases) > 1 else [_beside(base, number) for number in range(wanted)]
+
+
+def _numbered(found: list[Health]) -> list[Health]:
+    if len(found) == 1:
+        return found
+    return [
+        each.model_copy(update={"name": f"worker {number}"})
+        for number, each in enumerate(found, start=1)
+    ]
+
+
+async def _local_workers(http: httpx.AsyncClient, base: str, *, wanted: int) -> list[Health]:
+    """Those on ports in a row, and on a container's only address."""
+    asked = (health(http, "worker", _beside(base, number)) for number in range(wanted))
+    found = list(await asyncio.gather(*asked))
+    for number in range(wanted, MOST_WORKERS):
+        each = await health(http, "worker", _beside(base, number))
+        if not each.ready:
+            break
+        found.append(each)
+    return found
+
+
+def _beside(base: str, number: int) -> str:
+    parts = urlsplit(base)
+    return urlunsplit(parts._replace(netloc=f"{parts.hostname}:{(parts.port or 80) + number}"))
+
+
+async def _addresses(base: str) -> list[str]:
+    """The base once per address of its host."""
+    parts = urlsplit(base)
+    loop = asyncio.get_running_loop()
+    try:
+        rows = await loop.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return [base]
+    hosts = sorted({str(row[4][0]) for row in rows if row[0] == socket.AF_INET})
+    return [urlunsplit(parts._replace(netloc=f"{host}:{parts.port}")) for host in hosts]
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    known = body if isinstance(body, dict) else {}
+    if answer.is_success:
+        return "ready"
+    return str(known.get("detail") or f"HTTP {answer.status_code}")[:300]

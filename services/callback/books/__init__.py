@@ -1,0 +1,1 @@
+"""The receiver's books: each callback's fate, on disk or in a store."""

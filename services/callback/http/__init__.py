@@ -1,0 +1,1 @@
+"""What the receiver is asked over HTTP, and how it answers."""

@@ -1,0 +1,1 @@
+"""What serves HTTP, and what asks by it."""

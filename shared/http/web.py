@@ -1,0 +1,229 @@
+"""What every HTTP service of ours has: liveness, readiness with the reason, metrics, problems."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import uvicorn
+from fastapi import FastAPI, Query, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.errors import BodyTooLarge, NotReady
+from shared.http import problems
+from shared.http.connections import GuardedConnection, GuardedSocket
+from shared.http.documentation import add_documentation
+from shared.http.guard import Guard, document_refusals
+from shared.http.illustrated import Examples, illustrate
+from shared.telemetry import tracing
+from shared.telemetry.job_lines import LINES, JobLine
+
+# The name of a dependency -> why it isn't ready, or None where it is.
+Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
+Refresh = Callable[[], Awaitable[None]]
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+# A client has no reason to send us large frames; the library's own default is 16 MiB.
+WEBSOCKET_BYTES = 64 * 1024
+# What is left of the traces is sent at the end, for no longer than this.
+TRACES_SECONDS = 3.0
+_ALIVE = {"status": "ok"}
+_READY = {"status": "ready", "checks": {"temporal": "ok"}}
+_TEXT = {"type": "string"}
+_METRICS = """# HELP genvideo_foreign_total Requests of a foreign host or origin
+# TYPE genvideo_foreign_total counter
+genvideo_foreign_total{code="unknown_host"} 1.0
+"""
+
+
+class ServiceApp(FastAPI):
+    """An app whose documentation shows our errors, and that tells its streams when to end."""
+
+    max_body: int | None = None
+    # Names by which it is known, beyond loopback's, and origins whose pages may change something.
+    hosts: Collection[str] = ()
+    origins: Collection[str] = ()
+    # An example of each message by the name of its schema, for the documentation.
+    examples: Examples = MappingProxyType({})
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Whoever asks is looked at before any middleware, whatever is added to the app."""
+        inner = super().build_middleware_stack()
+
+        async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
+            """Refuse an announced large body ourselves: the framework would do it in plain text."""
+            if self.max_body is not None and _announced(scope) > self.max_body:
+                refusal = problems.from_error(BodyTooLarge(f"At most {self.max_body} bytes."))
+                await refusal(scope, receive, send)
+                return
+            await inner(scope, receive, send)
+
+        return Guard(bounded, hosts=self.hosts, origins=self.origins)
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with the Problem that every error carries."""
+        if self.openapi_schema is None:
+            document = get_openapi(
+                title=self.title,
+                version=self.version,
+                description=self.description or None,
+                routes=self.routes,
+                tags=self.openapi_tags,
+            )
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas.update(problems.schemas())
+            document_refusals(document["paths"])
+            illustrate(document, {**problems.EXAMPLES, **self.examples})
+            self.openapi_schema = document
+        return self.openapi_schema
+
+
+def service_app(
+    title: str,
+    *,
+    ready: Readiness,
+    before_metrics: Refresh | None = None,
+    lifespan: Lifespan | None = None,
+    description: str = "",
+    max_body_size: int | None = None,
+    hosts: Collection[str] = (),
+    origins: Collection[str] = (),
+) -> ServiceApp:
+    """An app with `/healthz`, `/readyz`, `/metrics`, `/docs`; routes are added by the caller.
+
+    `/lines` has what it has logged of a job lately.
+
+    It answers by loopback's names and by `hosts`, and to pages of these and of `origins`.
+    `before_metrics` brings up to date what is asked for only when somebody looks.
+
+    `app.state.stopping` is set as soon as the server is asked to stop, before it waits for
+    open connections: whoever streams listens to it.
+    """
+    app = ServiceApp(
+        title=title,
+        version="1",
+        description=description,
+        lifespan=lifespan,
+        max_body_size=max_body_size,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.max_body = max_body_size
+    app.hosts, app.origins = hosts, origins
+    app.state.stopping = asyncio.Event()
+    problems.install(app)
+    add_documentation(app)
+
+    @app.head("/healthz", include_in_schema=False)
+    @app.get("/healthz", tags=["service"], operation_id="healthz", responses=_shown(_ALIVE))
+    async def healthz() -> dict[str, str]:
+        """The process is alive."""
+        return _ALIVE
+
+    @app.head("/readyz", include_in_schema=False)
+    @app.get(
+        "/readyz",
+        tags=["service"],
+        operation_id="readyz",
+        responses={**_shown(_READY), **problems.documented(NotReady)},
+    )
+    async def readyz() -> JSONResponse:
+        """All that the service depends on answers; 503 with the reasons otherwise."""
+        return _readiness(await ready())
+
+    @app.head("/metrics", include_in_schema=False)
+    @app.get(
+        "/metrics",
+        tags=["service"],
+        operation_id="metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": _TEXT, "example": _METRICS}}}},
+    )
+    async def metrics() -> Response:
+        """Prometheus text format."""
+        if before_metrics is not None:
+            await before_metrics()
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/lines", include_in_schema=False)
+    async def lines(job_id: Annotated[str, Query(max_length=64)]) -> list[JobLine]:
+        """What this process has logged of a job lately."""
+        return LINES.of(job_id)
+
+    return app
+
+
+def _shown(example: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {"application/json": {"example": example}}}}
+
+
+def _announced(scope: Scope) -> int:
+    """The Content-Length of a request, 0 where there is none."""
+    if scope["type"] != "http":
+        return 0
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
+
+
+def _readiness(reasons: Mapping[str, str | None]) -> JSONResponse:
+    wrong = {name: reason for name, reason in reasons.items() if reason is not None}
+    if not wrong:
+        return JSONResponse({"status": "ready", "checks": dict.fromkeys(reasons, "ok")})
+    return problems.from_error(
+        NotReady("; ".join(f"{name}: {reason}" for name, reason in wrong.items()))
+    )
+
+
+class Server(uvicorn.Server):
+    """Tells the app's streams to end before it waits for them."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app = self.config.app
+        if isinstance(app, ServiceApp):
+            app.state.stopping.set()
+        await super().shutdown(sockets)
+        # A signal that ends the process does so before anything that is to be done at its exit.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(tracing.stop), TRACES_SECONDS)
+
+
+def server(
+    app: FastAPI,
+    host: str,
+    *,
+    port: int,
+    shutdown_seconds: int = 5,
+    connections: int | None = None,
+    proxies: Sequence[str] = (),
+    protocol: type[GuardedConnection] = GuardedConnection,
+) -> uvicorn.Server:
+    """A uvicorn server without an access log (callback addresses carry tokens).
+
+    Beyond so many connections, where given, each further request hears 503. `proxies` are the
+    addresses and networks that are believed when they say for whom they ask.
+    """
+    return Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=protocol,
+            ws=GuardedSocket,
+            limit_concurrency=connections,
+            access_log=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=shutdown_seconds,
+            ws_max_size=WEBSOCKET_BYTES,
+            # Compressing for each of a thousand sockets costs more than loopback or a proxy saves.
+            ws_per_message_deflate=False,
+        )
+    )

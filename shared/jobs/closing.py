@@ -1,0 +1,36 @@
+"""The end of a job that had no code left to record it: ended from outside, or forgotten."""
+
+from datetime import UTC, datetime
+
+from shared.jobs.messages import Attempts, JobError, Record
+from shared.jobs.states import Status
+
+MESSAGES = {
+    "terminated": "The job was terminated from outside.",
+    "timed_out": "The job was ended by a time-out of the server.",
+    "forgotten": "Temporal does not know the job any more.",
+}
+
+
+def close_record(record: Record, code: str) -> Record:
+    """The next version of an open record, as failed with a code of `MESSAGES`."""
+    at = datetime.now(UTC)
+    ended = record.model_copy(
+        update={
+            "status": Status.FAILED,
+            "error": JobError(code=code, message=MESSAGES[code]),
+            "finished_at": at,
+            "vendor_position": None,
+            "version": record.version + 1,
+        }
+    )
+    return ended.followed(at, MESSAGES[code])
+
+
+def amend_attempts(record: Record, attempts: Attempts) -> Record | None:
+    """The next version with what the vendors had accepted; None where the record says it."""
+    raised = record.attempts.raised_to(attempts)
+    if raised == record.attempts:
+        return None
+    amended = record.model_copy(update={"attempts": raised, "version": record.version + 1})
+    return amended.followed(datetime.now(UTC), "accepted by a vendor before its run was closed")

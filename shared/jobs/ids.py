@@ -1,0 +1,70 @@
+"""Ids of jobs and of generations; ours are deterministic, so a submit can be looked up."""
+
+import hashlib
+import re
+import secrets
+from typing import NamedTuple
+
+from shared.jobs.states import Step
+
+JOB_ID_PATTERN = r"^job-[0-9a-f]{24}$"
+_EXTERNAL = re.compile(rf"^(job-[0-9a-f]{{24}})\.({'|'.join(Step)})\.([1-9][0-9]?)$")
+_JOB = re.compile(JOB_ID_PATTERN)
+
+
+class Generation(NamedTuple):
+    """One generation attempt: which job, which stage, which attempt (from 1)."""
+
+    job_id: str
+    step: Step
+    attempt: int
+
+
+def new_job_id() -> str:
+    """A fresh random job id, `job-` and 24 hex digits."""
+    return f"job-{secrets.token_hex(12)}"
+
+
+def job_id_for_key(idempotency_key: str) -> str:
+    """The one job id that an Idempotency-Key stands for, on every API process."""
+    return f"job-{hashlib.sha256(idempotency_key.encode()).hexdigest()[:24]}"
+
+
+def is_job_id(text: str) -> bool:
+    """Whether `text` has the form of a job id; anything else never reaches a path or a query."""
+    return _JOB.fullmatch(text) is not None
+
+
+def checked(job_id: str) -> str:
+    """The id itself; ValueError for what is none (a path from outside)."""
+    if not is_job_id(job_id):
+        raise ValueError(f"not a job id: {job_id!r}")
+    return job_id
+
+
+def key_of_job(prefix: str, job_id: str) -> str:
+    """Under which a store has what there is one of a job; ValueError for what is no job id."""
+    return f"{prefix}{checked(job_id)}.json"
+
+
+def job_of_key(prefix: str, key: str) -> str | None:
+    """The job whose key this is; None for all others."""
+    job_id = key.removeprefix(prefix).removesuffix(".json")
+    return job_id if key == f"{prefix}{job_id}.json" and is_job_id(job_id) else None
+
+
+def external_id(job_id: str, step: Step, attempt: int) -> str:
+    """Our id of a generation, unique in the vendor's account: `{job_id}.video.2`."""
+    return f"{job_id}.{step}.{attempt}"
+
+
+def parse_external_id(text: str) -> Generation | None:
+    """The generation behind an external id, or None where the id is not one of ours."""
+    found = _EXTERNAL.fullmatch(text)
+    return Generation(found[1], Step(found[2]), int(found[3])) if found else None
+
+
+def is_named(kept: str, task_id: str) -> bool:
+    """Whether a vendor calls by this name what we keep under that id, which may be the path to it,
+    for a vendor whose addresses can't be made of the name alone."""
+    return kept == task_id or kept.endswith(f"/{task_id}")

@@ -1,0 +1,1 @@
+"""Histories against the code as it is."""

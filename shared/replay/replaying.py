@@ -1,0 +1,99 @@
+"""Histories against the workflow code as it is now: a run that doesn't replay would stand still.
+
+What a program found it prints as its last line: `{"replayed": n, "failures": {id: why}, …}`.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHistory
+from temporalio.service import RPCError, RPCStatusCode
+
+from shared.errors import TemporalUnavailable
+from shared.replay.replayer import OwnRunReplayer
+from shared.settings.payloads import PayloadSettings
+from shared.slot.messages import RunRef
+from shared.temporal.client import answer, connect
+from shared.temporal.codec import PayloadKeys, data_converter
+from shared.temporal.sandbox import workflow_runner
+from shared.temporal.unfit import UnfitPassedOver
+
+# Exit status where nothing could be asked.
+AWAY = 3
+CONNECT_SECONDS = 10.0
+# So many histories are under way at a time.
+AT_ONCE = 20
+
+
+class Open(NamedTuple):
+    """The runs to replay, out of so many that are open."""
+
+    total: int
+    runs: Sequence[RunRef]
+
+
+async def replay(
+    workflow: type, histories: AsyncIterator[WorkflowHistory], keys: PayloadKeys
+) -> dict[str, object]:
+    """`{"replayed": n, "failures": {workflow id: why}}`."""
+    replayer = OwnRunReplayer(
+        workflows=[workflow],
+        data_converter=data_converter(keys),
+        interceptors=[UnfitPassedOver()],
+        workflow_runner=workflow_runner(),
+    )
+    replayed, failures = 0, {}
+    async with replayer.workflow_replay_iterator(histories) as results:
+        async for result in results:
+            replayed += 1
+            if result.replay_failure is not None:
+                failures[result.history.workflow_id] = str(result.replay_failure)
+    return {"replayed": replayed, "failures": failures}
+
+
+async def histories_of(client: Client, runs: Sequence[RunRef]) -> AsyncIterator[WorkflowHistory]:
+    """The histories of those runs that are there and have begun a step; others can't go wrong."""
+    for place in range(0, len(runs), AT_ONCE):
+        some = runs[place : place + AT_ONCE]
+        for history in await asyncio.gather(*(_history(client, run) for run in some)):
+            if history is not None:
+                yield history
+
+
+async def _history(client: Client, run: RunRef) -> WorkflowHistory | None:
+    try:
+        history = await client.get_workflow_handle(run.job_id, run_id=run.run_id).fetch_history()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return None
+    done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    return history if any(event.event_type == done for event in history.events) else None
+
+
+def tell(found: dict[str, object]) -> None:
+    """Print what was found on a line of its own, for the SDK logs to the same stream."""
+    sys.stdout.write(f"\n{json.dumps(found)}\n")
+
+
+def replay_open(workflow: type, find: Callable[[Client], Awaitable[Open]]) -> int:
+    """Replay the open runs that `find` names, and tell; AWAY where the server doesn't answer."""
+    try:
+        tell(asyncio.run(_replay_open(workflow, find)))
+    except TemporalUnavailable as error:
+        sys.stderr.write(f"{error}\n")
+        return AWAY
+    return 0
+
+
+async def _replay_open(
+    workflow: type, find: Callable[[Client], Awaitable[Open]]
+) -> dict[str, object]:
+    keys = PayloadSettings().payload_keys
+    client = await answer(connect(keys), seconds=CONNECT_SECONDS)
+    found = await find(client)
+    return {"open": found.total} | await replay(workflow, histories_of(client, found.runs), keys)

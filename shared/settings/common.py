@@ -1,0 +1,149 @@
+"""Settings from the environment; wrong ones stop the start with one line that names all."""
+
+import argparse
+import ipaddress
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.hosts import listed
+from shared.jobs.tokens import secrets_of
+from shared.settings.payloads import PayloadSettings
+
+USAGE = 2
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
+
+
+# In characters: of a secret that makes tokens, and of one that is still recognized.
+SECRET_LENGTH, OLD_SECRET_LENGTH = 32, 16
+
+
+# How long jobs are kept after their end.
+RetentionDays = Annotated[float, Field(gt=0, le=36_500)]
+
+
+def _strong(setting: SecretStr) -> SecretStr:
+    first, *others = secrets_of(setting.get_secret_value())
+    if any(map(str.isspace, setting.get_secret_value())):
+        raise ValueError("no blanks")
+    if len(first) < SECRET_LENGTH:
+        raise ValueError(
+            f"the first secret needs {SECRET_LENGTH} characters or more (openssl rand -hex 32);"
+            " an older one of fewer goes behind it, after a comma, until its jobs have ended"
+        )
+    if any(len(each) < OLD_SECRET_LENGTH for each in others):
+        raise ValueError(f"each further secret needs {OLD_SECRET_LENGTH} characters or more")
+    return setting
+
+
+# What callback tokens and the operator's key come of; with commas: new,old.
+CallbackSecret = Annotated[SecretStr, AfterValidator(_strong)]
+# Of a stack; empty where nobody gave it one.
+StackName = Annotated[str, Field(pattern="^([a-z0-9-]{1,40})?$")]
+# The digest of a service's source; empty where releases replace one another.
+BuildId = Annotated[str, Field(pattern="^([0-9a-f]{1,40})?$")]
+
+
+def _are_hosts(text: str) -> str:
+    listed(text)
+    return text
+
+
+def _are_networks(text: str) -> str:
+    wrong = [each for each in _items(text) if not _is_network(each)]
+    if wrong:
+        raise ValueError(f"no addresses or networks (10.0.0.0/8): {', '.join(wrong)}")
+    return text
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+class CommonSettings(PayloadSettings):
+    """What each service of ours reads; subclasses add their own."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    listen_host: str = "127.0.0.1"
+    # By which names beside loopback's we may be asked.
+    allowed_hosts: Annotated[str, AfterValidator(_are_hosts)] = ""
+    data_dir: Path = Path("data")
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    log_format: Annotated[str, Field(pattern="^(json|console|auto)$")] = "auto"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names beside loopback's; subclasses add the one that they are known by outside."""
+        return listed(self.allowed_hosts)
+
+    def refusal(self, *, away: bool) -> str | None:
+        """Why what the settings lead to must not be used; with `away`, or can't be now."""
+        return None
+
+
+class PublicSettings(CommonSettings):
+    """What a service reads that may be open to other machines."""
+
+    trusted_proxies: Annotated[str, AfterValidator(_are_networks)] = ""
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Addresses and networks that are believed when they say for whom they ask."""
+        return _items(self.trusted_proxies)
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(kind: type[S]) -> S:
+    """Settings of one service, or exit status 2 with every mistake in one line on stderr."""
+    try:
+        return kind()
+    except ValidationError as error:
+        _refuse(error)
+
+
+def load_or_check(kind: type[S]) -> S:
+    """Settings of the service that begins; `--check` in its command line ends it here, with 0.
+
+    Either way with status 2 where what they lead to must not be used.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--check", action="store_true", help="look at the settings, and no more")
+    only_check = parser.parse_args().check
+    found = load(kind)
+    if isinstance(found, CommonSettings) and (reason := found.refusal(away=only_check)):
+        sys.stderr.write(f"wrong settings: {reason}\n")
+        raise SystemExit(USAGE)
+    if only_check:
+        raise SystemExit(0)
+    return found
+
+
+def _refuse(error: ValidationError) -> NoReturn:
+    mistakes = "; ".join(
+        # What pydantic puts before the words of a validator of ours.
+        ": ".join([*_where(item["loc"]), item["msg"].removeprefix("Value error, ")])
+        for item in error.errors(include_input=False, include_url=False)
+    )
+    sys.stderr.write(f"wrong settings: {mistakes}\n")
+    raise SystemExit(USAGE)
+
+
+def _where(place: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The setting's name; none for what several of them say together."""
+    return (".".join(map(str, place)).upper(),) if place else ()

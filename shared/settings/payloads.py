@@ -1,0 +1,34 @@
+"""The one setting of payload encryption, read by whatever talks to Temporal."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr, field_validator
+from pydantic_settings import BaseSettings
+
+if TYPE_CHECKING:
+    from shared.temporal.codec import PayloadKeys
+
+
+class PayloadSettings(BaseSettings):
+    """`PAYLOAD_KEY`; wrong keys are told by their place in the list, never by what they are."""
+
+    payload_key: SecretStr | None = None
+
+    @field_validator("payload_key")
+    @classmethod
+    def _are_keys(cls, text: SecretStr | None) -> SecretStr | None:
+        if text is not None:
+            _parsed(text)
+        return text
+
+    @property
+    def payload_keys(self) -> "PayloadKeys":
+        """The keys of what Temporal stores."""
+        return _parsed(self.payload_key)
+
+
+def _parsed(text: SecretStr | None) -> "PayloadKeys":
+    # Not before: it needs Temporal's SDK, and settings are to be checked quickly.
+    from shared.temporal.codec import PayloadKeys
+
+    return PayloadKeys.parse(text.get_secret_value() if text else "")

@@ -1,0 +1,46 @@
+"""Where traces go, by OpenTelemetry's own names; nowhere, unless that is said."""
+
+import re
+from typing import Annotated, Self
+from urllib.parse import unquote
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from shared.settings.common import CommonSettings
+
+_HEADER = re.compile(r"\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*([^,;\s]+)\s*")
+
+
+def _are_headers(setting: SecretStr) -> SecretStr:
+    """They hold keys, so that nothing of them is said."""
+    if not all(map(_HEADER.fullmatch, setting.get_secret_value().split(","))):
+        raise ValueError("no headers: they are name=value,name=value")
+    return setting
+
+
+class TraceSettings(CommonSettings):
+    """What a service reads that takes part in traces."""
+
+    otel_exporter_otlp_endpoint: (
+        Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")] | None
+    ) = None
+    otel_exporter_otlp_headers: Annotated[SecretStr, AfterValidator(_are_headers)] | None = None
+
+    @property
+    def traces_go_to(self) -> str | None:
+        """Where spans are posted, as OTLP/HTTP has it."""
+        base = self.otel_exporter_otlp_endpoint
+        return f"{base.rstrip('/')}/v1/traces" if base else None
+
+    @property
+    def trace_headers(self) -> dict[str, str]:
+        """What is posted along."""
+        setting = self.otel_exporter_otlp_headers
+        found = map(_HEADER.fullmatch, setting.get_secret_value().split(",") if setting else ())
+        return {each[1].lower(): unquote(each[2]) for each in found if each}
+
+    @model_validator(mode="after")
+    def _go_together_to(self) -> Self:
+        if self.otel_exporter_otlp_headers and not self.otel_exporter_otlp_endpoint:
+            raise ValueError("OTEL_EXPORTER_OTLP_HEADERS has no use without its ENDPOINT")
+        return self

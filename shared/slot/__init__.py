@@ -1,0 +1,1 @@
+"""What jobs, semaphore and API tell each other about the slot."""

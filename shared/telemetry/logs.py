@@ -1,0 +1,70 @@
+"""Structured logs on stdout; inside a job's code every line carries the job's id."""
+
+import logging
+import sys
+
+import structlog
+from structlog.types import EventDict, Processor, WrappedLogger
+
+from shared.telemetry.job_lines import LINES
+
+# Libraries that say too much, websockets even the keys that it opens a socket with; what an
+# activity fails of is logged by our own interceptor.
+FLOORS = {
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "watchfiles": logging.WARNING,
+    "websockets": logging.WARNING,
+    "uvicorn.access": logging.WARNING,
+    "temporalio.activity": logging.ERROR,
+}
+
+# What a line begins with, in this order, where it has it.
+FIRST = ("timestamp", "level", "service", "event", "job_id")
+
+_SHARED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+    structlog.processors.format_exc_info,
+    structlog.processors.UnicodeDecoder(),
+)
+
+
+def configure(*, service: str, level: str, form: str) -> None:
+    """Send structlog and the standard library's loggers through one formatter."""
+    as_json = form == "json" or (form == "auto" and not sys.stdout.isatty())
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_SHARED,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _in_order,
+                LINES,
+                renderer,
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name, floor in FLOORS.items():
+        logging.getLogger(name).setLevel(floor)
+    structlog.configure(
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def _in_order(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    return {key: line[key] for key in (*FIRST, *sorted(line)) if key in line}

@@ -1,0 +1,1 @@
+"""How Temporal is reached, and what it is told and tells."""

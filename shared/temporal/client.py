@@ -1,0 +1,105 @@
+"""How we reach Temporal: client settings, names, search attributes, each known here alone."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.common import SearchAttributeKey
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
+from temporalio.service import RPCError, RPCStatusCode
+
+from shared.errors import TemporalUnavailable
+from shared.telemetry import tracing
+from shared.temporal.codec import PayloadKeys, data_converter
+from shared.temporal.refusals import NOT_CONNECTED, refusal
+
+GENVIDEO_WORKFLOW = "GenVideoWorkflow"
+GENVIDEO_QUEUE = "genvideo"
+SEMAPHORE_QUEUE = "semaphore"
+
+KLING_DONE_SIGNAL = "kling_done"
+PROGRESS_SIGNAL = "report_progress"
+GET_PROGRESS_QUERY = "get_progress"
+GET_RECORD_QUERY = "get_record"
+
+CUSTOM_PROGRESS = SearchAttributeKey.for_int("CustomProgress")
+CUSTOM_TAG = SearchAttributeKey.for_keyword("CustomTag")
+
+# A worker that dies in the middle of a workflow task loses it for this long (10 s by default).
+WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
+# Queries need a live worker; without one the caller falls back after this.
+QUERY_TIMEOUT = timedelta(seconds=3)
+# A caller over HTTP hears within this whether the server is there; the SDK alone tries for 10 s.
+CALL_SECONDS = 3.0
+
+# What a client sees while the server is away or coming up.
+AWAY = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.UNKNOWN,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+    }
+)
+
+
+T = TypeVar("T")
+# The server takes 400 bytes; a character has up to four.
+SUMMARY_LENGTH = 80
+
+
+def summary(text: str) -> str:
+    """What Temporal's UI shows beside a name, as one short line."""
+    line = " ".join(text.split())
+    return line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…"
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error means that the server can't be reached now, and trying later can help."""
+    if isinstance(error, RPCError):
+        return error.status in AWAY
+    if isinstance(error, RuntimeError):
+        # What a lazy client raises at its first call.
+        return str(error).startswith(NOT_CONNECTED)
+    return isinstance(error, TimeoutError | WorkflowUpdateRPCTimeoutOrCancelledError)
+
+
+async def answer(call: Awaitable[T], *, seconds: float = CALL_SECONDS) -> T:
+    """The answer to one call; TemporalUnavailable when the server is away or slower than this.
+
+    TemporalRefuses where it won't have us.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except Exception as error:
+        if (refused := refusal(error)) is not None:
+            raise refused from error
+        if is_away(error):
+            raise TemporalUnavailable("Temporal does not answer; try again in a moment.") from error
+        raise
+
+
+async def connect(
+    keys: PayloadKeys, *, runtime: Runtime | None = None, lazy: bool = False
+) -> Client:
+    """A client by the SDK's own standard settings (TEMPORAL_ADDRESS, namespace, TLS, API key).
+
+    Nothing of a configuration file that may lie somewhere: what a profile of it says is told as
+    settings by whoever starts us.
+    `keys` encrypt what it sends, `runtime` keeps its numbers. `lazy` connects at the first call,
+    for services that must start while the server is away.
+    """
+    config: Any = ClientConfig.load_client_connect_config(disable_file=True)
+    config.setdefault("target_host", "127.0.0.1:7233")
+    return await Client.connect(
+        **config,
+        data_converter=data_converter(keys),
+        interceptors=tracing.client_interceptors(),
+        runtime=runtime,
+        lazy=lazy,
+    )

@@ -1,0 +1,122 @@
+"""What every service answers: life, readiness with reasons, metrics, problems for all else."""
+
+from collections.abc import AsyncIterator, Mapping
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI
+
+from shared.errors import StorageFailed
+from shared.http.client import http_client
+from shared.http.web import service_app
+from tests.shared.serving import serving
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with (
+        serving(_app({"disk": "is full", "temporal": None})) as base,
+        http_client(base) as http,
+    ):
+        yield http
+
+
+def _app(reasons: Mapping[str, str | None]) -> FastAPI:
+    async def ready() -> Mapping[str, str | None]:
+        return reasons
+
+    app = service_app("a test's", ready=ready, max_body_size=10)
+
+    @app.post("/echo")
+    async def echo(body: dict[str, int]) -> dict[str, int]:
+        return body
+
+    @app.api_route("/echo", methods=["GET", "HEAD"])
+    async def quiet() -> dict[str, int]:
+        return {}
+
+    inner = APIRouter(prefix="/a/{word:path}")
+    app.include_router(inner)
+
+    @inner.delete("")
+    async def remove(word: str) -> None: ...
+
+    @inner.patch("/change")
+    async def change(word: str) -> None: ...
+
+    @app.get("/ours")
+    async def ours() -> None:
+        raise StorageFailed("The disk is full.", retry_after=7)
+
+    @app.get("/theirs")
+    async def theirs() -> None:
+        raise KeyError("a secret")
+
+    return app
+
+
+async def test_life_readiness_and_metrics(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/healthz")).json() == {"status": "ok"}
+    unready = await http.get("/readyz")
+    assert (unready.status_code, unready.json()["detail"]) == (503, "disk: is full")
+    assert "python_info" in (await http.get("/metrics")).text
+    for path, status in (("/healthz", 200), ("/readyz", 503), ("/metrics", 200)):
+        head = await http.head(path)
+        assert (head.status_code, head.content) == (status, b"")
+    async with serving(_app({"disk": None})) as base, http_client(base) as fine:
+        assert (await fine.get("/readyz")).json() == {"status": "ready", "checks": {"disk": "ok"}}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("GET", "/nowhere", None, 404, "not_found"),
+        ("PUT", "/echo", None, 405, "method_not_allowed"),
+        ("POST", "/echo", b"[]", 422, "invalid_input"),
+        ("POST", "/echo", b" " * 11, 413, "body_too_large"),
+        ("GET", "/ours", None, 500, "storage_failed"),
+    ],
+)
+async def test_problems(
+    http: httpx.AsyncClient, method: str, path: str, *, body: bytes | None, status: int, code: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = await http.request(method, path, content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers.get("retry-after") == ("7" if path == "/ours" else None)
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/echo", "GET, HEAD, POST"),
+        ("/a/b", "DELETE"),
+        ("/a/b/change", "DELETE, PATCH"),
+        ("/healthz", "GET, HEAD"),
+    ],
+)
+async def test_a_refused_method_hears_of_all_that_are_allowed(
+    http: httpx.AsyncClient, path: str, allowed: str
+) -> None:
+    answer = await http.put(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    for method in allowed.split(", "):
+        assert (await http.request(method, path)).status_code != 405
+
+
+async def test_a_streamed_body_is_bounded_too(http: httpx.AsyncClient) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b" " * 5
+
+    answer = await http.post(
+        "/echo", content=chunks(), headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+async def test_the_unexpected_tells_nothing(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/theirs")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert "secret" not in answer.text

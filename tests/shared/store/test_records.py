@@ -1,0 +1,100 @@
+"""Records on disk: whole, readable, never replaced by an older version."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.jobs.closing import close_record
+from shared.jobs.states import Status
+from shared.store.records import RecordStore, to_json
+from tests.shared.standins import CREATED, sample_record
+
+JOB_ID = "job-0123456789abcdef01234567"
+OTHERS = sample_record("job-76543210fedcba9876543210")
+# Of no change: a worker would never get behind it.
+AHEAD = sample_record(JOB_ID).followed(CREATED, "queued").model_copy(update={"version": 99})
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path)
+    record = sample_record(JOB_ID)
+    assert store.write(record)
+    assert store.read(JOB_ID) == record
+    assert list(store.job_ids()) == [JOB_ID]
+    assert record.prompt in store.path(JOB_ID).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_an_older_or_equal_version_is_not_stored(tmp_path: Path, version: int) -> None:
+    store = RecordStore(tmp_path)
+    store.write(sample_record(JOB_ID))
+    again = sample_record(JOB_ID).model_copy(update={"version": version, "percent": 9})
+    assert not store.write(again)
+    assert store.read(JOB_ID) == sample_record(JOB_ID)
+
+
+def test_a_run_that_was_reset_writes_over_no_later_ones_record(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path)
+    later = sample_record(JOB_ID).model_copy(update={"run_id": "later", "runs_before": ("reset",)})
+    store.write(later)
+    late = sample_record(JOB_ID).model_copy(update={"run_id": "reset", "version": 99})
+    assert not store.write(late)
+    assert store.read(JOB_ID) == later
+
+
+def test_what_was_made_known_is_only_gone_on_from(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path)
+    first, again = (
+        sample_record(JOB_ID).followed(CREATED + timedelta(seconds=second), "queued")
+        for second in range(2)
+    )
+    store.write(first)
+    on = [each.model_copy(update={"version": 2}).followed(CREATED, "on") for each in (again, first)]
+    assert [store.append(each) for each in on] == [False, True]
+    assert store.read(JOB_ID) == on[1]
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"\xff", b"[]", b'{"job_id": 1}', to_json(OTHERS), to_json(AHEAD)]
+)
+def test_a_damaged_record_is_none_and_is_replaced(tmp_path: Path, damage: bytes) -> None:
+    store = RecordStore(tmp_path)
+    store.write(sample_record(JOB_ID))
+    store.path(JOB_ID).write_bytes(damage)
+    assert store.read(JOB_ID) is None
+    assert store.write(sample_record(JOB_ID))
+
+
+def test_a_path_from_outside_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not a job id"):
+        RecordStore(tmp_path).path("../../etc/passwd")
+
+
+def test_a_write_that_fails_leaves_the_old_one_and_no_rubbish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RecordStore(tmp_path)
+    store.write(sample_record(JOB_ID))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="No space"):
+        store.write(close_record(sample_record(JOB_ID), "terminated"))
+    monkeypatch.undo()
+    assert store.read(JOB_ID) == sample_record(JOB_ID)
+    assert os.listdir(store.folder) == [f"{JOB_ID}.json"]
+
+
+@pytest.mark.parametrize("code", ["terminated", "timed_out"])
+def test_an_end_from_outside_is_one_version(code: str) -> None:
+    record = sample_record(JOB_ID)
+    closed = close_record(record, code)
+    assert closed.error is not None
+    assert (closed.status, closed.error.code) == (Status.FAILED, code)
+    assert closed.version == record.version + 1 == closed.transitions[-1].version
+    assert closed.finished_at == closed.transitions[-1].at
+    assert b'"transitions"' in to_json(closed)

@@ -1,0 +1,62 @@
+"""Temporal from outside: away is one error, within a bounded time; the rest stays what it is."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from temporalio.envconfig import ClientConfigProfile
+from temporalio.service import RPCError, RPCStatusCode
+
+from shared.errors import TemporalUnavailable
+from shared.temporal.client import AWAY, answer, connect, is_away
+from shared.temporal.codec import PayloadKeys
+from tests.shared.processes import free_port
+from tests.shared.standins import client_of_nobody
+
+
+async def _raise(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("status", sorted(AWAY))
+async def test_away_is_one_error(status: RPCStatusCode) -> None:
+    with pytest.raises(TemporalUnavailable):
+        await answer(_raise(RPCError("x", status, b"")))
+
+
+async def test_what_is_slower_than_asked_is_away() -> None:
+    with pytest.raises(TemporalUnavailable):
+        await answer(asyncio.Event().wait(), seconds=0.01)
+
+
+async def test_a_server_that_is_not_there() -> None:
+    client = await client_of_nobody(free_port())
+    with pytest.raises(TemporalUnavailable):
+        await answer(client.get_workflow_handle("x").describe(), seconds=0.5)
+
+
+async def test_the_rest_stays_what_it_is() -> None:
+    missing = RPCError("x", RPCStatusCode.NOT_FOUND, b"")
+    assert not is_away(missing)
+    with pytest.raises(RPCError):
+        await answer(_raise(missing))
+    with pytest.raises(RuntimeError, match="ours"):
+        await answer(_raise(RuntimeError("ours")))
+    assert await answer(asyncio.sleep(0, 7)) == 7
+
+
+async def test_no_file_that_lies_around_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile of somebody's, with a key of theirs, would go along to whatever server we ask."""
+    file = tmp_path / "temporalio" / "temporal.toml"
+    file.parent.mkdir()
+    file.write_text(
+        '[profile.default]\naddress = "a.example:1"\nnamespace = "theirs"\napi_key = "k"\n'
+    )
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert ClientConfigProfile.load().namespace == "theirs"
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{free_port()}")
+    client = await connect(PayloadKeys(()), lazy=True)
+    config = client.service_client.config
+    assert (client.namespace, config.api_key, config.tls) == ("default", None, None)

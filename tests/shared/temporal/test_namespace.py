@@ -1,0 +1,79 @@
+"""A namespace as it is found: not there, without our search attributes, or with others."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import uuid4
+
+import pytest
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+
+from shared.health import connect_when_up, temporal_reason
+from shared.temporal import namespace
+from shared.temporal.codec import PayloadKeys
+from shared.temporal.namespace import KEYWORD, missing_attributes
+from tests.fixtures.eventually import eventually
+from tests.fixtures.temporal import RETENTION
+
+
+@pytest.fixture
+async def bare(temporal_address: str) -> Client:
+    """A client of a namespace that nobody has made."""
+    return await Client.connect(temporal_address, namespace=f"test-{uuid4().hex[:12]}")
+
+
+async def made(client: Client) -> None:
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(
+            namespace=client.namespace, workflow_execution_retention_period=RETENTION
+        )
+    )
+
+
+async def added(client: Client, **kinds: int) -> None:
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(namespace=client.namespace, search_attributes=kinds)  # type: ignore[arg-type]
+    )
+
+
+async def until_said(client: Client, words: Sequence[str]) -> None:
+    """The server's parts hear of a namespace one after the other."""
+
+    async def said() -> str | None:
+        return await temporal_reason(client)
+
+    await eventually(said, lambda reason: all(word in (reason or "") for word in words))
+
+
+async def test_one_that_is_not_there_and_then_lacks_everything(bare: Client) -> None:
+    await until_said(bare, [f"Namespace {bare.namespace} is not found", "make namespace"])
+    await made(bare)
+    await until_said(bare, ["CustomProgress (Int), CustomTag (Keyword)", "make namespace"])
+
+
+async def test_an_attribute_of_another_type_is_named_with_it(bare: Client) -> None:
+    await made(bare)
+    await added(bare, CustomProgress=KEYWORD, CustomTag=KEYWORD)
+    await until_said(bare, ["search attributes: CustomProgress (Int, not Keyword);"])
+
+
+async def test_one_that_has_all_is_ready_and_is_not_asked_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await temporal_reason(client) is None
+    monkeypatch.delattr(namespace, "_instead")
+    assert await missing_attributes(client) == {}
+    assert await temporal_reason(client) is None
+
+
+async def test_a_process_waits_for_its_namespace_and_says_so(
+    bare: Client, temporal_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", bare.namespace)
+    told: asyncio.Queue[str] = asyncio.Queue()
+    waiting = asyncio.create_task(connect_when_up(PayloadKeys(), tell=told.put_nowait))
+    assert "is not found; make namespace" in await told.get()
+    await made(bare)
+    assert (await asyncio.wait_for(waiting, 60)).namespace == bare.namespace
