@@ -12,7 +12,7 @@ from tests.workflow.pipeline import Pipeline
 from tests.workflow.scenarios import rule
 from tests.workflow.test_cancelling import begun
 
-JOBS = 3
+JOBS = 5
 # Some leases long; nothing happens meanwhile in a build without one.
 LONG_SECONDS = 2.0
 # The first job is with a vendor for a minute, so that what is done happens meanwhile; then the
