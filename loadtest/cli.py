@@ -41,7 +41,7 @@ from loadtest.report.write import (
     write_report,
     write_side_by_side,
 )
-from loadtest.run.plan import Options, PlanError, control_workers, refuse, soak_jobs
+from loadtest.run.plan import Options, PlanError, both, control_workers, soak_jobs
 from loadtest.run.repeat import command
 from loadtest.run.session import run_plan
 from loadtest.settings import Settings
@@ -157,24 +157,22 @@ def soak(
         faults=tuple(fault or ()),
     )
     mocked = _settings().mocked
-    refuse(lambda: soak_jobs(minutes, rate), lambda: options.plan(mocked=mocked))
-    planned = options.model_copy(update={"stages": str(soak_jobs(minutes, rate))})
+    jobs, _ = both(lambda: soak_jobs(minutes, rate), lambda: options.plan(mocked=mocked))
+    planned = options.model_copy(update={"stages": str(jobs)})
     _run(planned, None, replay_with=replay_with, check=check)
 
 
 @app.command()
 def report(folder: Folder, baseline: Baseline = None) -> None:
     """Judge and draw a run again from its raw records."""
-    refuse(lambda: _open(folder), lambda: baseline and _open(baseline))
-    found, before = _open(folder), _open(baseline) if baseline else None
+    found, before = both(lambda: _open(folder), lambda: _open(baseline) if baseline else None)
     raise typer.Exit(_judge(found, before))
 
 
 @app.command()
 def compare(a: Folder, b: Folder) -> None:
     """Compare run B with its baseline A; fails when B is worse beyond the noise."""
-    refuse(lambda: _open(a), lambda: _open(b))
-    before, after = _open(a), _open(b)
+    before, after = both(lambda: _open(a), lambda: _open(b))
     found = compare_runs(judge_run(before), judge_run(after))
     write_comparison(after, found)
     for quantity in found.quantities:
@@ -203,10 +201,11 @@ def bench_peers(
     """
     settings = _settings()
     options = Options(stages=jobs, seed=seed)
-    refuse(lambda: options.plan(mocked=settings.mocked), lambda: control_workers(workers))
+    plan, count = both(
+        lambda: options.plan(mocked=settings.mocked), lambda: control_workers(workers)
+    )
     if check:
         raise typer.Exit(PASSED)
-    plan, count = options.plan(mocked=settings.mocked), control_workers(workers)
     found = asyncio.run(run_both(settings, plan, workers=count, console=console))
     if replay_with:
         replay(found[0], replay_with)
@@ -248,10 +247,12 @@ def _run(options: Options, baseline: Path | None, *, replay_with: str, check: bo
     settings = _settings()
     if baseline and len(baseline.parts) == 1:
         baseline = settings.reports_dir / baseline
-    refuse(lambda: options.plan(mocked=settings.mocked), lambda: baseline and _open(baseline))
+    plan, before = both(
+        lambda: options.plan(mocked=settings.mocked),
+        lambda: _open(baseline) if baseline else None,
+    )
     if check:
         raise typer.Exit(PASSED)
-    plan, before = options.plan(mocked=settings.mocked), _open(baseline) if baseline else None
     line = command(plan.seed)
     folder, why = asyncio.run(run_plan(settings, plan, command=line, console=console))
     folder.point_latest()

@@ -30,6 +30,8 @@ _PER = {"s": 1.0, "min": 60.0, "h": 3600.0}
 # Options whose names are not those of the fields.
 _OPTIONS = {"stages": "--jobs/--stages", "thresholds": "--threshold", "faults": "--fault"}
 Model = TypeVar("Model", bound=BaseModel)
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class PlanError(Exception):
@@ -225,16 +227,18 @@ def control_workers(text: str) -> int:
     return _read(_Control, {"workers": text}, []).workers
 
 
-def refuse(*steps: Callable[[], object]) -> None:
-    """Raises PlanError naming every mistake that any of the steps finds."""
+def both(one: Callable[[], A], other: Callable[[], B]) -> tuple[A, B]:
+    """What the two make; raises PlanError naming every mistake that either finds."""
     problems: dict[str, None] = {}
-    for step in steps:
+    made: list[Any] = []
+    for step in (one, other):
         try:
-            step()
+            made.append(step())
         except PlanError as error:
             problems |= dict.fromkeys(error.problems)
     if problems:
         raise PlanError([*problems])
+    return made[0], made[1]
 
 
 def _read(kind: type[Model], asked: dict[str, Any], problems: list[str]) -> Model:
