@@ -18,7 +18,7 @@ from services.semaphore.workflows import SemaphoreWorkflow
 from shared.slot.stacks import check_alone
 from shared.temporal.builds import SEMAPHORE, deployment, name_in_histories
 from shared.temporal.client import SEMAPHORE_QUEUE
-from shared.temporal.sandbox import workflow_runner
+from shared.temporal.sandbox import WorkflowRunner
 from shared.temporal.unfit import UnfitPassedOver
 
 # One watch for each holder: the limit's upper bound, and some air.
@@ -44,6 +44,7 @@ async def running_semaphore(
     await register_search_attributes(client)
     await begin_anew(client)
     activities = SemaphoreActivities(client, rules)
+    runner = WorkflowRunner()
     worker = Worker(
         client,
         task_queue=task_queue,
@@ -54,7 +55,7 @@ async def running_semaphore(
             activities.semaphore_rules,
         ],
         interceptors=[UnfitPassedOver()],
-        workflow_runner=workflow_runner(),
+        workflow_runner=runner,
         # A semaphore whose history can't be replayed would stand still for good; one that failed is
         # followed by one that rebuilds.
         workflow_failure_exception_types=[NondeterminismError],
@@ -66,6 +67,7 @@ async def running_semaphore(
         build_id=name_in_histories(build),
         deployment_config=deployment(SEMAPHORE, rules.stack, build=build),
     )
+    runner.serve(worker)
     care = watch_over(client, task_queue, rules=rules, watches=activities.watches)
     async with worker, beside(care):
         yield worker

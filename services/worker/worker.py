@@ -30,7 +30,7 @@ from shared.store.chosen import chosen_store
 from shared.telemetry import tracing
 from shared.temporal.builds import WORKER, deployment, name_in_histories
 from shared.temporal.client import GENVIDEO_QUEUE
-from shared.temporal.sandbox import workflow_runner
+from shared.temporal.sandbox import WorkflowRunner
 from shared.temporal.unfit import UnfitPassedOver
 
 
@@ -93,13 +93,14 @@ def _worker(
     task_queue: str,
 ) -> Worker:
     requests = RequestActivities(client)
-    return Worker(
+    runner = WorkflowRunner()
+    worker = Worker(
         client,
         task_queue=task_queue,
         workflows=[GenVideoWorkflow],
         activities=[*activities, requests.request_slot, requests.withdraw_request],
         interceptors=[*tracing.worker_interceptors(), JobInterceptor(), UnfitPassedOver()],
-        workflow_runner=workflow_runner(),
+        workflow_runner=runner,
         tuner=tuner(),
         sticky_queue_schedule_to_start_timeout=settings.pace.times.sticky,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
@@ -108,3 +109,5 @@ def _worker(
         build_id=name_in_histories(settings.release_build),
         deployment_config=deployment(WORKER, settings.stack, build=settings.release_build),
     )
+    runner.serve(worker)
+    return worker

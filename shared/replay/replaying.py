@@ -19,7 +19,7 @@ from shared.settings.payloads import PayloadSettings
 from shared.slot.messages import RunRef
 from shared.temporal.client import answer, connect
 from shared.temporal.codec import PayloadKeys, data_converter
-from shared.temporal.sandbox import workflow_runner
+from shared.temporal.sandbox import WorkflowRunner
 from shared.temporal.unfit import UnfitPassedOver
 
 # Exit status where nothing could be asked.
@@ -44,7 +44,7 @@ async def replay(
         workflows=[workflow],
         data_converter=data_converter(keys),
         interceptors=[UnfitPassedOver()],
-        workflow_runner=workflow_runner(),
+        workflow_runner=WorkflowRunner(),
     )
     replayed, failures = 0, {}
     async with replayer.workflow_replay_iterator(histories) as results:

@@ -17,7 +17,7 @@ from shared.jobs.messages import Record
 from shared.replay.replayer import OwnRunReplayer
 from shared.slot.messages import JOB_GATE, semaphore_id
 from shared.temporal.client import GET_RECORD_QUERY, QUERY_TIMEOUT
-from shared.temporal.sandbox import workflow_runner
+from shared.temporal.sandbox import WorkflowRunner
 from shared.temporal.unfit import UnfitPassedOver
 
 # A busy machine may need more than one; the pause is for workers that come back just now.
@@ -88,7 +88,7 @@ async def replay(folder: RunFolder) -> None:
         workflows=[GenVideoWorkflow, SemaphoreWorkflow],
         data_converter=pydantic_data_converter,
         interceptors=[UnfitPassedOver()],
-        workflow_runner=workflow_runner(),
+        workflow_runner=WorkflowRunner(),
     )
     files = sorted(folder.histories.glob("*.json"))
     replayed, failures = 0, {}

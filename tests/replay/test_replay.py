@@ -19,7 +19,7 @@ from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.workflows import GenVideoWorkflow
 from shared.replay.replayer import OwnRunReplayer
 from shared.temporal.codec import PayloadKeys, data_converter
-from shared.temporal.sandbox import workflow_runner
+from shared.temporal.sandbox import WorkflowRunner
 
 HISTORIES = {
     path.stem: path.read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ async def replay(text: str) -> None:
     replayer = OwnRunReplayer(
         workflows=[GenVideoWorkflow, SemaphoreWorkflow],
         data_converter=data_converter(PayloadKeys()),
-        workflow_runner=workflow_runner(),
+        workflow_runner=WorkflowRunner(),
     )
     [started, *_] = json.loads(text)["events"]
     workflow_id = started["workflowExecutionStartedEventAttributes"]["workflowId"]

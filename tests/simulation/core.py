@@ -10,6 +10,7 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_commands import ActivityCancellationType, WorkflowCommand
 from temporalio.converter import PayloadConverter
 
+from shared.temporal.sandbox import Instance
 from tests.simulation import jobs
 from tests.simulation.answers import Answer
 from tests.simulation.commands import is_end
@@ -36,7 +37,9 @@ class Core:
     def __init__(self, run: Run, definition: type, converter: PayloadConverter) -> None:
         self.run = run
         self.seen = 0
-        self.instance = new_instance(run, definition, converter)
+        self._inside = new_instance(run, definition, converter)
+        self._forgotten = False
+        self.instance = Instance(self._inside, self._forget)
         self.locals: dict[int, Any] = {}
         self.to_start: list[Any] = []
         self.to_stop: list[int] = []
@@ -50,7 +53,10 @@ class Core:
         # Up to where the tasks have told; a query may have let it see further.
         self.told = 0
         self._accepted: set[str] = set()
-        self._stamp = timestamp(run.began)
+        self._at = run.began
+
+    def _forget(self, run_id: str) -> None:
+        self._forgotten = True
 
     # A task that the server has taken before
 
@@ -83,14 +89,15 @@ class Core:
 
     # A new task
 
-    def look_ahead(self) -> None:
+    def look_ahead(self) -> bool:
         """Take in what no task has told yet, as happens with a query that overtakes the next task.
 
-        What comes of it goes with the answer to that task.
+        True: the worker is to forget the run.
         """
         found = self._jobs_up_to(len(self.run.events))
         if found and not self.closes():
-            self._activate_all(found, self.run.events[-1].at, replaying=False)
+            self._activate_all(found, self._at, replaying=False)
+        return self._forgotten
 
     def begin(self, task: Task, ended: list[Marker]) -> None:
         """Take in what is new; `ended`: local activities, since the task before."""
@@ -127,7 +134,7 @@ class Core:
     def query(self, name: str, args: Payloads) -> Payload:
         """Ask the workflow something; that changes nothing."""
         activation = WorkflowActivation(
-            run_id=self.run.run_id, timestamp=self._stamp, history_length=self.told
+            run_id=self.run.run_id, timestamp=timestamp(self._at), history_length=self.seen
         )
         wanted = activation.jobs.add().query_workflow
         wanted.query_id, wanted.query_type = "query", name
@@ -149,7 +156,7 @@ class Core:
     @property
     def object(self) -> Any:
         """The workflow itself, for whoever looks at it from outside."""
-        return getattr(self.instance, "_object", None)
+        return getattr(self._inside, "_object", None)
 
     def _jobs_up_to(self, seen: int) -> list[Job]:
         found: list[Job] = []
@@ -173,13 +180,13 @@ class Core:
             now, self._next = self._next, []
 
     def _activate(self, found: list[Job], at: float, *, replaying: bool) -> None:
-        self._stamp = timestamp(at)
+        self._at = at
         self._activations += 1
         activation = WorkflowActivation(
             run_id=self.run.run_id,
-            timestamp=self._stamp,
+            timestamp=timestamp(at),
             is_replaying=replaying,
-            history_length=self.told,
+            history_length=self.seen,
             available_internal_flags=sorted(self._flags),
             jobs=sorted(found, key=jobs.order),
         )

@@ -95,8 +95,8 @@ class Strike:
 class Options:
     """Settings of the system, and how much of what is drawn.
 
-    `overtakes`: the share of workflow tasks that a query overtakes; the run then sees signals
-    and its cancellation one by one, where a replay sees them together.
+    `overtakes`: the share of workflow tasks that a query overtakes; the run then sees one by one
+    what a replay sees together, unless its worker forgets it.
     """
 
     jobs: int = 3

@@ -16,7 +16,6 @@ POLL_SECONDS = 0.2
 MAX_PAUSE_SECONDS = 60.0
 # How much later a task is dispatched that a query has overtaken.
 OVERTAKEN = (0.0, 0.2)
-FROM_OUTSIDE = frozenset({"signaled", "cancel_requested"})
 
 
 class Tasks:
@@ -44,14 +43,10 @@ class Tasks:
         return self._world.chance.often(f"ahead {run.workflow_id}", self._server.overtakes)
 
     def _look_ahead(self, run: Run, task: Task) -> None:
-        """A query overtakes the task: where its worker has the run, it sees what is new already.
-
-        What comes from outside alone: what a replay is to see in another order than the run itself
-        did (a signal before the end of an activity that was seen ahead), no code can make good.
-        """
-        news = {event.kind for event in run.events[run.seen :]} & NEWS
+        """A query overtakes the task: where its worker has the run, it sees what is new already."""
+        news = any(event.kind in NEWS for event in run.events[run.seen :])
         is_next = run.task is task and task.started is None
-        if is_next and news and news <= FROM_OUTSIDE and run.sticky is not None:
+        if is_next and news and run.sticky is not None:
             run.sticky.look_ahead(run)
 
     def _dispatch(self, run: Run, task: Task) -> None:

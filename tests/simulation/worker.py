@@ -111,8 +111,10 @@ class Worker(Process):
         core = self.cache.get(run.run_id)
         idle = run.run_id not in self.hands
         if self.alive and core is not None and core.told == run.seen and idle:
-            core.look_ahead()
+            forgotten = core.look_ahead()
             self.again()
+            if forgotten:
+                self.evict(run.run_id)
 
     def query(self, run: Run, name: str, args: Payloads, done: Any) -> None:
         """A question arrives."""

@@ -25,7 +25,7 @@ from shared.jobs.states import Status
 from shared.replay.replayer import OwnRunReplayer
 from shared.slot.messages import JOB_GATE, semaphore_id
 from shared.temporal.codec import PayloadKeys, data_converter
-from shared.temporal.sandbox import workflow_runner
+from shared.temporal.sandbox import WorkflowRunner
 from tests.fixtures.temporal import NewClient
 from tests.shared.temporal.test_codec import NEW, OLD
 from tests.workflow.pipeline import Pipeline, pipeline, working
@@ -160,7 +160,7 @@ async def test_a_stored_history_replays_with_the_key_alone(line: Pipeline) -> No
         replayer = OwnRunReplayer(
             workflows=[GenVideoWorkflow, SemaphoreWorkflow],
             data_converter=data_converter(PayloadKeys.parse(keys)),
-            workflow_runner=workflow_runner(),
+            workflow_runner=WorkflowRunner(),
         )
         stored_history = WorkflowHistory.from_json(record.job_id, kept)
         result = await replayer.replay_workflow(stored_history, raise_on_replay_failure=False)

@@ -21,7 +21,7 @@ from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Status
 from shared.temporal.client import GENVIDEO_QUEUE
-from shared.temporal.sandbox import workflow_runner
+from shared.temporal.sandbox import WorkflowRunner
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, pipeline, working
@@ -183,7 +183,7 @@ async def without_tries(line: Pipeline) -> AsyncIterator[None]:
         task_queue=GENVIDEO_QUEUE,
         workflows=[GenVideoWorkflow],
         activities=local,
-        workflow_runner=workflow_runner(),
+        workflow_runner=WorkflowRunner(),
         no_remote_activities=True,
     ):
         yield

@@ -17,7 +17,7 @@ from shared.replay.replayer import OwnRunReplayer
 from shared.settings.traces import TraceSettings
 from shared.telemetry import tracing
 from shared.temporal.codec import PayloadKeys, data_converter
-from shared.temporal.sandbox import workflow_runner
+from shared.temporal.sandbox import WorkflowRunner
 from tests.fixtures.collector import Collector, collecting, said
 from tests.services.mock_core.serving import served
 from tests.workflow.pipeline import SECRET, Pipeline, working
@@ -49,7 +49,7 @@ async def _submitted(line: Pipeline) -> str:
 async def _replay(history: WorkflowHistory) -> None:
     replayer = OwnRunReplayer(
         workflows=[GenVideoWorkflow],
-        workflow_runner=workflow_runner(),
+        workflow_runner=WorkflowRunner(),
         data_converter=data_converter(PayloadKeys(())),
         interceptors=tracing.worker_interceptors(),
     )

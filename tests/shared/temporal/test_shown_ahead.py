@@ -1,0 +1,79 @@
+"""What a query shows a run ahead of its task is told again with the task, as in a replay."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Replayer, Worker
+
+from shared.temporal.client import GENVIDEO_QUEUE, SEMAPHORE_QUEUE
+from shared.temporal.sandbox import WorkflowRunner
+from tests.fixtures.eventually import eventually
+from tests.fixtures.temporal import NewClient
+from tests.shared.temporal.line import SOON, Line, work
+from tests.workflow.pipeline import working
+
+QUEUE = "lines"
+# Which of two tasks for one run the server hands out first is left to chance.
+RUNS = 24
+
+
+def worker(client: Client) -> Worker:
+    runner = WorkflowRunner()
+    made = Worker(
+        client, task_queue=QUEUE, workflows=[Line], activities=[work], workflow_runner=runner
+    )
+    runner.serve(made)
+    return made
+
+
+async def another(client: Client) -> Client:
+    """A client of a second worker's own."""
+    return await Client.connect(
+        client.service_client.config.target_host, namespace=client.namespace
+    )
+
+
+async def has_begun(line: WorkflowHandle[Line, None]) -> bool:
+    pending = (await line.describe()).raw_description.pending_activities
+    return any(each.HasField("last_started_time") for each in pending)
+
+
+async def test_a_query_that_overtakes_a_task_changes_no_order(new_client: NewClient) -> None:
+    client = await new_client()
+    async with worker(client):
+        lines = [
+            await client.start_workflow(Line.run, id=f"line-{each}", task_queue=QUEUE)
+            for each in range(RUNS)
+        ]
+        for line in lines:
+            await eventually(partial(has_begun, line), bool)
+    # Nobody polls: first the query waits for a worker, then the task that tells of end and update.
+    queries = [asyncio.create_task(line.query(Line.heard, rpc_timeout=SOON)) for line in lines]
+    await asyncio.gather(*(line.describe() for line in lines))
+    for line in lines:
+        handle = client.get_async_activity_handle(
+            workflow_id=line.id, run_id=None, activity_id="work"
+        )
+        await handle.complete()
+    updates = [asyncio.create_task(line.execute_update(Line.ask)) for line in lines]
+    await asyncio.gather(*(line.describe() for line in lines))
+    async with worker(await another(client)):
+        answers = await asyncio.gather(*queries)
+        await asyncio.gather(*updates)
+        await asyncio.gather(*(line.result() for line in lines))
+    assert ["end"] in answers, "no query has overtaken its task"
+    replayer = Replayer(workflows=[Line], workflow_runner=WorkflowRunner())
+    for line in lines:
+        await replayer.replay_workflow(await line.fetch_history())
+
+
+async def test_the_workers_of_jobs_and_semaphores_do_so(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[str] = []
+    monkeypatch.setattr(WorkflowRunner, "serve", lambda _, worker: served.append(worker.task_queue))
+    async with working(client, tmp_path):
+        assert sorted(served) == [GENVIDEO_QUEUE, SEMAPHORE_QUEUE]
