@@ -107,6 +107,11 @@ def amended(*statuses: str) -> Callable[[Row], object]:
         (("failed", "cancelled"), "TERMINATED", Done.TERMINATE, False),
         (("succeeded", "succeeded"), "COMPLETED", Done.CANCEL, False),
         (("succeeded", "succeeded"), "COMPLETED", Done.RESET, True),
+        (("succeeded", "running", "succeeded"), "COMPLETED", Done.RESET, True),
+        (("succeeded", "succeeded", "running", "succeeded"), "COMPLETED", Done.RESET, True),
+        (("succeeded", "running", "succeeded"), "COMPLETED", Done.CANCEL, False),
+        (("succeeded", *("running", "succeeded") * 2), "COMPLETED", Done.RESET, False),
+        (("succeeded", "failed", "succeeded"), "COMPLETED", Done.RESET, False),
     ],
 )
 def test_one_version_behind_the_end_of_a_run_that_was_cleared_up_behind(

@@ -26,23 +26,30 @@ def _spoilt(job: JobFacts, version: int | None, *, is_reset: bool) -> Iterator[s
         return
     # A reset closes the run before, which is cleared up behind while the next one goes on.
     outside = is_reset or (job.execution is not None and job.execution.status in FROM_OUTSIDE)
-    yield from _transitions(record, outside=outside)
+    yield from _transitions(record, outside=outside, is_reset=is_reset)
     added = outside and version is not None and record.version > version
     if version is not None and record.version != version and not added:
         yield f"the record has version {record.version}, the workflow {version}"
 
 
-def _transitions(record: Record, *, outside: bool) -> Iterator[str]:
-    """Whoever clears up behind a run may add one version behind the end, and no other."""
+def _transitions(record: Record, *, outside: bool, is_reset: bool) -> Iterator[str]:
+    """Whoever clears up behind a run may add one version behind the end, and no other.
+
+    A job that is reset just as its end was written goes on from there, once.
+    """
+    goes_on = is_reset
     changes = record.transitions
     if [change.version for change in changes] != list(range(1, record.version + 1)):
         yield f"its versions are not 1 to {record.version}"
     if changes and changes[-1].status != record.status:
         yield f"its last transition says {changes[-1].status}, the record {record.status}"
     for before, after in pairwise(changes):
-        amends = outside and after is changes[-1] and after.status == before.status
+        is_behind = after is changes[-1] or goes_on
+        amends = outside and is_behind and after.status == before.status
         if before.status in ENDS and not amends:
-            yield f"it left {before.status} at version {after.version}"
+            if not (goes_on and after.status not in ENDS):
+                yield f"it left {before.status} at version {after.version}"
+            goes_on = False
         same = (before.step, before.attempt) == (after.step, after.attempt)
         if same and after.percent < before.percent:
             yield f"its percent fell at version {after.version}"
