@@ -6,19 +6,22 @@ No build, `""`, is that of all processes that name none.
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.deployment.v1 import WorkerDeploymentInfo, WorkerDeploymentVersion
 from temporalio.api.enums.v1 import RoutingConfigUpdateState as Spread
-from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.enums.v1 import TaskQueueType as Kind
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflow.v1 import VersioningOverride, WorkflowExecutionOptions
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
     DescribeWorkerDeploymentRequest,
     DescribeWorkerDeploymentVersionRequest,
+    ListTaskQueuePartitionsRequest,
     SetWorkerDeploymentCurrentVersionRequest,
     UpdateWorkflowExecutionOptionsRequest,
 )
@@ -38,7 +41,8 @@ _RUNS = {
     WORKER: (GENVIDEO_WORKFLOW, GENVIDEO_QUEUE),
     SEMAPHORE: (SEMAPHORE_WORKFLOW, SEMAPHORE_QUEUE),
 }
-_BOTH = {TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY}
+_STEPS, _ACTIVITIES = Kind.TASK_QUEUE_TYPE_WORKFLOW, Kind.TASK_QUEUE_TYPE_ACTIVITY
+_BOTH = {_STEPS, _ACTIVITIES}
 # A poll lasts for a minute; who has not begun another one since then is gone.
 POLL_SECONDS = 75.0
 AT_ONCE = 20
@@ -96,14 +100,15 @@ def _current(info: WorkerDeploymentInfo) -> str:
 
 
 async def _pollers(client: Client, service: str) -> list[PollerInfo]:
-    answer = await client.workflow_service.describe_task_queue(
+    return list((await _queue(client, _RUNS[service][1], _STEPS)).pollers)
+
+
+async def _queue(client: Client, name: str, kind: Kind.ValueType) -> DescribeTaskQueueResponse:
+    return await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=_RUNS[service][1]),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+            namespace=client.namespace, task_queue=TaskQueue(name=name), task_queue_type=kind
         )
     )
-    return list(answer.pollers)
 
 
 def _polling(pollers: Iterable[PollerInfo], build: str) -> Iterator[PollerInfo]:
@@ -127,15 +132,20 @@ async def promote(
 ) -> list[str]:
     """Make these builds, by service, the current ones; the services of whose nobody polls.
 
-    All of them or none: a build that nobody polls for within the patience keeps all back.
+    All of them or none: a build that nobody polls for within the patience keeps all back. As long
+    again is waited at the most until all queues know of them, which they do in the end.
     """
     deadline = time.monotonic() + patience
     while missing := await _missing(client, stack, wanted):
         if time.monotonic() > deadline:
             return missing
         await asyncio.sleep(PAUSE_SECONDS)
+    deadline = time.monotonic() + patience
     for service in filter(wanted.__contains__, SERVICES):
-        await _make_current(client, stack, service=service, build=wanted[service])
+        if await _make_current(client, stack, service=service, build=wanted[service]):
+            await _has_spread(
+                client, stack, service=service, build=wanted[service], deadline=deadline
+            )
     return []
 
 
@@ -166,9 +176,10 @@ async def _is_at_work(client: Client, stack: str, *, service: str, build: str) -
     return kinds >= _BOTH and any(_polling(await _pollers(client, service), build))
 
 
-async def _make_current(client: Client, stack: str, *, service: str, build: str) -> None:
+async def _make_current(client: Client, stack: str, *, service: str, build: str) -> bool:
+    """Whether it was not yet."""
     if _current(await _info(client, stack, service)) == build:
-        return
+        return False
     await client.workflow_service.set_worker_deployment_current_version(
         SetWorkerDeploymentCurrentVersionRequest(
             namespace=client.namespace,
@@ -177,16 +188,42 @@ async def _make_current(client: Client, stack: str, *, service: str, build: str)
             identity=client.identity,
         )
     )
-    await _has_spread(client, stack, service)
+    return True
 
 
-async def _has_spread(client: Client, stack: str, service: str) -> None:
-    """Return when no queue gives a next step to the build before any more."""
-    while True:
+async def _has_spread(
+    client: Client, stack: str, *, service: str, build: str, deadline: float
+) -> None:
+    """Return when no queue gives a next step to the build before any more, or at the deadline.
+
+    A slow server may lose what ends its own account of that, which then says for good that it is
+    in progress (https://github.com/temporalio/temporal/issues/11842): so the queues are asked, too.
+    """
+    while time.monotonic() < deadline:
         info = await _info(client, stack, service)
         if info.routing_config_update_state != Spread.ROUTING_CONFIG_UPDATE_STATE_IN_PROGRESS:
             return
+        # Not every server tells of the parts of its queues.
+        with suppress(RPCError):
+            if await _all_give_to(client, service, build):
+                return
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _all_give_to(client: Client, service: str, build: str) -> bool:
+    """Whether each part of the service's queues says that this build is its current one."""
+    parts = await client.workflow_service.list_task_queue_partitions(
+        ListTaskQueuePartitionsRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=_RUNS[service][1])
+        )
+    )
+    steps, activities = parts.workflow_task_queue_partitions, parts.activity_task_queue_partitions
+    found = [
+        await _queue(client, part.key, kind)
+        for kind, keys in ((_STEPS, steps), (_ACTIVITIES, activities))
+        for part in keys
+    ]
+    return {each.versioning_info.current_deployment_version.build_id for each in found} == {build}
 
 
 async def move(client: Client, stack: str, build: str) -> int:

@@ -4,10 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 
 import pytest
+from temporalio.api.deployment.v1 import WorkerDeploymentInfo
+from temporalio.api.enums.v1 import RoutingConfigUpdateState as Spread
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from services.semaphore.deterministic import starts
 from services.semaphore.watchdog import end_overdue
@@ -128,6 +132,46 @@ async def test_open_jobs_end_by_the_old_one_and_new_ones_begin_by_the_new(line: 
     assert found[WORKER, OLD] == Build(WORKER, OLD, current=False, open=0, processes=1)
     assert found[WORKER, NEW].current
     assert found[SEMAPHORE, NEW].current
+
+
+@pytest.fixture
+def spreads_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's account of who knows of a build is never closed, as happens to a slow one:
+    https://github.com/temporalio/temporal/issues/11842"""
+    told = looks._info
+
+    async def info(client: Client, stack: str, service: str) -> WorkerDeploymentInfo:
+        found = await told(client, stack, service)
+        found.routing_config_update_state = Spread.ROUTING_CONFIG_UPDATE_STATE_IN_PROGRESS
+        return found
+
+    monkeypatch.setattr(looks, "_info", info)
+
+
+@pytest.mark.usefixtures("spreads_for_good")
+async def test_what_all_queues_know_has_spread_whatever_the_account_says(line: Pipeline) -> None:
+    async with semaphores(line, NEW), workers(line, OLD), asyncio.timeout(PATIENCE_SECONDS):
+        wanted = {SEMAPHORE: NEW, WORKER: OLD}
+        assert await promote(line.client, "", wanted, patience=inf) == []
+        assert (await line.run()).status is Status.SUCCEEDED
+
+
+@pytest.mark.usefixtures("spreads_for_good")
+async def test_what_not_all_queues_know_is_waited_for_within_the_patience(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(client: Client, service: str, build: str) -> bool:
+        """As by a server that keeps the parts of its queues to itself."""
+        raise RPCError("not for you", RPCStatusCode.PERMISSION_DENIED, b"")
+
+    monkeypatch.setattr(looks, "_all_give_to", refused)
+    async with workers(line, OLD), asyncio.timeout(PATIENCE_SECONDS):
+        await eventually(
+            lambda: promote(line.client, "", {WORKER: OLD}, patience=1), lambda missing: not missing
+        )
+        assert Build(WORKER, OLD, current=True, open=0, processes=1) in await builds(
+            line.client, ""
+        )
 
 
 async def test_without_a_build_nobody_reads_all_code_at_the_start(
