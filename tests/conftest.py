@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 # What is said is compared in English, whatever the shell speaks.
 os.environ["LC_ALL"] = "C.UTF-8"
@@ -21,6 +22,7 @@ pytest_plugins = [
     "tests.fixtures.browser",
     "tests.fixtures.temporal",
     "tests.fixtures.engine",
+    "tests.fixtures.limits",
     "tests.fixtures.mocks",
     "tests.fixtures.object_store",
     "tests.fixtures.openers",
@@ -57,7 +59,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 class ByGroup(LoadScopeScheduling):
-    """A group goes to one process."""
+    """A group goes to one process; a test that its process has not outlived is not begun again."""
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """The test in which it ended, if any; what is left goes to others."""
+        groups = self.assigned_work.pop(node)
+        left = [(each, test) for each in groups.values() for test, done in each.items() if not done]
+        if not left:
+            return None
+        group, ended = left[0]
+        group[ended] = True
+        self.workqueue.update({k: each for k, each in groups.items() if not all(each.values())})
+        for other in self.nodes:
+            self._reschedule(other)
+        return ended
 
     def _split_scope(self, nodeid: str) -> str:
         return _group(nodeid)
