@@ -1,6 +1,7 @@
 """`python -m services.api` runs the API until it is told to stop."""
 
 from services.api.settings import ApiSettings
+from shared.quick_start import quick_start
 from shared.settings.common import load_or_check
 
 # Streams are told to end at once; this bounds what doesn't listen.
@@ -11,9 +12,10 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = load_or_check(ApiSettings)
     # Not before: `make up` has the settings of every service checked, which is to be quick.
-    from services.api.app import create_app
-    from shared.http.web import server
-    from shared.telemetry import logs, tracing
+    with quick_start():
+        from services.api.app import create_app
+        from shared.http.web import server
+        from shared.telemetry import logs, tracing
 
     logs.configure(service="api", level=settings.log_level, form=settings.log_format)
     tracing.configure(settings.traces_go_to, headers=settings.trace_headers, service="api")

@@ -1,6 +1,7 @@
 """`python -m services.callback` runs the receiver until it is told to stop."""
 
 from services.callback.settings import CallbackSettings
+from shared.quick_start import quick_start
 from shared.settings.common import load_or_check
 
 SHUTDOWN_SECONDS = 3
@@ -10,10 +11,11 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = load_or_check(CallbackSettings)
     # Not before: `make up` has the settings of every service checked, which is to be quick.
-    from services.callback.app import create_app
-    from services.callback.http.connections import CONNECTIONS, SharedConnection
-    from shared.http.web import server
-    from shared.telemetry import logs, tracing
+    with quick_start():
+        from services.callback.app import create_app
+        from services.callback.http.connections import CONNECTIONS, SharedConnection
+        from shared.http.web import server
+        from shared.telemetry import logs, tracing
 
     logs.configure(service="callback", level=settings.log_level, form=settings.log_format)
     tracing.configure(settings.traces_go_to, headers=settings.trace_headers, service="callback")

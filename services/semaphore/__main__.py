@@ -1,15 +1,17 @@
 """`python -m services.semaphore`: polls the semaphore' task queue until it is told to stop."""
 
 from services.semaphore.settings import SemaphoreProcessSettings
+from shared.quick_start import quick_start
 from shared.settings.common import load_or_check
 
 
 def main() -> None:
     config = load_or_check(SemaphoreProcessSettings)
     # Not before: `make up` has the settings of every service checked, which is to be quick.
-    from services.semaphore.worker import running_semaphore
-    from shared.health import run_worker
-    from shared.telemetry import logs
+    with quick_start():
+        from services.semaphore.worker import running_semaphore
+        from shared.health import run_worker
+        from shared.telemetry import logs
 
     logs.configure(service="semaphore", level=config.log_level, form=config.log_format)
     run_worker(

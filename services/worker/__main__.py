@@ -1,18 +1,20 @@
 """`python -m services.worker`: polls the jobs' task queue until it is told to stop."""
 
 from services.worker.settings.worker import WorkerSettings
+from shared.quick_start import quick_start
 from shared.settings.common import load_or_check
 
 
 def main() -> None:
     config = load_or_check(WorkerSettings)
     # Not before: `make up` has the settings of every service checked, which is to be quick.
-    from services.worker.results.disk import Disk
-    from services.worker.worker import running_worker
-    from shared.health import run_worker
-    from shared.store.chosen import chosen_store
-    from shared.store.probe import store_reason
-    from shared.telemetry import logs, tracing
+    with quick_start():
+        from services.worker.results.disk import Disk
+        from services.worker.worker import running_worker
+        from shared.health import run_worker
+        from shared.store.chosen import chosen_store
+        from shared.store.probe import store_reason
+        from shared.telemetry import logs, tracing
 
     logs.configure(service="worker", level=config.log_level, form=config.log_format)
     tracing.configure(config.traces_go_to, headers=config.trace_headers, service="worker")

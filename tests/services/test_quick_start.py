@@ -1,0 +1,60 @@
+"""Imports of a service: no garbage is looked for, and what it has no use for is not there."""
+
+import gc
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+
+from services.mock_core.lib import quick_start as of_mocks
+from shared import quick_start as of_ours
+
+Start = Callable[[], AbstractContextManager[None]]
+both = pytest.mark.parametrize("start", [of_ours.quick_start, of_mocks.quick_start])
+
+
+@pytest.fixture(autouse=True)
+def thawed() -> Iterator[None]:
+    """Nothing of the tests stays frozen."""
+    yield
+    gc.unfreeze()
+
+
+@both
+def test_no_garbage_is_looked_for_while_it_imports_nor_in_what_that_has_made(start: Start) -> None:
+    with start():
+        assert not gc.isenabled()
+        made: list[object] = []
+        made.append(made)
+    assert gc.isenabled()
+    assert gc.get_freeze_count()
+    assert not any(made is each for each in gc.get_objects())
+
+
+@both
+def test_what_is_installed_for_others_alone_is_not_there_meanwhile(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "rich"]:
+        monkeypatch.delitem(sys.modules, name)
+    with start(), pytest.raises(ModuleNotFoundError):
+        importlib.import_module("rich")
+    assert importlib.import_module("rich")
+
+
+@both
+def test_where_it_was_there_before_it_stays(start: Start) -> None:
+    known = importlib.import_module("rich")
+    with start():
+        assert importlib.import_module("rich") is known
+    assert sys.modules["rich"] is known
+
+
+@both
+def test_an_import_that_fails_leaves_all_as_it_was(start: Start) -> None:
+    with pytest.raises(ModuleNotFoundError), start():
+        importlib.import_module("no_such_module_of_ours")
+    assert gc.isenabled()
+    assert sys.modules.get("rich", sys) is not None
