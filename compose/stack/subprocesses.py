@@ -64,15 +64,16 @@ def capture(
     timeout: float | None = None,
     cwd: Path | None = None,
     whole: bool = False,
+    told: str = "",
 ) -> Outcome:
     """Run and keep what it says; a missing program or a time-out is an outcome, too.
 
-    `env` is added to our own environment, or is the `whole` of it.
+    `env` is added to our own environment, or is the `whole` of it. It is `told` on its input.
     """
     try:
         done = subprocess.run(
             command, env=_env(env, whole=whole), timeout=timeout, cwd=cwd,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+            input=told, capture_output=True, text=True, errors="replace", check=False,
         )  # fmt: skip
     except FileNotFoundError:
         return Outcome(127, "", f"{command[0]} is not installed")

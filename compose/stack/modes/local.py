@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from compose.stack.modes import readiness
 from compose.stack.modes.stack import SERVICE_FOLDERS, Unit
 from compose.stack.output import say
 from compose.stack.private import private_folder, write_private
-from compose.stack.processes import orphans, supervisor
+from compose.stack.processes import checking, orphans, supervisor
 from compose.stack.processes.launch import inherited
 from compose.stack.processes.log import last_error
 from compose.stack.processes.programs import (
@@ -33,6 +34,8 @@ from compose.stack.subprocesses import Outcome, capture, hand_over
 
 STOP_PATIENCE = 60.0
 SERVER_PATIENCE = 30.0
+# Beyond what each service has for a look at its settings.
+CHECK_SPARE = 10.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,25 @@ class Local:
         command = module(self._venv.python, *program)
         env = inherited(os.environ) | item.env
         return capture(command, env, timeout=timeout, cwd=self.settings.root, whole=True)
+
+    def checked(self, services: Sequence[Service], *, seconds: int) -> list[Outcome]:
+        """What each service says with `--check`; one process asks them all."""
+        items = [program_of(self.settings, self._venv.python, service) for service in services]
+        for item in items:
+            self._copy(item)
+        env = inherited(os.environ)
+        programs = [(item.service.module, item.home, env | item.env) for item in items]
+        answer = capture(
+            [str(self._venv.python), "-P", checking.__file__],
+            env,
+            timeout=seconds + CHECK_SPARE,
+            cwd=self.settings.root,
+            whole=True,
+            told=checking.request(programs, seconds=seconds),
+        )
+        if not answer.good:
+            return [answer] * len(items)
+        return [Outcome(status, "", said) for status, said in checking.outcomes(answer.out)]
 
     def _programs(self) -> list[Program]:
         return programs(self.settings, self._venv.python)

@@ -1,5 +1,6 @@
 """What a mode can do with the stack, and what is known of one running part; the same in both."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,7 +45,20 @@ class Askable(Protocol):
         """
 
 
-class Stack(HasUnits, Askable, Protocol):
+class Checkable(Protocol):
+    """Whoever can have services look at their own settings."""
+
+    def prepare(self) -> None:
+        """Have the packages or images that all is run from, without the stack."""
+
+    def checked(self, services: Sequence[Service], *, seconds: int) -> list[Outcome]:
+        """What each says with `--check`, by the code and settings that it would be started with.
+
+        After `prepare`; each has so many seconds.
+        """
+
+
+class Stack(HasUnits, Askable, Checkable, Protocol):
     """The stack in one mode; `python` and `reports` are spelt as the load test sees them."""
 
     @property

@@ -2,23 +2,22 @@
 
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from compose.stack.errors import UNREACHABLE, USAGE, StackError
-from compose.stack.modes.stack import Askable
+from compose.stack.modes.stack import Checkable
 from compose.stack.services import TEMPORAL, Service
 from compose.stack.settings import secrets
 from compose.stack.settings.checks import Checks
 from compose.stack.settings.load import Settings
 from compose.stack.subprocesses import Outcome
 
-PATIENCE = 120.0
+PATIENCE = 120
 # What a service prints: `wrong settings: NAME: reason; NAME: reason`; a reason may have a `;`, too.
 _LINE = re.compile(r"^wrong settings: (.+)$", re.MULTILINE)
 _NAME = re.compile(r"(?:^|; )([A-Z][A-Z0-9_]*): ")
 
 
-def check(settings: Settings, stack: Askable) -> None:
+def check(settings: Settings, stack: Checkable) -> None:
     """Return where every service that would be started accepts what it would be told.
 
     StackError, in one line, where one doesn't. Nothing is started or changed by it.
@@ -28,10 +27,7 @@ def check(settings: Settings, stack: Askable) -> None:
     asked = [service for service in settings.parts if service is not TEMPORAL]
     if not asked:
         return
-    with ThreadPoolExecutor(len(asked)) as pool:
-        answers = list(
-            pool.map(lambda it: stack.ask(it, it.module, "--check", timeout=PATIENCE), asked)
-        )
+    answers = stack.checked(asked, seconds=PATIENCE)
     found = [
         mistake for answer in zip(asked, answers, strict=True) for mistake in _mistakes(*answer)
     ]

@@ -1,7 +1,7 @@
 """Each part has a stack of its own, which is taken away whatever happens."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -42,6 +42,9 @@ class Stack:
         assert self._settings in self._stacks.prepared
         self._stacks.asked.append(program)
         return self._stacks.answer
+
+    def checked(self, services: Sequence[Service], *, seconds: int) -> list[Outcome]:
+        return [self.ask(each, each.module, "--check", timeout=seconds) for each in services]
 
     def up(self) -> None:
         self._stacks.up.append(self._settings)

@@ -53,7 +53,7 @@ def test_what_is_open_is_replayed_in_a_container_of_the_new_image(
 def test_settings_are_checked_in_a_container_that_starts_no_other(
     told: Told, settings: Load
 ) -> None:
-    Docker(settings()).ask(API, "services.api", "--check", timeout=9)
+    assert Docker(settings()).checked([API], seconds=9) == [Outcome(0, "", "")]
     assert told.words == [
         *("run", "--rm", "--no-deps", "--no-TTY", "api"),
         *("python3", "-m", "services.api", "--check"),

@@ -2,15 +2,16 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from compose.stack.errors import UNREACHABLE, USAGE, StackError
-from compose.stack.modes.stack import Askable
+from compose.stack.modes.stack import Checkable
 from compose.stack.preflight import service_settings
-from compose.stack.processes import programs
+from compose.stack.processes import checking
 from compose.stack.services import API, CALLBACK, SEMAPHORE, TEMPORAL, VIDEO, WORKER, Service
 from compose.stack.settings import environment
 from compose.stack.settings.load import Settings
@@ -39,17 +40,13 @@ class Stack:
     def prepare(self) -> None:
         self.ready = True
 
-    def serve(self) -> None:
-        raise AssertionError("a server was started")
-
-    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+    def checked(self, services: Sequence[Service], *, seconds: int) -> list[Outcome]:
         assert self.ready
-        assert program == (service.module, "--check")
-        self.asked.append(service.name)
-        return self.answers.get(service, GOOD)
+        self.asked += [service.name for service in services]
+        return [self.answers.get(service, GOOD) for service in services]
 
 
-def said(settings: Settings, run: Askable) -> str:
+def said(settings: Settings, run: Checkable) -> str:
     with pytest.raises(StackError) as caught:
         service_settings.check(settings, run)
     line = str(caught.value)
@@ -65,14 +62,14 @@ def test_every_service_of_ours_is_asked(settings: Load) -> None:
     assert len(run.asked) == len(OURS)
 
 
-def test_what_is_made_once_is_made_before_they_are_asked_side_by_side(settings: Load) -> None:
+def test_what_is_made_once_is_made_before_they_are_asked(settings: Load) -> None:
     folder = settings().data_dir / "secrets"
 
     class Late(Stack):
-        def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+        def checked(self, services: Sequence[Service], *, seconds: int) -> list[Outcome]:
             made = {path.name for path in folder.iterdir()}
             assert made == {"callback_secret", "operator_key", "stack"}
-            return super().ask(service, *program, timeout=timeout)
+            return super().checked(services, seconds=seconds)
 
     service_settings.check(settings(), Late())
 
@@ -177,11 +174,15 @@ class Processes(Stack):
         super().__init__()
         self._settings = settings
 
-    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
-        env = environment.local_service(self._settings, service.name)
-        python = programs.module(Path(sys.executable), *program)
-        path = {"PYTHONPATH": str(ROOT), "PATH": os.defpath}
-        return capture(python, env | path, timeout=timeout, cwd=self._settings.root)
+    def checked(self, services: Sequence[Service], *, seconds: int) -> list[Outcome]:
+        root, path = self._settings.root, {"PATH": os.defpath}
+        programs = [
+            (each.module, ROOT, environment.local_service(self._settings, each.name) | path)
+            for each in services
+        ]
+        told = checking.request(programs, seconds=seconds)
+        answer = capture([sys.executable, "-P", checking.__file__], cwd=root, told=told)
+        return [Outcome(status, "", said) for status, said in checking.outcomes(answer.out)]
 
 
 WRONG = {

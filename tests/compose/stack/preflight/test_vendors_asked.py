@@ -3,6 +3,8 @@ should be: one clear line each, and nothing is ever submitted."""
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,14 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from compose.stack.errors import StackError
-from compose.stack.modes.stack import Askable
 from compose.stack.preflight import service_settings, vendors
+from compose.stack.processes import programs
+from compose.stack.services import Service as Part
+from compose.stack.settings import environment
 from compose.stack.settings.load import Settings
+from compose.stack.subprocesses import Outcome, capture
 from services.mock_kling.config import DEFAULT_API_KEY
-from tests.compose.stack.conftest import Load
+from tests.compose.stack.conftest import ROOT, Load
 from tests.compose.stack.preflight.test_service_settings import Processes
 from tests.services.mock_core.serving import Service, served
 from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS, example
@@ -39,17 +44,30 @@ def here(image_mock: Service, video_mock: Service) -> Given:
     }
 
 
-Check = Callable[[Settings, Askable], object]
+class Asked(Processes):
+    """Runs a service's programs with the environment that it would get."""
+
+    def serve(self) -> None:
+        raise AssertionError("a server was started")
+
+    def ask(self, service: Part, *program: str, timeout: float) -> Outcome:
+        env = environment.local_service(self._settings, service.name)
+        python = programs.module(Path(sys.executable), *program)
+        path = {"PYTHONPATH": str(ROOT), "PATH": os.defpath}
+        return capture(python, env | path, timeout=timeout, cwd=self._settings.root)
 
 
-def vendors_are_asked(settings: Settings, run: Askable) -> None:
+Check = Callable[[Settings, Asked], object]
+
+
+def vendors_are_asked(settings: Settings, run: Asked) -> None:
     vendors.check(settings, run, running=False)
 
 
 async def refused(settings: Settings, check: Check = vendors_are_asked) -> str:
     """The line with which the start ends before anything is started."""
     with pytest.raises(StackError) as caught:
-        await asyncio.to_thread(check, settings, Processes(settings))
+        await asyncio.to_thread(check, settings, Asked(settings))
     line = str(caught.value)
     assert "\n" not in line
     return line
@@ -70,7 +88,7 @@ async def test_all_is_well_with_both_wires(
 ) -> None:
     for more in ({}, COMFYUI | KLING):
         found = settings(**here, **more)
-        assert await asyncio.to_thread(vendors.check, found, Processes(found), running=False)
+        assert await asyncio.to_thread(vendors.check, found, Asked(found), running=False)
     await nothing_was_submitted(image_mock, video_mock)
 
 
