@@ -5,20 +5,23 @@ cd "$(dirname "$0")/.." || exit 2
 # make's own flags must not reach a make that a test or a tool starts.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
-# Fails where it is too old; else says whether it can make an environment.
+# Fails where it is too old; else says whether it can make an environment, and which program it is:
+# what has the name may be one that looks for it, for longer than it takes to start.
 examined() {
     "$1" -c 'if True:
         import sys
         from importlib.util import find_spec
         if sys.version_info < (3, 11): sys.exit(1)
-        print("whole" if find_spec("ensurepip") and find_spec("venv") else "")' 2>/dev/null
+        print("whole" if find_spec("ensurepip") and find_spec("venv") else "bare", sys.executable)' \
+        2>/dev/null
 }
 
 candidates=${PYTHON:-python3.13 python3.12 python3.11 python3.14 python3}
 fallback=
 for python in $candidates; do
     found=$(examined "$python") || continue
-    [ -n "$found" ] && exec "$python" -m compose.stack "$@"
+    python=${found#* }
+    [ "${found%% *}" = whole ] && exec "$python" -m compose.stack "$@"
     fallback=${fallback:-$python}
 done
 # Without its venv module a Python is still good enough for containers.

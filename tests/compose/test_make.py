@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,12 @@ def test_no_python_is_one_clear_line(tmp_path: Path) -> None:
     done = make("up", data=tmp_path / "data", PYTHON=str(old))
     assert done.returncode == 2
     assert f"Python 3.11 or newer is needed ({old} is Python 3.9.2)" in done.stderr
+
+
+def test_a_name_that_looks_for_its_python_first_is_asked_once(tmp_path: Path) -> None:
+    calls, name = tmp_path / "calls", tmp_path / "python3"
+    name.write_text(f'#!/bin/sh\necho called >>"{calls}"\nexec "{sys.executable}" "$@"\n')
+    name.chmod(0o755)
+    done = make("urls", data=tmp_path / "data", PYTHON=str(name))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert calls.read_text() == "called\n"
