@@ -6,7 +6,6 @@ Whoever stores a file may take out what tells of its making, and it is the same 
 import io
 from hashlib import sha256
 
-import av
 from PIL import Image, UnidentifiedImageError
 
 
@@ -14,7 +13,7 @@ def shown(body: bytes) -> str | None:
     """The digest; None where the bytes are no picture and no film."""
     try:
         return _film(body) if body[4:8] == b"ftyp" else _picture(body)
-    except (av.FFmpegError, UnidentifiedImageError, IndexError, OSError, SyntaxError, ValueError):
+    except (UnidentifiedImageError, IndexError, OSError, SyntaxError, ValueError):
         return None
 
 
@@ -25,8 +24,14 @@ def _picture(body: bytes) -> str:
 
 
 def _film(body: bytes) -> str:
+    # Not before: the image service makes no film, and would start the longer for it.
+    import av
+
     digest = sha256()
-    with av.open(io.BytesIO(body), "r") as film:
-        for packet in film.demux(video=0):
-            digest.update(bytes(packet))
+    try:
+        with av.open(io.BytesIO(body), "r") as film:
+            for packet in film.demux(video=0):
+                digest.update(bytes(packet))
+    except av.FFmpegError as error:
+        raise ValueError("no film") from error
     return digest.hexdigest()
