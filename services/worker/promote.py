@@ -16,9 +16,9 @@ from pydantic_settings import SettingsConfigDict
 from services.worker.builds import builds, move, promote
 from shared.errors import TemporalUnavailable
 from shared.process_exit import run_and_exit
-from shared.replay.replaying import AWAY, CONNECT_SECONDS, tell
 from shared.settings.common import StackName, load
 from shared.settings.payloads import PayloadSettings
+from shared.telling import AWAY, CONNECT_SECONDS, tell
 from shared.temporal.builds import WORKER
 from shared.temporal.client import answer, connect
 

@@ -10,7 +10,8 @@ from temporalio.client import WorkflowHistory
 
 from services.worker.workflows import GenVideoWorkflow
 from shared.process_exit import run_and_exit
-from shared.replay.replaying import replay, tell
+from shared.replay.replaying import replay
+from shared.telling import tell
 from shared.temporal.codec import PayloadKeys
 
 USAGE = 2

@@ -4,7 +4,6 @@ What a program found it prints as its last line: `{"replayed": n, "failures": {i
 """
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import NamedTuple
@@ -17,14 +16,12 @@ from shared.errors import TemporalUnavailable
 from shared.replay.replayer import OwnRunReplayer
 from shared.settings.payloads import PayloadSettings
 from shared.slot.messages import RunRef
+from shared.telling import AWAY, CONNECT_SECONDS, tell
 from shared.temporal.client import answer, connect
 from shared.temporal.codec import PayloadKeys, data_converter
 from shared.temporal.sandbox import WorkflowRunner
 from shared.temporal.unfit import UnfitPassedOver
 
-# Exit status where nothing could be asked.
-AWAY = 3
-CONNECT_SECONDS = 10.0
 # So many histories are under way at a time.
 AT_ONCE = 20
 
@@ -73,11 +70,6 @@ async def _history(client: Client, run: RunRef) -> WorkflowHistory | None:
         return None
     done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
     return history if any(event.event_type == done for event in history.events) else None
-
-
-def tell(found: dict[str, object]) -> None:
-    """Print what was found on a line of its own, for the SDK logs to the same stream."""
-    sys.stdout.write(f"\n{json.dumps(found)}\n")
 
 
 def replay_open(workflow: type, find: Callable[[Client], Awaitable[Open]]) -> int:

@@ -18,8 +18,9 @@ from services.worker import replay_open as worker_replay
 from services.worker.replay_open import SAMPLE, choose, open_jobs
 from shared.jobs.states import Status
 from shared.replay import replaying
-from shared.replay.replaying import AWAY, replay_open
+from shared.replay.replaying import replay_open
 from shared.slot.messages import Gate
+from shared.telling import AWAY
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient
 from tests.shared.processes import free_port

@@ -13,9 +13,9 @@ from dataclasses import asdict
 from services.worker.doctor.examination import Examination, examine
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.findings import Verdict
-from shared.replay.replaying import tell
 from shared.settings.common import load
 from shared.telemetry import logs
+from shared.telling import tell
 
 WRONG = 1
 

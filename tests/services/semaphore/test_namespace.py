@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from services.semaphore.namespace import ADD, LOOK, MAKE, namespace
-from shared.replay.replaying import AWAY
+from shared.telling import AWAY
 from tests.shared.processes import free_port
 
 Said = Callable[[str], Any]

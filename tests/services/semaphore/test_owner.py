@@ -8,7 +8,7 @@ from typing import Any
 
 from temporalio.client import Client
 
-from shared.replay.replaying import AWAY
+from shared.telling import AWAY
 from tests.fixtures.temporal import NewClient
 from tests.services.semaphore.test_stacks import KEY, is_named, semaphore_of
 from tests.shared.processes import free_port
