@@ -1,13 +1,13 @@
 """The OpenAPI files in the repository are those of the code."""
 
 import json
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 
 from services.mock_core.http import problems as mock_problems
 from shared.http import problems
+from tests.docs import openapi
 from tests.docs.openapi import APPS, COMMAND, document, page
 from tests.docs.pages import REFERENCES, ROOT, fences, links, read, section
 from tests.docs.reference import WIDTH
@@ -50,9 +50,15 @@ def test_a_reference_is_within_a_page_s_width() -> None:
     assert [line for line in lines if len(line) > WIDTH and line[:1] in "{[ "] == []
 
 
-def test_the_command_is_told_and_works() -> None:
+def test_the_command_is_told_and_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert COMMAND in read(PAGE)
-    subprocess.run([sys.executable, *COMMAND.split()[1:], "--help"], check=True, cwd=ROOT)
+    assert COMMAND.split()[1:] == ["-m", openapi.__name__]
+    monkeypatch.setattr("sys.argv", ["openapi"])
+    monkeypatch.setattr(openapi, "REFERENCES", tmp_path)
+    monkeypatch.setattr(openapi, "APPS", {"worker": APPS["worker"]})
+    openapi.main()
+    for file in ("worker.json", "worker.md"):
+        assert read(tmp_path / file) == read(REFERENCES / file)
 
 
 @pytest.mark.parametrize("phrases", [problems.PHRASES, mock_problems.PHRASES])
