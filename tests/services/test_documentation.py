@@ -9,10 +9,10 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from tests.docs.openapi import APPS
-from tests.fixtures.browser import ARGUMENTS, CHROMIUM, PATIENCE_MILLISECONDS
+from tests.fixtures.browser import NewPage
 
 
 @asynccontextmanager
@@ -29,27 +29,12 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
         listener.close()
 
 
-@asynccontextmanager
-async def browsing() -> AsyncIterator[tuple[Page, list[str]]]:
-    """A page, and every address that it asks; what it gets wrong fails the test."""
-    async with async_playwright() as drive:
-        browser = await drive.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = await browser.new_page()
-        page.set_default_timeout(PATIENCE_MILLISECONDS)
-        asked: list[str] = []
-        wrong: list[str] = []
+async def test_the_page_is_drawn_works_and_asks_no_other_address(new_page: NewPage) -> None:
+    asked: list[str] = []
+    wrong: list[str] = []
+    async with new_page("about:blank") as page:
         page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-        yield page, asked
-        await browser.close()
-        assert wrong == []
-
-
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
-async def test_the_page_is_drawn_works_and_asks_no_other_address() -> None:
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
-    async with browsing() as (page, asked):
         # One that has our services' page, and one that has the mocks' own.
         for app in (APPS["callback"](), APPS["mock-kling"]()):
             async with served(app) as base:
@@ -57,6 +42,7 @@ async def test_the_page_is_drawn_works_and_asks_no_other_address() -> None:
                 await page.goto(f"{base}/docs")
                 await _is_drawn_and_works(page, app)
                 assert [url for url in asked if not url.startswith((f"{base}/", "data:"))] == []
+    assert wrong == []
 
 
 async def _is_drawn_and_works(page: Page, app: FastAPI) -> None:

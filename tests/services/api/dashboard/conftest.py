@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from temporalio.client import Client
 
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from shared.http.web import server
 from shared.store.records import RecordStore
+from tests.fixtures.temporal import NewClient
+from tests.services.mock_core.serving import Service, comfyui, kling, running
 from tests.shared.processes import free_port
 from tests.shared.standins import client_of_nobody, standing_in
 
@@ -73,7 +76,25 @@ def away() -> dict[str, Any]:
     return nobody_else()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(new_client: NewClient) -> Client:
+    """A client of a namespace of the test's own, in the browser's loop, like all that is here."""
+    return await new_client()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def image_mock() -> AsyncIterator[Service]:
+    async with running(comfyui()) as service:
+        yield service
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def video_mock() -> AsyncIterator[Service]:
+    async with running(kling()) as service:
+        yield service
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def place(tmp_path: Path, client: Client, away: dict[str, Any]) -> AsyncIterator[Place]:
     """A running API in front of a real server, where the stand-ins answer."""
     made = Place(free_port(), tmp_path, client, away)
@@ -81,7 +102,7 @@ async def place(tmp_path: Path, client: Client, away: dict[str, Any]) -> AsyncIt
         yield made
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def lonely(tmp_path: Path, away: dict[str, Any]) -> Place:
     """An API, not yet started, whose Temporal is away: what is shown is what the folder has."""
     return await lonely_place(tmp_path, away)

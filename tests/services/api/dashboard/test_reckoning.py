@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.fixtures.browser import browsing
+from tests.fixtures.browser import Chromium
 from tests.services.api.dashboard.conftest import lonely_place, nobody_else
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Reckon = Callable[..., Awaitable[Any]]
 
@@ -20,12 +18,14 @@ CALL = """async ([module, name, values]) => {
 }"""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def reckon(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Reckon]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def reckon(
+    chromium: Chromium, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Reckon]:
     """Calls what a module of the page exports."""
     place = await lonely_place(tmp_path_factory.mktemp("api"), nobody_else())
     icon = f"{place.base}/dashboard/icon.svg"
-    async with place.running(), browsing(chromium) as new_page, new_page(icon) as page:
+    async with place.running(), chromium.page(icon) as page:
 
         async def call(module: str, name: str, *values: Any) -> Any:
             return await page.evaluate(CALL, [module, name, values])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
 from services.api.http.page import FOLDER
@@ -29,7 +30,7 @@ SAID = {
 }
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def api(tmp_path: Path, away: dict[str, Any]) -> AsyncIterator[Running]:
     """An API in a process of its own, whose Temporal is away."""
     RecordStore(tmp_path).write(sample_record(JOB))

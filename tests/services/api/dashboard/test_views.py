@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
 from pydantic import AnyHttpUrl
 
@@ -19,7 +19,7 @@ from tests.shared.standins import CREATED, sample_record
 ENDS = [Status.SUCCEEDED, Status.FAILED, Status.SUCCEEDED, Status.CANCELLED]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def filled(lonely: Place) -> AsyncIterator[Place]:
     """Four jobs that have ended, of two tags, and one that waits."""
     for number, status in enumerate(ENDS):
@@ -105,7 +105,7 @@ async def test_a_service_that_is_away_is_told_on_every_view(
         await expect(worker).to_contain_text("does not answer")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def with_mocks(
     lonely: Place, image_mock: Service, video_mock: Service
 ) -> AsyncIterator[Place]:
