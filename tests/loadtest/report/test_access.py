@@ -2,9 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
-import pytest
 from playwright.async_api import Page, expect
 
 from loadtest.books import raw
@@ -12,17 +10,13 @@ from loadtest.judge.compare import compare
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_comparison, write_report, write_side_by_side
 from loadtest.run.plan import Options
-from tests.fixtures.browser import NewPage, violations
+from tests.fixtures.browser import NewPage, seen_as, violations
 from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import Synthetic
 
 DESKTOP = {"color_scheme": "light", "viewport": {"width": 1440, "height": 900}}
 PHONE = {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}}
-looks = pytest.mark.parametrize(
-    ("look", "language"),
-    [(DESKTOP, "English"), (PHONE, "中文")],
-    ids=["desktop-light-english", "phone-dark-chinese"],
-)
+LOOKS = [(DESKTOP, "English"), (PHONE, "中文")]
 # By how many pixels the page is wider than its window.
 OVERFLOW = "Math.max(0, document.documentElement.scrollWidth - innerWidth)"
 
@@ -45,30 +39,28 @@ def _failed(folder: Path) -> list[Path]:
     return [run.folder.path / "report.html"]
 
 
-async def _is_fine(page: Page, file: Path, language: str) -> None:
+async def _is_fine(page: Page, file: Path) -> None:
     await page.goto(file.as_uri())
-    await page.get_by_label(language).check()
-    assert await violations(page) == [], file.name
-    assert await page.evaluate(OVERFLOW) == 0, file.name
+    for look, language in LOOKS:
+        await seen_as(page, look)
+        await page.get_by_label(language).check()
+        assert await violations(page) == [], (file.name, language)
+        assert await page.evaluate(OVERFLOW) == 0, (file.name, language)
 
 
-@looks
 async def test_every_page_of_a_run_that_passed_is_named_readable_and_fits(
-    look: dict[str, Any], language: str, tmp_path: Path, new_page: NewPage
+    tmp_path: Path, new_page: NewPage
 ) -> None:
     pages = await asyncio.to_thread(_passed, tmp_path)
     assert len(pages) == 3
-    async with new_page("about:blank", **look) as page:
+    async with new_page("about:blank") as page:
         for file in pages:
-            await _is_fine(page, file, language)
+            await _is_fine(page, file)
         await expect(page.locator(".tiles dd").first).to_have_text("PASS")
 
 
-@looks
-async def test_so_is_the_report_of_one_that_failed(
-    look: dict[str, Any], language: str, tmp_path: Path, new_page: NewPage
-) -> None:
+async def test_so_is_the_report_of_one_that_failed(tmp_path: Path, new_page: NewPage) -> None:
     [file] = await asyncio.to_thread(_failed, tmp_path)
-    async with new_page("about:blank", **look) as page:
-        await _is_fine(page, file, language)
+    async with new_page("about:blank") as page:
+        await _is_fine(page, file)
         await expect(page.locator(".tiles dd").first).to_have_text("FAIL")

@@ -23,42 +23,28 @@ async def shows(page: Page, job_id: str, text: str) -> None:
 async def test_a_restart_of_the_api_loses_no_change(lonely: Place, new_page: NewPage) -> None:
     record = sample_record(JOB)
     lonely.records.write(record)
-    async with lonely.running():
-        opening = new_page(lonely.base)
-        page = await opening.__aenter__()
-        await shows(page, JOB, "queued")
-        await shows_link(page, "live")
-        await page.evaluate("window.untouched = true")
+    async with new_page("about:blank") as page:
+        async with lonely.running():
+            await page.goto(lonely.base)
+            await shows(page, JOB, "queued")
+            await shows_link(page, "live")
+            await page.evaluate("window.untouched = true")
 
-    await shows_link(page, "lost")
-    running = change(record, status=Status.RUNNING, step=Step.VIDEO, percent=70)
-    lonely.records.write(running.model_copy(update={"attempts": Attempts(image=1, video=2)}))
-    lonely.records.write(sample_record(OTHER))
+        await shows_link(page, "lost")
+        running = change(record, status=Status.RUNNING, step=Step.VIDEO, percent=70)
+        lonely.records.write(running.model_copy(update={"attempts": Attempts(image=1, video=2)}))
+        lonely.records.write(sample_record(OTHER))
+        async with lonely.running():
+            await shows_link(page, "live")
+            await shows(page, JOB, "video 70 %")
+            await shows(page, OTHER, "queued")
 
-    async with lonely.running():
-        await shows_link(page, "live")
-        await shows(page, JOB, "video 70 %")
-        await shows(page, OTHER, "queued")
-        assert await page.evaluate("window.untouched")
-        await opening.__aexit__(None, None, None)
-
-
-async def test_jobs_that_are_gone_after_a_restart_leave_the_page(
-    lonely: Place, new_page: NewPage
-) -> None:
-    lonely.records.write(sample_record(JOB))
-    lonely.records.write(sample_record(OTHER))
-    async with lonely.running():
-        opening = new_page(lonely.base)
-        page = await opening.__aenter__()
-        await shows(page, JOB, "queued")
-        await shows(page, OTHER, "queued")
-
-    (lonely.records.folder / f"{JOB}.json").unlink()
-    async with lonely.running():
-        await expect(page.locator(f"tr[data-job={JOB}]")).to_have_count(0)
-        await shows(page, OTHER, "queued")
-        await opening.__aexit__(None, None, None)
+        # Jobs that are gone leave the page.
+        (lonely.records.folder / f"{JOB}.json").unlink()
+        async with lonely.running():
+            await expect(page.locator(f"tr[data-job={JOB}]")).to_have_count(0)
+            await shows(page, OTHER, "queued")
+            assert await page.evaluate("window.untouched")
 
 
 async def test_a_page_of_which_a_part_did_not_arrive_is_loaded_anew(

@@ -2,23 +2,24 @@
 
 import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
 from services.api.http.page import FOLDER
+from shared.jobs.ids import new_job_id
 from shared.jobs.states import Status
 from shared.store.records import RecordStore
 from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change
+from tests.services.api.dashboard.conftest import nobody_else
 from tests.shared.processes import Running, free_port, running
 from tests.shared.standins import sample_record
 
-JOB = f"job-{'a' * 24}"
 # The limits as they are, but twenty times as short.
 HURRIED = """{
   const timeout = AbortSignal.timeout;
@@ -30,21 +31,48 @@ SAID = {
 }
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def api(tmp_path: Path, away: dict[str, Any]) -> AsyncIterator[Running]:
-    """An API in a process of its own, whose Temporal is away."""
-    RecordStore(tmp_path).write(sample_record(JOB))
-    environment = {"DATA_DIR": str(tmp_path), "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}"}
-    environment.update({name.upper(): str(port) for name, port in away.items()})
-    log = tmp_path / "log"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("api")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def api(folder: Path) -> AsyncIterator[Running]:
+    """An API in a process of its own, whose Temporal is away; the same for all tests here."""
+    environment = {"DATA_DIR": str(folder), "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}"}
+    environment.update({name.upper(): str(port) for name, port in nobody_else().items()})
+    log = folder / "log"
     async with running("services.api", "API_PORT", environment=environment, log=log) as api:
         yield api
 
 
-async def opened(page: Page, api: Running) -> None:
+@pytest.fixture
+def records(folder: Path) -> RecordStore:
+    return RecordStore(folder)
+
+
+@pytest.fixture
+def job(records: RecordStore) -> str:
+    """A job of the test's own."""
+    record = sample_record(new_job_id())
+    records.write(record)
+    return record.job_id
+
+
+@contextmanager
+def frozen(api: Running) -> Iterator[None]:
+    """It does nothing until the end of the block."""
+    api.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        api.process.send_signal(signal.SIGCONT)
+
+
+async def opened(page: Page, api: Running, job: str) -> None:
     """The page of a job, as soon as all of it is there."""
     await page.add_init_script(HURRIED)
-    await page.goto(f"{api.base}/?job={JOB}")
+    await page.goto(f"{api.base}/?job={job}")
     await expect(page.locator("#link[data-state=live]")).to_be_visible()
     await expect(page.locator("#new-prompt")).to_be_visible()
     await expect(page.locator("#mode")).to_be_visible()
@@ -53,28 +81,27 @@ async def opened(page: Page, api: Running) -> None:
 
 @pytest.mark.parametrize("locale", SAID)
 async def test_a_frozen_api_is_told_and_the_page_comes_back(
-    locale: str, tmp_path: Path, api: Running, new_page: NewPage
+    locale: str, api: Running, records: RecordStore, job: str, new_page: NewPage
 ) -> None:
     silent, late, live = SAID[locale]
     async with new_page("about:blank", locale=locale) as page:
-        await opened(page, api)
-        api.process.send_signal(signal.SIGSTOP)
-        await expect(page.locator("#link")).to_contain_text(silent)
-        await expect(page.get_by_text(late.format(10)).first).to_be_visible()
-        await page.locator(".actions .danger").click()
-        await expect(page.get_by_role("alert")).to_contain_text(late.format(30))
-        RecordStore(tmp_path).write(change(sample_record(JOB), status=Status.RUNNING))
+        await opened(page, api, job)
+        with frozen(api):
+            await expect(page.locator("#link")).to_contain_text(silent)
+            await expect(page.get_by_text(late.format(10)).first).to_be_visible()
+            await page.locator(".actions .danger").click()
+            await expect(page.get_by_role("alert")).to_contain_text(late.format(30))
+            records.write(change(sample_record(job), status=Status.RUNNING))
 
-        api.process.send_signal(signal.SIGCONT)
         await expect(page.locator("#link")).to_have_text(live)
-        await expect(page.locator(f"tr[data-job={JOB}][data-status=running]")).to_be_visible()
+        await expect(page.locator(f"tr[data-job={job}][data-status=running]")).to_be_visible()
         await expect(page.get_by_text(late.format(10))).to_have_count(0)
 
 
 async def test_what_got_no_answer_at_the_start_is_asked_again(
-    api: Running, new_page: NewPage
+    api: Running, job: str, new_page: NewPage
 ) -> None:
-    silent = {"/dashboard/config", "/openapi.json", "/jobs", f"/jobs/{JOB}/record"}
+    silent = {"/dashboard/config", "/openapi.json", "/jobs", f"/jobs/{job}/record"}
 
     async def no_answer_at_first(route: Route) -> None:
         path = route.request.url.removeprefix(api.base).partition("?")[0]
@@ -85,7 +112,7 @@ async def test_what_got_no_answer_at_the_start_is_asked_again(
 
     async with new_page("about:blank") as page:
         await page.route(lambda _: True, no_answer_at_first)
-        await opened(page, api)
+        await opened(page, api, job)
         await expect(page.get_by_role("link", name="Temporal UI")).to_have_count(2)
     assert silent == set()
 

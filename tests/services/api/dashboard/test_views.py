@@ -36,9 +36,19 @@ async def lines(page: Page, number: int) -> None:
     await expect(page.locator("tr[data-job]")).to_have_count(number)
 
 
-async def test_filters_are_in_the_address(filled: Place, new_page: NewPage) -> None:
+async def test_search_and_filters_are_in_the_address(filled: Place, new_page: NewPage) -> None:
     async with new_page(filled.base) as page:
         await lines(page, 5)
+        await page.keyboard.press("/")
+        # Words in any order.
+        await page.keyboard.type("2 prompt")
+        await lines(page, 1)
+        await expect(page).to_have_url(re.compile(r"q=2\+prompt"))
+        await page.keyboard.press("ControlOrMeta+a")
+        await page.keyboard.type("nowhere")
+        await page.get_by_role("button", name="Show all jobs").click()
+        await lines(page, 5)
+
         await page.get_by_role("button", name=re.compile("^succeeded")).click()
         await lines(page, 2)
         await expect(page).to_have_url(re.compile("status=succeeded"))
@@ -52,19 +62,6 @@ async def test_filters_are_in_the_address(filled: Place, new_page: NewPage) -> N
         await expect(page.get_by_label("With tag")).to_have_value("tag-1")
         await page.go_back()
         await lines(page, 3)
-
-
-async def test_the_search_finds_words_in_any_order(filled: Place, new_page: NewPage) -> None:
-    async with new_page(filled.base) as page:
-        await lines(page, 5)
-        await page.keyboard.press("/")
-        await page.keyboard.type("2 prompt")
-        await lines(page, 1)
-        await expect(page).to_have_url(re.compile(r"q=2\+prompt"))
-        await page.keyboard.press("ControlOrMeta+a")
-        await page.keyboard.type("nowhere")
-        await page.get_by_role("button", name="Show all jobs").click()
-        await lines(page, 5)
 
 
 async def test_a_line_that_moves_while_it_is_pressed_is_the_one_that_opens(
@@ -115,10 +112,14 @@ async def with_mocks(
         yield lonely
 
 
-async def test_a_preset_is_armed_seen_firing_and_cleared(
+async def test_mistakes_in_a_rule_are_told_and_a_preset_is_armed_seen_firing_and_cleared(
     with_mocks: Place, new_page: NewPage, image_mock: Service
 ) -> None:
     async with new_page(f"{with_mocks.base}/?view=faults") as page:
+        await page.get_by_label(re.compile("^Rule")).fill('{"where": "nowhere"}')
+        await page.get_by_role("button", name="Arm", exact=True).click()
+        await expect(page.get_by_role("alert")).to_contain_text("where")
+
         await page.get_by_role("button", name="Arm failing-generations").click()
         armed = page.get_by_role("row").filter(has_text="failing-generations")
         await expect(armed).to_have_count(2)
@@ -126,13 +127,6 @@ async def test_a_preset_is_armed_seen_firing_and_cleared(
         await expect(armed.filter(has_text="image").get_by_role("cell").nth(5)).to_have_text("1")
         await page.get_by_role("button", name="Clear all").click()
         await expect(armed).to_have_count(0)
-
-
-async def test_every_mistake_in_a_rule_is_told(with_mocks: Place, new_page: NewPage) -> None:
-    async with new_page(f"{with_mocks.base}/?view=faults") as page:
-        await page.get_by_label(re.compile("^Rule")).fill('{"where": "nowhere"}')
-        await page.get_by_role("button", name="Arm", exact=True).click()
-        await expect(page.get_by_role("alert")).to_contain_text("where")
 
 
 async def test_faults_are_no_matter_where_services_are_real(
