@@ -1,4 +1,4 @@
-"""The running pipeline, with the pauses shortened that only protect real vendors."""
+"""The running pipeline: small pictures, and short pauses where they only protect real vendors."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+from services.mock_comfyui.pictures import drawing
 from services.semaphore.rebuilding import rebuild
 from services.worker.results import checker, storage
 from services.worker.vendors.kling import videos
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, working
+
+# Half as many pixels as the mock's: drawn, looked at, filmed and checked for every job. The video
+# vendors take no shorter side.
+SMALL = (320, 300)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -21,6 +26,8 @@ def _quick(forked_openers: tuple[str, ...]) -> Iterator[None]:
         patch.setattr(storage, "FETCH_PAUSE_SECONDS", 0.01)
         patch.setattr(storage, "FETCH_PATIENCE_SECONDS", 2)
         patch.setattr(videos, "PAUSE_SECONDS", 0.02)
+        for side, pixels in zip(("WIDTH", "HEIGHT"), SMALL, strict=True):
+            patch.setattr(drawing, side, pixels)
         yield
 
 
