@@ -4,7 +4,9 @@ Most tests wait for something, so four processes share the machine (`make test`)
 stay together, and so do all that start whole stacks as processes, and as containers.
 """
 
+import gc
 import os
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
@@ -41,6 +43,17 @@ TOGETHER = {
     "containers": ("chaos/test_containers", "stack/test_containers"),
 }
 PIPELINES = ("control", "workflow", "services/semaphore")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is read here stays; to look for garbage in it took a fifth of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
