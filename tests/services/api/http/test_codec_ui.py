@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import expect
+import pytest
+from playwright.async_api import async_playwright, expect
 from temporalio.client import Client
 
 from services.api.app import create_app
@@ -12,7 +13,7 @@ from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput
-from tests.fixtures.browser import Chromium
+from tests.fixtures.browser import ARGUMENTS, CHROMIUM, PATIENCE_MILLISECONDS
 from tests.fixtures.server import running_server
 from tests.shared.processes import free_port
 from tests.shared.serving import serving
@@ -27,7 +28,8 @@ async def with_ui(port: int, codec: str) -> AsyncIterator[Client]:
         yield await server.client(NEW)
 
 
-async def test_the_ui_shows_the_prompt(tmp_path: Path, chromium: Chromium) -> None:
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+async def test_the_ui_shows_the_prompt(tmp_path: Path) -> None:
     ui = free_port()
     settings = ApiSettings.model_validate(
         {"data_dir": tmp_path, "payload_key": NEW, "temporal_ui_url": f"http://127.0.0.1:{ui}"}
@@ -35,6 +37,10 @@ async def test_the_ui_shows_the_prompt(tmp_path: Path, chromium: Chromium) -> No
     async with serving(create_app(settings)) as base, with_ui(ui, base) as client:
         job_id = new_job_id()
         await Temporal(client).start(job_id, JobInput(prompt=PROMPT, style="ink"))
-        shown_at = f"http://127.0.0.1:{ui}/namespaces/default/workflows/{job_id}"
-        async with chromium.page(shown_at) as page:
-            await expect(page.get_by_text(f'"prompt": "{PROMPT}"').first).to_be_visible()
+        async with async_playwright() as drive:
+            browser = await drive.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+            page = await browser.new_page()
+            await page.goto(f"http://127.0.0.1:{ui}/namespaces/default/workflows/{job_id}")
+            shown = page.get_by_text(f'"prompt": "{PROMPT}"').first
+            await expect(shown).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+            await browser.close()
