@@ -24,19 +24,19 @@ def test_service_that_began_after_the_kill_is_not_part_of_it() -> None:
 
 
 def test_the_table_has_each_moment_with_its_worst() -> None:
-    trials = [TakeOver("closing", 1.0, 2.0), TakeOver("closing", 3.5, 4.0)]
+    trials = [TakeOver("on deck", 1.0, 2.0), TakeOver("on deck", 3.5, 4.0)]
     hop, step, job = figures(trials, 0.012)
 
     assert hop.values == (12.0,)
-    assert (step.name, step.values, step.worst) == ("closing: next step", (1.0, 3.5), True)
+    assert (step.name, step.values, step.worst) == ("on deck: next step", (1.0, 3.5), True)
     assert job.values == (2.0, 4.0)
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.name)
 def test_what_stretches_a_moment_is_a_rule_that_the_mocks_take(moment: object) -> None:
-    found = next(each for each in MOMENTS if each is moment).rule("a prompt", 0.7)
+    _, rule = next(each for each in MOMENTS if each is moment).rule("a prompt", 0.7)
 
-    assert found is None or read_plan({"rules": [found[1]]}).rules
+    assert read_plan({"rules": [rule]}).rules
 
 
 def test_lengths_are_told_on_the_mocks_clock() -> None:

@@ -15,6 +15,7 @@ from compose.stack.modes import readiness
 from compose.stack.modes.local import Local
 from compose.stack.settings import environment
 from compose.stack.settings.load import Settings
+from tests.bench.pipeline import takeover
 from tests.bench.pipeline.cli import PARTS
 from tests.stack.driver import ROOT
 
@@ -48,7 +49,7 @@ def test_each_part_measures_something(settings: Settings, tmp_path: Path) -> Non
         return done.stdout
 
     run("handover", "--runs", "1", "--jobs", "3")
-    run("takeover", "--runs", "1", "--seed", "7", "--moment", "image running")
+    run("takeover", "--runs", "1", "--seed", "7")
     run("flood", "--jobs", "4", "--calm", "2")
     # What these two leave in the queue is ended with the stack.
     run("waiting", "--levels", "2,4", "--window", "2")
@@ -59,10 +60,9 @@ def test_each_part_measures_something(settings: Settings, tmp_path: Path) -> Non
     values = {(row["part"], row["name"]): row["median"] for row in found["figures"]}
     assert {part for part, _ in values} == set(PARTS)
     assert [row for row in _times(found["figures"]) if not row["median"] > 0] == []
-    assert (
-        values["takeover", "image running: next step"]
-        < values["takeover", "image running: next job"]
-    )
+    for moment in takeover.NAMES:
+        step, job = (values["takeover", f"{moment}: next {what}"] for what in ("step", "job"))
+        assert step <= job, moment
     assert "intake: requests taken in by the semaphore, in bulk" in printed
 
 

@@ -35,7 +35,7 @@ FORMS = {
     "WINDOW": (r"0*[1-9]\d{1,4}|0*[2-9]", "a whole number from 2 on"),
     "SEED": (NUMBER, "a whole number from 1 on"),
     "LEVELS": (r"\d{1,5}(,\d{1,5})*", "a list such as 100,1000"),
-    "MOMENT": (r"[a-z ]+", "the name of a moment, such as closing"),
+    "MOMENT": (r"[a-z ]+", "the name of a moment, such as image running"),
 }
 MOCKS = {"MOCKS": "on", "MOCK_SPEED": "100"}
 # An image of 0.1 s and a video of 0.2 s; in a flood they last as by default, 1 s together.

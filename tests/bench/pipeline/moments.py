@@ -10,11 +10,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from temporalio.api.enums.v1 import EventType
-
 from loadtest.times import instant
 from tests.bench.pipeline.stack import StackUnderTest
-from tests.bench.pipeline.victim import process_of, worker_of
+from tests.bench.pipeline.victim import called_back, worker_of
 
 # How long before the end of a generation its worker is killed.
 LEFT_SECONDS = 0.15
@@ -34,13 +32,11 @@ class Moment:
 
     name: str
     service: str
-    effect: Callable[[float], Rule] | None
+    effect: Callable[[float], Rule]
     reach: Reach
 
-    def rule(self, prompt: str, length: float) -> tuple[str, Rule] | None:
+    def rule(self, prompt: str, length: float) -> tuple[str, Rule]:
         """What to arm for the job with this prompt, and in which mock."""
-        if self.effect is None:
-            return None
         name = f"bench-{self.name.replace(' ', '-')}"
         rule = {"name": name, "match": {"prompt": prompt}, "often": {"first": 1}}
         return self.service, rule | self.effect(length)
@@ -81,25 +77,10 @@ async def video_waits(stack: StackUnderTest, job: str, _: str, length: float) ->
 
 
 async def video_is_stored(stack: StackUnderTest, job: str, _: str, length: float) -> int:
-    await _seen(stack, job, "video", "finished_at")
+    """Within the workflow task that the callback brings about; the job's close is of it, too."""
+    pid = await called_back(stack.client, job)
     await asyncio.sleep(length / 2)
-    return await worker_of(stack.client, job, "collect_video")
-
-
-async def job_closes(stack: StackUnderTest, job: str, _: str, length: float) -> int:
-    """The very moment at which the stored video is in the history."""
-    handle = stack.client.get_workflow_handle(job)
-    videos: set[int] = set()
-    async for event in handle.fetch_history_events(wait_new_event=True):
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            scheduled = event.activity_task_scheduled_event_attributes
-            if scheduled.activity_type.name == "collect_video":
-                videos.add(event.event_id)
-        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-            completed = event.activity_task_completed_event_attributes
-            if completed.scheduled_event_id in videos:
-                return process_of(completed.identity)
-    raise LookupError(f"{job} ended without a video")
+    return pid
 
 
 async def next_is_on_deck(stack: StackUnderTest, job: str, after: str, length: float) -> int:
@@ -114,7 +95,6 @@ MOMENTS = (
     Moment("video being submitted", "video", late_reply, video_submits),
     Moment("video waited for", "video", slow, video_waits),
     Moment("video being stored", "video", late_file, video_is_stored),
-    Moment("closing", "video", None, job_closes),
     Moment("successor on deck", "video", lambda s: slow(s + ASKING_SECONDS), next_is_on_deck),
 )
 

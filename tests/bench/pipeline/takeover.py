@@ -64,10 +64,8 @@ async def _hit(
 async def _trial(stack: StackUnderTest, moment: Moment, name: str, *, length: float) -> TakeOver:
     await stack.until_workers_ready()
     prompt = f"{moment.name} {name}, first"
-    armed = moment.rule(prompt, length)
-    if armed:
-        service, rule = armed
-        await stack.vendors[service].arm({"rules": [rule]})
+    service, rule = moment.rule(prompt, length)
+    await stack.vendors[service].arm({"rules": [rule]})
     async with asyncio.timeout(TRIAL_SECONDS):
         first = await stack.submit(prompt)
         # With two workers the second one could ask before the first, and find the slot free.
@@ -76,8 +74,7 @@ async def _trial(stack: StackUnderTest, moment: Moment, name: str, *, length: fl
         at = kill(await moment.reach(stack, first, second, length))
         for job in (first, second):
             await _closed(stack, job)
-    if armed:
-        await stack.vendors[service].disarm(rule["name"])
+    await stack.vendors[service].disarm(rule["name"])
     return await _measured(stack, moment, (first, second), at=at)
 
 
@@ -112,12 +109,11 @@ def _next_step(
             return float(instant(rows["video"][0]["accepted_at"]) or 0.0)
         case "video being submitted":
             return _ended(run.activities, "request_video")
-        case "closing":
-            return run.closed or 0.0
         case "successor on deck":
             return begun
         case _:
-            return _ended(run.activities, "collect_video")
+            # The video is stored in the job's last workflow task.
+            return run.closed or 0.0
 
 
 def _ended(activities: Sequence[Activity], kind: str) -> float:

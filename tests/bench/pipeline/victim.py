@@ -6,8 +6,10 @@ import signal
 import time
 from pathlib import Path
 
-from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.enums.v1 import EventType, PendingActivityState
 from temporalio.client import Client
+
+from shared.temporal.client import KLING_DONE_SIGNAL
 
 WORKER = "services.worker"
 
@@ -26,6 +28,19 @@ async def worker_of(client: Client, job_id: str, activity: str) -> int:
             if pending.activity_type.name == activity and started:
                 return process_of(pending.last_worker_identity)
         await asyncio.sleep(0.01)
+
+
+async def called_back(client: Client, job_id: str) -> int:
+    """The process at the workflow task that tells a job of its callback; waits for it."""
+    told = False
+    history = client.get_workflow_handle(job_id).fetch_history_events(wait_new_event=True)
+    async for event in history:
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+            signal_name = event.workflow_execution_signaled_event_attributes.signal_name
+            told = told or signal_name == KLING_DONE_SIGNAL
+        elif told and event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+            return process_of(event.workflow_task_started_event_attributes.identity)
+    raise NoWorker(f"{job_id} ended without a callback")
 
 
 def process_of(identity: str) -> int:
