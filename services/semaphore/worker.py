@@ -23,6 +23,10 @@ from shared.temporal.unfit import UnfitPassedOver
 
 # One watch for each holder: the limit's upper bound, and some air.
 MAX_ACTIVITIES = 1100
+# The SDK's least: one for a semaphore that it knows, one for a new run. Where it forgets a run to
+# which a query has shown too much, it keeps one of the tasks that wait for that run, and loses the
+# others: a query that nobody answers, a workflow task that has to time out.
+MAX_WORKFLOW_TASKS = 2
 HEARTBEAT_THROTTLE = timedelta(seconds=1)
 
 
@@ -60,6 +64,7 @@ async def running_semaphore(
         # followed by one that rebuilds.
         workflow_failure_exception_types=[NondeterminismError],
         max_concurrent_activities=MAX_ACTIVITIES,
+        max_concurrent_workflow_tasks=MAX_WORKFLOW_TASKS,
         sticky_queue_schedule_to_start_timeout=rules.pace.times.sticky,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

@@ -5,9 +5,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Replayer, Worker
 
+from services.semaphore.worker import MAX_WORKFLOW_TASKS
 from shared.temporal.client import GENVIDEO_QUEUE, SEMAPHORE_QUEUE
 from shared.temporal.sandbox import WorkflowRunner
 from tests.fixtures.eventually import eventually
@@ -18,12 +20,18 @@ from tests.workflow.pipeline import working
 QUEUE = "lines"
 # Which of two tasks for one run the server hands out first is left to chance.
 RUNS = 24
+TIMED_OUT = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
 
 
 def worker(client: Client) -> Worker:
     runner = WorkflowRunner()
     made = Worker(
-        client, task_queue=QUEUE, workflows=[Line], activities=[work], workflow_runner=runner
+        client,
+        task_queue=QUEUE,
+        workflows=[Line],
+        activities=[work],
+        workflow_runner=runner,
+        max_concurrent_workflow_tasks=MAX_WORKFLOW_TASKS,
     )
     runner.serve(made)
     return made
@@ -41,7 +49,11 @@ async def has_begun(line: WorkflowHandle[Line, None]) -> bool:
     return any(each.HasField("last_started_time") for each in pending)
 
 
-async def test_a_query_that_overtakes_a_task_changes_no_order(new_client: NewClient) -> None:
+@pytest.mark.parametrize("questions", [1, 3])
+async def test_a_query_that_overtakes_a_task_changes_no_order(
+    new_client: NewClient, questions: int
+) -> None:
+    """Nor is the task lost, or another query, where several wait while the run is forgotten."""
     client = await new_client()
     async with worker(client):
         lines = [
@@ -51,7 +63,11 @@ async def test_a_query_that_overtakes_a_task_changes_no_order(new_client: NewCli
         for line in lines:
             await eventually(partial(has_begun, line), bool)
     # Nobody polls: first the query waits for a worker, then the task that tells of end and update.
-    queries = [asyncio.create_task(line.query(Line.heard, rpc_timeout=SOON)) for line in lines]
+    queries = [
+        asyncio.create_task(line.query(Line.heard, rpc_timeout=SOON))
+        for line in lines
+        for _ in range(questions)
+    ]
     await asyncio.gather(*(line.describe() for line in lines))
     for line in lines:
         handle = client.get_async_activity_handle(
@@ -67,13 +83,19 @@ async def test_a_query_that_overtakes_a_task_changes_no_order(new_client: NewCli
     assert ["end"] in answers, "no query has overtaken its task"
     replayer = Replayer(workflows=[Line], workflow_runner=WorkflowRunner())
     for line in lines:
-        await replayer.replay_workflow(await line.fetch_history())
+        history = await line.fetch_history()
+        assert TIMED_OUT not in {event.event_type for event in history.events}
+        await replayer.replay_workflow(history)
 
 
 async def test_the_workers_of_jobs_and_semaphores_do_so(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    served: list[str] = []
-    monkeypatch.setattr(WorkflowRunner, "serve", lambda _, worker: served.append(worker.task_queue))
+    served: dict[str, Worker] = {}
+    monkeypatch.setattr(
+        WorkflowRunner, "serve", lambda _, worker: served.update({worker.task_queue: worker})
+    )
     async with working(client, tmp_path):
         assert sorted(served) == [GENVIDEO_QUEUE, SEMAPHORE_QUEUE]
+    bound = served[SEMAPHORE_QUEUE].config()["max_concurrent_workflow_tasks"]
+    assert bound == MAX_WORKFLOW_TASKS
