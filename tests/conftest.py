@@ -36,13 +36,13 @@ pytest_plugins = [
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
-# What stays together, and the files that run whole pipelines: these two before all else, so that
+# What stays together, and the files that take long: these before all else, so that
 # nobody waits for them at the end.
 TOGETHER = {
     "stacks": ("stack", "chaos", "compose"),
     "containers": ("chaos/test_containers", "stack/test_containers"),
 }
-PIPELINES = ("control", "workflow", "services/semaphore")
+LONG = ("simulation", "control", "workflow", "services/semaphore")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _place(group: str) -> int:
-    order = (*TOGETHER, *PIPELINES)
+    order = (*TOGETHER, *LONG)
     return next((i for i, name in enumerate(order) if group.startswith(name)), len(order))
 
 
