@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -41,6 +42,9 @@ PAUSE_SECONDS = 1.0
 OPEN_SECONDS = 60.0
 # So many run ids make some 40 kB of a query.
 AT_ONCE = 1000
+REFUSED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_UPDATE_WORKFLOW_EXECUTION_MESSAGE
+TAKEN = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+UNFIT = "It can't be replayed, and the server refuses its failure."
 OUTLIVED = "It outlived its own limit and its clean-up's: its code must have failed."
 
 
@@ -98,6 +102,9 @@ async def _care(
                     await end_overdue(client, gate)
         if looks:
             looked_at = time.monotonic()
+            for gate in gates:
+                with _told(gate):
+                    await end_refused(client, gate)
             with _told(JOB_GATE):
                 await remind(client)
 
@@ -171,13 +178,42 @@ async def end_overdue(client: Client, gate: Gate, *, now: datetime | None = None
     )
     for run in overdue:
         log.error("a holder outlived its limit and is ended", job_id=run.job_id)
-        handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
-        try:
+        with _unless_gone():
+            handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
             await handle.terminate(reason=OUTLIVED)
-        except RPCError as error:
-            if not is_gone(error):
-                raise
     return overdue
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Whoever has ended meanwhile need not be ended."""
+    try:
+        yield
+    except RPCError as error:
+        if not is_gone(error):
+            raise
+
+
+async def end_refused(client: Client, gate: Gate) -> bool:
+    """End a semaphore that can't even fail, for the next one to rebuild; says whether it did.
+
+    One that can't be replayed fails. Where an update is part of what it has replayed, the core says
+    yes to that once more with the failure, and the server refuses both, each time anew.
+    """
+    workflow_id, refused = semaphore_id(gate), 0
+    run_id = (await client.get_workflow_handle(workflow_id).describe()).run_id
+    semaphore = client.get_workflow_handle(workflow_id, run_id=run_id)
+    async for event in semaphore.fetch_history_events():
+        if event.event_type == TAKEN:
+            refused = 0
+        elif event.workflow_task_failed_event_attributes.cause == REFUSED:
+            refused += 1
+    if refused < 2:
+        return False
+    log.error("a semaphore can't be replayed and is ended", gate=gate, run_id=run_id)
+    with _unless_gone():
+        await semaphore.terminate(reason=UNFIT)
+    return True
 
 
 async def _open_jobs(

@@ -61,7 +61,7 @@ async def running_semaphore(
         interceptors=[UnfitPassedOver()],
         workflow_runner=runner,
         # A semaphore whose history can't be replayed would stand still for good; one that failed is
-        # followed by one that rebuilds.
+        # followed by one that rebuilds. The watchdog ends one whose failure is refused.
         workflow_failure_exception_types=[NondeterminismError],
         max_concurrent_activities=MAX_ACTIVITIES,
         max_concurrent_workflow_tasks=MAX_WORKFLOW_TASKS,

@@ -8,8 +8,9 @@ from temporalio.client import AsyncActivityHandle, Client, WorkflowExecutionStat
 
 from services.semaphore.abandoned import begin_anew
 from services.semaphore.deterministic.permits import Permits
+from services.semaphore.watchdog import end_refused
 from services.semaphore.worker import running_semaphore
-from shared.slot.messages import WITHDRAW_SIGNAL
+from shared.slot.messages import WITHDRAW_SIGNAL, Gate
 from tests.fixtures.counted import ROUND_SECONDS, Counts, counts
 from tests.fixtures.eventually import eventually
 from tests.fixtures.server import Server
@@ -83,6 +84,37 @@ async def test_one_that_cannot_be_replayed_fails_and_the_next_one_rebuilds(
         await jobs.finish("holder")
         await jobs.book.has_entered("next")
     assert jobs.book.most == 1
+
+
+async def test_one_whose_failure_is_refused_is_ended_and_the_next_one_rebuilds(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its end the core says yes once more to an update, which the server refuses."""
+    async with semaphore_of(jobs.client):
+        for name in ("holder", "next", "third"):
+            await jobs.start(name)
+        await jobs.book.has_entered("holder")
+        run, away = await run_of(jobs), await jobs.client.get_workflow_handle("next").describe()
+    # In one task: whom the first one brings on deck is told before the other one is taken.
+    await jobs.semaphore.signal(WITHDRAW_SIGNAL, away.run_id)
+    change = asyncio.create_task(jobs.change(limit=1))
+    await run_of(jobs)
+    async with semaphore_of(jobs.client):
+        await change
+    told = Permits.to_tell
+    with monkeypatch.context() as other_code:
+        other_code.setattr(
+            Permits, "to_tell", lambda it: [run for run in told(it) if run.job_id != "third"]
+        )
+        async with semaphore_of(jobs.client):
+            await jobs.semaphore.signal(WITHDRAW_SIGNAL, "nobody")
+            await eventually(lambda: end_refused(jobs.client, Gate.JOB), bool)
+            await another_run(jobs, run)
+            view = await jobs.until(lambda view: bool(view.holders))
+            assert await end_refused(jobs.client, Gate.JOB) is False
+    old = jobs.client.get_workflow_handle(jobs.semaphore.id, run_id=run)
+    assert (await old.describe()).status is WorkflowExecutionStatus.TERMINATED
+    assert [each.job_id for each in view.holders] == ["holder"]
 
 
 async def test_what_another_process_was_at_is_begun_anew(jobs: Jobs) -> None:
