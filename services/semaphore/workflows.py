@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
         AWAITED_QUERY,
         CHANGE_UPDATE,
         FENCED,
+        NO_FENCE,
         OVERDUE_QUERY,
         RELEASE_SIGNAL,
         REQUEST_SIGNAL,
@@ -25,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         WITHDRAW_SIGNAL,
         Acquire,
         Answer,
+        Fence,
         Release,
         RunRef,
         SlotChange,
@@ -45,6 +47,7 @@ class SemaphoreWorkflow:
         self._decisions = Decisions(Permits(state or SemaphoreState(), self._gate))
         self._early: list[SlotRequest] = []
         self._early_releases: list[Release] = []
+        self._early_fences: dict[str, Fence] = {}
 
     @workflow.run
     async def run(self, state: SemaphoreState | None = None) -> None:
@@ -166,9 +169,15 @@ class SemaphoreWorkflow:
     async def acquire(self, ask: Acquire) -> Answer:
         """Answered when the run's turn has come, or when it is not next any more.
 
-        A run that holds already is answered at once: it asks before each submit.
+        A run that holds already is answered at once: it asks before each submit. Of its tries that
+        ask before anybody is known, only the latest is answered.
         """
+        run_id = ask.request.run_id
+        if not self._decisions.ready:
+            self._early_fences[run_id] = max(ask.fence, self._early_fence(run_id))
         await self._until_ready()
+        if ask.fence < self._early_fence(run_id):
+            raise _replaced()
         await self._decisions.decided(ask)
         self._check_not_void()
         permit = self._permits.permit_for(ask)
@@ -185,7 +194,10 @@ class SemaphoreWorkflow:
     @acquire.validator
     def _not_fenced(self, ask: Acquire) -> None:
         if ask.fence < self._permits.heard(ask.request.run_id):
-            raise ApplicationError("A later try of this run has asked.", type=FENCED)
+            raise _replaced()
+
+    def _early_fence(self, run_id: str) -> Fence:
+        return self._early_fences.get(run_id, NO_FENCE)
 
     @workflow.update(name=CHANGE_UPDATE)
     async def change(self, change: SlotChange) -> SlotView:
@@ -216,3 +228,7 @@ class SemaphoreWorkflow:
     def overdue(self, now: datetime) -> list[RunRef]:
         """Who has held for longer than its own limit and its clean-up allow."""
         return self._permits.overdue(now)
+
+
+def _replaced() -> ApplicationError:
+    return ApplicationError("A later try of this run has asked.", type=FENCED)
