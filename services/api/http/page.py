@@ -1,6 +1,8 @@
 """The dashboard: static files that need no build and no other address."""
 
 import asyncio
+import base64
+import hashlib
 import re
 from pathlib import Path
 from typing import Annotated
@@ -18,11 +20,14 @@ from shared.http.ranges import RangedFile
 from shared.texts import ERRORS, PAGE
 
 FOLDER = Path(__file__).parents[1] / "dashboard"
+INDEX = FOLDER / "index.html"
+[_INLINE] = re.findall(r"<script>(.*?)</script>", INDEX.read_text(encoding="utf-8"), re.DOTALL)
+_HASH = base64.b64encode(hashlib.sha256(_INLINE.encode()).digest()).decode()
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-    " media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self';"
-    " frame-ancestors 'none'"
+    f"default-src 'none'; script-src 'self' 'sha256-{_HASH}'; style-src 'self';"
+    " img-src 'self' data:; media-src 'self'; connect-src 'self'; base-uri 'none';"
+    " form-action 'self'; frame-ancestors 'none'"
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -39,7 +44,7 @@ router = APIRouter(include_in_schema=False)
 async def index(service: ServiceDep) -> RangedFile:
     """The page; pictures and videos may come from a store elsewhere, where that is set."""
     headers = HEADERS | {"Content-Security-Policy": await _policy(service)}
-    return RangedFile(FOLDER / "index.html", headers=headers)
+    return RangedFile(INDEX, headers=headers)
 
 
 async def _policy(service: Service) -> str:

@@ -1,5 +1,6 @@
 """The page's link to the API: what changed while it was away is there after it."""
 
+import pytest
 from playwright.async_api import Page, Route, expect
 
 from shared.jobs.messages import Attempts
@@ -47,8 +48,9 @@ async def test_a_restart_of_the_api_loses_no_change(lonely: Place, new_page: New
             assert await page.evaluate("window.untouched")
 
 
+@pytest.mark.parametrize("part", ["app.js", "lib/dom.js", "app.css"])
 async def test_a_page_of_which_a_part_did_not_arrive_is_loaded_anew(
-    lonely: Place, new_page: NewPage
+    lonely: Place, new_page: NewPage, part: str
 ) -> None:
     """As happens where a network comes or goes on this machine, with each container."""
     lost: list[str] = []
@@ -62,7 +64,8 @@ async def test_a_page_of_which_a_part_did_not_arrive_is_loaded_anew(
 
     lonely.records.write(sample_record(JOB))
     async with lonely.running(), new_page("about:blank") as page:
-        await page.route("**/lib/dom.js", lose_once)
+        await page.route(f"**/{part}", lose_once)
         await page.goto(lonely.base)
+        await expect(page.locator("body")).to_have_css("margin", "0px")
         await shows(page, JOB, "queued")
     assert len(lost) == 1
