@@ -1,4 +1,4 @@
-"""How many tasks a worker takes at once; those of new jobs are few, for the holder's sake."""
+"""How many tasks a worker takes at once; those of new jobs one by one, for the holder's sake."""
 
 import asyncio
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MAX_ACTIVITIES = 200
 MAX_LOCAL_ACTIVITIES = 100
 # A workflow task of ours takes 10 to 30 ms of this process, and all in hand take their time from
 # one another: 100 of them (the SDK's default), in a flood of new jobs, come near their time-out.
-MAX_KNOWN, MAX_NEW = 18, 2
+MAX_KNOWN, MAX_NEW = 18, 1
 
 
 def tuner() -> WorkerTuner:
@@ -37,7 +37,7 @@ class _Permit(SlotPermit):
 
 
 class WorkflowTaskSlots(CustomSlotSupplier):
-    """Slots for the tasks of workflows that this worker knows (sticky ones), and few for others.
+    """Slots for the tasks of workflows that this worker knows (sticky ones), and one for others.
 
     The first task of a job is one of the others, and so is each one that had to leave the cache.
     """

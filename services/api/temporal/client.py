@@ -47,7 +47,7 @@ Handle = WorkflowHandle[object, Progress]
 RPC_TIMEOUT = timedelta(seconds=3)
 # So many starts are with the server at a time, so that whatever else it is asked stands behind no
 # more than these; and for so long one waits for its turn.
-STARTS_AT_ONCE = 4
+STARTS_AT_ONCE = 2
 START_PATIENCE = 10.0
 MEMO_INPUT = "input"
 ABNORMAL = {
