@@ -1,6 +1,10 @@
 #!/bin/sh
 # Finds a Python of 3.11 or newer and hands the command to compose/stack; needs nothing but a POSIX shell.
 set -u
+# What was closed for us would else be the first file that we open, and be written into.
+{ true 3<&0; } 2>/dev/null || exec </dev/null
+{ true 3>&1; } 2>/dev/null || exec >/dev/null
+true 3>&2 || exec 2>/dev/null
 cd "$(dirname "$0")/.." || exit 2
 # make's own flags must not reach a make that a test or a tool starts.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES

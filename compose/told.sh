@@ -1,5 +1,6 @@
 #!/bin/sh
 # Says in the shell's language what comes in: in Chinese where a Python can, and in English otherwise.
+{ true 3>&1; } 2>/dev/null || exec >/dev/null
 case "${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}" in
 '' | C | C.* | POSIX*) exec cat ;;
 esac

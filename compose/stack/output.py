@@ -4,6 +4,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 
 from shared.texts import spoken
 
@@ -43,9 +44,10 @@ def say(text: str = "") -> None:
 
 
 def complain(text: str) -> None:
-    """A line about what is wrong, kept apart from answers."""
-    sys.stderr.write(spoken(text) + "\n")
-    sys.stderr.flush()
+    """A line about what is wrong, kept apart from answers; where nobody can hear it, none."""
+    with suppress(OSError):
+        sys.stderr.write(spoken(text) + "\n")
+        sys.stderr.flush()
 
 
 def shown(value: str) -> str:

@@ -138,6 +138,32 @@ def test_looking_at_what_does_not_run(tmp_path: Path, target: str) -> None:
     assert ("not running" if target == "ps" else "http://127.0.0.1:8999") in done.stdout
 
 
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [("urls >&-", 0), ("faults 2>&-", 3), ("up <&- >&- 2>&-", 2), ("urls 2>&1 >/dev/full", 2)],
+)
+def test_who_has_closed_what_it_would_hear_is_told_by_the_status(
+    tmp_path: Path, shell: str, *, call: str, status: int
+) -> None:
+    environ = {**os.environ, "DATA_DIR": str(tmp_path), "MODE": "local"}
+    if call.startswith("up"):
+        environ["API_PORT"] = "0"
+    done = subprocess.run(
+        ["sh", "-c", f"{shell} compose/stack.sh {call}"],
+        cwd=ROOT, env=environ, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (status, "")
+    assert "Traceback" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_that_nobody_hears_is_no_failure() -> None:
+    call = ["sh", "-c", "make help >&-"]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_no_python_is_one_clear_line(tmp_path: Path) -> None:
     old = tmp_path / "python3"
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2 && exit 0\nexit 1\n')

@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from compose.stack.errors import USAGE
+from compose.stack.output import complain
 from tests.simulation.plan import Kind, Mix, Plan, mixed, number
 from tests.simulation.shrink import shrunk
 from tests.simulation.simulation import Outcome, simulate
@@ -17,42 +19,42 @@ SHOWN = 5
 
 
 def main(arguments: list[str]) -> int:
-    """0 when no rule was broken, else 1."""
+    """0 when no rule was broken, else 1; 2 where something is named that there is not."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--histories", type=int, help="so many, whatever time it takes")
     parser.add_argument("--only", action="store_true", help="this seed alone, told and shrunk")
     parser.add_argument("--rule", choices=[rule.name for rule in Rule], help="shrink to this one")
-    parser.add_argument("--kinds", type=_kinds, default={}, help="strikes to draw from: reset,…")
-    parser.add_argument("--mix", type=_mix, default={}, help="options not to draw: 'slow=0.1 …'")
+    parser.add_argument("--kinds", default="", help="strikes to draw from: reset,…")
+    parser.add_argument("--mix", default="", help="options not to draw: 'slow=0.1 …'")
     given = parser.parse_args(arguments)
+    mix, wrong = _mix(given.kinds, given.mix)
+    if wrong:
+        complain(f"wrong settings: {'; '.join(wrong)}")
+        return USAGE
     first = (
         int(datetime.now(UTC).strftime("%y%m%d%H%M")) * 1000 if given.seed is None else given.seed
     )
-    mix = given.mix | given.kinds
     with product_in_virtual_time():
         if given.only:
             return _one(mixed(first, mix), Rule[given.rule] if given.rule else None)
         return _many(first, given.minutes * 60, given.histories, mix)
 
 
-def _kinds(text: str) -> Mix:
-    names = text.split(",")
-    if unknown := sorted(set(names) - set(Kind)):
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {', '.join(Kind)}")
-    return {"kinds": tuple(names)}
-
-
-def _mix(text: str) -> Mix:
-    mix: dict[str, Any] = {}
-    for word in text.split():
+def _mix(kinds: str, options: str) -> tuple[Mix, list[str]]:
+    """What is not to be drawn, and what is wrong with it, word by word."""
+    names = tuple(kinds.split(",")) if kinds else ()
+    mix: dict[str, Any] = {"kinds": names} if names else {}
+    known = ", ".join(Kind)
+    wrong = [f"KINDS={name}: not one of {known}" for name in names if name not in set(Kind)]
+    for word in options.split():
         name, _, value = word.partition("=")
         try:
             mix[name] = number(name, value)
-        except ValueError as wrong:
-            raise argparse.ArgumentTypeError(f"{word}: {wrong}") from wrong
-    return mix
+        except ValueError as error:
+            wrong.append(f"MIX={word}: {error}")
+    return mix, wrong
 
 
 def _one(plan: Plan, rule: Rule | None) -> int:

@@ -127,7 +127,10 @@ def number(name: str, text: str) -> float:
     """The value of an option; ValueError where there is no such option, or it can't have it."""
     if name not in NUMBERS:
         raise ValueError(f"not one of {', '.join(NUMBERS)}")
-    found = type(NUMBERS[name])(text)
+    try:
+        found = type(NUMBERS[name])(text)
+    except ValueError:
+        raise ValueError(f"no such number as {name} has") from None
     if not _LEAST.get(name, 0) <= found < float("inf"):
         raise ValueError("too few, or without end")
     return found
