@@ -21,7 +21,7 @@ from compose.stack.commands import (
 )
 from compose.stack.errors import INTERRUPTED, USAGE, StackError
 from compose.stack.output import complain, paint
-from compose.stack.settings.load import Settings, load
+from compose.stack.settings.load import Settings, load, load_for_down
 from compose.stack.subprocesses import heed_sigterm
 from shared.texts import forgive
 
@@ -92,4 +92,6 @@ def _dispatch(arguments: list[str]) -> int | None:
     if not name or name[0] not in COMMANDS or len(words) != COMMANDS[name[0]][0]:
         known = ", ".join([*COMMANDS, *STANDALONE])
         raise StackError(f"usage: compose/stack.sh COMMAND, one of: {known}")
-    return COMMANDS[name[0]][1](load(ROOT, ENV), words)
+    to_stop = name[0] == "down" and ENV.get("DRAIN") != "1"
+    settings = (load_for_down if to_stop else load)(ROOT, ENV)
+    return COMMANDS[name[0]][1](settings, words)

@@ -1,12 +1,14 @@
 """The stack's own settings; either all of them are right, or one line names every wrong one."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from compose.stack.output import shown
+from compose.stack.errors import StackError
+from compose.stack.output import complain, shown
 from compose.stack.services import ALL, API, DEFAULT_PORTS, WORKER, Service, wanted
 from compose.stack.settings import dotenv, saved
 from compose.stack.settings.checks import Checks
@@ -32,6 +34,8 @@ RENAMED = {
 # A client certificate and its key, and what the SDK of another language reads and ours doesn't.
 CLIENT_PEM, PAIR = "TEMPORAL_TLS_CLIENT", ("CERT", "KEY")
 UNCHECKED = "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"
+# By which a stack is found.
+NAMING = ("COMPOSE_PROJECT_NAME", "DATA_DIR")
 STACK_NAME = "[a-z0-9-]{1,40}"
 WORKFLOW = "COMFYUI_WORKFLOW"
 
@@ -109,16 +113,33 @@ class Settings:
         return f"http://{self.reach(port)}:{self.ports[port]}"
 
 
-def load(root: Path, environ: Mapping[str, str]) -> Settings:
+def load_for_down(root: Path, environ: Mapping[str, str]) -> Settings:
+    """Those alone by which a stack is found, where another one is wrong, which is told: one that
+    runs must not run on for a slip in `.env`. StackError where it can't be told which stack it is.
+    """
+    try:
+        return load(root, environ)
+    except StackError as error:
+        with suppress(StackError):
+            found = load(root, environ, only=NAMING)
+            complain(str(error))
+            return found
+        raise
+
+
+def load(
+    root: Path, environ: Mapping[str, str], *, only: Collection[str] | None = None
+) -> Settings:
     """The environment before what was saved at `up`, before `.env`, before a profile of Temporal's,
-    before the defaults."""
+    before the defaults; all others where `only` some names count."""
     documented = dotenv.documented_names(root / ".env.example")
     lines, wrong_lines = dotenv.read(root / ".env")
+    lines, environ = _among(lines, only), _among(environ, only)
     in_file = _known(lines, documented)
     given = _known(environ, documented)
     data_dir = root / (given.get("DATA_DIR") or in_file.get("DATA_DIR") or "data")
     past = saved.read(data_dir / "run")
-    overrides = {**past.overrides, **given}
+    overrides = {**_among(past.overrides, only), **given}
     values = _with_files(root, in_file | overrides)
     origins = dict.fromkeys(in_file, ".env") | dict.fromkeys(overrides, "environment")
     checks = Checks(values, origins)
@@ -158,6 +179,10 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     _check_renamed(checks, {".env": lines, "environment": environ})
     checks.raise_if_wrong()
     return settings
+
+
+def _among(values: Mapping[str, str], names: Collection[str] | None) -> dict[str, str]:
+    return {k: v for k, v in values.items() if names is None or k in names}
 
 
 def _check_renamed(checks: Checks, places: Mapping[str, Mapping[str, str]]) -> None:

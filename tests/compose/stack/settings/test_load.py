@@ -7,7 +7,7 @@ import pytest
 from compose.stack.errors import USAGE, StackError
 from compose.stack.services import DEFAULT_PORTS
 from compose.stack.settings import saved
-from compose.stack.settings.load import Mode, load
+from compose.stack.settings.load import Mode, load, load_for_down
 from compose.stack.settings.saved import Saved
 from tests.compose.stack.conftest import Load
 
@@ -196,3 +196,27 @@ def test_a_stack_that_another_release_started_is_known(settings: Load, root: Pat
     (run_dir / "stack.json").write_text('{"mode": "local", "spoken": {"WORKERS": "3"}}')
     found = settings()
     assert (found.running, found.workers) == ("local", 3)
+
+
+def test_a_stack_is_stopped_whatever_else_is_wrong(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / ".env").write_text("DATA_DIR=there\nWORKERS=x\nMOCKS=off\nKEEPER_CAPACITY=1\n")
+    saved.write(root / "there/run", Saved("local", {"COMPOSE_PROJECT_NAME": "mine", "MODE": "x"}))
+
+    found = load_for_down(root, {"API_PORT": "0"})
+
+    assert (found.running, found.project, found.data_dir) == ("local", "mine", root / "there")
+    told = capsys.readouterr().err
+    for wrong in ("WORKERS=x", "MODE=x", "API_PORT=0", "MOCKS=off needs", "KEEPER_CAPACITY=1"):
+        assert wrong in told
+
+
+@pytest.mark.parametrize("line", ["DATA_DIR=.env", "COMPOSE_PROJECT_NAME=A B", "WORKERS 2"])
+def test_no_stack_is_stopped_that_may_be_another_one(root: Path, line: str) -> None:
+    (root / ".env").write_text(f"MODE=x\n{line}\n")
+
+    with pytest.raises(StackError, match="MODE=x") as caught:
+        load_for_down(root, {})
+    assert "wrong settings: " in str(caught.value)
+    assert str(caught.value).count("; ") == 1
