@@ -23,6 +23,7 @@ _SENTENCES = {
     "int_parsing": "It must be a whole number.",
     "int_parsing_size": "It must be a whole number, and not so long a one.",
     "int_from_float": "It must be a whole number.",
+    "finite_number": "It must be a finite number.",
     "bool_type": "It must be true or false.",
     "bool_parsing": "It must be true or false.",
     "greater_than_equal": "It must be at least {ge}.",

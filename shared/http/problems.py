@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import (
     BodyTooLarge,
@@ -33,8 +34,8 @@ PHRASES = {
     416: "Range Not Satisfiable",
     422: "Unprocessable Content",
 }
-# Where the framework answers before us, the code is still the error tree's.
-_CODES = {error.status: error.code for error in (BodyTooLarge, NotJson, RouteNotFound)}
+# Where the framework answers before us, code and title are still the error tree's.
+_OURS = {error.status: error for error in (BodyTooLarge, NotJson, RouteNotFound)}
 
 _UNREADABLE = {"error": "it can't be decoded"}
 _MISTAKE = {
@@ -86,7 +87,8 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
 
 
 def from_error(error: GenvideoError, extra: Mapping[str, str] | None = None) -> JSONResponse:
-    """The response for one of our own errors, with Retry-After where trying again can help."""
+    """The response for one of our own errors; Retry-After where trying again can help, and what is
+    to be shown where something is missing."""
     problem = Problem(
         type=f"urn:genvideo:{error.code}",
         title=error.title,
@@ -96,6 +98,8 @@ def from_error(error: GenvideoError, extra: Mapping[str, str] | None = None) -> 
     )
     retry_after = error.retry_after or (1 if error.retryable else None)
     headers = {} if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     return problem_response(problem, {**headers, **(extra or {})})
 
 
@@ -175,6 +179,24 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, unexpected)
+    _install_for_sockets(app)
+
+
+def _install_for_sockets(app: FastAPI) -> None:
+    """The same for who asks for a socket: the framework would say nothing but 403."""
+    no_route = app.router.default
+
+    async def invalid(socket: WebSocket, error: Exception) -> None:
+        assert isinstance(error, WebSocketRequestValidationError)  # noqa: S101 - as above
+        await socket.send_denial_response(_invalid(error.errors()))
+
+    async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+        is_socket = scope["type"] == "websocket"
+        answer: ASGIApp = from_error(RouteNotFound("Not Found")) if is_socket else no_route
+        await answer(scope, receive, send)
+
+    app.router.default = nowhere
+    app.add_exception_handler(WebSocketRequestValidationError, invalid)
 
 
 def _invalid(errors: Sequence[Any]) -> JSONResponse:
@@ -192,11 +214,11 @@ def _invalid(errors: Sequence[Any]) -> JSONResponse:
 
 
 def _http(error: HTTPException, extra: Mapping[str, str]) -> JSONResponse:
-    phrase = phrase_of(error.status_code)
-    code = _CODES.get(error.status_code, phrase.lower().replace(" ", "_"))
+    phrase, known = phrase_of(error.status_code), _OURS.get(error.status_code)
+    code = phrase.lower().replace(" ", "_") if known is None else known.code
     problem = Problem(
         type=f"urn:genvideo:{code}",
-        title=phrase,
+        title=phrase if known is None else known.title,
         status=error.status_code,
         detail=str(error.detail),
         code=code,

@@ -1,4 +1,4 @@
-"""What a route doesn't know is refused, and what it is given twice.
+"""What a route doesn't know is refused, and what it is given twice; the same for sockets.
 
 A misspelled filter would else give everything; of two values one would be passed over.
 """
@@ -6,16 +6,17 @@ A misspelled filter would else give everything; of two values one would be passe
 from collections import Counter
 from typing import Any
 
-from fastapi import Depends, Request, params
+from fastapi import Depends, params
 from fastapi.dependencies.utils import get_flat_params, request_params_to_args
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
+from fastapi.routing import APIRoute, APIWebSocketRoute
+from starlette.requests import HTTPConnection
 
 
-async def _check(request: Request) -> None:
-    """RequestValidationError that names each such parameter or header, and what else is wrong."""
+async def _check(request: HTTPConnection) -> None:
+    """A validation error that names each such parameter or header, and what else is wrong."""
     route = request.scope["route"]
-    if not isinstance(route, APIRoute):
+    if not isinstance(route, APIRoute | APIWebSocketRoute):
         return
     fields = get_flat_params(route.dependant)
     queries = [field for field in fields if isinstance(field.field_info, params.Query)]
@@ -30,7 +31,9 @@ async def _check(request: Request) -> None:
     if unknown or twice:
         _, others = request_params_to_args(queries, request.query_params)
         found = [{"type": kind, "loc": (where, name)} for kind, where, name in (*unknown, *twice)]
-        raise RequestValidationError([*found, *others])
+        opens = isinstance(route, APIWebSocketRoute)
+        refusal = WebSocketRequestValidationError if opens else RequestValidationError
+        raise refusal([*found, *others])
 
 
 ONLY_KNOWN: Any = Depends(_check)

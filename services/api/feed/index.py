@@ -8,7 +8,6 @@ from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
 
-from shared.errors import InvalidInput
 from shared.jobs.ids import is_job_id
 from shared.jobs.messages import Job
 from shared.jobs.states import Status
@@ -144,12 +143,12 @@ def to_cursor(key: Key) -> str:
 
 
 def from_cursor(cursor: str) -> Key:
-    """The key in a cursor; InvalidInput for anything that isn't one of ours."""
+    """The key in a cursor; ValueError for anything that isn't one of ours."""
     try:
         created_at, _, job_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
         key = Key(datetime.fromisoformat(created_at), job_id)
     except ValueError:
         key = None
     if key is None or not is_job_id(key.job_id) or key.created_at.tzinfo is None:
-        raise InvalidInput("cursor: Take it from next_cursor of the page before.") from None
+        raise ValueError("Take it from next_cursor of the page before.") from None
     return key

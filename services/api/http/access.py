@@ -40,8 +40,7 @@ class AccessControl:
             self._check(scope)
         except GenvideoError as error:
             REFUSED.labels(error.code).inc()
-            asked = {"WWW-Authenticate": "Bearer"} if isinstance(error, TokenMissing) else {}
-            await from_error(error, asked)(scope, receive, send)
+            await from_error(error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.security import HTTPBearer
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from services.api.feed.index import from_cursor, to_cursor
 from services.api.http.parts.accept import JSON, NotAcceptable, produces
@@ -41,17 +42,31 @@ from shared.jobs.messages import Job
 from shared.jobs.states import Status
 from shared.slot.messages import Gate, SlotView
 
+
+def _a_cursor(given: str) -> str:
+    from_cursor(given)
+    return given
+
+
+_Text = Annotated[str, Field(max_length=200)]
+# A form sends what was left blank as an empty value, which says nothing.
+_OrNone = BeforeValidator(lambda given: given or None)
 Limit = Annotated[
-    int, Query(ge=1, le=MAX_PAGE, description="At most so many jobs", examples=[DEFAULT_PAGE])
+    int,
+    Field(ge=1, le=MAX_PAGE),
+    BeforeValidator(lambda given: given or DEFAULT_PAGE),
+    Query(description="At most so many jobs", examples=[DEFAULT_PAGE]),
 ]
 StatusFilter = Annotated[
-    Status | None, Query(description="Only jobs in this state", examples=["failed"])
+    Status | None, _OrNone, Query(description="Only jobs in this state", examples=["failed"])
 ]
 TagFilter = Annotated[
-    str | None, Query(max_length=200, description="Only jobs with this tag", examples=["batch-7"])
+    _Text | None, _OrNone, Query(description="Only jobs with this tag", examples=["batch-7"])
 ]
 Cursor = Annotated[
-    str | None, Query(max_length=200, description="`next_cursor` of the page before", examples=[""])
+    Annotated[_Text, AfterValidator(_a_cursor)] | None,
+    _OrNone,
+    Query(description="`next_cursor` of the page before", examples=[""]),
 ]
 GateParam = Annotated[
     Gate,

@@ -16,6 +16,7 @@ from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
 from shared.errors import GenvideoError, TemporalUnavailable
 from shared.http.problems import from_error
+from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job
 
 # 1000 is the normal end; 4404 is ours, as close codes from 4000 on are free to use.
@@ -32,7 +33,7 @@ SinceChange = Annotated[
 
 Mark = Annotated[bool, Query(description="Tell by a frame that all was sent that was known")]
 
-router = APIRouter()
+router = APIRouter(dependencies=[ONLY_KNOWN])
 
 
 class SocketSubscription(Subscription):

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from services.callback.errors import NotKept
 from services.callback.models import Callback, TaskStatus
-from shared.errors import BodyTooLarge, GenvideoError, InvalidInput, NotJson
+from shared.errors import BodyTooLarge, GenvideoError, NotJson
 
 MAX_BODY = 256 * 1024
 # Within this the whole body must have come; a vendor needs milliseconds.
@@ -73,7 +73,8 @@ def parse(raw: bytes) -> Callback:
     try:
         body = from_json(raw)
     except ValueError as error:
-        raise InvalidInput(f"body: It is not JSON: {error}.") from error
+        told = {"type": "json_invalid", "loc": ("body",), "ctx": {"error": str(error)}}
+        raise RequestValidationError([told]) from error
     try:
         return Callback.model_validate(_inner(body))
     except ValidationError as error:

@@ -39,7 +39,6 @@ class Guard:
             try:
                 self._operator.check(Headers(scope=scope).get("authorization", ""))
             except NotAuthorized as error:
-                refusal = from_error(error, {"WWW-Authenticate": "Bearer"})
-                await refusal(scope, receive, send)
+                await from_error(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -135,7 +135,9 @@ async def test_what_is_no_callback_is_refused_by_field(
     answer = await offline.http.post(offline.address(), content=raw, headers=JSON)
 
     assert answer.status_code == 422, answer.text
-    assert field in answer.json()["detail"]
+    problem = answer.json()
+    assert field in [mistake["field"] for mistake in problem["errors"]]
+    assert field in problem["detail"]
     assert await offline.receipts() == []
 
 

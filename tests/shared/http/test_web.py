@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 
-from shared.errors import StorageFailed
+from shared.errors import BodyTooLarge, RouteNotFound, StorageFailed
 from shared.http.client import http_client
 from shared.http.web import service_app
 from tests.shared.serving import serving
@@ -103,6 +103,18 @@ async def test_a_refused_method_hears_of_all_that_are_allowed(
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
     for method in allowed.split(", "):
         assert (await http.request(method, path)).status_code != 405
+
+
+async def test_a_type_has_one_title(http: httpx.AsyncClient) -> None:
+    headers = {"Content-Type": "application/json"}
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b" " * 11
+
+    announced = await http.post("/echo", content=b" " * 11, headers=headers)
+    streamed = await http.post("/echo", content=chunks(), headers=headers)
+    assert streamed.json()["title"] == announced.json()["title"] == BodyTooLarge.title
+    assert (await http.get("/nowhere")).json()["title"] == RouteNotFound.title
 
 
 async def test_a_streamed_body_is_bounded_too(http: httpx.AsyncClient) -> None:

@@ -23,6 +23,28 @@ async def test_a_foreign_page_opens_no_socket(api: Api, path: str) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "fields"),
+    [
+        ("/ws/jobs?mrak=true&since=1&since=2", 422, ["mrak", "since"]),
+        ("/ws/jobs?mark=maybe", 422, ["mark"]),
+        ("/ws/jobs/job-0123456789abcdef01234567?since=x&mark=true", 422, ["mark", "since"]),
+        ("/ws/job", 404, None),
+        ("/jobs", 404, None),
+    ],
+)
+async def test_a_socket_that_can_not_be_is_a_problem(
+    lonely: Api, path: str, *, status: int, fields: list[str] | None
+) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(lonely.sockets + path, proxy=None)
+    answer = refused.value.response
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = json.loads(answer.body or b"")
+    assert answer.status_code == problem["status"] == status
+    assert fields is None or [each["field"] for each in problem["errors"]] == fields
+
+
 async def test_listeners_are_limited_however_they_listen(lonely: Api, new_api: NewApi) -> None:
     record = lonely.write(sample_record(new_job_id()))
     async with new_api(lonely.service.client, api_max_sockets=2) as small:

@@ -111,6 +111,7 @@ async def test_what_is_given_twice_is_refused_by_name(api: Api) -> None:
         "stat": "There is no such parameter.",
         "limit": sentence,
         "status": sentence,
+        "cursor": "Take it from next_cursor of the page before.",
     }
     keys = [("Idempotency-Key", "one"), ("Idempotency-Key", "other")]
     answer = await api.http.post("/jobs", json=BODY, headers=keys)

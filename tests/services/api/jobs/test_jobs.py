@@ -112,6 +112,21 @@ async def test_bad_filters_are_refused_by_name(offline: httpx.AsyncClient, query
     assert query.partition("=")[0] in answer.json()["detail"]
 
 
+async def test_all_bad_filters_are_named_at_once(offline: httpx.AsyncClient) -> None:
+    answer = await offline.get("/jobs?status=done&limit=0&cursor=x")
+    assert [each["field"] for each in answer.json()["errors"]] == ["status", "limit", "cursor"]
+
+
+async def test_a_filter_that_is_left_blank_is_none(lonely: Api) -> None:
+    job = JobInput.model_validate({**BODY, "tag": "t"})
+    record = lonely.write(sample_record(new_job_id(), job))
+    await lonely.http.get(f"/jobs/{record.job_id}")
+    for query in ("status=&tag=&limit=&cursor=", "tag=t&cursor="):
+        answer = await lonely.http.get(f"/jobs?{query}")
+        assert answer.status_code == 200
+        assert [job["job_id"] for job in answer.json()["jobs"]] == [record.job_id]
+
+
 async def test_cancel_reaches_the_workflow(api: Api, client: Client) -> None:
     job_id = await api.submit()
 
