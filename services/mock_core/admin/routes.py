@@ -3,18 +3,23 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Depends, Query
 from pydantic import AfterValidator
 
 from services.mock_core.admin.plan_request import read_plan
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.http.documented import documented
 from services.mock_core.http.problems import Problem
+from services.mock_core.http.queries import only_known
 from services.mock_core.ledger.verdict import judge
 from services.mock_core.mock import Mock, TheMock
 
-router = APIRouter(prefix="/admin", tags=["admin"])
-_INVALID = documented(422)
+router = APIRouter(
+    prefix="/admin",
+    tags=["admin"],
+    dependencies=[Depends(only_known)],
+    responses=documented(422),
+)
 _NO_RULE = ("not_found", "no rule named 'lost' is armed")
 _NO_DELIVERY = ("not_found", "no delivery 17 is kept")
 
@@ -56,7 +61,7 @@ async def get_faults(mock: TheMock) -> dict[str, Any]:
     return faults_answer(mock)
 
 
-@router.put("/faults", responses=_INVALID)
+@router.put("/faults")
 async def put_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
     """Replace the plan: `{"rules": […]}`, one rule, or `{"preset": name}`."""
     wanted = read_plan(plan)
@@ -64,7 +69,7 @@ async def put_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
     return faults_answer(mock)
 
 
-@router.post("/faults", responses=_INVALID)
+@router.post("/faults")
 async def post_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
     """Add to the plan; a rule of a name that is in force takes its place."""
     wanted = read_plan(plan)
@@ -72,7 +77,7 @@ async def post_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
     return faults_answer(mock)
 
 
-@router.delete("/faults", responses=documented(404, 422, told={404: _NO_RULE}))
+@router.delete("/faults", responses=documented(404, told={404: _NO_RULE}))
 async def delete_faults(mock: TheMock, name: str | None = None) -> dict[str, Any]:
     """Remove every rule, or the one of this name."""
     if name is None:
@@ -82,7 +87,7 @@ async def delete_faults(mock: TheMock, name: str | None = None) -> dict[str, Any
     return faults_answer(mock)
 
 
-@router.get("/ledger", responses=_INVALID)
+@router.get("/ledger")
 async def get_ledger(
     mock: TheMock, external_id: str | None = None, limit: Annotated[int | None, Query(ge=1)] = None
 ) -> list[dict[str, Any]]:
@@ -124,7 +129,7 @@ async def get_trace_plan(mock: TheMock) -> dict[str, Any]:
     return mock.trace.as_plan(mock.service, mock.plan.seed)
 
 
-@router.get("/trace", responses=_INVALID)
+@router.get("/trace")
 async def get_trace(
     mock: TheMock,
     after: Annotated[int, Query(ge=0)] = 0,
@@ -134,7 +139,7 @@ async def get_trace(
     return {"recorded": mock.trace.recorded, "rows": mock.trace.rows(after, limit)}
 
 
-@router.get("/journal", responses=_INVALID)
+@router.get("/journal")
 async def get_journal(
     mock: TheMock,
     path: str = "",
@@ -152,7 +157,7 @@ async def get_config(mock: TheMock) -> dict[str, Any]:
     return mock.config.model_dump(mode="json")
 
 
-@router.put("/config", responses=_INVALID)
+@router.put("/config")
 async def put_config(mock: TheMock, changes: JsonObject) -> dict[str, Any]:
     """Change what is given; refused whole, with every mistake named, when something is wrong."""
     mock.configure(mock.config.changed(changes))

@@ -7,6 +7,8 @@ from typing import Any
 _SENTENCES = {
     "missing": "is missing",
     "extra_forbidden": "there is no such member",
+    "unknown_parameter": "there is no such parameter",
+    "repeated": "is given more than once",
     "string_type": "must be a string",
     "string_unicode": "holds half of a surrogate pair, which is no character",
     "string_too_short": "its length must be at least {min_length}",

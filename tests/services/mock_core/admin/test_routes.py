@@ -30,6 +30,25 @@ async def test_rules_are_added_replaced_and_removed(image_mock: Service) -> None
     assert (await image_mock.http.delete("/admin/faults")).json()["rules"] == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "wrong"),
+    [
+        ("DELETE", "faults?nmae=old", {"nmae": "there is no such parameter"}),
+        ("DELETE", "faults?name=old&name=new", {"name": "is given more than once"}),
+        ("GET", "ledger?externalid=a&limit=1", {"externalid": "there is no such parameter"}),
+        ("POST", "reset?all=1&x=2", dict.fromkeys(["all", "x"], "there is no such parameter")),
+    ],
+)
+async def test_a_parameter_that_there_is_not_is_refused_and_nothing_is_done(
+    image_mock: Service, method: str, path: str, *, wrong: dict[str, str]
+) -> None:
+    await image_mock.arm({"name": "old", "where": "poll", "do": "delay"})
+    answer = await image_mock.http.request(method, f"/admin/{path}")
+    assert answer.status_code == 422
+    assert {each["field"]: each["problem"] for each in answer.json()["errors"]} == wrong
+    assert len((await image_mock.json("/admin/faults"))["rules"]) == 1
+
+
 async def test_hits_are_counted_and_presets_listed(image_mock: Service) -> None:
     await image_mock.arm({"where": "submit", "do": "refuse"})
     for _ in range(3):
