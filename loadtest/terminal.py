@@ -1,5 +1,6 @@
 """What the commands say, and how each of them ends where it can't do its work."""
 
+import os
 from typing import Any, NoReturn
 
 import typer
@@ -13,8 +14,10 @@ from loadtest.run.preflight import NotReachable
 from shared.texts import spoken
 
 PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
-console = Console()
-errors = Console(stderr=True)
+# In a CI there is none, whatever the output looks like.
+_TERMINAL = False if os.environ.get("CI") else None
+console = Console(force_terminal=_TERMINAL)
+errors = Console(stderr=True, force_terminal=_TERMINAL)
 
 
 class Commands(TyperGroup):

@@ -20,7 +20,7 @@ from compose.stack.commands import (
     trial,
 )
 from compose.stack.errors import INTERRUPTED, USAGE, StackError
-from compose.stack.output import complain, paint
+from compose.stack.output import complain
 from compose.stack.settings.load import Settings, load, load_for_down
 from compose.stack.subprocesses import heed_sigterm
 from shared.texts import forgive
@@ -74,11 +74,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _dispatch(list(arguments)) or 0
     except StackError as error:
-        complain(paint(str(error), "bad"))
+        complain(str(error), style="bad")
         return error.status
     except OSError as error:
         # A folder that isn't ours to write into, a full disk, somebody who reads no more.
-        complain(paint(f"{error.filename or 'output'}: {error.strerror}", "bad"))
+        complain(f"{error.filename or 'output'}: {error.strerror}", style="bad")
         return USAGE
     except KeyboardInterrupt:
         complain("interrupted")

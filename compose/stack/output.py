@@ -5,6 +5,7 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TextIO
 
 from shared.texts import spoken
 
@@ -13,11 +14,12 @@ LONGEST = 200
 _STYLES = {"good": "32", "bad": "31", "warn": "33", "bold": "1", "dim": "2"}
 
 
-def colour_wanted() -> bool:
-    """NO_COLOR, CI and a missing terminal each switch colour off."""
+def colour_wanted(stream: TextIO | None = None) -> bool:
+    """NO_COLOR, CI and a missing terminal each switch colour off; `stream` is by default that of
+    the answers."""
     if os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM") == "dumb":
         return False
-    return sys.stdout.isatty()
+    return (stream or sys.stdout).isatty()
 
 
 def padded(text: str, width: int) -> str:
@@ -43,10 +45,13 @@ def say(text: str = "") -> None:
     sys.stdout.flush()
 
 
-def complain(text: str) -> None:
+def complain(text: str, *, style: str = "") -> None:
     """A line about what is wrong, kept apart from answers; where nobody can hear it, none."""
+    said = spoken(text)
+    if style and colour_wanted(sys.stderr):
+        said = f"\x1b[{_STYLES[style]}m{said}\x1b[0m"
     with suppress(OSError):
-        sys.stderr.write(spoken(text) + "\n")
+        sys.stderr.write(said + "\n")
         sys.stderr.flush()
 
 

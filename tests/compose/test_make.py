@@ -89,6 +89,15 @@ def test_mocks_off_without_an_address_is_refused(tmp_path: Path) -> None:
     assert "MOCKS=off needs KLING_URL, which is not set" in done.stderr
 
 
+def test_an_address_that_switching_lacks_is_told_whether_a_stack_runs_or_not(
+    tmp_path: Path,
+) -> None:
+    done = make("mocks-off", "COMFYUI_URL=http://127.0.0.1:9", data=tmp_path)
+    assert done.returncode == 2
+    assert "MOCKS=off needs KLING_URL, which is not set\n" in done.stderr
+    assert "Error 2" in done.stderr
+
+
 def test_switching_mocks_needs_a_running_stack(tmp_path: Path) -> None:
     done = make("mocks-on", data=tmp_path)
     assert done.returncode == 2

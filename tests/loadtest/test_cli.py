@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -48,6 +49,22 @@ def test_all_mistakes_are_said_at_once() -> None:
         ("nonsense", "zero", "fast", "-1"), sorted(lines, key=_order), strict=True
     ):
         assert word in line
+
+
+@pytest.mark.parametrize(("ci", "terminals"), [("", 2), ("true", 0)])
+def test_in_a_ci_nothing_is_a_terminal(ci: str, terminals: int) -> None:
+    program = "from loadtest.terminal import *; exit(console.is_terminal + errors.is_terminal)"
+    leader, follower = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            stdin=follower, stdout=follower, stderr=follower,
+            env={**os.environ, "CI": ci, "TERM": "xterm"}, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(leader)
+        os.close(follower)
+    assert done.returncode == terminals
 
 
 def _lines(result: Result) -> list[str]:

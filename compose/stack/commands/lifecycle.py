@@ -81,13 +81,13 @@ def up(settings: Settings, *, force: bool = False) -> None:
 
 
 def switch_mocks(settings: Settings, word: str, environ: Mapping[str, str]) -> None:
-    """Change the running stack to MOCKS=`word`."""
+    """Change the running stack to MOCKS=`word`; an address that this lacks is told first."""
+    wanted = load(settings.root, dict(environ) | {"MOCKS": word})
     if not settings.running:
         raise StackError(
             f"the stack is not running; make up MOCKS={word} starts it that way", UNREACHABLE
         )
-    force = environ.get("FORCE") == "1"
-    up(load(settings.root, dict(environ) | {"MOCKS": word}), force=force)
+    up(wanted, force=environ.get("FORCE") == "1")
 
 
 def is_as_asked(settings: Settings) -> bool:

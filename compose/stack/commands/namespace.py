@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
 from compose.stack.modes import choice
-from compose.stack.output import say
+from compose.stack.output import say, shown
 from compose.stack.preflight import namespace
+from compose.stack.settings.checks import is_whole
 from compose.stack.settings.load import Settings
 
 MOST_DAYS = 3650
@@ -32,6 +33,6 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> None:
 def _days(given: str) -> int:
     if not given:
         return namespace.USUAL_DAYS
-    if given.isascii() and given.isdecimal() and 1 <= int(given) <= MOST_DAYS:
+    if is_whole(given) and 1 <= int(given) <= MOST_DAYS:
         return int(given)
-    raise StackError(f"DAYS={given} is not a whole number from 1 to {MOST_DAYS}", USAGE)
+    raise StackError(f"DAYS={shown(given)} is not a whole number from 1 to {MOST_DAYS}", USAGE)
