@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,6 +22,7 @@ from shared.errors import (
     TemporalUnavailable,
     UnknownHost,
 )
+from shared.http.head import methods_at
 from shared.http.mistakes import mistakes_of, told
 
 MEDIA_TYPE = "application/problem+json"
@@ -227,9 +227,6 @@ def _http(error: HTTPException, extra: Mapping[str, str]) -> JSONResponse:
 
 
 def _allowed(request: Request) -> dict[str, str]:
-    """Every method of a path: the framework knows those of the first route alone."""
-    path, methods = request.scope["path"], set[str]()
-    for route in iter_route_contexts(request.app.routes):
-        if route.methods and route.path_regex.match(path):
-            methods |= route.methods
+    methods = methods_at(request.app, request.scope["path"])
+    methods |= {"HEAD"} if "GET" in methods else set()
     return {"Allow": ", ".join(sorted(methods))}

@@ -20,6 +20,7 @@ from shared.http import problems
 from shared.http.connections import GuardedConnection, GuardedSocket
 from shared.http.documentation import add_documentation
 from shared.http.guard import Guard, document_refusals
+from shared.http.head import AnswersHead
 from shared.http.illustrated import Examples, illustrate
 from shared.telemetry import tracing
 from shared.telemetry.job_lines import LINES, JobLine
@@ -54,7 +55,7 @@ class ServiceApp(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Whoever asks is looked at before any middleware, whatever is added to the app."""
-        inner = super().build_middleware_stack()
+        inner = AnswersHead(super().build_middleware_stack(), self)
 
         async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
             """Refuse an announced large body ourselves: the framework would do it in plain text."""
@@ -120,13 +121,11 @@ def service_app(
     problems.install(app)
     add_documentation(app)
 
-    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", tags=["service"], operation_id="healthz", responses=_shown(_ALIVE))
     async def healthz() -> dict[str, str]:
         """The process is alive."""
         return _ALIVE
 
-    @app.head("/readyz", include_in_schema=False)
     @app.get(
         "/readyz",
         tags=["service"],
@@ -137,7 +136,6 @@ def service_app(
         """All that the service depends on answers; 503 with the reasons otherwise."""
         return _readiness(await ready())
 
-    @app.head("/metrics", include_in_schema=False)
     @app.get(
         "/metrics",
         tags=["service"],

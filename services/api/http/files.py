@@ -114,9 +114,15 @@ async def _file(service: Service, request: Request, *, job_id: str, step: Step) 
     if path is None:
         return await _from_elsewhere(service, request, found)
     headers = {"ETag": head_of(found, HEADERS)["ETag"], **HEADERS}
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    if _has_it(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return RangedFile(path, media_type=media_type, headers=headers)
+
+
+def _has_it(request: Request, etag: str) -> bool:
+    """Whether the caller has this very file: one of several tags, or one that a proxy weakened."""
+    given = request.headers.get("if-none-match", "").split(",")
+    return not {"*", etag}.isdisjoint(each.strip().removeprefix("W/") for each in given)
 
 
 async def _from_elsewhere(service: Service, request: Request, found: Stored) -> Response:
@@ -125,7 +131,7 @@ async def _from_elsewhere(service: Service, request: Request, found: Stored) -> 
         # Good for this file alone. Without a key of ours the machine is asked for one.
         address = await asyncio.to_thread(store.presigned, found.key, ADDRESS_SECONDS)
         return RedirectResponse(str(address), headers={"Cache-Control": "no-store"})
-    if request.headers.get("if-none-match") == (head := head_of(found, HEADERS))["ETag"]:
+    if _has_it(request, (head := head_of(found, HEADERS))["ETag"]):
         return Response(status_code=304, headers={"ETag": head["ETag"], **HEADERS})
     try:
         return await streamed(store, found, request, media_type=media_type, headers=HEADERS)

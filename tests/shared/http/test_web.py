@@ -1,10 +1,12 @@
 """What every service answers: life, readiness with reasons, metrics, problems for all else."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from fastapi.responses import StreamingResponse
 
 from shared.errors import BodyTooLarge, RouteNotFound, StorageFailed
 from shared.http.client import http_client
@@ -115,6 +117,38 @@ async def test_a_type_has_one_title(http: httpx.AsyncClient) -> None:
     streamed = await http.post("/echo", content=chunks(), headers=headers)
     assert streamed.json()["title"] == announced.json()["title"] == BodyTooLarge.title
     assert (await http.get("/nowhere")).json()["title"] == RouteNotFound.title
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/docs", "/openapi.json", "/lines"])
+async def test_head_is_get_without_a_body(http: httpx.AsyncClient, path: str) -> None:
+    whole, head = await http.get(path), await http.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    for name in ("content-type", "content-length"):
+        assert head.headers[name] == whole.headers[name]
+    assert (await http.head("/a/b")).headers["allow"] == "DELETE"
+
+
+async def test_a_stream_ends_with_its_head() -> None:
+    app, ended = _app({}), asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"more"
+                await asyncio.sleep(0.01)
+        finally:
+            ended.set()
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(endless(), media_type="text/plain")
+
+    async with serving(app) as base, http_client(base) as http:
+        head = await http.head("/stream")
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"].startswith("text/plain")
+        async with asyncio.timeout(5):
+            await ended.wait()
 
 
 async def test_a_streamed_body_is_bounded_too(http: httpx.AsyncClient) -> None:

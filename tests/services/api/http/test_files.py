@@ -78,6 +78,9 @@ async def test_a_range_that_does_not_fit(
 
 async def test_what_a_browser_has_is_not_sent_again(api: Api, job_id: str) -> None:
     tag = (await api.http.get(f"/jobs/{job_id}/image")).headers["etag"]
+    for given in (f'"other", W/{tag}', "*"):
+        asked = {"If-None-Match": given}
+        assert (await api.http.get(f"/jobs/{job_id}/image", headers=asked)).status_code == 304
     same = await api.http.get(f"/jobs/{job_id}/image", headers={"If-None-Match": tag})
     assert (same.status_code, same.content) == (304, b"")
 
