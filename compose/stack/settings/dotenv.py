@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 _LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$")
@@ -36,18 +37,26 @@ def parse(text: str) -> tuple[dict[str, str], list[str]]:
     return values, wrong
 
 
-def read(path: Path) -> tuple[dict[str, str], list[str]]:
-    """Like `parse`; a missing file has no settings, and one that can't be read is a complaint."""
+def read(path: Path, *, only: Collection[str] | None = None) -> tuple[dict[str, str], list[str]]:
+    """Like `parse`; a missing file has no settings, and one that can't be read is a complaint.
+
+    Where `only` some names count, so do lines alone that have one of these in them.
+    """
     if not os.path.lexists(path):
         return {}, []
     if not path.is_file():
         return {}, [f"{path.name} is no file"]
     try:
-        return parse(path.read_text(encoding="utf-8-sig"))
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        return parse("\n".join(each if _counts(each, only) else "" for each in lines))
     except UnicodeDecodeError:
         return {}, [f"{path.name} is no text in UTF-8"]
     except OSError as error:
         return {}, [f"{path.name} can't be read: {error.strerror}"]
+
+
+def _counts(line: str, only: Collection[str] | None) -> bool:
+    return only is None or any(name in line for name in only)
 
 
 def documented_names(example: Path) -> frozenset[str]:

@@ -133,7 +133,7 @@ def load(
     """The environment before what was saved at `up`, before `.env`, before a profile of Temporal's,
     before the defaults; all others where `only` some names count."""
     documented = dotenv.documented_names(root / ".env.example")
-    lines, wrong_lines = dotenv.read(root / ".env")
+    lines, wrong_lines = dotenv.read(root / ".env", only=only)
     lines, environ = _among(lines, only), _among(environ, only)
     in_file = _known(lines, documented)
     given = _known(environ, documented)

@@ -201,18 +201,27 @@ def test_a_stack_that_another_release_started_is_known(settings: Load, root: Pat
 def test_a_stack_is_stopped_whatever_else_is_wrong(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (root / ".env").write_text("DATA_DIR=there\nWORKERS=x\nMOCKS=off\nKEEPER_CAPACITY=1\n")
+    (root / ".env").write_text(
+        "nonsense\nDATA_DIR=there\nWORKERS=x\nMOCKS=off\nKEEPER_CAPACITY=1\n"
+    )
     saved.write(root / "there/run", Saved("local", {"COMPOSE_PROJECT_NAME": "mine", "MODE": "x"}))
 
     found = load_for_down(root, {"API_PORT": "0"})
 
     assert (found.running, found.project, found.data_dir) == ("local", "mine", root / "there")
     told = capsys.readouterr().err
-    for wrong in ("WORKERS=x", "MODE=x", "API_PORT=0", "MOCKS=off needs", "KEEPER_CAPACITY=1"):
+    for wrong in (
+        "line 1",
+        "WORKERS=x",
+        "MODE=x",
+        "API_PORT=0",
+        "MOCKS=off needs",
+        "KEEPER_CAPACITY=1",
+    ):
         assert wrong in told
 
 
-@pytest.mark.parametrize("line", ["DATA_DIR=.env", "COMPOSE_PROJECT_NAME=A B", "WORKERS 2"])
+@pytest.mark.parametrize("line", ["DATA_DIR=.env", "COMPOSE_PROJECT_NAME=A B", "DATA_DIR there"])
 def test_no_stack_is_stopped_that_may_be_another_one(root: Path, line: str) -> None:
     (root / ".env").write_text(f"MODE=x\n{line}\n")
 
