@@ -6,7 +6,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from compose.stack.errors import UNREACHABLE, StackError
+from compose.stack.errors import UNREACHABLE, StackError, both
 from compose.stack.modes.readiness import DIRECT, detail
 from compose.stack.output import say, shown, table
 from compose.stack.services import IMAGE, VIDEO, Service
@@ -18,8 +18,9 @@ _TARGETS = {"comfyui": (IMAGE,), "kling": (VIDEO,), "both": (IMAGE, VIDEO)}
 
 def arm(settings: Settings, environ: Mapping[str, str]) -> None:
     """Add RULE (JSON: a rule, or a plan) or PRESET (a name) to the mocks that ON names."""
-    plan = _plan(environ.get("RULE", ""), environ.get("PRESET", ""))
-    for service in _targets(environ):
+    rule, preset = environ.get("RULE", ""), environ.get("PRESET", "")
+    plan, targets = both(lambda: _plan(rule, preset), lambda: _targets(environ))
+    for service in targets:
         _call(settings, service, "POST", plan=plan)
     show(settings)
 

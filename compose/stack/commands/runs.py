@@ -5,9 +5,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from compose.stack.commands import lifecycle
-from compose.stack.errors import StackError
+from compose.stack.errors import StackError, both
 from compose.stack.modes import choice
-from compose.stack.modes.stack import Stack
 from compose.stack.output import shown
 from compose.stack.settings.checks import is_whole
 from compose.stack.settings.load import Settings
@@ -67,10 +66,11 @@ def bench_peers(settings: Settings, environ: Mapping[str, str]) -> int:
 
 def report(settings: Settings, environ: Mapping[str, str]) -> int:
     """Judge and draw a run again from its raw records; RUN is its name, by default the latest."""
+    run, before = both(lambda: _run(environ, "RUN"), lambda: _run(environ, "BASELINE"))
     stack = choice.prepared(settings)
-    arguments = ["report", _folder(stack, environ, "RUN")]
+    arguments = ["report", f"{stack.reports}/{run}"]
     if environ.get("BASELINE"):
-        arguments += ["--baseline", _folder(stack, environ, "BASELINE")]
+        arguments += ["--baseline", f"{stack.reports}/{before}"]
     return stack.loadtest(arguments, _handed(settings, environ))
 
 
@@ -78,17 +78,18 @@ def compare(settings: Settings, environ: Mapping[str, str]) -> int:
     """Compare run B, by default the latest, with its baseline A."""
     if not environ.get("A"):
         raise StackError("make compare A=… B=…: A is the name of a run below reports/")
+    names = both(lambda: _run(environ, "A"), lambda: _run(environ, "B"))
     stack = choice.prepared(settings)
-    folders = [_folder(stack, environ, name) for name in ("A", "B")]
+    folders = [f"{stack.reports}/{name}" for name in names]
     return stack.loadtest(["compare", *folders], _handed(settings, environ))
 
 
-def _folder(stack: Stack, environ: Mapping[str, str], variable: str) -> str:
-    """Where the load test finds a run by the name that was said."""
+def _run(environ: Mapping[str, str], variable: str) -> str:
+    """The name of a run; by default the latest one's."""
     name = environ.get(variable) or "latest"
     if not _NAME.fullmatch(name):
         raise StackError(f"{variable}={shown(name)}: say a run's name, such as latest, not a path")
-    return f"{stack.reports}/{name}"
+    return name
 
 
 def _options(environ: Mapping[str, str], known: Mapping[str, str]) -> list[str]:

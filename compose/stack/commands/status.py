@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import BinaryIO
 
 from compose.stack import services
-from compose.stack.errors import StackError
+from compose.stack.errors import StackError, both
 from compose.stack.modes import choice, readiness
 from compose.stack.modes.local import Local
 from compose.stack.modes.stack import Unit
@@ -42,19 +42,28 @@ def _row(settings: Settings, unit: Unit) -> tuple[str, str, str, str, str]:
 
 def logs(settings: Settings, environ: Mapping[str, str]) -> int:
     """The last LINES lines of the services in S (default: all); followed on a terminal."""
+    names, lines = both(lambda: _names(environ), lambda: _lines(environ))
+    terminal = sys.stdout.isatty() and not environ.get("CI")
+    follow = environ.get("FOLLOW", "1" if terminal else "0") == "1"
+    # Log files of the local mode are still there when it has stopped; containers' logs are not.
+    stack = choice.chosen(settings) if settings.running else Local(settings)
+    return stack.logs(names, lines=lines, follow=follow)
+
+
+def _names(environ: Mapping[str, str]) -> list[str]:
     names = environ.get("S", "").replace(",", " ").split()
     if strange := [name for name in names if name not in services.NAMES]:
         raise StackError(
             f"no service {shown(', '.join(strange))}; there are: {', '.join(services.NAMES)}"
         )
+    return names
+
+
+def _lines(environ: Mapping[str, str]) -> int:
     lines = environ.get("LINES") or str(LINES)
     if not is_whole(lines):
         raise StackError(f"LINES={shown(lines)} is not a whole number")
-    terminal = sys.stdout.isatty() and not environ.get("CI")
-    follow = environ.get("FOLLOW", "1" if terminal else "0") == "1"
-    # Log files of the local mode are still there when it has stopped; containers' logs are not.
-    stack = choice.chosen(settings) if settings.running else Local(settings)
-    return stack.logs(names, lines=int(lines), follow=follow)
+    return int(lines)
 
 
 def addresses(settings: Settings) -> list[tuple[str, str]]:
