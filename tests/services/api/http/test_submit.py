@@ -36,6 +36,20 @@ async def test_the_reply_tells_where_to_look_and_the_job_is_there(api: Api) -> N
     assert [each["job_id"] for each in (await api.http.get("/jobs")).json()["jobs"]] == [job_id]
 
 
+async def test_all_that_is_wrong_with_a_submission_is_told_at_once(
+    offline: httpx.AsyncClient,
+) -> None:
+    body = {"prompt": "", "zest": 1}
+    key = {"Idempotency-Key": "a b"}
+    answer = await offline.post("/jobs?tga=t", json=body, headers=key)
+    fields = [each["field"] for each in answer.json()["errors"]]
+    assert fields == ["tga", "Idempotency-Key", "prompt", "zest"]
+
+    empty = await offline.post("/jobs?tga=t", headers=key)
+    assert [each["field"] for each in empty.json()["errors"]] == ["tga", "Idempotency-Key", "body"]
+    assert (await offline.post("/jobs?tga=t", content=b"{", headers=JSON)).status_code == 422
+
+
 async def test_a_job_is_as_old_as_its_record_will_say(api: Api, client: Client) -> None:
     job_id = await api.submit()
 
