@@ -51,8 +51,18 @@ class Mistake(NamedTuple):
 def mistakes_of(errors: Sequence[Mapping[str, Any]]) -> list[Mistake]:
     """Each of pydantic's errors, whose `loc` begins with the part of the request."""
     return [
-        Mistake(_utf8(_field(error["loc"])), _utf8(_sentence(error))) for error in errors[:MOST]
+        Mistake(_utf8(_field(error["loc"])), _utf8(_sentence(error)))
+        for error in errors[:MOST]
+        if not _counts_what_fits(error)
     ]
+
+
+def _counts_what_fits(error: Mapping[str, Any]) -> bool:
+    """Whether a list is too short for pydantic alone, which leaves out the items that are wrong."""
+    if error["type"] != "too_short":
+        return False
+    least: int = error["ctx"]["min_length"]
+    return len(error["input"]) >= least
 
 
 def told(mistakes: Sequence[Mistake]) -> str:

@@ -39,6 +39,7 @@ class Body(BaseModel):
     inner: list[Inner] | None = None
     even: Annotated[int, AfterValidator(_even)] = 2
     number: Annotated[int, Field(ge=1, le=5, strict=True)]
+    some: Annotated[tuple[Inner, ...], Field(min_length=1)] | None = None
 
 
 @pytest.fixture
@@ -96,6 +97,8 @@ async def test_all_mistakes_of_a_request_are_told_at_once(http: httpx.AsyncClien
         (b"[]", [("body", "It must be a JSON object.")]),
         (b'{"number" 1}', [("body", "It is not JSON: Expecting ':' delimiter.")]),
         (b"{", [("body", "It is not JSON: Expecting property name enclosed in double quotes.")]),
+        ({"number": 1, "some": []}, [("some", "Its length must be at least 1.")]),
+        ({"number": 1, "some": [{"x": 1}]}, [("some[0].x", "There is no such field.")]),
         ({"number": 1, "inner": [{"word": "\ud800"}]}, [("inner[0].word", SURROGATE)]),
         ({"number": 1, "inner": [{"\ud800": 1}]}, [("inner[0]", SURROGATE)]),
     ],
