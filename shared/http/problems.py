@@ -192,7 +192,7 @@ def _install_for_sockets(app: FastAPI) -> None:
 
     async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
         is_socket = scope["type"] == "websocket"
-        answer: ASGIApp = from_error(RouteNotFound("Not Found")) if is_socket else no_route
+        answer: ASGIApp = from_error(RouteNotFound("Not found")) if is_socket else no_route
         await answer(scope, receive, send)
 
     app.router.default = nowhere
