@@ -32,9 +32,9 @@ def wide(text: str) -> int:
     return len(text) + sum(unicodedata.east_asian_width(each) in "WF" for each in text)
 
 
-def paint(text: str, style: str) -> str:
-    """`text` in a style of `_STYLES` where answers take colour, unchanged elsewhere."""
-    if not colour_wanted():
+def paint(text: str, style: str, stream: TextIO | None = None) -> str:
+    """`text` in a style of `_STYLES` where the stream takes colour, unchanged elsewhere."""
+    if not colour_wanted(stream):
         return spoken(text)
     return f"\x1b[{_STYLES[style]}m{spoken(text)}\x1b[0m"
 
@@ -47,9 +47,7 @@ def say(text: str = "") -> None:
 
 def complain(text: str, *, style: str = "") -> None:
     """A line about what is wrong, kept apart from answers; where nobody can hear it, none."""
-    said = spoken(text)
-    if style and colour_wanted(sys.stderr):
-        said = f"\x1b[{_STYLES[style]}m{said}\x1b[0m"
+    said = paint(text, style, sys.stderr) if style else spoken(text)
     with suppress(OSError):
         sys.stderr.write(said + "\n")
         sys.stderr.flush()
