@@ -12,7 +12,7 @@ from shared.jobs.states import Step
 # attempt; they are retried without end, for the job's own timer ends it. The first retry comes
 # quickly since it is also the take-over after a worker's death.
 RETRY_POLICY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=100),
+    initial_interval=timedelta(milliseconds=50),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(seconds=10),
     maximum_attempts=0,
@@ -53,7 +53,7 @@ LATE_PACE = 5
 LOOK_SECONDS = 0.5
 # A vendor that is away is waited for; the record says so once, after so many tries of an activity,
 # or so many seconds of polls that fail.
-WAITING_TRIES = 5
+WAITING_TRIES = 6
 WAITING_SECONDS = 3.0
 # A bad file is fetched again this often before a new generation is paid for.
 FETCH_TRIES = 3

@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 # A beat comes after this share of the time-out, so that one may be late, or lost.
-_BEAT_SHARE = 0.4
+_BEAT_SHARE = 0.48
 # What an activity without a time-out of its own would be heard by.
 _NO_TIMEOUT = timedelta(seconds=60)
 
@@ -52,8 +52,8 @@ def _seconds(**times: float) -> Times:
 
 
 _TIMES = {
-    # Take-over can't be faster than `work`, and a busy machine needs slack.
-    Pace.FAST: _seconds(work=2, wait=30, watch=60, sticky=0.5, care=30, look=120, poll=1),
+    # A take-over can't be faster than `work` and `sticky`, and a busy machine needs slack.
+    Pace.FAST: _seconds(work=1.4, wait=30, watch=60, sticky=0.4, care=30, look=120, poll=1),
     Pace.CLOUD: _seconds(work=30, wait=300, watch=180, sticky=5, care=120, look=360, poll=15),
 }
 
