@@ -2,17 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 
 import structlog
 from temporalio import activity
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WorkflowExecutionStatus,
+    WorkflowUpdateFailedError,
+)
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError
 
 from services.semaphore.deterministic.queue import turn
 from services.semaphore.models import (
     FIND_JOBS,
+    RUN_CLOSED_UPDATE,
     SEMAPHORE_RULES,
     WATCH_RUN,
     Ended,
@@ -24,11 +31,22 @@ from services.semaphore.rebuilding.merge import merged
 from services.semaphore.rebuilding.predecessor import find_predecessor
 from services.semaphore.rebuilding.priority import put_first
 from services.semaphore.rebuilding.rebuild import find_jobs
-from shared.slot.messages import ON_DECK_SIGNAL, REFUSED_SIGNAL, Closed, Gate, RunRef, gate_of
+from shared.slot.messages import (
+    ON_DECK_SIGNAL,
+    REFUSED_SIGNAL,
+    Closed,
+    Gate,
+    RunRef,
+    gate_of,
+    semaphore_id,
+)
 from shared.slot.watching import is_gone, until_closed
 from shared.temporal.pace import between_beats
 
 log = structlog.get_logger(__name__)
+
+# What holds up an answer for longer, a semaphore that is being replayed say, is not waited for.
+HAND_OVER_TIMEOUT = timedelta(seconds=2)
 
 
 class SemaphoreActivities:
@@ -60,8 +78,24 @@ class SemaphoreActivities:
                 if await self._tell(watch.run, ON_DECK_SIGNAL, watch.gate):
                     log.info("next", gate=watch.gate, job_id=watch.run.job_id)
             closed = await until_closed(self._client, watch.run)
-            newer = None if closed is Closed.ORDERLY else await self._newer(watch.run)
-            return Ended(closed=closed, newer=newer)
+            if closed is Closed.ORDERLY:
+                await self._hand_over(watch)
+                return Ended(closed=closed)
+            return Ended(closed=closed, newer=await self._newer(watch.run))
+
+    async def _hand_over(self, watch: Watch) -> None:
+        """Have the semaphore know of an orderly close before the watch ends.
+
+        An update comes with a task that is not written down before it is done; the end of an
+        activity, and the task that it brings about, are two more writes of the server's. Where it
+        does not arrive, the end of the watch says the same.
+        """
+        run_id = activity.info().workflow_run_id
+        semaphore = self._client.get_workflow_handle(semaphore_id(watch.gate), run_id=run_id)
+        with suppress(RPCError, RPCTimeoutOrCancelledError, WorkflowUpdateFailedError):
+            await semaphore.execute_update(
+                RUN_CLOSED_UPDATE, watch.run, rpc_timeout=HAND_OVER_TIMEOUT
+            )
 
     @asynccontextmanager
     async def _watching(self, watch: Watch) -> AsyncIterator[None]:

@@ -9,13 +9,14 @@ from shared.temporal.pace import Pace
 # nothing after the job's close: in this time it has arrived.
 DRAIN_HOLD_SECONDS = 3.0
 
-# Some 24 events a grant; a new run begins long before the server asks for it: a replay has to fit
+# Some 29 events a grant; a new run begins long before the server asks for it: a replay has to fit
 # into a task's two seconds on a machine that has little time for it.
 MAX_HISTORY = 500
 
 WATCH_RUN = "watch_run"
 FIND_JOBS = "find_jobs"
 SEMAPHORE_RULES = "semaphore_rules"
+RUN_CLOSED_UPDATE = "run_closed"
 
 # Who is next and does not ask for a free place is passed over after this: its worker is dead, or
 # its code fails.

@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from services.semaphore.deterministic import starts
     from services.semaphore.deterministic.deciding import Decisions
     from services.semaphore.deterministic.permits import Permits, permit_of
-    from services.semaphore.models import SemaphoreState
+    from services.semaphore.models import RUN_CLOSED_UPDATE, SemaphoreState
     from shared.slot.messages import (
         ACQUIRE_UPDATE,
         AWAITED_QUERY,
@@ -198,6 +198,15 @@ class SemaphoreWorkflow:
 
     def _early_fence(self, run_id: str) -> Fence:
         return self._early_fences.get(run_id, NO_FENCE)
+
+    @workflow.update(name=RUN_CLOSED_UPDATE)
+    def run_closed(self, run: RunRef) -> None:
+        """A run has closed in order: its watch says so before it ends, which takes longer.
+
+        The answer to whoever was next is all that this task has to carry. Who is next now is told
+        in the one that the end of the watch brings about.
+        """
+        self._decisions.closed(run, calls=False)
 
     @workflow.update(name=CHANGE_UPDATE)
     async def change(self, change: SlotChange) -> SlotView:

@@ -162,8 +162,11 @@ class Rules:
     def _check_order(
         self, book: product.SemaphoreBook, fresh: set[str], waiting: list[tuple[int, Any, str]]
     ) -> None:
-        """Whoever was before them has a place left, or did not come in time."""
-        turns = book.turns()
+        """Whoever was before them has a place left, did not come in time, or has ended.
+
+        A try's question can lie until its job has closed, and puts that in the queue once more.
+        """
+        turns, runs = book.turns(), self._simulation.server.by_run
         now = self._simulation.world.now
         free = book.limit - len(turns)
         for run_id in fresh:
@@ -174,6 +177,7 @@ class Rules:
                 if other_priority == priority
                 and other_key < key
                 and now - self._waiting_since[other] > SLACK_SECONDS
+                and runs[other].is_open
             ]
             if len(passed) > max(0, free):
                 self.broken(Rule.ORDER, f"{run_id} was granted before {', '.join(passed)}")

@@ -9,7 +9,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from loadtest.judge.measures.sweep import Interval, Sweep, sweep
-from services.semaphore.models import WATCH_RUN
+from services.semaphore.models import RUN_CLOSED_UPDATE, WATCH_RUN
 from shared.slot.messages import GRANTED_SIGNAL, JOB_GATE, semaphore_id
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline
@@ -49,6 +49,11 @@ async def grants(client: Client) -> Counter[str]:
             elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                 done = event.activity_task_completed_event_attributes
                 closed |= {watched.get(done.scheduled_event_id, "")}
+            elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+                taken = event.workflow_execution_update_accepted_event_attributes
+                asked = taken.accepted_request.input
+                if asked.name == RUN_CLOSED_UPDATE:
+                    closed |= {json.loads(asked.args.payloads[0].data)["run_id"]}
             elif event.event_type == SENT:
                 sent = event.signal_external_workflow_execution_initiated_event_attributes
                 if sent.signal_name == GRANTED_SIGNAL:

@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from services.semaphore.deterministic import starts
     from services.semaphore.deterministic.begun import Begun
     from services.semaphore.deterministic.permits import Permits
-    from services.semaphore.models import SemaphoreRules, Watch
+    from services.semaphore.models import Ended, SemaphoreRules, Watch
     from shared.slot.messages import (
         GRANTED_SIGNAL,
         ON_DECK_SIGNAL,
@@ -20,9 +20,9 @@ with workflow.unsafe.imports_passed_through():
         SlotRequest,
     )
 
-# How long a history is depends on what was seen together; what its messages cost, some 21 events a
+# How long a history is depends on what was seen together; what its messages cost, some 29 events a
 # grant, does not: a signal may share its task with many, an ask or an end has its own.
-SIGNAL_EVENTS, TURN_EVENTS = 1, 10
+SIGNAL_EVENTS, TURN_EVENTS, WATCH_EVENTS = 1, 10, 5
 # A patch: whom a request overtakes is answered by the next message, an ask as a rule.
 REQUESTS_ANSWER_NOBODY = "requests_answer_nobody"
 
@@ -58,8 +58,12 @@ class Decisions:
         self._max_length = self.rules.max_history + len(self._watches) + asks
         self.ready = True
 
-    def decide(self, events: int = SIGNAL_EVENTS, *, by_request: bool = False) -> None:
+    def decide(
+        self, events: int = SIGNAL_EVENTS, *, by_request: bool = False, calls: bool = True
+    ) -> None:
         """Whoever is next is told, and answered where it asks: at once with each message.
+
+        Without `calls`, the telling is left to the next decision.
 
         A query may let this code see messages one by one that a replay sees together. What it
         says must not depend on that; so nothing waits for the end of a step, or for a time. And a
@@ -71,7 +75,7 @@ class Decisions:
             return
         while permits.has_next():
             self._grant(permits.next_permit(workflow.now()))
-        for run in permits.to_tell():
+        for run in permits.to_tell() if calls else ():
             self._call(run)
         decided = [each for each, ask in self._unanswered.items() if permits.is_decided(ask)]
         if decided and not (by_request and workflow.patched(REQUESTS_ANSWER_NOBODY)):
@@ -144,16 +148,32 @@ class Decisions:
 
     async def _follow(self, run: RunRef, *, tell: bool) -> None:
         """Until a run has closed, and its leftovers are cleared where it held the permit."""
-        permits, times = self.permits, self.rules.pace.times
-        ended = await starts.watch(Watch(run=run, gate=permits.gate, tell=tell), times)
-        del self._watches[run.run_id]
+        watch = Watch(run=run, gate=self.permits.gate, tell=tell)
+        ended = await starts.watch(watch, self.rules.pace.times)
+        if run.run_id not in self._watches:
+            self.decide(WATCH_EVENTS)
+        elif ended.is_clear:
+            self.closed(run)
+        else:
+            del self._watches[run.run_id]
+            await self._killed(run, ended)
+
+    def closed(self, run: RunRef, *, calls: bool = True) -> None:
+        """A run has closed in order, and left nothing; of no effect where that was told before."""
+        if self._watches.pop(run.run_id, None) is not None:
+            self.permits.withdraw(run.run_id)
+            self.permits.release(run.run_id)
+            self.decide(TURN_EVENTS, calls=calls)
+
+    async def _killed(self, run: RunRef, ended: Ended) -> None:
+        """What it left is cleared where it held; a run in its place waits for its turn."""
+        permits = self.permits
         request = permits.request_of(run.run_id)
         permits.withdraw(run.run_id)
         if run.run_id in permits.held:
-            if not ended.is_clear:
-                permits.drain(run.run_id)
-                self.decide()
-                await starts.drain(run, ended.closed, times)
+            permits.drain(run.run_id)
+            self.decide()
+            await starts.drain(run, ended.closed, self.rules.pace.times)
             permits.release(run.run_id)
         if ended.newer is not None and request is not None:
             # It may have asked already, or may not know yet that what it replays is void.

@@ -12,7 +12,15 @@ from temporalio.client import Client, WorkflowExecution
 from temporalio.converter import DataConverter
 
 from services.semaphore.deterministic.permits import permit_of
-from services.semaphore.models import FIND_JOBS, WATCH_RUN, Ended, Found, SemaphoreState, Watch
+from services.semaphore.models import (
+    FIND_JOBS,
+    RUN_CLOSED_UPDATE,
+    WATCH_RUN,
+    Ended,
+    Found,
+    SemaphoreState,
+    Watch,
+)
 from services.semaphore.rebuilding.payloads import read_one
 from shared.slot.messages import (
     ACQUIRE_UPDATE,
@@ -29,6 +37,7 @@ from shared.slot.messages import (
     Holder,
     Permit,
     Release,
+    RunRef,
     SemaphoreSettings,
     SlotRequest,
     semaphore_id,
@@ -163,6 +172,8 @@ class SemaphoreBook:
         if asked.name == ACQUIRE_UPDATE and (ask := await self._read(asked.args, Acquire)):
             self._wait([ask.request])
             self._holds[ask.request.run_id] = timedelta(seconds=ask.holds_seconds)
+        elif asked.name == RUN_CLOSED_UPDATE and (run := await self._read(asked.args, RunRef)):
+            self._closed(run.run_id)
 
     async def _granted(self, event: HistoryEvent) -> None:
         """The permit is sent in the very step that answers for it."""
@@ -185,7 +196,11 @@ class SemaphoreBook:
             ended = await self._read(task.result, Ended)
             self.waiting.pop(run_id, None)
             if ended is not None and ended.is_clear:
-                self.out.pop(run_id, None)
+                self._closed(run_id)
+
+    def _closed(self, run_id: str) -> None:
+        self.waiting.pop(run_id, None)
+        self.out.pop(run_id, None)
 
     async def _read(self, payloads: Payloads, kind: type[T]) -> T | None:
         return await read_one(self._converter, payloads, kind)

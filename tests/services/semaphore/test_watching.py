@@ -1,31 +1,83 @@
-"""A run is watched once by a process: what watches it for nothing any more takes up no place."""
+"""A run is watched once by a process; an orderly close is told before the watch ends."""
 
 import asyncio
-from typing import cast
+from typing import Any, cast
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from services.semaphore import activities
 from services.semaphore.activities import SemaphoreActivities
-from services.semaphore.models import Ended, SemaphoreRules, Watch
+from services.semaphore.models import RUN_CLOSED_UPDATE, Ended, SemaphoreRules, Watch
 from shared.slot.messages import Closed, Gate, RunRef
 from tests.fixtures.eventually import PATIENCE_SECONDS
+
+JOB = RunRef(job_id="job", run_id="run")
 
 
 class Runs:
     """They close when the test says so; each watch that has begun is counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, how: Closed = Closed.ORDERLY) -> None:
         self.closed = asyncio.Event()
         self.begun = asyncio.Semaphore(0)
+        self._how = how
 
     async def until_closed(self, _: Client, __: RunRef) -> Closed:
         self.begun.release()
         await self.closed.wait()
-        return Closed.ORDERLY
+        return self._how
+
+
+class Semaphores:
+    """Hear of closes; `broken`: one that takes no update."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.told: list[RunRef] = []
+        self._broken = broken
+
+    def get_workflow_handle(self, *_: str, **__: str) -> "Semaphores":
+        return self
+
+    async def describe(self) -> Any:
+        """Nobody asks it for anything but a newer run of the job, and there is none."""
+        raise RPCError("not found", RPCStatusCode.NOT_FOUND, b"")
+
+    async def execute_update(self, name: str, run: RunRef, **_: object) -> None:
+        assert name == RUN_CLOSED_UPDATE
+        if self._broken:
+            raise WorkflowUpdateFailedError(ApplicationError("it was reset"))
+        self.told.append(run)
+
+
+async def watched(semaphores: Semaphores) -> Ended:
+    process = SemaphoreActivities(cast(Client, semaphores), SemaphoreRules())
+    watch = Watch(run=JOB, gate=Gate.JOB, tell=False)
+    return await ActivityEnvironment().run(process.watch_run, watch)
+
+
+@pytest.mark.parametrize(("how", "told"), [(Closed.ORDERLY, [JOB]), (Closed.TERMINATED, [])])
+async def test_an_orderly_close_alone_is_told_ahead(
+    how: Closed, told: list[RunRef], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed run's place is kept until its leftovers are cleared."""
+    runs, semaphores = Runs(how), Semaphores()
+    monkeypatch.setattr(activities, "until_closed", runs.until_closed)
+    runs.closed.set()
+    assert (await watched(semaphores)).closed is how
+    assert semaphores.told == told
+
+
+async def test_the_watch_ends_with_a_semaphore_that_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs = Runs()
+    monkeypatch.setattr(activities, "until_closed", runs.until_closed)
+    runs.closed.set()
+    assert (await watched(Semaphores(broken=True))).closed is Closed.ORDERLY
 
 
 async def test_the_latest_watch_of_a_run_ends_the_one_before(
@@ -33,7 +85,7 @@ async def test_the_latest_watch_of_a_run_ends_the_one_before(
 ) -> None:
     runs = Runs()
     monkeypatch.setattr(activities, "until_closed", runs.until_closed)
-    semaphore = SemaphoreActivities(cast(Client, None), SemaphoreRules())
+    semaphore = SemaphoreActivities(cast(Client, Semaphores()), SemaphoreRules())
 
     async def begin(gate: Gate, run_id: str) -> asyncio.Task[Ended]:
         watch = Watch(run=RunRef(job_id="job", run_id=run_id), gate=gate, tell=False)
