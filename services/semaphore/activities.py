@@ -56,6 +56,7 @@ class SemaphoreActivities:
         self._client = client
         self._rules = rules
         self._watched: dict[tuple[Gate, str], asyncio.Task[object] | None] = {}
+        self._handing_over: set[Gate] = set()
 
     def watches(self, gate: Gate) -> bool:
         """Whether anybody at this gate, who is next or holds, is watched by this process."""
@@ -88,14 +89,21 @@ class SemaphoreActivities:
 
         An update comes with a task that is not written down before it is done; the end of an
         activity, and the task that it brings about, are two more writes of the server's. Where it
-        does not arrive, the end of the watch says the same.
+        does not arrive, the end of the watch says the same; so it does for all but one of those who
+        close together, for the server lets a workflow have ten updates in flight, asks included.
         """
+        if watch.gate in self._handing_over:
+            return
+        self._handing_over.add(watch.gate)
         run_id = activity.info().workflow_run_id
         semaphore = self._client.get_workflow_handle(semaphore_id(watch.gate), run_id=run_id)
-        with suppress(RPCError, RPCTimeoutOrCancelledError, WorkflowUpdateFailedError):
-            await semaphore.execute_update(
-                RUN_CLOSED_UPDATE, watch.run, rpc_timeout=HAND_OVER_TIMEOUT
-            )
+        try:
+            with suppress(RPCError, RPCTimeoutOrCancelledError, WorkflowUpdateFailedError):
+                await semaphore.execute_update(
+                    RUN_CLOSED_UPDATE, watch.run, rpc_timeout=HAND_OVER_TIMEOUT
+                )
+        finally:
+            self._handing_over.remove(watch.gate)
 
     @asynccontextmanager
     async def _watching(self, watch: Watch) -> AsyncIterator[None]:

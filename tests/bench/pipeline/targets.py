@@ -16,11 +16,11 @@ class Target:
     least: bool = False
 
 
-TAKE_OVER = Target(required=3, aim=1.5)
+TAKE_OVER = Target(required=2, aim=1.5)
 TARGETS = {
     ("handover", "hand-over, p50"): Target(required=25, required_hops=2.6),
-    ("handover", "idle of the vendor, p50"): Target(required=100, aim=40),
-    ("waiting", "hand-over, 10 000 waiting / 100 waiting"): Target(required=1.3, aim=1.1),
+    ("handover", "idle of the vendor, p50"): Target(required=55, aim=45),
+    ("waiting", "hand-over, 10 000 waiting / 100 waiting"): Target(required=1.1),
     ("flood", "a turn in the flood / in peace"): Target(required=1.25),
     ("intake", "requests taken in by the semaphore, in bulk"): Target(150, 500, least=True),
 }

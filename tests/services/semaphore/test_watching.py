@@ -33,10 +33,12 @@ class Runs:
 
 
 class Semaphores:
-    """Hear of closes; `broken`: one that takes no update."""
+    """Hear of closes; `broken`: one that takes no update. One that is not `ready` answers later."""
 
     def __init__(self, *, broken: bool = False) -> None:
         self.told: list[RunRef] = []
+        self.ready = asyncio.Event()
+        self.ready.set()
         self._broken = broken
 
     def get_workflow_handle(self, *_: str, **__: str) -> "Semaphores":
@@ -51,12 +53,16 @@ class Semaphores:
         if self._broken:
             raise WorkflowUpdateFailedError(ApplicationError("it was reset"))
         self.told.append(run)
+        await self.ready.wait()
 
 
-async def watched(semaphores: Semaphores) -> Ended:
-    process = SemaphoreActivities(cast(Client, semaphores), SemaphoreRules())
-    watch = Watch(run=JOB, gate=Gate.JOB, tell=False)
-    return await ActivityEnvironment().run(process.watch_run, watch)
+def process(semaphores: Semaphores) -> SemaphoreActivities:
+    return SemaphoreActivities(cast(Client, semaphores), SemaphoreRules())
+
+
+async def watched(of: SemaphoreActivities, run: RunRef = JOB) -> Ended:
+    watch = Watch(run=run, gate=Gate.JOB, tell=False)
+    return await ActivityEnvironment().run(of.watch_run, watch)
 
 
 @pytest.mark.parametrize(("how", "told"), [(Closed.ORDERLY, [JOB]), (Closed.TERMINATED, [])])
@@ -67,7 +73,7 @@ async def test_an_orderly_close_alone_is_told_ahead(
     runs, semaphores = Runs(how), Semaphores()
     monkeypatch.setattr(activities, "until_closed", runs.until_closed)
     runs.closed.set()
-    assert (await watched(semaphores)).closed is how
+    assert (await watched(process(semaphores))).closed is how
     assert semaphores.told == told
 
 
@@ -77,7 +83,31 @@ async def test_the_watch_ends_with_a_semaphore_that_takes_nothing(
     runs = Runs()
     monkeypatch.setattr(activities, "until_closed", runs.until_closed)
     runs.closed.set()
-    assert (await watched(Semaphores(broken=True))).closed is Closed.ORDERLY
+    assert (await watched(process(Semaphores(broken=True)))).closed is Closed.ORDERLY
+
+
+async def test_of_those_who_close_together_one_is_told_ahead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others' watches end at once: asks leave the server little room for updates."""
+    runs, semaphores = Runs(), Semaphores()
+    monkeypatch.setattr(activities, "until_closed", runs.until_closed)
+    semaphores.ready.clear()
+    of = process(semaphores)
+    first = asyncio.create_task(watched(of))
+    await runs.begun.acquire()
+    others = [RunRef(job_id="job", run_id=f"run-{number}") for number in range(3)]
+    together = [asyncio.create_task(watched(of, run)) for run in others]
+    runs.closed.set()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await asyncio.gather(*together)
+    assert semaphores.told == [JOB]
+    assert not first.done()
+    semaphores.ready.set()
+    assert (await first).closed is Closed.ORDERLY
+    runs.closed.set()
+    await watched(of, others[0])
+    assert semaphores.told == [JOB, others[0]]
 
 
 async def test_the_latest_watch_of_a_run_ends_the_one_before(
@@ -85,7 +115,7 @@ async def test_the_latest_watch_of_a_run_ends_the_one_before(
 ) -> None:
     runs = Runs()
     monkeypatch.setattr(activities, "until_closed", runs.until_closed)
-    semaphore = SemaphoreActivities(cast(Client, Semaphores()), SemaphoreRules())
+    semaphore = process(Semaphores())
 
     async def begin(gate: Gate, run_id: str) -> asyncio.Task[Ended]:
         watch = Watch(run=RunRef(job_id="job", run_id=run_id), gate=gate, tell=False)
