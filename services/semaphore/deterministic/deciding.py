@@ -63,7 +63,7 @@ class Decisions:
     ) -> None:
         """Whoever is next is told, and answered where it asks: at once with each message.
 
-        Without `calls`, the telling is left to the next decision.
+        Without `calls`, whoever is next and has to wait for a place is told by a later decision.
 
         A query may let this code see messages one by one that a replay sees together. What it
         says must not depend on that; so nothing waits for the end of a step, or for a time. And a
@@ -75,7 +75,7 @@ class Decisions:
             return
         while permits.has_next():
             self._grant(permits.next_permit(workflow.now()))
-        for run in permits.to_tell() if calls else ():
+        for run in permits.to_tell() if calls or permits.awaited() else ():
             self._call(run)
         decided = [each for each, ask in self._unanswered.items() if permits.is_decided(ask)]
         if decided and not (by_request and workflow.patched(REQUESTS_ANSWER_NOBODY)):

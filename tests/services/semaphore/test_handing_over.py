@@ -1,10 +1,16 @@
 """A close reaches the semaphore as an update, and, where that fails, with the end of the watch."""
 
+import asyncio
+from datetime import UTC, datetime
+
 import pytest
+from temporalio import workflow
+from temporalio.worker import Worker
 
 from services.semaphore import activities
+from services.semaphore.activities import SemaphoreActivities
 from services.semaphore.models import RUN_CLOSED_UPDATE, WATCH_RUN, Ended, Watch
-from shared.slot.messages import GRANTED_SIGNAL
+from shared.slot.messages import GRANTED_SIGNAL, REQUEST_SIGNAL, SlotRequest
 from tests.fixtures.eventually import eventually
 from tests.services.semaphore.standins import Jobs
 
@@ -80,3 +86,43 @@ async def test_an_update_that_fails_holds_nothing_up(
         "watch of b ended: orderly",
         "c granted",
     ]
+
+
+@workflow.defn(sandboxed=False)
+class Waits:
+    """A run in the queue that asks for nothing, and ends in order when it is told."""
+
+    def __init__(self) -> None:
+        self.over = False
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: self.over)
+
+    @workflow.signal
+    def finish(self) -> None:
+        self.over = True
+
+
+async def test_who_is_behind_one_that_closes_in_the_queue_is_called_at_once(
+    kept: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is granted then, whose submit would have to be kept clear."""
+    goes_on = asyncio.Event()
+    hand_over = SemaphoreActivities._hand_over
+
+    async def held_up(process: SemaphoreActivities, watch: Watch) -> None:
+        await hand_over(process, watch)
+        await goes_on.wait()
+
+    monkeypatch.setattr(SemaphoreActivities, "_hand_over", held_up)
+    async with Worker(kept.client, task_queue="waits", workflows=[Waits]):
+        first = await kept.client.start_workflow(Waits.run, id="first", task_queue="waits")
+        run_id = str(first.first_execution_run_id)
+        request = SlotRequest(job_id="first", run_id=run_id, requested_at=datetime.now(UTC))
+        await kept.semaphore.signal(REQUEST_SIGNAL, [request])
+        await eventually(lambda: has_happened(kept), lambda found: found == ["first called"])
+        await kept.start("second")
+        await first.signal(Waits.finish)
+        await kept.book.has_entered("second")
+    goes_on.set()

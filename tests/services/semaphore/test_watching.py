@@ -86,6 +86,19 @@ async def test_the_watch_ends_with_a_semaphore_that_takes_nothing(
     assert (await watched(process(Semaphores(broken=True)))).closed is Closed.ORDERLY
 
 
+async def test_the_watch_ends_with_a_semaphore_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs, semaphores = Runs(), Semaphores()
+    monkeypatch.setattr(activities, "until_closed", runs.until_closed)
+    monkeypatch.setattr(activities, "HAND_OVER_SECONDS", 0.05)
+    runs.closed.set()
+    semaphores.ready.clear()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert (await watched(process(semaphores))).closed is Closed.ORDERLY
+    assert semaphores.told == [JOB]
+
+
 async def test_of_those_who_close_together_one_is_told_ahead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
