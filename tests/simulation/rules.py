@@ -142,7 +142,9 @@ class Rules:
         }
         self._books[run.run_id] = held
         limit_before = self._limits.get(run.workflow_id, book.limit)
-        self._limits[run.workflow_id] = book.limit
+        if book.ready:
+            # One that rebuilds doesn't know it yet.
+            self._limits[run.workflow_id] = book.limit
         now = self._simulation.world.now
         waiting = book.waiting()
         self._waiting_since = {
