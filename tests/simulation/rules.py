@@ -143,7 +143,6 @@ class Rules:
         self._books[run.run_id] = held
         limit_before = self._limits.get(run.workflow_id, book.limit)
         if book.ready:
-            # One that rebuilds doesn't know it yet.
             self._limits[run.workflow_id] = book.limit
         now = self._simulation.world.now
         waiting = book.waiting()
@@ -164,10 +163,7 @@ class Rules:
     def _check_order(
         self, book: product.SemaphoreBook, fresh: set[str], waiting: list[tuple[int, Any, str]]
     ) -> None:
-        """Whoever was before them has a place left, did not come in time, or has ended.
-
-        A try's question can lie until its job has closed, and puts that in the queue once more.
-        """
+        """Whoever was before them has a place left, did not come in time, or has closed."""
         turns, runs = book.turns(), self._simulation.server.by_run
         now = self._simulation.world.now
         free = book.limit - len(turns)
