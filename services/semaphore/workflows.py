@@ -208,8 +208,8 @@ class SemaphoreWorkflow:
     def run_closed(self, run: RunRef) -> None:
         """A run has closed in order: its watch says so before it ends, which takes longer.
 
-        The answer to whoever was next is all that this task has to carry. Who is next now is told
-        in the one that the end of the watch brings about.
+        The answer to whoever was next is all that this task has to carry. Who is next behind that
+        one is told in the task that the end of the watch brings about.
         """
         self._decisions.closed(run, calls=False)
 

@@ -194,9 +194,10 @@ class SemaphoreBook:
             self.out.pop(self._drains[number], None)
         elif run_id := self._watches.get(number):
             ended = await self._read(task.result, Ended)
-            self.waiting.pop(run_id, None)
             if ended is not None and ended.is_clear:
                 self._closed(run_id)
+            else:
+                self.waiting.pop(run_id, None)
 
     def _closed(self, run_id: str) -> None:
         self.waiting.pop(run_id, None)

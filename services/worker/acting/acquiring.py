@@ -31,8 +31,9 @@ from shared.temporal.client import is_away
 
 log = structlog.get_logger(__name__)
 
-# The server begins another try no sooner than 1.4 s after it last heard of this one. An answer that
-# is younger than this has not been slept over, nor lain behind a cut wire.
+# The server begins another try no sooner than the pace's `work` after it last heard of this one,
+# and that is longer. An answer that is younger than this has not been slept over, nor lain behind a
+# cut wire.
 FRESH_SECONDS = 1.0
 # Clocks that differ by more make us ask once more instead of comparing them.
 SKEW_SECONDS = 0.5

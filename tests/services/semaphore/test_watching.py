@@ -105,6 +105,7 @@ async def test_of_those_who_close_together_one_is_told_ahead(
     """The others' watches end at once: asks leave the server little room for updates."""
     runs, semaphores = Runs(), Semaphores()
     monkeypatch.setattr(activities, "until_closed", runs.until_closed)
+    monkeypatch.setattr(activities, "HAND_OVER_SECONDS", PATIENCE_SECONDS)
     semaphores.ready.clear()
     of = process(semaphores)
     first = asyncio.create_task(watched(of))
