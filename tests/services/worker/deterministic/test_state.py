@@ -141,10 +141,18 @@ def test_goes_on_behind_what_another_run_recorded() -> None:
     last = record.transitions[-1]
     assert (last.version, last.note) == (record.version, "queued by the new run")
     assert state.change(CREATED, "on").version == record.version + 1
-    # What the other run had paid for is counted, though this one begins anew.
-    assert state.record.attempts == Attempts(image=2, video=1)
-    assert state.attempts_with(Step.IMAGE, 1) == Attempts(image=2, video=1)
-    assert state.attempts_with(Step.IMAGE, 3) == Attempts(image=3, video=1)
+
+
+def test_what_another_run_had_paid_for_stays_counted_whoever_counts_anew() -> None:
+    other, state = reached(Status.RUNNING), new_state()
+    state.change(CREATED, "queued", status=Status.QUEUED)
+    # Counted before it is known what the other one has paid for, and noted behind it.
+    counted = state.attempts_with(Step.IMAGE, 1)
+    state.follow(other.record.transitions, Attempts(image=2, video=1), runs=("other",))
+    change = state.change(CREATED, "image", status=Status.RUNNING, attempts=counted)
+    assert change.attempts == change.transitions[-1].attempts == Attempts(image=2, video=1)
+    state.change(CREATED, "3rd", attempts=state.attempts_with(Step.IMAGE, 3))
+    assert state.record.attempts == Attempts(image=3, video=1)
 
 
 def twice(*notes: str) -> tuple[JobState, JobState]:
