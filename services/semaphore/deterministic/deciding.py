@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from services.semaphore.models import Ended, SemaphoreRules, Watch
     from shared.slot.messages import (
         GRANTED_SIGNAL,
+        JOB_GATE,
         ON_DECK_SIGNAL,
         REFUSED_SIGNAL,
         Acquire,
@@ -25,6 +26,8 @@ with workflow.unsafe.imports_passed_through():
 SIGNAL_EVENTS, TURN_EVENTS, WATCH_EVENTS = 1, 10, 5
 # A patch: whom a request overtakes is answered by the next message, an ask as a rule.
 REQUESTS_ANSWER_NOBODY = "requests_answer_nobody"
+# A patch: a run in the place of a reset one may be far from the gate that that one had come to.
+NEWER_IS_ASIDE = "newer_is_set_aside_at_a_stage"
 
 
 class Decisions:
@@ -176,6 +179,17 @@ class Decisions:
             await starts.drain(run, ended.closed, self.rules.pace.times)
             permits.release(run.run_id)
         if ended.newer is not None and request is not None:
-            # It may have asked already, or may not know yet that what it replays is void.
-            self.queue([request.model_copy(update={"run_id": ended.newer})])
+            self._succeeds(request.model_copy(update={"run_id": ended.newer}))
         self.decide(TURN_EVENTS)
+
+    def _succeeds(self, request: SlotRequest) -> None:
+        """A run in the place of a reset one waits: it may replay that it has asked already.
+
+        Or it may have been reset to before a stage's gate, and not even hold the slot: there it is
+        told, so that it asks if it is there, and nobody waits for it.
+        """
+        self.queue([request])
+        aside = self.permits.gate is not JOB_GATE and request.run_id in self.permits.queue
+        if aside and workflow.patched(NEWER_IS_ASIDE):
+            self.permits.set_aside(request.run_id)
+            self._call(request.run)

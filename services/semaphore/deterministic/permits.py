@@ -190,6 +190,11 @@ class Permits:
         """Who is next and keeps silent lets others be next until it asks."""
         self._silent |= run_ids & self.awaited()
 
+    def set_aside(self, run_id: str) -> None:
+        """Who waits, but may not have come so far, lets others be next until it asks."""
+        if run_id in self.queue and run_id not in self._asking:
+            self._silent.add(run_id)
+
     def silent(self) -> list[RunRef]:
         """Who is passed over, in the order of their turn."""
         return [each.run for each in self.queue if each.run_id in self._silent]

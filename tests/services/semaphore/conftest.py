@@ -6,13 +6,17 @@ from datetime import timedelta
 
 import pytest
 from temporalio.client import Client
+from temporalio.worker import Worker
 
 from services.semaphore import watchdog
 from services.semaphore.models import SemaphoreRules
 from services.semaphore.rebuilding import rebuild
 from services.semaphore.worker import running_semaphore
+from services.worker.acting.interceptor import JobInterceptor
 from shared.temporal import pace
+from shared.temporal.client import GENVIDEO_QUEUE
 from shared.temporal.pace import Pace
+from tests.services.semaphore.passers import Passer, Passers
 from tests.services.semaphore.standins import Book, Jobs
 
 
@@ -49,3 +53,18 @@ async def kept(jobs: Jobs, rules: SemaphoreRules) -> AsyncIterator[Jobs]:
     async with running_semaphore(jobs.client, rules=rules, shutdown_seconds=0):
         await jobs.until(lambda view: True)
         yield jobs
+
+
+@pytest.fixture
+async def passers(client: Client) -> AsyncIterator[Passers]:
+    """Without a semaphore's process."""
+    book = Book(client)
+    async with Worker(
+        client,
+        task_queue=GENVIDEO_QUEUE,
+        workflows=[Passer],
+        activities=[book.hold, book.enter, book.leave, book.drain],
+        interceptors=[JobInterceptor()],
+        max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+    ):
+        yield Passers(client, book)

@@ -16,9 +16,9 @@ from services.worker.acting.interceptor import JobInterceptor
 from services.worker.acting.requests import RequestActivities
 from services.worker.deterministic.cancellation import Cancellation, Interrupted, StageFailed
 from services.worker.deterministic.stages import start_hold
-from services.worker.deterministic.turn import SlotTurn
+from services.worker.deterministic.turn import SlotTurn, Turn
 from services.worker.models import HOLD_SLOT, REQUEST_SLOT, Order
-from shared.errors import NotYet
+from shared.errors import GateNotYet, NotYet
 from shared.jobs.messages import JobInput
 from shared.slot.messages import (
     CHANGE_UPDATE,
@@ -81,9 +81,8 @@ class StandIn:
             )
         try:
             await self.turn.ask()
-            await workflow.execute_local_activity(
-                ENTER, await self._held(), start_to_close_timeout=LOCAL
-            )
+            permit = await held(self.turn, self.cancellation, order(self.request, self.job))
+            await workflow.execute_local_activity(ENTER, permit, start_to_close_timeout=LOCAL)
             await self.cancellation.until(lambda: self.end is not None)
         except Interrupted:
             if self.turn.permit is None:
@@ -93,20 +92,6 @@ class StandIn:
         await workflow.execute_local_activity(
             LEAVE, self.request.run_id, start_to_close_timeout=LOCAL
         )
-
-    async def _held(self) -> Permit:
-        """The permit; whenever it is not our turn, that is waited for."""
-        while True:
-            await self.turn.come()
-            try:
-                permit = await self.cancellation.finish(start_hold(order(self.request, self.job)))
-            except StageFailed as failure:
-                if failure.code != NotYet.code:
-                    raise
-                self.turn.lose()
-            else:
-                self.turn.offer(permit)
-                return permit
 
     @workflow.signal(name=ON_DECK_SIGNAL)
     def on_deck(self, gate: Gate) -> None:
@@ -123,6 +108,21 @@ class StandIn:
     @workflow.signal
     def finish(self, end: str) -> None:
         self.end = end
+
+
+async def held(turn: Turn, cancellation: Cancellation, asked: Order) -> Permit:
+    """The permit; whenever it is not our turn, that is waited for."""
+    while True:
+        await turn.come()
+        try:
+            permit = await cancellation.finish(start_hold(asked))
+        except StageFailed as failure:
+            if failure.code not in (NotYet.code, GateNotYet.code):
+                raise
+            turn.lose()
+        else:
+            turn.offer(permit)
+            return permit
 
 
 class Book:

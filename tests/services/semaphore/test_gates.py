@@ -1,161 +1,31 @@
 """A stage's gate: held from the grant until it is given back, and never for longer than the run."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
-from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import Worker
 
-from services.semaphore.models import SemaphoreRules
-from services.semaphore.worker import running_semaphore
-from services.worker.acting.interceptor import JobInterceptor
-from services.worker.deterministic.cancellation import Cancellation
-from services.worker.deterministic.stages import start_hold
-from services.worker.deterministic.turn import StageTurn
-from shared.jobs.messages import JobInput
 from shared.slot.messages import (
     CHANGE_UPDATE,
-    GRANTED_SIGNAL,
-    ON_DECK_SIGNAL,
     RELEASE_SIGNAL,
     REQUEST_SIGNAL,
     Gate,
-    Permit,
     Release,
     SlotChange,
     SlotRequest,
     SlotView,
-    semaphore_id,
 )
-from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.eventually import eventually
+from tests.fixtures.resets import reset
+from tests.fixtures.semaphore_history import has_asked
 from tests.fixtures.semaphore_view import semaphore_view
-from tests.services.semaphore.asking import order
-from tests.services.semaphore.standins import ENTER, LEAVE, LOCAL, Book
-
-PassHandle = WorkflowHandle["Passer", None]
-
-
-@workflow.defn(name=GENVIDEO_WORKFLOW, sandboxed=False)
-class Passer:
-    """A job that only passes the image's gate, each step when it is told; then it goes on."""
-
-    @workflow.init
-    def __init__(self, job: JobInput) -> None:
-        info = workflow.info()
-        self.request = SlotRequest(
-            job_id=info.workflow_id, run_id=info.run_id, requested_at=info.workflow_start_time
-        )
-        self.cancellation = Cancellation()
-        self.gate = StageTurn(Gate.IMAGE, self.request, self.cancellation)
-        self.told = 0
-
-    @workflow.run
-    async def run(self, job: JobInput) -> None:
-        await workflow.wait_condition(lambda: self.told >= 1)
-        await self.gate.come()
-        asked = start_hold(order(self.request, job, gates=(Gate.IMAGE,)))
-        permit = await self.cancellation.finish(asked)
-        self.gate.offer(permit)
-        await workflow.execute_local_activity(ENTER, permit, start_to_close_timeout=LOCAL)
-        await workflow.wait_condition(lambda: self.told >= 2)
-        run_id = workflow.info().run_id
-        await workflow.execute_local_activity(LEAVE, run_id, start_to_close_timeout=LOCAL)
-        await self.gate.give_back()
-        await workflow.wait_condition(lambda: self.told >= 3)
-        await workflow.wait_condition(workflow.all_handlers_finished)
-
-    @workflow.signal(name=ON_DECK_SIGNAL)
-    def on_deck(self, gate: Gate) -> None:
-        if gate is Gate.IMAGE:
-            self.gate.tell()
-
-    @workflow.signal(name=GRANTED_SIGNAL)
-    def slot_granted(self, permit: Permit) -> None:
-        if permit.gate is Gate.IMAGE:
-            self.gate.offer(permit)
-
-    @workflow.signal
-    def step(self) -> None:
-        self.told += 1
-
-
-class Passers:
-    """Starts them, leads them on, and looks at the gate's semaphore."""
-
-    def __init__(self, client: Client, book: Book) -> None:
-        self.client, self.book = client, book
-
-    async def start(self, *names: str) -> list[PassHandle]:
-        """Some that ask for the gate, in this order."""
-        handles = [await self.idle(name) for name in names]
-        for handle in handles:
-            await handle.signal(Passer.step)
-            await self.knows(handle.id)
-        return handles
-
-    async def idle(self, name: str) -> PassHandle:
-        """One that doesn't ask yet."""
-        job = JobInput(prompt=name, style="ink")
-        return await self.client.start_workflow(Passer.run, job, id=name, task_queue=GENVIDEO_QUEUE)
-
-    async def knows(self, name: str) -> None:
-        """Return when the semaphore knows of one that asks."""
-        await self.until(lambda view: name in {*view.waiting, *holders(view)})
-
-    async def until(self, reached: Callable[[SlotView], bool]) -> SlotView:
-        view = await eventually(
-            lambda: semaphore_view(self.client, Gate.IMAGE),
-            lambda view: view is not None and reached(view),
-        )
-        assert view is not None
-        return view
-
-    async def free(self) -> None:
-        await self.until(lambda view: not view.holders and not view.waiting)
-
-    @property
-    def semaphore(self) -> WorkflowHandle[object, object]:
-        return self.client.get_workflow_handle(semaphore_id(Gate.IMAGE))
-
-    def permit(self, name: str) -> Permit:
-        """What one came in with."""
-        return next(each for each in self.book.permits if each.job_id == name)
-
-
-def holders(view: SlotView) -> list[str]:
-    return [holder.job_id for holder in view.holders]
-
-
-@asynccontextmanager
-async def semaphore_of(passers: Passers, **rules: Any) -> AsyncIterator[None]:
-    """All gates' semaphores; the slot's has looked round before any of these jobs is there."""
-    async with running_semaphore(passers.client, rules=SemaphoreRules(**rules), shutdown_seconds=0):
-        await eventually(lambda: semaphore_view(passers.client), lambda view: view is not None)
-        slot = passers.client.get_workflow_handle(semaphore_id(Gate.JOB))
-        # Answered only when it has rebuilt.
-        await slot.execute_update(CHANGE_UPDATE, SlotChange(paused=True))
-        yield
-
-
-@pytest.fixture
-async def passers(client: Client) -> AsyncIterator[Passers]:
-    """Without a semaphore's process."""
-    book = Book(client)
-    async with Worker(
-        client,
-        task_queue=GENVIDEO_QUEUE,
-        workflows=[Passer],
-        activities=[book.hold, book.enter, book.leave, book.drain],
-        interceptors=[JobInterceptor()],
-        max_heartbeat_throttle_interval=timedelta(milliseconds=100),
-    ):
-        yield Passers(client, book)
+from tests.services.semaphore.passers import (
+    Passer,
+    Passers,
+    PassHandle,
+    holders,
+    semaphore_of,
+)
 
 
 async def test_who_has_passed_goes_on_while_the_next_one_passes(passers: Passers) -> None:
@@ -228,6 +98,46 @@ async def test_after_a_kill_the_vendors_are_cleared_first(passers: Passers) -> N
         assert passers.book.entered == ["holder"]
         passers.book.vendors_clear.set()
         await passers.book.has_entered("next")
+        assert passers.book.most == 1
+
+
+async def test_who_is_reset_to_before_the_gate_keeps_nobody_from_it(passers: Passers) -> None:
+    """Its new run has not come so far, and may never; it has its place when it has."""
+    async with semaphore_of(passers, ask_patience=3600):
+        passers.book.vendors_clear.set()
+        holder, following = await passers.start("holder", "next")
+        await passers.book.has_entered("holder")
+        run = await reset(passers.client, "holder", back_to="first", reapplies=False)
+        await passers.book.has_entered("next")
+        view = await passers.until(lambda view: view.waiting == ("holder",))
+        assert holders(view) == ["next"]
+        await passers.start("last")
+        newer = passers.client.get_workflow_handle_for(Passer.run, holder.id)
+        await newer.signal(Passer.step)
+        await has_asked(passers.client, run, Gate.IMAGE)
+        await following.signal(Passer.step)
+        await passers.book.until(lambda: len(passers.book.entered) == 3)
+        assert passers.book.entered == ["holder", "next", "holder"]
+        assert passers.book.most == 1
+
+
+@pytest.mark.parametrize("back_to", ["first", "last"])
+@pytest.mark.parametrize("who", ["second", "third"])
+async def test_who_is_reset_while_it_waits_at_the_gate_is_told_when_its_turn_comes(
+    passers: Passers, who: str, back_to: str
+) -> None:
+    """One was told that it is next, and one was not; either's new run replays that it has asked."""
+    async with semaphore_of(passers):
+        handles = await passers.start("first", "second", "third")
+        await passers.book.has_entered("first")
+        await passers.book.is_called("second")
+        run = await reset(passers.client, who, back_to=back_to)
+        for handle in handles:
+            await passers.book.has_entered(handle.id)
+            newest = passers.client.get_workflow_handle_for(Passer.run, handle.id)
+            await newest.signal(Passer.step)
+        await passers.free()
+        assert passers.permit(who).run_id == run
         assert passers.book.most == 1
 
 
