@@ -28,11 +28,14 @@ ENOUGH_SECONDS = 30.0
 
 
 def longest_quiet(struck: Sequence[Mapping[str, Any]], since: float, until: float) -> float:
-    """The longest stretch of these seconds (since 1970) in which nothing was struck that lasts."""
+    """The longest stretch of these seconds (since 1970) in which nothing was struck that lasts.
+
+    What struck a vendor's wire while nobody came along was no strike.
+    """
     spans = sorted(
         (strike["epoch"], strike["epoch"] + strike.get("seconds", 0.0))
         for strike in struck
-        if strike["target"] in NEEDED
+        if strike["target"] in NEEDED and strike.get("met") != 0
     )
     longest, quiet_since = 0.0, since
     for began, over in spans:

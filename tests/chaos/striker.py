@@ -137,9 +137,12 @@ class Striker:
                 await wire.drop(seconds)
 
     async def _disturb_vendor(self, strike: Strike) -> None:
-        wires, lasts = self._vendors(), strike.seconds
-        met = await wires.disturb(strike.hit, lasts, patience=STAGE_PATIENCE)
-        self.struck[strike.number - 1]["met"] = met
+        """It began with the first that it met, and is over when the last one has its answer."""
+        row, wires = self.struck[strike.number - 1], self._vendors()
+        done = await wires.disturb(strike.hit, strike.seconds, patience=STAGE_PATIENCE)
+        row["met"] = done.met
+        if done.since is not None:
+            row |= {"epoch": done.since, "seconds": time.time() - done.since}
 
     def _vendors(self) -> VendorWires:
         if self.on.vendors is None:

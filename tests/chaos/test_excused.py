@@ -51,10 +51,17 @@ def test_terminated_just_as_its_last_task_wrote_its_end(
 
 
 @pytest.mark.parametrize(
-    ("target", "rules"), [("workers", set()), ("temporal", set()), ("callback", {Rule.ENDS})]
+    ("strike", "rules"),
+    [
+        ({"target": "workers"}, set()),
+        ({"target": "temporal"}, set()),
+        ({"target": "callback"}, {Rule.ENDS}),
+        ({"target": "video wire", "met": 1}, set()),
+        ({"target": "video wire", "met": 0}, {Rule.ENDS}),
+    ],
 )
 def test_whose_time_was_up_while_what_it_needs_was_struck_over_and_over_is_not_blamed(
-    run: Synthetic, target: str, rules: set[Rule]
+    run: Synthetic, strike: Row, rules: set[Rule]
 ) -> None:
     """Not for a moment longer than ENOUGH_SECONDS it could do anything."""
 
@@ -75,7 +82,7 @@ def test_whose_time_was_up_while_what_it_needs_was_struck_over_and_over_is_not_b
     run.edit(raw.TEMPORAL, of(FIRST, lambda row: row.update(status="FAILED")))
     run.edit(raw.JOBS, of(FIRST, lambda row: row["job"].update(status="failed")))
     gaps = range(-20, 140, int(ENOUGH_SECONDS) - 5)
-    strikes = [{"epoch": began + at, "seconds": 3.0, "target": target} for at in gaps]
+    strikes = [{"epoch": began + at, "seconds": 3.0, **strike} for at in gaps]
     found = evidence(run)
 
     assert Rule.ENDS in broken(found)

@@ -1,6 +1,7 @@
 """Strikes that need more than one deed, on mocks over their wires."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -87,12 +88,19 @@ async def test_a_jobs_time_runs_out_while_its_submit_is_held(
     assert crowd.seconds["image"] < JOB_SECONDS < crowd.seconds["video submit"]
 
 
-async def test_a_strike_tells_how_many_it_met(crowd: Crowd, striker: Striker) -> None:
+async def test_a_strike_tells_how_many_it_met_and_when(crowd: Crowd, striker: Striker) -> None:
     hit = Hit(Kind.HOLD_REPLY, VIDEO_WIRE, route=Route.STATUS)
     striking = asyncio.create_task(striker.carry_out([Strike(1, 0.0, hit, 0.3)]))
     while not striker.struck:  # noqa: ASYNC110 - the log has no events
         await asyncio.sleep(0.01)
+    armed = striker.struck[0]["epoch"]
+    await asyncio.sleep(0.5)
+    sent = time.time()
     await crowd.videos.http.get(f"{crowd.wires.videos.url}/video/status/nobody")
+    answered = time.time()
     await striking
 
-    assert [row["met"] for row in striker.struck] == [1]
+    [row] = striker.struck
+    assert row["met"] == 1
+    assert armed < sent <= row["epoch"] <= row["epoch"] + 0.3 <= row["epoch"] + row["seconds"]
+    assert row["epoch"] < answered

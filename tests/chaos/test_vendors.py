@@ -80,7 +80,7 @@ async def test_a_disturbance_is_on_its_wire_alone_and_passes(scene: Scene) -> No
     for _ in range(2):
         with pytest.raises(httpx.ReadError):
             await scene.submit_video()
-    assert await disturbing == 2
+    assert (await disturbing).met == 2
     assert scene.wires.count == 3
 
     assert (await scene.submit_video()).status_code == 202
@@ -88,9 +88,24 @@ async def test_a_disturbance_is_on_its_wire_alone_and_passes(scene: Scene) -> No
 
 async def test_a_disturbance_that_meets_nobody_is_given_up(scene: Scene) -> None:
     hit = Hit(Kind.CUT_REQUEST, VIDEO_WIRE, route=Route.SUBMIT)
-    assert await scene.wires.disturb(hit, 60, patience=0.05) == 0
+    done = await scene.wires.disturb(hit, 60, patience=0.05)
+    assert (done.met, done.since) == (0, None)
 
     assert (await scene.submit_video()).status_code == 202
+
+
+async def test_it_is_over_when_whoever_lost_a_reply_has_given_up(scene: Scene) -> None:
+    hit = Hit(Kind.LOSE_REPLY, VIDEO_WIRE, route=Route.SUBMIT)
+    disturbing = asyncio.create_task(scene.wires.disturb(hit, 0, patience=10))
+    await asyncio.sleep(0)
+    sender = asyncio.create_task(scene.submit_video())
+    while scene.wires.count == 0:  # noqa: ASYNC110 - the wire tells nobody
+        await asyncio.sleep(0.01)
+    done, _ = await asyncio.wait([disturbing], timeout=0.5)
+    assert not done
+    sender.cancel()
+
+    assert (await disturbing).met == 1
 
 
 @pytest.mark.parametrize("target", [IMAGE_WIRE, VIDEO_WIRE])

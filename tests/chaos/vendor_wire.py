@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -98,6 +99,9 @@ class Trouble:
         self.route, self.deed = route, deed
         self._left, self._fits = times, fits
         self._met: list[Request] = []
+        # Seconds since 1970; none where nobody was struck yet.
+        self.since: float | None = None
+        self._senders = 0
         self._news = asyncio.Event()
         self._over = asyncio.Event()
 
@@ -132,6 +136,22 @@ class Trouble:
         """Let go on what is held, and strike no more."""
         self._over.set()
 
+    async def gone(self) -> None:
+        """Return when every sender that was struck has its answer, or has left."""
+        while self._senders:
+            self._news.clear()
+            await self._news.wait()
+
+    @contextlib.contextmanager
+    def waited_for(self) -> Iterator[None]:
+        """A sender that was struck waits for as long as the block runs."""
+        self._senders += 1
+        try:
+            yield
+        finally:
+            self._senders -= 1
+            self._news.set()
+
     async def strike(self, request: Request, forward: Forward) -> Response:
         """What the sender gets."""
         if self.deed is Deed.CUT_REQUEST:
@@ -149,6 +169,7 @@ class Trouble:
         return ResetResponse() if self.deed is Deed.CUT_REPLY else HungResponse()
 
     def _note(self, request: Request) -> None:
+        self.since = self.since or time.time()
         self._met.append(request)
         self._news.set()
 
@@ -204,8 +225,11 @@ class VendorWire:
 
     async def _carry(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         trouble = next((each for each in self._troubles if each.takes(request)), None)
-        answering = trouble.strike(request, self._forward) if trouble else self._forward(request)
-        await (await answering)(scope, receive, send)
+        if trouble is None:
+            await (await self._forward(request))(scope, receive, send)
+        else:
+            with trouble.waited_for():
+                await (await trouble.strike(request, self._forward))(scope, receive, send)
 
     async def _forward(self, request: Request) -> Response:
         """The vendor's reply; 503 where nobody takes the connection, as a gateway answers."""

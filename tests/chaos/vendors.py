@@ -23,20 +23,22 @@ class VendorWires:
         """Requests that came over either."""
         return self.images.count + self.videos.count
 
-    async def disturb(self, hit: Hit, seconds: float, *, patience: float) -> int:
+    async def disturb(self, hit: Hit, seconds: float, *, patience: float) -> Trouble:
         """Do a hit's deed to the first that comes on its route in time, and for so long from then.
 
-        Returns how many were struck.
+        Returns what was done, when nobody that it met waits any more: a sender whose reply was lost
+        does until its own time is up.
         """
         if hit.route is None:
-            return 0
+            raise ValueError("a strike on a vendor's wire has a route")
         trouble = self._of(hit.target).trouble(hit.route, Deed(hit.kind.value))
         try:
             if await _struck(trouble, patience):
                 await asyncio.sleep(seconds)
         finally:
             trouble.release()
-        return trouble.met
+        await trouble.gone()
+        return trouble
 
     async def hold(
         self, stage: Stage, seconds: float, *, patience: float, prompt: str = ""
