@@ -23,22 +23,22 @@ class JobState:
         self.note = ""
         self._paid = Attempts()
 
-    def change(
-        self, at: datetime, note: str, *, attempts: Attempts | None = None, **fields: object
-    ) -> Record:
+    def change(self, at: datetime, note: str, **fields: object) -> Record:
         """The next version with `fields` set; ValueError for a move that the states forbid.
 
         A place in a vendor's queue is left with whatever comes next. What is known to be paid stays
-        counted, though it may have become known since `attempts` were counted.
+        counted, though it may have become known since the attempts were counted.
         """
         after = Status(str(fields.get("status", self.record.status)))
         # What is found out behind an end is added by whoever clears up, not by the job itself.
         if self.record.status.ended or not may_follow(self.record.status, after):
             raise ValueError(f"a {self.record.status} job can't become {after}")
         version = self.record.version + 1
-        counted = (attempts or self.record.attempts).raised_to(self._paid)
-        fields = {"vendor_position": None, **fields, **self._times(after, at)}
-        changed = self.record.model_copy(update={**fields, "attempts": counted, "version": version})
+        counted = Attempts.model_validate(fields.get("attempts", self.record.attempts))
+        fields |= self._times(after, at) | {"attempts": counted.raised_to(self._paid)}
+        changed = self.record.model_copy(
+            update={"vendor_position": None, **fields, "version": version}
+        )
         self.note = note
         self.record = changed.followed(at, note)
         return self.record

@@ -112,7 +112,7 @@ async def test_who_is_reset_to_before_the_gate_keeps_nobody_from_it(passers: Pas
         view = await passers.until(lambda view: view.waiting == ("holder",))
         assert holders(view) == ["next"]
         await passers.start("last")
-        newer = passers.client.get_workflow_handle_for(Passer.run, holder.id)
+        newer: PassHandle = passers.client.get_workflow_handle(holder.id)
         await newer.signal(Passer.step)
         await has_asked(passers.client, run, Gate.IMAGE)
         await following.signal(Passer.step)
@@ -134,7 +134,7 @@ async def test_who_is_reset_while_it_waits_at_the_gate_is_told_when_its_turn_com
         run = await reset(passers.client, who, back_to=back_to)
         for handle in handles:
             await passers.book.has_entered(handle.id)
-            newest = passers.client.get_workflow_handle_for(Passer.run, handle.id)
+            newest: PassHandle = passers.client.get_workflow_handle(handle.id)
             await newest.signal(Passer.step)
         await passers.free()
         assert passers.permit(who).run_id == run
