@@ -143,13 +143,15 @@ class Release(Message):
 class Holder(Message):
     """Who holds the slot, since when; `draining` from an abnormal close to a clear vendor.
 
-    `fence`: the highest heard. `began`: the first of that generation that was answered yes.
+    `drains_since`: when that close became known. `fence`: the highest heard. `began`: the first of
+    that generation that was answered yes.
     """
 
     request: SlotRequest
     token: int
     since: datetime
     draining: bool = False
+    drains_since: datetime | None = None
     fence: Fence = NO_FENCE
     began: Fence = NO_FENCE
     holds_seconds: float = LONGEST_HOLD_SECONDS
@@ -168,7 +170,8 @@ class Drain(Message):
     """Clean up after a job: wait first, then clear the vendors.
 
     `in_doubt`: a submit of the job may still be on its way to a vendor, so that a look-up which
-    finds nothing proves nothing yet. `close_code`: the job was closed from outside.
+    finds nothing proves nothing yet. `close_code`: the job was closed from outside. `since`: when
+    the clean-up was begun at first, where a semaphore's next run begins it again.
     """
 
     job_id: str
@@ -176,6 +179,7 @@ class Drain(Message):
     hold_seconds: float
     in_doubt: bool = True
     close_code: str | None = None
+    since: datetime | None = None
 
 
 class SemaphoreSettings(Message):

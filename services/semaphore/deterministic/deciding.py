@@ -174,9 +174,9 @@ class Decisions:
         request = permits.request_of(run.run_id)
         permits.withdraw(run.run_id)
         if run.run_id in permits.held:
-            permits.drain(run.run_id)
+            since = permits.drain(run.run_id, workflow.now())
             self.decide()
-            await starts.drain(run, ended.closed, self.rules.pace.times)
+            await starts.drain(run, ended.closed, self.rules.pace.times, since=since)
             permits.release(run.run_id)
         if ended.newer is not None and request is not None:
             self._succeeds(request.model_copy(update={"run_id": ended.newer}))

@@ -199,9 +199,16 @@ class Permits:
         """Who is passed over, in the order of their turn."""
         return [each.run for each in self.queue if each.run_id in self._silent]
 
-    def drain(self, run_id: str) -> None:
-        """A run was closed from outside; it keeps its place until its leftovers are cleared."""
-        self.held[run_id] = self.held[run_id].model_copy(update={"draining": True})
+    def drain(self, run_id: str, now: datetime) -> datetime:
+        """A run was closed from outside; it keeps its place until its leftovers are cleared.
+
+        Since when that is known: an earlier run of the semaphore may have begun to clear them.
+        """
+        holder = self.held[run_id]
+        since = holder.drains_since or now
+        change = {"draining": True, "drains_since": since}
+        self.held[run_id] = holder.model_copy(update=change)
+        return since
 
     def release(self, run_id: str) -> None:
         """Nothing of this run acts any more."""

@@ -1,6 +1,6 @@
 """The activities of the semaphore as its workflow starts them: their limits and retries."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -66,7 +66,9 @@ def watch(request: Watch, times: Times) -> workflow.ActivityHandle[Ended]:
     )
 
 
-def drain(run: RunRef, closed: Closed, times: Times) -> workflow.ActivityHandle[None]:
+def drain(
+    run: RunRef, closed: Closed, times: Times, *, since: datetime
+) -> workflow.ActivityHandle[None]:
     """Done when nothing of a killed run acts any more, at its worker or at a vendor."""
     return workflow.start_activity(
         DRAIN_ACTIVITY,
@@ -75,6 +77,7 @@ def drain(run: RunRef, closed: Closed, times: Times) -> workflow.ActivityHandle[
             run_id=run.run_id,
             hold_seconds=DRAIN_HOLD_SECONDS,
             close_code=closed.value,
+            since=since,
         ),
         task_queue=GENVIDEO_QUEUE,
         summary=f"clear the vendors after {run.job_id}",

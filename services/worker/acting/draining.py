@@ -60,21 +60,22 @@ class DrainActivities:
             code = None if goes_on else drain.close_code
             if code is not None:
                 await asyncio.to_thread(self._close, drain, code)
-            await asyncio.sleep(drain.hold_seconds)
-            attempts = await self._cleared(drain, now, cancel=not goes_on)
+            since = _since(drain)
+            await asyncio.sleep(max(0.0, since - now()))
+            attempts = await self._cleared(drain, now, since, cancel=not goes_on)
             if goes_on or code is not None:
                 await asyncio.to_thread(self._amend, drain.job_id, attempts)
                 return Kept(attempts=attempts, assets={}, asset_url=None)
             return await self._keep(drain.job_id, attempts)
 
-    async def _cleared(self, drain: Drain, now: Callable[[], float], *, cancel: bool) -> Attempts:
+    async def _cleared(
+        self, drain: Drain, now: Callable[[], float], since: float, *, cancel: bool
+    ) -> Attempts:
         """Wait until nothing of the job runs; the highest attempts that the vendors know.
 
         While a submit may be on its way, finding nothing proves nothing: the vendor may still be
         accepting it. Once the latest generation is known, there is no other one on its way.
         """
-        # By the server's clock: a try that goes on for a dead one has no more time.
-        since = activity.info().scheduled_time.timestamp() + drain.hold_seconds
         until = since + self._settings.drain_seconds
         record = await asyncio.to_thread(self._records.read, drain.job_id)
         latest = _latest(drain.job_id, await self._begun(drain, record))
@@ -264,6 +265,16 @@ async def _cancel(vendor: Vendor, status: VendorStatus) -> None:
         await vendor.cancel(status.vendor_id)
     except VendorError as error:
         log.warning("a cancel at the vendor failed", reason=error.message)
+
+
+def _since(drain: Drain) -> float:
+    """From when on nothing more begins, by the server's clock.
+
+    Whoever goes on for a try that has died, or for an earlier run of the semaphore, has no more
+    time: each would begin the wait anew, and a busy semaphore begins run after run.
+    """
+    begun = drain.since or activity.info().scheduled_time
+    return begun.timestamp() + drain.hold_seconds
 
 
 def _server_clock() -> Callable[[], float]:

@@ -5,7 +5,7 @@ import pytest
 from services.semaphore.deterministic.permits import Permits
 from services.semaphore.models import SemaphoreState
 from shared.slot.messages import Gate, Release, SemaphoreSettings
-from tests.services.semaphore.asking import ask, asked, request, settle
+from tests.services.semaphore.asking import START, ask, asked, request, settle
 
 
 def new_permits(*, waiting: int, limit: int = 1) -> Permits:
@@ -55,7 +55,7 @@ def test_what_is_being_cleared_is_not_given_back() -> None:
     made = new_permits(waiting=2)
     asked(made, 0, 1)
     [first] = settle(made)
-    made.drain("run-0")
+    made.drain("run-0", START)
     assert not made.give_back(Release(run_id="run-0", token=first.token))
     assert settle(made) == []
     made.release("run-0")

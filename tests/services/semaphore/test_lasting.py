@@ -106,6 +106,8 @@ class TestContinueAsNew:
         view = await kept.view()
         assert [(each.job_id, each.draining) for each in view.holders] == [("holder", True)]
         assert kept.book.entered == ["holder"]
+        # It is begun anew, and has not to wait for as long once more.
+        assert len({each.since for each in kept.book.drains} - {None}) == 1
         kept.book.vendors_clear.set()
         await kept.book.has_entered("job-00")
         assert kept.book.most == 1

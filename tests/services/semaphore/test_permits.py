@@ -212,7 +212,7 @@ def test_what_is_being_cleared_keeps_its_place_and_has_no_permit() -> None:
     made = new_permits(waiting=2)
     [mine] = asked(made, 0)
     settle(made)
-    made.drain("run-0")
+    made.drain("run-0", START)
     assert made.permit_for(mine) is None
     asked(made, 1)
     assert settle(made) == []
@@ -228,7 +228,7 @@ def test_who_holds_for_longer_than_it_may_is_overdue_unless_it_is_cleared_alread
     assert made.overdue(limit) == []
     late = limit + timedelta(seconds=1)
     assert [run.run_id for run in made.overdue(late)] == ["run-0", "run-1"]
-    made.drain("run-1")
+    made.drain("run-1", START)
     assert [run.run_id for run in made.overdue(late)] == ["run-0"]
 
 
@@ -245,7 +245,7 @@ def test_carried_over_it_is_the_same() -> None:
     made = new_permits(limit=2, waiting=6)
     asked(made, 0, 1)
     settle(made)
-    made.drain("run-0")
+    made.drain("run-0", START)
     again = Permits(made.state())
     assert again.state() == made.state()
     assert again.heard("run-1") == (0, 1, 1)

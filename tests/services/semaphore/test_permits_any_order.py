@@ -174,7 +174,7 @@ class Semaphore(RuleBasedStateMachine):
         run_id = self.one_of(data)
         self.open.discard(run_id)
         if run_id in self.permits.held:
-            self.permits.drain(run_id)
+            self.permits.drain(run_id, START)
             self.leftovers.add(run_id)
         else:
             self.gone(run_id)

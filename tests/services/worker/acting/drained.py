@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -133,15 +133,26 @@ class Scene:
         )
 
     async def drain(
-        self, *, in_doubt: bool = True, hold: float = 0, code: str | None = "terminated"
+        self,
+        *,
+        in_doubt: bool = True,
+        hold: float = 0,
+        code: str | None = "terminated",
+        ago: float | None = None,
     ) -> Kept:
+        """`ago`: seconds since an earlier run of the semaphore had it begun."""
         environment = ActivityEnvironment()
         scheduled = datetime.fromtimestamp(self.clock.began, UTC)
         environment.info = replace(
             environment.info, scheduled_time=scheduled, started_time=scheduled
         )
         drain = Drain(
-            job_id=JOB, run_id="run", hold_seconds=hold, in_doubt=in_doubt, close_code=code
+            job_id=JOB,
+            run_id="run",
+            hold_seconds=hold,
+            in_doubt=in_doubt,
+            close_code=code,
+            since=None if ago is None else scheduled - timedelta(seconds=ago),
         )
         kept: Kept = await environment.run(self._activities.drain_job, drain)
         return kept

@@ -160,6 +160,14 @@ async def test_what_never_ends_is_given_up_at_the_bound(scene: Scene) -> None:
     assert scene.clock.passed == pytest.approx(BOUND + 3, abs=3)
 
 
+@pytest.mark.parametrize(("ago", "takes"), [(0, 3 + ACCEPT), (10, ACCEPT - 7), (3 + ACCEPT, 0)])
+async def test_an_earlier_run_of_the_semaphore_has_waited_for_the_next_one(
+    scene: Scene, ago: float, takes: float
+) -> None:
+    await scene.drain(hold=3, ago=ago)
+    assert scene.clock.passed == pytest.approx(takes, abs=3)
+
+
 IN_VIDEO = {"status": Status.RUNNING, "step": Step.VIDEO, "attempts": Attempts(image=1, video=1)}
 UNASKED = Traits(looked_up=False)
 
