@@ -186,10 +186,12 @@ class Decisions:
         """A run in the place of a reset one waits: it may replay that it has asked already.
 
         Or it may have been reset to before a stage's gate, and not even hold the slot: there it is
-        told, so that it asks if it is there, and nobody waits for it.
+        told, so that it asks if it is there, and nobody waits for it. Where it has asked by itself,
+        it is there, and keeps its turn.
         """
+        permits, has_come = self.permits, self.permits.speaks(request.run_id)
         self.queue([request])
-        aside = self.permits.gate is not JOB_GATE and request.run_id in self.permits.queue
-        if aside and workflow.patched(NEWER_IS_ASIDE):
-            self.permits.set_aside(request.run_id)
+        waits = permits.gate is not JOB_GATE and request.run_id in permits.queue
+        if waits and not has_come and workflow.patched(NEWER_IS_ASIDE):
+            permits.set_aside(request.run_id)
             self._call(request.run)

@@ -74,6 +74,10 @@ class Permits:
         """Whether a run holds or waits."""
         return run_id in self.held or run_id in self.queue
 
+    def speaks(self, run_id: str) -> bool:
+        """Whether a run holds or waits, and is not passed over."""
+        return self.knows(run_id) and run_id not in self._silent
+
     def withdraw(self, run_id: str) -> None:
         """A run that waits gives up, or has closed."""
         self.queue.remove(run_id)

@@ -1,23 +1,29 @@
 """A stage's gate: held from the grant until it is given back, and never for longer than the run."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
 
+from services.semaphore import activities
 from shared.slot.messages import (
     CHANGE_UPDATE,
     RELEASE_SIGNAL,
     REQUEST_SIGNAL,
+    Closed,
     Gate,
     Release,
+    RunRef,
     SlotChange,
     SlotRequest,
     SlotView,
 )
+from shared.slot.watching import until_closed
 from tests.fixtures.eventually import eventually
 from tests.fixtures.resets import reset
-from tests.fixtures.semaphore_history import has_asked
+from tests.fixtures.semaphore_history import are_watched, has_asked
 from tests.fixtures.semaphore_view import semaphore_view
 from tests.services.semaphore.passers import (
     Passer,
@@ -128,6 +134,8 @@ async def test_who_is_reset_while_it_waits_at_the_gate_is_told_when_its_turn_com
 ) -> None:
     """One was told that it is next, and one was not; either's new run replays that it has asked."""
     async with semaphore_of(passers):
+        # The old run has asked, and may be granted the gate before its end is known.
+        passers.book.vendors_clear.set()
         handles = await passers.start("first", "second", "third")
         await passers.book.has_entered("first")
         await passers.book.is_called("second")
@@ -139,6 +147,29 @@ async def test_who_is_reset_while_it_waits_at_the_gate_is_told_when_its_turn_com
         await passers.free()
         assert passers.permit(who).run_id == run
         assert passers.book.most == 1
+
+
+async def test_who_was_reset_and_asks_by_itself_keeps_its_turn(
+    passers: Passers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its new run has asked before the old one's end is known: it has come so far."""
+    is_known = asyncio.Event()
+
+    async def known_late(client: Client, run: RunRef) -> Closed:
+        closed = await until_closed(client, run)
+        await is_known.wait()
+        return closed
+
+    monkeypatch.setattr(activities, "until_closed", known_late)
+    async with semaphore_of(passers):
+        await passers.start("first", "second", "third")
+        await passers.book.has_entered("first")
+        await passers.book.is_called("second")
+        run = await reset(passers.client, "second", back_to="first")
+        await has_asked(passers.client, run, Gate.IMAGE)
+        is_known.set()
+        watched = await are_watched(passers.client, run, Gate.IMAGE)
+        assert [each.job_id for each in watched] == ["first", "second", "second"]
 
 
 async def test_a_rebuilt_semaphore_knows_who_has_passed_who_holds_and_who_waits(
