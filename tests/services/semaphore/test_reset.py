@@ -7,6 +7,7 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 
 from services.semaphore.rebuilding import rebuild
 from tests.fixtures.resets import reset
+from tests.fixtures.semaphore_history import has_asked
 from tests.services.semaphore.standins import Jobs
 from tests.services.semaphore.test_lasting import another_run, kill_semaphore, run_of
 from tests.services.semaphore.test_on_deck import finish_all, holders, line_up, tokens_grow
@@ -48,6 +49,9 @@ async def test_a_job_that_is_next_and_reset_is_next_again(kept: Jobs, back_to: s
     """Its new run replays what the old one had asked; the semaphore's watch tells of it."""
     await line_up(kept, "first", "second", "third")
     run = await reset(kept.client, "second", back_to=back_to)
+    # Until the end of the old one is known, its question is answered.
+    await has_asked(kept.client, run)
+    await kept.until(lambda view: view.waiting == ("second", "third"))
     await kept.finish("first")
     await finish_all(kept, "second", "third")
     assert kept.book.drains == []
