@@ -160,9 +160,11 @@ class Stored(Message):
 
 class Kept(Message):
     """What a job that ended early had paid for: attempts that the vendors know, by stage, and the
-    results that could still be stored; `units` as of `Stored`."""
+    results that could still be stored; `units` as of `Stored`. `tasks`: the vendors' ids by ours.
+    """
 
     attempts: Attempts
     assets: dict[Step, Asset]
     asset_url: str | None
     units: dict[str, str] = Field(default_factory=dict)
+    tasks: dict[str, str] = Field(default_factory=dict)

@@ -46,6 +46,8 @@ T = TypeVar("T")
 # One attempt at a stage, by its number from 1.
 Attempt = Callable[[int], Awaitable[Stored]]
 NOT_YET = (NotYet.code, GateNotYet.code)
+# A patch: a reset run that is refused the permit of the run before it asks by itself.
+ASKS_ANEW = "asks_anew_after_a_reset"
 
 
 @workflow.defn(name=GENVIDEO_WORKFLOW)
@@ -166,8 +168,12 @@ class GenVideoWorkflow:
             return
         self._turn.lose()
         self._limits.stop_timer()
-        if self._journal.record.status is not Status.QUEUED:
+        # Ended first and reset then, it is in no queue, and its record says that it has ended.
+        anew = stages.is_repeated() and workflow.patched(ASKS_ANEW)
+        if anew or self._journal.record.status is not Status.QUEUED:
             await self._journal.change("queued again", status=Status.QUEUED, step=None)
+        if anew:
+            await self._turn.ask()
 
     async def _image_attempt(self, number: int) -> Stored:
         handle = stages.start_image(self._order(Step.IMAGE, number))

@@ -1,5 +1,6 @@
 """The end of a job that had no code left to record it: ended from outside, or forgotten."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from shared.jobs.messages import Attempts, JobError, Record
@@ -27,10 +28,19 @@ def close_record(record: Record, code: str) -> Record:
     return ended.followed(at, MESSAGES[code])
 
 
-def amend_attempts(record: Record, attempts: Attempts) -> Record | None:
-    """The next version with what the vendors had accepted; None where the record says it."""
+def amend_accepted(record: Record, attempts: Attempts, tasks: Mapping[str, str]) -> Record | None:
+    """The next version with what the vendors had accepted, and their ids of it by ours.
+
+    None where the record counts it.
+    """
     raised = record.attempts.raised_to(attempts)
     if raised == record.attempts:
         return None
-    amended = record.model_copy(update={"attempts": raised, "version": record.version + 1})
+    amended = record.model_copy(
+        update={
+            "attempts": raised,
+            "tasks": {**tasks, **record.tasks},
+            "version": record.version + 1,
+        }
+    )
     return amended.followed(datetime.now(UTC), "accepted by a vendor before its run was closed")

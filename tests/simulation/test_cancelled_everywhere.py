@@ -24,7 +24,7 @@ ONCE = "comes after a cancellation alone"
 IN_ONE_TASK = "a poll that has ended, or is stopped without waiting for it"
 NOT_REACHED = {
     "collecting._waited: cancellation.finish": IN_ONE_TASK,
-    "ending.Ending.early: self._journal.change": ONCE,
+    "ending.Ending.early: self._end": ONCE,
     # Or when the time is up just while a gate is given back since the slot was lost.
     "ending.Ending.early: self._turn.withdraw": ONCE,
     # A place in the vendor's own queue: those of the simulation have none.

@@ -4,8 +4,9 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 
+from services.semaphore import watchdog
 from services.semaphore.deterministic import starts
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.states import Status, Step
@@ -128,3 +129,53 @@ async def test_what_was_its_own_permit_stays_so_after_another_reset(
     history = await line.job(job_id).fetch_history()
     found = await replay(GenVideoWorkflow, only(history), PayloadKeys())
     assert found == {"replayed": 1, "failures": {}}
+
+
+async def test_one_that_was_terminated_first_asks_by_itself(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in no queue, and what it replays has asked; the round that would find it is off."""
+
+    async def reminds_nobody(_client: Client) -> int:
+        return 0
+
+    monkeypatch.setattr(watchdog, "remind", reminds_nobody)
+    monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
+    await line.images.arm(LONG)
+    job_id = await line.submit()
+    await begun(line.images, f"{job_id}.image.1")
+    await line.job(job_id).terminate()
+    await line.images.hurry()
+    await line.free()
+    run_id = await reset(line.client, job_id, back_to="last")
+    await line.job(job_id).result()
+    record = line.record(job_id)
+    assert (record.status, record.run_id) == (Status.SUCCEEDED, run_id)
+    notes = [each.note for each in record.transitions]
+    assert notes.index("The job was terminated from outside.") + 1 == notes.index("queued again")
+    rows = await line.images.json("/admin/ledger")
+    assert paid_once(rows)
+    assert (await line.run()).status is Status.SUCCEEDED
+
+
+async def test_cancelled_before_its_turn_it_keeps_what_the_run_before_it_had_paid_for(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
+    await line.videos.arm(LONG)
+    job_id = await line.submit()
+    await begun(line.videos, f"{job_id}.video.1")
+    await line.change(paused=True)
+    # Another one is next, so that the reset job has no step under way that could tell.
+    await line.submit("urgent", priority=1)
+    await reset(line.client, job_id, back_to="first", reapplies=False)
+    await line.slots(lambda view: view.waiting_count == 2)
+    await line.job(job_id).cancel()
+    await line.noted(job_id, "cancelled: waiting until the vendors are clear")
+    [video] = await line.videos.json("/admin/ledger")
+    assert video["finished_at"] is None
+    await line.change(paused=False)
+    await line.videos.hurry()
+    record = await line.ended(job_id)
+    assert (record.status, {*record.assets}) == (Status.CANCELLED, {*Step})
+    assert record.tasks[f"{job_id}.video.1"] == video["job_id"]

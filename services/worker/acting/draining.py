@@ -18,7 +18,7 @@ from services.worker.vendors.vendor import Vendor, VendorStatus
 from shared.errors import GenvideoError, RefusedForGood, VendorError
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.assets import asset_url
-from shared.jobs.closing import amend_attempts, close_record
+from shared.jobs.closing import amend_accepted, close_record
 from shared.jobs.ids import external_id, parse_external_id
 from shared.jobs.messages import Asset, Attempts, Record
 from shared.jobs.states import Step
@@ -62,16 +62,16 @@ class DrainActivities:
                 await asyncio.to_thread(self._close, drain, code)
             since = _since(drain)
             await asyncio.sleep(max(0.0, since - now()))
-            attempts = await self._cleared(drain, now, since, cancel=not goes_on)
+            seen = await self._cleared(drain, now, since, cancel=not goes_on)
             if goes_on or code is not None:
-                await asyncio.to_thread(self._amend, drain.job_id, attempts)
-                return Kept(attempts=attempts, assets={}, asset_url=None)
-            return await self._keep(drain.job_id, attempts)
+                await asyncio.to_thread(self._amend, drain.job_id, seen)
+                return Kept(attempts=seen.attempts(), assets={}, asset_url=None)
+            return await self._keep(drain.job_id, seen)
 
     async def _cleared(
         self, drain: Drain, now: Callable[[], float], since: float, *, cancel: bool
-    ) -> Attempts:
-        """Wait until nothing of the job runs; the highest attempts that the vendors know.
+    ) -> "Seen":
+        """Wait until nothing of the job runs; what the vendors say of its generations.
 
         While a submit may be on its way, finding nothing proves nothing: the vendor may still be
         accepting it. Once the latest generation is known, there is no other one on its way.
@@ -93,10 +93,10 @@ class DrainActivities:
         while True:
             in_doubt = now() < doubt and latest not in seen.known
             if not seen.running and not in_doubt:
-                return seen.attempts()
+                return seen
             if now() >= until:
                 log.warning("given up on what may still run", generations=sorted(seen.running))
-                return seen.attempts()
+                return seen
             await asyncio.sleep(pause)
             pause = min(pause * POLL_GROWTH, self._settings.video_poll_seconds)
             await self._look(seen.running | {latest}, seen, tasks, cancel=cancel)
@@ -152,18 +152,18 @@ class DrainActivities:
         if record is not None and record.run_id == drain.run_id and not record.status.ended:
             self._records.write(close_record(record, code))
 
-    def _amend(self, job_id: str, attempts: Attempts) -> None:
+    def _amend(self, job_id: str, seen: "Seen") -> None:
         """The record of a job whose end had no code may lack what a vendor had accepted by then.
 
         So may that of a run that was reset, which the next run follows; where that one has written
         already, it goes on from here, as from all that is known of it.
         """
         while (record := self._records.read(job_id)) is not None:
-            amended = amend_attempts(record, attempts)
+            amended = amend_accepted(record, seen.attempts(), seen.tasks)
             if amended is None or self._records.write(amended):
                 return
 
-    async def _keep(self, job_id: str, attempts: Attempts) -> Kept:
+    async def _keep(self, job_id: str, seen: "Seen") -> Kept:
         """Store each stage's good result that the record doesn't have yet."""
         record = await asyncio.to_thread(self._records.read, job_id)
         there = record.assets if record else {}
@@ -174,7 +174,9 @@ class DrainActivities:
         units = {ours: spent for _, charged in kept.values() for ours, spent in charged.items()}
         last = max({*there, *assets}, key=list(Step).index, default=None)
         url = last and asset_url(self._settings.api_public_url, job_id, last)
-        return Kept(attempts=attempts, assets=assets, asset_url=url, units=units)
+        return Kept(
+            attempts=seen.attempts(), assets=assets, asset_url=url, units=units, tasks=seen.tasks
+        )
 
     async def _kept(self, job_id: str, step: Step, tasks: Mapping[str, str]) -> Bought | None:
         """The newest attempt's file, if one has succeeded and can be had."""
@@ -201,7 +203,7 @@ def _latest(job_id: str, attempts: Attempts) -> str:
 class Seen:
     """What the vendors said of a job's generations: known ever, ended for good, not ended yet.
 
-    `doubted`: whose submit may have arrived.
+    `doubted`: whose submit may have arrived. `tasks`: the vendors' ids by ours.
     """
 
     def __init__(self, known: Iterable[str], lost: Callable[[str], float]) -> None:
@@ -209,6 +211,7 @@ class Seen:
         self.doubted: set[str] = set()
         self.ended: set[str] = set()
         self.running: set[str] = set()
+        self.tasks: dict[str, str] = {}
         self._lost = lost
         self._missing_since: dict[str, float] = {}
 
@@ -225,6 +228,7 @@ class Seen:
                 self.running.add(ours)
         else:
             self.known.add(ours)
+            self.tasks[ours] = news.vendor_id
             self._missing_since.pop(ours, None)
             over = news.state in ("succeeded", "failed")
             (self.ended if over else self.running).add(ours)

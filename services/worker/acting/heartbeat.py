@@ -43,7 +43,8 @@ class Pulse:
     the place in the vendor's queue that the record has.
 
     `in_doubt`: whether a submit of this generation may be on its way to the vendor. `settled`: the
-    last try ended by itself and knew that none was; a killed one could not say so.
+    last try ended by itself and knew that none was; a killed one could not say so. `follows`:
+    whether one told anything at all.
     """
 
     def __init__(self, client: Client, external_id: str) -> None:
@@ -51,7 +52,7 @@ class Pulse:
         self.percent = 0
         self.position: int | None = None
         self.told = False
-        self.settled = False
+        self.settled = self.follows = False
         self.in_doubt = False
         # By how much our clock was ahead when this try began, or how late it came to us.
         started = activity.info().started_time
@@ -107,7 +108,7 @@ class Pulse:
         *_later: object,
     ) -> None:
         """Go on where the last try was when it was last heard of; a later release tells more."""
-        self.accepted = accepted
+        self.accepted, self.follows = accepted, True
         self.percent = self._reported = percent
         self.told = told
         self.position = position

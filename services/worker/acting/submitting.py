@@ -37,7 +37,8 @@ async def begin(
     be accepting it, so that its answer is awaited first. NeverTold where an earlier try may have
     submitted it, and that can't be found out.
     """
-    pulse.in_doubt = pulse.in_doubt or order.repeated
+    # What a run before a reset has left, the first try of this one has found out.
+    pulse.in_doubt = pulse.in_doubt or (order.repeated and not pulse.follows)
     permit, is_first = await acquire_all(client, order, skew=pulse.skew)
     cancelled, vendor_id = False, None
     if is_first and not order.repeated:

@@ -19,12 +19,15 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic.turn import SlotTurn
     from services.worker.models import JobLimits
     from shared.errors import NeverTold
+    from shared.jobs.messages import Attempts, JobError
     from shared.jobs.states import Status
     from shared.slot.messages import Drain, SlotRequest
 
 
 # A submit may have arrived of which no answer tells.
 MAY_BE_THERE = (UNCLASSED, NeverTold.code)
+# A patch: what a run before a reset has paid for is kept by whoever ends before it has the slot.
+ANOTHERS_LEFTOVERS = "clears_what_another_run_left"
 
 
 class Ending:
@@ -40,17 +43,19 @@ class Ending:
         self._journal = journal
         self._cancellation = cancellation
         self._turn = turn
+        # The vendors' ids of what a clean-up has found, by ours.
+        self._found: dict[str, str] = {}
 
     async def badly(
         self, limits: JobLimits | None, status: Status, note: str, failure: StageFailed
     ) -> None:
         """A stage has failed for good: whatever still runs at a vendor is waited for first."""
         note = f"{note} ({failure.code})"
-        if self._turn.permit is not None:
+        if self._may_have_left(limits):
             in_doubt = failure.code in MAY_BE_THERE
             await self._drain(limits, note, in_doubt=in_doubt, tasks=failure.tasks)
         error = job_error(failure.code, failure.message)
-        await self._journal.change(note, status=status, error=error)
+        await self._end(note, status=status, error=error)
 
     async def early(self, limits: JobLimits | None, interrupted: Interrupted) -> None:
         """The job is to end, cancelled or out of time.
@@ -62,15 +67,26 @@ class Ending:
         if self._turn.permit is None:
             await self._turn.withdraw()
         # Withdrawing takes its time, and the permit may have come meanwhile.
-        if self._turn.permit is not None or in_doubt:
+        if in_doubt or self._may_have_left(limits):
             await self._drain(limits, str(reason), in_doubt=in_doubt, tasks=interrupted.tasks)
         if reason is Reason.CANCELLED:
             error = job_error("cancelled", "The job was cancelled.")
-            await self._journal.change("cancelled", status=Status.CANCELLED, error=error)
+            await self._end("cancelled", status=Status.CANCELLED, error=error)
         else:
             seconds = limits.job_seconds if limits else 0.0
             error = job_error("job_timed_out", f"The job did not end within {seconds:g} s.")
-            await self._journal.change("failed (job_timed_out)", status=Status.FAILED, error=error)
+            await self._end("failed (job_timed_out)", status=Status.FAILED, error=error)
+
+    def _may_have_left(self, limits: JobLimits | None) -> bool:
+        """Whether anything of the job may be at a vendor: of this run, or of one before a reset."""
+        if self._turn.permit is not None:
+            return True
+        begun = limits is not None and self._journal.record.attempts != Attempts()
+        return begun and stages.is_repeated() and workflow.patched(ANOTHERS_LEFTOVERS)
+
+    async def _end(self, note: str, *, status: Status, error: JobError) -> None:
+        tasks = {**self._journal.record.tasks, **self._found}
+        await self._journal.change(note, status=status, error=error, tasks=tasks)
 
     async def _drain(
         self, limits: JobLimits | None, why: str, *, in_doubt: bool, tasks: Tasks
@@ -91,6 +107,7 @@ class Ending:
         except ActivityError:
             workflow.logger.exception("the vendors could not be cleared")
             return
+        self._found = kept.tasks
         record = self._journal.record
         attempts = record.attempts.raised_to(kept.attempts)
         if kept.assets or attempts != record.attempts:

@@ -82,6 +82,13 @@ async def test_an_earlier_generation_tells_nothing_of_the_latest(scene: Scene) -
     assert scene.clock.passed == pytest.approx(90, abs=3)
 
 
+async def test_a_job_that_cleans_up_by_itself_hears_by_which_ids_the_vendors_know_it(
+    scene: Scene,
+) -> None:
+    scene.images.news[IMAGE] = lambda passed: now("failed")
+    assert (await scene.drain(code=None)).tasks == {IMAGE: "v-failed"}
+
+
 @pytest.fixture
 def ahead(scene: Scene) -> Scene:
     """A run has begun its video's submit; its record knows only of the image, which is over."""
@@ -99,6 +106,7 @@ async def test_what_was_begun_ahead_of_its_record_may_be_on_its_way(ahead: Scene
     assert (await ahead.drain()).attempts == Attempts(image=1, video=1)
     assert ahead.clock.passed == pytest.approx(90, abs=3)
     assert ahead.recorded.attempts == Attempts(image=1, video=1)
+    assert ahead.recorded.tasks == {IMAGE: "v-failed", VIDEO: "v-succeeded"}
 
 
 async def test_a_job_that_cleans_up_by_itself_has_recorded_all(ahead: Scene) -> None:
