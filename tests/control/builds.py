@@ -84,7 +84,7 @@ async def _another(client: Client) -> Client:
 def without_draining(patch: pytest.MonkeyPatch) -> None:
     """After an end from outside the slot is free at once."""
 
-    async def nothing(*_: object) -> None:
+    async def nothing(*_: object, **__: object) -> None:
         return
 
     patch.setattr(starts, "drain", nothing)
