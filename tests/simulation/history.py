@@ -73,7 +73,7 @@ def timestamp(at: float) -> Timestamp:
 
 
 def to_proto(event: Event) -> HistoryEvent:
-    """The event as it is read by the semaphore and by a job's activities; other kinds are empty."""
+    """The event as the semaphore reads it, when it rebuilds; other kinds are empty."""
     proto = HistoryEvent(event_id=event.number, event_time=timestamp(event.at))
     data = event.data
     match event.kind:
@@ -87,9 +87,6 @@ def to_proto(event: Event) -> HistoryEvent:
             signal = proto.workflow_execution_signaled_event_attributes
             signal.signal_name = data["name"]
             signal.input.CopyFrom(data["args"])
-        case "was_reset":
-            proto.event_type = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-            proto.workflow_task_failed_event_attributes.base_run_id = data["base"]
         case "activity_scheduled":
             proto.event_type = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
             scheduled = proto.activity_task_scheduled_event_attributes

@@ -58,7 +58,7 @@ def _copy(server: "Server", run: Run, task: int) -> Run:
     _copy_updates(again)
     if any(event.kind == "cancel_requested" for event in again.events):
         again.heard.add("cancel")
-    again.write(server.world.now, "was_reset", seed=number, base=run.run_id)
+    again.write(server.world.now, "was_reset", seed=number)
     return again
 
 

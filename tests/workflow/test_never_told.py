@@ -11,7 +11,6 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from services.semaphore.deterministic import starts
 from services.semaphore.worker import running_semaphore
 from services.worker.acting.looking_back import WAITS, LookingBack
 from services.worker.acting.records import StateActivities
@@ -20,16 +19,14 @@ from services.worker.results.disk import Disk
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.messages import Attempts
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.temporal.client import GENVIDEO_QUEUE
 from shared.temporal.sandbox import WorkflowRunner
 from tests.fixtures.eventually import eventually
-from tests.fixtures.resets import has_done_tasks, reset
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, pipeline, working
 from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import FIRST, rule
-from tests.workflow.test_cancelling import begun
 from tests.workflow.wires import KLING
 
 RELAY: Json = {"kling_dialect": "newapi"}
@@ -98,25 +95,6 @@ async def stage_fails(line: Pipeline, lost: Json, accepted: int) -> None:
     assert following["accepted_ts"] >= first.finished_at.timestamp()
 
 
-@pytest.mark.parametrize(("stage", "ends"), [(Step.IMAGE, "succeeded"), (Step.VIDEO, "failed")])
-async def test_a_job_that_is_reset_has_its_video_made_where_no_run_before_had_come_so_far(
-    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: Step, ends: str
-) -> None:
-    """Behind two resets its history names the last run before it, and that one the first."""
-    monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
-    async with relayed(client, tmp_path, drain_seconds=DRAIN_SECONDS) as line:
-        service = line.images if stage is Step.IMAGE else line.videos
-        await service.arm(rule("start", "slow", extra=60_000))
-        job_id = await line.submit()
-        await begun(service, f"{job_id}.{stage}.1")
-        for _ in range(2):
-            await has_done_tasks(line.client, job_id)
-            await reset(line.client, job_id, back_to="first")
-        await service.hurry()
-        record = await line.ended(job_id)
-        assert (record.status, len(await line.videos.json("/admin/ledger"))) == (ends, 1)
-
-
 async def test_what_is_accepted_while_its_job_is_cancelled_is_kept(
     client: Client, tmp_path: Path
 ) -> None:
@@ -131,7 +109,7 @@ async def test_what_is_accepted_while_its_job_is_cancelled_is_kept(
         record = await line.ended(job_id)
         [row] = await line.videos.json(f"/admin/ledger?external_id={job_id}.video.1")
         assert record.status is Status.CANCELLED
-        assert record.tasks[f"{job_id}.video.1"] == row["job_id"]
+        assert record.tasks == {f"{job_id}.video.1": row["job_id"]}
         assert set(record.assets) == {"image", "video"}
         assert record.finished_at is not None
         assert record.started_at is not None

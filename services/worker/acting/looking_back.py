@@ -4,12 +4,9 @@ The server ends an activity that waits for its next try by itself, and tells not
 before.
 """
 
-from collections.abc import AsyncIterator
-
 import structlog
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType, PendingActivityState
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -58,9 +55,12 @@ async def submitted(client: Client, job_id: str, run_id: str) -> Attempts:
     Read as far as that goes; only a server that is away is asked again, by the next try.
     """
     found = Attempts()
+    handle = client.get_workflow_handle(job_id, run_id=run_id)
     try:
-        async for event in _history(client, job_id, run_id):
-            if order := await _submits(client, event):
+        async for event in handle.fetch_history_events():
+            begun = event.activity_task_scheduled_event_attributes
+            if event.event_type == BEGUN and begun.activity_type.name in SUBMITS:
+                [order] = await client.data_converter.decode(begun.input.payloads, [Order])
                 highest = Attempts.model_validate({order.step.value: order.attempt})
                 found = found.raised_to(highest)
     except Exception as error:  # what a converter or a codec raises is open
@@ -68,41 +68,3 @@ async def submitted(client: Client, job_id: str, run_id: str) -> Attempts:
             raise
         log.warning("unreadable history", job_id=job_id, run_id=run_id, reason=type(error).__name__)
     return found
-
-
-async def submitted_before(client: Client, order: Order) -> bool:
-    """Whether a run that was reset, and led to this one, has begun this generation's submit.
-
-    They have all closed, so that their histories are final. So may one that can't be read.
-    """
-    own = str(activity.info().workflow_run_id)
-    job_id, known, unread = order.request.job_id, {own}, [own]
-    try:
-        while unread:
-            run_id = unread.pop()
-            async for event in _history(client, job_id, run_id):
-                before = event.workflow_task_failed_event_attributes.base_run_id
-                if before and before not in known:
-                    known.add(before)
-                    unread.append(before)
-                begun = await _submits(client, event)
-                if begun and run_id != own and begun.external_id == order.external_id:
-                    return True
-    except Exception as error:  # what a converter or a codec raises is open
-        log.warning("unreadable history", job_id=job_id, reason=type(error).__name__)
-        return True
-    return False
-
-
-def _history(client: Client, job_id: str, run_id: str) -> AsyncIterator[HistoryEvent]:
-    return client.get_workflow_handle(job_id, run_id=run_id).fetch_history_events()
-
-
-async def _submits(client: Client, event: HistoryEvent) -> Order | None:
-    """The order of an activity that submits, where the event has one begin."""
-    begun = event.activity_task_scheduled_event_attributes
-    if event.event_type != BEGUN or begun.activity_type.name not in SUBMITS:
-        return None
-    order: Order
-    [order] = await client.data_converter.decode(begun.input.payloads, [Order])
-    return order

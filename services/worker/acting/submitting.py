@@ -9,7 +9,6 @@ from temporalio.client import Client
 
 from services.worker.acting.acquiring import acquire_all
 from services.worker.acting.heartbeat import Pulse, outlast
-from services.worker.acting.looking_back import submitted_before
 from services.worker.acting.polling import accepted_now
 from services.worker.models import Accepted, Order
 from services.worker.policies import LOOK_SECONDS
@@ -38,10 +37,8 @@ async def begin(
     be accepting it, so that its answer is awaited first. NeverTold where an earlier try may have
     submitted it, and that can't be found out.
     """
-    if order.repeated and not (pulse.follows or pulse.in_doubt):
-        # The first try finds out what the runs before a reset have left; it may not get so far.
-        pulse.in_doubt = True
-        pulse.in_doubt = await submitted_before(client, order)
+    # What a run before a reset has left, the first try of this one has found out.
+    pulse.in_doubt = pulse.in_doubt or (order.repeated and not pulse.follows)
     permit, is_first = await acquire_all(client, order, skew=pulse.skew)
     cancelled, vendor_id = False, None
     if is_first and not order.repeated:

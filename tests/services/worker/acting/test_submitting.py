@@ -59,8 +59,6 @@ class Clock:
 
     def __init__(self) -> None:
         self.passed = 0.0
-        # Whether a run before a reset had begun the submit.
-        self.begun_before = True
         self.asked_at: list[float] = []
 
     def monotonic(self) -> float:
@@ -78,11 +76,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         clock.asked_at.append(clock.passed)
         return Granted(PERMIT, first=activity.info().attempt == 1)
 
-    async def submitted_before(*_: Any) -> bool:
-        return clock.begun_before
-
     monkeypatch.setattr(submitting, "acquire_all", granted)
-    monkeypatch.setattr(submitting, "submitted_before", submitted_before)
     monkeypatch.setattr(submitting, "time", clock)
     monkeypatch.setattr(submitting, "asyncio", clock)
     return clock
@@ -171,18 +165,6 @@ async def test_the_first_try_of_a_run_that_was_reset_looks_on_as_well(clock: Clo
     await Try(vendor := FakeVendor(), order=order).run()
     assert vendor.did[0] == "look"
     assert clock.passed == pytest.approx(ACCEPT_SECONDS, abs=1)
-
-
-@pytest.mark.parametrize("looked_up", [True, False])
-async def test_what_no_run_before_a_reset_had_begun_is_submitted_at_once(
-    clock: Clock, looked_up: bool
-) -> None:
-    clock.begun_before = False
-    vendor = FakeVendor()
-    vendor.traits = Traits(looked_up=looked_up)
-    await Try(vendor, order=ORDER.model_copy(update={"repeated": True})).run()
-    assert vendor.did == ["look"] * looked_up + ["send"]
-    assert clock.passed == 0
 
 
 @pytest.mark.parametrize(
