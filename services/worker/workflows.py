@@ -46,8 +46,6 @@ T = TypeVar("T")
 # One attempt at a stage, by its number from 1.
 Attempt = Callable[[int], Awaitable[Stored]]
 NOT_YET = (NotYet.code, GateNotYet.code)
-# A patch: a reset run that is refused the permit of the run before it asks by itself.
-ASKS_ANEW = "asks_anew_after_a_reset"
 
 
 @workflow.defn(name=GENVIDEO_WORKFLOW)
@@ -168,8 +166,7 @@ class GenVideoWorkflow:
             return
         self._turn.lose()
         self._limits.stop_timer()
-        # Ended first and reset then, it is in no queue, and its record says that it has ended.
-        anew = stages.is_repeated() and workflow.patched(ASKS_ANEW)
+        anew = self._turn.asks_anew()
         if anew or self._journal.record.status is not Status.QUEUED:
             await self._journal.change("queued again", status=Status.QUEUED, step=None)
         if anew:

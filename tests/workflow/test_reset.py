@@ -8,10 +8,12 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from services.semaphore import watchdog
 from services.semaphore.deterministic import starts
+from services.worker.models import GEN_IMAGE
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.states import Status, Step
 from shared.replay.replaying import replay
 from shared.temporal.codec import PayloadKeys
+from tests.fixtures.eventually import eventually
 from tests.fixtures.resets import has_done_tasks, reset
 from tests.fixtures.semaphore_history import has_asked
 from tests.fixtures.temporal import NewClient
@@ -131,18 +133,28 @@ async def test_what_was_its_own_permit_stays_so_after_another_reset(
     assert found == {"replayed": 1, "failures": {}}
 
 
+@pytest.mark.parametrize("overtaken", [False, True])
 async def test_one_that_was_terminated_first_asks_by_itself(
-    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch, overtaken: bool
 ) -> None:
-    """It is in no queue, and what it replays has asked; the round that would find it is off."""
+    """It is in no queue, and what it replays has asked; the round that would find it is off.
+
+    The run before it did not ask by itself where it was refused: another was next.
+    """
 
     async def reminds_nobody(_client: Client) -> int:
         return 0
 
     monkeypatch.setattr(watchdog, "remind", reminds_nobody)
     monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
-    await line.images.arm(LONG)
+    await line.images.arm({**LONG, "match": {"prompt": "a cat"}})
+    await line.change(paused=True)
     job_id = await line.submit()
+    await asks(line, job_id)
+    if overtaken:
+        await line.submit("urgent", priority=1)
+        await asks(line, job_id, so=False)
+    await line.change(paused=False)
     await begun(line.images, f"{job_id}.image.1")
     await line.job(job_id).terminate()
     await line.images.hurry()
@@ -152,10 +164,21 @@ async def test_one_that_was_terminated_first_asks_by_itself(
     record = line.record(job_id)
     assert (record.status, record.run_id) == (Status.SUCCEEDED, run_id)
     notes = [each.note for each in record.transitions]
-    assert notes.index("The job was terminated from outside.") + 1 == notes.index("queued again")
+    ended = notes.index("The job was terminated from outside.")
+    assert notes[ended + 1] == "queued again"
     rows = await line.images.json("/admin/ledger")
     assert paid_once(rows)
     assert (await line.run()).status is Status.SUCCEEDED
+
+
+async def asks(line: Pipeline, job_id: str, *, so: bool = True) -> None:
+    """Return when the job is there to ask for the slot, or `so` no more."""
+
+    async def pending() -> list[str]:
+        described = (await line.job(job_id).describe()).raw_description
+        return [each.activity_type.name for each in described.pending_activities]
+
+    await eventually(pending, lambda found: (GEN_IMAGE in found) is so)
 
 
 async def test_cancelled_before_its_turn_it_keeps_what_the_run_before_it_had_paid_for(

@@ -4,6 +4,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from services.worker.deterministic import stages
     from services.worker.deterministic.cancellation import Cancellation, StageFailed, to_its_end
     from services.worker.models import REQUEST_SLOT, WITHDRAW_REQUEST
     from services.worker.policies import (
@@ -23,6 +24,9 @@ with workflow.unsafe.imports_passed_through():
         SlotRequest,
         semaphore_id,
     )
+
+# A patch: a reset run that is refused the permit of the run before it asks by itself.
+ASKS_ANEW = "asks_anew_after_a_reset"
 
 
 class Turn:
@@ -85,6 +89,17 @@ class SlotTurn(Turn):
 
     def __init__(self, request: SlotRequest, cancellation: Cancellation) -> None:
         super().__init__(JOB_GATE, request, cancellation)
+        self._refusals = 0
+
+    def asks_anew(self) -> bool:
+        """Whether the run, which was refused, has to ask: ended first and reset then, it is in no
+        queue, and its record says that it has ended.
+
+        As far as it replays the run before, it asked no more than that one did. So each refusal
+        has a mark of its own in the history, which speaks for no other.
+        """
+        self._refusals += 1
+        return stages.is_repeated() and workflow.patched(f"{ASKS_ANEW}-{self._refusals}")
 
     async def ask(self) -> None:
         """Have the semaphore know that this run waits."""
