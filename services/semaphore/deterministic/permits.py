@@ -196,8 +196,7 @@ class Permits:
 
     def set_aside(self, run_id: str) -> None:
         """Who waits, but may not have come so far, lets others be next until it asks."""
-        if run_id in self.queue and run_id not in self._asking:
-            self._silent.add(run_id)
+        self._silent.add(run_id)
 
     def silent(self) -> list[RunRef]:
         """Who is passed over, in the order of their turn."""

@@ -82,9 +82,7 @@ async def test_an_earlier_generation_tells_nothing_of_the_latest(scene: Scene) -
     assert scene.clock.passed == pytest.approx(90, abs=3)
 
 
-async def test_a_job_that_cleans_up_by_itself_hears_by_which_ids_the_vendors_know_it(
-    scene: Scene,
-) -> None:
+async def test_a_job_that_cleans_up_by_itself_hears_the_vendors_ids(scene: Scene) -> None:
     scene.images.news[IMAGE] = lambda passed: now("failed")
     assert (await scene.drain(code=None)).tasks == {IMAGE: "v-failed"}
 
