@@ -25,7 +25,7 @@ from shared.slot.messages import (
 )
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.eventually import eventually
-from tests.fixtures.semaphore_view import semaphore_view
+from tests.fixtures.semaphore_view import holders, semaphore_view
 from tests.services.semaphore.asking import order
 from tests.services.semaphore.standins import ENTER, LEAVE, LOCAL, Book, held
 
@@ -115,10 +115,6 @@ class Passers:
     def permit(self, name: str) -> Permit:
         """What one came in with."""
         return next(each for each in self.book.permits if each.job_id == name)
-
-
-def holders(view: SlotView) -> list[str]:
-    return [holder.job_id for holder in view.holders]
 
 
 @asynccontextmanager

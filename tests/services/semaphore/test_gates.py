@@ -24,12 +24,11 @@ from shared.slot.watching import until_closed
 from tests.fixtures.eventually import eventually
 from tests.fixtures.resets import reset
 from tests.fixtures.semaphore_history import are_watched, has_asked
-from tests.fixtures.semaphore_view import semaphore_view
+from tests.fixtures.semaphore_view import holders, semaphore_view
 from tests.services.semaphore.passers import (
     Passer,
     Passers,
     PassHandle,
-    holders,
     semaphore_of,
 )
 

@@ -6,12 +6,9 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
-from shared.slot.messages import WITHDRAW_SIGNAL, SlotView
+from shared.slot.messages import WITHDRAW_SIGNAL
+from tests.fixtures.semaphore_view import holders
 from tests.services.semaphore.standins import Jobs
-
-
-def holders(view: SlotView) -> list[str]:
-    return [holder.job_id for holder in view.holders]
 
 
 async def test_one_at_a_time_in_the_order_of_submission(kept: Jobs) -> None:

@@ -17,15 +17,11 @@ from shared.slot.messages import (
     Answer,
     Fence,
     SlotRequest,
-    SlotView,
 )
 from tests.fixtures.eventually import eventually
+from tests.fixtures.semaphore_view import holders
 from tests.services.semaphore.standins import JobHandle, Jobs
 from tests.services.semaphore.test_lasting import kill_semaphore
-
-
-def holders(view: SlotView) -> list[str]:
-    return [holder.job_id for holder in view.holders]
 
 
 async def pending(handle: JobHandle) -> list[str]:

@@ -8,9 +8,10 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from services.semaphore.rebuilding import rebuild
 from tests.fixtures.resets import reset
 from tests.fixtures.semaphore_history import has_asked
+from tests.fixtures.semaphore_view import holders
 from tests.services.semaphore.standins import Jobs
 from tests.services.semaphore.test_lasting import another_run, kill_semaphore, run_of
-from tests.services.semaphore.test_on_deck import finish_all, holders, line_up, tokens_grow
+from tests.services.semaphore.test_on_deck import finish_all, line_up, tokens_grow
 
 
 @pytest.mark.parametrize("back_to", ["first", "last"])

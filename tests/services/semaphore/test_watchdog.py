@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from services.semaphore.watchdog import OPEN_SECONDS, OUTLIVED, end_overdue, remind
 from shared.slot.messages import JOB_GATE, WITHDRAW_SIGNAL
 from tests.fixtures.eventually import eventually
+from tests.fixtures.semaphore_view import holders
 from tests.services.semaphore.asking import HOLDS_SECONDS
 from tests.services.semaphore.standins import Jobs
 from tests.services.semaphore.test_lasting import kill_semaphore
-from tests.services.semaphore.test_on_deck import holders, line_up
+from tests.services.semaphore.test_on_deck import line_up
 
 
 async def test_a_job_that_the_semaphore_does_not_know_is_heard_of(kept: Jobs) -> None:
