@@ -20,10 +20,8 @@ MAKEFLAGS += --no-builtin-rules
 ##@ Run
 up: FORCE ## start the whole stack, wait until it is ready, print every URL
 	$(stack) up
-down: FORCE ## stop it; data stays; DRAIN=1: when no open job is left to its workers' build
+down: FORCE ## stop it; data stays
 	$(stack) down
-promote: FORCE ## RELEASES=pinned: new jobs begin by this source; MOVE=1: open ones go on by it, too
-	$(stack) promote
 clean: FORCE ## stop it and remove its data; asks first, YES=1 answers
 	$(stack) clean
 mocks-on: FORCE ## switch the running stack to the mocks

@@ -13,7 +13,6 @@ from compose.stack.commands import (
     namespace,
     prove,
     quality,
-    releases,
     runs,
     status,
     suites,
@@ -32,8 +31,7 @@ Command = Callable[[Settings, list[str]], int | None]
 # Name -> how many words it takes, and what it does; the settings are checked before.
 COMMANDS: dict[str, tuple[int, Command]] = {
     "up": (0, lambda settings, _: lifecycle.up(settings, force=ENV.get("FORCE") == "1")),
-    "down": (0, lambda settings, _: lifecycle.down(settings, drain=ENV.get("DRAIN") == "1")),
-    "promote": (0, lambda settings, _: releases.promote(settings, ENV)),
+    "down": (0, lambda settings, _: lifecycle.down(settings)),
     "clean": (0, lambda settings, _: lifecycle.clean(settings, sure=ENV.get("YES") == "1")),
     "try": (0, lambda settings, _: trial.run(settings, ENV)),
     "jobs": (1, lambda settings, words: runs.jobs(settings, words[0], ENV)),
@@ -92,6 +90,5 @@ def _dispatch(arguments: list[str]) -> int | None:
     if not name or name[0] not in COMMANDS or len(words) != COMMANDS[name[0]][0]:
         known = ", ".join([*COMMANDS, *STANDALONE])
         raise StackError(f"usage: compose/stack.sh COMMAND, one of: {known}")
-    to_stop = name[0] == "down" and ENV.get("DRAIN") != "1"
-    settings = (load_for_down if to_stop else load)(ROOT, ENV)
+    settings = (load_for_down if name[0] == "down" else load)(ROOT, ENV)
     return COMMANDS[name[0]][1](settings, words)

@@ -20,7 +20,6 @@ def main() -> None:
             client,
             rules=config.rules(),
             shutdown_seconds=config.shutdown_seconds,
-            build=config.release_build,
         ),
         keys=config.payload_keys,
         stack=config.stack,

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.semaphore.models import MAX_HISTORY, SemaphoreRules
-from shared.settings.common import BuildId, CommonSettings, Port, Seconds, StackName
+from shared.settings.common import CommonSettings, Port, Seconds, StackName
 from shared.slot.messages import CAPACITY
 from shared.temporal.pace import Pace
 
@@ -22,7 +22,6 @@ class SemaphoreProcessSettings(CommonSettings):
     semaphore_capacity: Annotated[int, Field(ge=1, le=CAPACITY)] = CAPACITY
     pace: Pace = Pace.FAST
     stack: StackName = ""
-    release_build: BuildId = ""
 
     def rules(self) -> SemaphoreRules:
         """The rules of every run of the semaphore that begins from now on."""

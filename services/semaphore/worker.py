@@ -16,8 +16,7 @@ from services.semaphore.models import SemaphoreRules
 from services.semaphore.watchdog import watch_over
 from services.semaphore.workflows import SemaphoreWorkflow
 from shared.slot.stacks import check_alone
-from shared.temporal.builds import SEMAPHORE, deployment, name_in_histories
-from shared.temporal.client import SEMAPHORE_QUEUE
+from shared.temporal.client import BUILD_ID, SEMAPHORE_QUEUE
 from shared.temporal.sandbox import WorkflowRunner
 from shared.temporal.unfit import UnfitPassedOver
 
@@ -37,7 +36,6 @@ async def running_semaphore(
     rules: SemaphoreRules | None = None,
     task_queue: str = SEMAPHORE_QUEUE,
     shutdown_seconds: float = 3,
-    build: str = "",
 ) -> AsyncIterator[Worker]:
     """A worker for the semaphore, which is started and kept running for as long as the block runs.
 
@@ -69,8 +67,7 @@ async def running_semaphore(
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=timedelta(seconds=shutdown_seconds),
-        build_id=name_in_histories(build),
-        deployment_config=deployment(SEMAPHORE, rules.stack, build=build),
+        build_id=BUILD_ID,
     )
     runner.serve(worker)
     care = watch_over(client, task_queue, rules=rules, watches=activities.watches)

@@ -1,13 +1,10 @@
 """`python -m services.worker.replay_open`: what the open jobs did against the code as it is.
 
 All that have begun, and an even sample of those that only wait, which are alike and may be many.
-With `--unpinned` those alone that stay with no build.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
 
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError
@@ -22,13 +19,11 @@ from shared.temporal.client import CUSTOM_PROGRESS, GENVIDEO_WORKFLOW, QUERY_TIM
 # So many of those that only wait.
 SAMPLE = 200
 OPEN = f"WorkflowType = '{GENVIDEO_WORKFLOW}' AND ExecutionStatus = 'Running'"
-_BEHAVIOR = "TemporalWorkflowVersioningBehavior"
-UNPINNED = f"{OPEN} AND ({_BEHAVIOR} IS NULL OR {_BEHAVIOR} != 'Pinned')"
 
 
-async def open_jobs(client: Client, query: str = OPEN) -> Open:
+async def open_jobs(client: Client) -> Open:
     """Which runs to replay, out of all that are open."""
-    jobs = [job async for job in client.list_workflows(query)]
+    jobs = [job async for job in client.list_workflows(OPEN)]
     begun = await _begun(client) if len(jobs) > SAMPLE else set()
     chosen = choose(jobs, begun)
     return Open(len(jobs), [RunRef(job_id=job.id, run_id=job.run_id) for job in chosen])
@@ -59,13 +54,5 @@ async def _holders(client: Client) -> set[str]:
     return {holder.job_id for holder in seen.holders}
 
 
-def main() -> int:
-    """The exit status."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--unpinned", action="store_true", help="those that stay with no build")
-    query = UNPINNED if parser.parse_args().unpinned else OPEN
-    return replay_open(GenVideoWorkflow, partial(open_jobs, query=query))
-
-
 if __name__ == "__main__":
-    run_and_exit(lambda: sys.exit(main()))
+    run_and_exit(lambda: sys.exit(replay_open(GenVideoWorkflow, open_jobs)))

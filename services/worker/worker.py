@@ -28,8 +28,7 @@ from shared.http.client import http_client
 from shared.slot.stacks import check_alone
 from shared.store.chosen import chosen_store
 from shared.telemetry import tracing
-from shared.temporal.builds import WORKER, deployment, name_in_histories
-from shared.temporal.client import GENVIDEO_QUEUE
+from shared.temporal.client import BUILD_ID, GENVIDEO_QUEUE
 from shared.temporal.sandbox import WorkflowRunner
 from shared.temporal.unfit import UnfitPassedOver
 
@@ -106,8 +105,7 @@ def _worker(
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),
-        build_id=name_in_histories(settings.release_build),
-        deployment_config=deployment(WORKER, settings.stack, build=settings.release_build),
+        build_id=BUILD_ID,
     )
     runner.serve(worker)
     return worker

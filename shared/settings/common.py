@@ -45,8 +45,6 @@ def _strong(setting: SecretStr) -> SecretStr:
 CallbackSecret = Annotated[SecretStr, AfterValidator(_strong)]
 # Of a stack; empty where nobody gave it one.
 StackName = Annotated[str, Field(pattern="^([a-z0-9-]{1,40})?$")]
-# The digest of a service's source; empty where releases replace one another.
-BuildId = Annotated[str, Field(pattern="^([0-9a-f]{1,40})?$")]
 
 
 def _are_hosts(text: str) -> str:

@@ -19,6 +19,8 @@ from shared.temporal.refusals import NOT_CONNECTED, refusal
 GENVIDEO_WORKFLOW = "GenVideoWorkflow"
 GENVIDEO_QUEUE = "genvideo"
 SEMAPHORE_QUEUE = "semaphore"
+# Without one the SDK reads the code of every module at each start, to make a digest of it.
+BUILD_ID = "unnamed"
 
 KLING_DONE_SIGNAL = "kling_done"
 PROGRESS_SIGNAL = "report_progress"

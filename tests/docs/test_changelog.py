@@ -5,7 +5,7 @@ import tomllib
 
 from tests.docs.pages import ROOT, headings, read
 
-KINDS = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+KINDS = {"Added", "Changed", "Deprecated", "Removed", "Removed before 1.0", "Fixed", "Security"}
 CHANGELOG = read(ROOT / "CHANGELOG.md")
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from temporalio.client import Client
 
 from services.semaphore.worker import running_semaphore
@@ -33,3 +34,18 @@ async def test_a_semaphore_that_comes_last_is_waited_for(client: Client, tmp_pat
         await line.until(job_id, Status.QUEUED)
         async with running_semaphore(client, shutdown_seconds=0.1):
             assert (await line.ended(job_id)).status is Status.SUCCEEDED
+
+
+async def test_no_process_reads_all_code_at_its_start(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read() -> str:
+        raise AssertionError("the code of every module was read")
+
+    monkeypatch.setattr("temporalio.worker._worker.load_default_build_id", read)
+    async with (
+        pipeline(client, tmp_path) as line,
+        running_semaphore(client, shutdown_seconds=0.1),
+        running_worker(line.settings, client),
+    ):
+        assert (await line.run()).status is Status.SUCCEEDED

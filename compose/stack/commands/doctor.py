@@ -15,9 +15,8 @@ from compose.stack.machine import engine, images, ports
 from compose.stack.modes import choice
 from compose.stack.modes.stack import Stack
 from compose.stack.output import padded, paint, say, wide
-from compose.stack.preflight import builds, exposure, namespace, vendors
-from compose.stack.preflight.builds import Build
-from compose.stack.services import ABOUT, API, CALLBACK, WORKER
+from compose.stack.preflight import exposure, namespace, vendors
+from compose.stack.services import ABOUT, API, CALLBACK
 from compose.stack.settings.load import DEFAULT_BASE_IMAGE, LOOPBACK, Mode, Settings
 from compose.stack.subprocesses import capture
 from shared.texts import spoken
@@ -78,7 +77,6 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _memory()
     yield from _temporal(settings)
     yield from _store(settings)
-    yield from _builds(settings)
     yield from _vendors(settings)
 
 
@@ -201,32 +199,6 @@ def _store(settings: Settings) -> Iterator[Finding]:
     answer = stack.ask(CALLBACK, CALLBACK.module, "--check", timeout=STORE_PATIENCE)
     found = f"{url} checks the conditions of writes" if answer.good else answer.last_line
     yield Finding("store", answer.good, found)
-
-
-def _builds(settings: Settings) -> Iterator[Finding]:
-    """Whether new jobs have workers, and each open job those of the build that it stays with."""
-    if not settings.pinned or (settings.own_temporal and not settings.running):
-        return
-    try:
-        stack = _stack(settings)
-        found = builds.ask(stack).builds
-    except StackError as error:
-        yield Finding("builds", False, f"{error}")
-        return
-    for each in found:
-        if each.current or each.service == WORKER.name:
-            yield _build(each)
-
-
-def _build(each: Build) -> Finding:
-    what = f"{each.service} {each.build or 'of no build'}"
-    found = f"{each.open} open, {each.processes} at work{', current' * each.current}"
-    if each.current and not each.build:
-        return Finding(what, False, found, "make promote", needed=not each.processes)
-    fix = "make up with that source"
-    if not each.current:
-        fix += ", or make promote MOVE=1"
-    return Finding(what, bool(each.processes), found, fix)
 
 
 def _vendors(settings: Settings) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
-from compose.stack.commands import releases, status
+from compose.stack.commands import status
 from compose.stack.errors import UNREACHABLE, USAGE, StackError
 from compose.stack.machine import engine, ports
 from compose.stack.machine.lock import locked
@@ -15,7 +15,6 @@ from compose.stack.modes.local import Local
 from compose.stack.modes.stack import SERVICE_FOLDERS, Stack
 from compose.stack.output import agreed, complain, say
 from compose.stack.preflight import (
-    builds,
     exposure,
     namespace,
     open_jobs,
@@ -63,7 +62,6 @@ def up(settings: Settings, *, force: bool = False) -> None:
             asked = vendors.check(settings, stack, running=bool(before))
             other_stacks.check(settings, stack, running=bool(before), force=force)
             if not force:
-                builds.check(settings, stack, before)
                 replay.check(settings, stack, running=bool(before))
             saved.write(settings.run_dir, Saved(mode, settings.overrides, settings.mocks))
             stack.up()
@@ -74,7 +72,6 @@ def up(settings: Settings, *, force: bool = False) -> None:
                 saved.forget(settings.run_dir)
             raise
         readiness.wait(settings, stack)
-        releases.settle(settings, stack)
         if asked and "CALLBACK_URL" in settings.values:
             vendors.tell_of_callbacks(stack)
     status.urls(settings)
@@ -103,13 +100,8 @@ def renewed(settings: Settings) -> Settings:
     return replace(settings, running=saved.read(settings.run_dir).mode)
 
 
-def down(settings: Settings, *, drain: bool = False) -> None:
-    """Stop the stack and forget its overrides; data stays.
-
-    With `drain` not before the last open job of its workers' build has ended.
-    """
-    if drain:
-        releases.drain(settings)
+def down(settings: Settings) -> None:
+    """Stop the stack and forget its overrides; data stays."""
     private_folder(settings.run_dir)
     with locked(settings.run_dir):
         stacks: list[Stack] = [Local(settings)]

@@ -1,6 +1,6 @@
 """New code must not stop what is open, which is replayed by it before anything is replaced."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -32,14 +32,8 @@ def code(settings: Settings) -> str:
 
 
 def note(settings: Settings) -> None:
-    """What is open is run by the present code from now on, workers beside others apart."""
-    if not _beside(settings):
-        saved.note_checked(settings.run_dir, _NOTE, code(settings))
-
-
-def _beside(settings: Settings) -> frozenset[Service]:
-    """Those that stay beside others, until `make promote` gives them what is open and replays."""
-    return frozenset({WORKER} if settings.pinned and settings.roles else ())
+    """What is open is run by the present code from now on."""
+    saved.note_checked(settings.run_dir, _NOTE, code(settings))
 
 
 def check(settings: Settings, stack: Askable, *, running: bool) -> None:
@@ -55,21 +49,13 @@ def check(settings: Settings, stack: Askable, *, running: bool) -> None:
             return
         stack.serve()
     stack.prepare()
-    here = [each for each in settings.parts if each in _KINDS and each not in _beside(settings)]
-    refuse(stack, dict.fromkeys(here, ()))
-
-
-def refuse(stack: Askable, services: Mapping[Service, Sequence[str]]) -> None:
-    """StackError, in one line, where what is open doesn't replay; after `prepare`.
-
-    `services`: whose runs are replayed, with further words for the program that does it.
-    """
     with ThreadPoolExecutor() as pool:
         asked = {
             service: pool.submit(
-                stack.ask, service, f"{service.module}.replay_open", *words, timeout=PATIENCE
+                stack.ask, service, f"{service.module}.replay_open", timeout=PATIENCE
             )
-            for service, words in services.items()
+            for service in settings.parts
+            if service in _KINDS
         }
     _refuse_failing({service: answer.result() for service, answer in asked.items()})
 

@@ -18,7 +18,6 @@ from compose.stack.services import (
     WORKER,
     Service,
 )
-from compose.stack.settings.builds import build
 from compose.stack.settings.load import Settings
 from compose.stack.settings.read_by import LOADTEST, reads
 from compose.stack.settings.secrets import callback_secret, operator_key, stack_name
@@ -54,7 +53,6 @@ def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str,
     known |= {
         WORKER.port: str(settings.ports[WORKER.port] + (index if name == WORKER.name else 0)),
         "LISTEN_HOST": settings.binds[_PORTS[name]],
-        "RELEASE_BUILD": build(settings, name),
     } | _alike(settings)
     if name == WORKER.name:
         known["VIDEO_SERVICE_URL"] += known.get(MOCK_VIDEO_PATH, "")
@@ -206,8 +204,6 @@ def for_compose(settings: Settings) -> dict[str, str]:
         "ALLOWED_HOSTS": _allowed_hosts(settings),
         "API_KEEPS_RESULTS": "false" if "RETENTION_DAYS" in settings.values else "true",
         "REPORTS_DIR": str(settings.reports_dir),
-        "WORKER_BUILD": build(settings, WORKER.name),
-        "SEMAPHORE_BUILD": build(settings, SEMAPHORE.name),
         "MOCKS": "on" if settings.mocks else "off",
         "TEMPORAL_METRICS_URL": _metrics(settings, f"http://{TEMPORAL.name}:{services.UI_INNER}"),
     } | _alike(settings)

@@ -65,7 +65,6 @@ class Settings:
     workers: int
     mocks: bool
     vendor_checks: bool
-    pinned: bool
     data_dir: Path
     reports_dir: Path
     base_image: str
@@ -162,7 +161,6 @@ def load(
         mocks=mocks,
         roles=roles(checks, values, mocks=mocks),
         vendor_checks=checks.choice("VENDOR_CHECKS", "on", ("on", "off")) == "on",
-        pinned=checks.choice("RELEASES", "off", ("off", "pinned")) == "pinned",
         data_dir=data_dir,
         reports_dir=root / values.get("REPORTS_DIR", "reports"),
         base_image=values.get("BASE_IMAGE", DEFAULT_BASE_IMAGE),

@@ -35,7 +35,7 @@ _KLING = frozenset(
     }
 )
 _FAL = frozenset({"FAL_KEY", "FAL_MODEL", "FAL_IMAGE_INPUT", "FAL_INPUT"})
-_ALIVE = frozenset({"STACK", "RELEASE_BUILD", "PACE", "STALL_SECONDS", "SHUTDOWN_SECONDS"})
+_ALIVE = frozenset({"STACK", "PACE", "STALL_SECONDS", "SHUTDOWN_SECONDS"})
 READ_BY: dict[str, frozenset[str]] = {
     TEMPORAL.name: frozenset(
         {

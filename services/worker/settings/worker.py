@@ -13,7 +13,7 @@ from services.worker.settings.fal import FalSettings
 from services.worker.settings.kling import KlingSettings
 from services.worker.settings.result_hosts import result_hosts
 from shared.jobs.states import Step
-from shared.settings.common import BuildId, CallbackSecret, Port, Seconds, StackName
+from shared.settings.common import CallbackSecret, Port, Seconds, StackName
 from shared.settings.traces import TraceSettings
 from shared.slot.messages import STAGE_GATES, Gate
 from shared.store.settings import StoreSettings
@@ -66,7 +66,6 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, FalSettings, StoreSetti
 
     pace: Pace = Pace.FAST
     stack: StackName = ""
-    release_build: BuildId = ""
     worker_http_port: Port = 9100
     stall_seconds: Seconds = 10
     shutdown_seconds: Seconds = 5

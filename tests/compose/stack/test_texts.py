@@ -27,7 +27,6 @@ NOT_SAID = {
     "import ensurepip, venv",
     "import sys; sys.exit(sys.version_info[:2] != {1})",
     "make prove SEED={1} MODE={2}",
-    "make promote",
     "a red fox in fresh snow looks up",
     "ink on paper",
     "compose files",
