@@ -201,7 +201,7 @@ class Generation:
     error: StringOrNone = None
     charged: Truth = False
     calls_back: Truth = True
-    """Whether the vendor was told where; ledgers of earlier releases don't say."""
+    """Whether the vendor was told where; the recorded runs of the tests don't say."""
     callbacks: Annotated[tuple[Callback, ...], Mappings] = ()
     token: Annotated[int | None, BeforeValidator(lambda v: None if v is None else whole(v))] = None
     prompt: StringOrNone = None

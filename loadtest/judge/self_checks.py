@@ -55,7 +55,7 @@ def _sealed(books: Books) -> SelfCheck:
     """Nothing that was noted has changed since the run's end."""
     seal = books.seal
     if seal.root == NONE:
-        text = "never sealed: the run was killed, or is of an earlier release"
+        text = "never sealed: the run was killed"
         return SelfCheck("the seal of the raw records is unbroken", False, text)
     text = "; ".join(seal.broken[:5]) or f"root {seal.root}"
     more = len(seal.broken) - 5

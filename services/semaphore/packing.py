@@ -1,6 +1,6 @@
 """The waiting requests small enough to hand on: a payload may have 2 MiB, and a queue is long.
 
-Each value stands under its field's name, so that releases with other fields read it as well.
+Each value stands under its field's name, so that a release reads what a newer one packed.
 """
 
 import base64
@@ -14,8 +14,6 @@ from shared.slot.messages import SlotRequest
 
 # The quickest level; ids are random, so that more effort gains little.
 LEVEL = 1
-# What the values were before the names were handed on with them.
-UNNAMED = ("job_id", "run_id", "priority", "requested_at")
 
 
 def pack(requests: tuple[SlotRequest, ...]) -> str:
@@ -30,15 +28,12 @@ def packed(table: object) -> str:
 
 
 def unpack(value: object) -> object:
-    """What `pack` made, as requests; anything else as it is, for the model to judge.
-
-    Another release's rows may be longer or shorter: what it doesn't say has its default.
-    """
+    """What `pack` made, as requests; anything else as it is, for the model to judge."""
     if not isinstance(value, str):
         return value
     table = json.loads(zlib.decompress(base64.b64decode(value)))
-    names, rows = (table["names"], table["rows"]) if isinstance(table, dict) else (UNNAMED, table)
-    return tuple(SlotRequest.model_validate(dict(zip(names, row, strict=False))) for row in rows)
+    rows = (dict(zip(table["names"], row, strict=True)) for row in table["rows"])
+    return tuple(map(SlotRequest.model_validate, rows))
 
 
 Packed = Annotated[

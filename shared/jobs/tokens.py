@@ -6,7 +6,6 @@ derived and never stored, so that no history or log holds one.
 
 import hashlib
 import hmac
-from collections.abc import Iterator
 from urllib.parse import urlencode
 
 _TOKENS = "genvideo: callback tokens"
@@ -33,20 +32,14 @@ def token_fits(secret: str, external_id: str, token: str) -> bool:
     """Whether a token is one of this task, compared in constant time."""
     given = token.encode("utf-8", "replace")
     # A list: all of them are compared, whichever fits.
-    expected = [_mac(key, external_id).hex().encode() for key in _token_keys(secret)]
+    keys = (_derived(each, _TOKENS) for each in secrets_of(secret))
+    expected = [_mac(key, external_id).hex().encode() for key in keys]
     return any([hmac.compare_digest(each, given) for each in expected])
 
 
 def operator_key(secret: str) -> str:
     """What an operator shows instead of the secret; with another first secret it is another one."""
     return _derived(secrets_of(secret)[0], _OPERATOR).hex()
-
-
-def _token_keys(secret: str) -> Iterator[bytes]:
-    for each in secrets_of(secret):
-        yield _derived(each, _TOKENS)
-        # The key of tokens that older releases made: jobs that they began are called back yet.
-        yield each.encode()
 
 
 def _derived(secret: str, label: str) -> bytes:

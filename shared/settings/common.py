@@ -19,25 +19,20 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
 
 
-# In characters: of a secret that makes tokens, and of one that is still recognized.
-SECRET_LENGTH, OLD_SECRET_LENGTH = 32, 16
-
+# In characters.
+SECRET_LENGTH = 32
 
 # How long jobs are kept after their end.
 RetentionDays = Annotated[float, Field(gt=0, le=36_500)]
 
 
 def _strong(setting: SecretStr) -> SecretStr:
-    first, *others = secrets_of(setting.get_secret_value())
     if any(map(str.isspace, setting.get_secret_value())):
         raise ValueError("no blanks")
-    if len(first) < SECRET_LENGTH:
+    if any(len(each) < SECRET_LENGTH for each in secrets_of(setting.get_secret_value())):
         raise ValueError(
-            f"the first secret needs {SECRET_LENGTH} characters or more (openssl rand -hex 32);"
-            " an older one of fewer goes behind it, after a comma, until its jobs have ended"
+            f"each secret needs {SECRET_LENGTH} characters or more (openssl rand -hex 32)"
         )
-    if any(len(each) < OLD_SECRET_LENGTH for each in others):
-        raise ValueError(f"each further secret needs {OLD_SECRET_LENGTH} characters or more")
     return setting
 
 

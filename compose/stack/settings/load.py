@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from compose.stack.errors import StackError
-from compose.stack.output import complain, shown
+from compose.stack.output import complain
 from compose.stack.services import ALL, API, DEFAULT_PORTS, WORKER, Service, wanted
 from compose.stack.settings import dotenv, saved
 from compose.stack.settings.checks import Checks
@@ -26,11 +26,6 @@ DEFAULT_BASE_IMAGE = "python:3.13-slim"
 MOST_WORKERS = 64
 # Another way to the mocks for the workers alone, such as a wire that can be disturbed.
 WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
-RENAMED = {
-    "KEEPER_CAPACITY": "SEMAPHORE_CAPACITY",
-    "KEEPER_HTTP_PORT": "SEMAPHORE_HTTP_PORT",
-    "KEEPER_MAX_HISTORY": "SEMAPHORE_MAX_HISTORY",
-}
 # A client certificate and its key, and what the SDK of another language reads and ours doesn't.
 CLIENT_PEM, PAIR = "TEMPORAL_TLS_CLIENT", ("CERT", "KEY")
 UNCHECKED = "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"
@@ -174,21 +169,12 @@ def load(
     checks.folder("DATA_DIR", settings.data_dir)
     checks.folder("REPORTS_DIR", settings.reports_dir)
     _check_client(checks, values)
-    _check_renamed(checks, {".env": lines, "environment": environ})
     checks.raise_if_wrong()
     return settings
 
 
 def _among(values: Mapping[str, str], names: Collection[str] | None) -> dict[str, str]:
     return {k: v for k, v in values.items() if names is None or k in names}
-
-
-def _check_renamed(checks: Checks, places: Mapping[str, Mapping[str, str]]) -> None:
-    """A setting under its old name would be passed over without a word."""
-    for origin, given in places.items():
-        for old, new in RENAMED.items():
-            if value := given.get(old):
-                checks.wrong.append(f"{old}={shown(value)} ({origin}) is called {new} now")
 
 
 def _known(values: Mapping[str, str], documented: frozenset[str]) -> dict[str, str]:

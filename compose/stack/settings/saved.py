@@ -5,7 +5,7 @@ Whatever is written here may hold a key of the user's, so nobody else may read i
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from compose.stack.private import write_private
@@ -29,15 +29,14 @@ def read(run_dir: Path) -> Saved:
     """What was written last; nothing where nothing was, or where it can't be read."""
     try:
         found = json.loads(_file(run_dir).read_text(encoding="utf-8"))
-        return Saved(found["mode"], found["spoken"], found.get("mocks") is True)
+        return Saved(found["mode"], found["overrides"], found["mocks"])
     except (OSError, ValueError, TypeError, KeyError):
         return Saved()
 
 
 def write(run_dir: Path, state: Saved) -> None:
-    """Replace what is saved; other releases read it, too, so the key keeps its old name."""
-    found = {"mode": state.mode, "spoken": dict(state.overrides), "mocks": state.mocks}
-    write_private(_file(run_dir), json.dumps(found))
+    """Replace what is saved."""
+    write_private(_file(run_dir), json.dumps(asdict(state)))
 
 
 def forget(run_dir: Path) -> None:

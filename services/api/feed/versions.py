@@ -1,7 +1,6 @@
 """A job as of its earlier versions, made from its record's transitions."""
 
-from shared.jobs.messages import Attempts, Job, Record, Transition, started_at
-from shared.jobs.states import Step
+from shared.jobs.messages import Job, Record, started_at
 
 
 def versions_after(record: Record, version: int) -> list[Job]:
@@ -24,7 +23,7 @@ def _as_of(record: Record, place: int) -> Job:
             "status": change.status,
             "step": change.step,
             "percent": change.percent,
-            "attempts": _attempts(past).raised_to(change.attempts),
+            "attempts": change.attempts,
             "asset_url": change.asset_url,
             "vendor_position": change.vendor_position,
             "error": change.error,
@@ -32,9 +31,3 @@ def _as_of(record: Record, place: int) -> Job:
             "finished_at": change.at if change.status.ended else None,
         }
     )
-
-
-def _attempts(past: tuple[Transition, ...]) -> Attempts:
-    """By the attempts of single changes, which is all that an older release has noted."""
-    last = {change.step: change.attempt for change in past if change.step is not None}
-    return Attempts(image=last.get(Step.IMAGE, 0), video=last.get(Step.VIDEO, 0))

@@ -44,6 +44,18 @@ async def test_an_entry_comes_back_as_it_was(committer: Committer) -> None:
     )
 
 
+async def test_a_book_with_a_column_of_a_newer_release_is_read_and_written(tmp_path: Path) -> None:
+    written, newer = entry_of(new_job_id()), Book(tmp_path)
+    newer.add(written)
+    newer.connection.execute("ALTER TABLE callbacks ADD COLUMN of_a_newer_release TEXT")
+    newer.connection.close()
+    committer = Committer(Book(tmp_path))
+    assert await committer.run(lambda book: book.add(written)) == 2
+    found = await committer.run(lambda book: book.newest(written.event.job_id, limit=9))
+    assert found == [written._replace(receipt_id=number) for number in (1, 2)]
+    await committer.close()
+
+
 async def test_what_came_while_one_commit_ran_shares_the_next(
     committer: Committer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 from temporalio.client import Client
 
 from shared.slot.messages import CHANGE_UPDATE, REQUEST_SIGNAL, SlotRequest, SlotView
-from tests.releases.samples import EXTRA, later
+from tests.messages.samples import EXTRA, later
 from tests.services.semaphore.standins import Jobs
 
 

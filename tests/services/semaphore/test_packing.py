@@ -3,13 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from services.semaphore.models import Found, SemaphoreState
-from services.semaphore.packing import packed, unpack
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import DEFAULT_PRIORITY
 from shared.slot.messages import CAPACITY, Holder, SemaphoreSettings, SlotRequest
 
 MOST = 2 * 1024 * 1024
@@ -62,18 +59,3 @@ async def test_an_empty_queue_too() -> None:
     [payload] = await pydantic_data_converter.encode([SemaphoreState()])
     [again] = await pydantic_data_converter.decode([payload], [SemaphoreState])
     assert again == SemaphoreState()
-
-
-@pytest.mark.parametrize("more", [{}, {"kind": "later"}])
-def test_a_queue_of_a_release_with_other_fields_is_read(more: dict[str, str]) -> None:
-    asked = request(1)
-    body = asked.model_dump(mode="json", exclude={"priority"}) | more
-    table = {"names": list(body), "rows": [list(body.values())]}
-    assert unpack(packed(table)) == (asked.model_copy(update={"priority": DEFAULT_PRIORITY}),)
-
-
-@pytest.mark.parametrize("more", [[], ["later"]])
-def test_a_queue_from_before_its_names_were_handed_on_is_read(more: list[str]) -> None:
-    asked = request(1)
-    row = [asked.job_id, asked.run_id, asked.priority, asked.requested_at.isoformat(), *more]
-    assert unpack(packed([row])) == (asked,)

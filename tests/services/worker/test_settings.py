@@ -91,10 +91,10 @@ def test_a_missing_secret_is_a_mistake(
     assert "CALLBACK_SECRET: Field required" in capsys.readouterr().err
 
 
-OLD, SHORT = "0123456789abcdef", "0123456789abcde"
+OLD = SECRET[::-1]
 
 
-@pytest.mark.parametrize("secret", [SECRET, f"{SECRET},{SECRET[::-1]}", f"{SECRET},{OLD}"])
+@pytest.mark.parametrize("secret", [SECRET, f"{SECRET},{OLD}"])
 def test_a_secret_may_have_older_ones_behind_it(
     monkeypatch: pytest.MonkeyPatch, secret: str
 ) -> None:
@@ -105,11 +105,9 @@ def test_a_secret_may_have_older_ones_behind_it(
 @pytest.mark.parametrize(
     ("secret", "why"),
     [
-        (SECRET[:-1], "the first secret needs 32 characters or more"),
-        (OLD, "the first secret needs 32 characters or more"),
-        (f"{OLD},{SECRET}", "the first secret needs 32 characters or more"),
-        (f"{SECRET},{SHORT}", "each further secret needs 16 characters or more"),
-        (f"{SECRET},", "each further secret needs 16 characters or more"),
+        (SECRET[:-1], "each secret needs 32 characters or more"),
+        (f"{SECRET},{OLD[:-1]}", "each secret needs 32 characters or more"),
+        (f"{SECRET},", "each secret needs 32 characters or more"),
         (f"{SECRET}, {OLD}", "no blanks"),
     ],
 )

@@ -203,7 +203,7 @@ WRONG = {
     "MOCK_SPEED": "fast",
     "STALL_SECONDS": "0",
     "PAYLOAD_KEY": "A" * 43 + "=,short",
-    "CALLBACK_SECRET": "of-the-length-that-it-had-before"[1:],
+    "CALLBACK_SECRET": "x" * 31,
     "API_PUBLIC_URL": "ftp://x",
     # The rest.
     "API_TOKEN": "short",
@@ -236,7 +236,7 @@ def test_the_services_themselves_name_every_mistake(settings: Load) -> None:
         {
             "MOCK_SPEED": "100000",
             "PAYLOAD_KEY": "A" * 43 + "=",
-            "CALLBACK_SECRET": f"{'x' * 32},{'y' * 16}",
+            "CALLBACK_SECRET": f"{'x' * 32},{'y' * 32}",
         },
     ],
 )

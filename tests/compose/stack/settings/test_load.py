@@ -45,14 +45,6 @@ def test_a_name_in_the_file_that_nobody_knows_is_told(root: Path) -> None:
     assert load(root, {}).unknown == ("WORKRES",)
 
 
-def test_a_setting_under_its_old_name_is_refused(root: Path) -> None:
-    (root / ".env").write_text("KEEPER_CAPACITY=10\n")
-    with pytest.raises(StackError) as caught:
-        load(root, {"KEEPER_MAX_HISTORY": "2000"})
-    assert "KEEPER_CAPACITY=10 (.env) is called SEMAPHORE_CAPACITY now" in str(caught.value)
-    assert "KEEPER_MAX_HISTORY=2000 (environment) is called" in str(caught.value)
-
-
 def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
     (root / ".env").write_text("WORKERS=x\nnonsense\n")
     with pytest.raises(StackError) as caught:
@@ -190,20 +182,10 @@ def test_a_damaged_note_is_as_good_as_none(root: Path) -> None:
     assert load(root, {}).running == ""
 
 
-def test_a_stack_that_another_release_started_is_known(settings: Load, root: Path) -> None:
-    run_dir = root / "data/run"
-    run_dir.mkdir(parents=True)
-    (run_dir / "stack.json").write_text('{"mode": "local", "spoken": {"WORKERS": "3"}}')
-    found = settings()
-    assert (found.running, found.workers) == ("local", 3)
-
-
 def test_a_stack_is_stopped_whatever_else_is_wrong(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (root / ".env").write_text(
-        "nonsense\nDATA_DIR=there\nWORKERS=x\nMOCKS=off\nKEEPER_CAPACITY=1\n"
-    )
+    (root / ".env").write_text("nonsense\nDATA_DIR=there\nWORKERS=x\nMOCKS=off\n")
     saved.write(root / "there/run", Saved("local", {"COMPOSE_PROJECT_NAME": "mine", "MODE": "x"}))
 
     found = load_for_down(root, {"API_PORT": "0"})
@@ -216,7 +198,6 @@ def test_a_stack_is_stopped_whatever_else_is_wrong(
         "MODE=x",
         "API_PORT=0",
         "MOCKS=off needs",
-        "KEEPER_CAPACITY=1",
     ):
         assert wrong in told
 

@@ -25,7 +25,7 @@ def test_the_callback_secret_is_made_once_and_shown_to_two_services_alone(settin
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("given", [{}, {"CALLBACK_SECRET": f"{'x' * 32},{'y' * 16}"}])
+@pytest.mark.parametrize("given", [{}, {"CALLBACK_SECRET": f"{'x' * 32},{'y' * 32}"}])
 def test_the_operators_key_is_the_one_that_the_receiver_takes(
     settings: Load, given: dict[str, str]
 ) -> None:

@@ -1,16 +1,13 @@
-"""Every message there is, by a name that outlives a move between files: `semaphore.Watch`."""
+"""Every message there is, by its service and name: `semaphore.Watch`."""
 
 import importlib
 import pkgutil
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import services
 import shared
 from shared.jobs.messages import Message
-
-FOLDER = Path(__file__).with_name("messages")
 
 
 def _modules() -> list[ModuleType]:

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 
 from shared.jobs.messages import Message
-from tests.releases.kinds import MODULES
+from tests.messages.kinds import MODULES
 
 # How the SDK marks what it calls.
 MARKS = ("__temporal_", "_defn")
