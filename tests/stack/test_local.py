@@ -1,19 +1,22 @@
 """The same stack as ordinary processes."""
 
+import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from compose.stack.machine.ports import free_ports
 from compose.stack.processes import orphans
+from tests.fixtures.eventually import eventually
 from tests.stack import scenarios
 from tests.stack.driver import ENDED, ROOT, Stack, own_settings
 
@@ -91,7 +94,7 @@ def test_a_second_stack_in_the_same_namespace_is_refused_before_it_starts(
 
 @pytest.fixture
 def vendors() -> Iterator[dict[str, str]]:
-    """An image and a video service that are not the stack's own."""
+    """An image and a video service that are not the stack's own, and answer."""
     names = {"COMFYUI": "mock_comfyui", "KLING": "mock_kling"}
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     with ExitStack() as running:
@@ -102,12 +105,31 @@ def vendors() -> Iterator[dict[str, str]]:
                 subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
             )
             running.callback(process.terminate)
-        yield {f"{name}_URL": f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        urls = {f"{name}_URL": f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        for url in urls.values():
+            until_answered(f"{url}/healthz")
+        yield urls
+
+
+def until_answered(url: str, reached: Callable[[Any], object] = bool) -> None:
+    """Wait until an address answers what `reached` wants."""
+
+    async def ask() -> Any:
+        async with httpx.AsyncClient(timeout=60) as http:
+            with suppress(httpx.HTTPError):
+                return (await http.get(url)).raise_for_status().json()
+        return None
+
+    asyncio.run(eventually(ask, lambda found: found is not None and reached(found)))
 
 
 def test_the_running_stack_is_switched_to_other_vendors_and_back(
     stack: Stack, vendors: dict[str, str]
 ) -> None:
+    # Before it looks at the vendors, a switch refuses open jobs, and an API that does not answer.
+    api = stack.url("API_PORT")
+    until_answered(f"{api}/slots", lambda slots: slots["waiting_count"] == 0)
+    until_answered(f"{api}/jobs?status=running", lambda page: not page["jobs"])
     assert "MOCKS=off needs" in stack.make("mocks-off", good=False)
     gone = words(vendors | {"KLING_URL": "http://127.0.0.1:1"})
     refuses_wrong_vendors(stack, gone)
@@ -129,8 +151,9 @@ def test_the_running_stack_is_switched_to_other_vendors_and_back(
 
 def refuses_wrong_vendors(stack: Stack, gone: list[str]) -> None:
     """Nothing changes where nobody answers, and the doctor tells the good one from the bad one."""
-    line, *_ = stack.make("mocks-off", *gone, good=False).splitlines()
-    assert line.startswith("video service: nobody answers at http://127.0.0.1:1 (KLING_URL): ")
+    said = stack.make("mocks-off", *gone, good=False)
+    start = "video service: nobody answers at http://127.0.0.1:1 (KLING_URL): "
+    [line] = [each for each in said.splitlines() if each.startswith(start)]
     assert line.endswith("nothing was started or changed; VENDOR_CHECKS=off goes on all the same")
     assert "mock-kling" in stack.make("ps")
     found = stack.make("doctor", "MOCKS=off", *gone, good=False)
