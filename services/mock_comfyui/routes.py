@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from services.mock_core.exchange.files import serve_file
 from services.mock_core.exchange.status import look_up
 from services.mock_core.exchange.submit import submit
-from services.mock_core.exchange.view import View
+from services.mock_core.exchange.view import View, ids_of
 from services.mock_core.http.documented import documented
 from services.mock_core.http.headers import base_url, find_tag, slot_token
 from services.mock_core.http.problems import Problem
@@ -29,10 +29,12 @@ class ImageRequest(BaseModel):
 
 class Accepted(BaseModel):
     job_id: str
+    external_id: str | None = None
 
 
 class ImageStatus(BaseModel):
     job_id: str
+    external_id: str | None = None
     status: str
     percent: int
     error: str | None = None
@@ -40,6 +42,7 @@ class ImageStatus(BaseModel):
 
 class ImageResult(BaseModel):
     job_id: str
+    external_id: str | None = None
     asset_url: str
 
 
@@ -64,7 +67,7 @@ async def submit_image(request: Request, mock: TheMock, wanted: ImageRequest) ->
         token=slot_token(request),
     )
     return await submit(
-        mock, generation, reply=lambda it: JSONResponse({"job_id": it.id}, status_code=202)
+        mock, generation, reply=lambda it: JSONResponse(ids_of(it), status_code=202)
     )
 
 
@@ -104,7 +107,7 @@ async def image_file(
 
 def _status(generation: Generation, view: View) -> Response:
     body: dict[str, Any] = {
-        "job_id": generation.id,
+        **ids_of(generation),
         "status": view.word or _STATES.get(view.state, str(view.state)),
         "percent": view.percent,
     }
@@ -116,7 +119,7 @@ def _status(generation: Generation, view: View) -> Response:
 def _result(generation: Generation, view: View, base: str) -> Response:
     if view.state is not State.SUCCEEDED:
         raise Problem(409, "not_finished", detail=f"the job is {view.state}")
-    body = {"job_id": generation.id}
+    body = ids_of(generation)
     if view.file_name is not None:
         body["asset_url"] = f"{base}/img/files/{view.file_name}"
     return JSONResponse(body)

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from services.mock_core.exchange.files import serve_file
 from services.mock_core.exchange.status import look_up
-from services.mock_core.exchange.view import View
+from services.mock_core.exchange.view import View, ids_of
 from services.mock_core.http.documented import documented
 from services.mock_core.http.headers import base_url
 from services.mock_core.ledger.generation import Generation
@@ -33,10 +33,12 @@ class VideoRequest(BaseModel):
 
 class Accepted(BaseModel):
     job_id: str
+    external_id: str | None = None
 
 
 class VideoStatus(BaseModel):
     job_id: str
+    external_id: str | None = None
     status: Literal["submitted", "processing", "succeed", "failed"]
     percent: int
     video_url: str | None = None
@@ -93,12 +95,12 @@ async def video_file(
 
 
 def _accepted(generation: Generation) -> Response:
-    return JSONResponse({"job_id": generation.id}, status_code=202)
+    return JSONResponse(ids_of(generation), status_code=202)
 
 
 def _status(generation: Generation, view: View, base: str) -> Response:
     body: dict[str, Any] = {
-        "job_id": generation.id,
+        **ids_of(generation),
         "status": view.word or WORDS[view.state],
         "percent": view.percent,
     }

@@ -31,6 +31,12 @@ def view_of(generation: Generation, now: float) -> View:
     return view
 
 
+def ids_of(generation: Generation) -> dict[str, str]:
+    """The ids that each answer names: the vendor's, and the caller's if it gave one."""
+    ours = generation.external_id
+    return {"job_id": generation.id} | ({} if ours is None else {"external_id": ours})
+
+
 def _bend_running(view: View, generation: Generation, fault: Fault, *, percent: int) -> None:
     match fault:
         case progress.Backwards(at=at, to=to, polls=polls):

@@ -11,6 +11,8 @@ from services.worker.graphs.graph import Graph
 from services.worker.graphs.guessing import PREFIX, Target, is_number
 
 # Ours alone: the ids of prompts are made of it.
+# The version of a UUID that is made as `prompt_id_of` makes it.
+_MADE_OF_A_NAME = 5
 _NAMESPACE = uuid.UUID("5e0f1c4e-6a5b-5d0c-9f3e-2b7f3f0a1d6e")
 _STYLE = re.compile(r"[\s,;]*\{style\}")
 _PLACE = re.compile(r"\{(prompt|style)\}")
@@ -99,6 +101,15 @@ def prompt_id_of(either_id: str) -> str:
     if _PROMPT_ID.fullmatch(either_id):
         return either_id
     return str(uuid.uuid5(_NAMESPACE, either_id))
+
+
+def is_made_of_ours(prompt_id: object) -> bool:
+    """Whether a prompt's id may be another generation's: a server makes its own ids at random."""
+    return (
+        isinstance(prompt_id, str)
+        and _PROMPT_ID.fullmatch(prompt_id) is not None
+        and uuid.UUID(prompt_id).version == _MADE_OF_A_NAME
+    )
 
 
 def seed_of(external_id: str) -> int:

@@ -26,7 +26,7 @@ async def test_a_submit_becomes_a_picture_that_carries_its_prompt(image_mock: Se
     await _finish(image_mock, job_id)
     result = await image_mock.json(f"/img/result/{job_id}")
     reply = await image_mock.http.get(result["asset_url"])
-    assert result["job_id"] == job_id
+    assert (result["job_id"], result["external_id"]) == (job_id, "job-1.image.1")
     assert reply.headers["content-type"] == "image/png"
     picture = Image.open(io.BytesIO(reply.content))
     picture.load()
@@ -48,7 +48,8 @@ async def test_status_is_found_by_either_id_and_percent_rises() -> None:
             told.append(body["percent"])
             if len(set(told)) > 2:
                 await service.hurry()
-    assert body == {"job_id": job_id, "status": "succeeded", "percent": 100}
+    ids = {"job_id": job_id, "external_id": "mine.1"}
+    assert body == {**ids, "status": "succeeded", "percent": 100}
     assert told == sorted(told)
     assert len(set(told)) > 2
 

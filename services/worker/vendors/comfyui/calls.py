@@ -12,6 +12,7 @@ from services.worker.vendors.comfyui.ends import File
 from services.worker.vendors.comfyui.refusals import refusal
 from services.worker.vendors.comfyui.whole import is_whole, part_of
 from services.worker.vendors.failures import json_object, said, sort_exception
+from services.worker.vendors.ids import ANOTHER, check_about
 from shared.errors import OutcomeUnknown
 
 # Beside the graph, which a job that has failed tells three times.
@@ -62,7 +63,9 @@ class Calls:
         if response.status_code == httpx.codes.NOT_FOUND:
             body = json_object(response) or {}
             return None if body.get("error") == NO_JOB else NoRoute.JOBS
-        return _json(response)
+        body = _json(response)
+        check_about(prompt_id, (body.get("id", prompt_id), None))
+        return body
 
     async def queue(self) -> Queue:
         """What runs and what waits."""
@@ -75,6 +78,8 @@ class Calls:
     async def history(self, prompt_id: str) -> Json | None:
         """The entry of a prompt that has ended; None for any other."""
         body = _json(await self._ask("GET", f"history/{prompt_id}", most=self._job_bytes))
+        if body and prompt_id not in body:
+            raise OutcomeUnknown(ANOTHER)
         entry = body.get(prompt_id)
         return entry if isinstance(entry, dict) else None
 

@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import ClassVar
 
-from services.worker.graphs.plan import STEM, Plan, folder_of, prompt_id_of
+from services.worker.graphs.plan import STEM, Plan, folder_of, is_made_of_ours, prompt_id_of
 from services.worker.vendors.comfyui import checks
 from services.worker.vendors.comfyui.calls import Calls, NoRoute
 from services.worker.vendors.comfyui.ends import CANCELLED, File, Result, Told, of_history, of_job
 from services.worker.vendors.comfyui.percents import Percents
 from services.worker.vendors.comfyui.refusals import reason_of, touches
 from services.worker.vendors.findings import Finding
+from services.worker.vendors.ids import ANOTHER
 from services.worker.vendors.vendor import Traits, VendorStatus
-from shared.errors import BadResult, RefusedForGood, VendorError
+from shared.errors import BadResult, OutcomeUnknown, RefusedForGood, VendorError
 from shared.jobs.assets import KINDS
 from shared.jobs.states import Step
 from shared.redact import redacted
@@ -44,8 +45,11 @@ class ComfyuiImages:
         self._cancelled: set[str] = set()
 
     async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
-        """Queue the graph for one generation. RefusedForGood, and nothing is left there, where the
-        server does not take our id, or can't make the bound output."""
+        """Queue the graph for one generation.
+
+        RefusedForGood, and nothing is left there, where the server does not take our id, or can't
+        make the bound output. OutcomeUnknown where it answers with the id of another generation.
+        """
         await self._check_age()
         prompt_id = prompt_id_of(external_id)
         body = {
@@ -59,6 +63,8 @@ class ComfyuiImages:
         answer = await self._calls.post_prompt(body, token=token, output=output)
         given = answer.get("prompt_id")
         if given != prompt_id:
+            if is_made_of_ours(given):
+                raise OutcomeUnknown(ANOTHER)
             await self._let_go(given)
             raise RefusedForGood(
                 "The ComfyUI goes by a prompt_id of its own, so that nothing could be looked up: "

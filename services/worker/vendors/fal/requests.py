@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from services.worker.vendors.ids import ANOTHER
 from shared.errors import OutcomeUnknown
 
 LONGEST_ID = 200
@@ -20,6 +21,12 @@ def kept(answer: dict[str, Any], base: httpx.URL, model: str) -> str:
         raise OutcomeUnknown("The submit was answered without a request_id.")
     named = (below(base, answer.get("status_url")) or "").removesuffix("/status")
     return named if named.endswith(f"/{request_id}") else f"{app_of(model)}/requests/{request_id}"
+
+
+def check_request(task_id: str, *named: object) -> None:
+    """Raise OutcomeUnknown where other requests are named than the one kept as `task_id`."""
+    if any(named) and task_id.rpartition("/")[2] not in named:
+        raise OutcomeUnknown(ANOTHER)
 
 
 def app_of(model: str) -> str:

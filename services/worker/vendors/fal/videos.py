@@ -13,7 +13,7 @@ from services.worker.vendors.answers import ask
 from services.worker.vendors.failures import json_object, member, said
 from services.worker.vendors.fal import checks
 from services.worker.vendors.fal.answers import answered, end_of, refusal
-from services.worker.vendors.fal.requests import app_of, below, kept
+from services.worker.vendors.fal.requests import app_of, below, check_request, kept
 from services.worker.vendors.findings import Finding
 from services.worker.vendors.vendor import Bounds, Picture, State, Traits, VendorStatus
 from shared.errors import OutcomeUnknown, VendorError
@@ -72,6 +72,7 @@ class FalVideos:
         if response.status_code == httpx.codes.NOT_FOUND and json_object(response) is not None:
             return None
         told = answered(response)
+        check_request(task_id, told.get("request_id"))
         state = STATES.get(said(told.get("status")), "running")
         if state == "succeeded":
             return await self._end(task_id, told)
@@ -111,6 +112,7 @@ class FalVideos:
     async def _end(self, task_id: str, told: dict[str, Any]) -> VendorStatus:
         error = said(told.get("error") or "")
         path = below(self._http.base_url, told.get("response_url")) or task_id
+        check_request(task_id, *path.split("/"))
         try:
             return end_of(task_id, await self._call("GET", path), error=error)
         except VendorError:

@@ -7,9 +7,9 @@ import httpx
 
 from services.worker.settings.kling import KlingSettings
 from services.worker.settings.video_api import extra_of
-from services.worker.vendors.failures import member
+from services.worker.vendors.ids import check_about
 from services.worker.vendors.kling.answers import NO_SUCH_RESOURCE, code_of, data_of
-from services.worker.vendors.kling.tasks import status_of
+from services.worker.vendors.kling.tasks import accepted, ids_of, status_of
 from services.worker.vendors.kling.wire import Question, Wanted
 from services.worker.vendors.vendor import VendorStatus
 from shared.redact import redacted
@@ -45,9 +45,9 @@ class FirstGeneration:
             **told,
         }
 
-    def vendor_id(self, response: httpx.Response) -> object:
+    def vendor_id(self, response: httpx.Response, external_id: str) -> object:
         """Its id, as an accepting answer says it."""
-        return member(data_of(response), "task_id")
+        return accepted(data_of(response), external_id)
 
     def question(self, task_id: str) -> Question:
         """How one is asked for."""
@@ -57,7 +57,9 @@ class FirstGeneration:
         """Where it stands."""
         if is_unknown(response):
             return None
-        return status_of(data_of(response))
+        task = data_of(response)
+        check_about(task_id, ids_of(task))
+        return status_of(task)
 
 
 def is_unknown(response: httpx.Response) -> bool:

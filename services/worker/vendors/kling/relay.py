@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from services.worker.settings.kling import KlingSettings
 from services.worker.vendors.failures import KLING_CODES, json_object, member, said, sort_response
+from services.worker.vendors.ids import check_about
 from services.worker.vendors.kling.answers import refusal
 from services.worker.vendors.kling.first import FirstGeneration
 from services.worker.vendors.kling.tasks import status_of
@@ -58,7 +59,7 @@ class Relay(FirstGeneration):
         """The request for a video."""
         return {**super().body(wanted), "metadata": {"external_task_id": wanted.external_id}}
 
-    def vendor_id(self, response: httpx.Response) -> object:
+    def vendor_id(self, response: httpx.Response, external_id: str) -> object:
         """Its id, which stands at the top, and in some versions in `data` as well."""
         body = json_object(response)
         if not response.is_success or body is None:
@@ -69,14 +70,20 @@ class Relay(FirstGeneration):
         return vendor_id or member(body, "id")
 
     def status(self, response: httpx.Response, task_id: str) -> VendorStatus | None:
-        """Where it stands, in the relay's words or, where it passes them on, in Kling's."""
+        """Where it stands, in the relay's words or, where it passes them on, in Kling's.
+
+        The id in Kling's words is Kling's own, so that it can't be compared with the relay's.
+        """
         body = json_object(response)
         if member(body, "code") in ("task_not_exist", "task_not_found"):
             return None
         if not response.is_success or member(body, "code") not in (0, "success"):
             raise _refusal(response)
         task = member(body, "data")
-        return status_of(task) if member(task, "task_status") else _status(task, task_id)
+        if member(task, "task_status"):
+            return status_of(task).model_copy(update={"vendor_id": task_id})
+        check_about(task_id, (member(task, "task_id") or task_id, None))
+        return _status(task, task_id)
 
 
 def _refusal(response: httpx.Response) -> VendorError:
@@ -111,7 +118,7 @@ def _status(task: object, task_id: str) -> VendorStatus:
     url = next(filter(None, (member(task, "result_url"), member(task, "url"), kept)), reason)
     try:
         return VendorStatus(
-            vendor_id=said(member(task, "task_id") or task_id),
+            vendor_id=task_id,
             state=state,
             percent=_percent(member(task, "progress")),
             url=url if said(url).startswith("http") else None,

@@ -1,6 +1,5 @@
 """The second generation: the model stands in the address, the picture among the contents."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import httpx
@@ -8,10 +7,12 @@ import httpx
 from services.worker.settings.kling import KlingSettings
 from services.worker.settings.video_api import extra_of
 from services.worker.vendors.failures import member
+from services.worker.vendors.ids import ANOTHER
 from services.worker.vendors.kling.answers import data_of
-from services.worker.vendors.kling.tasks import status_of
+from services.worker.vendors.kling.tasks import accepted, ids_of, status_of
 from services.worker.vendors.kling.wire import Question, Wanted
 from services.worker.vendors.vendor import VendorStatus
+from shared.errors import OutcomeUnknown
 from shared.jobs.ids import parse_external_id
 
 RESOLUTIONS = {"std": "720p", "pro": "1080p", "4k": "4k"}
@@ -43,10 +44,9 @@ class SecondGeneration:
             "options": {"external_task_id": wanted.external_id, **told},
         }
 
-    def vendor_id(self, response: httpx.Response) -> object:
+    def vendor_id(self, response: httpx.Response, external_id: str) -> object:
         """Its id, as an accepting answer says it."""
-        data = data_of(response)
-        return member(data, "task_id") or member(data, "id")
+        return accepted(data_of(response), external_id)
 
     def question(self, task_id: str) -> Question:
         """How one is asked for."""
@@ -54,14 +54,12 @@ class SecondGeneration:
         return Question("/tasks", {name: task_id})
 
     def status(self, response: httpx.Response, task_id: str) -> VendorStatus | None:
-        """Where it stands; gone where the list doesn't have it."""
+        """Where it stands; None for an empty list. One of other tasks alone tells nothing."""
         data = data_of(response)
         tasks = data if isinstance(data, list) else member(data, "tasks")
-        found = next((each for each in tasks or () if task_id in _ids(each)), None)
-        return None if found is None else status_of(found)
-
-
-def _ids(task: object) -> Iterable[object]:
-    """By which names a task may be known."""
-    yield from (member(task, name) for name in ("task_id", "id", "external_id", "external_task_id"))
-    yield member(member(task, "task_info"), "external_task_id")
+        if not tasks:
+            return None
+        found = next((each for each in tasks if task_id in ids_of(each)), None)
+        if found is None:
+            raise OutcomeUnknown(ANOTHER)
+        return status_of(found)

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from services.worker.vendors.failures import member, said
+from services.worker.vendors.ids import check_about
 from services.worker.vendors.vendor import State, VendorStatus
 from shared.errors import OutcomeUnknown
 from shared.redact import printable, redacted
@@ -30,7 +31,7 @@ def status_of(task: object) -> VendorStatus:
     state = STATES.get(word, "running")
     try:
         return VendorStatus(
-            vendor_id=member(task, "task_id") or member(task, "id"),
+            vendor_id=ids_of(task)[0],
             state=state,
             url=_url(task) or None,
             message=redacted(message),
@@ -39,6 +40,21 @@ def status_of(task: object) -> VendorStatus:
         )
     except ValidationError:
         raise OutcomeUnknown("The vendor's status answer does not fit.") from None
+
+
+def ids_of(task: object) -> tuple[Any, Any]:
+    """The vendor's id of a task, and ours where the answer has it."""
+    ours = member(member(task, "task_info"), "external_task_id")
+    return (
+        member(task, "task_id") or member(task, "id"),
+        ours or member(task, "external_id") or member(task, "external_task_id"),
+    )
+
+
+def accepted(task: object, external_id: str) -> object:
+    """The vendor's id of a task that was submitted under our id."""
+    check_about(external_id, ids_of(task))
+    return ids_of(task)[0]
 
 
 def _units(task: object) -> str | None:

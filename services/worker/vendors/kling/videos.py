@@ -77,7 +77,7 @@ class KlingVideos:
             picture_bytes=len(wanted.image),
         )
         try:
-            vendor_id = self._wire.vendor_id(response)
+            vendor_id = self._wire.vendor_id(response, external_id)
         except RefusedForNow as error:
             raise self._paced(error) from None
         except RefusedForGood as error:

@@ -36,12 +36,15 @@ class Wire(Protocol):
     def body(self, wanted: Wanted) -> dict[str, Any]:
         """The request for a video."""
 
-    def vendor_id(self, response: httpx.Response) -> object:
-        """Its id, as an accepting answer says it; a VendorError for any other answer."""
+    def vendor_id(self, response: httpx.Response, external_id: str) -> object:
+        """Its id, as an accepting answer says it; a VendorError for any other answer.
+
+        OutcomeUnknown for an answer that has another id than ours.
+        """
 
     def question(self, task_id: str) -> Question:
         """How one is asked for, by the vendor's id or by ours."""
 
     def status(self, response: httpx.Response, task_id: str) -> VendorStatus | None:
         """Where the one that was asked for stands, None where the vendor doesn't know it; a
-        VendorError where the answer is none."""
+        VendorError where the answer is none, OutcomeUnknown where it is about another one."""

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from services.worker.vendors.answers import ask
 from services.worker.vendors.failures import json_object, said, sort_response
 from services.worker.vendors.findings import Finding
+from services.worker.vendors.ids import check_about
 from services.worker.vendors.service.checks import status_route
 from services.worker.vendors.vendor import MAX_ID, State, Traits, VendorStatus
 from shared.errors import OutcomeUnknown, RefusedForGood
@@ -34,7 +35,10 @@ class ServiceClient:
         response = await self._call("GET", f"{self.root}/status/{quote(task_id, safe='')}")
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
-        return self._status(self._json(response))
+        body = self._json(response)
+        status = self._status(body)
+        check_about(task_id, (status.vendor_id, body.get("external_id")))
+        return status
 
     async def address(self, status: VendorStatus) -> str | None:
         """Where the result of a success can be fetched; None while the vendor doesn't say."""
@@ -58,7 +62,7 @@ class ServiceClient:
     async def submit_as(self, external_id: str, token: int, body: dict[str, str]) -> str:
         """The vendor's id of a new generation; of the one it has where it refuses a duplicate."""
         try:
-            return await self._submit(token, body)
+            return await self._submit(external_id, token, body)
         except RefusedForGood:
             # A refused duplicate means that an earlier submit of ours did arrive.
             known = await self.status(external_id)
@@ -66,10 +70,12 @@ class ServiceClient:
                 raise
             return known.vendor_id
 
-    async def _submit(self, token: int, body: dict[str, str]) -> str:
+    async def _submit(self, external_id: str, token: int, body: dict[str, str]) -> str:
         headers = {"X-Slot-Token": str(token)}
         response = await self._call("POST", f"{self.root}/submit", json=body, headers=headers)
-        vendor_id = self._json(response).get("job_id")
+        answer = self._json(response)
+        check_about(external_id, (None, answer.get("external_id")))
+        vendor_id = answer.get("job_id")
         if not isinstance(vendor_id, str) or not 0 < len(vendor_id) <= MAX_ID:
             raise OutcomeUnknown("The submit was answered without a job_id.")
         return vendor_id

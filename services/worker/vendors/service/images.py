@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import httpx
 
+from services.worker.vendors.ids import check_about
 from services.worker.vendors.service.client import ServiceClient
 from services.worker.vendors.vendor import State, VendorStatus
 from shared.errors import BadResult, RefusedForGood
@@ -35,13 +36,18 @@ class ImageService(ServiceClient):
             return None
 
     async def result_url(self, vendor_id: str) -> str:
-        """Where the finished image can be fetched; BadResult when the vendor doesn't say."""
+        """Where the finished image can be fetched; BadResult when the vendor doesn't say.
+
+        OutcomeUnknown for the result of another one.
+        """
         response = await self._call("GET", f"{self.root}/result/{quote(vendor_id, safe='')}")
         try:
-            url = self._json(response).get("asset_url")
+            answer = self._json(response)
         except RefusedForGood as error:
             # It was finished a moment ago: the vendor has lost the file, not refused the job.
             raise BadResult(error.message) from None
+        check_about(vendor_id, (answer.get("job_id", vendor_id), None))
+        url = answer.get("asset_url")
         if not isinstance(url, str):
             raise BadResult("The result was answered without an asset_url.")
         return url

@@ -20,6 +20,7 @@ from shared.http.client import http_client
 from tests.services.mock_core.serving import served
 from tests.services.worker import hostile
 from tests.services.worker.vendors.stub import picture_at
+from tests.services.worker.vendors.usual import OURS
 
 DEEP = 200_000
 STATUS = {"job_id": "v1", "status": "processing"}
@@ -95,9 +96,7 @@ async def test_a_submit_that_is_answered_so_may_have_arrived() -> None:
     vendor = Vendor(json.dumps({"job_id": "v" * (MAX_ID + 1)}).encode())
     async with asking(vendor) as videos:
         with pytest.raises(OutcomeUnknown, match="without a job_id"):
-            await videos.submit(
-                "v.video.1", 1, prompt="a", picture=picture_at("b"), callback_url="c"
-            )
+            await videos.submit(OURS, 1, prompt="a", picture=picture_at("b"), callback_url="c")
 
 
 REFUSALS = {

@@ -68,7 +68,7 @@ def queue(*, running: tuple[str, ...] = (), pending: tuple[tuple[float, str], ..
 
 def job(status: str, **more: Any) -> Answer:
     fields = {"priority": 15, "create_time": AT, "outputs_count": 0, **more}
-    return reply(id=ID, status=status, **fields)
+    return reply(**{"id": ID, "status": status, **fields})
 
 
 def completed(outputs: Json, **status: Any) -> Answer:
@@ -80,8 +80,8 @@ def failed(word: str, message: list[Any], outputs: Json | None = None) -> Answer
     return job(word, outputs=outputs or {}, execution_status=status, workflow={})
 
 
-def entry(outputs: Json, status: Json) -> Answer:
-    return reply(**{ID: {"prompt": row(1, ID), "outputs": outputs, "status": status, "meta": {}}})
+def entry(outputs: Json, status: Json, *, of: str = ID) -> Answer:
+    return reply(**{of: {"prompt": row(1, of), "outputs": outputs, "status": status, "meta": {}}})
 
 
 def execution_error(kind: str, message: str) -> list[Any]:

@@ -215,6 +215,17 @@ async def test_an_older_server_is_asked_for_its_queue_and_then_its_history() -> 
         assert vendor.asked[:2] == [JOB, QUEUE]
 
 
+async def test_a_job_or_a_history_of_another_prompt_is_no_news() -> None:
+    """Else one job would get the file of another, or the same prompt would run again."""
+    other = bodies.entry({"9": {"images": [IMAGE]}}, bodies.SUCCESS, of=OTHER)
+    for answers in (
+        {JOB: [bodies.job("completed", id=OTHER)]},
+        {JOB: [NO_ROUTE], QUEUE: [bodies.queue()], HISTORY: [other], VIEW: [NO_FILE]},
+    ):
+        with pytest.raises(OutcomeUnknown, match="another generation"):
+            await status(answers)
+
+
 async def test_an_older_server_that_knows_nothing_may_have_the_file() -> None:
     answers = {JOB: [NO_ROUTE], QUEUE: [bodies.queue()], HISTORY: [NOTHING]}
     assert await status({**answers, VIEW: [NO_FILE]}) is None

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from services.worker.graphs.plan import seed_of
+from services.worker.graphs.plan import prompt_id_of, seed_of
 from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from tests.services.worker.vendors.comfyui import bodies
 from tests.services.worker.vendors.comfyui.bodies import CANCEL, ID, OTHER, OURS, PROMPT, STATS
@@ -67,6 +67,15 @@ async def test_an_id_that_is_none_is_never_handed_on(given: object) -> None:
     """An interrupt with an empty id would stop whoever runs."""
     vendor = StubVendor({PROMPT: [reply(prompt_id=given)]})
     with pytest.raises(RefusedForGood):
+        await submit(vendor)
+    assert vendor.asked == [STATS, PROMPT]
+
+
+async def test_an_answer_of_another_generation_leaves_it_open_whether_ours_arrived() -> None:
+    """Nothing is cancelled, because it is the prompt of another job."""
+    others = prompt_id_of("job-ffffffffffffffffffffffff.image.1")
+    vendor = StubVendor({PROMPT: [reply(prompt_id=others, number=3, node_errors={})]})
+    with pytest.raises(OutcomeUnknown, match="another generation"):
         await submit(vendor)
     assert vendor.asked == [STATS, PROMPT]
 

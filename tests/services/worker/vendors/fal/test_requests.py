@@ -9,9 +9,11 @@ from tests.services.worker.vendors.fal.clients import (
     AT,
     ID,
     KEPT,
+    STATUS,
     SUBMIT,
     queued,
     settings_of,
+    status,
     submit,
 )
 from tests.services.worker.vendors.stub import StubVendor, picture_at
@@ -59,3 +61,22 @@ async def test_a_submit_that_is_answered_without_an_id_may_have_been_taken(
 ) -> None:
     with pytest.raises(OutcomeUnknown, match="request_id"):
         await submit(StubVendor({SUBMIT: [queued(request_id=request_id)]}))
+
+
+OTHER = "00000000-b745-4b3e-ae38-1200304cf45b"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"request_id": OTHER},
+        {"status": "COMPLETED", "request_id": OTHER},
+        {"status": "COMPLETED", "response_url": AT.replace(ID, OTHER)},
+    ],
+)
+async def test_a_status_of_another_request_is_no_news(told: dict[str, object]) -> None:
+    """Else one job would get the file of another."""
+    vendor = StubVendor({STATUS: [queued(**told)]})
+    with pytest.raises(OutcomeUnknown, match="another generation"):
+        await status(vendor)
+    assert vendor.asked == [STATUS]

@@ -11,6 +11,7 @@ from tests.services.worker.vendors.usual import OURS, submit_usual, usual_settin
 PATH = "/v1/videos/image2video"
 SUBMIT, LOOK = f"POST {PATH}", f"GET {PATH}/{OURS}"
 TASK = {"task_id": "831", "task_status": "submitted", "created_at": 1, "updated_at": 1}
+OTHER = "job-ffffffffffffffffffffffff.video.1"
 CALLBACK = "https://us.example/callback/kling?token=t"
 
 

@@ -29,7 +29,7 @@ def failed(message: str, status: int = 400, code: str = "task_failed") -> Answer
 
 
 def task(**fields: Any) -> Answer:
-    return reply(code="success", message="", data={"task_id": "r-1", **fields})
+    return reply(code="success", message="", data={"task_id": "r-1"} | fields)
 
 
 async def test_a_submit_says_the_model_by_both_names_and_tells_no_address_to_call_back_at() -> None:
@@ -179,6 +179,13 @@ async def test_one_that_passes_klings_answers_on_is_understood() -> None:
     found = await status(StubVendor({LOOK: [answer]}), "r-1", **RELAY)
     assert found is not None
     assert (found.state, found.message) == ("failed", "m")
+    assert found.vendor_id == "r-1", "it is asked for by the relay's id, not by Kling's"
+
+
+async def test_a_record_of_another_task_is_no_news() -> None:
+    answer = task(task_id="r-2", status="SUCCESS", result_url="https://v/2")
+    with pytest.raises(OutcomeUnknown, match="another generation"):
+        await status(StubVendor({LOOK: [answer]}), "r-1", **RELAY)
 
 
 @pytest.mark.parametrize("code", ["task_not_exist", "task_not_found"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.errors import OutcomeUnknown, RefusedForNow, VendorError
-from tests.services.worker.vendors.kling.clients import CALLBACK, status, submit
+from tests.services.worker.vendors.kling.clients import CALLBACK, OTHER, status, submit
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 from tests.services.worker.vendors.usual import OURS
 
@@ -66,12 +66,27 @@ async def test_a_task_is_asked_for_by_either_id(task_id: str, query: str) -> Non
         listed(),
         reply(code=0),
         reply(code=0, data={"tasks": []}),
-        listed({**TASK, "task_id": "t-2", "task_info": {"external_task_id": "another"}}),
     ],
-    ids=["an empty list", "no list", "an empty list in an object", "another's task"],
+    ids=["an empty list", "no list", "an empty list in an object"],
 )
 async def test_one_that_is_not_in_the_list_is_gone_and_not_waiting(answer: Answer) -> None:
     assert await status(StubVendor({LOOK: [answer]}), **SECOND) is None
+
+
+@pytest.mark.parametrize("asked", [OURS, "t-1"])
+@pytest.mark.parametrize("told", [{}, {"task_info": {"external_task_id": OTHER}}])
+async def test_a_list_of_others_does_not_say_that_one_is_gone(
+    asked: str, told: dict[str, Any]
+) -> None:
+    """Else it would be submitted again."""
+    with pytest.raises(OutcomeUnknown, match="another generation"):
+        await status(StubVendor({LOOK: [listed({"task_id": "t-2", **told})]}), asked, **SECOND)
+
+
+async def test_a_submit_that_is_answered_for_another_task_may_have_arrived() -> None:
+    vendor = StubVendor({SUBMIT: [reply(code=0, data={"id": "t-2", "external_id": OTHER})]})
+    with pytest.raises(OutcomeUnknown, match="another generation"):
+        await submit(vendor, **SECOND)
 
 
 @pytest.mark.parametrize("word", ["succeed", "succeeded"])

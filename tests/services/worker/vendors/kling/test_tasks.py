@@ -7,8 +7,18 @@ import pytest
 
 from services.worker.vendors.vendor import VendorStatus
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
-from tests.services.worker.vendors.kling.clients import LOOK, refused, status, succeeded
+from tests.services.worker.vendors.kling.clients import (
+    LOOK,
+    OTHER,
+    PATH,
+    SUBMIT,
+    refused,
+    status,
+    submit,
+    succeeded,
+)
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+from tests.services.worker.vendors.usual import OURS
 
 
 @pytest.mark.parametrize(
@@ -93,3 +103,45 @@ async def test_no_other_answer_says_that_a_task_is_not_there(
 ) -> None:
     with pytest.raises(kind):
         await status(StubVendor({LOOK: [answer]}))
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "is_ours"),
+    [
+        ("831", {}, True),
+        ("831", {"task_info": {"external_task_id": OURS}}, True),
+        ("831", {"task_id": "832"}, False),
+        (OURS, {}, True),
+        (OURS, {"task_info": {"external_task_id": ""}}, True),
+        (OURS, {"task_info": {"external_task_id": OURS}}, True),
+        (OURS, {"task_info": {"external_task_id": OTHER}}, False),
+        (OURS, {"external_id": OTHER}, False),
+    ],
+)
+async def test_a_status_of_another_task_is_no_news(
+    asked: str, told: dict[str, Any], is_ours: bool
+) -> None:
+    """Else one job would get the file of another."""
+    vendor = StubVendor({f"GET {PATH}/{asked}": [succeeded(**told)]})
+    if is_ours:
+        found = await status(vendor, asked)
+        assert found is not None
+        assert found.vendor_id == "831"
+    else:
+        with pytest.raises(OutcomeUnknown, match="another generation"):
+            await status(vendor, asked)
+
+
+OTHERS = succeeded(task_info={"external_task_id": OTHER})
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{SUBMIT: [OTHERS]}, {SUBMIT: [refused(1201)], LOOK: [OTHERS]}],
+    ids=["the submit's own answer", "the look-up of a duplicate"],
+)
+async def test_a_submit_that_is_answered_for_another_task_may_have_arrived(
+    answers: dict[str, list[Answer]],
+) -> None:
+    with pytest.raises(OutcomeUnknown, match="another generation"):
+        await submit(StubVendor(answers))

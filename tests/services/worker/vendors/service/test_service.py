@@ -8,8 +8,9 @@ from services.worker.vendors.service.videos import VideoService
 from shared.errors import BadResult, NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow
 from tests.services.worker.vendors.stub import UNKNOWN, Answer, StubVendor, picture_at, reply
 
-IMAGE = "job-1.image.1"
-VIDEO = "job-1.video.1"
+IMAGE = "job-0123456789abcdef01234567.image.1"
+VIDEO = "job-0123456789abcdef01234567.video.1"
+OTHER = "job-ffffffffffffffffffffffff.video.1"
 IMAGE_STATUS = f"GET /img/status/{IMAGE}"
 VIDEO_STATUS = f"GET /video/status/{VIDEO}"
 IMAGE_SUBMIT = "POST /img/submit"
@@ -176,6 +177,53 @@ async def test_a_status_that_does_not_fit_is_no_news(body: bytes) -> None:
     async with vendor.client() as http:
         with pytest.raises(OutcomeUnknown):
             await VideoService(http).status(VIDEO)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "is_ours"),
+    [
+        ("v1", {"job_id": "v1"}, True),
+        ("v1", {"job_id": "v1", "external_id": VIDEO}, True),
+        ("v1", {"job_id": "v2"}, False),
+        ("v1", {"job_id": "v2", "external_id": None}, False),
+        (VIDEO, {"job_id": "v1"}, True),
+        (VIDEO, {"job_id": "v1", "external_id": None}, True),
+        (VIDEO, {"job_id": "v1", "external_id": VIDEO}, True),
+        (VIDEO, {"job_id": VIDEO}, True),
+        (VIDEO, {"job_id": "v1", "external_id": OTHER}, False),
+        (VIDEO, {"job_id": "v1", "external_id": 7}, False),
+    ],
+)
+async def test_a_status_of_another_generation_is_no_news(
+    asked: str, told: dict[str, object], is_ours: bool
+) -> None:
+    """Else one job would get the file of another."""
+    answer = reply(status="succeed", video_url="http://v/1.mp4", **told)
+    async with StubVendor({f"GET /video/status/{asked}": [answer]}).client() as http:
+        if is_ours:
+            status = await VideoService(http).status(asked)
+            assert status is not None
+            assert status.vendor_id == told["job_id"]
+        else:
+            with pytest.raises(OutcomeUnknown, match="another generation"):
+                await VideoService(http).status(asked)
+
+
+@pytest.mark.parametrize("code", [202, 400])
+async def test_a_submit_that_is_answered_for_another_generation_may_have_arrived(code: int) -> None:
+    """Also where it is refused as a duplicate, and the look-up tells of another one."""
+    told = reply(code, code=1201, job_id="v2", external_id=OTHER)
+    known = reply(job_id="v2", status="processing", external_id=OTHER)
+    vendor = StubVendor({VIDEO_SUBMIT: [told], VIDEO_STATUS: [known]})
+    with pytest.raises(OutcomeUnknown, match="another generation"):
+        await submit_video(vendor)
+
+
+async def test_a_result_of_another_generation_is_no_result() -> None:
+    answer = reply(job_id="v2", asset_url="http://v/2.png")
+    async with StubVendor({"GET /img/result/v1": [answer]}).client() as http:
+        with pytest.raises(OutcomeUnknown, match="another generation"):
+            await ImageService(http).result_url("v1")
 
 
 async def test_an_unknown_id_is_none_and_not_done() -> None:
