@@ -1,9 +1,12 @@
 """The table that sorts a vendor's failures; whatever it doesn't know counts as outcome unknown."""
 
+import json
+import re
 from typing import Any
 
 import httpx
 
+from services.worker.vendors.vendor import LOST
 from shared.errors import (
     NeverDelivered,
     OutcomeUnknown,
@@ -29,6 +32,11 @@ LONGEST_CODE = 20
 # few it is written with. More may begin than are there, for a text may have these bytes in it.
 MOST_VALUES = 1_000_000
 BEGINNINGS = (b",", b"[", b"{")
+# Whole pairs come first, then halves; any other escape is passed, `\\` before a `u` included.
+_ESCAPES = re.compile(
+    r"\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(?P<half>ud[89a-f][0-9a-f]{2})|.)",
+    re.IGNORECASE,
+)
 CLEARING_STATUSES = frozenset({408, 425, 429, 503})
 # A proxy that refuses has opened no way to the vendor; what may not be said is never begun with.
 NOT_SENT = (
@@ -62,11 +70,23 @@ def json_object(response: httpx.Response) -> dict[str, Any] | None:
     to be read."""
     if sum(map(response.content.count, BEGINNINGS)) > MOST_VALUES:
         return None
+    body = parsed(response.content.decode("utf-8-sig", "replace"))
+    return body if isinstance(body, dict) else None
+
+
+def parsed(text: str) -> Any:
+    """What a vendor's JSON text says, in valid Unicode; None where it can't be read.
+
+    An escape may be half of a UTF-16 pair, with which a text can be neither kept nor sent.
+    """
     try:
-        body = response.json()
+        return json.loads(_ESCAPES.sub(_replaced, text))
     except (ValueError, RecursionError):
         return None
-    return body if isinstance(body, dict) else None
+
+
+def _replaced(escape: re.Match[str]) -> str:
+    return LOST if escape["half"] else escape[0]
 
 
 def member(value: object, name: str) -> Any:

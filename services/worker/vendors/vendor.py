@@ -2,15 +2,23 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, TypeGuard
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from shared.jobs.assets import Kind
 
 State = Literal["queued", "running", "succeeded", "failed"]
 # Ten times as long as any vendor's; it is kept in the job's history and sent with each heartbeat.
 MAX_ID = 500
+# What takes the place of a character that a vendor sent in part. An id or an address that has it is
+# another one than the vendor meant.
+LOST = "\N{REPLACEMENT CHARACTER}"
+
+
+def is_id(found: object) -> TypeGuard[str]:
+    """Whether what an answer has for an id is one that can be kept and asked for."""
+    return isinstance(found, str) and 0 < len(found) <= MAX_ID and LOST not in found
 
 
 class VendorStatus(BaseModel):
@@ -18,10 +26,10 @@ class VendorStatus(BaseModel):
 
     `position`: how many are before it while it is queued there, 0 for the next one; None where the
     vendor doesn't say. `units`: what the vendor says that it charged, in its own units. `final`: it
-    failed, and so would every other one.
+    failed, and so would every other one. `url`: an address with a lost character is none.
     """
 
-    vendor_id: Annotated[str, Field(min_length=1, max_length=MAX_ID)]
+    vendor_id: Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=f"^[^{LOST}]*$")]
     state: State
     percent: int = 0
     url: str | None = None
@@ -29,6 +37,11 @@ class VendorStatus(BaseModel):
     position: Annotated[int, Field(ge=0)] | None = None
     units: str | None = None
     final: bool = False
+
+    @field_validator("url")
+    @classmethod
+    def _intact(cls, url: str | None) -> str | None:
+        return None if url is None or LOST in url else url
 
 
 @dataclass(frozen=True, kw_only=True)

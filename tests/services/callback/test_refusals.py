@@ -116,6 +116,12 @@ async def test_another_media_type_is_refused(offline: Vendor) -> None:
         (b'{"task_status": "succeed"}', "task_id"),
         (b'{"task_id": "t", "task_status": "cancelled"}', "task_status"),
         (b'{"task_id": "\\ud800", "task_status": "succeed"}', "body"),
+        (
+            b'{"task_id": "t", "task_status": "succeed", "task_info": {"external_task_id":'
+            b' "\\ud83d"}}',
+            "body",
+        ),
+        (b'{"task_id": "t\xff", "task_status": "succeed"}', "body"),
         (b'{"task_id": "t\\u0000", "task_status": "succeed"}', "task_id"),
         (b'{"task_id": "t", "task_status": "succeed", "updated_at": 1e400}', "updated_at"),
         (b'{"task_id": "t", "task_status": "succeed", "updated_at": -1}', "updated_at"),

@@ -13,6 +13,7 @@ from services.worker.vendors.comfyui.refusals import refusal
 from services.worker.vendors.comfyui.whole import is_whole, part_of
 from services.worker.vendors.failures import json_object, said, sort_exception
 from services.worker.vendors.ids import ANOTHER, check_about
+from services.worker.vendors.vendor import LOST
 from shared.errors import OutcomeUnknown
 
 # Beside the graph, which a job that has failed tells three times.
@@ -142,9 +143,9 @@ class Calls:
         except TimeoutError:
             raise OutcomeUnknown(f"No whole file within {ANSWER_SECONDS:g} s.") from None
 
-    def address(self, file: File) -> str:
-        """Where a file can be fetched."""
-        return f"{self.at}{view_path(file)}"
+    def address(self, file: File) -> str | None:
+        """Where a file can be fetched; None where its name has a lost character."""
+        return None if LOST in "".join(file) else f"{self.at}{view_path(file)}"
 
     async def _ask(self, method: str, route: str, **kwargs: Any) -> httpx.Response:
         return await ask(self._http, method, f"/api/{route}", **kwargs)

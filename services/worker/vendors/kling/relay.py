@@ -1,6 +1,5 @@
 """The dialect of the `new-api` relay: Kling's requests, and answers of its own."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +8,14 @@ import httpx
 from pydantic import ValidationError
 
 from services.worker.settings.kling import KlingSettings
-from services.worker.vendors.failures import KLING_CODES, json_object, member, said, sort_response
+from services.worker.vendors.failures import (
+    KLING_CODES,
+    json_object,
+    member,
+    parsed,
+    said,
+    sort_response,
+)
 from services.worker.vendors.ids import check_about
 from services.worker.vendors.kling.answers import refusal
 from services.worker.vendors.kling.first import FirstGeneration
@@ -132,10 +138,7 @@ def _status(task: object, task_id: str) -> VendorStatus:
 def _passed_on(answer: object) -> VendorStatus | None:
     """What Kling's own answer says, which some versions keep as text."""
     if isinstance(answer, str):
-        try:
-            answer = json.loads(answer)
-        except (ValueError, RecursionError):
-            return None
+        answer = parsed(answer)
     task = member(answer, "data")
     return status_of(task) if member(task, "task_id") else None
 

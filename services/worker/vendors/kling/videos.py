@@ -16,7 +16,7 @@ from services.worker.vendors.kling import checks
 from services.worker.vendors.kling.answers import BAD_PARAMETER, EXPIRED, NOT_YET_VALID, code_of
 from services.worker.vendors.kling.keys import Keys, keys_of
 from services.worker.vendors.kling.wire import Wanted, Wire
-from services.worker.vendors.vendor import MAX_ID, Bounds, Picture, Traits, VendorStatus
+from services.worker.vendors.vendor import Bounds, Picture, Traits, VendorStatus, is_id
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from shared.redact import redacted
 
@@ -82,7 +82,7 @@ class KlingVideos:
             raise self._paced(error) from None
         except RefusedForGood as error:
             return await self._adopted(external_id, response, error)
-        if not isinstance(vendor_id, str) or not 0 < len(vendor_id) <= MAX_ID:
+        if not is_id(vendor_id):
             raise OutcomeUnknown("The submit was answered without a task_id.")
         self._refusals = 0
         return vendor_id

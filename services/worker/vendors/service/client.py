@@ -12,7 +12,7 @@ from services.worker.vendors.failures import json_object, said, sort_response
 from services.worker.vendors.findings import Finding
 from services.worker.vendors.ids import check_about
 from services.worker.vendors.service.checks import status_route
-from services.worker.vendors.vendor import MAX_ID, State, Traits, VendorStatus
+from services.worker.vendors.vendor import State, Traits, VendorStatus, is_id
 from shared.errors import OutcomeUnknown, RefusedForGood
 from shared.redact import redacted
 
@@ -76,7 +76,7 @@ class ServiceClient:
         answer = self._json(response)
         check_about(external_id, (None, answer.get("external_id")))
         vendor_id = answer.get("job_id")
-        if not isinstance(vendor_id, str) or not 0 < len(vendor_id) <= MAX_ID:
+        if not is_id(vendor_id):
             raise OutcomeUnknown("The submit was answered without a job_id.")
         return vendor_id
 

@@ -7,7 +7,7 @@ import httpx
 
 from services.worker.vendors.ids import check_about
 from services.worker.vendors.service.client import ServiceClient
-from services.worker.vendors.vendor import State, VendorStatus
+from services.worker.vendors.vendor import LOST, State, VendorStatus
 from shared.errors import BadResult, RefusedForGood
 
 
@@ -48,7 +48,7 @@ class ImageService(ServiceClient):
             raise BadResult(error.message) from None
         check_about(vendor_id, (answer.get("job_id", vendor_id), None))
         url = answer.get("asset_url")
-        if not isinstance(url, str):
+        if not isinstance(url, str) or LOST in url:
             raise BadResult("The result was answered without an asset_url.")
         return url
 

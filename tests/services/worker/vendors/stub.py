@@ -51,8 +51,11 @@ def _unread(answer: httpx.Response) -> httpx.Response:
 
 def reply(status: int = 200, /, **body: Any) -> Answer:
     """A JSON answer, made anew each time."""
-    return lambda _: httpx.Response(status, json=body)
+    return lambda _: httpx.Response(status, content=json.dumps(body))
 
+
+# As half of a pair of UTF-16 comes: text that can be neither kept nor sent.
+CUT = "\ud83d"
 
 OURS = Fitted(b"our picture", is_new=False)
 UNKNOWN = reply(404, code="not_found")

@@ -1,5 +1,6 @@
 """The table of failures: each Kling code, each HTTP status, each way a transport can fail."""
 
+import json
 from typing import Any
 
 import httpx
@@ -145,3 +146,30 @@ def test_an_answer_of_values_without_end_is_not_read(value: bytes) -> None:
 
     assert read(MOST_VALUES // 2) is None
     assert read(MOST_VALUES // 4) is not None
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (rb"a\ud83d", "a\ufffd"),
+        (rb"\uD83Db", "\ufffdb"),
+        (rb"\udc3d", "\ufffd"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (rb"\ude00\ud83d", "\ufffd\ufffd"),
+        (rb"\\ud83d", "\\ud83d"),
+        (rb"\\\ud83d", "\\\ufffd"),
+        (b"a\xff", "a\ufffd"),
+        ("\U0001f600é".encode(), "\U0001f600é"),
+    ],
+)
+def test_texts_are_made_valid_unicode(written: bytes, read: str) -> None:
+    content = b'\xef\xbb\xbf{"a": ["' + written + b'"], "' + written + b'": 1}'
+    assert json_object(httpx.Response(200, content=content)) == {"a": [read], read: 1}
+
+
+@given(st.text(st.sampled_from('\ud83d\ude00\U0001f600\\u"d'), max_size=20))
+def test_any_text_is_read_as_valid_unicode(text: str) -> None:
+    content = json.dumps({"a": text}).encode()
+    halves = text.encode("utf-16-le", "surrogatepass")
+    read = json_object(httpx.Response(200, content=content))
+    assert read == {"a": halves.decode("utf-16-le", "replace")}

@@ -28,7 +28,7 @@ from tests.services.worker.vendors.comfyui.bodies import (
     VIEW,
 )
 from tests.services.worker.vendors.comfyui.clients import KEY, URL, images_at, status, told
-from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+from tests.services.worker.vendors.stub import CUT, Answer, StubVendor, reply
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" + IEND
 SIGNED = httpx.Response(302, headers={"location": "https://x/?s=1"})
@@ -224,6 +224,25 @@ async def test_a_job_or_a_history_of_another_prompt_is_no_news() -> None:
     ):
         with pytest.raises(OutcomeUnknown, match="another generation"):
             await status(answers)
+
+
+async def test_a_file_with_half_a_character_in_its_name_has_no_address() -> None:
+    """Another one would be fetched."""
+    outputs = {"9": {"images": [{**IMAGE, "filename": f"{CUT}.png"}]}}
+    old = {JOB: [NO_ROUTE], QUEUE: [bodies.queue()]}
+    for answers in (
+        {JOB: [bodies.completed(outputs)]},
+        {**old, HISTORY: [bodies.entry(outputs, bodies.SUCCESS)]},
+    ):
+        found = await status(answers)
+        assert found is not None
+        assert (found.state, found.url) == ("succeeded", None)
+
+
+async def test_half_a_character_in_a_failure_is_replaced() -> None:
+    message = bodies.execution_error("RuntimeError", f"cut {CUT}")
+    found = await told(bodies.failed("failed", message))
+    assert (found.state, found.message) == ("failed", "node 3 (KSampler): RuntimeError: cut \ufffd")
 
 
 async def test_an_older_server_that_knows_nothing_may_have_the_file() -> None:

@@ -78,6 +78,8 @@ def test_a_node_counts_as_much_as_it_has_steps(frames: list[str], percent: int) 
         frame("progress", node="3", value="x", max=20),
         frame("progress", node="3", value=5, max=0),
         frame("progress", node="3", value=10**400, max=20),
+        frame("progress", node="\ud83d", value=5, max=20),
+        frame("execution_cached", nodes=["\ud83d"]),
         frame("progress", node="3", value=20, max=20, more="x" * MAX_TEXT),
         frame("progress", node=["3"], value=5, max=20),
         frame("progress_state", nodes=[1]),

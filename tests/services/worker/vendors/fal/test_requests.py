@@ -16,7 +16,7 @@ from tests.services.worker.vendors.fal.clients import (
     status,
     submit,
 )
-from tests.services.worker.vendors.stub import StubVendor, picture_at
+from tests.services.worker.vendors.stub import CUT, StubVendor, picture_at
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,7 @@ from tests.services.worker.vendors.stub import StubVendor, picture_at
         (f"http://vendor/a/../requests/{ID}/status?x=1", KEPT),
         ("http://vendor/fal-ai/other/requests/another/status", KEPT),
         ("http://[/", KEPT),
+        (f"http://vendor/{CUT}/requests/{ID}/status", KEPT),
         (7, KEPT),
         (None, KEPT),
     ],
@@ -55,7 +56,7 @@ async def test_the_queue_may_be_below_a_path(status_url: str, kept: str) -> None
     assert found == kept
 
 
-@pytest.mark.parametrize("request_id", [None, 7, "", "a/b", "..", "a b", "x" * 201])
+@pytest.mark.parametrize("request_id", [None, 7, "", "a/b", "..", "a b", CUT, "x" * 201])
 async def test_a_submit_that_is_answered_without_an_id_may_have_been_taken(
     request_id: object,
 ) -> None:

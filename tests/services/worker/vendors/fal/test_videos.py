@@ -32,7 +32,7 @@ from tests.services.worker.vendors.fal.clients import (
     status,
     submit,
 )
-from tests.services.worker.vendors.stub import Answer, StubVendor, picture_at, reply
+from tests.services.worker.vendors.stub import CUT, Answer, StubVendor, picture_at, reply
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n and more", b"\xff\xd8\xff and more"
 
@@ -172,6 +172,12 @@ async def test_an_answer_without_a_video_is_paid_for_once(body: dict[str, Any]) 
     found = await status(StubVendor({STATUS: [completed()], RESPONSE: [reply(200, **body)]}))
     why = "the answer has no video: look at FAL_MODEL"
     assert found == VendorStatus(vendor_id=KEPT, state="failed", message=why, final=True)
+
+
+async def test_an_address_with_half_a_character_is_none() -> None:
+    video = {"url": f"https://v3.fal.media/{CUT}.mp4"}
+    found = await status(StubVendor({STATUS: [completed()], RESPONSE: [reply(200, video=video)]}))
+    assert found == VendorStatus(vendor_id=KEPT, state="succeeded", url=None)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from services.worker.vendors.kling.chosen import kling_videos
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from tests.services.worker.vendors.kling.clients import PATH, settings_of, status, submit
-from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+from tests.services.worker.vendors.stub import CUT, Answer, StubVendor, reply
 from tests.services.worker.vendors.usual import OURS
 
 SUBMIT, LOOK = f"POST {PATH}", f"GET {PATH}/r-1"
@@ -163,6 +163,14 @@ async def test_where_its_versions_have_the_address_of_a_video(where: dict[str, A
     assert found is not None
     assert (found.url, found.percent) == ("https://v/1", 100)
     assert found.units == ("3.5" if "data" in where else None)
+
+
+async def test_half_a_character_in_klings_own_answer_is_none_of_an_address() -> None:
+    inside = {"task_result": {"videos": [{"url": f"https://v/{CUT}"}]}, "task_id": "831"}
+    answer = task(status="SUCCESS", data=json.dumps({"code": 0, "data": inside}))
+    found = await status(StubVendor({LOOK: [answer]}), "r-1", **RELAY)
+    assert found is not None
+    assert (found.state, found.url) == ("succeeded", None)
 
 
 @pytest.mark.parametrize("progress", [None, "", "much", "-1%", "999999999%"])

@@ -17,7 +17,7 @@ from tests.services.worker.vendors.kling.clients import (
     submit,
     succeeded,
 )
-from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+from tests.services.worker.vendors.stub import CUT, Answer, StubVendor, reply
 from tests.services.worker.vendors.usual import OURS
 
 
@@ -145,3 +145,19 @@ async def test_a_submit_that_is_answered_for_another_task_may_have_arrived(
 ) -> None:
     with pytest.raises(OutcomeUnknown, match="another generation"):
         await submit(StubVendor(answers))
+
+
+async def test_half_a_character_is_replaced_in_a_message_and_none_of_an_address_or_an_id() -> None:
+    told = {
+        "task_status": "succeed",
+        "task_status_msg": f"cut {CUT}",
+        "task_result": {"videos": [{"url": f"https://v.example/{CUT}.mp4"}]},
+    }
+    found = await status(StubVendor({LOOK: [succeeded(**told)]}))
+    assert found is not None
+    assert (found.state, found.message, found.url) == ("succeeded", "cut \ufffd", None)
+    vendor = StubVendor({SUBMIT: [succeeded(task_id=CUT)], LOOK: [succeeded(task_id=CUT)]})
+    with pytest.raises(OutcomeUnknown, match="without a task_id"):
+        await submit(vendor)
+    with pytest.raises(OutcomeUnknown, match="does not fit"):
+        await status(vendor)

@@ -6,7 +6,7 @@ import pytest
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.service.videos import VideoService
 from shared.errors import BadResult, NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow
-from tests.services.worker.vendors.stub import UNKNOWN, Answer, StubVendor, picture_at, reply
+from tests.services.worker.vendors.stub import CUT, UNKNOWN, Answer, StubVendor, picture_at, reply
 
 IMAGE = "job-0123456789abcdef01234567.image.1"
 VIDEO = "job-0123456789abcdef01234567.video.1"
@@ -224,6 +224,41 @@ async def test_a_result_of_another_generation_is_no_result() -> None:
     async with StubVendor({"GET /img/result/v1": [answer]}).client() as http:
         with pytest.raises(OutcomeUnknown, match="another generation"):
             await ImageService(http).result_url("v1")
+
+
+async def test_half_a_character_in_a_message_is_replaced() -> None:
+    answer = reply(job_id="v1", status="failed", message=f"cut {CUT}")
+    async with StubVendor({VIDEO_STATUS: [answer]}).client() as http:
+        status = await VideoService(http).status(VIDEO)
+    assert status is not None
+    assert (status.state, status.message) == ("failed", "cut \ufffd")
+
+
+async def test_an_address_with_half_a_character_is_none() -> None:
+    """Another one would be fetched; a success without one is asked again for a while."""
+    answer = reply(job_id="v1", status="succeed", video_url=f"http://v/{CUT}.mp4")
+    async with StubVendor({VIDEO_STATUS: [answer]}).client() as http:
+        status = await VideoService(http).status(VIDEO)
+    assert status is not None
+    assert (status.state, status.url) == ("succeeded", None)
+    result = reply(job_id="v1", asset_url=f"http://v/{CUT}.png")
+    async with StubVendor({"GET /img/result/v1": [result]}).client() as http:
+        with pytest.raises(BadResult):
+            await ImageService(http).result_url("v1")
+
+
+async def test_an_id_with_half_a_character_is_none() -> None:
+    vendor = StubVendor(
+        {
+            VIDEO_SUBMIT: [reply(202, job_id=f"v{CUT}")],
+            VIDEO_STATUS: [reply(job_id=f"v{CUT}", status="processing")],
+        }
+    )
+    with pytest.raises(OutcomeUnknown, match="without a job_id"):
+        await submit_video(vendor)
+    async with vendor.client() as http:
+        with pytest.raises(OutcomeUnknown, match="does not fit"):
+            await VideoService(http).status(VIDEO)
 
 
 async def test_an_unknown_id_is_none_and_not_done() -> None:
