@@ -123,10 +123,12 @@ class Record(Job):
 
     `run_since`: the version with which the run of `run_id` began; larger than 1 after a reset.
     `runs_before`: the runs that were reset before it; what they write late is void. `units`: what
-    a vendor says that it charged, in its own units, by our id of the generation.
+    a vendor says that it charged, in its own units, by our id of the generation. `namespace`: the
+    Temporal namespace in which its workflow runs.
     """
 
     on_video_failure: OnVideoFailure = OnVideoFailure.FAIL
+    namespace: str = ""
     run_id: str = ""
     run_since: int = 1
     runs_before: tuple[str, ...] = ()
@@ -137,9 +139,17 @@ class Record(Job):
     transitions: tuple[Transition, ...] = ()
 
     @classmethod
-    def of(cls, job: JobInput, *, job_id: str, run_id: str, created_at: datetime) -> Self:
+    def of(
+        cls, job: JobInput, *, job_id: str, run_id: str, created_at: datetime, namespace: str = ""
+    ) -> Self:
         """A job before its first change: whatever it was started with, under the same names."""
-        return cls(job_id=job_id, run_id=run_id, created_at=created_at, **job.model_dump())
+        return cls(
+            job_id=job_id,
+            run_id=run_id,
+            created_at=created_at,
+            namespace=namespace,
+            **job.model_dump(),
+        )
 
     @property
     def attempt(self) -> int:

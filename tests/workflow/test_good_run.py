@@ -63,6 +63,7 @@ async def test_the_record_tells_the_whole_story(done: Done) -> None:
     assert record.finished_at is not None
     assert record.created_at <= record.started_at < record.finished_at
     assert record.token is not None
+    assert record.namespace == line.client.namespace
     [row] = await line.videos.json("/admin/ledger")
     assert record.tasks == {f"{record.job_id}.video.1": row["job_id"]}
     assert [(each.status, each.step) for each in record.transitions[:2]] == [

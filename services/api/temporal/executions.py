@@ -25,7 +25,13 @@ async def input_of(found: WorkflowExecution) -> JobInput:
 async def first_record(found: WorkflowExecution) -> Record:
     """A job before its first change, from what it was started with; ValueError without a memo."""
     job = await input_of(found)
-    return Record.of(job, job_id=found.id, run_id=found.run_id, created_at=found.start_time)
+    return Record.of(
+        job,
+        job_id=found.id,
+        run_id=found.run_id,
+        created_at=found.start_time,
+        namespace=found.namespace,
+    )
 
 
 async def from_workflow(temporal: Temporal, found: WorkflowExecutionDescription) -> Record:

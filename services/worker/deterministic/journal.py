@@ -30,7 +30,11 @@ class Journal:
     def __init__(self, job: JobInput) -> None:
         info = workflow.info()
         self.state = JobState(
-            info.workflow_id, job, run_id=info.run_id, created_at=info.workflow_start_time
+            info.workflow_id,
+            job,
+            run_id=info.run_id,
+            created_at=info.workflow_start_time,
+            namespace=info.namespace,
         )
         self._lock = asyncio.Lock()
         self._ended_before = False

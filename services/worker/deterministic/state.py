@@ -18,8 +18,18 @@ from shared.jobs.states import Status, Step, may_follow
 class JobState:
     """Holds the record and makes the next version of it; pure, so that it replays."""
 
-    def __init__(self, job_id: str, job: JobInput, *, run_id: str, created_at: datetime) -> None:
-        self.record = Record.of(job, job_id=job_id, run_id=run_id, created_at=created_at)
+    def __init__(
+        self,
+        job_id: str,
+        job: JobInput,
+        *,
+        run_id: str,
+        created_at: datetime,
+        namespace: str = "",
+    ) -> None:
+        self.record = Record.of(
+            job, job_id=job_id, run_id=run_id, created_at=created_at, namespace=namespace
+        )
         self.note = ""
         self._paid = Attempts()
 

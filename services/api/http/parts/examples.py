@@ -93,6 +93,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Record": {
         **_JOB,
         "on_video_failure": "image",
+        "namespace": "default",
         "run_id": "01968c1e-6b1c-7f3a-9d51-2f1d6c7f0a11",
         "run_since": 1,
         "runs_before": [],

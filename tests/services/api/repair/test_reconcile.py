@@ -67,6 +67,23 @@ async def test_a_terminated_jobs_record_is_closed(client: Client, tmp_path: Path
     assert not watch.index.any_open()
 
 
+async def test_a_record_that_is_made_here_names_its_namespace(
+    client: Client, tmp_path: Path
+) -> None:
+    record = await start(client, tmp_path)
+    RecordStore(tmp_path).remove(JOB_ID)
+    watch = watch_of(tmp_path)
+    watch.put(record.model_copy(update={"version": 0}).job())
+    await client.get_workflow_handle(JOB_ID).terminate()
+    await listed_as_ended(client)
+
+    await Reconciler(watch, Temporal(client)).reconcile()
+
+    closed = watch.records.read(JOB_ID)
+    assert closed is not None
+    assert (closed.run_id, closed.namespace) == (record.run_id, client.namespace)
+
+
 @pytest.mark.parametrize("known", [1, 4])
 async def test_the_end_of_a_job_whose_file_was_lost_is_told(
     client: Client, tmp_path: Path, known: int
