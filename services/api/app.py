@@ -1,10 +1,8 @@
 """The API as an app; it starts while Temporal is away, and says so in `/readyz`."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI
 from temporalio.client import Client
@@ -18,10 +16,8 @@ from services.api.http.parts.examples import EXAMPLES
 from services.api.http.parts.rate_limit import RateLimit
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
-from shared.health import lazy_client, reasons_of, temporal_reason
+from shared.health import lazy_client
 from shared.http.web import ServiceApp, service_app
-from shared.store.probe import store_reason
-from shared.store.records import RecordStore
 
 MAX_BODY = 1024 * 1024
 DESCRIPTION = """Submits jobs, shows them live. Errors are `application/problem+json`.
@@ -46,7 +42,8 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         ending.cancel()
 
     async def ready() -> Mapping[str, str | None]:
-        return await _ready(app.state.service)
+        service: Service = app.state.service
+        return await service.dependencies.reasons()
 
     async def before_metrics() -> None:
         await slot_metrics.refresh(app.state.service.slots)
@@ -82,17 +79,3 @@ def _asking_the_codec(settings: ApiSettings) -> frozenset[str]:
 async def _close_streams(app: FastAPI, service: Service) -> None:
     await app.state.stopping.wait()
     service.feed.hub.close()
-
-
-async def _ready(service: Service) -> Mapping[str, str | None]:
-    checks = {"temporal": temporal_reason(service.client)}
-    if service.settings.elsewhere:
-        checks["store"] = store_reason(service.assets.store)
-    elif service.settings.feed == "files":
-        checks["state"] = _state(RecordStore(service.settings.data_dir).folder)
-    return await reasons_of(checks)
-
-
-async def _state(folder: Path) -> str | None:
-    readable = await asyncio.to_thread(os.access, folder, os.R_OK | os.X_OK)
-    return None if readable else f"{folder} can't be read"

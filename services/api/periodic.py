@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from shared.errors import TemporalUnavailable
+from shared.errors import NotReady, TemporalUnavailable
 from shared.temporal.client import is_away
 from shared.temporal.refusals import refusal
 
@@ -42,4 +42,8 @@ async def _again(work: Callable[[], Awaitable[None]], pause: float | Pause) -> N
 
 def _is_no_news(error: Exception) -> bool:
     """What `/readyz` says as long as it lasts."""
-    return isinstance(error, TemporalUnavailable) or is_away(error) or refusal(error) is not None
+    return (
+        isinstance(error, TemporalUnavailable | NotReady)
+        or is_away(error)
+        or refusal(error) is not None
+    )

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from temporalio.client import Client
 
+from services.api.dependencies import Dependencies, dependencies_of
 from services.api.feed.feed import Feed
 from services.api.feed.hub import Hub
 from services.api.feed.poll import JobPoll
@@ -16,6 +17,7 @@ from services.api.jobs.batches import Batches
 from services.api.jobs.jobs import Jobs
 from services.api.repair.forget import Forgetter
 from services.api.repair.reconcile import Reconciler
+from services.api.repair.repairer import Repairer
 from services.api.retention import Retention
 from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
@@ -40,6 +42,7 @@ class Service:
 
     settings: ApiSettings
     client: Client
+    dependencies: Dependencies
     feed: Feed
     assets: Assets
     jobs: Jobs
@@ -59,34 +62,50 @@ def make_service(settings: ApiSettings, client: Client) -> Service:
     temporal, gates = Temporal(client), {gate: Slots(client, gate) for gate in Gate}
     slots = gates[Gate.JOB]
     assets = Assets(chosen_store(settings))
-    feed, background = _feed(settings, temporal, slots=slots, assets=assets)
-    jobs = Jobs(feed, temporal, slots=slots)
+    dependencies = dependencies_of(settings, client, assets)
+    feed = _feed(settings, temporal, slots=slots, assets=assets, dependencies=dependencies)
+    repairer = Repairer(feed, temporal, dependencies)
+    background: list[Background] = [feed]
+    if settings.feed == "files" and not settings.elsewhere:
+        background.append(Reconciler(feed, temporal, repairer, dependencies=dependencies))
+    if settings.feed == "files" or settings.elsewhere:
+        records = Records(assets.store)
+        background.append(Forgetter(feed, records, assets, dependencies=dependencies))
+    jobs = Jobs(feed, temporal, slots=slots, repairer=repairer, dependencies=dependencies)
     return Service(
         settings=settings,
         client=client,
+        dependencies=dependencies,
         feed=feed,
         assets=assets,
         jobs=jobs,
         batches=Batches(feed, jobs),
         gates=gates,
-        background=background,
+        background=tuple(background),
     )
 
 
 def _feed(
-    settings: ApiSettings, temporal: Temporal, *, slots: Slots, assets: Assets
-) -> tuple[Feed, tuple[Background, ...]]:
-    """Where jobs are learnt from, and what keeps it so."""
+    settings: ApiSettings,
+    temporal: Temporal,
+    *,
+    slots: Slots,
+    assets: Assets,
+    dependencies: Dependencies,
+) -> Feed:
+    """Where jobs are learnt from."""
     hub = Hub(settings.api_max_sockets, per_address=settings.api_sockets_per_address)
     retention, every = Retention(settings.retention_days), settings.pace.times.poll
     if settings.elsewhere:
-        shared = Records(assets.store)
-        stored = StoredPoll(temporal, slots, hub, records=shared, retention=retention, every=every)
-        return stored, (stored, Forgetter(stored, shared, assets))
+        return StoredPoll(
+            temporal,
+            slots,
+            hub,
+            records=Records(assets.store),
+            dependencies=dependencies,
+            retention=retention,
+            every=every,
+        )
     if settings.feed == "temporal":
-        poll = JobPoll(temporal, slots, hub, every=every)
-        return poll, (poll,)
-    records = RecordStore(settings.data_dir)
-    watch = JobWatch(records, hub, retention=retention)
-    forgetter = Forgetter(watch, records, assets)
-    return watch, (watch, Reconciler(watch, temporal), forgetter)
+        return JobPoll(temporal, slots, hub, every=every)
+    return JobWatch(RecordStore(settings.data_dir), hub, retention=retention)

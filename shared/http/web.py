@@ -170,12 +170,16 @@ def _announced(scope: Scope) -> int:
 
 
 def _readiness(reasons: Mapping[str, str | None]) -> JSONResponse:
-    wrong = {name: reason for name, reason in reasons.items() if reason is not None}
-    if not wrong:
-        return JSONResponse({"status": "ready", "checks": dict.fromkeys(reasons, "ok")})
-    return problems.from_error(
-        NotReady("; ".join(f"{name}: {reason}" for name, reason in wrong.items()))
-    )
+    error = not_ready(reasons)
+    if error is not None:
+        return problems.from_error(error)
+    return JSONResponse({"status": "ready", "checks": dict.fromkeys(reasons, "ok")})
+
+
+def not_ready(reasons: Mapping[str, str | None]) -> NotReady | None:
+    """The error that names what is not ready, and why; None where there is nothing such."""
+    wrong = [f"{name}: {reason}" for name, reason in reasons.items() if reason is not None]
+    return NotReady("; ".join(wrong)) if wrong else None
 
 
 class Server(uvicorn.Server):

@@ -6,8 +6,10 @@ import pytest
 from prometheus_client import REGISTRY
 from temporalio.client import Client
 
+from services.api.dependencies import Dependencies
 from services.api.feed.watch import JobWatch
 from services.api.repair.reconcile import Reconciler
+from services.api.repair.repairer import Repairer
 from services.api.temporal.client import Temporal
 from services.semaphore.worker import running_semaphore
 from services.worker.acting import heartbeat
@@ -75,7 +77,8 @@ async def reconciler_of(line: Pipeline, job_id: str) -> Reconciler:
         return [each async for each in line.client.list_workflows("ExecutionStatus='Completed'")]
 
     await eventually(ended, bool)
-    return Reconciler(watch, Temporal(line.client))
+    temporal, ready = Temporal(line.client), Dependencies({})
+    return Reconciler(watch, temporal, Repairer(watch, temporal, ready), dependencies=ready)
 
 
 async def test_room_again_in_mid_job_and_the_next_version_has_it_all(

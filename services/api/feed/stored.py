@@ -12,12 +12,14 @@ from datetime import timedelta
 import structlog
 from temporalio.client import WorkflowExecution
 
+from services.api.dependencies import Dependencies
 from services.api.feed.hub import Hub
 from services.api.feed.poll import LOOK_UPS, JobPoll
 from services.api.periodic import periodically
 from services.api.retention import Retention
 from services.api.temporal.client import Temporal
 from services.api.temporal.slots import Slots
+from shared.errors import NotReady
 from shared.jobs.ids import is_job_id
 from shared.jobs.messages import Record
 from shared.store.protocol import StoreAway
@@ -43,11 +45,13 @@ class StoredPoll(JobPoll):
         hub: Hub | None = None,
         *,
         records: Records,
+        dependencies: Dependencies,
         retention: Retention | None = None,
         every: timedelta = Pace.FAST.times.poll,
     ) -> None:
         super().__init__(temporal, slots, hub, records=records, retention=retention, every=every)
         self._stored = records
+        self._dependencies = dependencies
         self._unwritten: dict[str, Record] = {}
         self._has_begun = False
         # What was just read, and need not be written.
@@ -112,8 +116,9 @@ class StoredPoll(JobPoll):
         if self._as_read.pop(record.job_id, None) is record:
             return
         try:
+            await self._dependencies.require()
             await asyncio.to_thread(self._stored.write, record)
-        except StoreAway as error:
+        except (NotReady, StoreAway) as error:
             log.warning("a record can't be written", job_id=record.job_id, reason=error.message)
             if len(self._unwritten) < MOST_UNWRITTEN:
                 self._unwritten[record.job_id] = record

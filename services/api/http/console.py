@@ -16,7 +16,7 @@ from services.api.http.parts.job_lines import Lines
 from services.api.http.parts.parameters import JobId, ServiceDep
 from services.api.http.parts.upstream import Health
 from services.api.jobs.jobs import JobNotFound, check_id
-from shared.errors import GenvideoError, NotJson
+from shared.errors import GenvideoError, NotJson, NotReady
 from shared.health import temporal_reason
 from shared.http.client import http_client
 from shared.http.problems import documented
@@ -61,7 +61,7 @@ router = APIRouter(lifespan=_lifespan, dependencies=[ONLY_KNOWN])
     tags=["jobs"],
     operation_id="get_record",
     dependencies=[produces(JSON)],
-    responses=documented(JobNotFound, 422, 503),
+    responses=documented(JobNotFound, 422, 503, NotReady),
 )
 async def get_record(job_id: JobId, service: ServiceDep) -> Record:
     """A job's record as it is kept: the Job, its transitions, its tasks and files."""

@@ -18,6 +18,7 @@ from services.api.http.parts.parameters import JobId, ServiceDep, address_of
 from services.api.http.parts.resume import MOST_VERSION, has_it_all, missed_versions
 from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
+from shared.errors import NotReady
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job
@@ -131,7 +132,7 @@ JOB_RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": _stream(str(EXAMPLES["Job"]["version"])),
     },
     204: {"description": "The job has ended, and nothing comes after that version"},
-    **documented(JobNotFound, NotAcceptable, 422, TooManyListeners, 503),
+    **documented(JobNotFound, NotAcceptable, 422, TooManyListeners, 503, NotReady),
 }
 
 

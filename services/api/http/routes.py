@@ -35,7 +35,7 @@ from services.api.models import (
 )
 from services.api.service import Service
 from services.api.temporal.slots import SemaphoreSlow
-from shared.errors import QueueFull
+from shared.errors import NotReady, QueueFull
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job
@@ -137,7 +137,9 @@ async def list_jobs(
 
 
 @router.get(
-    "/jobs/{job_id}", tags=["jobs"], responses=documented(JobNotFound, NotAcceptable, 422, 503)
+    "/jobs/{job_id}",
+    tags=["jobs"],
+    responses=documented(JobNotFound, NotAcceptable, 422, 503, NotReady),
 )
 async def get_job(job_id: JobId, service: ServiceDep) -> Job:
     """One job, from the moment of its 202 on."""
@@ -149,7 +151,7 @@ async def get_job(job_id: JobId, service: ServiceDep) -> Job:
     status_code=202,
     tags=["jobs"],
     dependencies=CHANGES,
-    responses=documented(*CHECKED, JobNotFound, JobEnded),
+    responses=documented(*CHECKED, NotReady, JobNotFound, JobEnded),
 )
 async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
     """Ask a job to end. It ends as `cancelled` once its vendors are clear; what it made stays."""
@@ -161,7 +163,9 @@ async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
     status_code=202,
     tags=["jobs"],
     dependencies=CHANGES,
-    responses=documented(*CHECKED, JobNotFound, JobNotRetryable, IdempotencyConflict, QueueFull),
+    responses=documented(
+        *CHECKED, NotReady, JobNotFound, JobNotRetryable, IdempotencyConflict, QueueFull
+    ),
 )
 async def retry_job(
     job_id: JobId,

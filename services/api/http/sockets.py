@@ -14,7 +14,7 @@ from services.api.http.parts.parameters import ServiceDep, address_of
 from services.api.http.parts.resume import BURST, MOST_VERSION, has_it_all, missed_versions
 from services.api.jobs.jobs import JobNotFound
 from services.api.service import Service
-from shared.errors import GenvideoError, TemporalUnavailable
+from shared.errors import GenvideoError, NotReady, TemporalUnavailable
 from shared.http.problems import from_error
 from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job
@@ -166,7 +166,7 @@ async def _one_job(socket: WebSocket, job_id: str, service: Service, *, since: i
         except JobNotFound as error:
             await socket.close(UNKNOWN_JOB, _reason(error))
             return
-        except TemporalUnavailable as error:
+        except (TemporalUnavailable, NotReady) as error:
             await socket.close(TRY_AGAIN_LATER, _reason(error))
             return
         if has_it_all(job, since):

@@ -6,6 +6,7 @@ import structlog
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from services.api.dependencies import Dependencies
 from services.api.feed.feed import Feed
 from services.api.metrics import SUBMITTED
 from services.api.repair.repairer import Repairer
@@ -47,11 +48,20 @@ class JobNotFound(GenvideoError, code="job_not_found", status=404, title="No suc
 class Jobs:
     """Submit, find, cancel and run again."""
 
-    def __init__(self, feed: Feed, temporal: Temporal, *, slots: Slots) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        temporal: Temporal,
+        *,
+        slots: Slots,
+        repairer: Repairer,
+        dependencies: Dependencies,
+    ) -> None:
+        self._dependencies = dependencies
         self._feed = feed
         self._slots = slots
         self._temporal = temporal
-        self._repairer = Repairer(feed, temporal)
+        self._repairer = repairer
 
     async def submit(self, job: JobInput, key: str | None) -> str:
         """Start a job and give its id; the same key and input give the same one.
@@ -129,23 +139,24 @@ class Jobs:
         return await self._repairer.read(job_id)
 
     async def cancel(self, job_id: str) -> Job:
-        """Ask a job to end; JobEnded when it has.
+        """Ask a job to end; JobEnded when it has, NotReady.
 
         One that Temporal has forgotten is ended here: nobody else ever would.
         """
         job = await self.find(job_id)
-        # It may end after it was found; then Temporal refuses, and it is looked up anew.
-        if not job.status.ended and (
-            await self._temporal.cancel(job_id) or await self._repairer.close_forgotten(job_id)
-        ):
-            return job
+        if not job.status.ended:
+            await self._dependencies.require()
+            # It may end after it was found; then Temporal refuses, and it is looked up anew.
+            if await self._temporal.cancel(job_id) or await self._repairer.close_forgotten(job_id):
+                return job
         raise JobEnded(f"{job_id} has ended: {(await self.find(job_id)).status}.")
 
     async def retry(self, job_id: str, key: str | None) -> str:
-        """A new job with the input of one that ended without all it was to make."""
+        """A new job with the input of one that ended without all it was to make; NotReady."""
         job = await self.find(job_id)
         if job.status not in RETRYABLE_STATES:
             raise JobNotRetryable(f"{job_id} is {job.status}; only an ended job runs again.")
+        await self._dependencies.require()
         again = await self._input_again(job)
         # A space can't be in a key of a caller's, so that this can't be the key of another job.
         return await self.submit(again, None if key is None else f"retry {job_id} {key}")

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 
 import structlog
 
+from services.api.dependencies import Dependencies
 from services.api.feed.feed import Feed
 from services.api.metrics import FORGOTTEN
 from services.api.periodic import periodically
@@ -24,7 +25,10 @@ PER_ROUND = 500
 class Forgetter:
     """Looks for jobs whose time is over; whoever asks for one hears by then that there is none."""
 
-    def __init__(self, feed: Feed, records: Records, assets: Assets) -> None:
+    def __init__(
+        self, feed: Feed, records: Records, assets: Assets, *, dependencies: Dependencies
+    ) -> None:
+        self._dependencies = dependencies
         self._feed = feed
         self._records = records
         self._assets = assets
@@ -34,8 +38,10 @@ class Forgetter:
         return periodically(self.forget, FORGET_SECONDS)
 
     async def forget(self) -> None:
-        """One round."""
+        """One round; NotReady."""
         self._feed.forget_expired()
+        if self._feed.expired:
+            await self._dependencies.require()
         for job_id in list(self._feed.expired)[:PER_ROUND]:
             # Taken out first: one that can't be removed goes behind the others.
             del self._feed.expired[job_id]

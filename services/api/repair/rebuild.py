@@ -17,14 +17,15 @@ from services.api.retention import Retention
 from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
 from services.api.temporal.executions import from_workflow
-from shared.errors import TemporalUnavailable
+from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.jobs.messages import Record
 from shared.process_exit import run_and_exit
 from shared.settings.common import load
 from shared.store.chosen import chosen_store
 from shared.store.records import Records
 from shared.telemetry import logs
-from shared.temporal.client import connect
+from shared.temporal.client import answer, connect
+from shared.temporal.namespace import see_all
 
 # Each question replays a history on a worker; more at once would hold up the jobs that run.
 AT_ONCE = 4
@@ -134,12 +135,17 @@ class Rebuild:
 
 
 async def rebuild(settings: ApiSettings, client: Client, say: Say) -> Exit:
-    """The whole pass; one line and its status where Temporal or a worker doesn't answer."""
+    """The whole pass; one line and its status where Temporal or a worker doesn't answer, or where
+    Temporal is not ready for us."""
     retention = Retention(settings.retention_days)
     records = Records(chosen_store(settings))
     work = Rebuild(records, Temporal(client), say, retention=retention)
     try:
+        await answer(see_all(client))
         return await work.run()
+    except TemporalRefuses as refused:
+        say(f"temporal: {refused.message}")
+        return Exit.UNREACHABLE
     except TemporalUnavailable:
         say("Temporal, or a worker that answers for the jobs, is away; make ps")
         return Exit.UNREACHABLE

@@ -9,6 +9,7 @@ import structlog
 from temporalio.client import WorkflowExecution
 from temporalio.service import RPCError
 
+from services.api.dependencies import Dependencies
 from services.api.feed.feed import Feed
 from services.api.periodic import periodically
 from services.api.repair.repairer import Repairer
@@ -30,10 +31,13 @@ LATE_ROUNDS = 5
 class Reconciler:
     """Looks for jobs without a record at start, and for ends without one ever after."""
 
-    def __init__(self, feed: Feed, temporal: Temporal) -> None:
+    def __init__(
+        self, feed: Feed, temporal: Temporal, repairer: Repairer, *, dependencies: Dependencies
+    ) -> None:
+        self._dependencies = dependencies
         self._feed = feed
         self._temporal = temporal
-        self._repairer = Repairer(feed, temporal)
+        self._repairer = repairer
         self._abnormal, self._ended = LookBack(), LookBack()
         self._rounds = 0
         self._listed = False
@@ -48,7 +52,10 @@ class Reconciler:
         return min(max(RECONCILE_SECONDS, quiet), REST_SECONDS)
 
     async def reconcile(self) -> None:
-        """One look; nothing is asked while no job is open."""
+        """One look; nothing is asked while no job is open. NotReady."""
+        if self._listed and not self._feed.damaged and not self._feed.index.any_open():
+            return
+        await self._dependencies.require()
         if not self._listed:
             await self._list_open()
             self._listed = True

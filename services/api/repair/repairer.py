@@ -12,6 +12,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
+from services.api.dependencies import Dependencies
 from services.api.feed.feed import Feed
 from services.api.metrics import REPAIRED
 from services.api.temporal.client import Temporal
@@ -31,7 +32,8 @@ SILENCE_SECONDS = 5.0
 class Repairer:
     """Puts right what no workflow is left, or able, to write."""
 
-    def __init__(self, feed: Feed, temporal: Temporal) -> None:
+    def __init__(self, feed: Feed, temporal: Temporal, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
         self._feed = feed
         self._temporal = temporal
         self._silent_until = float("-inf")
@@ -65,11 +67,15 @@ class Repairer:
             self._feed.put(there.job().model_copy(update={"version": known.version + 1}))
 
     async def recover(self, job_id: str) -> Job | None:
-        """A job that has no readable record, from Temporal; None where Temporal has none either."""
+        """A job that has no readable record, from Temporal; None where Temporal has none either.
+
+        NotReady: what a namespace says that is not ready for us is taken for nothing.
+        """
         known = self._feed.index.get(job_id)
         if known is not None and self._up_to_date(known):
             return known
         found = await self._temporal.describe(job_id)
+        await self._dependencies.require()
         if found is None:
             return known
         if self._feed.retention.past(found.close_time):

@@ -12,8 +12,13 @@ from prometheus_client import REGISTRY
 from temporalio.client import Client
 
 from services.api.app import create_app
+from services.api.dependencies import Dependencies
+from services.api.feed.feed import Feed
+from services.api.repair.reconcile import Reconciler
+from services.api.repair.repairer import Repairer
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
+from services.api.temporal.client import Temporal
 from shared.http.client import http_client
 from shared.jobs.messages import Record
 from shared.jobs.states import Status, Step
@@ -22,6 +27,8 @@ from tests.shared.processes import free_port
 from tests.shared.serving import serving
 from tests.shared.standins import CREATED, client_of_nobody, standing_in
 
+# Nothing is asked whether it is ready.
+READY = Dependencies({})
 BODY = {"prompt": "雪地里的红狐狸", "style": "ink"}
 
 
@@ -64,6 +71,11 @@ def change(record: Record, **fields: Any) -> Record:
 def ended(record: Record, status: Status = Status.SUCCEEDED) -> Record:
     """A record's end."""
     return change(record, status=status, step=Step.VIDEO, percent=100, finished_at=CREATED)
+
+
+def reconciler_of(feed: Feed, temporal: Temporal) -> Reconciler:
+    """One that takes Temporal for ready."""
+    return Reconciler(feed, temporal, Repairer(feed, temporal, READY), dependencies=READY)
 
 
 def temporal_calls(name: str) -> float:

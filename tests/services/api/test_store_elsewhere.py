@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
+from temporalio.client import Client
 
 from services.api.feed.poll import JobPoll
 from services.api.feed.stored import StoredPoll
@@ -116,10 +117,10 @@ async def test_records_that_temporal_has_forgotten_are_known_after_a_sweep(
 
 
 async def test_a_job_whose_time_is_over_leaves_nothing_in_the_store(
-    new_api: NewApi, moto: str, by_hand: None
+    new_api: NewApi, client: Client, moto: str, *, by_hand: None
 ) -> None:
     given = given_for(moto, prefix=new_job_id(), retention_days=1)
-    async with new_api(await client_of_nobody(free_port()), **given) as api:
+    async with new_api(client, **given) as api:
         record = ended(sample_record(new_job_id()))
         old = CREATED - timedelta(days=400)
         write(api, record.model_copy(update={"finished_at": old}))
@@ -144,10 +145,20 @@ async def test_while_the_store_is_away_that_is_what_is_said(new_api: NewApi, by_
 
 
 async def test_what_was_missed_is_written_once_the_store_is_back(
-    shared_api: Api, monkeypatch: pytest.MonkeyPatch
+    new_api: NewApi,
+    client: Client,
+    moto: str,
+    *,
+    by_hand: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    feed, record = feed_of(shared_api), ended(sample_record(new_job_id()))
-    good = shared_api.service.assets.store
+    async with new_api(client, **given_for(moto, prefix=new_job_id())) as api:
+        await missed_and_written(api, monkeypatch)
+
+
+async def missed_and_written(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed, record = feed_of(api), ended(sample_record(new_job_id()))
+    good = api.service.assets.store
 
     async def nothing(_: object) -> None:
         pass

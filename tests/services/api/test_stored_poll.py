@@ -15,7 +15,7 @@ from shared.jobs.messages import Record
 from shared.store.folder import Folder
 from shared.store.protocol import Held, StoreAway
 from shared.store.records import Records
-from tests.services.api.conftest import ended
+from tests.services.api.conftest import READY, ended
 from tests.shared.standins import CREATED, sample_record
 
 NOBODY = cast(Any, None)
@@ -39,7 +39,7 @@ async def test_a_store_that_takes_nothing_is_asked_once_a_round(
 
     monkeypatch.setattr(JobPoll, "poll", nothing)
     away = Away(Folder(tmp_path))
-    feed = StoredPoll(NOBODY, NOBODY, records=away)
+    feed = StoredPoll(NOBODY, NOBODY, records=away, dependencies=READY)
     for _ in range(3):
         await feed._write(sample_record(new_job_id()))
     assert (away.tried, len(feed._unwritten)) == (3, 3)
@@ -49,7 +49,7 @@ async def test_a_store_that_takes_nothing_is_asked_once_a_round(
 
 async def test_a_sweep_reads_what_is_known_by_a_list_alone(tmp_path: Path) -> None:
     records = Records(Folder(tmp_path))
-    feed = StoredPoll(NOBODY, NOBODY, Hub(), records=records)
+    feed = StoredPoll(NOBODY, NOBODY, Hub(), records=records, dependencies=READY)
     record = ended(sample_record(new_job_id()))
     records.write(record)
     feed.put(record.job().model_copy(update={"version": 0}))
@@ -80,7 +80,9 @@ async def test_a_new_process_shows_a_job_as_its_record_has_it_and_never_as_a_lis
     records, hub = Records(Folder(tmp_path)), Hub()
     record = sample_record(new_job_id()).followed(CREATED, "on its way")
     records.write(record)
-    feed = StoredPoll(cast(Any, Listed(record.job_id)), NOBODY, hub, records=records)
+    feed = StoredPoll(
+        cast(Any, Listed(record.job_id)), NOBODY, hub, records=records, dependencies=READY
+    )
     await feed.poll()
     assert feed.index.change == 1
     known = feed.index.get(record.job_id)
@@ -100,7 +102,7 @@ class Counted(Records):
 
 async def test_a_look_up_reads_once(tmp_path: Path) -> None:
     records = Counted(Folder(tmp_path))
-    feed = StoredPoll(NOBODY, NOBODY, Hub(), records=records)
+    feed = StoredPoll(NOBODY, NOBODY, Hub(), records=records, dependencies=READY)
     record = ended(sample_record(new_job_id()))
     Records(Folder(tmp_path)).write(record)
     feed._due[record.job_id] = None

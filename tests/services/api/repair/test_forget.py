@@ -23,7 +23,7 @@ from shared.jobs.messages import JobInput
 from shared.jobs.states import Status, Step
 from shared.store.assets import Assets
 from shared.store.records import RecordStore
-from tests.services.api.conftest import NewApi, change
+from tests.services.api.conftest import READY, NewApi, change
 from tests.shared.standins import sample_record, standing_in
 from tests.shared.waiting import eventually
 
@@ -53,7 +53,9 @@ class Kept:
         self.records = RecordStore(data_dir)
         self.now = now
         self.watch = JobWatch(self.records, retention=Retention(DAYS, now=lambda: self.now))
-        self.forgetter = Forgetter(self.watch, self.records, Assets(self.records.store))
+        self.forgetter = Forgetter(
+            self.watch, self.records, Assets(self.records.store), dependencies=READY
+        )
         self.data_dir = data_dir
 
     def read(self) -> None:
@@ -211,7 +213,7 @@ async def test_what_temporal_still_knows_does_not_come_back(client: Client, tmp_
     await closed_for(client, job_id, SHORT)
     watch = JobWatch(RecordStore(tmp_path), retention=Retention(SHORT_DAYS))
     async with standing_in(client):
-        assert await Repairer(watch, Temporal(client)).recover(job_id) is None
+        assert await Repairer(watch, Temporal(client), READY).recover(job_id) is None
 
         async def listed() -> bool:
             return job_id in await Temporal(client).job_ids()

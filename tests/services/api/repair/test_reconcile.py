@@ -8,12 +8,12 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 
 from services.api.feed.watch import JobWatch
-from services.api.repair.reconcile import RECONCILE_SECONDS, REST_SECONDS, Reconciler
+from services.api.repair.reconcile import RECONCILE_SECONDS, REST_SECONDS
 from services.api.temporal.client import Temporal
 from shared.jobs.messages import Job, JobInput, Record
 from shared.jobs.states import Status
 from shared.store.records import RecordStore
-from tests.services.api.conftest import all_temporal_calls
+from tests.services.api.conftest import all_temporal_calls, reconciler_of
 from tests.shared.standins import sample_record, standing_in
 from tests.shared.waiting import eventually
 
@@ -51,7 +51,7 @@ async def listed_as_ended(client: Client) -> None:
 async def test_a_terminated_jobs_record_is_closed(client: Client, tmp_path: Path) -> None:
     record = await start(client, tmp_path)
     watch = watch_of(tmp_path)
-    reconciler = Reconciler(watch, Temporal(client))
+    reconciler = reconciler_of(watch, Temporal(client))
     await reconciler.reconcile()
     assert watch.index.any_open()
 
@@ -77,7 +77,7 @@ async def test_a_record_that_is_made_here_names_its_namespace(
     await client.get_workflow_handle(JOB_ID).terminate()
     await listed_as_ended(client)
 
-    await Reconciler(watch, Temporal(client)).reconcile()
+    await reconciler_of(watch, Temporal(client)).reconcile()
 
     closed = watch.records.read(JOB_ID)
     assert closed is not None
@@ -93,7 +93,7 @@ async def test_the_end_of_a_job_whose_file_was_lost_is_told(
     watch = watch_of(tmp_path)
     watch.put(record.model_copy(update={"version": known}).job())
     RecordStore(tmp_path).remove(JOB_ID)
-    reconciler = Reconciler(watch, Temporal(client))
+    reconciler = reconciler_of(watch, Temporal(client))
     async with standing_in(client):
         await client.get_workflow_handle(JOB_ID).query("told")
         await client.get_workflow_handle(JOB_ID).terminate()
@@ -123,7 +123,7 @@ async def test_a_reset_job_goes_on(client: Client, tmp_path: Path) -> None:
     )
     await listed_as_ended(client)
 
-    await Reconciler(watch_of(tmp_path), Temporal(client)).reconcile()
+    await reconciler_of(watch_of(tmp_path), Temporal(client)).reconcile()
 
     assert RecordStore(tmp_path).read(JOB_ID) == record
 
@@ -133,7 +133,7 @@ async def test_jobs_without_a_record_are_found_at_start(client: Client, tmp_path
     watch = watch_of(tmp_path)
 
     async def found() -> Job | None:
-        await Reconciler(watch, Temporal(client)).reconcile()
+        await reconciler_of(watch, Temporal(client)).reconcile()
         return watch.index.get(JOB_ID)
 
     job = await eventually(found)
@@ -142,7 +142,7 @@ async def test_jobs_without_a_record_are_found_at_start(client: Client, tmp_path
 
 
 async def test_at_rest_nothing_is_asked(client: Client, tmp_path: Path) -> None:
-    reconciler = Reconciler(watch_of(tmp_path), Temporal(client))
+    reconciler = reconciler_of(watch_of(tmp_path), Temporal(client))
     await reconciler.reconcile()
     before = all_temporal_calls()
     await reconciler.reconcile()
@@ -159,7 +159,7 @@ async def test_a_damaged_record_is_healed_without_being_asked_for(
     watch = watch_of(tmp_path)
     async with standing_in(client), watch.running():
         assert watch.damaged == {JOB_ID}
-        await Reconciler(watch, Temporal(client)).reconcile()
+        await reconciler_of(watch, Temporal(client)).reconcile()
 
     assert RecordStore(tmp_path).read(JOB_ID) is not None
     assert watch.damaged == set()
@@ -169,7 +169,7 @@ async def test_while_nothing_changes_it_looks_ever_less_often(
     client: Client, tmp_path: Path
 ) -> None:
     watch = watch_of(tmp_path)
-    reconciler = Reconciler(watch, Temporal(client))
+    reconciler = reconciler_of(watch, Temporal(client))
     assert reconciler.pause() == RECONCILE_SECONDS
     watch.changed_at -= 20
     assert RECONCILE_SECONDS < reconciler.pause() < REST_SECONDS

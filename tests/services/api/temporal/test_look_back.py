@@ -9,11 +9,11 @@ import pytest
 from services.api.feed import poll
 from services.api.feed.poll import JobPoll
 from services.api.repair import reconcile
-from services.api.repair.reconcile import Reconciler
 from services.api.temporal import look_back
 from services.api.temporal.client import Temporal
 from services.api.temporal.look_back import LAG, MOST_AHEAD, LookBack
 from services.api.temporal.slots import Slots
+from tests.services.api.conftest import reconciler_of
 from tests.shared.standins import sample_record
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -72,7 +72,7 @@ async def test_a_machine_that_is_ahead_asks_for_all_that_is_new(
         look = feed.poll
     else:
         feed.put(sample_record("job-0123456789abcdef01234567", run_id="run").job())
-        reconciler = Reconciler(feed, cast(Temporal, lists))
+        reconciler = reconciler_of(feed, cast(Temporal, lists))
         reconciler._listed = True
         look = reconciler.reconcile
 

@@ -1,0 +1,178 @@
+"""While `/readyz` says that the API is not ready, no record is written and no job is changed."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+
+from services.api.dependencies import Dependencies
+from services.api.feed.hub import Hub
+from services.api.feed.stored import StoredPoll
+from services.api.repair.forget import Forgetter
+from services.api.repair.rebuild import Exit, rebuild
+from services.api.repair.reconcile import Reconciler
+from services.api.settings import ApiSettings
+from shared.errors import NotReady
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import JobInput, Record
+from shared.jobs.states import Status
+from shared.store.folder import Folder
+from shared.store.records import Records
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
+from tests.fixtures.temporal import RETENTION, NewClient
+from tests.services.api.conftest import Api, NewApi, change, ended
+from tests.shared.standins import sample_record, standing_in
+from tests.shared.waiting import eventually
+
+LACKS = "temporal: the namespace lacks search attributes: CustomProgress (Int), CustomTag (Keyword)"
+
+
+@pytest.fixture
+async def bare(new_client: NewClient) -> Client:
+    """A client of a namespace without our search attributes."""
+    name = f"test-{uuid4().hex[:12]}"
+    client = await new_client(namespace=name)
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=RETENTION)
+    )
+
+    async def there() -> bool:
+        return [each async for each in client.list_workflows("", limit=1)] == []
+
+    await eventually(there)
+    return client
+
+
+@pytest.fixture
+async def unready(new_api: NewApi, bare: Client) -> AsyncIterator[Api]:
+    """An API over it."""
+    async with new_api(bare) as api:
+        yield api
+
+
+async def killed(client: Client) -> Record:
+    """A job of that namespace that was terminated, as its record would have it before."""
+    job_id = new_job_id()
+    handle = await client.start_workflow(
+        GENVIDEO_WORKFLOW, JobInput(prompt="p", style=""), id=job_id, task_queue=GENVIDEO_QUEUE
+    )
+    async with standing_in(client):
+        await handle.query("told")
+        await handle.terminate()
+    return sample_record(job_id, run_id=handle.result_run_id or "")
+
+
+def running() -> Record:
+    return change(sample_record(new_job_id(), run_id="run-1"), status=Status.RUNNING)
+
+
+@pytest.mark.parametrize("record", [sample_record(new_job_id(), run_id="run-1"), running()])
+async def test_no_cancel_is_taken(unready: Api, record: Record) -> None:
+    unready.write(record)
+
+    answer = await unready.http.post(f"/jobs/{record.job_id}/cancel")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    assert answer.json()["detail"].startswith(LACKS)
+    assert answer.headers["retry-after"] == "1"
+    assert unready.records.read(record.job_id) == record
+    shown = await unready.http.get(f"/jobs/{record.job_id}")
+    assert shown.json() == record.job().model_dump(mode="json")
+
+
+async def test_no_retry_is_taken(unready: Api) -> None:
+    record = unready.write(ended(sample_record(new_job_id()), Status.FAILED))
+    answer = await unready.http.post(f"/jobs/{record.job_id}/retry")
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    assert answer.headers["retry-after"] == "1"
+
+
+async def test_a_read_makes_no_record_and_calls_no_job_unknown(unready: Api) -> None:
+    record = await killed(unready.service.client)
+    for job_id in (record.job_id, new_job_id()):
+        answer = await unready.http.get(f"/jobs/{job_id}")
+        assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    assert list(unready.records.job_ids()) == []
+
+
+async def test_a_round_of_the_reconciler_writes_nothing(unready: Api) -> None:
+    client, feed = unready.service.client, unready.service.feed
+    record = await killed(client)
+    unready.write(record)
+    feed.put_record(record)
+    await eventually(lambda: _listed(client))
+    reconciler = next(each for each in unready.service.background if isinstance(each, Reconciler))
+
+    with pytest.raises(NotReady):
+        await reconciler.reconcile()
+
+    assert unready.records.read(record.job_id) == record
+
+
+async def _listed(client: Client) -> list[object]:
+    return [each async for each in client.list_workflows("ExecutionStatus='Terminated'")]
+
+
+async def test_nothing_is_forgotten(new_api: NewApi, bare: Client) -> None:
+    async with new_api(bare, retention_days=1) as api:
+        old = datetime.now(UTC) - timedelta(days=2)
+        record = change(sample_record(new_job_id()), status=Status.SUCCEEDED, finished_at=old)
+        api.write(record)
+        api.service.feed.put_record(record)
+        forgetter = next(each for each in api.service.background if isinstance(each, Forgetter))
+        with pytest.raises(NotReady):
+            await forgetter.forget()
+        assert api.records.read(record.job_id) == record
+
+
+async def test_a_shared_store_gets_no_record_until_all_is_ready(tmp_path: Path) -> None:
+    wrong: list[str | None] = ["does not answer"]
+
+    async def check() -> str | None:
+        return wrong[0]
+
+    records, record = Records(Folder(tmp_path)), sample_record(new_job_id())
+    feed = StoredPoll(
+        cast(Any, None),
+        cast(Any, None),
+        Hub(),
+        records=records,
+        dependencies=Dependencies({"temporal": check}, fresh_seconds=0),
+    )
+    await feed._write(record)
+    assert records.read(record.job_id) is None
+    wrong[0] = None
+    await feed._write(feed._unwritten[record.job_id])
+    assert (records.read(record.job_id), feed._unwritten) == (record, {})
+
+
+async def test_no_record_is_made_again_by_the_command(bare: Client, tmp_path: Path) -> None:
+    record = await killed(bare)
+    await eventually(lambda: _listed(bare))
+    said: list[str] = []
+    async with standing_in(bare):
+        status = await rebuild(ApiSettings(data_dir=tmp_path), bare, said.append)
+    assert status is Exit.UNREACHABLE
+    assert said[0].startswith(LACKS)
+    assert not (tmp_path / "state" / "jobs" / f"{record.job_id}.json").exists()
+
+
+async def test_the_dependencies_are_asked_once_a_second_however_many_want_to_know() -> None:
+    asked = 0
+
+    async def check() -> str | None:
+        nonlocal asked
+        asked += 1
+        return None
+
+    dependencies = Dependencies({"temporal": check})
+    for _ in range(3):
+        await dependencies.require()
+    assert asked == 1
+    assert await dependencies.reasons() == {"temporal": None}
+    assert asked == 2
