@@ -69,7 +69,7 @@ def make_service(settings: ApiSettings, client: Client) -> Service:
     if settings.feed == "files" and not settings.elsewhere:
         background.append(Reconciler(feed, temporal, repairer, dependencies=dependencies))
     if settings.feed == "files" or settings.elsewhere:
-        records = Records(assets.store)
+        records = Records(assets.store, namespace=client.namespace)
         background.append(Forgetter(feed, records, assets, dependencies=dependencies))
     jobs = Jobs(feed, temporal, slots=slots, repairer=repairer, dependencies=dependencies)
     return Service(
@@ -96,16 +96,18 @@ def _feed(
     """Where jobs are learnt from."""
     hub = Hub(settings.api_max_sockets, per_address=settings.api_sockets_per_address)
     retention, every = Retention(settings.retention_days), settings.pace.times.poll
+    namespace = temporal.client.namespace
     if settings.elsewhere:
         return StoredPoll(
             temporal,
             slots,
             hub,
-            records=Records(assets.store),
+            records=Records(assets.store, namespace=namespace),
             dependencies=dependencies,
             retention=retention,
             every=every,
         )
     if settings.feed == "temporal":
         return JobPoll(temporal, slots, hub, every=every)
-    return JobWatch(RecordStore(settings.data_dir), hub, retention=retention)
+    records = RecordStore(settings.data_dir, namespace=namespace)
+    return JobWatch(records, hub, retention=retention)

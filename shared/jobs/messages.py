@@ -151,6 +151,10 @@ class Record(Job):
             **job.model_dump(),
         )
 
+    def is_of(self, namespace: str) -> bool:
+        """Whether its workflow runs in this namespace; True where one of the two is not known."""
+        return self.namespace == namespace or not (self.namespace and namespace)
+
     @property
     def attempt(self) -> int:
         """The number of the attempt at the present step, 0 before the first."""

@@ -18,10 +18,14 @@ TRIES = 20
 
 
 class Records:
-    """`state/jobs/<job_id>.json` of a store, one a job. Blocking: call it from a thread."""
+    """`state/jobs/<job_id>.json` of a store, one a job. Blocking: call it from a thread.
 
-    def __init__(self, store: Store) -> None:
+    `namespace`: the one of Temporal that the process uses; `write` leaves a record of another one.
+    """
+
+    def __init__(self, store: Store, *, namespace: str = "") -> None:
         self.store = store
+        self.namespace = namespace
 
     def read(self, job_id: str) -> Record | None:
         """The record, or None where there is none or it is damaged; StoreAway."""
@@ -41,7 +45,9 @@ class Records:
 
         A run that was reset may write late: whatever a later run has recorded is newer.
         """
-        return self._unless(is_newer, record)
+        return self._unless(
+            lambda *both: is_newer(*both) or not both[0].is_of(self.namespace), record
+        )
 
     def append(self, record: Record) -> bool:
         """The same for whoever has made its changes: what is there must be the beginning of it."""
@@ -87,8 +93,8 @@ class Records:
 class RecordStore(Records):
     """The records of a folder."""
 
-    def __init__(self, data_dir: Path) -> None:
-        super().__init__(Folder(data_dir))
+    def __init__(self, data_dir: Path, *, namespace: str = "") -> None:
+        super().__init__(Folder(data_dir), namespace=namespace)
         self.folder = data_dir / "state" / "jobs"
 
     def path(self, job_id: str) -> Path:

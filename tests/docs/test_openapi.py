@@ -40,7 +40,7 @@ def test_an_operation_is_told_with_its_parameters_errors_and_examples() -> None:
     told = section(page("api"), "`POST /jobs/{job_id}/retry`")
     assert "Start a new job with the same input" in told
     assert "| `job_id`, required | path |" in told
-    assert "| 409 | Conflict, `job_not_retryable` |" in told
+    assert "| 409 | Conflict, `job_not_retryable`, `other_namespace` |" in told
     assert json.loads(fences(told)[0][1])["job_id"].startswith("job-")
 
 

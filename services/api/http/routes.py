@@ -19,6 +19,7 @@ from services.api.jobs.jobs import (
     JobEnded,
     JobNotFound,
     JobNotRetryable,
+    OtherNamespace,
 )
 from services.api.models import (
     DEFAULT_PAGE,
@@ -151,7 +152,7 @@ async def get_job(job_id: JobId, service: ServiceDep) -> Job:
     status_code=202,
     tags=["jobs"],
     dependencies=CHANGES,
-    responses=documented(*CHECKED, NotReady, JobNotFound, JobEnded),
+    responses=documented(*CHECKED, NotReady, JobNotFound, JobEnded, OtherNamespace),
 )
 async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
     """Ask a job to end. It ends as `cancelled` once its vendors are clear; what it made stays."""
@@ -164,7 +165,13 @@ async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
     tags=["jobs"],
     dependencies=CHANGES,
     responses=documented(
-        *CHECKED, NotReady, JobNotFound, JobNotRetryable, IdempotencyConflict, QueueFull
+        *CHECKED,
+        NotReady,
+        JobNotFound,
+        JobNotRetryable,
+        OtherNamespace,
+        IdempotencyConflict,
+        QueueFull,
     ),
 )
 async def retry_job(

@@ -41,6 +41,15 @@ class JobEnded(GenvideoError, code="job_ended", status=409, title="The job has a
     """It can't be cancelled any more."""
 
 
+class OtherNamespace(
+    GenvideoError,
+    code="other_namespace",
+    status=409,
+    title="The job is in another namespace of Temporal",
+):
+    """Its workflow runs where this API does not look."""
+
+
 class JobNotFound(GenvideoError, code="job_not_found", status=404, title="No such job"):
     """No job has this id, in the records or in Temporal."""
 
@@ -139,24 +148,36 @@ class Jobs:
         return await self._repairer.read(job_id)
 
     async def cancel(self, job_id: str) -> Job:
-        """Ask a job to end; JobEnded when it has, NotReady.
+        """Ask a job to end; JobEnded when it has, OtherNamespace, NotReady.
 
         One that Temporal has forgotten is ended here: nobody else ever would.
         """
         job = await self.find(job_id)
         if not job.status.ended:
-            await self._dependencies.require()
+            await self._require_changeable(job_id)
             # It may end after it was found; then Temporal refuses, and it is looked up anew.
             if await self._temporal.cancel(job_id) or await self._repairer.close_forgotten(job_id):
                 return job
         raise JobEnded(f"{job_id} has ended: {(await self.find(job_id)).status}.")
 
+    async def _require_changeable(self, job_id: str) -> None:
+        record = await self._repairer.read(job_id)
+        if record is not None and not self._repairer.is_ours(record):
+            raise OtherNamespace(
+                f"{job_id} is in Temporal's namespace {record.namespace}; this API uses"
+                f" {self._temporal.client.namespace}."
+            )
+        await self._dependencies.require()
+
     async def retry(self, job_id: str, key: str | None) -> str:
-        """A new job with the input of one that ended without all it was to make; NotReady."""
+        """A new job with the input of one that ended without all it was to make.
+
+        JobNotRetryable, OtherNamespace, NotReady.
+        """
         job = await self.find(job_id)
         if job.status not in RETRYABLE_STATES:
             raise JobNotRetryable(f"{job_id} is {job.status}; only an ended job runs again.")
-        await self._dependencies.require()
+        await self._require_changeable(job_id)
         again = await self._input_again(job)
         # A space can't be in a key of a caller's, so that this can't be the key of another job.
         return await self.submit(again, None if key is None else f"retry {job_id} {key}")

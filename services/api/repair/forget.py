@@ -54,9 +54,12 @@ class Forgetter:
                 FORGOTTEN.inc(removed)
 
     def _remove(self, job_id: str) -> bool:
-        """Whether it was there; a record that can't be read, or is open again, is left alone."""
+        """Whether it was there; a record that can't be read, is open again, or is of another
+        namespace is left alone."""
         record = self._records.read(job_id)
         if record is None or not self._feed.retention.over(record):
+            return False
+        if not record.is_of(self._records.namespace):
             return False
         self._assets.forget(job_id)
         self._records.remove(job_id)

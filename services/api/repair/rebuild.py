@@ -138,7 +138,7 @@ async def rebuild(settings: ApiSettings, client: Client, say: Say) -> Exit:
     """The whole pass; one line and its status where Temporal or a worker doesn't answer, or where
     Temporal is not ready for us."""
     retention = Retention(settings.retention_days)
-    records = Records(chosen_store(settings))
+    records = Records(chosen_store(settings), namespace=client.namespace)
     work = Rebuild(records, Temporal(client), say, retention=retention)
     try:
         await answer(see_all(client))

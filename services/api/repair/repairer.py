@@ -42,8 +42,18 @@ class Repairer:
         """The record that is kept, or None."""
         return await asyncio.to_thread(self._feed.records.read, job_id)
 
+    def is_ours(self, record: Record) -> bool:
+        """Whether its workflow runs in our namespace."""
+        return record.is_of(self._temporal.client.namespace)
+
     async def write(self, record: Record, *, why: str) -> None:
-        """Store a record that was made again, and tell the listeners."""
+        """Store a record that was made again, and tell the listeners.
+
+        One of another namespace stands, and is shown as it is.
+        """
+        present = await self.read(record.job_id)
+        if present is not None and not self.is_ours(present):
+            return
         try:
             stored = await asyncio.to_thread(self._feed.records.write, record)
         except OSError as error:
@@ -99,7 +109,9 @@ class Repairer:
     async def close_forgotten(self, job_id: str) -> bool:
         """End an open record whose job Temporal doesn't know; False where there is none such."""
         record = await self.read(job_id)
-        if record is None or record.status.ended or await self._temporal.describe(job_id):
+        if record is None or record.status.ended or not self.is_ours(record):
+            return False
+        if await self._temporal.describe(job_id):
             return False
         await self.write(close_record(record, "forgotten"), why="ended")
         return True
