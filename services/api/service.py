@@ -18,6 +18,7 @@ from services.api.jobs.jobs import Jobs
 from services.api.repair.forget import Forgetter
 from services.api.repair.reconcile import Reconciler
 from services.api.repair.repairer import Repairer
+from services.api.repair.unknown import UnknownJobs
 from services.api.retention import Retention
 from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
@@ -71,6 +72,7 @@ def make_service(settings: ApiSettings, client: Client) -> Service:
     if settings.feed == "files" or settings.elsewhere:
         records = Records(assets.store, namespace=client.namespace)
         background.append(Forgetter(feed, records, assets, dependencies=dependencies))
+        background.append(UnknownJobs(feed, temporal, repairer, dependencies=dependencies))
     jobs = Jobs(feed, temporal, slots=slots, repairer=repairer, dependencies=dependencies)
     return Service(
         settings=settings,

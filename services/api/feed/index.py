@@ -98,6 +98,10 @@ class JobIndex:
             if not self._tagged[tag]:
                 del self._tagged[tag]
 
+    def open(self) -> list[Job]:
+        """Every job that has not ended yet."""
+        return [self._jobs[job_id] for job_id in self._open]
+
     def any_open(self) -> bool:
         """Whether some job has not ended yet."""
         return bool(self._open)

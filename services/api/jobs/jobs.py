@@ -150,7 +150,8 @@ class Jobs:
     async def cancel(self, job_id: str) -> Job:
         """Ask a job to end; JobEnded when it has, OtherNamespace, NotReady.
 
-        One that Temporal has forgotten is ended here: nobody else ever would.
+        One that Temporal has forgotten is ended here, or by the semaphore if it had begun: nobody
+        else ever would.
         """
         job = await self.find(job_id)
         if not job.status.ended:

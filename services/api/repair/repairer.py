@@ -20,6 +20,7 @@ from services.api.temporal.executions import first_record, from_workflow, outcom
 from shared.errors import TemporalUnavailable
 from shared.jobs.closing import close_record
 from shared.jobs.messages import Job, Record
+from shared.jobs.states import Status
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 FRESH_SECONDS = 5.0
 # After a query that nobody answered, others are not held up by one of their own for so long.
 SILENCE_SECONDS = 5.0
+# So long a job that was handed to the semaphore is not handed to it again.
+DRAIN_SECONDS = 60.0
 
 
 class Repairer:
@@ -37,6 +40,8 @@ class Repairer:
         self._feed = feed
         self._temporal = temporal
         self._silent_until = float("-inf")
+        # Jobs that were lately handed to the semaphore to be drained, and when.
+        self._handed: dict[str, float] = {}
 
     async def read(self, job_id: str) -> Record | None:
         """The record that is kept, or None."""
@@ -107,14 +112,29 @@ class Repairer:
             await self.write(record, why="behind")
 
     async def close_forgotten(self, job_id: str) -> bool:
-        """End an open record whose job Temporal doesn't know; False where there is none such."""
+        """End an open record whose job Temporal doesn't know; False where there is none such.
+
+        A job that has begun may have something paid at a vendor: the semaphore has it drained, and
+        its record is ended then.
+        """
         record = await self.read(job_id)
-        if record is None or record.status.ended or not self.is_ours(record):
+        if record is None or not self.is_ours(record):
             return False
-        if await self._temporal.describe(job_id):
+        # A store elsewhere tells nobody of an end that was recorded without a workflow.
+        if self._feed.put_record(record).status.ended or await self._temporal.describe(job_id):
             return False
-        await self.write(close_record(record, "forgotten"), why="ended")
+        if record.status is Status.RUNNING or record.started_at is not None:
+            await self._drain(record)
+        else:
+            await self.write(close_record(record, "forgotten"), why="ended")
         return True
+
+    async def _drain(self, record: Record) -> None:
+        since = time.monotonic() - DRAIN_SECONDS
+        self._handed = {each: at for each, at in self._handed.items() if at > since}
+        if record.job_id not in self._handed:
+            await self._temporal.drain(record)
+            self._handed[record.job_id] = time.monotonic()
 
     def _up_to_date(self, known: Job) -> bool:
         """Whether Temporal has nothing to add."""

@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from temporalio.api.common.v1 import WorkflowExecution as Execution
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+)
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -28,6 +31,8 @@ from shared.errors import TemporalUnavailable
 from shared.jobs.ids import is_job_id
 from shared.jobs.messages import UNTAGGED, JobInput, Progress, Record
 from shared.jobs.states import OnVideoFailure
+from shared.slot.messages import SlotRequest
+from shared.slot.semaphores import start_semaphore
 from shared.slot.watching import is_gone
 from shared.temporal.client import (
     CUSTOM_PROGRESS,
@@ -124,6 +129,20 @@ class Temporal:
     async def start_time(self, job_id: str) -> datetime:
         """When the server has started a job. No more of its answer is read: with all of it, as in
         `describe`, the call costs two thirds more of our processor."""
+        found = await self._looked_up("describe", job_id)
+        return found.workflow_execution_info.start_time.ToDatetime(UTC)
+
+    async def knows(self, job_id: str) -> bool:
+        """Whether the server knows a job, however it stands; as cheap as `start_time`."""
+        try:
+            await self._looked_up("look_for", job_id)
+        except RPCError as error:
+            if is_missing(error):
+                return False
+            raise
+        return True
+
+    async def _looked_up(self, name: str, job_id: str) -> DescribeWorkflowExecutionResponse:
         execution = Execution(workflow_id=job_id)
         request = DescribeWorkflowExecutionRequest(
             namespace=self.client.namespace, execution=execution
@@ -131,8 +150,18 @@ class Temporal:
         call = self.client.workflow_service.describe_workflow_execution(
             request, retry=True, timeout=RPC_TIMEOUT
         )
-        found = await _counted("describe", call)
-        return found.workflow_execution_info.start_time.ToDatetime(UTC)
+        return await _counted(name, call)
+
+    async def drain(self, record: Record) -> None:
+        """Hand a run that the server does not know to the semaphore, which has its vendors cleared
+        and its record ended; a repeat changes nothing."""
+        request = SlotRequest(
+            job_id=record.job_id,
+            run_id=record.run_id,
+            priority=record.priority,
+            requested_at=record.created_at,
+        )
+        await _counted("drain", start_semaphore(self.client, requests=[request]))
 
     async def cancel(self, job_id: str) -> bool:
         """Ask a job to end; False when it has ended, or never was."""

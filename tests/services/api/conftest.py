@@ -92,7 +92,7 @@ def all_temporal_calls() -> float:
 
 def calls_for_callers() -> float:
     """The same without what a running API asks by itself, every few seconds."""
-    by_itself = ("list_open", "list_ended", "list_ends")
+    by_itself = ("list_open", "list_ended", "list_ends", "look_for")
     return all_temporal_calls() - sum(map(temporal_calls, by_itself))
 
 
