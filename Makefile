@@ -46,7 +46,7 @@ compare: FORCE ## compare two runs: A=name B=name
 	$(stack) compare
 bench-peers: FORCE ## the same work by a build that is broken on purpose, side by side: JOBS=20
 	$(stack) bench-peers
-bench: FORCE ## time hand-over, idle, take-over, long queues: ONLY=handover,takeover,waiting,intake,flood RUNS=5
+bench: FORCE ## time hand-over, take-over, long queues, throughput: ONLY=handover,takeover,waiting,intake,flood,throughput RUNS=5
 	$(stack) bench
 chaos: FORCE ## kill, freeze, cut and restart everything, and judge: MINUTES=5 SEED=…
 	$(stack) chaos
@@ -58,6 +58,8 @@ faults: FORCE ## list the armed faults, or the presets there are
 	$(stack) faults
 faults-clear: FORCE ## disarm all of them
 	$(stack) faults-clear
+slot-free: FORCE ## give up a drain that cannot end: RUN=run_id NAME=job|image|video
+	$(stack) slot-free
 
 ##@ Look
 ps: FORCE ## state of every service

@@ -132,12 +132,16 @@ class NotReady(GenvideoError, code="not_ready", status=503, title="Not ready", r
     """Something that the service depends on does not answer."""
 
 
-class NotYet(GenvideoError, code="not_yet", title="It is not this run's turn"):
-    """It is not, or no more, this run's turn: overtaken, unknown to the semaphore, or reset."""
+class Fenced(GenvideoError, code="fenced", title="Another try has taken over", retryable=True):
+    """The run has closed, or another try of the activity has begun; this one submits nothing."""
 
 
-class GateNotYet(NotYet, code="gate_not_yet", title="It is not this run's turn at the gate"):
-    """As NotYet, for the gate of a stage."""
+class NotThisRun(GenvideoError, code="not_this_run", title="The order is another run's"):
+    """The activity belongs to a run that was reset; what its order names is another run's."""
+
+
+class Stopped(GenvideoError, code="stopped", title="The activity was stopped", retryable=True):
+    """A cancellation stopped it; its details say what it leaves at the vendor."""
 
 
 class StorageFailed(
@@ -212,8 +216,8 @@ class ResultNotAllowed(
 def to_application_error(error: GenvideoError) -> ApplicationError:
     """Temporal's form of an error: the type is our code, and only retryable ones are retried.
 
-    A vendor's carries its class as details, for whoever looks at it in the Temporal UI. One that
-    belongs to a good run is benign: neither the SDK's log nor its metrics take it for a failure.
+    A vendor's carries its class as details, for whoever looks at it in the Temporal UI. A stop that
+    was asked for is benign: neither the SDK's log nor its metrics take it for a failure.
     """
     delay = None if error.retry_after is None else timedelta(seconds=error.retry_after)
     kind = (explained(error),) if isinstance(error, VendorError) else ()
@@ -226,7 +230,7 @@ def to_application_error(error: GenvideoError) -> ApplicationError:
         next_retry_delay=delay,
         category=(
             ApplicationErrorCategory.BENIGN
-            if isinstance(error, NotYet)
+            if isinstance(error, Stopped)
             else ApplicationErrorCategory.UNSPECIFIED
         ),
     )

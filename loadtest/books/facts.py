@@ -119,18 +119,20 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, config=FACT)
 class Ordered:
-    """An attempt that a workflow ordered of a stage."""
+    """An attempt that a workflow ordered of a stage, and the number of its permit."""
 
     step: String = ""
     attempt: Whole = 0
+    token: WholeOrNone = None
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
 class Result:
-    """What an activity brought back: the vendor's task, under which permit, and the file."""
+    """What an activity brought back: the vendor's task, and the file."""
 
     vendor_id: Task = ""
     token: WholeOrNone = None
+    """Its permit, in the recorded runs of the tests; since then an order has it."""
     sha256: StringOrNone = None
 
 
@@ -148,8 +150,7 @@ class Listed:
 class Execution:
     """One run in Temporal, as its history tells it.
 
-    `asked`: it wanted the slot; `granted`: it heard that the slot is its own, which may be a moment
-    after a vendor has accepted its image, or never.
+    `asked`: it wanted the slot; `granted`: it heard that the slot is its own.
     """
 
     run_id: String = ""

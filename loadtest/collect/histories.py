@@ -13,7 +13,7 @@ from temporalio.api.history.v1 import HistoryEvent
 
 GRANT = re.compile(r"grant|permit|slot", re.IGNORECASE)
 # The local activity by which a job asks for the slot.
-ASK = re.compile(r"request.*(slot|permit)", re.IGNORECASE)
+ASK = re.compile(r"request.*(slot|permit)|enter_queue", re.IGNORECASE)
 # The gate whose permit is the slot; a system without gates names none.
 SLOT = {"job"}
 # What a workflow's own step may leave between two activities.
@@ -142,17 +142,20 @@ def _bodies(payloads: Iterable[Payload], key: str) -> Iterable[dict[str, Any]]:
 
 
 def _orders(events: Iterable[HistoryEvent]) -> Iterable[dict[str, Any]]:
-    """Each attempt that the workflow ordered of a stage, by what the activity was told."""
+    """Each attempt that the workflow ordered of a stage, and under which permit."""
     for event in events:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             payloads = event.activity_task_scheduled_event_attributes.input.payloads
-            # A turn that is asked for ahead of an attempt has none.
             for body in _bodies(payloads, "attempt"):
-                yield {"step": body.get("step"), "attempt": body["attempt"]}
+                yield {
+                    "step": body.get("step"),
+                    "attempt": body["attempt"],
+                    "token": body.get("token"),
+                }
 
 
 def _results(events: Iterable[HistoryEvent]) -> Iterable[dict[str, Any]]:
-    """What activities brought back, local ones included: task, permit, file."""
+    """What activities brought back, local ones included: task and file."""
     for event in events:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
             payloads = list(event.activity_task_completed_event_attributes.result.payloads)
@@ -162,12 +165,8 @@ def _results(events: Iterable[HistoryEvent]) -> Iterable[dict[str, Any]]:
         else:
             continue
         for body in _bodies(payloads, "vendor_id"):
-            permit, asset = body.get("permit") or {}, body.get("asset") or {}
-            yield {
-                "vendor_id": body["vendor_id"],
-                "token": permit.get("token"),
-                "sha256": asset.get("sha256"),
-            }
+            asset = body.get("asset") or {}
+            yield {"vendor_id": body["vendor_id"], "sha256": asset.get("sha256")}
 
 
 def _activities(events: Iterable[HistoryEvent]) -> list[dict[str, Any]]:

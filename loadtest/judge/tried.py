@@ -11,7 +11,7 @@ from loadtest.judge.measures.callbacks import AGAIN, BY_POLL, LOST
 
 # An early one is no harm: a vendor may be quicker than its answer.
 HARMS = (BY_POLL, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, LOST)
-TIMEOUT, NOT_YET = "timeout", "not_yet"
+TIMEOUT = "timeout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,6 @@ def repeated(judgement: Judgement) -> Counter[str]:
     for stage in judgement.stages:
         for (_, error), count in stage.retries.calls.items():
             found[error] += count
-    # Whoever asks for the slot before its turn is told so; nothing has failed.
-    del found[NOT_YET]
     return found
 
 

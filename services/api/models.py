@@ -13,7 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from services.api.fields import KeyText, PromptText, StyleText, TagText
 from shared.jobs.messages import Job, JobInput, Message
-from shared.slot.messages import SlotChange
+from shared.slot.messages import RunId, SlotChange
 
 MAX_PAGE = 1000
 MAX_BATCH = 1000
@@ -66,6 +66,14 @@ class SlotOrder(SlotChange):
     def change(self) -> SlotChange:
         """The same as a message to the semaphore."""
         return SlotChange.model_validate(self.model_dump())
+
+
+class FreeOrder(Message):
+    """The body of `POST /slots/{name}/free`: the run whose drain is given up."""
+
+    model_config = STRICT
+
+    run_id: RunId
 
 
 JobBody = Annotated[JobOrder, Body(openapi_examples=ORDER_EXAMPLES)]

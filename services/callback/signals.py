@@ -8,8 +8,8 @@ from temporalio.service import RPCError
 
 from services.callback.models import Event, Fate
 from shared.errors import TemporalRefuses, TemporalUnavailable
-from shared.slot.watching import is_gone
 from shared.temporal.client import KLING_DONE_SIGNAL, answer
+from shared.temporal.refusals import is_gone
 
 log = structlog.get_logger(__name__)
 

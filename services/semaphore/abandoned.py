@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 
 from services.semaphore.models import FIND_JOBS, WATCH_RUN
 from shared.slot.messages import Gate, semaphore_id
-from shared.slot.watching import is_gone
+from shared.temporal.refusals import is_gone
 
 log = structlog.get_logger(__name__)
 

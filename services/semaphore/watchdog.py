@@ -1,16 +1,25 @@
-"""That a semaphore is always running, and knows every job that waits."""
+"""That a semaphore is always running, knows every job that waits, and survives broken code.
+
+Everything here is decided by the server's word and clock, never by the clock of this machine.
+"""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
+from typing import NamedTuple
 
 import structlog
-from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from prometheus_client import Gauge
+from temporalio.api.common.v1 import WorkflowExecution as Execution
+from temporalio.api.enums.v1 import EventType, TimeoutType, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import (
     Client,
     WorkflowExecution,
+    WorkflowExecutionDescription,
     WorkflowFailureError,
     WorkflowQueryFailedError,
 )
@@ -19,33 +28,53 @@ from temporalio.service import RPCError
 from services.semaphore.models import SemaphoreRules
 from services.semaphore.rebuilding.rebuild import OPEN, look_at
 from shared.slot.messages import (
-    AWAITED_QUERY,
+    DRAIN_ACTIVITY,
     JOB_GATE,
-    OVERDUE_QUERY,
     REQUEST_SIGNAL,
-    SKIP_SIGNAL,
     UNKNOWN_QUERY,
+    VIEW_QUERY,
     Gate,
-    RunRef,
+    HolderView,
     SlotRequest,
+    SlotView,
     semaphore_id,
 )
 from shared.slot.semaphores import start_semaphore
-from shared.slot.watching import is_gone
 from shared.temporal.client import GENVIDEO_WORKFLOW, QUERY_TIMEOUT
+from shared.temporal.refusals import is_gone
 
 log = structlog.get_logger(__name__)
 
 # A semaphore that was ended by hand is back after this at the latest, also when nobody asks.
 PAUSE_SECONDS = 1.0
-# Jobs that nobody knows are looked for among those that are open for as long.
-OPEN_SECONDS = 60.0
 # So many run ids make some 40 kB of a query.
 AT_ONCE = 1000
-REFUSED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_UPDATE_WORKFLOW_EXECUTION_MESSAGE
-TAKEN = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-UNFIT = "It can't be replayed, and the server refuses its failure."
-OUTLIVED = "It outlived its own limit and its clean-up's: its code must have failed."
+# Code that fails its task so often, and for so long, fails for good: a deployment that is mended in
+# this time ends no holder. The server's pauses double, so that the sixth comes after some 20 s.
+FAILED_TASKS = 5
+FAILING_FOR = timedelta(minutes=1)
+# Failures of another kind than the code's: something came in while the run was about to end, or it
+# was reset.
+PASSING = frozenset(
+    {
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_UPDATE,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_STICKY_TASK_QUEUE,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FAILOVER_CLOSE_COMMAND,
+    }
+)
+FAILS = "Its code fails: workflow task after workflow task, for more than a minute."
+STANDS = "Its workflow task fails again and again; the next semaphore rebuilds."
+# A drain that a vendor's outage holds up fails for a while, and then ends.
+FAILED_DRAINS = 5
+
+FAILING_DRAINS = Gauge(
+    "genvideo_semaphore_failing_drains",
+    "Holders whose drain has failed several times; make slot-free gives one up",
+    ["gate"],
+)
 
 
 async def watch_over(
@@ -56,12 +85,11 @@ async def watch_over(
     watches: Callable[[Gate], bool],
     gates: Iterable[Gate] = tuple(Gate),
 ) -> None:
-    """Start each gate's semaphore where there is none, and tell it what only time tells: who has
-    kept a free place waiting, who was forgotten, who has held for too long.
+    """Start each gate's semaphore where there is none, and look after what it cannot see itself:
+    forgotten jobs, holders whose code fails, drains that fail, its own failing tasks.
 
-    `watches`: whether anybody is watched at a gate; where nobody is, nobody is next and nobody
-    holds, and nothing is asked. A semaphore that does not answer keeps no other one from being
-    looked after.
+    `watches`: whether anybody is watched at a gate; otherwise nobody holds, and no holder is asked
+    for. A semaphore that does not answer keeps no other one from being looked after.
     """
     gates = tuple(gates)
     running = (_keep_running(client, gate, task_queue) for gate in gates)
@@ -76,7 +104,7 @@ async def watch_over(
 async def _keep_running(client: Client, gate: Gate, task_queue: str) -> None:
     """Start the gate's semaphore whenever there is none; its end is learnt by long poll."""
     while True:
-        with _told(gate):
+        with _later(gate):
             await start_semaphore(client, gate, task_queue=task_queue)
             with suppress(WorkflowFailureError):
                 await client.get_workflow_handle(semaphore_id(gate)).result()
@@ -90,27 +118,24 @@ async def _care(
     gates: Iterable[Gate],
 ) -> None:
     times = rules.pace.times
-    looked_at = time.monotonic()
-    silences = {gate: Silence(rules.ask_patience) for gate in gates}
+    rounds = max(1, round(times.look / times.care))
+    number = 0
     while True:
         await asyncio.sleep(times.care.total_seconds())
-        looks = time.monotonic() - looked_at >= times.look.total_seconds()
-        for gate in filter(watches, silences):
-            with _told(gate):
-                await pass_over(client, gate, silences[gate])
-                if looks:
-                    await end_overdue(client, gate)
-        if looks:
-            looked_at = time.monotonic()
-            for gate in gates:
-                with _told(gate):
-                    await end_refused(client, gate)
-            with _told(JOB_GATE):
+        number += 1
+        for gate in gates:
+            with _later(gate):
+                await end_standing(client, gate)
+            if watches(gate):
+                with _later(gate):
+                    await end_failing(client, gate)
+        if number % rounds == 0:
+            with _later(JOB_GATE):
                 await remind(client)
 
 
 @contextmanager
-def _told(gate: Gate) -> Iterator[None]:
+def _later(gate: Gate) -> Iterator[None]:
     """What can't be done now is done the next time."""
     try:
         yield
@@ -118,40 +143,148 @@ def _told(gate: Gate) -> Iterator[None]:
         log.warning("a semaphore could not be looked after", gate=gate, reason=str(error))
 
 
-class Silence:
-    """For how long each run has kept a free place waiting, by our own clock."""
+async def end_standing(client: Client, gate: Gate) -> bool:
+    """Report the gate's failing drains, and end a semaphore that stands still, so that the next one
+    rebuilds; returns whether it did."""
+    try:
+        described = await client.get_workflow_handle(semaphore_id(gate)).describe()
+    except RPCError as error:
+        if not is_gone(error):
+            raise
+        return False
+    pending = described.raw_description.pending_activities
+    failing = [each for each in pending if _is_failing_drain(each)]
+    FAILING_DRAINS.labels(gate).set(len(failing))
+    for each in failing:
+        reason = each.last_failure.message
+        log.error(
+            "a drain fails", gate=gate, drain=each.activity_id, tries=each.attempt, reason=reason
+        )
+    failed = (await find_failures(client, described)).times
+    if failed < FAILED_TASKS:
+        return False
+    # It holds up everybody; the next one rebuilds.
+    log.error("a semaphore stands still and is ended", gate=gate, failed=failed)
+    with _unless_gone():
+        handle = client.get_workflow_handle(semaphore_id(gate), run_id=described.run_id)
+        await handle.terminate(reason=STANDS)
+    return True
 
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
-        self._since: dict[str, float] = {}
 
-    def too_long(self, awaited: Iterable[str]) -> list[str]:
-        """Those of the awaited that have been so, whenever we looked, for all of the patience."""
-        now = time.monotonic()
-        self._since = {run_id: self._since.get(run_id, now) for run_id in awaited}
-        return [run for run, since in self._since.items() if now - since >= self._patience]
+def _is_failing_drain(pending: PendingActivityInfo) -> bool:
+    return pending.activity_type.name == DRAIN_ACTIVITY and pending.attempt > FAILED_DRAINS
 
 
-async def pass_over(client: Client, gate: Gate, silence: Silence) -> None:
-    """Who is next, and does not ask for a free place, is passed over until it does.
+async def end_failing(
+    client: Client, gate: Gate, *, failing_for: timedelta = FAILING_FOR
+) -> list[str]:
+    """End the holders whose code has failed for so long; their ids.
 
-    Its worker is dead, or its code fails; it stays in the queue.
+    They are drained like any other run that was ended from outside.
     """
     semaphore = client.get_workflow_handle(semaphore_id(gate))
-    awaited = await semaphore.query(AWAITED_QUERY, result_type=list[str], rpc_timeout=QUERY_TIMEOUT)
-    if silent := silence.too_long(awaited):
-        log.warning("passed over, for they do not ask", gate=gate, run_ids=silent)
-        await semaphore.signal(SKIP_SIGNAL, silent)
+    view: SlotView = await semaphore.query(
+        VIEW_QUERY, result_type=SlotView, rpc_timeout=QUERY_TIMEOUT
+    )
+    ended = []
+    for holder in view.holders:
+        if not holder.draining and await _ended_if_failing(client, holder, failing_for):
+            ended.append(holder.job_id)
+    return ended
 
 
-async def remind(client: Client, *, open_for: float = OPEN_SECONDS) -> int:
+async def _ended_if_failing(client: Client, holder: HolderView, failing_for: timedelta) -> bool:
+    handle = client.get_workflow_handle(holder.job_id, run_id=holder.run_id)
+    with _unless_gone():
+        described: WorkflowExecutionDescription = await handle.describe()
+        if is_failing(await find_failures(client, described), failing_for):
+            log.error("a holder's code fails, and it is ended", job_id=holder.job_id)
+            await handle.terminate(reason=FAILS)
+            return True
+    return False
+
+
+class Failures(NamedTuple):
+    """Of a run's workflow tasks since the last one that was completed: how many, and from the first
+    one to the latest beginning, by the server's clock."""
+
+    times: int = 0
+    lasted: timedelta = timedelta()
+
+
+def is_failing(failures: Failures, failing_for: timedelta = FAILING_FOR) -> bool:
+    """Whether the code has failed many times, and for so long."""
+    return failures.times >= FAILED_TASKS and failures.lasted >= failing_for
+
+
+async def find_failures(client: Client, described: WorkflowExecutionDescription) -> Failures:
+    """Read from the end of a run's history why its pending workflow task is pending.
+
+    What the pending task itself says is not enough: the server sets its number of tries back with
+    each signal, and the time of its first one with each try. A task's later tries are in no
+    history.
+    """
+    if not described.raw_description.HasField("pending_workflow_task"):
+        return Failures()
+    task = described.raw_description.pending_workflow_task
+    failed = [
+        event.event_time.ToDatetime(UTC)
+        async for event in _since_the_last_completed_task(client, described)
+        if _is_failure(event)
+    ]
+    if not failed:
+        return Failures()
+    times = len(failed) + max(0, task.attempt - 2)
+    return Failures(times, task.scheduled_time.ToDatetime(UTC) - failed[-1])
+
+
+async def _since_the_last_completed_task(
+    client: Client, described: WorkflowExecutionDescription
+) -> AsyncIterator[HistoryEvent]:
+    """Latest first."""
+    request = GetWorkflowExecutionHistoryReverseRequest(
+        namespace=client.namespace,
+        execution=Execution(workflow_id=described.id, run_id=described.run_id),
+        maximum_page_size=100,
+    )
+    while True:
+        page = await client.workflow_service.get_workflow_execution_history_reverse(request)
+        for event in page.history.events:
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                return
+            yield event
+        if not page.next_page_token:
+            return
+        request.next_page_token = page.next_page_token
+
+
+def _is_failure(event: HistoryEvent) -> bool:
+    """Whether a workflow task failed by its code, or hung in it; none began where none polled."""
+    if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+        return event.workflow_task_failed_event_attributes.cause not in PASSING
+    timed_out = event.workflow_task_timed_out_event_attributes.timeout_type
+    return timed_out == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """What has ended meanwhile need not be ended."""
+    try:
+        yield
+    except RPCError as error:
+        if not is_gone(error):
+            raise
+
+
+async def remind(client: Client) -> int:
     """Have the semaphore hear of open jobs that it doesn't know; how many there were.
 
-    The lists from which a semaphore rebuilds are eventually consistent, and may lack one.
+    The lists from which a semaphore rebuilds are eventually consistent, and may lack one. A job
+    that has just begun may be among them: it counts once, however often it is requested.
     """
     semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
     found = 0
-    async for jobs in _open_jobs(client, open_for):
+    async for jobs in _open_jobs(client):
         unknown = await semaphore.query(
             UNKNOWN_QUERY, list(jobs), result_type=list[str], rpc_timeout=QUERY_TIMEOUT
         )
@@ -164,68 +297,10 @@ async def remind(client: Client, *, open_for: float = OPEN_SECONDS) -> int:
     return found
 
 
-async def end_overdue(client: Client, gate: Gate, *, now: datetime | None = None) -> list[RunRef]:
-    """End the holders that outlived their own limits: their code must have failed.
-
-    They are cleared like any other that was ended from outside.
-    """
-    semaphore = client.get_workflow_handle(semaphore_id(gate))
-    overdue: list[RunRef] = await semaphore.query(
-        OVERDUE_QUERY,
-        now or datetime.now(UTC),
-        result_type=list[RunRef],
-        rpc_timeout=QUERY_TIMEOUT,
-    )
-    for run in overdue:
-        log.error("a holder outlived its limit and is ended", job_id=run.job_id)
-        with _unless_gone():
-            handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
-            await handle.terminate(reason=OUTLIVED)
-    return overdue
-
-
-@contextmanager
-def _unless_gone() -> Iterator[None]:
-    """Whoever has ended meanwhile need not be ended."""
-    try:
-        yield
-    except RPCError as error:
-        if not is_gone(error):
-            raise
-
-
-async def end_refused(client: Client, gate: Gate) -> bool:
-    """End a semaphore that can't even fail, for the next one to rebuild; says whether it did.
-
-    One that can't be replayed fails. Where an update is part of what it has replayed, the core says
-    yes to that once more with the failure, and the server refuses both, each time anew.
-    """
-    workflow_id, refused = semaphore_id(gate), 0
-    run_id = (await client.get_workflow_handle(workflow_id).describe()).run_id
-    semaphore = client.get_workflow_handle(workflow_id, run_id=run_id)
-    async for event in semaphore.fetch_history_events():
-        if event.event_type == TAKEN:
-            refused = 0
-        elif event.workflow_task_failed_event_attributes.cause == REFUSED:
-            refused += 1
-    if refused < 2:
-        return False
-    log.error("a semaphore can't be replayed and is ended", gate=gate, run_id=run_id)
-    with _unless_gone():
-        await semaphore.terminate(reason=UNFIT)
-    return True
-
-
-async def _open_jobs(
-    client: Client, open_for: float
-) -> AsyncIterator[dict[str, WorkflowExecution]]:
-    """Open jobs by run, in pages; one that has only just begun will ask by itself."""
-    before = datetime.now(UTC) - timedelta(seconds=open_for)
-    since = f"StartTime < '{before.isoformat()}'"
+async def _open_jobs(client: Client) -> AsyncIterator[dict[str, WorkflowExecution]]:
+    """Open jobs by run, in pages."""
     page: dict[str, WorkflowExecution] = {}
-    async for job in client.list_workflows(
-        f"WorkflowType = '{GENVIDEO_WORKFLOW}' AND {OPEN} AND {since}"
-    ):
+    async for job in client.list_workflows(f"WorkflowType = '{GENVIDEO_WORKFLOW}' AND {OPEN}"):
         page[job.run_id] = job
         if len(page) == AT_ONCE:
             yield page

@@ -52,7 +52,7 @@ async def running_semaphore(
         task_queue=task_queue,
         workflows=[SemaphoreWorkflow],
         activities=[
-            activities.watch_run,
+            activities.grant_and_watch,
             activities.find_jobs,
             activities.semaphore_rules,
         ],

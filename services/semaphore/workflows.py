@@ -1,217 +1,243 @@
-"""The semaphore: answers who may go on, in order; a permit lives exactly as long as its run."""
+"""The semaphore: grants the slot in order; a permit lives exactly as long as its holder's run."""
 
-from datetime import datetime
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
+from pydantic import BaseModel, ValidationError
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from services.semaphore.deterministic import starts
-    from services.semaphore.deterministic.deciding import Decisions
     from services.semaphore.deterministic.permits import Permits, permit_of
-    from services.semaphore.models import RUN_CLOSED_UPDATE, SemaphoreState
+    from services.semaphore.models import (
+        Ended,
+        Found,
+        SemaphoreRules,
+        SemaphoreState,
+        Watch,
+    )
     from shared.slot.messages import (
-        ACQUIRE_UPDATE,
-        AWAITED_QUERY,
         CHANGE_UPDATE,
-        FENCED,
-        NO_FENCE,
-        OVERDUE_QUERY,
+        FREE_UPDATE,
+        JOB_GATE,
+        REFUSED_SIGNAL,
         RELEASE_SIGNAL,
         REQUEST_SIGNAL,
         SEMAPHORE_WORKFLOW,
-        SKIP_SIGNAL,
         UNKNOWN_QUERY,
         VIEW_QUERY,
         WITHDRAW_SIGNAL,
-        Acquire,
-        Answer,
-        Fence,
+        Closed,
+        Drained,
+        Holder,
+        OpenRecords,
         Release,
         RunRef,
         SlotChange,
+        SlotFree,
         SlotRequest,
         SlotView,
+        fitting_requests,
         gate_of,
     )
     from shared.slot.stacks import MEMO_STACK
 
-# A patch: what was asked before anybody was known is no word about what is asked later.
-EARLY_ALONE = "early_fences_for_early_asks_alone"
+M = TypeVar("M", bound=BaseModel)
+# An activity that an operator failed, or completed with garbage, is started again after this.
+AGAIN_SECONDS = 1.0
+# What a signal, an update and a grant add to the history, roughly.
+SIGNAL_EVENTS, UPDATE_EVENTS, GRANT_EVENTS = 1, 5, 9
 
 
 @workflow.defn(name=SEMAPHORE_WORKFLOW)
 class SemaphoreWorkflow:
-    """One run of it, and the messages that it takes; `Decisions` has what follows from them."""
+    """One run of the semaphore of one gate."""
 
     @workflow.init
     def __init__(self, state: SemaphoreState | None = None) -> None:
-        self._gate = gate_of(workflow.info().workflow_id)
-        self._decisions = Decisions(Permits(state or SemaphoreState(), self._gate))
-        self._early: list[SlotRequest] = []
-        self._early_releases: list[Release] = []
-        self._early_fences: dict[str, Fence] = {}
+        info = workflow.info()
+        self._permits = Permits(state or SemaphoreState(), gate_of(info.workflow_id))
+        self._rules = SemaphoreRules()
+        self._is_reset = info.run_id != info.original_execution_run_id
+        # Whether it knows who holds and who waits; whether the next run decides from here on.
+        self._ready = self._turns_over = False
+        # What was heard before it knew.
+        self._early: list[Callable[[], None]] = []
+        self._length = self._max_length = 0
+        # By run: waits until a holder's place is free.
+        self._follows: dict[str, asyncio.Task[None]] = {}
+        self._refusing: set[asyncio.Task[None]] = set()
 
     @workflow.run
     async def run(self, state: SemaphoreState | None = None) -> None:
-        """Keep the slot; begins a new run with everything carried when the history grows.
+        """Keep the slot; continue as new with everything carried when the history grows.
 
-        A run that was reset believes what has long been out of date: it fails before it grants
-        anything, and the next semaphore rebuilds.
+        A run that was reset knows only what was true once: it fails before it grants anything, and
+        the next semaphore rebuilds.
         """
-        decisions = self._decisions
-        await self._end_if_void()
-        # No local activity: a replay may put its result before signals that it came behind.
-        decisions.rules = await starts.rules()
-        self._permits.capacity = decisions.rules.capacity
+        await self._fail_if_reset()
+        self._rules = await self._completed(starts.rules, SemaphoreRules)
+        self._permits.capacity = self._rules.capacity
         if state is None:
+            # Other stacks are to keep away while it rebuilds, too.
+            workflow.upsert_memo({MEMO_STACK: self._rules.stack})
             await self._rebuild()
-        await self._end_if_void()
-        self._remember_settings()
-        decisions.begin()
-        for release in self._early_releases:
-            self._permits.give_back(release)
-        decisions.queue(self._early)
-        self._early_releases.clear()
-        self._early.clear()
-        decisions.decide()
-        await workflow.wait_condition(lambda: decisions.is_void() or self._is_long())
-        decisions.end()
-        await self._end_if_void()
+        await self._fail_if_reset()
+        workflow.upsert_memo(self._memo())
+        self._begin()
+        await workflow.wait_condition(lambda: self._turns_over or self._is_void())
+        await self._fail_if_reset()
         await workflow.wait_condition(
-            lambda: workflow.all_handlers_finished() and decisions.has_sent()
+            lambda: (workflow.all_handlers_finished() and not self._refusing) or self._is_void()
         )
-        await self._end_if_void()
+        await self._fail_if_reset()
         workflow.continue_as_new(self._permits.state(), memo=self._memo())
 
-    @property
-    def _permits(self) -> Permits:
-        return self._decisions.permits
-
-    def _check_not_void(self) -> None:
-        if self._decisions.is_void():
-            raise ApplicationError("This run was reset; the next semaphore rebuilds.", type="reset")
-
-    async def _until_ready(self) -> None:
-        decisions = self._decisions
-        await workflow.wait_condition(lambda: decisions.ready or decisions.is_void())
-        self._check_not_void()
-
-    async def _end_if_void(self) -> None:
-        """Fail where this run is void, once all who ask it are refused."""
-        if self._decisions.is_void():
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            self._check_not_void()
+    def _begin(self) -> None:
+        """Follow all holders, take in what came early; from now on there are grants."""
+        for holder in self._permits.held.values():
+            self._follow(holder, again=True)
+        # The watches of a wide gate must not end a run by themselves.
+        self._max_length = self._rules.max_history + GRANT_EVENTS * len(self._follows)
+        self._ready = True
+        for act in self._early:
+            act()
+        self._early.clear()
+        self._decide()
 
     async def _rebuild(self) -> None:
-        """Nobody handed anything over: ask Temporal who holds and who waits, before any grant."""
-        found = await starts.find_jobs(self._decisions.rules.pace.times)
+        """No run handed anything over: ask who holds and who waits, before any grant."""
+        times = self._rules.pace.times
+        found = await self._completed(lambda: starts.find_jobs(times), Found)
+        permits = self._permits
         # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
         floor = int(workflow.info().start_time.timestamp() * 1000)
-        self._decisions.permits = Permits(
-            SemaphoreState(
-                settings=found.settings,
-                next_token=max([floor, *(holder.token + 1 for holder in found.holders)]),
-                holders=found.holders,
-                waiting=found.waiting,
-            ),
-            self._gate,
-            capacity=self._decisions.rules.capacity,
+        state = SemaphoreState(
+            settings=found.settings,
+            next_token=max([floor, *(holder.token + 1 for holder in found.holders)]),
+            holders=found.holders,
+            waiting=found.waiting,
         )
-        for holder in found.holders:
-            # In case its run missed it.
-            self._decisions.tell(permit_of(holder, gate=self._gate))
+        self._permits = Permits(state, permits.gate, capacity=permits.capacity)
+        if not found.remembered and permits.gate is JOB_GATE:
+            records = await self._completed(lambda: starts.open_records(times), OpenRecords)
+            for run in records.runs:
+                self._drain_unknown(run)
 
-    def _is_long(self) -> bool:
-        return self._decisions.turns_over or workflow.info().is_continue_as_new_suggested()
+    def _drain_unknown(self, run: RunRef) -> None:
+        """A record is open, and Temporal does not know its run: a vendor may work for it."""
+        permits, now = self._permits, workflow.now()
+        if not permits.knows(run.run_id):
+            request = SlotRequest(job_id=run.job_id, run_id=run.run_id, requested_at=now)
+            permits.held[run.run_id] = Holder(request=request, token=permits.next_token, since=now)
+            permits.next_token += 1
+            permits.drain(run.run_id, Closed.UNKNOWN, now)
 
-    def _remember_settings(self) -> None:
-        """The memo outlives this run: a semaphore started anew finds limit and pause in it."""
-        workflow.upsert_memo(self._memo())
+    async def _completed(self, start: Callable[[], starts.Handle], kind: type[M]) -> M:
+        """The result of an activity, which is started again until there is one."""
+        while True:
+            if (found := await _result(start(), kind)) is not None:
+                return found
+            await workflow.sleep(AGAIN_SECONDS)
 
-    def _memo(self) -> dict[str, object]:
-        """Also whose it is, for other stacks to keep away; a next run begins with it."""
-        settings = self._permits.settings.model_dump(mode="json")
-        return {"settings": settings, MEMO_STACK: self._decisions.rules.stack}
+    def _decide(self) -> None:
+        """Grant each free place; called after everything that may have freed or asked for one."""
+        if not self._ready or self._turns_over or self._is_void():
+            return
+        while self._permits.can_grant():
+            self._follow(self._permits.grant(workflow.now()), again=False)
+            self._length += GRANT_EVENTS
+        self._turns_over = self._length > self._max_length
+
+    def _follow(self, holder: Holder, *, again: bool) -> None:
+        """Watch a holder, or drain it; its first activity starts in this very step."""
+        handle = self._start(holder, again=again)
+        follow = asyncio.create_task(self._until_free(holder, handle))
+        self._follows[holder.run.run_id] = follow
+
+    def _start(self, holder: Holder, *, again: bool) -> starts.Handle:
+        times = self._rules.pace.times
+        if holder.drain is not None:
+            return starts.drain(holder, times)
+        permit = permit_of(holder, gate=self._permits.gate)
+        return starts.watch(Watch(permit=permit, again=again), times)
+
+    async def _until_free(self, holder: Holder, handle: starts.Handle) -> None:
+        """Until a run has closed, and what it left is cleared; then decide anew.
+
+        Whatever ends a watch or a drain early, an operator included, another one follows.
+        """
+        run_id, permits = holder.run.run_id, self._permits
+        while True:
+            kind = Ended if holder.drain is None else Drained
+            ended = await _result(handle, kind)
+            if self._follows.get(run_id) is not asyncio.current_task():
+                # The place was given back. The cancellation ends the activity, and not this task.
+                return
+            if isinstance(ended, Ended) and not ended.is_clear:
+                holder = permits.drain(run_id, ended.closed, workflow.now())
+            elif ended is not None:
+                break
+            else:
+                await workflow.sleep(AGAIN_SECONDS)
+            handle = self._start(holder, again=True)
+        self._give_back(run_id)
+        self._decide()
+
+    def _give_back(self, run_id: str) -> None:
+        self._permits.release(run_id)
+        follow = self._follows.pop(run_id, None)
+        if follow is not None and follow is not asyncio.current_task():
+            follow.cancel()
+
+    def _queue(self, requests: list[SlotRequest]) -> None:
+        """Let runs wait; those that don't fit into the queue get `queue_full` at once."""
+        for request in requests:
+            if not self._permits.request(request, workflow.now()):
+                refusing = asyncio.create_task(self._refuse(request.run))
+                self._refusing.add(refusing)
+                refusing.add_done_callback(self._refusing.discard)
+
+    async def _refuse(self, run: RunRef) -> None:
+        handle = workflow.get_external_workflow_handle(run.job_id, run_id=run.run_id)
+        try:
+            await handle.signal(REFUSED_SIGNAL, self._permits.capacity)
+        except ApplicationError:
+            workflow.logger.info("a run closed before it was refused: %s", run.job_id)
+
+    def _heard(self, act: Callable[[], None]) -> None:
+        self._length += SIGNAL_EVENTS
+        if self._ready:
+            act()
+            self._decide()
+        else:
+            self._early.append(act)
 
     @workflow.signal(name=REQUEST_SIGNAL)
-    def request(self, requests: list[SlotRequest]) -> None:
-        """Runs ask to wait; one that holds or waits already counts once.
-
-        Whom there is no room for is told, so that it doesn't wait for what never comes.
-        """
-        if self._decisions.ready:
-            self._decisions.queue(requests)
-            self._decisions.decide(by_request=True)
-        else:
-            self._early.extend(requests)
+    def request(self, requests: list[object]) -> None:
+        """Runs ask to wait; each counts once. What is out of bounds is dropped."""
+        fitting = fitting_requests(requests)
+        if len(fitting) < len(requests):
+            workflow.logger.warning("%d bad requests dropped", len(requests) - len(fitting))
+        self._heard(partial(self._queue, fitting))
 
     @workflow.signal(name=WITHDRAW_SIGNAL)
     def withdraw(self, run_id: str) -> None:
         """A run that waits gives up."""
-        self._permits.withdraw(run_id)
-        self._early = [request for request in self._early if request.run_id != run_id]
-        self._decisions.decide()
+        self._heard(lambda: self._permits.withdraw(run_id))
 
     @workflow.signal(name=RELEASE_SIGNAL)
     def release(self, release: Release) -> None:
         """A run has passed a stage's gate, and still goes on; its close would do as well."""
-        if not self._decisions.ready:
-            self._early_releases.append(release)
-        else:
-            self._permits.give_back(release)
-            self._decisions.decide()
 
-    @workflow.signal(name=SKIP_SIGNAL)
-    def pass_over(self, run_ids: list[str]) -> None:
-        """Who is next and has kept silent for long lets others be next until it asks."""
-        self._permits.pass_over(set(run_ids))
-        self._decisions.decide()
+        def give_back() -> None:
+            if self._permits.returned(release):
+                self._give_back(release.run_id)
 
-    @workflow.update(name=ACQUIRE_UPDATE)
-    async def acquire(self, ask: Acquire) -> Answer:
-        """Answered when the run's turn has come, or when it is not next any more.
-
-        A run that holds already is answered at once: it asks before each submit. Of its tries that
-        ask before anybody is known, only the latest is answered.
-        """
-        run_id, is_early = ask.request.run_id, not self._decisions.ready
-        if is_early:
-            self._early_fences[run_id] = max(ask.fence, self._early_fence(run_id))
-        await self._until_ready()
-        if ask.fence < self._early_fence(run_id) and (
-            is_early or not workflow.patched(EARLY_ALONE)
-        ):
-            raise _replaced()
-        await self._decisions.decided(ask)
-        self._check_not_void()
-        permit = self._permits.permit_for(ask)
-        if permit is None:
-            # It may be next again already, and has to be told.
-            self._decisions.decide()
-        return Answer(
-            at=workflow.now(),
-            permit=permit,
-            first=permit is not None and self._permits.is_first(ask),
-            again=permit is None and self._decisions.turns_over,
-        )
-
-    @acquire.validator
-    def _not_fenced(self, ask: Acquire) -> None:
-        if ask.fence < self._permits.heard(ask.request.run_id):
-            raise _replaced()
-
-    def _early_fence(self, run_id: str) -> Fence:
-        return self._early_fences.get(run_id, NO_FENCE)
-
-    @workflow.update(name=RUN_CLOSED_UPDATE)
-    def run_closed(self, run: RunRef) -> None:
-        """A run has closed in order: its watch says so before it ends, which takes longer.
-
-        The answer to whoever was next is all that this task has to carry. Who is next behind that
-        one is told in the task that the end of the watch brings about.
-        """
-        self._decisions.closed(run, calls=False)
+        self._heard(give_back)
 
     @workflow.update(name=CHANGE_UPDATE)
     async def change(self, change: SlotChange) -> SlotView:
@@ -219,8 +245,20 @@ class SemaphoreWorkflow:
         await self._until_ready()
         changed = change.model_dump(exclude_none=True)
         self._permits.settings = self._permits.settings.model_copy(update=changed)
-        self._remember_settings()
-        self._decisions.decide()
+        workflow.upsert_memo(self._memo())
+        self._decide()
+        return self._permits.view()
+
+    @workflow.update(name=FREE_UPDATE)
+    async def free(self, wanted: SlotFree) -> SlotView:
+        """An operator gives up a drain that cannot end; ApplicationError `not_draining` for a run
+        that does not drain."""
+        await self._until_ready()
+        holder = self._permits.held.get(wanted.run_id)
+        if holder is None or holder.drain is None:
+            raise ApplicationError("This run is not draining.", type="not_draining")
+        self._give_back(wanted.run_id)
+        self._decide()
         return self._permits.view()
 
     @workflow.query(name=VIEW_QUERY)
@@ -231,18 +269,40 @@ class SemaphoreWorkflow:
     @workflow.query(name=UNKNOWN_QUERY)
     def unknown(self, run_ids: list[str]) -> list[str]:
         """Those of the runs that neither hold nor wait; none before it knows anybody."""
-        return [each for each in run_ids if self._decisions.ready and not self._permits.knows(each)]
+        return [each for each in run_ids if self._ready and not self._permits.knows(each)]
 
-    @workflow.query(name=AWAITED_QUERY)
-    def awaited(self) -> list[str]:
-        """The runs for whom a place is free, and who do not ask for it."""
-        return sorted(self._permits.awaited())
+    def _memo(self) -> dict[str, object]:
+        """It outlives this run: a semaphore that starts anew finds limit and pause in it, and other
+        stacks find whose it is."""
+        settings = self._permits.settings.model_dump(mode="json")
+        return {"settings": settings, MEMO_STACK: self._rules.stack}
 
-    @workflow.query(name=OVERDUE_QUERY)
-    def overdue(self, now: datetime) -> list[RunRef]:
-        """Who has held for longer than its own limit and its clean-up allow."""
-        return self._permits.overdue(now)
+    # A run that was reset
+
+    def _is_void(self) -> bool:
+        """Whether this run was reset, and has replayed what it must not deviate from."""
+        return self._is_reset and not workflow.unsafe.is_replaying()
+
+    async def _fail_if_reset(self) -> None:
+        """Fail where this run is void, once its handlers have heard of it."""
+        if self._is_void():
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            raise _reset()
+
+    async def _until_ready(self) -> None:
+        self._length += UPDATE_EVENTS
+        await workflow.wait_condition(lambda: self._ready or self._is_void())
+        if self._is_void():
+            raise _reset()
 
 
-def _replaced() -> ApplicationError:
-    return ApplicationError("A later try of this run has asked.", type=FENCED)
+async def _result(handle: starts.Handle, kind: type[M]) -> M | None:
+    """What an activity returned; None where it failed, or returned something else."""
+    try:
+        return kind.model_validate(await handle)
+    except (ActivityError, ValidationError):
+        return None
+
+
+def _reset() -> ApplicationError:
+    return ApplicationError("This run was reset; the next semaphore rebuilds.", type="reset")

@@ -1,22 +1,22 @@
 """The activities of a job; each may run again at any point, and none pays twice."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
+from typing import TypeVar
 
 import structlog
 from temporalio import activity
 
 from services.worker import metrics
-from services.worker.acting.acquiring import acquire
 from services.worker.acting.heartbeat import Pulse, beating, check_run
-from services.worker.acting.polling import Ended, end_of, image_pace, until_ended
-from services.worker.acting.submitting import Send, begin
+from services.worker.acting.polling import Ended, asked_by, end_of, image_pace, until_ended
+from services.worker.acting.submitting import Send, begin, check_current
 from services.worker.dependencies import Dependencies
 from services.worker.models import (
     COLLECT_VIDEO,
     FETCH_VIDEO,
     GEN_IMAGE,
-    HOLD_SLOT,
     REQUEST_VIDEO,
     Accepted,
     Order,
@@ -38,10 +38,11 @@ from shared.jobs.assets import asset_url
 from shared.jobs.messages import Asset
 from shared.jobs.tokens import callback_url
 from shared.redact import is_plain
-from shared.slot.messages import JOB_GATE, Permit
 from shared.telemetry import tracing
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 class StageActivities:
@@ -53,34 +54,28 @@ class StageActivities:
         self._images = parts.images
         self._videos = parts.videos
         self._storage = parts.storage
-
-    @activity.defn(name=HOLD_SLOT)
-    async def hold_slot(self, order: Order) -> Permit:
-        """Wait for the slot alone: a stage with a gate has that to pass before it begins."""
-        async with beating(self._client, order.request.job_id) as pulse:
-            return (await acquire(self._client, order, JOB_GATE, skew=pulse.skew)).permit
+        # By our id: set when the video that is polled for was fetched meanwhile.
+        self._fetched: dict[str, asyncio.Event] = {}
 
     @activity.defn(name=GEN_IMAGE)
     async def gen_image(self, order: Order) -> Stored:
-        """Make the image of one attempt, or go on with the one that was begun, and store it.
-
-        It is started when the run is next, so that it is there when its turn comes.
-        """
+        """Make the image of one attempt, or go on with the one that was begun, and store it."""
         check_run(order.request.run_id)
         async with beating(self._client, order.external_id, submits=True) as pulse:
             accepted = await self._begun(
-                order, pulse, self._images, lambda permit: self._submit_image(order, permit)
+                order, pulse, self._images, lambda: self._submit_image(order)
             )
             pulse.accept(accepted)
             end = await until_ended(
                 self._images,
+                order.external_id,
                 accepted,
                 pulse=pulse,
                 patience=self._settings.patience(order),
                 pace=image_pace,
                 stop=self._stop_image,
             )
-            return await self._store(order, accepted, end, vendor=self._images)
+            return await self._store(order, end, vendor=self._images)
 
     async def _begun(self, order: Order, pulse: Pulse, vendor: Vendor, send: Send) -> Accepted:
         """What this try, or the last one, has the vendor working at."""
@@ -93,10 +88,10 @@ class StageActivities:
             send=send,
         )
 
-    async def _submit_image(self, order: Order, permit: Permit) -> str:
+    async def _submit_image(self, order: Order) -> str:
         job = order.job
         return await self._images.submit(
-            order.external_id, permit.token, prompt=job.prompt, style=job.style
+            order.external_id, order.token, prompt=job.prompt, style=job.style
         )
 
     async def _stop_image(self, vendor_id: str) -> None:
@@ -108,22 +103,29 @@ class StageActivities:
         """Submit one video task, or adopt the one that an earlier try submitted."""
         check_run(order.request.run_id)
         async with beating(self._client, order.external_id, submits=True) as pulse:
-            return await self._begun(
-                order, pulse, self._videos, lambda permit: self._submit_video(order, permit)
-            )
+            return await self._begun(order, pulse, self._videos, lambda: self._submit_video(order))
 
-    async def _submit_video(self, order: VideoOrder, permit: Permit) -> str:
+    async def _submit_video(self, order: VideoOrder) -> str:
         secret = self._settings.callback_secret.get_secret_value()
         return await self._videos.submit(
             order.external_id,
-            permit.token,
+            order.token,
             prompt=order.job.prompt,
             picture=Picture(
-                fitted=lambda bounds: self._storage.fitted(order.request.job_id, bounds),
-                address=lambda: self._image_url(order),
+                fitted=lambda bounds: self._in_time(
+                    self._storage.fitted(order.request.job_id, bounds)
+                ),
+                address=lambda: self._in_time(self._image_url(order)),
             ),
             callback_url=callback_url(self._settings.callback_url, secret, order.external_id),
         )
+
+    async def _in_time(self, prepared: Awaitable[T]) -> T:
+        """What had to be prepared before the submit; that may have taken longer than the server's
+        word on this try is good for."""
+        result = await prepared
+        await check_current(self._client)
+        return result
 
     async def _image_url(self, order: VideoOrder) -> str:
         """The image's address; asked for anew where it may be good for a while alone."""
@@ -147,7 +149,7 @@ class StageActivities:
         whoever waits is seldom heard of, and whoever fetches is to be taken over quickly.
         """
         order = watch.order
-        check_run(watch.accepted.permit.run_id)
+        check_run(order.request.run_id)
         poll = self._settings.video_poll_seconds
 
         def pace(waited: float, _percent: int) -> float:
@@ -156,16 +158,38 @@ class StageActivities:
         async with beating(self._client, order.external_id) as pulse:
             accepted = pulse.accepted or watch.accepted
             pulse.accept(accepted)
-            end = await until_ended(
+            ended = until_ended(
                 self._videos,
+                order.external_id,
                 accepted,
                 pulse=pulse,
                 patience=self._settings.patience(order),
                 pace=pace,
             )
-            if not watch.hinted:
-                return None
-            return await self._store(order, accepted, end, vendor=self._videos)
+            if watch.hinted:
+                return await self._store(order, await ended, vendor=self._videos)
+            await self._unless_fetched(order.external_id, ended)
+            return None
+
+    async def _unless_fetched(self, ours: str, waiting: Awaitable[Ended]) -> None:
+        """Wait until a video has ended.
+
+        Where it is fetched meanwhile, poll no more and stay silent: the run is about to close, and
+        one more event would have it do its last task again.
+        """
+        fetched = self._fetched[ours] = asyncio.Event()
+        tasks = [asyncio.ensure_future(waiting), asyncio.ensure_future(fetched.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if fetched.is_set():
+                tasks[0].cancel()
+                await asyncio.Event().wait()
+            await tasks[0]
+        finally:
+            for task in tasks:
+                task.cancel()
+            if self._fetched.get(ours) is fetched:
+                del self._fetched[ours]
 
     @activity.defn(name=FETCH_VIDEO)
     async def fetch_video(self, watch: VideoWatch) -> Stored | None:
@@ -176,42 +200,45 @@ class StageActivities:
         """
         try:
             async with asyncio.timeout(AT_ONCE_SECONDS):
-                return await self._fetch_at_once(watch)
+                stored = await self._fetch_at_once(watch)
         except (GenvideoError, TimeoutError) as error:
             log.info(
                 "not to be had at once", external_id=watch.order.external_id, reason=str(error)
             )
             return None
+        waiting = self._fetched.get(watch.order.external_id)
+        if stored is not None and waiting is not None:
+            waiting.set()
+        return stored
 
     async def _fetch_at_once(self, watch: VideoWatch) -> Stored | None:
         order, accepted = watch.order, watch.accepted
-        check_run(accepted.permit.run_id)
+        check_run(order.request.run_id)
         tracing.note(
             external_id=order.external_id,
             attempt=order.attempt,
             vendor_task_id=accepted.vendor_id,
         )
-        end = await end_of(self._videos, accepted.vendor_id)
+        known = accepted.vendor_id
+        asked = asked_by(self._videos, order.external_id, known) or known
+        end = await end_of(self._videos, asked, known=known)
         if end is None:
             return None
         asset = await self._storage.store_at_once(
             end.url, order.request.job_id, step=order.step, vendor=self._videos
         )
-        return self._stored(order, accepted, end, asset=asset)
+        return self._stored(order, end, asset=asset)
 
-    async def _store(
-        self, order: Order, accepted: Accepted, end: Ended, *, vendor: Vendor
-    ) -> Stored:
+    async def _store(self, order: Order, end: Ended, *, vendor: Vendor) -> Stored:
         job_id = order.request.job_id
         asset = await self._storage.store(end.url, job_id, step=order.step, vendor=vendor)
-        return self._stored(order, accepted, end, asset=asset)
+        return self._stored(order, end, asset=asset)
 
-    def _stored(self, order: Order, accepted: Accepted, end: Ended, *, asset: Asset) -> Stored:
+    def _stored(self, order: Order, end: Ended, *, asset: Asset) -> Stored:
         job_id = order.request.job_id
         metrics.stored(order.step, end.units)
         return Stored(
-            permit=accepted.permit,
-            vendor_id=accepted.vendor_id,
+            vendor_id=end.vendor_id,
             source_url=end.url if is_plain(end.url) else None,
             asset_url=asset_url(self._settings.api_public_url, job_id, order.step),
             asset=asset,

@@ -8,5 +8,3 @@ from shared.failures import MAX_ATTEMPTS
 KEEP_SECONDS = 20.0
 # What a clean-up may take beyond its bound, the fetching of what it keeps included.
 DRAIN_MARGIN = timedelta(seconds=30 + 2 * MAX_ATTEMPTS * KEEP_SECONDS)
-# A holder that outlives its own limit and its clean-up's by this much is ended by the semaphore.
-HOLD_MARGIN = timedelta(minutes=5)

@@ -1,14 +1,14 @@
 """What the workflow and its activities tell each other; one model in, one model out."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import Field
 
-from services.worker.margins import DRAIN_MARGIN, HOLD_MARGIN
 from shared.jobs.ids import external_id
 from shared.jobs.messages import Asset, Attempts, JobInput, Message, Record, Transition
 from shared.jobs.states import Step
-from shared.slot.messages import Gate, Permit, SlotRequest
+from shared.slot.messages import Drained, Gate, RunRef, SlotRequest, Token
 from shared.temporal.pace import Pace
 
 # The names of the activities; the workflow knows no more of them, so that it imports no client.
@@ -17,11 +17,8 @@ REQUEST_VIDEO = "request_video"
 COLLECT_VIDEO = "collect_video"
 FETCH_VIDEO = "fetch_video"
 RECORD_STATE = "record_state"
-JOB_LIMITS = "job_limits"
-REQUEST_SLOT = "request_slot"
+ENTER_QUEUE = "enter_queue"
 WITHDRAW_REQUEST = "withdraw_request"
-HOLD_SLOT = "hold_slot"
-LEFT_BEHIND = "left_behind"
 
 
 class JobLimits(Message):
@@ -42,51 +39,54 @@ class JobLimits(Message):
         """The longest that a clean-up takes."""
         return self.drain_seconds + self.accept_seconds
 
-    @property
-    def holds_seconds(self) -> float:
-        """The longest that a job whose code works can hold the slot."""
-        margins = DRAIN_MARGIN + HOLD_MARGIN
-        return self.job_seconds + self.drain_bound + margins.total_seconds()
-
 
 class Recorded(Message):
-    """What recording a version found on disk.
+    """What recording a version found in the store.
 
-    `ahead`: what another run has recorded beyond us, the `attempts` that it had paid for, and the
-    `runs` that were reset before us. `own`, `end`: what this very run has recorded before, in a
-    workflow task that the server did not take, and that is known since; `end` where it had ended.
+    `own`, `end`: what this very run has recorded before, in a workflow task that the server did not
+    take, and that is known since; `end` where the record had ended, `attempts` what it counts.
+    `another`: the record is that of another run.
     """
 
-    ahead: tuple[Transition, ...] = ()
     attempts: Attempts = Attempts()
-    runs: tuple[str, ...] = ()
     own: tuple[Transition, ...] = ()
     end: Record | None = None
+    another: RunRef | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether the record takes nothing more from this run."""
+        return self.end is not None or self.another is not None
+
+
+class Enter(Message):
+    """A job enters the queue: its first version, and its request."""
+
+    record: Record
+    request: SlotRequest
+
+
+class Entered(Message):
+    """What recording found, and the limits that hold for the job from here on."""
+
+    recorded: Recorded
+    limits: JobLimits
 
 
 class Order(Message):
-    """One generation attempt of one stage, for a run that has asked for the slot.
+    """One generation attempt of one stage, for a run that holds the slot.
 
-    `gates`: of the stage, to be passed before the slot's permit is asked for. `holds_seconds`: the
-    longest that the run may hold. `repeated`: a run before this one (the job was reset) may have
-    submitted it.
+    `token`: of the permit, for the vendor.
     """
 
     request: SlotRequest
     step: Step
     attempt: int
+    token: Token
     job: JobInput
     deadline_seconds: float
     give_up_seconds: float
-    holds_seconds: float
-    gates: tuple[Gate, ...] = ()
-    repeated: bool = False
     pace: Pace = Pace.FAST
-
-    @property
-    def stage(self) -> int:
-        """The number of its stage, from 0."""
-        return list(Step).index(self.step)
 
     @property
     def external_id(self) -> str:
@@ -116,12 +116,9 @@ class Patience:
 
 
 class Accepted(Message):
-    """The vendor has it: its id, when we knew (epoch seconds), how long it has worked on it.
+    """The vendor has it: its id, when we knew (epoch seconds by the server's clock, because another
+    machine may go on with it), how long it has worked on it."""
 
-    `permit`: by which it was submitted or adopted.
-    """
-
-    permit: Permit
     vendor_id: str
     accepted_at: float
     worked_seconds: float = 0.0
@@ -150,7 +147,6 @@ class Stored(Message):
     say), which must not get into a history. `units`: what the vendor charged, by our id.
     """
 
-    permit: Permit
     vendor_id: str
     source_url: str | None
     asset_url: str
@@ -158,11 +154,12 @@ class Stored(Message):
     units: dict[str, str] = Field(default_factory=dict)
 
 
-class Kept(Message):
+class Kept(Drained):
     """What a job that ended early had paid for: attempts that the vendors know, by stage, and the
     results that could still be stored; `units` as of `Stored`. `tasks`: the vendors' ids by ours.
     """
 
+    cleared: Literal[True] = True
     attempts: Attempts
     assets: dict[Step, Asset]
     asset_url: str | None

@@ -39,12 +39,10 @@ REQUEST_RETRY_POLICY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5)
 )
 
-# Whoever is next waits for as long as the one in front of it runs, or the slot is paused.
-TURN_TIMEOUT = timedelta(days=365)
-# One call to submit a video: the permit, a look-up for as long as a submit may be on its way, the
+# One call to submit a video: a look-up for as long as a submit may be on its way, the fence, the
 # submit itself.
 SUBMIT_TIMEOUT = timedelta(hours=1)
-# A request at a stage's gate is repeated while nothing is heard: the semaphore may be another one.
+# A request at a stage's gate is repeated until its permit comes: the semaphore may be another one.
 ASK_AGAIN = timedelta(seconds=60)
 
 # A video past its deadline is asked for this many times less often.
@@ -73,7 +71,7 @@ AT_ONCE_SECONDS = 1.0
 ABANDONED_SECONDS = 1.0
 
 # Percent travels as a signal only this seldom: each costs six events of history, and an
-# undisturbed job has up to 42 without; one for the image and two for the video keep it below 80.
+# undisturbed job has 34 without; one for the image and two for the video keep it far below 80.
 REPORT_SECONDS = 2.0
 REPORT_POINTS = {Step.IMAGE: 51, Step.VIDEO: 34}
 

@@ -10,9 +10,8 @@ from temporalio.worker import Worker
 
 from services.worker.acting.draining import DrainActivities
 from services.worker.acting.interceptor import JobInterceptor
-from services.worker.acting.looking_back import LookingBack
 from services.worker.acting.records import StateActivities
-from services.worker.acting.requests import RequestActivities
+from services.worker.acting.requests import Requests
 from services.worker.activities import StageActivities
 from services.worker.dependencies import Dependencies
 from services.worker.policies import HEARTBEAT_THROTTLE
@@ -67,18 +66,18 @@ async def running_worker(
         parts = Dependencies(
             settings=settings, client=client, images=images, videos=videos, storage=storage
         )
-        stage, drain = StageActivities(parts), DrainActivities(parts)
-        local = StateActivities(settings, disk, client=client)
+        stage, drain, requests = StageActivities(parts), DrainActivities(parts), Requests(client)
+        local = StateActivities(settings, disk, requests=requests)
         activities: list[Callable[..., Any]] = [
             stage.gen_image,
-            stage.hold_slot,
             stage.request_video,
             stage.collect_video,
             stage.fetch_video,
             drain.drain_job,
+            drain.open_records,
             local.record_state,
-            local.job_limits,
-            LookingBack(client).left_behind,
+            local.enter_queue,
+            requests.withdraw_request,
         ]
         async with _worker(client, activities, settings=settings, task_queue=task_queue) as worker:
             yield worker
@@ -91,13 +90,12 @@ def _worker(
     settings: WorkerSettings,
     task_queue: str,
 ) -> Worker:
-    requests = RequestActivities(client)
     runner = WorkflowRunner()
     worker = Worker(
         client,
         task_queue=task_queue,
         workflows=[GenVideoWorkflow],
-        activities=[*activities, requests.request_slot, requests.withdraw_request],
+        activities=activities,
         interceptors=[*tracing.worker_interceptors(), JobInterceptor(), UnfitPassedOver()],
         workflow_runner=runner,
         tuner=tuner(),

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -17,18 +16,16 @@ with workflow.unsafe.imports_passed_through():
     )
     from services.worker.deterministic.collecting import collected
     from services.worker.deterministic.ending import Ending
-    from services.worker.deterministic.journal import EndedBefore, Journal
+    from services.worker.deterministic.journal import AnothersRecord, EndedBefore, Journal
     from services.worker.deterministic.limits import Limits
-    from services.worker.deterministic.turn import SlotTurn, StageTurn, Turn
+    from services.worker.deterministic.turn import SlotTurn, StageTurn
     from services.worker.models import Order, Stored, VideoOrder, VideoWatch
-    from shared.errors import GateNotYet, NotYet
     from shared.failures import MAX_ATTEMPTS
-    from shared.jobs.ids import external_id
+    from shared.jobs.closing import MESSAGES
     from shared.jobs.messages import JobInput, KlingDone, Progress, ProgressReport, Record
     from shared.jobs.states import OnVideoFailure, Status, Step
     from shared.slot.messages import (
         GRANTED_SIGNAL,
-        ON_DECK_SIGNAL,
         REFUSED_SIGNAL,
         Gate,
         Permit,
@@ -42,10 +39,9 @@ with workflow.unsafe.imports_passed_through():
         PROGRESS_SIGNAL,
     )
 
-T = TypeVar("T")
 # One attempt at a stage, by its number from 1.
 Attempt = Callable[[int], Awaitable[Stored]]
-NOT_YET = (NotYet.code, GateNotYet.code)
+STARTED_AGAIN = "started_again"
 
 
 @workflow.defn(name=GENVIDEO_WORKFLOW)
@@ -57,10 +53,14 @@ class GenVideoWorkflow:
         info = workflow.info()
         self._job = job
         self._journal = Journal(job)
-        self._cancellation = Cancellation()
+        # Of a run that was reset to its first task the server tells it before this.
+        is_reset = info.run_id != info.original_execution_run_id
+        self._cancellation = Cancellation(is_reset and not workflow.unsafe.is_replaying())
+        workflow.register_random_seed_callback(self._cancellation.reset)
         self._request = SlotRequest(
             job_id=info.workflow_id,
-            run_id=info.run_id,
+            # A run that was reset replays what the run before it did, under that one's id.
+            run_id=info.original_execution_run_id,
             priority=job.priority,
             requested_at=info.workflow_start_time,
         )
@@ -69,8 +69,20 @@ class GenVideoWorkflow:
             step: StageTurn(Gate(step.value), self._request, self._cancellation) for step in Step
         }
         self._callbacks: dict[str, KlingDone] = {}
-        self._limits = Limits(self._turn, self._cancellation)
-        self._ending = Ending(self._request, self._journal, self._cancellation, self._turn)
+        self._limits = Limits(self._cancellation)
+        self._ending = Ending(
+            self._request,
+            self._journal,
+            self._cancellation,
+            turn=self._turn,
+            limits=self._limits,
+        )
+        self._started_again = False
+
+    @property
+    def is_reset(self) -> bool:
+        """Whether this run was reset: it begins nothing of its own."""
+        return self._cancellation.is_reset
 
     @workflow.run
     async def run(self, job: JobInput) -> Progress:
@@ -83,20 +95,32 @@ class GenVideoWorkflow:
             await self._work()
         except EndedBefore:
             workflow.logger.info("the end stands as it was recorded before")
-        self._limits.stop_timer()
+            await self._ending.silently(self._request.run)
+        except AnothersRecord as anothers:
+            self._started_again = True
+            await self._ending.silently(anothers.run)
 
     async def _work(self) -> None:
         try:
-            await self._journal.change("queued", status=Status.QUEUED)
-            await self._limits.learn()
-            await self._turn.ask()
+            self._limits.known = await self._journal.enter(self._request)
+            self._journal.check()
+            self._cancellation.check()
+            await self._turn.come()
+            self._limits.start_timer()
             await self._both_stages()
         except Interrupted as interrupted:
-            await self._ending.early(self._limits.learnt, interrupted)
+            await self._ending.early(interrupted)
         except StageFailed as failure:
-            await self._ending.badly(self._limits.learnt, Status.FAILED, "failed", failure)
+            await self._ending.badly(Status.FAILED, "failed", failure)
+        except stages.LocalFailed as local:
+            await self._ending.badly(
+                Status.FAILED, "failed", StageFailed(local.code, local.message)
+            )
 
     def _outcome(self) -> Progress:
+        if self._started_again:
+            message = MESSAGES[STARTED_AGAIN]
+            raise ApplicationError(message, type=STARTED_AGAIN, non_retryable=True)
         record = self._journal.record
         if record.status is Status.CANCELLED:
             raise asyncio.CancelledError
@@ -117,9 +141,7 @@ class GenVideoWorkflow:
         except StageFailed as failure:
             if self._job.on_video_failure is not OnVideoFailure.IMAGE:
                 raise
-            await self._ending.badly(
-                self._limits.learnt, Status.DEGRADED, "ended with the image alone", failure
-            )
+            await self._ending.badly(Status.DEGRADED, "ended with the image alone", failure)
             return
         await self._journal.change(
             "video stored",
@@ -129,54 +151,26 @@ class GenVideoWorkflow:
         )
 
     async def _stage(self, step: Step, attempt: Attempt, *, image: Stored | None = None) -> Stored:
-        """One stage with its attempts; whenever it is not this run's turn, that is waited for."""
+        """One stage with its attempts, behind its gate where that is on."""
+        gate = self._gates[step]
+        if gate.gate in self._limits.all.gates:
+            await self._note(f"waiting for the {gate.gate} gate", image)
+            await gate.come()
         number = 1
         while True:
+            self._cancellation.check()
             try:
-                await self._may_begin(step, image)
-                self._cancellation.check_first()
+                await self._begin_attempt(step, number, image=image)
                 return await attempt(number)
             except StageFailed as failure:
-                if failure.code in NOT_YET:
-                    await self._wait_again(step, failure)
-                else:
-                    await after_failure(
-                        self._journal, failure, self._cancellation, step=step, number=number
-                    )
-                    number += 1
-
-    async def _may_begin(self, step: Step, image: Stored | None) -> None:
-        """Return when this run is next, and at the stage's gate, where that is on, as well."""
-        limits = self._limits.known()
-        await self._turn.come()
-        gate = self._gates[step]
-        if gate.gate not in limits.gates or gate.permit is not None:
-            return
-        if self._turn.permit is None:
-            # The slot before the gate, for nobody waits for the slot with a gate in hand.
-            self._granted(await self._cancellation.finish(stages.start_hold(self._order(step, 0))))
-        await self._note(f"waiting for the {gate.gate} gate", image)
-        await gate.come()
-
-    async def _wait_again(self, step: Step, failure: StageFailed) -> None:
-        """Overtaken, or the permit was another run's, from before a reset."""
-        # Nobody waits for the slot with a gate in hand.
-        await self._gates[step].give_back()
-        if failure.code == GateNotYet.code:
-            return
-        self._turn.lose()
-        self._limits.stop_timer()
-        anew = self._turn.asks_anew()
-        if anew or self._journal.record.status is not Status.QUEUED:
-            await self._journal.change("queued again", status=Status.QUEUED, step=None)
-        if anew:
-            await self._turn.ask()
+                await after_failure(
+                    self._journal, failure, self._cancellation, step=step, number=number
+                )
+                number += 1
 
     async def _image_attempt(self, number: int) -> Stored:
-        handle = stages.start_image(self._order(Step.IMAGE, number))
-        stored = await self._tried(Step.IMAGE, number, handle)
-        self._granted(stored.permit)
-        return stored
+        order = self._order(Step.IMAGE, number)
+        return await self._cancellation.finish(stages.start_image(order), ours=order.external_id)
 
     async def _video_attempt(self, number: int, image: Stored) -> Stored:
         order = VideoOrder(
@@ -184,8 +178,8 @@ class GenVideoWorkflow:
             image_id=image.vendor_id,
             image_url=image.source_url,
         )
-        accepted = await self._tried(Step.VIDEO, number, stages.start_submit(order), image=image)
-        self._granted(accepted.permit)
+        submit = stages.start_submit(order)
+        accepted = await self._cancellation.finish(submit, ours=order.external_id)
         await self._journal.change(
             "video accepted, waiting for its callback",
             tasks={**self._journal.record.tasks, order.external_id: accepted.vendor_id},
@@ -193,44 +187,18 @@ class GenVideoWorkflow:
         watch = VideoWatch(order=order, accepted=accepted)
         return await collected(watch, self._callbacks, self._cancellation)
 
-    async def _tried(
-        self,
-        step: Step,
-        number: int,
-        handle: workflow.ActivityHandle[T],
-        *,
-        image: Stored | None = None,
-    ) -> T:
-        """The result of an activity that asks for the permit itself, and so is there when this
-        run's turn comes; the attempt is recorded from the permit on."""
-        cancellation, ours = self._cancellation, external_id(self._request.job_id, step, number)
-        await cancellation.until_any(lambda: handle.done() or self._turn.permit is not None)
-        begun = self._turn.permit is not None
-        if begun:
-            await self._begin_attempt(step, number, image=image)
-        try:
-            result = await cancellation.finish(handle, ours=ours)
-        except StageFailed as failure:
-            if not begun and failure.code not in NOT_YET:
-                await self._begin_attempt(step, number, image=image)
-            raise
-        if not begun:
-            await self._begin_attempt(step, number, image=image)
-        return result
-
     def _order(self, step: Step, number: int) -> Order:
-        limits, video = self._limits.known(), step is Step.VIDEO
-        gate = self._gates[step].gate
+        limits, video, permit = self._limits.all, step is Step.VIDEO, self._turn.permit
+        if permit is None:
+            raise RuntimeError("a stage begins with the slot's permit")
         return Order(
             request=self._request,
             step=step,
             attempt=number,
+            token=permit.token,
             job=self._job,
             deadline_seconds=limits.video_seconds if video else limits.image_seconds,
             give_up_seconds=limits.video_give_up_seconds if video else limits.image_give_up_seconds,
-            holds_seconds=limits.holds_seconds,
-            gates=(gate,) if gate in limits.gates else (),
-            repeated=stages.is_repeated(),
             pace=limits.pace,
         )
 
@@ -242,9 +210,10 @@ class GenVideoWorkflow:
             status=Status.RUNNING,
             step=step,
             percent=0,
-            token=permit.token if permit else self._journal.record.token,
+            token=permit.token if permit else None,
             attempts=self._journal.state.attempts_with(step, number),
         )
+        self._cancellation.check()
 
     async def _note(self, note: str, image: Stored | None, **fields: object) -> None:
         """One change with the image that has just been stored: the vendor waits for it."""
@@ -253,26 +222,13 @@ class GenVideoWorkflow:
             fields |= self._journal.stored(Step.IMAGE, image)
         await self._journal.change(note, **fields)
 
-    def _granted(self, permit: Permit | None) -> None:
-        """The slot is ours; from here on the job's own time runs, and not while it waits again."""
-        if permit is not None and self._turn.offer(permit):
-            self._limits.start_timer()
-
-    @workflow.signal(name=ON_DECK_SIGNAL)
-    def on_deck(self, gate: Gate) -> None:
-        """A semaphore tells that this run is next; that gives no right."""
-        self._at(gate).tell()
-
     @workflow.signal(name=GRANTED_SIGNAL)
     def slot_granted(self, permit: Permit) -> None:
-        """A semaphore tells of the permit that it has given; a repeat changes nothing."""
+        """A semaphore has granted its permit; a repeat changes nothing."""
         if permit.gate is Gate.JOB:
-            self._granted(permit)
+            self._turn.grant(permit)
         else:
-            self._at(permit.gate).offer(permit)
-
-    def _at(self, gate: Gate) -> Turn:
-        return self._turn if gate is Gate.JOB else self._gates[Step(gate.value)]
+            self._gates[Step(permit.gate.value)].grant(permit)
 
     @workflow.signal(name=REFUSED_SIGNAL)
     def queue_full(self, room: int) -> None:

@@ -6,10 +6,14 @@ from datetime import UTC, datetime
 from shared.jobs.messages import Attempts, JobError, Record
 from shared.jobs.states import Status
 
+# A run that was reset by hand ends with this.
+RESET = "reset_not_supported"
 MESSAGES = {
     "terminated": "The job was terminated from outside.",
     "timed_out": "The job was ended by a time-out of the server.",
     "forgotten": "Temporal does not know the job any more.",
+    RESET: "The job was reset by hand, which is not supported: submit it again.",
+    "started_again": "A job of this id was there before: submit it under a new one.",
 }
 
 

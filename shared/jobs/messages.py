@@ -121,17 +121,13 @@ class Job(Message):
 class Record(Job):
     """The JSON file of a job: the Job, its transitions, and what a recovery needs.
 
-    `run_since`: the version with which the run of `run_id` began; larger than 1 after a reset.
-    `runs_before`: the runs that were reset before it; what they write late is void. `units`: what
-    a vendor says that it charged, in its own units, by our id of the generation. `namespace`: the
-    Temporal namespace in which its workflow runs.
+    `units`: what a vendor says that it charged, in its own units, by our id of the generation.
+    `namespace`: the Temporal namespace in which its workflow runs.
     """
 
     on_video_failure: OnVideoFailure = OnVideoFailure.FAIL
     namespace: str = ""
     run_id: str = ""
-    run_since: int = 1
-    runs_before: tuple[str, ...] = ()
     token: int | None = None
     tasks: dict[str, str] = {}
     units: dict[str, str] = {}

@@ -28,7 +28,7 @@ class Status(StrEnum):
 END_STATES = frozenset({Status.SUCCEEDED, Status.DEGRADED, Status.FAILED, Status.CANCELLED})
 RETRYABLE_STATES = frozenset({Status.FAILED, Status.DEGRADED, Status.CANCELLED})
 
-# A running job may go back to the queue: after a reset its permit is void and it asks again.
+# A running job went back to the queue in records before 1.0, behind a reset.
 ALLOWED: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}),
     Status.RUNNING: frozenset({Status.QUEUED, Status.RUNNING}) | END_STATES,

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Replayer
 
 from shared.errors import TemporalUnavailable
-from shared.replay.replayer import OwnRunReplayer
 from shared.settings.payloads import PayloadSettings
 from shared.slot.messages import RunRef
 from shared.telling import AWAY, CONNECT_SECONDS, tell
@@ -37,7 +37,7 @@ async def replay(
     workflow: type, histories: AsyncIterator[WorkflowHistory], keys: PayloadKeys
 ) -> dict[str, object]:
     """`{"replayed": n, "failures": {workflow id: why}}`."""
-    replayer = OwnRunReplayer(
+    replayer = Replayer(
         workflows=[workflow],
         data_converter=data_converter(keys),
         interceptors=[UnfitPassedOver()],

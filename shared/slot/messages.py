@@ -1,10 +1,23 @@
-"""Messages between the jobs, the semaphore and whoever looks at it; a permit names one run."""
+"""Messages between jobs, semaphore and operators; a permit names one run and ends with it.
 
-from datetime import datetime, timedelta
+Each field has bounds, because anybody who reaches Temporal can send a signal: what is out of bounds
+is dropped where it is read, and the semaphore goes on.
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    StrictBool,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from shared.jobs.messages import DEFAULT_PRIORITY, Message
 
@@ -17,19 +30,14 @@ SEMAPHORE_WORKFLOW = "SemaphoreWorkflow"
 REQUEST_SIGNAL = "request"
 RELEASE_SIGNAL = "release"
 WITHDRAW_SIGNAL = "withdraw"
-SKIP_SIGNAL = "skip"
-ON_DECK_SIGNAL = "on_deck"
 GRANTED_SIGNAL = "slot_granted"
 REFUSED_SIGNAL = "queue_full"
-ACQUIRE_UPDATE = "acquire"
 CHANGE_UPDATE = "change"
+FREE_UPDATE = "free"
 VIEW_QUERY = "view"
 UNKNOWN_QUERY = "unknown"
-OVERDUE_QUERY = "overdue"
-AWAITED_QUERY = "awaited"
-# The error by which an older try of a run is refused.
-FENCED = "fenced"
 DRAIN_ACTIVITY = "drain_job"
+OPEN_RECORDS_ACTIVITY = "open_records"
 
 
 class Gate(StrEnum):
@@ -57,28 +65,57 @@ def gate_of(workflow_id: str) -> Gate:
     return Gate(workflow_id.removeprefix(_SEMAPHORE))
 
 
-class RunRef(Message):
-    """One run of one job."""
+def drain_id(run_id: str) -> str:
+    """The activity id of a run's drain, so that an operator and the API find it by the run."""
+    return f"drain-{run_id}"
 
-    job_id: str
-    run_id: str
+
+# Later than any clock that is right; earlier than this project.
+_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _in_our_time(moment: datetime) -> datetime:
+    if not _EARLIEST <= moment <= _LATEST:
+        raise ValueError("it lies outside of the years 2020 to 2200")
+    return moment
+
+
+# Temporal takes ids of up to 1000 characters.
+WorkflowId = Annotated[
+    str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+RunId = Annotated[
+    str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+Token = Annotated[int, Field(ge=0, lt=2**53)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
+
+
+class RunRef(Message):
+    """One run of one workflow."""
+
+    job_id: WorkflowId
+    run_id: RunId
 
 
 class Closed(StrEnum):
-    """How a run closed; orderly: the job's own code ended it, and cleaned up before."""
+    """How a run closed; orderly: its own code ended it, and cleaned up before.
+
+    `unknown`: the server does not know the run, or does not know it any more.
+    """
 
     ORDERLY = "orderly"
     TERMINATED = "terminated"
     TIMED_OUT = "timed_out"
+    UNKNOWN = "unknown"
 
 
-class SlotRequest(Message):
+class SlotRequest(RunRef):
     """A run asks for the slot; the run id is the key, so that a repeat counts once."""
 
-    job_id: str
-    run_id: str
-    priority: int = DEFAULT_PRIORITY
-    requested_at: datetime
+    priority: Annotated[int, Field(ge=1, le=5)] = DEFAULT_PRIORITY
+    requested_at: Moment
 
     @property
     def run(self) -> RunRef:
@@ -86,20 +123,23 @@ class SlotRequest(Message):
         return RunRef(job_id=self.job_id, run_id=self.run_id)
 
 
-# Which try it is that asks: stage (0 image, 1 video), generation attempt, try of the activity.
-Fence = tuple[int, int, int]
-NO_FENCE: Fence = (-1, -1, -1)
-# Longer than any job may last; for a holder whose own limit is not known yet.
-LONGEST_HOLD_SECONDS = 30 * 86400.0
+def fitting_requests(values: list[object]) -> list[SlotRequest]:
+    """The requests among what a signal carries, without those that are out of bounds."""
+    found = []
+    for value in values:
+        with suppress(ValidationError):
+            found.append(SlotRequest.model_validate(value))
+    return found
 
 
-class Permit(Message):
-    """The right to be the running job; void for any other run than `run_id`."""
+class Permit(RunRef):
+    """The right to be the running job; void for any other run than `run_id`.
+
+    `token`: grows with each grant, and goes along to the vendors and into the records.
+    """
 
     gate: Gate = JOB_GATE
-    job_id: str
-    run_id: str
-    token: int
+    token: Token
 
     @property
     def run(self) -> RunRef:
@@ -107,79 +147,55 @@ class Permit(Message):
         return RunRef(job_id=self.job_id, run_id=self.run_id)
 
 
-class Acquire(Message):
-    """A try of a run's activity asks for the permit, before it submits anything.
-
-    `fence` grows with each later try of the run; one that is lower than one heard before is
-    refused. `holds_seconds`: the longest that the run may hold; then the semaphore ends it.
-    """
-
-    request: SlotRequest
-    fence: Fence
-    holds_seconds: float = LONGEST_HOLD_SECONDS
-
-
-class Answer(Message):
-    """The answer to `acquire`: the permit and when it was given, by the server's clock.
-
-    `first`: no earlier try of this generation was ever answered so, and none can have submitted
-    it. Without a permit the run's turn has not come: `again` says to ask once more at once, since
-    the semaphore begins a new run; otherwise the run is told when it is next.
-    """
-
-    at: datetime
-    permit: Permit | None = None
-    first: bool = False
-    again: bool = False
-
-
 class Release(Message):
     """A run has passed a gate; counts for the permit that this very run holds, and once."""
 
-    run_id: str
-    token: int
+    run_id: RunId
+    token: Token
 
 
 class Holder(Message):
-    """Who holds the slot, since when; `draining` from an abnormal close to a clear vendor.
-
-    `drains_since`: when that close became known. `fence`: the highest heard. `began`: the first of
-    that generation that was answered yes.
-    """
+    """A run that holds the slot, since when; `drain`: it closed in this way, which is not orderly,
+    and what it left at the vendors is being cleared since `drains_since`."""
 
     request: SlotRequest
-    token: int
-    since: datetime
-    draining: bool = False
-    drains_since: datetime | None = None
-    fence: Fence = NO_FENCE
-    began: Fence = NO_FENCE
-    holds_seconds: float = LONGEST_HOLD_SECONDS
+    token: Token
+    since: Moment
+    drain: Closed | None = None
+    drains_since: Moment | None = None
 
     @property
     def run(self) -> RunRef:
+        """The run that holds."""
         return self.request.run
-
-    @property
-    def ends_at(self) -> datetime:
-        """From when on it has outlived its limit."""
-        return self.since + timedelta(seconds=self.holds_seconds)
 
 
 class Drain(Message):
-    """Clean up after a job: wait first, then clear the vendors.
+    """Clear the vendors of what a run left: wait for `hold_seconds` first, then look.
 
     `in_doubt`: a submit of the job may still be on its way to a vendor, so that a look-up which
-    finds nothing proves nothing yet. `close_code`: the job was closed from outside. `since`: when
-    the clean-up was begun at first, where a semaphore's next run begins it again.
+    finds nothing proves nothing yet. `closed`: how the run closed; None where its own code clears
+    up before it ends. `since`: when the drain began at first, where it is begun again.
     """
 
-    job_id: str
-    run_id: str
+    job_id: WorkflowId
+    run_id: RunId
     hold_seconds: float
     in_doubt: bool = True
-    close_code: str | None = None
-    since: datetime | None = None
+    closed: Closed | None = None
+    since: Moment | None = None
+
+
+class Drained(Message):
+    """The result of a drain; the semaphore believes no other completion of it."""
+
+    cleared: Literal[True]
+
+
+class OpenRecords(Message):
+    """The runs of records that are open, and that Temporal does not know."""
+
+    runs: tuple[RunRef, ...] = ()
 
 
 class SemaphoreSettings(Message):
@@ -202,13 +218,27 @@ class SlotChange(Message):
         return self
 
 
+class SlotFree(Message):
+    """An operator gives up a drain that cannot end: the place of `run_id` is free at once."""
+
+    run_id: RunId
+
+
 class HolderView(Message):
-    """A holder as `GET /slots` shows it."""
+    """A holder as `GET /slots` shows it.
+
+    `drains_since`: when its drain began. `drain_attempts`, `drain_failure`: how often the drain was
+    tried, and why the last try failed, as Temporal tells; the API adds them.
+    """
 
     job_id: str
+    run_id: str = ""
     token: int
     since: datetime
     draining: bool
+    drains_since: datetime | None = None
+    drain_attempts: int | None = None
+    drain_failure: str | None = None
 
 
 class SlotView(Message):

@@ -7,8 +7,8 @@ from temporalio.service import RPCError
 
 from shared.errors import AnotherStack, PayloadUnreadable
 from shared.slot.messages import JOB_GATE, semaphore_id
-from shared.slot.watching import is_gone
 from shared.temporal.client import QUERY_TIMEOUT
+from shared.temporal.refusals import is_gone
 
 # What the semaphore's memo calls it.
 MEMO_STACK = "stack"

@@ -2,10 +2,10 @@
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import TerminatedError, TimeoutError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from shared.slot.messages import Closed, RunRef
-from shared.temporal.refusals import names_namespace
+from shared.temporal.refusals import is_no_run
 
 ABNORMAL = {
     WorkflowExecutionStatus.TERMINATED: Closed.TERMINATED,
@@ -13,16 +13,8 @@ ABNORMAL = {
 }
 
 
-def is_gone(error: RPCError) -> bool:
-    """Whether the server knows no such run.
-
-    A namespace that it does not know is the same status, and tells nothing of the run.
-    """
-    return error.status is RPCStatusCode.NOT_FOUND and not names_namespace(error)
-
-
 async def until_closed(client: Client, run: RunRef) -> Closed:
-    """Wait by long poll until exactly this run has closed; a deleted one counts as killed."""
+    """Wait by long poll until exactly this run has closed."""
     handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
     try:
         await handle.result(follow_runs=False)
@@ -32,21 +24,21 @@ async def until_closed(client: Client, run: RunRef) -> Closed:
         if isinstance(failure.cause, TimeoutError):
             return Closed.TIMED_OUT
     except RPCError as error:
-        if not is_gone(error):
+        if not is_no_run(error):
             raise
-        return Closed.TERMINATED
+        return Closed.UNKNOWN
     return Closed.ORDERLY
 
 
 async def closed_by_now(client: Client, run: RunRef) -> Closed | None:
-    """How a run has closed, None while it is open; one that was deleted counts as killed."""
+    """How a run has closed, None while it is open."""
     handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
     try:
         status = (await handle.describe()).status
     except RPCError as error:
-        if not is_gone(error):
+        if not is_no_run(error):
             raise
-        return Closed.TERMINATED
+        return Closed.UNKNOWN
     if status is None or status is WorkflowExecutionStatus.RUNNING:
         return None
     return ABNORMAL.get(status, Closed.ORDERLY)

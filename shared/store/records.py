@@ -41,10 +41,7 @@ class Records:
         return self.store.read(key_of_job(PREFIX, job_id))
 
     def write(self, record: Record) -> bool:
-        """Store a record unless a newer one is there; says whether it was stored.
-
-        A run that was reset may write late: whatever a later run has recorded is newer.
-        """
+        """Store a record unless a newer one is there; says whether it was stored."""
         return self._unless(
             lambda *both: is_newer(*both) or not both[0].is_of(self.namespace), record
         )
@@ -127,7 +124,7 @@ def to_json(record: Record) -> bytes:
 
 def is_newer(present: Record, record: Record) -> bool:
     """Whether what is there stands against this record."""
-    return present.version >= record.version or record.run_id in present.runs_before
+    return present.version >= record.version
 
 
 def is_beginning(one: Record, other: Record) -> bool:

@@ -29,13 +29,13 @@ class Pace(StrEnum):
 class Times:
     """Time-outs of heartbeats, and pauses between two looks.
 
-    `work`: of what asks, submits, makes or fetches; its worker's death is noticed by it alone.
+    `work`: of what submits, makes, fetches or drains; its worker's death is noticed by it alone.
     `wait`: of the wait for a video, which a callback ends as well. `watch`: of the semaphore's
     watch of a run, which a new process of the semaphore begins anew at once. `sticky`: how long the
     worker that knows a workflow is waited for before another one gets it, and has to replay it.
-    `care`: between two questions who is silent. `look`: between two looks for jobs that were
-    forgotten or live too long; each comes with one of those. `poll`: of the API, for what has
-    changed, where it learns of jobs from Temporal alone.
+    `care`: between two looks for failing code, of holders and semaphores. `look`: between two looks
+    for open jobs that the semaphore does not know; each comes with one of those. `poll`: of the
+    API, for what has changed, where it learns of jobs from Temporal alone.
     """
 
     work: timedelta

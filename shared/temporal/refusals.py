@@ -124,3 +124,16 @@ def _plain(found: str) -> str:
 
 def _sentence(text: str) -> str:
     return text.strip().rstrip(".")
+
+
+def is_gone(error: RPCError) -> bool:
+    """Whether the server knows no such run.
+
+    A namespace that it does not know is the same status, and tells nothing of the run.
+    """
+    return error.status is RPCStatusCode.NOT_FOUND and not names_namespace(error)
+
+
+def is_no_run(error: RPCError) -> bool:
+    """Whether no run can be meant: the server knows none, or takes the id for none."""
+    return is_gone(error) or error.status is RPCStatusCode.INVALID_ARGUMENT

@@ -31,7 +31,10 @@ def test_each_run_stands_beside_its_own_plain_hop() -> None:
         ({"hops": (3.0, 3.0, 3.0)}, False),
         ({"values": (26.0,), "hops": (26.0,)}, False),
         ({"part": "waiting", "name": "memory of worker, 100 waiting", "unit": "MB"}, None),
-        ({"part": "takeover", "name": "on deck: next step", "unit": "s", "values": (1.9,)}, True),
+        (
+            {"part": "takeover", "name": "image running: next step", "unit": "s", "values": (1.9,)},
+            True,
+        ),
         ({"part": "intake", "name": "requests taken in by the semaphore, in bulk"}, False),
         (
             {
@@ -48,7 +51,12 @@ def test_bounds(changes: dict[str, object], expected: bool | None) -> None:
 
 
 def test_a_take_over_is_judged_by_its_worst_run() -> None:
-    values = {"part": "takeover", "name": "on deck: next step", "unit": "s", "values": (1.0, 2.1)}
+    values = {
+        "part": "takeover",
+        "name": "image running: next step",
+        "unit": "s",
+        "values": (1.0, 2.1),
+    }
 
     assert met(figure(**values)) is True
     assert met(figure(**values, worst=True)) is False

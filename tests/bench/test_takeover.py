@@ -24,11 +24,11 @@ def test_service_that_began_after_the_kill_is_not_part_of_it() -> None:
 
 
 def test_the_table_has_each_moment_with_its_worst() -> None:
-    trials = [TakeOver("on deck", 1.0, 2.0), TakeOver("on deck", 3.5, 4.0)]
+    trials = [TakeOver("closing", 1.0, 2.0), TakeOver("closing", 3.5, 4.0)]
     hop, step, job = figures(trials, 0.012)
 
     assert hop.values == (12.0,)
-    assert (step.name, step.values, step.worst) == ("on deck: next step", (1.0, 3.5), True)
+    assert (step.name, step.values, step.worst) == ("closing: next step", (1.0, 3.5), True)
     assert job.values == (2.0, 4.0)
 
 

@@ -57,6 +57,13 @@ class Crowd:
             self.backlog = before
         return True
 
+    @property
+    def last_ended(self) -> str | None:
+        """The job whose end was seen last."""
+        ended = [job for job in self.tracker.jobs.values() if job.get("finished_at")]
+        latest = max(ended, key=lambda job: str(job["finished_at"]), default=None)
+        return None if latest is None else str(latest["job_id"])
+
     async def submit(self, **fields: Any) -> str | None:
         """One job with these fields instead of drawn ones; its id."""
         index, self._count = self._count, self._count + 1
@@ -64,7 +71,7 @@ class Crowd:
             "prompt": prompts.prompt(self._seed, self.stage, index),
             "style": prompts.style(self._seed, self.stage, index),
             "tag": self.tracker.tag,
-            # A few overtake, so that whoever is on deck has to wait again.
+            # A few overtake.
             "priority": 2 if self._draw.random() < 0.15 else 3,
             **fields,
         }

@@ -24,6 +24,15 @@ DEMANDS = {"CANCELED": Done.CANCEL, "TERMINATED": Done.TERMINATE}
 TIMED_OUT = "job_timed_out"
 # What a record says of a job that waits for its place, and of one that has it.
 QUEUED, RUNNING = "queued", "running"
+# The reasons that only an operator brings about, and by what. A failure by hand has no type.
+BY_HAND = {
+    "reset_not_supported": Done.RESET,
+    "internal": Done.FAIL,
+    "bad_completion": Done.COMPLETE,
+    "forgotten": Done.DELETE,
+}
+# What a record gives as the reason where another run than its own was ended from outside.
+OF_ANOTHER_RUN = (Done.RESET, Done.START_AGAIN)
 # Ends from outside, and the reasons that a record then gives.
 FROM_OUTSIDE = {"TERMINATED": "terminated", "TIMED_OUT": "timed_out"}
 # A worker learns of an end from outside with the answer to the task in hand: within its time-out.
@@ -33,8 +42,9 @@ LAST_TASK_SECONDS = 2.0
 def badly_ended(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Ends that don't fit what was done, and books that tell different ends."""
     both = {job.job_id for job in evidence.books.jobs if _ended_both_ways(job)}
+    again = {job.job_id for job in evidence.books.jobs if _of_another_run(job, evidence)}
     for finding in findings(evidence.books):
-        if finding.kind == kinds.CONTRADICTION and finding.job_id not in both:
+        if finding.kind == kinds.CONTRADICTION and finding.job_id not in both | again:
             yield finding.job_id, finding.text
     for job in evidence.books.jobs:
         for text in _bad(job, evidence):
@@ -59,6 +69,9 @@ def _bad(job: JobFacts, evidence: Evidence) -> Iterator[str]:
     run, record, done = job.execution, job.record, evidence.done_to(job.job_id)
     if run is None or run.closed is None or record is None or record.problem:
         return
+    if _of_another_run(job, evidence):
+        yield from _another_run(job, evidence)
+        return
     if not _ended_both_ways(job):
         if record.status not in RECORDED.get(run.status, set()):
             yield f"Temporal says {run.status}, the record {record.status}"
@@ -71,6 +84,28 @@ def _bad(job: JobFacts, evidence: Evidence) -> Iterator[str]:
         yield from _failed(job, evidence)
 
 
+def _of_another_run(job: JobFacts, evidence: Evidence) -> bool:
+    """Whether the newest run is not the one that the record is of: reset, or started again."""
+    done, run, record = evidence.done_to(job.job_id), job.execution, job.record
+    if done.isdisjoint(OF_ANOTHER_RUN) or run is None or record is None:
+        return False
+    return record.run_id != run.run_id
+
+
+def _another_run(job: JobFacts, evidence: Evidence) -> Iterator[str]:
+    """It has ordered nothing, and ends as failed or from outside; the record's end stands."""
+    run, record, done = job.execution, job.record, evidence.done_to(job.job_id)
+    if run is None or record is None:
+        return
+    if run.status not in ("FAILED", *FROM_OUTSIDE):
+        yield f"it was reset or started again, and that run ended {run.status}"
+    if record.status not in ENDS:
+        yield f"it was reset or started again, and its record says {record.status}"
+    wanted = BY_HAND.get(str(record.error_code))
+    if wanted is not None and wanted not in done:
+        yield f"failed ({record.error_code}), and nothing of the kind was done to it"
+
+
 def _failed(job: JobFacts, evidence: Evidence) -> Iterator[str]:
     """A job may fail when its time was up, or when all attempts at a stage have failed."""
     if job.record is None:
@@ -79,6 +114,10 @@ def _failed(job: JobFacts, evidence: Evidence) -> Iterator[str]:
     if code == TIMED_OUT:
         if Done.TIME_OUT not in evidence.done_to(job.job_id) and _had_time(job.record, evidence):
             yield "its time was up, and nothing of the kind was done to it"
+        return
+    if code in BY_HAND:
+        if BY_HAND[code] not in evidence.done_to(job.job_id):
+            yield f"failed ({code}), and nothing of the kind was done to it"
         return
     used = max((change.attempt for change in job.record.transitions), default=0)
     if used < MAX_ATTEMPTS:

@@ -20,6 +20,10 @@ class Done(StrEnum):
     TERMINATE = "terminate"
     RESET = "reset"
     TIME_OUT = "time-out"
+    DELETE = "delete"
+    START_AGAIN = "start again"
+    FAIL = "activity fail"
+    COMPLETE = "activity complete"
 
 
 NOTHING: frozenset[Done] = frozenset()

@@ -8,13 +8,13 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
+from temporalio.worker import Replayer
 
 from loadtest.books import raw
 from loadtest.books.raw import RunFolder
 from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.messages import Record
-from shared.replay.replayer import OwnRunReplayer
 from shared.slot.messages import JOB_GATE, semaphore_id
 from shared.temporal.client import GET_RECORD_QUERY, QUERY_TIMEOUT
 from shared.temporal.sandbox import WorkflowRunner
@@ -41,8 +41,8 @@ async def semaphore_histories(client: Client, folder: RunFolder) -> int:
 async def versions(client: Client, jobs: Iterable[str]) -> tuple[dict[str, int], list[str]]:
     """Each workflow's own word on its record's version, and whose could not be heard.
 
-    A run that was ended before its first task was done (a reset job that was terminated at once)
-    has none to give.
+    A run that was ended before its first task was done has none to give, nor has one that was
+    reset, whose replay deviates on purpose, that was started again, or that was deleted.
     """
     gate = asyncio.Semaphore(AT_ONCE)
     found: dict[str, int] = {}
@@ -50,6 +50,8 @@ async def versions(client: Client, jobs: Iterable[str]) -> tuple[dict[str, int],
 
     async def ask(job_id: str) -> None:
         async with gate:
+            if not await _is_only_run(client, job_id):
+                return
             version = await _version(client, job_id)
             if version is None and not await _has_begun(client, job_id):
                 return
@@ -60,6 +62,11 @@ async def versions(client: Client, jobs: Iterable[str]) -> tuple[dict[str, int],
 
     await asyncio.gather(*map(ask, jobs))
     return found, unheard
+
+
+async def _is_only_run(client: Client, job_id: str) -> bool:
+    runs = [run.run_id async for run in client.list_workflows(f"WorkflowId = '{job_id}'")]
+    return len(runs) == 1
 
 
 async def _version(client: Client, job_id: str) -> int | None:
@@ -84,7 +91,7 @@ async def _has_begun(client: Client, job_id: str) -> bool:
 
 async def replay(folder: RunFolder) -> None:
     """Lead the current code through every kept history, and note where it goes astray."""
-    replayer = OwnRunReplayer(
+    replayer = Replayer(
         workflows=[GenVideoWorkflow, SemaphoreWorkflow],
         data_converter=pydantic_data_converter,
         interceptors=[UnfitPassedOver()],

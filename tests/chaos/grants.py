@@ -1,5 +1,6 @@
 """The semaphore's grants, read from its kept histories alone."""
 
+import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC
 
@@ -8,11 +9,12 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from loadtest.books.raw import RunFolder
-from shared.slot.messages import GRANTED_SIGNAL, JOB_GATE, semaphore_id
+from services.semaphore.models import WATCH_RUN
+from shared.slot.messages import JOB_GATE, semaphore_id
 
 
 def grants(folder: RunFolder) -> dict[str, float]:
-    """By run, when the semaphore first granted it the slot: it says so in that very step."""
+    """By run, when the semaphore first granted it the slot: its watch begins in that very step."""
     found: dict[str, float] = {}
     name = semaphore_id(JOB_GATE)
     for file in folder.histories.glob(f"{name}.*.json"):
@@ -24,8 +26,8 @@ def grants(folder: RunFolder) -> dict[str, float]:
 
 def _granted(events: Iterable[HistoryEvent]) -> Iterator[tuple[str, float]]:
     for event in events:
-        if event.event_type == EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
-            said = event.signal_external_workflow_execution_initiated_event_attributes
-            if said.signal_name == GRANTED_SIGNAL:
-                at = event.event_time.ToDatetime(UTC).timestamp()
-                yield said.workflow_execution.run_id, at
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            begun = event.activity_task_scheduled_event_attributes
+            if begun.activity_type.name == WATCH_RUN:
+                [watch] = [json.loads(each.data) for each in begun.input.payloads]
+                yield watch["permit"]["run_id"], event.event_time.ToDatetime(UTC).timestamp()

@@ -7,7 +7,7 @@ from enum import StrEnum
 from loadtest.books.model import ENDS, JobFacts
 from loadtest.judge import findings as kinds
 from loadtest.judge.findings import Finding, findings
-from loadtest.judge.measures.intervals import VENDORS, by_book
+from loadtest.judge.measures.intervals import by_book
 from loadtest.judge.measures.sweep import Interval, sweep
 from loadtest.times import duration, timestamp
 from tests.chaos.ends import badly_ended
@@ -58,8 +58,6 @@ def _at_once(evidence: Evidence) -> Found:
     for book, intervals in (
         by_book(books) | {"semaphores": list(_by_semaphores(evidence))}
     ).items():
-        if book == VENDORS:
-            intervals = [*_without_reset(intervals, evidence), *_piecewise(evidence)]
         swept = sweep(intervals, limit)
         if (pair := swept.violation) is not None:
             yield (
@@ -82,23 +80,10 @@ def _by_semaphores(evidence: Evidence) -> Iterator[Interval]:
 def _permitted(evidence: Evidence) -> Found:
     """By the semaphore's own history, where a job was ended before it could hear of its permit."""
     for job in evidence.books.jobs:
-        granted = any(run.granted or run.run_id in evidence.grants for run in job.executions)
+        runs = {run.run_id for run in job.executions} | {job.record.run_id if job.record else None}
+        granted = any(run.granted for run in job.executions) or runs & evidence.grants.keys()
         if job.generations and not granted:
             yield job.job_id, "used the vendors, and no history shows that the slot was its own"
-
-
-def _without_reset(intervals: list[Interval], evidence: Evidence) -> Iterator[Interval]:
-    return (each for each in intervals if Done.RESET not in evidence.done_to(each.name))
-
-
-def _piecewise(evidence: Evidence) -> Iterator[Interval]:
-    """A job that was reset queues again: each of its generations counts for itself."""
-    for job in evidence.books.jobs:
-        if Done.RESET in evidence.done_to(job.job_id):
-            for generation in job.generations:
-                if generation.accepted is not None:
-                    end = generation.finished or generation.accepted
-                    yield Interval(job.job_id, generation.accepted, end)
 
 
 def _tokens(evidence: Evidence) -> Found:
@@ -118,14 +103,16 @@ def _tokens(evidence: Evidence) -> Found:
 
 def _of_kinds(evidence: Evidence, *wanted: str) -> Found:
     for finding in findings(evidence.books):
-        if finding.kind in wanted and not _is_second_run(finding, evidence):
+        if finding.kind in wanted and not _is_by_hand(finding, evidence):
             yield finding.job_id, finding.text
 
 
-def _is_second_run(finding: Finding, evidence: Evidence) -> bool:
-    """A reset makes a second run of a job; that alone is no doubling."""
-    reset = Done.RESET in evidence.done_to(finding.job_id)
-    return reset and finding.text.endswith("runs in Temporal")
+def _is_by_hand(finding: Finding, evidence: Evidence) -> bool:
+    """A second run is of a reset or of a start by hand, and a deleted history is nowhere."""
+    done = evidence.done_to(finding.job_id)
+    if finding.text.endswith("runs in Temporal"):
+        return not done.isdisjoint({Done.RESET, Done.START_AGAIN})
+    return finding.text == "no history in Temporal" and Done.DELETE in done
 
 
 def _paid_once(evidence: Evidence) -> Found:

@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client
-from temporalio.service import RPCError
-
 from loadtest.collect.collector import job_of
 from loadtest.wire.http import Unreachable
 from loadtest.wire.vendor import Vendor
@@ -18,17 +15,16 @@ from tests.chaos.schedule import Stage
 PAUSE = 0.01
 # Between its acceptance and this age a video counts as just submitted.
 JUST_NOW = 0.08
-# Who may be on deck is among the first of the queue.
+# Behind so many, a job that waits is not about to have its turn.
 FIRST_FEW = 3
-GEN_IMAGE = "gen_image"
 Row = dict[str, Any]
 
 
 class Places:
     """Finds jobs by where they are."""
 
-    def __init__(self, client: Client, *, images: Vendor, videos: Vendor, data_dir: Path) -> None:
-        self._client, self._images, self._videos = client, images, videos
+    def __init__(self, *, images: Vendor, videos: Vendor, data_dir: Path) -> None:
+        self._images, self._videos = images, videos
         self._records = data_dir / "state" / "jobs"
 
     async def reach(
@@ -40,7 +36,7 @@ class Places:
             try:
                 if found := await self._at(stage, jobs()):
                     return found
-            except (Unreachable, RPCError, OSError):
+            except (Unreachable, OSError):
                 pass
             await asyncio.sleep(PAUSE)
         return None
@@ -49,8 +45,8 @@ class Places:
         match stage:
             case Stage.QUEUED:
                 return next(iter(self._queued(jobs)[FIRST_FEW:]), None)
-            case Stage.ON_DECK:
-                return await self._on_deck(jobs)
+            case Stage.NEXT:
+                return next(iter(self._queued(jobs)), None)
             case Stage.IMAGE:
                 return self._open(await _newest(self._images), jobs)
             case Stage.STORING:
@@ -67,13 +63,6 @@ class Places:
     def _storing(self, row: Row | None, jobs: set[str]) -> str | None:
         owner = job_of(row) if row and row["outcome"] == "succeeded" else None
         return owner if owner in jobs and self._status(owner) == "running" else None
-
-    async def _on_deck(self, jobs: set[str]) -> str | None:
-        for job_id in self._queued(jobs)[:FIRST_FEW]:
-            described = (await self._client.get_workflow_handle(job_id).describe()).raw_description
-            if any(task.activity_type.name == GEN_IMAGE for task in described.pending_activities):
-                return job_id
-        return None
 
     def _queued(self, jobs: set[str]) -> list[str]:
         """Those that wait, in the order of their turn."""

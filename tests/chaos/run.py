@@ -182,7 +182,7 @@ class _Run:
     def _places(self, reached: Reached) -> Places:
         images, videos = reached.vendors
         data_dir = self._site.settings.data_dir
-        return Places(self._site.client, images=images, videos=videos, data_dir=data_dir)
+        return Places(images=images, videos=videos, data_dir=data_dir)
 
     async def _free(self, crowd: Crowd) -> dict[str, Any]:
         """What `GET /slots` shows as soon as nobody holds or waits, or when time is up."""

@@ -27,13 +27,21 @@ class Kind(StrEnum):
     TERMINATE = "terminate"
     RESET = "reset"
     TIME_OUT = "time out"
+    DELETE = "delete"
+    START_AGAIN = "start again"
+    POISON = "poison"
+    ACTIVITY_RESET = "activity reset"
+    ACTIVITY_FORGET = "activity reset without heartbeats"
+    ACTIVITY_PAUSE = "activity pause"
+    ACTIVITY_FAIL = "activity fail"
+    ACTIVITY_COMPLETE = "activity complete"
 
 
 class Stage(StrEnum):
     """Where some job has to be at the moment of the strike."""
 
     QUEUED = "queued"
-    ON_DECK = "on deck"
+    NEXT = "next"
     IMAGE = "image"
     SUBMITTED = "video submitted"
     WAITING = "waiting for the callback"
@@ -47,6 +55,7 @@ IMAGES, VIDEOS, SERVER, WIRE = "mock-comfyui", "mock-kling", "temporal", "wire"
 WORKER = ("worker-1", "worker-2")
 IMAGE_WIRE, VIDEO_WIRE = "image wire", "video wire"
 HOLDER, WAITER, SEMAPHORE_WORKFLOW = "holder", "waiter", "semaphore workflow"
+ENDED = "ended job"
 # So many wait when the server is killed or restarted.
 BACKLOG = 50
 
@@ -89,10 +98,24 @@ class Strike:
         return f"{hit.kind} {hit.target}{lasting}{where}{backlog}"
 
 
+ON_AN_ACTIVITY = (
+    Kind.ACTIVITY_RESET,
+    Kind.ACTIVITY_FORGET,
+    Kind.ACTIVITY_PAUSE,
+    Kind.ACTIVITY_FAIL,
+    Kind.ACTIVITY_COMPLETE,
+)
 # What is done on a vendor's wire, and the stages at which a submit is held there.
 ON_VENDORS_WIRE = tuple(Kind(deed.value) for deed in Deed)
 HELD = (Stage.IMAGE_HELD, Stage.VIDEO_HELD)
-LASTING = (Kind.FREEZE, Kind.CUT, Kind.DELAY, Kind.DROP, *ON_VENDORS_WIRE)
+LASTING = (
+    Kind.FREEZE,
+    Kind.CUT,
+    Kind.DELAY,
+    Kind.DROP,
+    Kind.ACTIVITY_PAUSE,
+    *ON_VENDORS_WIRE,
+)
 
 
 # Longer than any time-out of ours now and then, mostly shorter.
@@ -159,13 +182,26 @@ def _server() -> Iterator[Hit]:
 def _jobs() -> Iterator[Hit]:
     for kind in (Kind.CANCEL, Kind.TERMINATE, Kind.RESET):
         yield Hit(kind, WAITER, Stage.QUEUED)
-        yield Hit(kind, WAITER, Stage.ON_DECK)
+        yield Hit(kind, WAITER, Stage.NEXT)
         yield Hit(kind, HOLDER, Stage.IMAGE)
         yield Hit(kind, HOLDER, Stage.WAITING)
     yield Hit(Kind.TERMINATE, HOLDER, Stage.STORING)
     yield Hit(Kind.TIME_OUT, HOLDER)
     yield Hit(Kind.TERMINATE, SEMAPHORE_WORKFLOW)
-    yield Hit(Kind.TERMINATE, SEMAPHORE_WORKFLOW, Stage.ON_DECK)
+    yield Hit(Kind.TERMINATE, SEMAPHORE_WORKFLOW, Stage.NEXT)
+
+
+def _operators() -> Iterator[Hit]:
+    """With Temporal's own tools."""
+    for kind in ON_AN_ACTIVITY:
+        yield Hit(kind, HOLDER, Stage.IMAGE)
+        yield Hit(kind, HOLDER, Stage.WAITING)
+    for kind in (Kind.ACTIVITY_FAIL, Kind.ACTIVITY_COMPLETE):
+        yield Hit(kind, SEMAPHORE_WORKFLOW)
+    yield Hit(Kind.DELETE, HOLDER, Stage.WAITING)
+    yield Hit(Kind.DELETE, ENDED)
+    yield Hit(Kind.START_AGAIN, ENDED)
+    yield Hit(Kind.POISON, SEMAPHORE_WORKFLOW)
 
 
 def _wire() -> Iterator[Hit]:
@@ -191,13 +227,20 @@ def _while_held() -> Iterator[Hit]:
 
 
 # No wire of ours leads from one container to another.
-IN_CONTAINERS = (*_processes(), *_stages(), *_long_freezes(), *_server(), *_jobs())
+IN_CONTAINERS = (
+    *_processes(),
+    *_stages(),
+    *_long_freezes(),
+    *_server(),
+    *_jobs(),
+    *_operators(),
+)
 AS_PROCESSES = (*IN_CONTAINERS, *_wire(), *_vendors_wires(), *_while_held())
 # Each part of the stack that must survive being killed, at a moment when it has something in hand.
 KILLS = (
     Hit(Kind.KILL, WORKERS, Stage.IMAGE),
     Hit(Kind.KILL, WORKERS, Stage.WAITING),
-    Hit(Kind.KILL, SEMAPHORE, Stage.ON_DECK),
+    Hit(Kind.KILL, SEMAPHORE, Stage.NEXT),
     Hit(Kind.KILL, RECEIVER, Stage.WAITING),
     Hit(Kind.KILL, API, Stage.QUEUED),
     Hit(Kind.KILL, SERVER, backlog=12),

@@ -8,6 +8,7 @@ import pytest
 from tests.chaos.run import ChaosPlan, run
 from tests.chaos.schedule import (
     API,
+    ENDED,
     HOLDER,
     IMAGE_WIRE,
     IMAGES,
@@ -30,7 +31,7 @@ from tests.chaos.vendor_wire import Route
 
 DECK = (
     Hit(Kind.KILL, WORKERS, Stage.IMAGE),
-    Hit(Kind.FREEZE, WORKER[0], Stage.ON_DECK),
+    Hit(Kind.FREEZE, WORKER[0], Stage.NEXT),
     Hit(Kind.KILL, SERVER, backlog=12),
     Hit(Kind.TERMINATE, HOLDER, Stage.WAITING),
     Hit(Kind.KILL, VIDEOS, Stage.SUBMITTED),
@@ -53,6 +54,19 @@ HELD_DECK = (
     Hit(Kind.KILL, WORKERS, Stage.IMAGE_HELD),
     Hit(Kind.CANCEL, HOLDER, Stage.VIDEO_HELD),
     Hit(Kind.TERMINATE, HOLDER, Stage.IMAGE_HELD),
+)
+OPERATORS_DECK = (
+    Hit(Kind.ACTIVITY_RESET, HOLDER, Stage.WAITING),
+    Hit(Kind.ACTIVITY_FORGET, HOLDER, Stage.IMAGE),
+    Hit(Kind.ACTIVITY_PAUSE, HOLDER, Stage.IMAGE),
+    Hit(Kind.ACTIVITY_FAIL, HOLDER, Stage.IMAGE),
+    Hit(Kind.ACTIVITY_COMPLETE, HOLDER, Stage.WAITING),
+    Hit(Kind.ACTIVITY_FAIL, SEMAPHORE_WORKFLOW),
+    Hit(Kind.ACTIVITY_COMPLETE, SEMAPHORE_WORKFLOW),
+    Hit(Kind.DELETE, HOLDER, Stage.WAITING),
+    Hit(Kind.DELETE, ENDED),
+    Hit(Kind.START_AGAIN, ENDED),
+    Hit(Kind.POISON, SEMAPHORE_WORKFLOW),
 )
 SETTINGS = {
     # A job takes a third of a second, so that all that wait are soon over.

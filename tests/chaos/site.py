@@ -19,8 +19,8 @@ from tests.chaos.server import Server
 from tests.chaos.vendors import VendorWires, vendor_wires
 from tests.stack.driver import Stack, own_settings
 
-# Some 24 events are a grant: a semaphore's run hands over after three of them.
-SEMAPHORE_MAX_HISTORY = 72
+# Some 10 events are a grant: a semaphore's run hands over after three of them.
+SEMAPHORE_MAX_HISTORY = 30
 # A job's time is long enough for every fault but the one that makes its time run out: on a busy
 # machine a killed worker needs 20 s to come back.
 CHAOS_SETTINGS = {

@@ -16,15 +16,17 @@ from temporalio.service import RPCError
 from compose.stack.errors import StackError
 from loadtest.wire.http import Unreachable
 from loadtest.wire.vendor import Vendor
-from shared.slot.messages import JOB_GATE, semaphore_id
+from tests.chaos import operators
 from tests.chaos.crowd import Crowd
 from tests.chaos.evidence import NOTHING, Done
 from tests.chaos.ground import Ground
 from tests.chaos.places import Places
 from tests.chaos.proxy import Wire
 from tests.chaos.schedule import (
+    ENDED,
     HELD,
     HOLDER,
+    ON_AN_ACTIVITY,
     ON_VENDORS_WIRE,
     SEMAPHORE_WORKFLOW,
     Kind,
@@ -36,7 +38,15 @@ from tests.chaos.vendors import VendorWires
 STAGE_PATIENCE = 20.0
 BACKLOG_PATIENCE = 120.0
 DELAY_BY = 0.3
-DONE = {Kind.CANCEL: Done.CANCEL, Kind.TERMINATE: Done.TERMINATE, Kind.RESET: Done.RESET}
+DONE = {
+    Kind.CANCEL: Done.CANCEL,
+    Kind.TERMINATE: Done.TERMINATE,
+    Kind.RESET: Done.RESET,
+    Kind.DELETE: Done.DELETE,
+    Kind.START_AGAIN: Done.START_AGAIN,
+    Kind.ACTIVITY_FAIL: Done.FAIL,
+    Kind.ACTIVITY_COMPLETE: Done.COMPLETE,
+}
 # What a strike meets that hits a part which is down already.
 MISSED = (RPCError, OSError, Unreachable, StackError)
 Say = Callable[[str], None]
@@ -87,6 +97,8 @@ class Striker:
         hit, on = strike.hit, self.on
         if hit.backlog and not await on.crowd.waiting(hit.backlog, seconds=BACKLOG_PATIENCE):
             self.say(f"only {len(on.crowd.tracker.open)} were open in time")
+        if hit.target == ENDED:
+            return on.crowd.last_ended
         stage = hit.stage or (Stage.WAITING if hit.target == HOLDER else None)
         if stage is None or hit.kind is Kind.TIME_OUT:
             return None
@@ -119,10 +131,41 @@ class Striker:
             case Kind.TIME_OUT:
                 return self._time_out(strike.number)
             case _ if hit.target == SEMAPHORE_WORKFLOW:
-                semaphore = self.on.client.get_workflow_handle(semaphore_id(JOB_GATE))
-                return semaphore.terminate("chaos")
+                return self._disturb_semaphore(hit.kind)
+            case kind if kind in ON_AN_ACTIVITY:
+                return self._disturb_activity(kind, job_id, seconds)
             case _:
                 return self._disturb(hit.kind, job_id)
+
+    async def _disturb_semaphore(self, kind: Kind) -> None:
+        client = self.on.client
+        match kind:
+            case Kind.POISON:
+                await operators.poison(client)
+            case Kind.ACTIVITY_FAIL:
+                await operators.fail_activity(client, operators.SEMAPHORE, operators.SEMAPHORES)
+            case Kind.ACTIVITY_COMPLETE:
+                await operators.complete_activity(client, operators.SEMAPHORE, operators.SEMAPHORES)
+            case _:
+                await client.get_workflow_handle(operators.SEMAPHORE).terminate("chaos")
+
+    async def _disturb_activity(self, kind: Kind, job_id: str | None, seconds: float) -> None:
+        """Of the job's stage; only what is failed or completed by hand may end the job."""
+        if job_id is None:
+            return
+        client = self.on.client
+        if kind in DONE:
+            self._note(job_id, DONE[kind])
+        match kind:
+            case Kind.ACTIVITY_PAUSE:
+                await operators.pause_activity(client, job_id, seconds)
+            case Kind.ACTIVITY_FAIL:
+                await operators.fail_activity(client, job_id, operators.STAGES)
+            case Kind.ACTIVITY_COMPLETE:
+                await operators.complete_activity(client, job_id, operators.STAGES)
+            case _:
+                kept = kind is Kind.ACTIVITY_RESET
+                await operators.reset_activity(client, job_id, heartbeats=kept)
 
     async def _disturb_wire(self, kind: Kind, seconds: float) -> None:
         wire = self.on.wire
@@ -150,7 +193,8 @@ class Striker:
         return self.on.vendors
 
     async def _disturb(self, kind: Kind, job_id: str | None) -> None:
-        """Cancel, terminate or reset a job; it counts as disturbed, even if it ended just now."""
+        """Cancel, terminate, reset, delete or start again a job; it counts as disturbed, even if it
+        ended just now."""
         if job_id is None:
             return
         self._note(job_id, DONE[kind])
@@ -159,6 +203,10 @@ class Striker:
             await handle.cancel()
         elif kind is Kind.TERMINATE:
             await handle.terminate("chaos")
+        elif kind is Kind.DELETE:
+            await operators.delete(self.on.client, job_id)
+        elif kind is Kind.START_AGAIN:
+            await operators.start_again(self.on.client, job_id)
         else:
             await self._reset(handle)
 

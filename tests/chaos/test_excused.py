@@ -113,12 +113,10 @@ def amended(*statuses: str) -> Callable[[Row], object]:
         (("failed", "failed", "failed"), "TERMINATED", Done.TERMINATE, False),
         (("failed", "cancelled"), "TERMINATED", Done.TERMINATE, False),
         (("succeeded", "succeeded"), "COMPLETED", Done.CANCEL, False),
-        (("succeeded", "succeeded"), "COMPLETED", Done.RESET, True),
-        (("succeeded", "running", "succeeded"), "COMPLETED", Done.RESET, True),
-        (("succeeded", "succeeded", "running", "succeeded"), "COMPLETED", Done.RESET, True),
+        (("failed", "failed"), "FAILED", Done.RESET, True),
+        (("failed", "failed"), "FAILED", Done.FAIL, False),
+        (("succeeded", "running", "succeeded"), "COMPLETED", Done.RESET, False),
         (("succeeded", "running", "succeeded"), "COMPLETED", Done.CANCEL, False),
-        (("succeeded", *("running", "succeeded") * 2), "COMPLETED", Done.RESET, False),
-        (("succeeded", "failed", "succeeded"), "COMPLETED", Done.RESET, False),
     ],
 )
 def test_one_version_behind_the_end_of_a_run_that_was_cleared_up_behind(
@@ -132,6 +130,79 @@ def test_one_version_behind_the_end_of_a_run_that_was_cleared_up_behind(
     run.edit(raw.TEMPORAL, of(FIRST, lambda row: row.update(status=run_status)))
     found = replace(evidence(run), disturbed={FIRST: frozenset({done})})
     assert (Rule.RECORDS in broken(found)) is not fits
+
+
+@pytest.mark.parametrize(
+    ("code", "done"),
+    [
+        ("internal", Done.FAIL),
+        ("bad_completion", Done.COMPLETE),
+        ("reset_not_supported", Done.RESET),
+        ("forgotten", Done.DELETE),
+    ],
+)
+def test_a_reason_that_an_operator_brings_about_is_blamed_where_nobody_did(
+    run: Synthetic, code: str, done: Done
+) -> None:
+    run.edit(raw.TEMPORAL, of(FIRST, lambda row: row.update(status="FAILED")))
+    run.edit(raw.STATES, of(FIRST, failed(code)))
+    run.edit(raw.JOBS, of(FIRST, lambda row: row["job"].update(status="failed")))
+    found = evidence(run)
+
+    assert broken(found) == {Rule.ENDS}
+    assert broken(replace(found, disturbed={FIRST: frozenset({Done.CANCEL})})) == {Rule.ENDS}
+    assert broken(replace(found, disturbed={FIRST: frozenset({done})})) == set()
+
+
+def failed(code: str) -> Callable[[Row], object]:
+    def change(row: Row) -> None:
+        row["record"]["transitions"][-1]["status"] = "failed"
+        row["record"].update(status="failed", error={"code": code, "message": "why"})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("done", "status", "rules"),
+    [
+        (Done.RESET, "FAILED", set()),
+        (Done.START_AGAIN, "FAILED", set()),
+        (Done.START_AGAIN, "COMPLETED", {Rule.ENDS}),
+        (Done.CANCEL, "FAILED", {Rule.ENDS, Rule.NONE_LOST}),
+    ],
+)
+def test_a_run_that_an_operator_has_made_ends_and_the_record_keeps_its_end(
+    run: Synthetic, *, done: Done, status: str, rules: set[Rule]
+) -> None:
+    def add(name: str) -> None:
+        def another(rows: list[Row]) -> None:
+            [old] = [row for row in rows if row["job_id"] == FIRST]
+            rows.append({**old, "run_id": "again", "status": status, **at_once})
+
+        run.edit(name, another)
+
+    first = next(job.execution for job in evidence(run).books.jobs if job.job_id == FIRST)
+    assert first is not None
+    nothing: Row = {name: [] for name in ("signals", "activities", "orders", "results")}
+    at_once = nothing | {"started": first.closed, "closed": first.closed, "granted": None}
+    add(raw.TEMPORAL)
+    add(raw.EXECUTIONS)
+    found = replace(evidence(run), disturbed={FIRST: frozenset({done})})
+
+    assert broken(found) == rules
+
+
+@pytest.mark.parametrize(("done", "rules"), [(Done.DELETE, set()), (Done.CANCEL, {Rule.NONE_LOST})])
+def test_a_history_that_was_deleted_is_missed_by_nobody(
+    run: Synthetic, done: Done, rules: set[Rule]
+) -> None:
+    run.edit(raw.TEMPORAL, lambda rows: rows.pop(0))
+    run.edit(raw.EXECUTIONS, lambda rows: rows.pop(0))
+    run_id = f"r-{FIRST}"
+    run.edit(raw.STATES, of(FIRST, lambda row: row["record"].update(run_id=run_id)))
+    found = replace(evidence(run), grants={run_id: 0.0}, disturbed={FIRST: frozenset({done})})
+
+    assert broken(found) == rules
 
 
 @pytest.mark.parametrize(("before", "rules"), [(1, set()), (0, {Rule.PAID_ONCE})])

@@ -12,6 +12,12 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 
 async def test_no_rule_is_broken_by_processes(tmp_path: Path) -> None:
-    deck = (*short.DECK, *short.WIRE_DECK, *short.VENDORS_DECK, *short.HELD_DECK)
+    deck = (
+        *short.DECK,
+        *short.WIRE_DECK,
+        *short.VENDORS_DECK,
+        *short.HELD_DECK,
+        *short.OPERATORS_DECK,
+    )
     plan = short.plan_of(2, deck)
     await short.no_rule_is_broken(partial(as_processes, **short.SETTINGS), plan, tmp_path)

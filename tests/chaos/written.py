@@ -14,42 +14,35 @@ FROM_OUTSIDE = ("TERMINATED", "TIMED_OUT")
 def spoilt_records(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """What is wrong with a record, by job."""
     for job in evidence.books.jobs:
-        is_reset = Done.RESET in evidence.done_to(job.job_id)
-        for text in _spoilt(job, evidence.versions.get(job.job_id), is_reset=is_reset):
+        closed = not evidence.done_to(job.job_id).isdisjoint((Done.RESET, Done.DELETE))
+        for text in _spoilt(job, evidence.versions.get(job.job_id), is_closed=closed):
             yield job.job_id, text
 
 
-def _spoilt(job: JobFacts, version: int | None, *, is_reset: bool) -> Iterator[str]:
+def _spoilt(job: JobFacts, version: int | None, *, is_closed: bool) -> Iterator[str]:
     record = job.record
     if record is None or record.problem:
         yield f"record {record.problem if record else 'missing'}"
         return
-    # A reset closes the run before, which is cleared up behind while the next one goes on.
-    outside = is_reset or (job.execution is not None and job.execution.status in FROM_OUTSIDE)
-    yield from _transitions(record, outside=outside, is_reset=is_reset)
+    # So do a reset and a delete.
+    outside = is_closed or (job.execution is not None and job.execution.status in FROM_OUTSIDE)
+    yield from _transitions(record, outside=outside)
     added = outside and version is not None and record.version > version
     if version is not None and record.version != version and not added:
         yield f"the record has version {record.version}, the workflow {version}"
 
 
-def _transitions(record: Record, *, outside: bool, is_reset: bool) -> Iterator[str]:
-    """Whoever clears up behind a run may add one version behind the end, and no other.
-
-    A job that is reset just as its end was written goes on from there, once.
-    """
-    goes_on = is_reset
+def _transitions(record: Record, *, outside: bool) -> Iterator[str]:
+    """Whoever clears up behind a run may add one version behind the end, and no other."""
     changes = record.transitions
     if [change.version for change in changes] != list(range(1, record.version + 1)):
         yield f"its versions are not 1 to {record.version}"
     if changes and changes[-1].status != record.status:
         yield f"its last transition says {changes[-1].status}, the record {record.status}"
     for before, after in pairwise(changes):
-        is_behind = after is changes[-1] or goes_on
-        amends = outside and is_behind and after.status == before.status
+        amends = outside and after is changes[-1] and after.status == before.status
         if before.status in ENDS and not amends:
-            if not (goes_on and after.status not in ENDS):
-                yield f"it left {before.status} at version {after.version}"
-            goes_on = False
+            yield f"it left {before.status} at version {after.version}"
         same = (before.step, before.attempt) == (after.step, after.attempt)
         if same and after.percent < before.percent:
             yield f"its percent fell at version {after.version}"

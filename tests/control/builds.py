@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 import pytest
 from fastapi import FastAPI
 from temporalio.client import Client
+from temporalio.exceptions import ActivityError
 from temporalio.worker import Worker
 
 from loadtest.control import naive
@@ -14,19 +15,22 @@ from loadtest.control.api import create_app as create_naive_api
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.semaphore import activities as semaphore_activities
-from services.semaphore import workflows as semaphore_workflows
 from services.semaphore.deterministic import permits, starts
+from services.semaphore.models import Ended
 from services.semaphore.worker import running_semaphore
+from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.deterministic.ending import Ending
+from services.worker.models import Kept
 from services.worker.worker import running_worker
+from shared.jobs.messages import Attempts
 from shared.slot.messages import (
     CHANGE_UPDATE,
     JOB_GATE,
-    Acquire,
     Closed,
+    Drained,
+    Holder,
     RunRef,
     SlotChange,
-    SlotRequest,
     semaphore_id,
 )
 from shared.slot.watching import until_closed
@@ -84,10 +88,10 @@ async def _another(client: Client) -> Client:
 def without_draining(patch: pytest.MonkeyPatch) -> None:
     """After an end from outside the slot is free at once."""
 
-    async def nothing(*_: object, **__: object) -> None:
-        return
+    async def cleared(*_: object, **__: object) -> Drained:
+        return Drained(cleared=True)
 
-    patch.setattr(starts, "drain", nothing)
+    patch.setattr(starts, "drain", cleared)
 
 
 def without_rebuilding(patch: pytest.MonkeyPatch) -> None:
@@ -96,22 +100,21 @@ def without_rebuilding(patch: pytest.MonkeyPatch) -> None:
     async def nothing(_: object) -> None:
         return
 
-    patch.setattr(semaphore_workflows.SemaphoreWorkflow, "_rebuild", nothing)
+    patch.setattr(SemaphoreWorkflow, "_rebuild", nothing)
 
 
-def without_dedupe(patch: pytest.MonkeyPatch) -> None:
-    """Each asking counts for itself, also that of a run which waits or holds already."""
+def without_a_new_watch(patch: pytest.MonkeyPatch) -> None:
+    """A watch that was ended by hand is not followed by another one."""
 
-    def request(self: permits.Permits, wanted: SlotRequest) -> bool:
-        self.queue.add(wanted)
-        return True
+    async def once(self: SemaphoreWorkflow, holder: Holder, handle: starts.Handle) -> None:
+        try:
+            Ended.model_validate(await handle)
+        except ActivityError:
+            return
+        self._give_back(holder.run.run_id)
+        self._decide()
 
-    def ask(self: permits.Permits, wanted: Acquire) -> None:
-        self.request(wanted.request)
-        self._asking[wanted.request.run_id] = wanted
-
-    patch.setattr(permits.Permits, "request", request)
-    patch.setattr(permits.Permits, "ask", ask)
+    patch.setattr(SemaphoreWorkflow, "_until_free", once)
 
 
 def with_a_lease(patch: pytest.MonkeyPatch) -> None:
@@ -127,15 +130,19 @@ def with_a_lease(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(semaphore_activities, "until_closed", lapsing)
 
 
-def with_a_right_to_be_next(patch: pytest.MonkeyPatch) -> None:
-    """Whoever is next is answered as soon as it asks, and not when its turn has come."""
-    patch.setattr(permits.Permits, "_invited", permits.Permits._deck)
+def without_a_note_of_the_holder(patch: pytest.MonkeyPatch) -> None:
+    """A run that was granted the slot is not held to be a holder, so that the next one is, too."""
+
+    def can_grant(self: permits.Permits) -> bool:
+        return len(self.queue) > 0
+
+    patch.setattr(permits.Permits, "can_grant", can_grant)
 
 
 def without_waiting_for_the_vendors(patch: pytest.MonkeyPatch) -> None:
     """A job that is cancelled closes at once, whatever of it still runs at a vendor."""
 
-    async def nothing(*_: object, **__: object) -> None:
-        return
+    async def nothing(*_: object, **__: object) -> Kept:
+        return Kept(attempts=Attempts(), assets={}, asset_url=None)
 
-    patch.setattr(Ending, "_drain", nothing)
+    patch.setattr(Ending, "_drained", nothing)

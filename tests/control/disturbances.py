@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 from services.semaphore.deterministic.queue import turn
-from services.worker.models import GEN_IMAGE
 from shared.slot.messages import JOB_GATE, REQUEST_SIGNAL, SlotRequest, SlotView, semaphore_id
+from tests.chaos import operators
 from tests.chaos.evidence import Done
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.workflow.pipeline import Pipeline
@@ -52,7 +52,7 @@ async def _another_begins(line: Pipeline, seconds: float) -> None:
 
 
 async def the_holder_terminated(line: Pipeline) -> Disturbed:
-    """In mid-video, which no vendor can stop, with another one next that asks already."""
+    """In mid-video, which no vendor can stop, with others that wait."""
     await line.videos.arm(LONG)
     holder = await _in_mid_video(line)
     await line.job(holder).terminate("on purpose")
@@ -84,16 +84,9 @@ async def _waits_or_is_followed(line: Pipeline, holder: str) -> bool:
 
 
 async def _in_mid_video(line: Pipeline) -> str:
-    holder, successor, *_ = await _all_asked(line)
+    holder, *_ = await _all_asked(line)
     await begun(line.videos, f"{holder}.video.1")
-    await eventually(lambda: _asks(line, successor), bool)
     return holder
-
-
-async def _asks(line: Pipeline, job_id: str) -> bool:
-    """Whether a job is there for its turn, before it has come."""
-    described = (await line.job(job_id).describe()).raw_description
-    return any(each.activity_type.name == GEN_IMAGE for each in described.pending_activities)
 
 
 async def _accepted(line: Pipeline) -> int:
@@ -102,11 +95,21 @@ async def _accepted(line: Pipeline) -> int:
 
 
 async def the_semaphore_terminated(line: Pipeline) -> Disturbed:
-    """With a holder, another one that is next, and a queue."""
+    """With a holder and a queue."""
     await line.images.arm(LONG)
     holder, *_ = await _all_asked(line)
     await begun(line.images, f"{holder}.image.1")
     await line.client.get_workflow_handle(semaphore_id(JOB_GATE)).terminate("on purpose")
+    await line.images.hurry()
+    return {}
+
+
+async def the_watch_failed(line: Pipeline) -> Disturbed:
+    """By an operator, while its holder is at work."""
+    await line.images.arm(LONG)
+    holder, *_ = await _all_asked(line)
+    await begun(line.images, f"{holder}.image.1")
+    assert await operators.fail_activity(line.client, operators.SEMAPHORE, operators.SEMAPHORES)
     await line.images.hurry()
     return {}
 

@@ -36,6 +36,7 @@ SCENES = (
     disturbances.the_holder_terminated,
     disturbances.the_holder_cancelled,
     disturbances.the_semaphore_terminated,
+    disturbances.the_watch_failed,
     disturbances.requests_sent_again,
 )
 
@@ -77,9 +78,9 @@ async def test_no_rebuilding_is_caught(play: Play, monkeypatch: pytest.MonkeyPat
     assert Rule.ALL_END in await play(scene)
 
 
-async def test_no_dedupe_is_caught(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    builds.without_dedupe(monkeypatch)
-    scene = Scene(builds.ours, disturbances.requests_sent_again, stall=STALL_SECONDS)
+async def test_no_new_watch_is_caught(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    builds.without_a_new_watch(monkeypatch)
+    scene = Scene(builds.ours, disturbances.the_watch_failed, stall=STALL_SECONDS)
     assert Rule.NOBODY_HELD in await play(scene)
 
 
@@ -89,8 +90,10 @@ async def test_a_lease_that_lapses_is_caught(play: Play, monkeypatch: pytest.Mon
     assert Rule.AT_ONCE in await play(scene)
 
 
-async def test_a_right_to_be_next_is_caught(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    builds.with_a_right_to_be_next(monkeypatch)
+async def test_a_holder_that_is_not_noted_is_caught(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builds.without_a_note_of_the_holder(monkeypatch)
     scene = Scene(builds.ours, disturbances.a_job_until_another_begins)
     assert Rule.AT_ONCE in await play(scene)
 

@@ -6,9 +6,10 @@ import pytest
 
 from compose.stack.commands.lifecycle import DATA_FOLDERS
 from services.callback.http.body import MAX_BODY
-from services.semaphore.deterministic.permits import MAX_ON_DECK
 from services.semaphore.deterministic.queue import AGEING_SECONDS
-from services.semaphore.models import ASK_PATIENCE_SECONDS, DRAIN_HOLD_SECONDS, MAX_HISTORY
+from services.semaphore.models import DRAIN_HOLD_SECONDS, MAX_HISTORY
+from services.semaphore.watchdog import FAILED_DRAINS, FAILED_TASKS
+from services.worker.deterministic.cancellation import BAD_COMPLETION, UNCLASSED
 from services.worker.policies import (
     ATTEMPT_CODES,
     FETCH_SECONDS,
@@ -18,7 +19,7 @@ from services.worker.policies import (
 )
 from services.worker.results.bounds import MAX_PIXELS, MAX_SECONDS, MAX_SIDE
 from services.worker.settings.worker import WorkerSettings
-from shared.errors import GateNotYet, GenvideoError, NotYet, StorageFailed, VendorError
+from shared.errors import Fenced, GenvideoError, NotThisRun, StorageFailed, VendorError
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.states import Step
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
@@ -29,8 +30,8 @@ PAGE = read(ROOT / "docs" / "architecture.md")
 KINDS: list[type[GenvideoError]] = [
     *VendorError.__subclasses__(),
     StorageFailed,
-    NotYet,
-    GateNotYet,
+    Fenced,
+    NotThisRun,
 ]
 DEFAULTS = WorkerSettings.model_fields
 RETRY_MOST = RETRY_POLICY.maximum_interval or RETRY_POLICY.initial_interval
@@ -42,7 +43,7 @@ def codes() -> dict[str, str]:
 
 
 def test_every_code_of_a_failed_stage_is_explained() -> None:
-    assert set(codes()) == {kind.code for kind in KINDS}
+    assert set(codes()) == {kind.code for kind in KINDS} | {BAD_COMPLETION, UNCLASSED}
 
 
 def test_what_follows_is_what_the_code_does() -> None:
@@ -56,7 +57,7 @@ def test_the_events_add_up() -> None:
     [table] = tables_headed(PAGE, "events")
     *parts, total, _ = [row[0].strip("*") for row in table.rows] + [""]
 
-    history = ROOT / "tests/replay/histories/on-deck-and-succeeded.json"
+    history = ROOT / "tests/replay/histories/succeeded.json"
     assert sum(map(int, parts)) == int(total) == len(json.loads(read(history))["events"])
 
 
@@ -80,8 +81,10 @@ def test_the_events_add_up() -> None:
             f"unknown for {DEFAULTS['image_lost_seconds'].default:g} s (an image)"
             f" or {DEFAULTS['video_lost_seconds'].default:g} s (a video)",
         ),
-        ("docs/architecture.md", f"does not ask for {ASK_PATIENCE_SECONDS:g} s"),
-        ("docs/architecture.md", f"{MAX_ON_DECK} at the most"),
+        ("docs/architecture.md", f"has failed {FAILED_TASKS} times in a row"),
+        ("docs/architecture.md", f"has failed {FAILED_TASKS} times,"),
+        ("docs/architecture.md", f"failed more than {FAILED_DRAINS} times"),
+        ("docs/architecture.md", f"Every {Pace.FAST.times.care.total_seconds():g} s it"),
         ("docs/architecture.md", f"{Pace.FAST.times.sticky.total_seconds():g} s (sticky"),
         ("docs/architecture.md", f"{WORKFLOW_TASK_TIMEOUT.total_seconds():g} s (task"),
         ("docs/architecture.md", f"after {Pace.FAST.times.work.total_seconds():g} s without"),

@@ -23,6 +23,6 @@ def test_the_semaphore_is_about_as_long_as_it_says() -> None:
 
 
 def test_the_events_of_a_job() -> None:
-    history = ROOT / "tests/replay/histories/on-deck-and-succeeded.json"
+    history = ROOT / "tests/replay/histories/succeeded.json"
 
     assert said(r"\*\*History\.\*\* (\d+) events a job") == len(json.loads(read(history))["events"])

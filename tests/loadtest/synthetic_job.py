@@ -122,11 +122,8 @@ def summary(name: str, times: Times) -> Row:
         "granted": times.granted,
         "signals": [["slot_granted", times.granted], ["kling_done", times.video_end + 0.01]],
         "activities": activities,
-        "orders": [{"step": step, "attempt": 1} for step in STEPS],
-        "results": [
-            {"vendor_id": f"{s}-{name}", "token": token(name), "sha256": f"{s}{name}"}
-            for s in STEPS
-        ],
+        "orders": [{"step": step, "attempt": 1, "token": token(name)} for step in STEPS],
+        "results": [{"vendor_id": f"{s}-{name}", "sha256": f"{s}{name}"} for s in STEPS],
         "hops": [0.012, 0.013],
         "events": len(events(times)),
         "workflow_tasks": 8,

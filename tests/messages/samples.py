@@ -4,18 +4,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import AwareDatetime
 from pydantic_core import to_jsonable_python
 
 from shared.jobs.messages import Message
 
-PLAIN: dict[type, object] = {
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+PLAIN: dict[Any, object] = {
     str: "text",
     bool: True,
     int: 3,
     float: 1.5,
-    datetime: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    datetime: MOMENT,
+    AwareDatetime: MOMENT,
 }
 # What no release says today.
 EXTRA = {"of_a_later_release": {"any": ["thing"]}}
@@ -49,6 +52,7 @@ def _one(hints: tuple[Any, ...]) -> object:
 
 _OF: dict[Any, Callable[[tuple[Any, ...]], object]] = {
     Annotated: _one,
+    Literal: lambda hints: hints[0],
     Union: _one,
     UnionType: _one,
     tuple: _tuple,

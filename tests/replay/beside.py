@@ -13,7 +13,7 @@ from temporalio.client import Client
 from services.worker import activities
 from services.worker.acting.records import StateActivities
 from services.worker.activities import StageActivities
-from services.worker.deterministic import journal, stages
+from services.worker.deterministic import stages
 from services.worker.models import Recorded, Stored, VideoWatch
 from shared.jobs.messages import ProgressReport, Record
 from shared.temporal.client import PROGRESS_SIGNAL
@@ -55,8 +55,7 @@ class Slowness:
         patch.setattr(StateActivities, "_record", slow)
         patch.setattr(StageActivities, "_fetch_at_once", slower)
         patch.setattr(activities, "AT_ONCE_SECONDS", LONG_SECONDS)
-        for module in (journal, stages):
-            patch.setattr(module, "LOCAL_TIMEOUT", timedelta(seconds=LONG_SECONDS))
+        patch.setattr(stages, "LOCAL_TIMEOUT", timedelta(seconds=LONG_SECONDS))
 
 
 @contextlib.asynccontextmanager

@@ -9,9 +9,7 @@ from typing import Any
 
 from temporalio.client import Client
 
-from services.worker.models import GEN_IMAGE
 from shared.slot.messages import JOB_GATE, Gate, semaphore_id
-from tests.fixtures.eventually import eventually
 from tests.fixtures.resets import reset
 from tests.fixtures.server import running_server
 from tests.replay.beside import called_back_beside_a_write
@@ -44,17 +42,13 @@ async def main() -> None:
 async def _record_all(client: Client, line: Pipeline) -> None:
     await line.images.arm({**SLOWLY, "match": {"prompt": "slow*"}})
     await line.videos.arm(
-        {**rule("submit", "refuse", code=1301, status=400), "match": {"prompt": "refused"}},
-        {**SLOWLY, "match": {"prompt": "overtakes*"}},
-        {**SLOWLY, "match": {"prompt": "slow, reset twice"}},
+        {**rule("submit", "refuse", code=1301, status=400), "match": {"prompt": "refused"}}
     )
     slow = await line.submit("slow, cancelled")
     await begun(line.images, f"{slow}.image.1")
-    overtaken = await line.submit("next, and then not any more")
-    await _asks(line, overtaken)
-    on_deck = await line.submit("overtakes it", priority=1)
-    await _asks(line, on_deck)
+    succeeded = await line.submit("waits, and succeeds")
     waiting = await line.submit("cancelled in the queue")
+    await line.slots(lambda view: view.waiting == (succeeded, waiting))
     await line.job(waiting).cancel()
     await line.job(slow).cancel()
     failed, degraded = (
@@ -64,49 +58,32 @@ async def _record_all(client: Client, line: Pipeline) -> None:
     reset_job = await line.submit("slow, reset")
     await begun(line.images, f"{reset_job}.image.1")
     await reset(line.client, reset_job, back_to="last")
-    reset_twice = await line.submit("slow, reset twice")
-    await begun(line.images, f"{reset_twice}.image.1")
-    await reset(line.client, reset_twice, back_to="first")
-    await begun(line.videos, f"{reset_twice}.video.1")
-    await reset(line.client, reset_twice, back_to="last")
     jobs = {
         "cancelled": slow,
         "cancelled-in-the-queue": waiting,
-        "on-deck-and-succeeded": on_deck,
-        "overtaken": overtaken,
+        "succeeded": succeeded,
         "failed": failed,
         "degraded": degraded,
         "reset": reset_job,
-        "reset-twice": reset_twice,
     }
     for name, job_id in jobs.items():
         await line.ended(job_id)
         await _store(client, name, job_id)
+    await line.free()
     await _store(client, "semaphore", semaphore_id(JOB_GATE))
 
 
-async def _asks(line: Pipeline, job_id: str) -> None:
-    """Return when the job is next, and there to ask for the slot."""
-
-    async def pending() -> list[str]:
-        described = (await line.job(job_id).describe()).raw_description
-        return [each.activity_type.name for each in described.pending_activities]
-
-    await eventually(pending, lambda found: GEN_IMAGE in found)
-
-
 async def _record_gated(client: Client, line: Pipeline) -> None:
-    """Two jobs at once through one image gate, the first of them reset in its image stage."""
+    """Two jobs at once through one image gate."""
     await line.change(limit=2)
     await line.images.arm({**SLOWLY, "match": {"prompt": "slow*"}})
-    first = await line.submit("slow, reset at its gate")
+    first = await line.submit("slow, holds the image gate")
     await begun(line.images, f"{first}.image.1")
     second = await line.submit("waits at the image gate")
     await line.slots(lambda view: view.waiting, Gate.IMAGE)
-    await reset(line.client, first, back_to="last")
-    for name, job_id in {"gated-reset": first, "gated": second}.items():
+    for job_id in (first, second):
         await line.ended(job_id)
-        await _store(client, name, job_id)
+    await _store(client, "gated", second)
     await _store(client, "semaphore-of-the-image-gate", semaphore_id(Gate.IMAGE))
 
 

@@ -54,6 +54,8 @@ class Activities:
     def _dispatch(self, activity: Activity, attempt: int) -> None:
         if activity.ended or activity.trying is not None or activity.attempt != attempt:
             return
+        if activity.paused:
+            return
         workers = self._server.polling(activity.queue)
         if not workers:
             self._world.after(POLL_SECONDS, self._dispatch, activity, attempt)
@@ -74,6 +76,8 @@ class Activities:
             return "not_found"
         trying.heard = self._world.now
         activity.details = details
+        if activity.paused or activity.resets:
+            return "operator"
         return "cancel_requested" if activity.cancel_requested else None
 
     def _check_heartbeat(self, activity: Activity, trying: Try) -> None:
@@ -126,6 +130,9 @@ class Activities:
         spent = policy.maximum_attempts and activity.attempt >= policy.maximum_attempts
         if not may or spent or activity.cancel_requested:
             return False
+        if activity.resets:
+            self._begin_anew(activity)
+            return True
         first = policy.initial_interval.ToNanoseconds() / 1e9 or 1.0
         longest = policy.maximum_interval.ToNanoseconds() / 1e9 or 100 * first
         steps = min(activity.attempt - 1, 30)
@@ -134,6 +141,45 @@ class Activities:
         activity.attempt += 1
         self._world.after(pause if delay is None else delay, self._give_out, activity)
         return True
+
+    # An operator's tools
+
+    def reset(self, activity: Activity, *, clears: bool) -> None:
+        """Its tries are counted anew; one that is under way hears of it by its next heartbeat.
+
+        `clears`: what its heartbeats have told is forgotten, too.
+        """
+        activity.resets, activity.clears = True, clears
+        if activity.trying is None:
+            self._begin_anew(activity)
+
+    def _begin_anew(self, activity: Activity) -> None:
+        activity.resets, activity.was_reset = False, True
+        activity.trying, activity.attempt = None, 1
+        if activity.clears:
+            activity.details = ()
+        self._give_out(activity)
+
+    def pause(self, activity: Activity, seconds: float) -> None:
+        """No try begins for so long; one that is under way hears of it by its next heartbeat."""
+        activity.paused = True
+        self._world.after(seconds, self._unpause, activity)
+
+    def _unpause(self, activity: Activity) -> None:
+        activity.paused = False
+        if activity.trying is None and not activity.ended:
+            self._give_out(activity)
+
+    def fail_by_hand(self, activity: Activity) -> None:
+        """It has failed, whatever its try is at, and nothing is told of that."""
+        failure = Failure(message="failed by hand")
+        failure.application_failure_info.non_retryable = True
+        self._end(activity, "activity_failed", failure=failure)
+
+    def complete_by_hand(self, activity: Activity) -> None:
+        """It is done, with a result that is none."""
+        result = self._server.table.to_payload({"done": "by hand"})
+        self._end(activity, "activity_completed", result=result)
 
     def _end(
         self,

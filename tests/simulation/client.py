@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from temporalio.service import RPCError, RPCStatusCode
 
 from tests.simulation.handles import ActivityHandle, Handle
+from tests.simulation.history import to_proto
 from tests.simulation.process import Process, settle
 from tests.simulation.runs import Run, Status
 from tests.simulation.server import Server
@@ -17,23 +18,34 @@ T = TypeVar("T")
 AWAY_SECONDS = 2.0
 
 
-class Precedence:
-    """Taken in and without effect: tasks come in an order of the scheduler's own."""
+class WorkflowService:
+    """The part of the server's own interface that is used without the SDK's."""
 
-    async def update_workflow_execution_options(self, request: object) -> None:
-        """No step of the simulation, so that a stored seed keeps its meaning."""
+    def __init__(self, client: "SimulatedClient") -> None:
+        self._client = client
+
+    async def get_workflow_execution_history_reverse(self, request: Any) -> Any:
+        """All of a history in one page, latest event first."""
+        execution, server = request.execution, self._client.server
+
+        def read() -> list[Any]:
+            run = server.find(execution.workflow_id, execution.run_id)
+            return [to_proto(event) for event in reversed(run.events)]
+
+        events = await self._client.call(read)
+        return SimpleNamespace(history=SimpleNamespace(events=events), next_page_token=b"")
 
 
 class SimulatedClient:
     """Belongs to a process: what was asked for when that dies is never answered."""
 
-    namespace = "simulated"
-    workflow_service = Precedence()
+    namespace = "default"
 
     def __init__(self, server: Server, process: Process) -> None:
         self.server = server
         self.process = process
         self.data_converter = Converter(server)
+        self.workflow_service = WorkflowService(self)
 
     async def call(self, action: Callable[[], T]) -> T:
         """One RPC: there, done, and back."""
@@ -97,6 +109,8 @@ class SimulatedClient:
         now = self.server.world.now
         found = []
         for run in self.server.all_runs():
+            if run.deleted:
+                continue
             lag = self.server.lag_of(run)
             if run.made_at + lag > now:
                 continue

@@ -169,6 +169,12 @@ def _description(server: Server, run: Run) -> Any:
         if activity.trying is not None:
             pending.last_heartbeat_time.CopyFrom(timestamp(activity.trying.heard))
             pending.last_started_time.CopyFrom(timestamp(activity.trying.began))
+    raw.workflow_execution_info.first_run_id = run.first_run_id
+    if run.task is not None:
+        task = raw.pending_workflow_task
+        task.attempt = run.task.attempt
+        task.scheduled_time.CopyFrom(timestamp(run.task.scheduled))
+        task.original_scheduled_time.CopyFrom(timestamp(run.task.first_scheduled))
     memo = {name: server.table.from_payloads([value])[0] for name, value in run.memo.items()}
 
     async def read_memo() -> dict[str, Any]:

@@ -5,9 +5,11 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload, Payloads
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 
+UNHANDLED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
+FAILURE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
 # Events that wake a workflow; all others only tell what it has done itself.
 NEWS = frozenset(
     {
@@ -64,6 +66,8 @@ class TaskRecord:
     flags: frozenset[int]
     patches: list[str] = field(default_factory=list)
     updates: list[tuple[str, str, Payloads]] = field(default_factory=list)
+    # When the server took it.
+    done: float = 0.0
 
 
 def timestamp(at: float) -> Timestamp:
@@ -105,6 +109,16 @@ def to_proto(event: Event) -> HistoryEvent:
             said.workflow_execution.run_id = data["run_id"]
             said.signal_name = data["name"]
             said.input.payloads.extend(data["args"])
+        case "task_completed":
+            proto.event_type = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        case "task_timed_out":
+            proto.event_type = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
+            timed_out = proto.workflow_task_timed_out_event_attributes
+            timed_out.timeout_type = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+        case "task_failed" | "task_unhandled":
+            proto.event_type = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+            failed = proto.workflow_task_failed_event_attributes
+            failed.cause = UNHANDLED if event.kind == "task_unhandled" else FAILURE
         case "update_accepted":
             proto.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
             accepted = proto.workflow_execution_update_accepted_event_attributes

@@ -62,6 +62,12 @@ class Kind(StrEnum):
     RESET = "reset"
     BREAK = "break"
     LOSE = "lose"
+    RESET_ACTIVITY = "reset_activity"
+    PAUSE_ACTIVITY = "pause_activity"
+    FAIL_ACTIVITY = "fail_activity"
+    COMPLETE_ACTIVITY = "complete_activity"
+    DELETE = "delete"
+    START_AGAIN = "start_again"
     KILL_WORKER = "kill_worker"
     FREEZE_WORKER = "freeze_worker"
     KILL_SEMAPHORE = "kill_semaphore"
@@ -69,6 +75,11 @@ class Kind(StrEnum):
     TERMINATE_SEMAPHORE = "terminate_semaphore"
     RESET_SEMAPHORE = "reset_semaphore"
     LOSE_SEMAPHORE = "lose_semaphore"
+    FAIL_WATCH = "fail_watch"
+    DELETE_SEMAPHORE = "delete_semaphore"
+    POISON = "poison"
+    SKEW = "skew"
+    RESTORE = "restore"
     PAUSE = "pause"
     LIMIT = "limit"
     VENDOR_AWAY = "vendor_away"
@@ -150,7 +161,19 @@ class Plan:
         return [(index, job) for index, job in enumerate(self.jobs) if job is not None]
 
 
-JOB_KINDS = (Kind.CANCEL, Kind.TERMINATE, Kind.TIME_OUT, Kind.RESET, Kind.LOSE)
+JOB_KINDS = (
+    Kind.CANCEL,
+    Kind.TERMINATE,
+    Kind.TIME_OUT,
+    Kind.RESET,
+    Kind.LOSE,
+    Kind.RESET_ACTIVITY,
+    Kind.PAUSE_ACTIVITY,
+    Kind.FAIL_ACTIVITY,
+    Kind.COMPLETE_ACTIVITY,
+    Kind.DELETE,
+    Kind.START_AGAIN,
+)
 ALL_KINDS = tuple(kind for kind in Kind if kind is not Kind.BREAK)
 
 

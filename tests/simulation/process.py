@@ -21,6 +21,8 @@ class Process(asyncio.AbstractEventLoop):
         self.name = name
         self.alive = True
         self.frozen = False
+        # By how many seconds its clock is ahead of the server's.
+        self.skew = 0.0
         self.errors: list[str] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ready: deque[asyncio.Handle] = deque()
@@ -47,6 +49,7 @@ class Process(asyncio.AbstractEventLoop):
         if not self.alive or self.frozen:
             return
         self._running = True
+        self.world.skew = self.skew
         asyncio._set_running_loop(self)
         try:
             while self._ready:
@@ -56,6 +59,7 @@ class Process(asyncio.AbstractEventLoop):
         finally:
             asyncio._set_running_loop(None)
             self._running = False
+            self.world.skew = 0.0
 
     def tidy(self) -> None:
         """Close what is still open, so that the garbage collector need not."""

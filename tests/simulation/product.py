@@ -14,9 +14,8 @@ from services.semaphore.models import SemaphoreRules
 from services.semaphore.watchdog import watch_over
 from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.acting.draining import DrainActivities
-from services.worker.acting.looking_back import LookingBack
 from services.worker.acting.records import StateActivities
-from services.worker.acting.requests import RequestActivities
+from services.worker.acting.requests import Requests
 from services.worker.activities import StageActivities
 from services.worker.dependencies import Dependencies
 from services.worker.results.disk import Disk
@@ -77,7 +76,8 @@ def job_worker(
         videos=VideoService(cast(Any, videos.at(worker))),
         storage=cast(Any, Store(server.world)),
     )
-    state = StateActivities(settings, Disk(NOWHERE), client=client)
+    requests = Requests(client)
+    state = StateActivities(settings, Disk(NOWHERE), requests=requests)
     drain = DrainActivities(parts)
     for each in (state, drain):
         each._records = cast(Any, records)
@@ -86,8 +86,7 @@ def job_worker(
         StageActivities(parts),
         drain,
         state,
-        RequestActivities(client),
-        LookingBack(client),
+        requests,
     )
     return worker
 
@@ -136,9 +135,9 @@ class SemaphoreBook:
     """A semaphore's workflow as it stands in a cache: who holds, who waits."""
 
     def __init__(self, semaphore: Any) -> None:
-        self._permits = semaphore._decisions.permits
+        self._permits = semaphore._permits
         # Whether it knows who holds and who waits.
-        self.ready: bool = semaphore._decisions.ready
+        self.ready: bool = semaphore._ready
 
     @property
     def limit(self) -> int:
@@ -146,12 +145,11 @@ class SemaphoreBook:
 
     def held(self) -> dict[str, bool]:
         """The runs that hold, and whether each is draining."""
-        return {run_id: holder.draining for run_id, holder in self._permits.held.items()}
+        return {run_id: holder.drain is not None for run_id, holder in self._permits.held.items()}
 
     def waiting(self) -> list[tuple[int, Any, str]]:
-        """Priority, key of the turn and run of whoever waits and was not passed over."""
-        silent = self._permits._silent
-        return [_turn(request) for request in self._permits.queue if request.run_id not in silent]
+        """Priority, key of the turn and run of whoever waits."""
+        return [_turn(request) for request in self._permits.queue]
 
     def turns(self) -> dict[str, tuple[int, Any, str]]:
         """The same of those who hold."""

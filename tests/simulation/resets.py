@@ -62,6 +62,75 @@ def _copy(server: "Server", run: Run, task: int) -> Run:
     return again
 
 
+def restored(server: "Server", at: float) -> None:
+    """Every run as it was at that moment, or is not there; tries and timers begin anew."""
+    for workflow_id, runs in list(server.runs.items()):
+        old = [run for run in runs if run.made_at <= at and not run.deleted]
+        for run in runs:
+            del server.by_run[run.run_id]
+            _end_silently(run)
+        server.runs[workflow_id] = []
+        for run in old:
+            again = _as_of(run, at)
+            server.runs[workflow_id].append(again)
+            server.by_run[again.run_id] = again
+        if not old:
+            del server.runs[workflow_id]
+    for run in list(server.by_run.values()):
+        if run.is_open:
+            _resume(server, run)
+
+
+def _end_silently(run: Run) -> None:
+    """What was under way for the run of before the restore is void."""
+    run.status, run.task = Status.TERMINATED, None
+    for activity in run.activities.values():
+        activity.ended = True
+    run.activities.clear()
+    run.timers.clear()
+
+
+def _as_of(run: Run, at: float) -> Run:
+    events = [replace(event) for event in run.events if event.at <= at]
+    records = [record for record in run.records if record.done <= at]
+    is_closed = any(event.kind.startswith("closed:") for event in events)
+    again = replace(
+        run,
+        events=events,
+        records=records,
+        buffered=[],
+        task=None,
+        sticky=None,
+        activities={},
+        timers={},
+        updates={},
+        waiting=[],
+        heard={key for key in run.heard if key != "cancel"},
+    )
+    if is_closed:
+        name = events[-1].kind.removeprefix("closed:")
+        again.status = next(status for status in Status if status.name == name)
+    else:
+        again.status, again.closed_at, again.failure = Status.RUNNING, None, None
+    if any(event.kind == "cancel_requested" for event in events):
+        again.heard.add("cancel")
+    _copy_updates(again)
+    return again
+
+
+def _resume(server: "Server", run: Run) -> None:
+    for number in sorted(_left_open(run)):
+        event = run.events[number - 1]
+        if event.kind == "activity_scheduled":
+            server.activities.begin(run, event.data["wanted"], number)
+        elif event.kind == "timer_started":
+            start_timer(server, run, event.data["seq"], event.data["fires_at"])
+        else:
+            deliver(server, run, event.data)
+    if run.has_news():
+        server.tasks.schedule(run)
+
+
 def _copy_updates(run: Run) -> None:
     """Those that were accepted before the point, with what came of them."""
     for event in run.events:

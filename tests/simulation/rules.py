@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.jobs.messages import Record
 from shared.jobs.states import Step
-from shared.slot.messages import JOB_GATE, SEMAPHORE_WORKFLOW
+from shared.slot.messages import JOB_GATE
 from shared.temporal.client import GENVIDEO_WORKFLOW
 from tests.simulation import product
 from tests.simulation.plan import Kind
@@ -42,6 +42,7 @@ class Rules:
         self._granted: set[str] = set()
         self._waiting_since: dict[str, float] = {}
         self._failed_tasks: set[str] = set()
+        self._was_restored = False
         options = simulation.plan.options
         raised = any(strike.kind is Kind.LIMIT for strike in simulation.plan.strikes)
         self._limit = options.limit + raised
@@ -110,9 +111,8 @@ class Rules:
         """
         if product.semaphore_of(JOB_GATE) in self._unready:
             return True
-        runs = self._simulation.server.by_run
         held = {run_id for book in self._books.values() for run_id in book} - {but}
-        return any(runs[run_id].workflow_id == job_id for run_id in held)
+        return any(run_id.startswith(f"{job_id}/") for run_id in held)
 
     def _check_inside(self, generation: Generation, name: str) -> None:
         server = self._simulation.server
@@ -124,8 +124,18 @@ class Rules:
             self.broken(Rule.INSIDE, f"{name}; inside are the jobs {others}")
 
     def reset(self, job_id: str) -> None:
-        """A job is reset: it asks again, and what its old run had begun may still run."""
+        """A job has another run, which ends at once; what the one before had begun may go on."""
         self._reset.add(job_id)
+
+    def restored(self) -> None:
+        """The server's memory is an older one: what was noted of its runs is void."""
+        self._was_restored = True
+        self._books.clear()
+        self._limits.clear()
+        self._granted.clear()
+        self._waiting_since.clear()
+        self._unready |= {product.semaphore_of(JOB_GATE)}
+        self._reset |= self._begun
 
     # The semaphore
 
@@ -154,9 +164,9 @@ class Rules:
         if before is None or not fresh:
             return
         runs = self._simulation.server.by_run
-        alive = sorted(run_id for run_id in held if runs[run_id].is_open)
+        alive = sorted(run_id for run_id in held if run_id in runs and runs[run_id].is_open)
         # A task may have granted before it heard of the lower limit that came with it.
-        if len(alive) > max(book.limit, limit_before):
+        if len(alive) > max(book.limit, limit_before) and not self._was_restored:
             self.broken(Rule.HELD, f"{run.workflow_id} has granted {len(alive)}: {alive}")
         self._check_order(book, fresh, waiting)
 
@@ -175,6 +185,7 @@ class Rules:
                 if other_priority == priority
                 and other_key < key
                 and now - self._waiting_since[other] > SLACK_SECONDS
+                and other in runs
                 and runs[other].is_open
             ]
             if len(passed) > max(0, free):
@@ -223,6 +234,8 @@ class Rules:
         """Whether every job has begun and ended."""
         for index, _ in self._simulation.plan.present():
             run = self._simulation.server.current(self._simulation.job_id(index))
+            if run is None and self._was_restored:
+                continue
             if run is None or (run.is_open and run.workflow_id not in self._simulation.broken):
                 return False
         return self._semaphores_free()
@@ -237,13 +250,15 @@ class Rules:
         for index, _ in self._simulation.plan.present():
             job_id = self._simulation.job_id(index)
             run = self._simulation.server.current(job_id)
-            if job_id in self._simulation.broken:
+            if job_id in self._simulation.broken or (run is None and self._was_restored):
                 continue
             if run is None or run.is_open:
                 self.broken(Rule.ALL_END, f"job {index} has not ended")
                 continue
             record = self._simulation.records.there.get(job_id)
-            if run.status not in KILLED and (record is None or not record.status.ended):
+            # The API ends the record of a job that was reset while it waited.
+            has_code = run.status not in KILLED and not self._is_void(run)
+            if has_code and (record is None or not record.status.ended):
                 status = record.status if record else "missing"
                 self.broken(
                     Rule.RECORD_ENDS, f"job {index} is {run.status.name}, its record {status}"
@@ -279,8 +294,8 @@ class Rules:
                 self.broken(Rule.HANDLERS, f"{run_id}: {text}")
 
     def _is_void(self, run: Run) -> bool:
-        """Whether it is a semaphore's run that a reset has made: it is meant to fail at once."""
-        return run.type == SEMAPHORE_WORKFLOW and run.run_id != run.original_run_id
+        """Whether it is a run that a reset has made: it is meant to fail at once."""
+        return run.run_id != run.original_run_id
 
     def errors_of(self, process: "Worker") -> None:
         """What went wrong in a process without anybody seeing it."""

@@ -27,6 +27,9 @@ class Task:
 
     number: int
     attempt: int = 1
+    # When this try of it was scheduled, and when the first one was.
+    scheduled: float = 0.0
+    first_scheduled: float = 0.0
     started: int | None = None
     began: float = 0.0
     worker: "Worker | None" = None
@@ -62,6 +65,11 @@ class Activity:
     details: tuple[Any, ...] = ()
     trying: Try | None = None
     cancel_requested: bool = False
+    # By an operator: its tries were counted anew, are to be, and are to forget what was told.
+    was_reset: bool = False
+    resets: bool = False
+    clears: bool = False
+    paused: bool = False
     ended: bool = False
 
 
@@ -139,6 +147,8 @@ class Run:
     made_at: float = 0.0
     lag: float | None = None
     heard: set[str] = field(default_factory=set)
+    # The server has no memory of it.
+    deleted: bool = False
 
     @property
     def is_open(self) -> bool:

@@ -96,7 +96,7 @@ class Server:
     def find(self, workflow_id: str, run_id: str | None = None) -> Run:
         """A run, by default the newest; RPCError where there is none."""
         run = self.by_run.get(run_id) if run_id else self.current(workflow_id)
-        if run is None or run.workflow_id != workflow_id:
+        if run is None or run.workflow_id != workflow_id or run.deleted:
             raise not_found(f"no workflow {workflow_id}")
         return run
 
@@ -230,6 +230,11 @@ class Server:
         """End a run without asking it."""
         if run.is_open:
             self.close(run, Status.TERMINATED)
+
+    def delete(self, run: Run) -> None:
+        """Have no memory of a run; one that is open is ended first."""
+        self.terminate(run)
+        run.deleted = True
 
     def _run_timed_out(self, run: Run) -> None:
         if run.is_open:

@@ -14,7 +14,6 @@ from shared.temporal.client import (
     SEMAPHORE_QUEUE,
 )
 from tests.simulation import product
-from tests.simulation.fences import Fences
 from tests.simulation.operating import Operator
 from tests.simulation.plan import JobPlan, Kind, Plan, Quirk
 from tests.simulation.rules import Rules
@@ -169,7 +168,6 @@ class Simulation:
             vendor.on_end = self._ended
         self.server.on_close = self._closed
         self.server.on_task_failure = self._task_failed
-        self.server.on_answer = Fences(self.server.table, self.rules.broken).answered
         complete = self.server.tasks.complete
 
         def observed(run: Run, task: Any, answer: Any) -> bool:
@@ -211,6 +209,15 @@ class Simulation:
         )  # fmt: skip
         self.server.tasks.schedule(run)
         self.mark(job_id, "submitted")
+
+    def start_again(self, index: int) -> None:
+        """The id of a job that has ended, once more, by hand."""
+        job_id = self.job_id(index)
+        run = self.server.find(job_id)
+        job = self.plan.jobs[index]
+        if not run.is_open and job is not None:
+            self.rules.reset(job_id)
+            self._submit(index, job)
 
     def _is_over(self) -> bool:
         """All jobs have ended, the strikes are over, and all has been quiet for a while."""

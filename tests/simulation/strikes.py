@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 from temporalio.service import RPCError
 
+from shared.temporal.client import SEMAPHORE_QUEUE
 from tests.simulation import product
-from tests.simulation.plan import Kind, Strike
-from tests.simulation.resets import reset
-from tests.simulation.runs import Reset, Run, Status
+from tests.simulation.plan import JOB_KINDS, Kind, Strike
+from tests.simulation.resets import reset, restored
+from tests.simulation.runs import Activity, Reset, Run, Status
 from tests.simulation.worker import Worker
 from tests.simulation.world import BEGINNING
 
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
 
 # A strike whose mark is never reached is given up when all else is over.
 SUBMITTED_BY = 2.5
+# A restore takes longer than a submit can be on its way.
+STOPPED_SECONDS = 31.0
+WORKERS = 2
+# Each of them is well-typed JSON.
+POISON: list[object] = [
+    {"job_id": "", "run_id": "x", "priority": 3, "requested_at": "2027-01-01T00:00:00Z"},
+    {"job_id": "a", "run_id": "b", "priority": 10**400, "requested_at": "2027-01-01T00:00:00Z"},
+    {"job_id": "a", "run_id": "c", "priority": 3, "requested_at": "0001-01-01T00:00:00Z"},
+    {"job_id": "a", "run_id": "d", "priority": 3, "requested_at": "2027-01-01T00:00:00"},
+    {"job_id": "a", "run_id": "no run", "priority": 3, "requested_at": "2027-01-01T00:00:00Z"},
+    "request",
+    None,
+]
 
 
 class Striker:
@@ -100,6 +114,83 @@ class Striker:
     def _lose(self, strike: Strike) -> None:
         self._server.loses_next.add(self._simulation.job_id(strike.job))
 
+    # An operator's tools
+
+    def _activity(self, run: Run, share: float) -> Activity:
+        """One that is pending."""
+        pending = list(run.activities.values())
+        if not pending:
+            raise Reset(run.run_id)
+        return pending[int(0.999 * share * len(pending))]
+
+    def _of_job(self, strike: Strike) -> Activity:
+        run = self._open_run(self._simulation.job_id(strike.job))
+        activity = self._activity(run, strike.share)
+        self._simulation.tell(f"   {activity.type}")
+        return activity
+
+    def _reset_activity(self, strike: Strike) -> None:
+        self._server.activities.reset(self._of_job(strike), clears=strike.seconds < 3.0)
+
+    def _pause_activity(self, strike: Strike) -> None:
+        self._server.activities.pause(self._of_job(strike), strike.seconds)
+        self._later(strike, lambda: None)
+
+    def _fail_activity(self, strike: Strike) -> None:
+        self._server.activities.fail_by_hand(self._of_job(strike))
+
+    def _complete_activity(self, strike: Strike) -> None:
+        self._server.activities.complete_by_hand(self._of_job(strike))
+
+    def _delete(self, strike: Strike) -> None:
+        self._server.delete(self._server.find(self._simulation.job_id(strike.job)))
+
+    def _start_again(self, strike: Strike) -> None:
+        self._simulation.start_again(strike.job)
+
+    def _fail_watch(self, strike: Strike) -> None:
+        activity = self._activity(self._semaphore(strike), strike.share)
+        self._simulation.tell(f"   {activity.type}")
+        if strike.seconds < 3.0:
+            self._server.activities.fail_by_hand(activity)
+        else:
+            self._server.activities.complete_by_hand(activity)
+
+    def _delete_semaphore(self, strike: Strike) -> None:
+        run = self._semaphore(strike)
+        self._simulation.rules.semaphore_was_reset(run)
+        self._server.delete(run)
+
+    def _poison(self, strike: Strike) -> None:
+        args = self._server.table.of(POISON)
+        self._server.signal(self._semaphore(strike).workflow_id, None, name="request", args=args)
+
+    def _skew(self, strike: Strike) -> None:
+        processes = [*self._simulation.workers, *self._simulation.semaphores]
+        if victim := self._victim(strike, processes):
+            victim.skew = 86400.0 if strike.seconds < 3.0 else -86400.0
+            self._simulation.tell(f"   {victim.name}: {victim.skew:+g} s")
+
+    def _restore(self, strike: Strike) -> None:
+        """The server's memory is that of some seconds ago; all processes are stopped before."""
+        for process in (*self._simulation.workers, *self._simulation.semaphores):
+            if process.alive:
+                process.kill()
+        self._announced += 1
+        self._world.after(STOPPED_SECONDS, self._restored, strike, self._world.now)
+
+    def _restored(self, strike: Strike, stopped_at: float) -> None:
+        self._done += 1
+        restored(self._server, stopped_at - 2.0 * strike.seconds)
+        # As docs/operating.md has it: the next semaphore looks for jobs that are in records alone.
+        for run in list(self._server.all_runs()):
+            if run.queue == SEMAPHORE_QUEUE:
+                self._server.delete(run)
+        self._simulation.rules.restored()
+        for _ in range(WORKERS):
+            self._simulation.add_worker()
+        self._simulation.add_semaphore()
+
     # Processes
 
     def _kill_worker(self, strike: Strike) -> None:
@@ -173,6 +264,4 @@ class Striker:
         self._server.is_away = False
 
 
-_OF_A_JOB = frozenset(
-    {Kind.CANCEL, Kind.TERMINATE, Kind.TIME_OUT, Kind.RESET, Kind.BREAK, Kind.LOSE}
-)
+_OF_A_JOB = frozenset({*JOB_KINDS, Kind.BREAK})

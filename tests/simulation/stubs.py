@@ -50,6 +50,9 @@ class Records:
     def read(self, job_id: str) -> Record | None:
         return self.there.get(job_id)
 
+    def job_ids(self) -> list[str]:
+        return list(self.there)
+
     def append(self, record: Record) -> bool:
         present = self.there.get(record.job_id)
         return (present is None or is_beginning(present, record)) and self.write(record)
@@ -68,8 +71,7 @@ class Records:
             if before != job:
                 text = f"version {job.version} of {job.job_id}: {_difference(before, job)}"
                 self._broken(Rule.VERSIONS, text)
-        # What a job's run had come to before it was reset is no measure for the next one.
-        for before, job in () if record.runs_before else pairwise(jobs):
+        for before, job in pairwise(jobs):
             same = (before.step, before.attempts) == (job.step, job.attempts)
             if same and job.percent < before.percent:
                 text = f"version {job.version} of {job.job_id}: {before.percent}, {job.percent}"
@@ -108,6 +110,10 @@ class _Clock:
     def now(self) -> float:
         return self.world.now if self.world is not None else BEGINNING
 
+    def wall(self) -> float:
+        """What the clock of the process at work shows."""
+        return self.now() + (self.world.skew if self.world is not None else 0.0)
+
 
 CLOCK = _Clock()
 
@@ -122,7 +128,7 @@ class _Time(ModuleType):
         return CLOCK.now()
 
     def time(self) -> float:
-        return CLOCK.now()
+        return CLOCK.wall()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(time_module, name)
@@ -133,7 +139,7 @@ class _DateTime(datetime_module.datetime):
 
     @classmethod
     def now(cls, tz: Any = None) -> Any:
-        return datetime_module.datetime.fromtimestamp(CLOCK.now(), tz)
+        return datetime_module.datetime.fromtimestamp(CLOCK.wall(), tz)
 
 
 def _note_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:

@@ -25,12 +25,18 @@ class Tasks:
         self._server = server
         self._world = server.world
 
-    def schedule(self, run: Run, attempt: int = 1, pause: float = 0.0) -> None:
-        """A task for whatever is new; nothing where there is one already."""
+    def schedule(
+        self, run: Run, attempt: int = 1, pause: float = 0.0, *, first: float | None = None
+    ) -> None:
+        """A task for whatever is new; nothing where there is one already.
+
+        `first`: when its first try was scheduled.
+        """
         if run.task is not None or not run.is_open:
             return
         run.tasks += 1
-        run.task = Task(run.tasks, attempt)
+        at = self._world.now + pause
+        run.task = Task(run.tasks, attempt, at, at if first is None else first)
         if attempt == 1:
             run.write(self._world.now, "task_scheduled")
         pause += self._server.hop(f"task {run.workflow_id}")
@@ -92,7 +98,7 @@ class Tasks:
         if self._stops_what_has_ended(run, answer):
             # The core won't have it either; the worker begins anew, with all that there is to see.
             self._void(run, task, "failed")
-            self.schedule(run, task.attempt + 1)
+            self.schedule(run, task.attempt + 1, first=task.first_scheduled)
             return False
         apply(self._server, run, answer.refused, task)
         if self._leaves_nothing(run, task, answer):
@@ -139,6 +145,7 @@ class Tasks:
                 if command.HasField("set_patch_marker")
             ],
         )
+        record.done = self._world.now
         run.records.append(record)
         run.failures = 0
         for _ in answer.markers:
@@ -174,12 +181,12 @@ class Tasks:
         run.failures += 1
         pause = min(2.0 ** (run.failures - 2), MAX_PAUSE_SECONDS) if run.failures > 1 else 0.0
         self._void(run, task, "failed")
-        self.schedule(run, task.attempt + 1, pause)
+        self.schedule(run, task.attempt + 1, pause, first=task.first_scheduled)
 
     def _timed_out(self, run: Run, task: Task) -> None:
         if run.task is task:
             self._void(run, task, "timed_out")
-            self.schedule(run, task.attempt + 1)
+            self.schedule(run, task.attempt + 1, first=task.first_scheduled)
 
     def _void(self, run: Run, task: Task, how: str) -> None:
         """What the worker did in this task does not count."""

@@ -2,18 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from temporalio.worker._workflow_instance import _WorkflowInstanceImpl
 
+from shared.jobs.messages import JobInput, ProgressReport, Record
+from shared.jobs.states import Status
+from shared.temporal.client import PROGRESS_SIGNAL
 from tests.simulation.awaits import all_awaits, standing
 from tests.simulation.plan import ATTEMPTS, JobPlan, Kind, Options, Plan, Quirk, Strike
 from tests.simulation.runs import Run, Task
 from tests.simulation.simulation import Simulation
 from tests.simulation.stubs import CLOCK
 from tests.simulation.tell import told
+from tests.simulation.vendors import Generation
 from tests.simulation.worker import Worker
+from tests.simulation.world import BEGINNING
 
 CALM = Options(jobs=2, strikes=0, odd=0.0, forgets=0.0, loses=0.0, slow=0.0)
 GATED = replace(CALM, gates="image,video", limit=2)
@@ -23,13 +29,15 @@ MINE, OTHER = 1, 0
 ONCE = "comes after a cancellation alone"
 IN_ONE_TASK = "a poll that has ended, or is stopped without waiting for it"
 NOT_REACHED = {
-    "collecting._waited: cancellation.finish": IN_ONE_TASK,
+    "cancellation.drop: started.handle": IN_ONE_TASK,
+    "collecting.collected: cancellation.finish": IN_ONE_TASK,
+    "collecting.collected: drop": IN_ONE_TASK,
     "ending.Ending.early: self._end": ONCE,
-    # Or when the time is up just while a gate is given back since the slot was lost.
     "ending.Ending.early: self._turn.withdraw": ONCE,
     # A place in the vendor's own queue: those of the simulation have none.
     "journal.Journal.report: self._next 3": "comes of a vendor that tells places",
-    "turn.SlotTurn.withdraw: to_its_end": ONCE,
+    "turn.SlotTurn.withdraw: stages.local": ONCE,
+    "workflows.GenVideoWorkflow._work: self._ending.badly 2": "comes of what is not tried again",
 }
 
 
@@ -62,13 +70,63 @@ def _semaphore_is_quiet(simulation: Simulation) -> None:
     simulation.server.hop = late  # type: ignore[method-assign]
 
 
+def _record(simulation: Simulation, run_id: str, status: Status) -> None:
+    """A record of the job that somebody else has written."""
+    job_id = simulation.job_id(MINE)
+    present = simulation.records.read(job_id)
+    record = present or Record.of(
+        JobInput(prompt="a cat", style="ink"),
+        job_id=job_id,
+        run_id=run_id,
+        created_at=datetime.fromtimestamp(BEGINNING, UTC),
+    )
+    changed = record.model_copy(update={"status": status, "version": record.version + 1})
+    simulation.records.there[job_id] = changed.followed(record.created_at, "by hand")
+
+
+def _has_ended_before(simulation: Simulation) -> None:
+    """Its end is recorded while its image is made."""
+    _when_accepted(simulation, lambda: _record(simulation, "", Status.FAILED))
+
+
+def _reports_twice(simulation: Simulation) -> None:
+    """Two reports come together, so that the second one waits for the first one's write."""
+
+    def report() -> None:
+        for number in (1, 2):
+            told = ProgressReport(
+                external_id=f"{simulation.job_id(MINE)}.image.1",
+                percent=1,
+                waiting=f"report {number}",
+            )
+            args = simulation.server.table.of(told)
+            simulation.server.signal(simulation.job_id(MINE), None, name=PROGRESS_SIGNAL, args=args)
+
+    _when_accepted(simulation, report)
+
+
+def _when_accepted(simulation: Simulation, act: Callable[[], None]) -> None:
+    accept = simulation.rules.accepted
+
+    def accepted(generation: Generation) -> None:
+        accept(generation)
+        if generation.step == "image":
+            act()
+
+    simulation.rules.accepted = accepted  # type: ignore[method-assign]
+
+
+def _is_anothers(simulation: Simulation) -> None:
+    """Its record is there before it begins, and is that of another run."""
+    _record(simulation, "another", Status.RUNNING)
+
+
 FAILS, NEVER, LONG = Quirk(fails=True), Quirk(reply="never"), Quirk(runs=8.0)
-RESET = Strike(Kind.RESET, f"{MINE} tried collect_video", 0.3, MINE, 0.4)
-LATE_RESET = replace(RESET, share=0.99)
-EARLY_RESET = Strike(Kind.RESET, f"{MINE} tried gen_image", 0.3, MINE, 0.99)
+DRAIN_FAILS = Strike(Kind.FAIL_ACTIVITY, f"{MINE} tried drain_job", 0.0, MINE)
 AWAY = Strike(Kind.VENDOR_AWAY, f"{MINE} accepted image", 0.3, MINE, 0.0, 5.0)
 QUICK = Quirk(runs=0.2)
 HURRIED = replace(CALM, job_seconds=3.0)
+LESS_HURRIED = replace(CALM, job_seconds=9.0)
 LATE = replace(CALM, image_seconds=0.3, video_seconds=0.3)
 # Longer than a workflow task goes on without telling the server.
 SLOW, SLOWER = 1.9, 4.5
@@ -80,9 +138,9 @@ CASES = (
     Case("fails for good", _plan(video=(FAILS,) * ATTEMPTS)),
     Case("degraded", _plan(degrades=True, video=_tries(NEVER))),
     Case("refused", _plan(image=_tries(NEVER)), tune=_semaphore_is_quiet),
-    Case("reset", _plan(CALM, RESET)),
-    Case("reset at a gate", _plan(GATED, EARLY_RESET)),
-    Case("reset behind its gate", _plan(GATED, LATE_RESET)),
+    Case("its drain is failed by hand", _plan(CALM, DRAIN_FAILS, image=_tries(NEVER))),
+    Case("has ended before", _plan(), tune=_has_ended_before),
+    Case("is started again", _plan(), tune=_is_anothers),
     Case("time is up", _plan(HURRIED, video=_tries(LONG))),
     Case("reports", _plan(CALM, AWAY, image=_tries(LONG), video=_tries(LONG))),
     Case("slow disk", _plan(), SLOW),
@@ -92,9 +150,9 @@ CASES = (
     Case("slow disk, degraded", _plan(degrades=True, video=_tries(NEVER)), SLOW),
     Case("slow disk, refused", _plan(image=_tries(NEVER)), SLOW, _semaphore_is_quiet),
     Case("slow disk, is told late", _plan(), SLOW, _semaphore_is_quiet),
-    Case("slow disk, reset", _plan(CALM, RESET), SLOW),
-    Case("slow disk, reset behind its grant", _plan(CALM, LATE_RESET), SLOW),
+    Case("slow disk, reports", _plan(image=_tries(LONG)), SLOW, _reports_twice),
     Case("slow disk, time is up", _plan(HURRIED, video=_tries(LONG)), SLOW),
+    Case("slow disk, time is up at the video", _plan(LESS_HURRIED, video=_tries(LONG)), SLOW),
     Case("slow disk, time is up at the image", _plan(HURRIED, image=_tries(LONG)), SLOW),
     Case("slower disk, late", _plan(LATE, image=_tries(LONG, QUICK)), SLOWER),
 )

@@ -1,34 +1,29 @@
 """The simulation itself: it repeats itself, lets good runs pass, and sees what is broken."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.semaphore.deterministic.permits import Permits
-from services.worker.acting import records
-from shared.slot.messages import NO_FENCE
+from services.worker.acting import records, submitting
 from tests.simulation import stubs
 from tests.simulation.__main__ import main
-from tests.simulation.plan import JobPlan, Options, Plan, drawn, mixed
+from tests.simulation.plan import JobPlan, Kind, Options, Plan, Strike, drawn, mixed
 from tests.simulation.shrink import shrunk
 from tests.simulation.simulation import simulate
 from tests.simulation.verdicts import Rule
 
 CALM = Options(strikes=0, odd=0.0, forgets=0.0, loses=0.0, slow=0.0)
-# A try that slept over its time asks behind the one that has replaced it.
-FROZEN = Options(
-    jobs=2,
-    strikes=6,
-    image_seconds=4.0,
-    video_seconds=6.0,
-    odd=0.6,
-    slow=0.05,
-    kinds=("freeze_worker", "kill_worker", "lose", "vendor_away"),
-)
+# A worker is frozen between its look-up and its submit, for longer than a submit is looked for.
+FROZEN = Plan(
+    1, replace(CALM, jobs=1), (JobPlan(at=0.0),),
+    (Strike(Kind.FREEZE_WORKER, "0 tried gen_image", 0.004, 0, 0.9, 45.0),),
+)  # fmt: skip
 
 
 def _break(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A semaphore that lets in whoever asks."""
-    monkeypatch.setattr(Permits, "_deck", lambda self: list(self.queue))
-    monkeypatch.setattr(Permits, "_invited", lambda self: list(self.queue))
+    """A semaphore that grants to each run that asks."""
+    monkeypatch.setattr(Permits, "can_grant", lambda self: len(self.queue) > 0)
 
 
 def test_the_same_seed_is_the_same_history() -> None:
@@ -94,17 +89,21 @@ def test_a_semaphore_that_grants_too_much_is_seen(monkeypatch: pytest.MonkeyPatc
     assert Rule.AT_ONCE in {violation.rule for violation in outcome.violations}
 
 
-def test_a_replaced_try_that_is_answered_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Permits, "heard", lambda self, run_id: NO_FENCE)
-    outcome = simulate(drawn(920026, FROZEN))
+def test_a_replaced_try_that_submits_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def yes(client: object) -> bool:
+        return True
 
-    assert Rule.FENCED in {violation.rule for violation in outcome.violations}
+    assert simulate(FROZEN).violations == []
+    monkeypatch.setattr(submitting, "is_current_try", yes)
+    outcome = simulate(FROZEN)
+
+    assert Rule.PAID_ONCE in {violation.rule for violation in outcome.violations}
 
 
 def test_a_version_with_two_contents_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stubs, "is_beginning", lambda *_: True)
     monkeypatch.setattr(records, "is_beginning", lambda *_: True)
-    outcome = simulate(drawn(1004))
+    outcome = simulate(drawn(1001))
 
     assert Rule.VERSIONS in {violation.rule for violation in outcome.violations}
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 from temporalio import activity as sdk
@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from shared.errors import GenvideoError, to_application_error
+from tests.simulation.history import timestamp
 from tests.simulation.runs import Activity, Try
 
 if TYPE_CHECKING:
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 Done = Callable[[Payload | None, Failure | None, bool], None]
 THROTTLE_SECONDS = 0.5
 FAILURES = DefaultFailureConverter()
+
+
+class _Shutdown:
+    """Whether the worker has been told to stop, as the SDK's event says it."""
+
+    def __init__(self, worker: "Worker") -> None:
+        self._worker = worker
+
+    def is_set(self) -> bool:
+        return self._worker.stopping
 
 
 class Trial:
@@ -59,7 +70,7 @@ class Trial:
             args = table.from_payloads(self._activity.args)
             payload = table.to_payload(await self._bounded(function(*args)))
         except asyncio.CancelledError as error:
-            if not self._reason:
+            if self._reason != "cancel_requested":
                 failure = self._failure(error)
         except (Exception, GenvideoError) as error:
             failure = self._failure(error)
@@ -143,18 +154,20 @@ class Trial:
 
     def _context(self) -> sdk._Context:
         activity = self._activity
-        began = datetime.fromtimestamp(self._trying.began, UTC)
+        began = timestamp(self._trying.began).ToDatetime(UTC)
+        scheduled = timestamp(activity.at).ToDatetime(UTC)
+        is_first = self._trying.attempt == 1 and not activity.was_reset
         info = sdk.Info(
             activity_id=activity.activity_id,
             activity_type=activity.type,
             attempt=self._trying.attempt,
-            current_attempt_scheduled_time=began,
+            current_attempt_scheduled_time=scheduled if is_first else began,
             heartbeat_details=activity.details,
             heartbeat_timeout=timedelta(seconds=activity.heartbeat) if activity.heartbeat else None,
             is_local=self._local,
             namespace="default",
             schedule_to_close_timeout=None,
-            scheduled_time=datetime.fromtimestamp(activity.at, UTC),
+            scheduled_time=scheduled,
             start_to_close_timeout=timedelta(seconds=activity.start_to_close),
             started_time=began,
             task_queue=activity.queue,
@@ -170,7 +183,7 @@ class Trial:
             info=lambda: info,
             heartbeat=self.heartbeat,
             cancelled_event=None,  # type: ignore[arg-type]
-            worker_shutdown_event=None,  # type: ignore[arg-type]
+            worker_shutdown_event=_Shutdown(self._worker),  # type: ignore[arg-type]
             shield_thread_cancel_exception=None,
             payload_converter_class_or_instance=self._worker.server.table,
             runtime_metric_meter=None,

@@ -21,7 +21,6 @@ class Rule(StrEnum):
     RECORD_ENDS = "the record of a closed job shows its end"
     NOBODY_HELD = "nobody holds or waits at the end"
     ORDER = "first come, first served"
-    FENCED = "a try that was replaced is not answered yes"
     TASKS = "no workflow task fails"
     REPLAYS = "every history replays"
     HANDLERS = "no run ends over the head of a handler"

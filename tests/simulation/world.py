@@ -18,6 +18,8 @@ class World:
         self.now = BEGINNING
         self.chance = Chance(seed)
         self.happened = 0
+        # By how many seconds the clock of the process at work is ahead.
+        self.skew = 0.0
         self._heap: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._announced = 0
 

@@ -51,6 +51,7 @@ def test_each_part_measures_something(settings: Settings, tmp_path: Path) -> Non
     run("handover", "--runs", "1", "--jobs", "3")
     run("takeover", "--runs", "1", "--seed", "7")
     run("flood", "--jobs", "4", "--calm", "2")
+    run("throughput", "--runs", "1", "--jobs", "3")
     # What these two leave in the queue is ended with the stack.
     run("waiting", "--levels", "2,4", "--window", "2")
     run("intake", "--runs", "1", "--single", "3", "--bulk", "20")

@@ -4,17 +4,14 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 
-from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from loadtest.judge.measures.sweep import Interval, Sweep, sweep
-from services.semaphore.models import RUN_CLOSED_UPDATE, WATCH_RUN
-from shared.slot.messages import GRANTED_SIGNAL, JOB_GATE, semaphore_id
+from services.semaphore.models import WATCH_RUN
+from shared.slot.messages import JOB_GATE, semaphore_id
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline
-
-SENT = EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED
 
 
 async def rows(line: Pipeline) -> list[Json]:
@@ -41,23 +38,13 @@ async def grants(client: Client) -> Counter[str]:
     async for events in _semaphores_runs(client):
         watched: dict[int, str] = {}
         for event in events:
-            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-                task = event.activity_task_scheduled_event_attributes
-                if task.activity_type.name == WATCH_RUN:
-                    run = json.loads(task.input.payloads[0].data)["run"]
-                    watched[event.event_id] = run["run_id"]
-            elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-                done = event.activity_task_completed_event_attributes
-                closed |= {watched.get(done.scheduled_event_id, "")}
-            elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
-                taken = event.workflow_execution_update_accepted_event_attributes
-                asked = taken.accepted_request.input
-                if asked.name == RUN_CLOSED_UPDATE:
-                    closed |= {json.loads(asked.args.payloads[0].data)["run_id"]}
-            elif event.event_type == SENT:
-                sent = event.signal_external_workflow_execution_initiated_event_attributes
-                if sent.signal_name == GRANTED_SIGNAL:
-                    told.add(sent.workflow_execution.run_id)
+            task = event.activity_task_scheduled_event_attributes
+            if task.activity_type.name == WATCH_RUN:
+                permit = json.loads(task.input.payloads[0].data)["permit"]
+                watched[event.event_id] = permit["run_id"]
+                told.add(permit["run_id"])
+            done = event.activity_task_completed_event_attributes
+            closed |= {watched.get(done.scheduled_event_id, "")}
     return Counter(granted=len(told), returned=len(told & closed))
 
 

@@ -1,6 +1,8 @@
 """Every place where a job's worker touches what lies outside its process, by name, in order."""
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from services.worker.vendors.kling.videos import KlingVideos
 from services.worker.vendors.service import client as vendors
 from shared.store.records import Records
 
+ASKS = ContextVar("asks", default="poll")
 # Told of each crossing: the job, the place, and whether it is `before` or `after` it.
 Hook = Callable[[str, str, str], Awaitable[None]]
 SyncHook = Callable[[str, str, str], None]
@@ -24,14 +27,14 @@ STAGES = {
     "collect_video": "video",
     "fetch_video": "video",
 }
-ACTIVITIES = ("job_limits", "record_state", "request_slot", *STAGES)
+ACTIVITIES = ("enter_queue", "record_state", *STAGES)
 # The callback stops this one, or comes before it has begun.
 STOPPED = "activity collect_video"
 FETCH = ("poll", "file", "download", "check", "move")
 PLACES = (
     *(name for each in ACTIVITIES if (name := f"activity {each}") != STOPPED),
-    *(f"image {what}" for what in ("permit", "submit", "heartbeat", "result", *FETCH)),
-    *(f"video {what}" for what in ("permit", "submit", "heartbeat", *FETCH)),
+    *(f"image {what}" for what in ("look-up", "fence", "submit", "heartbeat", "result", *FETCH)),
+    *(f"video {what}" for what in ("look-up", "fence", "submit", "heartbeat", *FETCH)),
     # An undisturbed job's versions; the last one is its end.
     *(f"record {version}" for version in range(1, 6)),
 )
@@ -45,7 +48,8 @@ def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
     _around(patch, vendors.ServiceClient, "_call", hook, name=_request)
     _around(patch, comfyui.Calls, "_ask", hook, name=_native_request)
     _around(patch, KlingVideos, "_asked", hook, name=_native_request)
-    _around(patch, submitting, "acquire_all", hook, name=_of_stage("permit"))
+    patch.setattr(submitting, "_look_for", partial(_looks, submitting._look_for))
+    _around(patch, submitting, "is_current_try", hook, name=_of_stage("fence"))
     _around(patch, storage.Storage, "_download", hook, name=_of_stage("download"))
     _around_sync(patch, storage, "_open", at_once, name=_of_stage("file"))
     _around(patch, checker.Checker, "check", hook, name=_of_stage("check"))
@@ -61,10 +65,8 @@ def _activity(*_: Any) -> str:
 def _request(_: Any, method: str, path: str, *__: Any) -> str:
     if method == "POST":
         return _stage("submit")
-    what, name = path.split("/")[-2:]
-    if what == "status":
-        what = "look-up" if name.startswith("job-") else "poll"
-    return _stage(what)
+    what = path.split("/")[-2]
+    return _stage(ASKS.get() if what == "status" else what)
 
 
 def _native_request(_: Any, method: str, path: str, *__: Any) -> str:
@@ -72,7 +74,7 @@ def _native_request(_: Any, method: str, path: str, *__: Any) -> str:
         return _stage("version")
     if method == "POST":
         return _stage("submit")
-    return _stage("look-up" if path.split("/")[-1].startswith("job-") else "poll")
+    return _stage(ASKS.get())
 
 
 def _record(_: Any, record: Any) -> str:
@@ -85,6 +87,15 @@ def _of_stage(what: str) -> Callable[..., str]:
 
 def _stage(what: str) -> str:
     return f"{STAGES[activity.info().activity_type]} {what}"
+
+
+async def _looks(inner: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    """A look for what may be at the vendor already; later ones are polls, by the same id."""
+    token = ASKS.set("look-up")
+    try:
+        return await inner(*args)
+    finally:
+        ASKS.reset(token)
 
 
 def _job() -> str:

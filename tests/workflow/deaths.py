@@ -46,6 +46,8 @@ async def check_each(
     async with (
         pipeline(client, data_dir, **vendor_api) as line,
         running_semaphore(client, shutdown_seconds=0.1),
+        # The jobs' own queues are others: it reads the records, before anything is granted.
+        running_worker(line.settings, client),
     ):
         await line.change(limit=len(deaths))
 

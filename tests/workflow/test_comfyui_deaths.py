@@ -13,7 +13,7 @@ POINTS: list[tuple[Point, ...]] = [
     (("image submit", "before"),),
     (("image submit", "after"),),
     # The second one dies of looking up what the first one has submitted.
-    (("image submit", "after"), ("image poll", "after")),
+    (("image submit", "after"), ("image look-up", "after")),
     (("image poll", "after"),),
     ((HEARD, "after"),),
 ]

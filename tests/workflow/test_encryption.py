@@ -11,6 +11,7 @@ from temporalio.api.common.v1 import Payloads, WorkflowExecution
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHistory
+from temporalio.worker import Replayer
 
 from loadtest.collect.histories import summarise
 from loadtest.wire.http import Unreachable
@@ -22,7 +23,6 @@ from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.states import Status
-from shared.replay.replayer import OwnRunReplayer
 from shared.slot.messages import JOB_GATE, semaphore_id
 from shared.temporal.codec import PayloadKeys, data_converter
 from shared.temporal.sandbox import WorkflowRunner
@@ -157,7 +157,7 @@ async def test_a_stored_history_replays_with_the_key_alone(line: Pipeline) -> No
     kept = history_json(record.job_id, await history(line.client, record.job_id))
     assert PROMPT not in kept
     for keys, readable in ((NEW, True), (OLD, False)):
-        replayer = OwnRunReplayer(
+        replayer = Replayer(
             workflows=[GenVideoWorkflow, SemaphoreWorkflow],
             data_converter=data_converter(PayloadKeys.parse(keys)),
             workflow_runner=WorkflowRunner(),

@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowExecutionStatus
 
-from shared.errors import NotYet, RefusedForGood, explained
+from shared.errors import RefusedForGood, explained
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.assets import asset_path
 from shared.jobs.messages import Attempts, Record
@@ -127,16 +126,10 @@ async def test_an_operator_reads_what_kind_it_was_and_what_follows(
     [failure] = [
         event.activity_task_failed_event_attributes.failure
         for event in events
-        if event.HasField("activity_task_failed_event_attributes") and not sent_away(event)
+        if event.HasField("activity_task_failed_event_attributes")
     ]
     details, *_ = failure.application_failure_info.details.payloads
     assert json.loads(details.data) == explained(RefusedForGood("risky content"))
-
-
-def sent_away(event: HistoryEvent) -> bool:
-    """Whether it had come too early to a slot that others were next for."""
-    failed = event.activity_task_failed_event_attributes.failure
-    return failed.application_failure_info.type == NotYet.code
 
 
 async def test_a_refused_video_degrades_a_job_that_asked_for_it(crowd: Crowd) -> None:

@@ -2,14 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from itertools import product
 from pathlib import Path
 
 import pytest
 from temporalio.client import Client
 
 from services.semaphore.deterministic import starts
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.slot.messages import Gate, SlotView, semaphore_id
 from tests.fixtures.resets import reset
 from tests.fixtures.semaphore_history import is_drained
@@ -180,35 +179,21 @@ async def test_time_may_run_out_at_a_gate(client: Client, tmp_path: Path) -> Non
         assert record.status is Status.FAILED
         assert record.error is not None
         assert record.error.code == "job_timed_out"
+        # It is found out at its turn.
+        await line.change(Gate.VIDEO, paused=False)
         await line.free()
 
 
-async def test_a_reset_holder_passes_its_gate_again(new_line: NewLine) -> None:
-    async def scene(case: tuple[Step, str]) -> None:
-        step, back_to = case
-        async with new_line(f"{step}-{back_to}") as line:
-            service = line.images if step is Step.IMAGE else line.videos
-            await service.arm({**LONG, "match": {"prompt": "reset me"}})
-            job_id = await line.submit("reset me")
-            await begun(service, f"{job_id}.{step}.1")
-            waiter = await line.submit("waiter")
-            await reset(line.client, job_id, back_to=back_to)
-            await service.hurry()
-            await kept(line, [job_id, waiter])
-
-    await side_by_side(scene, product(Step, ("first", "last")))
-
-
-async def test_a_reset_waiter_still_passes(new_line: NewLine) -> None:
-    async def scene(back_to: str) -> None:
-        async with new_line(back_to) as line:
-            await line.images.arm({**LONG, "match": {"prompt": "holder"}})
-            holder = await line.submit("holder")
-            await begun(line.images, f"{holder}.image.1")
-            waiter = await line.submit("waiter")
-            await line.slots(lambda view: view.waiting == (waiter,), Gate.IMAGE)
-            await reset(line.client, waiter, back_to=back_to)
-            await line.images.hurry()
-            await kept(line, [holder, waiter])
-
-    await side_by_side(scene, ("first", "last"))
+async def test_a_holder_that_is_reset_is_cleared_before_the_next_image(line: Pipeline) -> None:
+    await line.images.arm({**LONG, "match": {"prompt": "reset me"}})
+    job_id = await line.submit("reset me")
+    await begun(line.images, f"{job_id}.image.1")
+    following = await line.submit("next")
+    await line.slots(lambda view: view.waiting == (following,), Gate.IMAGE)
+    await reset(line.client, job_id, back_to="last")
+    await is_drained(line.client, job_id, Gate.IMAGE)
+    assert (await line.ended(following)).status is Status.SUCCEEDED
+    images = await rows_of(line.images)
+    assert most_at_once(images) == 1
+    assert paid_once(images)
+    await line.free()

@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from services.semaphore.worker import running_semaphore
 from services.worker.settings.worker import WorkerSettings
+from services.worker.worker import running_worker
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
 from tests.workflow.boundaries import NATIVE_PLACES, PLACES, STOPPED
@@ -44,13 +45,11 @@ FIRST = ("activity", "record", "image submit", "video submit")
 class Wire:
     """How the worker speaks to its vendors, and the places that it passes so.
 
-    `look_up`: of an image that an earlier try has submitted. `unasked`: requests that the vendors
-    see of somebody else.
+    `unasked`: requests that the vendors see beside those places.
     """
 
     settings: Json
     places: tuple[str, ...]
-    look_up: str
     unasked: int
 
     def points(self) -> list[tuple[Point, ...]]:
@@ -59,8 +58,8 @@ class Wire:
             *(((place, "before"),) for place in self.places if place.startswith(FIRST)),
             *(((place, "after"),) for place in self.places),
             ((HEARD, "after"),),
-            # A first try has nothing to look up: here the second one dies as well.
-            (("image submit", "after"), (self.look_up, "after")),
+            # A first try finds nothing; here the second one dies as well.
+            (("image submit", "after"), ("image look-up", "after")),
             (("video submit", "after"), ("video look-up", "after")),
             (("video submit", "after"), ("video heartbeat", "after"), ("video move", "after")),
         ]
@@ -68,9 +67,9 @@ class Wire:
 
 WIRES = {
     # The video service, too, fetches the picture.
-    "service": Wire({}, PLACES, "image look-up", unasked=1),
-    # There all is asked for by one id, which is made of ours.
-    "native": Wire({**COMFYUI, **KLING}, NATIVE_PLACES, "image poll", unasked=0),
+    "service": Wire({}, PLACES, unasked=1),
+    # A look-up at a ComfyUI that knows nothing asks for the file as well.
+    "native": Wire({**COMFYUI, **KLING}, NATIVE_PLACES, unasked=1),
 }
 CHOSEN = WIRES[os.environ.get("KILL_POINTS", "service")]
 POINTS = CHOSEN.points()
@@ -98,6 +97,7 @@ async def line(
     async with (
         pipeline(client, folder, **CHOSEN.settings) as line,
         running_semaphore(client, shutdown_seconds=0.1),
+        running_worker(line.settings, client),
     ):
         await line.change(limit=AT_ONCE)
         yield line

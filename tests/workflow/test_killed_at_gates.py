@@ -32,9 +32,9 @@ async def test_the_gate_is_held_by_the_job_and_not_by_the_worker(
 ) -> None:
     service = line.images if gate is Gate.IMAGE else line.videos
     await service.arm({**LONG, "match": {"prompt": "long"}})
-    await line.change(limit=3)
     with worker_processes(line) as workers:
         workers.start(2, GATES="image,video")
+        await line.change(limit=3)
         long = await line.submit("long")
         await begun(service, f"{long}.{gate}.1")
         others = [await line.submit(f"cat {n}") for n in range(2)]

@@ -9,13 +9,13 @@ from temporalio import activity
 from temporalio.client import Client
 
 from services.semaphore.worker import running_semaphore
-from services.worker.acting import acquiring, submitting
+from services.worker.acting import submitting
 from services.worker.acting.heartbeat import Pulse
 from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.service.images import ImageService
 from services.worker.worker import running_worker
 from shared.jobs.states import Status
-from shared.slot.messages import Answer
+from shared.temporal import tries
 from tests.services.mock_core.serving import Json
 from tests.workflow.books import at_once, rows
 from tests.workflow.pipeline import paid_once, pipeline
@@ -75,15 +75,15 @@ async def play(client: Client, data_dir: Path, sleeper: Sleeper, **vendor_api: A
 async def test_a_try_that_slept_over_its_turn(
     client: Client, tmp_path: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was answered yes, and hears it when its job has long ended."""
-    ask = acquiring._answer
+    """The server called it current, and it hears so when its job has long ended."""
+    ask = tries.is_current_try
 
-    async def sleepy(*args: Any) -> Answer | None:
-        answer = await ask(*args)
+    async def sleepy(client: Client) -> bool:
+        answer = await ask(client)
         await sleeper.sleep()
         return answer
 
-    monkeypatch.setattr(acquiring, "_answer", sleepy)
+    monkeypatch.setattr(submitting, "is_current_try", sleepy)
     await play(client, tmp_path, sleeper)
 
 

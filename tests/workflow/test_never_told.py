@@ -12,9 +12,8 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from services.semaphore.worker import running_semaphore
-from services.worker.acting.looking_back import WAITS, LookingBack
 from services.worker.acting.records import StateActivities
-from services.worker.acting.requests import RequestActivities
+from services.worker.acting.requests import Requests
 from services.worker.results.disk import Disk
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
@@ -32,6 +31,7 @@ from tests.workflow.wires import KLING
 RELAY: Json = {"kling_dialect": "newapi"}
 # For so long at the most the slot is held for what nobody can be asked about.
 DRAIN_SECONDS = 1.0
+WAITS = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 # Longer than a worker takes to start; and longer than any of these jobs takes.
 HELD, BOUND = 5.0, 60.0
 # What the vendor has accepted of a submit whose answer never came.
@@ -171,13 +171,9 @@ async def waits_for_its_next_try(line: Pipeline, job_id: str) -> None:
 @contextlib.asynccontextmanager
 async def without_tries(line: Pipeline) -> AsyncIterator[None]:
     """A worker that takes a job's decisions, and begins none of its activities."""
-    state = StateActivities(line.settings, Disk(line.settings.data_dir), client=line.client)
-    local: list[Callable[..., Any]] = [
-        state.record_state,
-        state.job_limits,
-        RequestActivities(line.client).request_slot,
-        LookingBack(line.client).left_behind,
-    ]
+    requests = Requests(line.client)
+    state = StateActivities(line.settings, Disk(line.settings.data_dir), requests=requests)
+    local: list[Callable[..., Any]] = [state.enter_queue, state.record_state]
     async with Worker(
         line.client,
         task_queue=GENVIDEO_QUEUE,

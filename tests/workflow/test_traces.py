@@ -8,12 +8,12 @@ from pathlib import Path
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHistory
+from temporalio.worker import Replayer
 
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.worker.workflows import GenVideoWorkflow
 from shared.http.client import http_client
-from shared.replay.replayer import OwnRunReplayer
 from shared.settings.traces import TraceSettings
 from shared.telemetry import tracing
 from shared.temporal.codec import PayloadKeys, data_converter
@@ -47,7 +47,7 @@ async def _submitted(line: Pipeline) -> str:
 
 
 async def _replay(history: WorkflowHistory) -> None:
-    replayer = OwnRunReplayer(
+    replayer = Replayer(
         workflows=[GenVideoWorkflow],
         workflow_runner=WorkflowRunner(),
         data_converter=data_converter(PayloadKeys(())),

@@ -1,4 +1,4 @@
-"""Whoever submitted is gone while the vendor is still accepting: who comes next adopts it."""
+"""What submitted is gone while the vendor is still accepting: what comes next waits for it."""
 
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +13,7 @@ from tests.fixtures.resets import reset
 from tests.fixtures.temporal import NewClient
 from tests.workflow.processes import worker_processes
 from tests.workflow.side_by_side import side_by_side
-from tests.workflow.test_vendor_wire import accepting, paid_once
+from tests.workflow.test_vendor_wire import accepting, ended_alone, paid_once
 from tests.workflow.wired import Wired, over_wires, patience
 
 NewLine = Callable[[Step], AbstractAsyncContextManager[Wired]]
@@ -68,6 +68,8 @@ async def test_the_job_is_reset(new_line: NewLine) -> None:
         async with new_line(step) as line, running_worker(line.settings, line.client):
             jobs = await accepting(line, step)
             await reset(line.client, jobs[0], back_to="first")
-            await both_paid_once(line, step, jobs)
+            record = await ended_alone(line, step, *jobs)
+            assert record.error is not None
+            assert record.error.code == "reset_not_supported"
 
     await side_by_side(scene, Step)

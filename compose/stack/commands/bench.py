@@ -19,13 +19,14 @@ from compose.stack.settings.load import LOOPBACK, Settings, load
 from compose.stack.subprocesses import to_its_end
 
 # Each part with the number of workers that it needs, and make's variables that become its options.
-WORKERS = {"handover": 1, "takeover": 2, "waiting": 1, "intake": 1, "flood": 1}
+WORKERS = {"handover": 1, "takeover": 2, "waiting": 1, "intake": 1, "flood": 1, "throughput": 1}
 OPTIONS = {
     "handover": {"RUNS": "--runs", "JOBS": "--jobs"},
     "takeover": {"RUNS": "--runs", "SEED": "--seed", "MOMENT": "--moment"},
     "waiting": {"LEVELS": "--levels", "WINDOW": "--window"},
     "intake": {"RUNS": "--runs"},
     "flood": {"JOBS": "--jobs"},
+    "throughput": {"RUNS": "--runs", "JOBS": "--jobs"},
 }
 # What each of these variables must look like.
 NUMBER = r"0*[1-9]\d{0,8}"
@@ -40,6 +41,9 @@ FORMS = {
 MOCKS = {"MOCKS": "on", "MOCK_SPEED": "100"}
 # An image of 0.1 s and a video of 0.2 s; in a flood they last as by default, 1 s together.
 QUICK = MOCKS | {"MOCK_IMAGE_SECONDS": "10", "MOCK_VIDEO_SECONDS": "20"}
+# Some milliseconds each, so that the rest of a job is what is measured.
+SWIFT = MOCKS | {"MOCK_IMAGE_SECONDS": "0.3", "MOCK_VIDEO_SECONDS": "0.5"}
+WORK = {"flood": MOCKS, "throughput": SWIFT}
 
 
 def bench(root: Path, environ: Mapping[str, str]) -> int:
@@ -48,8 +52,7 @@ def bench(root: Path, environ: Mapping[str, str]) -> int:
     folder = load(root, {}).reports_dir / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     for part in parts:
         say(f"{part} …")
-        mocks = MOCKS if part == "flood" else QUICK
-        with _own_stack(root, workers=WORKERS[part], mocks=mocks) as stack:
+        with _own_stack(root, workers=WORKERS[part], mocks=WORK.get(part, QUICK)) as stack:
             known = {n: option for n, option in OPTIONS[part].items() if n in given}
             options = [word for name, option in known.items() for word in (option, given[name])]
             if status := stack.bench([part, str(folder), *options]):

@@ -41,8 +41,7 @@ def _instant(at: float, offset: Offset | None, *, late: bool) -> float:
 def record_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
     """Each stretch of *running* in the JSON record; a reset may make several.
 
-    A run that was reset has ended at that moment; its successor records so when it gets to it, and
-    may have shown the old permit's *running* until an activity refused that permit.
+    A run that was reset has ended at that moment; its record says so once its vendors are clear.
     """
     begin: float | None = None
     for change in job.record.transitions if job.record else ():

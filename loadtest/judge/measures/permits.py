@@ -1,7 +1,7 @@
 """When a run had the slot, by its own history: for certain, and at the earliest.
 
-An activity asks for the permit and brings it back; the signal is its echo, and on a machine without
-time it comes late, or after the end of the run, which takes none any more.
+A signal brings the permit, and each order of an attempt names it. Where the signal is missing, the
+orders tell.
 """
 
 from loadtest.books.facts import Execution
@@ -9,12 +9,13 @@ from loadtest.books.model import JobFacts
 
 
 def tokens(run: Execution) -> set[int]:
-    """The numbers of the permits that its activities brought back."""
-    return {result.token for result in run.results if result.token is not None}
+    """The numbers of the permits under which it ordered its attempts."""
+    found = {one.token for one in run.orders} | {one.token for one in run.results}
+    return {token for token in found if token is not None}
 
 
 def certain(run: Execution) -> float | None:
-    """From when on it had it; without the echo since the end of the first activity."""
+    """From when on it had it; without the signal since the end of the first activity."""
     if run.granted is not None or not tokens(run):
         return run.granted
     return next((each.ended for each in run.activities if each.ended is not None), None)
@@ -31,5 +32,5 @@ def earliest(run: Execution) -> float | None:
 
 
 def untold(job: JobFacts) -> bool:
-    """Whether no history of the job has the echo."""
+    """Whether no history of the job has the signal."""
     return all(run.granted is None for run in job.executions)

@@ -163,11 +163,7 @@ def _order_of_stages(job: JobFacts, found: Offsets) -> Texts:
 
 
 def _inside_the_run(job: JobFacts, found: Offsets) -> Texts:
-    """Generations lie between the permit and the close; of a job that was reset, of any run.
-
-    The job hears of its permit later than the activity that asked for it: by seconds, on a machine
-    that has no time. No image is accepted before that activity has begun.
-    """
+    """Generations lie between the permit and the close; of a job that was reset, of any run."""
     granted = [at for run in job.executions if (at := permits.earliest(run)) is not None]
     closed = [run.closed for run in job.executions if run.closed is not None]
     for row in job.generations:

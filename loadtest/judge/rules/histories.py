@@ -45,7 +45,7 @@ def _listed(job: JobFacts, books: Books) -> Texts:
 def _permit(job: JobFacts, books: Books) -> Texts:
     """Who succeeded had the slot, and ordered each stage of it.
 
-    The permit is brought back by an activity; of its echo, the signal, see `_echoes`.
+    An order names its permit; of the signal that brought it, see `_echoes`.
     """
     if job.status != "succeeded" or not job.executions:
         return
@@ -66,7 +66,7 @@ def _is_told(job: JobFacts) -> bool:
 
 
 def _noted(job: JobFacts) -> bool:
-    """Whether its record holds a permit that its history has brought back."""
+    """Whether its record holds a permit under which its history has ordered."""
     tokens = {token for run in job.executions for token in permits.tokens(run)}
     return job.record is not None and job.record.token in tokens
 
@@ -91,7 +91,7 @@ def _brought(job: JobFacts, books: Books) -> Texts:
     if tokens and noted is not None and noted not in tokens:
         yield f"its record holds permit {noted}, its history {tokens}"
     if job.status == "succeeded" and job.executions and not tokens:
-        yield "its history brought nothing back"
+        yield "no order in its history names a permit"
 
 
 def _kept(stage: StageBook) -> Iterator[tuple[str, str]]:

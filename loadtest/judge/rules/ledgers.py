@@ -11,6 +11,7 @@ from loadtest.books.facts import Generation
 from loadtest.books.fields import mapping, step_of, whole
 from loadtest.books.model import STEPS, Books, JobFacts
 from loadtest.judge.findings import Finding
+from loadtest.judge.measures import permits
 from loadtest.judge.rules.common import Texts, each, met, of_run, once
 
 KIND = "ledger"
@@ -85,7 +86,7 @@ def _brought(job: JobFacts, books: Books) -> Texts:
 
 def _permit(job: JobFacts, books: Books) -> Texts:
     """A generation was submitted under a permit of the job's."""
-    tokens = {result.token for run in job.executions for result in run.results} - {None}
+    tokens = {token for run in job.executions for token in permits.tokens(run)}
     if not tokens or not once(job):
         return
     for row in job.generations:

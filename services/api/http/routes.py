@@ -28,6 +28,7 @@ from services.api.models import (
     Batch,
     BatchAccepted,
     BatchBody,
+    FreeOrder,
     IdempotencyKey,
     JobBody,
     JobList,
@@ -35,13 +36,17 @@ from services.api.models import (
     accepted,
 )
 from services.api.service import Service
-from services.api.temporal.slots import SemaphoreSlow
-from shared.errors import NotReady, QueueFull
+from services.api.temporal.slots import NotDraining, SemaphoreSlow, Slots
+from shared.errors import GenvideoError, NotReady, QueueFull
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job
 from shared.jobs.states import Status
 from shared.slot.messages import Gate, SlotView
+
+
+class SlotNotFound(GenvideoError, code="slot_not_found", status=404, title="No such slot"):
+    """No semaphore of ours has this name."""
 
 
 def _a_cursor(given: str) -> str:
@@ -73,6 +78,12 @@ GateParam = Annotated[
     Gate,
     Query(
         description="`job`: the slot; the others only where `GATES` has them on", examples=["job"]
+    ),
+]
+SlotName = Annotated[
+    str,
+    Path(
+        description="`job`, `image` or `video`: the gate that the semaphore keeps", examples=["job"]
     ),
 ]
 BatchTag = Annotated[str, Path(min_length=1, max_length=200, examples=["batch-7"])]
@@ -240,6 +251,48 @@ async def change_slots(
 ) -> SlotView:
     """Set the limit, the pause, or both; a lower limit lets holders finish."""
     return await service.gates[gate].change(order.change())
+
+
+@router.get(
+    "/slots/{name}",
+    tags=["slots"],
+    responses=documented(SlotNotFound, NotAcceptable, 422, 503, SemaphoreSlow),
+)
+async def get_slot(name: SlotName, service: ServiceDep) -> SlotView:
+    """The same of the semaphore of this name."""
+    return await _named(service, name).view()
+
+
+@router.put(
+    "/slots/{name}",
+    tags=["slots"],
+    dependencies=CHANGES,
+    responses=documented(*CHECKED, SlotNotFound, 413, 415),
+)
+async def change_slot(name: SlotName, order: SlotOrder, service: ServiceDep) -> SlotView:
+    """Set the limit, the pause, or both, of the semaphore of this name."""
+    return await _named(service, name).change(order.change())
+
+
+@router.post(
+    "/slots/{name}/free",
+    tags=["slots"],
+    dependencies=CHANGES,
+    responses=documented(*CHECKED, SlotNotFound, NotDraining, 413, 415),
+)
+async def free_slot(name: SlotName, order: FreeOrder, service: ServiceDep) -> SlotView:
+    """Give up a drain that cannot end: the place of `run_id` is free at once.
+
+    What that run left at a vendor may then run beside the next holder's work. 409 where the run
+    does not drain.
+    """
+    return await _named(service, name).free(order.run_id)
+
+
+def _named(service: Service, name: str) -> Slots:
+    if name not in set(Gate):
+        raise SlotNotFound(f"There is no slot {name}.")
+    return service.gates[Gate(name)]
 
 
 def _count(request: Request, jobs: int) -> None:

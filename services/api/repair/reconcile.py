@@ -105,7 +105,7 @@ class Reconciler:
         except RPCError as error:
             log.warning("a job can't be looked up", job_id=execution.id, reason=str(error))
             return
-        # After a reset the terminated run is an older one, and the job goes on.
+        # After a reset the terminated run is an older one; the newest one tells the end.
         if newest is None or newest.status not in ABNORMAL:
             return
         record = await self._repairer.read(execution.id) or await first_record(newest)

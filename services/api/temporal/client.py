@@ -33,7 +33,6 @@ from shared.jobs.messages import UNTAGGED, JobInput, Progress, Record
 from shared.jobs.states import OnVideoFailure
 from shared.slot.messages import SlotRequest
 from shared.slot.semaphores import start_semaphore
-from shared.slot.watching import is_gone
 from shared.temporal.client import (
     CUSTOM_PROGRESS,
     CUSTOM_TAG,
@@ -45,6 +44,7 @@ from shared.temporal.client import (
     answer,
     summary,
 )
+from shared.temporal.refusals import is_gone
 
 T = TypeVar("T")
 Handle = WorkflowHandle[object, Progress]
@@ -173,9 +173,9 @@ class Temporal:
             raise
         return True
 
-    async def record(self, job_id: str) -> Record:
-        """The record as the workflow holds it; a worker must be there to answer."""
-        query = self.handle(job_id).query(
+    async def record(self, job_id: str, run_id: str | None = None) -> Record:
+        """The record as the newest run holds it, or `run_id`; a worker must be there to answer."""
+        query = self.client.get_workflow_handle(job_id, run_id=run_id).query(
             GET_RECORD_QUERY, result_type=Record, rpc_timeout=QUERY_TIMEOUT
         )
         return await _counted("query_record", query, seconds=QUERY_TIMEOUT.total_seconds())

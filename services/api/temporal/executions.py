@@ -9,7 +9,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 
 from services.api.temporal.client import ABNORMAL, MEMO_INPUT, RPC_TIMEOUT, Temporal
-from shared.jobs.closing import close_record
+from shared.jobs.closing import RESET, close_record
 from shared.jobs.messages import JobError, JobInput, Record
 from shared.jobs.states import Status
 from shared.temporal.client import answer
@@ -35,8 +35,17 @@ async def first_record(found: WorkflowExecution) -> Record:
 
 
 async def from_workflow(temporal: Temporal, found: WorkflowExecutionDescription) -> Record:
-    """The record as the workflow tells it, with an end that it had no code left to record."""
-    return closed(await temporal.record(found.id), found.status)
+    """The record as the workflow tells it, with an end that it had no code left to record.
+
+    A run that was reset can't be asked, because its replay deviates on purpose: the first one is.
+    """
+    first = found.raw_description.workflow_execution_info.first_run_id
+    if first in ("", found.run_id):
+        return closed(await temporal.record(found.id), found.status)
+    record = await temporal.record(found.id, first)
+    if found.status is WorkflowExecutionStatus.RUNNING or record.status.ended:
+        return record
+    return close_record(record, RESET)
 
 
 def closed(record: Record, status: WorkflowExecutionStatus | None) -> Record:

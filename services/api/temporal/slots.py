@@ -6,6 +6,8 @@ from contextlib import suppress
 from datetime import timedelta
 from uuid import uuid4
 
+import structlog
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import (
     Client,
     WorkflowQueryFailedError,
@@ -13,10 +15,11 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
 )
 from temporalio.common import QueryRejectCondition
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from services.api.metrics import TEMPORAL_CALLS
-from services.api.temporal.client import is_missing
+from services.api.temporal.client import RPC_TIMEOUT, is_missing
 from shared.errors import (
     GenvideoError,
     InvalidInput,
@@ -25,20 +28,27 @@ from shared.errors import (
     TemporalUnavailable,
 )
 from shared.health import temporal_reason
-from shared.jobs.messages import Job
+from shared.jobs.messages import Job, Message
 from shared.jobs.states import Status
 from shared.slot.messages import (
     CHANGE_UPDATE,
     DEFAULT_LIMIT,
+    FREE_UPDATE,
     JOB_GATE,
     VIEW_QUERY,
     Gate,
+    HolderView,
+    RunId,
     SlotChange,
+    SlotFree,
     SlotView,
+    drain_id,
     semaphore_id,
 )
 from shared.slot.semaphores import start_semaphore
 from shared.temporal.client import answer
+
+log = structlog.get_logger(__name__)
 
 FRESH_SECONDS = 1.0
 # How long each try to hear from the semaphore may take. A question is lost with a worker that dies,
@@ -49,6 +59,8 @@ PATIENCE_SECONDS = 0.5
 UPDATE_SECONDS = 5.0
 # A full queue moves on by one job at a time.
 FULL_RETRY_SECONDS = 10.0
+# How an update fails whose semaphore was reset, or ended before it was done.
+ENDED = ("reset", "AcceptedUpdateCompletedWorkflow")
 
 EMPTY = SlotView(limit=DEFAULT_LIMIT, paused=False, holders=(), waiting=(), waiting_count=0)
 
@@ -57,6 +69,10 @@ class SemaphoreSlow(
     TemporalUnavailable, code="semaphore_slow", status=504, title="The semaphore is slow"
 ):
     """Temporal can be reached, but no worker has answered for the semaphore in time."""
+
+
+class NotDraining(GenvideoError, code="not_draining", status=409, title="The run is not draining"):
+    """Only the place of a run that has closed, and is being cleared, can be given up."""
 
 
 class Slots:
@@ -86,8 +102,24 @@ class Slots:
         return task
 
     async def _ask(self) -> SlotView:
-        self._seen = await self._answered()
+        self._seen = await self._with_drains(await self._answered())
         return self._seen
+
+    async def _with_drains(self, view: SlotView) -> SlotView:
+        """The same, with how often each drain was tried, and why the last try failed.
+
+        The server alone knows, which is asked only while a run drains.
+        """
+        if not any(holder.draining for holder in view.holders):
+            return view
+        TEMPORAL_CALLS.labels("describe_slots").inc()
+        try:
+            described = await answer(self._handle.describe(rpc_timeout=RPC_TIMEOUT))
+        except (GenvideoError, RPCError):
+            return view
+        pending = {each.activity_id: each for each in described.raw_description.pending_activities}
+        holders = (_with_drain(each, pending.get(drain_id(each.run_id))) for each in view.holders)
+        return view.model_copy(update={"holders": tuple(holders)})
 
     async def _answered(self) -> SlotView:
         """The answer to one of the tries; SemaphoreSlow only where Temporal itself answers."""
@@ -129,23 +161,38 @@ class Slots:
         """Set limit or pause, on a semaphore that is started when there is none."""
         TEMPORAL_CALLS.labels("change_slots").inc()
         try:
-            view = await self._update(change)
+            view = await self._update(CHANGE_UPDATE, change)
         except RPCError as error:
             if not is_missing(error):
                 raise
             await self._start()
-            view = await self._update(change)
+            view = await self._update(CHANGE_UPDATE, change)
         self._remember(view)
         return view
 
-    async def _update(self, change: SlotChange) -> SlotView:
-        update = self._handle.execute_update(
-            CHANGE_UPDATE, change, id=uuid4().hex, result_type=SlotView
-        )
+    async def free(self, run_id: RunId) -> SlotView:
+        """Give up the drain of a run, whose place is free at once; NotDraining.
+
+        What it left at a vendor may run on, beside that of the next holder.
+        """
+        TEMPORAL_CALLS.labels("free_slot").inc()
+        try:
+            view = await self._update(FREE_UPDATE, SlotFree(run_id=run_id))
+        except RPCError as error:
+            if not is_missing(error):
+                raise TemporalUnavailable("The semaphore does not answer.") from error
+            raise NotDraining("There is no semaphore, and so no run that drains.") from error
+        log.warning("a place was freed by an operator", gate=self._gate, run_id=run_id)
+        view = await self._with_drains(view)
+        self._remember(view)
+        return view
+
+    async def _update(self, name: str, wanted: Message) -> SlotView:
+        update = self._handle.execute_update(name, wanted, id=uuid4().hex, result_type=SlotView)
         try:
             return await answer(update, seconds=UPDATE_SECONDS)
         except WorkflowUpdateFailedError as error:
-            raise InvalidInput(str(error.cause)) from error
+            raise _refusal(error.cause) from error
 
     async def _start(self) -> None:
         await answer(start_semaphore(self._client, self._gate))
@@ -204,3 +251,21 @@ class Slots:
             positions = {job_id: number for number, job_id in enumerate(view.waiting, start=1)}
             self._positions = (view, positions)
         return self._positions[1]
+
+
+def _with_drain(holder: HolderView, drain: PendingActivityInfo | None) -> HolderView:
+    if drain is None:
+        return holder
+    failure = drain.last_failure.message or None
+    return holder.model_copy(update={"drain_attempts": drain.attempt, "drain_failure": failure})
+
+
+def _refusal(cause: BaseException) -> GenvideoError:
+    """Why the semaphore did not do what it was told."""
+    kind = cause.type if isinstance(cause, ApplicationError) else None
+    if kind == NotDraining.code:
+        return NotDraining("This run is not draining.")
+    if kind in ENDED:
+        # The next semaphore rebuilds.
+        return TemporalUnavailable("The semaphore does not answer.")
+    return InvalidInput(str(cause))

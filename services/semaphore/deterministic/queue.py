@@ -48,9 +48,10 @@ class WaitingQueue:
         if request is not None:
             del self._keys[bisect_left(self._keys, turn(request))]
 
-    def get(self, run_id: str) -> SlotRequest | None:
-        """The request of a run, where it waits."""
-        return self._requests.get(run_id)
+    def pop(self) -> SlotRequest:
+        """Take out the first; IndexError where nobody waits."""
+        _, run_id = self._keys.pop(0)
+        return self._requests.pop(run_id)
 
     def first(self, count: int) -> tuple[str, ...]:
         """The job ids of the next `count`, in order."""

@@ -1,6 +1,7 @@
 """The activities of the semaphore as its workflow starts them: their limits and retries."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -11,16 +12,19 @@ with workflow.unsafe.imports_passed_through():
         FIND_JOBS,
         SEMAPHORE_RULES,
         WATCH_RUN,
-        Ended,
-        Found,
-        SemaphoreRules,
         Watch,
     )
-    from shared.slot.messages import DRAIN_ACTIVITY, Closed, Drain, RunRef
-    from shared.temporal.client import GENVIDEO_QUEUE
+    from shared.slot.messages import (
+        DRAIN_ACTIVITY,
+        OPEN_RECORDS_ACTIVITY,
+        Drain,
+        Holder,
+        drain_id,
+    )
+    from shared.temporal.client import GENVIDEO_QUEUE, summary
     from shared.temporal.pace import Times
 
-# A watch and a clean-up bound themselves, by the job's and the worker's settings.
+# A watch and a drain bound themselves, by the job's and the worker's settings.
 FOR_EVER = timedelta(days=3650)
 RETRY_POLICY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=2)
@@ -28,23 +32,25 @@ RETRY_POLICY = RetryPolicy(
 RULES_TIMEOUT = timedelta(seconds=5)
 REBUILD_TIMEOUT = timedelta(minutes=5)
 
+# What it returns is validated by who awaits it, because an operator can complete an activity with
+# anything.
+Handle = workflow.ActivityHandle[Any]
 
-def rules() -> workflow.ActivityHandle[SemaphoreRules]:
+
+def rules() -> Handle:
     """The rules of the process at work."""
     return workflow.start_activity(
         SEMAPHORE_RULES,
-        result_type=SemaphoreRules,
         summary="the rules of the process at work",
         start_to_close_timeout=RULES_TIMEOUT,
         retry_policy=RETRY_POLICY,
     )
 
 
-def find_jobs(times: Times) -> workflow.ActivityHandle[Found]:
+def find_jobs(times: Times) -> Handle:
     """Who holds and who waits, as Temporal tells."""
     return workflow.start_activity(
         FIND_JOBS,
-        result_type=Found,
         summary="rebuild from the running jobs",
         start_to_close_timeout=REBUILD_TIMEOUT,
         # The next process ends the tries of the one before; a stall costs no new beginning.
@@ -53,34 +59,46 @@ def find_jobs(times: Times) -> workflow.ActivityHandle[Found]:
     )
 
 
-def watch(request: Watch, times: Times) -> workflow.ActivityHandle[Ended]:
-    """How a run has closed, once it has."""
+def open_records(times: Times) -> Handle:
+    """The runs of open records that Temporal does not know; needs a worker of the jobs."""
+    return workflow.start_activity(
+        OPEN_RECORDS_ACTIVITY,
+        task_queue=GENVIDEO_QUEUE,
+        summary="Temporal remembers no semaphore: which records are open?",
+        # However many records there are.
+        start_to_close_timeout=FOR_EVER,
+        heartbeat_timeout=times.work,
+        retry_policy=RETRY_POLICY,
+    )
+
+
+def watch(request: Watch, times: Times) -> Handle:
+    """Signal the permit, and return how the run has closed, once it has."""
     return workflow.start_activity(
         WATCH_RUN,
         request,
-        result_type=Ended,
-        summary=f"watch {request.run.job_id} until it closes",
+        summary=summary(f"grant to {request.run.job_id}, and watch it until it closes"),
         start_to_close_timeout=FOR_EVER,
         heartbeat_timeout=times.watch,
         retry_policy=RETRY_POLICY,
     )
 
 
-def drain(
-    run: RunRef, closed: Closed, times: Times, *, since: datetime
-) -> workflow.ActivityHandle[None]:
-    """Done when nothing of a killed run acts any more, at its worker or at a vendor."""
+def drain(holder: Holder, times: Times) -> Handle:
+    """Done when nothing of a run acts any more, at its worker or at a vendor."""
+    request = holder.request
     return workflow.start_activity(
         DRAIN_ACTIVITY,
         Drain(
-            job_id=run.job_id,
-            run_id=run.run_id,
+            job_id=request.job_id,
+            run_id=request.run_id,
             hold_seconds=DRAIN_HOLD_SECONDS,
-            close_code=closed.value,
-            since=since,
+            closed=holder.drain,
+            since=holder.drains_since,
         ),
         task_queue=GENVIDEO_QUEUE,
-        summary=f"clear the vendors after {run.job_id}",
+        activity_id=drain_id(request.run_id),
+        summary=summary(f"clear the vendors after {request.job_id}"),
         start_to_close_timeout=FOR_EVER,
         heartbeat_timeout=times.work,
         retry_policy=RETRY_POLICY,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -21,16 +21,17 @@ from shared.slot.messages import (
     Permit,
     Release,
     SlotRequest,
+    fitting_requests,
     semaphore_id,
 )
-from shared.slot.watching import is_gone
 from shared.temporal.client import GENVIDEO_WORKFLOW
+from shared.temporal.refusals import is_gone
 
 # The listing is eventually consistent: what started just now may be missing from the first.
 LISTING_PAUSE_SECONDS = 1.0
 AT_ONCE = 20
 # A job killed so recently, while no semaphore watched, may have left a generation running.
-RECENT = timedelta(minutes=10)
+RECENT = timedelta(hours=1)
 OPEN = "ExecutionStatus = 'Running'"
 SAID = EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED
 KILLED = "ExecutionStatus IN ('Terminated', 'TimedOut')"
@@ -53,11 +54,14 @@ class Seen(Message):
         return self.status is WorkflowExecutionStatus.RUNNING
 
 
-async def find_jobs(client: Client, gate: Gate) -> list[Seen]:
-    """All running jobs, and the lately killed ones, as they stand at this gate."""
-    jobs = {job.run_id: job async for job in _listed(client)}
+async def find_jobs(client: Client, gate: Gate, *, now: datetime) -> list[Seen]:
+    """All running jobs, and the lately killed ones, as they stand at this gate.
+
+    `now`: by the server's clock; that of this machine may be wrong.
+    """
+    jobs = {job.run_id: job async for job in _listed(client, now)}
     await asyncio.sleep(LISTING_PAUSE_SECONDS)
-    jobs |= {job.run_id: job async for job in _listed(client)}
+    jobs |= {job.run_id: job async for job in _listed(client, now)}
     at_once = asyncio.Semaphore(AT_ONCE)
 
     async def look(job: WorkflowExecution) -> Seen | None:
@@ -67,8 +71,8 @@ async def find_jobs(client: Client, gate: Gate) -> list[Seen]:
     return [item for item in await asyncio.gather(*map(look, jobs.values())) if item]
 
 
-async def _listed(client: Client) -> AsyncIterator[WorkflowExecution]:
-    since = (datetime.now(UTC) - RECENT).strftime("%Y-%m-%dT%H:%M:%SZ")
+async def _listed(client: Client, now: datetime) -> AsyncIterator[WorkflowExecution]:
+    since = (now - RECENT).strftime("%Y-%m-%dT%H:%M:%SZ")
     for condition in (OPEN, f"{KILLED} AND CloseTime > '{since}'"):
         query = f"WorkflowType = '{GENVIDEO_WORKFLOW}' AND {condition}"
         async for job in client.list_workflows(query):
@@ -101,12 +105,15 @@ async def _started(
     job_input = await read_one(client.data_converter, payloads, JobInput)
     if job_input is None:
         return None
-    request = SlotRequest(
-        job_id=job.id,
-        run_id=job.run_id,
-        priority=job_input.priority,
-        requested_at=job.start_time,
-    )
+    wanted = {
+        "job_id": job.id,
+        "run_id": job.run_id,
+        "priority": job_input.priority,
+        "requested_at": job.start_time,
+    }
+    if not (requests := fitting_requests([wanted])):
+        return None
+    [request] = requests
     status = job.status or WorkflowExecutionStatus.RUNNING
     # Every job wants the slot from its beginning; a stage's gate it asks for by a signal.
     return Seen(request=request, status=status, asking=gate is JOB_GATE)
@@ -124,10 +131,7 @@ async def _signalled(client: Client, seen: Seen, *, event: HistoryEvent, gate: G
 
 
 async def _said(client: Client, seen: Seen, *, event: HistoryEvent, gate: Gate) -> Seen:
-    """What the job told this gate's semaphore, whether that heard it or not.
-
-    A run that a reset made repeats what the run before it said: it wants what that wanted.
-    """
+    """What the job told this gate's semaphore, whether that heard it or not."""
     said = event.signal_external_workflow_execution_initiated_event_attributes
     if said.workflow_execution.workflow_id != semaphore_id(gate):
         return seen

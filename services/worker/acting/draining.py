@@ -6,28 +6,41 @@ from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 from temporalio import activity
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.acting.heartbeat import beating
-from services.worker.acting.looking_back import submitted
-from services.worker.acting.polling import end_of
+from services.worker.acting.polling import asked_by, end_of
 from services.worker.dependencies import Dependencies
 from services.worker.margins import KEEP_SECONDS
-from services.worker.models import Kept
+from services.worker.models import GEN_IMAGE, REQUEST_VIDEO, Kept, Order
 from services.worker.vendors.vendor import Vendor, VendorStatus
 from shared.errors import GenvideoError, RefusedForGood, VendorError
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.assets import asset_url
 from shared.jobs.closing import amend_accepted, close_record
-from shared.jobs.ids import external_id, parse_external_id
+from shared.jobs.ids import external_id, is_job_id, parse_external_id
 from shared.jobs.messages import Asset, Attempts, Record
-from shared.jobs.states import Step
-from shared.slot.messages import DRAIN_ACTIVITY, Drain
+from shared.jobs.states import Status, Step
+from shared.slot.messages import (
+    DRAIN_ACTIVITY,
+    OPEN_RECORDS_ACTIVITY,
+    Closed,
+    Drain,
+    OpenRecords,
+    RunRef,
+)
+from shared.slot.watching import closed_by_now
 from shared.store.chosen import chosen_store
 from shared.store.records import Records
+from shared.temporal.refusals import is_gone
 
 log = structlog.get_logger(__name__)
 
+SUBMITS = (GEN_IMAGE, REQUEST_VIDEO)
+BEGUN = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+FORGOTTEN = "forgotten"
 # A result on our disk, and what it cost by our id.
 Bought = tuple[Asset, dict[str, str]]
 # A look at what still runs; each later one comes a little later, for hours may pass.
@@ -43,34 +56,76 @@ class DrainActivities:
         self._client = parts.client
         self._vendors: dict[Step, Vendor] = {Step.IMAGE: parts.images, Step.VIDEO: parts.videos}
         self._storage = parts.storage
-        self._records = Records(chosen_store(parts.settings))
+        self._records = Records(chosen_store(parts.settings), namespace=parts.client.namespace)
 
     @activity.defn(name=DRAIN_ACTIVITY)
     async def drain_job(self, drain: Drain) -> Kept:
         """Return when no generation of the job runs any more, or the bound has passed.
 
-        What is paid for by then is stored where the job's own code is there to record it; for a job
-        that was closed from outside the record is closed here.
-        First waits `hold_seconds`: what a terminated job's activities had been permitted to submit
-        may be on its way, and an earlier look would miss it.
+        First waits `hold_seconds`: what a closed job's activities had begun to submit may be on its
+        way, and an earlier look would miss it. What is paid for by then is stored where somebody
+        records it: the job's own code, or this, for a job that Temporal does not know any more.
+        Of a job that was closed from outside the record is closed here. Of another kind of workflow
+        nothing is at our vendors: its activities are given the time to notice that it has closed.
         """
-        now = _server_clock()
-        async with beating(self._client, drain.job_id):
-            goes_on = await self._is_reset(drain)
-            code = None if goes_on else drain.close_code
-            if code is not None:
+        async with beating(self._client, drain.job_id) as pulse:
+            now, since = pulse.now, _since(drain)
+            if not is_job_id(drain.job_id):
+                await asyncio.sleep(max(0.0, since - now()))
+                return Kept(attempts=Attempts(), assets={}, asset_url=None)
+            code = await self._close_code(drain)
+            if code is not None and code != FORGOTTEN:
                 await asyncio.to_thread(self._close, drain, code)
-            since = _since(drain)
             await asyncio.sleep(max(0.0, since - now()))
-            seen = await self._cleared(drain, now, since, cancel=not goes_on)
-            if goes_on or code is not None:
-                await asyncio.to_thread(self._amend, drain.job_id, seen)
-                return Kept(attempts=seen.attempts(), assets={}, asset_url=None)
-            return await self._keep(drain.job_id, seen)
+            seen = await self._cleared(drain, now, since)
+            if code is None or await asyncio.to_thread(self._is_open, drain):
+                kept = await self._keep(drain.job_id, seen)
+                if code is not None:
+                    await asyncio.to_thread(self._close, drain, code, kept)
+                return kept
+            await asyncio.to_thread(self._amend, drain.job_id, seen)
+            return Kept(attempts=seen.attempts(), assets={}, asset_url=None)
 
-    async def _cleared(
-        self, drain: Drain, now: Callable[[], float], since: float, *, cancel: bool
-    ) -> "Seen":
+    @activity.defn(name=OPEN_RECORDS_ACTIVITY)
+    async def open_records(self) -> OpenRecords:
+        """The runs of this namespace's records that are open and that Temporal does not know."""
+        async with beating(self._client, "records"):
+            records = await asyncio.to_thread(self._open_records)
+            unknown = [
+                run for run in records if await closed_by_now(self._client, run) is Closed.UNKNOWN
+            ]
+        log.info("open records", found=len(records), unknown=[run.job_id for run in unknown])
+        return OpenRecords(runs=tuple(unknown))
+
+    def _open_records(self) -> list[RunRef]:
+        records = map(self._records.read, self._records.job_ids())
+        return [
+            RunRef(job_id=each.job_id, run_id=each.run_id)
+            for each in records
+            if each is not None
+            and each.run_id
+            and each.status is Status.RUNNING
+            and each.is_of(self._client.namespace)
+        ]
+
+    async def _close_code(self, drain: Drain) -> str | None:
+        """The code with which the record of a closed run ends; None where the job's own code does
+        it. A run that was reset has a newer one in its place, which ends at once."""
+        if drain.closed is None:
+            return None
+        if drain.closed is Closed.UNKNOWN:
+            return FORGOTTEN
+        try:
+            latest = await self._client.get_workflow_handle(drain.job_id).describe()
+        except RPCError as error:
+            if not is_gone(error):
+                raise
+            return FORGOTTEN
+        first = latest.raw_description.workflow_execution_info.first_run_id
+        was_reset = latest.run_id != drain.run_id and first == drain.run_id
+        return "reset_not_supported" if was_reset else drain.closed.value
+
+    async def _cleared(self, drain: Drain, now: Callable[[], float], since: float) -> "Seen":
         """Wait until nothing of the job runs; what the vendors say of its generations.
 
         While a submit may be on its way, finding nothing proves nothing: the vendor may still be
@@ -89,7 +144,7 @@ class DrainActivities:
         seen, pause = Seen(tasks, self._lost), POLL_SECONDS
         if drain.in_doubt:
             seen.doubted.add(latest)
-        await self._look(all_of(drain.job_id), seen, tasks, cancel=cancel)
+        await self._look(all_of(drain.job_id), seen, tasks)
         while True:
             in_doubt = now() < doubt and latest not in seen.known
             if not seen.running and not in_doubt:
@@ -99,7 +154,7 @@ class DrainActivities:
                 return seen
             await asyncio.sleep(pause)
             pause = min(pause * POLL_GROWTH, self._settings.video_poll_seconds)
-            await self._look(seen.running | {latest}, seen, tasks, cancel=cancel)
+            await self._look(seen.running | {latest}, seen, tasks)
 
     async def _begun(self, drain: Drain, record: Record | None) -> Attempts:
         """By stage, the highest attempt whose submit the job may have begun.
@@ -108,56 +163,52 @@ class DrainActivities:
         submit: a run that is closed from outside then is known by its history alone.
         """
         attempts = record.attempts if record else Attempts()
-        if drain.close_code is None:
+        if drain.closed is None:
             return attempts
         return attempts.raised_to(await submitted(self._client, drain.job_id, drain.run_id))
 
     def _asked(self, ours: str, tasks: Mapping[str, str]) -> str | None:
-        """By which id a generation is asked for: the vendor's own where it is known, for ours is
-        not found everywhere; None where there is no way to."""
-        looked_up = self._vendors[step_of(ours)].traits.looked_up
-        return tasks.get(ours) or (ours if looked_up else None)
+        """By which id a generation is asked for; None where there is no way to."""
+        return asked_by(self._vendors[step_of(ours)], ours, tasks.get(ours))
 
     def _lost(self, ours: str) -> float:
         """The seconds after which one that its vendor denies counts as lost."""
         return self._settings.lost_seconds(step_of(ours))
 
     async def _look(
-        self,
-        generations: Iterable[str],
-        seen: "Seen",
-        tasks: Mapping[str, str],
-        *,
-        cancel: bool,
+        self, generations: Iterable[str], seen: "Seen", tasks: Mapping[str, str]
     ) -> None:
         """Take note of each generation that has not ended; it is cancelled where that can be."""
         for ours in sorted(set(generations) - seen.ended):
             vendor = self._vendors[step_of(ours)]
             seen.note(ours, status := await _status(vendor, self._asked(ours, tasks)))
-            if cancel and ours in seen.running and isinstance(status, VendorStatus):
+            if ours in seen.running and isinstance(status, VendorStatus):
                 await _cancel(vendor, status)
 
-    async def _is_reset(self, drain: Drain) -> bool:
-        """Whether a reset gave the job a newer run, which will adopt what was paid for."""
-        try:
-            latest = await self._client.get_workflow_handle(drain.job_id).describe()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
-        return latest.run_id != drain.run_id
-
-    def _close(self, drain: Drain, code: str) -> None:
+    def _close(self, drain: Drain, code: str, kept: Kept | None = None) -> None:
+        """End an open record of this run, with what was kept where that is to be in it."""
         record = self._records.read(drain.job_id)
-        if record is not None and record.run_id == drain.run_id and not record.status.ended:
-            self._records.write(close_record(record, code))
+        if record is None or not self._is_open(drain):
+            return
+        if kept is not None:
+            record = record.model_copy(
+                update={
+                    "attempts": record.attempts.raised_to(kept.attempts),
+                    "assets": {**record.assets, **kept.assets},
+                    "asset_url": kept.asset_url or record.asset_url,
+                    "tasks": {**kept.tasks, **record.tasks},
+                    "units": {**record.units, **kept.units},
+                }
+            )
+        self._records.write(close_record(record, code))
+
+    def _is_open(self, drain: Drain) -> bool:
+        """Whether there is a record of this run, and it has no end yet."""
+        record = self._records.read(drain.job_id)
+        return record is not None and record.run_id == drain.run_id and not record.status.ended
 
     def _amend(self, job_id: str, seen: "Seen") -> None:
-        """The record of a job whose end had no code may lack what a vendor had accepted by then.
-
-        So may that of a run that was reset, which the next run follows; where that one has written
-        already, it goes on from here, as from all that is known of it.
-        """
+        """The record of a job whose end had no code may lack what a vendor had accepted by then."""
         while (record := self._records.read(job_id)) is not None:
             amended = amend_accepted(record, seen.attempts(), seen.tasks)
             if amended is None or self._records.write(amended):
@@ -185,13 +236,34 @@ class DrainActivities:
                 async with asyncio.timeout(KEEP_SECONDS):
                     ours, vendor = external_id(job_id, step, attempt), self._vendors[step]
                     asked = self._asked(ours, tasks)
-                    if asked and (end := await end_of(vendor, asked)):
+                    if asked and (end := await end_of(vendor, asked, known=None)):
                         units = {} if end.units is None else {ours: end.units}
                         asset = await self._storage.store(end.url, job_id, step=step, vendor=vendor)
                         return asset, units
             except (GenvideoError, TimeoutError) as error:
                 log.warning("what was paid for could not be kept", step=step, reason=str(error))
         return None
+
+
+async def submitted(client: Client, job_id: str, run_id: str) -> Attempts:
+    """By stage, the highest attempt whose submit a run has begun, by its history.
+
+    Read as far as that goes; only a server that is away is asked again, by the next try.
+    """
+    found = Attempts()
+    handle = client.get_workflow_handle(job_id, run_id=run_id)
+    try:
+        async for event in handle.fetch_history_events():
+            begun = event.activity_task_scheduled_event_attributes
+            if event.event_type == BEGUN and begun.activity_type.name in SUBMITS:
+                [order] = await client.data_converter.decode(begun.input.payloads, [Order])
+                highest = Attempts.model_validate({order.step.value: order.attempt})
+                found = found.raised_to(highest)
+    except Exception as error:  # what a converter or a codec raises is open
+        if isinstance(error, RPCError) and error.status is RPCStatusCode.UNAVAILABLE:
+            raise
+        log.warning("unreadable history", job_id=job_id, run_id=run_id, reason=type(error).__name__)
+    return found
 
 
 def _latest(job_id: str, attempts: Attempts) -> str:
@@ -279,9 +351,3 @@ def _since(drain: Drain) -> float:
     """
     begun = drain.since or activity.info().scheduled_time
     return begun.timestamp() + drain.hold_seconds
-
-
-def _server_clock() -> Callable[[], float]:
-    """The server's time, and never ahead of it: what has passed here since it began this try."""
-    began = activity.info().started_time.timestamp() - time.monotonic()
-    return lambda: began + time.monotonic()

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import structlog
@@ -18,12 +17,13 @@ from services.worker.policies import (
     REPORT_SECONDS,
     WAITING_TRIES,
 )
-from shared.errors import GenvideoError, NotYet, OutcomeUnknown, VendorError, what_kind
+from shared.errors import Fenced, GenvideoError, NotThisRun, Stopped, VendorError, what_kind
 from shared.jobs.ids import parse_external_id
 from shared.jobs.messages import ProgressReport
 from shared.telemetry import tracing
 from shared.temporal.client import PROGRESS_SIGNAL
 from shared.temporal.pace import between_beats
+from shared.temporal.tries import is_first_try
 
 log = structlog.get_logger(__name__)
 
@@ -33,9 +33,9 @@ NEVER = 101
 
 
 def check_run(run_id: str) -> None:
-    """NotYet where the run that calls isn't the one that was meant (after a reset)."""
+    """NotThisRun where the run that calls isn't the one that was meant (after a reset)."""
     if run_id != activity.info().workflow_run_id:
-        raise NotYet("This run does not hold the slot; another run of the job did.")
+        raise NotThisRun("This run does not hold the slot; another run of the job did.")
 
 
 class Pulse:
@@ -43,8 +43,7 @@ class Pulse:
     the place in the vendor's queue that the record has.
 
     `in_doubt`: whether a submit of this generation may be on its way to the vendor. `settled`: the
-    last try ended by itself and knew that none was; a killed one could not say so. `follows`:
-    whether one told anything at all.
+    last try ended by itself and knew that none was; a killed one could not say so.
     """
 
     def __init__(self, client: Client, external_id: str) -> None:
@@ -52,11 +51,9 @@ class Pulse:
         self.percent = 0
         self.position: int | None = None
         self.told = False
-        self.settled = self.follows = False
+        self.settled = False
         self.in_doubt = False
-        # By how much our clock was ahead when this try began, or how late it came to us.
-        started = activity.info().started_time
-        self.skew = (datetime.now(UTC) - started).total_seconds()
+        self._ahead = activity.info().started_time.timestamp() - time.monotonic()
         self._client = client
         self._external_id = external_id
         generation = parse_external_id(external_id)
@@ -66,6 +63,11 @@ class Pulse:
         self._points = REPORT_POINTS[generation.step] if generation else NEVER
         self._reported_at = time.monotonic()
         self._reported = 0
+
+    def now(self) -> float:
+        """The server's time in epoch seconds, and never ahead of it: the beginning of this try, and
+        what has passed here since."""
+        return self._ahead + time.monotonic()
 
     def beat(self) -> None:
         """Tell the server that we are alive, and how far; costs no history."""
@@ -85,13 +87,13 @@ class Pulse:
             worked = self.accepted.worked_seconds + seconds
             self.accepted = self.accepted.model_copy(update={"worked_seconds": worked})
 
-    def follow(self, details: Sequence[Any], attempt: int) -> None:
-        """Begin the try of this number with what the one before it has told, if anything."""
+    def follow(self, details: Sequence[Any], *, is_first: bool) -> None:
+        """Begin with what the try before this one has told, if anything; `is_first`: none was."""
         if details:
             accepted, *rest = details
             self.resume(Accepted.model_validate(accepted) if accepted else None, *rest)
-        elif attempt > 1:
-            self.in_doubt = True
+        else:
+            self.in_doubt = not is_first
 
     def left(self) -> Left:
         """What there is at the vendor if nobody goes on."""
@@ -108,7 +110,7 @@ class Pulse:
         *_later: object,
     ) -> None:
         """Go on where the last try was when it was last heard of; a later release tells more."""
-        self.accepted, self.follows = accepted, True
+        self.accepted = accepted
         self.percent = self._reported = percent
         self.told = told
         self.position = position
@@ -201,13 +203,12 @@ async def beating(
 ) -> AsyncIterator[Pulse]:
     """Heartbeats for as long as the block runs; the pulse starts with what the last try knew.
 
-    Where the block `submits`, a cancellation that leaves something at the vendor, or in doubt, is
-    told as OutcomeUnknown: whoever hears of a cancellation may believe that nothing was done. Each
-    failure tells there what it leaves.
+    Where the block `submits`, each failure says what it leaves at the vendor, a cancellation as
+    Stopped: of a plain one the workflow does not know what was left.
     """
     pulse = Pulse(client, external_id)
     info = activity.info()
-    pulse.follow(info.heartbeat_details, info.attempt)
+    pulse.follow(info.heartbeat_details, is_first=is_first_try())
     if info.heartbeat_details:
         # Where the last try knew that nothing was on its way, that holds no longer.
         pulse.beat()
@@ -221,15 +222,18 @@ async def beating(
     try:
         yield pulse
     except asyncio.CancelledError:
-        if submits and (pulse.in_doubt or pulse.accepted is not None):
-            stopped = OutcomeUnknown("It was stopped behind its submit.")
+        if not pulse.in_doubt:
+            pulse.settle()
+        if submits and not activity.is_worker_shutdown():
+            stopped = Stopped("It was stopped.")
             stopped.details = (pulse.left().model_dump(),)
             raise stopped from None
         raise
     except GenvideoError as error:
         if submits:
             error.details = (pulse.left().model_dump(),)
-        if error.retryable and info.attempt >= WAITING_TRIES:
+        waits = error.retryable and not isinstance(error, Fenced)
+        if waits and info.attempt >= WAITING_TRIES:
             await pulse.waits(error)
         if not pulse.in_doubt:
             pulse.settle()

@@ -11,7 +11,7 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from shared.errors import GenvideoError, NotYet, to_application_error, what_kind
+from shared.errors import GenvideoError, Stopped, to_application_error, what_kind
 from shared.telemetry import tracing
 
 log = structlog.get_logger(__name__)
@@ -39,10 +39,9 @@ class _Inbound(ActivityInboundInterceptor):
         ):
             try:
                 return await super().execute_activity(input)
-            except NotYet as error:
-                # As ever where several wait: the job is told when it is next.
+            except Stopped as error:
                 tracing.note(code=error.code)
-                log.info("not its turn", code=error.code, reason=error.message)
+                log.info("stopped", reason=error.message)
                 raise to_application_error(error) from None
             except GenvideoError as error:
                 tracing.note(code=error.code)

@@ -14,16 +14,17 @@ from services.worker.policies import (
     LATE_PACE,
     WAITING_SECONDS,
 )
+from services.worker.vendors.ids import ANOTHER
 from services.worker.vendors.vendor import Vendor, VendorStatus
 from shared.errors import (
     AttemptTimedOut,
     GenerationFailed,
     GenerationLost,
     GivenUp,
+    OutcomeUnknown,
     RefusedForGood,
     VendorError,
 )
-from shared.slot.messages import Permit
 
 # What a look tells; None: the vendor doesn't know the generation.
 News = VendorStatus | VendorError | None
@@ -34,23 +35,37 @@ Stop = Callable[[str], Awaitable[None]]
 
 
 class Ended(NamedTuple):
-    """Where the result is, and what the vendor says that it charged, in its own units."""
+    """The vendor's id of what has ended, where the result is, and what the vendor says that it
+    charged, in its own units."""
 
+    vendor_id: str
     url: str
     units: str | None
 
 
-async def end_of(vendor: Vendor, task_id: str) -> Ended | None:
-    """The end of a generation that has succeeded by now; None where there is no result to fetch."""
-    status = await vendor.status(task_id)
+def asked_by(vendor: Vendor, ours: str, vendor_id: str | None) -> str | None:
+    """By which id a generation is asked for: ours where the vendor finds it, because an answer to a
+    submit may have named another one's; None where there is no way to ask."""
+    return ours if vendor.traits.looked_up else vendor_id
+
+
+async def end_of(vendor: Vendor, asked: str, *, known: str | None) -> Ended | None:
+    """The end of a generation that has succeeded by now; None where there is no result to fetch.
+
+    `known`: the vendor's id of it, where the answer must name that one.
+    """
+    status = await vendor.status(asked)
     if status is None or status.state != "succeeded":
         return None
+    if known is not None and status.vendor_id != known:
+        return None
     url = await vendor.address(status)
-    return None if url is None else Ended(url, status.units)
+    return None if url is None else Ended(status.vendor_id, url, status.units)
 
 
 async def until_ended(
     vendor: Vendor,
+    ours: str,
     accepted: Accepted,
     *,
     pulse: Pulse,
@@ -63,15 +78,23 @@ async def until_ended(
     GenerationFailed: the vendor says so, or that it succeeded and never where; RefusedForGood: it
     failed as every other one would; AttemptTimedOut: it says so after we had it stopped;
     GenerationLost: it doesn't know it any more; GivenUp: no end in all the time that there is.
-    While the vendor is away it is waited for, and queueing there is no work.
+    While the vendor is away it is waited for, and queueing there is no work. An answer that names
+    another generation is believed when it comes twice in a row: then the answer to the submit was
+    the wrong one.
     """
-    wait, percent = _Wait(accepted, patience), 0
+    wait, percent, other = _Wait(accepted, patience, now=pulse.now()), 0, ""
+    asked = asked_by(vendor, ours, accepted.vendor_id) or accepted.vendor_id
     while True:
-        news = await _look(vendor, accepted.vendor_id)
+        news = await _look(vendor, asked)
+        if isinstance(news, VendorStatus) and news.vendor_id not in (accepted.vendor_id, other):
+            other, news = news.vendor_id, OutcomeUnknown(ANOTHER)
+        elif isinstance(news, VendorStatus) and news.vendor_id == other:
+            accepted = (pulse.accepted or accepted).model_copy(update={"vendor_id": other})
+            pulse.accept(accepted)
         pulse.worked(wait.looked(news))
         if isinstance(news, VendorStatus):
             if news.state == "succeeded" and (url := await vendor.address(news)):
-                return Ended(url, news.units)
+                return Ended(news.vendor_id, url, news.units)
             if news.state == "failed":
                 raise _failure(news, stopped=stop is not None and wait.is_late)
             percent = news.percent
@@ -91,10 +114,10 @@ async def until_ended(
 class _Wait:
     """How long one generation has been waited for, and what of that counts against it."""
 
-    def __init__(self, accepted: Accepted, patience: Patience) -> None:
+    def __init__(self, accepted: Accepted, patience: Patience, *, now: float) -> None:
         self._patience = patience
         self._began = self._now = self._heard_at = time.monotonic()
-        self._accepted = self._began - (time.time() - accepted.accepted_at)
+        self._accepted = self._began - (now - accepted.accepted_at)
         self._worked = accepted.worked_seconds
         self._news: News = None
         self._missing_since: float | None = None
@@ -169,11 +192,6 @@ async def _look(vendor: Vendor, vendor_id: str) -> News:
         return await vendor.status(vendor_id)
     except VendorError as error:
         return error
-
-
-def accepted_now(vendor_id: str, permit: Permit) -> Accepted:
-    """An acceptance that we learn of at this moment."""
-    return Accepted(permit=permit, vendor_id=vendor_id, accepted_at=time.time())
 
 
 def image_pace(waited: float, percent: int) -> float:

@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from services.worker.models import REQUEST_SLOT, WITHDRAW_REQUEST
+from services.worker.models import WITHDRAW_REQUEST
 from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.slot.messages import JOB_GATE, WITHDRAW_SIGNAL, SlotRequest, semaphore_id
 from shared.slot.semaphores import start_semaphore
@@ -22,16 +22,15 @@ MAX_BATCH = 100
 Waiting = tuple[SlotRequest, asyncio.Future[None]]
 
 
-class RequestActivities:
-    """Local activities of all jobs of this process; they share one line to the semaphore."""
+class Requests:
+    """All jobs of this process share one line to the semaphore."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._waiting: deque[Waiting] = deque()
         self._sending: asyncio.Task[None] | None = None
 
-    @activity.defn(name=REQUEST_SLOT)
-    async def request_slot(self, request: SlotRequest) -> None:
+    async def send(self, request: SlotRequest) -> None:
         """Ask the semaphore for the slot, and start the semaphore where there is none.
 
         Sent at once when nothing is under way, else with all that come meanwhile; what goes wrong

@@ -7,19 +7,23 @@ from collections.abc import Awaitable, Callable
 import structlog
 from temporalio.client import Client
 
-from services.worker.acting.acquiring import acquire_all
 from services.worker.acting.heartbeat import Pulse, outlast
-from services.worker.acting.polling import accepted_now
 from services.worker.models import Accepted, Order
 from services.worker.policies import LOOK_SECONDS
 from services.worker.vendors.vendor import Vendor
-from shared.errors import GenvideoError, NeverTold, OutcomeUnknown
-from shared.slot.messages import Permit
+from shared.errors import Fenced, GenvideoError, NeverTold, OutcomeUnknown
+from shared.temporal.client import is_away
+from shared.temporal.tries import is_current_try
 
 log = structlog.get_logger(__name__)
 
-# Submits a generation under a permit; the vendor's id of it.
-Send = Callable[[Permit], Awaitable[str]]
+# Submits a generation; the vendor's id of it.
+Send = Callable[[], Awaitable[str]]
+# The server begins another try no sooner than the pace's `work` after it last heard of this one,
+# and that is longer; a drain waits longer than this before it looks. An answer that is older may be
+# stale: this process was frozen, or the network cut.
+FRESH_SECONDS = 1.0
+PAUSE_SECONDS = 0.2
 
 
 async def begin(
@@ -31,45 +35,68 @@ async def begin(
     accept_seconds: float,
     send: Send,
 ) -> Accepted:
-    """Submit a generation, or adopt the one that an earlier try has submitted.
+    """Submit a generation, or adopt the one that the vendor has under our id already.
 
-    A cancellation is heeded while the turn is awaited. From the submit on it is not: the vendor may
-    be accepting it, so that its answer is awaited first. NeverTold where an earlier try may have
-    submitted it, and that can't be found out.
+    The vendor is asked before every submit, the first one too: the server's memory may be older
+    than the vendor's, after a restore say. From the submit on a cancellation is not heeded, because
+    the vendor may be accepting it: its answer is awaited first. NeverTold where an earlier try may
+    have submitted it, and the vendor can't be asked; Fenced where another try has taken over.
     """
-    # What a run before a reset has left, the first try of this one has found out.
-    pulse.in_doubt = pulse.in_doubt or (order.repeated and not pulse.follows)
-    permit, is_first = await acquire_all(client, order, skew=pulse.skew)
     cancelled, vendor_id = False, None
-    if is_first and not order.repeated:
-        # Earlier tries waited for their turn, and no more.
-        pulse.in_doubt = False
-    elif not vendor.traits.looked_up:
-        if pulse.in_doubt:
-            raise NeverTold(
-                "It may be at the vendor, which can't be asked by our id; it is not sent again."
-            )
-    else:
+    if vendor.traits.looked_up:
         seconds = accept_seconds if pulse.in_doubt else 0.0
         vendor_id = await _look_for(vendor, order.external_id, seconds)
-        if vendor_id is None:
-            # Looking takes its time, and a later try may have begun.
-            permit, _ = await acquire_all(client, order, skew=pulse.skew)
+    elif pulse.in_doubt:
+        raise NeverTold(
+            "It may be at the vendor, which can't be asked by our id; it is not sent again."
+        )
     if vendor_id is None:
+        await check_current(client)
         pulse.in_doubt = True
-        task = asyncio.ensure_future(send(permit))
+        task = asyncio.ensure_future(send())
         cancelled = await outlast(task)
         try:
             vendor_id = task.result()
         except GenvideoError as error:
             pulse.in_doubt = isinstance(error, OutcomeUnknown)
             raise
-    accepted = accepted_now(vendor_id, permit)
+    accepted = Accepted(vendor_id=vendor_id, accepted_at=pulse.now())
     pulse.accept(accepted)
     log.info("accepted", external_id=order.external_id, vendor_id=vendor_id)
     if cancelled:
         raise asyncio.CancelledError
     return accepted
+
+
+async def check_current(client: Client) -> None:
+    """Fenced unless the server has just said that the run is open, and this try its current one.
+
+    The server's own state is the fence, and no message between us: a run that has closed, a try
+    that was replaced, and a run that was reset cannot submit.
+    """
+    while True:
+        asked_at = time.monotonic()
+        try:
+            is_current = await is_current_try(client)
+        except Exception as error:
+            if _is_cancelled():
+                # The SDK says so in the words of a time-out, which would be tried again for ever.
+                raise asyncio.CancelledError from None
+            if not is_away(error):
+                raise
+            log.warning("Temporal does not say whether this try is current", reason=str(error))
+            await asyncio.sleep(PAUSE_SECONDS)
+            continue
+        if not is_current:
+            raise Fenced("The run has closed, or another try of this activity has begun.")
+        if time.monotonic() - asked_at < FRESH_SECONDS:
+            return
+        log.info("the answer is stale; Temporal is asked once more")
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _look_for(vendor: Vendor, external_id: str, seconds: float) -> str | None:

@@ -8,26 +8,26 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from pydantic import ValidationError
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as ActivityTimedOut
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.deterministic import stages
-    from services.worker.models import LEFT_BEHIND, Accepted, Left, Stored
+    from services.worker.deterministic.stages import Started, check_not_reset
+    from services.worker.models import Accepted, Left, Stored
 
 T = TypeVar("T")
 # A vendor's ids by ours.
 Tasks = Mapping[str, str]
 NONE: Tasks = {}
-NOTHING = Left(in_doubt=False)
 
-# A patch: a job that is to end begins no attempt that it would have to stop.
-BEGINS_NOTHING = "begins_nothing"
 # An activity that failed in no way of ours: a time-out of Temporal's, say.
 UNCLASSED = "activity_failed"
+# An operator completed it with a result that is none.
+BAD_COMPLETION = "bad_completion"
 
 
 class Reason(StrEnum):
@@ -51,20 +51,27 @@ class Interrupted(Exception):
 
 
 class StageFailed(Exception):
-    """An activity failed in a way that no retry of delivery mends; `tasks` as of Interrupted."""
+    """An activity failed in a way that no retry of delivery mends; the rest as of Interrupted.
 
-    def __init__(self, code: str, message: str, tasks: Tasks = NONE) -> None:
+    In doubt unless the failure itself says that nothing was left.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, in_doubt: bool = True, tasks: Tasks = NONE
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.in_doubt = in_doubt
         self.tasks = tasks
 
 
 class Cancellation:
     """Owns the reason, and all waiting that heeds it."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_reset: bool = False) -> None:
         self.reason: Reason | None = None
+        self.is_reset = is_reset
 
     def request(self, reason: Reason) -> None:
         """The job is to end; a later reason changes nothing."""
@@ -72,16 +79,22 @@ class Cancellation:
 
     async def watch(self, work: asyncio.Task[None]) -> None:
         """Wait for the job's work and for all that its handlers do; the workflow's cancellation,
-        which arrives here and nowhere else, becomes the reason."""
+        which arrives here and nowhere else, becomes the reason. A run that was reset fails."""
         while True:
             try:
                 await workflow.wait_condition(
-                    lambda: work.done() and workflow.all_handlers_finished()
+                    lambda: self.is_reset or (work.done() and workflow.all_handlers_finished())
                 )
             except asyncio.CancelledError:
                 self.request(Reason.CANCELLED)
             else:
+                check_not_reset()
                 return work.result()
+
+    def reset(self, _seed: int) -> None:
+        """The server gives a run another seed when it was reset, at that place of its history, so
+        that a replay finds it there, too."""
+        self.is_reset = True
 
     async def until_any(self, reached: Callable[[], bool]) -> None:
         """Return when something was reached, or the job is to end."""
@@ -114,79 +127,74 @@ class Cancellation:
         if self.reason is not None:
             raise Interrupted
 
-    def check_first(self) -> None:
-        """As check, before an attempt: what is awaited before it may have come to its end in the
-        same step in which the run heard of the reason."""
-        if self.reason is not None and workflow.patched(BEGINS_NOTHING):
-            raise Interrupted
-
-    async def finish(self, handle: workflow.ActivityHandle[T], *, ours: str | None = None) -> T:
+    async def finish(self, started: Started[T], *, ours: str | None = None) -> T:
         """The activity's result; StageFailed with our code.
 
         Where the job is to end the activity is stopped, its end is awaited, and Interrupted raised,
         also where it ended well in the meantime. `ours`: the generation that it submits.
         """
-        await self.until_any(handle.done)
-        before = NOTHING
-        # Not whether it has ended decides: a query may let this run see its cancellation first
-        # that a replay sees together with that end.
-        if self.reason is not None and ours is not None and workflow.patched(LEFT_BEHIND):
-            try:
-                before = await to_its_end(stages.start_left_behind())
-            except ActivityError:
-                # What can't be read (a payload of another key, say) may tell of a submit.
-                before = Left(in_doubt=True)
-        if not handle.done():
-            handle.cancel()
+        await self.until_any(started.handle.done)
+        if not started.handle.done():
+            started.handle.cancel()
         try:
-            result = await handle
-        except ActivityError as error:
-            left = _left(error, before)
+            result = await to_its_end(started, ours=ours)
+        except StageFailed as failure:
             if self.reason is None:
-                raise _failure(error, _tasks(ours, left)) from error
-            raise Interrupted(in_doubt=left.in_doubt, tasks=_tasks(ours, left)) from error
+                raise
+            raise Interrupted(in_doubt=failure.in_doubt, tasks=failure.tasks) from failure
         if self.reason is not None:
             vendor_id = result.vendor_id if isinstance(result, Accepted | Stored) else None
-            left = Left(in_doubt=True, vendor_id=vendor_id)
-            raise Interrupted(in_doubt=True, tasks=_tasks(ours, left))
+            raise Interrupted(in_doubt=True, tasks=_tasks(ours, vendor_id))
         return result
 
 
-async def drop(handle: workflow.ActivityHandle[Any]) -> None:
+async def drop(started: Started[T]) -> None:
     """Stop an activity whose result is not needed any more, without waiting for it."""
-    handle.cancel()
+    started.handle.cancel()
     try:
-        await handle
+        await started.handle
     except ActivityError:
         return
 
 
-async def to_its_end(handle: workflow.ActivityHandle[T]) -> T:
-    """The result of what is done whether the job is to end or not; ActivityError as it comes."""
-    return await handle
+async def to_its_end(started: Started[T], *, ours: str | None = None) -> T:
+    """The result of what is done whether the job is to end or not; StageFailed without."""
+    try:
+        return started.kind.validate_python(await started.handle)
+    except ValidationError:
+        message = "The activity was completed by hand, with a result that is none."
+        raise StageFailed(BAD_COMPLETION, message) from None
+    except ActivityError as error:
+        left = _left(error.cause)
+        code, message = _reason(error)
+        tasks = _tasks(ours, left.vendor_id)
+        raise StageFailed(code, message, in_doubt=left.in_doubt, tasks=tasks) from error
 
 
-def _failure(error: ActivityError, tasks: Tasks) -> StageFailed:
+def _tasks(ours: str | None, vendor_id: str | None) -> Tasks:
+    return {ours: vendor_id} if ours and vendor_id else NONE
+
+
+def _reason(error: ActivityError) -> tuple[str, str]:
     cause = error.cause
     if isinstance(cause, ApplicationError):
-        return StageFailed(cause.type or "internal", cause.message, tasks)
-    return StageFailed(UNCLASSED, f"{error.activity_type}: {cause or error}", tasks)
+        return cause.type or "internal", cause.message
+    return UNCLASSED, f"{error.activity_type}: {cause or error}"
 
 
-def _left(error: ActivityError, before: Left) -> Left:
-    """By the last try's own word, or what was heard of one that has died; `before`: what the tries
-    have left before the activity was stopped, which the server does where none is under way."""
-    cause = error.cause
-    if is_cancelled_exception(error):
-        return before
+def _left(cause: BaseException | None) -> Left:
+    """By the last try's own word, or what was heard of one that has died; in doubt otherwise.
+
+    The server itself ends an activity that waits for its next try, and tells nothing of the tries
+    before.
+    """
     told: object = None
     if isinstance(cause, ActivityTimedOut):
         # Of a heartbeat, whose first part is the acceptance.
         told = next(iter(cause.last_heartbeat_details), None)
     elif isinstance(cause, ApplicationError):
         told = next(reversed(cause.details), None)
-    return Left.model_validate({"in_doubt": True, **(told if isinstance(told, dict) else {})})
-
-
-def _tasks(ours: str | None, left: Left) -> Tasks:
-    return {ours: left.vendor_id} if ours and left.vendor_id else NONE
+    try:
+        return Left.model_validate({"in_doubt": True, **(told if isinstance(told, dict) else {})})
+    except ValidationError:
+        return Left(in_doubt=True)

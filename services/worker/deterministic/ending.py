@@ -1,12 +1,12 @@
 """The ends of a job that are not its success; each clears the vendors before it is recorded."""
 
+from datetime import timedelta
+
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic import stages
     from services.worker.deterministic.cancellation import (
-        UNCLASSED,
         Cancellation,
         Interrupted,
         Reason,
@@ -15,85 +15,86 @@ with workflow.unsafe.imports_passed_through():
         to_its_end,
     )
     from services.worker.deterministic.journal import Journal
+    from services.worker.deterministic.limits import Limits
     from services.worker.deterministic.state import job_error
     from services.worker.deterministic.turn import SlotTurn
-    from services.worker.models import JobLimits
-    from shared.errors import NeverTold
-    from shared.jobs.messages import Attempts, JobError
+    from services.worker.models import Kept
+    from shared.jobs.messages import JobError
     from shared.jobs.states import Status
-    from shared.slot.messages import Drain, SlotRequest
+    from shared.slot.messages import Closed, Drain, RunRef, SlotRequest
 
 
-# A submit may have arrived of which no answer tells.
-MAY_BE_THERE = (UNCLASSED, NeverTold.code)
-# A patch: what a run before a reset has paid for is kept by whoever ends before it has the slot.
-ANOTHERS_LEFTOVERS = "clears_what_another_run_left"
+# A drain that was ended by hand is begun again after this; one that always fails costs little.
+DRAIN_AGAIN, MOST_DRAIN_AGAIN = timedelta(seconds=1), timedelta(minutes=5)
 
 
 class Ending:
-    """What is done when a job fails, is cancelled, or has had its time.
-
-    `limits`: None where the job ends before it has learned them, and so without a permit.
-    """
+    """What is done when a job fails, is cancelled, or has had its time."""
 
     def __init__(
-        self, request: SlotRequest, journal: Journal, cancellation: Cancellation, turn: SlotTurn
+        self,
+        request: SlotRequest,
+        journal: Journal,
+        cancellation: Cancellation,
+        *,
+        turn: SlotTurn,
+        limits: Limits,
     ) -> None:
         self._request = request
         self._journal = journal
         self._cancellation = cancellation
         self._turn = turn
+        self._limits = limits
         # The vendors' ids of what a clean-up has found, by ours.
         self._found: dict[str, str] = {}
 
-    async def badly(
-        self, limits: JobLimits | None, status: Status, note: str, failure: StageFailed
-    ) -> None:
+    async def badly(self, status: Status, note: str, failure: StageFailed) -> None:
         """A stage has failed for good: whatever still runs at a vendor is waited for first."""
         note = f"{note} ({failure.code})"
-        if self._may_have_left(limits):
-            in_doubt = failure.code in MAY_BE_THERE
-            await self._drain(limits, note, in_doubt=in_doubt, tasks=failure.tasks)
+        if self._turn.permit is not None:
+            await self._clear(note, in_doubt=failure.in_doubt, tasks=failure.tasks)
         error = job_error(failure.code, failure.message)
         await self._end(note, status=status, error=error)
 
-    async def early(self, limits: JobLimits | None, interrupted: Interrupted) -> None:
+    async def early(self, interrupted: Interrupted) -> None:
         """The job is to end, cancelled or out of time.
 
         A submit may be on its way to a vendor, though nobody awaits it any more.
         """
-        in_doubt = interrupted.in_doubt or bool(interrupted.tasks)
         reason = self._cancellation.reason
         if self._turn.permit is None:
             await self._turn.withdraw()
         # Withdrawing takes its time, and the permit may have come meanwhile.
-        if in_doubt or self._may_have_left(limits):
-            await self._drain(limits, str(reason), in_doubt=in_doubt, tasks=interrupted.tasks)
+        if self._turn.permit is not None:
+            in_doubt = interrupted.in_doubt or bool(interrupted.tasks)
+            await self._clear(str(reason), in_doubt=in_doubt, tasks=interrupted.tasks)
         if reason is Reason.CANCELLED:
             error = job_error("cancelled", "The job was cancelled.")
             await self._end("cancelled", status=Status.CANCELLED, error=error)
         else:
-            seconds = limits.job_seconds if limits else 0.0
+            seconds = self._limits.all.job_seconds
             error = job_error("job_timed_out", f"The job did not end within {seconds:g} s.")
             await self._end("failed (job_timed_out)", status=Status.FAILED, error=error)
 
-    def _may_have_left(self, limits: JobLimits | None) -> bool:
-        """Whether anything of the job may be at a vendor: of this run, or of one before a reset."""
-        if self._turn.permit is not None:
-            return True
-        begun = limits is not None and self._journal.record.attempts != Attempts()
-        return begun and stages.is_repeated() and workflow.patched(ANOTHERS_LEFTOVERS)
+    async def silently(self, run: RunRef) -> None:
+        """Nothing is to be recorded any more: the end stands, or the record is `run`'s. What may be
+        at the vendors is waited for all the same."""
+        is_own = run.run_id == self._request.run_id
+        drain = Drain(
+            job_id=run.job_id,
+            run_id=run.run_id,
+            hold_seconds=0,
+            in_doubt=not is_own or self._turn.permit is not None,
+            closed=None if is_own else Closed.UNKNOWN,
+        )
+        await self._drained(drain)
 
     async def _end(self, note: str, *, status: Status, error: JobError) -> None:
         tasks = {**self._journal.record.tasks, **self._found}
         await self._journal.change(note, status=status, error=error, tasks=tasks)
 
-    async def _drain(
-        self, limits: JobLimits | None, why: str, *, in_doubt: bool, tasks: Tasks
-    ) -> None:
-        """Keep the slot until no generation of ours runs any more, or the bound has passed."""
-        if limits is None:
-            raise RuntimeError("nothing begins before the limits are known")
+    async def _clear(self, why: str, *, in_doubt: bool, tasks: Tasks) -> None:
+        """Wait until the vendors are clear, and record what was paid for."""
         note = f"{why}: waiting until the vendors are clear"
         await self._journal.change(note, tasks={**self._journal.record.tasks, **tasks})
         drain = Drain(
@@ -102,11 +103,7 @@ class Ending:
             hold_seconds=0,
             in_doubt=in_doubt,
         )
-        try:
-            kept = await to_its_end(stages.start_drain(drain, limits))
-        except ActivityError:
-            workflow.logger.exception("the vendors could not be cleared")
-            return
+        kept = await self._drained(drain)
         self._found = kept.tasks
         record = self._journal.record
         attempts = record.attempts.raised_to(kept.attempts)
@@ -118,3 +115,14 @@ class Ending:
                 attempts=attempts,
                 units={**record.units, **kept.units},
             )
+
+    async def _drained(self, drain: Drain) -> Kept:
+        """The result of a drain, which is begun again where an operator ends it."""
+        pause = DRAIN_AGAIN
+        while True:
+            try:
+                return await to_its_end(stages.start_drain(drain, self._limits.all))
+            except StageFailed as failure:
+                workflow.logger.error("the vendors are cleared once more: %s", failure)
+            await workflow.sleep(pause, summary="until the vendors are cleared once more")
+            pause = min(2 * pause, MOST_DRAIN_AGAIN)

@@ -3,53 +3,94 @@
 import asyncio
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.deterministic.cancellation import to_its_end
+    from services.worker.deterministic import stages
     from services.worker.deterministic.state import JobState
     from services.worker.deterministic.wording import details_of, summary_of
-    from services.worker.models import RECORD_STATE, Recorded, Stored
-    from services.worker.policies import LOCAL_RETRY_POLICY, LOCAL_TIMEOUT
+    from services.worker.models import (
+        ENTER_QUEUE,
+        RECORD_STATE,
+        Enter,
+        Entered,
+        JobLimits,
+        Recorded,
+        Stored,
+    )
+    from services.worker.policies import LOCAL_RETRY_POLICY, REQUEST_RETRY_POLICY
     from shared.jobs.messages import JobInput, ProgressReport, Record
-    from shared.jobs.states import Step
+    from shared.jobs.states import Status, Step
+    from shared.slot.messages import RunRef, SlotRequest
     from shared.temporal.client import CUSTOM_PROGRESS
 
 
 class EndedBefore(Exception):
-    """The job's end is on disk already, and stands: this run recorded it once before.
+    """The job's end is in its record already, and stands.
 
-    The server did not take the workflow task that recorded it, since something had arrived
-    meanwhile, and gives the step to us again together with what arrived, a cancellation even.
+    Either this very run recorded it, in a workflow task that the server did not take and gives out
+    again together with what arrived meanwhile; or somebody else wrote it.
     """
 
 
+class AnothersRecord(Exception):
+    """The record is that of another run: the same workflow id was started a second time."""
+
+    def __init__(self, run: RunRef) -> None:
+        super().__init__()
+        self.run = run
+
+
 class Journal:
-    """Serialises the changes, so that versions reach the disk in their order."""
+    """Serialises the changes, so that versions reach the store in their order."""
 
     def __init__(self, job: JobInput) -> None:
         info = workflow.info()
         self.state = JobState(
             info.workflow_id,
             job,
-            run_id=info.run_id,
+            run_id=info.original_execution_run_id,
             created_at=info.workflow_start_time,
             namespace=info.namespace,
         )
         self._lock = asyncio.Lock()
-        self._ended_before = False
+        # Why this run records nothing more.
+        self._stop: EndedBefore | AnothersRecord | None = None
 
     @property
     def record(self) -> Record:
         return self.state.record
 
+    async def enter(self, request: SlotRequest) -> JobLimits:
+        """Record the job as queued, ask the semaphore for the slot, return the limits.
+
+        Nothing is asked for where the record has ended or is another run's: `check` says so.
+        """
+        note = "queued"
+        record = self.state.change(workflow.now(), note, status=Status.QUEUED)
+        workflow.set_current_details(details_of(record, note))
+        entered = await stages.local(
+            ENTER_QUEUE,
+            Enter(record=record, request=request),
+            Entered,
+            summary=summary_of(record, note),
+            # Asking must not be given up: without the request the job would wait for ever.
+            retry=REQUEST_RETRY_POLICY,
+        )
+        self._take(entered.recorded)
+        return entered.limits
+
+    def check(self) -> None:
+        """EndedBefore where the job's end is recorded already, AnothersRecord where the record is
+        another run's."""
+        if self._stop is not None:
+            raise self._stop
+
     async def change(self, note: str, **fields: object) -> None:
-        """Make and record the next version. EndedBefore where the job's end is on disk already."""
+        """Make and record the next version; raises as `check`."""
         async with self._lock:
-            if not self._ended_before:
+            if self._stop is None:
                 await self._next(note, fields)
-            if self._ended_before:
-                raise EndedBefore
+            self.check()
 
     def stored(self, step: Step, stored: Stored) -> dict[str, object]:
         """What a stage's result changes."""
@@ -76,7 +117,7 @@ class Journal:
     def _concerns(self, external_id: str) -> bool:
         """Asked under the lock: what came before may have ended the attempt, or the job."""
         record = self.record
-        if record.step is None or record.status.ended:
+        if record.step is None or record.status.ended or self._stop is not None:
             return False
         return external_id == f"{record.job_id}.{record.step}.{record.attempt}"
 
@@ -87,39 +128,34 @@ class Journal:
             workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(record.percent)])
         workflow.set_current_details(details_of(record, note))
         try:
-            found = await _write(record, note)
-            while self._comes_behind(found):
-                found = await _write(self.record, note)
-            if found.end is not None:
-                self.state.adopt(found.end)
-                self._ended_before = True
-        except ActivityError:
+            while self._take(await self._write(note)):
+                pass
+        except stages.LocalFailed as failure:
             # The job goes on; the record can be made again from Temporal, a later one is newer.
-            workflow.logger.exception("version %d could not be recorded", record.version)
+            version = self.record.version
+            workflow.logger.warning("version %d could not be recorded: %s", version, failure)
 
-    def _comes_behind(self, found: Recorded) -> bool:
-        """Whether our change goes behind others that are known, and is to be recorded there."""
-        if found.ahead:
-            self.state.follow(found.ahead, found.attempts, runs=found.runs)
-            return True
+    async def _write(self, note: str) -> Recorded:
+        return await stages.local(
+            RECORD_STATE,
+            self.record,
+            Recorded,
+            summary=summary_of(self.record, note),
+            retry=LOCAL_RETRY_POLICY,
+        )
+
+    def _take(self, found: Recorded) -> bool:
+        """Take in what was found in the store; True: our change goes behind what this run has made
+        known before, and is to be recorded there."""
+        if found.another is not None:
+            self._stop = AnothersRecord(found.another)
+        if found.end is not None:
+            self.state.adopt(found.end)
+            self._stop = EndedBefore()
         if not found.own or not self.state.resume(found.own, found.attempts):
             return False
         workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(self.record.percent)])
         return True
-
-
-async def _write(record: Record, note: str) -> Recorded:
-    """What is on disk where that is ahead of us; an end is recorded once, whatever comes after."""
-    return await to_its_end(
-        workflow.start_local_activity(
-            RECORD_STATE,
-            record,
-            result_type=Recorded,
-            summary=summary_of(record, note),
-            start_to_close_timeout=LOCAL_TIMEOUT,
-            retry_policy=LOCAL_RETRY_POLICY,
-        )
-    )
 
 
 def _place(position: int | None) -> str:

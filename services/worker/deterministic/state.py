@@ -61,27 +61,6 @@ class JobState:
             times["finished_at"] = at
         return times
 
-    def follow(
-        self, transitions: Sequence[Transition], paid: Attempts, *, runs: tuple[str, ...]
-    ) -> Record:
-        """The last change again, behind those that another run has recorded before us.
-
-        What that run had paid for stays counted, however far this one comes.
-        """
-        self._paid = paid
-        version = transitions[-1].version + 1
-        last = self._counted(self.record.transitions[-1], version)
-        last = _not_earlier(last, transitions[-1])
-        self.record = self.record.model_copy(
-            update={
-                **_as_told((*transitions, last)),
-                "run_since": version,
-                "runs_before": runs,
-                "attempts": self.record.attempts.raised_to(paid),
-            }
-        )
-        return self.record
-
     def resume(self, known: Sequence[Transition], paid: Attempts) -> bool:
         """Go on from what this very run has made known before; says whether that is to be recorded.
 

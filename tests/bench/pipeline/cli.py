@@ -13,12 +13,19 @@ from loadtest.collect.environment import environment
 from loadtest.run.preflight import NotReachable
 from loadtest.settings import Settings
 from loadtest.times import timestamp
-from tests.bench.pipeline import flood, handover, intake, table, takeover, waiting
+from tests.bench.pipeline import flood, handover, intake, table, takeover, throughput, waiting
 from tests.bench.pipeline.figures import Figure, Part, read, write
 from tests.bench.pipeline.stack import StackUnderTest, open_stack
 
 NOT_REACHABLE, USAGE = 3, 2
-PARTS = (handover.PART, takeover.PART, waiting.PART, intake.PART, flood.PART)
+PARTS = (
+    handover.PART,
+    takeover.PART,
+    waiting.PART,
+    intake.PART,
+    flood.PART,
+    throughput.PART,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Benchmarks of the slot, a part at a time.")
 Folder = Annotated[Path, typer.Argument(help="Where the figures are kept.")]
@@ -102,6 +109,20 @@ def new_jobs(
         return await flood.measure(stack, jobs=jobs, calm=calm, note=_note)
 
     _run(flood.PART, folder, measure)
+
+
+@app.command(throughput.PART)
+def jobs_a_second(
+    folder: Folder,
+    runs: Runs = 3,
+    jobs: Annotated[int, typer.Option(min=1, help="Jobs at each limit of the slot.")] = 100,
+) -> None:
+    """Jobs a second at limit 50 and 1, beside bare workflows of two activities."""
+
+    async def measure(stack: StackUnderTest) -> list[Figure]:
+        return await throughput.measure(stack, runs, jobs=jobs, note=_note)
+
+    _run(throughput.PART, folder, measure)
 
 
 @app.command("table")

@@ -41,17 +41,26 @@ class PlainHop:
 async def hops(client: Client, temporal: Temporal) -> AsyncIterator[list[float]]:
     """Seconds of one hop after the other, for as long as the block runs."""
     found: list[float] = []
-    async with (
-        Worker(
-            client,
-            task_queue=QUEUE,
-            workflows=[PlainHop],
-            activities=[nothing],
-            workflow_runner=UnsandboxedWorkflowRunner(),
-        ),
-        background(_sample(client, temporal, found)),
-    ):
+    async with at_work(client), background(_sample(client, temporal, found)):
         yield found
+
+
+def at_work(client: Client) -> Worker:
+    """A worker of nothing but these workflows."""
+    return Worker(
+        client,
+        task_queue=QUEUE,
+        workflows=[PlainHop],
+        activities=[nothing],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    )
+
+
+async def bare(client: Client) -> str:
+    """Run one such workflow to its end; its id."""
+    name = f"bench-hop-{uuid4().hex}"
+    await client.execute_workflow(PlainHop.run, id=name, task_queue=QUEUE)
+    return name
 
 
 async def _sample(client: Client, temporal: Temporal, found: list[float]) -> None:
@@ -64,7 +73,6 @@ async def _sample(client: Client, temporal: Temporal, found: list[float]) -> Non
 
 async def _one(client: Client, temporal: Temporal) -> list[float]:
     """The time from the first activity's end to the second one's start, by the server's clock."""
-    name = f"bench-hop-{uuid4().hex}"
-    await client.execute_workflow(PlainHop.run, id=name, task_queue=QUEUE)
+    name = await bare(client)
     events = await temporal.history(name)
     return list(summarise(name, events)["hops"]) if events else []

@@ -29,13 +29,8 @@ class Rates:
 async def measure(
     stack: StackUnderTest, runs: int, *, single: int, bulk: int, note: Callable[[str], None]
 ) -> list[Figure]:
-    """The requests name runs that there are not; they stay in the queue of this stack.
-
-    A job stands before them, for whoever is next and is no run at all leaves the queue.
-    """
+    """The requests name runs that there are not; they stay in the queue of this stack."""
     await slot.pause(stack, True)
-    await stack.submit("the first in the queue")
-    await slot.until(stack, lambda view: view["waiting_count"] > 0, every=0.1)
     found = []
     for _ in range(runs):
         found.append(Rates(await _rate(stack, single, 1), await _rate(stack, bulk, LIST)))

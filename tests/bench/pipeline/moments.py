@@ -16,14 +16,12 @@ from tests.bench.pipeline.victim import called_back, worker_of
 
 # How long before the end of a generation its worker is killed.
 LEFT_SECONDS = 0.15
-# The successor's own way to asking for the slot, on a machine that is busy.
-ASKING_SECONDS = 1.0
 # Lengths are drawn, so that kills fall anywhere between two heartbeats.
 LENGTHS = (0.4, 1.4)
 
 Rule = dict[str, Any]
-# Waits for the moment in the life of the first of two jobs; the process to kill.
-Reach = Callable[[StackUnderTest, str, str, float], Awaitable[int]]
+# Waits for the moment in the life of a job; the process to kill.
+Reach = Callable[[StackUnderTest, str, float], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +62,22 @@ def _nominal(seconds: float) -> str:
     return f"{seconds * 100:.1f}"
 
 
-async def image_runs(stack: StackUnderTest, job: str, _: str, length: float) -> int:
+async def image_runs(stack: StackUnderTest, job: str, length: float) -> int:
     return await _before_end(stack, job, ("image", "gen_image"), length=length)
 
 
-async def video_submits(stack: StackUnderTest, job: str, _: str, length: float) -> int:
+async def video_submits(stack: StackUnderTest, job: str, length: float) -> int:
     return await _before_end(stack, job, ("video", "request_video"), length=length)
 
 
-async def video_waits(stack: StackUnderTest, job: str, _: str, length: float) -> int:
+async def video_waits(stack: StackUnderTest, job: str, length: float) -> int:
     return await _before_end(stack, job, ("video", "collect_video"), length=length)
 
 
-async def video_is_stored(stack: StackUnderTest, job: str, _: str, length: float) -> int:
+async def video_is_stored(stack: StackUnderTest, job: str, length: float) -> int:
     """Within the workflow task that the callback brings about; the job's close is of it, too."""
     pid = await called_back(stack.client, job)
     await asyncio.sleep(length / 2)
-    return pid
-
-
-async def next_is_on_deck(stack: StackUnderTest, job: str, after: str, length: float) -> int:
-    pid = await worker_of(stack.client, after, "gen_image")
-    accepted = await _seen(stack, job, "video", "accepted_at")
-    await _sleep_until(accepted + length + ASKING_SECONDS - LEFT_SECONDS)
     return pid
 
 
@@ -95,7 +86,6 @@ MOMENTS = (
     Moment("video being submitted", "video", late_reply, video_submits),
     Moment("video waited for", "video", slow, video_waits),
     Moment("video being stored", "video", late_file, video_is_stored),
-    Moment("successor on deck", "video", lambda s: slow(s + ASKING_SECONDS), next_is_on_deck),
 )
 
 

@@ -13,7 +13,16 @@ SEMAPHORE = semaphore_id(JOB_GATE)
 
 async def pause(stack: StackUnderTest, paused: bool) -> None:
     """Returns when it is in force."""
-    answer = await stack.http.put("/slots", {"paused": paused})
+    await _change(stack, {"paused": paused})
+
+
+async def limit(stack: StackUnderTest, jobs: int) -> None:
+    """So many may hold from here on."""
+    await _change(stack, {"limit": jobs})
+
+
+async def _change(stack: StackUnderTest, change: dict[str, Any]) -> None:
+    answer = await stack.http.put("/slots", change)
     if not answer.ok:
         raise Unreachable(f"PUT /slots: {answer.problem}")
 

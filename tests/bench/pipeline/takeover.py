@@ -71,7 +71,7 @@ async def _trial(stack: StackUnderTest, moment: Moment, name: str, *, length: fl
         # With two workers the second one could ask before the first, and find the slot free.
         await slot.until(stack, lambda view: first in slot.holders(view), every=0.01)
         second = await stack.submit(f"{moment.name} {name}, second")
-        at = kill(await moment.reach(stack, first, second, length))
+        at = kill(await moment.reach(stack, first, length))
         for job in (first, second):
             await _closed(stack, job)
     await stack.vendors[service].disarm(rule["name"])
@@ -95,22 +95,18 @@ async def _measured(
     begun = float(instant(after["accepted_at"]) or 0.0)
     return TakeOver(
         moment=moment.name,
-        next_step=_next_step(moment, run, rows, begun=begun) - at,
+        next_step=_next_step(moment, run, rows) - at,
         next_job=begun - at - service_after(at, [*rows["image"], *rows["video"]]),
     )
 
 
-def _next_step(
-    moment: Moment, run: Execution, rows: dict[str, list[dict[str, Any]]], *, begun: float
-) -> float:
-    """What the outside sees next: of the job itself, or of the one that was next."""
+def _next_step(moment: Moment, run: Execution, rows: dict[str, list[dict[str, Any]]]) -> float:
+    """What the outside sees next of the job itself."""
     match moment.name:
         case "image running":
             return float(instant(rows["video"][0]["accepted_at"]) or 0.0)
         case "video being submitted":
             return _ended(run.activities, "request_video")
-        case "successor on deck":
-            return begun
         case _:
             # The video is stored in the job's last workflow task.
             return run.closed or 0.0

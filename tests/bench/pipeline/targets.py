@@ -22,6 +22,8 @@ TARGETS = {
     ("handover", "idle of the vendor, p50"): Target(required=55, aim=45),
     ("waiting", "hand-over, 10 000 waiting / 100 waiting"): Target(required=1.1),
     ("flood", "a turn in the flood / in peace"): Target(required=1.25),
+    ("throughput", "jobs / bare workflows, 50 at once"): Target(required=0.3, least=True),
+    ("throughput", "jobs / bare workflows, 1 at once"): Target(required=0.3, least=True),
     ("intake", "requests taken in by the semaphore, in bulk"): Target(150, 500, least=True),
 }
 

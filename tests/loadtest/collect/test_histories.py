@@ -45,10 +45,9 @@ PERMIT = {"gate": "job", "token": 7}
     ("signals", "granted"),
     [
         ([(5, "slot_granted", PERMIT)], 5.0),
-        ([(4, "on_deck", "job"), (5, "slot_granted", PERMIT)], 5.0),
         ([(5, "slot_granted", PERMIT), (8, "slot_granted", PERMIT)], 5.0),
         ([(5, "slot_granted", {**PERMIT, "gate": "image"}), (6, "slot_granted", PERMIT)], 6.0),
-        ([(5, "on_deck", "job")], None),
+        ([(5, "queue_full", 12_000)], None),
         ([(5, "kling_done", {})], None),
     ],
 )
@@ -92,6 +91,35 @@ def scheduled(at: int, number: int) -> HistoryEvent:
     return event
 
 
+def ordered(at: int, number: int, body: object) -> HistoryEvent:
+    event = scheduled(at, number)
+    payload = Payload(data=json.dumps(body).encode())
+    event.activity_task_scheduled_event_attributes.input.payloads.append(payload)
+    return event
+
+
+def asked(at: int, activity: str) -> HistoryEvent:
+    event = HistoryEvent(event_type=EventType.EVENT_TYPE_MARKER_RECORDED)
+    payload = Payload(data=json.dumps({"activity_type": activity}).encode())
+    details = event.marker_recorded_event_attributes.details
+    details["data"].CopyFrom(Payloads(payloads=[payload]))
+    event.event_time.FromSeconds(at)
+    return event
+
+
+def test_an_order_tells_its_attempt_and_its_permit() -> None:
+    order = {"step": "video", "attempt": 2, "token": 7, "request": {"job_id": "job-0"}}
+    events = [started(), ordered(3, 10, order), ordered(4, 20, {"accepted": {}})]
+
+    assert summarise("job-0", events)["orders"] == [{"step": "video", "attempt": 2, "token": 7}]
+
+
+def test_a_job_asks_as_it_enters_the_queue() -> None:
+    events = [started(), asked(2, "record_state"), asked(3, "enter_queue")]
+
+    assert summarise("job-0", events)["asked"] == 3.0
+
+
 def began(at: int, number: int) -> HistoryEvent:
     event = HistoryEvent(
         event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
@@ -115,18 +143,18 @@ def completed(at: int, number: int) -> HistoryEvent:
 
 
 def test_only_one_activity_straight_behind_another_is_a_plain_hop() -> None:
-    """An activity that was started when its job was next, or woken by a permit, is none."""
+    """An activity that a permit brought about is none."""
     events = [
         started(),
-        signalled(2, "on_deck", "job"),
+        signalled(2, "slot_granted", PERMIT),
         scheduled(3, 10),
         began(4, 10),
-        signalled(50, "slot_granted", PERMIT),
+        signalled(50, "report_progress", {"percent": 50}),
         completed(60, 10),
         scheduled(61, 20),
         began(62, 20),
         completed(70, 20),
-        signalled(71, "on_deck", "image"),
+        signalled(71, "slot_granted", {**PERMIT, "gate": "video"}),
         scheduled(72, 30),
         began(73, 30),
     ]

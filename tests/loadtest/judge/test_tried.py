@@ -98,14 +98,12 @@ def test_more_processes_in_the_histories_than_workers_are_kills(honest: Syntheti
     assert "one host name" in found(judgement)["mode"].text
 
 
-@pytest.mark.parametrize(("error", "failed"), [("not_yet", False), ("outcome_unknown", True)])
-def test_an_early_question_for_the_slot_is_no_failed_call(
-    error: str, failed: bool, honest: Synthetic
-) -> None:
+def test_a_call_that_was_repeated_has_failed(honest: Synthetic) -> None:
     judgement = judge(honest.folder)
-    judgement.stages[0].retries.calls["gen_image, given up", error] = 1
+    assert found(judgement)["calls that fail"].tried is False
+    judgement.stages[0].retries.calls["gen_image, given up", "outcome_unknown"] = 1
 
-    assert found(judgement)["calls that fail"].tried is failed
+    assert found(judgement)["calls that fail"].tried is True
 
 
 def test_the_clocks_speed_is_the_mocks_own_word(honest: Synthetic) -> None:

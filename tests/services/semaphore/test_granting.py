@@ -4,30 +4,25 @@ from datetime import timedelta
 
 import pytest
 from temporalio.client import WorkflowFailureError
-from temporalio.exceptions import CancelledError
 
-from shared.slot.messages import WITHDRAW_SIGNAL
+from shared.slot.messages import WITHDRAW_SIGNAL, Closed
+from tests.fixtures.resets import reset
 from tests.fixtures.semaphore_view import holders
-from tests.services.semaphore.standins import Jobs
+from tests.services.semaphore.standins import Jobs, unknown_run
 
 
 async def test_one_at_a_time_in_the_order_of_submission(kept: Jobs) -> None:
     names = [f"job-{n}" for n in range(6)]
     for name in names:
         await kept.start(name)
-    for name in names:
-        await kept.book.has_entered(name)
-        await kept.finish(name)
-    assert kept.book.entered == names
+    await kept.finish_all(*names)
     assert kept.book.most == 1
-    tokens = [permit.token for permit in kept.book.permits]
-    assert tokens == sorted(set(tokens))
+    assert kept.book.tokens_grow
+    assert kept.book.drains == []
 
 
 async def test_the_view_shows_holder_and_queue(kept: Jobs) -> None:
-    for name in ("a", "b", "c"):
-        await kept.start(name)
-    await kept.book.has_entered("a")
+    await kept.line_up("a", "b", "c")
     view = await kept.view()
     assert (view.limit, view.paused) == (1, False)
     [holder] = view.holders
@@ -39,9 +34,9 @@ async def test_the_view_shows_holder_and_queue(kept: Jobs) -> None:
 async def test_a_limit_of_three_is_reached_and_not_exceeded(kept: Jobs) -> None:
     assert (await kept.change(limit=3)).limit == 3
     names = [f"job-{n}" for n in range(7)]
-    await kept.start_and_enter(*names[:3])
-    for name in names[3:]:
+    for name in names:
         await kept.start(name)
+    await kept.book.has_entered(*names[:3])
     view = await kept.view()
     assert holders(view) == names[:3]
     assert view.waiting == tuple(names[3:])
@@ -53,143 +48,139 @@ async def test_a_limit_of_three_is_reached_and_not_exceeded(kept: Jobs) -> None:
 
 
 async def test_a_request_that_is_sent_five_times_counts_once(kept: Jobs) -> None:
-    await kept.start("first", asks=5)
-    await kept.start("second", asks=5)
-    await kept.start("third")
-    await kept.until(lambda view: view.waiting_count == 2)
-    for name in ("first", "second", "third"):
-        await kept.book.has_entered(name)
-        await kept.finish(name)
-    assert kept.book.entered == ["first", "second", "third"]
+    handles = await kept.line_up("first", "second", "third")
+    for handle in handles[:2]:
+        for _ in range(4):
+            await kept.ask(await kept.request_of(handle))
+    assert (await kept.view()).waiting == ("second", "third")
+    await kept.finish_all("first", "second", "third")
     view = await kept.until(lambda view: not view.holders)
     assert view.waiting_count == 0
+    assert kept.book.entered == ["first", "second", "third"]
 
 
 async def test_higher_priorities_go_first(kept: Jobs) -> None:
-    await kept.start("holder")
-    await kept.book.has_entered("holder")
+    await kept.line_up("holder")
     for priority in (3, 5, 1, 4, 2):
         await kept.start(f"p{priority}", priority=priority)
-    await kept.until(lambda view: view.waiting == ("p1", "p2", "p3", "p4", "p5"))
-    for name in ("holder", "p1", "p2", "p3", "p4", "p5"):
-        await kept.book.has_entered(name)
-        await kept.finish(name)
-    assert kept.book.entered == ["holder", "p1", "p2", "p3", "p4", "p5"]
+    assert (await kept.view()).waiting == ("p1", "p2", "p3", "p4", "p5")
+    await kept.finish_all("holder", "p1", "p2", "p3", "p4", "p5")
 
 
-@pytest.mark.parametrize("end", ["cancelled", "failed"])
-async def test_an_orderly_bad_end_hands_over_at_once(kept: Jobs, end: str) -> None:
-    holder = await kept.start("holder")
-    await kept.book.has_entered("holder")
-    await kept.start("next")
-    if end == "cancelled":
-        await holder.cancel()
-        with pytest.raises(WorkflowFailureError) as failure:
-            await holder.result()
-        assert isinstance(failure.value.cause, CancelledError)
+@pytest.mark.parametrize("end", ["completed", "cancelled", "failed"])
+async def test_an_orderly_end_hands_over_at_once(kept: Jobs, end: str) -> None:
+    holder, _ = await kept.line_up("holder", "next")
+    if end == "completed":
+        await kept.finish("holder")
     else:
+        if end == "cancelled":
+            await holder.cancel()
         with pytest.raises(WorkflowFailureError):
-            await kept.finish("holder", end="fail")
+            await (holder.result() if end == "cancelled" else kept.finish("holder", "fail"))
     await kept.book.has_entered("next")
     assert kept.book.drains == []
     assert kept.book.most == 1
 
 
-@pytest.mark.parametrize("end", ["terminated", "timed_out"])
+@pytest.mark.parametrize("end", [Closed.TERMINATED, Closed.TIMED_OUT])
 async def test_after_an_end_from_outside_the_vendors_are_cleared_first(
-    kept: Jobs, end: str
+    kept: Jobs, end: Closed
 ) -> None:
-    lives = timedelta(seconds=3) if end == "timed_out" else None
+    lives = timedelta(seconds=3) if end is Closed.TIMED_OUT else None
     holder = await kept.start("holder", lives=lives)
     await kept.book.has_entered("holder")
     await kept.start("next")
-    if end == "terminated":
+    if end is Closed.TERMINATED:
         await holder.terminate()
-    await kept.book.until(lambda: len(kept.book.drains) == 1)
+    await kept.book.has_drained("holder")
     [drain] = kept.book.drains
     assert (drain.job_id, drain.run_id) == ("holder", holder.first_execution_run_id)
-    assert (drain.close_code, drain.hold_seconds) == (end, 3.0)
-    view = await kept.until(lambda view: view.holders[0].draining)
-    assert holders(view) == ["holder"]
-    assert view.waiting == ("next",)
+    assert (drain.closed, drain.hold_seconds, drain.in_doubt) == (end, 3.0, True)
+    view = await kept.view()
+    assert (holders(view), view.waiting) == (["holder"], ("next",))
+    assert (view.holders[0].draining, view.holders[0].drains_since) == (True, drain.since)
     assert kept.book.entered == ["holder"]
+    # A drain returns what it has kept as well.
+    kept.book.drained = {"cleared": True, "attempts": {"image": 1}, "assets": {}, "asset_url": None}
     kept.book.vendors_clear.set()
     await kept.book.has_entered("next")
     assert kept.book.most == 1
 
 
-async def test_waiters_that_are_gone_are_skipped_at_once(kept: Jobs) -> None:
-    await kept.start("holder")
-    await kept.book.has_entered("holder")
-    await kept.start("second")
-    for name in ("gone-1", "gone-2", "gone-3"):
-        await (await kept.start(name)).terminate()
-    await kept.start("next")
-    await kept.finish("holder")
-    await kept.book.has_entered("second")
-    await kept.finish("second")
+async def test_a_holder_that_is_reset_is_drained(kept: Jobs) -> None:
+    await kept.line_up("holder", "next")
+    await reset(kept.client, "holder", back_to="last")
+    await kept.book.has_drained("holder")
+    assert kept.book.entered == ["holder"]
+    kept.book.vendors_clear.set()
     await kept.book.has_entered("next")
-    assert kept.book.entered == ["holder", "second", "next"]
+
+
+async def test_a_run_that_temporal_does_not_know_is_drained(kept: Jobs) -> None:
+    request = await kept.request_of(await kept.begin("stranger"))
+    await kept.ask(request.model_copy(update=unknown_run().model_dump()))
+    await kept.book.has_drained("unknown")
+    await kept.start("next")
+    [drain] = kept.book.drains
+    assert drain.closed is Closed.UNKNOWN
+    assert kept.book.entered == []
+    kept.book.vendors_clear.set()
+    await kept.book.has_entered("next")
+
+
+async def test_a_foreign_workflow_that_holds_gives_its_place_back(kept: Jobs) -> None:
+    foreign = await kept.foreign("not a job: 不是")
+    await kept.ask(await kept.request_of(foreign))
+    await kept.until(lambda view: holders(view) == [foreign.id])
+    await kept.start("next")
+    await kept.kill_semaphore()
+    view = await kept.until(lambda view: bool(view.holders))
+    assert (holders(view), view.waiting) == ([foreign.id], ("next",))
+    await foreign.terminate()
+    kept.book.vendors_clear.set()
+    await kept.book.has_entered("next")
+    assert kept.book.drained_jobs == [foreign.id]
+
+
+async def test_waiters_that_are_gone_are_skipped_at_once(kept: Jobs) -> None:
+    _, *gone = await kept.line_up("holder", "gone-1", "gone-2", "gone-3")
+    for each in gone:
+        await each.terminate()
+    await kept.start("next")
+    await kept.finish_all("holder", "next")
     assert kept.book.drains == []
 
 
-async def test_a_waiter_that_withdraws_is_out_of_the_queue(kept: Jobs) -> None:
-    await kept.start("holder")
-    await kept.book.has_entered("holder")
-    await kept.start("second")
-    waiter = await kept.start("waiter")
-    await kept.start("next")
-    await kept.semaphore.signal(WITHDRAW_SIGNAL, waiter.first_execution_run_id)
-    assert (await kept.view()).waiting == ("second", "next")
-    for name in ("holder", "second"):
-        await kept.book.has_entered(name)
-        await kept.finish(name)
-    await kept.book.has_entered("next")
-    assert "waiter" not in kept.book.entered
+async def test_a_waiter_that_withdraws_is_out_and_a_holder_stays(kept: Jobs) -> None:
+    holder, waiter, _ = await kept.line_up("holder", "waiter", "next")
+    for each in (holder, waiter):
+        await kept.semaphore.signal(WITHDRAW_SIGNAL, each.first_execution_run_id)
+    view = await kept.view()
+    assert (holders(view), view.waiting) == (["holder"], ("next",))
+    await kept.finish_all("holder", "next")
 
 
-async def test_a_holder_that_withdraws_keeps_its_place(kept: Jobs) -> None:
-    holder = await kept.start("holder")
-    await kept.book.has_entered("holder")
-    await kept.semaphore.signal(WITHDRAW_SIGNAL, holder.first_execution_run_id)
-    await kept.start("next")
-    assert holders(await kept.view()) == ["holder"]
-    await kept.finish("holder")
-    await kept.book.has_entered("next")
-
-
-async def test_while_paused_nobody_is_granted(kept: Jobs) -> None:
-    await kept.start("holder")
-    await kept.book.has_entered("holder")
-    await kept.start("next")
+async def test_while_paused_no_run_is_granted(kept: Jobs) -> None:
+    await kept.line_up("holder", "next")
     assert (await kept.change(paused=True)).paused
     await kept.finish("holder")
-    view = await kept.until(lambda view: not view.holders)
+    await kept.until(lambda view: not view.holders)
     await kept.start("later")
     assert (await kept.view()).waiting == ("next", "later")
-    assert view.limit == 1
     assert not (await kept.change(paused=False)).paused
     await kept.book.has_entered("next")
     assert kept.book.entered == ["holder", "next"]
 
 
-async def test_a_lower_limit_lets_holders_finish(kept: Jobs) -> None:
+async def test_a_lower_limit_lets_holders_finish_and_a_higher_one_counts_at_once(
+    kept: Jobs,
+) -> None:
+    await kept.line_up("a", "b", "c")
     await kept.change(limit=2)
-    await kept.start_and_enter("a", "b")
-    await kept.start("c")
+    await kept.book.has_entered("b")
     view = await kept.change(limit=1)
     assert (view.limit, holders(view)) == (1, ["a", "b"])
     await kept.finish("a")
     view = await kept.until(lambda view: len(view.holders) == 1)
     assert (holders(view), view.waiting) == (["b"], ("c",))
-    await kept.finish("b")
-    await kept.book.has_entered("c")
-    assert kept.book.entered == ["a", "b", "c"]
-
-
-async def test_a_higher_limit_takes_effect_at_once(kept: Jobs) -> None:
-    for name in ("a", "b", "c"):
-        await kept.start(name)
-    await kept.book.has_entered("a")
-    await kept.change(limit=3)
-    await kept.book.has_entered("b", "c")
+    await kept.finish_all("b", "c")

@@ -1,22 +1,14 @@
 """Messages of a newer release, with a field that we don't know, are heard like any other."""
 
-from temporalio.client import Client
-
-from shared.slot.messages import CHANGE_UPDATE, REQUEST_SIGNAL, SlotRequest, SlotView
+from shared.slot.messages import CHANGE_UPDATE, REQUEST_SIGNAL, SlotView
 from tests.messages.samples import EXTRA, later
 from tests.services.semaphore.standins import Jobs
 
 
-async def waiting(client: Client, job_id: str) -> SlotRequest:
-    """A job's request that no semaphore has heard."""
-    handle = await client.start_workflow("Nobody", id=job_id, task_queue="nobody")
-    found = await handle.describe()
-    return SlotRequest(job_id=job_id, run_id=found.run_id, requested_at=found.start_time)
-
-
 async def test_a_request_with_a_field_more_loses_neither_itself_nor_its_batch(kept: Jobs) -> None:
     await kept.change(paused=True)
-    first, second = await waiting(kept.client, "newer"), await waiting(kept.client, "beside it")
+    runs = [await kept.foreign(name) for name in ("newer", "beside it")]
+    first, second = [await kept.request_of(each) for each in runs]
     await kept.semaphore.signal(REQUEST_SIGNAL, [later(first), second])
     view = await kept.until(lambda view: view.waiting_count > 0)
     assert set(view.waiting) == {"newer", "beside it"}

@@ -10,7 +10,8 @@ from temporalio.client import Client
 
 from shared.telling import AWAY
 from tests.fixtures.temporal import NewClient
-from tests.services.semaphore.test_stacks import KEY, is_named, semaphore_of
+from tests.services.semaphore.standins import stack_of
+from tests.services.semaphore.test_stacks import KEY, is_named
 from tests.shared.processes import free_port
 
 
@@ -36,14 +37,14 @@ async def said(client: Client) -> Any:
 
 async def test_a_namespace_is_nobodys_until_a_semaphore_with_a_name_runs(client: Client) -> None:
     assert await said(client) == {"namespace": client.namespace, "stack": ""}
-    async with semaphore_of(client, "one"):
+    async with stack_of(client, "one"):
         await is_named(client, "one")
         assert await said(client) == {"namespace": client.namespace, "stack": "one"}
 
 
 async def test_a_name_that_can_not_be_read_is_said_to_be_so(new_client: NewClient) -> None:
     theirs = await new_client(KEY)
-    async with semaphore_of(theirs, "one"):
+    async with stack_of(theirs, "one"):
         await is_named(theirs, "one")
         found = await said(theirs)
     assert "stack" not in found

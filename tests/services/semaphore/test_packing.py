@@ -7,7 +7,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from services.semaphore.models import Found, SemaphoreState
 from shared.jobs.ids import new_job_id
-from shared.slot.messages import CAPACITY, Holder, SemaphoreSettings, SlotRequest
+from shared.slot.messages import CAPACITY, Closed, Holder, SemaphoreSettings, SlotRequest
 
 MOST = 2 * 1024 * 1024
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,8 +24,8 @@ def holder(number: int) -> Holder:
         request=request(number),
         token=1_800_000_000_000 + number,
         since=START,
-        fence=(1, 4, 1000 + number),
-        holds_seconds=21_600.25,
+        drain=Closed.TERMINATED,
+        drains_since=START,
     )
 
 

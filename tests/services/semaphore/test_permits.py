@@ -1,252 +1,134 @@
-"""Permits, one event after the other."""
+"""Permits, one event after the other: a run waits, holds or drains, and is never two of these."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from services.semaphore.deterministic.permits import MAX_ON_DECK, MAX_SILENT, Permits
-from shared.slot.messages import Acquire, SemaphoreSettings
-from tests.services.semaphore.asking import (
-    START,
-    ask,
-    asked,
-    has_to_tell,
-    new_permits,
-    request,
-    settle,
-    told,
-)
+from services.semaphore.deterministic.permits import NEAR, Permits
+from services.semaphore.deterministic.queue import turn
+from services.semaphore.models import SemaphoreState
+from shared.slot.messages import Closed, Gate, Release, SemaphoreSettings, SlotRequest
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_being_next_gives_no_right() -> None:
-    made = new_permits(waiting=2)
-    assert told(made) == ["run-0"]
-    assert not has_to_tell(made)
-    assert settle(made) == []
-    assert made.awaited() == {"run-0"}
+def request(number: int, *, priority: int = 3) -> SlotRequest:
+    return SlotRequest(
+        job_id=f"job-{number}",
+        run_id=f"run-{number}",
+        priority=priority,
+        requested_at=START + timedelta(seconds=number),
+    )
 
 
-def test_who_is_next_and_asks_is_granted_and_the_one_behind_is_next() -> None:
-    made = new_permits(waiting=3)
-    [mine] = asked(made, 0)
-    assert not made.is_decided(mine)
-    [permit] = settle(made)
-    assert made.is_decided(mine)
-    assert made.permit_for(mine) == permit
-    assert (permit.run_id, permit.token) == ("run-0", 100)
-    assert told(made) == ["run-1"]
-    view = made.view()
-    assert [each.job_id for each in view.holders] == ["job-0"]
-    assert (view.waiting, view.waiting_count) == (("job-1", "job-2"), 2)
+def new_permits(*, waiting: int = 0, limit: int = 1, capacity: int = 100) -> Permits:
+    state = SemaphoreState(settings=SemaphoreSettings(limit=limit), next_token=100)
+    made = Permits(state, Gate.IMAGE, capacity=capacity)
+    for number in range(waiting):
+        assert made.request(request(number), START)
+    return made
 
 
-def test_who_holds_is_answered_at_once_however_often_it_asks() -> None:
-    made = new_permits(waiting=1)
-    asked(made, 0)
-    [permit] = settle(made)
-    again = ask(0, tries=2)
-    made.ask(again)
-    assert made.is_decided(again)
-    assert made.permit_for(again) == permit
-
-
-def test_who_asks_before_its_turn_is_sent_away_and_told_when_it_comes() -> None:
-    made = new_permits(waiting=2)
-    told(made)
-    [early] = asked(made, 1)
-    assert made.is_decided(early)
-    assert made.permit_for(early) is None
-    made.withdraw("run-0")
-    assert told(made) == ["run-1"]
-
-
-def test_the_overtaken_one_is_sent_away_and_told_again() -> None:
-    made = new_permits(waiting=1)
-    made.settings = SemaphoreSettings(paused=True)
-    told(made)
-    [mine] = asked(made, 0)
-    assert not made.is_decided(mine)
-    made.request(request(9, priority=1))
-    assert made.is_decided(mine)
-    assert made.permit_for(mine) is None
-    assert told(made) == ["run-9"]
-    made.withdraw("run-9")
-    assert told(made) == ["run-0"]
-
-
-def test_who_was_overtaken_before_it_asked_is_told_again_as_well() -> None:
-    made = new_permits(waiting=1)
-    told(made)
-    made.request(request(9, priority=1))
-    assert told(made) == ["run-9"]
-    made.withdraw("run-9")
-    assert told(made) == ["run-0"]
-
-
-def test_who_was_told_and_asks_to_wait_once_more_is_told_again() -> None:
-    """What it was told it has used up elsewhere: at the slot, say, which it had lost."""
-    made = new_permits(waiting=2)
-    told(made)
-    made.pass_over({"run-0"})
-    assert told(made) == ["run-1"]
-    made.request(request(0))
-    assert told(made) == ["run-0"]
-
-
-def test_who_asks_for_its_permit_is_not_told_again_by_a_repeated_request() -> None:
-    made = new_permits(waiting=1)
-    made.settings = SemaphoreSettings(paused=True)
-    told(made)
-    [mine] = asked(made, 0)
-    made.request(request(0))
-    assert not has_to_tell(made)
-    assert not made.is_decided(mine)
-
-
-def test_a_run_that_nobody_knew_is_sent_away_and_waits_to_be_told() -> None:
-    """It may have closed, and a try of it that was frozen asks."""
+def test_a_request_of_another_time_is_dropped() -> None:
     made = new_permits()
-    [stray] = asked(made, 5)
-    assert settle(made) == []
-    assert made.is_decided(stray)
-    assert made.permit_for(stray) is None
-    assert told(made) == ["run-5"]
-    asked(made, 5)
-    assert [permit.run_id for permit in settle(made)] == ["run-5"]
+    for now in (START - NEAR - timedelta(days=1), START + NEAR + timedelta(days=1)):
+        assert made.request(request(0), now)
+        assert not made.knows("run-0")
 
 
-def test_where_there_is_no_room_an_unknown_run_is_sent_away() -> None:
-    made = new_permits(waiting=1)
-    made.capacity = 1
-    [mine] = asked(made, 5)
-    assert made.is_decided(mine)
-    assert made.permit_for(mine) is None
-    assert not made.knows("run-5")
+def test_a_full_queue_takes_runs_that_it_knows_and_no_other_one() -> None:
+    made = new_permits(waiting=2, capacity=2)
+    assert made.request(request(0), START)
+    assert not made.request(request(2), START)
+    assert made.view().is_full
+    made.grant(START)
+    assert made.request(request(2), START)
+    assert made.view().waiting_count == 2
 
 
-@pytest.mark.parametrize("holds", [True, False])
-def test_an_older_try_gets_nothing_once_a_later_one_has_asked(holds: bool) -> None:
-    made = new_permits(waiting=1)
-    made.settings = SemaphoreSettings(paused=not holds)
-    old, new = ask(0, tries=1), ask(0, tries=2)
-    for each in (old, new):
-        made.ask(each)
-    settle(made)
-    assert made.heard("run-0") == new.fence
-    made.ask(old)
-    assert made.heard("run-0") == new.fence
-    assert made.is_decided(old)
-    assert made.permit_for(old) is None
-    made.settings = SemaphoreSettings()
-    settle(made)
-    assert made.permit_for(new) is not None
-
-
-def test_a_later_try_takes_the_permit_over() -> None:
-    made = new_permits(waiting=1)
-    [old] = asked(made, 0)
-    settle(made)
-    made.ask(Acquire(request=request(0), fence=(1, 1, 1), holds_seconds=7))
-    assert made.permit_for(old) is None
-    assert made.held["run-0"].holds_seconds == 7
-
-
-def test_a_place_is_kept_for_who_is_next_and_silent_until_it_is_passed_over() -> None:
-    made = new_permits(waiting=3)
-    made.settings = SemaphoreSettings(limit=2)
-    asked(made, 1)
-    assert [permit.run_id for permit in settle(made)] == ["run-1"]
-    asked(made, 2)
-    assert settle(made) == []
-    assert made.awaited() == {"run-0"}
-    made.pass_over({"run-0"})
-    assert [permit.run_id for permit in settle(made)] == ["run-2"]
-    made.release("run-1")
-    assert made.awaited() == set()
-    asked(made, 0)
-    assert [permit.run_id for permit in settle(made)] == ["run-0"]
-
-
-def test_the_first_of_those_passed_over_stay_so_in_the_next_run() -> None:
-    made = new_permits(waiting=MAX_SILENT + 2)
-    for number in range(MAX_SILENT + 1):
-        made.pass_over({f"run-{number}"})
-    after = Permits(made.state())
-    assert [run.run_id for run in after.silent()] == [f"run-{n}" for n in range(MAX_SILENT)]
-    assert told(after) == [f"run-{MAX_SILENT}"]
-    asked(after, 0)
-    assert [permit.run_id for permit in settle(after)] == ["run-0"]
-
-
-def test_with_two_places_the_second_need_not_wait_for_the_first() -> None:
-    made = new_permits(limit=2, waiting=3)
-    asked(made, 1)
-    assert [permit.run_id for permit in settle(made)] == ["run-1"]
-
-
-def test_who_asks_is_not_passed_over_with_the_silent_one_before_it() -> None:
-    made = new_permits(limit=2, waiting=2)
-    asked(made, 1)
-    made.pass_over({"run-0", "run-1"})
-    assert [permit.run_id for permit in settle(made)] == ["run-1"]
-
-
-def test_nobody_is_passed_over_who_has_no_place_to_take() -> None:
+def test_a_release_counts_for_its_run_and_token_and_not_while_it_drains() -> None:
     made = new_permits(waiting=2)
-    asked(made, 0)
-    settle(made)
-    assert made.awaited() == set()
-    made.pass_over({"run-1"})
-    assert told(made) == ["run-1"]
+    token = made.grant(START).token
+    for run_id, number in (("run-0", token + 1), ("run-0", token - 1), ("run-1", token)):
+        assert not made.returned(Release(run_id=run_id, token=number))
+    assert made.returned(Release(run_id="run-0", token=token))
+    made.drain("run-0", Closed.TERMINATED, START)
+    assert not made.returned(Release(run_id="run-0", token=token))
 
 
-def test_no_more_are_next_than_the_server_lets_ask_at_once() -> None:
-    made = new_permits(limit=100, waiting=50)
-    assert told(made) == [f"run-{number}" for number in range(MAX_ON_DECK)]
-    asked(made, *range(MAX_ON_DECK))
-    assert len(settle(made)) == MAX_ON_DECK
-    assert len(told(made)) == MAX_ON_DECK
+class AnyOrder(RuleBasedStateMachine):
+    """Any order of requests, grants, drains, ends and changes."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.permits = new_permits()
+        self.count = 0
+        self.requests: dict[str, SlotRequest] = {}
+        self.waiting: set[str] = set()
+        self.held: dict[str, int] = {}
+        self.latest = 0
+
+    @rule(priority=st.integers(1, 5), times=st.integers(1, 2))
+    def request(self, priority: int, times: int) -> None:
+        self.count += 1
+        wanted = request(self.count, priority=priority)
+        for _ in range(times):
+            assert self.permits.request(wanted, START)
+        self.requests[wanted.run_id] = wanted
+        self.waiting.add(wanted.run_id)
+
+    @precondition(lambda self: self.requests)
+    @rule(data=st.data())
+    def withdraw_or_repeat(self, data: st.DataObject) -> None:
+        run_id = data.draw(st.sampled_from(sorted(self.waiting | set(self.held)) or ["none"]))
+        if run_id in self.held:
+            self.permits.request(self.requests[run_id], START)
+        self.permits.withdraw(run_id)
+        self.waiting.discard(run_id)
+
+    @rule()
+    def grant(self) -> None:
+        settings = self.permits.settings
+        has_room = len(self.held) < settings.limit and not settings.paused
+        assert self.permits.can_grant() == (has_room and bool(self.waiting))
+        if self.permits.can_grant():
+            holder = self.permits.grant(START)
+            first = min((self.requests[run_id] for run_id in self.waiting), key=turn)
+            assert holder.request == first
+            assert holder.token > self.latest
+            self.latest = holder.token
+            self.held[first.run_id] = holder.token
+            self.waiting.remove(first.run_id)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), drains=st.booleans())
+    def end(self, data: st.DataObject, drains: bool) -> None:
+        run_id = data.draw(st.sampled_from(sorted(self.held)))
+        if drains:
+            assert self.permits.drain(run_id, Closed.TIMED_OUT, START).drains_since == START
+        else:
+            assert self.permits.release(run_id)
+            assert not self.permits.release(run_id)
+            del self.held[run_id]
+
+    @rule(limit=st.integers(1, 3), paused=st.booleans())
+    def change(self, limit: int, paused: bool) -> None:
+        self.permits.settings = SemaphoreSettings(limit=limit, paused=paused)
+
+    @rule()
+    def carry_over(self) -> None:
+        state = self.permits.state()
+        self.permits = Permits(state, Gate.IMAGE, capacity=100)
+        assert self.permits.state() == state
+
+    @invariant()
+    def it_is_as_the_model_says(self) -> None:
+        assert {run: each.token for run, each in self.permits.held.items()} == self.held
+        assert {each.run_id for each in self.permits.queue} == self.waiting
+        view = self.permits.view()
+        assert [each.token for each in view.holders] == list(self.held.values())
+        assert view.waiting_count == len(self.waiting)
 
 
-def test_what_is_being_cleared_keeps_its_place_and_has_no_permit() -> None:
-    made = new_permits(waiting=2)
-    [mine] = asked(made, 0)
-    settle(made)
-    made.drain("run-0", START)
-    assert made.permit_for(mine) is None
-    asked(made, 1)
-    assert settle(made) == []
-    made.release("run-0")
-    assert [permit.run_id for permit in settle(made)] == ["run-1"]
-
-
-def test_who_holds_for_longer_than_it_may_is_overdue_unless_it_is_cleared_already() -> None:
-    made = new_permits(limit=2, waiting=2)
-    asked(made, 0, 1)
-    settle(made)
-    limit = START + timedelta(seconds=60)
-    assert made.overdue(limit) == []
-    late = limit + timedelta(seconds=1)
-    assert [run.run_id for run in made.overdue(late)] == ["run-0", "run-1"]
-    made.drain("run-1", START)
-    assert [run.run_id for run in made.overdue(late)] == ["run-0"]
-
-
-def test_what_a_run_had_asked_for_is_known_while_it_holds_or_waits() -> None:
-    made = new_permits(waiting=2)
-    asked(made, 0)
-    settle(made)
-    assert made.request_of("run-0") == request(0)
-    assert made.request_of("run-1") == request(1)
-    assert made.request_of("run-2") is None
-
-
-def test_carried_over_it_is_the_same() -> None:
-    made = new_permits(limit=2, waiting=6)
-    asked(made, 0, 1)
-    settle(made)
-    made.drain("run-0", START)
-    again = Permits(made.state())
-    assert again.state() == made.state()
-    assert again.heard("run-1") == (0, 1, 1)
-    assert told(again) == ["run-2", "run-3"]
+TestAnyOrder = AnyOrder.TestCase

@@ -1,25 +1,15 @@
 """Two stacks in one namespace: whoever comes second polls nothing, and the first goes on."""
 
-from contextlib import AbstractAsyncContextManager
-
 import pytest
 from temporalio.client import Client
-from temporalio.worker import Worker
 
-from services.semaphore.models import SemaphoreRules
-from services.semaphore.worker import running_semaphore
 from shared.errors import AnotherStack, PayloadUnreadable
 from shared.slot.stacks import MEMO_STACK, check_alone, semaphore_stack
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient
-from tests.services.semaphore.standins import Jobs
-from tests.services.semaphore.test_lasting import another_run, run_of
+from tests.services.semaphore.standins import Jobs, semaphore_of, stack_of
 
 KEY = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
-
-
-def semaphore_of(client: Client, stack: str) -> AbstractAsyncContextManager[Worker]:
-    return running_semaphore(client, rules=SemaphoreRules(stack=stack), shutdown_seconds=0)
 
 
 async def is_named(client: Client, stack: str) -> None:
@@ -76,15 +66,14 @@ async def test_one_that_was_terminated_is_nobodys(jobs: Jobs) -> None:
 
 
 async def test_a_changed_limit_and_a_next_run_keep_the_name(jobs: Jobs) -> None:
-    rules = SemaphoreRules(max_history=25, stack="one")
-    async with running_semaphore(jobs.client, rules=rules, shutdown_seconds=0):
+    async with semaphore_of(jobs.client, "one", max_history=25):
         await is_named(jobs.client, "one")
-        first = await run_of(jobs)
+        first = await jobs.run()
         await jobs.change(limit=2)
         assert await semaphore_stack(jobs.client) == "one"
         for n in range(6):
             await one_job(jobs, f"job-{n}")
-        await another_run(jobs, first)
+        await jobs.another_run(first)
     # Stopped, the run may not have come to write its own memo.
     assert await semaphore_stack(jobs.client) == "one"
     history = await jobs.semaphore.fetch_history()
@@ -96,7 +85,7 @@ async def test_a_changed_limit_and_a_next_run_keep_the_name(jobs: Jobs) -> None:
 async def test_a_name_under_a_key_that_we_lack_is_not_known(new_client: NewClient) -> None:
     theirs = await new_client(KEY)
     ours = await new_client(namespace=theirs.namespace)
-    async with semaphore_of(theirs, "one"):
+    async with stack_of(theirs, "one"):
         await is_named(theirs, "one")
         with pytest.raises(PayloadUnreadable):
             await semaphore_stack(ours)

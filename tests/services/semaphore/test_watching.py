@@ -1,149 +1,91 @@
-"""A run is watched once by a process; an orderly close is told before the watch ends."""
+"""The semaphore's watch of a run: what it signals, how it ends, and that there is one at a time."""
 
 import asyncio
-from typing import Any, cast
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from services.semaphore import activities
 from services.semaphore.activities import SemaphoreActivities
-from services.semaphore.models import RUN_CLOSED_UPDATE, Ended, SemaphoreRules, Watch
-from shared.slot.messages import Closed, Gate, RunRef
+from services.semaphore.models import Ended, SemaphoreRules, Watch
+from shared.slot.messages import Closed, Gate, Permit, RunRef
 from tests.fixtures.eventually import PATIENCE_SECONDS
 
-JOB = RunRef(job_id="job", run_id="run")
+
+def watch(run: RunRef, *, gate: Gate = Gate.JOB, again: bool = False) -> Watch:
+    permit = Permit(gate=gate, token=1, **run.model_dump())
+    return Watch(permit=permit, again=again)
 
 
-class Runs:
-    """They close when the test says so; each watch that has begun is counted."""
-
-    def __init__(self, how: Closed = Closed.ORDERLY) -> None:
-        self.closed = asyncio.Event()
-        self.begun = asyncio.Semaphore(0)
-        self._how = how
-
-    async def until_closed(self, _: Client, __: RunRef) -> Closed:
-        self.begun.release()
-        await self.closed.wait()
-        return self._how
+async def watched(client: Client, of: Watch, *, attempt: int = 1) -> Ended:
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, attempt=attempt)
+    process = SemaphoreActivities(client, SemaphoreRules())
+    return await environment.run(process.grant_and_watch, of)
 
 
-class Semaphores:
-    """Hear of closes; `broken`: one that takes no update. One that is not `ready` answers later."""
-
-    def __init__(self, *, broken: bool = False) -> None:
-        self.told: list[RunRef] = []
-        self.ready = asyncio.Event()
-        self.ready.set()
-        self._broken = broken
-
-    def get_workflow_handle(self, *_: str, **__: str) -> "Semaphores":
-        return self
-
-    async def describe(self) -> Any:
-        """Nobody asks it for anything but a newer run of the job, and there is none."""
-        raise RPCError("not found", RPCStatusCode.NOT_FOUND, b"")
-
-    async def execute_update(self, name: str, run: RunRef, **_: object) -> None:
-        assert name == RUN_CLOSED_UPDATE
-        if self._broken:
-            raise WorkflowUpdateFailedError(ApplicationError("it was reset"))
-        self.told.append(run)
-        await self.ready.wait()
+async def a_run(client: Client) -> RunRef:
+    handle = await client.start_workflow("Foreign", id=uuid4().hex, task_queue="nobody")
+    return RunRef(job_id=handle.id, run_id=str(handle.first_execution_run_id))
 
 
-def process(semaphores: Semaphores) -> SemaphoreActivities:
-    return SemaphoreActivities(cast(Client, semaphores), SemaphoreRules())
+async def test_a_run_that_had_closed_before_its_first_grant_left_nothing(client: Client) -> None:
+    run = await a_run(client)
+    await client.get_workflow_handle(run.job_id).terminate()
+    ended = await watched(client, watch(run))
+    assert ended == Ended(closed=Closed.TERMINATED, granted=False)
+    assert ended.is_clear
 
 
-async def watched(of: SemaphoreActivities, run: RunRef = JOB) -> Ended:
-    watch = Watch(run=run, gate=Gate.JOB, tell=False)
-    return await ActivityEnvironment().run(of.watch_run, watch)
-
-
-@pytest.mark.parametrize(("how", "told"), [(Closed.ORDERLY, [JOB]), (Closed.TERMINATED, [])])
-async def test_an_orderly_close_alone_is_told_ahead(
-    how: Closed, told: list[RunRef], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("attempt", "again"), [(2, False), (1, True)])
+async def test_after_another_try_or_watch_it_may_have_known(
+    client: Client, attempt: int, again: bool
 ) -> None:
-    """A killed run's place is kept until its leftovers are cleared."""
-    runs, semaphores = Runs(how), Semaphores()
-    monkeypatch.setattr(activities, "until_closed", runs.until_closed)
-    runs.closed.set()
-    assert (await watched(process(semaphores))).closed is how
-    assert semaphores.told == told
+    run = await a_run(client)
+    await client.get_workflow_handle(run.job_id).terminate()
+    ended = await watched(client, watch(run, again=again), attempt=attempt)
+    assert ended == Ended(closed=Closed.TERMINATED, granted=True)
+    assert not ended.is_clear
 
 
-async def test_the_watch_ends_with_a_semaphore_that_takes_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    runs = Runs()
-    monkeypatch.setattr(activities, "until_closed", runs.until_closed)
-    runs.closed.set()
-    assert (await watched(process(Semaphores(broken=True)))).closed is Closed.ORDERLY
-
-
-async def test_the_watch_ends_with_a_semaphore_that_does_not_answer(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    runs, semaphores = Runs(), Semaphores()
-    monkeypatch.setattr(activities, "until_closed", runs.until_closed)
-    monkeypatch.setattr(activities, "HAND_OVER_SECONDS", 0.05)
-    runs.closed.set()
-    semaphores.ready.clear()
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        assert (await watched(process(semaphores))).closed is Closed.ORDERLY
-    assert semaphores.told == [JOB]
-
-
-async def test_of_those_who_close_together_one_is_told_ahead(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The others' watches end at once: asks leave the server little room for updates."""
-    runs, semaphores = Runs(), Semaphores()
-    monkeypatch.setattr(activities, "until_closed", runs.until_closed)
-    monkeypatch.setattr(activities, "HAND_OVER_SECONDS", PATIENCE_SECONDS)
-    semaphores.ready.clear()
-    of = process(semaphores)
-    first = asyncio.create_task(watched(of))
-    await runs.begun.acquire()
-    others = [RunRef(job_id="job", run_id=f"run-{number}") for number in range(3)]
-    together = [asyncio.create_task(watched(of, run)) for run in others]
-    runs.closed.set()
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        await asyncio.gather(*together)
-    assert semaphores.told == [JOB]
-    assert not first.done()
-    semaphores.ready.set()
-    assert (await first).closed is Closed.ORDERLY
-    runs.closed.set()
-    await watched(of, others[0])
-    assert semaphores.told == [JOB, others[0]]
+async def test_a_run_that_is_unknown_may_have_known(client: Client) -> None:
+    for run_id in (str(uuid4()), "no UUID"):
+        ended = await watched(client, watch(RunRef(job_id="job", run_id=run_id)))
+        assert ended == Ended(closed=Closed.UNKNOWN, granted=True)
+        assert not ended.is_clear
 
 
 async def test_the_latest_watch_of_a_run_ends_the_one_before(
-    monkeypatch: pytest.MonkeyPatch,
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = Runs()
-    monkeypatch.setattr(activities, "until_closed", runs.until_closed)
-    semaphore = process(Semaphores())
+    closed, begun = asyncio.Event(), asyncio.Semaphore(0)
 
-    async def begin(gate: Gate, run_id: str) -> asyncio.Task[Ended]:
-        watch = Watch(run=RunRef(job_id="job", run_id=run_id), gate=gate, tell=False)
-        task = asyncio.create_task(ActivityEnvironment().run(semaphore.watch_run, watch))
-        await runs.begun.acquire()
+    async def until_closed(_: Client, __: RunRef) -> Closed:
+        begun.release()
+        await closed.wait()
+        return Closed.ORDERLY
+
+    monkeypatch.setattr(activities, "until_closed", until_closed)
+    process = SemaphoreActivities(client, SemaphoreRules())
+    runs = [await a_run(client) for _ in range(2)]
+
+    async def begin(gate: Gate, run: RunRef) -> asyncio.Task[Ended]:
+        coroutine = ActivityEnvironment().run(process.grant_and_watch, watch(run, gate=gate))
+        task = asyncio.create_task(coroutine)
+        await begun.acquire()
         return task
 
     async with asyncio.timeout(PATIENCE_SECONDS):
-        of_an_old_semaphore = await begin(Gate.JOB, "run")
-        others = [await begin(Gate.VIDEO, "run"), await begin(Gate.JOB, "other run")]
-        now = await begin(Gate.JOB, "run")
+        of_an_old_semaphore = await begin(Gate.JOB, runs[0])
+        others = [await begin(Gate.VIDEO, runs[0]), await begin(Gate.JOB, runs[1])]
+        now = await begin(Gate.JOB, runs[0])
         await asyncio.wait([of_an_old_semaphore])
         assert isinstance(of_an_old_semaphore.exception(), ApplicationError)
-        assert semaphore.watches(Gate.JOB)
-        runs.closed.set()
+        assert process.watches(Gate.JOB)
+        closed.set()
         assert {(await each).closed for each in (*others, now)} == {Closed.ORDERLY}
-    assert not any(map(semaphore.watches, Gate))
+    assert not any(map(process.watches, Gate))

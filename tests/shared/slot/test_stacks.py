@@ -15,7 +15,8 @@ from shared.errors import AnotherStack
 from shared.health import Work
 from shared.slot import stacks
 from shared.temporal.codec import PayloadKeys
-from tests.services.semaphore.test_stacks import is_named, semaphore_of
+from tests.services.semaphore.standins import stack_of
+from tests.services.semaphore.test_stacks import is_named
 from tests.shared.processes import free_port
 from tests.shared.test_health import MODULES, environment
 
@@ -30,7 +31,7 @@ async def test_it_is_refused_in_one_line(
         "STACK": "two",
         port: str(free_port()),
     }
-    async with semaphore_of(client, "one"):
+    async with stack_of(client, "one"):
         await is_named(client, "one")
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -66,7 +67,7 @@ async def test_two_that_came_up_together_find_each_other(
     alone, second = (
         asyncio.create_task(Work(body, PayloadKeys(), stack=name).run()) for name in ("", "two")
     )
-    async with semaphore_of(client, "one"):
+    async with stack_of(client, "one"):
         with pytest.raises(AnotherStack):
             await asyncio.wait_for(second, 60)
     assert not alone.done()

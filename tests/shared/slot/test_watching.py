@@ -10,7 +10,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from shared.slot.messages import Closed, RunRef
-from shared.slot.watching import closed_by_now, is_gone, until_closed
+from shared.slot.watching import closed_by_now, until_closed
+from shared.temporal.refusals import is_gone
 
 
 def not_found(*details: NamespaceNotFoundFailure | NotFoundFailure) -> RPCError:
@@ -29,9 +30,11 @@ def test_a_namespace_that_is_not_known_tells_nothing_of_a_run() -> None:
 
 
 async def test_the_server_says_which_it_is(client: Client) -> None:
+    for run_id in (str(uuid4()), "no UUID"):
+        run = RunRef(job_id="job", run_id=run_id)
+        assert await until_closed(client, run) is Closed.UNKNOWN
+        assert await closed_by_now(client, run) is Closed.UNKNOWN
     run = RunRef(job_id="job", run_id=str(uuid4()))
-    assert await until_closed(client, run) is Closed.TERMINATED
-    assert await closed_by_now(client, run) is Closed.TERMINATED
     elsewhere = Client(client.service_client, namespace=f"no-such-{uuid4().hex}")
     for look in (until_closed, closed_by_now):
         with pytest.raises(RPCError) as refused:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.jobs.closing import close_record
+from shared.jobs.closing import MESSAGES, close_record
 from shared.jobs.states import Status
 from shared.store.records import RecordStore, to_json
 from tests.shared.standins import CREATED, sample_record
@@ -33,15 +33,6 @@ def test_an_older_or_equal_version_is_not_stored(tmp_path: Path, version: int) -
     again = sample_record(JOB_ID).model_copy(update={"version": version, "percent": 9})
     assert not store.write(again)
     assert store.read(JOB_ID) == sample_record(JOB_ID)
-
-
-def test_a_run_that_was_reset_writes_over_no_later_ones_record(tmp_path: Path) -> None:
-    store = RecordStore(tmp_path)
-    later = sample_record(JOB_ID).model_copy(update={"run_id": "later", "runs_before": ("reset",)})
-    store.write(later)
-    late = sample_record(JOB_ID).model_copy(update={"run_id": "reset", "version": 99})
-    assert not store.write(late)
-    assert store.read(JOB_ID) == later
 
 
 def test_what_was_made_known_is_only_gone_on_from(tmp_path: Path) -> None:
@@ -89,7 +80,7 @@ def test_a_write_that_fails_leaves_the_old_one_and_no_rubbish(
     assert os.listdir(store.folder) == [f"{JOB_ID}.json"]
 
 
-@pytest.mark.parametrize("code", ["terminated", "timed_out"])
+@pytest.mark.parametrize("code", MESSAGES)
 def test_an_end_from_outside_is_one_version(code: str) -> None:
     record = sample_record(JOB_ID)
     closed = close_record(record, code)

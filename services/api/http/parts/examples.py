@@ -39,11 +39,16 @@ _JOB: dict[str, Any] = {
     "finished_at": None,
     "version": 6,
 }
+_RUN_ID = "01968c1e-6b1c-7f3a-9d51-2f1d6c7f0a11"
 _HOLDER = {
     "job_id": EXAMPLE_ID,
+    "run_id": _RUN_ID,
     "token": 17,
     "since": "2026-01-02T03:04:05.120000Z",
-    "draining": False,
+    "draining": True,
+    "drains_since": "2026-01-02T03:05:11.020000Z",
+    "drain_attempts": 7,
+    "drain_failure": "The image service does not answer.",
 }
 _COUNTS = {
     "queued": 40,
@@ -81,6 +86,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "BatchOrder": {"jobs": None, "count": 50, "job": {**_INPUT, "tag": None}, "tag": "batch-7"},
     "Counts": _COUNTS,
+    "FreeOrder": {"run_id": _RUN_ID},
     "HolderView": _HOLDER,
     "Job": _JOB,
     "JobError": _ERROR,
@@ -94,9 +100,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         **_JOB,
         "on_video_failure": "image",
         "namespace": "default",
-        "run_id": "01968c1e-6b1c-7f3a-9d51-2f1d6c7f0a11",
-        "run_since": 1,
-        "runs_before": [],
+        "run_id": _RUN_ID,
         "token": 17,
         "tasks": {f"{EXAMPLE_ID}.video.1": "821957612345"},
         "units": {},

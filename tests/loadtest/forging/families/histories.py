@@ -120,8 +120,9 @@ def permits_that_fall(f: Forger) -> Iterable[str]:
     job_id = f.job()
 
     def change(row: Row) -> None:
-        for result in row["results"]:
-            result["token"] -= 1000
+        for named in (*row["orders"], *row["results"]):
+            if "token" in named:
+                named["token"] -= 1000
 
     f.each(raw.TEMPORAL, change, of=job_id)
     for name in raw.LEDGERS.values():

@@ -34,7 +34,7 @@ BLANK = re.compile(r"\{\w*\}")
 # Of no class: what the framework refuses, how jobs end, and the mocks' own.
 OTHER_CODES = {
     *("method_not_allowed", "bad_fault_plan", "invalid"),
-    *("cancelled", "job_timed_out", *closing.MESSAGES),
+    *("cancelled", "job_timed_out", "bad_completion", *closing.MESSAGES),
 }
 API = [
     *sorted(Path("services/api").rglob("*.py")),

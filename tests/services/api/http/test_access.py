@@ -29,6 +29,8 @@ CHANGES = [
     ("POST", "/jobs"),
     ("POST", "/batches"),
     ("PUT", "/slots"),
+    ("PUT", "/slots/job"),
+    ("POST", "/slots/job/free"),
     ("POST", "/jobs/job-0123456789abcdef01234567/cancel"),
     ("POST", "/jobs/job-0123456789abcdef01234567/retry"),
     ("POST", "/console/mock-kling/faults"),

@@ -16,6 +16,7 @@ WRONG = [
     ("POST", "/batches", {"jobs": [{**JOB, "stile": "ink"}]}, "stile"),
     ("POST", "/batches", {"count": 2, "job": {**JOB, "stile": "ink"}}, "stile"),
     ("PUT", "/slots", {"limit": 1, "puased": True}, "puased"),
+    ("POST", "/slots/job/free", {"run_id": "x", "job_id": "y"}, "job_id"),
 ]
 
 

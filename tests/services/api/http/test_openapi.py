@@ -31,6 +31,9 @@ OPERATIONS = {
     "get_video": "get /jobs/{job_id}/video",
     "get_slots": "get /slots",
     "change_slots": "put /slots",
+    "get_slot": "get /slots/{name}",
+    "change_slot": "put /slots/{name}",
+    "free_slot": "post /slots/{name}/free",
 }
 
 

@@ -3,16 +3,22 @@
 from pathlib import Path
 
 import pytest
+from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from services.api.feed.watch import JobWatch
 from services.api.repair.reconcile import RECONCILE_SECONDS, REST_SECONDS
 from services.api.temporal.client import Temporal
+from shared.jobs.closing import MESSAGES, RESET
 from shared.jobs.messages import Job, JobInput, Record
 from shared.jobs.states import Status
 from shared.store.records import RecordStore
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, GET_RECORD_QUERY
+from tests.fixtures.resets import has_done_tasks, reset
 from tests.services.api.conftest import all_temporal_calls, reconciler_of
 from tests.shared.standins import sample_record, standing_in
 from tests.shared.waiting import eventually
@@ -126,6 +132,59 @@ async def test_a_reset_job_goes_on(client: Client, tmp_path: Path) -> None:
     await reconciler_of(watch_of(tmp_path), Temporal(client)).reconcile()
 
     assert RecordStore(tmp_path).read(JOB_ID) == record
+
+
+@workflow.defn(name=GENVIDEO_WORKFLOW)
+class EndsWhereReset:
+    """As a job that waits: a run of it that was reset ends, and can't be replayed behind that."""
+
+    def __init__(self) -> None:
+        self._job_id = workflow.info().workflow_id
+
+    @workflow.run
+    async def run(self, job: JobInput) -> None:
+        info = workflow.info()
+        if info.run_id != info.first_execution_run_id and not workflow.unsafe.is_replaying():
+            raise ApplicationError(MESSAGES[RESET], type=RESET, non_retryable=True)
+        await workflow.sleep(3600)
+
+    @workflow.query(name=GET_RECORD_QUERY)
+    def get_record(self) -> Record:
+        return sample_record(self._job_id, run_id=workflow.info().run_id)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_job_that_was_reset_while_it_waited_is_closed(
+    client: Client, tmp_path: Path, lost: bool
+) -> None:
+    record = await start(client, tmp_path)
+    watch = watch_of(tmp_path)
+    reconciler = reconciler_of(watch, Temporal(client))
+
+    async def closed() -> Record | None:
+        await reconciler.reconcile()
+        found = watch.records.read(JOB_ID)
+        return found if found is not None and found.status.ended else None
+
+    async with Worker(
+        client,
+        task_queue=GENVIDEO_QUEUE,
+        workflows=[EndsWhereReset],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        await has_done_tasks(client, JOB_ID)
+        await reset(client, JOB_ID, back_to="first")
+        with pytest.raises(WorkflowFailureError):
+            await client.get_workflow_handle(JOB_ID).result()
+        if lost:
+            RecordStore(tmp_path).remove(JOB_ID)
+        found = await eventually(closed)
+
+    assert found is not None
+    assert found.error is not None
+    assert (found.status, found.error.code) == (Status.FAILED, RESET)
+    assert (found.run_id, found.version) == (record.run_id, record.version + 1)
+    assert not watch.index.any_open()
 
 
 async def test_jobs_without_a_record_are_found_at_start(client: Client, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from services.worker.vendors.service.videos import VideoService
 from services.worker.vendors.vendor import State, Traits, VendorStatus
 from shared.errors import VendorError
 from shared.jobs.messages import Message, Record
-from shared.slot.messages import Drain
+from shared.slot.messages import Closed, Drain
 from shared.store.records import RecordStore
 from shared.temporal.codec import PayloadKeys, data_converter
 from tests.shared.standins import sample_record
@@ -67,12 +67,17 @@ class Vendor:
         self.traits = Traits()
         self.news: dict[str, Callable[[float], News]] = {}
         self.cancelled: list[str] = []
+        self.asked = 0
 
     async def status(self, ours: str) -> VendorStatus | None:
+        self.asked += 1
         news = self.news[ours](self._clock.passed) if ours in self.news else None
         if isinstance(news, VendorError):
             raise news
         return news
+
+    async def address(self, status: VendorStatus) -> str | None:
+        return status.url
 
     async def cancel(self, vendor_id: str) -> None:
         self.cancelled.append(vendor_id)
@@ -82,9 +87,11 @@ class Latest:
     """Stands for the client and its handles: the job's latest run, and what a run has begun."""
 
     data_converter = data_converter(PayloadKeys.parse(NEW))
+    namespace = "default"
 
     def __init__(self) -> None:
-        self.run_id = "run"
+        self.run_id = self.first_run_id = "run"
+        self.raw_description = self.workflow_execution_info = self
         # What the run's history has scheduled, by name and input; and how the reading of it ends.
         self.begun: list[tuple[str, Message]] = []
         self.broken: Exception | None = None
@@ -137,8 +144,9 @@ class Scene:
         *,
         in_doubt: bool = True,
         hold: float = 0,
-        code: str | None = "terminated",
+        closed: Closed | None = Closed.TERMINATED,
         ago: float | None = None,
+        job_id: str = JOB,
     ) -> Kept:
         """`ago`: seconds since an earlier run of the semaphore had it begun."""
         environment = ActivityEnvironment()
@@ -147,11 +155,11 @@ class Scene:
             environment.info, scheduled_time=scheduled, started_time=scheduled
         )
         drain = Drain(
-            job_id=JOB,
+            job_id=job_id,
             run_id="run",
             hold_seconds=hold,
             in_doubt=in_doubt,
-            close_code=code,
+            closed=closed,
             since=None if ago is None else scheduled - timedelta(seconds=ago),
         )
         kept: Kept = await environment.run(self._activities.drain_job, drain)

@@ -6,19 +6,18 @@ from typing import cast
 from services.worker.acting.heartbeat import Pulse
 from services.worker.acting.polling import until_ended
 from services.worker.models import Accepted, Patience
-from services.worker.vendors.vendor import State, Vendor, VendorStatus
+from services.worker.vendors.vendor import State, Traits, Vendor, VendorStatus
 from shared.errors import GenvideoError, OutcomeUnknown, VendorError
-from shared.slot.messages import Permit
 
 News = VendorStatus | VendorError | None
 NOW = 1_000_000.0
 DOWN = OutcomeUnknown("down")
-PERMIT = Permit(job_id="job-1", run_id="run-1", token=1)
+OURS = "job-1.video.1"
 LOST, ADDRESS, GIVE_UP = 30.0, 20.0, 3600.0
 
 
 def accepted_at(seconds: float, *, worked: float = 0) -> Accepted:
-    return Accepted(permit=PERMIT, vendor_id="v1", accepted_at=seconds, worked_seconds=worked)
+    return Accepted(vendor_id="v1", accepted_at=seconds, worked_seconds=worked)
 
 
 class Clock:
@@ -45,6 +44,7 @@ class FakeVendor:
     def __init__(self, clock: Clock, news: Callable[[float], News]) -> None:
         self._clock = clock
         self._news = news
+        self.traits = Traits()
         self.asked: list[str] = []
 
     async def status(self, task_id: str) -> VendorStatus | None:
@@ -63,11 +63,18 @@ class Percents(Pulse):
 
     def __init__(self) -> None:
         # What the base class does beside belongs to an activity.
+        self.began = NOW
         self.percents: list[int] = []
         self.positions: list[int | None] = []
         self.waited_for: list[str] = []
         self.late: list[float] = []
         self.accepted = accepted_at(NOW)
+
+    def now(self) -> float:
+        return self.began
+
+    def accept(self, accepted: Accepted) -> None:
+        self.accepted = accepted
 
     async def is_late(self, deadline: float) -> None:
         self.late.append(deadline)
@@ -109,6 +116,7 @@ async def wait(
 ) -> str:
     end = await until_ended(
         cast(Vendor, vendor),
+        OURS,
         accepted or accepted_at(NOW),
         pulse=pulse or Percents(),
         patience=Patience(deadline=deadline, give_up=give_up, lost=LOST, address=ADDRESS),

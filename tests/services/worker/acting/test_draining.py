@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from services.worker.acting import draining
+from services.worker.acting import draining, heartbeat
 from services.worker.models import GEN_IMAGE, REQUEST_VIDEO
 from services.worker.vendors.vendor import Traits
 from shared.errors import NeverDelivered, RefusedForGood
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status, Step
+from shared.slot.messages import Closed
 from shared.store.records import Records
 from tests.services.worker.acting.drained import (
     ACCEPT,
@@ -20,17 +21,19 @@ from tests.services.worker.acting.drained import (
     LOST,
     VIDEO,
     Clock,
+    News,
     Scene,
     now,
     running_until,
 )
-from tests.services.worker.acting.test_acquiring import ORDER
+from tests.services.worker.acting.ordered import ORDER
 
 
 @pytest.fixture
 def scene(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Scene:
     clock = Clock()
-    monkeypatch.setattr(draining, "time", clock)
+    for module in (draining, heartbeat):
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(draining, "asyncio", clock)
     return Scene(clock, tmp_path)
 
@@ -84,7 +87,7 @@ async def test_an_earlier_generation_tells_nothing_of_the_latest(scene: Scene) -
 
 async def test_a_job_that_cleans_up_by_itself_hears_the_vendors_ids(scene: Scene) -> None:
     scene.images.news[IMAGE] = lambda passed: now("failed")
-    assert (await scene.drain(code=None)).tasks == {IMAGE: "v-failed"}
+    assert (await scene.drain(closed=None)).tasks == {IMAGE: "v-failed"}
 
 
 @pytest.fixture
@@ -108,7 +111,7 @@ async def test_what_was_begun_ahead_of_its_record_may_be_on_its_way(ahead: Scene
 
 
 async def test_a_job_that_cleans_up_by_itself_has_recorded_all(ahead: Scene) -> None:
-    await ahead.drain(code=None)
+    await ahead.drain(closed=None)
     assert ahead.clock.passed == 0
 
 
@@ -146,8 +149,7 @@ async def test_what_the_vendor_denies_for_a_while_may_run_on(scene: Scene, recor
         tasks={VIDEO: "v-1"} if recorded else {},
     )
     begins = 0 if recorded else 5
-    asked = "v-1" if recorded else VIDEO
-    scene.videos.news[asked] = lambda passed: (
+    scene.videos.news[VIDEO] = lambda passed: (
         None if begins <= passed < 50 else running_until(90)(passed)
     )
     await scene.drain(in_doubt=False)
@@ -199,13 +201,13 @@ async def test_nor_where_the_doubt_is_about_one_that_can_be_asked_for(scene: Sce
     assert scene.clock.passed == pytest.approx(ACCEPT, abs=3)
 
 
-@pytest.mark.parametrize("traits", [Traits(), UNASKED])
-async def test_a_vendor_is_asked_by_its_own_id_where_the_record_has_it(
-    scene: Scene, traits: Traits
+@pytest.mark.parametrize(("traits", "asked"), [(Traits(), VIDEO), (UNASKED, "v-1")])
+async def test_a_vendor_is_asked_by_our_id_or_else_by_its_own_which_the_record_has(
+    scene: Scene, traits: Traits, asked: str
 ) -> None:
     scene.videos.traits = traits
     scene.record(**IN_VIDEO, tasks={VIDEO: "v-1"})
-    scene.videos.news["v-1"] = running_until(90)
+    scene.videos.news[asked] = running_until(90)
     assert (await scene.drain()).attempts == Attempts(video=1)
     assert scene.clock.passed == pytest.approx(90, abs=3)
 
@@ -252,40 +254,28 @@ async def test_what_the_record_says_already_is_not_said_twice(scene: Scene) -> N
     assert scene.recorded.version == 2
 
 
-@pytest.mark.parametrize("newer", ["by its record", "by the server"])
-async def test_another_runs_record_and_generations_are_left_alone(scene: Scene, newer: str) -> None:
-    scene.record(**RUNNING | ({"run_id": "run-2"} if newer == "by its record" else {}))
-    scene.latest.run_id = "run-2"
+async def test_another_runs_record_is_left_alone(scene: Scene) -> None:
+    scene.record(**RUNNING | {"run_id": "run-2"})
     before = scene.recorded
     scene.images.news[IMAGE] = running_until(5)
     await scene.drain()
     assert scene.recorded == before
-    assert scene.images.cancelled == []
+    assert scene.clock.passed == pytest.approx(5, abs=3)
 
 
-async def test_the_record_of_a_run_that_was_reset_is_told_what_was_accepted(scene: Scene) -> None:
-    """The next run follows it, and may be ended before it has come as far."""
-    scene.record(status=Status.QUEUED)
-    scene.latest.run_id = "run-2"
-    scene.images.news[IMAGE] = running_until(5)
-    await scene.drain()
-    assert (scene.recorded.status, scene.recorded.attempts) == (Status.QUEUED, Attempts(image=1))
-
-
-async def test_the_next_runs_record_is_told_it_too(scene: Scene) -> None:
-    """It goes on from there, however far it has come."""
+async def test_of_another_run_it_is_told_what_was_accepted(scene: Scene) -> None:
     scene.record(status=Status.QUEUED, run_id="run-2")
-    scene.latest.run_id = "run-2"
     scene.images.news[IMAGE] = running_until(5)
     await scene.drain()
-    assert (scene.recorded.run_id, scene.recorded.attempts) == ("run-2", Attempts(image=1))
+    record = scene.recorded
+    assert (record.run_id, record.status) == ("run-2", Status.QUEUED)
+    assert record.attempts == Attempts(image=1)
 
 
 async def test_it_is_told_so_behind_what_comes_between(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.record(status=Status.QUEUED, run_id="run-2")
-    scene.latest.run_id = "run-2"
     scene.images.news[IMAGE] = running_until(5)
     write = Records.write
 
@@ -297,3 +287,49 @@ async def test_it_is_told_so_behind_what_comes_between(
     monkeypatch.setattr(Records, "write", overtaken)
     await scene.drain()
     assert (scene.recorded.version, scene.recorded.attempts) == (3, Attempts(image=1))
+
+
+@pytest.mark.parametrize(
+    ("latest", "first", "code"),
+    [
+        ("run", "run", "terminated"),
+        ("run-2", "run", "reset_not_supported"),
+        ("run-2", "run-2", "terminated"),
+    ],
+    ids=["terminated", "reset", "started again"],
+)
+async def test_the_record_says_how_its_run_was_ended(
+    scene: Scene, latest: str, first: str, code: str
+) -> None:
+    scene.record(**RUNNING)
+    scene.latest.run_id, scene.latest.first_run_id = latest, first
+    scene.images.news[IMAGE] = lambda passed: now("failed")
+    await scene.drain()
+    assert scene.recorded.error is not None
+    assert scene.recorded.error.code == code
+
+
+async def test_a_forgotten_jobs_record_ends_behind_its_generations_with_what_they_cost(
+    scene: Scene,
+) -> None:
+    """Until then it is open, and names what a semaphore that comes back must clear."""
+    scene.record(**RUNNING)
+    open_at = []
+
+    def news(passed: float) -> News:
+        open_at.append((passed, not scene.recorded.status.ended))
+        return running_until(20)(passed)
+
+    scene.images.news[IMAGE] = news
+    await scene.drain(closed=Closed.UNKNOWN)
+    assert open_at[-1][0] >= 20
+    assert all(is_open for passed, is_open in open_at if passed < 20)
+    record = scene.recorded
+    assert (record.status, record.error and record.error.code) == (Status.FAILED, "forgotten")
+    assert record.attempts == Attempts(image=1)
+
+
+async def test_another_kind_of_workflow_has_nothing_at_our_vendors(scene: Scene) -> None:
+    kept = await scene.drain(job_id="their-workflow")
+    assert (kept.attempts, kept.cleared, scene.clock.passed) == (Attempts(), True, 0)
+    assert scene.images.asked == 0

@@ -1,7 +1,8 @@
-"""Beside every vendor-facing activity: heartbeats with what a retry needs, percent, the permit."""
+"""Beside every vendor-facing activity: heartbeats with what a retry needs, percent, doubt."""
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -11,12 +12,10 @@ from temporalio.testing import ActivityEnvironment
 from services.worker.acting.heartbeat import Pulse, beating, check_run, outlast
 from services.worker.models import Accepted
 from services.worker.policies import WAITING_TRIES
-from shared.errors import GenerationFailed, NeverDelivered, NotYet, OutcomeUnknown
-from shared.slot.messages import Permit
+from shared.errors import GenerationFailed, NeverDelivered, NotThisRun, OutcomeUnknown, Stopped
 from tests.services.worker.acting.reported import IMAGE, Reports
 
-PERMIT = Permit(job_id="job-1", run_id="test-run", token=1)
-ACCEPTED = Accepted(permit=PERMIT, vendor_id="v1", accepted_at=12.5)
+ACCEPTED = Accepted(vendor_id="v1", accepted_at=12.5)
 
 
 async def beats_of(environment: ActivityEnvironment) -> tuple[list[tuple[Any, ...]], Pulse]:
@@ -111,11 +110,19 @@ async def test_a_retry_after_a_try_that_accepted_nothing() -> None:
     [
         ({}, False),
         ({"attempt": 2}, True),
+        ({"current_attempt_scheduled_time": datetime.fromtimestamp(1, UTC)}, True),
         ({"attempt": 2, "heartbeat_details": [None, 0, False, False]}, True),
         ({"attempt": 2, "heartbeat_details": [None, 0, False, True]}, False),
         ({"attempt": 2, "heartbeat_details": [ACCEPTED.model_dump(), 7, False, False]}, False),
     ],
-    ids=["first", "killed before it beat", "killed", "ended by itself", "killed behind its end"],
+    ids=[
+        "first",
+        "killed before it beat",
+        "reset by hand",
+        "killed",
+        "ended by itself",
+        "killed behind its end",
+    ],
 )
 async def test_what_a_try_may_believe_of_the_one_before_it(
     info: dict[str, Any], in_doubt: bool
@@ -155,17 +162,35 @@ async def test_a_try_that_knows_that_nothing_is_on_its_way_says_so_when_it_ends(
 
 
 @pytest.mark.parametrize(
-    ("submits", "in_doubt", "accepted", "told"),
+    ("in_doubt", "accepted", "told"),
     [
-        (True, False, None, asyncio.CancelledError),
-        (True, True, None, OutcomeUnknown),
-        (True, False, ACCEPTED, OutcomeUnknown),
-        (False, True, ACCEPTED, asyncio.CancelledError),
+        (False, None, {"in_doubt": False, "vendor_id": None}),
+        (True, None, {"in_doubt": True, "vendor_id": None}),
+        (False, ACCEPTED, {"in_doubt": False, "vendor_id": "v1"}),
     ],
 )
-async def test_a_cancellation_that_leaves_something_at_the_vendor_is_told_as_such(
-    submits: bool, in_doubt: bool, accepted: Accepted | None, told: type[BaseException]
+async def test_a_submitting_try_that_is_stopped_says_what_it_leaves(
+    in_doubt: bool, accepted: Accepted | None, told: dict[str, object]
 ) -> None:
+    with pytest.raises(Stopped) as stopped:
+        await cancelled(submits=True, in_doubt=in_doubt, accepted=accepted)
+    assert stopped.value.details == (told,)
+
+
+async def test_any_other_one_ends_as_cancelled() -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled(submits=False, in_doubt=True, accepted=ACCEPTED)
+
+
+async def test_one_whose_worker_stops_ends_as_cancelled_for_it_is_tried_elsewhere() -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled(submits=True, in_doubt=True, accepted=None, shutdown=True)
+
+
+async def cancelled(
+    *, submits: bool, in_doubt: bool, accepted: Accepted | None, shutdown: bool = False
+) -> None:
+    """The end of a try that is cancelled while it works."""
     environment = ActivityEnvironment()
     begun = asyncio.Event()
 
@@ -175,11 +200,12 @@ async def test_a_cancellation_that_leaves_something_at_the_vendor_is_told_as_suc
             begun.set()
             await asyncio.Event().wait()
 
-    running_ = asyncio.create_task(environment.run(work))
+    running = asyncio.create_task(environment.run(work))
     await begun.wait()
+    if shutdown:
+        environment.worker_shutdown()
     environment.cancel()
-    with pytest.raises(told):
-        await running_
+    await running
 
 
 async def test_what_is_outlasted_is_cancelled_by_nobody() -> None:
@@ -215,7 +241,7 @@ async def test_an_order_is_one_runs_only(run_id: str, other: bool) -> None:
     environment = ActivityEnvironment()
     assert environment.info.workflow_run_id == "test-run"
     if other:
-        with pytest.raises(NotYet):
+        with pytest.raises(NotThisRun):
             environment.run(check_run, run_id)
     else:
         environment.run(check_run, run_id)

@@ -11,11 +11,10 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from services.worker.acting.interceptor import JobInterceptor
 from shared.errors import (
-    GateNotYet,
     GenerationFailed,
     NeverDelivered,
-    NotYet,
     RefusedForNow,
+    Stopped,
     StorageFailed,
 )
 
@@ -56,20 +55,16 @@ async def test_an_error_that_retrying_cannot_mend_goes_to_the_workflow() -> None
     )
 
 
-async def test_a_turn_that_has_not_come_goes_to_the_workflow_too() -> None:
-    error = await outcome(NotYet("overtaken"))
-    assert isinstance(error, ApplicationError)
-    assert (error.type, error.non_retryable, error.details) == ("not_yet", True, ())
-
-
-@pytest.mark.parametrize("kind", [NotYet, GateNotYet])
-async def test_a_turn_that_has_not_come_is_nothing_to_be_warned_of(kind: type[NotYet]) -> None:
-    labels = {"activity": ActivityEnvironment().info.activity_type, "code": kind.code}
+async def test_a_stop_that_was_asked_for_is_nothing_to_be_warned_of() -> None:
+    labels = {"activity": ActivityEnvironment().info.activity_type, "code": "stopped"}
+    stopped = Stopped("It was stopped.")
+    stopped.details = ({"in_doubt": True},)
     with capture_logs() as lines:
-        error = await outcome(kind("overtaken"))
+        error = await outcome(stopped)
     assert isinstance(error, ApplicationError)
     assert error.category is ApplicationErrorCategory.BENIGN
-    assert [(line["log_level"], line["code"]) for line in lines] == [("info", kind.code)]
+    assert (error.type, error.details) == ("stopped", ({"in_doubt": True},))
+    assert [line["log_level"] for line in lines] == ["info"]
     assert REGISTRY.get_sample_value("genvideo_worker_failures_total", labels) is None
 
 

@@ -13,7 +13,7 @@ from services.worker.policies import (
     LATE_PACE,
     WAITING_SECONDS,
 )
-from services.worker.vendors.vendor import Vendor, VendorStatus
+from services.worker.vendors.vendor import Traits, Vendor, VendorStatus
 from shared.errors import (
     AttemptTimedOut,
     GenerationFailed,
@@ -30,7 +30,7 @@ from tests.services.worker.acting.polled import (
     GIVE_UP,
     LOST,
     NOW,
-    PERMIT,
+    OURS,
     Clock,
     FakeVendor,
     News,
@@ -58,7 +58,7 @@ async def test_success_ends_it_and_the_percents_are_passed_on(clock: Clock) -> N
     pulse = Percents()
     assert await wait(vendor, pulse=pulse) == "http://v/1"
     assert pulse.percents == [10, 70]
-    assert vendor.asked == ["v1"] * 3
+    assert vendor.asked == [OURS] * 3
 
 
 @pytest.mark.parametrize("message", ["out of memory", ""])
@@ -227,8 +227,26 @@ async def test_an_outage_before_it_does_not_make_a_moment_long(clock: Clock) -> 
     assert await wait(in_turn(clock, [*outage, None, is_now("succeeded")]))
 
 
-async def test_an_acceptance_that_we_learn_of_now(clock: Clock) -> None:
-    assert polling.accepted_now("v1", PERMIT) == accepted_at(NOW)
+async def test_a_vendor_that_does_not_find_ours_is_asked_by_its_own_id(clock: Clock) -> None:
+    vendor = in_turn(clock, [is_now("succeeded")])
+    vendor.traits = Traits(looked_up=False)
+    await wait(vendor)
+    assert vendor.asked == ["v1"]
+
+
+async def test_an_answer_that_names_another_one_is_believed_when_it_comes_twice(
+    clock: Clock,
+) -> None:
+    """Then the answer to the submit was the wrong one."""
+    other = is_now("succeeded").model_copy(update={"vendor_id": "v2", "url": "http://v/2"})
+    once, twice = Percents(), Percents()
+    running = is_now("running")
+    assert await wait(in_turn(clock, [other, running, is_now("succeeded")]), pulse=once) == (
+        "http://v/1"
+    )
+    clock.passed = 0
+    assert await wait(in_turn(clock, [running, other, other]), pulse=twice) == "http://v/2"
+    assert [each.accepted and each.accepted.vendor_id for each in (once, twice)] == ["v1", "v2"]
 
 
 async def test_the_pace_is_asked_with_what_is_known(clock: Clock) -> None:
@@ -241,6 +259,7 @@ async def test_the_pace_is_asked_with_what_is_known(clock: Clock) -> None:
     news: list[News] = [DOWN, is_now("running", 40), DOWN, is_now("succeeded", 100)]
     await until_ended(
         cast(Vendor, in_turn(clock, news)),
+        OURS,
         accepted_at(NOW),
         pulse=Percents(),
         patience=Patience(deadline=60, give_up=GIVE_UP, lost=LOST, address=ADDRESS),
@@ -254,6 +273,7 @@ async def test_what_the_vendor_charged_comes_with_the_end(clock: Clock, units: s
     charged = is_now("succeeded").model_copy(update={"units": units})
     end = await until_ended(
         cast(Vendor, in_turn(clock, [is_now("running"), charged])),
+        OURS,
         accepted_at(NOW),
         pulse=Percents(),
         patience=Patience(deadline=60, give_up=GIVE_UP, lost=LOST, address=ADDRESS),

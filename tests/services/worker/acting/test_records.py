@@ -7,49 +7,42 @@ from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
-from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from services.worker.acting import records as module
 from services.worker.acting.records import StateActivities
-from services.worker.models import Recorded
+from services.worker.acting.requests import Requests
+from services.worker.models import Enter, Entered, Recorded
 from services.worker.results.disk import Disk
 from services.worker.settings.worker import WorkerSettings
+from shared.jobs.closing import close_record
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
+from shared.slot.messages import RunRef, SlotRequest
 from shared.store.records import Records
 from tests.fixtures.object_store import given_for
 from tests.shared.standins import CREATED, sample_record
 
 
-class Server:
-    """Stands for the client, and for the one run that is asked for; away without a status."""
+class Asked(Requests):
+    """Notes who asks for the slot."""
 
-    def __init__(self, status: WorkflowExecutionStatus | None = None) -> None:
-        self.status = status
-        self.asked: list[tuple[str, str]] = []
+    def __init__(self) -> None:
+        self.sent: list[SlotRequest] = []
 
-    def get_workflow_handle(self, workflow_id: str, *, run_id: str) -> "Server":
-        self.asked.append((workflow_id, run_id))
-        return self
-
-    async def describe(self) -> "Server":
-        if self.status is None:
-            raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
-        return self
+    async def send(self, request: SlotRequest) -> None:
+        self.sent.append(request)
 
 
 def state(
-    data_dir: Path, server: Server | None = None, **given: Any
+    data_dir: Path, requests: Asked | None = None, **given: Any
 ) -> tuple[StateActivities, Disk]:
     secret = SecretStr("a-secret-of-32-characters-or-more")
     settings = WorkerSettings.model_validate(
         {"data_dir": data_dir, "callback_secret": secret, **given}
     )
-    client = cast(Client, server or Server())
-    activities = StateActivities(settings, disk := Disk(data_dir), client=client)
-    return activities, disk
+    disk = Disk(data_dir)
+    return StateActivities(settings, disk, requests=requests or Asked()), disk
 
 
 async def recorded(activities: StateActivities, record: Record) -> Recorded:
@@ -109,34 +102,43 @@ async def test_nothing_comes_behind_a_version_that_is_no_change(tmp_path: Path) 
     assert activities._records.read(record.job_id) == record
 
 
-async def test_what_is_newer_comes_back_of_any_store(tmp_path: Path, moto: str) -> None:
-    server = Server(WorkflowExecutionStatus.RUNNING)
-    activities, disk = state(tmp_path, server, **given_for(moto, prefix=new_job_id()))
+async def test_another_runs_record_stands(tmp_path: Path, moto: str) -> None:
+    activities, disk = state(tmp_path, **given_for(moto, prefix=new_job_id()))
     record, later = two_runs()
     assert await recorded(activities, later) == Recorded()
-    assert (await recorded(activities, record)).ahead == later.transitions
-    assert disk._refused == set()
-    assert server.asked == [(record.job_id, record.run_id)]
-
-
-async def test_a_run_that_was_reset_follows_nobody(tmp_path: Path) -> None:
-    activities, _ = state(tmp_path, Server(WorkflowExecutionStatus.TERMINATED))
-    record, later = two_runs()
-    assert await recorded(activities, later) == Recorded()
-    assert await recorded(activities, record) == Recorded()
+    another = RunRef(job_id=later.job_id, run_id=later.run_id)
+    assert await recorded(activities, record) == Recorded(another=another)
     assert activities._records.read(record.job_id) == later
+    assert disk._refused == set()
 
 
-async def test_nobody_is_followed_unasked(tmp_path: Path) -> None:
+async def test_so_does_an_end_of_this_run(tmp_path: Path) -> None:
     activities, _ = state(tmp_path)
+    record = sample_record(new_job_id()).followed(CREATED, "queued")
+    ended = close_record(record, "terminated")
+    assert await recorded(activities, ended) == Recorded()
+    later = record.model_copy(update={"version": ended.version + 1}).followed(CREATED, "on")
+    assert await recorded(activities, later) == Recorded(end=ended)
+    assert activities._records.read(record.job_id) == ended
+
+
+@pytest.mark.parametrize("stands", [False, True])
+async def test_a_job_asks_for_the_slot_unless_its_record_takes_nothing_more(
+    tmp_path: Path, stands: bool
+) -> None:
+    activities, _ = state(tmp_path, requests := Asked())
     record, later = two_runs()
-    assert await recorded(activities, later) == Recorded()
-    with pytest.raises(RPCError):
-        await recorded(activities, record)
+    if stands:
+        await recorded(activities, later)
+    request = SlotRequest(job_id=record.job_id, run_id=record.run_id, requested_at=CREATED)
+    enter = Enter(record=record, request=request)
+    entered: Entered = await ActivityEnvironment().run(activities.enter_queue, enter)
+    assert entered.recorded.stands is stands
+    assert requests.sent == ([] if stands else [request])
 
 
 def two_runs() -> tuple[Record, Record]:
     """A version of one run, and the next one of another run."""
-    record = sample_record(new_job_id()).followed(CREATED, "of one")
+    record = sample_record(new_job_id(), run_id="one").followed(CREATED, "of one")
     later = record.model_copy(update={"version": record.version + 1, "run_id": "another"})
     return record, later.followed(CREATED, "of another")

@@ -11,7 +11,7 @@ from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWor
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.acting import requests as module
-from services.worker.acting.requests import RequestActivities
+from services.worker.acting.requests import Requests
 from shared.errors import TemporalUnavailable
 from shared.slot.messages import JOB_GATE, SlotRequest, semaphore_id
 
@@ -50,19 +50,19 @@ async def door() -> Door:
 
 
 @pytest.fixture
-def activities(client: Client, door: Door) -> RequestActivities:
+def requests(client: Client, door: Door) -> Requests:
     config = client.config()
     config["interceptors"] = [door]
-    return RequestActivities(Client(**config))
+    return Requests(Client(**config))
 
 
 def request(name: str) -> SlotRequest:
     return SlotRequest(job_id=name, run_id=str(uuid4()), requested_at=datetime.now(UTC))
 
 
-def asked(activities: RequestActivities, count: int) -> list[asyncio.Task[None]]:
+def asked(requests: Requests, count: int) -> list[asyncio.Task[None]]:
     """That many requests, in the line as soon as the loop has come round once."""
-    return [asyncio.create_task(activities.request_slot(request(f"job-{n}"))) for n in range(count)]
+    return [asyncio.create_task(requests.send(request(f"job-{n}"))) for n in range(count)]
 
 
 async def signals(client: Client) -> list[list[SlotRequest]]:
@@ -77,9 +77,9 @@ async def signals(client: Client) -> list[list[SlotRequest]]:
     return sent
 
 
-async def test_an_idle_line_sends_at_once(activities: RequestActivities, client: Client) -> None:
-    await activities.request_slot(request("job-a"))
-    await activities.request_slot(request("job-b"))
+async def test_an_idle_line_sends_at_once(requests: Requests, client: Client) -> None:
+    await requests.send(request("job-a"))
+    await requests.send(request("job-b"))
     assert [[each.job_id for each in sent] for sent in await signals(client)] == [
         ["job-a"],
         ["job-b"],
@@ -87,12 +87,12 @@ async def test_an_idle_line_sends_at_once(activities: RequestActivities, client:
 
 
 async def test_what_comes_while_a_signal_is_under_way_goes_together(
-    activities: RequestActivities, client: Client, door: Door
+    requests: Requests, client: Client, door: Door
 ) -> None:
     door.open.clear()
-    first = asked(activities, 1)
+    first = asked(requests, 1)
     await door.called.wait()
-    rest = asked(activities, 60)
+    rest = asked(requests, 60)
     await asyncio.sleep(0)
     assert not any(task.done() for task in (*first, *rest))
     door.open.set()
@@ -101,23 +101,23 @@ async def test_what_comes_while_a_signal_is_under_way_goes_together(
 
 
 async def test_a_signal_has_a_bound(
-    activities: RequestActivities, client: Client, monkeypatch: pytest.MonkeyPatch
+    requests: Requests, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_BATCH", 25)
-    await asyncio.gather(*asked(activities, 60))
+    await asyncio.gather(*asked(requests, 60))
     sent = await signals(client)
     assert [len(each) for each in sent] == [25, 25, 10]
     assert len({each.run_id for requests in sent for each in requests}) == 60
 
 
 async def test_a_signal_that_fails_fails_each_request_in_it_and_no_other(
-    activities: RequestActivities, client: Client, door: Door
+    requests: Requests, client: Client, door: Door
 ) -> None:
     door.open.clear()
     door.fails = 1
-    first = asked(activities, 3)
+    first = asked(requests, 3)
     await door.called.wait()
-    second = asked(activities, 2)
+    second = asked(requests, 2)
     await asyncio.sleep(0)
     door.open.set()
     results = await asyncio.gather(*first, *second, return_exceptions=True)
@@ -126,12 +126,12 @@ async def test_a_signal_that_fails_fails_each_request_in_it_and_no_other(
 
 
 async def test_one_that_has_run_out_of_time_is_left_out(
-    activities: RequestActivities, client: Client, door: Door
+    requests: Requests, client: Client, door: Door
 ) -> None:
     door.open.clear()
-    first = asked(activities, 1)
+    first = asked(requests, 1)
     await door.called.wait()
-    late, good = asked(activities, 2)
+    late, good = asked(requests, 2)
     await asyncio.sleep(0)
     late.cancel()
     door.open.set()
@@ -143,10 +143,10 @@ async def test_one_that_has_run_out_of_time_is_left_out(
 
 
 async def test_a_job_waits_for_a_right_that_somebody_has_to_give_us(
-    activities: RequestActivities, door: Door
+    requests: Requests, door: Door
 ) -> None:
     door.status, door.fails = RPCStatusCode.PERMISSION_DENIED, 1
-    [refused] = await asyncio.gather(*asked(activities, 1), return_exceptions=True)
+    [refused] = await asyncio.gather(*asked(requests, 1), return_exceptions=True)
     assert isinstance(refused, TemporalUnavailable)
     assert refused.retryable
     assert "does not let us in (away)" in refused.message

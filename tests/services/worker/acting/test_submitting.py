@@ -1,23 +1,31 @@
 """From an order to an accepted generation: looked for, submitted once, and never let go."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 from temporalio import activity
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from services.worker.acting import submitting
-from services.worker.acting.acquiring import Granted
 from services.worker.acting.heartbeat import beating
 from services.worker.acting.submitting import begin
 from services.worker.models import Accepted, Order
 from services.worker.vendors.vendor import Traits, Vendor, VendorStatus
-from shared.errors import NeverTold, NotYet, OutcomeUnknown, RefusedForNow, VendorError
-from shared.slot.messages import Permit
-from tests.services.worker.acting.test_acquiring import ORDER, PERMIT
+from shared.errors import (
+    Fenced,
+    NeverTold,
+    OutcomeUnknown,
+    RefusedForNow,
+    Stopped,
+    VendorError,
+)
+from tests.services.worker.acting.ordered import ORDER, Described, Server
 
 ACCEPT_SECONDS = 20.0
 
@@ -41,8 +49,7 @@ class FakeVendor:
             return None
         return VendorStatus(vendor_id="v-old", state="running")
 
-    async def send(self, permit: Permit) -> str:
-        assert permit == PERMIT
+    async def send(self) -> str:
         self.did.append("send")
         self.reached.set()
         await self.may_answer.wait()
@@ -55,11 +62,11 @@ class Clock:
     """Stands for `time`, and for `asyncio` with the pauses of the look-up."""
 
     ensure_future = staticmethod(asyncio.ensure_future)
+    current_task = staticmethod(asyncio.current_task)
     CancelledError = asyncio.CancelledError
 
     def __init__(self) -> None:
         self.passed = 0.0
-        self.asked_at: list[float] = []
 
     def monotonic(self) -> float:
         return self.passed
@@ -71,12 +78,6 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-
-    async def granted(*_: Any, **__: Any) -> Granted:
-        clock.asked_at.append(clock.passed)
-        return Granted(PERMIT, first=activity.info().attempt == 1)
-
-    monkeypatch.setattr(submitting, "acquire_all", granted)
     monkeypatch.setattr(submitting, "time", clock)
     monkeypatch.setattr(submitting, "asyncio", clock)
     return clock
@@ -85,7 +86,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 class Try:
     """One try of an activity that submits; `beats` is what the next one finds."""
 
-    def __init__(self, vendor: FakeVendor, *, order: Order = ORDER, **info: Any) -> None:
+    def __init__(
+        self, vendor: FakeVendor, server: Server | None = None, *, order: Order = ORDER, **info: Any
+    ) -> None:
+        self.server = server or Server()
         self.beats: list[tuple[Any, ...]] = []
         self.environment = ActivityEnvironment()
         self.environment.info = replace(self.environment.info, **info)
@@ -98,22 +102,29 @@ class Try:
         return await self.environment.run(self._work)
 
     async def _work(self) -> Accepted:
-        nobody = cast(Client, None)
-        async with beating(nobody, self._order.external_id, submits=True) as pulse:
+        client = cast(Client, self.server)
+        async with beating(client, self._order.external_id, submits=True) as pulse:
             return await begin(
                 self._order,
                 pulse,
-                client=nobody,
+                client=client,
                 vendor=cast(Vendor, self._vendor),
                 accept_seconds=ACCEPT_SECONDS,
                 send=self._vendor.send,
             )
 
 
-async def test_the_first_try_submits_without_a_look() -> None:
+async def test_the_first_try_looks_once_and_submits(clock: Clock) -> None:
     accepted = await Try(vendor := FakeVendor()).run()
-    assert (accepted.vendor_id, accepted.permit) == ("v-new", PERMIT)
-    assert vendor.did == ["send"]
+    assert accepted.vendor_id == "v-new"
+    assert vendor.did == ["look", "send"]
+    assert clock.passed == 0
+
+
+async def test_the_first_try_adopts_what_the_vendor_has_already() -> None:
+    """The server's memory may be older than the vendor's."""
+    accepted = await Try(vendor := FakeVendor(known_at=1)).run()
+    assert (accepted.vendor_id, vendor.did) == ("v-old", ["look"])
 
 
 async def test_a_later_try_adopts_what_an_earlier_one_has_submitted(clock: Clock) -> None:
@@ -132,23 +143,12 @@ async def test_after_a_killed_try_it_looks_on_for_as_long_as_a_submit_may_be_on_
     assert clock.passed == pytest.approx(ACCEPT_SECONDS, abs=1)
 
 
-async def test_a_try_that_looked_for_long_asks_once_more_before_it_submits(clock: Clock) -> None:
-    await Try(FakeVendor(), attempt=2).run()
-    assert clock.asked_at == [0, pytest.approx(ACCEPT_SECONDS, abs=1)]
-
-
-async def test_where_no_earlier_try_was_given_the_permit_there_is_nothing_to_look_for(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They waited for their turn and died; the vendor should not stand idle for it."""
-
-    async def first(*_: Any, **__: Any) -> Granted:
-        return Granted(PERMIT, first=True)
-
-    monkeypatch.setattr(submitting, "acquire_all", first)
-    await Try(vendor := FakeVendor(), attempt=3).run()
-    assert vendor.did == ["send"]
-    assert clock.passed == 0
+async def test_a_try_that_was_reset_by_hand_looks_on_as_well(clock: Clock) -> None:
+    """Its number is the first one's again, and what it had told may be forgotten."""
+    since = datetime.fromtimestamp(60, UTC)
+    await Try(vendor := FakeVendor(), attempt=1, current_attempt_scheduled_time=since).run()
+    assert vendor.did[-1] == "send"
+    assert clock.passed == pytest.approx(ACCEPT_SECONDS, abs=1)
 
 
 @pytest.mark.parametrize("details", [[None, 0, False, True]])
@@ -160,28 +160,19 @@ async def test_where_the_last_try_knew_that_there_is_none_one_look_is_enough(
     assert clock.passed == 0
 
 
-async def test_the_first_try_of_a_run_that_was_reset_looks_on_as_well(clock: Clock) -> None:
-    order = ORDER.model_copy(update={"repeated": True})
-    await Try(vendor := FakeVendor(), order=order).run()
-    assert vendor.did[0] == "look"
-    assert clock.passed == pytest.approx(ACCEPT_SECONDS, abs=1)
-
-
 @pytest.mark.parametrize(
     ("answer", "settled"), [(OutcomeUnknown("reset"), False), (RefusedForNow("full"), True)]
 )
-@pytest.mark.parametrize("repeated", [False, True])
 async def test_only_an_unknown_outcome_leaves_doubt_to_the_next_try(
-    clock: Clock, answer: VendorError, settled: bool, repeated: bool
+    clock: Clock, answer: VendorError, settled: bool
 ) -> None:
-    order = ORDER.model_copy(update={"repeated": repeated})
-    first = Try(FakeVendor(answer=answer), order=order)
+    first = Try(FakeVendor(answer=answer))
     with pytest.raises(type(answer)):
         await first.run()
     assert (bool(first.beats) and first.beats[-1][3]) is settled
     details = first.beats[-1] if first.beats else (None, 0, False, False)
     before = clock.passed
-    await Try(FakeVendor(), order=order, attempt=2, heartbeat_details=details).run()
+    await Try(FakeVendor(), attempt=2, heartbeat_details=details).run()
     assert clock.passed - before == pytest.approx(0 if settled else ACCEPT_SECONDS, abs=1)
 
 
@@ -195,11 +186,11 @@ def unasked() -> FakeVendor:
 DOUBTS: list[dict[str, Any]] = [
     {"attempt": 2},
     {"attempt": 2, "heartbeat_details": [None, 0, False, False]},
-    {"order": ORDER.model_copy(update={"repeated": True})},
+    {"current_attempt_scheduled_time": datetime.fromtimestamp(60, UTC)},
 ]
 
 
-@pytest.mark.parametrize("info", DOUBTS, ids=["killed", "unknown", "reset"])
+@pytest.mark.parametrize("info", DOUBTS, ids=["killed", "unknown", "reset by hand"])
 async def test_what_cannot_be_looked_for_is_never_sent_again_by_itself(
     clock: Clock, info: dict[str, Any]
 ) -> None:
@@ -219,16 +210,61 @@ async def test_what_was_certainly_not_taken_is_sent_there_as_well() -> None:
     assert (first.did, later.did) == (["send"], ["send"])
 
 
-async def test_whose_turn_it_is_not_leaves_no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refused(*_: Any, **__: Any) -> Permit:
-        raise NotYet("no")
+def closed() -> Described:
+    return Described(WorkflowExecutionStatus.TERMINATED)
 
-    monkeypatch.setattr(submitting, "acquire_all", refused)
-    first = Try(vendor := FakeVendor())
-    with pytest.raises(NotYet):
-        await first.run()
-    assert vendor.did == []
-    assert first.beats[-1][3] is True
+
+def another_try() -> Described:
+    return Described(began=activity.info().started_time + timedelta(microseconds=1))
+
+
+def another_activity() -> Described:
+    return Described(activity_id="2")
+
+
+def unknown() -> RPCError:
+    return RPCError("no such run", RPCStatusCode.NOT_FOUND, b"")
+
+
+@pytest.mark.parametrize("said", [closed, another_try, another_activity, unknown])
+async def test_a_try_that_is_not_the_servers_current_one_submits_nothing(
+    said: Callable[[], object],
+) -> None:
+    this = Try(vendor := FakeVendor(), Server(said))
+    with pytest.raises(Fenced) as fenced:
+        await this.run()
+    assert vendor.did == ["look"]
+    assert fenced.value.details == ({"in_doubt": False, "vendor_id": None},)
+    assert this.beats[-1][3] is True
+
+
+async def test_a_server_that_is_away_is_asked_until_it_answers() -> None:
+    away = [RPCError("away", RPCStatusCode.UNAVAILABLE, b"") for _ in range(3)]
+    this = Try(vendor := FakeVendor(), Server(*away))
+    await this.run()
+    assert (vendor.did, this.server.asked) == (["look", "send"], 4)
+
+
+async def test_what_nobody_foresaw_is_no_reason_to_go_on() -> None:
+    refused = RPCError("no", RPCStatusCode.PERMISSION_DENIED, b"")
+    with pytest.raises(RPCError):
+        await Try(vendor := FakeVendor(), Server(refused)).run()
+    assert vendor.did == ["look"]
+
+
+@pytest.mark.parametrize(("took", "asked"), [(0.5, 1), (1.5, 2)])
+async def test_an_answer_that_took_long_is_asked_for_once_more(
+    clock: Clock, took: float, asked: int
+) -> None:
+    """Between it and us a machine may have slept, and another try may have begun."""
+
+    def late() -> Described:
+        clock.passed += took
+        return Described()
+
+    this = Try(vendor := FakeVendor(), Server(late))
+    await this.run()
+    assert (vendor.did, this.server.asked) == (["look", "send"], asked)
 
 
 async def cancelled_behind(vendor: FakeVendor) -> Try:
@@ -242,7 +278,7 @@ async def cancelled_behind(vendor: FakeVendor) -> Try:
         await asyncio.sleep(0)
     assert not running.done()
     vendor.may_answer.set()
-    with pytest.raises((OutcomeUnknown, RefusedForNow, asyncio.CancelledError)) as end:
+    with pytest.raises((OutcomeUnknown, RefusedForNow, Stopped)) as end:
         await running
     this.end, this.told = end.type, getattr(end.value, "details", ())
     return this
@@ -251,7 +287,7 @@ async def cancelled_behind(vendor: FakeVendor) -> Try:
 async def test_a_submit_is_awaited_though_the_job_is_cancelled() -> None:
     """And what the vendor has is told: as a cancellation it would count as nothing."""
     this = await cancelled_behind(FakeVendor())
-    assert this.end is OutcomeUnknown
+    assert this.end is Stopped
     accepted = this.beats[-1][0]
     assert accepted is not None
     assert accepted.vendor_id == "v-new"
@@ -269,21 +305,20 @@ async def test_a_submit_that_failed_behind_a_cancellation_says_how(
     assert this.told == ({"in_doubt": in_doubt, "vendor_id": None},)
 
 
-async def test_a_cancellation_before_the_submit_is_heeded_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_cancellation_before_the_submit_is_heeded_at_once() -> None:
+    class Silent(Server):
+        """Does not answer."""
+
+        async def describe(self) -> None:
+            asked.set()
+            await asyncio.Event().wait()
+
     asked = asyncio.Event()
-
-    async def never(*_: Any, **__: Any) -> Permit:
-        asked.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    monkeypatch.setattr(submitting, "acquire_all", never)
-    this = Try(vendor := FakeVendor())
+    this = Try(vendor := FakeVendor(), Silent())
     running = asyncio.create_task(this.run())
     await asked.wait()
     this.environment.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(Stopped) as stopped:
         await running
-    assert vendor.did == []
+    assert vendor.did == ["look"]
+    assert stopped.value.details == ({"in_doubt": False, "vendor_id": None},)

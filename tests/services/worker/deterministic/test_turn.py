@@ -1,4 +1,4 @@
-"""A run's side of a gate: what it is told, what it holds, and what becomes of it."""
+"""A run's side of a gate: the permit that it is given, and the queue that is full."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from services.worker.deterministic.cancellation import (
     Reason,
     StageFailed,
 )
-from services.worker.deterministic.turn import Turn
-from shared.slot.messages import Gate, Permit, SlotRequest
+from services.worker.deterministic.turn import SlotTurn
+from shared.slot.messages import Permit, SlotRequest
 
 REQUEST = SlotRequest(job_id="job", run_id="run", requested_at=datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -26,10 +26,8 @@ class Waits:
         self.reason: Reason | None = None
         self.changed = asyncio.Event()
         self.begun = asyncio.Event()
-        self.count = 0
 
     async def until(self, reached: Callable[[], bool], within: timedelta | None = None) -> bool:
-        self.count += 1
         self.begun.set()
         while not reached():
             if self.reason is not None:
@@ -45,78 +43,48 @@ def waits() -> Waits:
 
 
 @pytest.fixture
-def turn(waits: Waits) -> Turn:
-    return Turn(Gate.JOB, REQUEST, cast(Cancellation, waits))
+def turn(waits: Waits) -> SlotTurn:
+    return SlotTurn(REQUEST, cast(Cancellation, waits))
 
 
-def permit(token: int) -> Permit:
-    return Permit(job_id="job", run_id="run", token=token)
+def permit(token: int, run_id: str = "run") -> Permit:
+    return Permit(job_id="job", run_id=run_id, token=token)
 
 
-async def comes(turn: Turn, waits: Waits, happens: Callable[[], object]) -> None:
+async def come(turn: SlotTurn, waits: Waits, happens: Callable[[], object]) -> Permit:
     """Wait for the turn; once that waits, let something happen."""
     waiting = asyncio.create_task(turn.come())
     await waits.begun.wait()
     happens()
     waits.changed.set()
-    await waiting
+    return await waiting
 
 
-async def test_it_comes_when_it_is_told(turn: Turn, waits: Waits) -> None:
-    await comes(turn, waits, turn.tell)
-    assert turn.permit is None
+async def test_it_comes_with_its_permit(turn: SlotTurn, waits: Waits) -> None:
+    assert await come(turn, waits, lambda: turn.grant(permit(1))) == permit(1)
 
 
-async def test_what_was_told_counts_once(turn: Turn, waits: Waits) -> None:
-    turn.tell()
-    await turn.come()
-    assert waits.count == 0
-    await comes(turn, waits, turn.tell)
-    assert waits.count == 1
-
-
-async def test_what_is_told_while_it_asks_is_not_lost(turn: Turn, waits: Waits) -> None:
-    """Overtaken and next again, before its activity has failed with the first word."""
-    turn.tell()
-    await turn.come()
-    turn.tell()
-    turn.lose()
-    await turn.come()
-    assert waits.count == 0
-
-
-async def test_who_holds_need_not_be_next(turn: Turn, waits: Waits) -> None:
-    assert turn.offer(permit(1))
-    await turn.come()
-    assert waits.count == 0
-
-
-async def test_a_permit_comes_as_well(turn: Turn, waits: Waits) -> None:
-    await comes(turn, waits, lambda: turn.offer(permit(1)))
+async def test_a_permit_that_is_told_again_changes_nothing(turn: SlotTurn) -> None:
+    turn.grant(permit(1))
+    turn.grant(permit(2))
     assert turn.permit == permit(1)
 
 
-async def test_who_finds_no_room_fails(turn: Turn, waits: Waits) -> None:
+async def test_another_runs_permit_is_no_permit(turn: SlotTurn) -> None:
+    """The server tells a run that was reset what the run before it was told, too."""
+    turn.grant(permit(1, "another"))
+    assert turn.permit is None
+
+
+async def test_a_run_that_finds_no_room_fails(turn: SlotTurn, waits: Waits) -> None:
     with pytest.raises(StageFailed) as failure:
-        await comes(turn, waits, lambda: turn.refuse(3))
-    assert failure.value.code == "queue_full"
+        await come(turn, waits, lambda: turn.refuse(3))
+    assert (failure.value.code, failure.value.in_doubt) == ("queue_full", False)
 
 
-async def test_the_end_of_the_job_ends_the_wait(turn: Turn, waits: Waits) -> None:
+async def test_the_end_of_the_job_ends_the_wait(turn: SlotTurn, waits: Waits) -> None:
     def end() -> None:
         waits.reason = Reason.CANCELLED
 
     with pytest.raises(Interrupted):
-        await comes(turn, waits, end)
-
-
-async def test_a_permit_that_was_seen_before_changes_nothing(turn: Turn) -> None:
-    """Not even where it was lost since: it is told again by a semaphore that rebuilds, say."""
-    assert turn.offer(permit(2))
-    assert not turn.offer(permit(2))
-    assert not turn.offer(permit(1))
-    assert turn.permit == permit(2)
-    turn.lose()
-    assert not turn.offer(permit(2))
-    assert turn.permit is None
-    assert turn.offer(permit(3))
+        await come(turn, waits, end)

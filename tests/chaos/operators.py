@@ -1,0 +1,139 @@
+"""What an operator does with Temporal's own tools, to a job or to the semaphore.
+
+Each returns whether it met anything: what has just ended is left alone.
+"""
+
+import asyncio
+from collections.abc import Container
+from contextlib import suppress
+from typing import Any
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import (
+    DeleteWorkflowExecutionRequest,
+    PauseActivityRequest,
+    ResetActivityRequest,
+    UnpauseActivityRequest,
+)
+from temporalio.client import AsyncActivityHandle, Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from services.semaphore.models import WATCH_RUN
+from services.worker.models import COLLECT_VIDEO, GEN_IMAGE, REQUEST_VIDEO
+from shared.jobs.messages import JobInput
+from shared.slot.messages import DRAIN_ACTIVITY, JOB_GATE, REQUEST_SIGNAL, semaphore_id
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
+
+# Of a job: at a stage, or while it clears the vendors.
+STAGES = (GEN_IMAGE, REQUEST_VIDEO, COLLECT_VIDEO, DRAIN_ACTIVITY)
+SEMAPHORES = (WATCH_RUN, DRAIN_ACTIVITY)
+SEMAPHORE = semaphore_id(JOB_GATE)
+GARBAGE = {"chaos": True}
+# A record tells an end just before the run closes.
+CLOSE_SECONDS = 5.0
+_BAD = {"job_id": "job-0123456789abcdef01234567", "run_id": "x", "priority": 3}
+# Well-typed and impossible, of another shape, and no list at all.
+POISON: tuple[object, ...] = (
+    [{**_BAD, "requested_at": "9999-12-31T23:59:59Z"}],
+    [{**_BAD, "requested_at": "2026-01-01T00:00:00Z", "priority": -(2**60)}],
+    [{**_BAD, "requested_at": "2026-01-01T00:00:00Z", "run_id": "x" * 5000}],
+    [{**_BAD, "requested_at": "2026-01-01T00:00:00"}, None, "no request", [[]]],
+    7,
+)
+
+
+async def reset_activity(client: Client, workflow_id: str, *, heartbeats: bool) -> bool:
+    """Begin a stage's activity anew, with or without what its heartbeats told."""
+    if (found := await _pending(client, workflow_id, STAGES)) is None:
+        return False
+    await client.workflow_service.reset_activity(
+        ResetActivityRequest(
+            namespace=client.namespace,
+            execution=WorkflowExecution(workflow_id=workflow_id),
+            id=found.activity_id,
+            reset_heartbeat=not heartbeats,
+        )
+    )
+    return True
+
+
+async def pause_activity(client: Client, workflow_id: str, seconds: float) -> bool:
+    """Pause a stage's activity for so long."""
+    if (found := await _pending(client, workflow_id, STAGES)) is None:
+        return False
+    service, space = client.workflow_service, client.namespace
+    run, name = WorkflowExecution(workflow_id=workflow_id), found.activity_id
+    await service.pause_activity(PauseActivityRequest(namespace=space, execution=run, id=name))
+    await asyncio.sleep(seconds)
+    await service.unpause_activity(UnpauseActivityRequest(namespace=space, execution=run, id=name))
+    return True
+
+
+async def fail_activity(client: Client, workflow_id: str, kinds: Container[str]) -> bool:
+    """Fail one of these activities for good."""
+    handle = await _handle(client, workflow_id, kinds)
+    if handle is not None:
+        # As Temporal's command does: without a type, and never tried again.
+        await handle.fail(ApplicationError("chaos", non_retryable=True))
+    return handle is not None
+
+
+async def complete_activity(client: Client, workflow_id: str, kinds: Container[str]) -> bool:
+    """Complete one of these activities with what is no result."""
+    handle = await _handle(client, workflow_id, kinds)
+    if handle is not None:
+        await handle.complete(GARBAGE)
+    return handle is not None
+
+
+async def _handle(
+    client: Client, workflow_id: str, kinds: Container[str]
+) -> AsyncActivityHandle | None:
+    if (found := await _pending(client, workflow_id, kinds)) is None:
+        return None
+    return client.get_async_activity_handle(
+        workflow_id=workflow_id, run_id=None, activity_id=found.activity_id
+    )
+
+
+async def _pending(
+    client: Client, workflow_id: str, kinds: Container[str]
+) -> PendingActivityInfo | None:
+    """The latest activity of these kinds that has not ended."""
+    described = await client.get_workflow_handle(workflow_id).describe()
+    pending = described.raw_description.pending_activities
+    return next((each for each in reversed(pending) if each.activity_type.name in kinds), None)
+
+
+async def delete(client: Client, workflow_id: str) -> bool:
+    """Delete a workflow with its history; one that is open is terminated by that."""
+    await client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=workflow_id),
+        )
+    )
+    return True
+
+
+async def start_again(client: Client, job_id: str) -> bool:
+    """Start a job's id once more, as soon as its run has closed; a deleted one at once."""
+    with suppress(WorkflowFailureError, RPCError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await client.get_workflow_handle(job_id).result()
+    job = JobInput(prompt="started again by hand", style="")
+    try:
+        await client.start_workflow(GENVIDEO_WORKFLOW, job, id=job_id, task_queue=GENVIDEO_QUEUE)
+    except WorkflowAlreadyStartedError:
+        return False
+    return True
+
+
+async def poison(client: Client) -> bool:
+    """Ask the semaphore for the slot in ways in which nobody may."""
+    semaphore: Any = client.get_workflow_handle(SEMAPHORE)
+    for requests in POISON:
+        await semaphore.signal(REQUEST_SIGNAL, requests)
+    return True
