@@ -53,9 +53,7 @@ class GenVideoWorkflow:
         info = workflow.info()
         self._job = job
         self._journal = Journal(job)
-        # Of a run that was reset to its first task the server tells it before this.
-        is_reset = info.run_id != info.original_execution_run_id
-        self._cancellation = Cancellation(is_reset and not workflow.unsafe.is_replaying())
+        self._cancellation = Cancellation()
         workflow.register_random_seed_callback(self._cancellation.reset)
         self._request = SlotRequest(
             job_id=info.workflow_id,

@@ -7,13 +7,19 @@ from temporalio import workflow
 from temporalio.api.common.v1 import Payloads
 from temporalio.common import Priority, TypedSearchAttributes
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
-from temporalio.worker import UnsandboxedWorkflowRunner
+from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInterceptorClassInput
 from temporalio.worker._workflow_instance import WorkflowInstance, WorkflowInstanceDetails
 
+from shared.temporal.unfit import UnfitPassedOver
 from tests.simulation.runs import Run
 
 RUNNER = UnsandboxedWorkflowRunner()
 _DEFINITIONS: dict[type, Any] = {}
+INTERCEPTORS = [
+    UnfitPassedOver().workflow_interceptor_class(
+        WorkflowInterceptorClassInput(unsafe_extern_functions={})
+    )
+]
 
 
 def new_instance(run: Run, definition: type, converter: PayloadConverter) -> WorkflowInstance:
@@ -24,7 +30,7 @@ def new_instance(run: Run, definition: type, converter: PayloadConverter) -> Wor
     details = WorkflowInstanceDetails(
         payload_converter_factory=lambda: converter,
         failure_converter_class=DefaultFailureConverter,
-        interceptor_classes=[],
+        interceptor_classes=INTERCEPTORS,
         defn=_DEFINITIONS[definition],
         info=workflow.Info(
             attempt=1,

@@ -39,17 +39,12 @@ def _by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
 
 
-async def fails_as_reset(
-    line: Pipeline, job_id: str, run_id: str, *, back_to: str = "last"
-) -> None:
-    """The new run has failed. It answers who asks, and replays; one that begins anew does not,
-    because a replay cannot tell that it was reset."""
+async def fails_as_reset(line: Pipeline, job_id: str, run_id: str) -> None:
+    """The new run has failed; it answers who asks, and replays."""
     with pytest.raises(WorkflowFailureError) as failure:
         await line.job(job_id, run_id=run_id).result()
     assert isinstance(failure.value.cause, ApplicationError)
     assert failure.value.cause.type == CODE
-    if back_to == "first":
-        return
     job = line.job(job_id, run_id=run_id)
     await job.query(GET_RECORD_QUERY, result_type=Record)
     found = await replay(GenVideoWorkflow, only(await job.fetch_history()), PayloadKeys())
@@ -74,7 +69,7 @@ async def is_cleared_before_the_next(line: Pipeline, stage: Step, back_to: str) 
     await line.slots(lambda view: view.waiting == (following,))
     first_run = line.record(job_id).run_id
     run_id = await reset(line.client, job_id, back_to=back_to)
-    await fails_as_reset(line, job_id, run_id, back_to=back_to)
+    await fails_as_reset(line, job_id, run_id)
     await line.slots(lambda view: any(each.draining for each in view.holders))
     await service.hurry()
     assert (await line.ended(following)).status is Status.SUCCEEDED
@@ -101,7 +96,7 @@ async def test_one_that_waits(line: Pipeline) -> None:
     job_id, following = await line.submit("reset me"), await line.submit("next")
     await line.slots(lambda view: view.waiting == (job_id, following))
     run_id = await reset(line.client, job_id, back_to="first")
-    await fails_as_reset(line, job_id, run_id, back_to="first")
+    await fails_as_reset(line, job_id, run_id)
     await line.images.hurry()
     for each in (holder, following):
         assert (await line.ended(each)).status is Status.SUCCEEDED
@@ -115,7 +110,7 @@ async def test_one_that_has_ended(line: Pipeline, back_to: str) -> None:
     """Its record stays as it was."""
     record = await line.run()
     run_id = await reset(line.client, record.job_id, back_to=back_to)
-    await fails_as_reset(line, record.job_id, run_id, back_to=back_to)
+    await fails_as_reset(line, record.job_id, run_id)
     assert line.record(record.job_id) == record
     assert (await line.run()).status is Status.SUCCEEDED
     for service in (line.images, line.videos):
@@ -142,7 +137,7 @@ async def test_one_that_was_reset_before(line: Pipeline) -> None:
     await begun(line.images, f"{job_id}.image.1")
     for back_to in ("last", "last", "first"):
         run_id = await reset(line.client, job_id, back_to=back_to)
-        await fails_as_reset(line, job_id, run_id, back_to=back_to)
+        await fails_as_reset(line, job_id, run_id)
     await line.images.hurry()
     assert (await line.run("next")).status is Status.SUCCEEDED
     description = await line.job(job_id).describe()

@@ -69,9 +69,9 @@ class StageFailed(Exception):
 class Cancellation:
     """Owns the reason, and all waiting that heeds it."""
 
-    def __init__(self, is_reset: bool = False) -> None:
+    def __init__(self) -> None:
         self.reason: Reason | None = None
-        self.is_reset = is_reset
+        self.is_reset = False
 
     def request(self, reason: Reason) -> None:
         """The job is to end; a later reason changes nothing."""

@@ -30,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
         SUBMIT_TIMEOUT,
         TRANSFER_TIMEOUT,
     )
-    from shared.jobs.closing import MESSAGES
+    from shared.jobs.closing import MESSAGES, RESET
     from shared.jobs.messages import Message
     from shared.slot.messages import DRAIN_ACTIVITY, Drain
 
@@ -38,7 +38,6 @@ T = TypeVar("T")
 # A submit is awaited to its end, whatever becomes of the job.
 TO_ITS_END = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 AT_ONCE = workflow.ActivityCancellationType.TRY_CANCEL
-RESET = "reset_not_supported"
 
 
 @dataclass(frozen=True)
