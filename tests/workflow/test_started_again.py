@@ -12,6 +12,7 @@ from services.worker.workflows import STARTED_AGAIN
 from shared.jobs.closing import close_record
 from shared.jobs.messages import JobInput
 from shared.jobs.states import Status, Step
+from shared.slot.messages import JOB_GATE, semaphore_id
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, WORKFLOW_TASK_TIMEOUT
 from tests.workflow.pipeline import Pipeline, check, paid_once
 from tests.workflow.scenarios import rule
@@ -90,13 +91,19 @@ async def test_an_end_that_another_wrote_leaves_the_slot_to_the_vendor(line: Pip
     assert row["finished_ts"] <= next_row["accepted_ts"]
 
 
-async def test_one_that_temporal_has_deleted_keeps_its_video_and_the_slot(line: Pipeline) -> None:
+@pytest.mark.parametrize("all_of_it", [False, True], ids=["job", "job and semaphore"])
+async def test_one_that_temporal_has_deleted_keeps_its_video_and_the_slot(
+    line: Pipeline, all_of_it: bool
+) -> None:
+    """A semaphore without a memory reads the records first."""
     await line.videos.arm({**LONG, "match": {"prompt": "bad"}})
     job_id = await line.submit("bad")
     await begun(line.videos, f"{job_id}.video.1")
     following = await line.submit("good")
     await line.slots(lambda view: view.waiting == (following,))
     await delete(line.client, job_id)
+    if all_of_it:
+        await delete(line.client, semaphore_id(JOB_GATE))
     await line.slots(lambda view: any(each.draining for each in view.holders))
     await line.videos.hurry()
     assert (await line.ended(following)).status is Status.SUCCEEDED

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from temporalio.client import AsyncActivityHandle, Client, WorkflowExecutionStatus
 
-from services.semaphore.abandoned import begin_anew
+from services.semaphore.abandoned import STARTED, begin_anew
 from services.semaphore.deterministic.permits import Permits
-from shared.slot.messages import WITHDRAW_SIGNAL
+from shared.slot.messages import JOB_GATE, WITHDRAW_SIGNAL, semaphore_id
 from tests.fixtures.counted import ROUND_SECONDS, Counts, counts
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore_view import holders
@@ -86,14 +86,21 @@ async def test_what_another_process_was_at_is_begun_anew(
     def handle(client: Client, **which: str) -> AsyncActivityHandle:
         return real(client, **{**which, "activity_id": next(ended, which["activity_id"])})
 
+    # Until both have begun again there may be fewer.
+    await eventually(lambda: _begun(kept.client), lambda count: count == 2)
     with monkeypatch.context() as patch:
         patch.setattr(Client, "get_async_activity_handle", handle)
-        # Until both have begun again there may be fewer.
-        await eventually(lambda: begin_anew(kept.client), lambda count: count == 1)
+        assert await begin_anew(kept.client) == 1
     await kept.finish("a")
     await kept.finish_all("b", "next")
     assert kept.book.entered[2:] == ["next"]
     assert kept.book.drains == []
+
+
+async def _begun(client: Client) -> int:
+    """How many of the semaphore's activities a process is at."""
+    described = await client.get_workflow_handle(semaphore_id(JOB_GATE)).describe()
+    return sum(each.state == STARTED for each in described.raw_description.pending_activities)
 
 
 async def test_where_nobody_is_watched_nothing_is_asked(

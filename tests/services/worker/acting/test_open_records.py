@@ -1,0 +1,66 @@
+"""Which records a semaphore without a memory has drained: open ones that Temporal doesn't know."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from pydantic import SecretStr
+from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
+
+from services.worker.acting.draining import DrainActivities
+from services.worker.dependencies import Dependencies
+from services.worker.settings.worker import WorkerSettings
+from shared.jobs.messages import Record
+from shared.jobs.states import Status
+from shared.slot.messages import OpenRecords, RunRef
+from shared.store.records import RecordStore
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
+from tests.shared.standins import sample_record
+
+SECRET = SecretStr("a-secret-of-32-characters-or-more")
+
+
+def a_record(number: int, **fields: Any) -> Record:
+    record = sample_record(f"job-{number:024x}")
+    return record.model_copy(update={"run_id": f"00000000-0000-0000-0000-{number:012x}", **fields})
+
+
+async def open_records(client: Client, folder: Path) -> OpenRecords:
+    settings = WorkerSettings(callback_secret=SECRET, data_dir=folder)
+    parts = SimpleNamespace(
+        settings=settings, client=client, images=None, videos=None, storage=None
+    )
+    drain = DrainActivities(cast(Dependencies, parts))
+    found: OpenRecords = await ActivityEnvironment().run(drain.open_records)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_found"),
+    [
+        ({"status": Status.RUNNING}, True),
+        ({"status": Status.QUEUED}, False),
+        ({"status": Status.SUCCEEDED}, False),
+        ({"status": Status.RUNNING, "namespace": "another"}, False),
+    ],
+    ids=["running", "queued", "ended", "of another namespace"],
+)
+async def test_one_that_temporal_does_not_know(
+    client: Client, tmp_path: Path, fields: dict[str, Any], is_found: bool
+) -> None:
+    record = a_record(1, **fields)
+    assert RecordStore(tmp_path).write(record)
+    found = await open_records(client, tmp_path)
+    expected = RunRef(job_id=record.job_id, run_id=record.run_id)
+    assert found.runs == ((expected,) if is_found else ())
+
+
+async def test_one_that_temporal_knows_is_left_to_it(client: Client, tmp_path: Path) -> None:
+    handle = await client.start_workflow(
+        GENVIDEO_WORKFLOW, id=f"job-{2:024x}", task_queue=GENVIDEO_QUEUE
+    )
+    record = a_record(2, status=Status.RUNNING, run_id=handle.first_execution_run_id)
+    assert RecordStore(tmp_path).write(record)
+    assert (await open_records(client, tmp_path)).runs == ()
