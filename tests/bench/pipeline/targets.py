@@ -18,8 +18,8 @@ class Target:
 
 TAKE_OVER = Target(required=2, aim=1.5)
 TARGETS = {
-    ("handover", "hand-over, p50"): Target(required=25, required_hops=2.6),
-    ("handover", "idle of the vendor, p50"): Target(required=55, aim=45),
+    ("handover", "hand-over, p50"): Target(required_hops=4.5, aim_hops=3.5),
+    ("handover", "idle of the vendor, p50"): Target(required_hops=7.5, aim_hops=6),
     ("waiting", "hand-over, 10 000 waiting / 100 waiting"): Target(required=1.1),
     ("flood", "a turn in the flood / in peace"): Target(required=1.25),
     ("throughput", "jobs / bare workflows, 50 at once"): Target(required=0.3, least=True),

@@ -1,7 +1,8 @@
 """Throughput: jobs whose vendors work for some milliseconds, beside bare workflows of the same run.
 
-A bare workflow has two activities that do nothing. Both are kept at so many at once: each that ends
-is followed by another one.
+A bare workflow has two activities that do nothing. So many of them run at once, and each that ends
+is followed by another one. As many jobs run as the slot's limit allows, and some more wait, so that
+the slot is never idle for want of a job.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from tests.bench.pipeline.stack import StackUnderTest
 
 PART = "throughput"
 LIMITS = (50, 1)
+# So many jobs more than may run.
+WAITING = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ async def _rates(stack: StackUnderTest, jobs: int) -> Rates:
     for limit in LIMITS:
         await slot.limit(stack, limit)
         found.bare[limit] = await _rate(_bare(stack), jobs, at_once=limit)
-        found.jobs[limit] = await _rate(_job(stack), jobs, at_once=limit)
+        found.jobs[limit] = await _rate(_job(stack), jobs, at_once=limit + WAITING)
     return found
 
 
