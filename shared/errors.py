@@ -216,7 +216,7 @@ class ResultNotAllowed(
 def to_application_error(error: GenvideoError) -> ApplicationError:
     """Temporal's form of an error: the type is our code, and only retryable ones are retried.
 
-    A vendor's carries its class as details, for whoever looks at it in the Temporal UI. A stop that
+    A vendor's carries its class as details, for the Temporal UI. A stop that
     was asked for is benign: neither the SDK's log nor its metrics take it for a failure.
     """
     delay = None if error.retry_after is None else timedelta(seconds=error.retry_after)

@@ -15,7 +15,7 @@ from shared.store.assets import Assets
 from shared.store.probe import store_reason
 from shared.store.records import RecordStore
 
-# So long a look serves whoever is about to change something.
+# A look is used again for so long.
 FRESH_SECONDS = 1.0
 
 

@@ -85,7 +85,7 @@ async def watch_over(
     watches: Callable[[Gate], bool],
     gates: Iterable[Gate] = tuple(Gate),
 ) -> None:
-    """Start each gate's semaphore where there is none, and look after what it cannot see itself:
+    """Start each gate's semaphore if there is none, and look after what it cannot see itself:
     forgotten jobs, holders whose code fails, drains that fail, its own failing tasks.
 
     `watches`: whether anybody is watched at a gate; otherwise nobody holds, and no holder is asked

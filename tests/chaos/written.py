@@ -33,7 +33,7 @@ def _spoilt(job: JobFacts, version: int | None, *, is_closed: bool) -> Iterator[
 
 
 def _transitions(record: Record, *, outside: bool) -> Iterator[str]:
-    """Whoever clears up behind a run may add one version behind the end, and no other."""
+    """A drain may add one version after the end of a run, and no other."""
     changes = record.transitions
     if [change.version for change in changes] != list(range(1, record.version + 1)):
         yield f"its versions are not 1 to {record.version}"

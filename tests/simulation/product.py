@@ -148,7 +148,7 @@ class SemaphoreBook:
         return {run_id: holder.drain is not None for run_id, holder in self._permits.held.items()}
 
     def waiting(self) -> list[tuple[int, Any, str]]:
-        """Priority, key of the turn and run of whoever waits."""
+        """Priority, key of the turn and run of each waiter."""
         return [_turn(request) for request in self._permits.queue]
 
     def turns(self) -> dict[str, tuple[int, Any, str]]:

@@ -46,7 +46,7 @@ from shared.slot.messages import Gate, SlotView
 
 
 class SlotNotFound(GenvideoError, code="slot_not_found", status=404, title="No such slot"):
-    """No semaphore of ours has this name."""
+    """No semaphore has this name."""
 
 
 def _a_cursor(given: str) -> str:

@@ -112,7 +112,7 @@ class Repairer:
             await self.write(record, why="behind")
 
     async def close_forgotten(self, job_id: str) -> bool:
-        """End an open record whose job Temporal doesn't know; False where there is none such.
+        """End an open record whose job Temporal doesn't know; False if there is no such record.
 
         A job that has begun may have something paid at a vendor: the semaphore has it drained, and
         its record is ended then.

@@ -254,7 +254,7 @@ class Jobs:
         return handles
 
     async def foreign(self, workflow_id: str) -> WorkflowHandle[object, object]:
-        """A run of a workflow that is none of ours, and that nobody works for."""
+        """A run of a foreign workflow without a worker."""
         return await self.client.start_workflow("Foreign", id=workflow_id, task_queue="nobody")
 
     async def request_of(

@@ -45,7 +45,7 @@ BATCHES: list[object] = ["nonsense", 7, True, {"job_id": "half"}, [None], [[]], 
 
 
 def raw(text: str) -> RawValue:
-    """A payload that no client of ours would write."""
+    """A payload that none of our clients would write."""
     return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=text.encode()))
 
 
