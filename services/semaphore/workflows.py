@@ -30,7 +30,6 @@ with workflow.unsafe.imports_passed_through():
         UNKNOWN_QUERY,
         VIEW_QUERY,
         WITHDRAW_SIGNAL,
-        Closed,
         Drained,
         Holder,
         OpenRecords,
@@ -125,16 +124,17 @@ class SemaphoreWorkflow:
         if not found.remembered and permits.gate is JOB_GATE:
             records = await self._completed(lambda: starts.open_records(times), OpenRecords)
             for run in records.runs:
-                self._drain_unknown(run)
+                self._adopt(run)
 
-    def _drain_unknown(self, run: RunRef) -> None:
-        """A record is open, and Temporal does not know its run: a vendor may work for it."""
+    def _adopt(self, run: RunRef) -> None:
+        """Take the run of an open record for a holder: its watch finds out whether it is open, has
+        left something at a vendor, or is unknown, which a list may have been too late to tell."""
         permits, now = self._permits, workflow.now()
-        if not permits.knows(run.run_id):
+        if run.run_id not in permits.held:
+            permits.withdraw(run.run_id)
             request = SlotRequest(job_id=run.job_id, run_id=run.run_id, requested_at=now)
             permits.held[run.run_id] = Holder(request=request, token=permits.next_token, since=now)
             permits.next_token += 1
-            permits.drain(run.run_id, Closed.UNKNOWN, now)
 
     async def _completed(self, start: Callable[[], starts.Handle], kind: type[M]) -> M:
         """The result of an activity, which is started again until there is one."""

@@ -193,7 +193,7 @@ class Drained(Message):
 
 
 class OpenRecords(Message):
-    """The runs of records that are open, and that Temporal does not know."""
+    """The runs of records that have begun and have no end."""
 
     runs: tuple[RunRef, ...] = ()
 

@@ -187,6 +187,7 @@ class Striker:
             if run.queue == SEMAPHORE_QUEUE:
                 self._server.delete(run)
         self._simulation.rules.restored()
+        self._simulation.images.is_honest = self._simulation.videos.is_honest = True
         for _ in range(WORKERS):
             self._simulation.add_worker()
         self._simulation.add_semaphore()

@@ -60,7 +60,7 @@ def find_jobs(times: Times) -> Handle:
 
 
 def open_records(times: Times) -> Handle:
-    """The runs of open records that Temporal does not know; needs a worker of the jobs."""
+    """The runs of open records; needs a worker of the jobs."""
     return workflow.start_activity(
         OPEN_RECORDS_ACTIVITY,
         task_queue=GENVIDEO_QUEUE,

@@ -31,7 +31,6 @@ from shared.slot.messages import (
     OpenRecords,
     RunRef,
 )
-from shared.slot.watching import closed_by_now
 from shared.store.chosen import chosen_store
 from shared.store.records import Records
 from shared.temporal.refusals import is_gone
@@ -88,14 +87,11 @@ class DrainActivities:
 
     @activity.defn(name=OPEN_RECORDS_ACTIVITY)
     async def open_records(self) -> OpenRecords:
-        """The runs of this namespace's records that are open and that Temporal does not know."""
+        """The runs of this namespace's records that have begun and have no end."""
         async with beating(self._client, "records"):
-            records = await asyncio.to_thread(self._open_records)
-            unknown = [
-                run for run in records if await closed_by_now(self._client, run) is Closed.UNKNOWN
-            ]
-        log.info("open records", found=len(records), unknown=[run.job_id for run in unknown])
-        return OpenRecords(runs=tuple(unknown))
+            runs = await asyncio.to_thread(self._open_records)
+        log.info("open records", job_ids=[run.job_id for run in runs])
+        return OpenRecords(runs=tuple(runs))
 
     def _open_records(self) -> list[RunRef]:
         records = map(self._records.read, self._records.job_ids())

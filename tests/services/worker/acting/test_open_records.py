@@ -1,4 +1,4 @@
-"""Which records a semaphore without a memory has drained: open ones that Temporal doesn't know."""
+"""Which records a semaphore without a memory takes for holders: those that have begun."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +16,6 @@ from shared.jobs.messages import Record
 from shared.jobs.states import Status
 from shared.slot.messages import OpenRecords, RunRef
 from shared.store.records import RecordStore
-from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.shared.standins import sample_record
 
 SECRET = SecretStr("a-secret-of-32-characters-or-more")
@@ -47,7 +46,7 @@ async def open_records(client: Client, folder: Path) -> OpenRecords:
     ],
     ids=["running", "queued", "ended", "of another namespace"],
 )
-async def test_one_that_temporal_does_not_know(
+async def test_one_of_a_state(
     client: Client, tmp_path: Path, fields: dict[str, Any], is_found: bool
 ) -> None:
     record = a_record(1, **fields)
@@ -55,12 +54,3 @@ async def test_one_that_temporal_does_not_know(
     found = await open_records(client, tmp_path)
     expected = RunRef(job_id=record.job_id, run_id=record.run_id)
     assert found.runs == ((expected,) if is_found else ())
-
-
-async def test_one_that_temporal_knows_is_left_to_it(client: Client, tmp_path: Path) -> None:
-    handle = await client.start_workflow(
-        GENVIDEO_WORKFLOW, id=f"job-{2:024x}", task_queue=GENVIDEO_QUEUE
-    )
-    record = a_record(2, status=Status.RUNNING, run_id=handle.first_execution_run_id)
-    assert RecordStore(tmp_path).write(record)
-    assert (await open_records(client, tmp_path)).runs == ()
