@@ -19,7 +19,8 @@ from tests.workflow.pipeline import Pipeline
 BEAT, QUERY = "grpc_RecordActivityTaskHeartbeat", "grpc_QueryWorkflow"
 # Of an ordinary job, in seconds.
 IMAGE, VIDEO = 30, 134
-MOST = {Pace.FAST: 90, Pace.CLOUD: 28}
+# An undisturbed one takes 86 and 26; where its poll ends together with the callback, some more.
+MOST = {Pace.FAST: 100, Pace.CLOUD: 40}
 
 
 @pytest.fixture(autouse=True)
