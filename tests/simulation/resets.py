@@ -22,14 +22,7 @@ def reset(server: "Server", run: Run, task: int) -> Run:
     if run.is_open:
         server.close(run, Status.TERMINATED)
     server.add(again)
-    for number in sorted(_left_open(again)):
-        event = again.events[number - 1]
-        if event.kind == "activity_scheduled":
-            server.activities.begin(again, event.data["wanted"], number)
-        elif event.kind == "timer_started":
-            start_timer(server, again, event.data["seq"], event.data["fires_at"])
-        else:
-            deliver(server, again, event.data)
+    _resume(server, again)
     _send_again(server, run, again)
     server.tasks.schedule(again)
     return again
@@ -79,6 +72,8 @@ def restored(server: "Server", at: float) -> None:
     for run in list(server.by_run.values()):
         if run.is_open:
             _resume(server, run)
+            if run.has_news():
+                server.tasks.schedule(run)
 
 
 def _end_silently(run: Run) -> None:
@@ -119,6 +114,7 @@ def _as_of(run: Run, at: float) -> Run:
 
 
 def _resume(server: "Server", run: Run) -> None:
+    """Begin anew what the history has left open: activities, timers, signals to others."""
     for number in sorted(_left_open(run)):
         event = run.events[number - 1]
         if event.kind == "activity_scheduled":
@@ -127,8 +123,6 @@ def _resume(server: "Server", run: Run) -> None:
             start_timer(server, run, event.data["seq"], event.data["fires_at"])
         else:
             deliver(server, run, event.data)
-    if run.has_news():
-        server.tasks.schedule(run)
 
 
 def _copy_updates(run: Run) -> None:

@@ -18,10 +18,10 @@ async def collected(
     A poll that lost is not stopped where the video could be fetched: the run closes in this very
     task, and the poll with it, for one event less.
     """
-    task, ours = watch.order.external_id, watch.order.external_id
+    ours = watch.order.external_id
     polling = stages.start_collect(watch)
-    await cancellation.until_any(lambda: polling.handle.done() or task in called_back)
-    if polling.handle.done() or task not in called_back:
+    await cancellation.until_any(lambda: polling.handle.done() or ours in called_back)
+    if polling.handle.done() or ours not in called_back:
         await cancellation.finish(polling, ours=ours)
     cancellation.check()
     stored = await _fetched(watch)
