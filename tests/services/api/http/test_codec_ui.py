@@ -1,9 +1,11 @@
 """The real Temporal UI in a browser shows an encrypted job's prompt, by our codec endpoint."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.async_api import async_playwright, expect
 from temporalio.client import Client
@@ -14,18 +16,34 @@ from services.api.temporal.client import Temporal
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput
 from tests.fixtures.browser import ARGUMENTS, CHROMIUM, PATIENCE_MILLISECONDS
+from tests.fixtures.eventually import eventually
 from tests.fixtures.server import running_server
 from tests.shared.processes import free_port
 from tests.shared.serving import serving
 from tests.shared.temporal.test_codec import NEW, PROMPT
 
+UI_CALLS = ("/settings", "/cluster-info", "/namespaces", "/namespaces/default/search-attributes")
+
 
 @asynccontextmanager
 async def with_ui(port: int, codec: str) -> AsyncIterator[Client]:
-    """A server with its UI, started as the stack starts it."""
+    """Start a server with its UI as the stack does, and wait until both answer.
+
+    The UI is served at once, while its own connection to the server needs a second more: until then
+    each of its calls is a 503, and a page that is opened shows an error for good.
+    """
     ui = ("--ui-port", str(port), f"--ui-codec-endpoint={codec}/codec")
     with running_server(*ui) as server:
-        yield await server.client(NEW)
+        client = await server.client(NEW)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1") as calls:
+
+            async def statuses() -> set[int]:
+                with contextlib.suppress(httpx.TransportError):
+                    return {(await calls.get(path)).status_code for path in UI_CALLS}
+                return set()
+
+            await eventually(statuses, lambda found: found == {200})
+        yield client
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
