@@ -1,6 +1,7 @@
 """The checks and the locks, each in the environment of the development lock."""
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,6 +19,13 @@ _COMPOSE_ENV = {
     "COMPOSE_PROFILES": "server,tools,ui",
     "POSTGRES_PASSWORD": "x",
     "CERTIFICATES": "/certificates",
+}
+# What `make check` counts, by its files.
+_COUNTED = {
+    "product": r"(compose|loadtest|services|shared)/.*\.py$",
+    "tests": r"tests/.*\.py$",
+    "dashboard": r"services/api/dashboard/.*\.(js|css)$",
+    "documentation": r"docs/[^/]*\.md$",
 }
 
 
@@ -44,11 +52,32 @@ def check(root: Path) -> int:
         }
         ended = ((running[each], each.result()) for each in as_completed(running))
         failed = [name for name, outcome in ended if not _is_good(name, outcome)]
+    if size := size_line(root):
+        say(f"     {size}")
     if failed:
         say(paint(f"failed: {', '.join(failed)}", "bad"))
         return VERDICT
     say(paint("all checks passed", "good"))
     return 0
+
+
+def size_line(root: Path) -> str:
+    """Say how large the project is, in lines and files; "" outside a git clone.
+
+    Nothing fails by it: it is there so that growth is seen.
+    """
+    listed = capture(("git", "ls-files"), cwd=root)
+    if not listed.good:
+        return ""
+    sizes = []
+    for name, pattern in _COUNTED.items():
+        found = [root / file for file in listed.out.splitlines() if re.match(pattern, file)]
+        lines = sum(file.read_bytes().count(b"\n") for file in found if file.is_file())
+        sizes.append(f"{name} {lines} lines in {len(found)} files")
+    contracts = (
+        (root / "pyproject.toml").read_text("utf-8").count("[[tool.importlinter.contracts]]")
+    )
+    return f"size: {', '.join(sizes)}, {contracts} import contracts"
 
 
 def _is_good(name: str, outcome: Outcome) -> bool:

@@ -1,5 +1,6 @@
 """`make check`: every tool is run, and those that fail are shown and named."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -40,3 +41,17 @@ def test_each_is_run_and_the_bad_ones_are_shown(
     assert said.count("BAD  bad") == said.count("found") == said.count("and told")
     assert said.count("BAD  bad") == checks.count(BAD)
     assert said[-1] == last
+
+
+def test_the_size_is_counted_in_a_clone_alone(tmp_path: Path) -> None:
+    assert quality.size_line(tmp_path) == ""
+    (tmp_path / "pyproject.toml").write_text("[[tool.importlinter.contracts]]\n")
+    for name in ("shared/a.py", "shared/b/c.py", "tests/test_a.py", "docs/a.md", "docs/b/c.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("one\ntwo\n")
+    for command in (("init", "--quiet"), ("add", ".")):
+        subprocess.run(("git", *command), cwd=tmp_path, check=True)
+    assert quality.size_line(tmp_path) == (
+        "size: product 4 lines in 2 files, tests 2 lines in 1 files, dashboard 0 lines in 0 files, "
+        "documentation 2 lines in 1 files, 1 import contracts"
+    )
