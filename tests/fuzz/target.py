@@ -17,9 +17,14 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from shared.jobs.ids import external_id, new_job_id
+from shared.jobs.messages import Attempts, JobInput
+from shared.jobs.states import Status, Step
 from shared.jobs.tokens import callback_token
-from tests.bench.callbacks import make_jobs
+from shared.store.records import RecordStore
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fuzz.bodies import Sent
+from tests.shared.standins import sample_record
 
 SECRET = "a-secret-of-32-characters-or-more"
 JOBS = 20
@@ -135,3 +140,31 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.02)
     raise RuntimeError(f"the receiver did not start: {process.returncode}")
+
+
+async def make_jobs(client: Client, folder: Path, count: int) -> list[str]:
+    """Jobs that wait for their video; nobody works on them, and signals to them are kept."""
+    records = RecordStore(folder)
+    at_once = asyncio.Semaphore(50)
+
+    async def one(job_id: str) -> None:
+        record = sample_record(job_id).model_copy(
+            update={
+                "status": Status.RUNNING,
+                "step": Step.VIDEO,
+                "attempts": Attempts(image=1, video=1),
+                "tasks": {external_id(job_id, Step.VIDEO, 1): f"task-{job_id}"},
+            }
+        )
+        records.write(record)
+        async with at_once:
+            await client.start_workflow(
+                GENVIDEO_WORKFLOW,
+                JobInput(prompt="a cat", style=""),
+                id=job_id,
+                task_queue=GENVIDEO_QUEUE,
+            )
+
+    job_ids = [new_job_id() for _ in range(count)]
+    await asyncio.gather(*map(one, job_ids))
+    return job_ids

@@ -15,9 +15,9 @@ from compose.stack.modes import readiness
 from compose.stack.modes.local import Local
 from compose.stack.settings import environment
 from compose.stack.settings.load import Settings
-from tests.bench.pipeline import takeover
-from tests.bench.pipeline.cli import PARTS
 from tests.stack.driver import ROOT
+from tools.bench import takeover
+from tools.bench.__main__ import PARTS
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
@@ -38,7 +38,7 @@ def settings() -> Iterator[Settings]:
 def test_each_part_measures_something(settings: Settings, tmp_path: Path) -> None:
     def run(part: str, *options: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.bench.pipeline", part, str(tmp_path), *options],
+            [sys.executable, "-m", "tools.bench", part, str(tmp_path), *options],
             cwd=ROOT,
             env=environment.local_loadtest(settings),
             capture_output=True,

@@ -48,7 +48,7 @@ def chaos(root: Path, environ: Mapping[str, str]) -> int:
 
 def pictures(root: Path) -> int:
     """The documentation's pictures, of a stack of its own."""
-    return _run(root, "tests.pictures", [])
+    return _run(root, "tools.pictures", [])
 
 
 def simulate(root: Path, environ: Mapping[str, str]) -> int:

@@ -177,7 +177,7 @@ class Local:
 
     def bench(self, arguments: list[str]) -> int:
         """Run a part of the benchmarks in the foreground; it is in the checkout alone."""
-        return self._outside("tests.bench.pipeline", arguments, {})
+        return self._outside("tools.bench", arguments, {})
 
     def _outside(self, module: str, arguments: list[str], env: dict[str, str]) -> int:
         """Run what sees the stack from outside."""

@@ -1,4 +1,4 @@
-"""Many listeners to one job, many jobs to one listener; python -m tests.bench.sockets has more."""
+"""Many listeners to one job, many jobs to one listener; python -m tools.bench.sockets has more."""
 
 import asyncio
 import contextlib

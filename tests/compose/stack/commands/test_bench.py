@@ -164,5 +164,5 @@ def test_a_part_is_run_from_the_checkout(
     stack = local.Local(bench.own_settings(root, tmp_path, workers=2))
 
     assert stack.bench(["table", "there"]) == 4
-    assert handed == [["-m", "tests.bench.pipeline", "table", "there"]]
-    assert importlib.util.find_spec("tests.bench.pipeline.__main__")
+    assert handed == [["-m", "tools.bench", "table", "there"]]
+    assert importlib.util.find_spec("tools.bench.__main__")

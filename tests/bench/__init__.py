@@ -1,1 +1,0 @@
-"""Benchmarks: run by hand as `python -m tests.bench.<name>`; they judge nothing."""

@@ -1,1 +1,0 @@
-"""The same two steps by other engines, run by hand: `python -m tests.bench.peers`."""

@@ -1,1 +1,0 @@
-"""Several hosts on one machine, by hand: HOSTS=1 python -m pytest -q tests/hosts."""

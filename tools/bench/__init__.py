@@ -1,0 +1,1 @@
+"""Benchmarks: run by hand as `python -m tools.bench.<name>`; they judge nothing."""

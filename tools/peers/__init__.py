@@ -1,0 +1,1 @@
+"""The same two steps by other engines, run by hand: `python -m tools.peers`."""
