@@ -9,5 +9,10 @@ zh* | ZH*) ;;
 *) exec cat ;;
 esac
 text=$(cat)
-chinese=$(printf '%s\n' "$text" | "$(dirname "$0")/stack.sh" told 2>/dev/null) && text=$chinese
+said='import sys
+from shared.texts import forgive, spoken
+forgive()
+print(spoken(sys.stdin.buffer.read().decode()))'
+cd "$(dirname "$0")/.." || exit 1
+chinese=$(printf '%s' "$text" | "${PYTHON:-python3}" -c "$said" 2>/dev/null) && text=$chinese
 printf '%s\n' "$text"

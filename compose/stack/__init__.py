@@ -1,1 +1,1 @@
-"""The stack script behind the Makefile; it needs nothing but the standard library."""
+"""The stack script behind the Makefile."""

@@ -1,7 +1,6 @@
 """The commands behind the make targets; whatever goes wrong ends as one line and an exit status."""
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -63,7 +62,6 @@ STANDALONE: dict[str, Callable[[], int]] = {
     "pictures": lambda: suites.pictures(ROOT),
     "check": lambda: quality.check(ROOT),
     "lock": lambda: quality.lock(ROOT),
-    "told": lambda: status.told(sys.stdin.buffer),
 }
 
 

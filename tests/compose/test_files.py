@@ -165,7 +165,7 @@ def test_packages_are_installed_by_hash_and_without_running_them() -> None:
     assert len(installs) == 4
     for arguments in installs:
         assert arguments == "--only-binary :all: --require-hashes -r requirements.txt"
-    venv = (COMPOSE / "stack" / "machine" / "venv.py").read_text("utf-8")
+    venv = (COMPOSE / "venv.py").read_text("utf-8")
     assert (
         venv.count('"install"') == venv.count('"--only-binary", ":all:", "--require-hashes"') == 1
     )

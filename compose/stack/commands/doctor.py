@@ -18,7 +18,6 @@ from compose.stack.output import padded, paint, say, wide
 from compose.stack.preflight import exposure, namespace, vendors
 from compose.stack.services import ABOUT, API, CALLBACK
 from compose.stack.settings.load import DEFAULT_BASE_IMAGE, LOOPBACK, Mode, Settings
-from compose.stack.subprocesses import capture
 from shared.texts import spoken
 
 DISK_GIB = 3
@@ -67,7 +66,6 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     containers = engine.missing() is None
     local_needed = settings.mode is Mode.LOCAL or not containers
     yield Finding("Python", True, f"{platform.python_version()} ({sys.executable})")
-    yield _venv(local_needed)
     yield from _engine(settings)
     if containers:
         yield _base(settings)
@@ -78,12 +76,6 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _temporal(settings)
     yield from _store(settings)
     yield from _vendors(settings)
-
-
-def _venv(needed: bool) -> Finding:
-    good = capture([sys.executable, "-c", "import ensurepip, venv"]).good
-    found = "present" if good else "missing"
-    return Finding("venv module", good, found, "apt-get install python3-venv", needed)
 
 
 def _engine(settings: Settings) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ Whatever becomes of a part is noted, and the page is drawn again; what it means 
 import json
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,6 @@ from time import time
 
 from compose.stack.commands import bench, lifecycle, runs, suites
 from compose.stack.errors import INTERRUPTED, StackError
-from compose.stack.machine.venv import Venv
 from compose.stack.modes import choice
 from compose.stack.modes.docker import Docker
 from compose.stack.output import complain, say
@@ -65,7 +65,7 @@ class Proof:
 
     def page(self, *options: str) -> list[str]:
         """The command that judges all that there is, and draws the page."""
-        return [str(Venv(self.root).python), "-m", "loadtest", "prove", str(self.folder), *options]
+        return [sys.executable, "-m", "loadtest", "prove", str(self.folder), *options]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,6 @@ def _begun(settings: Settings, environ: Mapping[str, str]) -> Proof:
     drawn = str(secrets.randbelow(1_000_000))
     seed = checks.fits("SEED", drawn, r"\d{1,9}", what="a whole number of at most 9 digits")
     checks.raise_if_wrong()
-    Venv(settings.root).need("dev")
     began = datetime.now(UTC)
     proof = Proof(
         root=settings.root,

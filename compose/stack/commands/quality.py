@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -10,10 +11,10 @@ from pathlib import Path
 
 from compose.stack.errors import VERDICT
 from compose.stack.machine import engine
-from compose.stack.machine.venv import Venv
 from compose.stack.output import paint, say
 from compose.stack.subprocesses import Outcome, capture, hand_over
 
+BIN = Path(sys.executable).parent
 # Each name that must have a value before the compose files can be read as a whole.
 _COMPOSE_ENV = {
     "COMPOSE_PROFILES": "server,tools,ui",
@@ -43,12 +44,10 @@ def check(root: Path) -> int:
 
     As many at once as there are processors; each line comes when its tool has ended.
     """
-    venv = Venv(root)
-    venv.need("dev")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         running = {
             pool.submit(capture, item.command, item.env, cwd=root): item.name
-            for item in _checks(root, venv)
+            for item in _checks(root)
         }
         ended = ((running[each], each.result()) for each in as_completed(running))
         failed = [name for name, outcome in ended if not _is_good(name, outcome)]
@@ -88,9 +87,9 @@ def _is_good(name: str, outcome: Outcome) -> bool:
     return outcome.good
 
 
-def _checks(root: Path, venv: Venv) -> Iterator[Check]:
+def _checks(root: Path) -> Iterator[Check]:
     def tool(name: str, *words: str) -> tuple[str, ...]:
-        return (str(venv.program(name)), *words)
+        return (str(BIN / name), *words)
 
     yield Check("format", tool("ruff", "format", "--check", "."))
     yield Check("lint", tool("ruff", "check", "."))
@@ -123,21 +122,19 @@ def _compose(root: Path) -> Iterator[Check]:
 
 def lock(root: Path) -> int:
     """Write the hashed locks anew; the development lock comes first and binds the others."""
-    venv = Venv(root)
-    venv.need("dev")
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     extras = project["project"]["optional-dependencies"]
     for extra in sorted(extras, key=lambda name: name != "dev"):
-        if status := hand_over(_compile(venv, extra), cwd=root):
+        if status := hand_over(_compile(extra), cwd=root):
             return status
     return 0
 
 
-def _compile(venv: Venv, extra: str) -> list[str]:
+def _compile(extra: str) -> list[str]:
     file = f"requirements/{extra}.txt"
     bound = [] if extra == "dev" else ["--constraint", "requirements/dev.txt"]
     return [
-        str(venv.program("uv")), "pip", "compile", "pyproject.toml", "--quiet", "--extra", extra,
+        str(BIN / "uv"), "pip", "compile", "pyproject.toml", "--quiet", "--extra", extra,
         "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header",
         "--only-binary", ":all:",
         *bound, "--output-file", file,

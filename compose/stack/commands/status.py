@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from typing import BinaryIO
 
 from compose.stack import services
 from compose.stack.errors import StackError, both
@@ -90,12 +89,6 @@ def addresses(settings: Settings) -> list[tuple[str, str]]:
         for service, what, address in rows
         if address is not None and (service is None or service in settings.parts)
     ]
-
-
-def told(lines: BinaryIO) -> int:
-    """Say what comes in, in the shell's language: make's own list of what there is."""
-    say(lines.read().decode().rstrip("\n"))
-    return 0
 
 
 def urls(settings: Settings) -> None:

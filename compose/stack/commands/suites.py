@@ -1,11 +1,11 @@
 """The test suites; what make was told becomes their options."""
 
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from compose.stack.errors import StackError
-from compose.stack.machine.venv import Venv
 from compose.stack.output import shown
 from compose.stack.settings.checks import Checks
 from compose.stack.subprocesses import hand_over
@@ -92,6 +92,4 @@ class _Options(Checks):
 
 
 def _run(root: Path, module: str, options: Sequence[str]) -> int:
-    venv = Venv(root)
-    venv.need("dev")
-    return hand_over([str(venv.python), "-m", module, *options], cwd=root)
+    return hand_over([sys.executable, "-m", module, *options], cwd=root)

@@ -1,6 +1,7 @@
 """The stack as plain processes under supervisor; only what it started itself is ever stopped."""
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,7 +10,6 @@ from pathlib import Path
 
 from compose.stack import services, sources
 from compose.stack.errors import UNREACHABLE, StackError
-from compose.stack.machine.venv import Venv
 from compose.stack.modes import readiness
 from compose.stack.modes.stack import SERVICE_FOLDERS, Unit
 from compose.stack.output import say
@@ -32,6 +32,7 @@ from compose.stack.settings import environment
 from compose.stack.settings.load import Settings
 from compose.stack.subprocesses import Outcome, capture, hand_over
 
+PYTHON = Path(sys.executable)
 STOP_PATIENCE = 60.0
 SERVER_PATIENCE = 30.0
 # Beyond what each service has for a look at its settings.
@@ -46,14 +47,12 @@ class Local:
 
     def up(self) -> None:
         """Start supervisor, or have the running one apply what differs from the settings."""
-        self.prepare()
         items = self._programs()
         self._bring(items)
         sources.keep_only(copies_dir(self.settings), {item.home for item in items})
 
     def serve(self) -> None:
         """Start supervisor with the server alone, and wait for it; the others come by `up`."""
-        self.prepare()
         self._bring([item for item in self._programs() if item.service is TEMPORAL])
         deadline = time.monotonic() + SERVER_PATIENCE
         while readiness.probe(self.settings, TEMPORAL.name) and time.monotonic() < deadline:
@@ -64,21 +63,21 @@ class Local:
 
         After `prepare`.
         """
-        item = program_of(self.settings, self._venv.python, service)
+        item = program_of(self.settings, PYTHON, service)
         self._copy(item)
-        command = module(self._venv.python, *program)
+        command = module(PYTHON, *program)
         env = inherited(os.environ) | item.env
         return capture(command, env, timeout=timeout, cwd=self.settings.root, whole=True)
 
     def checked(self, services: Sequence[Service], *, seconds: int) -> list[Outcome]:
         """What each service says with `--check`; one process asks them all."""
-        items = [program_of(self.settings, self._venv.python, service) for service in services]
+        items = [program_of(self.settings, PYTHON, service) for service in services]
         for item in items:
             self._copy(item)
         env = inherited(os.environ)
         programs = [(item.service.module, item.home, env | item.env) for item in items]
         answer = capture(
-            [str(self._venv.python), "-P", checking.__file__],
+            [str(PYTHON), "-P", checking.__file__],
             env,
             timeout=seconds + CHECK_SPARE,
             cwd=self.settings.root,
@@ -90,7 +89,7 @@ class Local:
         return [Outcome(status, "", said) for status, said in checking.outcomes(answer.out)]
 
     def _programs(self) -> list[Program]:
-        return programs(self.settings, self._venv.python)
+        return programs(self.settings, PYTHON)
 
     def _copy(self, item: Program) -> None:
         sources.copy(self.settings.root, item.home, item.made_of)
@@ -104,7 +103,7 @@ class Local:
         # It opens its log before it takes to its umask.
         (self.settings.log_dir / "supervisord.log").touch(mode=0o600)
         started = capture(
-            [str(self._venv.program("supervisord")), "--configuration", str(self._conf)],
+            [str(PYTHON.with_name("supervisord")), "--configuration", str(self._conf)],
             inherited(os.environ),
             cwd=self.settings.root,
             whole=True,
@@ -160,7 +159,7 @@ class Local:
     @property
     def python(self) -> str:
         """The interpreter of the environment."""
-        return str(self._venv.python)
+        return str(PYTHON)
 
     @property
     def reports(self) -> str:
@@ -168,8 +167,7 @@ class Local:
         return os.path.relpath(self.settings.reports_dir, self.settings.root)
 
     def prepare(self) -> None:
-        """See to the environment."""
-        self._venv.need("local")
+        """Nothing: the environment is there."""
 
     def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
         """Run the load test in the foreground."""
@@ -195,10 +193,6 @@ class Local:
         return hand_over(command, env, cwd=self.settings.root, whole=True)
 
     @property
-    def _venv(self) -> Venv:
-        return Venv(self.settings.root)
-
-    @property
     def _conf(self) -> Path:
         return self.settings.run_dir / "supervisord.conf"
 
@@ -208,7 +202,7 @@ class Local:
 
     def _apply(self) -> None:
         """Have the running supervisor compare its processes with the files just written."""
-        tool = str(self._venv.program("supervisorctl"))
+        tool = str(PYTHON.with_name("supervisorctl"))
         answer = capture([tool, "-c", str(self._conf), "update"])
         if not answer.good:
             raise StackError(f"supervisorctl update: {answer.last_line}", UNREACHABLE)
@@ -220,7 +214,7 @@ class Local:
         for item in items:
             self._copy(item)
         write_private(self.settings.run_dir / "programs.json", as_json(items))
-        write_private(self._conf, supervisor_conf(self.settings, self._venv.python, items=items))
+        write_private(self._conf, supervisor_conf(self.settings, PYTHON, items=items))
 
     def _wait_for_end(self) -> None:
         deadline = time.monotonic() + STOP_PATIENCE

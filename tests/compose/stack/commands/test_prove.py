@@ -10,7 +10,6 @@ import pytest
 from compose.stack.commands import lifecycle, prove
 from compose.stack.commands.prove import Part, Proof
 from compose.stack.errors import INTERRUPTED, UNREACHABLE, VERDICT, StackError
-from compose.stack.machine.venv import Venv
 from compose.stack.settings.load import Mode, Settings
 from compose.stack.subprocesses import Outcome
 from tests.compose.stack.conftest import Load
@@ -49,7 +48,6 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     monkeypatch.setattr(prove, "capture", found.capture)
     monkeypatch.setattr(prove, "hand_over", found.hand_over)
     monkeypatch.setattr(lifecycle, "down", found.down.append)
-    monkeypatch.setattr(Venv, "need", lambda self, lock: None)
     return found
 
 

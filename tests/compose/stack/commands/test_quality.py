@@ -9,7 +9,6 @@ import pytest
 from compose.stack.commands import quality
 from compose.stack.commands.quality import Check
 from compose.stack.errors import VERDICT
-from compose.stack.machine.venv import Venv
 
 
 def tool(name: str, program: str) -> Check:
@@ -33,7 +32,6 @@ def test_each_is_run_and_the_bad_ones_are_shown(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(Venv, "need", lambda *_: None)
     monkeypatch.setattr(quality, "_checks", lambda *_: iter(checks))
     assert quality.check(tmp_path) == status
     said = capsys.readouterr().out.splitlines()

@@ -7,7 +7,6 @@ import pytest
 
 from compose.stack.commands import suites
 from compose.stack.errors import StackError
-from compose.stack.machine.venv import Venv
 
 
 @pytest.fixture
@@ -20,7 +19,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return 1
 
     monkeypatch.setattr(suites, "hand_over", hand_over)
-    monkeypatch.setattr(Venv, "need", lambda self, lock: None)
     return calls
 
 

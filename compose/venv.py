@@ -1,0 +1,97 @@
+"""Makes `.venv` match a hashed lock, then runs the stack script in it; needs nothing installed."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TextIO
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from shared.texts import spoken  # noqa: E402
+
+FOLDER = ROOT / ".venv"
+PYTHON = FOLDER / "bin" / "python"
+STAMP = FOLDER / "stamp"
+LOG = FOLDER / "install.log"
+# Commands that use the tools of the development lock, which holds all of `local` besides.
+DEVELOPMENT = frozenset({"test", "check", "lock", "chaos", "simulate", "pictures", "prove"})
+VERSION = ".".join(map(str, sys.version_info[:2]))
+USAGE, UNREACHABLE, INTERRUPTED = 2, 3, 130
+
+
+def main(arguments: list[str]) -> None:
+    """Become `python -m compose.stack` with these arguments."""
+    lock = "dev" if {*arguments[:1]} & DEVELOPMENT else "local"
+    # One command at a time; the kernel releases the lock however this one ends.
+    handle = os.open(ROOT, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    if not _holds(lock):
+        _install(lock)
+    os.close(handle)
+    os.chdir(ROOT)
+    os.execv(PYTHON, [str(PYTHON), "-m", "compose.stack", *arguments])  # noqa: S606
+
+
+def _holds(lock: str) -> bool:
+    """Whether everything of a lock is installed, for this version of Python."""
+    found = STAMP.read_text(encoding="utf-8") if STAMP.is_file() else ""
+    return os.access(PYTHON, os.X_OK) and found in {_stamp(lock), _stamp("dev")}
+
+
+def _stamp(lock: str) -> str:
+    text = (ROOT / "requirements" / f"{lock}.txt").read_bytes()
+    return " ".join((lock, VERSION, hashlib.sha256(text).hexdigest()))
+
+
+def _install(lock: str) -> None:
+    if not (find_spec("ensurepip") and find_spec("venv")):
+        _end(
+            f"{sys.executable} has no venv module: apt-get install python3-venv"
+            " (or name another Python with PYTHON=…)",
+            USAGE,
+        )
+    _say("installing the Python environment in .venv (about half a minute) …", sys.stdout)
+    if not (os.access(PYTHON, os.X_OK) and (FOLDER / "lib" / f"python{VERSION}").is_dir()):
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        FOLDER.mkdir()
+        _must("making .venv", sys.executable, "-m", "venv", str(FOLDER))
+    STAMP.unlink(missing_ok=True)
+    # Nothing of a package is run while it is installed.
+    kinds = ("--only-binary", ":all:", "--require-hashes")
+    pip = (str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", *kinds)
+    _must("installing packages", *pip, "-r", str(ROOT / "requirements" / f"{lock}.txt"))
+    STAMP.write_text(_stamp(lock), encoding="utf-8")
+
+
+def _must(doing: str, *command: str) -> None:
+    with LOG.open("w", encoding="utf-8") as log:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False
+        )
+    if done.returncode:
+        lines = LOG.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        reason = lines[-1].strip() if lines else f"exit status {done.returncode}"
+        _end(f"{doing} failed: {reason} (all of it: {LOG})", UNREACHABLE)
+
+
+def _say(text: str, stream: TextIO) -> None:
+    stream.write(f"{spoken(text)}\n")
+    stream.flush()
+
+
+def _end(text: str, status: int) -> None:
+    _say(text, sys.stderr)
+    raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
