@@ -38,13 +38,9 @@ test-%: FORCE ## run N jobs and judge them: test-1 test-5 test-10 test-20 test-5
 	$(stack) jobs '$(subst ','\'',$*)'
 ladder: FORCE ## all six stages in one report
 	$(stack) ladder
-soak: FORCE ## let jobs arrive for a while: MINUTES=10 RATE=0.5/s
-	$(stack) soak
 report: FORCE ## judge and draw a run again: RUN=name, by default the latest
 	$(stack) report
-compare: FORCE ## compare two runs: A=name B=name
-	$(stack) compare
-bench-peers: FORCE ## the same work by a build that is broken on purpose, side by side: JOBS=20
+bench-peers: FORCE ## the same work by a build that is broken on purpose: JOBS=20
 	$(stack) bench-peers
 bench: FORCE ## time hand-over, take-over, long queues, throughput: ONLY=handover,takeover,waiting,intake,flood,throughput RUNS=5
 	$(stack) bench

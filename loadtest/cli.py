@@ -10,12 +10,10 @@ from pydantic import ValidationError
 from loadtest.books.raw import RunFolder
 from loadtest.collect.replay import replay
 from loadtest.control.session import run_both
-from loadtest.judge.compare import compare as compare_runs
 from loadtest.judge.judge import judge as judge_run
 from loadtest.judge.tried import unmet
 from loadtest.options import (
     AtTheEnd,
-    Baseline,
     Check,
     Faults,
     Folder,
@@ -35,13 +33,8 @@ from loadtest.options import (
 )
 from loadtest.prove import page
 from loadtest.report.picture import picture as draw
-from loadtest.report.write import (
-    comparison_name,
-    write_comparison,
-    write_report,
-    write_side_by_side,
-)
-from loadtest.run.plan import Options, PlanError, both, control_workers, soak_jobs
+from loadtest.report.write import write_report
+from loadtest.run.plan import Options, PlanError, both, control_workers
 from loadtest.run.repeat import command
 from loadtest.run.session import run_plan
 from loadtest.settings import Settings
@@ -82,7 +75,6 @@ def run(
     preset: Presets = None,
     fault: Faults = None,
     reset: Reset = False,
-    baseline: Baseline = None,
     replay_with: ReplayWith = "",
     check: Check = False,
 ) -> None:
@@ -102,7 +94,7 @@ def run(
         presets=tuple(preset or ()),
         faults=tuple(fault or ()),
     )
-    _run(options, baseline, replay_with=replay_with, check=check)
+    _run(options, replay_with=replay_with, check=check)
 
 
 @app.command()
@@ -114,7 +106,6 @@ def ladder(
     preset: Presets = None,
     fault: Faults = None,
     reset: Reset = False,
-    baseline: Baseline = None,
     replay_with: ReplayWith = "",
     check: Check = False,
 ) -> None:
@@ -129,60 +120,13 @@ def ladder(
         presets=tuple(preset or ()),
         faults=tuple(fault or ()),
     )
-    _run(options, baseline, replay_with=replay_with, check=check)
+    _run(options, replay_with=replay_with, check=check)
 
 
 @app.command()
-def soak(
-    minutes: Annotated[str, typer.Option("--minutes", help="How long jobs arrive.")] = "10",
-    rate: Annotated[str, typer.Option("--rate", help="Arrivals, such as 0.5/s or 30/min.")] = "0.5",
-    seed: Seed = None,
-    threshold: Thresholds = None,
-    stall: Stall = None,
-    preset: Presets = None,
-    fault: Faults = None,
-    reset: Reset = False,
-    replay_with: ReplayWith = "",
-    check: Check = False,
-) -> None:
-    """Steady arrivals for a while; the report tells what grows and what drifts."""
-    options = Options(
-        stages="1",
-        seed=seed,
-        rate=rate,
-        stall=stall,
-        thresholds=split(threshold),
-        reset=reset,
-        presets=tuple(preset or ()),
-        faults=tuple(fault or ()),
-    )
-    mocked = _settings().mocked
-    jobs, _ = both(lambda: soak_jobs(minutes, rate), lambda: options.plan(mocked=mocked))
-    planned = options.model_copy(update={"stages": str(jobs)})
-    _run(planned, None, replay_with=replay_with, check=check)
-
-
-@app.command()
-def report(folder: Folder, baseline: Baseline = None) -> None:
+def report(folder: Folder) -> None:
     """Judge and draw a run again from its raw records."""
-    found, before = both(lambda: _open(folder), lambda: _open(baseline) if baseline else None)
-    raise typer.Exit(_judge(found, before))
-
-
-@app.command()
-def compare(a: Folder, b: Folder) -> None:
-    """Compare run B with its baseline A; fails when B is worse beyond the noise."""
-    before, after = both(lambda: _open(a), lambda: _open(b))
-    found = compare_runs(judge_run(before), judge_run(after))
-    write_comparison(after, found)
-    for quantity in found.quantities:
-        change = f"{quantity.a:.4g} -> {quantity.b:.4g} {quantity.unit}"
-        say(f"stage {quantity.stage}, {quantity.name}: {change}, {quantity.verdict}")
-    for reason in found.why_not:
-        say(f"no verdict: {reason}")
-    say(f"B against A: {found.verdict}")
-    say(f"comparison: {after.path / f'{comparison_name(found)}.html'}")
-    raise typer.Exit(FAILED if found.worse and not found.why_not else PASSED)
+    raise typer.Exit(_judge(_open(folder)))
 
 
 @app.command()
@@ -210,12 +154,12 @@ def bench_peers(
     if replay_with:
         replay(found[0], replay_with)
     ours, control = map(judge_run, found)
-    for folder, judgement in zip(found, (ours, control), strict=True):
+    for name, folder, judgement in zip(
+        ("ours", "the control"), found, (ours, control), strict=True
+    ):
         write_report(folder, judgement)
-    write_side_by_side(found[0], ours, control)
-    say(f"ours:    {ours.headline}")
-    say(f"control: {control.headline}")
-    say(f"side by side: {found[0].path / 'peers.html'}")
+        say(f"{name}: {judgement.headline}")
+        say(f"report: {folder.path / 'report.html'}")
     raise typer.Exit(PASSED if ours.passed and not control.passed else FAILED)
 
 
@@ -242,15 +186,10 @@ def _open(folder: Path) -> RunFolder:
         raise PlanError([str(error)]) from None
 
 
-def _run(options: Options, baseline: Path | None, *, replay_with: str, check: bool) -> NoReturn:
+def _run(options: Options, *, replay_with: str, check: bool) -> NoReturn:
     """One run and its report; exits by the verdict, or by why there is none."""
     settings = _settings()
-    if baseline and len(baseline.parts) == 1:
-        baseline = settings.reports_dir / baseline
-    plan, before = both(
-        lambda: options.plan(mocked=settings.mocked),
-        lambda: _open(baseline) if baseline else None,
-    )
+    plan = options.plan(mocked=settings.mocked)
     if check:
         raise typer.Exit(PASSED)
     line = command(plan.seed)
@@ -262,15 +201,15 @@ def _run(options: Options, baseline: Path | None, *, replay_with: str, check: bo
     except KeyboardInterrupt:
         # The run is whole: its report says that it was not replayed.
         why = "interrupted"
-    verdict = _judge(folder, before)
+    verdict = _judge(folder)
     if why == "interrupted":
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(NOT_REACHABLE if why.startswith("unreachable") else verdict)
 
 
-def _judge(folder: RunFolder, baseline: RunFolder | None) -> int:
+def _judge(folder: RunFolder) -> int:
     judgement = judge_run(folder)
-    write_report(folder, judgement, judge_run(baseline) if baseline else None)
+    write_report(folder, judgement)
     style = "bold green" if judgement.passed else "bold red"
     console.print(spoken(judgement.headline), style=style, highlight=False)
     for line in judgement.reasons:

@@ -34,9 +34,6 @@ Faults = Annotated[
     list[str] | None, typer.Option("--fault", help="Arm this rule (JSON) in the mocks.")
 ]
 Folder = Annotated[Path, typer.Argument(help="A run's folder, such as reports/latest.")]
-Baseline = Annotated[
-    Path | None, typer.Option("--baseline", help="A run to compare with: its name, or folder.")
-]
 ReplayWith = Annotated[
     str,
     typer.Option("--replay-with", help="A program that replays a folder of histories."),

@@ -5,7 +5,6 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from loadtest.prices import Prices
 from shared.settings.payloads import PayloadSettings
 
 
@@ -27,12 +26,6 @@ class Settings(PayloadSettings):
     data_dir: Path = Path("data")
     store_url: str = "file:"
     reports_dir: Path = Path("reports")
-    # Empty where the server is not ours.
-    temporal_metrics_url: str = ""
-    price_million_actions: float = Field(50.0, ge=0)
-    price_gb_month_active: float = Field(31.25, ge=0)
-    price_gb_month_retained: float = Field(0.78, ge=0)
-    priced_history_days: float = Field(30.0, ge=0)
     mocks: str = Field("on", pattern="^(on|off)$")
     api_token: SecretStr | None = None
     # Shown to the callback receiver, whose port may be open to others than us.
@@ -54,13 +47,3 @@ class Settings(PayloadSettings):
     def mocked(self) -> bool:
         """Whether the vendors are our mocks, with books of their own to compare with."""
         return self.mocks == "on"
-
-    @property
-    def prices(self) -> Prices:
-        """What a hosted Temporal would ask for."""
-        return Prices(
-            million_actions=self.price_million_actions,
-            gb_month_active=self.price_gb_month_active,
-            gb_month_retained=self.price_gb_month_retained,
-            history_days=self.priced_history_days,
-        )

@@ -1,12 +1,10 @@
 """A kept history read again from its file; by nothing that the summary of it was made with."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from loadtest.books.actions import of_history
 from loadtest.books.fields import Row, mapping
 from loadtest.books.raw import parsed
 from loadtest.times import instant
@@ -48,7 +46,6 @@ class Told:
     started: float | None = None
     closed: float | None = None
     events: int = 0
-    actions: Counter[str] = field(default_factory=Counter)
     thrown: int = 0
     """Workflow tasks whose work the server threw away: they had come too late, or failed."""
     signals: tuple[tuple[str, float], ...] = ()
@@ -82,7 +79,6 @@ def _told(name: str, events: list[Row]) -> Told:
         started=instant(events[0].get("eventTime")),
         closed=instant(events[-1].get("eventTime")) if closed else None,
         events=len(events),
-        actions=of_history(events),
         thrown=sum(event.get("eventType") in _THROWN for event in events),
         signals=tuple(_signals(events)),
         activities=_activities(events),

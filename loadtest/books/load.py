@@ -1,13 +1,11 @@
 """All raw records of a run, sorted by stage and job; a job that any book names is there."""
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
 from loadtest.books import raw, seal
-from loadtest.books.actions import between, by_server
 from loadtest.books.facts import (
     ApiJob,
     Execution,
@@ -59,7 +57,6 @@ def _load(folder: RunFolder) -> Books:
     _kept(folder, jobs, books)
     _samples(folder, by_number)
     _processes(folder, books)
-    books.actions = _actions(folder)
     books.clocks = [read(Reading, row) for row in folder.rows(raw.CLOCKS)]
     books.seal, books.torn = seal.check(folder), dict(folder.torn)
     return books
@@ -250,14 +247,6 @@ def _processes(folder: RunFolder, books: Books) -> None:
         if all(isinstance(value, int | float) for value in values):
             sample = ProcessSample(*map(float, values))  # type: ignore[arg-type]
             books.processes.setdefault(str(row.get("name")), []).append(sample)
-
-
-def _actions(folder: RunFolder) -> Counter[str] | None:
-    """The server's count at the end without that at the beginning."""
-    rows = folder.rows(raw.ACTIONS)
-    told = {row.get("moment"): by_server(mapping(row.get("counts"))) for row in rows}
-    begin, end = told.get("begin"), told.get("end")
-    return None if begin is None or end is None else between(begin, end)
 
 
 def _samples(folder: RunFolder, stages: dict[int, StageBook]) -> None:

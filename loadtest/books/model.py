@@ -1,6 +1,5 @@
 """All that the books say of a job, of a stage and of a run."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,8 +132,6 @@ class Books:
     stray_receipts: list[str] = field(default_factory=list)
     stray_frames: list[str] = field(default_factory=list)
     stray_histories: list[str] = field(default_factory=list)
-    actions: Counter[str] | None = None
-    """What the server counted during the run, where it told at both ends."""
     clocks: list[Reading] = field(default_factory=list)
     seal: Seal = field(default_factory=Seal)
     torn: dict[str, int] = field(default_factory=dict)

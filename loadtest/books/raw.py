@@ -35,7 +35,6 @@ EXECUTIONS = "executions.jsonl"
 PROCESSES = "processes.jsonl"
 REPLAY = "replay.json"
 CLOCKS = "clocks.jsonl"
-ACTIONS = "actions.jsonl"
 
 
 class Damaged(Exception):

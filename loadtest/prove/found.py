@@ -65,8 +65,8 @@ def one_run(part: Path, *, stages: tuple[int, ...], faults: bool = False) -> Fou
 def two_builds(part: Path) -> Found:
     """Our build and one that runs two jobs at once: it passes if that one is convicted of it."""
     runs = _runs(part, count=2)
-    # The page of both lies beside the report of ours.
-    ours, control = sorted(runs, key=lambda path: not (path / "peers.html").is_file())
+    # The control's data lies in the folder of ours.
+    ours, control = sorted(runs, key=lambda path: not (path / "control").is_dir())
     sound, broken = judge(RunFolder.open(ours)), judge(RunFolder.open(control))
     reasons = [*_unmet(sound), *_unsealed([sound.books, broken.books])]
     if broken.passed or OVERLAP not in {finding.kind for finding in broken.findings}:
@@ -75,7 +75,7 @@ def two_builds(part: Path) -> Found:
         [sound.books],
         headline=f"ours: {sound.headline}; the wrong build: {broken.headline}",
         reasons=tuple(reasons),
-        report=f"{ours.name}/peers.html",
+        report=f"{ours.name}/report.html",
         paid_twice=_paid_twice(sound),
         violations=0 if sound.passed else len(sound.reasons),
     )

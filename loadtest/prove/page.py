@@ -41,7 +41,7 @@ _WOULD_BREAK = (
 _NOT_TRIED = (
     "real vendors and their prices (make try)",
     "several machines, another Temporal server",
-    "days of load (make soak)",
+    "days of load (make test-100000 RATE=0.5/s)",
 )
 _OTHER_MODE = {
     "local": "containers (MODE=docker)",

@@ -67,10 +67,6 @@ def _seconds(text: str | None) -> float | None:
     return _above_0(text.removesuffix("s"), "seconds") if text else None
 
 
-def _minutes(text: str) -> float:
-    return _above_0(text, "minutes")
-
-
 def _above_0(text: str, unit: str) -> float:
     try:
         value = float(text)
@@ -198,22 +194,6 @@ class Options(BaseModel):
         if asked["faults"] and not mocked:
             problems.append("--preset/--fault: the mocks are off, and only they can misbehave")
         return _read(Plan, asked, problems)
-
-
-class _Soak(BaseModel):
-    """How long jobs arrive, and how many a second."""
-
-    minutes: Annotated[float, BeforeValidator(_minutes)]
-    rate: Annotated[float, BeforeValidator(_rate)]
-
-
-def soak_jobs(minutes: str, rate: str) -> int:
-    """How many jobs come in so many minutes; raises PlanError naming every mistake."""
-    soak = _read(_Soak, {"minutes": minutes, "rate": rate}, [])
-    jobs = max(1, round(soak.minutes * 60 * soak.rate))
-    if jobs > MOST_JOBS:
-        raise PlanError([f"--minutes, --rate: that makes {jobs} jobs, more than {MOST_JOBS}"])
-    return jobs
 
 
 class _Control(BaseModel):

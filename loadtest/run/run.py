@@ -18,7 +18,6 @@ from loadtest.run.plan import Plan
 from loadtest.run.progress import Display
 from loadtest.run.stage import Stage, background
 from loadtest.settings import Settings
-from loadtest.wire.actions import counted
 from loadtest.wire.api import Api
 from loadtest.wire.http import Http, Unreachable
 from loadtest.wire.processes import Processes, addresses
@@ -81,7 +80,6 @@ class Run:
         # First, and as unfinished: what a killed process leaves can be judged, and does not pass.
         self.folder.write(raw.RUN, facts)
         self.folder.append(raw.CLOCKS, await probe(self._stack.vendors, "begin"))
-        await self._note_actions("begin")
         stages: list[Stage] = []
         try:
             async with background(self._watch_processes()):
@@ -94,19 +92,11 @@ class Run:
             display.close()
         self.why = stages[-1].why
         self.folder.append(raw.CLOCKS, await probe(self._stack.vendors, "end"))
-        await self._note_actions("end")
         problems = await self._collect(stages, began)
         facts |= {"ended_at": time.time(), "why": self.why, "unread": problems}
         self.folder.write(raw.RUN, facts)
         seal.write(self.folder)
         return self.folder
-
-    async def _note_actions(self, moment: str) -> None:
-        """What the server has counted by now, where it tells."""
-        settings = self._stack.settings
-        counts = await counted(settings.temporal_metrics_url, settings.temporal_namespace)
-        if counts is not None:
-            self.folder.append(raw.ACTIONS, [{"moment": moment, "counts": counts}])
 
     async def _watch_processes(self) -> None:
         """Note what each process uses: every two seconds at first, seldom in a long run."""
@@ -162,7 +152,6 @@ class Run:
             "faults": await self._faults(),
             "limit": await self._limit(),
             "vendors_before": await self._totals(),
-            "prices": settings.prices.model_dump(),
             "why": "unfinished",
         }
 

@@ -75,34 +75,6 @@ def _order(line: str) -> int:
     return ["--threshold", "--jobs/--stages", "--rate", "--timeout"].index(line.split(":")[0])
 
 
-def test_a_baseline_that_is_none_is_a_mistake_among_the_others(tmp_path: Path) -> None:
-    result = runner.invoke(app, ["run", "--jobs", "0", "--seed", "x", "--baseline", "nothere"])
-
-    assert result.exit_code == 2
-    assert [word in line for word, line in zip(("0", "x", "nothere"), _lines(result), strict=True)]
-    assert str(tmp_path / "reports" / "nothere") in result.stderr
-
-
-def test_a_baseline_is_found_by_its_name(tmp_path: Path) -> None:
-    folder = Synthetic(tmp_path / "reports").write().folder
-    given = ["run", "--jobs", "1", "--check", "--baseline"]
-
-    assert runner.invoke(app, [*given, folder.path.name]).exit_code == 0
-    assert runner.invoke(app, [*given, str(folder.path)]).exit_code == 0
-
-
-def test_all_that_is_wrong_with_a_soak_is_said_at_once() -> None:
-    result = runner.invoke(app, ["soak", "--minutes", "x", "--rate", "y", "--seed", "z"])
-
-    assert result.exit_code == 2
-    assert sorted(line.split(":")[0] for line in _lines(result)) == [
-        "--minutes",
-        "--rate",
-        "--seed",
-    ]
-    assert "'x' is not a number of minutes above 0" in result.stderr
-
-
 @pytest.mark.parametrize("workers", ["x", "-1", "0", "65"])
 def test_all_that_is_wrong_with_the_peers_is_said_at_once(workers: str) -> None:
     result = runner.invoke(app, ["bench-peers", "--jobs", "x", "--workers", workers])
@@ -113,7 +85,7 @@ def test_all_that_is_wrong_with_the_peers_is_said_at_once(workers: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [["run", "--jobs", "3"], ["ladder"], ["soak", "--minutes", "1"], ["bench-peers"]],
+    [["run", "--jobs", "3"], ["ladder"], ["bench-peers"]],
 )
 def test_options_alone_can_be_looked_at_without_a_stack(command: list[str]) -> None:
     good = runner.invoke(app, [*command, "--check"])
@@ -162,13 +134,6 @@ def test_a_folder_of_reports_that_is_a_file_is_one_line(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert _lines(result) == [f"{run / 'report.html'}: Is a directory"]
-
-
-def test_both_runs_that_are_none_are_named(tmp_path: Path) -> None:
-    result = runner.invoke(app, ["compare", str(tmp_path / "a"), str(tmp_path / "b")])
-
-    assert result.exit_code == 2
-    assert len(_lines(result)) == 2
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["run", "--jobs", "1", "--stages", "1,2"]])

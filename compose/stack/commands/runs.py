@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from compose.stack.commands import lifecycle
-from compose.stack.errors import StackError, both
+from compose.stack.errors import StackError
 from compose.stack.modes import choice
 from compose.stack.output import shown
 from compose.stack.settings.checks import is_whole
@@ -20,12 +20,8 @@ _ANY = {
     "ON_VIDEO_FAILURE": "--on-video-failure",
     "PRESET": "--preset",
     "RULE": "--fault",
-    "BASELINE": "--baseline",
 }
 _ONE_STAGE = {"RATE": "--rate", "STALL": "--stall", "CONCURRENCY": "--concurrency"}
-_SOAK = {"MINUTES": "--minutes", "RATE": "--rate", "STALL": "--stall"} | {
-    name: _ANY[name] for name in ("SEED", "THRESHOLDS", "PRESET", "RULE")
-}
 _PEERS = {"JOBS": "--jobs", "CONTROL_WORKERS": "--workers", "SEED": "--seed"}
 # A run's name is its folder below REPORTS_DIR; a path would mean another place in a container.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -52,12 +48,6 @@ def ladder(settings: Settings, environ: Mapping[str, str]) -> int:
     return _replayed(settings, "ladder", environ, arguments=arguments, known=_ANY)
 
 
-def soak(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Let jobs arrive steadily for a while; the report tells what grows and what drifts."""
-    arguments = ["soak", *_options(environ, _SOAK)]
-    return _replayed(settings, "soak", environ, arguments=arguments, known=_SOAK)
-
-
 def bench_peers(settings: Settings, environ: Mapping[str, str]) -> int:
     """The same work by a build that is broken on purpose, in one page."""
     arguments = ["bench-peers", *_given(environ, _PEERS)]
@@ -66,30 +56,11 @@ def bench_peers(settings: Settings, environ: Mapping[str, str]) -> int:
 
 def report(settings: Settings, environ: Mapping[str, str]) -> int:
     """Judge and draw a run again from its raw records; RUN is its name, by default the latest."""
-    run, before = both(lambda: _run(environ, "RUN"), lambda: _run(environ, "BASELINE"))
+    run = environ.get("RUN") or "latest"
+    if not _NAME.fullmatch(run):
+        raise StackError(f"RUN={shown(run)}: say a run's name, such as latest, not a path")
     stack = choice.prepared(settings)
-    arguments = ["report", f"{stack.reports}/{run}"]
-    if environ.get("BASELINE"):
-        arguments += ["--baseline", f"{stack.reports}/{before}"]
-    return stack.loadtest(arguments, _handed(settings, environ))
-
-
-def compare(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Compare run B, by default the latest, with its baseline A."""
-    if not environ.get("A"):
-        raise StackError("make compare A=… B=…: A is the name of a run below reports/")
-    names = both(lambda: _run(environ, "A"), lambda: _run(environ, "B"))
-    stack = choice.prepared(settings)
-    folders = [f"{stack.reports}/{name}" for name in names]
-    return stack.loadtest(["compare", *folders], _handed(settings, environ))
-
-
-def _run(environ: Mapping[str, str], variable: str) -> str:
-    """The name of a run; by default the latest one's."""
-    name = environ.get(variable) or "latest"
-    if not _NAME.fullmatch(name):
-        raise StackError(f"{variable}={shown(name)}: say a run's name, such as latest, not a path")
-    return name
+    return stack.loadtest(["report", f"{stack.reports}/{run}"], _handed(settings, environ))
 
 
 def _options(environ: Mapping[str, str], known: Mapping[str, str]) -> list[str]:

@@ -84,14 +84,8 @@ def local_loadtest(settings: Settings) -> dict[str, str]:
         "CALLBACK_URL": settings.url(CALLBACK.port),
         "OPERATOR_KEY": operator_key(settings),
         "DATA_DIR": str(settings.data_dir),
-        "TEMPORAL_METRICS_URL": _metrics(settings, settings.url(services.UI_PORT)),
     }
     return _read(LOADTEST, known)
-
-
-def _metrics(settings: Settings, ui: str) -> str:
-    """Where the server's own numbers are; nobody reads those of one elsewhere."""
-    return f"{ui}/metrics" if settings.own_temporal else ""
 
 
 def _read(name: str, known: Mapping[str, str]) -> dict[str, str]:
@@ -205,7 +199,6 @@ def for_compose(settings: Settings) -> dict[str, str]:
         "API_KEEPS_RESULTS": "false" if "RETENTION_DAYS" in settings.values else "true",
         "REPORTS_DIR": str(settings.reports_dir),
         "MOCKS": "on" if settings.mocks else "off",
-        "TEMPORAL_METRICS_URL": _metrics(settings, f"http://{TEMPORAL.name}:{services.UI_INNER}"),
     } | _alike(settings)
     env |= {port: str(number) for port, number in settings.ports.items()}
     inside = {service.name: f"http://{service.name}:{service.inner}" for service in services.ALL}

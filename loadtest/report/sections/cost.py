@@ -1,11 +1,10 @@
-"""What a job costs in history, and whether its history replays with today's code."""
+"""What a job leaves in history, and whether its history replays with today's code."""
 
 from typing import Any
 
 from loadtest.judge.judge import Judgement
 from loadtest.judge.stage import StageResult
 from loadtest.report.blocks import BAD, GOOD, INFO, Block, Notice, Section, Table, row
-from loadtest.report.sections import hosted
 
 
 def section(judgement: Judgement) -> Section:
@@ -13,8 +12,8 @@ def section(judgement: Judgement) -> Section:
     lead = "What one job leaves in Temporal: a history that grows without need costs every replay."
     rows = [line for stage in judgement.stages for line in _rows(stage)]
     heads = ("stage", "per job", "#n", "#min", "#median", "#max")
-    found: list[Block] = [_replayed(judgement), Table(heads, rows), *hosted.blocks(judgement)]
-    return Section("Determinism and cost", lead, found)
+    found: list[Block] = [_replayed(judgement), Table(heads, rows)]
+    return Section("Determinism and history", lead, found)
 
 
 def _replayed(judgement: Judgement) -> Notice:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from compose.stack.commands import faults, runs, status
+from compose.stack.commands import faults, status
 from compose.stack.errors import USAGE, StackError
 from compose.stack.modes import choice
 from compose.stack.settings.load import Settings
@@ -17,8 +17,6 @@ from tests.compose.stack.conftest import Load
         (status.logs, {"S": "wroker", "LINES": "x"}, ("no service wroker;", "LINES=x is not")),
         (faults.arm, {"RULE": "{", "ON": "all"}, ("RULE is not JSON", "ON=all is not one of")),
         (faults.arm, {"ON": "all"}, ("either RULE", "ON=all is not one of")),
-        (runs.compare, {"A": "../x", "B": "/y"}, ("A=../x: say", "B=/y: say")),
-        (runs.report, {"RUN": "../x", "BASELINE": "y/z"}, ("RUN=../x: say", "BASELINE=y/z: say")),
     ],
 )
 def test_all_that_does_not_fit_is_named(

@@ -10,9 +10,8 @@ import pytest
 
 from loadtest.books import raw
 from loadtest.books.raw import Damaged, RunFolder
-from loadtest.judge.compare import compare
 from loadtest.judge.judge import judge
-from loadtest.report.write import write_comparison, write_report
+from loadtest.report.write import write_report
 from loadtest.run.plan import Options
 from tests.loadtest.synthetic import Synthetic
 from tests.loadtest.synthetic_job import Row
@@ -153,11 +152,7 @@ def test_what_is_derived_stays_in_the_folder(run: Synthetic, tmp_path: Path) -> 
     for name in ("report.html", "results.json"):
         (folder.path / name).symlink_to(kept)
     told(run, run_id="../../x/../" + "y" * 300)
-    found = judge(folder)
-    write_report(folder, found)
-    write_comparison(folder, compare(found, found))
+    write_report(folder, judge(folder))
     assert kept.read_text("utf-8") == "mine"
     assert json.loads((folder.path / "results.json").read_text("utf-8"))["schema"] == 1
-    made = [path.name for path in folder.path.glob("compare-*")]
-    assert len(made) == 2
     assert {path.name for path in tmp_path.iterdir()} == {"run", "kept"}

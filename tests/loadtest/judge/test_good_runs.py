@@ -21,7 +21,7 @@ GOOD = [kind for kind in KINDS if kind != INTERRUPTED]
 
 
 def reds(judgement: Judgement) -> Iterator[str]:
-    for section in sections(judgement, None):
+    for section in sections(judgement):
         for block in section.blocks:
             for text in _reds(block):
                 yield f"{section.title}: {text}"

@@ -46,7 +46,7 @@ class Made:
             chaos = _run(folder / name)
             chaos.replace(CHAOS, {"struck": STRIKES})
             made.result(name)
-        (_run(folder / "control").folder.path / "peers.html").touch()
+        (_run(folder / "control").folder.path / "control").mkdir()
         wrong = _run(folder / "control", name="wrong")
         wrong.edit(raw.LEDGERS["video"], _into_the_next)
         for part in PARTS:

@@ -27,7 +27,7 @@ DRAWN_ALONE = {
 }
 FOLDERS = (Path("loadtest/report"), Path("loadtest/prove"))
 SECTIONS = [p for f in FOLDERS for p in f.rglob("*.py") if p.name not in DRAWN_ALONE]
-JUDGED = ("claims", "findings", "tried", "self_checks", "compare")
+JUDGED = ("claims", "findings", "tried", "self_checks")
 MEASURED = ("threshold", "schedule")
 LABELS = [Path("loadtest/judge", f"{name}.py") for name in JUDGED]
 LABELS += [Path("loadtest/judge/measures", f"{name}.py") for name in MEASURED]
@@ -39,7 +39,6 @@ NOT_SAID = {
     "sha256sum -c SHA256SUMS",
     *("report: {1}", "seal: {1}", "{1} of {2}", "  {1}: {2}: {3}", "{1} s: {2}", "{1}: {2}: {3}"),
     *("{1} was {2}", "histories/{1} {2}"),
-    "make compare A={1}",
     *("{1} to {2}", "{1}{2}: {3}.", "Efficiency = bound / makespan. {1}{2}.", " jobs, {1}"),
     *("{1} (attempt {2})", "{1} {2}: {3}"),
     *("{1}: {2} ({3})", "{1} {2}", "{1}: {2}", "{1} by {2}"),
@@ -178,7 +177,7 @@ def test_prompts_and_names_of_a_run_are_so(tmp_path: Path) -> None:
     judgement.run["run_id"] = judgement.run["plan"]["seed"] = "failed"
     cells = [
         cell
-        for section in sections(judgement, None)
+        for section in sections(judgement)
         for block in section.blocks
         if isinstance(block, Table)
         for line in block.rows

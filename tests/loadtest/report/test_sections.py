@@ -30,7 +30,7 @@ def tables(found: list[Section]) -> list[Table]:
 
 def test_every_table_calls_a_stage_alike(ladder: Judgement) -> None:
     told = []
-    for table in tables(sections(ladder, None)):
+    for table in tables(sections(ladder)):
         heads = [head.removeprefix("#") for head in table.heads]
         told += [head.removeprefix("stage ") for head in heads if head.startswith("stage ")]
         for place in [place for place, head in enumerate(heads) if head == "stage"]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.run.plan import LADDER, Options, PlanError, soak_jobs
+from loadtest.run.plan import LADDER, Options, PlanError
 
 
 def test_the_ladder() -> None:
@@ -53,12 +53,3 @@ def test_all_mistakes_are_named_together() -> None:
         Options(stages="a", rate="b", timeout="c", thresholds=("d", "e")).plan()
 
     assert len(caught.value.problems) == 5
-
-
-def test_a_soak_is_minutes_times_rate() -> None:
-    assert soak_jobs("10", "30/min") == 300
-    with pytest.raises(PlanError) as caught:
-        soak_jobs("x", "y")
-    assert len(caught.value.problems) == 2
-    with pytest.raises(PlanError, match="more than"):
-        soak_jobs("100000", "1000/s")

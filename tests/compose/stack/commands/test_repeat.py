@@ -20,7 +20,6 @@ RULE = '{"name": "it\'s $5 #1, 100%", "do": "x", "with": {"a": [1, 2]}, "match":
 RUNS: dict[str, Callable[[Settings, list[str], Mapping[str, str]], int]] = {
     "jobs": lambda settings, words, env: runs.jobs(settings, words[0], env),
     "ladder": lambda settings, _, env: runs.ladder(settings, env),
-    "soak": lambda settings, _, env: runs.soak(settings, env),
     "bench-peers": lambda settings, _, env: runs.bench_peers(settings, env),
 }
 
@@ -70,7 +69,6 @@ OF_ANY = {
     "ON_VIDEO_FAILURE": "image",
     "PRESET": "everything-at-once",
     "RULE": RULE,
-    "BASELINE": "20261125-a9a4",
     "RESET": "1",
 }
 
@@ -81,7 +79,6 @@ OF_ANY = {
         (["jobs", "020"], OF_ANY | {"RATE": "2/s", "STALL": "9", "CONCURRENCY": "4"}, "test-20"),
         (["jobs", "1"], {}, "test-1"),
         (["ladder"], OF_ANY, "ladder"),
-        (["soak"], {"MINUTES": "3", "RATE": "0.5/s", "SEED": "7", "RESET": "1"}, "soak"),
         (["bench-peers"], {"JOBS": "12", "CONTROL_WORKERS": "3", "SEED": "7"}, "bench-peers"),
         (["jobs", "5"], {"WORKERS": "3", "MOCK_SPEED": "50", "GATES": "image,video"}, "test-5"),
     ],
@@ -111,9 +108,6 @@ def test_what_the_report_prints_repeats_the_run_with_its_seed(
     assert again.environ["SEED"] == "4711"
     options = run(again).arguments
     assert options == [*first.arguments[:3], "--seed", "4711", *first.arguments[3:]]
-    [other] = made(_block(report, "No baseline was given."), folder)
-    assert other.words == ["compare"]
-    assert other.environ["A"] == written.path.name
 
 
 def _block(report: str, after: str) -> str:

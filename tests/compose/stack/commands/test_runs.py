@@ -71,7 +71,7 @@ def test_what_runs_as_it_is_asked_to_is_left_as_it_is(settings: Load, recorder: 
     assert recorder.did == ["ran"]
 
 
-@pytest.mark.parametrize("command", [runs.ladder, runs.soak, runs.bench_peers])
+@pytest.mark.parametrize("command", [runs.ladder, runs.bench_peers])
 def test_nothing_is_started_or_changed_for_options_that_are_wrong(
     settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
@@ -88,12 +88,7 @@ def test_the_ladder_knows_no_rate(settings: Load, recorder: Recorder) -> None:
     assert recorder.arguments == ["ladder", "--seed", "7", "--reset", *REPLAYED]
 
 
-def test_a_soak(settings: Load, recorder: Recorder) -> None:
-    runs.soak(settings(), {"MINUTES": "3", "RATE": "1/s", "CONCURRENCY": "4"})
-    assert recorder.arguments == ["soak", "--minutes", "3", "--rate", "1/s", *REPLAYED]
-
-
-def test_side_by_side(settings: Load, recorder: Recorder) -> None:
+def test_both_builds(settings: Load, recorder: Recorder) -> None:
     runs.bench_peers(settings(), {"JOBS": "12", "CONTROL_WORKERS": "3", "RESET": "1"})
     given = ["--jobs", "12", "--workers", "3"]
     assert recorder.arguments == ["bench-peers", *given, *REPLAYED]
@@ -102,24 +97,14 @@ def test_side_by_side(settings: Load, recorder: Recorder) -> None:
 def test_a_run_is_drawn_again_by_its_name(settings: Load, recorder: Recorder) -> None:
     runs.report(settings(), {})
     assert recorder.arguments == ["report", "there/latest"]
-    runs.report(settings(), {"RUN": "20261125-a9a4", "BASELINE": "b"})
-    assert recorder.arguments == ["report", "there/20261125-a9a4", "--baseline", "there/b"]
+    runs.report(settings(), {"RUN": "20261125-a9a4"})
+    assert recorder.arguments == ["report", "there/20261125-a9a4"]
 
 
-def test_two_runs_are_compared(settings: Load, recorder: Recorder) -> None:
-    runs.compare(settings(), {"A": "one"})
-    assert recorder.arguments == ["compare", "there/one", "there/latest"]
-
-
-@pytest.mark.parametrize(
-    ("environ", "said"),
-    [({}, "make compare A=… B=…"), ({"A": "../x"}, "A=../x"), ({"A": "x", "B": "/y"}, "B=/y")],
-)
-def test_what_is_no_run_is_refused(
-    settings: Load, recorder: Recorder, environ: dict[str, str], said: str
-) -> None:
-    with pytest.raises(StackError, match=re.escape(said)) as caught:
-        runs.compare(settings(), environ)
+@pytest.mark.parametrize("name", ["../x", "/y"])
+def test_what_is_no_run_is_refused(settings: Load, recorder: Recorder, name: str) -> None:
+    with pytest.raises(StackError, match=re.escape(f"RUN={name}")) as caught:
+        runs.report(settings(), {"RUN": name})
     assert (caught.value.status, recorder.arguments) == (USAGE, [])
 
 
