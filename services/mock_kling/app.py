@@ -2,28 +2,22 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.responses import Response
 
 from services.mock_core.app import build_app
-from services.mock_core.callbacks.policy import CallbackPolicy
 from services.mock_core.faults.kinds import Where
 from services.mock_core.http.problems import Problem, problem_response
 from services.mock_core.ledger.files import FileStore
 from services.mock_core.ledger.generation import Generation, State
-from services.mock_core.mock import Mock, build_mock, disk_of
+from services.mock_core.mock import build_mock, disk_of
 from services.mock_kling.account import Account
 from services.mock_kling.config import initial_config
 from services.mock_kling.errors import resolve
-from services.mock_kling.fal import answers
-from services.mock_kling.fal import routes as fal
-from services.mock_kling.fal.signing import Signer, WebhookPolicy
 from services.mock_kling.native import routes as native
-from services.mock_kling.native import second, wire
+from services.mock_kling.native import wire
 from services.mock_kling.native.tokens import TokenCheck
-from services.mock_kling.native.words import refusal_of
 from services.mock_kling.reach import Reach
 from services.mock_kling.routes import router
 from services.mock_kling.settings import KlingSettings
@@ -59,15 +53,19 @@ def create_app(settings: KlingSettings) -> FastAPI:
     )
     maker.now = mock.clock.now
 
-    signer = Signer()
-    _announce(mock, signer)
+    def announce(generation: Generation) -> None:
+        if generation.state is not State.QUEUED and not generation.vanished:
+            mock.sender.announce(generation, word(generation))
+
+    mock.sender.describe = callback_body
+    mock.runner.listen(announce)
     account = Account(mock.ledger)
     mock.runner.listen(account.note)
     mock.on_reset.append(account.clear)
     app = build_app(
         mock,
         title="Mock video service",
-        routers=(router, native.router, second.router, fal.keys, fal.router),
+        routers=(router, native.router),
         examples=_EXAMPLES,
         on_start=(maker.open,),
         on_stop=(maker.close,),
@@ -76,31 +74,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
     app.state.tokens = TokenCheck(mock.clock)
     app.state.account = account
     app.state.reach = reach
-    app.state.signer = signer
-    app.state.refusals[fal.PREFIX] = answers.refuse
     for prefix in native.PREFIXES:
-        app.state.refusals[prefix] = refusal_of(mock)
-    for prefix in second.PREFIXES:
         app.state.refusals[prefix] = wire.refuse
     app.add_exception_handler(wire.Instead, wire.answered_instead)
     return app
-
-
-def _announce(mock: Mock, signer: Signer) -> None:
-    """Have callbacks tell of every change, in the form of the wire that the task came by."""
-
-    def announce(generation: Generation) -> None:
-        silent = answers.is_silent(generation) or generation.state is State.QUEUED
-        if not silent and not generation.vanished:
-            mock.sender.announce(generation, word(generation))
-
-    def shape(generation: Generation, flat: dict[str, Any]) -> dict[str, Any]:
-        form = answers.webhook if answers.is_ours(generation) else second.callback_body
-        return form(generation, flat)
-
-    def policy(generation: Generation) -> CallbackPolicy | None:
-        return WebhookPolicy.of(signer, generation.id) if answers.is_ours(generation) else None
-
-    mock.sender.describe, mock.sender.shape = callback_body, shape
-    mock.sender.policy_of = policy
-    mock.runner.listen(announce)

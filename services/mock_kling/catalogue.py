@@ -46,7 +46,7 @@ _THIRD = Model(
     last_frame=("std", "pro", "4k"),
 )
 _OMNI = Model(_THIRD.units, {"std": "0.8", "pro": "1", "4k": "3"}, _ANY, _THIRD.last_frame)
-# As `model_name` of the first generation of the API says them.
+# By `model_name`.
 MODELS: Mapping[str, Model] = {
     FIRST_MODEL: _OLD,
     "kling-v1-5": _OLD,
@@ -59,12 +59,3 @@ MODELS: Mapping[str, Model] = {
     "kling-v3": _THIRD,
     "kling-v3-omni": _OMNI,
 }
-# As the path of the second generation says them.
-IN_PATH: Mapping[str, Model] = {
-    "kling-2.5-turbo": _TURBO,
-    "kling-2.6": _SOUNDING,
-    "kling-3.0": _THIRD,
-    "kling-3.0-omni": _OMNI,
-    "kling-3.0-turbo": Model({"std": "0.8", "pro": "1"}, seconds=_ANY),
-}
-ALL: Mapping[str, Model] = {**MODELS, **IN_PATH}

@@ -11,12 +11,8 @@ from services.mock_kling.settings import Duplicates, KlingSettings, Places
 # A stand-in guards nothing; a caller has to sign with something.
 DEFAULT_SECRET_KEY = "mock-secret-key-of-thirty-two-characters"  # noqa: S105
 DEFAULT_API_KEY = "api-key-kling-mock"
-DEFAULT_FAL_KEY = "mock-fal-key"
 
 Key = Annotated[str, Field(min_length=1, max_length=255)]
-# Who is asked: the vendor, or a relay before it, which has one refusal for all of the vendor's or
-# puts the vendor's own inside.
-Dialect = Literal["kling", "new-api", "new-api-wrapping"]
 # How this address answers: as the API, as that of a region that doesn't know the keys, as a web
 # site, or as a host that lets nobody through.
 Address = Literal["right", "other-region", "page", "blocked"]
@@ -54,8 +50,7 @@ class Pack(_Part):
 class KlingConfig(RuntimeConfig):
     """`clock_skew`: by how many seconds the clock that judges tokens, and dates replies, is ahead.
 
-    The keys are those of the vendor's own wire: one that is sent as it is, and two for a JWT;
-    `fal_key` is that of fal's.
+    The keys are those of the vendor's own wire: one that is sent as it is, and two for a JWT.
     `public_callbacks`: an address that only this machine or its network has is refused there.
     """
 
@@ -67,9 +62,7 @@ class KlingConfig(RuntimeConfig):
     public_callbacks: bool = False
     clock_skew: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
     address: Address = "right"
-    dialect: Dialect = "kling"
     api_key: Key = DEFAULT_API_KEY
-    fal_key: Key = DEFAULT_FAL_KEY
     access_key: Key = "mock-access-key"
     secret_key: Annotated[str, Field(min_length=32, max_length=255)] = DEFAULT_SECRET_KEY
     callbacks: CallbackPolicy = CallbackPolicy()

@@ -6,7 +6,7 @@ from typing import Any
 from services.mock_core.exchange.view import View
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.lib.times import milliseconds
-from services.mock_kling.catalogue import ALL, FIRST_MODEL
+from services.mock_kling.catalogue import FIRST_MODEL, MODELS
 
 WORDS = {
     State.QUEUED: "submitted",
@@ -31,7 +31,7 @@ def units(generation: Generation) -> str:
     if not generation.charged:
         return "0"
     ordered = generation.detail
-    price = ALL[ordered.get("model", FIRST_MODEL)].price(
+    price = MODELS[ordered.get("model", FIRST_MODEL)].price(
         mode=ordered.get("mode", "std"),
         seconds=int(ordered.get("duration", "5")),
         sound=ordered.get("sound") == "on",

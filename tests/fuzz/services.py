@@ -16,7 +16,7 @@ from temporalio.client import Client
 from services.api.app import create_app as create_api
 from services.api.settings import ApiSettings
 from services.callback.app import create_app as create_callback
-from services.mock_kling.config import DEFAULT_FAL_KEY, DEFAULT_SECRET_KEY
+from services.mock_kling.config import DEFAULT_SECRET_KEY
 from shared.jobs.assets import asset_path
 from shared.jobs.ids import external_id, new_job_id
 from shared.jobs.states import Status, Step
@@ -81,8 +81,6 @@ class _Callback(Service):
 
 class _Mock(Service):
     def headers(self, path: str = "") -> dict[str, str]:
-        if path.startswith("/fal/"):
-            return {"Authorization": f"Key {DEFAULT_FAL_KEY}"}
         claims = {"iss": "mock-access-key", "exp": int(time.time()) + 1800}
         token = jwt.encode(claims, DEFAULT_SECRET_KEY, algorithm="HS256")
         return {"Authorization": f"Bearer {token}"}
@@ -156,11 +154,7 @@ async def _video(connected: Connected, folder: Path) -> AsyncIterator[Service]:
     async with served(app) as base, httpx.AsyncClient(base_url=base) as http:
         body = {"image_url": "http://127.0.0.1:1/picture.png", "prompt": "a fox"}
         task = (await http.post("/video/submit", json=body)).json()["job_id"]
-        known = {"job_id": task, "any_id": task, "model": "kling-3.0", "task_ids": task}
-        key = {"Authorization": f"Key {DEFAULT_FAL_KEY}"}
-        call = (await http.post("/fal/owner/app/model", json={}, headers=key)).json()
-        at_fal = {"owner": "owner", "alias": "app", "request_id": call["request_id"]}
-        yield _Mock(base, app, {**known, **at_fal})
+        yield _Mock(base, app, {"job_id": task, "any_id": task})
 
 
 _OPENED: Mapping[str, Callable[[Connected, Path], AbstractAsyncContextManager[Service]]] = {

@@ -20,8 +20,6 @@ DONE = {
     "video": {
         ("POST /video/submit", 202),
         ("GET /v1/videos/image2video/{any_id}", 200),
-        ("GET /fal/{owner}/{alias}/requests/{request_id}", 422),
-        ("POST /fal/{owner}/{alias}/{endpoint}", 200),
     },
 }
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")

@@ -35,7 +35,6 @@ from shared.store.records import RecordStore
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.semaphore_view import semaphore_view
 from tests.services.mock_core.serving import Json, Service, comfyui, kling, running, served
-from tests.workflow.wires import VIDEO_PATHS
 
 SECRET = SecretStr("a-secret-of-32-characters-or-more")
 # Quick, and the same for all: a job takes some tenths of a second.
@@ -202,8 +201,7 @@ async def pipeline(client: Client, data_dir: Path, **changes: Any) -> AsyncItera
             {
                 **QUICK,
                 "image_service_url": str(images.http.base_url).rstrip("/"),
-                "video_service_url": str(videos.http.base_url).rstrip("/")
-                + VIDEO_PATHS.get(changes.get("video_api", ""), ""),
+                "video_service_url": str(videos.http.base_url).rstrip("/"),
                 "callback_url": base,
                 "callback_secret": SECRET,
                 "data_dir": data_dir,

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from temporalio.client import Client
 
 from shared.jobs.messages import Attempts
@@ -97,26 +96,3 @@ async def test_a_wrong_key_fails_the_stage_before_anything_is_paid(
         assert record.error is not None
         assert (record.error.code, "region" in record.error.message) == ("refused_for_good", True)
         assert await line.videos.json("/admin/ledger") == []
-
-
-async def test_the_second_generation(client: Client, tmp_path: Path) -> None:
-    async with working(client, tmp_path, **KLING, kling_generation="2", kling_duration=3) as line:
-        record = await line.run()
-        assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
-        assert record.units.keys() == {f"{record.job_id}.video.1"}
-        assert paid_once(await line.videos.json("/admin/ledger"))
-
-
-@pytest.mark.parametrize("version", ["new-api", "new-api-wrapping"])
-async def test_a_relay(client: Client, tmp_path: Path, version: str) -> None:
-    """It calls nobody back, and a full pack is a refusal for now whatever it makes of that."""
-    relay = {**KLING, "kling_dialect": "newapi", "video_poll_seconds": 0.05}
-    async with working(client, tmp_path, **relay) as line:
-        await line.videos.http.put("/admin/config", json={"dialect": version})
-        await line.videos.arm(*FOR_EITHER_STAGE["full twice"])
-        record = await line.run()
-        assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
-        [row] = await line.videos.json("/admin/ledger")
-        assert row["callbacks"] == []
-        trace = (await line.videos.json("/admin/trace"))["rows"]
-        assert [each["do"] for each in trace] == ["refuse", "refuse"]

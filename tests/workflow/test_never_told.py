@@ -28,7 +28,7 @@ from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.wires import KLING
 
-RELAY: Json = {"kling_dialect": "newapi"}
+OFF: Json = {"kling_look_up": "off"}
 # For so long at the most the slot is held for what nobody can be asked about.
 DRAIN_SECONDS = 1.0
 WAITS = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
@@ -39,24 +39,16 @@ LOST: dict[str, tuple[Json, int]] = {
     "the reply": (rule("submit", "lose-reply", often=FIRST, how="reset"), 1),
     "the request": (rule("submit", "reset", often=FIRST), 0),
 }
-# Kling itself, where it finds nothing by our id and makes a second submit another video.
+# A Kling that finds nothing by our id, and makes another video of a second submit.
 WITHOUT_LOOK_UP = {"look_up": {"by_external_id": False}, "duplicates": "accept"}
 
 
 @contextlib.asynccontextmanager
-async def relayed(client: Client, data_dir: Path, **changes: Any) -> AsyncIterator[Pipeline]:
-    """A pipeline whose video vendor is behind a relay."""
-    async with untold(client, data_dir, {"dialect": "new-api"}, **RELAY, **changes) as line:
-        yield line
-
-
-@contextlib.asynccontextmanager
-async def untold(
-    client: Client, data_dir: Path, config: Json, **changes: Any
-) -> AsyncIterator[Pipeline]:
+async def untold(client: Client, data_dir: Path, **changes: Any) -> AsyncIterator[Pipeline]:
     """A pipeline whose video vendor can't be asked by our id."""
-    async with working(client, data_dir, **KLING, video_poll_seconds=0.05, **changes) as line:
-        await line.videos.http.put("/admin/config", json=config)
+    changes = {**KLING, **OFF, "video_poll_seconds": 0.05, **changes}
+    async with working(client, data_dir, **changes) as line:
+        await line.videos.http.put("/admin/config", json=WITHOUT_LOOK_UP)
         yield line
 
 
@@ -64,42 +56,30 @@ async def untold(
 async def test_the_stage_fails_and_the_slot_is_held_while_it_may_run(
     client: Client, tmp_path: Path, lost: Json, accepted: int
 ) -> None:
-    async with relayed(client, tmp_path, drain_seconds=DRAIN_SECONDS) as line:
-        await stage_fails(line, lost, accepted)
-
-
-async def test_so_it_does_at_a_kling_that_finds_nothing_by_our_id(
-    client: Client, tmp_path: Path
-) -> None:
-    off: Json = {"kling_look_up": "off", "drain_seconds": DRAIN_SECONDS}
-    async with untold(client, tmp_path, WITHOUT_LOOK_UP, **off) as line:
-        await stage_fails(line, *LOST["the reply"])
-
-
-async def stage_fails(line: Pipeline, lost: Json, accepted: int) -> None:
-    """One job's does, and the next one begins when the first one's video would have ended."""
-    await line.videos.arm({**lost, "match": {"prompt": "bad"}})
-    bad, good = await line.submit("bad"), await line.submit("good")
-    first, second = await asyncio.gather(line.ended(bad), line.ended(good))
-    assert (first.status, first.attempts) == (Status.FAILED, Attempts(image=1, video=1))
-    assert first.error is not None
-    assert first.error.code == "never_told"
-    assert "can't be asked by our id" in first.error.message
-    assert second.status is Status.SUCCEEDED
-    rows = await line.videos.json("/admin/ledger")
-    assert sum(row["external_id"].startswith(bad) for row in rows) == accepted
-    [waits] = [each for each in first.transitions if "until the vendors are clear" in each.note]
-    assert first.finished_at is not None
-    assert (first.finished_at - waits.at).total_seconds() >= DRAIN_SECONDS
-    following = await line.images.row(f"{good}.image.1")
-    assert following["accepted_ts"] >= first.finished_at.timestamp()
+    """The next job begins when the first one's video would have ended."""
+    async with untold(client, tmp_path, drain_seconds=DRAIN_SECONDS) as line:
+        await line.videos.arm({**lost, "match": {"prompt": "bad"}})
+        bad, good = await line.submit("bad"), await line.submit("good")
+        first, second = await asyncio.gather(line.ended(bad), line.ended(good))
+        assert (first.status, first.attempts) == (Status.FAILED, Attempts(image=1, video=1))
+        assert first.error is not None
+        assert first.error.code == "never_told"
+        assert "can't be asked by our id" in first.error.message
+        assert second.status is Status.SUCCEEDED
+        rows = await line.videos.json("/admin/ledger")
+        assert sum(row["external_id"].startswith(bad) for row in rows) == accepted
+        [waits] = [each for each in first.transitions if "until the vendors are clear" in each.note]
+        assert first.finished_at is not None
+        assert (first.finished_at - waits.at).total_seconds() >= DRAIN_SECONDS
+        following = await line.images.row(f"{good}.image.1")
+        assert following["accepted_ts"] >= first.finished_at.timestamp()
 
 
 async def test_what_is_accepted_while_its_job_is_cancelled_is_kept(
     client: Client, tmp_path: Path
 ) -> None:
     """Nobody else could ask for it."""
-    async with relayed(client, tmp_path, drain_seconds=BOUND) as line:
+    async with untold(client, tmp_path, drain_seconds=BOUND) as line:
         await line.videos.arm(rule("submit", "delay", often=FIRST, seconds=60_000))
         job_id = await line.submit()
         await line.videos.until("/admin/trace", lambda it: bool(it["rows"]))
@@ -131,13 +111,13 @@ async def test_a_job_that_is_cancelled_between_two_tries_holds_the_slot_for_what
     client: Client, tmp_path: Path
 ) -> None:
     """Its worker has died behind the submit; who takes the job over has no time to try again."""
-    spoken = {**KLING, **RELAY}
+    spoken = {**KLING, **OFF}
     environment = {name.upper(): str(value) for name, value in spoken.items()}
     async with (
         pipeline(client, tmp_path, **spoken, drain_seconds=HELD) as line,
         running_semaphore(client, shutdown_seconds=0.1),
     ):
-        await line.videos.http.put("/admin/config", json={"dialect": "new-api"})
+        await line.videos.http.put("/admin/config", json=WITHOUT_LOOK_UP)
         await line.videos.arm(rule("submit", "delay", often=FIRST, seconds=60_000))
         with worker_processes(line) as workers:
             workers.start(1, **environment)
@@ -187,7 +167,7 @@ async def without_tries(line: Pipeline) -> AsyncIterator[None]:
 
 async def test_what_was_refused_is_sent_again(client: Client, tmp_path: Path) -> None:
     """Nobody doubts that it was not taken."""
-    async with relayed(client, tmp_path) as line:
+    async with untold(client, tmp_path) as line:
         await line.videos.arm(rule("submit", "refuse", often={"first": 2}, status=503))
         record = await line.run()
         assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
@@ -197,7 +177,7 @@ async def test_one_that_was_accepted_is_waited_for_by_the_vendors_own_id(
     client: Client, tmp_path: Path
 ) -> None:
     """Also when its job is cancelled: the slot is free when the vendor says that it has ended."""
-    async with relayed(client, tmp_path) as line:
+    async with untold(client, tmp_path) as line:
         await line.videos.arm(rule("start", "slow", factor=15))
         job_id = await line.submit()
         await line.noted(job_id, "video accepted")

@@ -14,7 +14,7 @@ from shared.slot.messages import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, paid_once, working
-from tests.workflow.wires import COMFYUI, FAL, KLING
+from tests.workflow.wires import COMFYUI, KLING
 
 # Enough for every share and number that a preset picks; those that meet each job alike need fewer.
 JOBS, ALIKE = 4, 1
@@ -29,12 +29,6 @@ OVER_KLING = (
     "busy-pool",
     "everything-at-once",
     "pack-used-up",
-)
-# Those that its queue, its webhooks and its two answers for one end have a part in.
-OVER_FAL = (
-    "callback-before-reply",
-    "failed-after-success",
-    "vendor-restart",
 )
 # Those that its jobs, its files and our ids have a part in; a success without a file is final.
 OVER_COMFYUI = ("broken-connections", "everything-at-once", "flaky-polls", "redirected-results")
@@ -79,10 +73,6 @@ async def test_the_pipeline_keeps_what_each_preset_expects(
 
 async def test_so_it_does_over_klings_own_api(new_client: NewClient, tmp_path: Path) -> None:
     await _keeps(new_client, tmp_path, OVER_KLING, **KLING)
-
-
-async def test_so_it_does_over_fals_queue(new_client: NewClient, tmp_path: Path) -> None:
-    await _keeps(new_client, tmp_path, OVER_FAL, **FAL)
 
 
 async def test_so_it_does_over_a_comfyuis_own_api(new_client: NewClient, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import pytest
 
 from services.mock_kling.config import initial_config
-from services.mock_kling.fal.routes import PREFIX
 from services.mock_kling.settings import KlingSettings
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.comfyui.images import ComfyuiImages
@@ -19,9 +18,6 @@ SIGNED: Json = {
     "kling_access_key": _MOCK.access_key,
     "kling_secret_key": _MOCK.secret_key,
 }
-# The mock speaks it below a path of its own.
-FAL: Json = {"video_api": "fal", "fal_key": _MOCK.fal_key}
-VIDEO_PATHS = {"fal": PREFIX.rstrip("/")}
 APIS: dict[str, Json] = {"service": {}, "kling": KLING}
 # For what is to be true of each; `vendor_api` are settings of the worker.
 over_both_video_apis = pytest.mark.parametrize("vendor_api", APIS.values(), ids=list(APIS))

@@ -21,7 +21,6 @@ from compose.stack.services import (
 from compose.stack.settings.load import Settings
 from compose.stack.settings.read_by import LOADTEST, reads
 from compose.stack.settings.secrets import callback_secret, operator_key, stack_name
-from compose.stack.settings.stand_in import PATH as MOCK_VIDEO_PATH
 from compose.stack.settings.stand_in import stand_in
 
 _PORTS = {service.name: service.port for service in services.ALL}
@@ -54,8 +53,6 @@ def local_service(settings: Settings, name: str, *, index: int = 0) -> dict[str,
         WORKER.port: str(settings.ports[WORKER.port] + (index if name == WORKER.name else 0)),
         "LISTEN_HOST": settings.binds[_PORTS[name]],
     } | _alike(settings)
-    if name == WORKER.name:
-        known["VIDEO_SERVICE_URL"] += known.get(MOCK_VIDEO_PATH, "")
     return _read(name, known | _reach(settings, known))
 
 

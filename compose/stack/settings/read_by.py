@@ -31,10 +31,9 @@ _KLING = frozenset(
     {
         *("VIDEO_API", "KLING_API_KEY", "KLING_ACCESS_KEY", "KLING_SECRET_KEY", "KLING_MODEL"),
         *("KLING_MODE", "KLING_DURATION", "KLING_SOUND", "KLING_EXTRA", "KLING_IMAGE"),
-        *("KLING_GENERATION", "KLING_DIALECT", "KLING_LOOK_UP", "KLING_UNITS"),
+        *("KLING_LOOK_UP", "KLING_UNITS", "VIDEO_API_OPTIONS"),
     }
 )
-_FAL = frozenset({"FAL_KEY", "FAL_MODEL", "FAL_IMAGE_INPUT", "FAL_INPUT"})
 _ALIVE = frozenset({"STACK", "PACE", "STALL_SECONDS", "SHUTDOWN_SECONDS"})
 READ_BY: dict[str, frozenset[str]] = {
     TEMPORAL.name: frozenset(
@@ -57,7 +56,6 @@ READ_BY: dict[str, frozenset[str]] = {
     | _STORE
     | _TRACES
     | _KLING
-    | _FAL
     | {
         *(WORKER.port, "PAYLOAD_KEY", "CALLBACK_SECRET", "CALLBACK_URL", "API_PUBLIC_URL"),
         *("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "RESULT_HOSTS", "MAX_RESULT_BYTES"),

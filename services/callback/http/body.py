@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 
 from services.callback.errors import NotKept
-from services.callback.models import Callback, TaskStatus
+from services.callback.models import Callback
 from shared.errors import BodyTooLarge, GenvideoError, NotJson
 
 MAX_BODY = 256 * 1024
@@ -69,7 +69,7 @@ def check_type(content_type: str) -> None:
 
 
 def parse(raw: bytes) -> Callback:
-    """The callback, flat, enveloped or in another form; a problem that names each wrong field."""
+    """The callback, flat or enveloped; a problem that names each wrong field."""
     try:
         body = from_json(raw)
     except ValueError as error:
@@ -85,36 +85,8 @@ def _inner(body: Any) -> Any:
     """The callback inside `{code, message, request_id, data}`; other copies of the vendor's
     documentation show it bare."""
     if isinstance(body, dict) and "task_id" not in body and isinstance(body.get("data"), dict):
-        body = body["data"]
-    return _in_first_form(body)
-
-
-def _in_first_form(body: Any) -> Any:
-    """What the second generation of the vendor's API tells, or fal's webhook, in the words of the
-    first."""
-    if not isinstance(body, dict) or "task_id" in body:
-        return body
-    if "id" not in body:
-        return _of_webhook(body) if "request_id" in body else body
-    word = body.get("status")
-    return {
-        "task_id": body["id"],
-        "task_status": "succeed" if word == "succeeded" else word,
-        "task_status_msg": body.get("message"),
-        "updated_at": body.get("update_time"),
-        "task_info": {"external_task_id": body.get("external_id") or None},
-    }
-
-
-def _of_webhook(body: dict[str, Any]) -> dict[str, Any]:
-    """It tells of an end alone, and by no time; the result in it is left alone."""
-    word = body.get("status")
-    ends = {"OK": TaskStatus.SUCCEED, "ERROR": TaskStatus.FAILED}
-    return {
-        "task_id": body["request_id"],
-        "task_status": ends.get(word) if isinstance(word, str) else word,
-        "task_status_msg": body.get("error"),
-    }
+        return body["data"]
+    return body
 
 
 def _errors(error: ValidationError) -> list[dict[str, Any]]:

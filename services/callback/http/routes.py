@@ -121,7 +121,7 @@ _ANSWERS = {fate: _answer(fate) for fate in Fate}
     openapi_extra=_INPUT,
 )
 async def receive_callback(request: Request) -> Response:
-    """Take a callback, bare or inside `{code, message, request_id, data}`, or fal's webhook.
+    """Take a callback, bare or inside `{code, message, request_id, data}`.
 
     200: noted (its fate is told); 202: nothing that we know, yet kept; 404: the token isn't this
     task's, or a signature that came isn't the vendor's; 503 with Retry-After: Temporal is away, and

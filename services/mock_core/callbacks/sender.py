@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import httpx
 
@@ -38,10 +37,6 @@ class CallbackSender:
     def __init__(self, plan: FaultPlan, clock: Clock, *, other: Other, count: Counter) -> None:
         self.policy = CallbackPolicy()
         self.describe: Describe = lambda _: {}
-        # For a generation whose wire has a policy of its own.
-        self.policy_of: Callable[[Generation], CallbackPolicy | None] = lambda _: None
-        # What it says, bent by the fault plan, in the form of the wire that the task came by.
-        self.shape: Callable[[Generation, dict[str, Any]], dict[str, Any]] = lambda _, body: body
         # Called after every attempt, with its answer.
         self.attempted: Callable[[Generation], None] = lambda _: None
         self._plan = plan
@@ -114,17 +109,13 @@ class CallbackSender:
     ) -> Delivery:
         other = self._other(generation) if hits else None
         body = bend_content(self.describe(generation), hits, other=other)
-        body = self.shape(generation, body)
         # Last, whatever the order of the rules: the others change what is inside.
         enveloped = any(isinstance(hit.fault, callback.Envelope) for hit in hits)
-        if enveloped or self._policy(generation).form == "envelope":
+        if enveloped or self.policy.form == "envelope":
             body = envelope(body)
         delivery = Delivery(generation, url, status, encode(body))
         bend_delivery(delivery, hits, other=other)
         return delivery
-
-    def _policy(self, generation: Generation) -> CallbackPolicy:
-        return self.policy_of(generation) or self.policy
 
     def _all_deliveries(self, delivery: Delivery, hits: tuple[Hit, ...]) -> list[Delivery]:
         deliveries = [delivery]
@@ -184,7 +175,7 @@ class CallbackSender:
                 del self._last[delivery.generation]
 
     async def _follow_schedule(self, delivery: Delivery) -> None:
-        policy = self._policy(delivery.generation)
+        policy = self.policy
         schedule = delivery.schedule or policy.schedule
         heed = policy.heed if delivery.heed is None else delivery.heed
         answered = False
@@ -212,7 +203,7 @@ class CallbackSender:
         self._count("sent")
         if self._client is None:
             raise RuntimeError("the callback sender is not open")
-        policy = self._policy(delivery.generation)
+        policy = self.policy
         signed = policy.sign(delivery.delivery_id, delivery.body)
         headers = {"Content-Type": delivery.content_type, **signed}
         content: bytes | AsyncIterator[bytes] = delivery.body

@@ -1,4 +1,4 @@
-"""The vendor's own request, first generation (documented, not captured)."""
+"""The vendor's own request (documented, not captured)."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,4 @@
-"""The vendor's own wire, first generation (documented, not captured): create, query, list, balance.
-
-A relay before it (`dialect`) has words of its own for the first two.
-"""
+"""The vendor's own wire (documented, not captured): create, query, list, balance."""
 
 import itertools
 from typing import Annotated
@@ -27,9 +24,8 @@ from services.mock_kling.native.wire import (
     settings_of,
     succeed,
 )
-from services.mock_kling.native.words import refusal_of, words_of
 from services.mock_kling.orders import ordered
-from services.mock_kling.tasks import told, truth
+from services.mock_kling.tasks import created, told, truth
 
 PREFIXES = ("/v1/", "/account/")
 TOO_FAST = 1302
@@ -59,20 +55,18 @@ async def create_task(request: Request, mock: TheMock) -> Response:
         public=settings_of(mock).public_callbacks,
         detail=wanted.detail,
     )
-    reply = words_of(mock).created
-    return await take(request, generation, reply=reply, shape=refusal_of(mock))
+    return await take(request, generation, reply=lambda it: succeed(created(it)), shape=refuse)
 
 
 @router.get("/v1/videos/image2video/{any_id}", responses=ERRORS)
 async def query_task(request: Request, mock: TheMock, any_id: str) -> Response:
     """One task, by `task_id` or `external_task_id`."""
     base = base_url(request)
-    reply = words_of(mock).told
     return await look_up(
         mock,
         found(mock, any_id),
-        reply=lambda it, view: reply(it, view, base),
-        shape=refusal_of(mock),
+        reply=lambda it, view: succeed(told(it, view, base)),
+        shape=refuse,
     )
 
 

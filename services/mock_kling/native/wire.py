@@ -82,12 +82,10 @@ def found(mock: Mock, any_id: str) -> Generation | None:
     task = mock.ledger.find(any_id)
     if task is None or task.id == any_id:
         return task
-    settings = settings_of(mock)
-    look_up = settings.look_up
+    look_up = settings_of(mock).look_up
     age = time.time() - (task.accepted or 0.0)
     late = age >= mock.clock.to_real(look_up.lag)
-    by_external_id = look_up.by_external_id and settings.dialect == "kling"
-    return task if by_external_id and late else None
+    return task if look_up.by_external_id and late else None
 
 
 def request_id() -> str:

@@ -7,17 +7,16 @@ from pydantic import AfterValidator, Field, model_validator
 
 from services.worker.settings.video_api import Key, VideoApiSettings, extra_of
 
-# What a request says anyway, in either generation's words.
+# What each request says already.
 OURS = frozenset(
     {
-        *("model", "model_name", "image", "prompt", "mode", "duration", "sound"),
-        *("callback_url", "external_task_id", "contents", "settings", "options"),
-        *("resolution", "audio", "metadata"),
+        *("model_name", "image", "prompt", "mode", "duration", "sound"),
+        *("callback_url", "external_task_id"),
     }
 )
-DEFAULT_MODELS = {"1": "kling-v2-6", "2": "kling-3.0"}
-# The models of the third version, by either generation's names.
-NEW_MODELS = re.compile(r"v3|3\.0|omni")
+DEFAULT_MODEL = "kling-v2-6"
+# The models of the third version.
+NEW_MODELS = re.compile(r"v3|omni")
 OLD_SECONDS = (5, 10)
 PRICE = re.compile(r"^\d{1,6}(\.\d{1,4})?$")
 
@@ -55,15 +54,13 @@ class KlingSettings(VideoApiSettings):
     kling_sound: Literal["off", "on"] = "off"
     kling_extra: Annotated[str, AfterValidator(_is_extra)] = ""
     kling_image: Literal["base64", "url"] = "base64"
-    kling_generation: Literal["1", "2"] = "1"
-    kling_dialect: Literal["official", "newapi"] = "official"
     kling_look_up: Literal["on", "off"] = "on"
     kling_units: Annotated[str, AfterValidator(_is_price_list)] = ""
 
     @property
     def model(self) -> str:
         """The model that is asked for."""
-        return self.kling_model or DEFAULT_MODELS[self.kling_generation]
+        return self.kling_model or DEFAULT_MODEL
 
     @property
     def price(self) -> str | None:
@@ -76,7 +73,7 @@ class KlingSettings(VideoApiSettings):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.video_api == "kling":
-            wrong = "; ".join(filter(None, (self._keys(), self._dialect(), self._work())))
+            wrong = "; ".join(filter(None, (self._keys(), self._work())))
             if wrong:
                 raise ValueError(wrong)
         return self
@@ -90,15 +87,8 @@ class KlingSettings(VideoApiSettings):
             return f"VIDEO_API=kling needs {need}" + (", not both" if all(pair) else "")
         return ""
 
-    def _dialect(self) -> str:
-        if self.kling_dialect == "official":
-            return ""
-        if self.kling_generation == "2":
-            return "KLING_DIALECT=newapi is for KLING_GENERATION=1 alone"
-        return "" if self.kling_api_key else "KLING_DIALECT=newapi needs the relay's KLING_API_KEY"
-
     def _work(self) -> str:
-        if self.kling_generation == "2" or NEW_MODELS.search(self.model):
+        if NEW_MODELS.search(self.model):
             return ""
         if self.kling_duration not in OLD_SECONDS:
             return f"KLING_DURATION={self.kling_duration}: {self.model} makes 5 or 10 seconds"

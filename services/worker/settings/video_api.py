@@ -1,9 +1,10 @@
 """Whose wire the video service speaks, and what the vendors' own settings have in common."""
 
 import json
-from typing import Annotated, Any, Literal
+import pkgutil
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings
 
 
@@ -18,10 +19,41 @@ def _is_key(setting: SecretStr) -> SecretStr:
 Key = Annotated[SecretStr, AfterValidator(_is_key)]
 
 
+def _is_there(video_api: str) -> str:
+    """A class is imported now, so that a wrong name is reported before anything starts."""
+    if ":" in video_api:
+        try:
+            pkgutil.resolve_name(video_api)
+        except (ImportError, AttributeError) as error:
+            raise ValueError(f"{video_api} can't be imported: {error}") from None
+    return video_api
+
+
+def _is_object(setting: SecretStr) -> SecretStr:
+    extra_of(setting.get_secret_value())
+    return setting
+
+
+# `package.module:Class` is a vendor of the user's own.
+VideoApi = Annotated[
+    str,
+    Field(pattern=r"^(service|kling|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"),
+    AfterValidator(_is_there),
+]
+
+
 class VideoApiSettings(BaseSettings):
     """A part of the worker's; each vendor's own settings are read where it is the one."""
 
-    video_api: Literal["service", "kling", "fal"] = "service"
+    video_api: VideoApi = "service"
+    # Secret, because a vendor's key is among them.
+    video_api_options: Annotated[SecretStr, AfterValidator(_is_object)] | None = None
+
+    @property
+    def own_options(self) -> dict[str, Any]:
+        """The options of a vendor that VIDEO_API names by its class."""
+        options = self.video_api_options
+        return extra_of(options.get_secret_value()) if options else {}
 
 
 def extra_of(text: str) -> dict[str, Any]:

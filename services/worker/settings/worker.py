@@ -9,7 +9,6 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 from services.worker.models import JobLimits, Order, Patience
 from services.worker.settings.addresses import is_near
 from services.worker.settings.comfyui import ComfyuiWireSettings
-from services.worker.settings.fal import FalSettings
 from services.worker.settings.kling import KlingSettings
 from services.worker.settings.result_hosts import result_hosts
 from shared.jobs.states import Step
@@ -38,7 +37,7 @@ def _is_proxy(setting: SecretStr) -> SecretStr:
 VendorProxy = Annotated[SecretStr, AfterValidator(_is_proxy)]
 
 
-class WorkerSettings(ComfyuiWireSettings, KlingSettings, FalSettings, StoreSettings, TraceSettings):
+class WorkerSettings(ComfyuiWireSettings, KlingSettings, StoreSettings, TraceSettings):
     """Read from the environment; times are in seconds."""
 
     image_service_url: Url = "http://127.0.0.1:6889"

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pkgutil import resolve_name
 
 import httpx
 
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.comfyui.connection import comfyui_images
-from services.worker.vendors.fal.chosen import fal_videos
 from services.worker.vendors.kling.chosen import kling_videos
 from services.worker.vendors.service.images import ImageService
 from services.worker.vendors.service.videos import VideoService
@@ -37,10 +37,11 @@ def _videos(settings: WorkerSettings, http: httpx.AsyncClient) -> VideoVendor:
     match settings.video_api:
         case "kling":
             return kling_videos(http, settings)
-        case "fal":
-            return fal_videos(http, settings)
         case "service":
             return VideoService(http)
+        case path:
+            videos: VideoVendor = resolve_name(path)(http, settings)
+            return videos
 
 
 def _client(settings: WorkerSettings, url: str) -> httpx.AsyncClient:

@@ -1,7 +1,6 @@
 """Each fate over real HTTP, with what the job hears of it and what stays on disk."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from temporalio.client import Client
@@ -36,48 +35,6 @@ async def test_an_envelope_is_opened(vendor: Vendor, client: Client) -> None:
 
     assert answer.json() == {"fate": "applied"}
     assert (await told(client, vendor.job_id))[0].message == "内容不合规"
-
-
-@pytest.mark.parametrize(
-    ("body", "status", "message"),
-    [
-        ({"status": "OK", "payload": {"video": {"url": "http://x"}}}, "succeed", ""),
-        ({"status": "OK", "error": None, "payload": None}, "succeed", ""),
-        ({"status": "ERROR", "error": "no", "payload": {"detail": [{}]}}, "failed", "no"),
-    ],
-)
-async def test_fals_webhook_tells_of_a_request_by_the_name_that_ends_its_path(
-    vendor: Vendor, client: Client, body: dict[str, Any], status: str, message: str
-) -> None:
-    path = "fal-ai/kling-video/requests/r-1"
-    vendor.record(tasks={f"{vendor.job_id}.video.1": path})
-    await start_job(client, vendor.job_id)
-    sent = {"request_id": "r-1", "gateway_request_id": "r-1", **body}
-
-    answers = [await vendor.http.post(vendor.address(), json=sent) for _ in range(2)]
-
-    assert [answer.json()["fate"] for answer in answers] == ["applied", "duplicate"]
-    [heard] = await told(client, vendor.job_id)
-    assert (heard.task_id, heard.task_status, heard.message) == ("r-1", status, message)
-
-
-async def test_a_webhook_of_another_request_is_unknown(vendor: Vendor, client: Client) -> None:
-    vendor.record(tasks={f"{vendor.job_id}.video.1": "fal-ai/kling-video/requests/a-r-1"})
-    await start_job(client, vendor.job_id)
-    body = {"request_id": "r-1", "status": "OK"}
-    answer = await vendor.http.post(vendor.address(), json=body)
-    assert (answer.status_code, answer.json()["fate"]) == (202, "unknown")
-
-
-async def test_a_webhook_under_the_token_of_another_attempt_is_rejected(
-    vendor: Vendor, client: Client
-) -> None:
-    kept = {f"{vendor.job_id}.video.{number}": f"a/b/requests/r-{number}" for number in (1, 2)}
-    vendor.record(tasks=kept)
-    await start_job(client, vendor.job_id)
-    body = {"request_id": "r-2", "status": "OK"}
-    assert (await vendor.http.post(vendor.address(1), json=body)).status_code == 404
-    assert (await vendor.receipts())[0]["fate"] == "rejected"
 
 
 async def test_a_state_on_the_way_makes_a_receipt_and_no_signal(

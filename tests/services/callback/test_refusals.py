@@ -127,11 +127,6 @@ async def test_another_media_type_is_refused(offline: Vendor) -> None:
         (b'{"task_id": "t", "task_status": "succeed", "updated_at": -1}', "updated_at"),
         (b'{"task_id": "t", "task_status": "succeed", "task_info": 7}', "task_info"),
         (b'{"data": {"task_id": "t"}}', "task_status"),
-        (b'{"request_id": "r"}', "task_status"),
-        (b'{"request_id": "r", "status": "DONE"}', "task_status"),
-        (b'{"request_id": "r", "status": {}}', "task_status"),
-        (b'{"request_id": 7, "status": "OK"}', "task_id"),
-        (b'{"request_id": "r", "status": "ERROR", "error": {}}', "task_status_msg"),
         (b"\xff\xfe", "body"),
     ],
 )

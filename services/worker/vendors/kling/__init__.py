@@ -1,1 +1,1 @@
-"""Kling's own API (documented, never captured): both generations of it, and one relay's dialect."""
+"""Kling's own API (documented, never captured)."""

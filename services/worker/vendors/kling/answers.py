@@ -7,6 +7,7 @@ import httpx
 
 from services.worker.vendors.failures import json_object, said, sort_response
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
+from shared.redact import redacted
 
 NOT_YET_VALID, EXPIRED = 1003, 1004
 BAD_PARAMETER, NO_SUCH_RESOURCE = 1201, 1203
@@ -37,6 +38,13 @@ def data_of(response: httpx.Response) -> Any:
     if not response.is_success or body is None or code_of(response) not in (0, None):
         raise refusal(response)
     return body.get("data")
+
+
+def is_unknown(response: httpx.Response) -> bool:
+    """Whether the vendor says that there is no such task; a bad parameter may be meant so, too."""
+    code = code_of(response)
+    message = redacted(response.text).lower() if response.status_code < 500 else ""
+    return code == NO_SUCH_RESOURCE or (code in (1200, 1201) and "not found" in message)
 
 
 def refusal(response: httpx.Response) -> VendorError:

@@ -13,7 +13,6 @@ from services.worker.vendors.callbacks import is_inside, untold
 from services.worker.vendors.failures import member
 from services.worker.vendors.findings import Finding, ok, unasked, warning, wrong
 from services.worker.vendors.kling.answers import data_of
-from services.worker.vendors.vendor import VendorStatus
 from shared.errors import VendorError
 
 KEY, CLOCK, UNITS = "Kling key", "Kling clock", "Kling units"
@@ -24,11 +23,8 @@ SKEW_SECONDS = 30
 SOON_SECONDS = 7 * 86_400
 _DAY_SECONDS = 86_400
 UNLESS = "1102, unless it pays afterwards"
-# Of a task that nobody has ever submitted.
-NOBODYS = "doctor.video.1"
 
 Call = Callable[..., Awaitable[httpx.Response]]
-Status = Callable[[str], Awaitable[VendorStatus | None]]
 
 
 async def account(call: Call, at: str) -> list[Finding]:
@@ -43,15 +39,6 @@ async def account(call: Call, at: str) -> list[Finding]:
     packs = member(found, "resource_pack_subscribe_infos")
     units = _units(packs if isinstance(packs, list) else [], time.time())
     return [ok(KEY, f"{at} takes it"), *_clock(answer.headers.get("date", ""), now), units]
-
-
-async def relay(status: Status, at: str) -> list[Finding]:
-    """It tells of no account; that a task is unknown needs its key as well."""
-    try:
-        await status(NOBODYS)
-    except VendorError as error:
-        return [unasked(KEY, error, at=at)]
-    return [ok(KEY, f"the relay at {at} takes it, and does not tell what is left at Kling")]
 
 
 def standing(settings: WorkerSettings, *, pushes: bool) -> Iterator[Finding]:
@@ -73,9 +60,7 @@ def standing(settings: WorkerSettings, *, pushes: bool) -> Iterator[Finding]:
         )
     else:
         yield ok(IMAGE, "Kling fetches it at COMFYUI_URL (KLING_IMAGE=url)")
-    if settings.kling_dialect == "newapi":
-        yield ok(CALLBACKS, "polling alone: a relay passes none on")
-    elif not pushes:
+    if not pushes:
         yield untold(CALLBACKS, settings, "Kling")
 
 

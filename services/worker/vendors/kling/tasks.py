@@ -1,4 +1,4 @@
-"""A task as Kling tells of it; the two generations differ in a few names."""
+"""A task as Kling tells of it."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from services.worker.vendors.failures import member, said
-from services.worker.vendors.ids import check_about
 from services.worker.vendors.vendor import State, VendorStatus
 from shared.errors import OutcomeUnknown
 from shared.redact import printable, redacted
@@ -16,7 +15,6 @@ from shared.redact import printable, redacted
 STATES: Mapping[str, State] = {
     "submitted": "queued",
     "succeed": "succeeded",
-    "succeeded": "succeeded",
     "failed": "failed",
 }
 LONGEST_UNITS = 40
@@ -26,8 +24,8 @@ _POLICY = re.compile(r"risk control|sensitive|polic(y|ies)", re.IGNORECASE)
 
 def status_of(task: object) -> VendorStatus:
     """Where it stands; OutcomeUnknown where what is told doesn't fit."""
-    word = said(member(task, "task_status") or member(task, "status"))
-    message = said(member(task, "task_status_msg") or member(task, "message") or "")
+    word = said(member(task, "task_status"))
+    message = said(member(task, "task_status_msg") or "")
     state = STATES.get(word, "running")
     try:
         return VendorStatus(
@@ -45,28 +43,14 @@ def status_of(task: object) -> VendorStatus:
 def ids_of(task: object) -> tuple[Any, Any]:
     """The vendor's id of a task, and ours where the answer has it."""
     ours = member(member(task, "task_info"), "external_task_id")
-    return (
-        member(task, "task_id") or member(task, "id"),
-        ours or member(task, "external_id") or member(task, "external_task_id"),
-    )
-
-
-def accepted(task: object, external_id: str) -> object:
-    """The vendor's id of a task that was submitted under our id."""
-    check_about(external_id, ids_of(task))
-    return ids_of(task)[0]
+    return member(task, "task_id"), ours or member(task, "external_task_id")
 
 
 def _units(task: object) -> str | None:
-    """What was charged; the second generation has a list of it, which is empty for nothing."""
-    billed = member(task, "billing")
-    first = billed[0] if isinstance(billed, list) and billed else None
-    units = member(task, "final_unit_deduction") or member(first, "amount")
+    units = member(task, "final_unit_deduction")
     return None if units in (None, "") else printable(said(units))[:LONGEST_UNITS]
 
 
 def _url(task: object) -> Any:
-    for videos in (member(member(task, "task_result"), "videos"), member(task, "outputs")):
-        if isinstance(videos, list) and videos:
-            return member(videos[0], "url")
-    return None
+    videos = member(member(task, "task_result"), "videos")
+    return member(videos[0], "url") if isinstance(videos, list) and videos else None

@@ -5,17 +5,27 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import structlog
 
 from services.worker.settings.kling import KlingSettings
+from services.worker.settings.video_api import extra_of
 from services.worker.vendors.answers import ask
 from services.worker.vendors.findings import Finding
+from services.worker.vendors.ids import check_about
 from services.worker.vendors.kling import checks
-from services.worker.vendors.kling.answers import BAD_PARAMETER, EXPIRED, NOT_YET_VALID, code_of
+from services.worker.vendors.kling.answers import (
+    BAD_PARAMETER,
+    EXPIRED,
+    NOT_YET_VALID,
+    code_of,
+    data_of,
+    is_unknown,
+)
 from services.worker.vendors.kling.keys import Keys, keys_of
-from services.worker.vendors.kling.wire import Wanted, Wire
+from services.worker.vendors.kling.tasks import ids_of, status_of
 from services.worker.vendors.vendor import Bounds, Picture, Traits, VendorStatus, is_id
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from shared.redact import redacted
@@ -32,6 +42,7 @@ PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 _TASK_ID = "external_task_id"
 _TAKEN = re.compile(r"exist|duplicat|already|unique|repeat", re.IGNORECASE)
 AUTH = "Authorization"
+PATH = "/v1/videos/image2video"
 _dice = secrets.SystemRandom()
 
 
@@ -42,7 +53,6 @@ class KlingVideos:
         self,
         http: httpx.AsyncClient,
         settings: KlingSettings,
-        wire: Wire,
         *,
         pushes: bool,
         known: Iterable[Finding] = (),
@@ -51,37 +61,48 @@ class KlingVideos:
         self._http = http
         self._settings = settings
         self._known = tuple(known)
-        self._wire = wire
         self._keys: Keys = keys_of(settings)
         self._by_address = settings.kling_image == "url"
         self._refusals = 0
-        looked_up = wire.looked_up and settings.kling_look_up == "on"
+        self._fixed = {
+            **extra_of(settings.kling_extra),
+            "model_name": settings.model,
+            "mode": settings.kling_mode,
+            "duration": str(settings.kling_duration),
+        }
+        # A model without sound is not told of it.
+        if settings.kling_sound == "on":
+            self._fixed["sound"] = "on"
+        looked_up = settings.kling_look_up == "on"
         self.traits = Traits(looked_up=looked_up, pushes=pushes, result_hosts=RESULT_HOSTS)
 
     async def submit(
         self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
     ) -> str:
         """The vendor's id of the task; of the one it has where it refuses a duplicate."""
-        wanted = Wanted(
-            external_id=external_id,
-            prompt=prompt,
-            image=await self._image(picture),
-            callback_url=callback_url if self.traits.pushes else None,
-        )
-        body = self._wire.body(wanted)
+        image = await self._image(picture)
+        body = {
+            **self._fixed,
+            "image": image,
+            "prompt": prompt,
+            "external_task_id": external_id,
+            **({"callback_url": callback_url} if self.traits.pushes else {}),
+        }
         response = await self._call(
             "POST",
-            self._wire.submit_path,
+            PATH,
             json=body,
             headers={"X-Slot-Token": str(token)},
-            picture_bytes=len(wanted.image),
+            picture_bytes=len(image),
         )
         try:
-            vendor_id = self._wire.vendor_id(response, external_id)
+            task = data_of(response)
         except RefusedForNow as error:
             raise self._paced(error) from None
         except RefusedForGood as error:
             return await self._adopted(external_id, response, error)
+        check_about(external_id, ids_of(task))
+        vendor_id = ids_of(task)[0]
         if not is_id(vendor_id):
             raise OutcomeUnknown("The submit was answered without a task_id.")
         self._refusals = 0
@@ -89,9 +110,12 @@ class KlingVideos:
 
     async def status(self, task_id: str) -> VendorStatus | None:
         """A task by the vendor's id or by ours; None where the vendor doesn't know it."""
-        question = self._wire.question(task_id)
-        response = await self._call("GET", question.path, params=dict(question.params))
-        return self._wire.status(response, task_id)
+        response = await self._call("GET", f"{PATH}/{quote(task_id, safe='')}")
+        if is_unknown(response):
+            return None
+        task = data_of(response)
+        check_about(task_id, ids_of(task))
+        return status_of(task)
 
     async def address(self, status: VendorStatus) -> str | None:
         """Where the video can be fetched; None while the vendor doesn't say."""
@@ -105,12 +129,8 @@ class KlingVideos:
         return {}
 
     async def examined(self) -> list[Finding]:
-        """Whether the key is taken, and something left; a relay tells less."""
-        if self._settings.kling_dialect == "newapi":
-            told = await checks.relay(self.status, self._at)
-        else:
-            told = await checks.account(self._call, self._at)
-        return [*told, *self._known]
+        """Whether the key is taken, and something left."""
+        return [*await checks.account(self._call, self._at), *self._known]
 
     def offer(self) -> str:
         """The model and how it is used; what that costs is known by the user's own list alone."""

@@ -13,7 +13,7 @@ from shared.redact import redacted
 # What is most likely meant where another server answers.
 NATIVE = {
     "COMFYUI_URL": "if it is a ComfyUI itself, set IMAGE_API=comfyui",
-    "KLING_URL": "if it is Kling's own API, set VIDEO_API=kling; if fal's, VIDEO_API=fal",
+    "KLING_URL": "if it is Kling's own API, set VIDEO_API=kling",
 }
 # Kling's own codes for what it doesn't know: a route, a value, a method, a resource.
 KLINGS = ("1200", "1201", "1202", "1203")

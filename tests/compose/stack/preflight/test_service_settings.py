@@ -110,16 +110,9 @@ def test_no_secret_is_shown(settings: Load) -> None:
 TOGETHER = [
     {"VIDEO_API": "kling"},
     {"VIDEO_API": "kling", "KLING_ACCESS_KEY": "half"},
-    {
-        "VIDEO_API": "kling",
-        "KLING_API_KEY": "k",
-        "KLING_DIALECT": "newapi",
-        "KLING_GENERATION": "2",
-    },
     {"VIDEO_API": "kling", "KLING_API_KEY": "k", "KLING_DURATION": "7"},
     {"VIDEO_API": "kling", "KLING_MODE": "4k"},
-    {"VIDEO_API": "fal"},
-    {"VIDEO_API": "fal", "FAL_KEY": "k", "FAL_INPUT": '{"prompt": "x"}'},
+    {"VIDEO_API": "nowhere.module:Vendor"},
     {"IMAGE_API": "comfyui"},
     {"IMAGE_API": "comfyui", "COMFYUI_WORKFLOW": "nowhere.json"},
 ]
@@ -146,9 +139,9 @@ def test_what_several_settings_say_together_is_kept(
 
 
 def test_it_is_kept_where_nothing_else_is_wrong_and_told_once(settings: Load) -> None:
-    together = refused("VIDEO_API=fal needs FAL_KEY")
+    together = refused("IMAGE_API=comfyui needs a file")
     line = said(settings(), Stack({WORKER: together, API: together}))
-    assert line == "wrong settings: VIDEO_API=fal needs FAL_KEY"
+    assert line == "wrong settings: IMAGE_API=comfyui needs a file"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def wrong(name: str) -> str:
 
 
 def test_the_services_have_secrets() -> None:
-    assert {"API_TOKEN", "PAYLOAD_KEY", "VENDOR_PROXY", "FAL_KEY"} <= SECRETS
+    assert {"API_TOKEN", "PAYLOAD_KEY", "VENDOR_PROXY", "VIDEO_API_OPTIONS"} <= SECRETS
 
 
 @pytest.mark.parametrize("name", sorted(SECRETS))

@@ -12,7 +12,7 @@ from tests.services.worker.graphs.examples import WITHOUT_MODELS
 
 COMFYUI = {"image_api": "comfyui", "comfyui_workflow": str(WITHOUT_MODELS)}
 KLING = {"video_api": "kling", "kling_api_key": "k"}
-FAL = {"video_api": "fal", "fal_key": "k"}
+OWN = {"video_api": "examples.fal.vendor:FalVideos"}
 
 
 class Guarded:
@@ -63,7 +63,7 @@ async def test_a_video_service_that_fetches_from_a_guarded_comfyui(
     ("url", "warned"),
     [("http://kling.example", 1), ("https://kling.example", 0), ("http://127.0.0.1:9", 0)],
 )
-@pytest.mark.parametrize("vendor", [KLING, FAL], ids=["kling", "fal"])
+@pytest.mark.parametrize("vendor", [KLING, OWN], ids=["kling", "of the user"])
 async def test_a_video_vendors_key(url: str, warned: int, vendor: dict[str, str]) -> None:
     assert len(await told({}, video_service_url=url, **vendor)) == warned
 

@@ -132,18 +132,6 @@ async def test_what_else_may_answer(answer: Answer, verdict: str, says: str) -> 
     assert (found["Kling key"][0], says in found["Kling key"][1]) == (verdict, True), found
 
 
-async def test_a_relay_is_asked_for_a_task_that_nobody_knows() -> None:
-    route = "GET /v1/videos/image2video/doctor.video.1"
-    known = {"kling_dialect": "newapi"}
-    unknown = reply(400, code="task_not_exist", message="no such task")
-    found = await examined(unknown, route, **known)
-    assert found["Kling key"][0] == "ok"
-    assert "does not tell what is left" in found["Kling key"][1]
-    assert found["Kling callbacks"] == ("ok", "polling alone: a relay passes none on")
-    found = await examined(reply(401, error={"message": "invalid token"}), route, **known)
-    assert found["Kling key"][0] == "wrong"
-
-
 @pytest.mark.parametrize(
     ("settings", "check", "verdict", "says"),
     [

@@ -115,7 +115,7 @@ async def test_no_other_answer_says_that_a_task_is_not_there(
         (OURS, {"task_info": {"external_task_id": ""}}, True),
         (OURS, {"task_info": {"external_task_id": OURS}}, True),
         (OURS, {"task_info": {"external_task_id": OTHER}}, False),
-        (OURS, {"external_id": OTHER}, False),
+        (OURS, {"external_task_id": OTHER}, False),
     ],
 )
 async def test_a_status_of_another_task_is_no_news(

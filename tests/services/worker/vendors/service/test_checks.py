@@ -77,9 +77,7 @@ async def test_klings_own_api_in_the_place_of_a_proxy_is_noticed() -> None:
     async with StubVendor(Any(refused)).client() as http:
         [finding] = await VideoService(http).examined()
     assert finding.verdict is Verdict.WRONG
-    assert finding.says.endswith(
-        "if it is Kling's own API, set VIDEO_API=kling; if fal's, VIDEO_API=fal"
-    )
+    assert finding.says.endswith("if it is Kling's own API, set VIDEO_API=kling")
 
 
 async def test_both_mocks_are_found_well_and_have_accepted_nothing(

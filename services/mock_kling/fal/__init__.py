@@ -1,1 +1,0 @@
-"""The queue of fal, which sells the same videos (documented, not captured); all below `/fal`."""

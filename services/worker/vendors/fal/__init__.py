@@ -1,1 +1,0 @@
-"""fal's queue (documented, never captured): one wire before many models of many makers."""
