@@ -1,6 +1,7 @@
 """From an order to an accepted generation: one submit at the most, and none that is let go."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -42,16 +43,20 @@ async def begin(
     the vendor may be accepting it: its answer is awaited first. NeverTold where an earlier try may
     have submitted it, and the vendor can't be asked; Fenced where another try has taken over.
     """
-    cancelled, vendor_id = False, None
-    if vendor.traits.looked_up:
-        seconds = accept_seconds if pulse.in_doubt else 0.0
-        vendor_id = await _look_for(vendor, order.external_id, seconds)
+    cancelled, vendor_id, current_at = False, None, -math.inf
+    if vendor.traits.looked_up and pulse.in_doubt:
+        vendor_id = await _look_for(vendor, order.external_id, accept_seconds)
+    elif vendor.traits.looked_up:
+        # Both answers have to be there before the submit, in any order.
+        looking = _look_for(vendor, order.external_id, 0.0)
+        vendor_id, current_at = await asyncio.gather(looking, check_current(client))
     elif pulse.in_doubt:
         raise NeverTold(
             "It may be at the vendor, which can't be asked by our id; it is not sent again."
         )
     if vendor_id is None:
-        await check_current(client)
+        if time.monotonic() - current_at >= FRESH_SECONDS:
+            await check_current(client)
         pulse.in_doubt = True
         task = asyncio.ensure_future(send())
         cancelled = await outlast(task)
@@ -68,8 +73,10 @@ async def begin(
     return accepted
 
 
-async def check_current(client: Client) -> None:
-    """Fenced unless the server has just said that the run is open, and this try its current one.
+async def check_current(client: Client) -> float:
+    """Raise Fenced unless the server says that the run is open, and this try its current one.
+
+    Return the monotonic time at which it was asked: its answer is good for FRESH_SECONDS.
 
     The server's own state is the fence, and no message between us: a run that has closed, a try
     that was replaced, and a run that was reset cannot submit.
@@ -90,7 +97,7 @@ async def check_current(client: Client) -> None:
         if not is_current:
             raise Fenced("The run has closed, or another try of this activity has begun.")
         if time.monotonic() - asked_at < FRESH_SECONDS:
-            return
+            return asked_at
         log.info("the answer is stale; Temporal is asked once more")
 
 

@@ -62,6 +62,7 @@ class Clock:
     """Stands for `time`, and for `asyncio` with the pauses of the look-up."""
 
     ensure_future = staticmethod(asyncio.ensure_future)
+    gather = staticmethod(asyncio.gather)
     current_task = staticmethod(asyncio.current_task)
     CancelledError = asyncio.CancelledError
 
@@ -263,6 +264,25 @@ async def test_an_answer_that_took_long_is_asked_for_once_more(
         return Described()
 
     this = Try(vendor := FakeVendor(), Server(late))
+    await this.run()
+    assert (vendor.did, this.server.asked) == (["look", "send"], asked)
+
+
+@pytest.mark.parametrize(("took", "asked"), [(0.5, 1), (1.5, 2)])
+async def test_a_look_that_took_long_has_the_server_asked_once_more(
+    clock: Clock, took: float, asked: int
+) -> None:
+    """Both are asked at once, and the server's answer is good for a second."""
+    vendor = FakeVendor()
+    look = vendor.status
+
+    async def slow(external_id: str) -> VendorStatus | None:
+        await asyncio.sleep(0)
+        clock.passed += took
+        return await look(external_id)
+
+    vendor.status = slow  # type: ignore[method-assign]
+    this = Try(vendor)
     await this.run()
     assert (vendor.did, this.server.asked) == (["look", "send"], asked)
 
