@@ -17,7 +17,9 @@ from services.api.http.parts.rate_limit import RateLimit
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from shared.health import lazy_client
-from shared.http.web import ServiceApp, service_app
+from shared.http.app import ServiceApp
+from shared.http.bodies import Limit
+from shared.http.web import service_app
 
 MAX_BODY = 1024 * 1024
 DESCRIPTION = """Submits jobs, shows them live. Errors are `application/problem+json`.
@@ -54,7 +56,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         before_metrics=before_metrics,
         lifespan=lifespan,
         description=DESCRIPTION,
-        max_body_size=MAX_BODY,
+        limit=Limit(MAX_BODY),
         hosts=settings.hosts,
         origins=settings.origins | _asking_the_codec(settings),
     )

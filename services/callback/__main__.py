@@ -5,6 +5,8 @@ from shared.quick_start import quick_start
 from shared.settings.common import load_or_check
 
 SHUTDOWN_SECONDS = 3
+# Each holds some memory; a vendor needs some tens. One more is answered with 503.
+CONNECTIONS = 1000
 
 
 def main() -> None:
@@ -13,7 +15,6 @@ def main() -> None:
     # Not before: `make up` has the settings of every service checked, which is to be quick.
     with quick_start():
         from services.callback.app import create_app
-        from services.callback.http.connections import CONNECTIONS, SharedConnection
         from shared.http.web import server
         from shared.telemetry import logs, tracing
 
@@ -27,7 +28,6 @@ def main() -> None:
         shutdown_seconds=SHUTDOWN_SECONDS,
         connections=CONNECTIONS,
         proxies=settings.proxies,
-        protocol=SharedConnection,
     ).run()
 
 

@@ -15,7 +15,9 @@ from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
 from services.callback.signature import Signatures
 from shared.health import lazy_client, reasons_of, temporal_reason
-from shared.http.web import ServiceApp, service_app
+from shared.http.app import ServiceApp
+from shared.http.bodies import Limit
+from shared.http.web import service_app
 from shared.store.chosen import chosen_store
 from shared.store.probe import store_reason
 
@@ -43,7 +45,7 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
         ready=ready,
         lifespan=lifespan,
         description=DESCRIPTION,
-        max_body_size=MAX_BODY,
+        limit=Limit(MAX_BODY, values=None),
         hosts=settings.hosts,
     )
     app.examples = routes.EXAMPLES

@@ -1,16 +1,17 @@
 """What is wrong with an input, for whoever wrote it: the field by its name, and a sentence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-# An answer is not to grow with what was sent.
-MOST = 1000
+# An answer does not grow with what was sent.
+MOST = 20
 LONGEST_NAME = 100
 
 # By pydantic's own names of what can be wrong. A validator's words are told as they are.
 _SENTENCES = {
     "missing": "It is missing.",
     "extra_forbidden": "There is no such field.",
+    "too_many_values": "It holds more than {most} values.",
     "repeated": "It is given more than once.",
     "unknown_parameter": "There is no such parameter.",
     "string_type": "It must be a string.",
@@ -23,12 +24,16 @@ _SENTENCES = {
     "int_parsing": "It must be a whole number.",
     "int_parsing_size": "It must be a whole number, and not so long a one.",
     "int_from_float": "It must be a whole number.",
+    "float_type": "It must be a number.",
+    "float_parsing": "It must be a number.",
     "finite_number": "It must be a finite number.",
     "bool_type": "It must be true or false.",
     "bool_parsing": "It must be true or false.",
+    "greater_than": "It must be above {gt}.",
     "greater_than_equal": "It must be at least {ge}.",
     "less_than_equal": "It must be at most {le}.",
     "less_than": "It must be below {lt}.",
+    "string_pattern_mismatch": "It must be of the form {pattern}.",
     "enum": "It must be {expected}.",
     "literal_error": "It must be {expected}.",
     "dict_type": "It must be a JSON object.",
@@ -48,13 +53,12 @@ class Mistake(NamedTuple):
     message: str
 
 
-def mistakes_of(errors: Sequence[Mapping[str, Any]]) -> list[Mistake]:
-    """Each of pydantic's errors, whose `loc` begins with the part of the request."""
-    return [
-        Mistake(_utf8(_field(error["loc"])), _utf8(_sentence(error)))
-        for error in errors[:MOST]
-        if not _counts_what_fits(error)
-    ]
+def mistakes_of(errors: Sequence[Mapping[str, Any]]) -> tuple[list[Mistake], int]:
+    """The first of pydantic's errors, whose `loc` begins with the part of the request; how many
+    more there are."""
+    found = [error for error in errors if not _counts_what_fits(error)]
+    first = [Mistake(utf8(_field(error["loc"])), sentence_of(error)) for error in found[:MOST]]
+    return first, len(found) - len(first)
 
 
 def _counts_what_fits(error: Mapping[str, Any]) -> bool:
@@ -78,21 +82,27 @@ def _field(loc: tuple[str | int, ...]) -> str:
     # Where the body is no JSON, a number stands for the character at which it isn't.
     if path and isinstance(path[0], int):
         return str(part)
-    steps = (f"[{step}]" if isinstance(step, int) else f".{_name(step)}" for step in path)
-    return "".join(steps).removeprefix(".") or str(part)
+    return member_of(path) or str(part)
+
+
+def member_of(loc: Iterable[str | int]) -> str:
+    """The name of a field as its writer knows it: `effects[1].with.seconds`; empty for none."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{_name(step)}" for step in loc)
+    return utf8("".join(steps).removeprefix("."))
 
 
 def _name(step: str) -> str:
     return step if len(step) <= LONGEST_NAME else f"{step[:LONGEST_NAME]}…"
 
 
-def _sentence(error: Mapping[str, Any]) -> str:
+def sentence_of(error: Mapping[str, Any]) -> str:
+    """What is wrong, by pydantic's error."""
     template = _SENTENCES.get(error["type"])
     if template is None:
-        return f"{error['msg'].rstrip('.')}."
-    return template.format_map(error.get("ctx", {}))
+        return utf8(f"{error['msg'].rstrip('.')}.")
+    return utf8(template.format_map(error.get("ctx", {})))
 
 
-def _utf8(text: str) -> str:
+def utf8(text: str) -> str:
     """Text from outside may hold a lone surrogate, which no response can carry."""
     return text.encode("utf-8", "replace").decode()

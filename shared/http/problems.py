@@ -1,15 +1,17 @@
 """Errors on the wire: every one is `application/problem+json` (RFC 9457) with a stable code."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import (
@@ -22,8 +24,7 @@ from shared.errors import (
     TemporalUnavailable,
     UnknownHost,
 )
-from shared.http.head import methods_at
-from shared.http.mistakes import mistakes_of, told
+from shared.http.mistakes import Mistake, mistakes_of, told, utf8
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -59,7 +60,10 @@ _USUAL: dict[int, type[GenvideoError]] = {
 
 def phrase_of(status: int) -> str:
     """The name of a status, the same in every version of Python."""
-    return PHRASES.get(status) or HTTPStatus(status).phrase
+    try:
+        return PHRASES.get(status) or HTTPStatus(status).phrase
+    except ValueError:
+        return "Refused"
 
 
 class FieldError(BaseModel):
@@ -70,37 +74,58 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """The body of every error."""
+    """The body of every error; a vendor's code may be a number."""
 
     type: str
     title: str
     status: int
     detail: str
-    code: str
+    code: str | int
     errors: list[FieldError] | None = None
 
 
-def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+class Refusal(NamedTuple):
+    """What is told of one error, before it is put into the form of a wire."""
+
+    status: int
+    code: str | int
+    title: str
+    detail: str
+    errors: Sequence[Mapping[str, str]] = ()
+    headers: Mapping[str, str] = {}
+
+
+# A wire of its own says it in another form: status, code, detail, headers.
+Shape = Callable[[int | None, str | int | None, str | None, dict[str, str]], Response]
+
+
+def problem_response(refusal: Refusal) -> JSONResponse:
     """A response that carries one problem."""
-    body = problem.model_dump(exclude_none=True)
-    return JSONResponse(body, problem.status, headers=headers, media_type=MEDIA_TYPE)
+    status, code, title, detail, errors, headers = refusal
+    body = {
+        "type": f"urn:genvideo:{code}",
+        "title": title,
+        "status": status,
+        "detail": utf8(detail),
+        "code": code,
+        **({"errors": list(errors)} if errors else {}),
+    }
+    return JSONResponse(body, status, headers=dict(headers), media_type=MEDIA_TYPE)
 
 
 def from_error(error: GenvideoError, extra: Mapping[str, str] | None = None) -> JSONResponse:
-    """The response for one of our own errors; Retry-After where trying again can help, and what is
-    to be shown where something is missing."""
-    problem = Problem(
-        type=f"urn:genvideo:{error.code}",
-        title=error.title,
-        status=error.status,
-        detail=error.message,
-        code=error.code,
-    )
+    """The response for one of our own errors; `Retry-After` if trying again can help."""
+    return problem_response(_refusal_of(error, extra or {}))
+
+
+def _refusal_of(error: GenvideoError, extra: Mapping[str, str]) -> Refusal:
     retry_after = error.retry_after or (1 if error.retryable else None)
     headers = {} if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return problem_response(problem, {**headers, **(extra or {})})
+    return Refusal(
+        error.status, error.code, error.title, error.message, headers={**headers, **extra}
+    )
 
 
 def documented(*errors: int | type[GenvideoError]) -> dict[int | str, dict[str, Any]]:
@@ -154,25 +179,30 @@ def schemas() -> dict[str, Any]:
     return {**schema.pop("$defs", {}), "Problem": schema}
 
 
-def install(app: FastAPI) -> None:
-    """Map our errors, wrong input, unknown routes and anything unexpected to problems."""
+def install(app: FastAPI, shapes: Mapping[str, Shape] | None = None) -> None:
+    """Map our errors, wrong input, unknown routes and anything unexpected to problems.
 
-    async def ours(request: Request, error: Exception) -> JSONResponse:
+    `shapes` has the forms of other wires, by the beginnings of their paths.
+    """
+    app.state.shapes = shapes or {}
+
+    async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, GenvideoError)  # noqa: S101 - registered for this class only
-        return from_error(error)
+        return answer(request.scope, _refusal_of(error, {}))
 
-    async def invalid(request: Request, error: Exception) -> JSONResponse:
+    async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-        return _invalid(error.errors())
+        return answer(request.scope, invalid_input(mistakes_of(error.errors())))
 
-    async def http(request: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - as above
         if error.status_code == 400:
             # All that the framework answers so is a body that it can't decode.
-            return _invalid([{"type": "json_invalid", "loc": ("body",), "ctx": _UNREADABLE}])
-        return _http(error, _allowed(request) if error.status_code == 405 else {})
+            wrong = {"type": "json_invalid", "loc": ("body",), "ctx": _UNREADABLE}
+            return answer(request.scope, invalid_input(mistakes_of([wrong])))
+        return answer(request.scope, _http(request, error))
 
-    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+    async def unexpected(request: Request, error: Exception) -> Response:
         return from_error(GenvideoError("Something went wrong on our side; the log has more."))
 
     app.add_exception_handler(GenvideoError, ours)
@@ -182,51 +212,57 @@ def install(app: FastAPI) -> None:
     _install_for_sockets(app)
 
 
+def answer(scope: Scope, refusal: Refusal) -> Response:
+    """A refusal in the form of the wire that is spoken at this path."""
+    for prefix, shape in scope["app"].state.shapes.items():
+        if scope["path"].startswith(prefix):
+            given: Response = shape(*refusal[:2], refusal.detail, dict(refusal.headers))
+            return given
+    return problem_response(refusal)
+
+
+def invalid_input(found: tuple[Sequence[Mistake], int]) -> Refusal:
+    """422 with the first mistakes of an input, and how many more there are."""
+    mistakes, more = found
+    kind = InvalidInput
+    detail = told(mistakes) + (f" And {more} more." if more else "")
+    errors = [mistake._asdict() for mistake in mistakes]
+    return Refusal(kind.status, kind.code, kind.title, detail, errors)
+
+
 def _install_for_sockets(app: FastAPI) -> None:
-    """The same for who asks for a socket: the framework would say nothing but 403."""
+    """The same for requests for a socket, to which the framework would answer a bare 403."""
     no_route = app.router.default
 
     async def invalid(socket: WebSocket, error: Exception) -> None:
         assert isinstance(error, WebSocketRequestValidationError)  # noqa: S101 - as above
-        await socket.send_denial_response(_invalid(error.errors()))
+        refusal = invalid_input(mistakes_of(error.errors()))
+        await socket.send_denial_response(problem_response(refusal))
 
     async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
         is_socket = scope["type"] == "websocket"
-        answer: ASGIApp = from_error(RouteNotFound("Not found")) if is_socket else no_route
-        await answer(scope, receive, send)
+        found: ASGIApp = from_error(RouteNotFound("Not found")) if is_socket else no_route
+        await found(scope, receive, send)
 
     app.router.default = nowhere
     app.add_exception_handler(WebSocketRequestValidationError, invalid)
 
 
-def _invalid(errors: Sequence[Any]) -> JSONResponse:
-    mistakes = mistakes_of(errors)
-    return problem_response(
-        Problem(
-            type=f"urn:genvideo:{InvalidInput.code}",
-            title=InvalidInput.title,
-            status=InvalidInput.status,
-            detail=told(mistakes),
-            code=InvalidInput.code,
-            errors=[FieldError(**mistake._asdict()) for mistake in mistakes],
-        )
-    )
-
-
-def _http(error: HTTPException, extra: Mapping[str, str]) -> JSONResponse:
+def _http(request: Request, error: HTTPException) -> Refusal:
     phrase, known = phrase_of(error.status_code), _OURS.get(error.status_code)
     code = phrase.lower().replace(" ", "_") if known is None else known.code
-    problem = Problem(
-        type=f"urn:genvideo:{code}",
-        title=phrase if known is None else known.title,
-        status=error.status_code,
-        detail=str(error.detail),
-        code=code,
-    )
-    return problem_response(problem, {**(error.headers or {}), **extra})
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        methods = methods_at(request.app, request.scope["path"])
+        headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+    title = phrase if known is None else known.title
+    return Refusal(error.status_code, code, title, str(error.detail), headers=headers)
 
 
-def _allowed(request: Request) -> dict[str, str]:
-    methods = methods_at(request.app, request.scope["path"])
-    methods |= {"HEAD"} if "GET" in methods else set()
-    return {"Allow": ", ".join(sorted(methods))}
+def methods_at(app: FastAPI, path: str) -> set[str]:
+    """Every method of a path: the framework knows only those of the first route."""
+    methods = set[str]()
+    for route in iter_route_contexts(app.routes):
+        if route.methods and route.path_regex.match(path):
+            methods |= route.methods
+    return methods

@@ -4,24 +4,18 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from types import MappingProxyType
 from typing import Annotated, Any
 
 import uvicorn
 from fastapi import FastAPI, Query, Response
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.errors import BodyTooLarge, NotReady
+from shared.errors import NotReady
 from shared.http import problems
-from shared.http.connections import GuardedConnection, GuardedSocket
+from shared.http.app import ServiceApp
+from shared.http.bodies import Limit
 from shared.http.documentation import add_documentation
-from shared.http.guard import Guard, document_refusals
-from shared.http.head import AnswersHead
-from shared.http.illustrated import Examples, illustrate
 from shared.telemetry import tracing
 from shared.telemetry.job_lines import LINES, JobLine
 
@@ -32,6 +26,8 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 # A client has no reason to send us large frames; the library's own default is 16 MiB.
 WEBSOCKET_BYTES = 64 * 1024
+HEAD_BYTES = 64 * 1024
+KEEP_ALIVE_SECONDS = 5
 # What is left of the traces is sent at the end, for no longer than this.
 TRACES_SECONDS = 3.0
 _ALIVE = {"status": "ok"}
@@ -43,48 +39,6 @@ genvideo_foreign_total{code="unknown_host"} 1.0
 """
 
 
-class ServiceApp(FastAPI):
-    """An app whose documentation shows our errors, and that tells its streams when to end."""
-
-    max_body: int | None = None
-    # Names by which it is known, beyond loopback's, and origins whose pages may change something.
-    hosts: Collection[str] = ()
-    origins: Collection[str] = ()
-    # An example of each message by the name of its schema, for the documentation.
-    examples: Examples = MappingProxyType({})
-
-    def build_middleware_stack(self) -> ASGIApp:
-        """Whoever asks is looked at before any middleware, whatever is added to the app."""
-        inner = AnswersHead(super().build_middleware_stack(), self)
-
-        async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
-            """Refuse an announced large body ourselves: the framework would do it in plain text."""
-            if self.max_body is not None and _announced(scope) > self.max_body:
-                refusal = problems.from_error(BodyTooLarge(f"At most {self.max_body} bytes."))
-                await refusal(scope, receive, send)
-                return
-            await inner(scope, receive, send)
-
-        return Guard(bounded, hosts=self.hosts, origins=self.origins)
-
-    def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, with the Problem that every error carries."""
-        if self.openapi_schema is None:
-            document = get_openapi(
-                title=self.title,
-                version=self.version,
-                description=self.description or None,
-                routes=self.routes,
-                tags=self.openapi_tags,
-            )
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            schemas.update(problems.schemas())
-            document_refusals(document["paths"])
-            illustrate(document, {**problems.EXAMPLES, **self.examples})
-            self.openapi_schema = document
-        return self.openapi_schema
-
-
 def service_app(
     title: str,
     *,
@@ -92,7 +46,7 @@ def service_app(
     before_metrics: Refresh | None = None,
     lifespan: Lifespan | None = None,
     description: str = "",
-    max_body_size: int | None = None,
+    limit: Limit | None = None,
     hosts: Collection[str] = (),
     origins: Collection[str] = (),
 ) -> ServiceApp:
@@ -111,11 +65,12 @@ def service_app(
         version="1",
         description=description,
         lifespan=lifespan,
-        max_body_size=max_body_size,
+        # What is read in pieces is bounded by the framework.
+        max_body_size=None if limit is None else limit.size,
         docs_url=None,
         redoc_url=None,
     )
-    app.max_body = max_body_size
+    app.limits = {} if limit is None else {"/": limit}
     app.hosts, app.origins = hosts, origins
     app.state.stopping = asyncio.Event()
     problems.install(app)
@@ -161,14 +116,6 @@ def _shown(example: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": {"application/json": {"example": example}}}}
 
 
-def _announced(scope: Scope) -> int:
-    """The Content-Length of a request, 0 where there is none."""
-    if scope["type"] != "http":
-        return 0
-    length = Headers(scope=scope).get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
-
-
 def _readiness(reasons: Mapping[str, str | None]) -> JSONResponse:
     error = not_ready(reasons)
     if error is not None:
@@ -203,7 +150,6 @@ def server(
     shutdown_seconds: int = 5,
     connections: int | None = None,
     proxies: Sequence[str] = (),
-    protocol: type[GuardedConnection] = GuardedConnection,
 ) -> uvicorn.Server:
     """A uvicorn server without an access log (callback addresses carry tokens).
 
@@ -215,9 +161,12 @@ def server(
             app,
             host=host,
             port=port,
-            http=protocol,
-            ws=GuardedSocket,
+            # It bounds a request's head, which the faster one does not.
+            http="h11",
+            h11_max_incomplete_event_size=HEAD_BYTES,
+            ws="websockets-sansio",
             limit_concurrency=connections,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             access_log=False,
             proxy_headers=bool(proxies),
             forwarded_allow_ips=list(proxies),

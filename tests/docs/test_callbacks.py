@@ -4,10 +4,11 @@ import re
 
 import pytest
 
+from services.callback import __main__ as process
 from services.callback import receiver, signals
 from services.callback.books import committer, entries
-from services.callback.http import body, connections, guard
-from shared.http import connections as heads
+from services.callback.http import body, guard
+from shared.http import web
 from tests.docs.pages import ROOT, read, spans, tables_headed
 from tests.workflow.race import DECIDED
 
@@ -35,7 +36,7 @@ def test_each_case_has_a_test_of_its_own(case: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        f"{heads.HEAD_SECONDS:g} s, {heads.HEAD_BYTES // 1024} KiB",
+        f"{web.HEAD_BYTES // 1024} KiB",
         f"{body.MAX_BODY // 1024} KiB, {body.READ_SECONDS:g} s; "
         f"{body.MAX_READING // 1024**2} MiB for all",
         f"{committer.MAX_WAITING} events may wait",
@@ -43,8 +44,7 @@ def test_each_case_has_a_test_of_its_own(case: str) -> None:
         f"{receiver.JOBS_AT_ONCE} jobs at a time",
         f"looked at every {receiver.REVIEW_SECONDS:g} s",
         f"At most {entries.MAX_QUARANTINED} do at a time",
-        f"| connections | {connections.CONNECTIONS} |",
-        f"| connections of one network | {connections.PER_NETWORK} |",
+        f"| connections | {process.CONNECTIONS} |",
         *(f"`{path}`" for path in sorted(guard.FOR_EVERYBODY)),
         f"| rows of one job | {entries.MAX_NOTED},",
         f"| rows of forged ones for one job | {entries.MAX_REJECTED};",

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 import tests.messages.kinds  # noqa: F401 - imports every module, so that every error is known
-from shared.errors import GenvideoError, OutcomeUnknown, RefusedForGood, to_application_error
+from shared.errors import GenvideoError, OutcomeUnknown, RefusedForGood
+from shared.temporal.application_errors import to_application_error
 
 
 def _all(kind: type[GenvideoError]) -> Iterator[type[GenvideoError]]:

@@ -18,9 +18,9 @@ from shared.errors import (
     VendorError,
     WrongKind,
     explained,
-    to_application_error,
 )
 from shared.failures import MAX_ATTEMPTS, RULES, Counted, FailureClass
+from shared.temporal.application_errors import to_application_error
 
 # The class, which counter, whether the same call is repeated, and a word of what happens next.
 ROWS = [

@@ -13,7 +13,8 @@ from temporalio.converter import DefaultFailureConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from shared.errors import GenvideoError, to_application_error
+from shared.errors import GenvideoError
+from shared.temporal.application_errors import to_application_error
 from tests.simulation.history import timestamp
 from tests.simulation.runs import Activity, Try
 

@@ -11,8 +11,9 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from shared.errors import GenvideoError, Stopped, to_application_error, what_kind
+from shared.errors import GenvideoError, Stopped, what_kind
 from shared.telemetry import tracing
+from shared.temporal.application_errors import to_application_error
 
 log = structlog.get_logger(__name__)
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import StreamingResponse
 
 from shared.errors import BodyTooLarge, RouteNotFound, StorageFailed
+from shared.http.bodies import Limit
 from shared.http.client import http_client
 from shared.http.web import service_app
 from tests.shared.serving import serving
@@ -27,7 +28,7 @@ def _app(reasons: Mapping[str, str | None]) -> FastAPI:
     async def ready() -> Mapping[str, str | None]:
         return reasons
 
-    app = service_app("a test's", ready=ready, max_body_size=10)
+    app = service_app("a test's", ready=ready, limit=Limit(10))
 
     @app.post("/echo")
     async def echo(body: dict[str, int]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from services.api.http.parts.examples import EXAMPLES
 from services.api.settings import ApiSettings
 from shared.jobs import messages
 from shared.slot import messages as slots
-from tests.services.api.conftest import BODY, Api
+from tests.services.api.conftest import Api
 
 OPERATIONS = {
     "healthz": "get /healthz",
@@ -114,18 +114,7 @@ async def test_what_is_given_twice_is_refused_by_name(api: Api) -> None:
         "stat": "There is no such parameter.",
         "limit": sentence,
         "status": sentence,
-        "cursor": "Take it from next_cursor of the page before.",
     }
-    keys = [("Idempotency-Key", "one"), ("Idempotency-Key", "other")]
-    answer = await api.http.post("/jobs", json=BODY, headers=keys)
-    assert answer.status_code == 422
-    assert answer.json()["errors"] == [{"field": "Idempotency-Key", "message": sentence}]
-
-
-async def test_what_is_wrong_with_a_query_is_told_at_once(api: Api) -> None:
-    answer = await api.http.get("/jobs?staus=failed&limit=0&status=x")
-    fields = [error["field"] for error in answer.json()["errors"]]
-    assert sorted(fields) == ["limit", "status", "staus"]
 
 
 async def test_a_query_parameter_that_no_route_knows_is_refused_by_name(api: Api) -> None:

@@ -1,6 +1,7 @@
 """Submitting: known from the 202 on, once per key, and nothing half-made."""
 
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,13 +42,31 @@ async def test_all_that_is_wrong_with_a_submission_is_told_at_once(
 ) -> None:
     body = {"prompt": "", "zest": 1}
     key = {"Idempotency-Key": "a b"}
-    answer = await offline.post("/jobs?tga=t", json=body, headers=key)
+    answer = await offline.post("/jobs", json=body, headers=key)
     fields = [each["field"] for each in answer.json()["errors"]]
-    assert fields == ["tga", "Idempotency-Key", "prompt", "zest"]
+    assert fields == ["Idempotency-Key", "prompt", "zest"]
 
-    empty = await offline.post("/jobs?tga=t", headers=key)
-    assert [each["field"] for each in empty.json()["errors"]] == ["tga", "Idempotency-Key", "body"]
+    empty = await offline.post("/jobs", headers=key)
+    assert [each["field"] for each in empty.json()["errors"]] == ["Idempotency-Key", "body"]
+    unknown = await offline.post("/jobs?tga=t", json=body)
+    assert [each["field"] for each in unknown.json()["errors"]] == ["tga"]
     assert (await offline.post("/jobs?tga=t", content=b"{", headers=JSON)).status_code == 422
+
+
+async def test_a_large_body_is_refused_before_its_values_are_looked_at(
+    offline: httpx.AsyncClient,
+) -> None:
+    for body in (
+        b'{"jobs":[' + b"0," * 500_000 + b"0]}",
+        json.dumps(dict.fromkeys(map(str, range(80_000)), 1)).encode(),
+    ):
+        tracemalloc.start()
+        answer = await offline.post("/batches", content=body, headers=JSON)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert answer.status_code == 422
+        assert len(answer.content) < 1000
+        assert peak < 100_000_000
 
 
 async def test_a_job_is_as_old_as_its_record_will_say(api: Api, client: Client) -> None:

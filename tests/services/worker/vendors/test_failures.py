@@ -20,8 +20,8 @@ from shared.errors import (
     RefusedForGood,
     RefusedForNow,
     VendorError,
-    to_application_error,
 )
+from shared.temporal.application_errors import to_application_error
 
 # HTTP status, Kling's code, and what the vendor's table says a client should make of it.
 KLING = [

@@ -1,0 +1,107 @@
+"""The app of every HTTP service: who may ask, how much, `HEAD`, and what its document says."""
+
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.http import problems
+from shared.http.bodies import BoundedBody, Limit
+from shared.http.guard import Guard, document_refusals
+from shared.http.problems import methods_at
+
+Examples = Mapping[str, Mapping[str, Any]]
+
+
+class ServiceApp(FastAPI):
+    """An app whose documentation shows our errors, and that tells its streams when to end."""
+
+    # By the beginnings of paths.
+    limits: Mapping[str, Limit] = MappingProxyType({})
+    # Names by which it is known, beyond loopback's, and origins whose pages may change something.
+    hosts: Collection[str] = ()
+    origins: Collection[str] = ()
+    # An example of each message by the name of its schema, for the documentation.
+    examples: Examples = MappingProxyType({})
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Each request is looked at before any middleware that is added to the app."""
+        inner = BoundedBody(AnswersHead(super().build_middleware_stack(), self), self.limits)
+        return Guard(inner, hosts=self.hosts, origins=self.origins)
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with the Problem that every error carries."""
+        if self.openapi_schema is None:
+            document = get_openapi(
+                title=self.title,
+                version=self.version,
+                description=self.description or None,
+                routes=self.routes,
+                tags=self.openapi_tags,
+            )
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas.update(problems.schemas())
+            document_refusals(document["paths"])
+            illustrate(document, {**problems.EXAMPLES, **self.examples})
+            self.openapi_schema = document
+        return self.openapi_schema
+
+
+class AnswersHead:
+    """Answers `HEAD` as `GET`, without the body; a route that has its own answer keeps that.
+
+    The answer ends with its head, so that a stream stops at once.
+    """
+
+    def __init__(self, inner: ASGIApp, app: FastAPI) -> None:
+        self._inner = inner
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD" or not self._lacks(scope["path"]):
+            await self._inner(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})
+
+        await self._inner({**scope, "method": "GET"}, receive, send_head)
+
+    def _lacks(self, path: str) -> bool:
+        methods = methods_at(self._app, path)
+        return "GET" in methods and "HEAD" not in methods
+
+
+def illustrate(document: dict[str, Any], examples: Examples) -> None:
+    """Put in what `examples` has, by the names of the schemas; a body keeps what it has."""
+    for name, schema in document["components"]["schemas"].items():
+        for field, told in schema.get("properties", {}).items():
+            if field in examples.get(name, {}):
+                told["examples"] = [examples[name][field]]
+    for content in _contents(document):
+        shown = _example(content.get("schema", {}), examples)
+        if shown is not None and not {"example", "examples"} & set(content):
+            content["example"] = shown
+
+
+def _contents(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+            for body in bodies:
+                yield from body.get("content", {}).values()
+
+
+def _example(schema: dict[str, Any], examples: Examples) -> Any:
+    """None where it is no message, and no list of one, that there is an example of."""
+    if "$ref" in schema:
+        return examples.get(schema["$ref"].rpartition("/")[2])
+    if schema.get("type") == "array":
+        item = _example(schema["items"], examples)
+        return None if item is None else [item]
+    return None

@@ -1,0 +1,104 @@
+"""Bodies are bounded before anything looks at what they hold: in bytes, and in JSON values."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.errors import BodyTooLarge
+from shared.http.mistakes import mistakes_of
+from shared.http.problems import Refusal, answer, invalid_input
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+
+
+class Limit(NamedTuple):
+    """What a body may have; `values` None: whoever reads it bounds that."""
+
+    size: int
+    values: int | None = 20_000
+
+
+class BoundedBody:
+    """Refuses a body that is too large with 413, and one of too many JSON values with 422.
+
+    A mistake in each of half a million values takes gigabytes to tell, and seconds to find.
+    `limits` are by the beginning of the path; the first that fits counts.
+    """
+
+    def __init__(self, inner: ASGIApp, limits: Mapping[str, Limit]) -> None:
+        self._inner = inner
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = self._limit_of(scope)
+        if limit is None:
+            await self._inner(scope, receive, send)
+            return
+        found: bytes | Refusal | None = b""
+        if _announced(scope) > limit.size:
+            found = _too_large(limit.size)
+        elif limit.values is not None:
+            found = await _looked_at(receive, limit.size, limit.values)
+            receive = _again(found, receive)
+        if isinstance(found, Refusal):
+            await answer(scope, found)(scope, receive, send)
+        else:
+            await self._inner(scope, receive, send)
+
+    def _limit_of(self, scope: Scope) -> Limit | None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            return None
+        fits = (self._limits[each] for each in self._limits if scope["path"].startswith(each))
+        return next(fits, None)
+
+
+def _announced(scope: Scope) -> int:
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
+
+
+async def _looked_at(receive: Receive, size: int, values: int) -> bytes | Refusal | None:
+    """The body, or why it is refused; None if its sender has gone."""
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > size:
+            return _too_large(size)
+    return _too_many(bytes(body), values) or bytes(body)
+
+
+def _again(found: bytes | Refusal | None, receive: Receive) -> Receive:
+    waiting: list[Message] = [
+        {"type": "http.request", "body": found, "more_body": False}
+        if isinstance(found, bytes)
+        else {"type": "http.disconnect"}
+    ]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay
+
+
+def _too_large(size: int) -> Refusal:
+    kind = BodyTooLarge
+    return Refusal(kind.status, kind.code, kind.title, f"At most {size} bytes.")
+
+
+def _too_many(body: bytes, most: int) -> Refusal | None:
+    """A value follows each comma and each opening; those inside of strings don't count."""
+    if body.lstrip()[:1] not in (b"[", b"{"):
+        return None
+    marks = _STRING.sub(b"", body)
+    if sum(map(marks.count, (b",", b"[", b"{"))) <= most:
+        return None
+    wrong = {"type": "too_many_values", "loc": ("body",), "ctx": {"most": most}}
+    return invalid_input(mistakes_of([wrong]))

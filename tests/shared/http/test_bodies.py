@@ -1,0 +1,105 @@
+"""A body of any size is refused cheaply: its values are counted before one is looked at."""
+
+import json
+import tracemalloc
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.http.app import ServiceApp
+from shared.http.bodies import Limit
+from shared.http.problems import install
+
+MEBIBYTE = 1024 * 1024
+LIMIT = Limit(MEBIBYTE, values=100)
+
+
+class Item(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    word: str
+
+
+class Order(BaseModel):
+    items: Annotated[list[Item], Field(max_length=50)]
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    app = ServiceApp()
+    app.limits = {"/large": Limit(2 * MEBIBYTE, values=None), "/": LIMIT}
+    install(app)
+
+    @app.post("/order")
+    async def order(order: Order) -> int:
+        return len(order.items)
+
+    @app.post("/large")
+    async def large(text: str = "") -> None: ...
+
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        yield http
+
+
+BODIES = {
+    "wrong items": b'{"items":[' + b"1," * 500_000 + b"1]}",
+    "empty items": b'{"items":[' + b"{}," * 300_000 + b"{}]}",
+    "unknown keys": json.dumps({f"key{number}": 1 for number in range(60_000)}).encode(),
+    "lists in lists": b"[" * 500_000,
+    "after blanks": b" " * 1000 + b"[" + b"1," * 500_000,
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_what_is_wrong_half_a_million_times_costs_next_to_nothing(
+    http: httpx.AsyncClient, name: str
+) -> None:
+    body = BODIES[name]
+    assert len(body) < MEBIBYTE * 1.1
+    tracemalloc.start()
+    answer = await http.post("/order", content=body, headers={"Content-Type": "application/json"})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert answer.status_code in (413, 422)
+    assert len(answer.content) < 1000
+    assert peak < 50 * MEBIBYTE
+
+
+async def test_marks_inside_of_strings_are_no_values(http: httpx.AsyncClient) -> None:
+    items = [{"word": ',[{"\\' * 1000} for _ in range(20)]
+    answer = await http.post("/order", json={"items": items})
+    assert (answer.status_code, answer.json()) == (200, 20)
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "status"),
+    [
+        ("/order", MEBIBYTE + 1, 413),
+        ("/large", MEBIBYTE + 1, 200),
+        ("/large", 2 * MEBIBYTE + 1, 413),
+    ],
+)
+async def test_each_path_has_its_limit(
+    http: httpx.AsyncClient, path: str, size: int, status: int
+) -> None:
+    answer = await http.post(path, content=b"x" * size)
+    assert answer.status_code == status
+
+
+async def test_a_body_in_pieces_is_counted_as_a_whole(http: httpx.AsyncClient) -> None:
+    async def pieces(body: bytes) -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 1000):
+            yield body[start : start + 1000]
+
+    async def sent(body: bytes) -> Any:
+        headers = {"Content-Type": "application/json"}
+        return await http.post("/order", content=pieces(body), headers=headers)
+
+    good = json.dumps({"items": [{"word": "x" * 100}] * 30}).encode()
+    assert (await sent(good)).json() == 30
+    assert (await sent(b"[" * 101)).json()["detail"] == "body: It holds more than 100 values."
+    assert (await sent(b" " * (MEBIBYTE + 1))).status_code == 413
