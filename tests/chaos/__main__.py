@@ -1,21 +1,20 @@
 """Entry of `python -m tests.chaos`: 0 when no rule was broken, 1 otherwise, 2 for wrong usage.
 
-An interrupt ends it with 130, and further ones do not keep it from taking its stack away.
+An interrupt ends it with 130, once its stack is taken away.
 """
 
 import argparse
 import asyncio
 import secrets
-import signal
 import sys
 from pathlib import Path
 
 from loadtest.books.raw import RunFolder
-from tests.chaos.evidence import read
+from tests.chaos.books import read
 from tests.chaos.judgement import violations
-from tests.chaos.run import ChaosPlan, Outcome, run
+from tests.chaos.run import ChaosPlan, run
 from tests.chaos.schedule import AS_PROCESSES, IN_CONTAINERS, KILLS
-from tests.chaos.site import MakeSite, as_processes, in_containers
+from tests.chaos.site import as_processes, in_containers
 
 SITES = {"local": (as_processes, AS_PROCESSES), "docker": (in_containers, IN_CONTAINERS)}
 # So long that most of what was killed is back before the next kill.
@@ -40,23 +39,10 @@ def main(arguments: list[str]) -> int:
     if asked.deck == "kills":
         plan = ChaosPlan.once(asked.seed, KILLS, pause=KILLS_PAUSE, mode=asked.mode)
     try:
-        found = asyncio.run(_interruptible(plan, make_site, reports=asked.reports.resolve()))
-    except asyncio.CancelledError:
+        found = asyncio.run(run(plan, make_site, reports=asked.reports.resolve(), say=_say))
+    except KeyboardInterrupt:
         return INTERRUPTED
     return 1 if found.violations else 0
-
-
-async def _interruptible(plan: ChaosPlan, make_site: MakeSite, *, reports: Path) -> Outcome:
-    """The run; the first interrupt ends it, and its end is not interrupted."""
-    loop, running = asyncio.get_running_loop(), asyncio.current_task()
-    assert running is not None
-
-    def end() -> None:
-        loop.add_signal_handler(signal.SIGINT, lambda: _say("the stack is being stopped"))
-        running.cancel()
-
-    loop.add_signal_handler(signal.SIGINT, end)
-    return await run(plan, make_site, reports=reports, say=_say)
 
 
 def _judge(folder: RunFolder) -> int:

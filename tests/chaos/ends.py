@@ -1,13 +1,26 @@
-"""How jobs end: what was done to one shows in its end, and nothing else does."""
+"""Rules on single jobs: how each ends, what its record says, and when it had the slot."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 from loadtest.books.facts import Record
 from loadtest.books.model import ENDS, JobFacts
 from loadtest.judge import findings as kinds
 from loadtest.judge.findings import findings
-from tests.chaos.evidence import Done, Evidence
-from tests.chaos.quiet import ENOUGH_SECONDS, longest_quiet
+from tests.chaos.books import Done, Evidence
+from tests.chaos.schedule import (
+    IMAGES,
+    SEMAPHORE,
+    SEMAPHORE_WORKFLOW,
+    SERVER,
+    VIDEOS,
+    WIRE,
+    WORKER,
+    WORKERS,
+)
+from tests.chaos.wires import IMAGE_WIRE, VIDEO_WIRE
 
 # One generation and three more, as documented.
 MAX_ATTEMPTS = 4
@@ -133,3 +146,110 @@ def _had_time(record: Record, evidence: Evidence) -> bool:
     if not at_work:
         return True
     return longest_quiet(evidence.struck, at_work[0], at_work[-1]) >= ENOUGH_SECONDS
+
+
+NEEDED = frozenset(
+    {
+        *(SERVER, WIRE, WORKERS, *WORKER, SEMAPHORE, SEMAPHORE_WORKFLOW),
+        *(IMAGES, IMAGE_WIRE, VIDEOS, VIDEO_WIRE),
+    }
+)
+# A try that was killed leaves a doubt whether it submitted. The next one looks for that during the
+# scene's ACCEPT_SECONDS (20) before it submits, and what was killed needs some 10 s to come back.
+ENOUGH_SECONDS = 30.0
+
+
+def longest_quiet(struck: Sequence[Mapping[str, Any]], since: float, until: float) -> float:
+    """The longest stretch of these seconds (since 1970) in which nothing was struck that lasts.
+
+    What struck a vendor's wire while nobody came along was no strike.
+    """
+    spans = sorted(
+        (strike["epoch"], strike["epoch"] + strike.get("seconds", 0.0))
+        for strike in struck
+        if strike["target"] in NEEDED and strike.get("met") != 0
+    )
+    longest, quiet_since = 0.0, since
+    for began, over in spans:
+        if over > since and began < until:
+            longest = max(longest, began - quiet_since)
+            quiet_since = max(quiet_since, over)
+    return max(longest, until - quiet_since)
+
+
+# As documented: one priority weighs as much as ten minutes of waiting.
+PRIORITY_SECONDS = 600.0
+# A request is on its way to the semaphore for a moment.
+SLACK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One job's place in the order, and when it asked, and had the slot."""
+
+    job_id: str
+    key: float
+    asked: float
+    granted: float
+
+
+def inversions(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Jobs that were waiting when a later one had the slot before them."""
+    undisturbed = [job for job in evidence.books.jobs if job.job_id not in evidence.disturbed]
+    turns = sorted(filter(None, map(_turn, undisturbed)), key=lambda turn: turn.key)
+    for place, first in enumerate(turns):
+        for late in turns[place + 1 :]:
+            waited = first.asked + SLACK_SECONDS < late.granted
+            if waited and late.key > first.key and late.granted < first.granted:
+                yield (
+                    first.job_id,
+                    f"asked {late.granted - first.asked:.1f} s before {late.job_id} had the slot,"
+                    f" and had it {first.granted - late.granted:.1f} s after it",
+                )
+                break
+
+
+def _turn(job: JobFacts) -> Turn | None:
+    run = job.execution
+    if run is None or run.started is None or run.granted is None:
+        return None
+    priority = job.record.priority if job.record else 0
+    key = run.started + priority * PRIORITY_SECONDS
+    return Turn(job.job_id, key, run.asked or run.started, run.granted)
+
+
+def spoilt_records(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """What is wrong with a record, by job."""
+    for job in evidence.books.jobs:
+        closed = not evidence.done_to(job.job_id).isdisjoint((Done.RESET, Done.DELETE))
+        for text in _spoilt(job, evidence.versions.get(job.job_id), is_closed=closed):
+            yield job.job_id, text
+
+
+def _spoilt(job: JobFacts, version: int | None, *, is_closed: bool) -> Iterator[str]:
+    record = job.record
+    if record is None or record.problem:
+        yield f"record {record.problem if record else 'missing'}"
+        return
+    # So do a reset and a delete.
+    outside = is_closed or (job.execution is not None and job.execution.status in FROM_OUTSIDE)
+    yield from _transitions(record, outside=outside)
+    added = outside and version is not None and record.version > version
+    if version is not None and record.version != version and not added:
+        yield f"the record has version {record.version}, the workflow {version}"
+
+
+def _transitions(record: Record, *, outside: bool) -> Iterator[str]:
+    """A drain may add one version after the end of a run, and no other."""
+    changes = record.transitions
+    if [change.version for change in changes] != list(range(1, record.version + 1)):
+        yield f"its versions are not 1 to {record.version}"
+    if changes and changes[-1].status != record.status:
+        yield f"its last transition says {changes[-1].status}, the record {record.status}"
+    for before, after in pairwise(changes):
+        amends = outside and after is changes[-1] and after.status == before.status
+        if before.status in ENDS and not amends:
+            yield f"it left {before.status} at version {after.version}"
+        same = (before.step, before.attempt) == (after.step, after.attempt)
+        if same and after.percent < before.percent:
+            yield f"its percent fell at version {after.version}"

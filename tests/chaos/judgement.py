@@ -10,10 +10,8 @@ from loadtest.judge.findings import Finding, findings
 from loadtest.judge.measures.intervals import by_book
 from loadtest.judge.measures.sweep import Interval, sweep
 from loadtest.times import duration, timestamp
-from tests.chaos.ends import badly_ended
-from tests.chaos.evidence import Done, Evidence
-from tests.chaos.order import inversions
-from tests.chaos.written import spoilt_records
+from tests.chaos.books import Done, Evidence
+from tests.chaos.ends import badly_ended, inversions, spoilt_records
 
 
 class Rule(StrEnum):

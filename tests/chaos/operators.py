@@ -1,19 +1,19 @@
-"""What an operator does with Temporal's own tools, to a job or to the semaphore.
-
-Each returns whether it met anything: what has just ended is left alone.
-"""
+"""What an operator does with Temporal's own tools, to a job or to the semaphore."""
 
 import asyncio
 from collections.abc import Container
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import (
     DeleteWorkflowExecutionRequest,
     PauseActivityRequest,
     ResetActivityRequest,
+    ResetWorkflowExecutionRequest,
     UnpauseActivityRequest,
 )
 from temporalio.client import AsyncActivityHandle, Client, WorkflowFailureError
@@ -25,6 +25,7 @@ from services.worker.models import COLLECT_VIDEO, GEN_IMAGE, REQUEST_VIDEO
 from shared.jobs.messages import JobInput
 from shared.slot.messages import DRAIN_ACTIVITY, JOB_GATE, REQUEST_SIGNAL, semaphore_id
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
+from tests.chaos.schedule import Kind
 
 # Of a job: at a stage, or while it clears the vendors.
 STAGES = (GEN_IMAGE, REQUEST_VIDEO, COLLECT_VIDEO, DRAIN_ACTIVITY)
@@ -42,6 +43,55 @@ POISON: tuple[object, ...] = (
     [{**_BAD, "requested_at": "2026-01-01T00:00:00"}, None, "no request", [[]]],
     7,
 )
+
+
+async def act(client: Client, kind: Kind, workflow_id: str, *, seconds: float) -> bool:
+    """Do it; False where what it is meant for was not there, or has just ended."""
+    kinds = SEMAPHORES if workflow_id == SEMAPHORE else STAGES
+    handle = client.get_workflow_handle(workflow_id)
+    match kind:
+        case Kind.CANCEL:
+            await handle.cancel()
+        case Kind.TERMINATE:
+            await handle.terminate("chaos")
+        case Kind.RESET:
+            return await reset(client, workflow_id)
+        case Kind.DELETE:
+            await delete(client, workflow_id)
+        case Kind.START_AGAIN:
+            return await start_again(client, workflow_id)
+        case Kind.POISON:
+            await poison(client)
+        case Kind.ACTIVITY_RESET | Kind.ACTIVITY_FORGET:
+            return await reset_activity(client, workflow_id, heartbeats=kind is Kind.ACTIVITY_RESET)
+        case Kind.ACTIVITY_PAUSE:
+            return await pause_activity(client, workflow_id, seconds)
+        case Kind.ACTIVITY_FAIL:
+            return await fail_activity(client, workflow_id, kinds)
+        case Kind.ACTIVITY_COMPLETE:
+            return await complete_activity(client, workflow_id, kinds)
+        case _:
+            raise ValueError(f"{kind} is done to no workflow")
+    return True
+
+
+async def reset(client: Client, workflow_id: str) -> bool:
+    """Reset a workflow to its first workflow task, if one is done."""
+    async for event in client.get_workflow_handle(workflow_id).fetch_history_events():
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+            break
+    else:
+        return False
+    await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=workflow_id),
+            reason="chaos",
+            workflow_task_finish_event_id=event.event_id,
+            request_id=uuid4().hex,
+        )
+    )
+    return True
 
 
 async def reset_activity(client: Client, workflow_id: str, *, heartbeats: bool) -> bool:
@@ -107,7 +157,7 @@ async def _pending(
     return next((each for each in reversed(pending) if each.activity_type.name in kinds), None)
 
 
-async def delete(client: Client, workflow_id: str) -> bool:
+async def delete(client: Client, workflow_id: str) -> None:
     """Delete a workflow with its history; one that is open is terminated by that."""
     await client.workflow_service.delete_workflow_execution(
         DeleteWorkflowExecutionRequest(
@@ -115,7 +165,6 @@ async def delete(client: Client, workflow_id: str) -> bool:
             workflow_execution=WorkflowExecution(workflow_id=workflow_id),
         )
     )
-    return True
 
 
 async def start_again(client: Client, job_id: str) -> bool:
@@ -131,9 +180,8 @@ async def start_again(client: Client, job_id: str) -> bool:
     return True
 
 
-async def poison(client: Client) -> bool:
+async def poison(client: Client) -> None:
     """Ask the semaphore for the slot in ways in which nobody may."""
     semaphore: Any = client.get_workflow_handle(SEMAPHORE)
     for requests in POISON:
         await semaphore.signal(REQUEST_SIGNAL, requests)
-    return True

@@ -18,13 +18,10 @@ from loadtest.run.plan import Options
 from loadtest.run.run import Stack as Reached
 from loadtest.run.run import open_stack
 from loadtest.wire.temporal import Temporal
-from tests.chaos import evidence, gather
-from tests.chaos.crowd import Crowd
-from tests.chaos.evidence import Evidence
-from tests.chaos.grants import grants
+from tests.chaos import books
+from tests.chaos.books import Evidence, grants
+from tests.chaos.crowd import Crowd, Places
 from tests.chaos.judgement import Violation, violations
-from tests.chaos.places import Places
-from tests.chaos.recovery import to_next_step
 from tests.chaos.schedule import KILLS, LONGEST, Hit, Strike, schedule
 from tests.chaos.site import MakeSite, Site
 from tests.chaos.striker import Say, Striker, Surface
@@ -135,7 +132,7 @@ class _Run:
             struck=striker.struck,
             grants=grants(self._folder),
         )
-        evidence.write(self._folder, found, seed=self._plan.seed)
+        books.write(self._folder, found, seed=self._plan.seed)
         self._say(f"seal: {seal.write(self._folder)}")
         return self._outcome(found, striker)
 
@@ -207,12 +204,12 @@ class _Run:
         stages = [(crowd.stage, crowd.tracker) for crowd in crowds]
         await collector.collect(stages, since=self._began)
         jobs = {job_id for crowd in crowds for job_id in crowd.tracker.known}
-        self._versions, unheard = await gather.versions(self._site.client, jobs)
-        semaphores = await gather.semaphore_histories(self._site.client, self._folder)
+        self._versions, unheard = await books.versions(self._site.client, jobs)
+        semaphores = await books.semaphore_histories(self._site.client, self._folder)
         self._say(
             f"{len(jobs)} jobs, {semaphores} runs of the semaphore; replaying their histories"
         )
-        await gather.replay(self._folder)
+        await books.replay(self._folder)
         self._write_run(collector.problems + unheard, crowds, reached.server_version)
 
     def _write_run(self, problems: list[str], crowds: tuple[Crowd, ...], version: str) -> None:
@@ -247,7 +244,8 @@ class _Run:
             "jobs": dict(jobs),
             "disturbed": dict(Counter(d for done in striker.disturbed.values() for d in done)),
             "over_vendors_wires": self._site.vendors.count if self._site.vendors else None,
-            "to_next_step": to_next_step(found.books, striker.struck),
+            "by_operator": [row["by_operator"] for row in striker.struck if "by_operator" in row],
+            "grants": len(found.grants),
             "generations": sum(len(job.generations) for job in found.books.jobs),
             "replayed": (found.books.replay or {}).get("replayed"),
             "violations": [vars(violation) for violation in broken],

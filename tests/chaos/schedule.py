@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import count
 from random import Random
 
-from tests.chaos.vendor_wire import Deed, Route
+from tests.chaos.wires import IMAGE_WIRE, VIDEO_WIRE, Deed, Route
 
 
 class Kind(StrEnum):
@@ -53,7 +53,6 @@ class Stage(StrEnum):
 WORKERS, SEMAPHORE, API, RECEIVER = "workers", "semaphore", "api", "callback"
 IMAGES, VIDEOS, SERVER, WIRE = "mock-comfyui", "mock-kling", "temporal", "wire"
 WORKER = ("worker-1", "worker-2")
-IMAGE_WIRE, VIDEO_WIRE = "image wire", "video wire"
 HOLDER, WAITER, SEMAPHORE_WORKFLOW = "holder", "waiter", "semaphore workflow"
 ENDED = "ended job"
 # So many wait when the server is killed or restarted.

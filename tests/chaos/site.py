@@ -1,23 +1,210 @@
-"""A stack of a chaos run's own: its ports, its data, and how its parts are struck."""
+"""A stack of a chaos run's own: its ports, its data, its server, and how its parts are struck."""
 
 import asyncio
 import contextlib
+import os
+import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 from uuid import uuid4
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from compose.stack.processes import supervisor
+from compose.stack.processes.programs import socket_path
 from loadtest.settings import Settings
-from tests.chaos.ground import Containers, Ground, Processes
-from tests.chaos.proxy import Wire, wire_to
-from tests.chaos.server import Server
-from tests.chaos.vendors import VendorWires, vendor_wires
-from tests.stack.driver import Stack, own_settings
+from tests.chaos.schedule import SERVER, WORKERS
+from tests.chaos.wires import VendorWires, vendor_wires
+from tests.fixtures.streams import Wire, wire_to
+from tests.stack.driver import ROOT, Stack, own_settings
+
+PATIENCE = 60.0
+PAUSE = 0.05
+
+
+class Server:
+    """The stack's own server, with its own arguments and a database that outlives it."""
+
+    def __init__(self, data_dir: Path, port: int, ui_port: int) -> None:
+        self.port = port
+        self._log = data_dir / "logs" / "temporal.log"
+        self._env = dict(os.environ) | {
+            "DATA_DIR": str(data_dir),
+            "LISTEN_HOST": "127.0.0.1",
+            "TEMPORAL_PORT": str(port),
+            "TEMPORAL_UI_PORT": str(ui_port),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        self._process: Process
+        self._one_at_a_time = asyncio.Lock()
+        for folder in (data_dir / "temporal", self._log.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def pid(self) -> int:
+        """Its process id as long as it lives."""
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start it, and return when it takes connections; one that ends at once is tried again."""
+        await self._spawn()
+        async with asyncio.timeout(PATIENCE):
+            while not await self._answers():
+                if self._process.returncode is not None:
+                    await self._spawn()
+                await asyncio.sleep(PAUSE)
+
+    async def _spawn(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                str(ROOT / "compose" / "temporal.sh"),
+                env=self._env,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def kill(self) -> None:
+        """SIGKILL, and a new start."""
+        async with self._one_at_a_time:
+            self._process.kill()
+            await self._process.wait()
+            await self.start()
+
+    async def restart(self) -> None:
+        """An orderly end, and a new start."""
+        async with self._one_at_a_time:
+            await self.stop()
+            await self.start()
+
+    async def stop(self) -> None:
+        """An orderly end; by force where that takes too long."""
+        if self._process.returncode is not None:
+            return
+        self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), PATIENCE / 2)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _answers(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+
+class Ground(Protocol):
+    """What can be done to a target; one that isn't there just now is left alone."""
+
+    async def kill(self, target: str) -> None:
+        """SIGKILL; whoever watches over it starts it again."""
+
+    async def freeze(self, target: str, seconds: float) -> None:
+        """SIGSTOP for so long, then SIGCONT."""
+
+    async def restart(self, target: str) -> None:
+        """An orderly stop, and a start."""
+
+
+class Processes:
+    """The local mode; the server is our own child, since a wire of ours leads to it."""
+
+    def __init__(self, stack: Stack, server: Server) -> None:
+        self._socket = socket_path(Path(stack.settings["DATA_DIR"], "run"))
+        self._server = server
+
+    async def kill(self, target: str) -> None:
+        if target == SERVER:
+            await self._server.kill()
+        else:
+            _signal(await self._pids(target), signal.SIGKILL)
+
+    async def freeze(self, target: str, seconds: float) -> None:
+        pids = [self._server.pid] if target == SERVER else await self._pids(target)
+        _signal(pids, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            _signal(pids, signal.SIGCONT)
+
+    async def restart(self, target: str) -> None:
+        if target == SERVER:
+            await self._server.restart()
+        else:
+            _signal(await self._pids(target), signal.SIGTERM)
+
+    async def _pids(self, target: str) -> list[int]:
+        rows: list[dict[str, Any]] = await asyncio.to_thread(
+            supervisor.call, self._socket, "supervisor.getAllProcessInfo"
+        )
+        found = [row for row in rows if _is(row["name"], target)]
+        return [row["pid"] for row in found if row["statename"] == "RUNNING"]
+
+
+def _is(name: str, target: str) -> bool:
+    return name == target or (target == WORKERS and name.startswith("worker-"))
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+class Containers:
+    """The project of containers; the server is one of them."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._project = stack.settings["COMPOSE_PROJECT_NAME"]
+
+    async def kill(self, target: str) -> None:
+        """The process inside: a killed container would count as stopped on purpose."""
+        for name in await self._names(target):
+            await _docker("exec", name, "bash", "-c", "kill -9 $(cat /proc/1/task/1/children)")
+
+    async def freeze(self, target: str, seconds: float) -> None:
+        names = await self._names(target)
+        for name in names:
+            await _docker("pause", name)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            for name in names:
+                await _docker("unpause", name)
+
+    async def restart(self, target: str) -> None:
+        if names := await self._names(target):
+            await _docker("restart", *names)
+
+    async def _names(self, target: str) -> list[str]:
+        label = f"label=com.docker.compose.project={self._project}"
+        said = await _docker("ps", "--filter", label, "--format", "{{.Names}}")
+        names = [name.removeprefix(f"{self._project}-") for name in said.split()]
+        single = target if target.startswith("worker-") else f"{target}-1"
+        wanted = {name for name in names if name == single or _is(name, target)}
+        return [f"{self._project}-{name}" for name in sorted(wanted)]
+
+
+async def _docker(*words: str) -> str:
+    """What docker prints; a container that is down or frozen just now is no error here."""
+    process = await asyncio.create_subprocess_exec(
+        "docker", *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    said, _ = await process.communicate()
+    return said.decode()
+
 
 # Some 10 events are a grant: a semaphore's run hands over after three of them.
 SEMAPHORE_MAX_HISTORY = 30
@@ -37,7 +224,7 @@ CHAOS_SETTINGS = {
     # Longer than the slowest video (140 s): a holder may be reset or terminated as it begins.
     "DRAIN_SECONDS": "170",
 }
-WORKERS = 2
+WORKER_COUNT = 2
 
 
 @dataclass(frozen=True)
@@ -131,7 +318,7 @@ def _settings(folder: Path, mode: str) -> dict[str, str]:
 @contextlib.asynccontextmanager
 async def _up(stack: Stack, *end: str) -> AsyncIterator[None]:
     try:
-        await asyncio.to_thread(stack.make, "up", f"WORKERS={WORKERS}")
+        await asyncio.to_thread(stack.make, "up", f"WORKERS={WORKER_COUNT}")
         yield
     finally:
         await asyncio.to_thread(stack.make, *end)

@@ -5,39 +5,34 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from compose.stack.errors import StackError
 from loadtest.wire.http import Unreachable
 from loadtest.wire.vendor import Vendor
 from tests.chaos import operators
-from tests.chaos.crowd import Crowd
-from tests.chaos.evidence import NOTHING, Done
-from tests.chaos.ground import Ground
-from tests.chaos.places import Places
-from tests.chaos.proxy import Wire
+from tests.chaos.books import NOTHING, Done
+from tests.chaos.crowd import Crowd, Places
 from tests.chaos.schedule import (
     ENDED,
     HELD,
     HOLDER,
-    ON_AN_ACTIVITY,
     ON_VENDORS_WIRE,
     SEMAPHORE_WORKFLOW,
     Kind,
     Stage,
     Strike,
 )
-from tests.chaos.vendors import VendorWires
+from tests.chaos.site import Ground
+from tests.chaos.wires import IMAGE_WIRE, VIDEO_WIRE, Deed, VendorWires
+from tests.fixtures.streams import Wire
 
 STAGE_PATIENCE = 20.0
 BACKLOG_PATIENCE = 120.0
 DELAY_BY = 0.3
+HELD_ON = {Stage.IMAGE_HELD: IMAGE_WIRE, Stage.VIDEO_HELD: VIDEO_WIRE}
 DONE = {
     Kind.CANCEL: Done.CANCEL,
     Kind.TERMINATE: Done.TERMINATE,
@@ -103,7 +98,8 @@ class Striker:
         if stage is None or hit.kind is Kind.TIME_OUT:
             return None
         if stage in HELD:
-            return await self._vendors().hold(stage, strike.seconds, patience=STAGE_PATIENCE)
+            wire = HELD_ON[stage]
+            return await self._vendors().hold(wire, strike.seconds, patience=STAGE_PATIENCE)
         tracker = on.crowd.tracker
         return await on.places.reach(stage, lambda: tracker.open, seconds=STAGE_PATIENCE)
 
@@ -113,7 +109,7 @@ class Striker:
         except MISSED as error:
             self.say(f"{strike.number}: {strike.hit.kind}: {error}")
 
-    def _deed(self, strike: Strike, job_id: str | None) -> Awaitable[None]:
+    def _deed(self, strike: Strike, job_id: str | None) -> Awaitable[object]:
         hit, seconds = strike.hit, strike.seconds
         match hit.kind:
             case Kind.KILL:
@@ -131,41 +127,20 @@ class Striker:
             case Kind.TIME_OUT:
                 return self._time_out(strike.number)
             case _ if hit.target == SEMAPHORE_WORKFLOW:
-                return self._disturb_semaphore(hit.kind)
-            case kind if kind in ON_AN_ACTIVITY:
-                return self._disturb_activity(kind, job_id, seconds)
+                return self._by_operator(strike, operators.SEMAPHORE)
             case _:
-                return self._disturb(hit.kind, job_id)
+                return self._by_operator(strike, job_id)
 
-    async def _disturb_semaphore(self, kind: Kind) -> None:
-        client = self.on.client
-        match kind:
-            case Kind.POISON:
-                await operators.poison(client)
-            case Kind.ACTIVITY_FAIL:
-                await operators.fail_activity(client, operators.SEMAPHORE, operators.SEMAPHORES)
-            case Kind.ACTIVITY_COMPLETE:
-                await operators.complete_activity(client, operators.SEMAPHORE, operators.SEMAPHORES)
-            case _:
-                await client.get_workflow_handle(operators.SEMAPHORE).terminate("chaos")
-
-    async def _disturb_activity(self, kind: Kind, job_id: str | None, seconds: float) -> None:
-        """Of the job's stage; only what is failed or completed by hand may end the job."""
-        if job_id is None:
+    async def _by_operator(self, strike: Strike, workflow_id: str | None) -> None:
+        """What is done to a job counts as done, even if it has just ended."""
+        if workflow_id is None:
             return
-        client = self.on.client
-        if kind in DONE:
-            self._note(job_id, DONE[kind])
-        match kind:
-            case Kind.ACTIVITY_PAUSE:
-                await operators.pause_activity(client, job_id, seconds)
-            case Kind.ACTIVITY_FAIL:
-                await operators.fail_activity(client, job_id, operators.STAGES)
-            case Kind.ACTIVITY_COMPLETE:
-                await operators.complete_activity(client, job_id, operators.STAGES)
-            case _:
-                kept = kind is Kind.ACTIVITY_RESET
-                await operators.reset_activity(client, job_id, heartbeats=kept)
+        kind, row = strike.hit.kind, self.struck[strike.number - 1]
+        if workflow_id != operators.SEMAPHORE and kind in DONE:
+            self._note(workflow_id, DONE[kind])
+        row["by_operator"] = await operators.act(
+            self.on.client, kind, workflow_id, seconds=strike.seconds
+        )
 
     async def _disturb_wire(self, kind: Kind, seconds: float) -> None:
         wire = self.on.wire
@@ -181,8 +156,12 @@ class Striker:
 
     async def _disturb_vendor(self, strike: Strike) -> None:
         """It began with the first that it met, and is over when the last one has its answer."""
-        row, wires = self.struck[strike.number - 1], self._vendors()
-        done = await wires.disturb(strike.hit, strike.seconds, patience=STAGE_PATIENCE)
+        row, hit = self.struck[strike.number - 1], strike.hit
+        if hit.route is None:
+            raise ValueError("a strike on a vendor's wire has a route")
+        done = await self._vendors().disturb(
+            hit.target, hit.route, Deed(hit.kind.value), strike.seconds, patience=STAGE_PATIENCE
+        )
         row["met"] = done.met
         if done.since is not None:
             row |= {"epoch": done.since, "seconds": time.time() - done.since}
@@ -192,45 +171,8 @@ class Striker:
             raise OSError("there are no wires of ours to the vendors")
         return self.on.vendors
 
-    async def _disturb(self, kind: Kind, job_id: str | None) -> None:
-        """Cancel, terminate, reset, delete or start again a job; it counts as disturbed, even if it
-        ended just now."""
-        if job_id is None:
-            return
-        self._note(job_id, DONE[kind])
-        handle: WorkflowHandle[Any, Any] = self.on.client.get_workflow_handle(job_id)
-        if kind is Kind.CANCEL:
-            await handle.cancel()
-        elif kind is Kind.TERMINATE:
-            await handle.terminate("chaos")
-        elif kind is Kind.DELETE:
-            await operators.delete(self.on.client, job_id)
-        elif kind is Kind.START_AGAIN:
-            await operators.start_again(self.on.client, job_id)
-        else:
-            await self._reset(handle)
-
     def _note(self, job_id: str, done: Done) -> None:
         self.disturbed[job_id] = self.disturbed.get(job_id, NOTHING) | {done}
-
-    async def _reset(self, handle: WorkflowHandle[Any, Any]) -> None:
-        """Back to its first workflow task."""
-        first: int | None = None
-        async for event in handle.fetch_history_events():
-            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-                first = event.event_id
-                break
-        if first is None:
-            return
-        await self.on.client.workflow_service.reset_workflow_execution(
-            ResetWorkflowExecutionRequest(
-                namespace=self.on.client.namespace,
-                workflow_execution=WorkflowExecution(workflow_id=handle.id),
-                reason="chaos",
-                workflow_task_finish_event_id=first,
-                request_id=uuid4().hex,
-            )
-        )
 
     async def _time_out(self, number: int) -> None:
         """A job whose video takes longer than any job may; it overtakes those that wait."""
@@ -246,7 +188,8 @@ class Striker:
         await _slow(self.on.images, strike.number, prompt, factor=1, extra=nearly * speed)
         await self._without_time(prompt)
         patience = self.on.job_seconds + BACKLOG_PATIENCE
-        if not await self._vendors().hold(stage, strike.seconds, patience=patience, prompt=prompt):
+        wire = HELD_ON[stage]
+        if not await self._vendors().hold(wire, strike.seconds, patience=patience, prompt=prompt):
             self.say(f"{strike.number}: the submit did not come")
 
     async def _without_time(self, prompt: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from services.semaphore.deterministic.queue import turn
 from shared.slot.messages import JOB_GATE, REQUEST_SIGNAL, SlotRequest, SlotView, semaphore_id
 from tests.chaos import operators
-from tests.chaos.evidence import Done
+from tests.chaos.books import Done
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.workflow.pipeline import Pipeline
 from tests.workflow.scenarios import rule

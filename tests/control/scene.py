@@ -19,9 +19,8 @@ from loadtest.run.progress import Lines
 from loadtest.run.run import Run, Stack, open_stack
 from loadtest.settings import Settings
 from loadtest.wire.temporal import Temporal
-from tests.chaos import gather
-from tests.chaos.evidence import Evidence
-from tests.chaos.grants import grants
+from tests.chaos import books
+from tests.chaos.books import Evidence, grants
 from tests.control.builds import Build
 from tests.control.disturbances import JOBS, Disturb
 from tests.shared.serving import serving
@@ -75,10 +74,10 @@ class Scene:
     async def _ask(self, client: Client, folder: RunFolder) -> dict[str, int]:
         """The workflows' own word, while they have a worker; and all histories replayed."""
         jobs = [job.job_id for job in load(folder).jobs]
-        versions, unheard = await gather.versions(client, jobs)
+        versions, unheard = await books.versions(client, jobs)
         assert unheard == []
-        await gather.semaphore_histories(client, folder)
-        await gather.replay(folder)
+        await books.semaphore_histories(client, folder)
+        await books.replay(folder)
         return versions
 
 

@@ -19,7 +19,7 @@ from services.worker.policies import FETCH_TRIES
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.messages import Record
 from shared.jobs.states import Status, Step
-from tests.chaos.vendor_wire import Request, Route, VendorWire
+from tests.chaos.wires import Request, Route, VendorWire
 from tests.fixtures.proc import children, peak
 from tests.services.mock_core.serving import served
 from tests.services.worker import hostile

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from shared.jobs.messages import Record
 from shared.jobs.states import Status, Step
 from shared.store.records import Records
-from tests.chaos.vendor_wire import Deed, Request, Route
+from tests.chaos.wires import Deed, Request, Route
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import check

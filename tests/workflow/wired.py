@@ -12,7 +12,7 @@ from services.semaphore.worker import running_semaphore
 from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
 from shared.jobs.states import Step
-from tests.chaos.vendor_wire import VendorWire, vendor_wire
+from tests.chaos.wires import VendorWire, vendor_wire
 from tests.services.mock_core.serving import Service
 from tests.workflow.pipeline import Pipeline, pipeline
 

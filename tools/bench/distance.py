@@ -7,8 +7,6 @@ one image's acceptance to the next one's, without the vendors' own; the plain ho
 
 import argparse
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from itertools import pairwise
 from statistics import median
 from uuid import uuid4
@@ -20,14 +18,11 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from shared.http.client import http_client
 from shared.jobs.states import Status
 from tests.fixtures.server import answers, running_server
-from tests.fixtures.streams import Reader, Writer, serving
+from tests.fixtures.streams import wire_to
 from tools.bench.processes import Services, say, services
 from tools.bench.stack import QUEUE, PlainHop, nothing
 
 HOPS = 20
-CHUNK = 65536
-# A piece of what was sent, and when it arrives; None: the sender has ended.
-Piece = tuple[float, bytes | None]
 STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
 COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 
@@ -36,10 +31,11 @@ async def main(options: argparse.Namespace) -> None:
     with running_server("--headless") as server:
         await answers(server)
         async with (
-            far_away(server.address, options.milliseconds / 1000) as far,
-            services(far, {"PACE": options.pace}) as there,
+            wire_to("127.0.0.1", int(server.address.rpartition(":")[2])) as wire,
+            services(f"127.0.0.1:{wire.port}", {"PACE": options.pace}) as there,
         ):
-            hop = await plain_hop(await Client.connect(far))
+            wire.lag = options.milliseconds / 2000
+            hop = await plain_hop(await Client.connect(f"127.0.0.1:{wire.port}"))
             jobs = [await _submitted(there, number) for number in range(options.jobs)]
             ends = [await _ended(there, job) for job in jobs]
             good = ends.count(Status.SUCCEEDED)
@@ -101,44 +97,6 @@ async def _ledger(mock: str) -> dict[str, tuple[float, float]]:
     return {
         row["external_id"].split(".")[0]: (row["accepted_ts"], row["finished_ts"]) for row in rows
     }
-
-
-async def carry(reader: Reader, writer: Writer, delay: float) -> None:
-    """One direction, to its end: each piece arrives after the delay, and waits for no other one."""
-    under_way: asyncio.Queue[Piece] = asyncio.Queue()
-    clock = asyncio.get_running_loop().time
-
-    async def take() -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(CHUNK):
-                under_way.put_nowait((clock() + delay, data))
-        under_way.put_nowait((clock() + delay, None))
-
-    async def give() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                at, data = await under_way.get()
-                await asyncio.sleep(at - clock())
-                if data is None:
-                    return writer.close()
-                writer.write(data)
-                await writer.drain()
-
-    await asyncio.gather(take(), give())
-
-
-@contextlib.asynccontextmanager
-async def far_away(address: str, round_trip: float) -> AsyncIterator[str]:
-    """`host:port` by which an address is so many seconds away, there and back."""
-    host, _, port = address.rpartition(":")
-
-    async def serve(reader: Reader, writer: Writer) -> None:
-        there, back = await asyncio.open_connection(host, int(port))
-        one_way = round_trip / 2
-        await asyncio.gather(carry(reader, back, one_way), carry(there, writer, one_way))
-
-    async with serving(serve) as here:
-        yield f"127.0.0.1:{here}"
 
 
 def _options() -> argparse.Namespace:

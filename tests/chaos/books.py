@@ -1,17 +1,26 @@
-"""Fetches the books of a run when all is over; what can't be read is said, and is a violation."""
+"""What a chaos run leaves behind for its judgement: books of others, and what was done to whom."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.worker import Replayer
 
 from loadtest.books import raw
+from loadtest.books.load import load
+from loadtest.books.model import Books
 from loadtest.books.raw import RunFolder
+from services.semaphore.models import WATCH_RUN
 from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.messages import Record
@@ -19,6 +28,77 @@ from shared.slot.messages import JOB_GATE, semaphore_id
 from shared.temporal.client import GET_RECORD_QUERY, QUERY_TIMEOUT
 from shared.temporal.sandbox import WorkflowRunner
 from shared.temporal.unfit import UnfitPassedOver
+
+CHAOS = "chaos.json"
+
+
+class Done(StrEnum):
+    """What may be done to a job from outside."""
+
+    CANCEL = "cancel"
+    TERMINATE = "terminate"
+    RESET = "reset"
+    TIME_OUT = "time-out"
+    DELETE = "delete"
+    START_AGAIN = "start again"
+    FAIL = "activity fail"
+    COMPLETE = "activity complete"
+
+
+NOTHING: frozenset[Done] = frozenset()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`slots` as `GET /slots` showed them at the end; `versions` by the workflows' own word.
+
+    `struck`: the log of the strikes. `tail`: jobs that were submitted after the last one.
+    `grants`: by run, when the semaphore granted it the slot, as its own histories tell.
+    """
+
+    books: Books
+    slots: Mapping[str, Any]
+    disturbed: Mapping[str, frozenset[Done]] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
+    tail: frozenset[str] = frozenset()
+    struck: Sequence[Mapping[str, Any]] = ()
+    grants: Mapping[str, float] = field(default_factory=dict)
+
+    def done_to(self, job_id: str) -> frozenset[Done]:
+        """What was done to a job; mostly nothing."""
+        return self.disturbed.get(job_id, NOTHING)
+
+
+def write(folder: RunFolder, evidence: Evidence, **more: Any) -> None:
+    """Keep beside the raw books what they can't know."""
+    folder.write(
+        CHAOS,
+        {
+            **more,
+            "slots": evidence.slots,
+            "disturbed": {job_id: sorted(done) for job_id, done in evidence.disturbed.items()},
+            "versions": evidence.versions,
+            "tail": sorted(evidence.tail),
+            "struck": list(evidence.struck),
+        },
+    )
+
+
+def read(folder: RunFolder) -> Evidence:
+    """All evidence of a finished run, from its folder alone."""
+    known = folder.read(CHAOS)
+    return Evidence(
+        books=load(folder),
+        slots=known["slots"],
+        disturbed={
+            job_id: frozenset(map(Done, done)) for job_id, done in known["disturbed"].items()
+        },
+        versions=known["versions"],
+        tail=frozenset(known["tail"]),
+        struck=known["struck"],
+        grants=grants(folder),
+    )
+
 
 # A busy machine may need more than one; the pause is for workers that come back just now.
 QUERY_TRIES = 10
@@ -113,3 +193,23 @@ async def _read(files: Sequence[Path]) -> AsyncIterator[WorkflowHistory]:
     for file in files:
         text = await asyncio.to_thread(file.read_text, encoding="utf-8")
         yield WorkflowHistory.from_json(file.name.split(".")[0], text)
+
+
+def grants(folder: RunFolder) -> dict[str, float]:
+    """By run, when the semaphore first granted it the slot: its watch begins in that very step."""
+    found: dict[str, float] = {}
+    name = semaphore_id(JOB_GATE)
+    for file in folder.histories.glob(f"{name}.*.json"):
+        history = WorkflowHistory.from_json(name, file.read_text(encoding="utf-8"))
+        for run_id, at in _granted(history.events):
+            found[run_id] = min(at, found.get(run_id, at))
+    return found
+
+
+def _granted(events: Iterable[HistoryEvent]) -> Iterator[tuple[str, float]]:
+    for event in events:
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            begun = event.activity_task_scheduled_event_attributes
+            if begun.activity_type.name == WATCH_RUN:
+                [watch] = [json.loads(each.data) for each in begun.input.payloads]
+                yield watch["permit"]["run_id"], event.event_time.ToDatetime(UTC).timestamp()

@@ -1,7 +1,4 @@
-"""A proxy between worker and vendors, on loopback: it holds, cuts and loses single requests.
-
-Undisturbed it passes everything on; what it has taken goes on even where the sender has left.
-"""
+"""Wires between worker and vendors: proxies that hold, cut and lose single requests."""
 
 import asyncio
 import contextlib
@@ -20,6 +17,8 @@ from starlette.websockets import WebSocketClose
 
 from services.mock_core.http.broken import HungResponse, ResetResponse
 from tests.services.mock_core.serving import served
+
+IMAGE_WIRE, VIDEO_WIRE = "image wire", "video wire"
 
 
 class Route(StrEnum):
@@ -281,3 +280,66 @@ async def vendor_wire(target: str) -> AsyncIterator[VendorWire]:
                 yield wire
             finally:
                 await wire.close()
+
+
+@dataclass(frozen=True)
+class VendorWires:
+    """One wire to each vendor."""
+
+    images: VendorWire
+    videos: VendorWire
+
+    @property
+    def count(self) -> int:
+        """Requests that came over either."""
+        return self.images.count + self.videos.count
+
+    async def disturb(
+        self, target: str, route: Route, deed: Deed, seconds: float, *, patience: float
+    ) -> Trouble:
+        """Strike the first request on a route that comes in time, and all for so long from then.
+
+        Returns when no sender that was struck waits any more: one whose reply was lost waits until
+        its own time is up.
+        """
+        trouble = self.of(target).trouble(route, deed)
+        try:
+            if await _struck(trouble, patience):
+                await asyncio.sleep(seconds)
+        finally:
+            trouble.release()
+        await trouble.gone()
+        return trouble
+
+    async def hold(
+        self, target: str, seconds: float, *, patience: float, prompt: str = ""
+    ) -> str | None:
+        """The job whose submit is being held now, for so long; None when there was none in time."""
+
+        def fits(request: Request) -> bool:
+            return prompt.encode() in request.body
+
+        held = self.of(target).trouble(Route.SUBMIT, Deed.HOLD_REQUEST, times=1, fits=fits)
+        request = await _struck(held, patience)
+        if request is None:
+            held.release()
+            return None
+        asyncio.get_running_loop().call_later(seconds, held.release)
+        return (request.external_id or "").split(".")[0]
+
+    def of(self, target: str) -> VendorWire:
+        return {IMAGE_WIRE: self.images, VIDEO_WIRE: self.videos}[target]
+
+
+async def _struck(held: Trouble, patience: float) -> Request | None:
+    try:
+        return await asyncio.wait_for(held.struck(), patience)
+    except TimeoutError:
+        return None
+
+
+@contextlib.asynccontextmanager
+async def vendor_wires(images: str, videos: str) -> AsyncIterator[VendorWires]:
+    """Wires to the vendors at these addresses for as long as the block runs."""
+    async with vendor_wire(images) as to_images, vendor_wire(videos) as to_videos:
+        yield VendorWires(to_images, to_videos)

@@ -1,0 +1,182 @@
+"""A wire to a vendor: what it holds, cuts and loses, what it lets pass, and for how long."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from starlette.requests import Request as Asked
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from tests.chaos.wires import (
+    IMAGE_WIRE,
+    VIDEO_WIRE,
+    Deed,
+    Request,
+    Route,
+    VendorWires,
+    vendor_wires,
+)
+from tests.services.mock_core.serving import served
+
+SUBMIT, STATUS = "/video/submit", "/video/status/1"
+
+
+@dataclass
+class Vendor:
+    """Tells what it was asked, and remembers it."""
+
+    asked: list[str] = field(default_factory=list)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Asked(scope, receive)
+        body = (await request.body()).decode()
+        self.asked.append(f"{request.method} {request.url.path}")
+        told = {"host": request.headers["host"], "query": request.url.query, "body": body}
+        reply = JSONResponse(told, 202, {"X-Of-The-Vendor": "yes"})
+        await reply(scope, receive, send)
+
+
+@dataclass
+class Scene:
+    """Two vendors, the wires to them, and a client at the end of the video's."""
+
+    vendor: Vendor
+    wires: VendorWires
+    http: httpx.AsyncClient
+
+    def submit(self, body: str = "{}") -> asyncio.Task[httpx.Response]:
+        return asyncio.create_task(self.http.post(SUBMIT, content=body))
+
+    async def submit_image(self, name: str, prompt: str = "a cat") -> httpx.Response:
+        body = {"client_id": name, "prompt": prompt}
+        return await self.http.post(f"{self.wires.images.url}/img/submit", json=body)
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    vendor = Vendor()
+    async with (
+        served(Vendor()) as to_images,
+        served(vendor) as to_videos,
+        vendor_wires(to_images, to_videos) as wires,
+        httpx.AsyncClient(base_url=wires.videos.url, timeout=60, trust_env=False) as http,
+    ):
+        yield Scene(vendor, wires, http)
+
+
+async def test_undisturbed_it_passes_everything_on(scene: Scene) -> None:
+    reply = await scene.http.post(f"{SUBMIT}?a=b%20c", content="some body")
+
+    assert (reply.status_code, reply.headers["x-of-the-vendor"]) == (202, "yes")
+    here = scene.wires.videos.url.removeprefix("http://")
+    assert reply.json() == {"host": here, "query": "a=b%20c", "body": "some body"}
+
+
+@pytest.mark.parametrize(("deed", "arrives"), [(Deed.HOLD_REQUEST, False), (Deed.HOLD_REPLY, True)])
+async def test_what_is_held_goes_on_at_its_release(
+    scene: Scene, deed: Deed, *, arrives: bool
+) -> None:
+    held = scene.wires.videos.trouble(Route.SUBMIT, deed)
+    sent = scene.submit('{"external_task_id": "job-1.video.1"}')
+    assert (await held.struck()).external_id == "job-1.video.1"
+    # Others overtake it.
+    await scene.http.get(STATUS)
+    assert (f"POST {SUBMIT}" in scene.vendor.asked) is arrives
+    assert not sent.done()
+    held.release()
+
+    assert (await sent).status_code == 202
+
+
+async def test_a_held_request_goes_on_though_its_sender_has_left(scene: Scene) -> None:
+    held = scene.wires.videos.trouble(Route.SUBMIT, Deed.HOLD_REQUEST)
+    sent = scene.submit()
+    await held.struck()
+    sent.cancel()
+    await asyncio.gather(sent, return_exceptions=True)
+    assert scene.vendor.asked == []
+    held.release()
+
+    await scene.wires.videos.quiet()
+    assert scene.vendor.asked == [f"POST {SUBMIT}"]
+
+
+@pytest.mark.parametrize(
+    ("deed", "error", "arrives"),
+    [
+        (Deed.CUT_REQUEST, httpx.ReadError, False),
+        (Deed.CUT_REPLY, httpx.ReadError, True),
+        (Deed.LOSE_REPLY, httpx.ReadTimeout, True),
+    ],
+)
+async def test_what_is_cut_or_lost(
+    scene: Scene, deed: Deed, error: type[Exception], *, arrives: bool
+) -> None:
+    scene.wires.videos.trouble(Route.SUBMIT, deed)
+    with pytest.raises(error):
+        await scene.http.post(SUBMIT, timeout=0.2 if deed is Deed.LOSE_REPLY else 60)
+    assert bool(scene.vendor.asked) is arrives
+
+
+async def test_it_strikes_so_often_what_fits_and_nothing_else(scene: Scene) -> None:
+    def of_job_1(request: Request) -> bool:
+        return "job-1" in (request.external_id or "")
+
+    scene.wires.videos.trouble(Route.STATUS, Deed.CUT_REQUEST).release()
+    scene.wires.videos.trouble(Route.SUBMIT, Deed.CUT_REQUEST, times=2, fits=of_job_1)
+    body = '{"external_task_id": "job-1.video.1"}'
+    assert (await scene.submit(body.replace("1", "2"))).status_code == 202
+    for _ in range(2):
+        with pytest.raises(httpx.ReadError):
+            await scene.submit(body)
+
+    assert (await scene.submit(body)).status_code == 202
+    assert (await scene.http.get(STATUS)).status_code == 202
+
+
+async def test_a_submit_is_held_and_its_job_told(scene: Scene) -> None:
+    hold = scene.wires.hold(IMAGE_WIRE, 0.3, patience=10, prompt="time is up")
+    holding = asyncio.create_task(hold)
+    await asyncio.sleep(0)
+    await scene.submit_image("job-1.image.1")
+    assert not holding.done()
+    sent = asyncio.create_task(scene.submit_image("job-2.image.1", "time is up 3"))
+    assert await holding == "job-2"
+    assert (await scene.submit()).status_code == 202
+    assert not sent.done()
+
+    assert (await sent).status_code == 202
+    assert await scene.wires.hold(VIDEO_WIRE, 60, patience=0.05) is None
+
+
+async def test_a_disturbance_is_on_its_wire_alone_and_passes(scene: Scene) -> None:
+    cut = scene.wires.disturb(VIDEO_WIRE, Route.SUBMIT, Deed.CUT_REQUEST, 0.3, patience=10)
+    disturbing = asyncio.create_task(cut)
+    await asyncio.sleep(0)
+    assert (await scene.submit_image("job-1.image.1")).status_code == 202
+    for _ in range(2):
+        with pytest.raises(httpx.ReadError):
+            await scene.submit()
+    assert (await disturbing).met == 2
+    assert scene.wires.count == 3
+
+    assert (await scene.submit()).status_code == 202
+    nobody = scene.wires.disturb(VIDEO_WIRE, Route.SUBMIT, Deed.CUT_REQUEST, 60, patience=0.05)
+    assert ((await nobody).met, (await scene.submit()).status_code) == (0, 202)
+
+
+async def test_it_is_over_when_the_sender_of_a_lost_reply_has_given_up(scene: Scene) -> None:
+    lose = scene.wires.disturb(VIDEO_WIRE, Route.SUBMIT, Deed.LOSE_REPLY, 0, patience=10)
+    disturbing = asyncio.create_task(lose)
+    await asyncio.sleep(0)
+    sender = scene.submit()
+    while scene.wires.count == 0:  # noqa: ASYNC110 - the wire tells nobody
+        await asyncio.sleep(0.01)
+    done, _ = await asyncio.wait([disturbing], timeout=0.5)
+    assert not done
+    sender.cancel()
+
+    assert (await disturbing).met == 1
