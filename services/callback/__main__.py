@@ -5,7 +5,7 @@ from shared.quick_start import quick_start
 from shared.settings.common import load_or_check
 
 SHUTDOWN_SECONDS = 3
-# Each holds some memory; a vendor needs some tens. One more is answered with 503.
+# Each holds some memory, and a vendor needs some tens; one more gets 503.
 CONNECTIONS = 1000
 
 

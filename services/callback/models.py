@@ -1,17 +1,32 @@
-"""What the vendor sends, what became of it, and what waits on disk; a token is in none of them."""
+"""What the vendor sends, what is noted of it, and the fate that follows; no token is in any."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import from_json
 
-from shared.jobs.messages import KlingDone, Message
+from shared.errors import GenvideoError
+from shared.jobs.messages import Attempts, KlingDone, Message
+from shared.jobs.states import Status
 from shared.redact import redacted
 
 VendorId = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
+
+
+class NotKept(
+    GenvideoError,
+    code="not_kept",
+    status=503,
+    title="The callback could not be kept",
+    retryable=True,
+):
+    """The store does not take its receipt, or has too many of its job."""
 
 
 class TaskStatus(StrEnum):
@@ -25,6 +40,24 @@ class TaskStatus(StrEnum):
     @property
     def ended(self) -> bool:
         return self in (TaskStatus.SUCCEED, TaskStatus.FAILED)
+
+
+class Fate(StrEnum):
+    """What became of a callback."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    EARLY = "early"
+    OUT_OF_ORDER = "out_of_order"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+# The same event again is a duplicate of one with these fates.
+SETTLED = frozenset({Fate.APPLIED, Fate.EARLY, Fate.LATE, Fate.OUT_OF_ORDER})
+# The workflow gets these, if it runs.
+TOLD = frozenset({Fate.APPLIED, Fate.EARLY})
 
 
 class _Vendor(BaseModel):
@@ -48,105 +81,118 @@ class Callback(_Vendor):
     task_status_msg: str | None = None
     task_info: TaskInfo | None = None
 
-    def event(self, external_id: str, *, received_at: datetime) -> "Event":
-        """What is kept of it, as the callback of the task that the token stands for."""
+    def names_another(self, external_id: str) -> bool:
+        """Whether the body names a task of ours that is not this one."""
         named = self.task_info.external_task_id if self.task_info else None
-        return Event(
-            received_at=received_at,
+        return named is not None and named != external_id
+
+    def done(self, external_id: str) -> KlingDone:
+        """The signal to the workflow."""
+        return KlingDone(
             external_id=external_id,
             task_id=self.task_id,
             task_status=self.task_status,
-            updated_at=self.updated_at,
-            message=redacted(self.task_status_msg or ""),
-            named=named if named != external_id else None,
-        )
-
-
-class Fate(StrEnum):
-    """What became of a callback."""
-
-    APPLIED = "applied"
-    DUPLICATE = "duplicate"
-    LATE = "late"
-    EARLY = "early"
-    OUT_OF_ORDER = "out_of_order"
-    REJECTED = "rejected"
-    UNKNOWN = "unknown"
-
-
-class Event(NamedTuple):
-    """What is kept of a callback: enough to find its fate, to signal the job, and to replay it."""
-
-    received_at: datetime
-    external_id: str
-    task_id: str | None
-    task_status: TaskStatus | None
-    updated_at: int | None = None
-    message: str = ""
-    # The task that the body names, where it isn't the token's.
-    named: str | None = None
-
-    @property
-    def job_id(self) -> str:
-        return self.external_id.partition(".")[0]
-
-    @property
-    def ended(self) -> bool:
-        """Whether it tells an end."""
-        return self.task_status is not None and self.task_status.ended
-
-    def done(self) -> KlingDone:
-        """The signal that tells the job."""
-        return KlingDone(
-            external_id=self.external_id,
-            task_id=self.task_id or "",
-            task_status=self.task_status or "",
             updated_at=self.updated_at or 0,
-            message=self.message,
+            message=redacted(self.task_status_msg or ""),
         )
 
 
-class Entry(NamedTuple):
-    """An event in the book, one row; without a fate it waits for Temporal."""
-
-    receipt_id: int
-    event: Event
-    fate: Fate | None
-    # Seconds since 1970 until which it is in quarantine; None where it isn't.
-    held_until: float | None = None
-    replay_of: int | None = None
-
-    @property
-    def position(self) -> int:
-        """What came before it counts for its fate; a replay takes the position of its original."""
-        return self.replay_of or self.receipt_id
-
-    def receipt(self) -> "Receipt":
-        """The entry as it is shown; only with a fate."""
-        return Receipt(
-            receipt_id=self.receipt_id,
-            received_at=self.event.received_at,
-            job_id=self.event.job_id,
-            task_id=self.event.task_id,
-            task_status=self.event.task_status,
-            fate=Fate(self.fate or Fate.UNKNOWN),
-            external_id=self.event.external_id,
-            updated_at=self.event.updated_at,
-            quarantined=self.held_until is not None,
-            replay_of=self.replay_of,
-        )
+def parse(raw: bytes) -> Callback:
+    """The callback in a body, flat or enveloped; RequestValidationError names each wrong field."""
+    try:
+        body = from_json(raw)
+    except ValueError as error:
+        mistake = {"type": "json_invalid", "loc": ("body",), "ctx": {"error": str(error)}}
+        raise RequestValidationError([mistake]) from error
+    # `{code, message, request_id, data}` in some copies of the vendor's documentation.
+    if isinstance(body, dict) and "task_id" not in body and isinstance(body.get("data"), dict):
+        body = body["data"]
+    try:
+        return Callback.model_validate(body)
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False)
+        raise RequestValidationError(
+            [{**item, "loc": ("body", *item["loc"])} for item in found]
+        ) from error
 
 
 class Receipt(Message):
-    """One callback as it was noted; `task_id` is null where the body was never looked at."""
+    """One callback as it was noted; `task_id` is null where the body was not looked at.
 
-    receipt_id: int
+    `decided` is false while its fate is being found out, and for good if the receiver was killed
+    meanwhile: then its fate is `unknown`.
+    """
+
     received_at: datetime
     job_id: str
-    task_id: str | None
-    task_status: TaskStatus | None
-    fate: Fate
+    task_id: str | None = None
+    task_status: TaskStatus | None = None
+    fate: Fate = Fate.UNKNOWN
     external_id: str
     updated_at: int | None = None
-    quarantined: bool = False
-    replay_of: int | None = None
+    decided: bool = False
+
+
+class JobView(BaseModel):
+    """What a fate depends on of a job's record."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    job_id: str
+    status: Status
+    attempts: Attempts
+    # The vendor's id of each task by our id.
+    tasks: dict[str, str] = {}
+
+
+class Decision(NamedTuple):
+    """A fate by what is on record; `signal`: the workflow gets the event if it is an end."""
+
+    fate: Fate
+    signal: bool
+
+
+def decide(
+    callback: Callback, external_id: str, *, job: JobView | None, past: Sequence[Receipt]
+) -> Decision:
+    """The fate of a callback for this task of ours; the first reason that holds decides.
+
+    `past` are the receipts of the job that count: those with a settled fate, and those that another
+    receiver is still deciding on. If that one dies, nobody has signalled: so this one does, and one
+    signal too many changes nothing. `applied` and `early` may turn into `late` or `unknown` by
+    Temporal's word.
+    """
+    tasks = {} if job is None else job.tasks
+    attempt = int(external_id.rpartition(".")[2])
+    if callback.names_another(external_id) or any(
+        kept == callback.task_id and ours != external_id for ours, kept in tasks.items()
+    ):
+        return Decision(Fate.REJECTED, signal=False)
+    before = [each for each in past if each.task_id == callback.task_id]
+    undecided = not all(each.decided for each in before)
+    if any(_repeats(callback, each) for each in before):
+        return Decision(Fate.DUPLICATE, signal=undecided)
+    if job is not None and (job.status.ended or job.attempts.video > attempt):
+        return Decision(Fate.LATE, signal=False)
+    if any(_is_older(callback, each) for each in before):
+        return Decision(Fate.OUT_OF_ORDER, signal=undecided)
+    known = tasks.get(external_id)
+    if known is None:
+        return Decision(Fate.EARLY, signal=True)
+    if known != callback.task_id:
+        return Decision(Fate.UNKNOWN, signal=False)
+    return Decision(Fate.APPLIED, signal=True)
+
+
+def _repeats(callback: Callback, receipt: Receipt) -> bool:
+    same = (receipt.task_status, receipt.updated_at)
+    return (callback.task_status, callback.updated_at) == same
+
+
+def _is_older(callback: Callback, receipt: Receipt) -> bool:
+    """An end absorbs whatever comes after it; else the vendor's own time decides."""
+    if receipt.task_status is not None and receipt.task_status.ended:
+        return True
+    if callback.updated_at is None or receipt.updated_at is None:
+        return False
+    return callback.updated_at < receipt.updated_at

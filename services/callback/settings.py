@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr
 
-from services.callback.signature import keys_of
+from services.callback.access import keys_of
 from shared.hosts import host_of_url, is_loopback
-from shared.settings.common import CallbackSecret, Port, PublicSettings, RetentionDays, Seconds
+from shared.settings.common import CallbackSecret, Port, PublicSettings
 from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings
 
@@ -23,12 +23,9 @@ class CallbackSettings(PublicSettings, StoreSettings, TraceSettings):
     callback_port: Port = 8001
     callback_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8001")
     callback_secret: CallbackSecret
-    callback_quarantine_seconds: Seconds = 3600
     kling_webhook_secret: Annotated[SecretStr, AfterValidator(_is_secret)] | None = None
-    callback_keep_rows: Annotated[int, Field(ge=1000)] = 200_000
-    retention_days: RetentionDays | None = None
-    # Set by the stack, which knows who reaches the port from where: whether all but the callback
-    # itself takes the operator's key.
+    # Whether all but the callback itself takes the operator's key; the stack knows who reaches the
+    # port from where.
     callback_guarded: bool = Field(default_factory=lambda known: not _only_here(known))
 
     @property

@@ -53,6 +53,11 @@ def job_of_key(prefix: str, key: str) -> str | None:
     return job_id if key == f"{prefix}{job_id}.json" and is_job_id(job_id) else None
 
 
+def callbacks_prefix(job_id: str) -> str:
+    """Below which a store has the receipts of a job; ValueError for what is no job id."""
+    return f"callbacks/{checked(job_id)}/"
+
+
 def external_id(job_id: str, step: Step, attempt: int) -> str:
     """Our id of a generation, unique in the vendor's account: `{job_id}.video.2`."""
     return f"{job_id}.{step}.{attempt}"
@@ -62,9 +67,3 @@ def parse_external_id(text: str) -> Generation | None:
     """The generation behind an external id, or None where the id is not one of ours."""
     found = _EXTERNAL.fullmatch(text)
     return Generation(found[1], Step(found[2]), int(found[3])) if found else None
-
-
-def is_named(kept: str, task_id: str) -> bool:
-    """Whether a vendor calls by this name what we keep under that id, which may be the path to it,
-    for a vendor whose addresses can't be made of the name alone."""
-    return kept == task_id or kept.endswith(f"/{task_id}")

@@ -76,6 +76,10 @@ class Objects:
             return False
         return True
 
+    def put(self, key: str, data: bytes) -> None:
+        """As the protocol says."""
+        _written(obstore.put, self._connection, key, data)
+
     def keep(self, key: str, file: Path) -> None:
         """In parts, where it is large; the file is gone once it is there."""
         kind = mimetypes.guess_type(key)[0] or "application/octet-stream"

@@ -56,6 +56,9 @@ class Store(Protocol):
     def swap(self, key: str, data: bytes, tag: str) -> bool:
         """Put it in the place of what has this tag; says whether that was still there."""
 
+    def put(self, key: str, data: bytes) -> None:
+        """Put it there, in the place of whatever is."""
+
     def keep(self, key: str, file: Path) -> None:
         """Put a file of ours there, in the place of whatever is; the file may be gone then."""
 

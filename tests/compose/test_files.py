@@ -116,7 +116,12 @@ MOUNTS = {
     "semaphore": {},
     "worker": {"/data/state": WRITES, "/data/assets": WRITES, "/comfyui/workflow.json": READS},
     "callback": {"/data/state": READS, "/data/callbacks": WRITES},
-    "api": {"/data/state": WRITES, "/data/assets": AS_TOLD, "/app/reports": READS},
+    "api": {
+        "/data/state": WRITES,
+        "/data/assets": AS_TOLD,
+        "/data/callbacks": AS_TOLD,
+        "/app/reports": READS,
+    },
     "mock-comfyui": {"/data/mocks": WRITES},
     "mock-kling": {"/data/mocks": WRITES},
     "loadtest": {"/data/state": READS, "/data/assets": READS, "/app/reports": WRITES},

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from compose.stack.commands.lifecycle import DATA_FOLDERS
-from services.callback.http.body import MAX_BODY
+from services.callback.routes import MAX_BODY
 from services.semaphore.deterministic.queue import AGEING_SECONDS
 from services.semaphore.models import DRAIN_HOLD_SECONDS, MAX_HISTORY
 from services.semaphore.watchdog import FAILED_DRAINS, FAILED_TASKS

@@ -4,10 +4,8 @@ import re
 
 import pytest
 
-from services.callback import __main__ as process
-from services.callback import receiver, signals
-from services.callback.books import committer, entries
-from services.callback.http import body, guard
+from services.callback import __main__ as program
+from services.callback import access, receipts, receiver, routes
 from shared.http import web
 from tests.docs.pages import ROOT, read, spans, tables_headed
 from tests.workflow.race import DECIDED
@@ -37,17 +35,16 @@ def test_each_case_has_a_test_of_its_own(case: str) -> None:
     "said",
     [
         f"{web.HEAD_BYTES // 1024} KiB",
-        f"{body.MAX_BODY // 1024} KiB, {body.READ_SECONDS:g} s; "
-        f"{body.MAX_READING // 1024**2} MiB for all",
-        f"{committer.MAX_WAITING} events may wait",
-        f"signalled to the job | 503, and it stays kept | {signals.SIGNAL_SECONDS:g} s",
-        f"{receiver.JOBS_AT_ONCE} jobs at a time",
-        f"looked at every {receiver.REVIEW_SECONDS:g} s",
-        f"At most {entries.MAX_QUARANTINED} do at a time",
-        f"| connections | {process.CONNECTIONS} |",
-        *(f"`{path}`" for path in sorted(guard.FOR_EVERYBODY)),
-        f"| rows of one job | {entries.MAX_NOTED},",
-        f"| rows of forged ones for one job | {entries.MAX_REJECTED};",
+        f"| {receiver.AT_ONCE} callbacks at a time |",
+        f"{routes.MAX_BODY // 1024} KiB, {routes.READ_SECONDS:g} s",
+        f"undecided | 503 | {receipts.MOST} of a job |",
+        f"signalled to the job | 503 | {receiver.SIGNAL_SECONDS:g} s",
+        f"after {receipts.ABANDONED.seconds} s as `applied`",
+        f"| connections | {program.CONNECTIONS} |",
+        *(f"`{path}`" for path in sorted(access.FOR_EVERYBODY)),
+        f"| receipts of one job | {receipts.MOST} |",
+        f"| receipts of forged ones for one job | {receipts.MOST_FORGED};",
+        f"| forged ones that are being noted | {receiver.AT_ONCE // 2} |",
     ],
 )
 def test_the_bounds_are_those_of_the_code(said: str) -> None:

@@ -131,9 +131,10 @@ def _some_jobs(folder: Path) -> dict[str, str]:
 @asynccontextmanager
 async def _callback(connected: Connected, folder: Path) -> AsyncIterator[Service]:
     client = await connected()
-    task = external_id(new_job_id(), Step.VIDEO, 1)
+    RecordStore(folder).write(sample_record(job_id := new_job_id()))
+    task = external_id(job_id, Step.VIDEO, 1)
     app = create_callback(settings_for(folder), client)
-    known = {"task": task, "token": callback_token(SECRET, task), "receipt_id": "1"}
+    known = {"task": task, "token": callback_token(SECRET, task)}
     async with standing_in(client), serving(app) as base:
         yield _Callback(base, app, known)
 

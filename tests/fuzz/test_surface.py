@@ -15,7 +15,7 @@ EXAMPLES = {"api": 8, "callback": 8, "image": 5, "video": 5}
 # Not only refusals: what is generated also gets as far as doing something.
 DONE = {
     "api": {("POST /jobs", 202), ("POST /batches", 202), ("GET /jobs/{job_id}", 200)},
-    "callback": {("POST /callback/kling", 202), ("POST /callbacks/{receipt_id}/replay", 200)},
+    "callback": {("POST /callback/kling", 200)},
     "image": {("POST /img/submit", 202), ("GET /img/files/{name}", 200), ("GET /view", 200)},
     "video": {
         ("POST /video/submit", 202),

@@ -72,9 +72,7 @@ READ_BY: dict[str, frozenset[str]] = {
     | _TRACES
     | {
         *(CALLBACK.port, "PAYLOAD_KEY", "CALLBACK_SECRET", "CALLBACK_URL", "TRUSTED_PROXIES"),
-        *("CALLBACK_QUARANTINE_SECONDS", "CALLBACK_KEEP_ROWS", "CALLBACK_GUARDED"),
-        "KLING_WEBHOOK_SECRET",
-        "RETENTION_DAYS",
+        *("CALLBACK_GUARDED", "KLING_WEBHOOK_SECRET"),
     },
     API.name: _OURS
     | _STORE

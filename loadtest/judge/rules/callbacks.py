@@ -93,15 +93,19 @@ def _applied(job: JobFacts, books: Books) -> Texts:
 
 
 def _refused(job: JobFacts, books: Books) -> Texts:
-    """Without a fault every callback is good, and is taken as such."""
+    """Without a fault every callback is good, and is taken as such.
+
+    A receiver that is killed, or has no Temporal, leaves a receipt without a fate: the vendor had
+    no answer to that delivery then, or a 5xx.
+    """
     if books.armed:
         return
-    refused = sum(receipt.fate not in TAKEN for receipt in job.receipts)
-    refused += sum(
-        told.reply is not None and 400 <= told.reply < 500
-        for row in job.generations
-        for told in row.callbacks
-    )
+    replies = [told.reply for row in job.generations for told in row.callbacks]
+    excused = sum(reply is None or reply >= 500 for reply in replies)
+    undecided = sum(receipt.fate == "unknown" for receipt in job.receipts)
+    refused = sum(receipt.fate not in (*TAKEN, "unknown") for receipt in job.receipts)
+    refused += max(0, undecided - excused)
+    refused += sum(reply is not None and 400 <= reply < 500 for reply in replies)
     if refused:
         yield f"{refused} callback(s) were refused, and no fault was armed"
 
@@ -130,7 +134,9 @@ def _none(stage: StageBook) -> Iterator[tuple[str, str]]:
         for told in row.callbacks
         if told.sent is not None
     ]
-    arrived = any(told.answered for told in calls) or any(job.receipts for job in untouched)
+    arrived = any(told.answered for told in calls) or any(
+        receipt.fate in TAKEN for job in untouched for receipt in job.receipts
+    )
     if calls and not arrived:
         text = (
             f"none of the {len(calls)} callbacks of stage {stage.name} arrived, and no fault is why"

@@ -1,6 +1,6 @@
-"""Removes what is kept of jobs that ended longer ago than RETENTION_DAYS: files, then the record.
+"""Removes jobs that ended longer ago than RETENTION_DAYS: files, receipts, and last the record.
 
-The record goes last: killed at any line, the next round finds it and goes on.
+Killed at any line, the next round finds the record and goes on.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from services.api.dependencies import Dependencies
 from services.api.feed.feed import Feed
 from services.api.metrics import FORGOTTEN
 from services.api.periodic import periodically
+from shared.jobs.ids import callbacks_prefix
 from shared.store.assets import Assets
 from shared.store.records import Records
 
@@ -62,5 +63,6 @@ class Forgetter:
         if not record.is_of(self._records.namespace):
             return False
         self._assets.forget(job_id)
+        self._records.store.remove_below(callbacks_prefix(job_id))
         self._records.remove(job_id)
         return True

@@ -1,9 +1,7 @@
 """A receiver over real HTTP, in front of a real server with a stand-in for the job."""
 
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,8 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from services.callback import signals
+from services.callback import receiver
 from services.callback.app import create_app
-from services.callback.books.entries import Clock, utc_now
-from services.callback.models import Receipt
-from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
 from shared.http.client import http_client
 from shared.jobs.ids import external_id, new_job_id
@@ -44,7 +39,7 @@ class Vendor:
         return callback_url("", secret, external_id(self.job_id, Step.VIDEO, attempt))
 
     def body(self, status: str = "succeed", at: int = 1000, **more: Any) -> dict[str, Any]:
-        return {"task_id": "task-1", "task_status": status, "updated_at": at, **more}
+        return {"task_id": "task-1", "task_status": status, "updated_at": at} | more
 
     async def send(self, status: str = "succeed", at: int = 1000, **more: Any) -> httpx.Response:
         return await self.http.post(self.address(), json=self.body(status, at, **more))
@@ -62,17 +57,17 @@ class Vendor:
 
     def record(self, **fields: Any) -> Record:
         """Write the job's record, running and with its task known unless told otherwise."""
-        return write_record(self.data_dir, self.job_id, **fields)
+        record = record_of(self.job_id, **fields)
+        RecordStore(self.data_dir).write(record)
+        return record
 
 
-def write_record(data_dir: Path, job_id: str, **fields: Any) -> Record:
+def record_of(job_id: str, **fields: Any) -> Record:
     """The record of a job that waits for its first video, unless told otherwise."""
     known = {f"{job_id}.video.1": "task-1"}
-    record = sample_record(job_id).model_copy(
+    return sample_record(job_id).model_copy(
         update={"status": Status.RUNNING, "step": Step.VIDEO, "tasks": known, **fields}
     )
-    RecordStore(data_dir).write(record)
-    return record
 
 
 async def start_job(client: Client, job_id: str, prompt: str = "wait") -> None:
@@ -97,8 +92,7 @@ def settings_for(data_dir: Path) -> CallbackSettings:
 def _patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is there may answer as late as a busy machine has it."""
     if "client" in request.fixturenames and "away" not in request.fixturenames:
-        monkeypatch.setattr(signals, "SIGNAL_SECONDS", 60.0)
-        monkeypatch.setattr(signals, "RPC_TIMEOUT", timedelta(seconds=60))
+        monkeypatch.setattr(receiver, "SIGNAL_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -126,18 +120,3 @@ async def offline(tmp_path: Path) -> AsyncIterator[Vendor]:
         httpx.AsyncClient(transport=transport, base_url="http://callback") as http,
     ):
         yield Vendor(http, new_job_id(), tmp_path)
-
-
-@contextlib.asynccontextmanager
-async def receiving(
-    data_dir: Path, client: Any, *, now: Clock = utc_now
-) -> AsyncIterator[Receiver]:
-    """A receiver of its own, for what HTTP has no part in; its rounds run."""
-    receiver = Receiver(settings_for(data_dir), client, now=now)
-    async with receiver.running():
-        yield receiver
-
-
-async def receipts_of(receiver: Receiver, job_id: str) -> list[Receipt]:
-    entries = await receiver.committer.run(lambda book: book.newest(job_id, limit=1000))
-    return [entry.receipt() for entry in entries]

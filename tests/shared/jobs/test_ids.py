@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from shared.jobs.ids import (
     external_id,
     is_job_id,
-    is_named,
     job_id_for_key,
     new_job_id,
     parse_external_id,
@@ -55,11 +54,3 @@ def test_a_generations_id_tells_what_it_is_of(step: Step, attempt: int) -> None:
 @pytest.mark.parametrize("tail", [".audio.1", ".video.0", ".video.100", ".video.1\n", ".video", ""])
 def test_what_is_no_generation(tail: str) -> None:
     assert parse_external_id(JOB_ID + tail) is None
-
-
-@pytest.mark.parametrize(
-    ("kept", "named"),
-    [("r-1", True), ("app/requests/r-1", True), ("r-12", False), ("xr-1", False), ("r-1/", False)],
-)
-def test_what_is_kept_of_a_generation_may_be_the_path_to_its_name(kept: str, named: bool) -> None:
-    assert is_named(kept, "r-1") is named

@@ -15,7 +15,7 @@ CALLBACKS: dict[str, Preset] = {
     ),
     "callback-before-reply": Preset(
         "the callback of success arrives before the reply to the submit",
-        "every job succeeds; the early callback is kept until its job is known",
+        "every job succeeds; the early callback is signalled to its job",
         (
             rule(
                 "callback-before-reply",

@@ -189,7 +189,7 @@ WRONG = {
     "KLING_PLACES": "-1",
     "MOCK_CALLBACK_HOSTS": "http://receiver:8001",
     "MOCK_PICTURE_HOSTS": "pictures:x",
-    "CALLBACK_KEEP_ROWS": "1",
+    "KLING_WEBHOOK_SECRET": "no base64",
     # Settings of several.
     "LOG_LEVEL": "LOUD",
     "LOG_FORMAT": "xml",

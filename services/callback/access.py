@@ -1,0 +1,93 @@
+"""Who may call: the vendor by token and signature, the operator by the key of this port.
+
+Signatures are those of Standard Webhooks, verified before a body is looked at. One that fits proves
+nothing about the task: a callback stays a hint.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.errors import GenvideoError
+from shared.http.problems import from_error
+from shared.jobs.tokens import operator_key
+
+# For the vendor, whose token is in the address, and for whoever watches over the process.
+FOR_EVERYBODY = frozenset({"/callback/kling", "/healthz", "/readyz"})
+PREFIX = "whsec_"
+VERSION = "v1,"
+TOLERANCE_SECONDS = 300
+# Of one header: a vendor sends one signature, and a second one while it changes its secret.
+MOST_SIGNATURES = 10
+
+
+class NotAuthorized(GenvideoError, code="not_authorized", status=401, title="Not authorized"):
+    """The operator's key is missing or wrong."""
+
+
+class OperatorsOnly:
+    """Before any route of a guarded receiver: what is not for everybody takes the operator's key,
+    which is derived from CALLBACK_SECRET."""
+
+    def __init__(self, app: ASGIApp, secret: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {operator_key(secret)}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in FOR_EVERYBODY:
+            given = Headers(scope=scope).get("authorization", "").encode("utf-8", "replace")
+            if not hmac.compare_digest(self._expected, given):
+                error = NotAuthorized("Send Authorization: Bearer and the operator's key.")
+                await from_error(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def keys_of(secrets: str) -> list[bytes]:
+    """The keys of secrets with commas between them; ValueError if one is no base64, or empty."""
+    try:
+        keys = [
+            base64.b64decode(each.strip().removeprefix(PREFIX), validate=True)
+            for each in secrets.split(",")
+        ]
+    except binascii.Error:
+        raise ValueError(f"is no base64, with or without {PREFIX} before it") from None
+    if not all(keys):
+        raise ValueError("has an empty secret, with which anyone could sign")
+    return keys
+
+
+class Signatures:
+    """Those of one vendor; without its secret none is verified."""
+
+    def __init__(self, secret: SecretStr | None) -> None:
+        self._keys = keys_of(secret.get_secret_value()) if secret else []
+
+    def fits(self, headers: Mapping[str, str], raw: bytes) -> bool:
+        """Whether the vendor has signed this body; True as well if no signature came."""
+        given = headers.get("webhook-signature")
+        if given is None or not self._keys:
+            return True
+        sent_at = headers.get("webhook-timestamp", "")
+        if not (sent_at.isascii() and sent_at.isdigit() and len(sent_at) < 20):
+            return False
+        if abs(time.time() - int(sent_at)) > TOLERANCE_SECONDS:
+            return False
+        signed = f"{headers.get('webhook-id', '')}.{sent_at}.".encode("utf-8", "replace") + raw
+        macs = [hmac.new(key, signed, hashlib.sha256).digest() for key in self._keys]
+        found = [
+            each.removeprefix(VERSION).encode("utf-8", "replace")
+            for each in given.split()
+            if each.startswith(VERSION)
+        ][:MOST_SIGNATURES]
+        # A list: all of them are compared, whichever fits.
+        return any(
+            [hmac.compare_digest(base64.b64encode(mac), each) for mac in macs for each in found]
+        )

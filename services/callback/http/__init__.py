@@ -1,1 +1,0 @@
-"""What the receiver is asked over HTTP, and how it answers."""

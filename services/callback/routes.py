@@ -1,0 +1,158 @@
+"""The address that the vendor calls back, and the list of receipts."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import ClientDisconnect
+
+from services.callback.models import Callback, Fate, NotKept, Receipt, parse
+from services.callback.receiver import Receiver
+from shared.errors import BodyTooLarge, GenvideoError, NotJson, RouteNotFound
+from shared.http.problems import documented
+from shared.http.queries import ONLY_KNOWN
+from shared.jobs.ids import is_job_id
+from shared.jobs.messages import Message
+
+MAX_BODY = 256 * 1024
+# Within this the whole body must have come; a vendor needs milliseconds.
+READ_SECONDS = 5.0
+router = APIRouter(tags=["callbacks"])
+
+
+class BodyTooSlow(
+    GenvideoError, code="body_too_slow", status=408, title="The body came too slowly"
+):
+    """It did not come within the time that the service holds a connection for it."""
+
+
+class Taken(Message):
+    """The answer to a callback."""
+
+    fate: Fate
+
+
+async def _receiver(request: Request) -> Receiver:
+    receiver = request.app.state.receiver
+    assert isinstance(receiver, Receiver)  # noqa: S101 - the lifespan sets it before any request
+    return receiver
+
+
+ReceiverDep = Annotated[Receiver, Depends(_receiver)]
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """A schema without references, as it stands outside the document's own components."""
+    if isinstance(schema, list):
+        return [_inlined(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {key: _inlined(value, definitions) for key, value in schema.items() if key != "$defs"}
+
+
+_SCHEMA = Callback.model_json_schema()
+_EXAMPLE: dict[str, Any] = {
+    "task_id": "831937841",
+    "task_status": "succeed",
+    "updated_at": 1722769557708,
+    "task_info": {"external_task_id": "job-0123456789abcdef01234567.video.1"},
+}
+# One of each message, for the documentation.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "Taken": {"fate": "applied"},
+    "Receipt": {
+        "received_at": "2026-01-02T03:04:06.200000Z",
+        "job_id": "job-0123456789abcdef01234567",
+        "task_id": _EXAMPLE["task_id"],
+        "task_status": _EXAMPLE["task_status"],
+        "fate": "applied",
+        "external_id": "job-0123456789abcdef01234567.video.1",
+        "updated_at": _EXAMPLE["updated_at"],
+        "decided": True,
+    },
+}
+# Read by hand, since the token is looked at before the body.
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": _inlined(_SCHEMA, _SCHEMA.get("$defs", {})),
+                "example": _EXAMPLE,
+            }
+        },
+    },
+}
+
+
+@router.post(
+    "/callback/kling",
+    operation_id="receive_callback",
+    responses=documented(404, BodyTooSlow, 413, 415, 422, 503, NotKept),
+    openapi_extra=_BODY,
+)
+async def receive_callback(
+    request: Request,
+    receiver: ReceiverDep,
+    *,
+    task: Annotated[str, Query(description="As our callback address carries it.")] = "",
+    token: Annotated[str, Query(description="As our callback address carries it.")] = "",
+) -> Taken:
+    """Take a callback, bare or inside `{code, message, request_id, data}`.
+
+    200: noted, with its fate; 404: the token or the signature isn't this task's, or no such job or
+    task is known; 503 with Retry-After: Temporal or the store is away, and the poll makes it good.
+    """
+    if not await receiver.authentic(task, token):
+        raise RouteNotFound("Not found")
+    async with receiver.room:
+        try:
+            raw = await _read(request)
+            if not request.app.state.signatures.fits(request.headers, raw):
+                await receiver.forged(task)
+                raise RouteNotFound("Not found")
+            callback = parse(raw)
+        except (BodyTooSlow, BodyTooLarge, NotJson, RequestValidationError):
+            await receiver.refused(task)
+            raise
+        fate = await receiver.receive(task, callback)
+    if fate in (Fate.REJECTED, Fate.UNKNOWN):
+        raise RouteNotFound("Not found")
+    return Taken(fate=fate)
+
+
+async def _read(request: Request) -> bytes:
+    """The raw body. NotJson, BodyTooLarge, BodyTooSlow."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    ):
+        raise NotJson("Send application/json.")
+    raw = bytearray()
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in request.stream():
+                raw += chunk
+                if len(raw) > MAX_BODY:
+                    raise BodyTooLarge(f"At most {MAX_BODY} bytes.")
+    except (TimeoutError, ClientDisconnect) as error:
+        raise BodyTooSlow(f"The body did not come within {READ_SECONDS:g} s.") from error
+    return bytes(raw)
+
+
+@router.get(
+    "/callbacks",
+    operation_id="list_receipts",
+    dependencies=[ONLY_KNOWN],
+    responses=documented(422, 503, NotKept),
+)
+async def list_receipts(
+    receiver: ReceiverDep, job_id: Annotated[str, Query(max_length=64)]
+) -> list[Receipt]:
+    """The receipts of one job, the oldest first; at most 150."""
+    if not is_job_id(job_id):
+        return []
+    return await asyncio.to_thread(receiver.receipts.of_job, job_id)
