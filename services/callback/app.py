@@ -1,24 +1,32 @@
 """The receiver as an app; it starts, and refuses with 503, while Temporal is away."""
 
 import asyncio
+import hmac
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.client import Client
 
 from services.callback import routes
-from services.callback.access import OperatorsOnly, Signatures
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
+from services.callback.signature import Signatures
+from shared.errors import GenvideoError
 from shared.health import lazy_client, reasons_of, temporal_reason
 from shared.http.app import ServiceApp
+from shared.http.problems import from_error
 from shared.http.web import service_app
+from shared.jobs.tokens import operator_key
 from shared.store.chosen import chosen_store
 from shared.store.probe import store_reason
 
+# For the vendor, whose token is in the address, and for whoever watches over the process.
+FOR_EVERYBODY = frozenset({"/callback/kling", "/healthz", "/readyz"})
 DESCRIPTION = "Takes the video vendor's callbacks. Errors are `application/problem+json`."
 
 
@@ -58,3 +66,25 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
 async def _folder_reason(folder: Path) -> str | None:
     writable = await asyncio.to_thread(os.access, folder, os.W_OK | os.X_OK)
     return None if writable else f"{folder} can't be written"
+
+
+class NotAuthorized(GenvideoError, code="not_authorized", status=401, title="Not authorized"):
+    """The operator's key is missing or wrong."""
+
+
+class OperatorsOnly:
+    """Before any route of a guarded receiver: what is not for everybody takes the operator's key,
+    which is derived from CALLBACK_SECRET."""
+
+    def __init__(self, app: ASGIApp, secret: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {operator_key(secret)}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in FOR_EVERYBODY:
+            given = Headers(scope=scope).get("authorization", "").encode("utf-8", "replace")
+            if not hmac.compare_digest(self._expected, given):
+                error = NotAuthorized("Send Authorization: Bearer and the operator's key.")
+                await from_error(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from services.callback import __main__ as program
-from services.callback import access, receipts, receiver, routes
+from services.callback import app, receipts, receiver, routes
 from shared.http import web
 from tests.docs.pages import ROOT, read, spans, tables_headed
 from tests.workflow.race import DECIDED
@@ -41,7 +41,7 @@ def test_each_case_has_a_test_of_its_own(case: str) -> None:
         f"signalled to the job | 503 | {receiver.SIGNAL_SECONDS:g} s",
         f"after {receipts.ABANDONED.seconds} s as `applied`",
         f"| connections | {program.CONNECTIONS} |",
-        *(f"`{path}`" for path in sorted(access.FOR_EVERYBODY)),
+        *(f"`{path}`" for path in sorted(app.FOR_EVERYBODY)),
         f"| receipts of one job | {receipts.MOST} |",
         f"| receipts of forged ones for one job | {receipts.MOST_FORGED};",
         f"| forged ones that are being noted | {receiver.AT_ONCE // 2} |",

@@ -14,9 +14,9 @@ import pytest
 from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
-from services.callback.access import Signatures
 from services.callback.app import create_app
 from services.callback.settings import CallbackSettings
+from services.callback.signature import Signatures
 from shared.http.client import http_client
 from shared.jobs.ids import new_job_id
 from shared.jobs.tokens import operator_key

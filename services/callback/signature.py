@@ -1,7 +1,6 @@
-"""Who may call: the vendor by token and signature, the operator by the key of this port.
+"""Signatures of callbacks (Standard Webhooks), verified before a body is looked at.
 
-Signatures are those of Standard Webhooks, verified before a body is looked at. One that fits proves
-nothing about the task: a callback stays a hint.
+One that fits proves nothing about the task: a callback stays a hint.
 """
 
 import base64
@@ -12,42 +11,12 @@ import time
 from collections.abc import Mapping
 
 from pydantic import SecretStr
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.errors import GenvideoError
-from shared.http.problems import from_error
-from shared.jobs.tokens import operator_key
-
-# For the vendor, whose token is in the address, and for whoever watches over the process.
-FOR_EVERYBODY = frozenset({"/callback/kling", "/healthz", "/readyz"})
 PREFIX = "whsec_"
 VERSION = "v1,"
 TOLERANCE_SECONDS = 300
 # Of one header: a vendor sends one signature, and a second one while it changes its secret.
 MOST_SIGNATURES = 10
-
-
-class NotAuthorized(GenvideoError, code="not_authorized", status=401, title="Not authorized"):
-    """The operator's key is missing or wrong."""
-
-
-class OperatorsOnly:
-    """Before any route of a guarded receiver: what is not for everybody takes the operator's key,
-    which is derived from CALLBACK_SECRET."""
-
-    def __init__(self, app: ASGIApp, secret: str) -> None:
-        self._app = app
-        self._expected = f"Bearer {operator_key(secret)}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in FOR_EVERYBODY:
-            given = Headers(scope=scope).get("authorization", "").encode("utf-8", "replace")
-            if not hmac.compare_digest(self._expected, given):
-                error = NotAuthorized("Send Authorization: Bearer and the operator's key.")
-                await from_error(error)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
 
 
 def keys_of(secrets: str) -> list[bytes]:
