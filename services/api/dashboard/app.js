@@ -17,8 +17,6 @@ import { attemptTo } from "./lib/notices.js";
 import { untilDone } from "./lib/repeat.js";
 import { Slots } from "./data/slots.js";
 import { JobStore } from "./data/store.js";
-import { TrendsView } from "./views/trends.js";
-import { Teller } from "./parts/teller.js";
 import { OTHER, t, translate } from "./lib/texts.js";
 import { Views } from "./parts/tabs.js";
 
@@ -79,7 +77,6 @@ function makeParts() {
   const named = {
     jobs,
     batches: new BatchesView({ store, address }),
-    trends: new TrendsView({ store, address }),
     faults: new FaultsView({ mocks }),
     health,
   };
@@ -118,12 +115,10 @@ function start() {
   const surroundings = { ui: null };
   const drawer = makeDrawer(parts, surroundings);
   byId("main").append(drawer.element);
-  const teller = new Teller(store);
   const draw = (changed = null) => {
     views.draw(changed);
     offerOther(address);
     drawer.draw();
-    teller.draw();
   };
   store.listen(draw);
   mocks.listen((hit) => {

@@ -52,13 +52,6 @@ export function paidFor(jobs) {
   return { image: sum("image"), video: sum("video") };
 }
 
-/** What vendors say that they charged for these records, in their units, and for how many jobs. */
-export function charged(records) {
-  const amounts = records.map(({ units }) => Object.values(units ?? {}).map(Number));
-  const total = amounts.flat().reduce((sum, amount) => sum + amount, 0);
-  return { total: Number(total.toPrecision(12)), told: amounts.filter((each) => each.length).length };
-}
-
 const first = (instants) => instants.reduce((least, each) => (each < least ? each : least));
 
 // From the first submission to the last end, or to now.

@@ -8,9 +8,6 @@ const RANK = { running: 0, queued: 1 };
 /** How long ago a job may have been submitted, in seconds. */
 export const SPANS = { "15min": 900, "1h": 3600, "24h": 86400, "7d": 604800 };
 
-/** A span that there is: the one that an address asks for, or else the hour. */
-export const spanOf = (asked) => (Object.hasOwn(SPANS, asked) ? asked : "1h");
-
 /** A span in words: `last 15 min`. */
 export const spanText = (span) => t(`last ${span.replace(/\d+/, "$& ")}`);
 

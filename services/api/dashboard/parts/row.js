@@ -1,8 +1,7 @@
 // One line of the table; its cells are made once and then only changed.
 
 import { el, setOr, setText } from "../lib/dom.js";
-import { between, clock, count, dated, duration, rough } from "../lib/format.js";
-import { leftInWords } from "../data/estimate.js";
+import { between, clock, count, dated, duration, rough, ticking } from "../lib/format.js";
 import { ATTEMPTS, attempt, hasEnded, hasImage, overall, stepOf } from "../data/jobs.js";
 import { errorText } from "../lib/errors.js";
 import { jobPath } from "../lib/http.js";
@@ -156,5 +155,6 @@ function timeText(job, facts) {
       ? t("took {time}", { time: duration(between(job.started_at, job.finished_at)) })
       : t("ended {time}", { time: clock(job.created_at) });
   }
-  return leftInWords(job, { ...facts, turn: facts.turns.get(job.job_id) });
+  if (job.started_at) return t("{time} so far", { time: ticking(between(job.started_at)) });
+  return facts.paused ? t("paused") : "–";
 }

@@ -1,14 +1,12 @@
 // The panel of the global slot: who runs, who is next, limit and pause.
 
 import { arrange, button, el, setOr, setText } from "../lib/dom.js";
-import { lastHolders } from "../data/history.js";
-import { between, clock, count, duration, ticking } from "../lib/format.js";
+import { between, count, ticking } from "../lib/format.js";
 import { overall, stepOf } from "../data/jobs.js";
 import { attemptTo, notify } from "../lib/notices.js";
 import { LOCALE, listed, t } from "../lib/texts.js";
 
 const NEXT_SHOWN = 4;
-const HELD_SHOWN = 10;
 
 /** Draws `slots` with the prompts that `store` knows. */
 export class SlotPanel {
@@ -16,18 +14,10 @@ export class SlotPanel {
   #store;
   #open;
   #parts = new Map();
-  #told = "";
   #state = el("p", { class: "hint" });
   #holders = el("ul", { class: "holders", "aria-label": t("Running") });
   #waiting = el("ol", { class: "next", "aria-label": t("Next") });
   #limit = el("input", { type: "number", id: "limit", min: 1, max: 1000, required: true });
-  #last = el("ol", { class: "plain" });
-  #history = el(
-    "details",
-    { toggle: () => this.#showHistory() },
-    el("summary", {}, t("Who held it lately")),
-    this.#last,
-  );
   #pause = button(t("Pause"), () => this.#toggle());
 
   constructor({ slots, store, open }) {
@@ -51,7 +41,6 @@ export class SlotPanel {
       this.#holders,
       this.#waiting,
       form,
-      this.#history,
     );
   }
 
@@ -74,15 +63,6 @@ export class SlotPanel {
       view.waiting.slice(0, NEXT_SHOWN).map((jobId) => this.#next(jobId)),
     );
     this.#forget(view);
-    this.#showHistory();
-  }
-
-  #showHistory() {
-    if (!this.#history.open) return;
-    const lines = lastHolders(this.#store.all(), HELD_SHOWN).map(heldLine);
-    if (lines.join() === this.#told) return;
-    this.#told = lines.join();
-    this.#last.replaceChildren(...lines.map((text) => el("li", { dir: "auto" }, text)));
   }
 
   #holder(holder) {
@@ -155,15 +135,6 @@ export class SlotPanel {
       notify(t("At most {jobs} at once.", { jobs: count(limit, "job") }));
     });
   }
-}
-
-function heldLine({ job, seconds, waited, ahead }) {
-  const words = job.finished_at
-    ? "{when} {prompt}: held it for {time}, had waited {waited}"
-    : "{when} {prompt}: holds it for {time}, had waited {waited}";
-  const behind = ahead ? t(", behind {jobs}", { jobs: count(ahead, "job") }) : "";
-  const [when, prompt] = [clock(job.started_at), job.prompt.slice(0, 40)];
-  return t(words, { when, prompt, time: ticking(seconds), waited: duration(waited) }) + behind;
 }
 
 function sentence(view) {

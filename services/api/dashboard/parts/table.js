@@ -2,7 +2,6 @@
 
 import { arrange, el, setText } from "../lib/dom.js";
 import { fits, ordered } from "../data/choose.js";
-import { typicalSeconds } from "../data/estimate.js";
 import { hasEnded } from "../data/jobs.js";
 import { count } from "../lib/format.js";
 import { COLUMNS, Row } from "./row.js";
@@ -19,7 +18,6 @@ export class JobTable {
   #mocks;
   #rows = new Map();
   #shown = [];
-  #typical = null;
   #pressed = null;
   #selection;
   #body = el("tbody", { role: "rowgroup" });
@@ -65,7 +63,6 @@ export class JobTable {
     ordered(chosen, state.sort, this.#slots.turns);
     const pages = Math.max(1, Math.ceil(chosen.length / PAGE_SIZE));
     const page = Math.min(Math.max(1, Number(state.page) || 1), pages);
-    this.#typical ??= typicalSeconds(this.#store.all());
     this.#fill(chosen.slice((page - 1) * PAGE_SIZE, page * PAGE_SIZE), changed);
     this.#selection.draw();
     this.#showCount(chosen.length, { page, pages });
@@ -73,7 +70,6 @@ export class JobTable {
 
   /** Rewrites ages and times of the lines in view. */
   tick() {
-    this.#typical = typicalSeconds(this.#store.all());
     const facts = this.#facts();
     for (const job of this.#shown) this.#rows.get(job.job_id)?.tick(facts);
   }
@@ -103,10 +99,10 @@ export class JobTable {
 
   #facts() {
     const hits = (jobId) => this.#mocks.hitsOf(jobId).length;
-    const { turns, limit, paused } = this.#slots;
+    const { turns, paused } = this.#slots;
     const shownAs = (job) => this.#store.shownAs(job);
     const isChosen = (jobId) => this.#selection.has(jobId);
-    return { turns, limit, paused, typical: this.#typical, hits, shownAs, isChosen };
+    return { turns, paused, hits, shownAs, isChosen };
   }
 
   #fill(jobs, changed) {

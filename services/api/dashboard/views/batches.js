@@ -1,12 +1,10 @@
 // The batch view: all jobs of a tag together, how many at once, how well, and how they ran in time.
 
 import { summaries } from "../data/batch.js";
-import { arrange, button, card, cards, el, setOr, setText } from "../lib/dom.js";
+import { arrange, card, cards, el, setOr, setText } from "../lib/dom.js";
 import { count, dated, duration } from "../lib/format.js";
-import { Charges } from "../parts/charges.js";
 import { Gantt } from "../parts/gantt.js";
 import { reportLink } from "../parts/reports.js";
-import { Teller } from "../parts/teller.js";
 import { listed, t } from "../lib/texts.js";
 
 // Bars are drawn anew at most this often.
@@ -27,8 +25,6 @@ export class BatchesView {
   #gantt = new Gantt((jobId) => this.#address.go({ job: jobId }));
   #chosen = opened(this.#figures, this.#links, this.#gantt.element);
   #linked = "";
-  #charges = new Charges();
-  #tell = button(t("Tell me when it ends"), () => Teller.allow());
 
   constructor({ store, address }) {
     this.#store = store;
@@ -113,8 +109,6 @@ export class BatchesView {
       }),
     );
     this.#gantt.draw(batch);
-    this.#tell.hidden = batch.ended === batch.jobs.length;
-    this.#charges.turnTo(batch.tag, batch.jobs);
     if (this.#linked !== batch.tag) this.#link(batch.tag);
   }
 
@@ -125,7 +119,7 @@ export class BatchesView {
       { href: this.#address.with({ view: "jobs", tag }) },
       t("These jobs in the table"),
     );
-    this.#links.replaceChildren(inTable, this.#tell, this.#charges.element);
+    this.#links.replaceChildren(inTable);
     const report = await reportLink(tag);
     if (report && this.#linked === tag) this.#links.append(report);
   }

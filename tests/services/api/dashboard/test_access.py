@@ -11,7 +11,7 @@ from tests.services.api.dashboard.conftest import Place
 from tests.shared.standins import sample_record
 
 LONG = "雪地里的红狐狸" * 40 + "withoutanyspace" * 40
-VIEWS = ["jobs", "batches", "trends", "faults", "health"]
+VIEWS = ["jobs", "batches", "faults", "health"]
 PHONE = {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}}
 WIDE = {"color_scheme": "light", "viewport": DESKTOP}
 

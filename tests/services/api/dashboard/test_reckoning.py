@@ -1,7 +1,6 @@
 """What the page reckons without an element, in the browser that runs it: one page for them all."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -69,21 +68,6 @@ async def test_a_rule_is_told_in_words(reckon: Reckon) -> None:
     assert await reckon("data/rules.js", "whomOf", {}) == "every job"
 
 
-async def test_the_time_left_is_told_as_it_is(reckon: Reckon) -> None:
-    slot = {"typical": 2, "limit": 1, "paused": False, "turn": 3}
-    long_ago = {"started_at": "2026-01-01T00:00:00Z", "created_at": "2026-01-01T00:00:00Z"}
-
-    async def left(status: str, **facts: Any) -> Any:
-        given = job(status, **long_ago)
-        return await reckon("data/estimate.js", "leftInWords", given, {**slot, **facts})
-
-    assert await left("running") == "longer than usual"
-    assert await left("running", typical=None) == "–"
-    assert await left("queued") == "≈ 7 s left"
-    assert await left("queued", paused=True) == "paused"
-    assert await left("running", paused=True) == "longer than usual"
-
-
 async def test_how_many_workers_are_left_is_told(reckon: Reckon) -> None:
     async def alarm(**ready: bool) -> Any:
         services = [{"name": name.replace("_", " "), "ready": up} for name, up in ready.items()]
@@ -119,54 +103,3 @@ async def test_jobs_are_chosen_by_their_age(reckon: Reckon) -> None:
 
     assert [await fits(each, "1h") for each in (old, new)] == [False, True]
     assert [await fits(old, within) for within in ("", "no such span")] == [True, True]
-    asked = ("7d", "", "no such span", "constructor")
-    assert [await reckon("data/choose.js", "spanOf", each) for each in asked] == ["7d", *["1h"] * 3]
-
-
-async def test_who_held_the_slot_lately_and_who_waited_for_whom(reckon: Reckon) -> None:
-    def held(name: str, created: int, started: int | None, ended: int | None) -> dict[str, Any]:
-        instants = {"created_at": created, "started_at": started, "finished_at": ended}
-        told = {at: s if s is None else f"2026-01-01T00:00:{s:02}Z" for at, s in instants.items()}
-        return job("running", job_id=name, **told)
-
-    jobs = [held("a", 0, 1, 5), held("b", 2, 5, 9), held("c", 6, 9, None), held("d", 7, None, None)]
-    last = await reckon("data/history.js", "lastHolders", jobs, 2)
-
-    assert [(each["job"]["job_id"], each["waited"], each["ahead"]) for each in last] == [
-        ("c", 3, 1),
-        ("b", 3, 1),
-    ]
-    assert last[1]["seconds"] == 4
-
-
-async def test_what_happened_when_is_told_in_parts_of_one_length(reckon: Reckon) -> None:
-    now = 1_767_225_600_000
-
-    def at(seconds: int) -> str:
-        return datetime.fromtimestamp(now / 1000 - seconds, UTC).isoformat()
-
-    ran = {"created_at": at(600), "started_at": at(540), "finished_at": at(480)}
-    late = {"created_at": at(600), "started_at": at(420), "finished_at": at(360)}
-    waits = {"created_at": at(30), "started_at": None, "finished_at": None}
-    jobs = [job("succeeded", **ran), job("failed", **late), job("queued", **waits)]
-
-    found = await reckon("data/trends.js", "trends", jobs, 3600, now)
-
-    assert found["length"] == 60_000
-    assert found["ended"][52:] == [1, 0, 1, 0, 0, 0, 0, 0]
-    assert sum(found["failed"]) == found["failed"][54] == 1
-    # Two waited; one alone while the other ran, and when nobody did; a third for half a minute.
-    assert found["waiting"][50:54] == [2, 1, 1, 0]
-    assert found["idle"][50:54] == [100, 0, 100, 0]
-    assert (found["waiting"][59], found["idle"][59]) == (1, 50)
-
-
-async def test_what_a_batch_was_charged_is_the_sum_of_what_is_told(reckon: Reckon) -> None:
-    records = [
-        {"units": {"a.video.1": "0.1", "a.video.2": "0.2"}},
-        {"units": {}},
-        {"units": {"b.video.1": "3"}},
-        {},
-    ]
-
-    assert await reckon("data/batch.js", "charged", records) == {"total": 3.3, "told": 2}

@@ -21,7 +21,6 @@ PROSE = re.compile(r".*[A-Za-z{}][,;:.]? [A-Za-z{].*|[A-Z][a-z]+[.…]?|.*…")
 NOT_SAID = {
     "Enter",
     "Escape",
-    "Notification",
     "English",
     "field times",
     "panel wide",
