@@ -32,7 +32,6 @@ from loadtest.options import (
     split,
 )
 from loadtest.prove import page
-from loadtest.report.picture import picture as draw
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options, PlanError, both, control_workers
 from loadtest.run.repeat import command
@@ -169,14 +168,6 @@ def prove(folder: Folder, seal: AtTheEnd = False) -> None:
     found = page.drawn(folder, seal=seal)
     say("\n".join(found.lines))
     raise typer.Exit(found.status)
-
-
-@app.command()
-def picture(
-    folder: Folder, target: Annotated[Path, typer.Argument(help="The PNG to write.")]
-) -> None:
-    """Draw the annotated picture of a report that the documentation shows."""
-    draw(_open(folder).path / "report.html", target)
 
 
 def _open(folder: Path) -> RunFolder:

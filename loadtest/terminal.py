@@ -8,7 +8,6 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from loadtest.books.raw import Damaged
-from loadtest.report.picture import NoBrowser
 from loadtest.run.plan import PlanError
 from loadtest.run.preflight import NotReachable
 from shared.texts import spoken
@@ -30,7 +29,7 @@ class Commands(TyperGroup):
             fail([f"not reachable: {problem}" for problem in error.problems], NOT_REACHABLE)
         except PlanError as error:
             fail(error.problems, USAGE)
-        except (Damaged, NoBrowser) as error:
+        except Damaged as error:
             fail([str(error)], USAGE)
         except OSError as error:
             if error.filename is None:

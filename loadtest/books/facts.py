@@ -288,13 +288,3 @@ class Frame(NamedTuple):
     status: str
     step: str | None
     percent: int
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessSample:
-    """One process at one instant: CPU seconds so far, bytes resident, open descriptors."""
-
-    at: float
-    cpu: float
-    rss: float
-    fds: float

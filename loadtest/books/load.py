@@ -13,7 +13,6 @@ from loadtest.books.facts import (
     Generation,
     Injected,
     Listed,
-    ProcessSample,
     Reading,
     Receipt,
     Record,
@@ -243,10 +242,8 @@ def _during(generation: Generation, books: Books) -> bool:
 
 def _processes(folder: RunFolder, books: Books) -> None:
     for row in folder.rows(raw.PROCESSES):
-        values = [row.get(key) for key in ("at", "cpu", "rss", "fds")]
-        if all(isinstance(value, int | float) for value in values):
-            sample = ProcessSample(*map(float, values))  # type: ignore[arg-type]
-            books.processes.setdefault(str(row.get("name")), []).append(sample)
+        if isinstance(row.get("cpu"), int | float):
+            books.processes.setdefault(str(row.get("name")), []).append(float(row["cpu"]))
 
 
 def _samples(folder: RunFolder, stages: dict[int, StageBook]) -> None:

@@ -1,6 +1,7 @@
 """All that the books say of a job, of a stage and of a run."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from loadtest.books.facts import (
@@ -10,7 +11,6 @@ from loadtest.books.facts import (
     Generation,
     Injected,
     Listed,
-    ProcessSample,
     Reading,
     Receipt,
     Record,
@@ -136,7 +136,12 @@ class Books:
     seal: Seal = field(default_factory=Seal)
     torn: dict[str, int] = field(default_factory=dict)
     replay: dict[str, Any] | None = None
-    processes: dict[str, list[ProcessSample]] = field(default_factory=dict)
+    processes: dict[str, list[float]] = field(default_factory=dict)
+    """Seconds of processor time of each process, sample by sample."""
+
+    def restarts(self, process: str) -> int:
+        """How often a process began anew: then its processor time does so, too."""
+        return sum(after < before for before, after in pairwise(self.processes.get(process, ())))
 
     @property
     def mocked(self) -> bool:

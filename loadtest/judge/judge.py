@@ -17,7 +17,6 @@ from loadtest.judge.findings import (
     findings,
 )
 from loadtest.judge.measures.intervals import by_book
-from loadtest.judge.measures.processes import Usage, usage
 from loadtest.judge.measures.threshold import DEFAULTS, Threshold, parse
 from loadtest.judge.self_checks import SelfCheck, checks_of_run
 from loadtest.judge.stage import StageResult, judge_stage
@@ -51,7 +50,6 @@ class Judgement:
     checks: list[SelfCheck]
     stages: list[StageResult]
     findings: list[Finding]
-    usage: list[Usage]
     books: Books = field(repr=False)
 
 
@@ -81,7 +79,6 @@ def judge_books(books: Books) -> Judgement:
         checks=checks,
         stages=stages,
         findings=found,
-        usage=[usage(name, samples) for name, samples in sorted(books.processes.items())],
         books=books,
     )
 

@@ -84,11 +84,6 @@ def _effects(rule: dict[str, object]) -> str:
     return ", ".join(f"{e.get('where')}.{e.get('do')}" for e in several if isinstance(e, dict))
 
 
-def restarts(judgement: Judgement) -> dict[str, int]:
-    """How often each process began anew, by what it said of its processor time."""
-    return {usage.name: usage.restarts for usage in judgement.usage if usage.restarts}
-
-
 def workers(judgement: Judgement) -> set[str]:
     """The processes that took tasks, by the histories that were kept."""
     told = (each for job in judgement.books.jobs for each in job.told.values())
@@ -97,9 +92,15 @@ def workers(judgement: Judgement) -> set[str]:
 
 def kills(judgement: Judgement) -> int:
     """Workers that were replaced in mid-run, by whichever book shows more of them."""
-    samples = sum(count for name, count in restarts(judgement).items() if name.startswith("worker"))
-    known = sum(usage.name.startswith("worker") for usage in judgement.usage)
-    return max(samples, len(workers(judgement)) - known if known else 0)
+    books = judgement.books
+    known = _workers_seen(judgement)
+    samples = sum(books.restarts(name) for name in known)
+    return max(samples, len(workers(judgement)) - len(known) if known else 0)
+
+
+def _workers_seen(judgement: Judgement) -> list[str]:
+    """The workers that showed metrics."""
+    return [name for name in judgement.books.processes if name.startswith("worker")]
 
 
 def fates(judgement: Judgement) -> Counter[str]:
@@ -120,7 +121,7 @@ def repeated(judgement: Judgement) -> Counter[str]:
 
 
 def _workers(judgement: Judgement) -> Tried:
-    shown = sum(usage.name.startswith("worker") for usage in judgement.usage)
+    shown = len(_workers_seen(judgement))
     worked = len(workers(judgement))
     text = f"{shown} showed metrics, {worked} process(es) took tasks"
     return Tried("several workers", max(shown, worked) > 1, text, _by(books.RUNNER, books.TEMPORAL))
@@ -157,9 +158,9 @@ def _demand(judgement: Judgement) -> Tried:
 
 
 def _kills(judgement: Judgement) -> Tried:
-    anew = restarts(judgement)
+    anew = {name: n for name in judgement.books.processes if (n := judgement.books.restarts(name))}
     text = ", ".join(f"{name} began anew {count} time(s)" for name, count in anew.items())
-    more = len(workers(judgement)) - sum(u.name.startswith("worker") for u in judgement.usage)
+    more = len(workers(judgement)) - len(_workers_seen(judgement))
     if more > 0:
         text += f"{'; ' if text else ''}{more} worker(s) more than showed metrics at a time"
     by = _by(books.RUNNER, books.TEMPORAL)
@@ -168,8 +169,9 @@ def _kills(judgement: Judgement) -> Tried:
 
 def _silence(judgement: Judgement) -> Tried:
     """A process that did not answer while others did: frozen, cut off, or being started."""
-    rounds = max((usage.samples for usage in judgement.usage), default=0)
-    missed = {u.name: rounds - u.samples for u in judgement.usage if u.samples < rounds}
+    answered = {name: len(samples) for name, samples in judgement.books.processes.items()}
+    rounds = max(answered.values(), default=0)
+    missed = {name: rounds - count for name, count in answered.items() if count < rounds}
     text = ", ".join(f"{name} {count} of {rounds} times" for name, count in missed.items())
     name = "services that do not answer"
     return Tried(name, bool(text), text or f"all answered {rounds} times", _by(books.RUNNER))

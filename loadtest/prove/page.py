@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from loadtest.prove.proof import Outcome, Proof, Verdict, read
-from loadtest.report.blocks import (
+from loadtest.report.page import (
     BAD,
     GOOD,
     WARN,
@@ -19,11 +19,11 @@ from loadtest.report.blocks import (
     Table,
     Text,
     Tiles,
+    html,
+    markdown,
     own,
     row,
 )
-from loadtest.report.html import html
-from loadtest.report.markdown import markdown
 from loadtest.times import duration, timestamp
 
 _TONES = {

@@ -1,27 +1,28 @@
-"""Writing the report of a judgement; the same judgement gives the same files."""
+"""The files of a report; the same judgement gives the same files."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections import Counter
+from typing import Any
+from xml.etree import ElementTree
 
 from loadtest.books.raw import RunFolder
+from loadtest.judge.claims import claims
 from loadtest.judge.judge import Judgement
-from loadtest.report.blocks import Section
-from loadtest.report.files import jobs_csv, junit, results, spans_jsonl
-from loadtest.report.html import html
-from loadtest.report.markdown import markdown
-from loadtest.report.sections import (
-    callbacks,
-    conservation,
-    cost,
-    efficiency,
-    handover,
-    jobs,
-    ladder,
-    processes,
-    proof,
-    retries,
-    tried,
-    verdict,
-    worst,
-)
+from loadtest.judge.tried import tried
+from loadtest.report.page import Section, html, markdown
+from loadtest.report.sections import books, jobs, pace, verdict
+from loadtest.times import timestamp
 from shared.files import write_atomic
+
+RESULTS_SCHEMA = 1
+_COLUMNS = (
+    "stage", "index", "job_id", "status", "prompt", "planned_at", "created_at", "started_at",
+    "finished_at",
+    "latency_s", "service_s", "image_attempts", "video_attempts", "events", "error_code",
+)  # fmt: skip
 
 
 def write_report(folder: RunFolder, judgement: Judgement) -> None:
@@ -32,32 +33,125 @@ def write_report(folder: RunFolder, judgement: Judgement) -> None:
         ("results.json", results(judgement)),
         ("junit.xml", junit(judgement)),
         ("jobs.csv", jobs_csv(judgement)),
-        ("spans.jsonl", spans_jsonl(judgement)),
         ("report.md", markdown(title.format(None, run), found)),
         ("report.html", html(title, found, passed=judgement.passed, names=(run,))),
     ):
-        _write(folder, name, text)
+        # In place of whatever has that name; a link is not followed.
+        write_atomic(folder.path / name, text.encode())
 
 
 def sections(judgement: Judgement) -> list[Section]:
     """The sections in the report's order."""
-    return [
-        verdict.section(judgement),
-        tried.section(judgement),
-        ladder.section(judgement),
-        conservation.section(judgement),
-        jobs.section(judgement),
-        proof.section(judgement),
-        handover.section(judgement),
-        efficiency.section(judgement),
-        retries.section(judgement),
-        callbacks.section(judgement),
-        cost.section(judgement),
-        processes.section(judgement),
-        worst.section(judgement),
+    makers = (
+        verdict.verdict,
+        verdict.not_tried,
+        pace.ladder,
+        books.conservation,
+        jobs.over_time,
+        jobs.proof,
+        pace.hand_over,
+        pace.efficiency,
+        books.retries,
+        books.callbacks,
+        books.history,
+        jobs.worst,
+    )
+    return [make(judgement) for make in makers]
+
+
+def results(judgement: Judgement) -> str:
+    """Everything measured, as JSON with a schema version."""
+    body = {
+        "schema": RESULTS_SCHEMA,
+        "passed": judgement.passed,
+        "headline": judgement.headline,
+        "reasons": judgement.reasons,
+        "run": judgement.run,
+        "seal": judgement.books.seal.root,
+        "conditions": _plain(judgement.conditions),
+        "checks": _plain(judgement.checks),
+        "claims": _plain(claims(judgement)),
+        "tried": _plain(tried(judgement)),
+        "stages": _plain(judgement.stages),
+        "findings": _plain(judgement.findings),
+        "vendors": judgement.books.vendors,
+    }
+    return json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def jobs_csv(judgement: Judgement) -> str:
+    """A line per job; instants in UTC, durations in seconds."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for job in judgement.books.jobs:
+        submit, api, run = job.submission, job.api[0] if job.api else None, job.execution
+        kept = {g.step: g.seconds for g in job.generations if g.good}
+        writer.writerow(
+            [
+                job.stage + 1,
+                submit.index if submit else "",
+                job.job_id,
+                job.status or "unknown",
+                submit.prompt if submit else "",
+                timestamp(submit.planned) if submit else "",
+                timestamp(api.created) if api else "",
+                timestamp(api.started) if api and api.started else "",
+                timestamp(api.finished) if api and api.finished else "",
+                "" if job.latency is None else f"{job.latency:.6f}",
+                f"{sum(kept.values()):.6f}" if kept else "",
+                len(job.of("image")),
+                len(job.of("video")),
+                run.events if run else "",
+                (api.error_code or "") if api else "",
+            ]
+        )
+    return out.getvalue()
+
+
+def junit(judgement: Judgement) -> str:
+    """Each condition and check as a test case, for a CI that shows them."""
+    suite = ElementTree.Element("testsuite", name="loadtest")
+    cases = [
+        (c.text, c.ok, f"measured {c.measured}, limit {c.limit}", c.asked)
+        for c in judgement.conditions
     ]
+    cases += [(check.name, check.ok, check.text, False) for check in judgement.checks]
+    cases += [
+        (f"stage {stage.name}: {check.name}", check.ok, check.text, False)
+        for stage in judgement.stages
+        for check in stage.checks
+    ]
+    tally: Counter[str] = Counter(tests=len(cases), failures=0, skipped=0)
+    for name, ok, text, must in cases:
+        case = ElementTree.SubElement(suite, "testcase", classname="loadtest", name=name)
+        if ok is False or (ok is None and must):
+            ElementTree.SubElement(case, "failure", message=text)
+            tally["failures"] += 1
+        elif ok is None:
+            ElementTree.SubElement(case, "skipped", message=text)
+            tally["skipped"] += 1
+    for key, count in tally.items():
+        suite.set(key, str(count))
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _write(folder: RunFolder, name: str, text: str) -> None:
-    """In place of whatever has that name; a link is not followed."""
-    write_atomic(folder.path / name, text.encode())
+def _plain(value: Any) -> Any:
+    """Dataclasses, counters with any keys, and tuples as plain JSON.
+
+    A field whose name in the files is another one than in the code says so in its metadata.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            f.metadata.get("written as", f.name): _plain(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+        }
+    if isinstance(value, dict):
+        return {_key(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _key(key: object) -> str:
+    return " / ".join(map(str, key)) if isinstance(key, tuple) else str(key)

@@ -65,12 +65,18 @@ def told(text: str, *, words: Path | None = None) -> str:
         return plain[text]
     for said, chinese in forms:
         if (found := _between(said, text)) is not None:
-            return _filled(chinese, [told(part, words=words) for part in found])
+            return _filled(chinese, [_listed(part, words) for part in found])
     return text
 
 
 def _filled(text: str, parts: list[str]) -> str:
     return _BLANK.sub(lambda blank: parts[int(blank[1]) - 1], text)
+
+
+def _listed(text: str, words: Path | None) -> str:
+    """A text in Chinese; one that no table has may be a list of texts."""
+    whole = told(text, words=words)
+    return whole if whole != text else ", ".join(told(p, words=words) for p in text.split(", "))
 
 
 @cache

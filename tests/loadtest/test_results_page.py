@@ -18,12 +18,11 @@ from loadtest.collect.environment import environment
 from loadtest.judge.claims import Claim
 from loadtest.judge.findings import Finding
 from loadtest.judge.judge import Condition, judge
-from loadtest.judge.measures.processes import Usage
 from loadtest.judge.measures.stats import Spread
 from loadtest.judge.self_checks import SelfCheck
 from loadtest.judge.stage import StageResult
 from loadtest.judge.tried import Tried
-from loadtest.report.files import jobs_csv, results, spans_jsonl
+from loadtest.report.write import jobs_csv, results
 from loadtest.run.plan import Plan
 from tests.loadtest.forging.recorded import unpack
 
@@ -35,7 +34,6 @@ LISTS: dict[str, type] = {
     "tried": Tried,
     "stages": StageResult,
     "findings": Finding,
-    "processes": Usage,
 }
 # Below these it is the mocks' business what they say.
 OPAQUE = re.compile(r"vendors\.\*\.(stats|verdict)|run\.vendors_before\.\*|run\.faults\.\*\.rules")
@@ -81,8 +79,7 @@ def of_value(value: Any, path: str) -> Iterator[str]:
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     run = unpack("everything-at-once", tmp_path_factory.mktemp("results") / "run")
     judgement = judge(run)
-    makers = {"results": results, "jobs": jobs_csv, "spans": spans_jsonl}
-    return {name: make(judgement) for name, make in makers.items()}
+    return {"results": results(judgement), "jobs": jobs_csv(judgement)}
 
 
 def test_each_field_of_the_results_has_its_line_and_no_other(written: dict[str, str]) -> None:
@@ -115,9 +112,3 @@ def test_each_column_of_the_table_has_its_line(written: dict[str, str]) -> None:
     heads = next(csv.reader(io.StringIO(written["jobs"])))
 
     assert documented("jobs.csv") == set(heads)
-
-
-def test_each_field_of_a_piece_has_its_line(written: dict[str, str]) -> None:
-    rows = [json.loads(line) for line in written["spans"].splitlines()]
-
-    assert documented("spans.jsonl") == {key for row in rows for key in row}

@@ -7,7 +7,6 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from loadtest.report.picture import picture
 from tests.stack.driver import Stack
 from tools.pictures import drawing
 from tools.pictures.stage import (
@@ -25,7 +24,6 @@ from tools.pictures.stage import (
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "pictures"
-ANNOTATED = ROOT / "docs" / "reports.png"
 SIZE = ViewportSize(width=1280, height=800)
 SMALL = ViewportSize(width=900, height=560)
 MOST_FRAMES = 40
@@ -109,7 +107,6 @@ def _reports(stack: Stack, page: Page) -> None:
     said = stack.make("test-20", f"SEED={SEED}")
     drawing.terminal(page, "make test-20", said, FOLDER / "terminal.png")
     latest = Path(stack.settings["REPORTS_DIR"]) / "latest" / "report.html"
-    picture(latest, ANNOTATED)
     _top(page, latest, FOLDER / "report-pass.png")
     stack.make("test-10", f"SEED={SEED}", "PRESET=policy-refusals", good=False)
     _top(page, latest, FOLDER / "report-fail.png")

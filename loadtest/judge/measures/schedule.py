@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from loadtest.books.facts import Generation
 from loadtest.books.model import JobFacts, StageBook
-from loadtest.judge.measures.spans import noticed
 
 SERVICE, RETRIES, BACK_OFF = "service", "failed generations", "back-off"
 BETWEEN, CALLBACK, STORING = "image to video", "callback or poll", "storing and closing"
@@ -105,9 +104,19 @@ def _spend_hold(spent: dict[str, float], hold: Hold, cursor: float) -> float:
             spent,
             CALLBACK,
             cursor,
-            min(noticed(hold.job, hold.vendor_end), hold.end),
+            min(_noticed(hold.job, hold.vendor_end), hold.end),
         )
     return _spend(spent, STORING, cursor, hold.end)
+
+
+def _noticed(job: JobFacts, since: float) -> float:
+    """When the job first moved again after its last generation: a callback, or a poll."""
+    run = job.execution
+    if run is None:
+        return since
+    moments = [at for name, at in run.signals if name == "kling_done"]
+    moments += [activity.ended for activity in run.activities if activity.ended is not None]
+    return min((at for at in moments if at >= since), default=since)
 
 
 def _spend(spent: dict[str, float], part: str, begin: float, end: float) -> float:

@@ -10,7 +10,6 @@ from functools import partial
 from loadtest.books.fields import mapping, owner
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.findings import Finding
-from loadtest.judge.measures.processes import usage
 from loadtest.judge.rules.common import RUN, Texts, each, met, of_stage
 
 KIND = "callback"
@@ -30,7 +29,7 @@ def broken(books: Books) -> Iterator[Finding]:
         told = partial(_told, changes=_changes(books), asked=_asked(books))
         yield from each(books, KIND, told, _counted, _whose, _refused)
         yield from _unanswered(books)
-        if not _began_anew(books):
+        if not books.restarts(RECEIVER):
             for stage in books.stages:
                 yield from of_stage(stage, KIND, _none(stage))
 
@@ -116,12 +115,6 @@ def _signalled(job: JobFacts, books: Books) -> Texts:
     ends = sum(receipt.task_status in ENDS for receipt in job.receipts)
     if woken and not ends and not met(job, "callback"):
         yield f"its workflow was told of an end {woken} times, and no callback told of one"
-
-
-def _began_anew(books: Books) -> bool:
-    """Whether the receiver was killed: what was on its way then is rightly lost."""
-    samples = books.processes.get(RECEIVER, [])
-    return len(samples) > 0 and usage(RECEIVER, samples).restarts > 0
 
 
 def _none(stage: StageBook) -> Iterator[tuple[str, str]]:

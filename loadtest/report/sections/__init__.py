@@ -1,1 +1,1 @@
-"""One module per section of the report; `loadtest.report.write` has their order."""
+"""The sections of the report; `loadtest.report.write` has their order."""

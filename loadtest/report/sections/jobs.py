@@ -1,165 +1,283 @@
-"""Where each job's time went, a row per job on one axis per stage."""
+"""What happened when: each job in time, the concurrency proof, and where to look first."""
 
-import dataclasses
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
 
-from loadtest.books.model import Books, JobFacts, StageBook
+from loadtest.books.facts import Generation
+from loadtest.books.model import STEPS, JobFacts, StageBook
+from loadtest.books.witnesses import LEDGERS, SLOT, codes
+from loadtest.books.witnesses import RECORDS as JOURNAL
+from loadtest.books.witnesses import TEMPORAL as HISTORIES
 from loadtest.judge.judge import Judgement
-from loadtest.judge.measures.spans import (
-    BACK_OFF,
-    HAND_OVER,
-    QUEUED,
-    RUNNING,
-    STORE,
-    WAIT,
-    Span,
-    spans,
+from loadtest.judge.measures.intervals import RECORDS, TEMPORAL, VENDORS
+from loadtest.judge.stage import StageResult
+from loadtest.report.page import (
+    BAD,
+    GOOD,
+    WARN,
+    Bar,
+    Block,
+    Cell,
+    Cells,
+    Chart,
+    Lane,
+    Notice,
+    Section,
+    Table,
+    Text,
+    own,
+    row,
 )
-from loadtest.report.blocks import Block, Chart, Section, Text, own
-from loadtest.report.charts import queue, stacked_groups
-from loadtest.report.links import workflow_link
-from loadtest.report.svg import Canvas, legend
-from loadtest.report.tips import Tip
-from loadtest.times import duration
+from loadtest.times import duration, timestamp
 
-MOST_ROWS = 120
-_ROW = 12
-_KINDS = (
-    (QUEUED, "queued"),
-    ("image", "image"),
-    (HAND_OVER, "hand-over"),
-    ("video", "video"),
-    ("failed", "failed generation"),
-    (BACK_OFF, "back-off"),
-    (WAIT, "callback or poll"),
-    (STORE, "storing"),
+MOST_JOBS, MOST_GENERATIONS, MOST_LANES = 120, 600, 8
+SLOWEST, MOST_FAILURES = 5, 200
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+")
+_VENDORS = (("image", "image"), ("video", "video"), ("failed", "failed generation"))
+_LEGEND = (
+    ("queued", "queued"),
+    ("slot", "has the slot"),
+    *_VENDORS,
+    ("mark", "callback received"),
+    ("fault", "fault injected"),
 )
-_PIECES = ("image", "video", RUNNING)
+_BOOKS = {
+    VENDORS: (LEDGERS, "image accepted to video finished, by both vendors' clocks"),
+    RECORDS: (JOURNAL, "running to end"),
+    TEMPORAL: (HISTORIES, "permit in force to run closed"),
+}
 
 
-def section(judgement: Judgement) -> Section:
-    """A Gantt chart of the jobs of each stage."""
+def workflow_link(run: dict[str, Any], job_id: str) -> str:
+    """The page of a job's workflow; empty if what the run noted is no address."""
+    ui, namespace = str(run.get("temporal_ui")), quote(str(run.get("namespace")), safe="")
+    place = f"/namespaces/{namespace}/workflows/{quote(job_id)}"
+    return f"{ui}{place}" if _ADDRESS.fullmatch(ui) else ""
+
+
+def history_link(job: JobFacts) -> str:
+    """A job's history in the run's own folder; empty if it was not kept."""
+    return f"histories/{quote(job.job_id, safe='')}.json" if "" in job.told else ""
+
+
+def over_time(judgement: Judgement) -> Section:
+    """A lane for each job, on one axis per stage."""
     blocks: list[Block] = []
     for stage in judgement.books.stages:
-        drawn = {job.job_id: pieces for job in stage.jobs.values() if (pieces := spans(job))}
-        if drawn and len(drawn) <= MOST_ROWS:
-            blocks += [_chart(stage, judgement.books, drawn), _own(stage, drawn)]
-        elif drawn:
-            blocks += _aggregated(stage, drawn)
+        jobs = sorted(filter(_is_drawn, stage.jobs.values()), key=_start)
+        if jobs and len(jobs) <= MOST_JOBS:
+            lanes = [_job(job, workflow_link(judgement.books.run, job.job_id)) for job in jobs]
+            text = f"Stage {stage.name}, counted from the first planned submission."
+            blocks.append(Chart(text, lanes, _LEGEND))
+        elif jobs:
+            blocks.append(Text(f"Stage {stage.name} is too large to draw: jobs.csv has its jobs."))
     lead = (
-        "A row per job, in the order of their starts; a dark stroke marks a callback received, a "
-        "red one an injected fault. With a limit of 1 the coloured pieces form a stair without "
-        "steps beside each other. The second drawing of a stage lays the same rows side by side, "
-        "each from its permit on. Zoomed, a name brings its bars into view, and the bars lead to "
-        "the Temporal UI. Stages of more than 120 jobs are shown aggregated."
+        "A lane for each job, in the order of their starts. With a limit of 1 the coloured bars "
+        "form a stair without steps beside each other. The bars lead to the Temporal UI."
     )
     return Section("Jobs over time", lead, blocks or [Text("There is no job to draw.")])
 
 
-def _chart(stage: StageBook, books: Books, drawn: dict[str, list[Span]]) -> Chart:
-    order = sorted(drawn, key=lambda job_id: _start(drawn[job_id]))
-    begin = min(pieces[0].begin for pieces in drawn.values())
-    end = max(pieces[-1].end for pieces in drawn.values())
-    canvas = Canvas(len(order) * _ROW, begin=begin, end=end)
-    for place, job_id in enumerate(order):
-        _draw(canvas, stage.jobs[job_id], drawn[job_id], y=4 + place * _ROW, books=books)
-    canvas.axis()
-    label = f"Stage {stage.name}, all of it in {duration(end - begin)}"
-    text = f"{label}, counted from the first planned submission."
-    return canvas.chart(text, legend=legend(_KINDS))
+def _is_drawn(job: JobFacts) -> bool:
+    return job.finished is not None and job.api[0].created is not None
 
 
-def _own(stage: StageBook, drawn: dict[str, list[Span]]) -> Chart:
-    """Each job from its permit on: what it did, however many waited before it."""
-    order = sorted(drawn, key=lambda job_id: _start(drawn[job_id]))
-    worked = {job_id: _worked(drawn[job_id]) for job_id in order}
-    canvas = Canvas(len(order) * _ROW, begin=0.0, end=max(map(_last, worked.values())))
-    for place, job_id in enumerate(order):
-        y = 4 + place * _ROW
-        canvas.label(_name(stage.jobs[job_id]), y=y + 9)
-        _bars(canvas, worked[job_id], y=y)
-    canvas.axis()
-    label = f"Stage {stage.name}: each job from its permit on"
-    text = f"{label}, without its wait. Rows that look alike are jobs that fared alike."
-    return canvas.chart(text, legend=legend(_KINDS[1:]))
+def _start(job: JobFacts) -> float:
+    """When it got the slot; a job without one has its end."""
+    granted = job.execution.granted if job.execution else None
+    started = job.api[0].started
+    return granted if granted is not None else started if started is not None else _end(job)
 
 
-def _worked(pieces: list[Span]) -> list[Span]:
-    work = [piece for piece in pieces if piece.name != QUEUED]
-    since = work[0].begin if work else 0.0
-    return [
-        dataclasses.replace(piece, begin=piece.begin - since, end=piece.end - since)
-        for piece in work
+def _end(job: JobFacts) -> float:
+    return job.finished or 0.0
+
+
+def _job(job: JobFacts, href: str) -> Lane:
+    created = job.api[0].created or 0.0
+    planned = job.submission.planned if job.submission else created
+    start, end = _start(job), _end(job)
+    bars = [
+        Bar(min(planned, start), start, "queued", f"{job.job_id}, {duration(start - planned)}"),
+        Bar(start, max(start, end), "slot", f"{job.job_id}, {duration(end - start)}"),
+        *(_generation(g) for g in job.generations if g.accepted and g.finished),
     ]
+    marks = [(r.at, "mark", f"{r.task_status}: {r.fate}") for r in job.receipts]
+    marks += [(f.at, "fault", f"{f.where}.{f.do} ({f.rule})") for f in job.faults]
+    bars += [Bar(at, at, kind, text) for at, kind, text in marks if at and planned <= at <= end]
+    return Lane(f"job {job.submission.index + 1 if job.submission else '?'}", bars, href)
 
 
-def _last(pieces: list[Span]) -> float:
-    return pieces[-1].end if pieces else 0.0
+def _generation(g: Generation) -> Bar:
+    title = f"{g.external_id}: {g.outcome}, {duration(g.seconds)}"
+    return Bar(g.accepted or 0.0, g.finished or 0.0, g.step if g.good else "failed", title)
 
 
-def _aggregated(stage: StageBook, drawn: dict[str, list[Span]]) -> list[Block]:
-    """For a stage with more jobs than rows: means by group, and how many wait."""
-    order = sorted(drawn.values(), key=_start)
-    name = f"Stage {stage.name}, aggregated"
-    on_slot = [(kind, text) for kind, text in _KINDS if kind != QUEUED]
-    return [
-        stacked_groups(
-            order,
-            on_slot,
-            caption=f"{name}: what a job did from its permit on. Level columns mean that a job "
-            "costs the same however many came before it.",
-        ),
-        queue(
-            stage,
-            order,
-            caption=f"{name}: jobs planned and ended. The distance between the lines is what "
-            "waits or runs; a straight line of ends is a steady pace.",
-        ),
+def proof(judgement: Judgement) -> Section:
+    """The most at once by each book, against the limit, and the vendors' work in time."""
+    books = [name for name in _BOOKS if name != VENDORS or judgement.books.mocked]
+    rows = [_at_once(stage, name) for stage in judgement.stages for name in books]
+    rows += [_sampled(stage) for stage in judgement.stages if stage.sampled_at_once is not None]
+    numbers = ("#intervals", "#most at once", "#limit", "#reached")
+    heads = ("stage", "book", "kept by", "a job counts from … to …", *numbers, "verdict")
+    blocks: list[Block] = [Table(heads, rows)]
+    for result in judgement.stages:
+        for name in books:
+            if (pair := result.at_once[name].violation) is not None:
+                text = (
+                    f"Stage {result.name}, {_BOOKS[name][0].name}: {pair.second} began at "
+                    f"{timestamp(pair.begin)} while {pair.first} still ran, for "
+                    f"{duration(pair.end - pair.begin)}."
+                )
+                blocks.append(Notice(BAD, text))
+    for stage in judgement.books.stages:
+        if len(stage.limits_seen) > 1:
+            text = (
+                f"The limit changed in the stage {stage.name}: {sorted(stage.limits_seen)}; "
+                "the highest was taken."
+            )
+            blocks.append(Notice(WARN, text))
+    if judgement.books.mocked:
+        blocks += filter(None, map(_lanes, judgement.books.stages))
+    known = tuple(_BOOKS[name][0] for name in books)
+    lead = (
+        "An interval per job and book; a sweep line counts how many cover an instant. The most at "
+        "once must never exceed the limit, and must reach min(jobs, limit), or nothing was proven. "
+        "An end at the very instant of a start is no overlap. "
+        f"{len(known)} books give intervals, kept by {len(codes(known))} code bases that share no "
+        "code of ours; samples of the slot are by the same one as the records."
+    )
+    return Section("Resources over time, and the concurrency proof", lead, blocks)
+
+
+def _at_once(stage: StageResult, name: str) -> Cells:
+    found, (book, text) = stage.at_once[name], _BOOKS[name]
+    limit = stage.limit or 0
+    if not found.intervals:
+        verdict = Cell("says nothing", WARN)
+    elif found.most > limit:
+        verdict = Cell(f"broken {found.violations} times", BAD)
+    elif found.most < min(limit, stage.counts["submitted"]):
+        verdict = Cell("never reached", BAD)
+    else:
+        verdict = Cell("holds", GOOD)
+    numbers = (str(found.intervals), str(found.most), str(limit), timestamp(found.at))
+    return row(stage.name, book.name, book.code, text, *numbers, verdict)
+
+
+def _sampled(stage: StageResult) -> Cells:
+    most, limit = stage.sampled_at_once or 0, stage.limit or 0
+    verdict = Cell("holds", GOOD) if most <= limit else Cell("broken", BAD)
+    text = "holders in a sample"
+    return row(stage.name, SLOT.name, SLOT.code, text, "–", str(most), str(limit), "–", verdict)
+
+
+def _lanes(stage: StageBook) -> Block | None:
+    """The vendors' generations by their own clocks; what overlaps gets a lane of its own."""
+    made = [g for job in stage.jobs.values() for g in job.generations if g.accepted and g.finished]
+    if not made:
+        return None
+    if len(made) > MOST_GENERATIONS:
+        return Text(f"Stage {stage.name} has {len(made)} generations, too many to draw.")
+    text = (
+        f"Stage {stage.name}: what each vendor worked on, by its own clock. What overlaps has a "
+        "lane of its own."
+    )
+    lanes = [Lane(step, list(map(_generation, g))) for step in STEPS for g in _packed(made, step)]
+    return Chart(text, lanes, _VENDORS, height=26)
+
+
+def _packed(made: list[Generation], step: str) -> list[list[Generation]]:
+    """As few lanes as show every generation of a step; the last one takes what is beyond."""
+    lanes: list[list[Generation]] = []
+    of_step = (each for each in made if each.step == step)
+    for g in sorted(of_step, key=lambda each: each.accepted or 0.0):
+        free = (each for each in lanes if (each[-1].finished or 0.0) <= (g.accepted or 0.0))
+        lane = next(free, None)
+        if lane is None and len(lanes) < MOST_LANES:
+            lanes.append([g])
+        else:
+            (lane or lanes[-1]).append(g)
+    return lanes
+
+
+def worst(judgement: Judgement) -> Section:
+    """The jobs that worked longest and every failure, with what each history says."""
+    run = judgement.run
+    jobs = [(stage, job) for stage in judgement.books.stages for job in stage.jobs.values()]
+    ended = sorted(
+        ((_end(j) - _start(j), s, j) for s, j in jobs if _is_drawn(j)), key=lambda each: -each[0]
+    )
+    numbers = ("#at work", "#queued", "#attempts", "where the time went")
+    slow = [_slow(s, j, workflow_link(run, j.job_id)) for _, s, j in ended[:SLOWEST]]
+    blocks: list[Block] = [
+        Table(("job", "stage", "prompt", *numbers, "history"), slow, "The slowest")
     ]
-
-
-def _start(pieces: list[Span]) -> float:
-    return next((piece.begin for piece in pieces if piece.name in _PIECES), pieces[-1].end)
-
-
-def _draw(canvas: Canvas, job: JobFacts, pieces: list[Span], *, y: float, books: Books) -> None:
-    name = f"bars-{job.job_id}"
-    canvas.label(_name(job), y=y + 9, row=name)
-    waited = [piece for piece in pieces if piece.name == QUEUED]
-    _bars(canvas, waited, y=y)
-    canvas.begin_row(name, href=workflow_link(books.run, job.job_id))
-    _bars(canvas, pieces[len(waited) :], y=y)
-    _marks(canvas, job, pieces, y=y)
-    canvas.end_row()
-
-
-def _name(job: JobFacts) -> str:
-    return f"job {job.submission.index + 1 if job.submission else '?'}"
-
-
-def _bars(canvas: Canvas, pieces: list[Span], *, y: float) -> None:
-    for piece in pieces:
-        kind = "failed" if piece.good is False else piece.name
-        canvas.bar(piece.begin, piece.end, y=y, height=_ROW - 3, kind=kind, title=_tip(piece))
-
-
-def _tip(piece: Span) -> Tip:
-    took, job = duration(piece.end - piece.begin), own(piece.job_id)
-    if piece.attempt:
-        return ("Took {1}: {2}, attempt {3}, of {4}", took, piece.name, str(piece.attempt), job)
-    return ("Took {1}: {2} of {3}", took, piece.name, job)
-
-
-def _marks(canvas: Canvas, job: JobFacts, pieces: list[Span], *, y: float) -> None:
-    """Callbacks received and faults injected, where they fall into the job's time."""
-    begin, end = pieces[0].begin, pieces[-1].end
-    marks: list[tuple[str, float | None, Tip]] = [
-        ("mark", r.at, ("Callback received: {1}, {2}", own(r.task_status), r.fate))
-        for r in job.receipts
+    if bad := [(stage, job) for stage, job in jobs if job.status != "succeeded"]:
+        rows = [_bad(s, j, workflow_link(run, j.job_id)) for s, j in bad[:MOST_FAILURES]]
+        heads = ("job", "stage", "prompt", "status", "error", "what led to it", "history")
+        blocks.append(Table(heads, rows, f"Not succeeded ({len(bad)})"))
+    else:
+        blocks.append(Notice(GOOD, "Every job succeeded."))
+    refused = [
+        row(s.name, str(it.index + 1), own(it.prompt), own(it.problem), str(it.tries))
+        for s in judgement.books.stages
+        for it in s.refused[:MOST_FAILURES]
     ]
-    marks += [
-        ("fault", f.at, ("Fault met: {1} by {2}", own(f"{f.where}.{f.do}"), own(f.rule)))
-        for f in job.faults
-    ]
-    for kind, at, title in marks:
-        if at is not None and begin <= at <= end:
-            canvas.tick(at, y=y - 2, height=5, kind=kind, title=title)
+    if refused:
+        columns = ("stage", "#job", "prompt", "answer", "#tries")
+        blocks.append(Table(columns, refused, "Refused by the API"))
+    lead = (
+        "The slowest by their own work, from the permit to the end: how long a job waited for its "
+        "turn is its place in the queue, and no fault of its own. Links lead to the Temporal UI."
+    )
+    return Section("The slowest five and every failure", lead, blocks)
+
+
+def _slow(stage: StageBook, job: JobFacts, href: str) -> Cells:
+    worked = _end(job) - _start(job)
+    parts = [(f"{g.step} {g.attempt or ''}".rstrip(), g.seconds) for g in job.generations]
+    parts.append(("else", max(0.0, worked - sum(seconds for _, seconds in parts))))
+    return row(
+        own(job.job_id, href=href),
+        stage.name,
+        own(job.submission.prompt if job.submission else None),
+        duration(worked),
+        duration(_start(job) - job.submission.planned) if job.submission else None,
+        ", ".join(f"{step} {count}" for step, count in job.api[0].attempts.items()) or "–",
+        own(", ".join(f"{name} {duration(seconds)}" for name, seconds in parts)),
+        _history(job),
+    )
+
+
+def _bad(stage: StageBook, job: JobFacts, href: str) -> Cells:
+    api = job.api[0] if job.api else None
+    return row(
+        own(job.job_id, href=href),
+        stage.name,
+        own(job.submission.prompt if job.submission else None),
+        job.status or "unknown to the API",
+        own(f"{api.error_code}: {api.error_message}") if api and api.error_code else None,
+        own(" → ".join(text for _, text in sorted(_causes(job))) or "–"),
+        _history(job),
+    )
+
+
+def _history(job: JobFacts) -> Cell:
+    href = history_link(job)
+    return Cell("JSON" if href else "not kept", href=href)
+
+
+def _causes(job: JobFacts) -> Iterator[tuple[float, str]]:
+    """Failed generations and activity errors, each with its instant."""
+    for g in job.generations:
+        if not g.good:
+            text = f"{g.external_id} {g.outcome or 'open'}: {g.error or 'no reason'}"
+            yield g.finished or g.accepted or 0.0, text
+    for each in job.execution.activities if job.execution else ():
+        if each.error_class:
+            attempt = f"{each.kind} (attempt {each.attempt})"
+            text = f"{attempt} {each.error_class}: {each.error_message}"
+            yield each.ended or each.scheduled or 0.0, text

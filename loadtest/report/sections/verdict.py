@@ -1,18 +1,22 @@
-"""The verdict first, with each condition's measured value beside its limit."""
+"""The verdict with each condition's measured value, and what the run has not tried."""
 
 import json
 from typing import Any
 
+from loadtest.books.seal import NAME, NONE
+from loadtest.judge.claims import BROKEN, NOT_TRIED, PARTLY, SHOWN, claims
 from loadtest.judge.judge import Condition, Judgement
 from loadtest.judge.measures.threshold import DEFAULTS, METRICS, parse
 from loadtest.judge.self_checks import SelfCheck
 from loadtest.judge.stage import StageResult
-from loadtest.report.blocks import (
+from loadtest.judge.tried import rules, tried
+from loadtest.report.page import (
     BAD,
     GOOD,
     WARN,
     Block,
     Cell,
+    Cells,
     Code,
     Links,
     Notice,
@@ -23,36 +27,40 @@ from loadtest.report.blocks import (
     own,
     row,
 )
-from loadtest.report.links import files
 from loadtest.times import duration, timestamp
 
 _SECONDS = ("min", "median", "p95", "p99", "max", "makespan")
+_TONES = {SHOWN: GOOD, PARTLY: WARN, NOT_TRIED: WARN, BROKEN: BAD}
+_FILES = (
+    ("report.md", "this report as text"),
+    ("results.json", "everything measured, for programs"),
+    ("jobs.csv", "a line per job, for a spreadsheet"),
+    ("junit.xml", "a case per condition and check"),
+    ("histories/", "each kept history, as Temporal's UI imports it"),
+    ("raw/", "what was seen, unjudged"),
+)
 
 
-def section(judgement: Judgement) -> Section:
+def verdict(judgement: Judgement) -> Section:
     """The verdict, its conditions, how to repeat it, and on what it was made."""
-    run = judgement.run
+    run, root = judgement.run, judgement.books.seal.root
+    conditions = ("condition", "verdict", "#measured", "#limit", "#margin", "stage", "what it is")
     blocks: list[Block] = [
         Notice(GOOD if judgement.passed else BAD, judgement.headline),
         _tiles(judgement),
-    ]
-    blocks += [Notice(WARN, text) for text in _banners(run)]
-    blocks += [Notice(BAD, reason) for reason in judgement.reasons] if not judgement.passed else []
-    blocks += [
-        Table(
-            ("condition", "verdict", "#measured", "#limit", "#margin", "stage", "what it is"),
-            _conditions(judgement),
-        ),
+        *(Notice(WARN, text) for text in _banners(run)),
+        *(Notice(BAD, reason) for reason in judgement.reasons if not judgement.passed),
+        Table(conditions, [_condition(judgement, each) for each in judgement.conditions]),
         Text("To repeat this run:"),
         Code(str(run.get("command"))),
-        Table(("of this run", "value"), _facts(run, judgement.books.seal.root)),
+        Table(("of this run", "value"), _facts(run, root)),
         Text("Files of this run, beside this page:"),
-        Links(files(judgement.books.seal.root)),
+        Links(_FILES if root == NONE else (*_FILES, (NAME, "the seal"))),
         Table(
             ("check of the whole run", "result", "what was seen"),
             [row(check.name, _result(check), check.text) for check in judgement.checks],
         ),
-        *_stage_checks(judgement),
+        *_stage_checks(judgement.stages),
     ]
     lead = (
         "Each condition is held against every stage; the stage with the smallest margin is shown."
@@ -64,34 +72,26 @@ def _tiles(judgement: Judgement) -> Tiles:
     """The largest stage in a line."""
     if not judgement.stages:
         return Tiles((("jobs", "0", BAD),))
-    stage = max(judgement.stages, key=_jobs)
-    most, efficiency = stage.metrics["max_at_once"], stage.timing.efficiency
-    safe = most is not None and most <= (stage.limit or 0)
-    at_once = f"{_whole(most)} / {_whole(stage.limit)}"
-    succeeded = stage.counts["succeeded"]
+    stage = max(judgement.stages, key=lambda each: each.counts["planned"])
+    jobs, succeeded = stage.counts["planned"], stage.counts["succeeded"]
+    most, limit = stage.metrics["max_at_once"], stage.limit
+    safe = most is not None and most <= (limit or 0)
+    at_once = f"{'–' if most is None else f'{most:.0f}'} / {'–' if limit is None else limit}"
+    efficiency, found = stage.timing.efficiency, judgement.findings
+    # Some findings are only reported: what a fault has left behind at a vendor.
+    tone = GOOD if not found else WARN if judgement.passed else BAD
     return Tiles(
         (
             ("verdict", "PASS" if judgement.passed else "FAIL", GOOD if judgement.passed else BAD),
-            ("largest stage", f"{_jobs(stage)} jobs", ""),
-            ("succeeded", str(succeeded), GOOD if succeeded == _jobs(stage) else BAD),
+            ("largest stage", f"{jobs} jobs", ""),
+            ("succeeded", str(succeeded), GOOD if succeeded == jobs else BAD),
             ("most at once / limit", at_once, GOOD if safe else BAD),
             ("makespan", duration(stage.timing.makespan), ""),
             ("efficiency", "–" if efficiency is None else f"{efficiency:.1%}", ""),
             ("hand-over, median", duration(stage.hand_over.median), ""),
-            ("findings", str(len(judgement.findings)), _told(judgement)),
+            ("findings", str(len(found)), tone),
         )
     )
-
-
-def _told(judgement: Judgement) -> str:
-    """Some findings are only told: what a fault has left behind at a vendor."""
-    if not judgement.findings:
-        return GOOD
-    return WARN if judgement.passed else BAD
-
-
-def _whole(number: float | None) -> str:
-    return "–" if number is None else f"{number:.0f}"
 
 
 def _banners(run: dict[str, Any]) -> list[str]:
@@ -113,41 +113,31 @@ def _banners(run: dict[str, Any]) -> list[str]:
     return found
 
 
-def _conditions(judgement: Judgement) -> list[tuple[Cell, ...]]:
-    return [
-        row(
-            condition.text,
-            _verdict(condition),
-            value(condition, condition.measured),
-            value(condition, condition.limit),
-            value(condition, condition.margin),
-            None if condition.stage is None else judgement.books.stage_name(condition.stage),
-            METRICS[parse(condition.text).metric],
-        )
-        for condition in judgement.conditions
-    ]
-
-
-def value(condition: Condition, number: float | None) -> str:
-    """A number in the unit of its metric."""
-    if number is None:
-        return "–"
+def _condition(judgement: Judgement, condition: Condition) -> Cells:
     metric = parse(condition.text).metric
-    if metric in _SECONDS or metric.startswith(("handover", "vendor_idle")):
-        return duration(number)
-    return f"{number:.4g}"
-
-
-def _verdict(condition: Condition) -> Cell:
     if condition.ok is None:
-        return Cell("not measured", BAD if condition.asked else WARN)
-    return Cell("holds", GOOD) if condition.ok else Cell("broken", BAD)
+        result = Cell("not measured", BAD if condition.asked else WARN)
+    else:
+        result = Cell("holds", GOOD) if condition.ok else Cell("broken", BAD)
+    numbers = (_value(metric, n) for n in (condition.measured, condition.limit, condition.margin))
+    stage = None if condition.stage is None else judgement.books.stage_name(condition.stage)
+    return row(condition.text, result, *numbers, stage, METRICS[metric])
 
 
-def _facts(run: dict[str, Any], seal: str) -> list[tuple[Cell, ...]]:
+def _value(metric: str, number: float | None) -> str | float | None:
+    """A number in the unit of its metric."""
+    in_seconds = metric in _SECONDS or metric.startswith(("handover", "vendor_idle"))
+    return number if number is None or not in_seconds else duration(number)
+
+
+def _facts(run: dict[str, Any], seal: str) -> list[Cells]:
     plan, where = run["plan"], run.get("environment") or {}
     arrivals = (
         "all at once" if plan.get("rate") is None else f"open loop, {plan['rate']:g} a second"
+    )
+    machine = (
+        f"{where.get('cores')} cores, {where.get('memory_gib')} GiB, {where.get('system')}, "
+        f"load {where.get('load_before')} before the run"
     )
     return [
         row("run", own(str(run.get("run_id")))),
@@ -158,50 +148,34 @@ def _facts(run: dict[str, Any], seal: str) -> list[tuple[Cell, ...]]:
         row("code", own(str(where.get("code")))),
         row("Temporal", f"server {where.get('server')}, SDK {where.get('sdk')}"),
         row("Python", str(where.get("python"))),
-        row("machine", _machine(where)),
+        row("machine", machine),
         row("faults armed", _faults(run.get("faults") or {})),
         row("limit at the beginning", str(run.get("limit"))),
         row("seal (root of SHA256SUMS)", seal),
     ]
 
 
-def _machine(where: dict[str, Any]) -> str:
-    return (
-        f"{where.get('cores')} cores, {where.get('memory_gib')} GiB, {where.get('system')}, "
-        f"load {where.get('load_before')} before the run"
-    )
-
-
 def _faults(armed: dict[str, Any]) -> Cell | str:
     """The armed rules by name and effect; what does not concern a service is left out."""
     found = []
     for service, body in armed.items():
-        rules = body.get("rules") if isinstance(body, dict) else None
-        found += [
-            f"{service}: {rule.get('name')} ({_effects(rule)})"
-            for rule in (rules if isinstance(rules, list) else [])
-            if isinstance(rule, dict) and rule.get("applies", True)
-        ]
+        known = body.get("rules") if isinstance(body, dict) else None
+        for rule in known if isinstance(known, list) else []:
+            if isinstance(rule, dict) and rule.get("applies", True):
+                effects = [f"{e.get('where')}.{e.get('do')}" for e in rule.get("effects") or [rule]]
+                often = json.dumps(rule["often"]) if rule.get("often") else "always"
+                found.append(f"{service}: {rule.get('name')} ({', '.join([*effects, often])})")
     return own("; ".join(found)) if found else "none"
 
 
-def _effects(rule: dict[str, Any]) -> str:
-    effects = rule.get("effects") or [rule]
-    often = json.dumps(rule["often"]) if rule.get("often") else "always"
-    return ", ".join(f"{e.get('where')}.{e.get('do')}" for e in effects) + f", {often}"
-
-
-def _stage_checks(judgement: Judgement) -> list[Block]:
+def _stage_checks(stages: list[StageResult]) -> list[Block]:
     """The checks of the report's own data: a row each, a column per stage."""
-    stages = judgement.stages
     if not stages:
         return []
-    heads = ("check of the report's own data", *(f"stage {s.name}" for s in stages))
-    names = [check.name for check in stages[0].checks]
     results = {(s.number, check.name): check for s in stages for check in s.checks}
     rows = [
-        row(name, *(_result(results.get((stage.number, name))) for stage in stages))
-        for name in names
+        row(check.name, *(_result(results.get((s.number, check.name))) for s in stages))
+        for check in stages[0].checks
     ]
     broken = [
         Notice(BAD, f"Stage {s.name}: {check.name}: {check.text}")
@@ -209,14 +183,54 @@ def _stage_checks(judgement: Judgement) -> list[Block]:
         for check in s.checks
         if check.ok is False
     ]
+    heads = ("check of the report's own data", *(f"stage {s.name}" for s in stages))
     return [Table(heads, rows), *broken]
-
-
-def _jobs(stage: StageResult) -> int:
-    return stage.counts["planned"]
 
 
 def _result(check: SelfCheck | None) -> Cell:
     if check is None or check.ok is None:
         return Cell("not measured", WARN)
     return Cell("holds", GOOD) if check.ok else Cell("broken", BAD)
+
+
+def not_tried(judgement: Judgement) -> Section:
+    """Each claim of the README, and everything that a run can try."""
+    lead = (
+        "A run shows what it came across, and no more. Everything here is read from the books; "
+        "what was only asked for does not count."
+    )
+    known = tried(judgement)
+    left = [each.name for each in known if each.tried is False]
+    answers = {True: Cell("yes", GOOD), False: Cell("no", WARN), None: Cell("–")}
+    blocks: list[Block] = [
+        Text(f"Not tried by this run: {', '.join(left)}." if left else "All of it was tried."),
+        Table(
+            ("claim of the README", "in this run", "what was seen", "shown by tests in any case"),
+            [
+                row(
+                    each.text, Cell(each.state, _TONES[each.state]), each.why, "; ".join(each.tests)
+                )
+                for each in claims(judgement)
+            ],
+            "Claims",
+        ),
+        Table(
+            ("could be tried", "tried", "what was seen", "by the book"),
+            [row(each.name, answers[each.tried], each.text, each.by) for each in known],
+            "What was tried",
+        ),
+    ]
+    if found := rules(judgement):
+        heads = ("service", "rule", "fault", "armed at the beginning", "#met jobs of this run")
+        rows = [
+            row(
+                rule.service,
+                own(rule.name),
+                own(rule.effects),
+                "yes" if rule.armed else "no",
+                Cell(str(rule.fired), "" if rule.fired else WARN),
+            )
+            for rule in found
+        ]
+        blocks.append(Table(heads, rows, "Fault rules"))
+    return Section("What this run did not try", lead, blocks)

@@ -12,7 +12,7 @@ import pytest
 
 from loadtest.judge.judge import Judgement, judge
 from loadtest.judge.measures.threshold import DEFAULTS
-from loadtest.report.blocks import BAD, Block, Notice, Table, Tiles
+from loadtest.report.page import BAD, Block, Notice, Table, Tiles
 from loadtest.report.write import sections
 from tests.loadtest.forging.recorded import KINDS, unpack
 

@@ -6,7 +6,7 @@ from loadtest.prove import page
 from loadtest.prove.page import drawn, sections
 from loadtest.prove.parts import PARTS
 from loadtest.prove.proof import PLAN
-from loadtest.report.blocks import Table, Tiles
+from loadtest.report.page import Table, Tiles
 from tests.loadtest.prove.made import Made
 
 HOSTILE = '<script>alert(1)</script>" onload="x'

@@ -7,8 +7,8 @@ import pytest
 
 from loadtest.books import raw
 from loadtest.judge.judge import Judgement, judge
-from loadtest.report.blocks import Section, Table
-from loadtest.report.sections import efficiency, worst
+from loadtest.report.page import Section, Table
+from loadtest.report.sections import jobs, pace
 from loadtest.report.write import sections
 from loadtest.run.plan import Options
 from tests.loadtest.synthetic import Synthetic, job_id
@@ -52,15 +52,15 @@ def test_the_slowest_are_those_that_worked_longest(tmp_path: Path) -> None:
         rows[2]["granted"] -= 0.5
 
     run.edit(raw.TEMPORAL, early)
-    table = tables([worst.section(judge(run.folder))])[0]
+    table = tables([jobs.worst(judge(run.folder))])[0]
 
     assert table.rows[0][0].text == job_id(0, 2)
     assert table.rows[0][3].text == "1.56 s"
-    assert "queued" not in table.rows[0][6].text
+    assert table.rows[0][6].text.startswith("image 1 ")
 
 
 def test_the_parts_add_up_to_what_the_table_says(ladder: Judgement) -> None:
-    rows = {cells[0].text: cells for cells in tables([efficiency.section(ladder)])[0].rows}
+    rows = {cells[0].text: cells for cells in tables([pace.efficiency(ladder)])[0].rows}
     total, makespan = rows["sum, to the last close"], rows["slots x makespan, to the last end"]
 
     assert total[2].text == "100.0%"

@@ -14,8 +14,7 @@ import pytest
 
 from loadtest.books import raw
 from loadtest.judge.judge import judge
-from loadtest.report.html import POLICY
-from loadtest.report.svg import ZOOMS
+from loadtest.report.page import POLICY
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options
 from tests.loadtest.synthetic import Synthetic, job_id
@@ -75,25 +74,11 @@ def test_what_it_links_to_beside_it_is_there(tmp_path: Path) -> None:
     found = {href for href in re.findall(r'href="([^"]+)"', page) if ":" not in href}
     inside, beside = {h for h in found if h[0] == "#"}, {h for h in found if h[0] != "#"}
 
-    assert {"jobs.csv", "spans.jsonl", "histories/", f"histories/{job_id(0, 1)}.json"} <= beside
+    assert {"jobs.csv", "histories/", f"histories/{job_id(0, 1)}.json"} <= beside
     assert [href for href in beside if not (run.folder.path / href).exists()] == []
     assert [href for href in inside if f'id="{href[1:]}"' not in page] == []
-    assert f"#bars-{job_id(0, 1)}" in inside
     # Each of them has one for the reader who has opened the page in Chinese.
     assert {f"#zh-{h[1:]}" for h in inside if not h.startswith("#zh-")} <= inside
-
-
-def test_drawings_of_rows_can_be_zoomed_without_a_script(written: Path) -> None:
-    page = (written / "report.html").read_text("utf-8")
-    css = Path("loadtest/report/templates/report.css").read_text("utf-8")
-    radios = re.findall(r'<input type="radio" name="([\w-]+)" id="([\w-]+)" class="z(\d+)"', page)
-
-    assert len({name for name, *_ in radios}) >= 3
-    assert {int(zoom) for *_, zoom in radios} == set(ZOOMS)
-    assert len({place for _, place, _ in radios}) == len(radios)
-    assert all(f'<label for="{place}">' in page for _, place, _ in radios)
-    for zoom in ZOOMS[1:]:
-        assert f".z{zoom}:checked ~ .view .plot {{ width: {zoom}00%; }}" in css
 
 
 def test_on_a_narrow_screen_each_cell_tells_its_column(written: Path) -> None:
@@ -105,13 +90,31 @@ def test_on_a_narrow_screen_each_cell_tells_its_column(written: Path) -> None:
 
 def test_every_chart_has_a_caption_and_a_name(written: Path) -> None:
     page = (written / "report.html").read_text("utf-8")
-
     captions = re.findall(r'<figcaption id="([^"]+)">', page)
     names = re.findall(r'<svg role="(?:img|group)" aria-labelledby="([^"]+)"', page)
-    assert page.count("<figure>") == len(captions) > 3
-    # A drawing and its rows or axis have one name.
-    assert sorted(names) == sorted(2 * captions)
-    assert len(names) + page.count("preserveAspectRatio") == page.count("<svg")
+
+    assert page.count("<figure>") == page.count("<svg") == len(captions) > 2
+    assert names == captions
+
+
+def test_each_job_and_generation_is_drawn_in_its_time(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path, plan=Options(stages="3", seed="7").plan()).write()
+    write_report(run.folder, judge(run.folder))
+    [jobs, vendors] = re.findall(
+        r"<svg.*?</svg>", (run.folder.path / "report.html").read_text("utf-8"), re.S
+    )
+    bar = r'<rect class="(\w+)" x="([\d.]+)%" width="([\d.]+)%"'
+    images = [
+        (float(x), float(width)) for kind, x, width in re.findall(bar, jobs) if kind == "image"
+    ]
+
+    assert [jobs.count(f'class="{kind}"') for kind in ("queued", "slot", "image", "video")] == [
+        3
+    ] * 4
+    assert all(f"workflows/{job_id(0, n)}" in jobs for n in range(3))
+    assert vendors.count('class="image"') == vendors.count('class="video"') == 3
+    assert images == sorted(images)
+    assert all(x + width <= later for (x, width), (later, _) in pairwise(images))
 
 
 def test_the_markdown_has_all_sections(written: Path) -> None:
@@ -135,18 +138,6 @@ def test_there_is_a_line_for_each_job(written: Path) -> None:
     assert len(rows) == 151
     assert rows[1]["job_id"] == job_id(1, 0)
     assert float(rows[1]["service_s"]) == pytest.approx(1.0)
-
-
-def test_spans_of_a_job_follow_each_other(written: Path) -> None:
-    text = (written / "spans.jsonl").read_text("utf-8")
-    spans = [json.loads(line) for line in text.splitlines()]
-    own = [piece for piece in spans if piece["job_id"] == job_id(1, 3)]
-
-    assert [piece["name"] for piece in own] == [
-        "queued", "hand-over", "image", "hand-over", "video", "callback", "storing",
-    ]  # fmt: skip
-    for before, after in pairwise(own):
-        assert after["begin"] == before["end"]
 
 
 def test_ci_sees_a_failure_by_name(tmp_path: Path) -> None:
@@ -183,16 +174,17 @@ def test_conditions_that_were_loosened_are_said_at_the_head(tmp_path: Path) -> N
     assert "Not held against these defaults, by the plan: lost==0" in text.split("## 2.")[0]
 
 
-def test_what_a_prompt_contains_stays_text(tmp_path: Path) -> None:
+def test_what_prompts_and_vendors_say_stays_text(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="2", seed="7").plan()).write()
-
-    def poison(rows: list[Row]) -> None:
-        rows[0]["prompt"] = "<script>alert(1)</script> | pipe"
-
-    run.edit(raw.SUBMITS, poison)
+    hostile = "<script>alert(1)</script> | pipe"
+    run.edit(raw.SUBMITS, lambda rows: rows[0].update(prompt=hostile))
+    run.edit(raw.LEDGERS["image"], lambda rows: rows[0].update(outcome=hostile, error=hostile))
+    run.edit(raw.RECEIPTS, lambda rows: rows[0].update(task_status=hostile))
     write_report(run.folder, judge(run.folder))
+    page = (run.folder.path / "report.html").read_text("utf-8")
 
-    assert "<script>" not in (run.folder.path / "report.html").read_text("utf-8")
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)") >= 4
     assert "\\| pipe" in (run.folder.path / "report.md").read_text("utf-8")
 
 

@@ -59,7 +59,7 @@ async def test_two_stages_pass(settings: Settings, pipeline: MakePipeline) -> No
     assert {sweep.most for sweep in judgement.stages[1].at_once.values()} == {1}
     assert "stage 2/2, 4 jobs: 4 succeeded" in shown
     names = {path.name for path in run.folder.path.iterdir()}
-    assert names >= {"report.html", "report.md", "results.json", "jobs.csv", "spans.jsonl"}
+    assert names >= {"report.html", "report.md", "results.json", "jobs.csv"}
     assert names >= {"junit.xml", "histories", "raw"}
     assert (settings.reports_dir / "latest").readlink() == Path(run.run_id)
     histories = list(run.folder.histories.iterdir())

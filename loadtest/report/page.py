@@ -1,0 +1,245 @@
+"""What a report is made of, and the same report as one HTML page and as Markdown.
+
+Sections are built once, as blocks, which know nothing of either form. The page needs no script, no
+font and no picture from elsewhere, and has every text in English and in Chinese.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup, escape
+
+from loadtest.times import duration
+from shared.texts import is_chinese, told
+
+GOOD, BAD, WARN, INFO = "good", "bad", "warn", "info"
+# Whatever gets into the page, nothing of it runs, and nothing is fetched or sent.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_TEMPLATES = Path(__file__).parent / "templates"
+_MARKS = {GOOD: "✅", BAD: "❌", WARN: "⚠️", INFO: "ℹ️"}
+_MOST_TICKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell; `tone` colours it, and the text alone still says it.
+
+    `own`: a value of a user's or a machine's, and the same in every language.
+    """
+
+    text: str
+    tone: str = ""
+    href: str = ""
+    own: bool = False
+
+
+Cells = tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headings; headings that begin with `#` stand over numbers."""
+
+    heads: tuple[str, ...]
+    rows: list[Cells]
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence that must not be missed."""
+
+    tone: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A command, to be copied."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Files beside the report: (address, what it is)."""
+
+    links: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """A few numbers that say most: (name, value, tone)."""
+
+    tiles: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A stretch of time in a lane, coloured by its kind; the title is the same in each language."""
+
+    begin: float
+    end: float
+    kind: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One row of a chart; `href` is where its bars lead."""
+
+    name: str
+    bars: list[Bar]
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Lanes over one axis of time; across, all is a share of the width."""
+
+    caption: str
+    lanes: list[Lane]
+    legend: tuple[tuple[str, str], ...]
+    height: int = 12
+    """Pixels of a lane."""
+
+    @property
+    def begin(self) -> float:
+        return min(bar.begin for lane in self.lanes for bar in lane.bars)
+
+    @property
+    def seconds(self) -> float:
+        return max(bar.end for lane in self.lanes for bar in lane.bars) - self.begin or 1e-9
+
+    def share(self, seconds: float) -> str:
+        """A length of time as a share of the width."""
+        return f"{seconds / self.seconds * 100:.3f}%"
+
+    def drawn(self) -> list[tuple[Lane, list[tuple[Bar, str, str]]]]:
+        """Each lane's bars with where they begin and how wide they are."""
+        # A browser does not draw what has no width.
+        begin, least = self.begin, self.seconds / 2000
+        return [
+            (
+                lane,
+                [
+                    (
+                        bar,
+                        self.share(bar.begin - begin),
+                        self.share(max(bar.end - bar.begin, least)),
+                    )
+                    for bar in lane.bars
+                ],
+            )
+            for lane in self.lanes
+        ]
+
+    def ticks(self) -> list[tuple[str, str]]:
+        """Round instants since the beginning: where they are, and how they are written."""
+        power = 10.0 ** math.floor(math.log10(self.seconds / _MOST_TICKS))
+        step = next(s * power for s in (1, 2, 5, 10) if s * power * _MOST_TICKS >= self.seconds)
+        places = range(int(self.seconds * 0.97 / step) + 1)
+        return [(self.share(place * step), duration(place * step)) for place in places]
+
+
+Block = Tiles | Table | Notice | Text | Code | Chart | Links
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section of the report; its place there is its number."""
+
+    title: str
+    lead: str
+    blocks: list[Block] = field(default_factory=list)
+
+
+def row(*values: Cell | str | float | None) -> Cells:
+    """A table's row from plain values; None becomes a dash, numbers are shortened."""
+    return tuple(
+        value
+        if isinstance(value, Cell)
+        else Cell(
+            "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+        )
+        for value in values
+    )
+
+
+def own(text: str | None, *, href: str = "") -> Cell:
+    """A prompt, a name, an id: what no table of texts may touch."""
+    return Cell("–" if text is None else text, href=href, own=True)
+
+
+def html(title: str, sections: list[Section], *, passed: bool, names: tuple[str, ...] = ()) -> str:
+    """The whole report as one page; `names` are what its title has for `{1}`, `{2}`."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.tests["kind"] = lambda block, name: type(block).__name__ == name
+    environment.filters |= {"both": both, "told": told}
+    return environment.get_template("report.html.j2").render(
+        title=title.format(None, *names),
+        heading=both(title).format(None, *names),
+        sections=sections,
+        passed=passed,
+        chinese=is_chinese(os.environ),
+        policy=POLICY,
+        css=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+    )
+
+
+def both(text: str) -> Markup:
+    """A text, and beside it the Chinese one where there is one; the style shows one of them."""
+    chinese = told(text)
+    if chinese == text:
+        return escape(text)
+    return Markup('<span lang="en">{}</span><span lang="zh">{}</span>').format(text, chinese)
+
+
+def markdown(title: str, sections: list[Section]) -> str:
+    """The whole report as Markdown; of a chart it has the caption alone."""
+    lines = [f"# {title}", ""]
+    for number, section in enumerate(sections, 1):
+        lines += [f"## {number}. {section.title}", "", section.lead, ""]
+        for block in section.blocks:
+            lines += [*_lines(block), ""]
+    return "\n".join(lines)
+
+
+def _lines(block: Block) -> Iterator[str]:
+    match block:
+        case Table(heads=heads, rows=rows, caption=caption):
+            yield from (f"**{caption}**", "") if caption else ()
+            yield "| " + " | ".join(head.removeprefix("#") for head in heads) + " |"
+            yield "|" + "|".join("---:" if head.startswith("#") else "---" for head in heads) + "|"
+            yield from ("| " + " | ".join(map(_cell, cells)) + " |" for cells in rows)
+        case Notice():
+            yield f"> {_MARKS[block.tone]} {block.text}"
+        case Tiles():
+            yield " · ".join(f"{name}: **{value}**" for name, value, _ in block.tiles)
+        case Text():
+            yield block.text
+        case Code():
+            yield from ("```sh", block.text, "```")
+        case Links():
+            yield from (f"- [{href}]({href}): {text}" for href, text in block.links)
+        case Chart():
+            yield f"*Chart in report.html: {block.caption}*"
+
+
+def _cell(cell: Cell) -> str:
+    text = cell.text.replace("|", "\\|").replace("\n", " ")
+    mark = f"{_MARKS[cell.tone]} " if cell.tone in (GOOD, BAD) else ""
+    return f"{mark}[{text}]({cell.href})" if cell.href else f"{mark}{text}"

@@ -1,0 +1,234 @@
+"""Whether what went in came out: jobs by each book, failed generations, callbacks, histories."""
+
+from collections.abc import Callable
+
+from loadtest.books.model import ENDS, STEPS, JobFacts, StageBook
+from loadtest.books.witnesses import (
+    FILES,
+    LEDGERS,
+    RECEIPTS,
+    RECORDS,
+    RUNNER,
+    TEMPORAL,
+    Witness,
+    codes,
+    witnesses,
+)
+from loadtest.judge.judge import Judgement
+from loadtest.judge.measures.callbacks import AGAIN, BY_POLL, FATES, LOST
+from loadtest.judge.measures.faults import OUTCOMES
+from loadtest.judge.measures.retries import DEGRADED, RECOVERED, SURFACED, UNACCOUNTED
+from loadtest.judge.stage import StageResult
+from loadtest.report.page import (
+    BAD,
+    GOOD,
+    INFO,
+    Block,
+    Cell,
+    Cells,
+    Notice,
+    Section,
+    Table,
+    Text,
+    own,
+    row,
+)
+from loadtest.report.sections.jobs import history_link
+from loadtest.times import duration
+
+MOST_FINDINGS = 100
+_KINDS = ("lost", "duplicated", "orphaned", "charged twice", "contradiction", "still open")
+_COUNTED: tuple[tuple[Witness, str, Callable[[JobFacts], bool]], ...] = (
+    (RUNNER, "accepted by the API", lambda job: bool(job.submissions)),
+    (
+        FILES,
+        "with a video that decodes",
+        lambda job: "video" in job.files and job.files["video"].problem is None,
+    ),
+    (RECORDS, "listed by the API and ended", lambda job: job.status in ENDS),
+    (
+        RECORDS,
+        "with a record that has ended",
+        lambda job: job.record is not None and job.record.status in ENDS,
+    ),
+    (RECEIPTS, "with a callback received", lambda job: bool(job.receipts)),
+    (
+        TEMPORAL,
+        "with a history that is closed",
+        lambda job: job.execution is not None and job.execution.closed is not None,
+    ),
+    (LEDGERS, "with an image that succeeded", lambda job: any(g.good for g in job.of("image"))),
+    (LEDGERS, "with a video that succeeded", lambda job: any(g.good for g in job.of("video"))),
+)
+
+
+def conservation(judgement: Judgement) -> Section:
+    """The sums, the books beside each other, and every difference by name."""
+    stages, found = judgement.books.stages, judgement.findings
+    books = witnesses(mocked=judgement.books.mocked)
+    keepers = codes(books)
+    lead = (
+        "submitted = succeeded + degraded + failed + cancelled + still open, and still open must "
+        f"be 0. {len(books)} books tell of a run, each counted on its own. They are kept by "
+        f"{len(keepers)} code bases that share no code of ours: {', '.join(keepers)}. Two books of "
+        "one code base may share its mistakes, and count as one. A difference is named below by "
+        "job id."
+    )
+    names = tuple(f"#stage {stage.name}" for stage in stages)
+    counted = [
+        row(book.name, book.code, text, *(str(sum(map(has, s.jobs.values()))) for s in stages))
+        for book, text, has in _COUNTED
+        if book in books
+    ]
+    differences = [row(kind, *_counts(judgement.stages, kind)) for kind in _KINDS]
+    sums = ("stage", "#submitted", "#ended", "#still open", "adds up")
+    blocks: list[Block] = [
+        Table(sums, list(map(_sum, stages)), "The sum"),
+        Table(("book", "kept by", "jobs", *names), counted, "Jobs by book"),
+        Table(("difference", *names), differences, "Differences"),
+    ]
+    if found:
+        jobs = {job.job_id: history_link(job) for job in judgement.books.jobs}
+        rows = [
+            row(
+                f.kind,
+                own(f.job_id, href=jobs.get(f.job_id, "")),
+                judgement.books.stage_name(f.stage),
+                f.text,
+            )
+            for f in found[:MOST_FINDINGS]
+        ]
+        blocks.append(Table(("what", "job", "stage", "in words"), rows, "Every difference by name"))
+    else:
+        blocks.append(Notice(GOOD, "The books agree in everything that they can say."))
+    if len(found) > MOST_FINDINGS:
+        blocks.append(Notice(INFO, f"{len(found) - MOST_FINDINGS} more are in results.json."))
+    return Section("Conservation ledger", lead, blocks)
+
+
+def _sum(stage: StageBook) -> Cells:
+    ended = sum(job.status in ENDS for job in stage.jobs.values() if job.submissions)
+    left = stage.accepted - ended
+    adds_up = Cell("no", BAD) if left else Cell("yes", GOOD)
+    return row(stage.name, str(stage.accepted), str(ended), str(left), adds_up)
+
+
+def _counts(stages: list[StageResult], kind: str) -> list[Cell]:
+    return [Cell(str(s.counts[kind]), BAD if s.counts[kind] else "") for s in stages]
+
+
+def retries(judgement: Judgement) -> Section:
+    """Attempts, errors by class, and the fate of each failed generation."""
+    lead = (
+        "A failed generation must be recovered by a retry, end its job degraded, or surface as the "
+        "job's failure. Repeated calls are those of Temporal's activities; they use up no attempt."
+    )
+    stages = judgement.stages
+    blocks: list[Block] = []
+    if judgement.books.mocked:
+        attempts = [_attempts(stage, step) for stage in stages for step in STEPS]
+        numbers = ("#1 attempt", "#2", "#3", "#4 or more")
+        blocks.append(Table(("stage", "of", *numbers), attempts, "Generations per job"))
+        fates = (RECOVERED, DEGRADED, SURFACED, UNACCOUNTED)
+        heads = ("stage", "#failed", *(f"#{fate}" for fate in fates), "#vendors' time lost")
+        rows = [
+            row(
+                stage.name,
+                str(sum(stage.retries.fates.values())),
+                *(_none(stage.retries.fates[fate], bad=fate == UNACCOUNTED) for fate in fates),
+                duration(stage.retries.seconds),
+            )
+            for stage in stages
+        ]
+        blocks.append(Table(heads, rows, "Failed generations"))
+        blocks.append(_faults(stages))
+    errors = [
+        row(stage.name, f"{step}{kind}", name, str(count))
+        for stage in stages
+        for book, kind in ((stage.retries.errors, " generation"), (stage.retries.calls, ""))
+        for (step, name), count in book.most_common(20)
+    ]
+    if errors:
+        blocks.append(Table(("stage", "what", "error class", "#times"), errors, "Errors by class"))
+    else:
+        blocks.append(Notice(GOOD, "No generation failed and no call had to be repeated."))
+    return Section("Retries", lead, blocks)
+
+
+def _attempts(stage: StageResult, step: str) -> Cells:
+    made = stage.retries.attempts[step]
+    many = sum(count for number, count in made.items() if number >= 4)
+    return row(stage.name, step, *(str(made[n]) for n in (1, 2, 3)), str(many))
+
+
+def _faults(stages: list[StageResult]) -> Block:
+    """Each injected fault and what became of it."""
+    kinds = sorted({key[:2] for stage in stages for key in stage.faults.outcomes})
+    if not kinds:
+        return Notice(INFO, "The mocks injected no fault into these jobs.")
+    rows = [
+        row(
+            service,
+            what,
+            *(
+                _none(
+                    sum(stage.faults.outcomes[(service, what, outcome)] for stage in stages),
+                    bad=outcome == UNACCOUNTED,
+                )
+                for outcome in OUTCOMES
+            ),
+        )
+        for service, what in kinds
+    ]
+    heads = ("service", "fault", *(f"#{outcome}" for outcome in OUTCOMES))
+    return Table(heads, rows, "Injected faults, by the mocks' own trace")
+
+
+def _none(count: int, *, bad: bool) -> Cell:
+    """A count; of what is bad there must be none."""
+    return Cell(str(count), BAD if bad and count else "")
+
+
+def callbacks(judgement: Judgement) -> Section:
+    """Sent by the vendor's ledger, received by our receipts, by what became of each."""
+    lead = (
+        "sent = applied + duplicate + late + early + out of order + rejected + unknown + sent "
+        "again (a try that failed and was repeated with success) + lost and made good by a poll + "
+        "lost; lost must be 0. A vendor sends one per change of a task, or withholds it by a fault."
+    )
+    blocks: list[Block] = [Text("Without mocks it is not known what was sent.")]
+    if judgement.books.mocked:
+        fates = (*FATES, AGAIN, BY_POLL, LOST)
+        rows = [
+            row(
+                stage.name,
+                str(stage.callbacks.sent),
+                *(_none(stage.callbacks.fates[fate], bad=fate == LOST) for fate in fates),
+            )
+            for stage in judgement.stages
+        ]
+        heads = ("stage", "#sent", *(f"#{fate.replace('_', ' ')}" for fate in fates))
+        blocks = [Table(heads, rows)]
+    return Section("Callback fates", lead, blocks)
+
+
+def history(judgement: Judgement) -> Section:
+    """Events, workflow tasks and bytes per job, and what the replay of the histories gave."""
+    check = next(each for each in judgement.checks if "replays" in each.name)
+    tone = {True: GOOD, False: BAD, None: INFO}[check.ok]
+    rows = [
+        row(stage.name, name, str(found.n), *(None if v is None else f"{v:,.0f}" for v in values))
+        for stage in judgement.stages
+        for name, found in (
+            ("events", stage.history_events),
+            ("workflow tasks", stage.history_tasks),
+            ("bytes", stage.history_bytes),
+        )
+        for values in ((found.min, found.median, found.max),)
+    ]
+    blocks: list[Block] = [
+        Notice(tone, f"{check.name[0].upper()}{check.name[1:]}: {check.text}."),
+        Table(("stage", "per job", "#n", "#min", "#median", "#max"), rows),
+    ]
+    lead = "What one job leaves in Temporal: a history that grows without need costs every replay."
+    return Section("Determinism and history", lead, blocks)

@@ -1,0 +1,143 @@
+"""How fast it went: the ladder, the hand-over between jobs, and where the slots' time went."""
+
+from itertools import pairwise
+
+from loadtest.judge import findings as kinds
+from loadtest.judge.judge import Judgement
+from loadtest.judge.measures.schedule import PARTS, SERVICE
+from loadtest.judge.measures.stats import Spread
+from loadtest.judge.measures.timing import FORMULA
+from loadtest.judge.stage import StageResult
+from loadtest.report.page import BAD, GOOD, Block, Cell, Cells, Section, Table, Text, row
+from loadtest.times import duration
+
+_ENDS = ("submitted", "succeeded", "degraded", "failed", "cancelled")
+_COUNTS = (*_ENDS, kinds.LOST, kinds.DUPLICATED)
+_SPREAD = ("#n", "#min", "#median", "#p95", "#p99", "#max")
+
+
+def ladder(judgement: Judgement) -> Section:
+    """How the system behaves from the smallest stage to the largest, a row each."""
+    stages = judgement.stages
+    lead = (
+        "What each stage came to. Times run from the planned instant of a job's submission to its "
+        "end; p95 is shown from 20 jobs on, p99 from 100."
+    )
+    heads = ("stage", *(f"#{name}" for name in _COUNTS), "#success", "#retries")
+    pace = ("stage", "#n", "#makespan", "#ideal", "#efficiency", "#jobs/s", "#most at once / limit")
+    times = [row(stage.name, *_spread(stage.timing.latency)) for stage in stages]
+    blocks: list[Block] = [
+        Table(heads, list(map(_outcome, stages)), "Outcomes"),
+        Table(pace, list(map(_pace, stages)), "Pace"),
+        Table(("stage", *_SPREAD), times, "Time from planned submission to end"),
+        Text(f"Efficiency = bound / makespan, and {FORMULA}. {_bend(stages)}"),
+    ]
+    return Section("Ladder", lead, blocks)
+
+
+def _outcome(stage: StageResult) -> Cells:
+    counts, bad = stage.counts, ("failed", kinds.LOST, kinds.DUPLICATED)
+    cells = [Cell(str(counts[n]), BAD if counts[n] and n in bad else "") for n in _COUNTS]
+    rate, retries = stage.metrics["success_rate"] or 0.0, stage.metrics["retries"]
+    success = Cell(f"{rate:.1%}", GOOD if rate == 1 else BAD)
+    return row(stage.name, *cells, success, None if retries is None else f"{retries:.0f}")
+
+
+def _pace(stage: StageResult) -> Cells:
+    timing, most = stage.timing, stage.metrics["max_at_once"]
+    over = most is not None and most > (stage.limit or 0)
+    return row(
+        stage.name,
+        str(timing.latency.n),
+        duration(timing.makespan),
+        duration(timing.bound),
+        None if timing.efficiency is None else f"{timing.efficiency:.1%}",
+        timing.throughput,
+        Cell(f"{'–' if most is None else f'{most:.0f}'} / {stage.limit}", BAD if over else ""),
+    )
+
+
+def _spread(found: Spread) -> list[str]:
+    values = (found.min, found.median, found.p95, found.p99, found.max)
+    return [str(found.n), *map(duration, values)]
+
+
+def _bend(stages: list[StageResult]) -> str:
+    """Where efficiency falls by more than a tenth from one stage to the next."""
+    known = [(s.name, s.timing.efficiency) for s in stages if s.timing.efficiency]
+    if len(known) < 2:
+        return "One stage shows no bend."
+    for (_, before), (name, after) in pairwise(known):
+        if after < before * 0.9:
+            return f"Efficiency bends at stage {name}: from {before:.1%} to {after:.1%}."
+    return "Efficiency does not fall by more than a tenth between any two stages."
+
+
+def hand_over(judgement: Judgement) -> Section:
+    """The gap between one job's end and the next one's start, beside a plain step."""
+    lead = (
+        "From the close of a job's run to the first acceptance of the job that got its slot, "
+        "counted only where that job was already waiting. The plain step, from an activity's "
+        "completion to the start of the next in the same job (its record is written in between), "
+        "is what the engine costs within a job in the same run."
+    )
+    blocks: list[Block] = [Text("Without mocks there is no vendor's clock to measure it with.")]
+    if judgement.books.mocked:
+        rows = [
+            row(stage.name, what, *_spread(found))
+            for stage in judgement.stages
+            for what, found in (
+                ("hand-over (close to next image accepted)", stage.hand_over),
+                ("vendor idle (last generation's end to next image accepted)", stage.vendor_idle),
+                ("plain step (activity to activity)", stage.hops),
+            )
+        ]
+        blocks = [Table(("stage", "what", *_SPREAD), rows)]
+        blocks += [Text(text) for stage in judgement.stages if (text := _ratio(stage))]
+    return Section("Hand-over gap", lead, blocks)
+
+
+def _ratio(stage: StageResult) -> str | None:
+    hop, gap, makespan = stage.hops.median, stage.hand_over.median, stage.timing.makespan
+    if not hop or gap is None or not makespan:
+        return None
+    share = stage.hand_over.total / makespan / (stage.limit or 1)
+    return (
+        f"Stage {stage.name}: the median hand-over is {gap / hop:.1f} plain steps; "
+        f"all hand-overs together are {share:.1%} of the slots' time."
+    )
+
+
+def efficiency(judgement: Judgement) -> Section:
+    """The lower bound, and every second above it by its cause."""
+    lead = f"Efficiency = bound / makespan. {FORMULA[0].upper()}{FORMULA[1:]}."
+    laid = [(stage, stage.parts) for stage in judgement.stages if stage.parts]
+    blocks: list[Block] = [Text("Without the vendors' clocks the parts can't be told apart.")]
+    if laid:
+        totals = [sum(parts.values()) for _, parts in laid]
+        rows = [_shares(name, [parts[name] for _, parts in laid], totals) for name in PARTS]
+        rows.append(_shares("sum, to the last close", totals, totals))
+        # The makespan ends at the last end, the slots' time at the last close.
+        whole = [(stage.limit or 1) * (stage.timing.makespan or 0.0) for stage, _ in laid]
+        rows.append(_shares("slots x makespan, to the last end", whole, totals))
+        heads = [head for stage, _ in laid for head in (f"#stage {stage.name}", "#share")]
+        blocks = [Table(("part", *heads), rows, "The slots' time by what it went to")]
+        blocks += [Text(_largest(stage, parts)) for stage, parts in laid]
+    return Section("Efficiency", lead, blocks)
+
+
+def _shares(name: str, seconds: list[float], totals: list[float]) -> Cells:
+    pairs = zip(seconds, totals, strict=True)
+    return row(
+        name, *(text for s, all_ in pairs for text in (duration(s), f"{s / (all_ or 1):.1%}"))
+    )
+
+
+def _largest(stage: StageResult, parts: dict[str, float]) -> str:
+    name = max((name for name in parts if name != SERVICE), key=parts.__getitem__)
+    timing = stage.timing
+    ratio = f"{timing.ratio:.3f} times the service time" if timing.ratio else "without an ideal"
+    return (
+        f"Stage {stage.name}: makespan {duration(timing.makespan)}, {ratio}; the "
+        f"largest part beside the service itself is {name} with {duration(parts[name])}."
+    )
