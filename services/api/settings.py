@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 
-from shared.hosts import host_of_url, is_loopback
+from shared.http.hosts import host_of_url, is_loopback
 from shared.settings.common import Port, PublicSettings, RetentionDays
 from shared.settings.traces import TraceSettings
 from shared.store.settings import FOLDER, StoreSettings

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr
 
 from services.callback.signature import keys_of
-from shared.hosts import host_of_url, is_loopback
+from shared.http.hosts import host_of_url, is_loopback
 from shared.settings.common import CallbackSecret, Port, PublicSettings
 from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings

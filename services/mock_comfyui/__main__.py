@@ -1,14 +1,12 @@
 """`python -m services.mock_comfyui`: the image service, configured by the environment."""
 
 from services.mock_comfyui.settings import ComfyuiSettings
-from services.mock_core.lib.quick_start import quick_start
 from services.mock_core.settings import load_or_check
 
 if __name__ == "__main__":
     settings = load_or_check(ComfyuiSettings)
     # Not before: `make up` has the settings of every service checked, which is to be quick.
-    with quick_start():
-        from services.mock_comfyui.app import create_app
-        from services.mock_core.serve import serve
+    from services.mock_comfyui.app import create_app
+    from services.mock_core.serve import serve
 
     serve(create_app(settings), settings, port=settings.comfyui_port, name="mock-comfyui")

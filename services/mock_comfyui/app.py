@@ -20,7 +20,7 @@ from services.mock_comfyui.native import (
     uploads,
 )
 from services.mock_comfyui.native.gate import REFUSALS, Gate
-from services.mock_comfyui.native.wire import BodyTooLarge, MalformedBody, on_too_large, on_trouble
+from services.mock_comfyui.native.wire import MalformedBody, on_trouble
 from services.mock_comfyui.pictures.maker import ImageMaker
 from services.mock_comfyui.prompts.nodes import build_nodes, models_of
 from services.mock_comfyui.prompts.validation import NoGraph
@@ -28,15 +28,23 @@ from services.mock_comfyui.queue.prompt_queue import PromptQueue, QueueBroken
 from services.mock_comfyui.queue.saving import Saver
 from services.mock_comfyui.routes import router
 from services.mock_comfyui.settings import ComfyuiSettings
-from services.mock_core.app import build_app
+from services.mock_core.app import MEBIBYTE, build_app
 from services.mock_core.faults.kinds import Where
-from services.mock_core.http.problems import Problem, problem_response
 from services.mock_core.ledger.files import FileStore
 from services.mock_core.mock import build_mock, disk_of
+from services.mock_core.problems import problem_reply
+from shared.http.bodies import Limit
 
 DEFAULT_CHECKPOINTS = ("mock.safetensors",)
 _POINTS = frozenset(set(Where) - {Where.CALLBACK})
 _MEGABYTE = 1_000_000
+# The real server takes 100 MiB of either.
+_GRAPH, _PICTURE = Limit(4 * MEBIBYTE, values=100_000), Limit(32 * MEBIBYTE, values=None)
+_LIMITS = {
+    f"{prefix}{path}": limit
+    for prefix in ("", "/api")
+    for path, limit in (("/prompt", _GRAPH), ("/upload/", _PICTURE))
+}
 _EXAMPLES = Path(__file__).with_name("examples.json")
 
 
@@ -44,10 +52,9 @@ def refuse(
     status: int | None, code: int | str | None, message: str | None, headers: dict[str, str]
 ) -> Response:
     """An injected refusal in the shape of the plain wire; 503 unless told otherwise."""
-    problem = Problem(
+    return problem_reply(
         status or 503, code or "injected", detail=message or "refused", headers=headers
     )
-    return problem_response(problem)
 
 
 def create_app(
@@ -87,6 +94,8 @@ def create_app(
         description="Each native route answers below `/api`, too, as at the real server.",
         routers=(router, *_native_routers()),
         examples=_EXAMPLES,
+        limits=_LIMITS,
+        shapes={},
         on_start=(maker.warm_up, queue.open),
         on_stop=(queue.close, maker.close),
     )
@@ -96,7 +105,6 @@ def create_app(
     app.user_middleware.append(Middleware(Gate, config=lambda: native_config(mock)))
     for trouble in (MalformedBody, NoGraph, QueueBroken):
         app.add_exception_handler(trouble, on_trouble)
-    app.add_exception_handler(BodyTooLarge, on_too_large)
     return app
 
 

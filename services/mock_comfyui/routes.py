@@ -11,11 +11,10 @@ from services.mock_core.exchange.files import serve_file
 from services.mock_core.exchange.status import look_up
 from services.mock_core.exchange.submit import submit
 from services.mock_core.exchange.view import View, ids_of
-from services.mock_core.http.documented import documented
-from services.mock_core.http.headers import base_url, find_tag, slot_token
-from services.mock_core.http.problems import Problem
+from services.mock_core.headers import base_url, find_tag, slot_token
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import TheMock
+from services.mock_core.problems import Problem, documented
 
 router = APIRouter(tags=["image"])
 _STATES = {State.CANCELLED: "failed"}

@@ -1,7 +1,7 @@
 """The application that both mocks start from: lifespan, health, metrics, problems, admin routes."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -9,34 +9,33 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
 from services.mock_core.admin import routes as admin
-from services.mock_core.http import problems
-from services.mock_core.http.date import DateLayer
-from services.mock_core.http.documentation import add_documentation
-from services.mock_core.http.guard import Guard
-from services.mock_core.http.journal import JournalLayer
-from services.mock_core.http.openapi import DocumentedApp
+from services.mock_core.journal import JournalLayer
 from services.mock_core.metrics import CONTENT_TYPE
 from services.mock_core.mock import Mock, mock_of
+from services.mock_core.problems import MockApp, Problem, on_problem
+from shared.http import problems
+from shared.http.bodies import Limit
+from shared.http.documentation import add_documentation
 
 Hook = Callable[[], Awaitable[None]]
+MEBIBYTE = 1024 * 1024
+# A plan without chance has a rule for each fault that was injected.
+PLAN_LIMIT = Limit(4 * MEBIBYTE, values=200_000)
 
 _health = APIRouter(tags=["health"])
 
 
-@_health.head("/healthz", include_in_schema=False)
 @_health.get("/healthz")
 async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@_health.head("/readyz", include_in_schema=False)
 @_health.get("/readyz")
 async def readyz() -> dict[str, str]:
     """A mock depends on nothing: ready as soon as it answers."""
     return {"status": "ok"}
 
 
-@_health.head("/metrics", include_in_schema=False)
 @_health.get(
     "/metrics",
     response_class=Response,
@@ -54,12 +53,15 @@ def build_app(
     description: str = "",
     routers: Sequence[APIRouter],
     examples: Path,
+    limits: Mapping[str, Limit],
+    shapes: Mapping[str, problems.Shape],
     on_start: Sequence[Hook] = (),
     on_stop: Sequence[Hook] = (),
     now: Callable[[], float] = time.time,
 ) -> FastAPI:
     """`now` is the instant that replies are dated by; `examples` a file of bodies, for the
-    OpenAPI file.
+    OpenAPI file; `limits` bound larger bodies than usual, and `shapes` are the forms of refusals
+    on wires of their own, both by the beginnings of paths.
     """
 
     @asynccontextmanager
@@ -74,8 +76,7 @@ def build_app(
         for hook in on_stop:
             await hook()
 
-    app = DocumentedApp(
-        examples=examples,
+    app = MockApp(
         title=title,
         description=description,
         version="1",
@@ -83,16 +84,13 @@ def build_app(
         docs_url=None,
         redoc_url=None,
     )
+    app.examples_file = examples
+    app.limits = {**limits, "/admin/faults": PLAN_LIMIT, "/": Limit(MEBIBYTE)}
+    app.hosts = mock.settings.hosts
     app.state.mock = mock
-    problems.install(app)
-    app.add_middleware(
-        JournalLayer,
-        journal=mock.journal,
-        requests=mock.metrics.requests,
-    )
-    # The last that is added is the first that is asked.
-    app.add_middleware(Guard, hosts=mock.settings.hosts)
-    app.add_middleware(DateLayer, now=now)
+    problems.install(app, shapes)
+    app.add_exception_handler(Problem, on_problem)
+    app.add_middleware(JournalLayer, journal=mock.journal, requests=mock.metrics.requests, now=now)
     for router in (*routers, admin.router, _health):
         app.include_router(router)
     add_documentation(app)

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.mock_core.callbacks.policy import CallbackPolicy
-from services.mock_core.http.problems import Problem, describe
 from services.mock_core.lib.delays import Delay
-from services.mock_core.lib.mistakes import member_of, problem_of
 
 Speed = Annotated[float, Field(gt=0, le=1_000_000)]
 
@@ -27,19 +26,15 @@ class RuntimeConfig(BaseModel):
         return CallbackPolicy()
 
     def changed(self, changes: Mapping[str, Any]) -> "RuntimeConfig":
-        """A copy with these members changed, or a problem (422) that names each mistake."""
+        """A copy with these members changed, or a validation error that names each mistake."""
         current = {name: getattr(self, name) for name in type(self).model_fields}
         try:
             return type(self).model_validate(
                 {**current, **{name: _merged(current.get(name), changes[name]) for name in changes}}
             )
         except ValidationError as error:
-            mistakes = [
-                {"field": member_of(item["loc"]), "problem": problem_of(item)}
-                for item in error.errors()
-            ]
-            raise Problem(
-                422, "invalid", detail=describe(mistakes), extra={"errors": mistakes}
+            raise RequestValidationError(
+                [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
             ) from error
 
 

@@ -12,8 +12,7 @@ from services.mock_core.config import RuntimeConfig
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.faults.trace import Trace
-from services.mock_core.http.journal import Journal
-from services.mock_core.http.problems import RefusalShape
+from services.mock_core.journal import Journal
 from services.mock_core.ledger.disk import Disk
 from services.mock_core.ledger.files import FileStore
 from services.mock_core.ledger.jobs import JobIndex
@@ -22,6 +21,7 @@ from services.mock_core.lib.clock import Clock
 from services.mock_core.metrics import Metrics
 from services.mock_core.runner.runner import Make, Runner
 from services.mock_core.settings import MockSettings
+from shared.http.problems import Shape
 
 _JOURNAL_ROWS = 5_000
 
@@ -40,7 +40,7 @@ class Mock:
     journal: Journal
     metrics: Metrics
     sender: CallbackSender
-    refusal: RefusalShape
+    refusal: Shape
     config: RuntimeConfig
     disk: Disk | None = None
     on_restart: list[Callable[[], None]] = field(default_factory=list)
@@ -96,7 +96,7 @@ def build_mock(
     config: RuntimeConfig,
     points: frozenset[Where],
     make: Make,
-    refusal: RefusalShape,
+    refusal: Shape,
     files: FileStore,
     disk: Disk | None = None,
     at_once: int = 0,

@@ -5,12 +5,13 @@ import logging
 import uvicorn
 from fastapi import FastAPI
 
-from services.mock_core.http.broken import ResettableProtocol
-from services.mock_core.http.deadlines import SocketWithDeadline
+from services.mock_core.broken import ResettableProtocol
 from services.mock_core.logs import configure_logs
 from services.mock_core.settings import MockSettings
 
 _GRACE_SECONDS = 2
+# One more is answered with 503, as by a vendor that has too many.
+_CONNECTIONS = 5000
 
 
 def serve(app: FastAPI, settings: MockSettings, *, port: int, name: str) -> None:
@@ -21,11 +22,12 @@ def serve(app: FastAPI, settings: MockSettings, *, port: int, name: str) -> None
         host=settings.listen_host,
         port=port,
         http=ResettableProtocol,
-        ws=SocketWithDeadline,
+        ws="websockets-sansio",
         log_config=None,
         access_log=False,
         date_header=False,
         proxy_headers=False,
+        limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

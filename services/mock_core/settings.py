@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.mock_core.lib.hosts import listed
+from shared.http.hosts import listed
 
 BAD_SETTING_STATUS = 2
 

@@ -6,11 +6,11 @@ from fastapi import Request
 from starlette.responses import Response
 
 from services.mock_core.exchange.submit import Reply, over_quota, submit
-from services.mock_core.http.problems import RefusalShape
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.mock import mock_of
 from services.mock_kling.account import Account
 from services.mock_kling.config import KlingConfig
+from shared.http.problems import Shape
 
 PACK_USED_UP = 1102
 DUPLICATE = 1201
@@ -19,9 +19,7 @@ POOL_FULL = 1303
 _RATE = ""
 
 
-async def take(
-    request: Request, generation: Generation, *, reply: Reply, shape: RefusalShape
-) -> Response:
+async def take(request: Request, generation: Generation, *, reply: Reply, shape: Shape) -> Response:
     """Accept a task, or turn it away in the words of the wire that is spoken."""
     mock = mock_of(request)
     account: Account = request.app.state.account

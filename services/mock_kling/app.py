@@ -6,12 +6,12 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from services.mock_core.app import build_app
+from services.mock_core.app import MEBIBYTE, build_app
 from services.mock_core.faults.kinds import Where
-from services.mock_core.http.problems import Problem, problem_response
 from services.mock_core.ledger.files import FileStore
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import build_mock, disk_of
+from services.mock_core.problems import problem_reply
 from services.mock_kling.account import Account
 from services.mock_kling.config import initial_config
 from services.mock_kling.errors import resolve
@@ -23,6 +23,7 @@ from services.mock_kling.routes import router
 from services.mock_kling.settings import KlingSettings
 from services.mock_kling.tasks import callback_body, word
 from services.mock_kling.video.maker import VideoMaker
+from shared.http.bodies import Limit
 
 _MEGABYTE = 1_000_000
 _EXAMPLES = Path(__file__).with_name("examples.json")
@@ -33,7 +34,7 @@ def refuse(
 ) -> Response:
     """A refusal of the plain wire; the vendor's table fills in what was not told."""
     status, code, usual = resolve(status, code)
-    return problem_response(Problem(status, code, detail=message or usual, headers=headers))
+    return problem_reply(status, code, detail=message or usual, headers=headers)
 
 
 def create_app(settings: KlingSettings) -> FastAPI:
@@ -67,6 +68,9 @@ def create_app(settings: KlingSettings) -> FastAPI:
         title="Mock video service",
         routers=(router, native.router),
         examples=_EXAMPLES,
+        # A picture may come as base64.
+        limits={"/v1/": Limit(16 * MEBIBYTE, values=1000)},
+        shapes=dict.fromkeys(native.PREFIXES, wire.refuse),
         on_start=(maker.open,),
         on_stop=(maker.close,),
         now=lambda: time.time() + wire.settings_of(mock).clock_skew,
@@ -74,7 +78,5 @@ def create_app(settings: KlingSettings) -> FastAPI:
     app.state.tokens = TokenCheck(mock.clock)
     app.state.account = account
     app.state.reach = reach
-    for prefix in native.PREFIXES:
-        app.state.refusals[prefix] = wire.refuse
     app.add_exception_handler(wire.Instead, wire.answered_instead)
     return app

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import Request
 
-from services.mock_core.http.headers import base_url, find_tag, slot_token
+from services.mock_core.headers import base_url, find_tag, slot_token
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.mock import Mock
 from services.mock_kling.tasks import new_task_id

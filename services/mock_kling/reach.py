@@ -4,7 +4,7 @@ import ipaddress
 
 import httpx
 
-from services.mock_core.http.problems import Problem
+from services.mock_core.problems import Problem
 from services.mock_core.runner.runner import GenerationError
 from services.mock_kling.settings import KlingSettings, listed
 

@@ -9,10 +9,10 @@ from starlette.responses import JSONResponse, Response
 from services.mock_core.exchange.files import serve_file
 from services.mock_core.exchange.status import look_up
 from services.mock_core.exchange.view import View, ids_of
-from services.mock_core.http.documented import documented
-from services.mock_core.http.headers import base_url
+from services.mock_core.headers import base_url
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.mock import TheMock
+from services.mock_core.problems import documented
 from services.mock_kling.admission import take
 from services.mock_kling.orders import ordered
 from services.mock_kling.tasks import WORDS, video_url

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import ForeignOrigin, GenvideoError, UnknownHost
-from shared.hosts import LOOPBACK, host_of_authority, host_of_origin
+from shared.http.hosts import LOOPBACK, host_of_authority, host_of_origin
 from shared.http.problems import documented, from_error
 
 ANY_ORIGIN = "*"

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn, TypeVar
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.hosts import listed
+from shared.http.hosts import listed
 from shared.jobs.tokens import secrets_of
 from shared.settings.payloads import PayloadSettings
 

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from services.mock_core.http.broken import HungResponse, ResetResponse
+from services.mock_core.broken import HungResponse, ResetResponse
 from tests.services.mock_core.serving import served
 
 IMAGE_WIRE, VIDEO_WIRE = "image wire", "video wire"

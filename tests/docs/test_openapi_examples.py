@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 import pytest
 
-from services.mock_core.http.openapi import examples_of
+from services.mock_core.problems import examples_of
 from tests.docs.openapi import APPS
 from tests.docs.pages import ROOT
 
@@ -83,7 +83,7 @@ def test_every_example_of_a_file_is_of_an_operation(name: str) -> None:
     paths = APPS[name]().openapi()["paths"]
     calls = {f"{method.upper()} {path}" for path in paths for method in paths[path]}
     own = ROOT / "services" / MOCKS[name] / "examples.json"
-    common = ROOT / "services" / "mock_core" / "http" / "examples.json"
+    common = ROOT / "services" / "mock_core" / "examples.json"
     for file in (own, common):
         assert set(examples_of(file)) - calls == set(), file
 

@@ -214,7 +214,7 @@ async def test_no_form_reaches_what_rules_a_mock(service: Service, started: Star
                         f"/admin/{path}", content=content, headers={"Content-Type": kind}
                     )
                     assert is_problem(answer, 415, "not_json"), (kind, path)
-        assert is_problem(await http.post("/admin/faults", content=rule), 415, "not_json")
+        assert (await http.post("/admin/faults", content=rule)).status_code == 422
         assert (await http.get("/admin/faults")).json()["rules"] == []
         fine = {"Content-Type": "application/json; charset=utf-8"}
         assert (await http.post("/admin/faults", content=rule, headers=fine)).status_code == 200

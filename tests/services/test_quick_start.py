@@ -3,16 +3,11 @@
 import gc
 import importlib
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 
 import pytest
 
-from services.mock_core.lib import quick_start as of_mocks
-from shared import quick_start as of_ours
-
-Start = Callable[[], AbstractContextManager[None]]
-both = pytest.mark.parametrize("start", [of_ours.quick_start, of_mocks.quick_start])
+from shared.quick_start import quick_start
 
 
 @pytest.fixture(autouse=True)
@@ -22,9 +17,8 @@ def thawed() -> Iterator[None]:
     gc.unfreeze()
 
 
-@both
-def test_no_garbage_is_looked_for_while_it_imports_nor_in_what_that_has_made(start: Start) -> None:
-    with start():
+def test_no_garbage_is_looked_for_while_it_imports_nor_in_what_that_has_made() -> None:
+    with quick_start():
         assert not gc.isenabled()
         made: list[object] = []
         made.append(made)
@@ -33,28 +27,25 @@ def test_no_garbage_is_looked_for_while_it_imports_nor_in_what_that_has_made(sta
     assert not any(made is each for each in gc.get_objects())
 
 
-@both
 def test_what_is_installed_for_others_alone_is_not_there_meanwhile(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "rich"]:
         monkeypatch.delitem(sys.modules, name)
-    with start(), pytest.raises(ModuleNotFoundError):
+    with quick_start(), pytest.raises(ModuleNotFoundError):
         importlib.import_module("rich")
     assert importlib.import_module("rich")
 
 
-@both
-def test_where_it_was_there_before_it_stays(start: Start) -> None:
+def test_where_it_was_there_before_it_stays() -> None:
     known = importlib.import_module("rich")
-    with start():
+    with quick_start():
         assert importlib.import_module("rich") is known
     assert sys.modules["rich"] is known
 
 
-@both
-def test_an_import_that_fails_leaves_all_as_it_was(start: Start) -> None:
-    with pytest.raises(ModuleNotFoundError), start():
+def test_an_import_that_fails_leaves_all_as_it_was() -> None:
+    with pytest.raises(ModuleNotFoundError), quick_start():
         importlib.import_module("no_such_module_of_ours")
     assert gc.isenabled()
     assert sys.modules.get("rich", sys) is not None

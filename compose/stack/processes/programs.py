@@ -82,9 +82,10 @@ def _made_of(service: Service) -> tuple[str, ...]:
     if service is TEMPORAL:
         run = (f"compose/{name}" for name in ("temporal.sh", "temporal.args", "ui_proxy.py"))
         return ("requirements/server.txt", *run, LAUNCH)
-    base = "services/mock_core" if service.mock else "shared"
+    kit = ("shared/__init__.py", "shared/errors.py", "shared/failures.py", "shared/http")
+    base = (*kit, "services/mock_core") if service.mock else ("shared",)
     ours = ("services/__init__.py", service.module.replace(".", "/"))
-    return ("requirements/local.txt", base, *ours, LAUNCH)
+    return ("requirements/local.txt", *base, *ours, LAUNCH)
 
 
 def as_json(items: list[Program]) -> str:

@@ -7,8 +7,8 @@ from services.mock_comfyui.config import native_config
 from services.mock_comfyui.native.events import features_of
 from services.mock_comfyui.native.wire import NativeJson, TheQueue
 from services.mock_comfyui.prompts.nodes import MODEL_FOLDERS, told_entry
-from services.mock_core.http.documented import Responses
 from services.mock_core.mock import TheMock
+from services.mock_core.problems import Responses
 
 router = APIRouter(tags=["native"])
 _UNKNOWN: Responses = {404: {"description": "There is no such folder, or no such file"}}

@@ -15,7 +15,7 @@ from services.mock_comfyui.folders.folders import FOLDERS, key_of
 from services.mock_comfyui.native.signed import signed_address
 from services.mock_comfyui.native.wire import MalformedBody, TheQueue
 from services.mock_core.exchange.files import serve_file
-from services.mock_core.http.headers import base_url
+from services.mock_core.headers import base_url
 from services.mock_core.mock import TheMock
 
 router = APIRouter(tags=["native"])

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.mock_comfyui.config import NativeConfig
-from services.mock_core.http.documented import Responses
+from services.mock_core.problems import Responses
 
 _NATIVE = frozenset(
     {

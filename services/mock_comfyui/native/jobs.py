@@ -22,9 +22,9 @@ from services.mock_comfyui.queue.history import Kept
 from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_core.exchange.status import look_up
 from services.mock_core.exchange.view import View
-from services.mock_core.http.documented import Responses
 from services.mock_core.ledger.generation import State
 from services.mock_core.mock import TheMock
+from services.mock_core.problems import Responses
 
 router = APIRouter(tags=["native"])
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")

@@ -26,7 +26,7 @@ from services.mock_comfyui.prompts.task import Task
 from services.mock_comfyui.prompts.validation import Graph, Rules, validate
 from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_core.exchange.submit import submit
-from services.mock_core.http.headers import base_url, find_tag, slot_token
+from services.mock_core.headers import base_url, find_tag, slot_token
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import TheMock
 

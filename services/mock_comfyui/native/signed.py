@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.mock_core.exchange.files import serve_file
-from services.mock_core.http.documented import Responses
 from services.mock_core.mock import TheMock
+from services.mock_core.problems import Responses
 
 router = APIRouter(tags=["native"])
 _SECRET = secrets.token_bytes(32)

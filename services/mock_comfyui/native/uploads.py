@@ -18,7 +18,6 @@ from services.mock_comfyui.native.wire import (
     MalformedBody,
     NativeJson,
     TheQueue,
-    read_body,
 )
 
 router = APIRouter(tags=["native"])
@@ -135,7 +134,7 @@ def _masked(original: bytes, mask: bytes) -> bytes:
 
 async def _parts(request: Request) -> dict[str, _Part]:
     """Form fields by name."""
-    kind, body = request.headers.get("content-type", ""), await read_body(request)
+    kind, body = request.headers.get("content-type", ""), await request.body()
     head = f"Content-Type: {kind}\r\n\r\n".encode("latin-1", "replace")
     message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
     found: dict[str, _Part] = {}

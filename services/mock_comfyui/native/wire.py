@@ -9,10 +9,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from services.mock_comfyui.prompts.inputs import missing, mistake
 from services.mock_comfyui.queue.prompt_queue import PromptQueue
-from services.mock_core.http.documented import in_words_of
+from services.mock_core.problems import in_words_of
 
-# The real server takes 100 MiB; of one that sends so much no more is read than this.
-MAX_BODY = 32_000_000
 _TROUBLE = "500 Internal Server Error\n\nServer got itself in trouble"
 
 
@@ -60,15 +58,6 @@ class MalformedBody(Exception):
     """The real server has no answer to it but its own trouble."""
 
 
-class BodyTooLarge(Exception):
-    """More than the server takes."""
-
-
-async def on_too_large(_request: Request, _error: Exception) -> Response:
-    text = "Maximum request body size 104857600 exceeded."
-    return PlainTextResponse(text, status_code=413)
-
-
 def trouble() -> Response:
     return PlainTextResponse(_TROUBLE, status_code=500)
 
@@ -88,7 +77,7 @@ async def read_json(request: Request) -> dict[str, Any]:
 async def parsed_body(request: Request) -> Any:
     """The body as JSON of any kind, else MalformedBody."""
     try:
-        return _parsed(await read_body(request))
+        return _parsed(await request.body())
     except (ValueError, RecursionError) as error:
         raise MalformedBody from error
 
@@ -107,15 +96,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text} is no number of JSON's")
     return number
-
-
-async def read_body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise BodyTooLarge
-    return bytes(body)
 
 
 def native_error(error: dict[str, Any], node_errors: dict[str, Any] | None = None) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.mock_core.faults.parse import Mistakes, ParsedRule, parse_rules
 from services.mock_core.faults.presets import PRESETS
-from services.mock_core.http.problems import Problem
+from services.mock_core.problems import Problem
 
 _PLAN_MEMBERS = {"rules", "preset", "seed"}
 
@@ -35,10 +35,10 @@ def read_plan(body: Mapping[str, Any]) -> PlanRequest:
             422,
             "bad_fault_plan",
             detail="; ".join(
-                f"rule {item['rule'] or '-'}: {item['field']}: {item['problem']}"
+                f"rule {item['rule'] or '-'}: {item['field']}: {item['message']}"
                 for item in mistakes.found
             ),
-            extra={"errors": mistakes.found},
+            errors=mistakes.found,
         )
     return PlanRequest(rules, seed)
 

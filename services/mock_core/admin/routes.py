@@ -3,22 +3,29 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Body, Depends, Query, Request
 from pydantic import AfterValidator
 
 from services.mock_core.admin.plan_request import read_plan
 from services.mock_core.faults.presets import PRESETS
-from services.mock_core.http.documented import documented
-from services.mock_core.http.problems import Problem
-from services.mock_core.http.queries import only_known
 from services.mock_core.ledger.verdict import judge
 from services.mock_core.mock import Mock, TheMock
+from services.mock_core.problems import Problem, documented
+from shared.http.queries import ONLY_KNOWN
+
+
+async def _no_form(request: Request) -> None:
+    """A page may post a form anywhere without asking; its media type is never JSON's."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in ("", "application/json"):
+        raise Problem(415, "not_json", detail="Content-Type: application/json")
+
 
 router = APIRouter(
     prefix="/admin",
     tags=["admin"],
-    dependencies=[Depends(only_known)],
-    responses=documented(422),
+    dependencies=[Depends(_no_form), ONLY_KNOWN],
+    responses=documented(415, 422),
 )
 _NO_RULE = ("not_found", "no rule named 'lost' is armed")
 _NO_DELIVERY = ("not_found", "no delivery 17 is kept")
@@ -29,9 +36,9 @@ def _tellable(body: dict[str, Any]) -> dict[str, Any]:
     try:
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise ValueError("holds half of a surrogate pair, which is no character") from error
+        raise ValueError("It holds half of a surrogate pair, which is no character.") from error
     except ValueError as error:
-        raise ValueError("holds NaN or Infinity, which JSON doesn't have") from error
+        raise ValueError("It holds NaN or Infinity, which JSON doesn't have.") from error
     return body
 
 

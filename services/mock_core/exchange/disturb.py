@@ -4,19 +4,17 @@ from collections.abc import Iterable
 
 from starlette.responses import Response
 
+from services.mock_core.broken import HungResponse, ResetResponse
 from services.mock_core.faults.kinds import common, poll, submit
 from services.mock_core.faults.plan import Hit
-from services.mock_core.http.broken import HungResponse, ResetResponse
-from services.mock_core.http.problems import RefusalShape
 from services.mock_core.lib.clock import Clock
+from shared.http.problems import Shape
 
 TOO_FAST, POOL_FULL, NOT_YET_VALID, EXPIRED = 1302, 1303, 1003, 1004
 _PAGE = "<html><head><title>gateway</title></head><body>please wait</body></html>"
 
 
-async def disturb_request(
-    hits: Iterable[Hit], clock: Clock, *, shape: RefusalShape
-) -> Response | None:
+async def disturb_request(hits: Iterable[Hit], clock: Clock, *, shape: Shape) -> Response | None:
     """The reply that takes the place of handling the request; None to handle it."""
     for hit in hits:
         match hit.fault:
@@ -39,7 +37,7 @@ async def disturb_request(
 
 
 async def disturb_reply(
-    hits: Iterable[Hit], clock: Clock, *, reply: Response, shape: RefusalShape
+    hits: Iterable[Hit], clock: Clock, *, reply: Response, shape: Shape
 ) -> Response:
     """The reply as it leaves; the request has been carried out by now."""
     for hit in hits:
@@ -67,7 +65,7 @@ def _page() -> Response:
     return Response(_PAGE, media_type="text/html")
 
 
-def _lost(how: str, shape: RefusalShape) -> Response:
+def _lost(how: str, shape: Shape) -> Response:
     match how:
         case "reset":
             return ResetResponse()

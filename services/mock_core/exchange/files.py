@@ -5,13 +5,13 @@ from typing import Any
 
 from starlette.responses import Response
 
+from services.mock_core.broken import DrippedResponse, TornResponse
 from services.mock_core.exchange.disturb import disturb_reply, disturb_request
 from services.mock_core.faults.kinds import Where, result
 from services.mock_core.faults.plan import Hit
-from services.mock_core.http.broken import DrippedResponse, TornResponse
-from services.mock_core.http.problems import Problem
 from services.mock_core.ledger.files import StoredFile
 from services.mock_core.mock import Mock
+from services.mock_core.problems import Problem
 
 _DAY = 86_400.0
 # A number of more digits than any file has bytes is none.

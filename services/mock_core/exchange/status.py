@@ -8,9 +8,10 @@ from services.mock_core.exchange.disturb import disturb_reply, disturb_request
 from services.mock_core.exchange.view import View, view_of
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.kinds.poll import Forget
-from services.mock_core.http.problems import Problem, RefusalShape
 from services.mock_core.ledger.generation import ENDED, Generation
 from services.mock_core.mock import Mock
+from services.mock_core.problems import Problem
+from shared.http.problems import Shape
 
 StatusReply = Callable[[Generation, View], Response]
 
@@ -20,7 +21,7 @@ async def look_up(
     generation: Generation | None,
     *,
     reply: StatusReply,
-    shape: RefusalShape | None = None,
+    shape: Shape | None = None,
 ) -> Response:
     """Answer about a generation as the plan lets it; a problem (404) when there is none."""
     if generation is None:

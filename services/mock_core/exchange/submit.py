@@ -10,9 +10,9 @@ from services.mock_core.exchange.disturb import disturb_reply, disturb_request
 from services.mock_core.faults.kinds import Fault, Where
 from services.mock_core.faults.kinds.submit import AcceptLate, Pool, Quota, ReplyAfterCallback
 from services.mock_core.faults.plan import Hit
-from services.mock_core.http.problems import RefusalShape
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.mock import Mock
+from shared.http.problems import Shape
 
 Reply = Callable[[Generation], Response]
 # The reply where the service itself turns a generation away, else None.
@@ -26,7 +26,7 @@ async def submit(
     *,
     reply: Reply,
     admission: Admission = lambda _: None,
-    shape: RefusalShape | None = None,
+    shape: Shape | None = None,
 ) -> Response:
     """Accept a generation unless a fault or `admission` is in the way; the reply may get lost."""
     shape = shape or mock.refusal

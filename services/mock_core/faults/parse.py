@@ -10,9 +10,11 @@ from pydantic import ValidationError
 from services.mock_core.faults.kinds import KINDS, Fault, Where, names_at
 from services.mock_core.faults.patterns import number_test, text_matcher
 from services.mock_core.faults.rules import Effect, Rule
-from services.mock_core.lib.mistakes import member_of, problem_of
+from shared.http.mistakes import MOST, member_of, sentence_of
 
 MAX_RULES = 10_000
+# Of one rule.
+MAX_VALUES = 500
 ParsedRule = tuple[Rule, list[Fault]]
 _NEVER_A_RESULT = {
     *("start.fail", "start.out-of-memory", "start.never-start", "start.stick", "start.vanish"),
@@ -44,12 +46,18 @@ class Mistakes:
     found: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, rule: str, member: str, problem: str) -> None:
-        self.found.append({"rule": rule, "field": member, "problem": problem})
+        if not self.full:
+            self.found.append({"rule": rule, "field": member, "message": problem})
+
+    @property
+    def full(self) -> bool:
+        """An answer does not grow with what was sent."""
+        return len(self.found) >= MOST
 
     def add_all(self, rule: str, prefix: str, error: ValidationError) -> None:
-        for item in error.errors():
+        for item in error.errors()[:MOST]:
             path = ".".join(part for part in (prefix, member_of(item["loc"])) if part)
-            self.add(rule, path, problem_of(item))
+            self.add(rule, path, sentence_of(item))
 
 
 def parse_rules(raw: Sequence[Any], mistakes: Mistakes) -> list[ParsedRule]:
@@ -60,7 +68,12 @@ def parse_rules(raw: Sequence[Any], mistakes: Mistakes) -> list[ParsedRule]:
     rules: list[ParsedRule] = []
     names: set[str] = set()
     for index, item in enumerate(raw):
+        if mistakes.full:
+            break
         label = _label(item, index)
+        if _values(item) > MAX_VALUES:
+            mistakes.add(label, "", f"holds more than {MAX_VALUES} values")
+            continue
         try:
             rule = Rule.model_validate(item)
         except ValidationError as error:
@@ -72,6 +85,17 @@ def parse_rules(raw: Sequence[Any], mistakes: Mistakes) -> list[ParsedRule]:
         names.add(rule.name or "")
         rules.append((rule, _check(rule, label, mistakes)))
     return rules
+
+
+def _values(item: Any) -> int:
+    """How many values it holds, as far as a rule may."""
+    ahead, count = [item], 0
+    while ahead and count <= MAX_VALUES:
+        value = ahead.pop()
+        count += 1
+        if isinstance(value, dict | list):
+            ahead.extend(value.values() if isinstance(value, dict) else value)
+    return count + len(ahead)
 
 
 def _label(item: Any, index: int) -> str:

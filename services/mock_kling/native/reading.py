@@ -5,12 +5,12 @@ from typing import Annotated, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from services.mock_core.http.problems import Problem
+from services.mock_core.problems import Problem
 from services.mock_kling.catalogue import Model
 from services.mock_kling.native.wire import BAD_BODY, BAD_MEMBER, NO_RESOURCE
 from services.mock_kling.video.pictures import BadPicture, check, decode
+from shared.http.mistakes import MOST
 
-_MAX_BODY = 16_000_000
 Wanted = TypeVar("Wanted", bound=BaseModel)
 # What is empty was not given, as in the vendor's own examples.
 _or_none = BeforeValidator(lambda value: value or None)
@@ -23,13 +23,13 @@ ExternalId = Annotated[Annotated[str, Field(max_length=255)] | None, _or_none]
 async def read(request: Request, kind: type[Wanted]) -> Wanted:
     """The body as a `kind`; Problem (400) that names every mistake."""
     try:
-        return kind.model_validate_json(await _body(request))
+        return kind.model_validate_json(await request.body())
     except ValidationError as error:
         first = error.errors()[0]
         code = BAD_BODY if first["type"] == "json_invalid" or not first["loc"] else BAD_MEMBER
         mistakes = "; ".join(
             f"{'.'.join(str(part) for part in item['loc']) or 'body'}: {item['msg']}"
-            for item in error.errors()
+            for item in error.errors()[:MOST]
         )
         raise Problem(400, code, detail=mistakes) from error
 
@@ -55,12 +55,3 @@ def check_order(
     reason = model.refusal(mode=mode, seconds=seconds, sound=sound, last_frame=last_frame)
     if reason is not None:
         raise Problem(400, BAD_MEMBER, detail=reason)
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY:
-            raise Problem(400, BAD_BODY, detail="the request is too large")
-    return bytes(body)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from services.mock_core.exchange.status import look_up
-from services.mock_core.http.headers import base_url
+from services.mock_core.headers import base_url
 from services.mock_core.mock import TheMock
 from services.mock_kling.account import Account
 from services.mock_kling.admission import take

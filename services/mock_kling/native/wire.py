@@ -8,10 +8,9 @@ from fastapi import Depends, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from services.mock_core.http.documented import in_words_of
-from services.mock_core.http.problems import Problem
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.mock import Mock, TheMock
+from services.mock_core.problems import Problem, in_words_of
 from services.mock_kling.config import KlingConfig
 from services.mock_kling.errors import resolve
 from services.mock_kling.native.tokens import TokenCheck

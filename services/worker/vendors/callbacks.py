@@ -7,7 +7,7 @@ import structlog
 
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.findings import Finding, warning
-from shared.hosts import is_loopback
+from shared.http.hosts import is_loopback
 from shared.redact import redacted
 
 log = structlog.get_logger(__name__)

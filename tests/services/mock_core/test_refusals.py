@@ -1,15 +1,18 @@
 """Refusals of the plain wires: members by their names, every mistake at once, whole `Allow`."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
+from services.mock_kling.config import DEFAULT_API_KEY
+from shared.http.mistakes import MOST
 from tests.services.mock_comfyui.native.client import simple_graph
 from tests.services.mock_core.serving import Service
 
 JSON = {"Content-Type": "application/json"}
-SURROGATE = "holds half of a surrogate pair, which is no character"
+SURROGATE = "It holds half of a surrogate pair, which is no character."
 
 
 async def problem(mock: Service, method: str, path: str, *, body: Any) -> Any:
@@ -19,22 +22,25 @@ async def problem(mock: Service, method: str, path: str, *, body: Any) -> Any:
     assert reply.headers["content-type"] == "application/problem+json"
     found = reply.json()
     for mistake in found["errors"]:
-        assert f"{mistake['field']}: {mistake['problem']}" in found["detail"]
-    return [(mistake["field"], mistake["problem"]) for mistake in found["errors"]]
+        assert f"{mistake['field']}: {mistake['message']}" in found["detail"]
+    return [(mistake["field"], mistake["message"]) for mistake in found["errors"]]
 
 
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ({}, [("image_url", "is missing")]),
+        ({}, [("image_url", "It is missing.")]),
         (
             {"image_url": "http://a/b", "duration": 5, "prompt": "x" * 2501},
-            [("prompt", "its length must be at most 2500"), ("duration", "must be '5' or '10'")],
+            [
+                ("prompt", "Its length must be at most 2500."),
+                ("duration", "It must be '5' or '10'."),
+            ],
         ),
         ({"image_url": "http://a/b", "prompt": "\ud800"}, [("prompt", SURROGATE)]),
-        (b"{", [("body", "is not JSON: Expecting property name enclosed in double quotes")]),
-        (b"", [("body", "is missing")]),
-        (b"\xff", [("body", "is not JSON")]),
+        (b"{", [("body", "It is not JSON: Expecting property name enclosed in double quotes.")]),
+        (b"", [("body", "It is missing.")]),
+        (b"\xff", [("body", "It is not JSON: it can't be decoded.")]),
     ],
 )
 async def test_a_submit_that_does_not_fit(
@@ -48,13 +54,13 @@ async def test_a_submit_that_does_not_fit(
     [
         (
             {"effects": [{"where": "poll", "do": "hang", "with": {"seconds": 1}}, {"do": 3}]},
-            [("effects[1].where", "is missing"), ("effects[1].do", "must be a string")],
+            [("effects[1].where", "It is missing."), ("effects[1].do", "It must be a string.")],
         ),
         (
             {"where": "submit", "do": "refuse", "match": {"nth": "x"}, "often": {"first": 0}},
             [
                 ("match.nth", "must be a number from 1 on, or ranges such as '1-3,7-'"),
-                ("often.first", "must be above 0"),
+                ("often.first", "It must be above 0."),
             ],
         ),
         ({"rules": [], "\ud800": 1}, [("body", SURROGATE)]),
@@ -64,7 +70,7 @@ async def test_a_submit_that_does_not_fit(
         ),
         (
             {"where": "submit", "do": "refuse", "until": {"seconds": float("inf")}},
-            [("body", "holds NaN or Infinity, which JSON doesn't have")],
+            [("body", "It holds NaN or Infinity, which JSON doesn't have.")],
         ),
     ],
 )
@@ -80,10 +86,53 @@ async def test_a_configuration_that_does_not_fit(video_mock: Service) -> None:
     assert not any("Value error" in sentence for _, sentence in found)
 
 
+KEYS = json.dumps(dict.fromkeys(map(str, range(80_000)), 1)).encode()
+ITEMS = b"[" + b"0," * 500_000 + b"0]"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        *(
+            (path, body)
+            for path in ("/video/submit", "/v1/videos/image2video", "/admin/config")
+            for body in (KEYS, ITEMS)
+        ),
+        ("/admin/faults", KEYS),
+        ("/admin/faults", b'{"rules":' + ITEMS + b"}"),
+        ("/admin/faults", b'{"rules":[' + b"0," * 9_000 + b"0]}"),
+        ("/admin/faults", b'{"where":"poll","do":"reset","match":' + KEYS + b"}"),
+        ("/admin/faults", b'{"where":"poll","do":"refuse","with":' + KEYS + b"}"),
+    ],
+)
+async def test_a_large_body_is_refused_cheaply(video_mock: Service, path: str, body: bytes) -> None:
+    method = "PUT" if path.startswith("/admin/") else "POST"
+    headers = {**JSON, "Authorization": f"Bearer {DEFAULT_API_KEY}"}
+    tracemalloc.start()
+    reply = await video_mock.http.request(method, path, content=body, headers=headers)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 400 <= reply.status_code < 500
+    assert len(reply.content) < 5_000
+    assert len(reply.json().get("errors", [])) <= MOST
+    assert peak < 100_000_000
+
+
+async def test_a_graph_of_any_size_is_refused_cheaply(image_mock: Service) -> None:
+    for graph in (KEYS, b'{"1":' + ITEMS + b"}"):
+        tracemalloc.start()
+        body = b'{"prompt":' + graph + b"}"
+        reply = await image_mock.http.post("/prompt", content=body, headers=JSON)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (reply.status_code, len(reply.content) < 5_000) in ((422, True), (500, True))
+        assert peak < 100_000_000
+
+
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/admin/faults", "DELETE, GET, POST, PUT"),
+        ("/admin/faults", "DELETE, GET, HEAD, POST, PUT"),
         ("/queue", "GET, HEAD, OPTIONS, POST"),
         ("/api/history", "GET, HEAD, OPTIONS, POST"),
         ("/img/submit", "POST"),

@@ -46,11 +46,11 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 BODIES = {
-    "wrong items": b'{"items":[' + b"1," * 500_000 + b"1]}",
+    "wrong items": b'{"items":[' + b"1," * 400_000 + b"1]}",
     "empty items": b'{"items":[' + b"{}," * 300_000 + b"{}]}",
     "unknown keys": json.dumps({f"key{number}": 1 for number in range(60_000)}).encode(),
     "lists in lists": b"[" * 500_000,
-    "after blanks": b" " * 1000 + b"[" + b"1," * 500_000,
+    "after blanks": b" " * 1000 + b"[" + b"1," * 400_000,
 }
 
 
@@ -64,8 +64,8 @@ async def test_what_is_wrong_half_a_million_times_costs_next_to_nothing(
     answer = await http.post("/order", content=body, headers={"Content-Type": "application/json"})
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert answer.status_code in (413, 422)
-    assert len(answer.content) < 1000
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "body: It holds more than 100 values."
     assert peak < 50 * MEBIBYTE
 
 

@@ -33,7 +33,7 @@ CODE = re.compile(r"[a-z]+(_[a-z]+)*")
 BLANK = re.compile(r"\{\w*\}")
 # Of no class: what the framework refuses, how jobs end, and the mocks' own.
 OTHER_CODES = {
-    *("method_not_allowed", "bad_fault_plan", "invalid"),
+    *("method_not_allowed", "bad_fault_plan"),
     *("cancelled", "job_timed_out", "bad_completion", *closing.MESSAGES),
 }
 API = [

@@ -33,10 +33,10 @@ async def test_rules_are_added_replaced_and_removed(image_mock: Service) -> None
 @pytest.mark.parametrize(
     ("method", "path", "wrong"),
     [
-        ("DELETE", "faults?nmae=old", {"nmae": "there is no such parameter"}),
-        ("DELETE", "faults?name=old&name=new", {"name": "is given more than once"}),
-        ("GET", "ledger?externalid=a&limit=1", {"externalid": "there is no such parameter"}),
-        ("POST", "reset?all=1&x=2", dict.fromkeys(["all", "x"], "there is no such parameter")),
+        ("DELETE", "faults?nmae=old", {"nmae": "There is no such parameter."}),
+        ("DELETE", "faults?name=old&name=new", {"name": "It is given more than once."}),
+        ("GET", "ledger?externalid=a&limit=1", {"externalid": "There is no such parameter."}),
+        ("POST", "reset?all=1&x=2", dict.fromkeys(["all", "x"], "There is no such parameter.")),
     ],
 )
 async def test_a_parameter_that_there_is_not_is_refused_and_nothing_is_done(
@@ -45,7 +45,7 @@ async def test_a_parameter_that_there_is_not_is_refused_and_nothing_is_done(
     await image_mock.arm({"name": "old", "where": "poll", "do": "delay"})
     answer = await image_mock.http.request(method, f"/admin/{path}")
     assert answer.status_code == 422
-    assert {each["field"]: each["problem"] for each in answer.json()["errors"]} == wrong
+    assert {each["field"]: each["message"] for each in answer.json()["errors"]} == wrong
     assert len((await image_mock.json("/admin/faults"))["rules"]) == 1
 
 

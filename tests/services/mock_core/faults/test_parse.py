@@ -7,15 +7,14 @@ import pytest
 from services.mock_core.admin.plan_request import read_plan
 from services.mock_core.faults.kinds import KINDS, Fault
 from services.mock_core.faults.presets import PRESETS
-from services.mock_core.http.problems import Problem
+from services.mock_core.problems import Problem
 
 
 def _mistakes(body: dict[str, Any]) -> list[tuple[str, str]]:
     with pytest.raises(Problem) as caught:
         read_plan(body)
-    assert caught.value.status == 422
-    errors: Any = caught.value.extra["errors"]
-    return [(item["rule"], item["field"]) for item in errors]
+    assert caught.value.refusal.status == 422
+    return [(item["rule"], item["field"]) for item in caught.value.refusal.errors]
 
 
 def test_every_mistake_of_every_rule_is_named() -> None:

@@ -1,16 +1,10 @@
-"""Names of hosts as settings and requests spell them; the mocks' own reading is the same."""
-
-from types import ModuleType
+"""Names of hosts as settings and requests spell them."""
 
 import pytest
 
-from services.mock_core.lib import hosts as theirs
-from shared import hosts as ours
-
-BOTH = pytest.mark.parametrize("hosts", [ours, theirs], ids=["ours", "theirs"])
+from shared.http import hosts
 
 
-@BOTH
 @pytest.mark.parametrize(
     ("text", "host"),
     [
@@ -33,29 +27,26 @@ BOTH = pytest.mark.parametrize("hosts", [ours, theirs], ids=["ours", "theirs"])
         ("localhost, localhost", None),
     ],
 )
-def test_the_host_of_a_request(hosts: ModuleType, text: str, *, host: str | None) -> None:
+def test_the_host_of_a_request(text: str, *, host: str | None) -> None:
     assert hosts.host_of_authority(text) == host
     assert hosts.host_of_origin(f"https://{text}") == host
 
 
-@BOTH
 @pytest.mark.parametrize(
     "origin", ["null", "", "localhost", "file://localhost", "http://", "http://["]
 )
-def test_what_is_no_origin(hosts: ModuleType, origin: str) -> None:
+def test_what_is_no_origin(origin: str) -> None:
     assert hosts.host_of_origin(origin) is None
 
 
-@BOTH
-def test_a_list_is_spelt_as_browsers_do(hosts: ModuleType) -> None:
+def test_a_list_is_spelt_as_browsers_do() -> None:
     text = " Gateway.Example,, 10.0.0.1,[2001:DB8:0::1], ::1 "
     assert hosts.listed(text) == {"gateway.example", "10.0.0.1", "[2001:db8::1]", "[::1]"}
     assert hosts.listed("") == frozenset()
 
 
-@BOTH
 @pytest.mark.parametrize("wrong", ["a:80", "http://a", "*", "a/b", "[::1]:80", "a b", ".a", "*.a"])
-def test_what_is_no_host_is_named(hosts: ModuleType, wrong: str) -> None:
+def test_what_is_no_host_is_named(wrong: str) -> None:
     with pytest.raises(ValueError, match="without a port") as caught:
         hosts.listed(f"good,{wrong}")
     assert str(caught.value).endswith(f": {wrong}")
@@ -75,4 +66,4 @@ def test_what_is_no_host_is_named(hosts: ModuleType, wrong: str) -> None:
     ],
 )
 def test_loopback(address: str, *, loopback: bool) -> None:
-    assert ours.is_loopback(address) == loopback
+    assert hosts.is_loopback(address) == loopback

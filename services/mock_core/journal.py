@@ -1,10 +1,13 @@
-"""A bounded journal of the requests received, written by an ASGI layer that costs little."""
+"""A bounded journal of the requests received, and the vendor's date on each reply."""
 
 import time
 from collections import deque
+from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 from prometheus_client import Counter
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.mock_core.lib.times import rfc3339
@@ -46,15 +49,21 @@ class Journal:
 
 
 class JournalLayer:
-    """Status 0 stands for a reply that never began."""
+    """Dates each reply by the vendor's clock, which need not be right, and notes the request.
 
-    def __init__(self, app: ASGIApp, *, journal: Journal, requests: Counter) -> None:
+    `now` is the vendor's instant in epoch seconds. Status 0 stands for a reply that never began.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, journal: Journal, requests: Counter, now: Callable[[], float]
+    ) -> None:
         self._app = app
         self._journal = journal
         self._requests = requests
+        self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(_QUIET):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         status = 0
@@ -64,10 +73,12 @@ class JournalLayer:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                MutableHeaders(scope=message)["Date"] = formatdate(self._now(), usegmt=True)
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
         finally:
-            self._journal.note(started, scope, status=status, seconds=time.time() - started)
-            self._requests.labels(scope["method"], str(status)).inc()
+            if not scope["path"].startswith(_QUIET):
+                self._journal.note(started, scope, status=status, seconds=time.time() - started)
+                self._requests.labels(scope["method"], str(status)).inc()

@@ -7,8 +7,8 @@ from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.mock_core.http.deadlines import RequestDeadline
 from services.mock_core.lib.clock import Clock
 
 RESET_EXTENSION = "mock.reset"
@@ -17,7 +17,7 @@ _LINGER_NONE = struct.pack("ii", 1, 0)
 _PART_SECONDS = 0.02
 
 
-class ResettableProtocol(RequestDeadline):
+class ResettableProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with a way for the application to reset the connection."""
 
     def on_message_begin(self) -> None:

@@ -1,0 +1,122 @@
+"""Refusals of a mock, and its OpenAPI document; a fault may answer with any status at any point."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from shared.http.app import ServiceApp
+from shared.http.problems import MEDIA_TYPE, Refusal, answer, phrase_of, problem_response
+
+Responses = dict[int | str, dict[str, Any]]
+Mistakes = Sequence[Mapping[str, str]]
+# What both mocks answer alike.
+_COMMON = Path(__file__).with_name("examples.json")
+# What the framework writes of parameters, and no route of ours answers.
+_FRAMEWORKS = ("HTTPValidationError", "ValidationError")
+_INJECTED = 503
+_TOLD: dict[int, tuple[str | int, str]] = {
+    404: ("not_found", "no such job"),
+    409: ("not_finished", "the job is running"),
+    415: ("not_json", "Content-Type: application/json"),
+    416: ("bad_range", "the range is outside the file"),
+    422: ("invalid_input", "prompt: It must be a string."),
+    503: ("injected", "refused"),
+}
+
+
+class Problem(Exception):
+    """A refusal; on a wire of its own it is told in the words of that."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str | int,
+        *,
+        detail: str,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        errors: Mistakes = (),
+    ) -> None:
+        super().__init__(detail)
+        self.refusal = Refusal(status, code, phrase_of(status), detail, errors, headers)
+
+
+async def on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - registered for this type only
+    return answer(request.scope, error.refusal)
+
+
+def problem_reply(
+    status: int, code: str | int, *, detail: str, headers: Mapping[str, str]
+) -> Response:
+    """A refusal of the plain wire."""
+    return problem_response(Problem(status, code, detail=detail, headers=headers).refusal)
+
+
+def documented(
+    *statuses: int, told: Mapping[int, tuple[str | int, str]] = MappingProxyType({})
+) -> Responses:
+    """Refusals of a plain route: the usual ones, and whatever a fault asks for.
+
+    `told`: code and detail of those, by their status, that say something else than most.
+    """
+
+    def example(status: int) -> dict[str, Any]:
+        code, detail = {**_TOLD, **told}[status]
+        problem = Problem(status, code, detail=detail)
+        body: dict[str, Any] = json.loads(bytes(problem_response(problem.refusal).body))
+        return body
+
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return in_words_of(schema, *statuses, example=example, kind=MEDIA_TYPE)
+
+
+def in_words_of(
+    schema: dict[str, Any],
+    *statuses: int,
+    example: Callable[[int], dict[str, Any]],
+    kind: str = "application/json",
+) -> Responses:
+    """Refusals of a native wire, which are JSON of this schema."""
+
+    def refusal(description: str, status: int) -> dict[str, Any]:
+        content = {kind: {"schema": schema, "example": example(status)}}
+        return {"description": description, "content": content}
+
+    named: Responses = {status: refusal(phrase_of(status), status) for status in statuses}
+    return {**named, "default": refusal("As a fault asks for", _INJECTED)}
+
+
+class MockApp(ServiceApp):
+    """`examples_file` has bodies by operation, as in `POST /img/submit`: the `request`, and
+    answers by their status."""
+
+    examples_file: Path
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is not None:
+            return self.openapi_schema
+        document = super().openapi()
+        for name in _FRAMEWORKS:
+            document["components"]["schemas"].pop(name, None)
+        bodies = examples_of(_COMMON) | examples_of(self.examples_file)
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                responses = operation["responses"]
+                if _FRAMEWORKS[0] in str(responses.get("422")):
+                    del responses["422"]
+                for part, example in bodies.get(f"{method.upper()} {path}", {}).items():
+                    body = operation["requestBody"] if part == "request" else responses[part]
+                    for content in body["content"].values():
+                        content["example"] = example
+        return document
+
+
+def examples_of(file: Path) -> dict[str, dict[str, Any]]:
+    """Bodies by operation, then by `request` or status."""
+    found: dict[str, dict[str, Any]] = json.loads(file.read_bytes())
+    return found
