@@ -8,12 +8,10 @@ from typing import Any
 
 from compose.stack.errors import USAGE
 from compose.stack.output import complain
-from tests.simulation.plan import Kind, Mix, Plan, mixed, number
-from tests.simulation.shrink import shrunk
+from tests.simulation.plan import Kind, Mix, Plan, Rule, mixed, number
+from tests.simulation.product import product_in_virtual_time
+from tests.simulation.shrink import shrunk, told
 from tests.simulation.simulation import Outcome, simulate
-from tests.simulation.stubs import product_in_virtual_time
-from tests.simulation.tell import told
-from tests.simulation.verdicts import Rule
 
 SHOWN = 5
 

@@ -6,7 +6,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import TimeoutType
 from temporalio.api.failure.v1 import Failure
 
-from tests.simulation.runs import Activity, Run, Try
+from tests.simulation.history import Activity, Run, Try
 
 if TYPE_CHECKING:
     from tests.simulation.server import Server

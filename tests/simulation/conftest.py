@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulation.stubs import product_in_virtual_time
+from tests.simulation.product import product_in_virtual_time
 
 
 @pytest.fixture(autouse=True)

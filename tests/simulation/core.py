@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from temporalio.api.common.v1 import Payload, Payloads
@@ -12,13 +12,28 @@ from temporalio.converter import PayloadConverter
 
 from shared.temporal.sandbox import Instance
 from tests.simulation import jobs
-from tests.simulation.answers import Answer
-from tests.simulation.commands import is_end
-from tests.simulation.history import Marker, TaskRecord, timestamp
-from tests.simulation.instances import new_instance
-from tests.simulation.jobs import Job
-from tests.simulation.runs import Run, Task
-from tests.simulation.stubs import CLOCK
+from tests.simulation.history import Marker, Run, Task, TaskRecord, timestamp
+from tests.simulation.jobs import Job, new_instance
+from tests.simulation.tasks import is_end
+from tests.simulation.world import CLOCK
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a workflow task comes to."""
+
+    commands: list[WorkflowCommand] = field(default_factory=list)
+    markers: list[Marker] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    flags: frozenset[int] = frozenset()
+    goes_on: bool = False
+
+    def end_last(self) -> None:
+        """The core moves the command that ends the run behind those that came after it."""
+        places = sorted(range(len(self.commands)), key=lambda at: is_end(self.commands[at]))
+        self.commands = [self.commands[at] for at in places]
+        self.keys = [self.keys[at] for at in places]
+
 
 TRY_CANCEL = ActivityCancellationType.TRY_CANCEL
 
@@ -52,7 +67,6 @@ class Core:
         self._activations = 0
         # Up to where the tasks have told; a query may have let it see further.
         self.told = 0
-        self._accepted: set[str] = set()
         self._at = run.began
 
     def _forget(self, run_id: str) -> None:
@@ -65,7 +79,6 @@ class Core:
         self._flags |= record.flags
         self._known.extend(marker for marker in record.markers if not marker.cancelled)
         first = self._jobs_up_to(record.seen)
-        first += [jobs.patch(patch_id) for patch_id in record.patches]
         first += [jobs.update(*update, validate=False) for update in record.updates]
         self.told = record.seen
         self._activations = 0
@@ -210,13 +223,6 @@ class Core:
 
     def _pass_on(self, command: WorkflowCommand) -> None:
         kind = str(command.WhichOneof("variant"))
-        response = command.update_response
-        if response.HasField("rejected") and response.protocol_instance_id not in self._accepted:
-            # The history knows nothing of it.
-            self._answer.refused.append(command)
-            return
-        if response.HasField("accepted"):
-            self._accepted.add(response.protocol_instance_id)
         self._answer.commands.append(command)
         self._answer.keys.append(_key(kind, getattr(command, kind)))
 

@@ -1,17 +1,23 @@
-"""Events as the jobs of an activation, in the form and order that the SDK's core gives them."""
+"""Instances of workflows, and events as the jobs of an activation, as the SDK's core makes them."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from temporalio import workflow
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.failure.v1 import Failure
 from temporalio.bridge.proto.workflow_activation import (
     FireTimer,
     WorkflowActivationJob,
 )
+from temporalio.common import Priority, TypedSearchAttributes
+from temporalio.converter import DefaultFailureConverter, PayloadConverter
+from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInterceptorClassInput
+from temporalio.worker._workflow_instance import WorkflowInstance, WorkflowInstanceDetails
 
-from tests.simulation.history import Event, Marker, timestamp
-from tests.simulation.runs import Run
+from shared.temporal.unfit import UnfitPassedOver
+from tests.simulation.history import Event, Marker, Run, timestamp
 
 Job = WorkflowActivationJob
 
@@ -21,8 +27,6 @@ def order(job: Job) -> int:
     match job.WhichOneof("variant"):
         case "initialize_workflow":
             return 1
-        case "notify_has_patch":
-            return 2
         case "update_random_seed":
             return 3
         case "signal_workflow" | "do_update":
@@ -53,13 +57,6 @@ def update(update_id: str, name: str, args: Payloads, *, validate: bool) -> Job:
     job.do_update.name = name
     job.do_update.input.extend(args.payloads)
     job.do_update.run_validator = validate
-    return job
-
-
-def patch(patch_id: str) -> Job:
-    """The run has passed this patch."""
-    job = Job()
-    job.notify_has_patch.patch_id = patch_id
     return job
 
 
@@ -169,3 +166,58 @@ def not_sent() -> Failure:
     failure = Failure(message="Signal was cancelled before being sent")
     failure.canceled_failure_info.SetInParent()
     return failure
+
+
+RUNNER = UnsandboxedWorkflowRunner()
+_DEFINITIONS: dict[type, Any] = {}
+INTERCEPTORS = [
+    UnfitPassedOver().workflow_interceptor_class(
+        WorkflowInterceptorClassInput(unsafe_extern_functions={})
+    )
+]
+
+
+def new_instance(run: Run, definition: type, converter: PayloadConverter) -> WorkflowInstance:
+    """An instance of a run's workflow that has done nothing yet."""
+    if definition not in _DEFINITIONS:
+        _DEFINITIONS[definition] = workflow._Definition.must_from_class(definition)
+    began = datetime.fromtimestamp(run.began, UTC)
+    details = WorkflowInstanceDetails(
+        payload_converter_factory=lambda: converter,
+        failure_converter_class=DefaultFailureConverter,
+        interceptor_classes=INTERCEPTORS,
+        defn=_DEFINITIONS[definition],
+        info=workflow.Info(
+            attempt=1,
+            continued_run_id=run.continued_from or None,
+            cron_schedule=None,
+            execution_timeout=None,
+            first_execution_run_id=run.first_run_id,
+            headers={},
+            namespace="default",
+            original_execution_run_id=run.original_run_id,
+            parent=None,
+            root=None,
+            raw_memo={},
+            retry_policy=None,
+            run_id=run.run_id,
+            run_timeout=None,
+            search_attributes={},
+            start_time=began,
+            workflow_start_time=began,
+            task_queue=run.queue,
+            task_timeout=timedelta(seconds=run.task_timeout),
+            typed_search_attributes=TypedSearchAttributes([]),
+            workflow_id=run.workflow_id,
+            workflow_type=run.type,
+            priority=Priority.default,
+        ),
+        randomness_seed=run.seed,
+        extern_functions={"__temporal_assert_local_activity_valid": lambda activity: None},
+        disable_eager_activity_execution=True,
+        worker_level_failure_exception_types=[],
+        patch_activation_callback=None,
+        last_completion_result=Payloads(),
+        last_failure=None,
+    )
+    return RUNNER.create_instance(details)

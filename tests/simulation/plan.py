@@ -1,11 +1,13 @@
 """What happens in a history, drawn from its seed; any part of it can be left out."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
-from tests.simulation.chance import Chance
+from tests.simulation.world import Chance
 
 STEPS = ("image", "video")
 # Attempts that a plan has something to say about.
@@ -296,3 +298,68 @@ def _strike(chance: Chance, options: Options) -> Strike:
         share=round(chance.share("share"), 3),
         seconds=round(chance.between("seconds", 0.3, 6.0), 2),
     )
+
+
+class Rule(StrEnum):
+    """A violation carries the name of what it breaks."""
+
+    AT_ONCE = "no more at a vendor at once than the limit"
+    INSIDE = "no job begins while another one is between its first generation and its end"
+    HELD = "the semaphore never grants beyond its limit"
+    PAID_ONCE = "one paid generation per attempt; another attempt only after the vendor's word"
+    AFTER_END = "nothing is accepted for a job that has ended"
+    CLEAR = "nothing runs at a vendor when a job's own code has ended it"
+    VERSIONS = "a version of a record has one content"
+    PERCENT = "a percent does not fall within an attempt"
+    RECORDED = "each paid generation is in the record"
+    ALL_END = "every job ends"
+    HEEDED = "a job that has heard of its cancellation does not go on to its end"
+    RECORD_ENDS = "the record of a closed job shows its end"
+    NOBODY_HELD = "nobody holds or waits at the end"
+    ORDER = "first come, first served"
+    TASKS = "no workflow task fails"
+    REPLAYS = "every history replays"
+    HANDLERS = "no run ends over the head of a handler"
+    ERRORS = "no activity fails with anything but our errors"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One rule broken, when, and how."""
+
+    rule: Rule
+    at: float
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.rule.name} at {self.at:.3f}: {self.text}"
+
+
+FILE = Path(__file__).with_name("seeds.jsonl")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A seed, its options (drawn where None), the rule that it broke, and how."""
+
+    seed: int
+    options: Options | None
+    rule: str
+    showed: str
+
+    def plan(self) -> Plan:
+        return drawn(self.seed, self.options)
+
+
+def stored() -> list[Stored]:
+    """All of them."""
+    lines = FILE.read_text(encoding="utf-8").splitlines()
+    return [_read(json.loads(line)) for line in lines if line.strip()]
+
+
+def _read(line: dict[str, object]) -> Stored:
+    given = line.pop("options", None)
+    options = None
+    if isinstance(given, dict):
+        options = Options(**{**given, "kinds": tuple(given.get("kinds", ()))})
+    return Stored(**line, options=options)  # type: ignore[arg-type]

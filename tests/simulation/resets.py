@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.simulation.commands import deliver, start_timer
-from tests.simulation.runs import Reset, Run, Status, Update, UpdateState
+from tests.simulation.history import Reset, Run, Status, Update, UpdateState
+from tests.simulation.tasks import deliver, start_timer
 
 if TYPE_CHECKING:
     from tests.simulation.server import Server
@@ -130,11 +130,10 @@ def _copy_updates(run: Run) -> None:
     for event in run.events:
         data = event.data
         if event.kind == "update_accepted":
-            update = Update(data["id"], data["name"], data["args"], any_run=False)
-            update.state, update.accepted = UpdateState.ACCEPTED, event.number
+            update = Update(data["id"], data["name"], data["args"], state=UpdateState.ACCEPTED)
             run.updates[update.update_id] = update
         elif event.kind == "update_completed":
-            run.updates[data["id"]].end(result=data["result"])
+            run.updates[data["id"]].state = UpdateState.ENDED
 
 
 def _left_open(run: Run) -> set[int]:
@@ -168,5 +167,4 @@ def _send_again(server: "Server", run: Run, again: Run) -> None:
             again.heard.add("cancel")
         elif event.kind == "update_accepted":
             data = event.data
-            update = Update(data["id"], data["name"], data["args"], any_run=False)
-            again.updates[update.update_id] = update
+            again.updates[data["id"]] = Update(data["id"], data["name"], data["args"])

@@ -7,10 +7,9 @@ from shared.jobs.states import Step
 from shared.slot.messages import JOB_GATE
 from shared.temporal.client import GENVIDEO_WORKFLOW
 from tests.simulation import product
-from tests.simulation.plan import Kind
-from tests.simulation.runs import Run, Status
+from tests.simulation.history import Run, Status
+from tests.simulation.plan import Kind, Rule, Violation
 from tests.simulation.vendors import Generation, Vendor
-from tests.simulation.verdicts import Rule, Violation
 
 if TYPE_CHECKING:
     from tests.simulation.core import Core

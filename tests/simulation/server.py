@@ -9,10 +9,9 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.service import RPCError, RPCStatusCode
 
 from tests.simulation.activities import Activities
-from tests.simulation.runs import Run, Status, Update, UpdateState
+from tests.simulation.history import Run, Status, Update, UpdateState
 from tests.simulation.tasks import Tasks
-from tests.simulation.wire import Table
-from tests.simulation.world import World
+from tests.simulation.world import Table, World
 
 if TYPE_CHECKING:
     from tests.simulation.worker import Worker
@@ -32,8 +31,7 @@ def not_found(what: str) -> RPCError:
 
 
 class Server:
-    """Knows every run; what it does to a run is told to `on_close` and `on_task_failure`, what a
-    run says to an update to `on_answer`."""
+    """Knows every run; what it does to a run is told to `on_close` and `on_task_failure`."""
 
     def __init__(self, world: World, table: Table) -> None:
         self.world = world
@@ -45,7 +43,6 @@ class Server:
         self.activities = Activities(self)
         self.on_close: Callable[[Run], None] = lambda run: None
         self.on_task_failure: Callable[[Run, str], None] = lambda run, why: None
-        self.on_answer: Callable[[Run, Update], None] = lambda run, update: None
         # Shares of workflow tasks whose worker has forgotten the run, or whose answer is lost.
         self.forgets = 0.0
         self.loses = 0.0
@@ -186,17 +183,14 @@ class Server:
             self.news(run, "signaled", name=signal[0], args=signal[1])
         return run
 
-    def update(self, workflow_id: str, run_id: str | None, update: Update) -> Update:
-        """Admit an update; one of the same id is the same one."""
-        run = self.find(workflow_id, run_id)
-        if update.update_id in run.updates:
-            return run.updates[update.update_id]
+    def update(self, workflow_id: str, update: Update) -> None:
+        """Admit an update to the newest run; RPCError where that has closed."""
+        run = self.find(workflow_id)
         if not run.is_open:
             raise not_found("workflow execution already completed")
         run.updates[update.update_id] = update
         if run.task is None:
             self.tasks.schedule(run)
-        return update
 
     def query(
         self, workflow_id: str, run_id: str | None, *, name: str, args: Payloads, done: Any
@@ -262,28 +256,17 @@ class Server:
 
     def _end_updates(self, run: Run) -> None:
         for update in run.updates.values():
-            if update.state is UpdateState.ACCEPTED:
-                update.end(failure=closed_before())
-            elif update.state is UpdateState.ENDED:
+            if update.state is UpdateState.ENDED:
                 continue
-            elif update.any_run and run.status is Status.CONTINUED_AS_NEW:
+            goes_on = update.state is not UpdateState.ACCEPTED
+            if goes_on and run.status is Status.CONTINUED_AS_NEW:
                 update.state = UpdateState.ADMITTED
                 self.world.after(self.hop("update"), self._again, run.workflow_id, update)
             else:
-                update.end(refused="workflow execution already completed")
+                update.end(done=False)
 
     def _again(self, workflow_id: str, update: Update) -> None:
         try:
-            self.update(workflow_id, None, update)
-        except RPCError as error:
-            update.end(refused=str(error))
-
-
-def closed_before() -> Failure:
-    """The outcome of an update whose workflow closed before it had one."""
-    failure = Failure(
-        message="Workflow Update failed because the Workflow completed before the Update completed."
-    )
-    failure.application_failure_info.type = "AcceptedUpdateCompletedWorkflow"
-    failure.application_failure_info.non_retryable = True
-    return failure
+            self.update(workflow_id, update)
+        except RPCError:
+            update.end(done=False)

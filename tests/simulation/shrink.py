@@ -1,14 +1,59 @@
-"""The smallest plan that still breaks the same rule: parts are left out one by one."""
+"""A history for a person: told, and shrunk to the smallest plan that still breaks the same rule."""
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
 
-from tests.simulation.plan import JobPlan, Options, Plan, Quirk
-from tests.simulation.simulation import simulate
-from tests.simulation.verdicts import Rule
+from tests.simulation.plan import JobPlan, Options, Plan, Quirk, Rule, Strike
+from tests.simulation.simulation import Outcome, simulate
+
+PLAIN = Options(forgets=0.0, loses=0.0, slow=0.0)
+
+
+def told(outcome: Outcome, *, history: bool = True) -> str:
+    """The plan, the history where it is wanted, and the violations."""
+    lines = list(_plan(outcome.plan))
+    if history:
+        lines += outcome.told
+    lines += [f"!! {violation}" for violation in outcome.violations]
+    return "\n".join(lines)
+
+
+def _plan(plan: Plan) -> Iterator[str]:
+    yield f"seed {plan.seed}; {_options(plan.options)}"
+    for index, job in plan.present():
+        yield f"  job {index} at {job.at} s{_job(job)}"
+    for strike in plan.strikes:
+        yield f"  {_strike(strike)}"
+
+
+def _options(options: Options) -> str:
+    odd = [
+        f"{each.name}={getattr(options, each.name)}"
+        for each in fields(Options)
+        if each.name not in ("jobs", "strikes", "odd", "kinds")
+        and getattr(options, each.name) != getattr(PLAIN, each.name)
+    ]
+    return ", ".join(odd) or "plain options"
+
+
+def _job(job: JobPlan) -> str:
+    text = f", priority {job.priority}" if job.priority != JobPlan(0.0).priority else ""
+    if job.degrades:
+        text += ", degrades"
+    for name in ("image", "video"):
+        quirks: tuple[Quirk, ...] = getattr(job, name)
+        for number, quirk in enumerate(quirks, 1):
+            if quirk != Quirk():
+                text += f"; {name}.{number}: {quirk}"
+    return text
+
+
+def _strike(strike: Strike) -> str:
+    when = f"{strike.delay} s after '{strike.mark}'" if strike.mark else f"at {strike.delay} s"
+    return f"{strike.kind} of {strike.job}, {when} (share {strike.share}, {strike.seconds} s)"
+
 
 MOST_TRIES = 1500
-PLAIN_OPTIONS = Options(forgets=0.0, loses=0.0, slow=0.0)
 
 
 def shrunk(plan: Plan, rule: Rule) -> Plan:
@@ -50,7 +95,7 @@ def _simpler(plan: Plan) -> Iterator[Plan]:
 
 def _simpler_options(plan: Plan) -> Iterator[Plan]:
     for each in fields(Options):
-        plain = getattr(PLAIN_OPTIONS, each.name)
+        plain = getattr(PLAIN, each.name)
         if (
             each.name not in ("jobs", "strikes", "odd", "kinds")
             and getattr(plan.options, each.name) != plain

@@ -14,18 +14,15 @@ from shared.temporal.client import (
     SEMAPHORE_QUEUE,
 )
 from tests.simulation import product
-from tests.simulation.operating import Operator
-from tests.simulation.plan import JobPlan, Kind, Plan, Quirk
+from tests.simulation.history import Run
+from tests.simulation.plan import JobPlan, Kind, Plan, Quirk, Violation
+from tests.simulation.product import Records
 from tests.simulation.rules import Rules
-from tests.simulation.runs import Run
 from tests.simulation.server import Server
-from tests.simulation.strikes import Striker
-from tests.simulation.stubs import CLOCK, Records
+from tests.simulation.strikes import Operator, Striker
 from tests.simulation.vendors import Generation, Vendor
-from tests.simulation.verdicts import Violation
-from tests.simulation.wire import Table
 from tests.simulation.worker import Worker
-from tests.simulation.world import BEGINNING, World
+from tests.simulation.world import BEGINNING, CLOCK, Table, World
 
 TASK_SECONDS = 2.0
 WORKERS, SEMAPHORES = 2, 1

@@ -1,19 +1,63 @@
 """The plan's disturbances, each done at its moment."""
 
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 from temporalio.service import RPCError
 
+from shared.slot.messages import CHANGE_UPDATE, JOB_GATE, SlotChange
 from shared.temporal.client import SEMAPHORE_QUEUE
 from tests.simulation import product
+from tests.simulation.history import Activity, Reset, Run, Status, Update
 from tests.simulation.plan import JOB_KINDS, Kind, Strike
 from tests.simulation.resets import reset, restored
-from tests.simulation.runs import Activity, Reset, Run, Status
+from tests.simulation.server import Server
 from tests.simulation.worker import Worker
 from tests.simulation.world import BEGINNING
 
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
+
+
+# One whose change was not taken tries once more after this.
+AGAIN_SECONDS = 0.5
+
+
+class Operator:
+    """Knows what is still wanted."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._world = server.world
+        self._wanted: deque[SlotChange] = deque()
+
+    def change(self, at: float, **fields: Any) -> None:
+        """Have the slot's limit changed, or have it paused, so many seconds from the beginning."""
+        self._world.at(BEGINNING + at, self._want, SlotChange(**fields))
+
+    def waits(self) -> bool:
+        """Whether a change is not done yet."""
+        return bool(self._wanted)
+
+    def _want(self, change: SlotChange) -> None:
+        self._wanted.append(change)
+        if len(self._wanted) == 1:
+            self._send()
+
+    def _send(self) -> None:
+        args = self._server.table.of(self._wanted[0])
+        update = Update(f"change-{self._server.number()}", CHANGE_UPDATE, args, self._sent)
+        try:
+            self._server.update(product.semaphore_of(JOB_GATE), update)
+        except RPCError:
+            self._world.after(AGAIN_SECONDS, self._send)
+
+    def _sent(self, done: bool) -> None:
+        if done:
+            self._wanted.popleft()
+        if self._wanted:
+            self._world.after(AGAIN_SECONDS, self._send)
+
 
 # A strike whose mark is never reached is given up when all else is over.
 SUBMITTED_BY = 2.5

@@ -1,15 +1,22 @@
-"""Workflow tasks on the server's side: given to a worker, taken, failed, or lost."""
+"""Workflow tasks on the server's side: given to a worker, taken, failed, lost; and carried out."""
 
 from typing import TYPE_CHECKING
 
-from tests.simulation.commands import apply, is_end
-from tests.simulation.history import NEWS, TaskRecord
-from tests.simulation.runs import Run, Status, Task, UpdateState
+from tests.simulation.history import NEWS, Run, Status, Task, TaskRecord, UpdateState
 
 if TYPE_CHECKING:
-    from tests.simulation.answers import Answer
+    from tests.simulation.core import Answer
     from tests.simulation.server import Server
     from tests.simulation.worker import Worker
+from typing import TYPE_CHECKING, Any
+
+from temporalio.api.common.v1 import Payloads
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+from temporalio.service import RPCError
+
+if TYPE_CHECKING:
+    from tests.simulation.server import Server
+
 
 STICKY_SECONDS = 0.5
 POLL_SECONDS = 0.2
@@ -100,11 +107,7 @@ class Tasks:
             self._void(run, task, "failed")
             self.schedule(run, task.attempt + 1, first=task.first_scheduled)
             return False
-        apply(self._server, run, answer.refused, task)
-        if self._leaves_nothing(run, task, answer):
-            del run.events[-2:]
-        else:
-            self._record(run, task, answer)
+        self._record(run, task, answer)
         if run.is_open:
             self._go_on(run, task, force=answer.goes_on)
         return True
@@ -116,20 +119,6 @@ class Tasks:
         wanted = (each.request_cancel_activity for each in answer.commands)
         return any(each.seq and each.seq not in run.activities.keys() | ended for each in wanted)
 
-    def _leaves_nothing(self, run: Run, task: Task, answer: "Answer") -> bool:
-        """A task for updates alone, all of them rejected, is not in the history."""
-        if (
-            answer.commands
-            or answer.markers
-            or answer.goes_on
-            or not task.updates
-            or task.attempt > 1
-        ):
-            return False
-        if any(event.kind in NEWS for event in run.events[run.seen :]):
-            return False
-        return bool(answer.refused)
-
     def _record(self, run: Run, task: Task, answer: "Answer") -> None:
         assert task.started is not None
         run.write(self._world.now, "task_completed")
@@ -139,11 +128,6 @@ class Tasks:
             keys=answer.keys,
             markers=answer.markers,
             flags=answer.flags,
-            patches=[
-                command.set_patch_marker.patch_id
-                for command in answer.commands
-                if command.HasField("set_patch_marker")
-            ],
         )
         record.done = self._world.now
         run.records.append(record)
@@ -197,3 +181,162 @@ class Tasks:
         run.task = run.sticky = None
         self._back(task)
         self._flush(run)
+
+
+CLOSING = frozenset(
+    {
+        "complete_workflow_execution",
+        "fail_workflow_execution",
+        "cancel_workflow_execution",
+        "continue_as_new_workflow_execution",
+    }
+)
+
+
+def is_end(command: WorkflowCommand) -> bool:
+    """Whether a command ends its run."""
+    return command.WhichOneof("variant") in CLOSING
+
+
+def apply(server: "Server", run: Run, commands: list[WorkflowCommand], task: Task) -> None:
+    """Carry them out in their order."""
+    for command in commands:
+        kind = command.WhichOneof("variant")
+        handler = _HANDLERS.get(str(kind))
+        if handler is None:
+            raise LookupError(f"the simulated server knows no {kind}")
+        handler(server, run, getattr(command, str(kind)), task)
+
+
+def _schedule_activity(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+    server.activities.schedule(run, wanted)
+
+
+def _cancel_activity(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+    run.write(server.world.now, "activity_cancel_requested", seq=wanted.seq)
+    server.activities.request_cancel(run, wanted.seq)
+
+
+def _start_timer(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+    seconds = wanted.start_to_fire_timeout.ToNanoseconds() / 1e9
+    fires_at = server.world.now + seconds
+    run.write(server.world.now, "timer_started", seq=wanted.seq, fires_at=fires_at)
+    start_timer(server, run, wanted.seq, fires_at)
+
+
+def start_timer(server: "Server", run: Run, seq: int, fires_at: float) -> None:
+    """Also for a run that a reset has made."""
+    run.timers[seq] = fires_at
+    server.world.at(fires_at, _fire, server, run, seq)
+
+
+def _fire(server: "Server", run: Run, seq: int) -> None:
+    if run.timers.pop(seq, None) is not None:
+        server.news(run, "timer_fired", seq=seq)
+
+
+def _cancel_timer(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+    run.write(server.world.now, "timer_canceled", seq=wanted.seq)
+    run.timers.pop(wanted.seq, None)
+    fired = ("timer_fired", {"seq": wanted.seq})
+    if fired in run.buffered:
+        run.buffered.remove(fired)
+
+
+def _signal(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+    target = wanted.workflow_execution
+    data = {
+        "seq": wanted.seq,
+        "workflow_id": target.workflow_id,
+        "run_id": target.run_id,
+        "name": wanted.signal_name,
+        "args": list(wanted.args),
+        "key": f"{run.run_id} {wanted.seq}",
+    }
+    run.write(server.world.now, "external_signal_initiated", **data)
+    deliver(server, run, data)
+
+
+def deliver(server: "Server", run: Run, data: dict[str, Any]) -> None:
+    """Bring a signal to another workflow, and word of it back."""
+    hop = server.hop(f"external {run.workflow_id}")
+    server.world.after(hop, _delivered, server, run, data)
+
+
+def _delivered(server: "Server", run: Run, data: dict[str, Any]) -> None:
+    try:
+        server.signal(
+            data["workflow_id"],
+            data["run_id"] or None,
+            name=data["name"],
+            args=Payloads(payloads=data["args"]),
+            key=data["key"],
+        )
+    except RPCError:
+        server.news(run, "external_signal_failed", seq=data["seq"])
+    else:
+        server.news(run, "external_signaled", seq=data["seq"])
+
+
+def _note(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+    run.write(server.world.now, "noted")
+
+
+def _memo(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+    run.write(server.world.now, "noted")
+    for name, payload in wanted.upserted_memo.fields.items():
+        run.memo[name] = payload
+
+
+def _answer(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+    """An update without a validator is accepted, and then completed or failed."""
+    update = run.updates[wanted.protocol_instance_id]
+    data = {"id": update.update_id, "name": update.name, "args": update.args}
+    if wanted.HasField("accepted"):
+        update.state = UpdateState.ACCEPTED
+        run.write(server.world.now, "update_accepted", **data)
+        run.records[-1].updates.append((update.update_id, update.name, update.args))
+    else:
+        run.write(server.world.now, "update_completed", **data)
+        update.end(done=wanted.HasField("completed"))
+
+
+def _complete(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+    server.close(run, Status.COMPLETED)
+
+
+def _fail(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+    server.close(run, Status.FAILED, wanted.failure)
+
+
+def _cancel(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+    server.close(run, Status.CANCELED)
+
+
+def _continue(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+    after = server.start(
+        run.type,
+        run.workflow_id,
+        queue=run.queue,
+        args=Payloads(payloads=wanted.arguments),
+        task_timeout=run.task_timeout,
+        before=run,
+    )
+    server.close(run, Status.CONTINUED_AS_NEW)
+    server.tasks.schedule(after)
+
+
+_HANDLERS = {
+    "schedule_activity": _schedule_activity,
+    "request_cancel_activity": _cancel_activity,
+    "start_timer": _start_timer,
+    "cancel_timer": _cancel_timer,
+    "signal_external_workflow_execution": _signal,
+    "upsert_workflow_search_attributes": _note,
+    "modify_workflow_properties": _memo,
+    "update_response": _answer,
+    "complete_workflow_execution": _complete,
+    "fail_workflow_execution": _fail,
+    "cancel_workflow_execution": _cancel,
+    "continue_as_new_workflow_execution": _continue,
+}

@@ -1,29 +1,81 @@
-"""The simulation itself: it repeats itself, lets good runs pass, and sees what is broken."""
+"""No rule is broken, by stored seeds and new ones; and what is broken is seen."""
 
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from services.semaphore.deterministic.permits import Permits
-from services.worker.acting import records, submitting
-from tests.simulation import stubs
+from services.worker.acting import submitting
+from shared.slot.messages import JOB_GATE, semaphore_id
 from tests.simulation.__main__ import main
-from tests.simulation.plan import JobPlan, Kind, Options, Plan, Strike, drawn, mixed
-from tests.simulation.shrink import shrunk
-from tests.simulation.simulation import simulate
-from tests.simulation.verdicts import Rule
+from tests.simulation.plan import (
+    JobPlan,
+    Kind,
+    Options,
+    Plan,
+    Rule,
+    Stored,
+    Strike,
+    drawn,
+    mixed,
+    stored,
+)
+from tests.simulation.shrink import shrunk, told
+from tests.simulation.simulation import Simulation, simulate
 
 CALM = Options(strikes=0, odd=0.0, forgets=0.0, loses=0.0, slow=0.0)
-# A worker is frozen between its look-up and its submit, for longer than a submit is looked for.
-FROZEN = Plan(
-    1, replace(CALM, jobs=1), (JobPlan(at=0.0),),
-    (Strike(Kind.FREEZE_WORKER, "0 tried gen_image", 0.004, 0, 0.9, 45.0),),
-)  # fmt: skip
+NEW_SEEDS_SECONDS = 60.0
+# A job sees its callback, or its cancellation, and then the end of the activity that it stops.
+CALLED_BACK, CANCELLED = (1075, 1107, 1151, 1152, 1155, 1189), (1041, 1068)
 
 
-def _break(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A semaphore that grants to each run that asks."""
-    monkeypatch.setattr(Permits, "can_grant", lambda self: len(self.queue) > 0)
+@pytest.mark.parametrize("seed", stored(), ids=lambda seed: f"{seed.seed}-{seed.rule}")
+def test_a_stored_seed_breaks_no_rule(seed: Stored) -> None:
+    outcome = simulate(seed.plan(), tells=True)
+
+    assert not outcome.violations, told(outcome)
+
+
+def test_new_seeds_break_no_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every time another part of all that can happen; each fifth task of every other one is
+    overtaken by a query."""
+    first = int(datetime.now(UTC).strftime("%y%m%d%H%M%S")) * 1000
+    until, seed = time.monotonic() + NEW_SEEDS_SECONDS, first
+    while time.monotonic() < until:
+        outcome = simulate(_overtaken(seed, 0.2) if seed % 2 else drawn(seed))
+        if outcome.violations:
+            small = shrunk(outcome.plan, outcome.violations[0].rule)
+            pytest.fail(f"seed {seed}\n{told(simulate(small, tells=True))}")
+        seed += 1
+    with capsys.disabled():
+        print(f"\n{seed - first} histories, seeds from {first}")  # noqa: T201
+
+
+def test_what_a_query_shows_ahead_of_its_task_replays() -> None:
+    """It may show one message ahead of others that the history tells in the same task."""
+    seeds = (*range(1000, 1030), *CALLED_BACK, *CANCELLED)
+    outcomes = [simulate(_overtaken(seed, 0.3)) for seed in seeds]
+
+    assert [each for outcome in outcomes for each in outcome.violations] == []
+
+
+def _overtaken(seed: int, share: float) -> Plan:
+    plan = drawn(seed)
+    return replace(plan, options=replace(plan.options, overtakes=share))
+
+
+def test_a_semaphores_runs_are_not_ended_by_those_who_ask_in_vain() -> None:
+    """Told to ask again, they would end the next run as well, and no end would be heard."""
+    wide = replace(CALM, limit=5, max_history=20, jobs=10)
+    simulation = Simulation(Plan(1, wide, tuple(JobPlan(at=index / 100) for index in range(10))))
+    assert simulation.run().violations == []
+    runs = simulation.server.by_run.values()
+    assert sum(run.workflow_id == semaphore_id(JOB_GATE) for run in runs) <= wide.jobs
+
+
+# That it can fail
 
 
 def test_the_same_seed_is_the_same_history() -> None:
@@ -33,84 +85,55 @@ def test_the_same_seed_is_the_same_history() -> None:
     assert len(first.told) > 20
 
 
-def test_of_a_mix_nothing_is_drawn_and_all_else_is_as_it_was() -> None:
-    plan = drawn(7)
-
-    assert mixed(7, {}) == plan
-    slow = mixed(7, {"slow": 0.5})
-    assert (slow.options.slow, slow.options.strikes) == (0.5, plan.options.strikes)
-    assert (slow.jobs, slow.strikes) == (plan.jobs, plan.strikes)
-
-
-def test_the_command_hands_on_its_mix(capsys: pytest.CaptureFixture[str]) -> None:
-    mix = "jobs=2 strikes=9 odd=0 overtakes=0 loses=0 forgets=0 slow=0"
-    assert main(["--seed", "7", "--only", "--kinds", "pause", "--mix", mix]) == 0
-
-    told = capsys.readouterr().out
-    assert "** pause" in told
-    assert "** kill" not in told
-    assert "job 2" not in told
-
-
-def test_all_words_that_there_are_not_are_told_in_one_line(
-    capsys: pytest.CaptureFixture[str],
+def test_a_semaphore_that_grants_too_much_is_seen_and_shrunk(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    mix = "speed=1 jobs=0 jobs=2.5 slow=nan slow= limit=2"
-    assert main(["--kinds", "pause,sleep,wake", "--mix", mix]) == 2
-
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    for wrong in ("KINDS=sleep: not one of cancel, ", "KINDS=wake: ", "MIX=speed=1: not one of "):
-        assert wrong in told
-    for wrong in ("jobs=0: too few", "jobs=2.5: no such number", "slow=nan: too few", "slow=: "):
-        assert f"MIX={wrong}" in told
-    assert "limit=2" not in told
-    assert "KINDS=pause" not in told
-
-
-def test_without_strikes_every_job_succeeds() -> None:
-    outcome = simulate(
-        Plan(1, CALM, tuple(JobPlan(at=index / 10) for index in range(3))), tells=True
-    )
-
-    assert outcome.violations == []
-    assert sum("closed COMPLETED" in line for line in outcome.told) == 3
-
-
-def test_replays_from_the_beginning_change_nothing() -> None:
-    for seed in range(20):
-        assert simulate(drawn(seed, Options(strikes=0, odd=0.0, forgets=0.5))).violations == []
-
-
-def test_a_semaphore_that_grants_too_much_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    _break(monkeypatch)
-    outcome = simulate(Plan(1, CALM, (JobPlan(at=0.0), JobPlan(at=0.1))))
-
-    assert Rule.AT_ONCE in {violation.rule for violation in outcome.violations}
-
-
-def test_a_replaced_try_that_submits_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def yes(client: object) -> bool:
-        return True
-
-    assert simulate(FROZEN).violations == []
-    monkeypatch.setattr(submitting, "is_current_try", yes)
-    outcome = simulate(FROZEN)
-
-    assert Rule.PAID_ONCE in {violation.rule for violation in outcome.violations}
-
-
-def test_a_version_with_two_contents_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stubs, "is_beginning", lambda *_: True)
-    monkeypatch.setattr(records, "is_beginning", lambda *_: True)
-    outcome = simulate(drawn(1001))
-
-    assert Rule.VERSIONS in {violation.rule for violation in outcome.violations}
-
-
-def test_shrinking_leaves_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    _break(monkeypatch)
+    monkeypatch.setattr(Permits, "can_grant", lambda self: len(self.queue) > 0)
     small = shrunk(drawn(3, Options(strikes=4)), Rule.AT_ONCE)
 
     assert len(small.present()) == 2
     assert small.strikes == ()
+    assert Rule.AT_ONCE in {violation.rule for violation in simulate(small).violations}
+
+
+def test_a_replaced_try_that_submits_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its worker is frozen between look-up and submit, longer than a submit is looked for."""
+
+    async def yes(client: object) -> bool:
+        return True
+
+    freeze = Strike(Kind.FREEZE_WORKER, "0 tried gen_image", 0.004, 0, 0.9, 45.0)
+    frozen = Plan(1, replace(CALM, jobs=1), (JobPlan(at=0.0),), (freeze,))
+    assert simulate(frozen).violations == []
+    monkeypatch.setattr(submitting, "is_current_try", yes)
+
+    assert Rule.PAID_ONCE in {violation.rule for violation in simulate(frozen).violations}
+
+
+# The command
+
+
+def test_of_a_mix_nothing_is_drawn_and_all_else_is_as_it_was(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plan, slow = drawn(7), mixed(7, {"slow": 0.5})
+    assert (slow.options.slow, slow.options.strikes) == (0.5, plan.options.strikes)
+    assert (slow.jobs, slow.strikes) == (plan.jobs, plan.strikes)
+    mix = "jobs=2 strikes=9 odd=0 overtakes=0 loses=0 forgets=0 slow=0"
+    assert main(["--seed", "7", "--only", "--kinds", "pause", "--mix", mix]) == 0
+
+    said = capsys.readouterr().out
+    assert "** pause" in said
+    assert "** kill" not in said
+    assert "job 2" not in said
+
+
+def test_unknown_words_are_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    mix = "speed=1 jobs=0 jobs=2.5 slow=nan slow= limit=2"
+    assert main(["--kinds", "pause,sleep", "--mix", mix]) == 2
+
+    [line] = capsys.readouterr().err.splitlines()
+    wrong = ("KINDS=sleep: ", *(f"MIX={word}: " for word in mix.split()[:-1]))
+    assert all(each in line for each in wrong)
+    assert "limit=2" not in line
+    assert "KINDS=pause" not in line

@@ -15,8 +15,7 @@ from temporalio.service import RPCError
 
 from shared.errors import GenvideoError
 from shared.temporal.application_errors import to_application_error
-from tests.simulation.history import timestamp
-from tests.simulation.runs import Activity, Try
+from tests.simulation.history import Activity, Try, timestamp
 
 if TYPE_CHECKING:
     from tests.simulation.worker import Worker

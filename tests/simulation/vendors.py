@@ -11,8 +11,7 @@ from pydantic_core import to_json
 
 from shared.jobs.ids import parse_external_id
 from tests.simulation.plan import Quirk
-from tests.simulation.process import Process
-from tests.simulation.world import World
+from tests.simulation.world import Process, World
 
 HTTP_SECONDS = 10.0
 HOP = (0.001, 0.01)

@@ -1,44 +1,28 @@
-"""A cancel at every `await` of a job's own code: before each of its activations, and in it."""
+"""A cancel before each workflow task of a job, and within it, on a quick disk and on a slow one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
-from temporalio.worker._workflow_instance import _WorkflowInstanceImpl
 
 from shared.jobs.messages import JobInput, ProgressReport, Record
 from shared.jobs.states import Status
 from shared.temporal.client import PROGRESS_SIGNAL
-from tests.simulation.awaits import all_awaits, standing
+from tests.simulation.history import Run, Task
 from tests.simulation.plan import ATTEMPTS, JobPlan, Kind, Options, Plan, Quirk, Strike
-from tests.simulation.runs import Run, Task
+from tests.simulation.shrink import told
 from tests.simulation.simulation import Simulation
-from tests.simulation.stubs import CLOCK
-from tests.simulation.tell import told
 from tests.simulation.vendors import Generation
 from tests.simulation.worker import Worker
-from tests.simulation.world import BEGINNING
+from tests.simulation.world import BEGINNING, CLOCK
 
 CALM = Options(jobs=2, strikes=0, odd=0.0, forgets=0.0, loses=0.0, slow=0.0)
 GATED = replace(CALM, gates="image,video", limit=2)
 # The job that is cancelled; the other one is before it, and sees whether the slot is free too soon.
 MINE, OTHER = 1, 0
-# A workflow is cancelled once, and hears of it between two of its tasks.
-ONCE = "comes after a cancellation alone"
-IN_ONE_TASK = "a poll that has ended, or is stopped without waiting for it"
-NOT_REACHED = {
-    "cancellation.drop: started.handle": IN_ONE_TASK,
-    "collecting.collected: cancellation.finish": IN_ONE_TASK,
-    "collecting.collected: drop": IN_ONE_TASK,
-    "ending.Ending.early: self._end": ONCE,
-    "ending.Ending.early: self._turn.withdraw": ONCE,
-    # A place in the vendor's own queue: those of the simulation have none.
-    "journal.Journal.report: self._next 3": "comes of a vendor that tells places",
-    "turn.SlotTurn.withdraw: stages.local": ONCE,
-    "workflows.GenVideoWorkflow._work: self._ending.badly 2": "comes of what is not tried again",
-}
 
 
 @dataclass(frozen=True)
@@ -86,32 +70,39 @@ def _record(simulation: Simulation, run_id: str, status: Status) -> None:
 
 def _has_ended_before(simulation: Simulation) -> None:
     """Its end is recorded while its image is made."""
-    _when_accepted(simulation, lambda: _record(simulation, "", Status.FAILED))
+    accept = simulation.rules.accepted
+
+    def accepted(generation: Generation) -> None:
+        accept(generation)
+        if generation.step == "image":
+            _record(simulation, "", Status.FAILED)
+
+    simulation.rules.accepted = accepted  # type: ignore[method-assign]
 
 
-def _reports_twice(simulation: Simulation) -> None:
-    """Two reports come together, so that the second one waits for the first one's write."""
+def _reports(simulation: Simulation, *, step: str, left: float | None) -> None:
+    """Two reports come together, `left` seconds before a generation ends, or as it begins.
+
+    The second one waits until the first one is written; what ends the stage comes beside it.
+    """
 
     def report() -> None:
         for number in (1, 2):
             told = ProgressReport(
-                external_id=f"{simulation.job_id(MINE)}.image.1",
+                external_id=f"{simulation.job_id(MINE)}.{step}.1",
                 percent=1,
                 waiting=f"report {number}",
             )
             args = simulation.server.table.of(told)
             simulation.server.signal(simulation.job_id(MINE), None, name=PROGRESS_SIGNAL, args=args)
 
-    _when_accepted(simulation, report)
-
-
-def _when_accepted(simulation: Simulation, act: Callable[[], None]) -> None:
     accept = simulation.rules.accepted
 
     def accepted(generation: Generation) -> None:
         accept(generation)
-        if generation.step == "image":
-            act()
+        if generation.step == step:
+            wait = 0.0 if left is None else generation.quirk.runs - left
+            simulation.world.after(wait, report)
 
     simulation.rules.accepted = accepted  # type: ignore[method-assign]
 
@@ -150,7 +141,25 @@ CASES = (
     Case("slow disk, degraded", _plan(degrades=True, video=_tries(NEVER)), SLOW),
     Case("slow disk, refused", _plan(image=_tries(NEVER)), SLOW, _semaphore_is_quiet),
     Case("slow disk, is told late", _plan(), SLOW, _semaphore_is_quiet),
-    Case("slow disk, reports", _plan(image=_tries(LONG)), SLOW, _reports_twice),
+    *(
+        Case(
+            f"slow disk, reports of the {step}, {when}",
+            plan,
+            SLOW,
+            partial(_reports, step=step, left=left),
+        )
+        for step, plan in (
+            ("image", _plan(image=_tries(LONG))),
+            ("video", _plan(video=_tries(LONG))),
+        )
+        for when, left in (("as it begins", None), ("as it ends", 1.0))
+    ),
+    Case(
+        "slow disk, reports of the video, no callback",
+        _plan(video=_tries(replace(LONG, callback=None))),
+        SLOW,
+        partial(_reports, step="video", left=0.2),
+    ),
     Case("slow disk, time is up", _plan(HURRIED, video=_tries(LONG)), SLOW),
     Case("slow disk, time is up at the video", _plan(LESS_HURRIED, video=_tries(LONG)), SLOW),
     Case("slow disk, time is up at the image", _plan(HURRIED, image=_tries(LONG)), SLOW),
@@ -186,29 +195,12 @@ class Cancelled(Simulation):
                 self.world.after(0.0, self.server.cancel, self._mine)
 
 
-@pytest.fixture
-def reached(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Where a job stood when its cancellation arrived."""
-    found: set[str] = set()
-    arrive = _WorkflowInstanceImpl._apply_cancel_workflow
-
-    def arriving(self: _WorkflowInstanceImpl, job: Any) -> None:
-        if not self._is_replaying:
-            found.update(standing(self._tasks))
-        arrive(self, job)
-
-    monkeypatch.setattr(_WorkflowInstanceImpl, "_apply_cancel_workflow", arriving)
-    return found
-
-
-def test_a_cancel_at_every_await_breaks_no_rule(reached: set[str]) -> None:
-    for case in CASES:
-        undisturbed = _run(Cancelled(case))
-        for after in range(undisturbed.taken):
-            for within in (False, True):
-                _run(Cancelled(case, after, within=within))
-
-    assert all_awaits() - reached == set(NOT_REACHED)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_cancel_at_every_task_breaks_no_rule(case: Case) -> None:
+    undisturbed = _run(Cancelled(case))
+    for after in range(undisturbed.taken):
+        for within in (False, True):
+            _run(Cancelled(case, after, within=within))
 
 
 def _run(simulation: Cancelled) -> Cancelled:
