@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
-from services.api.http.parts.accept import NotAcceptable, check_accepted, produces
+from services.api.http.parts.accept import NotAcceptable, produces
 from services.api.http.parts.parameters import JobId, ServiceDep
 from services.api.http.parts.streamed import OutOfFile, Unreadable, head_of, streamed
 from services.api.jobs.jobs import JobNotFound, check_id
@@ -19,18 +19,16 @@ from shared.errors import GenvideoError
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.http.ranges import BadRange, RangedFile, RangeNotSatisfiable, refused_range
-from shared.jobs.assets import KINDS, MEDIA_TYPES
+from shared.jobs.assets import MEDIA_TYPES
 from shared.jobs.messages import Job
 from shared.jobs.states import Step
-from shared.store.assets import Stored
+from shared.store.protocol import Listed
 
 # A browser may keep a file, and asks each time whether it is still the same.
 HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 
 # An address of the store's own is asked for at once; a video may be looked at for a while.
 ADDRESS_SECONDS = 3600.0
-
-FORMS = {step: [MEDIA_TYPES[kind] for kind in kinds] for step, kinds in KINDS.items()}
 
 router = APIRouter(tags=["files"], dependencies=[ONLY_KNOWN])
 
@@ -47,7 +45,7 @@ class AssetElsewhere(
 
 def _binary(step: Step) -> dict[int | str, dict[str, object]]:
     schema = {"schema": {"type": "string", "format": "binary"}}
-    content = {each: schema for each in FORMS[step]}
+    content = {MEDIA_TYPES[step]: schema}
     return {
         200: {"description": "The whole file", "content": content},
         206: {
@@ -67,10 +65,10 @@ def _binary(step: Step) -> dict[int | str, dict[str, object]]:
     operation_id="get_image",
     response_class=FileResponse,
     responses=_binary(Step.IMAGE),
-    dependencies=[produces(*FORMS[Step.IMAGE])],
+    dependencies=[produces(MEDIA_TYPES[Step.IMAGE])],
 )
 async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
-    """The job's picture, in the form that it has; takes `Range`. 404 `asset_not_found` before."""
+    """The job's picture; takes `Range`. 404 `asset_not_found` before."""
     return await _file(service, request, job_id=job_id, step=Step.IMAGE)
 
 
@@ -80,7 +78,7 @@ async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> 
     operation_id="get_video",
     response_class=FileResponse,
     responses=_binary(Step.VIDEO),
-    dependencies=[produces(*FORMS[Step.VIDEO])],
+    dependencies=[produces(MEDIA_TYPES[Step.VIDEO])],
 )
 async def get_video(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
     """The job's video; takes `Range`. 404 `asset_not_found` until it is stored."""
@@ -108,11 +106,10 @@ async def _file(service: Service, request: Request, *, job_id: str, step: Step) 
     found = await asyncio.to_thread(service.assets.find, job_id, step)
     if found is None:
         raise _missing(service, await service.jobs.find(job_id), step)
-    media_type = MEDIA_TYPES[found.kind]
-    check_accepted(request.headers.get("accept"), media_type)
+    media_type = MEDIA_TYPES[step]
     path = service.assets.store.path(found.key)
     if path is None:
-        return await _from_elsewhere(service, request, found)
+        return await _from_elsewhere(service, request, found, media_type=media_type)
     headers = {"ETag": head_of(found, HEADERS)["ETag"], **HEADERS}
     if _has_it(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
@@ -125,8 +122,10 @@ def _has_it(request: Request, etag: str) -> bool:
     return not {"*", etag}.isdisjoint(each.strip().removeprefix("W/") for each in given)
 
 
-async def _from_elsewhere(service: Service, request: Request, found: Stored) -> Response:
-    store, media_type = service.assets.store, MEDIA_TYPES[found.kind]
+async def _from_elsewhere(
+    service: Service, request: Request, found: Listed, *, media_type: str
+) -> Response:
+    store = service.assets.store
     if service.settings.links and request.method == "GET":
         # Good for this file alone. Without a key of ours the machine is asked for one.
         address = await asyncio.to_thread(store.presigned, found.key, ADDRESS_SECONDS)

@@ -24,7 +24,7 @@ def main(path: str) -> None:
         (resource.RLIMIT_FSIZE, 0),
     ):
         resource.setrlimit(what, (limit, limit))
-    with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as picture:
+    with Image.open(path, formats=("PNG",)) as picture:
         picture.draft("RGB", (SIDE, SIDE))
         small = picture.convert("RGB")
         small.thumbnail((2 * SIDE, SIDE))

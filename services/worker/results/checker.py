@@ -3,20 +3,19 @@
 import asyncio
 import base64
 import contextlib
+import io
 import json
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import IO, Any
 
 import structlog
 
-from services.worker.results.pieces import Piece, from_json
 from services.worker.vendors.vendor import Bounds, Fitted
 from shared.errors import BadResult, GenvideoError, RefusedForGood, StorageFailed, WrongKind
-from shared.jobs.assets import Kind
 from shared.jobs.states import Step
 
 log = structlog.get_logger(__name__)
@@ -33,25 +32,17 @@ COMMAND = (sys.executable, "-I", "-c", CODE, str(ROOT))
 # A file of which the process dies this often is a bad one; once may be an accident.
 TRIES = 2
 # For one file, whatever the process does: it may wait for a slow disk, or for its turn.
-WALL_SECONDS = 20.0
+WALL_SECONDS = 60.0
 # A start takes a quarter of a second, on a machine that is not busy.
 START_SECONDS = 20.0
 READY, GOOD = "ready", "good"
-T = TypeVar("T")
-# What the answer of a good file says; ValueError for what can't be so.
-Read = Callable[[dict[str, Any]], Awaitable[T]]
-# An answer may hold a picture in base64.
-LONGEST_ANSWER = 32 * 1024 * 1024
+# A part has 64 KiB, in base64.
+LONGEST_LINE = 1024 * 1024
+# The largest picture that is allowed, as a PNG that nothing could be squeezed out of.
+LONGEST_ANSWER = 180 * 1000 * 1000
 FAILURES: dict[str, type[GenvideoError]] = {
     kind.code: kind for kind in (BadResult, WrongKind, RefusedForGood, StorageFailed)
 }
-
-
-class Verdict(NamedTuple):
-    """What a good file is, and what is to be kept of it where that is not all."""
-
-    kind: Kind
-    pieces: list[Piece] | None
 
 
 class Checker:
@@ -61,63 +52,61 @@ class Checker:
         self._turn = asyncio.Lock()
         self._child = asyncio.create_task(_started())
 
-    async def check(self, path: Path, step: Step, kinds: Sequence[Kind]) -> Verdict:
-        """What a good file of one of these kinds is.
+    async def check(self, path: Path, step: Step, kinds: Sequence[str], out: IO[bytes]) -> None:
+        """Return if this is a good file of one of these kinds; what is to be stored of a picture is
+        in `out` then.
 
         BadResult, WrongKind: it is none. StorageFailed: it can't be checked now.
         """
-
-        async def read(answer: dict[str, Any]) -> Verdict:
-            return await _verdict(answer, path, kinds)
-
-        question = {"path": str(path), "step": step, "kinds": kinds}
-        return await self._asked(question, f"The {step}", read)
+        await self._asked(
+            {"path": str(path), "step": step, "kinds": list(kinds)}, f"The {step}", out
+        )
 
     async def fitted(self, path: Path, bounds: Bounds) -> Fitted:
         """A stored picture within bounds, as another JPEG where that is needed.
 
         RefusedForGood: that can't be. StorageFailed: it can't be read now.
         """
-        question = {"path": str(path), "limits": asdict(bounds)}
+        out = io.BytesIO()
         try:
-            new = await self._asked(question, "The image", _new)
+            await self._asked({"path": str(path), "limits": asdict(bounds)}, "The image", out)
         except BadResult as error:
             # It was found good when it was stored; another generation would change nothing.
             raise RefusedForGood(error.message) from None
-        if new:
+        if new := out.getvalue():
             return Fitted(new, is_new=True)
         try:
             return Fitted(await asyncio.to_thread(path.read_bytes), is_new=False)
         except OSError as error:
             raise StorageFailed(f"Our disk: {error.strerror}") from None
 
-    async def _asked(self, request: dict[str, Any], what: str, read: Read[T]) -> T:
-        async with self._turn:
-            for _ in range(TRIES):
-                answer = await self._answer(request, read)
-                if answer is not None:
-                    break
-                log.warning("the check of a file has died or taken too long", file=what)
-            else:
-                raise BadResult(f"{what} can't be checked: that died or took too long, twice.")
-        if isinstance(answer, GenvideoError):
-            raise answer
-        return answer
-
     async def close(self) -> None:
         """End the child, as soon as it has begun."""
         with contextlib.suppress(OSError):
             await _ended(await self._child)
 
-    async def _answer(self, request: dict[str, Any], read: Read[T]) -> T | GenvideoError | None:
-        """The child's; None where it died, or had to."""
+    async def _asked(self, request: dict[str, Any], what: str, out: IO[bytes]) -> None:
+        async with self._turn:
+            for _ in range(TRIES):
+                answer = await self._answer(request, out)
+                if answer is not None:
+                    break
+                log.warning("the check of a file has died or taken too long", file=what)
+            else:
+                raise BadResult(f"{what} can't be checked: that died or took too long, twice.")
+        if answer["verdict"] != GOOD:
+            raise FAILURES[answer["verdict"]](str(answer.get("reason", "")))
+
+    async def _answer(self, request: dict[str, Any], out: IO[bytes]) -> dict[str, Any] | None:
+        """The child's verdict, the parts before it in `out`; None where it died, or had to."""
         child = await self._ready()
-        answer: T | GenvideoError | None = None
+        answer = None
+        out.seek(0)
+        out.truncate()
         try:
             async with asyncio.timeout(WALL_SECONDS):
-                told = await _told(child, request)
-                answer = await read(told) if told["verdict"] == GOOD else _failure(told)
-        except (OSError, ValueError):
+                answer = await _told(child, request, out)
+        except (BrokenPipeError, ConnectionResetError, TimeoutError, ValueError):
             pass
         finally:
             # A caller that gave up would leave an answer behind that is none to the next one.
@@ -155,14 +144,15 @@ async def _started(before: Process | None = None) -> Process:
         *COMMAND,
         stdin=PIPE,
         stdout=PIPE,
-        limit=LONGEST_ANSWER,
+        limit=LONGEST_LINE,
         env={},
         # Its end is this process's alone, not that of a whole group's signal.
         start_new_session=True,
     )
     try:
         async with asyncio.timeout(START_SECONDS):
-            await _read(child, {READY})
+            if (await _line(child)).get("verdict") != READY:
+                raise ValueError("no answer")
     except (OSError, ValueError) as error:
         await _ended(child)
         raise OSError(f"their process did not begin ({error})") from None
@@ -172,39 +162,27 @@ async def _started(before: Process | None = None) -> Process:
     return child
 
 
-async def _told(child: Process, request: dict[str, Any]) -> dict[str, Any]:
+async def _told(child: Process, request: dict[str, Any], out: IO[bytes]) -> dict[str, Any]:
+    """Its verdict; ValueError for what is none, or comes after more parts than there can be."""
     if child.stdin is None:
-        raise OSError("no way in")
+        raise ValueError("no way in")
     child.stdin.write(json.dumps(request).encode() + b"\n")
     await child.stdin.drain()
-    return await _read(child, {GOOD, *FAILURES})
+    size = 0
+    while "part" in (answer := await _line(child)):
+        part = base64.b64decode(str(answer["part"]), validate=True)
+        size += len(part)
+        if size > LONGEST_ANSWER:
+            raise ValueError("too long")
+        await asyncio.to_thread(out.write, part)
+    if answer.get("verdict") not in {GOOD, *FAILURES}:
+        raise ValueError("no answer")
+    return answer
 
 
-def _failure(answer: dict[str, Any]) -> GenvideoError:
-    return FAILURES[answer["verdict"]](str(answer.get("reason", "")))
-
-
-async def _verdict(answer: dict[str, Any], path: Path, kinds: Sequence[Kind]) -> Verdict:
-    kind = Kind(str(answer.get("kind")))
-    if kind not in kinds:
-        raise ValueError("no kind that was asked for")
-    if (told := answer.get("pieces")) is None:
-        return Verdict(kind, None)
-    stat = await asyncio.to_thread(path.stat)
-    return Verdict(kind, from_json(told, stat.st_size))
-
-
-async def _new(answer: dict[str, Any]) -> bytes:
-    """Another picture; none where the old one will do."""
-    return base64.b64decode(str(answer.get("new", "")))
-
-
-async def _read(child: Process, verdicts: set[str]) -> dict[str, Any]:
-    """The next answer; OSError or ValueError where there is none."""
-    if child.stdout is None:
-        raise OSError("no way out")
-    answer = json.loads(await child.stdout.readline())
-    if not isinstance(answer, dict) or answer.get("verdict") not in verdicts:
+async def _line(child: Process) -> dict[str, Any]:
+    answer = json.loads(await child.stdout.readline()) if child.stdout else None
+    if not isinstance(answer, dict):
         raise ValueError("no answer")
     return answer
 

@@ -1,7 +1,5 @@
-"""The process that opens what vendors deliver: a path a line comes in, a verdict a line goes out,
-with what is to be kept of a good file.
-
-Where limits come with the path, the file is a stored picture that is to be brought within them.
+"""The process that opens what vendors deliver: a question a line comes in, a verdict a line goes
+out, and before it the parts of what is to be stored or sent.
 
 It imports nothing that knows a setting, a network or a vendor. It can write no file, take little
 memory and, for each file, little time of the processor; beyond that it dies, and its parent tells
@@ -15,25 +13,33 @@ import os
 import resource
 import sys
 import threading
+from io import BytesIO
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from PIL import Image
 
-from services.worker.results import fitting, media
-from services.worker.results.pieces import as_json
-from services.worker.results.refusals import Refused
-from shared.jobs.assets import Kind
+from services.worker.results import media
 from shared.jobs.states import Step
 
 # Beyond what it has taken when it begins. The largest image that is allowed takes 160 MB, as a JPEG
 # in many passes 400; a video of the largest frames, of which a decoder may keep 16, up to 230.
 MEMORY_BYTES = 512 * 1024 * 1024
-# Of the processor, for one file; the largest that is allowed takes about 1.
-CPU_SECONDS = 10
+# Of the processor, for one file; the largest that is allowed takes some 6.
+CPU_SECONDS = 30
 MAX_FILES = 16
+PART = 64 * 1024
 READY = "ready"
+
+
+class Parts(BytesIO):
+    """What is written to it goes to the parent, in lines of their own, and is not kept."""
+
+    def write(self, data: Any, /) -> int:
+        for at in range(0, len(data), PART):
+            _tell({"part": base64.b64encode(data[at : at + PART]).decode("ascii")})
+        return len(data)
 
 
 def main() -> None:
@@ -66,32 +72,23 @@ def _confine() -> None:
         resource.setrlimit(what, (limit, limit))
 
 
-def _allow_time() -> None:
-    """The limit counts from the process's beginning."""
+def _verdict(line: bytes) -> dict[str, Any]:
+    request = json.loads(line)
+    # The limit counts from the process's beginning.
     usage = resource.getrusage(resource.RUSAGE_SELF)
     until = math.ceil(usage.ru_utime + usage.ru_stime) + CPU_SECONDS
     resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
-
-
-def _verdict(line: bytes) -> dict[str, Any]:
-    request = json.loads(line)
-    _allow_time()
+    path = Path(request["path"])
     try:
-        return {"verdict": "good", **_answer(request)}
-    except Refused as refused:
+        if "limits" in request:
+            media.fit(path, media.Limits(**request["limits"]), Parts())
+        else:
+            media.check(path, Step(request["step"]), request["kinds"], Parts())
+    except media.Refused as refused:
         return {"verdict": refused.code, "reason": str(refused)}
     except OSError as error:
         return {"verdict": "storage_failed", "reason": f"Our disk: {error.strerror}"}
-
-
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    path = Path(request["path"])
-    if "limits" in request:
-        new = fitting.fit(path, fitting.Limits(**request["limits"]))
-        return {} if new is None else {"new": base64.b64encode(new).decode("ascii")}
-    checked = media.check(path, Step(request["step"]), [Kind(each) for each in request["kinds"]])
-    pieces = None if checked.pieces is None else as_json(checked.pieces)
-    return {"kind": checked.kind, "pieces": pieces}
+    return {"verdict": "good"}
 
 
 def _tell(answer: dict[str, Any]) -> None:

@@ -1,9 +1,15 @@
-"""Where results may come from; the address that was checked is the one that is connected to."""
+"""Where results may come from, and with what headers they are asked for.
+
+The address that was checked is the one that is connected to. A vendor's credentials go to its own
+address only, and only an answer to them may send us on.
+"""
 
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -11,12 +17,55 @@ from services.worker.settings.addresses import Address, is_near, is_public, writ
 from services.worker.settings.result_hosts import is_below
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.vendor import Vendor
-from shared.errors import ResultNotAllowed
+from shared.errors import BadResult, ResultNotAllowed
 
 # Every address of a host; OSError where the name leads nowhere.
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
 
+# A signed address, and one or two that lead to it.
+MAX_REDIRECTS = 3
+REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 _PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Headers for the scheme, host and port of one address, and for no other; never shown."""
+
+    address: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def of(self, url: httpx.URL) -> Mapping[str, str]:
+        """Those that a request takes along."""
+        return self.headers if _origin(url) == _origin(httpx.URL(self.address)) else {}
+
+
+@asynccontextmanager
+async def asked(
+    http: httpx.AsyncClient, url: str, credentials: Credentials
+) -> AsyncIterator[httpx.Response]:
+    """The answer at an address, or at the one that an answer to our credentials leads to.
+
+    `http` decides which hosts may be asked at all. ResultNotAllowed where the credentials are
+    refused: they will be for each attempt. BadResult after too many redirects.
+    """
+    at = httpx.URL(url)
+    for _ in range(MAX_REDIRECTS + 1):
+        headers = credentials.of(at)
+        async with http.stream("GET", at, headers=dict(headers)) as response:
+            if headers and response.status_code in REFUSALS:
+                raise ResultNotAllowed(
+                    f"The vendor gives its result not to our credentials: {response.status_code}."
+                )
+            if not (headers and response.has_redirect_location):
+                yield response
+                return
+            at = at.join(response.headers["location"])
+    raise BadResult(f"The result's address leads on more than {MAX_REDIRECTS} times.")
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or _PORTS.get(url.scheme)
 
 
 class CheckedTransport(httpx.AsyncBaseTransport):

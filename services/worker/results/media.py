@@ -1,93 +1,226 @@
-"""Whether a file is what its vendor says: known by its content, decodable, of a size that can be;
-and what of it is kept.
+"""What the child does with a file of a stranger: is it a whole picture or video, and what of it
+is stored.
 
-It reads what strangers have made, so that it runs in a process of its own (`child.py`) alone.
+A picture is decoded and written anew as PNG, so that its pixels are all that is stored: nothing
+that tells of its making (prompt, workflow), and no byte of the stranger's. A video is stored as it
+came. `fit` brings a stored picture within what a video vendor takes.
+
+All of it is blocking, raises Refused, and OSError if the file itself can't be read.
 """
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
-from services.worker.results.boxes import check_boxes
-from services.worker.results.metadata.jpeg import kept_of_jpeg
-from services.worker.results.metadata.png import kept_of_png
-from services.worker.results.metadata.webp import kept_of_webp
-from services.worker.results.pictures import check_picture
-from services.worker.results.pieces import MAX_PIECES, Copy, Piece
-from services.worker.results.refusals import Refused, RefusedKind
-from services.worker.results.videos import check_video
-from shared.jobs.assets import Kind
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from PIL import Image, UnidentifiedImageError
+
 from shared.jobs.states import Step
+
+# Beyond what a generous vendor delivers. An image of 8K has 33 million pixels, a video of 4K fewer
+# than 9.5. A browser shows no side of more than 16384.
+MAX_PIXELS = {Step.IMAGE: 40_000_000, Step.VIDEO: 4096 * 2304}
+MAX_SIDE = 16_384
+# Ten minutes, where 5 to 10 s are ordered, at 120 pictures a second; sound beside the picture.
+MAX_SECONDS = 600
+MAX_FRAMES = MAX_SECONDS * 120
+MAX_STREAMS = 8
+# A fast level: the largest picture takes some seconds of the processor.
+COMPRESS_LEVEL = 6
 
 # What files begin with that are no MP4 and no RIFF.
 STARTS = {
-    b"\x89PNG": Kind.PNG,
-    b"\xff\xd8\xff": Kind.JPEG,
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
     b"GIF8": "GIF",
     b"BM": "BMP",
     b"II*\x00": "TIFF",
     b"MM\x00*": "TIFF",
     b"\x1aE\xdf\xa3": "WebM",
 }
-KEPT = {
-    Kind.PNG: kept_of_png,
-    Kind.JPEG: kept_of_jpeg,
-    Kind.WEBP: kept_of_webp,
+# H.264, H.265, AV1 and VP9, by FFmpeg's names of what decodes them. Sound is not decoded.
+DECODERS = ("h264", "hevc", "av1", "libdav1d", "vp9", "libvpx-vp9")
+# FFmpeg's own limits, for what it does while it opens a file; it follows no link out of it.
+OPTIONS = {
+    "codec_whitelist": ",".join(DECODERS),
+    "max_pixels": str(MAX_PIXELS[Step.VIDEO]),
+    "max_streams": str(MAX_STREAMS),
+    "protocol_whitelist": "file",
 }
+# Of JPEG, one after another while the file is too large.
+QUALITIES = (92, 85, 75)
+# What Pillow raises for a file that is none.
+BAD_PICTURE = (
+    Image.DecompressionBombError,
+    UnidentifiedImageError,
+    OSError,
+    EOFError,
+    IndexError,
+    SyntaxError,
+    ValueError,
+)
 
 
-class Checked(NamedTuple):
-    """A good file: its kind, and what is to be kept of it where that is not all."""
+class Refused(Exception):
+    """The file is not what it should be, and another one may be; `code` is that of the failure."""
 
-    kind: Kind
-    pieces: list[Piece] | None
+    code = "bad_result"
 
 
-def check(path: Path, step: Step, kinds: Sequence[Kind]) -> Checked:
-    """A whole image or a playable video of one of these kinds; else Refused.
+class RefusedKind(Refused):
+    """It begins as a file of another kind does, so that another one would, too."""
 
-    Blocking. OSError where the file itself can't be read.
+    code = "wrong_kind"
+
+
+class RefusedPicture(Refused):
+    """No vendor of these bounds will take it, nor another encoding of it."""
+
+    code = "refused_for_good"
+
+
+class Limits(NamedTuple):
+    """As the worker's `Bounds`, which this process doesn't know."""
+
+    kinds: tuple[str, ...]
+    max_bytes: int
+    min_side: int
+    max_ratio: float
+
+
+def check(path: Path, step: Step, kinds: Sequence[str], out: IO[bytes]) -> None:
+    """Return if the file is a whole image or a playable video of one of these kinds.
+
+    What is to be stored of a picture goes to `out`.
     """
     if path.stat().st_size == 0:
         raise Refused("The result is empty.")
     with path.open("rb") as file:
-        begins_as = _kind_of(file.read(16))
+        kind = _kind_of(file.read(16))
     wanted = " or ".join(kinds)
-    if begins_as is None:
+    if kind is None:
         raise Refused(f"The {step} is no {wanted} file.")
-    if begins_as not in kinds:
-        raise RefusedKind(f"The {step} is a file of the kind {begins_as}, not {wanted}.")
+    if kind not in kinds:
+        raise RefusedKind(f"The {step} is a file of the kind {kind}, not {wanted}.")
     try:
-        return _checked(path, Kind(begins_as))
+        if step is Step.VIDEO:
+            _check_video(path)
+        else:
+            _copy_picture(path, kind, out)
     except MemoryError:
         raise Refused(f"The {step} needs more memory than a result may.") from None
 
 
 def _kind_of(beginning: bytes) -> str | None:
-    """The kind of a file by its first bytes; None for what is none that we know."""
+    """The kind of a file by its first bytes; None for a kind that we don't know."""
     if beginning[:4] == b"RIFF":
-        return {b"WEBP": Kind.WEBP, b"AVI ": "AVI"}.get(beginning[8:12])
+        return {b"WEBP": "WEBP", b"AVI ": "AVI"}.get(beginning[8:12])
     if beginning[4:8] == b"ftyp":
-        return {b"avif": "AVIF", b"heic": "HEIC", b"qt  ": "QuickTime"}.get(
-            beginning[8:12], Kind.MP4
-        )
+        return {b"avif": "AVIF", b"heic": "HEIC", b"qt  ": "QuickTime"}.get(beginning[8:12], "MP4")
     return next((kind for start, kind in STARTS.items() if beginning.startswith(start)), None)
 
 
-def _checked(path: Path, kind: Kind) -> Checked:
-    with path.open("rb") as file:
-        if kind is Kind.MP4:
-            check_boxes(file)
-            check_video(path)
-            return Checked(kind, None)
-        pieces = KEPT[kind](file)
-    check_picture(path, kind)
-    return Checked(kind, _unless_all(pieces, path))
+def _copy_picture(path: Path, kind: str, out: IO[bytes]) -> None:
+    try:
+        with Image.open(path, formats=(kind,)) as picture:
+            _check_size(picture.width, picture.height, Step.IMAGE)
+            # Of an animated PNG the first frame is the picture; nothing says so of a WEBP.
+            if kind == "WEBP" and getattr(picture, "is_animated", False):
+                raise RefusedKind("The image is an animated WEBP, and not a still one.")
+            picture.load()
+            plain: Image.Image = picture
+            if picture.mode == "CMYK":
+                plain = picture.convert("RGB")
+                plain.info.pop("icc_profile", None)
+    except BAD_PICTURE as error:
+        raise Refused(f"The image can't be decoded as {kind}: {type(error).__name__}.") from None
+    plain.save(out, "PNG", compress_level=COMPRESS_LEVEL)
 
 
-def _unless_all(pieces: list[Piece], path: Path) -> list[Piece] | None:
-    if pieces == [Copy(0, path.stat().st_size)]:
-        return None
-    if len(pieces) > MAX_PIECES:
-        raise Refused("The result has metadata in more places than a file of ours has.")
-    return pieces
+def _check_size(width: int, height: int, step: Step) -> None:
+    if width * height > MAX_PIXELS[step] or max(width, height) > MAX_SIDE:
+        raise Refused(f"The {step} is too large: {width}x{height}.")
+
+
+def _check_video(path: Path) -> None:
+    """Return if it can be decoded and has the frames that its index promises."""
+    try:
+        with av.open(str(path), format="mp4", options=OPTIONS) as video:
+            promised = _check_claims(video)
+            next(video.decode(video=0))
+            video.seek(0)
+            present = _count(video)
+    except (FFmpegError, IndexError, StopIteration, ValueError) as error:
+        raise Refused(f"The video can't be decoded: {type(error).__name__}.") from None
+    if present < promised:
+        raise Refused(f"The video is cut short: {present} of {promised} frames.")
+
+
+def _check_claims(video: InputContainer) -> int:
+    """What the index says, before anything is decoded; the frames that it promises."""
+    stream = video.streams.video[0]
+    if stream.codec_context is None or stream.codec_context.name not in DECODERS:
+        raise Refused("The video is of a kind that we don't decode.")
+    _check_size(stream.width, stream.height, Step.VIDEO)
+    if max(each.frames for each in video.streams) > MAX_FRAMES:
+        raise Refused(f"The video claims more than {MAX_FRAMES} frames.")
+    # One thread each: what it may take is bounded for all of them together.
+    stream.codec_context.thread_count = 1
+    stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
+    return stream.frames
+
+
+def _count(video: InputContainer) -> int:
+    """The whole frames that are there, by what is there and not by what the index says."""
+    present, base = 0, video.streams.video[0].time_base
+    longest = MAX_SECONDS / base if base else 0
+    for packet in video.demux(video=0):
+        present += packet.size > 0 and not packet.is_corrupt
+        if present > MAX_FRAMES:
+            raise Refused(f"The video has more than {MAX_FRAMES} frames.")
+        if (packet.pts or 0) > longest:
+            raise Refused(f"The video lasts longer than {MAX_SECONDS} s.")
+    return present
+
+
+def fit(path: Path, limits: Limits, out: IO[bytes]) -> None:
+    """Write a stored picture to `out` as another JPEG; nothing if it will do as it is.
+
+    RefusedPicture if it can't be brought within the limits.
+    """
+    size = path.stat().st_size
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            _check_shape(picture, limits)
+            if size <= limits.max_bytes and picture.format in limits.kinds:
+                return
+            plain = picture if picture.mode == "RGB" else picture.convert("RGB")
+            out.write(_as_jpeg(plain, limits.max_bytes))
+    except MemoryError:
+        raise RefusedPicture("The image needs more memory than it may to be re-encoded.") from None
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
+        raise RefusedPicture(f"The image can't be read: {type(error).__name__}.") from None
+
+
+def _check_shape(picture: Image.Image, limits: Limits) -> None:
+    shorter, longer = sorted(picture.size)
+    what = f"The image has {picture.width}x{picture.height} pixels"
+    if shorter < limits.min_side:
+        raise RefusedPicture(f"{what}; the video vendor takes sides of {limits.min_side} or more.")
+    if longer > limits.max_ratio * shorter:
+        ratio = f"at most {limits.max_ratio:g} times as long as the other"
+        raise RefusedPicture(f"{what}; the video vendor takes a side of {ratio}.")
+    if picture.width * picture.height > MAX_PIXELS[Step.IMAGE]:
+        raise RefusedPicture(f"{what}, which are too many to be re-encoded.")
+
+
+def _as_jpeg(picture: Image.Image, max_bytes: int) -> bytes:
+    for quality in QUALITIES:
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=quality)
+        if file.tell() <= max_bytes:
+            return file.getvalue()
+    raise RefusedPicture(f"The image stays larger than {max_bytes} bytes, as JPEG as well.")

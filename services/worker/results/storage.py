@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import httpx
 import structlog
@@ -23,19 +23,18 @@ from services.worker.policies import (
 )
 from services.worker.results.checker import Checker
 from services.worker.results.disk import Disk, explained
-from services.worker.results.hops import Credentials, asked
-from services.worker.results.pieces import Piece, chunks
+from services.worker.results.fetching import Credentials, asked
 from services.worker.vendors.failures import CLEARING_STATUSES, NOT_SENT
 from services.worker.vendors.vendor import Bounds, Fitted, Vendor
 from shared.errors import BadResult, StorageFailed
 from shared.files import forget_partials
 from shared.http.client import is_identity
-from shared.jobs.assets import KINDS, MEDIA_TYPES, Kind, assets_folder
+from shared.jobs.assets import MEDIA_TYPES, assets_folder
 from shared.jobs.messages import Asset
 from shared.jobs.states import Step
-from shared.store.assets import Assets, Stored
+from shared.store.assets import Assets
 from shared.store.folder import Folder
-from shared.store.protocol import Store
+from shared.store.protocol import Listed, Store
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +55,7 @@ class _Order:
     job_id: str
     folder: Path
     step: Step
-    kinds: tuple[Kind, ...]
+    kinds: tuple[str, ...]
     credentials: Credentials
     name: str = field(default_factory=lambda: secrets.token_hex(4))
 
@@ -91,7 +90,7 @@ class Storage:
         self._max_bytes = max_bytes
 
     async def store(self, url: str, job_id: str, *, step: Step, vendor: Vendor) -> Asset:
-        """Fetch, check and keep one result of this vendor, without its metadata.
+        """Fetch, check and keep one result of this vendor; of a picture only its pixels.
 
         BadResult: the file is not what it should be after FETCH_TRIES, not to be had for
         FETCH_PATIENCE_SECONDS, or not here and checked after FETCH_SECONDS in all.
@@ -155,7 +154,7 @@ class Storage:
         except OSError as error:
             raise StorageFailed(explained(error)) from None
 
-    async def _image(self, job_id: str) -> Stored:
+    async def _image(self, job_id: str) -> Listed:
         try:
             found = await asyncio.to_thread(self._assets.find, job_id, Step.IMAGE)
         except OSError as error:
@@ -164,7 +163,7 @@ class Storage:
             raise StorageFailed("Our disk: the stored image is not there.")
         return found
 
-    def _copy_here(self, found: Stored, path: Path) -> None:
+    def _copy_here(self, found: Listed, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self._assets.store.range(found.key, 0, found.size))
@@ -172,35 +171,32 @@ class Storage:
             raise StorageFailed(explained(error)) from None
 
     def _order(self, url: str, job_id: str, *, step: Step, vendor: Vendor) -> _Order:
-        kinds = vendor.traits.image_kinds if step is Step.IMAGE else KINDS[step]
+        kinds = vendor.traits.image_kinds if step is Step.IMAGE else ("MP4",)
         credentials = Credentials(self._vendors[step], vendor.credentials())
         folder = assets_folder(self._data_dir, job_id)
         return _Order(url, job_id, folder, step, kinds, credentials)
 
     async def _store_once(self, order: _Order) -> Asset:
-        partial, kept = order.partial("part"), order.partial("kept.part")
+        fetched, made = order.partial("part"), order.partial("made.part")
         try:
             await asyncio.to_thread(_make_room, order)
-            size, digest = await self._download(order, partial)
-            found = await self._checker.check(partial, order.step, order.kinds)
-            if found.pieces is not None:
-                size, digest = await _rewritten(partial, found.pieces, kept)
-                await self._check_again(kept, order.step, found.kind)
-                await asyncio.to_thread(kept.replace, partial)
-            await asyncio.to_thread(self._keep, partial, order, kind=found.kind, digest=digest)
-        except BaseException as error:
-            await asyncio.to_thread(_forget, partial, kept)
+            await self._download(order, fetched)
+            # Not in a thread: a cancellation would lose the handle while the file is being opened.
+            with made.open("w+b") as out:
+                await self._checker.check(fetched, order.step, order.kinds, out)
+            # A picture is made anew, and a video is kept as it came.
+            file = made if order.step is Step.IMAGE else fetched
+            size, digest = await asyncio.to_thread(_measured, file)
+            await asyncio.to_thread(
+                self._assets.keep, file, order.job_id, order.step, digest=digest
+            )
+        except OSError as error:
+            self._disk.refused("assets", error, step=order.step)
+            raise StorageFailed(explained(error)) from None
+        finally:
+            await asyncio.to_thread(_forget, fetched, made)
             await asyncio.to_thread(self._tidy, order.folder)
-            if isinstance(error, OSError):
-                self._disk.refused("assets", error, step=order.step)
-                raise StorageFailed(explained(error)) from None
-            raise
-        return Asset(size=size, sha256=digest, media_type=MEDIA_TYPES[found.kind])
-
-    def _keep(self, partial: Path, order: _Order, *, kind: Kind, digest: str) -> None:
-        """In the store; an attempt before this one may have left another file there."""
-        self._assets.keep(partial, order.job_id, order.step, kind=kind, digest=digest)
-        self._tidy(order.folder)
+        return Asset(size=size, sha256=digest, media_type=MEDIA_TYPES[order.step])
 
     def _tidy(self, folder: Path) -> None:
         """The folder is of use while something is fetched, where the store is elsewhere."""
@@ -208,18 +204,12 @@ class Storage:
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
-    async def _check_again(self, kept: Path, step: Step, kind: Kind) -> None:
-        """What is stored is what was checked, and holds nothing more that is to go."""
-        if (await self._checker.check(kept, step, (kind,))).pieces is not None:
-            raise BadResult(f"The {step} is not to be had without its metadata.")
-
-    async def _download(self, order: _Order, partial: Path) -> tuple[int, str]:
+    async def _download(self, order: _Order, partial: Path) -> None:
         try:
             async with asked(self._http, order.url, order.credentials) as response:
                 _check_head(response)
-                # In a thread, a cancellation would lose the handle while the file is being opened.
-                with _open(partial) as file:
-                    return await self._copy(response, file)
+                with partial.open("wb") as file:
+                    await self._copy(response, file)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise BadResult(f"The result's address is none: {error}") from None
         except httpx.RemoteProtocolError as error:
@@ -229,32 +219,18 @@ class Storage:
         except httpx.HTTPError as error:
             raise _NotGiven(f"The result could not be fetched: {error!r}.") from None
 
-    async def _copy(self, response: httpx.Response, file: BinaryIO) -> tuple[int, str]:
-        """Size and digest of what came."""
-        digest, size = hashlib.sha256(), 0
+    async def _copy(self, response: httpx.Response, file: BinaryIO) -> None:
+        size = 0
         async for chunk in response.aiter_raw(CHUNK):
             size += len(chunk)
             if size > self._max_bytes:
                 raise BadResult(f"The result is larger than {self._max_bytes} bytes.")
-            digest.update(chunk)
             await asyncio.to_thread(file.write, chunk)
-        return size, digest.hexdigest()
 
 
-async def _rewritten(source: Path, pieces: list[Piece], target: Path) -> tuple[int, str]:
-    """Size and digest of a file made of pieces of another one."""
-    digest, size = hashlib.sha256(), 0
-    with _open(source, "rb") as old, _open(target) as new:
-        parts = chunks(pieces, old)
-        while part := await asyncio.to_thread(next, parts, b""):
-            size += len(part)
-            digest.update(part)
-            await asyncio.to_thread(new.write, part)
-    return size, digest.hexdigest()
-
-
-def _open(path: Path, mode: Literal["rb", "wb"] = "wb") -> BinaryIO:
-    return path.open(mode)
+def _measured(path: Path) -> tuple[int, str]:
+    with path.open("rb") as file:
+        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _make_room(order: _Order) -> None:

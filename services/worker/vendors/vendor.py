@@ -6,8 +6,6 @@ from typing import Annotated, Literal, Protocol, TypeGuard
 
 from pydantic import BaseModel, Field, field_validator
 
-from shared.jobs.assets import Kind
-
 State = Literal["queued", "running", "succeeded", "failed"]
 # Ten times as long as any vendor's; it is kept in the job's history and sent with each heartbeat.
 MAX_ID = 500
@@ -51,14 +49,14 @@ class Traits:
     `looked_up`: it finds a generation by our id, so that a submit of unknown outcome can be told
     from one that never came. `pushes`: it takes an address to call back at. `result_hosts`: `host`
     or `host:port` of its results beside its own address, `*.domain` for every name below a domain.
-    `image_kinds`: what its images may be; each attempt would bring another kind again, so that it
-    is refused for good.
+    `image_kinds`: what its images may be, by Pillow's names; each attempt would bring another kind
+    again, so that it is refused for good.
     """
 
     looked_up: bool = True
     pushes: bool = False
     result_hosts: tuple[str, ...] = ()
-    image_kinds: tuple[Kind, ...] = (Kind.PNG,)
+    image_kinds: tuple[str, ...] = ("PNG",)
 
 
 class Vendor(Protocol):

@@ -8,8 +8,7 @@ from email.utils import format_datetime
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from shared.store.assets import Stored
-from shared.store.protocol import Store
+from shared.store.protocol import Listed, Store
 
 PIECE = 1024 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -23,7 +22,7 @@ class OutOfFile(ValueError):
     """`Range` asks for bytes that the file does not have."""
 
 
-def head_of(found: Stored, headers: Mapping[str, str]) -> dict[str, str]:
+def head_of(found: Listed, headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of the whole file."""
     return {
         "Accept-Ranges": "bytes",
@@ -36,7 +35,7 @@ def head_of(found: Stored, headers: Mapping[str, str]) -> dict[str, str]:
 
 async def streamed(
     store: Store,
-    found: Stored,
+    found: Listed,
     request: Request,
     *,
     media_type: str,

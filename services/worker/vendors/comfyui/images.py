@@ -14,8 +14,6 @@ from services.worker.vendors.findings import Finding
 from services.worker.vendors.ids import ANOTHER
 from services.worker.vendors.vendor import Traits, VendorStatus
 from shared.errors import BadResult, OutcomeUnknown, RefusedForGood, VendorError
-from shared.jobs.assets import KINDS
-from shared.jobs.states import Step
 from shared.redact import redacted
 
 # The oldest server that was seen to stop only the prompt that is named (it came with PR #9607).
@@ -27,7 +25,7 @@ _MOST_FILES = 9
 class ComfyuiImages:
     """Its id of a generation is the prompt's, which is made of ours, and so is the file's name."""
 
-    traits: ClassVar = Traits(image_kinds=KINDS[Step.IMAGE])
+    traits: ClassVar = Traits(image_kinds=("PNG", "JPEG", "WEBP"))
 
     def __init__(
         self, calls: Calls, plan: Plan, percents: Percents, headers: Mapping[str, str]

@@ -1,23 +1,27 @@
-"""The checker: which files pass, and what its process may not do."""
+"""The checker: which files pass, what its process may not do, and what becomes of its deaths."""
 
+import asyncio
+import io
 import json
 import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from PIL import Image
 
 from services.worker.results import checker as module
 from services.worker.results.checker import Checker, running_checker
-from services.worker.results.pieces import chunks
 from shared.errors import BadResult, StorageFailed, WrongKind
-from shared.jobs.assets import KINDS, Kind
 from shared.jobs.states import Step
-from tests.fixtures.proc import peak
+from tests.fixtures.proc import children, gone, peak
 from tests.services.worker import hostile, samples
-from tests.services.worker.results.children import child_that, pid_of, put
+from tests.services.worker.results.helpers import KINDS, child_that, pid_of, put, stuck, there
 
 shared_loop = pytest.mark.asyncio(loop_scope="module")
 # What a child may have in all: it begins with some 40.
@@ -72,19 +76,19 @@ async def checker() -> AsyncIterator[Checker]:
 @shared_loop
 @pytest.mark.parametrize("step", list(Step))
 async def test_a_good_file_passes(checker: Checker, tmp_path: Path, step: Step) -> None:
-    await checker.check(put(tmp_path, GOOD[step]), step, KINDS[step])
+    await checker.check(put(tmp_path, GOOD[step]), step, KINDS[step], io.BytesIO())
 
 
 @shared_loop
 async def test_one_of_another_kind_is_told_apart(checker: Checker, tmp_path: Path) -> None:
     with pytest.raises(WrongKind, match="JPEG, not PNG"):
-        await checker.check(put(tmp_path, samples.jpeg()), Step.IMAGE, [Kind.PNG])
+        await checker.check(put(tmp_path, samples.jpeg()), Step.IMAGE, ["PNG"], io.BytesIO())
 
 
 @shared_loop
 async def test_one_that_is_not_there_is_no_bad_one(checker: Checker, tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match="No such file"):
-        await checker.check(tmp_path / "nothing", Step.IMAGE, KINDS[Step.IMAGE])
+        await checker.check(tmp_path / "nothing", Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
 
 
 @shared_loop
@@ -94,8 +98,8 @@ async def test_a_hostile_file_is_a_bad_one_and_harms_nothing(
 ) -> None:
     before = await pid_of(checker)
     with pytest.raises(BadResult, match=reason):
-        await checker.check(put(tmp_path, made()), step, KINDS[step])
-    await checker.check(put(tmp_path, GOOD[step]), step, KINDS[step])
+        await checker.check(put(tmp_path, made()), step, KINDS[step], io.BytesIO())
+    await checker.check(put(tmp_path, GOOD[step]), step, KINDS[step], io.BytesIO())
     assert await pid_of(checker) == before
     assert peak(before) < CHILD_MEGABYTES
 
@@ -103,7 +107,10 @@ async def test_a_hostile_file_is_a_bad_one_and_harms_nothing(
 LARGEST: dict[str, tuple[Callable[[], bytes], Step]] = {
     "png": (partial(hostile.white_png, 7680, 5200), Step.IMAGE),
     "jpeg": (partial(hostile.large, "JPEG", progressive=True, subsampling=0), Step.IMAGE),
-    "webp": (partial(hostile.large, "WEBP", lossless=True, method=0), Step.IMAGE),
+    "webp": (
+        partial(hostile.large, "WEBP", lossless=True, method=0, size=(4096, 4096)),
+        Step.IMAGE,
+    ),
     "mp4": (partial(hostile.mp4_of, "libx264", 4096, 2304), Step.VIDEO),
 }
 
@@ -114,43 +121,31 @@ async def test_the_largest_files_that_are_allowed_pass(
     checker: Checker, tmp_path: Path, made: Callable[[], bytes], step: Step
 ) -> None:
     before = await pid_of(checker)
-    await checker.check(put(tmp_path, made()), step, KINDS[step])
+    await checker.check(put(tmp_path, made()), step, KINDS[step], io.BytesIO())
     assert await pid_of(checker) == before
     assert peak(before) < CHILD_MEGABYTES
 
 
 @shared_loop
-async def test_what_is_to_be_kept_is_told_along(checker: Checker, tmp_path: Path) -> None:
+async def test_what_is_stored_is_the_picture_made_anew(checker: Checker, tmp_path: Path) -> None:
+    out = io.BytesIO(b"of a try before".ljust(10**6))
     path = put(tmp_path, samples.picture("JPEG", comment=b"of somebody"))
-    kind, pieces = await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE])
-    assert kind is Kind.JPEG
-    assert pieces is not None
-    with path.open("rb") as file:
-        assert b"".join(chunks(pieces, file)) == samples.jpeg()
+    await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], out)
+    with Image.open(out) as new, Image.open(path) as old:
+        assert (new.format, new.tobytes()) == ("PNG", old.tobytes())
 
 
-@pytest.mark.parametrize(
-    "told",
-    [
-        "kind='MP4', pieces=None",
-        "kind='PNG', pieces=[['copy', 0, 10**9]]",
-        "kind='PNG', pieces=[['copy', 0, 100]] * 1000",
-        "kind='PNG', pieces=[['copy', 10**9, 10**9 + 5]]",
-        "kind='PNG', pieces=[['copy', -5, 5]]",
-        "kind='PNG', pieces=[['zeros', 10**9]]",
-        "kind='PNG', pieces=[['zeros', -5]]",
-        "kind='PNG', pieces=[['move', 0, 5]]",
-        "kind='PNG', pieces=7",
-    ],
-)
-async def test_a_child_that_tells_of_what_can_not_be_makes_the_file_a_bad_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
-) -> None:
-    lies = f"import json; print(json.dumps(dict(verdict='good', {told})), flush=True)"
-    monkeypatch.setattr(module, "COMMAND", child_that(lies))
+class Full(io.BytesIO):
+    def write(self, data: Any, /) -> int:
+        raise OSError(28, "No space left on device")
+
+
+async def test_a_disk_that_takes_no_picture_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    path = put(tmp_path, samples.png())
     async with running_checker() as checker:
-        with pytest.raises(BadResult, match="twice"):
-            await checker.check(put(tmp_path, samples.png()), Step.IMAGE, KINDS[Step.IMAGE])
+        with pytest.raises(OSError, match="No space left"):
+            await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], Full())
+        await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
 
 
 async def test_a_child_has_no_environment_no_file_of_ours_and_writes_none(
@@ -164,14 +159,147 @@ async def test_a_child_has_no_environment_no_file_of_ours_and_writes_none(
     had = [os.path.realpath(f'/proc/self/fd/{fd}') for fd in fds]
     had = [it for it in had if not it.startswith('/proc/')]
     alone = os.getsid(0) == os.getpid()
-    raise refusals.Refused(json.dumps([dict(os.environ), had, refused, alone]))"""
+    raise media.Refused(json.dumps([dict(os.environ), had, refused, alone]))"""
     monkeypatch.setattr(module, "COMMAND", child_that(looks))
     with (tmp_path / "ours").open("wb") as ours:
         os.set_inheritable(ours.fileno(), True)
         async with running_checker() as checker:
             with pytest.raises(BadResult) as told:
-                await checker.check(put(tmp_path, b"x"), Step.IMAGE, KINDS[Step.IMAGE])
+                await checker.check(
+                    put(tmp_path, b"x"), Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO()
+                )
     environment, files, refused, alone = json.loads(told.value.message)
     # What Python itself sets where there is no locale.
     assert set(environment) <= {"LC_CTYPE"}
     assert (files, refused, alone) == ([], "File too large", True)
+
+
+@pytest.mark.parametrize("killed", [1, 2])
+async def test_a_file_is_tried_again_where_its_check_was_killed_and_bad_when_it_was_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: int
+) -> None:
+    monkeypatch.setattr(module, "COMMAND", child_that(stuck(killed)))
+    path = put(tmp_path, samples.png())
+    async with running_checker() as checker:
+        checking = asyncio.create_task(
+            checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+        )
+        for number in range(killed):
+            await there(path.with_suffix(f".{number}"))
+            os.kill(await pid_of(checker), signal.SIGKILL)
+        if killed == 1:
+            await checking
+        else:
+            with pytest.raises(BadResult, match="twice"):
+                await checking
+            await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "while True: pass",
+        "taken = bytearray(2**30)",
+        "os.abort()",
+        "print('{}', flush=True)",
+        "print('x' * 200_000, flush=True)",
+    ],
+)
+async def test_a_child_that_overruns_or_babbles_makes_the_file_a_bad_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str
+) -> None:
+    monkeypatch.setattr(module, "COMMAND", child_that(does))
+    # Each ends by what it may not do, and not because time is up.
+    monkeypatch.setattr(module, "WALL_SECONDS", 3600)
+    async with running_checker() as checker:
+        with pytest.raises(BadResult, match="twice"):
+            await checker.check(
+                put(tmp_path, samples.png()), Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO()
+            )
+
+
+async def test_one_that_takes_too_long_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMMAND", child_that(stuck(2)))
+    monkeypatch.setattr(module, "WALL_SECONDS", 0.2)
+    others = set(children(os.getpid()))
+    async with running_checker() as checker:
+        path = put(tmp_path, samples.png())
+        with pytest.raises(BadResult, match="twice"):
+            await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+        monkeypatch.undo()
+        await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+        assert set(children(os.getpid())) - others == {await pid_of(checker)}
+    assert set(children(os.getpid())) == others
+
+
+async def test_a_caller_that_gives_up_leaves_no_verdict_to_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMMAND", child_that(stuck(1)))
+    path = put(tmp_path, b"no image")
+    async with running_checker() as checker:
+        checking = asyncio.create_task(
+            checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+        )
+        await there(path.with_suffix(".0"))
+        checking.cancel()
+        await asyncio.gather(checking, return_exceptions=True)
+        await checker.check(
+            put(tmp_path, samples.png()), Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO()
+        )
+
+
+async def test_a_death_that_no_file_is_to_blame_for_is_none_of_the_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TRIES", 1)
+    path = put(tmp_path, samples.png())
+    async with running_checker() as checker:
+        await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+        os.kill(await pid_of(checker), signal.SIGKILL)
+        await checker._child.result().wait()
+        await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+
+
+async def test_where_no_child_begins_the_file_is_left_for_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(tmp_path, samples.png())
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "COMMAND", ("false",))
+        async with running_checker() as checker:
+            for _ in range(2):
+                with pytest.raises(StorageFailed, match="can't be checked"):
+                    await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+            patch.undo()
+            await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+
+
+PARENT = """
+import asyncio, io, sys
+from pathlib import Path
+from services.worker.results import checker
+from shared.jobs.states import Step
+from tests.services.worker.results.helpers import child_that, stuck
+
+async def main():
+    checker.COMMAND = child_that(stuck(1))
+    async with checker.running_checker() as it:
+        await it.check(Path(sys.argv[1]), Step.IMAGE, ["PNG"], io.BytesIO())
+
+asyncio.run(main())
+"""
+
+
+async def test_a_child_ends_in_mid_check_when_its_parent_is_killed(tmp_path: Path) -> None:
+    path = put(tmp_path, samples.png())
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, str(path))
+    try:
+        await there(path.with_suffix(".0"))
+        [child] = children(parent.pid)
+    finally:
+        parent.kill()
+        await parent.wait()
+    await gone(child)

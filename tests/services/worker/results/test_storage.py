@@ -1,14 +1,20 @@
-"""Storage: from allowed hosts only, no redirect, whole files or none."""
+"""Storage: from allowed hosts only, no redirect, whole files or none; in a folder or a bucket."""
 
+import asyncio
+import gzip
 import hashlib
+import io
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from services.worker.policies import ABANDONED_SECONDS, FETCH_TRIES
 from services.worker.results import storage as module
@@ -16,13 +22,18 @@ from services.worker.results.disk import Disk
 from services.worker.results.fetching import CheckedTransport
 from services.worker.results.storage import Storage
 from services.worker.settings.addresses import Address
+from services.worker.vendors.vendor import Bounds, Fitted
 from shared.errors import BadResult, ResultNotAllowed, StorageFailed, WrongKind
 from shared.http.client import http_client
 from shared.jobs.assets import asset_path
+from shared.jobs.ids import new_job_id
 from shared.jobs.states import Step
-from tests.services.worker import samples
-from tests.services.worker.results.unconfined import Unconfined
-from tests.services.worker.results.vendors import VENDOR
+from shared.store.chosen import chosen_store
+from shared.store.protocol import Store
+from tests.fixtures.object_store import settings_for
+from tests.services.mock_core.serving import served
+from tests.services.worker import hostile, samples
+from tests.services.worker.results.helpers import ANY_KIND, VENDOR, Unconfined
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 
 JOB = "job-0123456789abcdef01234567"
@@ -234,3 +245,170 @@ async def test_a_job_id_from_outside_leads_nowhere(tmp_path: Path) -> None:
         await storage_of(answered(reply()), tmp_path).store(
             URL, "../../etc", step=Step.IMAGE, vendor=VENDOR
         )
+
+
+SECRET = b"a-secret-of-the-tests"
+OTHER_KINDS = [samples.picture("JPEG", comment=SECRET), samples.picture("WEBP", xmp=SECRET)]
+
+
+@pytest.mark.parametrize("body", OTHER_KINDS, ids=["jpeg", "webp"])
+async def test_an_image_of_another_kind_is_stored_as_png(tmp_path: Path, body: bytes) -> None:
+    storage = storage_of(answered(file_of(body)), tmp_path)
+    asset = await storage.store(URL, JOB, step=Step.IMAGE, vendor=ANY_KIND)
+    stored = asset_path(tmp_path, JOB, Step.IMAGE).read_bytes()
+    assert asset.media_type == "image/png"
+    assert (asset.size, asset.sha256) == (len(stored), hashlib.sha256(stored).hexdigest())
+    assert SECRET not in stored
+    with Image.open(io.BytesIO(stored)) as new, Image.open(io.BytesIO(body)) as sent:
+        assert (new.format, new.tobytes()) == ("PNG", sent.tobytes())
+    with pytest.raises(WrongKind, match="not PNG"):
+        await storage.store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
+
+
+Headers = dict[bytes, bytes]
+
+
+class Host:
+    """Sends the same parts each time, with these headers, and remembers what was asked."""
+
+    def __init__(self, parts: Callable[[], AsyncIterator[bytes]], **headers: str) -> None:
+        self.asked: list[Headers] = []
+        self._parts = parts
+        self._headers = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
+
+    async def __call__(
+        self, scope: Any, receive: Any, send: Callable[[dict[str, Any]], Awaitable[None]]
+    ) -> None:
+        self.asked.append(dict(scope["headers"]))
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        async for part in self._parts():
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def whole(body: bytes) -> Callable[[], AsyncIterator[bytes]]:
+    async def parts() -> AsyncIterator[bytes]:
+        yield body
+
+    return parts
+
+
+async def endless() -> AsyncIterator[bytes]:
+    while True:
+        yield bytes(10**5)
+        # Nobody may be there any more to be waited for.
+        await asyncio.sleep(0.001)
+
+
+async def dripping() -> AsyncIterator[bytes]:
+    while True:
+        yield b"x"
+        await asyncio.sleep(0.01)
+
+
+def over_sockets(inside: frozenset[str]) -> CheckedTransport:
+    return CheckedTransport(httpx.AsyncHTTPTransport(), inside=inside, outside=frozenset())
+
+
+@asynccontextmanager
+async def storing(host: Host, data_dir: Path) -> AsyncIterator[tuple[Storage, str]]:
+    """Storage that may ask this host alone, and an address there."""
+    async with served(host) as base:
+        transport = over_sockets(frozenset({base.removeprefix("http://")}))
+        async with http_client(transport=transport) as http:
+            storage = Storage(
+                http,
+                Disk(data_dir),
+                checker=Unconfined(),
+                vendors=dict.fromkeys(Step, base),
+                data_dir=data_dir,
+                max_bytes=10**6,
+            )
+            yield storage, f"{base}/files/1"
+
+
+async def refused(host: Host, data_dir: Path, reason: str) -> None:
+    """The file is a bad one for this reason, and nothing of it is kept."""
+    async with storing(host, data_dir) as (storage, url):
+        with pytest.raises(BadResult, match=reason):
+            await storage.store(url, JOB, step=Step.IMAGE, vendor=VENDOR)
+    assert left_behind(data_dir) == []
+
+
+async def test_a_file_is_asked_for_as_it_is(tmp_path: Path) -> None:
+    host = Host(whole(samples.png()), content_encoding="identity")
+    async with storing(host, tmp_path) as (storage, url):
+        await storage.store(url, JOB, step=Step.IMAGE, vendor=VENDOR)
+    assert [headers[b"accept-encoding"] for headers in host.asked] == [b"identity"]
+    assert asset_path(tmp_path, JOB, Step.IMAGE).read_bytes() == samples.png()
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip", "deflate", "br", "identity, gzip"])
+async def test_what_comes_encoded_is_not_decoded(tmp_path: Path, encoding: str) -> None:
+    host = Host(whole(hostile.gzip_bomb()), content_encoding=encoding)
+    await refused(host, tmp_path, "is encoded")
+    assert len(host.asked) == FETCH_TRIES
+
+
+async def test_a_good_file_that_comes_encoded_is_none(tmp_path: Path) -> None:
+    body = gzip.compress(samples.png())
+    await refused(Host(whole(body), content_encoding="gzip"), tmp_path, "is encoded")
+
+
+async def test_a_file_without_an_end_is_cut_off(tmp_path: Path) -> None:
+    await refused(Host(endless), tmp_path, "larger than 1000000 bytes")
+
+
+async def test_a_file_that_drips_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FETCH_SECONDS", 0.3)
+    host = Host(dripping)
+    await refused(host, tmp_path, "not had within 0.3 s")
+    assert len(host.asked) == 1
+
+
+BOUNDS = Bounds(kinds=("PNG",), max_bytes=10**6, min_side=1, max_ratio=10)
+
+
+def storage_over(store: Store, data_dir: Path) -> Storage:
+    """Storage of one good image."""
+    storage = storage_of(answered(file_of(samples.png())), data_dir)
+    storage._assets.store, storage._checker = store, Fitting()
+    return storage
+
+
+class Fitting(Unconfined):
+    """Finds each picture within bounds."""
+
+    async def fitted(self, path: Path, bounds: Bounds) -> Fitted:
+        return Fitted(await asyncio.to_thread(path.read_bytes), is_new=False)
+
+
+async def test_a_result_is_in_the_bucket_and_nothing_of_it_here(
+    moto: str, tmp_path: Path, signs_in_a_thread: None
+) -> None:
+    store = chosen_store(settings_for(moto, prefix=new_job_id()))
+    storage = storage_over(store, tmp_path)
+    asset = await storage.store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
+    (listed,) = store.list("assets/")
+    assert listed.key == f"assets/{JOB}/image-{asset.sha256}.png"
+    assert left_behind(tmp_path) == []
+
+    fitted = await storage.fitted(JOB, BOUNDS)
+    assert hashlib.sha256(fitted.data).hexdigest() == asset.sha256
+    address = await storage.address(JOB)
+    assert address is not None
+    async with httpx.AsyncClient() as anybody:
+        assert (await anybody.get(address)).content == fitted.data
+    assert list((tmp_path / "assets").iterdir()) == []
+
+
+async def test_a_store_that_is_away_is_as_a_full_disk(tmp_path: Path) -> None:
+    storage = storage_over(chosen_store(settings_for("http://127.0.0.1:9")), tmp_path)
+    with pytest.raises(StorageFailed, match="the store does not answer"):
+        await storage.store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
+    for call in (storage.fitted(JOB, BOUNDS), storage.address(JOB)):
+        with pytest.raises(StorageFailed, match="the store does not answer"):
+            await call
+    assert left_behind(tmp_path) == []
