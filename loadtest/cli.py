@@ -1,55 +1,78 @@
 """The command line; a mistake is one clear line each, and nothing is started then."""
 
 import asyncio
+import os
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
+from rich.console import Console
+from typer import Argument, Option
+from typer.core import TyperGroup
 
-from loadtest.books.raw import RunFolder
-from loadtest.collect.replay import replay
+from loadtest.books.raw import Damaged, RunFolder
 from loadtest.control.session import run_both
 from loadtest.judge.judge import judge as judge_run
 from loadtest.judge.tried import unmet
-from loadtest.options import (
-    AtTheEnd,
-    Check,
-    Faults,
-    Folder,
-    Jobs,
-    OnVideo,
-    Presets,
-    Rate,
-    ReplayWith,
-    Reset,
-    Seed,
-    Stages,
-    Stall,
-    Thresholds,
-    Timeout,
-    Wide,
-    split,
-)
 from loadtest.prove import page
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options, PlanError, both, control_workers
-from loadtest.run.repeat import command
-from loadtest.run.session import run_plan
+from loadtest.run.session import NotReachable, command, replay, run_plan
 from loadtest.settings import Settings
-from loadtest.terminal import (
-    FAILED,
-    INTERRUPTED,
-    NOT_REACHABLE,
-    PASSED,
-    USAGE,
-    Commands,
-    complain,
-    console,
-    fail,
-    say,
-)
 from shared.texts import spoken
+
+PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
+# In a CI there is none, whatever the output looks like.
+_TERMINAL = False if os.environ.get("CI") else None
+console = Console(force_terminal=_TERMINAL)
+errors = Console(stderr=True, force_terminal=_TERMINAL)
+
+# Each option is text here and is checked by the plan, all at once.
+Text = str | None
+Stages = Annotated[str, Option("--stages", help="Jobs per stage, such as 1,5,10; or 'ladder'.")]
+Jobs = Annotated[Text, Option("--jobs", "-n", help="One stage of so many jobs.")]
+Seed = Annotated[Text, Option("--seed", help="Seed of the prompts; by default a new one.")]
+Rate = Annotated[Text, Option("--rate", help="Open loop: 2/s or 90/min; else all at once.")]
+Thresholds = Annotated[
+    list[str] | None,
+    Option("--threshold", "-t", help="Such as p95<60s; may be given several times."),
+]
+Timeout = Annotated[Text, Option("--timeout", help="Seconds a stage may take.")]
+Stall = Annotated[Text, Option("--stall", help="Give up after so many seconds of silence.")]
+Wide = Annotated[str, Option("--concurrency", help="Submissions under way at once.")]
+OnVideo = Annotated[
+    str, Option("--on-video-failure", help="What jobs ask for: fail, or image (degraded).")
+]
+Presets = Annotated[
+    list[str] | None, Option("--preset", help="Arm the mocks' faults of this name.")
+]
+Faults = Annotated[list[str] | None, Option("--fault", help="Arm this rule (JSON) in the mocks.")]
+Folder = Annotated[Path, Argument(help="A run's folder, such as reports/latest.")]
+ReplayWith = Annotated[
+    str, Option("--replay-with", help="A program that replays a folder of histories.")
+]
+Reset = Annotated[bool, Option("--reset", help="Empty the mocks' ledgers first.")]
+Check = Annotated[bool, Option("--check", help="Look at the options, and run nothing.")]
+
+
+class Commands(TyperGroup):
+    """What none of them can do is said here, whichever it was asked of."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NotReachable as error:
+            fail([f"not reachable: {problem}" for problem in error.problems], NOT_REACHABLE)
+        except PlanError as error:
+            fail(error.problems, USAGE)
+        except Damaged as error:
+            fail([str(error)], USAGE)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            fail([f"{error.filename2 or error.filename}: {error.strerror}"], USAGE)
+
 
 app = typer.Typer(
     cls=Commands,
@@ -80,20 +103,37 @@ def run(
     """Run one stage (--jobs) or several (--stages) and write a report; exits by the verdict."""
     if (jobs is None) == (stages == ""):
         fail(["give either --jobs N or --stages 1,5,10"], USAGE)
+    # Several thresholds may share one option, as in `-t 'p95<60s lost==0'`.
+    thresholds = " ".join(threshold or []).replace(",", " ").split()
     options = Options(
         stages=jobs if jobs is not None else stages,
         seed=seed,
         rate=rate,
         timeout=timeout,
         stall=stall,
-        thresholds=split(threshold),
+        thresholds=tuple(thresholds),
         concurrency=concurrency,
         on_video_failure=on_video_failure,
         reset=reset,
         presets=tuple(preset or ()),
         faults=tuple(fault or ()),
     )
-    _run(options, replay_with=replay_with, check=check)
+    settings = _settings()
+    plan = options.plan(mocked=settings.mocked)
+    if check:
+        raise typer.Exit(PASSED)
+    folder, why = asyncio.run(run_plan(settings, plan, command=command(plan.seed), console=console))
+    folder.point_latest()
+    try:
+        if replay_with:
+            replay(folder, replay_with)
+    except KeyboardInterrupt:
+        # The run is whole: its report says that it was not replayed.
+        why = "interrupted"
+    verdict = _judge(folder)
+    if why == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(NOT_REACHABLE if why.startswith("unreachable") else verdict)
 
 
 @app.command()
@@ -109,31 +149,34 @@ def ladder(
     check: Check = False,
 ) -> None:
     """Run the stages 1, 5, 10, 20, 50 and 100 into one report."""
-    options = Options(
+    run(
         stages="ladder",
         seed=seed,
+        threshold=threshold,
         timeout=timeout,
-        thresholds=split(threshold),
         on_video_failure=on_video_failure,
+        preset=preset,
+        fault=fault,
         reset=reset,
-        presets=tuple(preset or ()),
-        faults=tuple(fault or ()),
+        replay_with=replay_with,
+        check=check,
     )
-    _run(options, replay_with=replay_with, check=check)
 
 
 @app.command()
 def report(folder: Folder) -> None:
     """Judge and draw a run again from its raw records."""
-    raise typer.Exit(_judge(_open(folder)))
+    try:
+        found = RunFolder.open(folder)
+    except FileNotFoundError as error:
+        fail([str(error)], USAGE)
+    raise typer.Exit(_judge(found))
 
 
 @app.command()
 def bench_peers(
-    jobs: Annotated[str, typer.Option("--jobs", "-n", help="Jobs for each build.")] = "20",
-    workers: Annotated[
-        str, typer.Option("--workers", help="Worker processes of the control.")
-    ] = "2",
+    jobs: Annotated[str, Option("--jobs", "-n", help="Jobs for each build.")] = "20",
+    workers: Annotated[str, Option("--workers", help="Worker processes of the control.")] = "2",
     seed: Seed = None,
     replay_with: ReplayWith = "",
     check: Check = False,
@@ -153,9 +196,8 @@ def bench_peers(
     if replay_with:
         replay(found[0], replay_with)
     ours, control = map(judge_run, found)
-    for name, folder, judgement in zip(
-        ("ours", "the control"), found, (ours, control), strict=True
-    ):
+    pairs = zip(("ours", "the control"), found, (ours, control), strict=True)
+    for name, folder, judgement in pairs:
         write_report(folder, judgement)
         say(f"{name}: {judgement.headline}")
         say(f"report: {folder.path / 'report.html'}")
@@ -163,39 +205,21 @@ def bench_peers(
 
 
 @app.command()
-def prove(folder: Folder, seal: AtTheEnd = False) -> None:
+def prove(
+    folder: Folder,
+    seal: Annotated[bool, Option("--seal", help="All has been done: seal it.")] = False,
+) -> None:
     """Judge and draw what the parts of `make prove` have left behind, as one."""
     found = page.drawn(folder, seal=seal)
     say("\n".join(found.lines))
     raise typer.Exit(found.status)
 
 
-def _open(folder: Path) -> RunFolder:
+def _settings() -> Settings:
     try:
-        return RunFolder.open(folder)
-    except FileNotFoundError as error:
-        raise PlanError([str(error)]) from None
-
-
-def _run(options: Options, *, replay_with: str, check: bool) -> NoReturn:
-    """One run and its report; exits by the verdict, or by why there is none."""
-    settings = _settings()
-    plan = options.plan(mocked=settings.mocked)
-    if check:
-        raise typer.Exit(PASSED)
-    line = command(plan.seed)
-    folder, why = asyncio.run(run_plan(settings, plan, command=line, console=console))
-    folder.point_latest()
-    try:
-        if replay_with:
-            replay(folder, replay_with)
-    except KeyboardInterrupt:
-        # The run is whole: its report says that it was not replayed.
-        why = "interrupted"
-    verdict = _judge(folder)
-    if why == "interrupted":
-        raise typer.Exit(INTERRUPTED)
-    raise typer.Exit(NOT_REACHABLE if why.startswith("unreachable") else verdict)
+        return Settings()
+    except ValidationError as error:
+        fail([f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()], USAGE)
 
 
 def _judge(folder: RunFolder) -> int:
@@ -216,8 +240,18 @@ def _judge(folder: RunFolder) -> int:
     return PASSED if judgement.passed else FAILED
 
 
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        fail([f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()], USAGE)
+def say(text: str) -> None:
+    """Print text in the shell's language."""
+    console.print(spoken(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Print an error in the shell's language."""
+    errors.print(spoken(text), style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def fail(problems: list[str], status: int) -> NoReturn:
+    """Print each problem and exit."""
+    for problem in problems:
+        complain(problem)
+    raise typer.Exit(status)

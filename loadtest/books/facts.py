@@ -1,24 +1,70 @@
-"""What one row of a book says; every instant is seconds since 1970, None where unknown."""
+"""What one row of a book says, and how a row is read; instants are seconds since 1970."""
 
-from typing import Annotated, NamedTuple
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any, NamedTuple, TypeVar
 
-from pydantic import AliasPath, BeforeValidator, Field
+from pydantic import AliasPath, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from loadtest.books.fields import (
-    FACT,
-    Instant,
-    Mapping,
-    Mappings,
-    Several,
-    String,
-    StringOrNone,
-    Truth,
-    Whole,
-    WholeOrNone,
-    mapping,
-    whole,
-)
+from loadtest.times import instant
+
+# A fact is made from a row by the row's names, and in tests by its own.
+FACT = ConfigDict(populate_by_name=True)
+_EXTERNAL = re.compile(r"(.+)\.(image|video)\.(\d+)")
+Row = dict[str, Any]
+Fact = TypeVar("Fact")
+
+
+def read(kind: Callable[..., Fact], row: Row) -> Fact:
+    """One row as a fact; raises pydantic's ValidationError where what is required is missing."""
+    found: Fact = _adapter(kind).validate_python(row)
+    return found
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def owner(external_id: object) -> tuple[str | None, int | None]:
+    """The job that a generation was asked for and which attempt it was, by the id that we gave."""
+    match = _EXTERNAL.fullmatch(str(external_id))
+    return (match.group(1), int(match.group(3))) if match else (None, None)
+
+
+def step_of(external_id: object) -> str | None:
+    """The stage that a generation was asked for, by the id that we gave."""
+    match = _EXTERNAL.fullmatch(str(external_id))
+    return match.group(2) if match else None
+
+
+def whole(value: object) -> int:
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def mapping(value: object) -> Row:
+    return value if isinstance(value, dict) else {}
+
+
+def _mappings(value: object) -> object:
+    """A row's list without what is no object in it; a tuple of facts stays as it is."""
+    if isinstance(value, tuple):
+        return value
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+Instant = Annotated[float | None, BeforeValidator(instant)]
+String = Annotated[str, BeforeValidator(str)]
+StringOrNone = Annotated[str | None, BeforeValidator(lambda v: None if v is None else str(v))]
+Whole = Annotated[int, BeforeValidator(whole)]
+WholeOrNone = Annotated[int | None, BeforeValidator(lambda v: v if isinstance(v, int) else None)]
+Truth = Annotated[bool, BeforeValidator(bool)]
+Mapping = BeforeValidator(mapping)
+Mappings = BeforeValidator(_mappings)
+Several = BeforeValidator(lambda v: v or ())
+
 
 # A vendor's own name of a task; what is kept of it may be the path to it, which ends with its name.
 Task = Annotated[str, BeforeValidator(lambda kept: str(kept).rpartition("/")[2])]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from loadtest.books.fields import Row, mapping
+from loadtest.books.facts import Row, mapping
 from loadtest.books.raw import parsed
 from loadtest.times import instant
 

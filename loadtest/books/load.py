@@ -16,11 +16,15 @@ from loadtest.books.facts import (
     Reading,
     Receipt,
     Record,
+    Row,
     SlotSample,
     StoredFile,
     Submission,
+    mapping,
+    owner,
+    read,
+    whole,
 )
-from loadtest.books.fields import Row, mapping, owner, read, whole
 from loadtest.books.histories import read_again
 from loadtest.books.model import STEPS, Books, JobFacts, StageBook
 from loadtest.books.raw import Damaged, RunFolder

@@ -1,4 +1,4 @@
-"""The seal of a run: a hash of each file that was noted, and one number that stands for them all.
+"""The seal of a run or a proof: a hash of each file, and one number that stands for them all.
 
 Whoever changes a file can make the seal anew; nobody can keep its root.
 """
@@ -12,6 +12,10 @@ from loadtest.books.raw import RunFolder
 
 NAME = "SHA256SUMS"
 NONE = "none"
+# Derived files can be made again, and are not sealed.
+OF_RUN = ("raw/*", "histories/*")
+# Each run's own seal stands for its records; a chaos run has a result besides.
+OF_PROOF = ("raw/*", f"*/*/{NAME}", "*/*/result.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +26,9 @@ class Seal:
     broken: tuple[str, ...] = ()
 
 
-def write(folder: RunFolder) -> str:
+def write(folder: RunFolder, files: tuple[str, ...] = OF_RUN) -> str:
     """Seal what was noted; returns the root. `sha256sum -c SHA256SUMS` checks it, too."""
-    sums = {name: _hash(folder.path / name) for name in _noted(folder)}
+    sums = {name: _hash(folder.path / name) for name in _noted(folder, files)}
     _write(folder, sums)
     return root(sums)
 
@@ -37,10 +41,10 @@ def add(folder: RunFolder, path: Path) -> None:
         _write(folder, sums | {name: _hash(path)})
 
 
-def check(folder: RunFolder) -> Seal:
-    """Read every file again. A run that was never sealed has no root."""
+def check(folder: RunFolder, files: tuple[str, ...] = OF_RUN) -> Seal:
+    """Read every file again. What was never sealed has no root."""
     sums = _read(folder)
-    there = set(_noted(folder))
+    there = set(_noted(folder, files))
     changed = [
         f"{name} was changed"
         for name, noted in sums.items()
@@ -63,11 +67,10 @@ def root(sums: dict[str, str]) -> str:
     return level[0].hex() if level else NONE
 
 
-def _noted(folder: RunFolder) -> Iterator[str]:
-    """What the run has noted: derived files can be made again, and are not part of it."""
-    for inside in (folder.raw, folder.histories):
-        for path in sorted(inside.glob("*")):
-            if path.is_file():
+def _noted(folder: RunFolder, files: tuple[str, ...]) -> Iterator[str]:
+    for pattern in files:
+        for path in folder.path.glob(pattern):
+            if path.is_file() and not path.parent.is_symlink():
                 yield path.relative_to(folder.path).as_posix()
 
 

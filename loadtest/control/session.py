@@ -12,8 +12,7 @@ from rich.console import Console
 
 from loadtest.books.raw import RunFolder
 from loadtest.run.plan import Plan
-from loadtest.run.repeat import command
-from loadtest.run.session import run_plan
+from loadtest.run.session import command, run_plan
 from loadtest.settings import Settings
 from loadtest.wire.http import Http, Unreachable
 

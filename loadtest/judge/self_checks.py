@@ -7,14 +7,13 @@ from itertools import pairwise
 from math import inf
 from typing import Any
 
-from loadtest.books.fields import whole
+from loadtest.books.facts import whole
 from loadtest.books.model import ENDS, STEPS, Books, JobFacts, StageBook
 from loadtest.books.seal import NONE
-from loadtest.judge.measures.callbacks import CallbackBook
-from loadtest.judge.measures.clocks import offsets
-from loadtest.judge.measures.intervals import vendor_intervals
-from loadtest.judge.measures.schedule import Schedule, breakdown
-from loadtest.judge.measures.sweep import sweep
+from loadtest.judge.clocks import offsets
+from loadtest.judge.fates import CallbackBook
+from loadtest.judge.intervals import sweep, vendor_intervals
+from loadtest.judge.pace import Schedule, breakdown
 from loadtest.times import duration
 
 LITTLE_SLACK = 0.2

@@ -1,16 +1,18 @@
-"""What a run has tried, by what the books noted of it; what was asked for alone does not count."""
+"""What a run has tried, and which claims of the README it has shown, by the books alone."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from loadtest.books import witnesses as books
-from loadtest.books.fields import mapping
-from loadtest.books.model import STEPS
+from loadtest.books.facts import mapping
+from loadtest.books.model import LEDGERS, RECEIPTS, RECORDS, RUNNER, SLOT, STEPS, TEMPORAL, Witness
+from loadtest.judge import findings as kinds
+from loadtest.judge.fates import AGAIN, LOST, MADE_GOOD
 from loadtest.judge.judge import Judgement
-from loadtest.judge.measures.callbacks import AGAIN, BY_POLL, LOST
+from loadtest.judge.rules import files
 
 # An early one is no harm: a vendor may be quicker than its answer.
-HARMS = (BY_POLL, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, LOST)
+HARMS = (MADE_GOOD, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, LOST)
 TIMEOUT = "timeout"
 
 
@@ -124,7 +126,7 @@ def _workers(judgement: Judgement) -> Tried:
     shown = len(_workers_seen(judgement))
     worked = len(workers(judgement))
     text = f"{shown} showed metrics, {worked} process(es) took tasks"
-    return Tried("several workers", max(shown, worked) > 1, text, _by(books.RUNNER, books.TEMPORAL))
+    return Tried("several workers", max(shown, worked) > 1, text, _by(RUNNER, TEMPORAL))
 
 
 def _mode(judgement: Judgement) -> Tried:
@@ -134,18 +136,18 @@ def _mode(judgement: Judgement) -> Tried:
         0: "no history tells",
         1: "all services by one host name: processes of one machine",
     }.get(len(hosts), f"services by {len(hosts)} host names: containers, or several machines")
-    return Tried("mode", None, text, _by(books.TEMPORAL))
+    return Tried("mode", None, text, _by(TEMPORAL))
 
 
 def _clock(judgement: Judgement) -> Tried:
     name = "vendors at their real speed"
     if not judgement.books.mocked:
-        return Tried(name, True, "no mocks were on", _by(books.RUNNER))
+        return Tried(name, True, "no mocks were on", _by(RUNNER))
     vendors = (mapping(judgement.books.vendors.get(step)) for step in STEPS)
     speeds = [mapping(vendor.get("stats")).get("speed") for vendor in vendors]
     text = ", ".join(f"{step} {speed or '?'}" for step, speed in zip(STEPS, speeds, strict=True))
     real = all(speed == 1 for speed in speeds)
-    return Tried(name, real, f"times as fast as the wall's clock: {text}", _by(books.LEDGERS))
+    return Tried(name, real, f"times as fast as the wall's clock: {text}", _by(LEDGERS))
 
 
 def _demand(judgement: Judgement) -> Tried:
@@ -154,7 +156,7 @@ def _demand(judgement: Judgement) -> Tried:
     limits = ", ".join(sorted({str(stage.limit) for stage in judgement.books.stages}))
     text = f"at most {waiting} waited in a sample, with a limit of {limits}"
     wanted = any(stage.accepted > (stage.limit or 0) for stage in judgement.books.stages)
-    return Tried("more jobs than places", wanted, text, _by(books.SLOT, books.RUNNER))
+    return Tried("more jobs than places", wanted, text, _by(SLOT, RUNNER))
 
 
 def _kills(judgement: Judgement) -> Tried:
@@ -163,7 +165,7 @@ def _kills(judgement: Judgement) -> Tried:
     more = len(workers(judgement)) - len(_workers_seen(judgement))
     if more > 0:
         text += f"{'; ' if text else ''}{more} worker(s) more than showed metrics at a time"
-    by = _by(books.RUNNER, books.TEMPORAL)
+    by = _by(RUNNER, TEMPORAL)
     return Tried("kills and restarts", bool(text), text or "no process began anew", by)
 
 
@@ -174,24 +176,24 @@ def _silence(judgement: Judgement) -> Tried:
     missed = {name: rounds - count for name, count in answered.items() if count < rounds}
     text = ", ".join(f"{name} {count} of {rounds} times" for name, count in missed.items())
     name = "services that do not answer"
-    return Tried(name, bool(text), text or f"all answered {rounds} times", _by(books.RUNNER))
+    return Tried(name, bool(text), text or f"all answered {rounds} times", _by(RUNNER))
 
 
 def _faults(judgement: Judgement) -> Tried:
     name = "faults of vendors"
     if not judgement.books.mocked:
-        return Tried(name, False, "only mocks can be made to misbehave", _by(books.LEDGERS))
+        return Tried(name, False, "only mocks can be made to misbehave", _by(LEDGERS))
     known = rules(judgement)
     armed, fired = sum(rule.armed for rule in known), [rule for rule in known if rule.fired]
     text = (
         f"{armed} rule(s) armed, {len(fired)} of them met a job, "
         f"{sum(rule.fired for rule in fired)} times in all"
     )
-    return Tried(name, bool(fired), text if known else "none armed, none met", _by(books.LEDGERS))
+    return Tried(name, bool(fired), text if known else "none armed, none met", _by(LEDGERS))
 
 
 def _callbacks(judgement: Judgement) -> Tried:
-    name, by = "callbacks that go wrong", _by(books.LEDGERS, books.RECEIPTS)
+    name, by = "callbacks that go wrong", _by(LEDGERS, RECEIPTS)
     if not judgement.books.mocked:
         return Tried(name, False, "without mocks it is not known what was sent", by)
     videos = [row for job in judgement.books.jobs for row in job.of("video")]
@@ -205,7 +207,7 @@ def _callbacks(judgement: Judgement) -> Tried:
 def _calls(judgement: Judgement) -> Tried:
     found = repeated(judgement)
     text = ", ".join(f"{count} times {error}" for error, count in found.most_common(5))
-    name, by = "calls that fail", _by(books.TEMPORAL)
+    name, by = "calls that fail", _by(TEMPORAL)
     return Tried(name, bool(found), text or "no call of an activity was repeated", by)
 
 
@@ -213,7 +215,7 @@ def _api(judgement: Judgement) -> Tried:
     cuts = sum(max(0, stage.feeds - 1) for stage in judgement.books.stages)
     again = sum(max(0, each.tries - 1) for job in judgement.books.jobs for each in job.submissions)
     text = f"the live feed was cut {cuts} time(s), {again} submission(s) were repeated"
-    return Tried("an API that is away", bool(cuts or again), text, _by(books.RUNNER))
+    return Tried("an API that is away", bool(cuts or again), text, _by(RUNNER))
 
 
 def _ends(judgement: Judgement) -> Tried:
@@ -222,9 +224,157 @@ def _ends(judgement: Judgement) -> Tried:
         for end in ("degraded", "failed", "cancelled")
     }
     text = ", ".join(f"{count} {end}" for end, count in counts.items() if count)
-    name, by = "ends other than success", _by(books.RECORDS)
+    name, by = "ends other than success", _by(RECORDS)
     return Tried(name, bool(text), text or "every job that ended succeeded", by)
 
 
-def _by(*known: books.Witness) -> str:
+def _by(*known: Witness) -> str:
     return ", ".join(each.name for each in known)
+
+
+SHOWN, PARTLY = "shown by this run", "shown in part by this run"
+NOT_TRIED, BROKEN = "not exercised by this run", "broken by this run"
+
+Told = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim, what this run says of it and by what, and the tests that show it in any case."""
+
+    text: str
+    state: str
+    why: str
+    tests: tuple[str, ...]
+
+
+def claims(judgement: Judgement) -> list[Claim]:
+    """Every claim of the README, in its order."""
+    return [
+        Claim(text, *told(judgement), tuple(f"tests/{name}" for name in tests))
+        for text, (told, tests) in CLAIMS.items()
+    ]
+
+
+def _at_once(judgement: Judgement) -> Told:
+    if any(sweep.violations for stage in judgement.stages for sweep in stage.at_once.values()):
+        return BROKEN, "more at once than the limit, see the concurrency proof"
+    wanted = [s for s in judgement.stages if s.counts["submitted"] > (s.limit or 0)]
+    if not wanted:
+        return NOT_TRIED, "no stage had more jobs than places"
+    stage = max(wanted, key=lambda each: each.counts["submitted"])
+    told = [f"{found.most} by {book}" for book, found in stage.at_once.items() if found.intervals]
+    text = f"{stage.counts['submitted']} jobs wanted {stage.limit} place(s)"
+    return (SHOWN if told else NOT_TRIED), f"{text}; most at once: {', '.join(told) or 'unknown'}"
+
+
+def _none_lost(judgement: Judgement) -> Told:
+    if named := _found(judgement, kinds.LOST, kinds.DUPLICATED, kinds.ORPHANED):
+        return BROKEN, f"{named} finding(s), see the conservation ledger"
+    jobs = sum(stage.counts["submitted"] for stage in judgement.stages)
+    if unread := sorted(judgement.books.unread):
+        return NOT_TRIED, f"not all books could be read: {', '.join(unread)}"
+    if not jobs or _found(judgement, kinds.STILL_OPEN):
+        return NOT_TRIED, "jobs are missing or still open"
+    return SHOWN, f"{jobs} jobs submitted, and the same {jobs} in every book"
+
+
+def _paid_once(judgement: Judgement) -> Told:
+    if named := _found(judgement, kinds.CHARGED_TWICE):
+        return BROKEN, f"{named} finding(s), see the conservation ledger"
+    if not judgement.books.mocked:
+        return NOT_TRIED, "the vendors' own books are absent"
+    jobs = judgement.books.jobs
+    made = sum(len(job.generations) for job in jobs)
+    submits = sum(fault.where == "submit" for job in jobs for fault in job.faults)
+    again = sum(max(0, a.attempt - 1) for j in jobs for r in j.executions for a in r.activities)
+    occasions = f"{submits} submit(s) disturbed, {again} call(s) repeated"
+    text = f"{made} generations, each charged once at the most; {occasions}"
+    return (SHOWN if submits or again else NOT_TRIED), text
+
+
+def _callbacks_harmless(judgement: Judgement) -> Told:
+    if named := _found(judgement, kinds.CALLBACK_LOST, kinds.ORPHANED):
+        return BROKEN, f"{named} finding(s), see the callback fates"
+    found = fates(judgement)
+    counts = {"lost": found[MADE_GOOD], "late": found["late"], "doubled": found["duplicate"]}
+    text = ", ".join(f"{count or 'none'} {name}" for name, count in counts.items())
+    if all(counts.values()):
+        return SHOWN, text
+    return (PARTLY if any(counts.values()) else NOT_TRIED), text
+
+
+def _taken_over(judgement: Judgement) -> Told:
+    killed = kills(judgement)
+    struck = [
+        job
+        for job in judgement.books.jobs
+        if any(a.error_class == TIMEOUT for run in job.executions for a in run.activities)
+    ]
+    if not killed:
+        return NOT_TRIED, f"no worker was replaced, of {len(workers(judgement))} that took tasks"
+    text = f"{killed} worker(s) replaced, {len(struck)} job(s) were in their hands"
+    if any(not job.ended for job in struck):
+        return BROKEN, f"{text}, not all of which have ended"
+    return (SHOWN if struck else PARTLY), text
+
+
+def _whole(judgement: Judgement) -> Told:
+    if named := _found(judgement, files.KIND):
+        return BROKEN, f"{named} finding(s), see the conservation ledger"
+    jobs = judgement.books.jobs
+    stored = [stored for job in jobs if job.ended for stored in job.files.values()]
+    bad = sum(each.problem is not None for each in stored)
+    harmed = sum(fault.where == "result" for job in jobs for fault in job.faults)
+    text = f"{len(stored)} files read, {harmed} result(s) came damaged before"
+    if bad:
+        return BROKEN, f"{text}, {bad} of the stored files are not whole"
+    return (SHOWN if stored else NOT_TRIED), text
+
+
+def _found(judgement: Judgement, *of: str) -> int:
+    return sum(finding.kind in of for finding in judgement.findings)
+
+
+CLAIMS: dict[str, tuple[Callable[[Judgement], Told], tuple[str, ...]]] = {
+    "never more jobs at once than the limit": (
+        _at_once,
+        (
+            "workflow/test_good_run.py::test_many_jobs_run_one_at_a_time_and_in_order",
+            "services/semaphore/test_process.py::test_two_processes_are_no_more_than_one",
+        ),
+    ),
+    "no job lost or doubled": (
+        _none_lost,
+        (
+            "control/test_control.py::test_the_same_jobs_are_in_every_book",
+            "workflow/test_restarts.py::test_a_killed_server_comes_back_to_all_that_were_queued",
+        ),
+    ),
+    "no generation paid twice": (
+        _paid_once,
+        (
+            "workflow/test_kill_points.py::test_killed_there_the_job_goes_on_and_is_paid_for_once",
+            "workflow/test_failures.py::test_a_submit_whose_reply_was_lost_is_adopted",
+        ),
+    ),
+    "a lost, late or doubled callback changes nothing": (
+        _callbacks_harmless,
+        (
+            "workflow/test_race.py::test_callback_never",
+            "workflow/test_race.py::test_late_after_the_end",
+            "workflow/test_race.py::test_callback_twice",
+        ),
+    ),
+    "a killed worker's job goes on elsewhere": (
+        _taken_over,
+        ("workflow/test_killed_workers.py::test_the_job_goes_on_elsewhere",),
+    ),
+    "stored files are whole": (
+        _whole,
+        (
+            "services/worker/results/test_checker.py"
+            "::test_a_hostile_file_is_a_bad_one_and_harms_nothing",
+        ),
+    ),
+}

@@ -1,16 +1,52 @@
-"""A proof's folder read: each part's outcome, and the verdict over all of them."""
+"""A proof's folder read: its parts, each part's outcome, and the verdict over all of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from loadtest.books import seal as seals
 from loadtest.books.raw import Damaged, RunFolder
 from loadtest.books.seal import NAME, NONE
-from loadtest.prove import sealing
-from loadtest.prove.found import Found
-from loadtest.prove.parts import PARTS, Part
+from loadtest.prove.found import Found, chaos, one_run, two_builds
+from loadtest.run.plan import LADDER
+
+# By the names that chaos gives to what it strikes.
+KILLED = ("workers", "semaphore", "callback", "api", "temporal")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`read` judges what lies in its folder; raises Damaged where that can't be judged."""
+
+    name: str
+    shows: str
+    read: Callable[[Path], Found]
+
+
+PARTS = (
+    Part(
+        "ladder",
+        "1 to 100 at once: none lost, doubled or paid twice",
+        partial(one_run, stages=LADDER),
+    ),
+    Part(
+        "faults",
+        "the vendors' faults: every job succeeds, paid once",
+        partial(one_run, stages=(20,), faults=True),
+    ),
+    Part(
+        "kills",
+        "every service of ours and the server killed (-9)",
+        partial(chaos, killed=KILLED),
+    ),
+    Part("chaos", "kills, freezes, resets, cancels, drawn by the seed", chaos),
+    Part("control", "the judge convicts a semaphore wrong on purpose", two_builds),
+)
+
 
 PLAN, NOTED = "plan.json", "parts.jsonl"
 PASSED, FAILED, NOT_REACHABLE, INTERRUPTED = 0, 1, 3, 130
@@ -131,10 +167,10 @@ def read(path: Path, *, seal: bool = False) -> Proof:
     folder = RunFolder(path)
     plan = _plan(folder)
     if seal:
-        sealing.write(path)
+        seals.write(folder, seals.OF_PROOF)
     endings, damaged = _endings(folder)
     torn = (f"{NOTED}: {damaged} damaged lines",) if damaged else ()
-    sealed = sealing.check(path)
+    sealed = seals.check(folder, seals.OF_PROOF)
     return Proof(
         path=path,
         plan=plan,

@@ -9,9 +9,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from loadtest.books.raw import RunFolder
-from loadtest.judge.claims import claims
 from loadtest.judge.judge import Judgement
-from loadtest.judge.tried import tried
+from loadtest.judge.tried import claims, tried
 from loadtest.report.page import Section, html, markdown
 from loadtest.report.sections import books, jobs, pace, verdict
 from loadtest.times import timestamp

@@ -16,8 +16,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from loadtest.judge.measures.stats import P95_FROM, P99_FROM
-from loadtest.judge.measures.threshold import parse, with_defaults
+from loadtest.judge.pace import P95_FROM, P99_FROM
+from loadtest.judge.threshold import parse, with_defaults
 
 LADDER = (1, 5, 10, 20, 50, 100)
 MOST_JOBS = 100_000

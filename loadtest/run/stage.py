@@ -1,20 +1,18 @@
-"""Running one stage: submit, follow to the end, and know why it stopped."""
+"""One stage: submit, follow to the end, and know why it stopped."""
 
 import asyncio
 import contextlib
+import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.raw import RunFolder
-from loadtest.collect.poller import Poller
-from loadtest.collect.tracker import Tracker
+from loadtest.collect.tracker import Poller, Tracker
 from loadtest.run.plan import Plan
 from loadtest.run.progress import Display, Snapshot, snapshot
-from loadtest.run.submitter import Submitter
-from loadtest.wire.api import Api
-from loadtest.wire.feed import Feed
+from loadtest.wire.api import Api, Feed
 from loadtest.wire.http import Unreachable
 
 AWAY_SECONDS = 60.0
@@ -156,3 +154,102 @@ async def background(*coroutines: Any) -> AsyncIterator[None]:
     broken = [result for result in results if isinstance(result, Exception)]
     if broken:
         raise broken[0]
+
+
+class Submitter:
+    """Sends one stage's jobs and notes when each was planned, sent and answered."""
+
+    def __init__(self, api: Api, plan: Plan, tracker: Tracker, *, stage: int, run_id: str) -> None:
+        self._api, self._plan, self._tracker = api, plan, tracker
+        self._stage, self._run_id = stage, run_id
+        self._gate = asyncio.Semaphore(plan.concurrency)
+        self.waiting = False
+        """Whether the next job's planned instant lies ahead, so that silence means nothing."""
+
+    async def run(self, count: int, note: Callable[[dict[str, Any]], None]) -> None:
+        """Submission `count` jobs; `note` gets a raw row for each, as soon as it is answered."""
+        began, clock = time.time(), time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for index in range(count):
+                offset = self._plan.offset(index)
+                self.waiting = clock + offset > time.monotonic()
+                await asyncio.sleep(max(0.0, clock + offset - time.monotonic()))
+                self.waiting = False
+                # Where the API is slow the jobs behind are late here, and still count from their
+                # planned instants: a stall that is not sent into must not look short.
+                await self._gate.acquire()
+                group.create_task(self._one(index, began + offset, note))
+
+    async def _one(
+        self, index: int, planned: float, note: Callable[[dict[str, Any]], None]
+    ) -> None:
+        try:
+            body, key = self.body(index), f"{self._run_id}-{self._stage}-{index}"
+            sent = time.time()
+            result = await self._api.submit(body, key)
+            note(
+                {
+                    "stage": self._stage,
+                    "index": index,
+                    "key": key,
+                    "prompt": body["prompt"],
+                    "planned_at": round(planned, 6),
+                    "sent_at": round(sent, 6),
+                    "answered_at": round(time.time(), 6),
+                    "tries": result.tries,
+                    "status": result.status,
+                    "job_id": result.job_id,
+                    "problem": result.problem,
+                }
+            )
+            # After the row is on disk: whatever is waited for is in the books.
+            if result.job_id:
+                self._tracker.expect(result.job_id)
+            else:
+                self._tracker.refused += 1
+        finally:
+            self._gate.release()
+
+    def body(self, index: int) -> dict[str, Any]:
+        """The request of one job; it depends on the plan alone."""
+        seed = self._plan.seed
+        return {
+            "prompt": prompt(seed, self._stage, index),
+            "style": style(seed, self._stage, index),
+            "tag": self._tracker.tag,
+            "on_video_failure": self._plan.on_video_failure,
+        }
+
+
+_LATIN = (
+    "a paper boat crossing a flooded square",
+    "an old tram climbing into the fog",
+    "a lighthouse drawn in chalk",
+    "two cranes dancing over a frozen lake",
+    "a red kite above a field of solar panels",
+    "a clockmaker's bench by candlelight",
+    "steam over a noodle stall at dawn",
+    "a fox asleep on a warm server rack",
+)
+_CHINESE = (
+    "雨夜里的霓虹小巷",
+    "黄山云海上的日出",
+    "江南水乡,一只乌篷船",
+    "敦煌壁画里飞天起舞",
+    "雪后长城,红色风筝",
+    "熊猫在竹林里打太极",
+)
+_STYLES = ("cinematic", "watercolour", "ink", "水墨")
+
+
+def prompt(seed: int, stage: int, index: int) -> str:
+    """The prompt of one job; it depends on nothing but its place in the plan."""
+    pick = random.Random(f"{seed}/{stage}/{index}")  # noqa: S311 - reproducible, not secret
+    words = _CHINESE if pick.random() < 0.35 else _LATIN
+    return f"{pick.choice(words)} #{index + 1}"
+
+
+def style(seed: int, stage: int, index: int) -> str:
+    """The style of one job."""
+    pick = random.Random(f"style/{seed}/{stage}/{index}")  # noqa: S311 - reproducible, not secret
+    return pick.choice(_STYLES)

@@ -1,11 +1,16 @@
-"""The API as a user sees it; nothing here waits longer than one request."""
+"""The API as a user sees it: its routes, and the stream of job changes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from loadtest.wire.http import Answer, Http, Unreachable
+from pydantic import SecretStr
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+from loadtest.wire.http import Answer, Http, Unreachable, bearer
 
 _PAGE = "500"
 
@@ -106,3 +111,51 @@ def _submitted(answer: Answer, tries: int) -> Submitted:
     job_id = body.get("job_id") if answer.ok else None
     problem = None if job_id else (answer.problem if not answer.ok else "the answer has no job_id")
     return Submitted(str(job_id) if job_id else None, tries, answer.status, problem)
+
+
+class Feed:
+    """Hands every frame to a callback until the task that runs it is cancelled."""
+
+    def __init__(
+        self,
+        api_url: str,
+        on_job: Callable[[dict[str, Any]], None],
+        *,
+        token: SecretStr | None = None,
+    ) -> None:
+        self._url = "ws" + api_url.removeprefix("http") + "/ws/jobs"
+        self._headers = bearer(token)
+        self._on_job = on_job
+        self.connected = False
+        self.connections = 0
+
+    async def run(self) -> None:
+        """Listen; after a break wait a little, then connect again."""
+        while True:
+            try:
+                await self._listen()
+            except (OSError, WebSocketException, TimeoutError):
+                pass
+            finally:
+                self.connected = False
+            await asyncio.sleep(0.5)
+
+    async def _listen(self) -> None:
+        async with connect(
+            self._url,
+            additional_headers=self._headers,
+            proxy=None,
+            max_size=2**24,
+            open_timeout=5,
+        ) as socket:
+            self.connected, self.connections = True, self.connections + 1
+            async for frame in socket:
+                self._hand_over(frame)
+
+    def _hand_over(self, frame: str | bytes) -> None:
+        try:
+            job = json.loads(frame)
+        except ValueError:
+            return
+        if isinstance(job, dict) and isinstance(job.get("job_id"), str):
+            self._on_job(job)

@@ -11,12 +11,9 @@ from typing import Any
 from loadtest.books import raw
 from loadtest.books.raw import RunFolder
 from loadtest.collect.collector import job_of
-from loadtest.collect.poller import Poller
-from loadtest.collect.tracker import Tracker
-from loadtest.run import prompts
-from loadtest.run.stage import background
-from loadtest.wire.api import Api
-from loadtest.wire.feed import Feed
+from loadtest.collect.tracker import Poller, Tracker
+from loadtest.run.stage import background, prompt, style
+from loadtest.wire.api import Api, Feed
 from loadtest.wire.http import Unreachable
 from loadtest.wire.vendor import Vendor
 from tests.chaos.schedule import Stage
@@ -74,8 +71,8 @@ class Crowd:
         """One job with these fields instead of drawn ones; its id."""
         index, self._count = self._count, self._count + 1
         body = {
-            "prompt": prompts.prompt(self._seed, self.stage, index),
-            "style": prompts.style(self._seed, self.stage, index),
+            "prompt": prompt(self._seed, self.stage, index),
+            "style": style(self._seed, self.stage, index),
             "tag": self.tracker.tag,
             # A few overtake.
             "priority": 2 if self._draw.random() < 0.15 else 3,

@@ -7,8 +7,7 @@ from enum import StrEnum
 from loadtest.books.model import ENDS, JobFacts
 from loadtest.judge import findings as kinds
 from loadtest.judge.findings import Finding, findings
-from loadtest.judge.measures.intervals import by_book
-from loadtest.judge.measures.sweep import Interval, sweep
+from loadtest.judge.intervals import Interval, by_book, sweep
 from loadtest.times import duration, timestamp
 from tests.chaos.books import Done, Evidence
 from tests.chaos.ends import badly_ended, inversions, spoilt_records

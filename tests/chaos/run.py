@@ -13,10 +13,9 @@ from loadtest.books import raw, seal
 from loadtest.books.load import load
 from loadtest.books.raw import RunFolder
 from loadtest.collect.collector import Collector
-from loadtest.collect.environment import environment
 from loadtest.run.plan import Options
 from loadtest.run.run import Stack as Reached
-from loadtest.run.run import open_stack
+from loadtest.run.run import environment, open_stack
 from loadtest.wire.temporal import Temporal
 from tests.chaos import books
 from tests.chaos.books import Evidence, grants

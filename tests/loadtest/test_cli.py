@@ -53,7 +53,7 @@ def test_all_mistakes_are_said_at_once() -> None:
 
 @pytest.mark.parametrize(("ci", "terminals"), [("", 2), ("true", 0)])
 def test_in_a_ci_nothing_is_a_terminal(ci: str, terminals: int) -> None:
-    program = "from loadtest.terminal import *; exit(console.is_terminal + errors.is_terminal)"
+    program = "from loadtest.cli import *; exit(console.is_terminal + errors.is_terminal)"
     leader, follower = pty.openpty()
     try:
         done = subprocess.run(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.books.witnesses import WITNESSES, codes
+from loadtest.books.model import WITNESSES, codes
 from loadtest.cli import app
 from loadtest.judge.judge import judge
-from loadtest.judge.measures.threshold import DEFAULTS, METRICS
+from loadtest.judge.threshold import DEFAULTS, METRICS
 from loadtest.report.write import sections, write_report
 from loadtest.run.plan import Options
 from tests.loadtest.synthetic import Synthetic

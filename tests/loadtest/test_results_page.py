@@ -14,16 +14,14 @@ from typing import Any
 
 import pytest
 
-from loadtest.collect.environment import environment
-from loadtest.judge.claims import Claim
 from loadtest.judge.findings import Finding
-from loadtest.judge.judge import Condition, judge
-from loadtest.judge.measures.stats import Spread
+from loadtest.judge.judge import Condition, StageResult, judge
+from loadtest.judge.pace import Spread
 from loadtest.judge.self_checks import SelfCheck
-from loadtest.judge.stage import StageResult
-from loadtest.judge.tried import Tried
+from loadtest.judge.tried import Claim, Tried
 from loadtest.report.write import jobs_csv, results
 from loadtest.run.plan import Plan
+from loadtest.run.run import environment
 from tests.loadtest.forging.recorded import unpack
 
 PAGE = Path("docs/results.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
-from loadtest.judge.measures.sweep import Interval, Sweep, sweep
+from loadtest.judge.intervals import Interval, Sweep, sweep
 from services.semaphore.models import WATCH_RUN
 from shared.slot.messages import JOB_GATE, semaphore_id
 from tests.services.mock_core.serving import Json

@@ -9,8 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from loadtest.collect.environment import environment
-from loadtest.run.preflight import NotReachable
+from loadtest.run.run import environment
+from loadtest.run.session import NotReachable
 from loadtest.settings import Settings
 from loadtest.times import timestamp
 from shared.process_exit import run_and_exit

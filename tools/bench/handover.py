@@ -10,8 +10,7 @@ from rich.console import Console
 from loadtest.books.facts import Execution
 from loadtest.books.load import load
 from loadtest.books.model import Books, JobFacts
-from loadtest.judge.measures.schedule import schedule
-from loadtest.judge.measures.stats import percentile
+from loadtest.judge.pace import percentile, schedule
 from loadtest.run.plan import Options
 from loadtest.run.session import run_plan
 from tools.bench.stack import StackUnderTest, hops

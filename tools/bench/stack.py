@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from loadtest.collect.histories import summarise
-from loadtest.run.preflight import preflight
+from loadtest.run.session import preflight
 from loadtest.run.stage import background
 from loadtest.settings import Settings
 from loadtest.wire.api import Api

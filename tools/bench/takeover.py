@@ -14,8 +14,7 @@ from typing import Any
 from temporalio.api.enums.v1 import EventType, PendingActivityState
 from temporalio.client import Client, WorkflowFailureError
 
-from loadtest.books.facts import Activity, Execution
-from loadtest.books.fields import read
+from loadtest.books.facts import Activity, Execution, read
 from loadtest.collect.histories import summarise
 from loadtest.times import instant
 from shared.temporal.client import KLING_DONE_SIGNAL

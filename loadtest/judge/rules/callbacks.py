@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
-from loadtest.books.fields import mapping, owner
+from loadtest.books.facts import mapping, owner
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.findings import Finding
 from loadtest.judge.rules.common import RUN, Texts, each, met, of_stage

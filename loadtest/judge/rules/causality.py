@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from loadtest.books.facts import Generation
 from loadtest.books.model import Books, JobFacts, StageBook
+from loadtest.judge.clocks import SLACK, Offsets, offsets
 from loadtest.judge.findings import Finding
-from loadtest.judge.measures import permits
-from loadtest.judge.measures.clocks import SLACK, Offsets, offsets
+from loadtest.judge.intervals import permit_at_earliest
 from loadtest.judge.rules.common import Texts, each, met, of_stage, once, thrown
 from loadtest.times import duration
 
@@ -164,7 +164,7 @@ def _order_of_stages(job: JobFacts, found: Offsets) -> Texts:
 
 def _inside_the_run(job: JobFacts, found: Offsets) -> Texts:
     """Generations lie between the permit and the close; of a job that was reset, of any run."""
-    granted = [at for run in job.executions if (at := permits.earliest(run)) is not None]
+    granted = [at for run in job.executions if (at := permit_at_earliest(run)) is not None]
     closed = [run.closed for run in job.executions if run.closed is not None]
     for row in job.generations:
         name, offset = str(row.external_id), found[row.step]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from loadtest.books.model import STEPS, Books
+from loadtest.judge.clocks import SLACK, at_moment, contradict
 from loadtest.judge.findings import Finding
-from loadtest.judge.measures.clocks import SLACK, at_moment, contradict
 from loadtest.judge.rules.common import Texts, of_run
 from loadtest.times import duration
 

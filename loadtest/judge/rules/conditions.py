@@ -6,8 +6,8 @@ from statistics import median
 
 from loadtest.books.model import Books, StageBook
 from loadtest.judge.findings import Finding
-from loadtest.judge.measures.threshold import DEFAULTS, parse
 from loadtest.judge.rules.common import Texts, of_run, of_stage
+from loadtest.judge.threshold import DEFAULTS, parse
 from loadtest.times import duration
 
 KIND = "plan"

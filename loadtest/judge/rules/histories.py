@@ -7,7 +7,7 @@ from loadtest.books.histories import Told, ToldActivity
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.books.raw import KEEP_ALL_HISTORIES, KEEP_EVERY
 from loadtest.judge.findings import Finding
-from loadtest.judge.measures import permits
+from loadtest.judge.intervals import has_no_grant, permit_at_earliest, permit_tokens
 from loadtest.judge.rules.common import Texts, each, of_stage, once
 
 KIND = "history"
@@ -49,7 +49,7 @@ def _permit(job: JobFacts, books: Books) -> Texts:
     """
     if job.status != "succeeded" or not job.executions:
         return
-    if permits.untold(job) and (_is_told(job) or not _noted(job)):
+    if has_no_grant(job) and (_is_told(job) or not _noted(job)):
         yield "no permit is in its history"
     granted = {at for run in job.executions for _, at in run.signals}
     for run in job.executions:
@@ -67,7 +67,7 @@ def _is_told(job: JobFacts) -> bool:
 
 def _noted(job: JobFacts) -> bool:
     """Whether its record holds a permit under which its history has ordered."""
-    tokens = {token for run in job.executions for token in permits.tokens(run)}
+    tokens = {token for run in job.executions for token in permit_tokens(run)}
     return job.record is not None and job.record.token in tokens
 
 
@@ -75,7 +75,7 @@ def _echoes(books: Books) -> Iterator[Finding]:
     """A permit's signal may come after the end of a job now and then, where a machine stalls: the
     server takes none for a closed run. Not of most jobs."""
     good = [job for job in books.jobs if job.status == "succeeded" and job.executions]
-    without = list(filter(permits.untold, good))
+    without = list(filter(has_no_grant, good))
     if len(without) > max(FEW, len(good) // 2):
         text = "no signal in its history tells of its permit, as of most jobs"
         yield from (Finding(KIND, job.job_id, job.stage, text) for job in without)
@@ -86,7 +86,7 @@ def _brought(job: JobFacts, books: Books) -> Texts:
     run_id = job.record.run_id if job.record else None
     if run_id is not None and run_id not in {run.run_id for run in job.executions}:
         yield f"its record is of run {run_id}, which has no history"
-    tokens = {token for run in job.executions for token in permits.tokens(run)}
+    tokens = {token for run in job.executions for token in permit_tokens(run)}
     noted = job.record.token if job.record else None
     if tokens and noted is not None and noted not in tokens:
         yield f"its record holds permit {noted}, its history {tokens}"
@@ -140,10 +140,10 @@ def _same(told: ToldActivity, noted: Activity) -> bool:
 def _falling(books: Books) -> Iterator[Finding]:
     """A permit that is granted behind the close of another job has a higher number."""
     runs = [
-        (job, permits.earliest(run) or 0.0, run.closed, max(permits.tokens(run)))
+        (job, permit_at_earliest(run) or 0.0, run.closed, max(permit_tokens(run)))
         for job in books.jobs
         for run in job.executions[:1]
-        if once(job) and permits.tokens(run)
+        if once(job) and permit_tokens(run)
     ]
     closes = sorted((closed, token) for _, _, closed, token in runs if closed is not None)
     highest, place = -1, 0

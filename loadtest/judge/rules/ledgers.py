@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from loadtest.books.facts import Generation
-from loadtest.books.fields import mapping, step_of, whole
+from loadtest.books.facts import Generation, mapping, step_of, whole
 from loadtest.books.model import STEPS, Books, JobFacts
 from loadtest.judge.findings import Finding
-from loadtest.judge.measures import permits
+from loadtest.judge.intervals import permit_tokens
 from loadtest.judge.rules.common import Texts, each, met, of_run, once
 
 KIND = "ledger"
@@ -86,7 +85,7 @@ def _brought(job: JobFacts, books: Books) -> Texts:
 
 def _permit(job: JobFacts, books: Books) -> Texts:
     """A generation was submitted under a permit of the job's."""
-    tokens = {token for run in job.executions for token in permits.tokens(run)}
+    tokens = {token for run in job.executions for token in permit_tokens(run)}
     if not tokens or not once(job):
         return
     for row in job.generations:

@@ -2,23 +2,33 @@
 
 from collections.abc import Callable
 
-from loadtest.books.model import ENDS, STEPS, JobFacts, StageBook
-from loadtest.books.witnesses import (
+from loadtest.books.model import (
+    ENDS,
     FILES,
     LEDGERS,
     RECEIPTS,
     RECORDS,
     RUNNER,
+    STEPS,
     TEMPORAL,
+    JobFacts,
+    StageBook,
     Witness,
     codes,
     witnesses,
 )
-from loadtest.judge.judge import Judgement
-from loadtest.judge.measures.callbacks import AGAIN, BY_POLL, FATES, LOST
-from loadtest.judge.measures.faults import OUTCOMES
-from loadtest.judge.measures.retries import DEGRADED, RECOVERED, SURFACED, UNACCOUNTED
-from loadtest.judge.stage import StageResult
+from loadtest.judge.fates import (
+    AGAIN,
+    BY_RETRY,
+    DEGRADED,
+    FATES,
+    LOST,
+    MADE_GOOD,
+    OUTCOMES,
+    SURFACED,
+    UNACCOUNTED,
+)
+from loadtest.judge.judge import Judgement, StageResult
 from loadtest.report.page import (
     BAD,
     GOOD,
@@ -129,7 +139,7 @@ def retries(judgement: Judgement) -> Section:
         attempts = [_attempts(stage, step) for stage in stages for step in STEPS]
         numbers = ("#1 attempt", "#2", "#3", "#4 or more")
         blocks.append(Table(("stage", "of", *numbers), attempts, "Generations per job"))
-        fates = (RECOVERED, DEGRADED, SURFACED, UNACCOUNTED)
+        fates = (BY_RETRY, DEGRADED, SURFACED, UNACCOUNTED)
         heads = ("stage", "#failed", *(f"#{fate}" for fate in fates), "#vendors' time lost")
         rows = [
             row(
@@ -198,7 +208,7 @@ def callbacks(judgement: Judgement) -> Section:
     )
     blocks: list[Block] = [Text("Without mocks it is not known what was sent.")]
     if judgement.books.mocked:
-        fates = (*FATES, AGAIN, BY_POLL, LOST)
+        fates = (*FATES, AGAIN, MADE_GOOD, LOST)
         rows = [
             row(
                 stage.name,

@@ -6,13 +6,11 @@ from typing import Any
 from urllib.parse import quote
 
 from loadtest.books.facts import Generation
-from loadtest.books.model import STEPS, JobFacts, StageBook
-from loadtest.books.witnesses import LEDGERS, SLOT, codes
-from loadtest.books.witnesses import RECORDS as JOURNAL
-from loadtest.books.witnesses import TEMPORAL as HISTORIES
-from loadtest.judge.judge import Judgement
-from loadtest.judge.measures.intervals import RECORDS, TEMPORAL, VENDORS
-from loadtest.judge.stage import StageResult
+from loadtest.books.model import LEDGERS, SLOT, STEPS, JobFacts, StageBook, codes
+from loadtest.books.model import RECORDS as JOURNAL
+from loadtest.books.model import TEMPORAL as HISTORIES
+from loadtest.judge.intervals import RECORDS, TEMPORAL, VENDORS
+from loadtest.judge.judge import Judgement, StageResult
 from loadtest.report.page import (
     BAD,
     GOOD,

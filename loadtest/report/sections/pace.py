@@ -3,11 +3,8 @@
 from itertools import pairwise
 
 from loadtest.judge import findings as kinds
-from loadtest.judge.judge import Judgement
-from loadtest.judge.measures.schedule import PARTS, SERVICE
-from loadtest.judge.measures.stats import Spread
-from loadtest.judge.measures.timing import FORMULA
-from loadtest.judge.stage import StageResult
+from loadtest.judge.judge import Judgement, StageResult
+from loadtest.judge.pace import FORMULA, PARTS, SERVICE, Spread
 from loadtest.report.page import BAD, GOOD, Block, Cell, Cells, Section, Table, Text, row
 from loadtest.times import duration
 

@@ -4,12 +4,10 @@ import json
 from typing import Any
 
 from loadtest.books.seal import NAME, NONE
-from loadtest.judge.claims import BROKEN, NOT_TRIED, PARTLY, SHOWN, claims
-from loadtest.judge.judge import Condition, Judgement
-from loadtest.judge.measures.threshold import DEFAULTS, METRICS, parse
+from loadtest.judge.judge import Condition, Judgement, StageResult
 from loadtest.judge.self_checks import SelfCheck
-from loadtest.judge.stage import StageResult
-from loadtest.judge.tried import rules, tried
+from loadtest.judge.threshold import DEFAULTS, METRICS, parse
+from loadtest.judge.tried import BROKEN, NOT_TRIED, PARTLY, SHOWN, claims, rules, tried
 from loadtest.report.page import (
     BAD,
     GOOD,

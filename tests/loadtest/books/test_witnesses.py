@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from loadtest.books.witnesses import LEDGERS, RECORDS, WITNESSES, codes, witnesses
+from loadtest.books.model import LEDGERS, RECORDS, WITNESSES, codes, witnesses
 
 OF_SHARED = {
     "shared.temporal.codec",

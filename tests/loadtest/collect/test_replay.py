@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.books import raw
-from loadtest.collect.replay import replay
 from loadtest.judge.judge import judge
+from loadtest.run.session import replay
 from tests.loadtest.synthetic import Synthetic
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from loadtest.books.facts import ApiJob, Callback, Receipt
 from loadtest.books.model import JobFacts
-from loadtest.judge.measures.callbacks import AGAIN, BY_POLL, LOST, CallbackBook, callback_book
+from loadtest.judge.fates import AGAIN, LOST, MADE_GOOD, CallbackBook, callback_book
 from tests.loadtest.judge.test_schedule import made
 
 
@@ -37,7 +37,7 @@ def judged(
             {"applied": 1, "duplicate": 1},
         ),
         ([callback(503), callback(200)], [receipt("applied")], {"applied": 1, AGAIN: 1}),
-        ([callback(None)], [], {BY_POLL: 1}),
+        ([callback(None)], [], {MADE_GOOD: 1}),
         ([callback(404)], [], {"rejected": 1}),
         ([callback(200)], [], {LOST: 1}),
         ([callback(200)], [receipt("something new")], {"unknown": 1}),
@@ -87,5 +87,5 @@ def test_what_never_went_out_takes_no_receipt_from_what_tells_the_same() -> None
     bent = callback(200, status="processing")
     book = judged([swallowed, bent], [receipt("applied", status="failed")])
 
-    assert dict(book.fates) == {"applied": 1, BY_POLL: 1}
+    assert dict(book.fates) == {"applied": 1, MADE_GOOD: 1}
     assert book.lost == []

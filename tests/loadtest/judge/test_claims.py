@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.books import raw
-from loadtest.judge.claims import BROKEN, CLAIMS, NOT_TRIED, PARTLY, SHOWN, claims
 from loadtest.judge.judge import judge
+from loadtest.judge.tried import BROKEN, CLAIMS, NOT_TRIED, PARTLY, SHOWN, claims
 from loadtest.run.plan import Options
 from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import Synthetic, job_id

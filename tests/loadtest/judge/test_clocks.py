@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.books import raw
+from loadtest.judge.clocks import offsets
 from loadtest.judge.judge import Judgement, judge
-from loadtest.judge.measures.clocks import offsets
 from tests.loadtest.forging.families.clocks import skew, touch
 from tests.loadtest.forging.kit import Forger, Row
 from tests.loadtest.forging.recorded import PLAIN, unpack

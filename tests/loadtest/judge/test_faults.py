@@ -4,7 +4,7 @@ import pytest
 
 from loadtest.books.facts import ApiJob, Generation, Injected, Receipt, StoredFile
 from loadtest.books.model import JobFacts
-from loadtest.judge.measures.faults import (
+from loadtest.judge.fates import (
     ABSORBED,
     BY_POLL,
     BY_RETRY,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.judge.judge import Judgement, judge
-from loadtest.judge.measures.threshold import DEFAULTS
+from loadtest.judge.threshold import DEFAULTS
 from loadtest.report.page import BAD, Block, Notice, Table, Tiles
 from loadtest.report.write import sections
 from tests.loadtest.forging.recorded import KINDS, unpack

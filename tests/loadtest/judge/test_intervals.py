@@ -6,7 +6,7 @@ import pytest
 
 from loadtest.books import raw
 from loadtest.books.load import load
-from loadtest.judge.measures.intervals import record_intervals
+from loadtest.judge.intervals import record_intervals
 from loadtest.times import timestamp
 from tests.loadtest.synthetic import T0, Synthetic, job_id
 from tests.loadtest.synthetic_job import Row

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from loadtest.books.facts import ApiJob, Generation, Submission
 from loadtest.books.model import JobFacts, StageBook
-from loadtest.judge.measures.callbacks import CallbackBook
-from loadtest.judge.measures.schedule import (
+from loadtest.judge.fates import CallbackBook
+from loadtest.judge.intervals import Interval, sweep
+from loadtest.judge.pace import (
     BACK_OFF,
     HAND_OVER,
     NO_WORK,
@@ -16,7 +17,6 @@ from loadtest.judge.measures.schedule import (
     breakdown,
     schedule,
 )
-from loadtest.judge.measures.sweep import Interval, sweep
 from loadtest.judge.self_checks import checks_of_stage
 
 

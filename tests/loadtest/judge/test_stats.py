@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.judge.measures.stats import percentile, spread
+from loadtest.judge.pace import percentile, spread
 
 
 def test_percentiles_are_measured_values() -> None:

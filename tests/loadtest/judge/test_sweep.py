@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.judge.measures.sweep import Interval, sweep
+from loadtest.judge.intervals import Interval, sweep
 
 SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 10)), max_size=25)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.judge.measures.threshold import DEFAULTS, METRICS, Threshold, parse, with_defaults
+from loadtest.judge.threshold import DEFAULTS, METRICS, Threshold, parse, with_defaults
 
 
 @pytest.mark.parametrize(

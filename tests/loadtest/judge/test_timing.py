@@ -5,7 +5,7 @@ import heapq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.judge.measures.timing import lower_bound
+from loadtest.judge.pace import lower_bound
 
 JOBS = st.lists(
     st.tuples(st.floats(0, 20, width=16), st.floats(0.125, 5, width=16)), min_size=1, max_size=20

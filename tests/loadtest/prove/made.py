@@ -9,8 +9,7 @@ from typing import Any
 from loadtest.books import raw
 from loadtest.books.raw import RunFolder
 from loadtest.prove.found import CHAOS, RESULT, one_run
-from loadtest.prove.parts import KILLED, PARTS
-from loadtest.prove.proof import NOTED, PLAN
+from loadtest.prove.proof import KILLED, NOTED, PARTS, PLAN
 from loadtest.run.plan import Options
 from tests.loadtest.synthetic import Synthetic
 

@@ -4,8 +4,7 @@ import re
 
 from loadtest.prove import page
 from loadtest.prove.page import drawn, sections
-from loadtest.prove.parts import PARTS
-from loadtest.prove.proof import PLAN
+from loadtest.prove.proof import PARTS, PLAN
 from loadtest.report.page import Table, Tiles
 from tests.loadtest.prove.made import Made
 

@@ -10,8 +10,7 @@ from compose.stack.commands import prove
 from loadtest.books import raw, seal
 from loadtest.books.raw import Damaged
 from loadtest.prove.found import CHAOS, RESULT
-from loadtest.prove.parts import PARTS
-from loadtest.prove.proof import NOTED, PLAN, Verdict, read
+from loadtest.prove.proof import NOTED, PARTS, PLAN, Verdict, read
 from tests.loadtest.prove.made import STRIKES, Made
 
 NAMES = [part.name for part in PARTS]

@@ -21,10 +21,7 @@ from tests.shared.said import PROSE, said
 TABLE: dict[str, str] = json.loads(REPORT.read_text(encoding="utf-8"))
 KNOWN = {text for file in (PAGE, COMMANDS, REPORT) for text in json.loads(file.read_bytes())}
 SECTIONS = [*Path("loadtest/report/sections").glob("*.py"), *Path("loadtest/prove").glob("*.py")]
-JUDGED = ("claims", "findings", "tried", "self_checks")
-MEASURED = ("threshold", "schedule")
-LABELS = [Path("loadtest/judge", f"{name}.py") for name in JUDGED]
-LABELS += [Path("loadtest/judge/measures", f"{name}.py") for name in MEASURED]
+LABELS = sorted(Path("loadtest/judge").glob("*.py"))
 RULES = sorted(Path("loadtest/judge/rules").glob("*.py"))
 NOT_SAID = {
     *(", of earlier runs perhaps", "; and {1} more"),
@@ -32,7 +29,9 @@ NOT_SAID = {
     ".venv/bin/python -m loadtest prove reports/{1}",
     "sha256sum -c SHA256SUMS",
     *("report: {1}", "seal: {1}", "{1} of {2}", "  {1}: {2}: {3}", "{1} s: {2}", "{1}: {2}: {3}"),
-    *("{1} was {2}", "histories/{1} {2}"),
+    *("histories/{1} {2}", " and {1} more (results.json)", " in stage {1}", "written as"),
+    *(", at most {1} at once", "{1}: measured {2}{3}", "{1}: {2} of {3} jobs succeeded{4}"),
+    "{1} is damaged: its plan has no threshold in {2}",
     *(
         "{1}, {2}",
         "{1}.{2} ({3})",

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from loadtest.run.faults import armed
 from loadtest.run.plan import PlanError
+from loadtest.run.session import armed
 from loadtest.wire.http import Http
 from loadtest.wire.vendor import Vendor
 

@@ -14,9 +14,9 @@ from loadtest.judge.judge import Judgement, judge
 from loadtest.report.write import write_report
 from loadtest.run import stage
 from loadtest.run.plan import Options, Plan
-from loadtest.run.preflight import NotReachable, preflight
 from loadtest.run.progress import Lines
 from loadtest.run.run import Run, open_stack
+from loadtest.run.session import NotReachable, preflight
 from loadtest.settings import Settings
 from tests.loadtest.fake_pipeline import Behaviour, Pipeline
 from tests.loadtest.fake_stack import serve

@@ -11,7 +11,7 @@ from compose.stack.settings.load import Settings, load
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options
-from loadtest.run.repeat import command
+from loadtest.run.session import command
 from tests.compose.made import Made, made, project
 from tests.compose.stack.conftest import Load
 from tests.loadtest.synthetic import Synthetic

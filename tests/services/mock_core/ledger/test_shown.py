@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image, PngImagePlugin
 
-from loadtest.collect.media import examine
+from loadtest.collect.collector import examine
 from services.mock_comfyui.pictures.drawing import draw_picture
 from services.mock_core.ledger.shown import shown
 from services.mock_kling.video.encode import make_video

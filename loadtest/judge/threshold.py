@@ -1,4 +1,4 @@
-"""Thresholds such as `p95<60s`: what a run must reach, measured in its worst stage."""
+"""Conditions: a metric, a comparison and a limit."""
 
 import math
 import operator

@@ -1,10 +1,128 @@
-"""Which job followed which on a slot, and where each slot's time went; the parts fill it all."""
+"""How long a stage took, how long it had to take, and where each slot's time went."""
 
 import heapq
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from loadtest.books.facts import Generation
 from loadtest.books.model import JobFacts, StageBook
+
+P95_FROM = 20
+P99_FROM = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A sample's order statistics; p95 from 20 values on, p99 from 100, else None."""
+
+    n: int
+    min: float | None = None
+    median: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+    total: float = 0.0
+
+
+def spread(values: Iterable[float | None]) -> Spread:
+    """The spread of the values that are known."""
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return Spread(0)
+    return Spread(
+        n=len(known),
+        min=known[0],
+        median=_median(known),
+        p95=percentile(known, 95) if len(known) >= P95_FROM else None,
+        p99=percentile(known, 99) if len(known) >= P99_FROM else None,
+        max=known[-1],
+        total=math.fsum(known),
+    )
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """Nearest rank: always a value that was really measured."""
+    return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)]
+
+
+def _median(ordered: Sequence[float]) -> float:
+    middle = len(ordered) // 2
+    if len(ordered) % 2:
+        return ordered[middle]
+    return (ordered[middle - 1] + ordered[middle]) / 2
+
+
+FORMULA = (
+    "bound = max( max_j(r_j + s_j), max_k(r_k + sum of s_j over j >= k / limit) ), with r_j the "
+    "planned instant of job j (counted from the first, in order) and s_j the vendors' own time "
+    "for its image and video that succeeded"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Makespan against its lower bound; seconds, None where the books can't say."""
+
+    latency: Spread
+    makespan: float | None
+    ideal: float | None
+    bound: float | None
+    efficiency: float | None
+    ratio: float | None
+    throughput: float | None
+
+
+def timing(stage: StageBook) -> Timing:
+    """The timing of a stage; the ideal needs the vendors' books."""
+    jobs = list(stage.jobs.values())
+    makespan = _makespan(jobs)
+    ideal = bound = None
+    if any(job.generations for job in jobs):
+        ideal = sum(map(service, jobs)) / (stage.limit or 1)
+        bound = lower_bound(((_planned(job), service(job)) for job in jobs), stage.limit or 1)
+    ended = sum(job.finished is not None for job in jobs)
+    return Timing(
+        latency=spread(job.latency for job in jobs),
+        makespan=makespan,
+        ideal=ideal,
+        bound=bound,
+        efficiency=bound / makespan if bound and makespan else None,
+        ratio=makespan / ideal if ideal and makespan else None,
+        throughput=ended / makespan if makespan else None,
+    )
+
+
+def service(job: JobFacts) -> float:
+    """Seconds that the vendors needed for the results which the job kept."""
+    kept = {g.step: g for g in job.generations if g.good}
+    return sum(generation.seconds for generation in kept.values())
+
+
+def lower_bound(jobs: Iterable[tuple[float, float]], limit: int) -> float | None:
+    """No schedule of these (planned instant, service time) on `limit` slots ends sooner."""
+    ordered = sorted(jobs)
+    if not ordered:
+        return None
+    first = ordered[0][0]
+    longest = max(planned - first + seconds for planned, seconds in ordered)
+    # From behind: job k and all that is planned after it cannot begin before k is planned.
+    left, worst = 0.0, 0.0
+    for planned, seconds in reversed(ordered):
+        left += seconds
+        worst = max(worst, planned - first + left / limit)
+    return max(longest, worst)
+
+
+def _planned(job: JobFacts) -> float:
+    return job.submission.planned if job.submission else 0.0
+
+
+def _makespan(jobs: list[JobFacts]) -> float | None:
+    planned = [job.submission.planned for job in jobs if job.submission]
+    ends = [job.finished for job in jobs if job.finished is not None]
+    return max(ends) - min(planned) if planned and ends else None
+
 
 SERVICE, RETRIES, BACK_OFF = "service", "failed generations", "back-off"
 BETWEEN, CALLBACK, STORING = "image to video", "callback or poll", "storing and closing"

@@ -1,13 +1,44 @@
-"""When a job occupied the slot, by each book on its own; books never fill each other's gaps."""
+"""When a job had the slot by each book, and how many had it at once."""
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from loadtest.books.facts import Execution
 from loadtest.books.model import ENDS, Books, JobFacts, StageBook
-from loadtest.judge.measures import permits
-from loadtest.judge.measures.clocks import Offset, Offsets, offsets
-from loadtest.judge.measures.sweep import Interval
+from loadtest.judge.clocks import Offset, Offsets, offsets
 
 VENDORS, RECORDS, TEMPORAL = "vendors", "records", "temporal"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A job's time as one book shows it, from and to."""
+
+    name: str
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """The first two that ran at once though the limit forbade it."""
+
+    first: str
+    second: str
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a sweep found: the most at once, when, and the first violation of the limit."""
+
+    intervals: int
+    most: int
+    at: float | None
+    violation: Overlap | None
+    violations: int
 
 
 def vendor_interval(
@@ -64,7 +95,7 @@ def record_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
 def temporal_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
     """From the permit to the close of each run, by Temporal's histories."""
     for run in job.executions:
-        if (begin := permits.certain(run)) is not None:
+        if (begin := permit_at_latest(run)) is not None:
             yield Interval(job.job_id, begin, run.closed or horizon)
 
 
@@ -104,3 +135,55 @@ def _foreign(books: Books, horizon: float) -> Iterator[Interval]:
         interval = vendor_interval(facts, books.foreign_ends.get(facts.job_id, horizon))
         if interval is not None and interval.end > interval.begin:
             yield interval
+
+
+def permit_tokens(run: Execution) -> set[int]:
+    """The numbers of the permits under which it ordered its attempts."""
+    found = {one.token for one in run.orders} | {one.token for one in run.results}
+    return {token for token in found if token is not None}
+
+
+def permit_at_latest(run: Execution) -> float | None:
+    """From when on it had it; without the signal since the end of the first activity."""
+    if run.granted is not None or not permit_tokens(run):
+        return run.granted
+    return next((each.ended for each in run.activities if each.ended is not None), None)
+
+
+def permit_at_earliest(run: Execution) -> float | None:
+    """From when on it may have had it: since its first activity was at work.
+
+    Of an activity that was begun again the history tells the last try alone: then, since it was
+    scheduled.
+    """
+    begun = [one.scheduled if one.attempt > 1 else one.started for one in run.activities[:1]]
+    return min((at for at in (run.granted, *begun) if at is not None), default=None)
+
+
+def has_no_grant(job: JobFacts) -> bool:
+    """Whether no history of the job has the signal."""
+    return all(run.granted is None for run in job.executions)
+
+
+def sweep(intervals: Iterable[Interval], limit: int) -> Sweep:
+    """Sweep over the intervals in the order of their beginnings."""
+    active: list[tuple[float, str]] = []
+    most, at, count, violations = 0, None, 0, 0
+    first: Overlap | None = None
+    for interval in sorted(intervals, key=lambda i: (i.begin, i.end)):
+        count += 1
+        while active and active[0][0] <= interval.begin:
+            heapq.heappop(active)
+        if len(active) >= limit:
+            violations += 1
+            # The one that ends last: its overlap with this one is the longest there is.
+            first = first or _overlap(max(active), interval)
+        heapq.heappush(active, (interval.end, interval.name))
+        if len(active) > most:
+            most, at = len(active), interval.begin
+    return Sweep(count, most, at, first, violations)
+
+
+def _overlap(active: tuple[float, str], late: Interval) -> Overlap:
+    end, name = active
+    return Overlap(name, late.name, late.begin, min(end, late.end))

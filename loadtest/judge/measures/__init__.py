@@ -1,1 +1,0 @@
-"""What is measured in the books, before anything is judged."""
