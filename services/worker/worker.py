@@ -26,7 +26,6 @@ from services.worker.workflows import GenVideoWorkflow
 from shared.http.client import http_client
 from shared.slot.stacks import check_alone
 from shared.store.chosen import chosen_store
-from shared.telemetry import tracing
 from shared.temporal.client import BUILD_ID, GENVIDEO_QUEUE
 from shared.temporal.sandbox import WorkflowRunner
 from shared.temporal.unfit import UnfitPassedOver
@@ -96,7 +95,7 @@ def _worker(
         task_queue=task_queue,
         workflows=[GenVideoWorkflow],
         activities=activities,
-        interceptors=[*tracing.worker_interceptors(), JobInterceptor(), UnfitPassedOver()],
+        interceptors=[JobInterceptor(), UnfitPassedOver()],
         workflow_runner=runner,
         tuner=tuner(),
         sticky_queue_schedule_to_start_timeout=settings.pace.times.sticky,

@@ -18,6 +18,7 @@ from shared.http.bodies import Limit
 from shared.http.documentation import add_documentation
 from shared.telemetry import tracing
 from shared.telemetry.job_lines import LINES, JobLine
+from shared.telemetry.sdk_metrics import sdk_metrics
 
 # The name of a dependency -> why it isn't ready, or None where it is.
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
@@ -102,7 +103,8 @@ def service_app(
         """Prometheus text format."""
         if before_metrics is not None:
             await before_metrics()
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        body = generate_latest() + await asyncio.to_thread(sdk_metrics)
+        return Response(body, media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/lines", include_in_schema=False)
     async def lines(job_id: Annotated[str, Query(max_length=64)]) -> list[JobLine]:

@@ -1,67 +1,188 @@
-"""Traces of jobs: nothing is loaded, and each of these does nothing, until they are switched on.
+"""Traces of jobs by OpenTelemetry, once `configure` was called; nothing of it is loaded before.
 
-A trace has the digits of its job, so whoever knows the job is in its trace.
+A trace has the digits of its job, so whoever knows the job finds its trace. A span tells the ids of
+a job and how long things took, and no word of what the job is about: what leaves the process is
+rebuilt from names that are listed here, because messages of errors, stack traces and addresses may
+hold prompts, tokens and keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from temporalio.client import Interceptor as ClientInterceptor
-    from temporalio.worker import Interceptor as WorkerInterceptor
+from shared.jobs.ids import is_job_id
 
-    from shared.telemetry.spans import Spans
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+    from temporalio.contrib.opentelemetry import TracingInterceptor
 
 Value = str | int
-_spans: Spans | None = None
+
+# Of ours, each behind `genvideo.`.
+NOTED = frozenset(
+    {
+        *("job_id", "batch_id", "external_id", "attempt", "delivery", "vendor_task_id"),
+        *("code", "fate"),
+    }
+)
+METHOD, HOST, STATUS = "http.request.method", "server.address", "http.response.status_code"
+LET_OUT = frozenset(
+    {
+        *(f"genvideo.{name}" for name in NOTED),
+        *(METHOD, HOST, STATUS),
+        *("temporalWorkflowID", "temporalRunID", "temporalActivityID", "temporalUpdateID"),
+    }
+)
+# A collector that is away holds nobody up for longer, at the end of the process either.
+EXPORT_SECONDS = 3.0
+# How often spans are sent, and how many wait for that at the most.
+PAUSE_MILLISECONDS = 2000
+MOST_WAITING = 4096
+
+_provider: TracerProvider | None = None
 
 
 def configure(url: str | None, *, headers: Mapping[str, str], service: str) -> None:
-    """Switch them on where there is somebody to send them to; before any client is made."""
-    global _spans
-    if url is not None:
-        from shared.telemetry.spans import Spans
+    """Switch them on if there is somebody to send them to; before any client is made."""
+    global _provider
+    if url is None:
+        return
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
-        _spans = Spans(url, headers=headers, service=service)
+    _provider = TracerProvider(
+        resource=Resource({"service.namespace": "genvideo", "service.name": service}),
+        # Without a job's span above it there is none: what polls and sweeps makes no traces.
+        sampler=ParentBased(ALWAYS_OFF),
+    )
+    _provider.add_span_processor(
+        BatchSpanProcessor(
+            _exporter(url, headers),
+            max_queue_size=MOST_WAITING,
+            schedule_delay_millis=PAUSE_MILLISECONDS,
+        )
+    )
 
 
 def stop() -> None:
     """Send what is left, and switch them off."""
-    global _spans
-    if _spans is not None:
-        _spans.stop()
-    _spans = None
+    global _provider
+    if _provider is not None:
+        _provider.shutdown()
+    _provider = None
 
 
-def client_interceptors() -> Sequence[ClientInterceptor]:
-    """What makes calls to Temporal part of the trace in which they are made."""
-    return _spans.client_interceptors() if _spans else ()
+def interceptors() -> Sequence[TracingInterceptor]:
+    """The SDK's own, for a client and for the workers that it is given to."""
+    if _provider is None:
+        return ()
+    from temporalio.contrib.opentelemetry import TracingInterceptor
+
+    return (TracingInterceptor(_provider.get_tracer("genvideo")),)
 
 
-def worker_interceptors() -> Sequence[WorkerInterceptor]:
-    """What makes workflows and activities part of the trace of whoever started them."""
-    return _spans.worker_interceptors() if _spans else ()
-
-
-def beginning(job_id: str, **noted: Value) -> AbstractContextManager[None]:
-    """A job's trace begins with this block; one that fails has begun nothing."""
-    return _spans.beginning(job_id, noted) if _spans else nullcontext()
-
-
-def of_job(job_id: str, name: str, **noted: Value) -> AbstractContextManager[None]:
+@contextmanager
+def of_job(job_id: str, name: str, **noted: Value) -> Iterator[None]:
     """A block in the trace of a job, wherever it runs."""
-    return _spans.of_job(job_id, name, noted) if _spans else nullcontext()
+    if _provider is None or not is_job_id(job_id):
+        yield
+        return
+    from opentelemetry.context import Context
+    from opentelemetry.trace import (
+        NonRecordingSpan,
+        SpanContext,
+        SpanKind,
+        TraceFlags,
+        set_span_in_context,
+    )
+
+    digits = job_id.removeprefix("job-")
+    # All of them are below a span that nobody sends: it has the trace's id alone to tell.
+    root = SpanContext(
+        int(digits, 16), int(digits[:16], 16) or 1, True, TraceFlags(TraceFlags.SAMPLED)
+    )
+    tracer = _provider.get_tracer("genvideo")
+    above = set_span_in_context(NonRecordingSpan(root), Context())
+    with tracer.start_as_current_span(name, above, SpanKind.SERVER, _named(noted)):
+        yield
 
 
-def call(method: str, host: str) -> AbstractContextManager[None]:
+@contextmanager
+def call(method: str, host: str) -> Iterator[None]:
     """A call over HTTP, in the trace in which it is made."""
-    return _spans.call(method, host) if _spans else nullcontext()
+    if _provider is None:
+        yield
+        return
+    from opentelemetry.trace import SpanKind
+
+    about = {METHOD: method, HOST: host}
+    tracer = _provider.get_tracer("genvideo")
+    with tracer.start_as_current_span(f"HTTP {method}", None, SpanKind.CLIENT, about):
+        yield
 
 
 def note(**noted: Value) -> None:
-    """Add to the present span; `spans.NOTED` are the names that are let out."""
-    if _spans:
-        _spans.note(noted)
+    """Add to the present span; NOTED are the names that are let out, and `status` of an answer."""
+    if _provider is not None:
+        from opentelemetry.trace import get_current_span
+
+        get_current_span().set_attributes(_named(noted))
+
+
+def _named(noted: Mapping[str, Value]) -> dict[str, Value]:
+    known = {name: value for name, value in noted.items() if value != ""}
+    return {STATUS if it == "status" else f"genvideo.{it}": value for it, value in known.items()}
+
+
+def _exporter(url: str, headers: Mapping[str, str]) -> SpanExporter:
+    import ssl
+
+    import requests
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    class Bare(OTLPSpanExporter):
+        """Sends of each span what is listed."""
+
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            return super().export([*map(_bare, spans)])
+
+    session = requests.Session()
+    # No proxy, and no .netrc.
+    session.trust_env = False
+    return Bare(
+        url,
+        certificate_file=ssl.get_default_verify_paths().cafile,
+        headers=dict(headers),
+        timeout=EXPORT_SECONDS,
+        session=session,
+    )
+
+
+def _bare(span: ReadableSpan) -> ReadableSpan:
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.trace import Status
+
+    said = span.attributes or {}
+    kept = {name: value for name, value in said.items() if name in LET_OUT}
+    kept["genvideo.job_id"] = f"job-{span.context.trace_id:024x}"
+    for event in span.events:
+        if event.attributes and "exception.type" in event.attributes:
+            kept["error.type"] = event.attributes["exception.type"]
+    return ReadableSpan(
+        span.name,
+        span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes=kept,
+        links=span.links,
+        kind=span.kind,
+        status=Status(span.status.status_code),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )

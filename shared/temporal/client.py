@@ -101,7 +101,7 @@ async def connect(
     return await Client.connect(
         **config,
         data_converter=data_converter(keys),
-        interceptors=tracing.client_interceptors(),
+        interceptors=tracing.interceptors(),
         runtime=runtime,
         lazy=lazy,
     )

@@ -97,7 +97,7 @@ class Jobs:
         return job_id
 
     async def _start(self, job_id: str, job: JobInput) -> str:
-        with tracing.beginning(job_id, batch_id=job.tag or ""):
+        with tracing.of_job(job_id, "submit", batch_id=job.tag or ""):
             await self._slots.require_room()
             await self._temporal.start(job_id, job)
         SUBMITTED.labels("new").inc()

@@ -1,19 +1,24 @@
 """The SDK's own numbers: each that we name is one that it counts, and they are at `/metrics`."""
 
+import re
 from datetime import timedelta
+from unittest.mock import AsyncMock
 from uuid import uuid4
 
+import httpx
 import pytest
-from prometheus_client import REGISTRY
+from prometheus_client.parser import text_string_to_metric_families
 from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
-from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from shared.telemetry.sdk_metrics import NAMES, take
+from shared.http.web import service_app
+from shared.telemetry.sdk_metrics import measured_runtime
+from tests.docs.pages import ROOT, read, tables_headed
+from tests.services.mock_core.serving import served
 
 QUEUE = "measured"
 _stumbled: list[bool] = []
@@ -72,25 +77,40 @@ async def _stumble(client: Client) -> None:
                 await run.result()
 
 
-async def test_each_is_counted_by_the_sdk(client: Client) -> None:
-    buffer = MetricBuffer(20_000)
-    runtime = Runtime(telemetry=TelemetryConfig(metrics=buffer))
+def asked_for() -> set[str]:
+    """What alerts, dashboard and documentation name of the SDK's."""
+    pages = ("compose/observability/alerts.yml", "compose/observability/dashboard.json")
+    asked = {name for page in pages for name in re.findall(r"\btemporal_\w+", read(ROOT / page))}
+    [table] = tables_headed(read(ROOT / "docs" / "architecture.md"), "metric")
+    return asked | {row[0].strip("`") for row in table.rows if row[0].startswith("`temporal_")}
+
+
+async def test_what_others_ask_for_is_counted_by_the_sdk_and_shown_at_our_port(
+    client: Client,
+) -> None:
     measured = await Client.connect(
-        client.service_client.config.target_host, namespace=client.namespace, runtime=runtime
+        client.service_client.config.target_host,
+        namespace=client.namespace,
+        runtime=measured_runtime(),
     )
     await _stumble(measured)
     with pytest.raises(RPCError):
         await measured.get_workflow_handle("nobody").describe()
 
-    updates = buffer.retrieve_updates()
-    take(updates)
+    async with (
+        served(service_app("a test's", ready=AsyncMock(return_value={}))) as base,
+        httpx.AsyncClient(base_url=base) as http,
+    ):
+        shown = (await http.get("/metrics")).text
 
-    assert NAMES - {update.metric.name for update in updates} == set()
-    assert said("temporal_activity_execution_failed_total", activity_type="refuse") == 2
-    assert said("temporal_sticky_cache_miss_total", task_queue=QUEUE)
-    assert said("temporal_activity_schedule_to_start_latency_seconds_count", task_queue=QUEUE) == 2
-
-
-def said(name: str, **labels: str) -> float | None:
-    """What `/metrics` has of it."""
-    return REGISTRY.get_sample_value(name, labels)
+    families = {family.name: family for family in text_string_to_metric_families(shown)}
+    samples = {sample.name for family in families.values() for sample in family.samples}
+    assert len(asked_for()) > 15
+    assert asked_for() - samples - families.keys() == set()
+    assert "process_cpu_seconds_total" in samples
+    [failed] = [
+        sample.value
+        for sample in families["temporal_activity_execution_failed"].samples
+        if sample.labels["activity_type"] == "refuse"
+    ]
+    assert failed == 2
