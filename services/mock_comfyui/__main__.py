@@ -7,6 +7,6 @@ if __name__ == "__main__":
     settings = load_or_check(ComfyuiSettings)
     # Not before: `make up` has the settings of every service checked, which is to be quick.
     from services.mock_comfyui.app import create_app
-    from services.mock_core.serve import serve
+    from services.mock_core.app import serve
 
     serve(create_app(settings), settings, port=settings.comfyui_port, name="mock-comfyui")

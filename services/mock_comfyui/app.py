@@ -6,28 +6,16 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.responses import Response
 
-from services.mock_comfyui.config import initial_config, native_config
-from services.mock_comfyui.folders.folders import Folders
-from services.mock_comfyui.native import (
-    catalogue,
-    events,
-    files,
-    history,
-    jobs,
-    prompt,
-    server,
-    signed,
-    uploads,
-)
-from services.mock_comfyui.native.gate import REFUSALS, Gate
-from services.mock_comfyui.native.wire import MalformedBody, on_trouble
-from services.mock_comfyui.pictures.maker import ImageMaker
+from services.mock_comfyui.folders import Folders
+from services.mock_comfyui.native import files, jobs, prompt, server
+from services.mock_comfyui.native.wire import REFUSALS, Gate, MalformedBody, on_trouble
+from services.mock_comfyui.pictures import ImageMaker
 from services.mock_comfyui.prompts.nodes import build_nodes, models_of
 from services.mock_comfyui.prompts.validation import NoGraph
 from services.mock_comfyui.queue.prompt_queue import PromptQueue, QueueBroken
-from services.mock_comfyui.queue.saving import Saver
+from services.mock_comfyui.queue.run import Saver
 from services.mock_comfyui.routes import router
-from services.mock_comfyui.settings import ComfyuiSettings
+from services.mock_comfyui.settings import ComfyuiSettings, initial_config, native_config
 from services.mock_core.app import MEBIBYTE, build_app
 from services.mock_core.faults.kinds import Where
 from services.mock_core.ledger.files import FileStore
@@ -110,10 +98,10 @@ def create_app(
 
 def _native_routers() -> tuple[APIRouter, ...]:
     """Each route is also under `/api`, as at the real server."""
-    rooms = (prompt, history, files, events, catalogue, uploads, server)
+    rooms = (prompt, jobs, files, server)
     plain, api = APIRouter(responses=REFUSALS), APIRouter(prefix="/api", include_in_schema=False)
-    plain.include_router(jobs.router)
+    plain.include_router(jobs.jobs_router)
     for router_ in (plain, api):
         for room in rooms:
             router_.include_router(room.router)
-    return (signed.router, plain, api)
+    return (files.signed_router, plain, api)

@@ -7,14 +7,11 @@ from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from services.mock_core.exchange.files import serve_file
-from services.mock_core.exchange.status import look_up
-from services.mock_core.exchange.submit import submit
-from services.mock_core.exchange.view import View, ids_of
-from services.mock_core.headers import base_url, find_tag, slot_token
+from services.mock_core.calls import View, base_url, find_tag, ids_of, look_up, slot_token, submit
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import TheMock
 from services.mock_core.problems import Problem, documented
+from services.mock_core.served import serve_file
 
 router = APIRouter(tags=["image"])
 _STATES = {State.CANCELLED: "failed"}

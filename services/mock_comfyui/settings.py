@@ -1,11 +1,12 @@
-"""Settings of the image service; the environment has the names of the fields in capitals."""
+"""Settings of the image service, and what can be changed while it runs."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import NoDecode
 
-from services.mock_core.lib.delays import Delay, DelaySpec
+from services.mock_core.clock import Delay, DelaySpec
+from services.mock_core.mock import Mock, RuntimeConfig
 from services.mock_core.settings import MockSettings
 
 
@@ -14,3 +15,50 @@ class ComfyuiSettings(MockSettings):
     mock_image_seconds: Annotated[Delay, NoDecode] = DelaySpec("fixed", 30)
     # 0: every generation starts at once, but for those of the native wire, of which one runs.
     comfyui_workers: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+
+class NativeConfig(BaseModel):
+    """How the server behind the native wire is: a real one of 0.28.0 unless told otherwise.
+
+    `interrupt`: what a prompt_id says there; old servers stop whatever runs. `prompt_ids`: whether
+    ours are kept. `sockets`: `stalled` ones get their frames later, `stolen` ones never.
+    `key`: what `X-API-Key` or `Authorization: Bearer` have to say. `view`: the file itself, or a
+    signed address at `signed_base`, which may be another name of this server. `write_seconds`:
+    nominal time that a file takes to be written, and is served half meanwhile.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal["0.28.0", "0.3.64"] = "0.28.0"
+    interrupt: Literal["by-id", "global"] = "by-id"
+    prompt_ids: Literal["kept", "ignored"] = "kept"
+    sockets: Literal["live", "stalled", "stolen"] = "live"
+    key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    view: Literal["file", "signed"] = "file"
+    signed_base: Annotated[str, Field(pattern=r"^(https?://[^\s/]+)?$", max_length=255)] = ""
+    write_seconds: Annotated[float, Field(ge=0, le=10_000_000)] = 0.0
+    format: Literal["png", "jpeg", "webp"] = "png"
+
+    @property
+    def is_old(self) -> bool:
+        """Before there were jobs, and ids of a form."""
+        return self.version == "0.3.64"
+
+
+class ComfyuiConfig(RuntimeConfig):
+    native: NativeConfig = NativeConfig()
+
+
+def initial_config(settings: ComfyuiSettings) -> ComfyuiConfig:
+    return ComfyuiConfig(
+        speed=settings.mock_speed,
+        seconds=settings.mock_image_seconds,
+        result_days=settings.mock_result_days,
+    )
+
+
+def native_config(mock: Mock) -> NativeConfig:
+    """How the native wire's server is at this moment."""
+    config = mock.config
+    assert isinstance(config, ComfyuiConfig)  # noqa: S101 - set by the factory
+    return config.native

@@ -1,18 +1,21 @@
-"""The application that both mocks start from: lifespan, health, metrics, problems, admin routes."""
+"""The application that both mocks start from: health, metrics, problems, admin routes."""
 
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import uvicorn
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
-from services.mock_core.admin import routes as admin
+from services.mock_core import admin
+from services.mock_core.broken import ResettableProtocol
 from services.mock_core.journal import JournalLayer
-from services.mock_core.metrics import CONTENT_TYPE
-from services.mock_core.mock import Mock, mock_of
+from services.mock_core.mock import CONTENT_TYPE, Mock, mock_of
 from services.mock_core.problems import MockApp, Problem, on_problem
+from services.mock_core.settings import MockSettings, configure_logs
 from shared.http import problems
 from shared.http.bodies import Limit
 from shared.http.documentation import add_documentation
@@ -95,3 +98,28 @@ def build_app(
         app.include_router(router)
     add_documentation(app)
     return app
+
+
+_GRACE_SECONDS = 2
+# One more is answered with 503, as by a vendor that has too many.
+_CONNECTIONS = 5000
+
+
+def serve(app: FastAPI, settings: MockSettings, *, port: int, name: str) -> None:
+    """Blocks until the process is told to stop."""
+    configure_logs(settings, service=name)
+    config = uvicorn.Config(
+        app,
+        host=settings.listen_host,
+        port=port,
+        http=ResettableProtocol,
+        ws="websockets-sansio",
+        log_config=None,
+        access_log=False,
+        date_header=False,
+        proxy_headers=False,
+        limit_concurrency=_CONNECTIONS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    uvicorn.Server(config).run()

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.mock_core.lib.clock import Clock
+from services.mock_core.clock import Clock
 
 RESET_EXTENSION = "mock.reset"
 _LINGER_NONE = struct.pack("ii", 1, 0)

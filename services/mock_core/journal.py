@@ -10,7 +10,7 @@ from prometheus_client import Counter
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.mock_core.lib.times import rfc3339
+from services.mock_core.clock import rfc3339
 
 _QUIET = ("/admin", "/healthz", "/readyz", "/metrics")
 

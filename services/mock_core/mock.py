@@ -1,27 +1,101 @@
 """Everything one mock is made of; its routes find it as `app.state.mock`."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.mock_core.callbacks.delivery import CallbackPolicy
 from services.mock_core.callbacks.sender import CallbackSender
-from services.mock_core.config import RuntimeConfig
+from services.mock_core.clock import Clock, Delay
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.faults.trace import Trace
 from services.mock_core.journal import Journal
-from services.mock_core.ledger.disk import Disk
-from services.mock_core.ledger.files import FileStore
-from services.mock_core.ledger.jobs import JobIndex
+from services.mock_core.ledger.files import Disk, FileStore
+from services.mock_core.ledger.generation import JobIndex
 from services.mock_core.ledger.ledger import Ledger
-from services.mock_core.lib.clock import Clock
-from services.mock_core.metrics import Metrics
-from services.mock_core.runner.runner import Make, Runner
+from services.mock_core.runner import Make, Runner
 from services.mock_core.settings import MockSettings
 from shared.http.problems import Shape
+
+Speed = Annotated[float, Field(gt=0, le=1_000_000)]
+
+
+class RuntimeConfig(BaseModel):
+    """`speed` is the clock factor, `seconds` the nominal length of one generation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    speed: Speed
+    seconds: Delay
+    result_days: Annotated[float, Field(gt=0)]
+
+    def callback_policy(self) -> CallbackPolicy:
+        """How callbacks are sent."""
+        return CallbackPolicy()
+
+    def changed(self, changes: Mapping[str, Any]) -> "RuntimeConfig":
+        """A copy with these members changed, or a validation error that names each mistake."""
+        current = {name: getattr(self, name) for name in type(self).model_fields}
+        try:
+            return type(self).model_validate(
+                {**current, **{name: _merged(current.get(name), changes[name]) for name in changes}}
+            )
+        except ValidationError as error:
+            raise RequestValidationError(
+                [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
+            ) from error
+
+
+def _merged(old: object, new: object) -> object:
+    """A change of some members of a part leaves the part's others as they are."""
+    if isinstance(old, BaseModel) and isinstance(new, dict):
+        return {**old.model_dump(), **new}
+    return new
+
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    def __init__(self, in_flight: Callable[[], int]) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "mock_requests_total",
+            "Requests by method and status",
+            ["method", "status"],
+            registry=self.registry,
+        )
+        self.faults = Counter(
+            "mock_faults_total",
+            "Faults injected by point and kind",
+            ["where", "do"],
+            registry=self.registry,
+        )
+        self.callbacks = Counter(
+            "mock_callbacks_total",
+            "Callbacks by fate: sent, answered, unanswered, lost",
+            ["fate"],
+            registry=self.registry,
+        )
+        self.changes = Counter(
+            "mock_generations_total",
+            "Generations by state entered",
+            ["state"],
+            registry=self.registry,
+        )
+        gauge = Gauge("mock_in_flight", "Accepted and not ended", registry=self.registry)
+        gauge.set_function(in_flight)
+
+    def render(self) -> bytes:
+        return generate_latest(self.registry)
+
 
 _JOURNAL_ROWS = 5_000
 

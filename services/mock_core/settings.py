@@ -1,14 +1,18 @@
-"""Settings that both mocks share; a bad one ends the start with one line and status 2."""
+"""Settings and logs of both mocks; a bad setting ends the start with one line and status 2."""
 
 import argparse
+import json
+import logging
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.mock_core.clock import rfc3339
 from shared.http.hosts import listed
 
 BAD_SETTING_STATUS = 2
@@ -82,3 +86,39 @@ def load_or_check(kind: type[Settings]) -> Settings:
     if only_check:
         raise SystemExit(0)
     return found
+
+
+class JsonLines(logging.Formatter):
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "timestamp": rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class Plain(logging.Formatter):
+    converter = staticmethod(time.gmtime)
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)sZ %(levelname)-7s %(name)s %(message)s", "%H:%M:%S")
+
+
+def configure_logs(settings: MockSettings, *, service: str) -> None:
+    as_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines(service) if as_json else Plain())
+    logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
+    for noisy in ("httpx", "httpcore", "PIL", "libav"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

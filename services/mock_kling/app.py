@@ -12,17 +12,14 @@ from services.mock_core.ledger.files import FileStore
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import build_mock, disk_of
 from services.mock_core.problems import problem_reply
-from services.mock_kling.account import Account
-from services.mock_kling.config import initial_config
-from services.mock_kling.errors import resolve
 from services.mock_kling.native import routes as native
 from services.mock_kling.native import wire
-from services.mock_kling.native.tokens import TokenCheck
-from services.mock_kling.reach import Reach
+from services.mock_kling.native.wire import TokenCheck
+from services.mock_kling.orders import Reach, resolve
 from services.mock_kling.routes import router
-from services.mock_kling.settings import KlingSettings
-from services.mock_kling.tasks import callback_body, word
-from services.mock_kling.video.maker import VideoMaker
+from services.mock_kling.settings import KlingSettings, initial_config
+from services.mock_kling.tasks import Account, callback_body, word
+from services.mock_kling.video import VideoMaker
 from shared.http.bodies import Limit
 
 _MEGABYTE = 1_000_000

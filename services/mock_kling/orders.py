@@ -1,13 +1,150 @@
-"""What a caller ordered, whichever wire it came by; not accepted yet."""
+"""What a caller orders, by either wire: whom the vendor turns away, and by which of its codes."""
 
-from typing import Any
+import ipaddress
+from typing import Any, cast
 
+import httpx
 from fastapi import Request
+from starlette.responses import Response
 
-from services.mock_core.headers import base_url, find_tag, slot_token
+from services.mock_core.calls import Reply, base_url, find_tag, over_quota, slot_token, submit
 from services.mock_core.ledger.generation import Generation
-from services.mock_core.mock import Mock
-from services.mock_kling.tasks import new_task_id
+from services.mock_core.mock import Mock, mock_of
+from services.mock_core.problems import Problem
+from services.mock_core.runner import GenerationError
+from services.mock_kling.settings import KlingConfig, KlingSettings, listed
+from services.mock_kling.tasks import Account, new_task_id
+from shared.http.problems import Shape
+
+CODES: dict[int, tuple[int, str]] = {
+    1000: (401, "authentication failed"),
+    1001: (401, "authorization is empty"),
+    1002: (401, "authorization is invalid"),
+    1003: (401, "authorization is not yet valid"),
+    1004: (401, "authorization has expired"),
+    1100: (429, "account exception"),
+    1101: (429, "account in arrears"),
+    1102: (429, "resource pack is used up or has expired"),
+    1103: (403, "no right to this resource"),
+    1200: (400, "invalid request parameters"),
+    1201: (400, "invalid parameters"),
+    1202: (404, "the requested method is invalid"),
+    1203: (404, "the requested resource does not exist"),
+    1300: (400, "the platform's policy was triggered"),
+    1301: (400, "the content security policy was triggered"),
+    1302: (429, "too many requests"),
+    1303: (429, "parallel tasks over the limit of the resource pack"),
+    1304: (429, "the IP address is not on the whitelist"),
+    5000: (500, "internal error"),
+    5001: (503, "service temporarily unavailable"),
+    5002: (504, "internal time-out"),
+}
+_BY_STATUS = {
+    400: 1200,
+    401: 1000,
+    403: 1103,
+    404: 1203,
+    429: 1302,
+    500: 5000,
+    503: 5001,
+    504: 5002,
+}
+
+
+def resolve(status: int | None, code: int | str | None) -> tuple[int, int | str, str]:
+    """Status, code and message of a refusal of which one or the other may be told; else 5001."""
+    if code is None:
+        code = _BY_STATUS.get(status or 503, 5000)
+    listed = CODES.get(int(code)) if str(code).isdecimal() else None
+    usual, message = listed or (503, "refused")
+    return status or usual, code, message
+
+
+BAD_MEMBER = 1201
+# On any port: whoever may call the mock is on this machine, and could call these, too.
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_INSIDE = (".localhost", ".local", ".internal", ".localdomain")
+_PORTS = {"http": 80, "https": 443}
+
+
+class Reach:
+    """Says of an address, before it is called, whether it may be."""
+
+    def __init__(self, settings: KlingSettings) -> None:
+        self._callbacks = frozenset(listed(settings.mock_callback_hosts))
+        self._pictures = frozenset(listed(settings.mock_picture_hosts))
+
+    def check_callback(self, url: str | None, *, public: bool = False) -> None:
+        """Problem (400, code 1201) where a task of this address is not to be accepted.
+
+        `public`: nor where nobody but this machine or its network has that address.
+        """
+        if url is not None and public and not _is_public(url):
+            raise Problem(400, BAD_MEMBER, detail="callback_url is not a public address")
+        if url is not None and not _may_call(url, self._callbacks):
+            reason = "the callback_url's host is none of MOCK_CALLBACK_HOSTS"
+            raise Problem(400, BAD_MEMBER, detail=reason)
+
+    def check_picture(self, url: str) -> None:
+        """GenerationError where nothing is fetched from there; the vendor, too, finds out late."""
+        if not _may_call(url, self._pictures):
+            raise GenerationError("image download failed: its host is none of MOCK_PICTURE_HOSTS")
+
+
+def _is_public(address: str) -> bool:
+    """By its name alone; nothing is resolved."""
+    try:
+        host = httpx.URL(address).host
+    except (httpx.InvalidURL, ValueError):
+        return False
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host.rstrip(".") and not host.rstrip(".").endswith(_INSIDE)
+
+
+def _may_call(address: str, hosts: frozenset[str]) -> bool:
+    """As the client that calls reads the address, not as it is written."""
+    try:
+        url = httpx.URL(address)
+    except (httpx.InvalidURL, ValueError):
+        return False
+    if url.scheme not in _PORTS:
+        return False
+    name = url.netloc.decode("ascii")
+    names = {name} if url.port else {name, f"{name}:{_PORTS[url.scheme]}"}
+    return url.host in _LOOPBACK or not names.isdisjoint(hosts)
+
+
+PACK_USED_UP = 1102
+DUPLICATE = 1201
+POOL_FULL = 1303
+# A rule's quota has the rule's name, which can't be empty.
+_RATE = ""
+
+
+async def take(request: Request, generation: Generation, *, reply: Reply, shape: Shape) -> Response:
+    """Accept a task, or turn it away in the words of the wire that is spoken."""
+    mock = mock_of(request)
+    account: Account = request.app.state.account
+
+    def turned_away(wanted: Generation) -> Response | None:
+        config = cast(KlingConfig, mock.config)
+        rate = config.rate
+        if rate.tasks and over_quota(mock, _RATE, submits=rate.tasks, seconds=rate.seconds):
+            return shape(None, rate.code, None, {})
+        if not account.may_order(config.pack):
+            return shape(None, PACK_USED_UP, None, {})
+        known = mock.ledger.by_external(wanted.external_id or "")
+        if known is not None and config.duplicates == "first":
+            return reply(known)
+        if known is not None and config.duplicates == "reject":
+            return shape(None, DUPLICATE, "external_task_id is already in use", {})
+        if config.places and mock.ledger.in_flight >= config.places:
+            return shape(None, POOL_FULL, None, {})
+        return None
+
+    return await submit(mock, generation, reply=reply, admission=turned_away, shape=shape)
 
 
 def ordered(

@@ -6,15 +6,12 @@ from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from services.mock_core.exchange.files import serve_file
-from services.mock_core.exchange.status import look_up
-from services.mock_core.exchange.view import View, ids_of
-from services.mock_core.headers import base_url
+from services.mock_core.calls import View, base_url, ids_of, look_up
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.mock import TheMock
 from services.mock_core.problems import documented
-from services.mock_kling.admission import take
-from services.mock_kling.orders import ordered
+from services.mock_core.served import serve_file
+from services.mock_kling.orders import ordered, take
 from services.mock_kling.tasks import WORDS, video_url
 
 router = APIRouter(tags=["video"])

@@ -1,12 +1,73 @@
-"""How the vendor tells of a task: its words, its callback's body, its times in milliseconds."""
+"""Models, how the vendor tells of a task, and the account that pays (documented, not captured)."""
 
 import secrets
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from services.mock_core.exchange.view import View
+from services.mock_core.calls import View
+from services.mock_core.clock import Clock, milliseconds
 from services.mock_core.ledger.generation import Generation, State
-from services.mock_core.lib.times import milliseconds
-from services.mock_kling.catalogue import FIRST_MODEL, MODELS
+from services.mock_kling.settings import Pack
+
+FIRST_MODEL = "kling-v1"
+_SHORT_OR_LONG = frozenset({5, 10})
+_ANY = frozenset(range(3, 16))
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`units` of a second by mode, and with sound; `last_frame` has the modes that take one."""
+
+    units: Mapping[str, str]
+    with_sound: Mapping[str, str] = field(default_factory=dict)
+    seconds: frozenset[int] = _SHORT_OR_LONG
+    last_frame: tuple[str, ...] = ()
+
+    def refusal(self, *, mode: str, seconds: int, sound: bool, last_frame: bool) -> str | None:
+        """Why the vendor takes no such order of this model; None where it does."""
+        if mode not in self.units:
+            return f"mode {mode} is not supported by the model"
+        if seconds not in self.seconds:
+            return f"duration {seconds} is not supported by the model"
+        if sound and mode not in self.with_sound:
+            return f"sound is not supported by the model in mode {mode}"
+        if last_frame and mode not in self.last_frame:
+            return f"a last frame is not supported by the model in mode {mode}"
+        return None
+
+    def price(self, *, mode: str, seconds: int, sound: bool) -> Decimal:
+        """In units."""
+        return Decimal((self.with_sound if sound else self.units)[mode]) * seconds
+
+
+_OLD = Model({"std": "0.4", "pro": "0.7"}, last_frame=("pro",))
+_MASTER = Model({"std": "2", "pro": "2"})
+_TURBO = Model({"std": "0.3", "pro": "0.5"}, last_frame=("pro",))
+_SOUNDING = Model({"std": "0.3", "pro": "0.5"}, {"pro": "1"}, last_frame=("pro",))
+_THIRD = Model(
+    {"std": "0.6", "pro": "0.8", "4k": "3"},
+    {"std": "0.9", "pro": "1.2", "4k": "3"},
+    _ANY,
+    last_frame=("std", "pro", "4k"),
+)
+_OMNI = Model(_THIRD.units, {"std": "0.8", "pro": "1", "4k": "3"}, _ANY, _THIRD.last_frame)
+# By `model_name`.
+MODELS: Mapping[str, Model] = {
+    FIRST_MODEL: _OLD,
+    "kling-v1-5": _OLD,
+    "kling-v1-6": _OLD,
+    "kling-v2-master": _MASTER,
+    "kling-v2-1": _OLD,
+    "kling-v2-1-master": _MASTER,
+    "kling-v2-5-turbo": _TURBO,
+    "kling-v2-6": _SOUNDING,
+    "kling-v3": _THIRD,
+    "kling-v3-omni": _OMNI,
+}
+
 
 WORDS = {
     State.QUEUED: "submitted",
@@ -84,3 +145,77 @@ def _common(generation: Generation, view: View) -> dict[str, Any]:
         "created_at": milliseconds(generation.accepted or generation.updated),
         "updated_at": milliseconds(generation.updated),
     }
+
+
+NAME = "Mock video pack"
+_LAG_SECONDS = 12 * 3600
+_DAY_SECONDS = 86_400
+
+
+class Account:
+    """`rows` are the tasks that it had before."""
+
+    def __init__(self, rows: Iterable[Generation]) -> None:
+        self._asked_at = float("-inf")
+        self._opened_at = time.time()
+        self._spent = _cost(rows)
+
+    def note(self, generation: Generation) -> None:
+        """Deduct a task that has just ended well."""
+        if generation.state is State.SUCCEEDED and not generation.vanished:
+            self._spent += _cost([generation])
+
+    def clear(self) -> None:
+        """As if nothing had been ordered."""
+        self._spent = 0.0
+
+    def may_order(self, pack: Pack) -> bool:
+        """Whether the pack has something left, and time."""
+        return pack.units is not None and self._status(pack, self._spent) == "online"
+
+    def may_ask(self, now: float) -> bool:
+        """At most one question in a nominal second."""
+        if now - self._asked_at < 1:
+            return False
+        self._asked_at = now
+        return True
+
+    def packs(
+        self, rows: Iterable[Generation], clock: Clock, *, pack: Pack, named: str
+    ) -> dict[str, Any]:
+        """The list with the one pack, empty where another is named; no list where there is none."""
+        if pack.units is None:
+            return {}
+        infos = "resource_pack_subscribe_infos"
+        if named not in ("", NAME):
+            return {infos: []}
+        known_until = time.time() - clock.to_real(_LAG_SECONDS)
+        spent = _cost(row for row in rows if (row.finished or known_until) <= known_until)
+        opened = milliseconds(self._opened_at)
+        return {
+            infos: [
+                {
+                    "resource_pack_name": NAME,
+                    "resource_pack_id": "mock-pack-1",
+                    "resource_pack_type": "decreasing_total",
+                    "total_quantity": pack.units,
+                    "remaining_quantity": max(pack.units - spent, 0.0),
+                    "purchase_time": opened,
+                    "effective_time": opened,
+                    "invalid_time": milliseconds(self._ends_at(pack)),
+                    "status": self._status(pack, spent),
+                }
+            ]
+        }
+
+    def _ends_at(self, pack: Pack) -> float:
+        return self._opened_at + pack.days * _DAY_SECONDS
+
+    def _status(self, pack: Pack, spent: float) -> str:
+        if time.time() >= self._ends_at(pack):
+            return "expired"
+        return "runOut" if spent >= (pack.units or 0.0) else "online"
+
+
+def _cost(rows: Iterable[Generation]) -> float:
+    return sum(float(units(row)) for row in rows if row.charged)

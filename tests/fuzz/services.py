@@ -16,7 +16,7 @@ from temporalio.client import Client
 from services.api.app import create_app as create_api
 from services.api.settings import ApiSettings
 from services.callback.app import create_app as create_callback
-from services.mock_kling.config import DEFAULT_SECRET_KEY
+from services.mock_kling.settings import DEFAULT_SECRET_KEY
 from shared.jobs.assets import asset_path
 from shared.jobs.ids import external_id, new_job_id
 from shared.jobs.states import Status, Step

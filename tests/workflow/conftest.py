@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.mock_comfyui.pictures import drawing
+from services.mock_comfyui import pictures
 from services.semaphore.rebuilding import rebuild
 from services.worker.results import checker, storage
 from services.worker.vendors.kling import videos
@@ -27,7 +27,7 @@ def _quick(forked_openers: tuple[str, ...]) -> Iterator[None]:
         patch.setattr(storage, "FETCH_PATIENCE_SECONDS", 2)
         patch.setattr(videos, "PAUSE_SECONDS", 0.02)
         for side, pixels in zip(("WIDTH", "HEIGHT"), SMALL, strict=True):
-            patch.setattr(drawing, side, pixels)
+            patch.setattr(pictures, side, pixels)
         yield
 
 

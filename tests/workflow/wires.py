@@ -2,8 +2,7 @@
 
 import pytest
 
-from services.mock_kling.config import initial_config
-from services.mock_kling.settings import KlingSettings
+from services.mock_kling.settings import KlingSettings, initial_config
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.service.images import ImageService

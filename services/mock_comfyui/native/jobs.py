@@ -1,4 +1,4 @@
-"""The native wire: jobs, told by what has ended, before what runs, before what waits."""
+"""The native wire: what has ended, and jobs of any state."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from services.mock_comfyui.native.history import bent
 from services.mock_comfyui.native.wire import (
     RESPONSES,
     MalformedBody,
@@ -16,17 +15,96 @@ from services.mock_comfyui.native.wire import (
     json_body,
     native_refusal,
     parsed_body,
+    read_json,
 )
-from services.mock_comfyui.prompts.task import Task
-from services.mock_comfyui.queue.history import Kept
-from services.mock_comfyui.queue.prompt_queue import PromptQueue
-from services.mock_core.exchange.status import look_up
-from services.mock_core.exchange.view import View
+from services.mock_comfyui.prompts.tasks import Task
+from services.mock_comfyui.queue.prompt_queue import Kept, PromptQueue
+from services.mock_core.calls import View, look_up
 from services.mock_core.ledger.generation import State
 from services.mock_core.mock import TheMock
 from services.mock_core.problems import Responses
 
 router = APIRouter(tags=["native"])
+Entry = dict[str, Any]
+
+
+@router.get("/history", responses=RESPONSES)
+async def get_history(
+    queue: TheQueue, max_items: str | None = None, offset: str | None = None
+) -> Response:
+    """Finished prompts, the oldest first; the last `max_items` unless an offset is given."""
+    rows = [(prompt_id, kept.entry) for prompt_id, kept in queue.history.rows()]
+    most, start = _number(max_items), _number(offset)
+    if start is None or start < 0:
+        start = 0 if most is None else max(len(rows) - most, 0)
+    end = len(rows) if most is None else start + most
+    return NativeJson(dict(rows[start : max(end, 0)]))
+
+
+@router.get("/history/{prompt_id}", responses=RESPONSES)
+async def get_history_of(mock: TheMock, queue: TheQueue, prompt_id: str) -> Response:
+    """`{}` while it waits, while it runs, and for an id that never was."""
+    kept = queue.history.get(prompt_id)
+    generation = mock.ledger.find(prompt_id) if kept is None else kept.generation
+    if generation is None:
+        return NativeJson({})
+    answer = await look_up(
+        mock,
+        generation,
+        reply=lambda _, view: NativeJson(
+            {} if kept is None else {prompt_id: bent(kept.entry, view)}
+        ),
+        shape=native_refusal,
+    )
+    return NativeJson({}) if answer.status_code == 404 else answer
+
+
+@router.post(
+    "/history",
+    openapi_extra=json_body("What to forget", clear={"type": "boolean"}, delete={"type": "array"}),
+    response_class=Response,
+    responses=RESPONSES,
+)
+async def post_history(request: Request, queue: TheQueue) -> Response:
+    """Forget finished prompts: all of them, or those of these ids."""
+    body = await read_json(request)
+    if body.get("clear"):
+        queue.history.clear()
+    for prompt_id in listed(body, "delete"):
+        queue.history.drop(str(prompt_id))
+    return Response()
+
+
+def listed(body: dict[str, Any], name: str) -> list[Any]:
+    """The members of a list that may be missing; anything else is the server's trouble."""
+    found = body.get(name, [])
+    if not isinstance(found, list):
+        raise MalformedBody
+    return found
+
+
+def bent(entry: Entry, view: View) -> Entry:
+    """A history entry as a fault lets it look: without its files, or failed after success."""
+    if entry["status"]["completed"] and view.state is State.FAILED:
+        status = {**entry["status"], "status_str": "error", "completed": False}
+        return {**entry, "outputs": {}, "status": status}
+    if entry["status"]["completed"] and view.file_name is None and _has_files(entry):
+        return {**entry, "outputs": {}}
+    return entry
+
+
+def _has_files(entry: Entry) -> bool:
+    return any("images" in output for output in entry["outputs"].values())
+
+
+def _number(text: str | None) -> int | None:
+    try:
+        return None if text is None else int(text)
+    except ValueError as error:
+        raise MalformedBody from error
+
+
+jobs_router = APIRouter(tags=["native"])
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _WORDS = {
     State.QUEUED: "pending",
@@ -48,14 +126,13 @@ _NOT_FOUND = _said("There is no such job", "Job not found")
 _BAD_FILTER = _said("A filter that is none", "limit must be an integer")
 _BAD_IDS = _said("No list of ids", "job_ids must be a list")
 _CANCELLED: Responses = {"default": RESPONSES["default"]}
-Entry = dict[str, Any]
 
 
 class BadFilter(Exception):
     """What is wrong with a parameter, in the server's words."""
 
 
-@router.get("/api/jobs", responses={400: _BAD_FILTER})
+@jobs_router.get("/api/jobs", responses={400: _BAD_FILTER})
 async def list_jobs(
     queue: TheQueue,
     status: str = "",
@@ -81,7 +158,7 @@ async def list_jobs(
     return NativeJson({"jobs": rows[start:end], "pagination": pages})
 
 
-@router.get("/api/jobs/{job_id}", responses={**RESPONSES, 404: _NOT_FOUND})
+@jobs_router.get("/api/jobs/{job_id}", responses={**RESPONSES, 404: _NOT_FOUND})
 async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
     """One job, 404 for one that never was, was forgotten, or was cancelled while it waited."""
     kept = queue.history.get(job_id)
@@ -101,7 +178,7 @@ async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
     return _not_found() if answer.status_code == 404 else answer
 
 
-@router.post(
+@jobs_router.post(
     "/api/jobs/cancel",
     openapi_extra=json_body("Which jobs", job_ids={"type": "array"}),
     responses={**_CANCELLED, 400: _BAD_IDS},
@@ -123,7 +200,7 @@ async def cancel_several(request: Request, queue: TheQueue) -> Response:
     return NativeJson({"cancelled": any(cancelled)})
 
 
-@router.post("/api/jobs/{job_id}/cancel", responses=_CANCELLED)
+@jobs_router.post("/api/jobs/{job_id}/cancel", responses=_CANCELLED)
 async def cancel(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
     """Cancel by either id; false when there is nothing to cancel.
 

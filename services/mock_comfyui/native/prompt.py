@@ -6,9 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from services.mock_comfyui.config import native_config
-from services.mock_comfyui.native.history import listed
-from services.mock_comfyui.native.jobs import is_uuid
+from services.mock_comfyui.native.jobs import is_uuid, listed
 from services.mock_comfyui.native.wire import (
     RESPONSES,
     MalformedBody,
@@ -20,13 +18,12 @@ from services.mock_comfyui.native.wire import (
     parsed_body,
     read_json,
 )
-from services.mock_comfyui.prompts.execution import needed, text_of
-from services.mock_comfyui.prompts.inputs import mistake
-from services.mock_comfyui.prompts.task import Task
+from services.mock_comfyui.prompts.nodes import mistake
+from services.mock_comfyui.prompts.tasks import Task, needed, text_of
 from services.mock_comfyui.prompts.validation import Graph, Rules, validate
 from services.mock_comfyui.queue.prompt_queue import PromptQueue
-from services.mock_core.exchange.submit import submit
-from services.mock_core.headers import base_url, find_tag, slot_token
+from services.mock_comfyui.settings import native_config
+from services.mock_core.calls import base_url, find_tag, slot_token, submit
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import TheMock
 

@@ -1,21 +1,158 @@
-"""The native wire's rest: the server's own state, and its memory."""
+"""The native wire's rest: the event socket, node types and models, the server's own state."""
 
+import contextlib
+import json
+import uuid
 from typing import Any
 
-from fastapi import APIRouter, Request
-from starlette.responses import Response
+import anyio
+from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
+from starlette.responses import HTMLResponse, Response
 
-from services.mock_comfyui.config import native_config
-from services.mock_comfyui.native.wire import (
-    RESPONSES,
-    NativeJson,
-    TheQueue,
-    json_body,
-    read_json,
-)
+from services.mock_comfyui.native.wire import RESPONSES, NativeJson, TheQueue, json_body, read_json
+from services.mock_comfyui.prompts.nodes import MODEL_FOLDERS, told_entry
+from services.mock_comfyui.queue.events import Listener, encode
+from services.mock_comfyui.settings import native_config
 from services.mock_core.mock import TheMock
+from services.mock_core.problems import Responses
 
 router = APIRouter(tags=["native"])
+MAX_UPLOAD = 104857600
+FEATURES = {
+    "supports_preview_metadata": True,
+    "supports_model_type_tags": True,
+    "max_upload_size": MAX_UPLOAD,
+    "extension": {"manager": {"supports_v4": True}},
+    "node_replacements": True,
+    "assets": False,
+}
+_OLD = ("supports_preview_metadata", "max_upload_size")
+
+
+def features_of(*, is_old: bool) -> dict[str, Any]:
+    """What the server can do, as it tells those who ask."""
+    return {name: FEATURES[name] for name in FEATURES if name in _OLD or not is_old}
+
+
+@router.websocket("/ws")
+async def events(socket: WebSocket) -> None:
+    """Open until the client goes or the server restarts, even where another has its place."""
+    queue = socket.app.state.queue
+    old = native_config(socket.app.state.mock).is_old
+    await socket.accept()
+    client_id = socket.query_params.get("clientId") or uuid.uuid4().hex
+    listener = Listener(socket)
+    # Nothing is waited for in between: no event comes before the greeting, none goes missing.
+    queue.hub.add(client_id, listener)
+    await listener.send(encode("status", {"status": queue.status(), "sid": client_id}))
+    node = queue.current_node(client_id)
+    if node is not None:
+        await listener.send(encode("executing", {"node": node}))
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_listen, socket, listener, features_of(is_old=old))
+            await listener.dropped.wait()
+            group.cancel_scope.cancel()
+    finally:
+        queue.hub.remove(client_id, listener)
+    await listener.close()
+
+
+async def _listen(socket: WebSocket, listener: Listener, features: dict[str, Any]) -> None:
+    """Flags count in the first message alone; what is no JSON is no message."""
+    first = True
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        while (message := await socket.receive())["type"] == "websocket.receive":
+            said = _read(message.get("text"))
+            if not isinstance(said, dict):
+                continue
+            if first and said.get("type") == "feature_flags":
+                flags = said.get("data")
+                wanted = flags.get("supports_preview_metadata") if isinstance(flags, dict) else None
+                listener.wants_metadata = bool(wanted)
+                await listener.send(encode("feature_flags", features))
+            first = False
+    listener.dropped.set()
+
+
+def _read(text: str | None) -> object:
+    try:
+        return json.loads(text or "")
+    except ValueError:
+        return None
+
+
+_UNKNOWN: Responses = {404: {"description": "There is no such folder, or no such file"}}
+_EXTENSIONS = [f"/extensions/core/{name}.js" for name in ("groupNode", "widgetInputs")]
+_PAGE = "<!doctype html><title>ComfyUI</title><p>A stand-in of the server, which has no editor."
+
+
+@router.get("/object_info")
+async def object_info(queue: TheQueue) -> Response:
+    """Every node type with its inputs, and the files that these may be."""
+    pictures = queue.saver.folders.pictures()
+    return NativeJson({name: told_entry(node, pictures) for name, node in queue.nodes.items()})
+
+
+@router.get("/object_info/{name}")
+async def object_info_of(queue: TheQueue, name: str) -> Response:
+    """One node type; `{}` for one that isn't known."""
+    node = queue.nodes.get(name)
+    pictures = queue.saver.folders.pictures()
+    return NativeJson({} if node is None else {name: told_entry(node, pictures)})
+
+
+@router.get("/models")
+async def model_folders() -> Response:
+    return NativeJson(list(MODEL_FOLDERS))
+
+
+@router.get("/models/{folder}", responses=_UNKNOWN)
+async def models(request: Request, folder: str) -> Response:
+    """The files of one folder."""
+    found = request.app.state.models.get(folder)
+    return Response(status_code=404) if found is None else NativeJson(found)
+
+
+@router.get("/view_metadata/{folder}", responses=_UNKNOWN)
+async def view_metadata(request: Request, folder: str, filename: str = "") -> Response:
+    """What a model's file says of itself: nothing, for it is a stand-in."""
+    found = filename in request.app.state.models.get(folder, [])
+    return NativeJson({}) if found else Response(status_code=404)
+
+
+@router.get("/embeddings")
+async def embeddings() -> Response:
+    return NativeJson([])
+
+
+@router.get("/extensions")
+async def extensions() -> Response:
+    return NativeJson(_EXTENSIONS)
+
+
+@router.get("/features")
+async def features(mock: TheMock) -> Response:
+    """What the server can do, as told on the socket to who asks."""
+    return NativeJson(features_of(is_old=native_config(mock).is_old))
+
+
+@router.get("/users")
+async def users() -> Response:
+    return NativeJson({"storage": "server", "migrated": False})
+
+
+@router.get("/settings")
+async def settings() -> Response:
+    return NativeJson({})
+
+
+@router.get("/", response_class=HTMLResponse)
+async def page() -> Response:
+    """Where the real server has its editor."""
+    return HTMLResponse(_PAGE, headers={"Cache-Control": "no-store, must-revalidate"})
+
+
 _GIGABYTE = 1_000_000_000
 
 

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.mock_comfyui.prompts.inputs import (
+from services.mock_comfyui.prompts.nodes import (
+    Input,
     Mistake,
+    NodeType,
     bad_link,
     converted,
     missing,
@@ -15,7 +17,6 @@ from services.mock_comfyui.prompts.inputs import (
     types_fit,
     wrong_type,
 )
-from services.mock_comfyui.prompts.nodes import Input, NodeType
 
 Graph = dict[str, Any]
 Nodes = dict[str, NodeType]

@@ -1,16 +1,80 @@
-"""A callback on its way, and what the fault plan makes of it before it leaves."""
+"""A callback on its way: how it is sent, and what the fault plan makes of it before it leaves."""
 
 import asyncio
+import base64
+import binascii
 import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from services.mock_core.faults.kinds import callback
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from standardwebhooks.webhooks import Webhook
+
+from services.mock_core.faults.kinds import (
+    CallbackAfterPoll,
+    CallbackContradict,
+    CallbackDelay,
+    CallbackDrip,
+    CallbackGarbage,
+    CallbackOtherJob,
+    CallbackOversize,
+    CallbackResend,
+    CallbackToken,
+    CallbackTruncate,
+    CallbackUnknownJob,
+    CallbackWrongType,
+)
 from services.mock_core.faults.plan import Hit
 from services.mock_core.ledger.generation import Generation
+
+Pause = Annotated[float, Field(ge=0, le=10_000_000)]
+_PREFIX = "whsec_"
+
+
+def _secret(value: str) -> str:
+    try:
+        key = base64.b64decode(value.removeprefix(_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise ValueError("must be base64, with or without whsec_ before it") from error
+    if len(key) < 16:
+        raise ValueError("needs at least 16 bytes")
+    return value
+
+
+Secret = Annotated[str, AfterValidator(_secret)]
+
+
+class CallbackPolicy(BaseModel):
+    """`schedule` has the nominal seconds before each try; `heed` ends it at the first 2xx.
+
+    The vendor documents neither; one try is the default. While the secret is changed there are two.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schedule: Annotated[tuple[Pause, ...], Field(min_length=1, max_length=50)] = (0.0,)
+    heed: bool = True
+    form: Literal["flat", "envelope"] = "flat"
+    signing_secret: Secret | None = None
+    old_signing_secret: Secret | None = None
+
+    def sign(self, delivery_id: str, body: bytes) -> dict[str, str]:
+        """Standard Webhooks' headers with a signature for each secret; none without a secret."""
+        secrets = [each for each in (self.signing_secret, self.old_signing_secret) if each]
+        if not secrets:
+            return {}
+        now = datetime.now(UTC)
+        signatures = [Webhook(secret).sign(delivery_id, now, body.decode()) for secret in secrets]
+        return {
+            "webhook-id": delivery_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": " ".join(signatures),
+        }
+
 
 # Another generation than this one, for callbacks that go astray.
 Other = Callable[[Generation], Generation | None]
@@ -62,14 +126,14 @@ def bend_content(
     """What the callback says, before it is put into words."""
     for hit in hits:
         match hit.fault:
-            case callback.UnknownJob():
+            case CallbackUnknownJob():
                 body = _unknown(body, hit.quantile)
-            case callback.OtherJob():
+            case CallbackOtherJob():
                 body = _renamed(body, other, hit.quantile)
-            case callback.Contradict():
+            case CallbackContradict():
                 says = "succeed" if body["task_status"] == "failed" else "failed"
                 body = {**body, "task_status": says}
-            case callback.Oversize(bytes=size):
+            case CallbackOversize(bytes=size):
                 body = {**body, "padding": "x" * size}
     return body
 
@@ -79,34 +143,34 @@ def bend_delivery(delivery: Delivery, hits: tuple[Hit, ...], *, other: Generatio
     for hit in hits:
         match hit.fault:
             case (
-                callback.UnknownJob()
-                | callback.OtherJob()
-                | callback.Contradict()
-                | callback.Oversize()
+                CallbackUnknownJob()
+                | CallbackOtherJob()
+                | CallbackContradict()
+                | CallbackOversize()
             ):
                 delivery.mark(hit.fault.do, bent=True)
-            case callback.Token(how=how):
+            case CallbackToken(how=how):
                 delivery.url = _with_token(delivery.url, how, other)
                 delivery.mark(f"{how} token", bent=True)
-            case callback.Truncate(keep=keep):
+            case CallbackTruncate(keep=keep):
                 kept = delivery.body[: int(len(delivery.body) * keep)]
                 delivery.body = kept.decode("utf-8", "ignore").encode()
                 delivery.mark("truncated", bent=True)
-            case callback.Garbage():
+            case CallbackGarbage():
                 delivery.body = _GARBAGE
                 delivery.mark("garbage", bent=True)
-            case callback.WrongType(content_type=content_type):
+            case CallbackWrongType(content_type=content_type):
                 delivery.content_type = content_type
                 delivery.mark("wrong type", bent=True)
-            case callback.Drip(seconds=seconds, drops=drops):
+            case CallbackDrip(seconds=seconds, drops=drops):
                 delivery.drip = (seconds.at(hit.quantile), drops)
                 delivery.mark("dripped", bent=True)
-            case callback.Resend(schedule=schedule, heed=heed):
+            case CallbackResend(schedule=schedule, heed=heed):
                 delivery.schedule, delivery.heed = schedule, heed
-            case callback.Delay(seconds=seconds):
+            case CallbackDelay(seconds=seconds):
                 delivery.wait += seconds.at(hit.quantile)
                 delivery.mark("delayed")
-            case callback.AfterPoll(seconds=seconds, within=within):
+            case CallbackAfterPoll(seconds=seconds, within=within):
                 delivery.after_poll = (seconds.at(hit.quantile), within)
                 delivery.mark("after the poll")
 

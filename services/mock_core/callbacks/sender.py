@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 
 from services.mock_core.callbacks.delivery import (
+    CallbackPolicy,
     Delivery,
     Describe,
     Other,
@@ -16,12 +17,17 @@ from services.mock_core.callbacks.delivery import (
     encode,
     envelope,
 )
-from services.mock_core.callbacks.policy import CallbackPolicy
-from services.mock_core.faults.kinds import Where, callback
+from services.mock_core.client import http_client
+from services.mock_core.clock import Clock
+from services.mock_core.faults.kinds import (
+    CallbackEnvelope,
+    CallbackHold,
+    CallbackLose,
+    CallbackRepeat,
+    Where,
+)
 from services.mock_core.faults.plan import FaultPlan, Hit
 from services.mock_core.ledger.generation import DeliveryAttempt, Generation
-from services.mock_core.lib.client import http_client
-from services.mock_core.lib.clock import Clock
 
 # Real seconds: the receiver's own work does not get faster with the vendor's clock.
 TIMEOUT_SECONDS = 10.0
@@ -110,7 +116,7 @@ class CallbackSender:
         other = self._other(generation) if hits else None
         body = bend_content(self.describe(generation), hits, other=other)
         # Last, whatever the order of the rules: the others change what is inside.
-        enveloped = any(isinstance(hit.fault, callback.Envelope) for hit in hits)
+        enveloped = any(isinstance(hit.fault, CallbackEnvelope) for hit in hits)
         if enveloped or self.policy.form == "envelope":
             body = envelope(body)
         delivery = Delivery(generation, url, status, encode(body))
@@ -122,14 +128,14 @@ class CallbackSender:
         generation = delivery.generation
         for hit in hits:
             match hit.fault:
-                case callback.Lose():
+                case CallbackLose():
                     self._record_lost(delivery, hit.rule)
                     return []
-                case callback.Repeat(times=times, gap=gap):
+                case CallbackRepeat(times=times, gap=gap):
                     pause = gap.at(hit.quantile)
                     repeats = [delivery.again(pause * n, "repeated") for n in range(1, times)]
                     deliveries += repeats
-        if any(isinstance(hit.fault, callback.Hold) for hit in hits) and not generation.ended:
+        if any(isinstance(hit.fault, CallbackHold) for hit in hits) and not generation.ended:
             delivery.mark("held back")
             self._held[generation] = delivery
             return deliveries[1:]

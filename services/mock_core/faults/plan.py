@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.mock_core.faults.armed import ArmedRule
+from services.mock_core.clock import Clock
 from services.mock_core.faults.kinds import Fault, Where
 from services.mock_core.faults.parse import ParsedRule
-from services.mock_core.faults.rules import Rule
+from services.mock_core.faults.rules import ArmedRule, Rule
 from services.mock_core.faults.trace import Trace
 from services.mock_core.ledger.generation import Generation
-from services.mock_core.lib.clock import Clock
 
 OnHit = Callable[[Fault], None]
 # By the rule's name: whether a fault that depends on the moment has anything to do now.

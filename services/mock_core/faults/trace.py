@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from services.mock_core.faults.armed import ArmedRule
-from services.mock_core.faults.kinds import Fault
-from services.mock_core.faults.kinds.submit import Pool, Quota
+from services.mock_core.clock import DelaySpec, rfc3339
+from services.mock_core.faults.kinds import Fault, SubmitPool, SubmitQuota
+from services.mock_core.faults.rules import ArmedRule
 from services.mock_core.ledger.generation import Generation
-from services.mock_core.lib.delays import DelaySpec
-from services.mock_core.lib.times import rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +136,10 @@ def _exact_rule(row: Injected, events: list[int], *, name: str, service: str) ->
 def _exact_effect(row: Injected) -> dict[str, Any]:
     """What depended on the moment becomes the refusal that it was."""
     match row.fault:
-        case Quota(retry_after=seconds):
+        case SubmitQuota(retry_after=seconds):
             told = {"status": 429, "code": 1302, "retry_after": seconds}
             return {"do": "refuse", "with": told}
-        case Pool():
+        case SubmitPool():
             return {"do": "refuse", "with": {"status": 429, "code": 1303}}
     return {"do": row.fault.do, "with": row.exact_members()}
 

@@ -1,22 +1,20 @@
 """The vendor's own wire (documented, not captured): create, query, list, balance."""
 
 import itertools
-from typing import Annotated
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
-from services.mock_core.exchange.status import look_up
-from services.mock_core.headers import base_url
+from services.mock_core.calls import base_url, look_up
 from services.mock_core.mock import TheMock
-from services.mock_kling.account import Account
-from services.mock_kling.admission import take
-from services.mock_kling.catalogue import MODELS
-from services.mock_kling.native.models import CreateTask
-from services.mock_kling.native.reading import check_order, picture, read
+from services.mock_core.problems import Problem
 from services.mock_kling.native.wire import (
+    BAD_BODY,
     BAD_MEMBER,
     ERRORS,
+    NO_RESOURCE,
     Authorized,
     body_of,
     found,
@@ -24,8 +22,88 @@ from services.mock_kling.native.wire import (
     settings_of,
     succeed,
 )
-from services.mock_kling.orders import ordered
-from services.mock_kling.tasks import created, told, truth
+from services.mock_kling.orders import ordered, take
+from services.mock_kling.tasks import FIRST_MODEL, MODELS, Account, Model, created, told, truth
+from services.mock_kling.video import BadPicture, check, decode
+from shared.http.mistakes import MOST
+
+Wanted = TypeVar("Wanted", bound=BaseModel)
+# What is empty was not given, as in the vendor's own examples.
+_or_none = BeforeValidator(lambda value: value or None)
+CallbackUrl = Annotated[
+    Annotated[str, Field(pattern=r"^https?://[^\s/]+", max_length=2048)] | None, _or_none
+]
+ExternalId = Annotated[Annotated[str, Field(max_length=255)] | None, _or_none]
+
+
+async def read(request: Request, kind: type[Wanted]) -> Wanted:
+    """The body as a `kind`; Problem (400) that names every mistake."""
+    try:
+        return kind.model_validate_json(await request.body())
+    except ValidationError as error:
+        first = error.errors()[0]
+        code = BAD_BODY if first["type"] == "json_invalid" or not first["loc"] else BAD_MEMBER
+        mistakes = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc']) or 'body'}: {item['msg']}"
+            for item in error.errors()[:MOST]
+        )
+        raise Problem(400, code, detail=mistakes) from error
+
+
+def picture(image: str) -> str | bytes:
+    """The address as it is, or the picture; Problem (1201) where the vendor takes no such one."""
+    if image.startswith(("http://", "https://")):
+        return image
+    try:
+        found = decode(image)
+        check(found)
+    except BadPicture as error:
+        raise Problem(400, BAD_MEMBER, detail=str(error)) from error
+    return found
+
+
+def check_order(
+    model: Model | None, name: str, *, mode: str, seconds: int, sound: bool, last_frame: bool
+) -> None:
+    """Problem where there is no such model (1203), or it can't do that (1201)."""
+    if model is None:
+        raise Problem(404, NO_RESOURCE, detail=f"model {name[:100]} does not exist")
+    reason = model.refusal(mode=mode, seconds=seconds, sound=sound, last_frame=last_frame)
+    if reason is not None:
+        raise Problem(400, BAD_MEMBER, detail=reason)
+
+
+Text = Annotated[str, Field(max_length=2500)]
+
+
+class CreateTask(BaseModel):
+    """Members that are not listed are ignored, as the vendor adds to them often."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_name: str = FIRST_MODEL
+    image: Annotated[str, Field(min_length=1)]
+    image_tail: str | None = None
+    prompt: Text = ""
+    negative_prompt: Text = ""
+    cfg_scale: Annotated[float, Field(ge=0, le=1)] = 0.5
+    mode: Literal["std", "pro", "4k"] = "std"
+    duration: Annotated[str, Field(pattern=r"^([3-9]|1[0-5])$")] = "5"
+    sound: Literal["on", "off"] = "off"
+    callback_url: CallbackUrl = None
+    external_task_id: ExternalId = None
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What the price depends on."""
+        return {
+            "model": self.model_name,
+            "mode": self.mode,
+            "duration": self.duration,
+            "sound": self.sound,
+            "strict": True,
+        }
+
 
 PREFIXES = ("/v1/", "/account/")
 TOO_FAST = 1302

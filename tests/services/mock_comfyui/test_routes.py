@@ -7,7 +7,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from services.mock_core.lib.delays import DelaySpec
+from services.mock_core.clock import DelaySpec
 from tests.services.mock_core.serving import Service, comfyui, running
 
 

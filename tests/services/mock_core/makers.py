@@ -3,13 +3,12 @@
 import itertools
 from typing import Any
 
-from services.mock_core.admin.plan_request import read_plan
+from services.mock_core.clock import Clock
 from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.parse import read_plan
 from services.mock_core.faults.plan import FaultPlan, Hit
 from services.mock_core.faults.trace import Trace
-from services.mock_core.ledger.generation import Generation
-from services.mock_core.ledger.jobs import Job, JobIndex
-from services.mock_core.lib.clock import Clock
+from services.mock_core.ledger.generation import Generation, Job, JobIndex
 
 _numbers = itertools.count(1)
 

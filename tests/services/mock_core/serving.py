@@ -13,10 +13,10 @@ from fastapi import FastAPI
 from uvicorn.server import ServerState
 
 from services.mock_comfyui.app import create_app as create_comfyui
-from services.mock_comfyui.pictures.drawing import draw_picture
+from services.mock_comfyui.pictures import draw_picture
 from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_core.broken import ResettableProtocol
-from services.mock_core.lib.delays import DelaySpec
+from services.mock_core.clock import DelaySpec
 from services.mock_kling.app import create_app as create_kling
 from services.mock_kling.settings import KlingSettings
 

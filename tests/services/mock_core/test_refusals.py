@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.mock_kling.config import DEFAULT_API_KEY
+from services.mock_kling.settings import DEFAULT_API_KEY
 from shared.http.mistakes import MOST
 from tests.services.mock_comfyui.native.client import simple_graph
 from tests.services.mock_core.serving import Service

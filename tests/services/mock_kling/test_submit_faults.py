@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from services.mock_kling.errors import CODES
+from services.mock_kling.orders import CODES
 from tests.services.mock_core.serving import Json, Receiver, Service
 from tests.services.mock_kling.calls import TASK, end, submit
 

@@ -22,7 +22,7 @@ from compose.stack.services import Service as Part
 from compose.stack.settings import environment
 from compose.stack.settings.load import Settings
 from compose.stack.subprocesses import Outcome, capture
-from services.mock_kling.config import DEFAULT_API_KEY
+from services.mock_kling.settings import DEFAULT_API_KEY
 from tests.compose.stack.conftest import ROOT, Load
 from tests.compose.stack.preflight.test_service_settings import Processes
 from tests.services.mock_core.serving import Service, served

@@ -104,7 +104,7 @@ def test_scripts_that_are_run_can_be_run() -> None:
     [
         ("shared/jobs/ids.py", {"semaphore", "worker-1", "callback", "api"}),
         ("shared/http/guard.py", ALL - {"temporal"}),
-        ("services/mock_core/lib/clock.py", {"mock-comfyui", "mock-kling"}),
+        ("services/mock_core/clock.py", {"mock-comfyui", "mock-kling"}),
         ("services/mock_kling/app.py", {"mock-kling"}),
         ("services/worker/vendors/kling.py", {"worker-1"}),
         ("compose/temporal.args", {"temporal"}),

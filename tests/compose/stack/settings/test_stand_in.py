@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from compose.stack.settings import environment
 from compose.stack.settings.load import Settings
 from compose.stack.settings.stand_in import KLING
-from services.mock_kling.config import initial_config
-from services.mock_kling.settings import KlingSettings
+from services.mock_kling.settings import KlingSettings, initial_config
 from tests.compose.stack.conftest import Load
 
 OWN = {"VIDEO_API": "kling", "KLING_API_KEY": "my-own"}

@@ -14,7 +14,7 @@ FAULTS = SERVICES / "mock_core" / "faults"
 
 
 def _used(path: Path) -> Iterator[tuple[str, str]]:
-    """The last name of the module, and the class, of each `result.Empty` and each import."""
+    """The last name of the module, and the class, of each `ResultEmpty` and each import."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match node:
             case ast.Attribute(value=ast.Name(id=module), attr=name):

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.mock_core.admin.plan_request import read_plan
 from services.mock_core.faults.kinds import KINDS, Fault
+from services.mock_core.faults.parse import read_plan
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.problems import Problem
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from services.mock_core.faults.patterns import number_test, text_matcher
+from services.mock_core.faults.rules import number_test, text_matcher
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.mock_core.admin.plan_request import read_plan
+from services.mock_core.clock import Clock
 from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.parse import read_plan
 from services.mock_core.faults.plan import FaultPlan
-from services.mock_core.ledger.jobs import Job
-from services.mock_core.lib.clock import Clock
+from services.mock_core.ledger.generation import Job
 from tests.services.mock_core.makers import do_names, make_generation, make_job, make_plan
 
 Raw = dict[str, Any]

@@ -1,6 +1,6 @@
 """Which job a request belongs to, by a key that is the same in every run."""
 
-from services.mock_core.ledger.jobs import JobIndex
+from services.mock_core.ledger.generation import JobIndex
 
 PATTERN = r"(?P<job>.+)\.(?P<attempt>\d{1,4})"
 

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from loadtest.collect.collector import examine
-from services.mock_comfyui.pictures.drawing import draw_picture
-from services.mock_core.ledger.shown import shown
-from services.mock_kling.video.encode import make_video
+from services.mock_comfyui.pictures import draw_picture
+from services.mock_core.ledger.files import shown
+from services.mock_kling.video import make_video
 
 PICTURE = draw_picture("一只猫", "", "1", size=(96, 64))
 OTHER = draw_picture("一只猫", "", "2", size=(96, 64))

@@ -3,7 +3,7 @@
 import pytest
 
 from services.mock_core.ledger.generation import DeliveryAttempt
-from services.mock_core.ledger.verdict import judge
+from services.mock_core.ledger.ledger import judge
 from tests.services.mock_core.makers import make_generation
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from services.mock_core.lib.clock import Clock
+from services.mock_core.clock import Clock
 
 
 async def test_sleepers_wake_in_the_order_of_their_ends() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.mock_core.lib.delays import DelaySpec, parse_delay
+from services.mock_core.clock import DelaySpec, parse_delay
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import jwt
 
-from services.mock_comfyui.pictures.drawing import draw_picture
-from services.mock_kling.config import DEFAULT_API_KEY, DEFAULT_SECRET_KEY
+from services.mock_comfyui.pictures import draw_picture
+from services.mock_kling.settings import DEFAULT_API_KEY, DEFAULT_SECRET_KEY
 from tests.services.mock_core.serving import Json, Service
 
 SHAPES = json.loads((Path(__file__).parent / "documented" / "shapes.json").read_text())

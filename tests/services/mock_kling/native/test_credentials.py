@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from services.mock_kling.config import DEFAULT_API_KEY
+from services.mock_kling.settings import DEFAULT_API_KEY
 from tests.services.mock_core.serving import Service
 from tests.services.mock_kling.native.client import (
     SHAPES,

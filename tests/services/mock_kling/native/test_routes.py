@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.mock_kling.errors import CODES
+from services.mock_kling.orders import CODES
 from tests.services.mock_core.serving import Receiver, Service
 from tests.services.mock_kling.native.client import KEY, SHAPES, TASKS, create, ended, query, shape
 

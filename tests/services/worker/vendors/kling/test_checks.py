@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.mock_kling.config import DEFAULT_API_KEY, DEFAULT_SECRET_KEY
+from services.mock_kling.settings import DEFAULT_API_KEY, DEFAULT_SECRET_KEY
 from services.worker.vendors.chosen import chosen_videos
 from services.worker.vendors.findings import Finding, Verdict
 from services.worker.vendors.kling.chosen import kling_videos

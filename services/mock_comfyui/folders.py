@@ -1,0 +1,156 @@
+"""The output, temp and input folders: names, numbers, and files that are being written."""
+
+import posixpath
+import re
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from services.mock_core.clock import Clock
+from services.mock_core.ledger.files import FileStore, StoredFile
+from services.mock_core.ledger.generation import Generation
+
+FOLDERS = ("output", "temp", "input")
+# In how many parts a file is written that takes its time; the first has no byte.
+_PARTS = 8
+_NUMBERED = re.compile(r"(.+)_(\d{1,9})_.*", re.DOTALL)
+_REMEMBERED = 100_000
+
+
+def key_of(filename: str, subfolder: str, folder: str) -> str:
+    """Where the file store has what `/view` asks for."""
+    path = f"{subfolder}/{filename}" if subfolder else filename
+    return path if folder == "output" else f"{folder}:{path}"
+
+
+class Folders:
+    """Numbers go on where the highest one on disk ends; those of `temp` end with the server."""
+
+    def __init__(self, files: FileStore, clock: Clock) -> None:
+        self._files = files
+        self._clock = clock
+        self._highest: OrderedDict[str, int] = OrderedDict()
+        self.wipe_temp()
+        for key in files.names():
+            self._note(key)
+
+    def get(self, key: str) -> StoredFile | None:
+        return self._files.get(key)
+
+    def annotated(self, name: str, folder: str = "input") -> str:
+        """The key of `sub/x.png`, or of `x.png [output]`, which names the folder itself."""
+        for other in FOLDERS:
+            if name.endswith(f" [{other}]"):
+                name, folder = name.removesuffix(f" [{other}]"), other
+        subfolder, filename = posixpath.split(posixpath.normpath(name))
+        return key_of(filename, subfolder, folder)
+
+    def pictures(self) -> list[str]:
+        """What is in the input folder itself."""
+        keys = (key for key in self._files.names() if key.startswith("input:") and "/" not in key)
+        return sorted(key.removeprefix("input:") for key in keys)
+
+    def next_number(self, subfolder: str, stem: str, folder: str) -> int:
+        return self._highest.get(key_of(stem, subfolder, folder), 0) + 1
+
+    def put(
+        self, key: str, body: bytes, media_type: str, generation: Generation | None = None
+    ) -> None:
+        self._files.put(key, StoredFile(body, media_type, self._clock.now(), generation))
+        self._note(key)
+
+    async def write(
+        self, key: str, body: bytes, media_type: str, generation: Generation, *, seconds: float
+    ) -> None:
+        """Put it there over so many nominal seconds; what breaks off leaves a part of it."""
+        for part in range(_PARTS if seconds else 0):
+            self.put(key, body[: len(body) * part // _PARTS], media_type, generation)
+            await self._clock.sleep(seconds / _PARTS)
+        self.put(key, body, media_type, generation)
+
+    def wipe_temp(self) -> None:
+        """What a start of the server does."""
+        for key in self._files.names():
+            if key.startswith("temp:"):
+                self._files.remove(key)
+        for key in [key for key in self._highest if key.startswith("temp:")]:
+            del self._highest[key]
+
+    def forget_all(self) -> None:
+        self._highest.clear()
+
+    def _note(self, key: str) -> None:
+        folder, name = posixpath.split(key)
+        found = _NUMBERED.fullmatch(name)
+        if found is None:
+            return
+        stem = posixpath.join(folder, found[1])
+        self._highest[stem] = max(self._highest.get(stem, 0), int(found[2]))
+        self._highest.move_to_end(stem)
+        if len(self._highest) > _REMEMBERED:
+            self._highest.popitem(last=False)
+
+
+# The longest name that a file system takes, in bytes.
+_LONGEST = 255
+_ROOT = "/opt/ComfyUI/output"
+
+
+class BadName(Exception):
+    """The server cannot save there; `kind` is the type of its exception."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the files of a prefix go."""
+
+    subfolder: str
+    stem: str
+
+    def name(self, number: int, batch: int, ending: str) -> str:
+        stem = self.stem.replace("%batch_num%", str(batch))
+        name = f"{stem}_{number:05}_.{ending}"
+        if len(name.encode("utf-8", "replace")) > _LONGEST:
+            raise BadName("OSError", f"[Errno 36] File name too long: '{_ROOT}/{name}'")
+        return name
+
+
+def place_of(prefix: str, *, size: tuple[int, int]) -> Place:
+    """The place, or BadName for one outside the output folder."""
+    path = posixpath.normpath(_filled_in(prefix, size))
+    subfolder, stem = posixpath.split(path)
+    if subfolder.startswith("/") or subfolder.split("/")[0] == "..":
+        raise BadName("Exception", _outside(subfolder))
+    return Place(subfolder, stem)
+
+
+def _filled_in(prefix: str, size: tuple[int, int]) -> str:
+    if "%" not in prefix:
+        return prefix
+    now = time.localtime()
+    for name, value in (
+        ("width", str(size[0])),
+        ("height", str(size[1])),
+        ("year", str(now.tm_year)),
+        ("month", f"{now.tm_mon:02}"),
+        ("day", f"{now.tm_mday:02}"),
+        ("hour", f"{now.tm_hour:02}"),
+        ("minute", f"{now.tm_min:02}"),
+        ("second", f"{now.tm_sec:02}"),
+    ):
+        prefix = prefix.replace(f"%{name}%", value)
+    return prefix
+
+
+def _outside(subfolder: str) -> str:
+    full = posixpath.normpath(posixpath.join(_ROOT, subfolder))
+    common = posixpath.commonpath((_ROOT, full))
+    return (
+        "**** ERROR: Saving image outside the output folder is not allowed."
+        f"\n full_output_folder: {full}\n         output_dir: {_ROOT}"
+        f"\n         commonpath: {common}"
+    )

@@ -1,1 +1,0 @@
-"""The output, temp and input folders: names, numbers, and files that are being written."""

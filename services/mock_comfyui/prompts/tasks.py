@@ -1,0 +1,203 @@
+"""A prompt in the queue: what of its graph runs, in which order, and the pictures it makes."""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.mock_comfyui.prompts.validation import Graph, Nodes
+from services.mock_core.clock import milliseconds
+from services.mock_core.ledger.generation import Generation
+from services.mock_core.runner import PlannedRun
+
+Output = dict[str, Any]
+_CACHED_NODES = 5_000
+_TEXTS = ("text", "prompt", "string")
+
+
+@dataclass(slots=True)
+class Work:
+    """`order` has every node that is needed; `cached` those whose result is there already."""
+
+    order: list[str]
+    signatures: dict[str, str]
+    cached: list[str] = field(default_factory=list)
+    # What cached nodes have made, as far as it is told.
+    results: dict[str, Output] = field(default_factory=dict)
+
+    @property
+    def to_run(self) -> list[str]:
+        return [node_id for node_id in self.order if node_id not in self.cached]
+
+
+class NodeCache:
+    """Results by what a node and all above it say; bounded, the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._results: OrderedDict[str, Output | None] = OrderedDict()
+
+    def plan(
+        self,
+        graph: Graph,
+        outputs: list[str],
+        nodes: Nodes,
+        *,
+        changed: Callable[[Graph], str] = lambda _: "",
+    ) -> Work:
+        """The work as it is at this moment; `changed` says what else tells a node's state."""
+        order = needed(graph, outputs, nodes)
+        signatures = sign(graph, order, nodes, changed=changed)
+        work = Work(order, signatures)
+        # In the order of the graph, as the real server tells them.
+        for node_id in graph:
+            if signatures.get(node_id) in self._results:
+                work.cached.append(node_id)
+                found = self._results[signatures[node_id]]
+                if found is not None:
+                    work.results[node_id] = found
+        return work
+
+    def keep(self, work: Work, node_id: str, output: Output | None) -> None:
+        """Remember a node that has run, whatever becomes of the others."""
+        self._results[work.signatures[node_id]] = output
+        self._results.move_to_end(work.signatures[node_id])
+        while len(self._results) > _CACHED_NODES:
+            self._results.popitem(last=False)
+
+    def clear(self) -> None:
+        self._results.clear()
+
+
+def text_of(graph: Graph, order: list[str]) -> str:
+    """What stands for the prompt: every text that the graph encodes, else its file prefix."""
+    inputs = [graph[node_id].get("inputs", {}) for node_id in order]
+    for names in (_TEXTS, ("filename_prefix",)):
+        found = [it[name] for it in inputs for name in names if isinstance(it.get(name), str)]
+        if any(found):
+            return "\n".join(part for part in found if part)[:2500]
+    return ""
+
+
+def needed(graph: Graph, outputs: list[str], nodes: Nodes) -> list[str]:
+    """The outputs and all that they link to; what is linked to comes first."""
+    order: dict[str, None] = {}
+    for output in outputs:
+        stack = [(output, iter(links_of(graph, output, nodes)))]
+        while stack:
+            node_id, links = stack[-1]
+            after = next((link for link in links if link not in order), None)
+            if after is None:
+                order[node_id] = None
+                stack.pop()
+            else:
+                stack.append((after, iter(links_of(graph, after, nodes))))
+    return list(order)
+
+
+def sign(
+    graph: Graph,
+    order: list[str],
+    nodes: Nodes,
+    *,
+    changed: Callable[[Graph], str] = lambda _: "",
+) -> dict[str, str]:
+    """A node's signature holds its class, its values, and the signatures of what it links to."""
+    signatures: dict[str, str] = {}
+    for node_id in order:
+        kind = graph[node_id]["class_type"]
+        inputs = graph[node_id].get("inputs", {})
+        told = [
+            [name, [signatures[inputs[name][0]], inputs[name][1]]]
+            if isinstance(inputs[name], list)
+            else [name, inputs[name]]
+            for name in nodes[kind].inputs
+            if name in inputs
+        ]
+        text = json.dumps([kind, told, changed(graph[node_id])], sort_keys=True)
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
+        signatures[node_id] = digest.hexdigest()
+    return signatures
+
+
+def links_of(graph: Graph, node_id: str, nodes: Nodes) -> list[str]:
+    """Only what the node's type declares counts; a good node's lists are links."""
+    inputs = graph[node_id].get("inputs", {})
+    declared = nodes[graph[node_id]["class_type"]].inputs
+    return [inputs[name][0] for name in declared if isinstance(inputs.get(name), list)]
+
+
+# More are made of one batch by nobody who wants to see a mock.
+_MOST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A size of 0 stands for one that the graph doesn't say."""
+
+    size: tuple[int, int] = (0, 0)
+    batch: int = 1
+
+
+def shape_of(graph: Graph, node_id: str, nodes: Nodes) -> Shape:
+    """By the nearest nodes above that say width and height, and a batch."""
+    width, height, batch = 0, 0, 0
+    ahead, seen = [node_id], {node_id}
+    while ahead and not (width and batch):
+        here = ahead.pop(0)
+        inputs = graph[here].get("inputs", {})
+        if not width and _is_number(inputs.get("width")) and _is_number(inputs.get("height")):
+            width, height = int(inputs["width"]), int(inputs["height"])
+        if not batch and _is_number(inputs.get("batch_size")):
+            batch = int(inputs["batch_size"])
+        for link in links_of(graph, here, nodes):
+            if link not in seen:
+                seen.add(link)
+                ahead.append(link)
+    return Shape((width, height), min(max(batch, 1), _MOST))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    generation: Generation
+    number: float
+    graph: Graph
+    # The output nodes that are to run.
+    outputs: list[str]
+    extra: dict[str, Any]
+    client_id: str | None
+    # What the fault plan has decided; None for a prompt of the plain wire.
+    planned: PlannedRun | None = None
+    # Whether its extra data has the time at which it came; that of old servers has not.
+    is_dated: bool = True
+    created: int = field(default_factory=lambda: milliseconds(time.time()))
+    messages: list[list[Any]] = field(default_factory=list)
+    # Decided when it begins, by what is cached then.
+    work: Work | None = None
+    # Nodes told so far: node id -> (value, max)
+    told: dict[str, tuple[float, float]] = field(default_factory=dict)
+    current: str | None = None
+    executed: list[str] = field(default_factory=list)
+    # What its output nodes have made so far.
+    results: dict[str, Output] = field(default_factory=dict)
+    # Heeded at its next node or step.
+    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def id(self) -> str:
+        return self.generation.id
+
+    @property
+    def queue_row(self) -> list[Any]:
+        return [self.number, self.id, self.graph, self.extra_data, self.outputs]
+
+    @property
+    def extra_data(self) -> dict[str, Any]:
+        return {**self.extra, **({"create_time": self.created} if self.is_dated else {})}

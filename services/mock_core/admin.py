@@ -1,0 +1,196 @@
+"""The routes under `/admin`: faults, ledger, stats, verdict, trace, journal, config, reset."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Query, Request
+from pydantic import AfterValidator
+
+from services.mock_core.faults.parse import read_plan
+from services.mock_core.faults.presets import PRESETS
+from services.mock_core.ledger.ledger import judge
+from services.mock_core.mock import Mock, TheMock
+from services.mock_core.problems import Problem, documented
+from shared.http.queries import ONLY_KNOWN
+
+
+async def _no_form(request: Request) -> None:
+    """A page may post a form anywhere without asking; its media type is never JSON's."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in ("", "application/json"):
+        raise Problem(415, "not_json", detail="Content-Type: application/json")
+
+
+router = APIRouter(
+    prefix="/admin",
+    tags=["admin"],
+    dependencies=[Depends(_no_form), ONLY_KNOWN],
+    responses=documented(415, 422),
+)
+_NO_RULE = ("not_found", "no rule named 'lost' is armed")
+_NO_DELIVERY = ("not_found", "no delivery 17 is kept")
+
+
+def _tellable(body: dict[str, Any]) -> dict[str, Any]:
+    """What is taken in is told again: nothing gets in that JSON has no form for."""
+    try:
+        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("It holds half of a surrogate pair, which is no character.") from error
+    except ValueError as error:
+        raise ValueError("It holds NaN or Infinity, which JSON doesn't have.") from error
+    return body
+
+
+JsonObject = Annotated[dict[str, Any], Body(), AfterValidator(_tellable)]
+
+
+def faults_answer(mock: Mock) -> dict[str, Any]:
+    return {
+        "service": mock.service,
+        "seed": mock.plan.seed,
+        "rules": mock.plan.rows(),
+        "presets": [
+            {
+                "name": name,
+                "says": preset.says,
+                "expect": preset.expect,
+                "fatal": preset.fatal,
+            }
+            for name, preset in PRESETS.items()
+        ],
+    }
+
+
+@router.get("/faults")
+async def get_faults(mock: TheMock) -> dict[str, Any]:
+    """The armed rules with the number of their hits, and the presets there are."""
+    return faults_answer(mock)
+
+
+@router.put("/faults")
+async def put_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
+    """Replace the plan: `{"rules": […]}`, one rule, or `{"preset": name}`."""
+    wanted = read_plan(plan)
+    mock.plan.replace(wanted.rules, wanted.seed)
+    return faults_answer(mock)
+
+
+@router.post("/faults")
+async def post_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
+    """Add to the plan; a rule of a name that is in force takes its place."""
+    wanted = read_plan(plan)
+    mock.plan.add(wanted.rules, wanted.seed)
+    return faults_answer(mock)
+
+
+@router.delete("/faults", responses=documented(404, told={404: _NO_RULE}))
+async def delete_faults(mock: TheMock, name: str | None = None) -> dict[str, Any]:
+    """Remove every rule, or the one of this name."""
+    if name is None:
+        mock.plan.clear()
+    elif not mock.plan.remove(name):
+        raise Problem(404, "not_found", detail=f"no rule named {name!r} is armed")
+    return faults_answer(mock)
+
+
+@router.get("/ledger")
+async def get_ledger(
+    mock: TheMock, external_id: str | None = None, limit: Annotated[int | None, Query(ge=1)] = None
+) -> list[dict[str, Any]]:
+    """One row per accepted generation in order of acceptance; the last `limit` of them."""
+    rows = [row for row in mock.ledger if external_id is None or row.external_id == external_id]
+    return [row.row() for row in (rows if limit is None else rows[-limit:])]
+
+
+@router.get("/stats")
+async def get_stats(mock: TheMock) -> dict[str, Any]:
+    """Counts since the last reset; `in_flight` was accepted and has not ended."""
+    ledger = mock.ledger
+    return {
+        "in_flight": ledger.in_flight,
+        "max_in_flight": ledger.max_in_flight,
+        "accepted_later": mock.runner.accepted_later,
+        "accepted": ledger.accepted,
+        "charged": ledger.charged,
+        "duplicates": ledger.duplicates,
+        "ledger_dropped": ledger.dropped,
+        "callbacks_pending": mock.sender.pending,
+        "faults_injected": mock.trace.recorded,
+        "rules_armed": mock.plan.in_force,
+        "file_bytes": mock.files.size,
+        "speed": mock.clock.speed,
+    }
+
+
+@router.get("/verdict")
+async def get_verdict(mock: TheMock) -> dict[str, Any]:
+    """What a bill would show; callbacks that are still on their way are counted as pending."""
+    verdict = judge(mock.ledger, fetched_late=mock.fetched_late)
+    return {**verdict, "callbacks_pending": mock.sender.pending}
+
+
+@router.get("/trace/plan")
+async def get_trace_plan(mock: TheMock) -> dict[str, Any]:
+    """The trace as a plan without chance: armed before the same jobs, it does the same again."""
+    return mock.trace.as_plan(mock.service, mock.plan.seed)
+
+
+@router.get("/trace")
+async def get_trace(
+    mock: TheMock,
+    after: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int | None, Query(ge=1)] = None,
+) -> dict[str, Any]:
+    """Every fault that was injected, oldest first: those numbered above `after`, the last ones."""
+    return {"recorded": mock.trace.recorded, "rows": mock.trace.rows(after, limit)}
+
+
+@router.get("/journal")
+async def get_journal(
+    mock: TheMock,
+    path: str = "",
+    method: str = "",
+    status: int | None = None,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 100,
+) -> list[dict[str, Any]]:
+    """Requests to the vendor's own routes, newest first."""
+    return mock.journal.rows(path=path, method=method, status=status, limit=limit)
+
+
+@router.get("/config")
+async def get_config(mock: TheMock) -> dict[str, Any]:
+    """What can be changed while the mock runs."""
+    return mock.config.model_dump(mode="json")
+
+
+@router.put("/config")
+async def put_config(mock: TheMock, changes: JsonObject) -> dict[str, Any]:
+    """Change what is given; refused whole, with every mistake named, when something is wrong."""
+    mock.configure(mock.config.changed(changes))
+    return await get_config(mock)
+
+
+@router.post(
+    "/callbacks/{delivery_id}/replay",
+    status_code=202,
+    responses=documented(404, told={404: _NO_DELIVERY}),
+)
+async def post_replay(mock: TheMock, delivery_id: str) -> dict[str, bool]:
+    """Send one callback of the ledger once more, as it was."""
+    if not mock.sender.replay(delivery_id):
+        raise Problem(404, "not_found", detail=f"no delivery {delivery_id} is kept")
+    return {"sent": True}
+
+
+@router.post("/restart")
+async def post_restart(mock: TheMock) -> dict[str, int]:
+    """What a restart of the vendor does: no id is known any more; files and ledger stay."""
+    return {"forgotten": mock.forget_ids()}
+
+
+@router.post("/reset")
+async def post_reset(mock: TheMock) -> dict[str, bool]:
+    """Forget everything but the configuration: jobs, files, ledger, journal, trace."""
+    await mock.reset()
+    return {"reset": True}

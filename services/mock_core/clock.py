@@ -1,0 +1,191 @@
+"""The vendor's time: its clock, how instants are written, lengths of time, and seeded numbers."""
+
+import asyncio
+import hashlib
+import heapq
+import itertools
+import math
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import NormalDist
+from typing import Annotated
+
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+
+# A timer of the event loop may fire this much early; waiting again for so little would only spin.
+_EARLY_SECONDS = 0.0005
+
+
+class Clock:
+    """Nominal time; `now()` runs `speed` times as fast as the wall."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._real_base = time.monotonic()
+        self._nominal_base = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+        self._handle: asyncio.TimerHandle | None = None
+
+    @property
+    def speed(self) -> float:
+        return self._speed
+
+    def set_speed(self, speed: float) -> None:
+        """Change the factor; sleeps that are under way keep their nominal length."""
+        self._nominal_base = self.now()
+        self._real_base = time.monotonic()
+        self._speed = speed
+        if self._sleepers:
+            self._arm()
+
+    def now(self) -> float:
+        """Nominal seconds since the clock was made."""
+        return self._nominal_base + (time.monotonic() - self._real_base) * self._speed
+
+    def to_real(self, nominal_seconds: float) -> float:
+        return nominal_seconds / self._speed
+
+    async def sleep(self, nominal_seconds: float) -> None:
+        if nominal_seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (self.now() + nominal_seconds, next(self._order), future)
+        heapq.heappush(self._sleepers, entry)
+        if self._sleepers[0] is entry:
+            self._arm()
+        await future
+
+    def _arm(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        real = max(self.to_real(self._sleepers[0][0] - self.now()), 0.0)
+        self._handle = asyncio.get_running_loop().call_later(real, self._wake)
+
+    def _wake(self) -> None:
+        self._handle = None
+        due = self.now() + _EARLY_SECONDS * self._speed
+        while self._sleepers and (self._sleepers[0][0] <= due or self._sleepers[0][2].done()):
+            future = heapq.heappop(self._sleepers)[2]
+            if not future.done():
+                future.set_result(None)
+        if self._sleepers:
+            self._arm()
+
+
+def rfc3339(epoch_seconds: float | None) -> str | None:
+    if epoch_seconds is None:
+        return None
+    moment = datetime.fromtimestamp(epoch_seconds, UTC)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def milliseconds(epoch_seconds: float) -> int:
+    return int(epoch_seconds * 1000)
+
+
+MAX_SECONDS = 10_000_000.0
+_SHAPES = {"fixed": 1, "uniform": 2, "lognormal": 2}
+_HELP = "a number of seconds, 'uniform:low,high' or 'lognormal:median,sigma'"
+
+
+@dataclass(frozen=True, slots=True)
+class DelaySpec:
+    """`fixed` has a; `uniform` runs from a to b; `lognormal` has median a and sigma b."""
+
+    shape: str
+    a: float
+    b: float = 0.0
+
+    def at(self, quantile: float) -> float:
+        """Seconds at this quantile, a number in [0, 1)."""
+        if self.shape == "fixed":
+            return self.a
+        if self.shape == "uniform":
+            return self.a + (self.b - self.a) * quantile
+        quantile = min(max(quantile, 1e-9), 1 - 1e-9)
+        return self.a * math.exp(self.b * NormalDist().inv_cdf(quantile))
+
+    def __str__(self) -> str:
+        """As it is read, to the last digit."""
+        if self.shape == "fixed":
+            return _digits(self.a)
+        return f"{self.shape}:{_digits(self.a)},{_digits(self.b)}"
+
+
+def _digits(number: float) -> str:
+    return repr(float(number)).removesuffix(".0")
+
+
+def parse_delay(value: object) -> DelaySpec:
+    """Read `30`, `"uniform:10,20"` or `"lognormal:164,0.2"`; ValueError says what is wrong."""
+    if isinstance(value, DelaySpec):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"must be {_HELP}")
+    shape, separator, rest = str(value).strip().partition(":")
+    if not separator:
+        shape, rest = "fixed", shape
+    if shape not in _SHAPES:
+        raise ValueError(f"unknown shape {shape!r}: must be {_HELP}")
+    return _checked(shape, _numbers(rest, _SHAPES[shape]))
+
+
+def _numbers(text: str, count: int) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"must be {_HELP}") from None
+    if len(numbers) != count:
+        raise ValueError(f"needs {count} number(s): must be {_HELP}")
+    if not all(0 <= number <= MAX_SECONDS for number in numbers):
+        raise ValueError(f"each number must be between 0 and {MAX_SECONDS:.0f}")
+    return numbers
+
+
+def _checked(shape: str, numbers: list[float]) -> DelaySpec:
+    if shape == "uniform" and numbers[0] > numbers[1]:
+        raise ValueError("uniform runs from the smaller to the larger number")
+    if shape == "lognormal" and not (numbers[0] > 0 and numbers[1] <= 3):
+        raise ValueError("lognormal needs a median above 0 and a sigma of at most 3")
+    return DelaySpec(shape, *numbers)
+
+
+Delay = Annotated[
+    DelaySpec,
+    PlainValidator(parse_delay),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": ["number", "string"], "description": _HELP}),
+]
+
+
+_SPAN = float(1 << 64)
+
+
+class SeededRandom:
+    """Numbers whose first parts are the same; those are hashed once."""
+
+    def __init__(self, *parts: str | int) -> None:
+        self._begun = hashlib.blake2b(_joined(*parts, ""), digest_size=8)
+
+    def number(self, *parts: str | int) -> float:
+        """A number in [0, 1) that depends on all the parts, and on nothing else."""
+        hasher = self._begun.copy()
+        hasher.update(_joined(*parts))
+        return int.from_bytes(hasher.digest(), "big") / _SPAN
+
+
+def random_number(seed: int, *parts: str | int) -> float:
+    """A number in [0, 1) that depends on the seed and the parts, and on nothing else."""
+    return SeededRandom(seed).number(*parts)
+
+
+def _joined(*parts: str | int) -> bytes:
+    return "\x1f".join([str(part) for part in parts]).encode("utf-8", "surrogatepass")
+
+
+def fingerprint(*parts: str) -> str:
+    """Twelve hex digits that stand for a text in keys and names."""
+    return hashlib.blake2b(_joined(*parts), digest_size=6).hexdigest()

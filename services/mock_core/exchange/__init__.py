@@ -1,1 +1,0 @@
-"""The exchanges of the vendors' own routes, with the faults around them."""

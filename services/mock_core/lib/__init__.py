@@ -1,1 +1,0 @@
-"""Time, lengths of time and seeded random numbers; knows nothing of a mock."""

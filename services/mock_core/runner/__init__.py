@@ -1,1 +1,0 @@
-"""Runs what was accepted to its end; knows no HTTP."""

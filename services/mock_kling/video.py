@@ -1,0 +1,177 @@
+"""Makes the video of a generation: fetches its picture, checks and encodes it, stores the file."""
+
+import asyncio
+import base64
+import binascii
+import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+
+import av
+import httpx
+from PIL import Image, UnidentifiedImageError
+
+from services.mock_core.client import http_client
+from services.mock_core.ledger.files import FileStore, StoredFile, shown
+from services.mock_core.ledger.generation import Generation
+from services.mock_core.runner import GenerationError
+
+
+class VideoMaker:
+    """`check` raises GenerationError for an address that nothing is fetched from."""
+
+    def __init__(self, files: FileStore, *, check: Callable[[str], None]) -> None:
+        self._files = files
+        self._fetcher = Fetcher(check)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="encode")
+        self.now: Callable[[], float] = lambda: 0.0
+
+    async def open(self) -> None:
+        await self._fetcher.open()
+
+    async def close(self) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        await self._fetcher.close()
+
+    async def make(self, generation: Generation) -> str:
+        """Fetch, encode, store, and return the file's name; nothing where the inputs are wrong."""
+        if "wrong" in generation.detail:
+            raise GenerationError("invalid inputs")
+        source = generation.image_source
+        picture = source if isinstance(source, bytes) else await self._fetcher.fetch(source or "")
+        if generation.detail.get("strict"):
+            _demand(picture)
+        generation.source_sha256 = sha256(picture).hexdigest()
+        generation.source_shows = shown(picture)
+        loop = asyncio.get_running_loop()
+        body = await loop.run_in_executor(self._thread, make_video, picture)
+        name = f"{generation.id}.mp4"
+        self._files.put(name, StoredFile(body, "video/mp4", self.now(), generation))
+        return name
+
+
+def _demand(picture: bytes) -> None:
+    """On its own wire the vendor looks at a fetched picture as closely as at a sent one."""
+    try:
+        check(picture)
+    except BadPicture as error:
+        raise GenerationError(str(error)) from error
+
+
+MAX_BYTES = 10_000_000
+_USER_AGENT = "mock-kling"
+# Real seconds: whoever serves the picture does not run on the vendor's clock.
+_SECONDS = 10.0
+
+
+class Fetcher:
+    """One client for all downloads, open from start to stop."""
+
+    def __init__(self, check: Callable[[str], None]) -> None:
+        self._check = check
+        self._client: httpx.AsyncClient | None = None
+
+    async def open(self) -> None:
+        self._client = http_client(seconds=_SECONDS, connections=20, kept=5)
+        self._client.headers["User-Agent"] = _USER_AGENT
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def fetch(self, url: str) -> bytes:
+        """The bytes at this address; GenerationError with the reason otherwise."""
+        if self._client is None:
+            raise RuntimeError("the fetcher is not open")
+        self._check(url)
+        try:
+            async with self._client.stream("GET", url) as reply:
+                if reply.status_code != httpx.codes.OK:
+                    raise GenerationError(f"image download failed: HTTP {reply.status_code}")
+                return await _bounded(reply)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise GenerationError(f"image download failed: {type(error).__name__}") from error
+
+
+async def _bounded(reply: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in reply.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise GenerationError(f"image download failed: larger than {MAX_BYTES} bytes")
+    return bytes(body)
+
+
+SHORTEST_SIDE = 300
+WIDEST_RATIO = 2.5
+
+
+class BadPicture(ValueError):
+    """The message is the vendor's reason."""
+
+
+def decode(text: str) -> bytes:
+    """The bytes of bare base64; BadPicture for a `data:` prefix or anything else."""
+    if text.startswith("data:"):
+        raise BadPicture("image must be base64 without a data: prefix")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadPicture("image is neither a URL nor base64") from error
+
+
+def check(picture: bytes) -> None:
+    """BadPicture when the vendor would not take these bytes."""
+    if len(picture) > MAX_BYTES:
+        raise BadPicture("image is larger than 10 MB")
+    try:
+        width, height = Image.open(io.BytesIO(picture), formats=("PNG", "JPEG")).size
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise BadPicture("image is not a valid png or jpg") from error
+    if min(width, height) < SHORTEST_SIDE:
+        raise BadPicture(f"image sides must be {SHORTEST_SIDE} px or more")
+    if max(width, height) > WIDEST_RATIO * min(width, height):
+        raise BadPicture("image ratio must be between 1:2.5 and 2.5:1")
+
+
+SECONDS = 2
+RATE = 6
+_LONGEST_SIDE = 640
+_MAX_PIXELS = 50_000_000
+_FORMATS = ("PNG", "JPEG")
+
+
+def make_video(picture: bytes) -> bytes:
+    """MP4 bytes of about two seconds; GenerationError when the bytes are no picture."""
+    frame = av.VideoFrame.from_image(_opened(picture))  # type: ignore[no-untyped-call]
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        options = {"preset": "ultrafast", "crf": "23", "threads": "1"}
+        stream = container.add_stream("libx264", rate=RATE, options=options)
+        stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
+        still = frame.reformat(format="yuv420p")
+        for number in range(SECONDS * RATE):
+            still.pts = number
+            container.mux(stream.encode(still))
+        container.mux(stream.encode())
+    return out.getvalue()
+
+
+def _opened(picture: bytes) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(picture), formats=_FORMATS)
+        if image.width * image.height > _MAX_PIXELS:
+            raise GenerationError("image is too large")
+        image.draft("RGB", (_LONGEST_SIDE, _LONGEST_SIDE))
+        image.load()
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise GenerationError("image is not a valid png or jpg") from error
+    return _fitted(image.convert("RGB"))
+
+
+def _fitted(image: Image.Image) -> Image.Image:
+    """No side longer than the limit, and both even, as the codec wants them."""
+    scale = min(1.0, _LONGEST_SIDE / max(image.size))
+    width, height = (max(2, int(side * scale) // 2 * 2) for side in image.size)
+    return image if image.size == (width, height) else image.resize((width, height))

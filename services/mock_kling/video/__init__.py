@@ -1,1 +1,0 @@
-"""From a picture to its video: fetched, checked, encoded; knows no route."""

@@ -1,0 +1,58 @@
+"""The picture: always the same bytes, different for each text, no box for a missing glyph."""
+
+import io
+import re
+from pathlib import Path
+
+from PIL import Image
+
+from services.mock_comfyui import pictures
+from services.mock_comfyui.pictures import HEIGHT, WIDTH, draw_picture, font_of
+
+DOCKERFILE = Path(__file__).parents[3] / "compose" / "Dockerfile"
+
+
+def _pixels(prompt: str, salt: str = "") -> bytes:
+    return Image.open(io.BytesIO(draw_picture(prompt, "", salt))).tobytes()
+
+
+def test_the_same_text_gives_the_same_bytes() -> None:
+    assert draw_picture("一只猫", "ink", "1") == draw_picture("一只猫", "ink", "1")
+
+
+def test_another_text_or_salt_gives_another_picture() -> None:
+    drawn = {_pixels("猫"), _pixels("狗"), _pixels("猫", "2"), _pixels("cat")}
+    assert len(drawn) == 4
+
+
+# For private use: no font has them, whatever the machine has.
+UNKNOWN, OTHER = "\ue000", "\ue001"
+
+
+def test_a_character_without_a_glyph_gets_a_pattern_of_its_own() -> None:
+    assert font_of("a") is not None
+    assert font_of(UNKNOWN) is font_of(OTHER) is None
+    same_background = "\u200b"
+    assert _pixels(UNKNOWN, same_background) != _pixels(OTHER, same_background)
+
+
+def test_the_best_font_for_chinese_that_the_machine_has_is_found(tmp_path: Path) -> None:
+    assert pictures._found((str(tmp_path),)) is None
+    for name in ("uming.ttc", "deeper/wqy-microhei.ttc", "other.ttf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = pictures._found((str(tmp_path / "none"), str(tmp_path)))
+    assert found == tmp_path / "deeper/wqy-microhei.ttc"
+
+
+def test_any_text_fits_into_the_picture() -> None:
+    for text in ("x" * 2500, "猫" * 2500, "\x00\n\t\r\u202e", "\ud800", "🐈‍⬛", " "):
+        picture = Image.open(io.BytesIO(draw_picture(text, "", "")))
+        assert picture.size == (WIDTH, HEIGHT)
+
+
+def test_the_image_has_the_best_one_where_it_is_looked_for() -> None:
+    [line] = re.findall(r"COPY --from=fonts /fonts (\S+)", DOCKERFILE.read_text(encoding="utf-8"))
+
+    assert Path(line).parent in map(Path, pictures._FOLDERS)
+    assert f"/{pictures._CHINESE[0]} ." in DOCKERFILE.read_text(encoding="utf-8")
