@@ -9,7 +9,7 @@ from loadtest.books.model import LEDGERS, RECEIPTS, RECORDS, RUNNER, SLOT, STEPS
 from loadtest.judge import findings as kinds
 from loadtest.judge.fates import AGAIN, LOST, MADE_GOOD
 from loadtest.judge.judge import Judgement
-from loadtest.judge.rules import files
+from loadtest.judge.rules.jobs import FILE
 
 # An early one is no harm: a vendor may be quicker than its answer.
 HARMS = (MADE_GOOD, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, LOST)
@@ -320,7 +320,7 @@ def _taken_over(judgement: Judgement) -> Told:
 
 
 def _whole(judgement: Judgement) -> Told:
-    if named := _found(judgement, files.KIND):
+    if named := _found(judgement, FILE):
         return BROKEN, f"{named} finding(s), see the conservation ledger"
     jobs = judgement.books.jobs
     stored = [stored for job in jobs if job.ended for stored in job.files.values()]

@@ -1,36 +1,35 @@
-"""The rules, a module for each family: what can't be so in a run that nobody has bent."""
+"""The rules, a function for each family: what can't be so in a run that nobody has bent."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from loadtest.books.model import Books
 from loadtest.judge.findings import Finding
-from loadtest.judge.rules import (
-    attempts,
-    callbacks,
-    causality,
-    clocks,
-    conditions,
-    files,
-    histories,
-    ledgers,
-    life,
-    slots,
-)
+from loadtest.judge.rules.callbacks import CALLBACK, callback
+from loadtest.judge.rules.causality import CAUSALITY, causality
+from loadtest.judge.rules.histories import HISTORY, history
+from loadtest.judge.rules.jobs import FILE, LIFE, file, life
+from loadtest.judge.rules.plan import CLOCK, PLAN, SLOT, clock, plan, slot
+from loadtest.judge.rules.vendors import ATTEMPTS, LEDGER, attempts, ledger
 from loadtest.judge.self_checks import SelfCheck
 
-KINDS = (
-    *(conditions.KIND, clocks.KIND, ledgers.KIND, slots.KIND, causality.KIND),
-    *(files.KIND, life.KIND, callbacks.KIND, histories.KIND, attempts.KIND),
-)
-FAMILIES = (
-    *(conditions, clocks, ledgers, slots, causality),
-    *(files, life, callbacks, histories, attempts),
-)
+FAMILIES: dict[str, Callable[[Books], Iterator[Finding]]] = {
+    PLAN: plan,
+    CLOCK: clock,
+    LEDGER: ledger,
+    SLOT: slot,
+    CAUSALITY: causality,
+    FILE: file,
+    LIFE: life,
+    CALLBACK: callback,
+    HISTORY: history,
+    ATTEMPTS: attempts,
+}
+KINDS = tuple(FAMILIES)
 
 
 def broken(books: Books) -> list[Finding]:
     """Everything that any rule forbids."""
-    return [finding for family in FAMILIES for finding in family.broken(books)]
+    return [finding for family in FAMILIES.values() for finding in family(books)]
 
 
 def checks(found: list[Finding]) -> Iterator[SelfCheck]:

@@ -12,26 +12,26 @@ from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.findings import Finding
 from loadtest.judge.rules.common import RUN, Texts, each, met, of_stage
 
-KIND = "callback"
+CALLBACK = "callback"
 ENDS = ("succeed", "failed")
 RECEIVER = "callback"
 TAKEN = ("applied", "duplicate", "late", "early", "out_of_order")
 
 
-def broken(books: Books) -> Iterator[Finding]:
+def callback(books: Books) -> Iterator[Finding]:
     """Callbacks that one side alone knows of, or that were refused for nothing."""
     for job_id in books.stray_receipts:
-        yield Finding(KIND, job_id, 0, "a callback was received for it, and no book knows it")
+        yield Finding(CALLBACK, job_id, 0, "a callback was received for it, and no book knows it")
     if "receipts" in books.unread:
         return
-    yield from each(books, KIND, _applied, _signalled)
+    yield from each(books, CALLBACK, _applied, _signalled)
     if books.mocked:
         told = partial(_told, changes=_changes(books), asked=_asked(books))
-        yield from each(books, KIND, told, _counted, _whose, _refused)
+        yield from each(books, CALLBACK, told, _counted, _whose, _refused)
         yield from _unanswered(books)
         if not books.restarts(RECEIVER):
             for stage in books.stages:
-                yield from of_stage(stage, KIND, _none(stage))
+                yield from of_stage(stage, CALLBACK, _none(stage))
 
 
 def _changes(books: Books) -> set[str]:
@@ -153,4 +153,4 @@ def _unanswered(books: Books) -> Iterator[Finding]:
         job_id, _ = owner(external_id)
         if job_id in jobs and (external_id, mapping(row).get("status")) not in ours:
             text = f"the vendor's bill has an unanswered callback of {external_id}"
-            yield Finding(KIND, job_id or RUN, jobs[str(job_id)].stage, text)
+            yield Finding(CALLBACK, job_id or RUN, jobs[str(job_id)].stage, text)

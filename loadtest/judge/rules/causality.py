@@ -11,7 +11,7 @@ from loadtest.judge.intervals import permit_at_earliest
 from loadtest.judge.rules.common import Texts, each, met, of_stage, once, thrown
 from loadtest.times import duration
 
-KIND, CLOCK = "causality", "clock"
+CAUSALITY, CLOCK = "causality", "clock"
 TICK = 0.005
 """The clock that planned instants are waited for by is not the one that they are noted by."""
 EXACT = 1e-5
@@ -19,19 +19,19 @@ EXACT = 1e-5
 ENDS, WAKES = ("succeed", "failed"), "kling_done"
 
 
-def broken(books: Books) -> Iterator[Finding]:
+def causality(books: Books) -> Iterator[Finding]:
     """Whatever came before what it came of."""
     found = offsets(books)
-    yield from each(books, KIND, _runner, _api, _record, _runs, _books_agree, _frames)
+    yield from each(books, CAUSALITY, _runner, _api, _record, _runs, _books_agree, _frames)
     yield from each(books, CLOCK, _made_when_asked)
     for stage in books.stages:
         if stage.why == "done":
-            yield from of_stage(stage, KIND, _outside(stage))
+            yield from of_stage(stage, CAUSALITY, _outside(stage))
     if books.mocked:
-        yield from each(books, KIND, _generations, _callbacks)
-        yield from each(books, KIND, lambda job, _: _order_of_stages(job, found))
-        yield from each(books, KIND, lambda job, _: _inside_the_run(job, found))
-        yield from each(books, KIND, lambda job, _: _received(job, found))
+        yield from each(books, CAUSALITY, _generations, _callbacks)
+        yield from each(books, CAUSALITY, lambda job, _: _order_of_stages(job, found))
+        yield from each(books, CAUSALITY, lambda job, _: _inside_the_run(job, found))
+        yield from each(books, CAUSALITY, lambda job, _: _received(job, found))
 
 
 def _late(cause: str, at: float | None, effect: str, then: float | None, *, slack: float) -> Texts:

@@ -10,21 +10,21 @@ from loadtest.judge.findings import Finding
 from loadtest.judge.intervals import has_no_grant, permit_at_earliest, permit_tokens
 from loadtest.judge.rules.common import Texts, each, of_stage, once
 
-KIND = "history"
+HISTORY = "history"
 EXACT = 1e-5
 GRANTED, FEW = "slot_granted", 2
 CLOSE = 0.05
 """The list of runs is another store of the server's, a moment behind the histories."""
 
 
-def broken(books: Books) -> Iterator[Finding]:
+def history(books: Books) -> Iterator[Finding]:
     """Histories that are missing, damaged, or say something else than what was noted of them."""
     for name in books.stray_histories:
-        yield Finding(KIND, name.split(".")[0], 0, f"histories/{name} is of no job of the run")
+        yield Finding(HISTORY, name.split(".")[0], 0, f"histories/{name} is of no job of the run")
     if not {"Temporal", "Temporal's list"} & books.unread:
-        yield from each(books, KIND, _listed, _permit, _brought)
+        yield from each(books, HISTORY, _listed, _permit, _brought)
         for stage in books.stages:
-            yield from of_stage(stage, KIND, _kept(stage))
+            yield from of_stage(stage, HISTORY, _kept(stage))
         yield from _echoes(books)
         yield from _falling(books)
 
@@ -78,7 +78,7 @@ def _echoes(books: Books) -> Iterator[Finding]:
     without = list(filter(has_no_grant, good))
     if len(without) > max(FEW, len(good) // 2):
         text = "no signal in its history tells of its permit, as of most jobs"
-        yield from (Finding(KIND, job.job_id, job.stage, text) for job in without)
+        yield from (Finding(HISTORY, job.job_id, job.stage, text) for job in without)
 
 
 def _brought(job: JobFacts, books: Books) -> Texts:
@@ -153,7 +153,7 @@ def _falling(books: Books) -> Iterator[Finding]:
             place += 1
         if token <= highest:
             text = f"its permit {token} is not above {highest}, which had been given back"
-            yield Finding(KIND, job.job_id, job.stage, text)
+            yield Finding(HISTORY, job.job_id, job.stage, text)
 
 
 def _apart(ours: float | None, theirs: float | None, seconds: float) -> bool:

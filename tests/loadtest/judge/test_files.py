@@ -3,7 +3,7 @@
 import pytest
 
 from loadtest.books.facts import StoredFile
-from loadtest.judge.rules.files import _same
+from loadtest.judge.rules.jobs import _same
 
 
 @pytest.mark.parametrize(
