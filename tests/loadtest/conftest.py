@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+from loadtest.run.plan import Options
 from loadtest.settings import Settings
-from tests.loadtest.fake_pipeline import Behaviour, Pipeline
+from tests.loadtest.fakes import Behaviour, Pipeline
+from tests.loadtest.synthetic import Synthetic
 
 
 @pytest.fixture
@@ -26,3 +28,9 @@ def settings(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("TEMPORAL_ADDRESS", address)
     monkeypatch.setenv("TEMPORAL_NAMESPACE", client.namespace)
     return Settings(data_dir=tmp_path / "data", reports_dir=tmp_path / "reports")
+
+
+@pytest.fixture
+def honest(tmp_path: Path) -> Synthetic:
+    """Six jobs in two stages, of which nothing bad is to be said."""
+    return Synthetic(tmp_path, plan=Options(stages="1,5", seed="7").plan()).write()

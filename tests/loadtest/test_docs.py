@@ -1,16 +1,31 @@
-"""docs/reports.md says what there is: metrics, defaults, files, sections, commands."""
+"""docs/reports.md and docs/results.md say what there is: metrics, files, sections, fields."""
 
+import csv
+import dataclasses
+import io
+import json
 import re
+import types
+import typing
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loadtest.books.model import WITNESSES, codes
 from loadtest.cli import app
-from loadtest.judge.judge import judge
+from loadtest.judge.findings import Finding
+from loadtest.judge.judge import Condition, StageResult, judge
+from loadtest.judge.pace import Spread
+from loadtest.judge.self_checks import SelfCheck
 from loadtest.judge.threshold import DEFAULTS, METRICS
-from loadtest.report.write import sections, write_report
-from loadtest.run.plan import Options
+from loadtest.judge.tried import Claim, Tried
+from loadtest.report.write import jobs_csv, results, sections, write_report
+from loadtest.run.plan import Options, Plan
+from loadtest.run.run import environment
+from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import Synthetic
 
 PAGE = Path("docs/reports.md").read_text(encoding="utf-8")
@@ -81,3 +96,91 @@ def test_the_chinese_page_counts_them_alike() -> None:
 
     assert f"{ZH_NUMBERS[len(WITNESSES)]}本账" in text
     assert f"{ZH_NUMBERS[len(codes())]}套" in text
+
+
+RESULTS = Path("docs/results.md").read_text(encoding="utf-8")
+LISTS: dict[str, type] = {
+    "conditions": Condition,
+    "checks": SelfCheck,
+    "claims": Claim,
+    "tried": Tried,
+    "stages": StageResult,
+    "findings": Finding,
+}
+# Below these it is the mocks' business what they say.
+OPAQUE = re.compile(r"vendors\.\*\.(stats|verdict)|run\.vendors_before\.\*|run\.faults\.\*\.rules")
+NAMED = re.compile(r"(run\.faults|run\.vendors_before|vendors)$")
+
+
+def documented(heading: str) -> set[str]:
+    part = RESULTS.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"^\| `([^`]+)` \| .+ \|$", part, re.MULTILINE))
+
+
+def of_type(kind: Any, path: str) -> Iterator[str]:
+    """The fields of a type, as they are written; a spread has a table of its own."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        kind = next(each for each in inner if each is not type(None))
+        origin, inner = typing.get_origin(kind), typing.get_args(kind)
+        # What may be null as a whole has a line of its own.
+        yield from (path,) if dataclasses.is_dataclass(kind) else ()
+    if dataclasses.is_dataclass(kind) and kind is not Spread:
+        hints = typing.get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            name = field.metadata.get("written as", field.name)
+            yield from of_type(hints[field.name], f"{path}.{name}")
+    elif origin is list or (origin is tuple and inner[-1] is Ellipsis):
+        yield from of_type(inner[0], f"{path}[]")
+    elif origin in (dict, Counter):
+        yield from of_type(inner[1] if origin is dict else int, f"{path}.*")
+    else:
+        yield path
+
+
+def of_value(value: Any, path: str) -> Iterator[str]:
+    """The fields of what a run noted of itself."""
+    if OPAQUE.fullmatch(path) or not isinstance(value, dict):
+        yield f"{path}[]" if isinstance(value, list) else path
+        return
+    for key, item in value.items():
+        yield from of_value(item, f"{path}.{'*' if NAMED.search(path) else key}")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    run = unpack("everything-at-once", tmp_path_factory.mktemp("results") / "run")
+    judgement = judge(run)
+    return {"results": results(judgement), "jobs": jobs_csv(judgement)}
+
+
+def test_each_field_of_the_results_has_its_line_and_no_other(written: dict[str, str]) -> None:
+    body = json.loads(written["results"])
+    top = {f"{name}[]" if name in LISTS or name == "reasons" else name for name in body}
+    below = {path for name, kind in LISTS.items() for path in of_type(kind, f"{name}[]")}
+    noted = {path for name in ("run", "vendors") for path in of_value(body[name], name)}
+    spread = {f"spread.{field.name}" for field in dataclasses.fields(Spread)}
+
+    assert documented("results.json") == top | below | noted | spread
+
+
+def test_a_run_notes_its_plan_and_its_machine_as_the_page_says() -> None:
+    told = documented("results.json")
+    plan = {re.sub(r"run\.plan\.(\w+).*", r"\1", path) for path in told if "run.plan." in path}
+    where = {path.rpartition(".")[2] for path in told if "run.environment." in path}
+
+    assert plan == set(Plan.model_fields)
+    assert where == set(environment("1"))
+
+
+def test_presets_that_there_are_stay_out(written: dict[str, str]) -> None:
+    faults = json.loads(written["results"])["run"]["faults"]
+
+    assert set(faults) == {"image", "video"}
+    assert all("rules" in body and "presets" not in body for body in faults.values())
+
+
+def test_each_column_of_the_table_has_its_line(written: dict[str, str]) -> None:
+    heads = next(csv.reader(io.StringIO(written["jobs"])))
+
+    assert documented("jobs.csv") == set(heads)

@@ -1,5 +1,8 @@
-"""An honest run passes, and what makes a run fail as a whole."""
+"""An honest run passes, and each thing that is bent fails it, by its name."""
 
+import copy
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -7,9 +10,7 @@ import pytest
 from loadtest.books import raw
 from loadtest.judge.judge import judge
 from loadtest.run.plan import Options
-from tests.loadtest.judge.named import named
-from tests.loadtest.synthetic import Synthetic, job_id
-from tests.loadtest.synthetic_job import Row
+from tests.loadtest.synthetic import T0, Row, Synthetic, job_id, named
 
 
 def test_an_honest_run_passes(honest: Synthetic) -> None:
@@ -104,3 +105,316 @@ def test_a_threshold_decides(tmp_path: Path, text: str, holds: bool) -> None:
     plan = Options(stages="3", seed="7", thresholds=(text,)).plan()
 
     assert judge(Synthetic(tmp_path, plan=plan).write().folder).passed is holds
+
+
+def test_a_job_listed_twice_is_duplicated(honest: Synthetic) -> None:
+    honest.edit(raw.JOBS, lambda rows: rows.append(copy.deepcopy(rows[2])))
+
+    judgement = judge(honest.folder)
+
+    assert not judgement.passed
+    assert named(judgement, "duplicated") == [job_id(1, 1)]
+
+
+def test_a_job_nobody_asked_for_is_duplicated(honest: Synthetic) -> None:
+    def add(rows: list[Row]) -> None:
+        rows.append({**rows[1], "job_id": "job-stray", "run_id": "other"})
+
+    honest.edit(raw.EXECUTIONS, add)
+
+    assert named(judge(honest.folder), "duplicated") == ["job-stray"]
+
+
+def test_two_submissions_that_share_a_job_are_duplicated(honest: Synthetic) -> None:
+    def share(rows: list[Row]) -> None:
+        rows[3]["job_id"] = rows[2]["job_id"]
+
+    honest.edit(raw.SUBMITS, share)
+
+    judgement = judge(honest.folder)
+
+    assert job_id(1, 1) in named(judgement, "duplicated")
+    assert not judgement.passed
+
+
+def test_a_lost_callback_is_named(honest: Synthetic) -> None:
+    def lose(rows: list[Row]) -> None:
+        rows.remove(next(row for row in rows if row["job_id"] == job_id(1, 3)))
+
+    honest.edit(raw.RECEIPTS, lose)
+
+    judgement = judge(honest.folder)
+
+    assert named(judgement, "callback lost") == [job_id(1, 3)]
+    assert "callbacks_lost==0: measured 1 in stage 2 (5 jobs)" in judgement.reasons
+
+
+def test_a_forged_receipt_is_orphaned(honest: Synthetic) -> None:
+    def forge(rows: list[Row]) -> None:
+        rows.append({**rows[-1], "task_id": "video-of-nobody"})
+
+    honest.edit(raw.RECEIPTS, forge)
+
+    assert job_id(1, 4) in named(judge(honest.folder), "orphaned")
+
+
+def test_the_same_generation_charged_twice_is_named(honest: Synthetic) -> None:
+    honest.edit(raw.LEDGERS["video"], lambda rows: rows.append(copy.deepcopy(rows[2])))
+
+    judgement = judge(honest.folder)
+
+    assert named(judgement, "charged twice") == [job_id(1, 1)]
+    assert "charged_twice==0: measured 1 in stage 2 (5 jobs)" in judgement.reasons
+
+
+def test_a_charge_without_an_attempt_is_named(honest: Synthetic) -> None:
+    def charge(rows: list[Row]) -> None:
+        again = copy.deepcopy(rows[2])
+        again["external_id"] = f"{job_id(1, 1)}.image.2"
+        rows.append(again)
+
+    honest.edit(raw.LEDGERS["image"], charge)
+
+    assert named(judge(honest.folder), "charged twice") == [job_id(1, 1)]
+
+
+def test_a_job_without_a_record_is_lost(honest: Synthetic) -> None:
+    honest.edit(raw.STATES, lambda rows: rows.pop(4))
+
+    judgement = judge(honest.folder)
+
+    assert named(judgement, "lost") == [job_id(1, 3)]
+    assert "lost==0: measured 1 in stage 2 (5 jobs)" in judgement.reasons
+
+
+def test_a_job_that_the_api_forgot_is_lost(honest: Synthetic) -> None:
+    honest.edit(raw.JOBS, lambda rows: rows.pop(4))
+
+    judgement = judge(honest.folder)
+
+    assert named(judgement, "lost") == [job_id(1, 3)]
+    assert not judgement.passed
+
+
+def test_a_job_that_did_not_end_is_still_open(honest: Synthetic) -> None:
+    def reopen(rows: list[Row]) -> None:
+        rows[4]["job"] |= {"status": "running", "finished_at": None}
+
+    honest.edit(raw.JOBS, reopen)
+
+    judgement = judge(honest.folder)
+
+    assert named(judgement, "still open") == [job_id(1, 3)]
+    assert "still_open==0: measured 1 in stage 2 (5 jobs)" in judgement.reasons
+
+
+def test_books_that_contradict_each_other_are_named(honest: Synthetic) -> None:
+    def fail(rows: list[Row]) -> None:
+        rows[5]["status"] = "FAILED"
+
+    honest.edit(raw.TEMPORAL, fail)
+
+    assert named(judge(honest.folder), "contradiction") == [job_id(1, 4)]
+
+
+def test_a_file_swapped_for_another_is_a_contradiction(honest: Synthetic) -> None:
+    def swap(rows: list[Row]) -> None:
+        rows[0]["sha256"] = "other"
+
+    honest.edit(raw.FILES, swap)
+
+    assert named(judge(honest.folder), "contradiction") == [job_id(0, 0)]
+
+
+def test_a_failed_generation_without_a_trace_is_unaccounted(honest: Synthetic) -> None:
+    def fail(rows: list[Row]) -> None:
+        rows[2] |= {"outcome": "failed", "charged": False}
+
+    honest.edit(raw.LEDGERS["video"], fail)
+
+    judgement = judge(honest.folder)
+
+    assert named(judgement, "fault unaccounted") == [job_id(1, 1)]
+    assert not judgement.passed
+
+
+def test_a_job_that_went_on_while_the_books_were_read_is_not_orphaned(honest: Synthetic) -> None:
+    def reopen(rows: list[Row]) -> None:
+        rows[-1]["job"] |= {"status": "running", "finished_at": None}
+
+    honest.edit(raw.JOBS, reopen)
+    honest.edit(raw.LEDGERS["video"], lambda rows: rows.pop())
+
+    judgement = judge(honest.folder)
+
+    assert named(judgement, "still open") == [job_id(1, 4)]
+    assert named(judgement, "orphaned") == []
+
+
+def test_a_generation_that_nobody_asked_for_is_orphaned(honest: Synthetic) -> None:
+    def add(rows: list[Row]) -> None:
+        rows.append({**rows[0], "job_id": "x", "external_id": "job-nobody.image.1"})
+
+    honest.edit(raw.LEDGERS["image"], add)
+    honest.add(raw.FOREIGN, [{"job_id": "job-nobody", "known": False}])
+
+    assert "job-nobody" in named(judge(honest.folder), "orphaned")
+
+
+def test_an_overlap_names_both_jobs(honest: Synthetic) -> None:
+    def early(rows: list[Row]) -> None:
+        rows[3]["accepted_at"] -= 0.5
+        rows[3]["started_at"] -= 0.5
+
+    honest.edit(raw.LEDGERS["image"], early)
+
+    judgement = judge(honest.folder)
+
+    overlap = next(finding for finding in judgement.findings if finding.kind == "overlap")
+    assert overlap.job_id == job_id(1, 2)
+    assert job_id(1, 1) in overlap.text
+    assert "max_at_once<=limit: measured 2 in stage 2 (5 jobs)" in judgement.reasons
+
+
+def test_an_overlap_in_the_records_alone_is_caught(honest: Synthetic) -> None:
+    def early(rows: list[Row]) -> None:
+        transitions = rows[3]["record"]["transitions"]
+        transitions[1]["at"] = rows[2]["record"]["transitions"][1]["at"]
+
+    honest.edit(raw.STATES, early)
+
+    judgement = judge(honest.folder)
+
+    assert judgement.stages[1].at_once["records"].most == 2
+    assert judgement.stages[1].at_once["vendors"].most == 1
+    assert not judgement.passed
+
+
+def test_an_overlap_between_two_stages_is_caught(honest: Synthetic) -> None:
+    def late(rows: list[Row]) -> None:
+        rows[0]["finished_at"] = rows[1]["accepted_at"] + 0.1
+
+    honest.edit(raw.LEDGERS["video"], late)
+
+    assert not judge(honest.folder).passed
+
+
+def test_another_users_job_counts_for_the_limit(honest: Synthetic) -> None:
+    def add(rows: list[Row]) -> None:
+        rows.append({**rows[0], "job_id": "x", "external_id": "job-neighbour.image.1"})
+
+    honest.edit(raw.LEDGERS["image"], add)
+    honest.add(raw.FOREIGN, [{"job_id": "job-neighbour", "known": True}])
+
+    judgement = judge(honest.folder)
+
+    assert named(judgement, "orphaned") == []
+    assert judgement.stages[0].at_once["vendors"].most == 2
+
+
+def test_what_another_job_left_open_at_the_vendor_ends_with_that_job(honest: Synthetic) -> None:
+    def add(rows: list[Row]) -> None:
+        left = {**rows[0], "job_id": "x", "external_id": "job-earlier.image.1"}
+        rows.append({**left, "accepted_at": T0 - 50, "finished_at": None, "outcome": None})
+
+    honest.edit(raw.LEDGERS["image"], add)
+    ended = {"job_id": "job-earlier", "known": True, "finished_at": T0 - 40}
+    honest.add(raw.FOREIGN, [ended])
+    vendors = honest.folder.read(raw.VENDORS)
+    vendors["image"]["stats"]["in_flight"] = vendors["image"]["verdict"]["open"] = 1
+    honest.replace(raw.VENDORS, vendors)
+
+    assert judge(honest.folder).passed
+
+
+def test_a_limit_that_was_never_reached_proves_nothing(honest: Synthetic) -> None:
+    def widen(rows: list[Row]) -> None:
+        for row in rows:
+            row["slots_before"] = {"limit": 2}
+
+    honest.edit(raw.STAGES, widen)
+
+    judgement = judge(honest.folder)
+
+    assert "reached_at_once>=expected: measured 1 in stage 2 (5 jobs)" in judgement.reasons
+
+
+STEP = 0.5
+JOBS = 30
+
+
+def sampled(run: Synthetic, shown: Callable[[int, float], int]) -> None:
+    """Samples every half second; `shown` gets how many are in the system, and since when."""
+    jobs = [row["record"] for row in run.folder.rows(raw.STATES)]
+    times = [(seconds(job["created_at"]), seconds(job["finished_at"])) for job in jobs]
+    first, last = min(times)[0], max(end for _, end in times)
+    rows: list[Row] = []
+    at = first
+    while at <= last:
+        inside = sum(begin <= at < end for begin, end in times)
+        waiting = shown(inside, at - first)
+        rows.append({"stage": 0, "at": at, "limit": 1, "holders": [], "waiting": waiting})
+        at += STEP
+    run.add(raw.SLOTS, rows)
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("shown", "holds"),
+    [
+        (lambda inside, since: inside, True),
+        (lambda inside, since: inside if since > 1.2 else 1, True),
+        (lambda inside, since: inside // 2, False),
+        (lambda inside, since: inside * 2, False),
+    ],
+    ids=["true", "late at the beginning", "half of them unseen", "twice as many"],
+)
+def test_samples_must_fit_the_jobs(
+    tmp_path: Path, shown: Callable[[int, float], int], holds: bool
+) -> None:
+    run = Synthetic(tmp_path, plan=Options(stages=str(JOBS), seed="7").plan()).write()
+    sampled(run, shown)
+    reasons = [reason for reason in judge(run.folder).reasons if "Little" in reason]
+    assert (not reasons) is holds
+
+
+def test_jobs_that_are_still_open_are_in_the_system(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path, plan=Options(stages=str(JOBS), seed="7").plan()).write()
+
+    def reopen(rows: list[Row]) -> None:
+        for row in rows[JOBS // 2 :]:
+            row["job"] |= {"status": "running", "finished_at": None}
+
+    sampled(run, lambda inside, since: max(inside, JOBS // 2))
+    run.edit(raw.JOBS, reopen)
+    assert not [reason for reason in judge(run.folder).reasons if "Little" in reason]
+
+
+def test_samples_may_be_few_just_where_many_wait(tmp_path: Path) -> None:
+    """A machine without time looks seldom in the first half, in which most are in the system."""
+    run = Synthetic(tmp_path, plan=Options(stages=str(JOBS), seed="7").plan()).write()
+    sampled(run, lambda inside, since: inside)
+
+    def thin_out(rows: list[Row]) -> None:
+        looks = [row for row in rows if row["waiting"] is not None]
+        half = len(looks) // 2
+        rows[:] = [*looks[:half:10], *looks[half:]]
+
+    run.edit(raw.SLOTS, thin_out)
+    assert not [reason for reason in judge(run.folder).reasons if "Little" in reason]
+
+
+def test_when_they_came_and_went_in_a_long_gap_nobody_saw(tmp_path: Path) -> None:
+    """The first look is ahead of most arrivals, and the next one behind many ends."""
+    run = Synthetic(tmp_path, plan=Options(stages=str(JOBS), seed="7").plan()).write()
+    sampled(run, lambda inside, since: inside if since else 1)
+
+    def without_the_first_third(rows: list[Row]) -> None:
+        looks = [row for row in rows if row["waiting"] is not None]
+        rows[:] = [looks[0], *looks[len(looks) // 3 :]]
+
+    run.edit(raw.SLOTS, without_the_first_third)
+    assert not [reason for reason in judge(run.folder).reasons if "Little" in reason]

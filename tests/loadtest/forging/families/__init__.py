@@ -1,29 +1,12 @@
-"""The lies, a module for each family; importing this package fills the table."""
+"""The lies, a module for each group of rules; importing this package fills the table."""
 
 from tests.loadtest.forging.families import (
-    attempts,
     callbacks,
     causality,
-    clocks,
-    conditions,
-    files,
     histories,
-    ledgers,
-    life,
-    missing,
-    slots,
+    jobs,
+    plan,
+    vendors,
 )
 
-__all__ = [
-    "attempts",
-    "callbacks",
-    "causality",
-    "clocks",
-    "conditions",
-    "files",
-    "histories",
-    "ledgers",
-    "life",
-    "missing",
-    "slots",
-]
+__all__ = ["callbacks", "causality", "histories", "jobs", "plan", "vendors"]

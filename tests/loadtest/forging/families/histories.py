@@ -1,10 +1,10 @@
-"""What Temporal says: the list of runs, summaries of histories, and the histories themselves."""
+"""Lies about Temporal's histories, and whole books that are gone."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import Forger, Row, forgery
+from tests.loadtest.forging.kit import FORGERIES, Forger, Forgery, Row, forgery
 
 CLOSED = "EVENT_TYPE_WORKFLOW_EXECUTION_"
 
@@ -184,3 +184,22 @@ def a_task_that_only_the_history_knows(f: Forger) -> Iterable[str]:
 @forgery
 def a_record_of_another_run(f: Forger) -> Iterable[str]:
     return f.of_any_job(raw.STATES, lambda row: row["record"].update(run_id="another"))
+
+
+BOOKS = (
+    *(raw.SUBMITS, raw.JOBS, raw.EXECUTIONS, raw.TEMPORAL, raw.STATES, raw.FILES, raw.RECEIPTS),
+    *(raw.LEDGERS["image"], raw.LEDGERS["video"], raw.SLOTS, raw.FRAMES, raw.CLOCKS, raw.STAGES),
+    raw.VENDORS,
+)
+
+
+def _emptied(name: str) -> Callable[[Forger], Iterable[str]]:
+    def tell(f: Forger) -> Iterable[str]:
+        f.folder.write(name, {}) if name.endswith(".json") else f.put(name, [])
+        return ()
+
+    tell.__name__ = name.replace(".", "_")
+    return tell
+
+
+FORGERIES.extend(Forgery("missing", _emptied(name)) for name in BOOKS)

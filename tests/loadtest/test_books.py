@@ -1,20 +1,22 @@
-"""A run's folder that somebody else has made: judged or refused in a line, and nothing else."""
+"""A run's folder, whoever made it: judged or refused in a line; and its seal."""
 
 import json
 import os
+import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadtest.books import raw
+from loadtest.books import raw, seal
+from loadtest.books.model import LEDGERS, RECORDS, WITNESSES, codes, witnesses
 from loadtest.books.raw import Damaged, RunFolder
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options
-from tests.loadtest.synthetic import Synthetic
-from tests.loadtest.synthetic_job import Row
+from tests.loadtest.synthetic import Row, Synthetic
 
 
 @pytest.fixture
@@ -156,3 +158,101 @@ def test_what_is_derived_stays_in_the_folder(run: Synthetic, tmp_path: Path) -> 
     assert kept.read_text("utf-8") == "mine"
     assert json.loads((folder.path / "results.json").read_text("utf-8"))["schema"] == 1
     assert {path.name for path in tmp_path.iterdir()} == {"run", "kept"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return Synthetic(tmp_path, plan=Options(stages="2", seed="7").plan()).write().folder
+
+
+def test_an_untouched_run_keeps_its_seal(folder: RunFolder) -> None:
+    found = seal.check(folder)
+
+    assert found.broken == ()
+    assert found.root == seal.write(folder)
+    done = subprocess.run(
+        ["sha256sum", "--check", "--strict", "--quiet", seal.NAME],
+        cwd=folder.path,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes() + b" \n"), "was changed"),
+        (Path.unlink, "was removed"),
+        (lambda path: path.with_name("more.jsonl").touch(), "was added"),
+    ],
+    ids=["changed", "removed", "added"],
+)
+@pytest.mark.parametrize("name", [raw.SLOTS, raw.SUBMITS, raw.LEDGERS["video"]])
+def test_a_change_after_the_end_fails_the_run(
+    folder: RunFolder, change: Callable[[Path], object], said: str, name: str
+) -> None:
+    folder.append(raw.SLOTS, [])
+    seal.write(folder)
+    change(folder.raw / name)
+
+    [reason] = [reason for reason in judge(folder).reasons if "seal" in reason]
+    assert said in reason
+
+
+def test_a_run_without_a_seal_does_not_pass(folder: RunFolder) -> None:
+    (folder.path / seal.NAME).unlink()
+
+    assert any("never sealed" in reason for reason in judge(folder).reasons)
+
+
+def test_a_seal_made_anew_has_another_root(folder: RunFolder) -> None:
+    before = seal.check(folder).root
+    folder.append(raw.SUBMITS, [{"forged": True}])
+
+    assert seal.write(folder) != before
+
+
+def test_what_comes_later_is_taken_in_alone(folder: RunFolder) -> None:
+    (folder.raw / raw.SUBMITS).write_text("{}\n", "utf-8")
+    folder.write(raw.REPLAY, {"replayed": 0, "failures": {}})
+    seal.add(folder, folder.raw / raw.REPLAY)
+
+    assert seal.check(folder).broken == (f"raw/{raw.SUBMITS} was changed",)
+
+
+def test_an_odd_leaf_counts() -> None:
+    roots = {seal.root({str(n): "0" * 64 for n in range(count)}) for count in range(6)}
+
+    assert len(roots) == 6
+
+
+OF_SHARED = {
+    "shared.temporal.codec",
+    "shared.errors",
+    "shared.files",
+    "shared.settings.payloads",
+    "shared.process_exit",
+    "shared.texts",
+}
+
+
+def test_each_book_has_a_name_of_its_own() -> None:
+    assert len({each.name for each in WITNESSES}) == len(WITNESSES)
+
+
+def test_real_vendors_show_no_ledger() -> None:
+    assert set(WITNESSES) - set(witnesses(mocked=False)) == {LEDGERS}
+    assert LEDGERS.code not in codes(witnesses(mocked=False))
+
+
+def test_list_and_records_are_one_book() -> None:
+    assert "API" in RECORDS.name
+    assert sum("records" in each.name for each in WITNESSES) == 1
+
+
+def test_of_shared_the_load_test_has_nothing_that_decides() -> None:
+    texts = (path.read_text("utf-8") for path in Path("loadtest").rglob("*.py"))
+    found = {name for text in texts for name in re.findall(r"^from (shared[\w.]*)", text, re.M)}
+
+    assert found <= OF_SHARED

@@ -1,4 +1,4 @@
-"""The negative control really is wrong, in the one way that it is meant to be."""
+"""The negative control does what a first attempt does."""
 
 import asyncio
 import json

@@ -1,4 +1,6 @@
-"""Where the slots' time went: the parts fill it all, whatever the jobs did."""
+"""The slots' time by what it went to, its lower bound, and how values spread."""
+
+import heapq
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,10 @@ from loadtest.judge.pace import (
     RETRIES,
     SERVICE,
     breakdown,
+    lower_bound,
+    percentile,
     schedule,
+    spread,
 )
 from loadtest.judge.self_checks import checks_of_stage
 
@@ -141,3 +146,65 @@ def test_parts_that_leave_time_out_are_seen(late: float, holds: bool) -> None:
     checks = {check.name: check.ok for check in checks_of_stage(stage, CallbackBook(), found)}
 
     assert checks["the parts add up to the slots' time"] is holds
+
+
+PLANNED = st.lists(
+    st.tuples(st.floats(0, 20, width=16), st.floats(0.125, 5, width=16)), min_size=1, max_size=20
+)
+
+
+def first_come(jobs: list[tuple[float, float]], limit: int) -> float:
+    """First come, first served, without any loss."""
+    free = [0.0] * limit
+    end = 0.0
+    first = min(planned for planned, _ in jobs)
+    for planned, seconds in sorted(jobs):
+        done = max(heapq.heappop(free), planned - first) + seconds
+        heapq.heappush(free, done)
+        end = max(end, done)
+    return end
+
+
+@given(PLANNED, st.integers(1, 4))
+def test_no_schedule_is_faster(jobs: list[tuple[float, float]], limit: int) -> None:
+    bound = lower_bound(jobs, limit)
+
+    assert bound is not None
+    assert bound <= first_come(jobs, limit) + 1e-9
+
+
+@given(PLANNED)
+def test_with_one_slot_the_bound_is_reached(jobs: list[tuple[float, float]]) -> None:
+    bound = lower_bound(jobs, 1)
+
+    assert bound is not None
+    assert abs(bound - first_come(jobs, 1)) < 1e-6
+
+
+def test_all_at_once_it_is_the_sum() -> None:
+    assert lower_bound([(5.0, 1.0)] * 7, 1) == 7.0
+    assert lower_bound([], 1) is None
+
+
+def test_percentiles_are_measured_values() -> None:
+    ordered = [float(n) for n in range(1, 101)]
+
+    assert [percentile(ordered, p) for p in (1, 50, 95, 99, 100)] == [1, 50, 95, 99, 100]
+    assert percentile([7.0], 95) == 7.0
+
+
+@pytest.mark.parametrize(
+    ("n", "p95", "p99"), [(19, False, False), (20, True, False), (100, True, True)]
+)
+def test_small_samples_have_no_percentiles(n: int, p95: bool, p99: bool) -> None:
+    found = spread(float(value) for value in range(n))
+
+    assert (found.p95 is not None, found.p99 is not None) == (p95, p99)
+    assert found.n == n
+
+
+def test_unknown_values_are_left_out() -> None:
+    found = spread([None, 3.0, 1.0])
+
+    assert (found.n, found.min, found.median, found.max, found.total) == (2, 1.0, 2.0, 3.0, 4.0)
+    assert spread([None]).median is None

@@ -1,6 +1,9 @@
-"""When a job's slot began, and what a plain hop took, read from its history."""
+"""What is read of the stack: histories, the jobs that are followed, files."""
 
 import json
+import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import Payload, Payloads
@@ -14,7 +17,27 @@ from temporalio.api.history.v1 import (
     WorkflowTaskFailedEventAttributes,
 )
 
+from loadtest.collect.collector import _stored
 from loadtest.collect.histories import summarise
+from loadtest.collect.tracker import Tracker
+
+
+@pytest.mark.parametrize("end", ["png", "jpg", "webp"])
+def test_an_image_is_found_by_any_of_its_names(tmp_path: Path, end: str) -> None:
+    assert _stored(tmp_path, "image") is None
+    (tmp_path / ".image.0123.part").write_bytes(b"half")
+    (tmp_path / "video.mp4").write_bytes(b"video")
+    assert _stored(tmp_path, "image") is None
+    (tmp_path / f"image.{end}").write_bytes(b"whole")
+    assert _stored(tmp_path, "image") == b"whole"
+
+
+def test_of_two_the_newer_one_is_the_jobs(tmp_path: Path) -> None:
+    for age, end in enumerate(("png", "jpg")):
+        path = tmp_path / f"image.{end}"
+        path.write_bytes(end.encode())
+        os.utime(path, (1000 - age, 1000 - age))
+    assert _stored(tmp_path, "image") == b"png"
 
 
 def signalled(at: int, name: str, body: object = None) -> HistoryEvent:
@@ -159,3 +182,44 @@ def test_only_one_activity_straight_behind_another_is_a_plain_hop() -> None:
         began(73, 30),
     ]
     assert summarise("job-0", events)["hops"] == [2.0]
+
+
+def job(job_id: str, version: int, status: str, *, tag: str = "mine") -> dict[str, Any]:
+    return {"job_id": job_id, "tag": tag, "version": version, "status": status}
+
+
+def test_a_job_is_open_until_its_end_was_seen() -> None:
+    tracker = Tracker("mine")
+    tracker.expect("a")
+    tracker.see(job("a", 1, "running"), source="ws")
+
+    assert tracker.open == {"a"}
+    tracker.see(job("a", 2, "succeeded"), source="ws")
+    assert tracker.open == set()
+    assert tracker.ended == 1
+
+
+def test_an_end_seen_before_the_submits_answer_counts() -> None:
+    tracker = Tracker("mine")
+    tracker.see(job("a", 3, "succeeded"), source="ws")
+    tracker.expect("a")
+
+    assert tracker.open == set()
+
+
+def test_old_news_changes_nothing_and_is_noted_when_the_feed_went_back() -> None:
+    tracker = Tracker("mine")
+    for version, source in ((2, "ws"), (1, "poll"), (1, "ws"), (2, "ws")):
+        tracker.see(job("a", version, "running"), source=source)
+
+    assert tracker.jobs["a"]["version"] == 2
+    assert [frame["version"] for frame in tracker.take_frames()] == [2, 1]
+    assert tracker.take_frames() == []
+    assert tracker.counts == {"running": 1}
+
+
+def test_others_jobs_are_left_out() -> None:
+    tracker = Tracker("mine")
+    tracker.see(job("a", 1, "running", tag="theirs"), source="ws")
+
+    assert tracker.known == set()

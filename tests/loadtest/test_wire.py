@@ -1,12 +1,36 @@
-"""Process values out of a Prometheus text, and who is asked for them."""
+"""HTTP, metrics and Temporal, as the load test reads them."""
 
+from pathlib import Path
+
+import httpx
+import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse
 from pydantic import SecretStr
 
 from loadtest.settings import Settings
+from loadtest.wire.api import Api
+from loadtest.wire.http import Http, Unreachable
 from loadtest.wire.processes import RUNNER, Processes, addresses, read
+from loadtest.wire.temporal import connect
+from tests.shared.processes import free_port
 from tests.shared.serving import serving
+
+
+async def test_the_token_goes_along_with_each_request() -> None:
+    seen: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("authorization"))
+        return httpx.Response(202, json={"job_id": "job-1"})
+
+    for token in (SecretStr("a-token-of-the-tests"), None):
+        transport = httpx.MockTransport(answer)
+        async with Http("http://api", token=token, transport=transport) as http:
+            assert (await Api(http).submit({}, "key")).job_id == "job-1"
+
+    assert seen == ["Bearer a-token-of-the-tests", None]
+
 
 TEXT = """# HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.
 process_cpu_seconds_total 12.5
@@ -70,3 +94,16 @@ async def test_one_that_does_not_answer_has_no_row_and_the_runner_always_has_one
 
     assert row["name"] == RUNNER
     assert row["rss"] > 1e6
+
+
+async def test_no_file_that_lies_around_names_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, ours = free_port(), free_port()
+    file = tmp_path / "temporalio" / "temporal.toml"
+    file.parent.mkdir()
+    file.write_text(f'[profile.default]\naddress = "127.0.0.1:{theirs}"\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
+    with pytest.raises(Unreachable, match=f"127.0.0.1:{ours}"):
+        await connect(Settings(temporal_address=f"127.0.0.1:{ours}"))

@@ -1,0 +1,325 @@
+"""A proof: a part that fails, is missing or torn fails the whole, by its name."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compose.stack.commands import prove
+from loadtest.books import raw, seal
+from loadtest.books.raw import Damaged, RunFolder
+from loadtest.prove import page, proof
+from loadtest.prove.found import CHAOS, RESULT, one_run
+from loadtest.prove.page import drawn, sections
+from loadtest.prove.proof import KILLED, NOTED, PARTS, PLAN, Verdict, read
+from loadtest.report.page import Table, Tiles
+from loadtest.run.plan import Options
+from tests.loadtest.synthetic import Synthetic
+
+SMALL = {
+    "ladder": partial(one_run, stages=(2,)),
+    "faults": partial(one_run, stages=(2,), faults=True),
+}
+SMALL_PARTS = tuple(replace(p, read=SMALL.get(p.name, p.read)) for p in PARTS)
+RUN = "run"
+STRIKES = [
+    {"number": n, "at": 1.5, "kind": "kill", "target": target, "strike": f"kill {target}"}
+    for n, target in enumerate(KILLED, 1)
+]
+
+
+class Made:
+    """A proof's folder in which every part has passed, until a test does something to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def of_good_parts(cls, folder: Path) -> "Made":
+        """All of them, ended well."""
+        made = cls(folder)
+        made.raw.raw.mkdir(parents=True)
+        plan = {"mode": "local", "seed": "7", "workers": 2, "speed": 100, "began_at": 1.0}
+        made.raw.write(PLAN, plan | {"command": "make prove SEED=7"})
+        _run(folder / "ladder")
+        faults = _run(folder / "faults")
+        faults.add(raw.FAULTS, [_fault(faults)])
+        for name in ("kills", "chaos"):
+            chaos = _run(folder / name)
+            chaos.replace(CHAOS, {"struck": STRIKES})
+            made.result(name)
+        (_run(folder / "control").folder.path / "control").mkdir()
+        wrong = _run(folder / "control", name="wrong")
+        wrong.edit(raw.LEDGERS["video"], _into_the_next)
+        for part in PARTS:
+            made.ended(part.name)
+        return made
+
+    @property
+    def raw(self) -> RunFolder:
+        """What was noted of the proof itself."""
+        return RunFolder(self.folder)
+
+    def run(self, part: str) -> RunFolder:
+        """The run of a part."""
+        return RunFolder(self.folder / part / RUN)
+
+    def ended(self, name: str, *, status: int = 0, reason: str = "") -> None:
+        """A part is over; said again, the last word counts."""
+        row = {"name": name, "status": status, "reason": reason, "began_at": 1.0, "ended_at": 61.0}
+        self.raw.append(NOTED, [row])
+
+    def never_ended(self, *names: str) -> None:
+        """The proof ended before these parts did."""
+        rows = [row for row in self.raw.rows(NOTED) if row["name"] not in names]
+        (self.raw.raw / NOTED).unlink()
+        self.raw.append(NOTED, rows)
+
+    def result(self, name: str, *violations: dict[str, str]) -> None:
+        """What a chaos run says of itself."""
+        body = {"jobs": {"succeeded": 2}, "violations": violations}
+        (self.run(name).path / RESULT).write_text(json.dumps(body), "utf-8")
+
+
+def _run(part: Path, *, name: str = RUN) -> Synthetic:
+    plan = Options(stages="2", seed="7").plan()
+    return Synthetic(part, plan=plan, run_id=name).write()
+
+
+def _fault(run: Synthetic) -> dict[str, Any]:
+    """One that slowed the first image down, and was borne."""
+    made = next(iter(run.folder.rows(raw.LEDGERS["image"])))
+    fault = {"service": "image", "rule": "slow", "where": "progress", "do": "slow"}
+    return fault | {"external_id": made["external_id"], "at": made["accepted_at"]}
+
+
+def _into_the_next(videos: list[dict[str, Any]]) -> None:
+    """The first video lasts until the second one ends."""
+    videos[0]["finished_at"] = videos[1]["finished_at"]
+
+
+@pytest.fixture(scope="package")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Made.of_good_parts(tmp_path_factory.mktemp("reports") / "prove-1").folder
+
+
+@pytest.fixture
+def made(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
+    monkeypatch.setattr(proof, "PARTS", SMALL_PARTS)
+    return Made(shutil.copytree(good, tmp_path / "prove-1"))
+
+
+NAMES = [part.name for part in PARTS]
+VIOLATION = {"rule": "nothing is paid or made twice", "who": "job-1", "text": "two videos"}
+
+
+def test_the_parts_that_are_judged_are_those_that_are_run() -> None:
+    assert [part.name for part in prove.PARTS] == NAMES
+
+
+def test_all_parts_pass(made: Made) -> None:
+    found = read(made.folder, seal=True)
+
+    assert (found.passed, found.status) == (True, 0)
+    assert found.headline == "PASS: all 5 parts passed"
+    by_name = {outcome.part.name: outcome.found for outcome in found.outcomes}
+    assert [by_name[name].jobs for name in NAMES] == [2] * 5
+    assert (by_name["faults"].faults, by_name["kills"].kills) == (1, len(STRIKES))
+    assert all(f.paid == 4 and not f.paid_twice and not f.violations for f in by_name.values())
+
+
+def _without_faults(made: Made) -> None:
+    (made.run("faults").raw / raw.FAULTS).unlink()
+    seal.write(made.run("faults"))
+
+
+def _one_not_killed(made: Made) -> None:
+    made.run("kills").write(CHAOS, {"struck": STRIKES[1:]})
+    seal.write(made.run("kills"))
+
+
+def _other_stages(made: Made) -> None:
+    run = made.run("ladder").read(raw.RUN)
+    run["plan"]["stages"] = [1]
+    made.run("ladder").write(raw.RUN, run)
+    seal.write(made.run("ladder"))
+
+
+def _acquitted(made: Made) -> None:
+    """The wrong build's books are those of a sound one."""
+    wrong = made.folder / "control" / "wrong"
+    shutil.rmtree(wrong)
+    shutil.copytree(made.run("ladder").path, wrong)
+
+
+def _torn(made: Made) -> None:
+    with (made.run("ladder").raw / raw.JOBS).open("a") as out:
+        out.write('{"stage": 0, "li')
+    seal.write(made.run("ladder"))
+
+
+def _unsealed(made: Made) -> None:
+    (made.run("chaos").path / seal.NAME).unlink()
+
+
+def _broken_off(made: Made) -> None:
+    run = made.run("ladder").read(raw.RUN)
+    made.run("ladder").write(raw.RUN, run | {"why": "unfinished"})
+    seal.write(made.run("ladder"))
+
+
+@pytest.mark.parametrize(
+    ("harm", "name", "reason"),
+    [
+        (lambda made: made.ended("ladder", status=1), "ladder", "ended with 1"),
+        (lambda made: made.ended("chaos", status=2, reason="no ports"), "chaos", "no ports"),
+        (lambda made: shutil.rmtree(made.folder / "faults"), "faults", "left 0 runs"),
+        (lambda made: made.result("chaos", VIOLATION), "chaos", "paid or made twice: job-1"),
+        (lambda made: (made.run("kills").path / RESULT).write_text("{"), "kills", "is damaged"),
+        (lambda made: (made.run("kills").path / RESULT).unlink(), "kills", "No such file"),
+        (lambda made: (made.run("kills").raw / CHAOS).write_text("[]"), "kills", "is damaged"),
+        (lambda made: (made.run("ladder").raw / raw.RUN).write_text("{}"), "ladder", "damaged"),
+        (_without_faults, "faults", "no fault fired"),
+        (_one_not_killed, "kills", "workers was not killed"),
+        (_other_stages, "ladder", "not the stages 2"),
+        (_acquitted, "control", "not convicted"),
+        (_torn, "ladder", "1 damaged lines"),
+        (_unsealed, "chaos", "not sealed"),
+        (_broken_off, "ladder", "did not come to its end: unfinished"),
+    ],
+)
+def test_a_part_that_is_not_as_it_should_be_fails_the_whole(
+    made: Made, harm: Callable[[Made], object], name: str, reason: str
+) -> None:
+    harm(made)
+    found = read(made.folder, seal=True)
+
+    assert (found.passed, found.status) == (False, 1)
+    assert found.headline == f"FAIL: {name} failed"
+    [reasons] = [o.reasons for o in found.outcomes if o.verdict is Verdict.FAILED]
+    assert any(reason in text for text in reasons)
+
+
+def test_a_part_that_is_missing_fails_the_whole(made: Made) -> None:
+    made.never_ended("chaos", "control")
+    found = read(made.folder)
+
+    assert (found.passed, found.status) == (False, 1)
+    assert found.headline == "FAIL: chaos, control not run"
+
+
+def test_an_interrupt_is_told_with_what_was_not_run(made: Made) -> None:
+    made.never_ended("control")
+    made.ended("chaos", status=130)
+    found = read(made.folder, seal=True)
+
+    assert found.status == 130
+    assert found.headline == "FAIL: chaos broken off; control not run"
+
+
+def test_a_stack_that_never_came_is_told_by_the_status(made: Made) -> None:
+    made.ended("ladder", status=3, reason="not ready after 60 s")
+
+    assert read(made.folder).status == 3
+    made.ended("chaos", status=1)
+    assert read(made.folder).status == 1
+
+
+def test_what_is_changed_behind_the_end_fails_the_whole(made: Made) -> None:
+    root = read(made.folder, seal=True).root
+    made.ended("chaos")
+    made.result("kills")
+    (made.folder / "chaos" / "run" / seal.NAME).unlink()
+    found = read(made.folder)
+
+    assert found.root == root
+    assert found.status == 1
+    assert found.broken == (
+        f"chaos/run/{seal.NAME} was removed",
+        f"raw/{NOTED} was changed",
+    )
+
+
+def test_without_its_seal_it_fails_the_whole(made: Made) -> None:
+    read(made.folder, seal=True)
+    (made.folder / seal.NAME).unlink()
+    found = read(made.folder)
+
+    assert (found.passed, found.status) == (False, 1)
+    assert "not sealed" in found.headline
+
+
+def test_torn_notes_fail_the_whole(made: Made) -> None:
+    with (made.raw.raw / NOTED).open("a") as out:
+        out.write('{"name": "ladder", "sta\n{"name": "ladder"}\n')
+    found = read(made.folder)
+
+    assert found.broken == (f"{NOTED}: 2 damaged lines",)
+    assert found.status == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"mode": "local"}'])
+def test_a_folder_without_a_plan_holds_no_proof(tmp_path: Path, text: str) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / PLAN).write_text(text)
+
+    with pytest.raises(Damaged):
+        read(tmp_path, seal=True)
+    assert not (tmp_path / seal.NAME).exists()
+
+
+HOSTILE = '<script>alert(1)</script>" onload="x'
+
+
+def test_the_first_section_has_verdict_numbers_and_a_way_to_each_report(made: Made) -> None:
+    answer = sections(drawn(made.folder, seal=True))[0]
+
+    [tiles] = [block for block in answer.blocks if isinstance(block, Tiles)]
+    told = {name: value for name, value, _ in tiles.tiles}
+    assert told["verdict"] == "PASS"
+    assert (told["jobs"], told["faults fired"], told["paid generations"]) == ("10", "1", "20")
+    assert (told["paid twice"], told["rules broken"], told["took"]) == ("0", "0", "300 s")
+    parts, _ = [block for block in answer.blocks if isinstance(block, Table)]
+    assert [cells[0].text for cells in parts.rows] == [part.name for part in PARTS]
+    assert all((made.folder / cells[0].href).parent.is_dir() for cells in parts.rows)
+    html = (made.folder / "report.html").read_text("utf-8")
+    assert all(f'href="{cells[0].href}"' in html for cells in parts.rows)
+
+
+def test_what_was_not_run_is_said_not_to_be_shown(made: Made) -> None:
+    made.never_ended("chaos")
+    drawn(made.folder)
+    text = (made.folder / "report.md").read_text("utf-8")
+
+    assert "FAIL: chaos not run" in text
+    assert "not to its end: chaos" in text
+    [row] = re.findall(r"^\| chaos \|.*$", text, re.MULTILINE)
+    assert row.endswith("| nothing, this time |")
+    assert PARTS[0].shows in text
+
+
+def test_what_is_told_is_no_markup(made: Made) -> None:
+    made.result("chaos", {"rule": HOSTILE, "who": HOSTILE, "text": HOSTILE})
+    made.ended("ladder", status=1, reason=HOSTILE)
+    plan = made.raw.read(PLAN)
+    made.raw.write(PLAN, plan | {"mode": HOSTILE, "seed": HOSTILE, "command": HOSTILE})
+    drawn(made.folder)
+    html = (made.folder / "report.html").read_text("utf-8")
+
+    assert "alert(1)" in html
+    assert "<script" not in html
+    assert not re.search(r"<[^>]* onload=", html)
+
+
+def test_many_reasons_are_counted(made: Made) -> None:
+    violation = {"rule": "r", "who": "w", "text": "t"}
+    made.result("kills", *[violation] * (page.MOST_REASONS + 7))
+    drawn(made.folder)
+
+    assert "And 7 more reasons" in (made.folder / "report.html").read_text("utf-8")
