@@ -17,11 +17,11 @@ from temporalio.service import RPCError
 
 from shared.errors import AnotherStack, TemporalRefuses
 from shared.http.web import server, service_app
-from shared.slot.stacks import stay_alone
 from shared.telemetry.sdk_metrics import measured_runtime
 from shared.temporal.client import connect
 from shared.temporal.codec import PayloadKeys
 from shared.temporal.namespace import see_all, see_namespace, why
+from shared.temporal.stacks import stay_alone
 
 log = structlog.get_logger(__name__)
 

@@ -42,7 +42,7 @@ TOGETHER = {
     "stacks": ("stack", "chaos", "compose"),
     "containers": ("chaos/test_containers", "stack/test_containers"),
 }
-LONG = ("simulation", "control", "workflow", "services/semaphore")
+LONG = ("simulation", "control", "workflow", "shared/semaphore")
 
 
 @pytest.hookimpl(wrapper=True)

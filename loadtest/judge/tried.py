@@ -341,7 +341,7 @@ CLAIMS: dict[str, tuple[Callable[[Judgement], Told], tuple[str, ...]]] = {
         _at_once,
         (
             "workflow/test_good_run.py::test_many_jobs_run_one_at_a_time_and_in_order",
-            "services/semaphore/test_process.py::test_two_processes_are_no_more_than_one",
+            "shared/semaphore/test_process.py::test_two_processes_are_no_more_than_one",
         ),
     ),
     "no job lost or doubled": (

@@ -13,7 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from services.api.fields import KeyText, PromptText, StyleText, TagText
 from shared.jobs.messages import Job, JobInput, Message
-from shared.slot.messages import RunId, SlotChange
+from shared.semaphore.messages import RunId, SlotChange
 
 MAX_PAGE = 1000
 MAX_BATCH = 1000

@@ -24,7 +24,7 @@ from services.api.settings import ApiSettings
 from services.api.temporal.client import Temporal
 from services.api.temporal.slots import Slots
 from services.api.thumbnails.maker import Thumbnails
-from shared.slot.messages import Gate
+from shared.semaphore.messages import Gate
 from shared.store.assets import Assets
 from shared.store.chosen import chosen_store
 from shared.store.records import Records, RecordStore

@@ -7,7 +7,7 @@ from prometheus_client import Gauge
 
 from services.api.temporal.slots import Slots
 from shared.errors import TemporalUnavailable
-from shared.slot.messages import HolderView
+from shared.semaphore.messages import HolderView
 
 # Whoever reads metrics is not kept waiting for a semaphore that is slow.
 PATIENCE_SECONDS = 2.0

@@ -14,10 +14,10 @@ from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.jobs.ids import parse_external_id
 from shared.jobs.states import Step
 from shared.jobs.tokens import token_fits
+from shared.semaphore.server import is_gone
 from shared.store.protocol import Store
 from shared.telemetry import tracing
 from shared.temporal.client import KLING_DONE_SIGNAL, answer
-from shared.temporal.refusals import is_gone
 
 log = structlog.get_logger(__name__)
 

@@ -19,11 +19,12 @@ from temporalio.service import RPCError
 from services.semaphore.attributes import add_search_attributes
 from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.process_exit import run_and_exit
+from shared.semaphore.server import names_namespace
 from shared.settings.payloads import PayloadSettings
 from shared.telling import AWAY, CONNECT_SECONDS, tell
 from shared.temporal.client import answer, connect
 from shared.temporal.namespace import TYPES, missing_attributes, see_namespace, told
-from shared.temporal.refusals import names_namespace, refusal
+from shared.temporal.refusals import refusal
 
 LOOK, ADD, MAKE = "look", "add", "make"
 USUAL_DAYS = 3

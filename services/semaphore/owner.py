@@ -10,9 +10,9 @@ import sys
 from shared.errors import PayloadUnreadable, TemporalRefuses, TemporalUnavailable
 from shared.process_exit import run_and_exit
 from shared.settings.payloads import PayloadSettings
-from shared.slot.stacks import semaphore_stack
 from shared.telling import AWAY, CONNECT_SECONDS, tell
 from shared.temporal.client import answer, connect
+from shared.temporal.stacks import semaphore_stack
 
 
 def owner() -> int:

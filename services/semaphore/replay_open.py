@@ -4,10 +4,10 @@ import sys
 
 from temporalio.client import Client
 
-from services.semaphore.workflows import SemaphoreWorkflow
 from shared.process_exit import run_and_exit
 from shared.replay.replaying import Open, replay_open
-from shared.slot.messages import SEMAPHORE_WORKFLOW, RunRef
+from shared.semaphore.messages import SEMAPHORE_WORKFLOW, RunRef
+from shared.semaphore.workflow import SemaphoreWorkflow
 
 OPEN = f"WorkflowType = '{SEMAPHORE_WORKFLOW}' AND ExecutionStatus = 'Running'"
 

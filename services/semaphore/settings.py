@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.semaphore.models import MAX_HISTORY, SemaphoreRules
+from shared.semaphore.messages import CAPACITY
+from shared.semaphore.state import MAX_HISTORY, SemaphoreRules
 from shared.settings.common import CommonSettings, Port, Seconds, StackName
-from shared.slot.messages import CAPACITY
 from shared.temporal.pace import Pace
 
 
@@ -25,9 +25,14 @@ class SemaphoreProcessSettings(CommonSettings):
 
     def rules(self) -> SemaphoreRules:
         """The rules of every run of the semaphore that begins from now on."""
+        times = self.pace.times
         return SemaphoreRules(
             max_history=self.semaphore_max_history,
             capacity=self.semaphore_capacity,
             stack=self.stack,
-            pace=self.pace,
+            watch_seconds=times.watch.total_seconds(),
+            beat_seconds=times.work.total_seconds(),
+            sticky_seconds=times.sticky.total_seconds(),
+            care_seconds=times.care.total_seconds(),
+            look_seconds=times.look.total_seconds(),
         )

@@ -1,32 +1,23 @@
-"""The semaphore's process: a worker on its own queue, and the watchdog that one always runs."""
+"""The semaphore's process: the library's worker, for a stack that has the namespace to itself."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
+from prometheus_client import Gauge
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.workflow import NondeterminismError
 
-from services.semaphore.abandoned import begin_anew
-from services.semaphore.activities import SemaphoreActivities
 from services.semaphore.attributes import register_search_attributes
-from services.semaphore.models import SemaphoreRules
-from services.semaphore.watchdog import watch_over
-from services.semaphore.workflows import SemaphoreWorkflow
-from shared.slot.stacks import check_alone
-from shared.temporal.client import BUILD_ID, SEMAPHORE_QUEUE
-from shared.temporal.sandbox import WorkflowRunner
-from shared.temporal.unfit import UnfitPassedOver
+from shared.semaphore import worker as library
+from shared.semaphore.messages import SEMAPHORE_QUEUE, Gate
+from shared.semaphore.state import SemaphoreRules
+from shared.temporal.stacks import check_alone
 
-# One watch for each holder: the limit's upper bound, and some air.
-MAX_ACTIVITIES = 1100
-# The SDK's least: one for a semaphore that it knows, one for a new run. Where it forgets a run to
-# which a query has shown too much, it keeps one of the tasks that wait for that run, and loses the
-# others: a query that nobody answers, a workflow task that has to time out.
-MAX_WORKFLOW_TASKS = 2
-HEARTBEAT_THROTTLE = timedelta(seconds=1)
+FAILING_DRAINS = Gauge(
+    "genvideo_semaphore_failing_drains",
+    "Holders whose drain has failed several times; make slot-free gives one up",
+    ["gate"],
+)
 
 
 @asynccontextmanager
@@ -37,62 +28,22 @@ async def running_semaphore(
     task_queue: str = SEMAPHORE_QUEUE,
     shutdown_seconds: float = 3,
 ) -> AsyncIterator[Worker]:
-    """A worker for the semaphore, which is started and kept running for as long as the block runs.
+    """A worker of the semaphores for as long as the block runs, which keeps them running.
 
     AnotherStack, and nothing is polled, where the semaphore that runs is that of another one.
     """
     rules = rules or SemaphoreRules()
     await check_alone(client, rules.stack)
     await register_search_attributes(client)
-    await begin_anew(client)
-    activities = SemaphoreActivities(client, rules)
-    runner = WorkflowRunner()
-    worker = Worker(
+
+    def failing(gate: Gate, number: int) -> None:
+        FAILING_DRAINS.labels(gate).set(number)
+
+    async with library.running_semaphore(
         client,
+        rules=rules,
         task_queue=task_queue,
-        workflows=[SemaphoreWorkflow],
-        activities=[
-            activities.grant_and_watch,
-            activities.find_jobs,
-            activities.semaphore_rules,
-        ],
-        interceptors=[UnfitPassedOver()],
-        workflow_runner=runner,
-        # A semaphore whose history can't be replayed would stand still for good; one that failed is
-        # followed by one that rebuilds. The watchdog ends one whose failure is refused.
-        workflow_failure_exception_types=[NondeterminismError],
-        max_concurrent_activities=MAX_ACTIVITIES,
-        max_concurrent_workflow_tasks=MAX_WORKFLOW_TASKS,
-        sticky_queue_schedule_to_start_timeout=rules.pace.times.sticky,
-        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-        default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-        graceful_shutdown_timeout=timedelta(seconds=shutdown_seconds),
-        build_id=BUILD_ID,
-    )
-    runner.serve(worker)
-    care = watch_over(client, task_queue, rules=rules, watches=activities.watches)
-    async with worker, beside(care):
+        shutdown_seconds=shutdown_seconds,
+        on_failing_drains=failing,
+    ) as worker:
         yield worker
-
-
-@asynccontextmanager
-async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """`work` goes on for as long as the block runs; what it fails of ends the block as well."""
-    block, task = asyncio.current_task(), asyncio.create_task(work)
-    failures: list[BaseException] = []
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None and block is not None:
-            failures.append(error)
-            block.cancel()
-
-    task.add_done_callback(ended)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not failures or (block is not None and block.uncancel()):
-            raise
-        raise failures[0] from None
-    finally:
-        task.remove_done_callback(ended)
-        task.cancel()

@@ -8,7 +8,7 @@ from pydantic import Field
 from shared.jobs.ids import external_id
 from shared.jobs.messages import Asset, Attempts, JobInput, Message, Record, Transition
 from shared.jobs.states import Step
-from shared.slot.messages import Drained, Gate, RunRef, SlotRequest, Token
+from shared.semaphore.messages import Drained, Gate, RunRef, SlotRequest, Token
 from shared.temporal.pace import Pace
 
 # The names of the activities; the workflow knows no more of them, so that it imports no client.

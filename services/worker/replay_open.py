@@ -13,7 +13,7 @@ from services.worker.workflows import GenVideoWorkflow
 from shared.errors import TemporalUnavailable
 from shared.process_exit import run_and_exit
 from shared.replay.replaying import Open, replay_open
-from shared.slot.messages import JOB_GATE, VIEW_QUERY, RunRef, SlotView, semaphore_id
+from shared.semaphore.messages import JOB_GATE, VIEW_QUERY, RunRef, SlotView, semaphore_id
 from shared.temporal.client import CUSTOM_PROGRESS, GENVIDEO_WORKFLOW, QUERY_TIMEOUT, answer
 
 # So many of those that only wait.

@@ -24,11 +24,10 @@ from services.worker.tuning import tuner
 from services.worker.vendors.chosen import chosen_images, chosen_videos
 from services.worker.workflows import GenVideoWorkflow
 from shared.http.client import http_client
-from shared.slot.stacks import check_alone
+from shared.semaphore.sandbox import UnfitPassedOver, WorkflowRunner
 from shared.store.chosen import chosen_store
 from shared.temporal.client import BUILD_ID, GENVIDEO_QUEUE
-from shared.temporal.sandbox import WorkflowRunner
-from shared.temporal.unfit import UnfitPassedOver
+from shared.temporal.stacks import check_alone
 
 
 @asynccontextmanager
@@ -89,7 +88,7 @@ def _worker(
     settings: WorkerSettings,
     task_queue: str,
 ) -> Worker:
-    runner = WorkflowRunner()
+    runner = WorkflowRunner("services")
     worker = Worker(
         client,
         task_queue=task_queue,

@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from shared.jobs.closing import MESSAGES
     from shared.jobs.messages import JobInput, KlingDone, Progress, ProgressReport, Record
     from shared.jobs.states import OnVideoFailure, Status, Step
-    from shared.slot.messages import (
+    from shared.semaphore.messages import (
         GRANTED_SIGNAL,
         REFUSED_SIGNAL,
         Gate,

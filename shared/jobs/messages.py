@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from shared.jobs.states import OnVideoFailure, Status, Step
+from shared.semaphore.messages import DEFAULT_PRIORITY as DEFAULT_PRIORITY
+from shared.semaphore.messages import Message as Message
 
-DEFAULT_PRIORITY = 3
 UNTAGGED = "untagged"
 
 # A control character would break log lines and visibility queries.
@@ -18,15 +19,6 @@ Style = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
 Priority = Annotated[int, Field(ge=1, le=5, strict=True)]
 Percent = Annotated[int, Field(ge=0, le=100)]
-
-
-class Message(BaseModel):
-    """Base of all messages. A newer release may say more: what we don't know is not read.
-
-    What a user sends is stricter; its model says so (`extra="forbid"`).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class JobInput(Message):
@@ -129,9 +121,9 @@ class Record(Job):
     namespace: str = ""
     run_id: str = ""
     token: int | None = None
-    tasks: dict[str, str] = {}
-    units: dict[str, str] = {}
-    assets: dict[Step, Asset] = {}
+    tasks: dict[str, str] = Field(default_factory=dict)
+    units: dict[str, str] = Field(default_factory=dict)
+    assets: dict[Step, Asset] = Field(default_factory=dict)
     transitions: tuple[Transition, ...] = ()
 
     @classmethod

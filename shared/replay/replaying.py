@@ -14,13 +14,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
 from shared.errors import TemporalUnavailable
+from shared.semaphore.messages import RunRef
+from shared.semaphore.sandbox import UnfitPassedOver, WorkflowRunner
 from shared.settings.payloads import PayloadSettings
-from shared.slot.messages import RunRef
 from shared.telling import AWAY, CONNECT_SECONDS, tell
 from shared.temporal.client import answer, connect
 from shared.temporal.codec import PayloadKeys, data_converter
-from shared.temporal.sandbox import WorkflowRunner
-from shared.temporal.unfit import UnfitPassedOver
 
 # So many histories are under way at a time.
 AT_ONCE = 20
@@ -41,7 +40,7 @@ async def replay(
         workflows=[workflow],
         data_converter=data_converter(keys),
         interceptors=[UnfitPassedOver()],
-        workflow_runner=WorkflowRunner(),
+        workflow_runner=WorkflowRunner("services"),
     )
     replayed, failures = 0, {}
     async with replayer.workflow_replay_iterator(histories) as results:

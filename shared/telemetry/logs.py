@@ -19,6 +19,11 @@ FLOORS = {
     "temporalio.activity": logging.ERROR,
 }
 
+# What the semaphore's library, which knows no structlog, says of an event.
+SEMAPHORES = (
+    *("gate", "job_id", "job_ids", "token", "holders", "waiting"),
+    *("drain", "tries", "failed", "reason"),
+)
 # What a line begins with, in this order, where it has it.
 FIRST = ("timestamp", "level", "service", "event", "job_id")
 
@@ -45,7 +50,7 @@ def configure(*, service: str, level: str, form: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_SHARED,
+            foreign_pre_chain=(*_SHARED, structlog.stdlib.ExtraAdder(SEMAPHORES)),
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _in_order,

@@ -18,7 +18,6 @@ from shared.temporal.refusals import NOT_CONNECTED, refusal
 
 GENVIDEO_WORKFLOW = "GenVideoWorkflow"
 GENVIDEO_QUEUE = "genvideo"
-SEMAPHORE_QUEUE = "semaphore"
 # Without one the SDK reads the code of every module at each start, to make a digest of it.
 BUILD_ID = "unnamed"
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.service import RPCError, RPCStatusCode
 
 from shared.errors import (
@@ -13,6 +12,7 @@ from shared.errors import (
     TemporalRefuses,
     TlsUnfit,
 )
+from shared.semaphore.server import names_namespace
 
 # How the SDK begins what it says of a connection that could not be made.
 NOT_CONNECTED = "Failed client connect"
@@ -20,7 +20,6 @@ PREPARE = "make namespace"
 _FORBIDDEN = frozenset({RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED})
 _KEYS = "TEMPORAL_API_KEY, TEMPORAL_NAMESPACE, or the client certificate"
 _CERTIFICATE = "TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH"
-_NAMESPACE = re.compile(r"Namespace \S+ is not found")
 _ATTRIBUTE = re.compile(r"search attribute.*\bCustom(Progress|Tag)\b")
 _SAID = re.compile(r'code: (?:PermissionDenied|Unauthenticated), message: "([^"]*)"')
 # By what the SDK says of a connection: what is wrong, and what mends it. An end without a word
@@ -74,17 +73,6 @@ def refusal(error: BaseException) -> TemporalRefuses | None:
     return None
 
 
-def names_namespace(error: RPCError) -> bool:
-    """Whether it is the namespace that the server doesn't know, by details or, on a way that loses
-    those, by words."""
-    if error.status is not RPCStatusCode.NOT_FOUND:
-        return False
-    details = error.grpc_status.details
-    return bool(_NAMESPACE.match(error.message)) or any(
-        each.Is(NamespaceNotFoundFailure.DESCRIPTOR) for each in details
-    )
-
-
 def lacking(attributes: str) -> AttributesMissing:
     """The error that names search attributes with their types."""
     return AttributesMissing(
@@ -124,16 +112,3 @@ def _plain(found: str) -> str:
 
 def _sentence(text: str) -> str:
     return text.strip().rstrip(".")
-
-
-def is_gone(error: RPCError) -> bool:
-    """Whether the server knows no such run.
-
-    A namespace that it does not know is the same status, and tells nothing of the run.
-    """
-    return error.status is RPCStatusCode.NOT_FOUND and not names_namespace(error)
-
-
-def is_no_run(error: RPCError) -> bool:
-    """Whether no run can be meant: the server knows none, or takes the id for none."""
-    return is_gone(error) or error.status is RPCStatusCode.INVALID_ARGUMENT

@@ -7,16 +7,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from shared.temporal.refusals import is_no_run
-
-
-def is_first_try() -> bool:
-    """Whether no try of the calling activity was begun before.
-
-    An operator's reset sets the number of the try back to 1, but not the time of its scheduling.
-    """
-    info = activity.info()
-    return info.attempt == 1 and info.current_attempt_scheduled_time == info.scheduled_time
+from shared.semaphore.server import is_no_run
 
 
 async def is_current_try(client: Client) -> bool:

@@ -20,14 +20,13 @@ from loadtest.books import raw
 from loadtest.books.load import load
 from loadtest.books.model import Books
 from loadtest.books.raw import RunFolder
-from services.semaphore.models import WATCH_RUN
-from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.messages import Record
-from shared.slot.messages import JOB_GATE, semaphore_id
+from shared.semaphore.messages import JOB_GATE, semaphore_id
+from shared.semaphore.sandbox import UnfitPassedOver, WorkflowRunner
+from shared.semaphore.state import WATCH_RUN
+from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.temporal.client import GET_RECORD_QUERY, QUERY_TIMEOUT
-from shared.temporal.sandbox import WorkflowRunner
-from shared.temporal.unfit import UnfitPassedOver
 
 CHAOS = "chaos.json"
 
@@ -175,7 +174,7 @@ async def replay(folder: RunFolder) -> None:
         workflows=[GenVideoWorkflow, SemaphoreWorkflow],
         data_converter=pydantic_data_converter,
         interceptors=[UnfitPassedOver()],
-        workflow_runner=WorkflowRunner(),
+        workflow_runner=WorkflowRunner("services"),
     )
     files = sorted(folder.histories.glob("*.json"))
     replayed, failures = 0, {}

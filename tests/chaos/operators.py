@@ -20,10 +20,10 @@ from temporalio.client import AsyncActivityHandle, Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from services.semaphore.models import WATCH_RUN
 from services.worker.models import COLLECT_VIDEO, GEN_IMAGE, REQUEST_VIDEO
 from shared.jobs.messages import JobInput
-from shared.slot.messages import DRAIN_ACTIVITY, JOB_GATE, REQUEST_SIGNAL, semaphore_id
+from shared.semaphore.messages import DRAIN_ACTIVITY, JOB_GATE, REQUEST_SIGNAL, semaphore_id
+from shared.semaphore.state import WATCH_RUN
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.chaos.schedule import Kind
 

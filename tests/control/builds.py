@@ -14,16 +14,15 @@ from loadtest.control import naive
 from loadtest.control.naive import create_app as create_naive_api
 from services.api.app import create_app
 from services.api.settings import ApiSettings
-from services.semaphore import activities as semaphore_activities
-from services.semaphore.deterministic import permits, starts
-from services.semaphore.models import Ended
 from services.semaphore.worker import running_semaphore
-from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.deterministic.ending import Ending
 from services.worker.models import Kept
 from services.worker.worker import running_worker
 from shared.jobs.messages import Attempts
-from shared.slot.messages import (
+from shared.semaphore import activities as semaphore_activities
+from shared.semaphore import queue as permits
+from shared.semaphore import starts
+from shared.semaphore.messages import (
     CHANGE_UPDATE,
     JOB_GATE,
     Closed,
@@ -33,7 +32,9 @@ from shared.slot.messages import (
     SlotChange,
     semaphore_id,
 )
-from shared.slot.watching import until_closed
+from shared.semaphore.server import until_closed
+from shared.semaphore.state import Ended
+from shared.semaphore.workflow import SemaphoreWorkflow
 from tests.workflow.pipeline import Pipeline
 
 WORKERS = 2

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.semaphore.rebuilding import rebuild
 from services.worker.results import checker
+from shared.semaphore import rebuild
 
 
 @pytest.fixture(autouse=True)

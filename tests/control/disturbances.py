@@ -3,8 +3,8 @@
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
-from services.semaphore.deterministic.queue import turn
-from shared.slot.messages import JOB_GATE, REQUEST_SIGNAL, SlotRequest, SlotView, semaphore_id
+from shared.semaphore.messages import JOB_GATE, REQUEST_SIGNAL, SlotRequest, SlotView, semaphore_id
+from shared.semaphore.queue import turn
 from tests.chaos import operators
 from tests.chaos.books import Done
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually

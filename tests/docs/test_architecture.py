@@ -6,9 +6,6 @@ import pytest
 
 from compose.stack.commands.lifecycle import DATA_FOLDERS
 from services.callback.routes import MAX_BODY
-from services.semaphore.deterministic.queue import AGEING_SECONDS
-from services.semaphore.models import DRAIN_HOLD_SECONDS, MAX_HISTORY
-from services.semaphore.watchdog import FAILED_DRAINS, FAILED_TASKS
 from services.worker.deterministic.cancellation import BAD_COMPLETION, UNCLASSED
 from services.worker.policies import (
     ATTEMPT_CODES,
@@ -22,6 +19,9 @@ from services.worker.settings.worker import WorkerSettings
 from shared.errors import Fenced, GenvideoError, NotThisRun, StorageFailed, VendorError
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.states import Step
+from shared.semaphore.queue import AGEING_SECONDS
+from shared.semaphore.state import DRAIN_HOLD_SECONDS, MAX_HISTORY
+from shared.semaphore.watchdog import FAILED_DRAINS, FAILED_TASKS
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
 from shared.temporal.pace import Pace
 from tests.docs.pages import ROOT, read, spans, tables_headed

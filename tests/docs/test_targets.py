@@ -61,7 +61,7 @@ def test_messages_quoted_for_troubleshooting_are_really_said() -> None:
     said += read(ROOT / "compose" / "stack.sh") + read(ROOT / "shared" / "errors.py")
     said += "".join(
         read(ROOT / "shared" / f"{name}.py")
-        for name in ("slot/messages", "failures", "jobs/closing", "temporal/codec")
+        for name in ("semaphore/messages", "failures", "jobs/closing", "temporal/codec")
     )
     [table] = tables(read(TROUBLES))
     pieces = [

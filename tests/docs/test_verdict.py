@@ -16,7 +16,7 @@ def said(pattern: str) -> int:
 
 
 def test_the_semaphore_is_about_as_long_as_it_says() -> None:
-    files = (ROOT / "services" / "semaphore").rglob("*.py")
+    files = (ROOT / "shared" / "semaphore").rglob("*.py")
     lines = sum(len(read(file).splitlines()) for file in files)
 
     assert said(r"a semaphore \(some (\d+) lines\)") == pytest.approx(lines, rel=0.1)

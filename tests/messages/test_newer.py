@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.semaphore.models import SemaphoreState
-from services.semaphore.packing import packed
 from shared.jobs.messages import Record
+from shared.semaphore.state import SemaphoreState, packed
 from shared.store.records import RecordStore
 from tests.messages.kinds import ALL, BODIES, MESSAGES
 from tests.messages.samples import EXTRA, later, sample

@@ -15,10 +15,10 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.workflows import GenVideoWorkflow
+from shared.semaphore.sandbox import WorkflowRunner
+from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.temporal.codec import PayloadKeys, data_converter
-from shared.temporal.sandbox import WorkflowRunner
 
 HISTORIES = {
     path.stem: path.read_text(encoding="utf-8")
@@ -30,7 +30,7 @@ async def replay(text: str) -> None:
     replayer = Replayer(
         workflows=[GenVideoWorkflow, SemaphoreWorkflow],
         data_converter=data_converter(PayloadKeys()),
-        workflow_runner=WorkflowRunner(),
+        workflow_runner=WorkflowRunner("services"),
     )
     [started, *_] = json.loads(text)["events"]
     workflow_id = started["workflowExecutionStartedEventAttributes"]["workflowId"]

@@ -9,10 +9,11 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from shared.jobs.messages import JobInput, KlingDone, Record
-from shared.slot.messages import (
+from shared.semaphore.messages import (
     CAPACITY,
     CHANGE_UPDATE,
     DEFAULT_LIMIT,
+    SEMAPHORE_QUEUE,
     SEMAPHORE_WORKFLOW,
     VIEW_QUERY,
     SlotChange,
@@ -23,7 +24,6 @@ from shared.temporal.client import (
     GENVIDEO_WORKFLOW,
     GET_RECORD_QUERY,
     KLING_DONE_SIGNAL,
-    SEMAPHORE_QUEUE,
 )
 from shared.temporal.codec import PayloadKeys, data_converter
 

@@ -16,7 +16,7 @@ from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInterceptorClassInput
 from temporalio.worker._workflow_instance import WorkflowInstance, WorkflowInstanceDetails
 
-from shared.temporal.unfit import UnfitPassedOver
+from shared.semaphore.sandbox import UnfitPassedOver
 from tests.simulation.history import Event, Marker, Run, timestamp
 
 Job = WorkflowActivationJob

@@ -22,12 +22,6 @@ from temporalio.workflow import (
 )
 
 from services.api.feed.versions import versions_after
-from services.semaphore.abandoned import begin_anew
-from services.semaphore.activities import SemaphoreActivities
-from services.semaphore.deterministic.queue import turn
-from services.semaphore.models import SemaphoreRules
-from services.semaphore.watchdog import watch_over
-from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.acting.draining import DrainActivities
 from services.worker.acting.records import StateActivities
 from services.worker.acting.requests import Requests
@@ -42,9 +36,14 @@ from services.worker.workflows import GenVideoWorkflow
 from shared.errors import BadResult
 from shared.jobs.messages import Asset, Job, Record
 from shared.jobs.states import Step
-from shared.slot.messages import SEMAPHORE_WORKFLOW, Gate, semaphore_id
+from shared.semaphore.activities import SemaphoreActivities
+from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, Gate, semaphore_id
+from shared.semaphore.queue import turn
+from shared.semaphore.state import SemaphoreRules
+from shared.semaphore.watchdog import begin_anew, watch_over
+from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.store.records import is_beginning, is_newer
-from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, SEMAPHORE_QUEUE
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.simulation.client import SimulatedClient
 from tests.simulation.plan import Options, Rule
 from tests.simulation.server import Server

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.jobs.messages import Record
 from shared.jobs.states import Step
-from shared.slot.messages import JOB_GATE
+from shared.semaphore.messages import JOB_GATE
 from shared.temporal.client import GENVIDEO_WORKFLOW
 from tests.simulation import product
 from tests.simulation.history import Run, Status

@@ -7,12 +7,8 @@ from temporalio.service import RPCError
 
 from shared.jobs.messages import JobInput, KlingDone
 from shared.jobs.states import OnVideoFailure
-from shared.temporal.client import (
-    GENVIDEO_QUEUE,
-    GENVIDEO_WORKFLOW,
-    KLING_DONE_SIGNAL,
-    SEMAPHORE_QUEUE,
-)
+from shared.semaphore.messages import SEMAPHORE_QUEUE
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KLING_DONE_SIGNAL
 from tests.simulation import product
 from tests.simulation.history import Run
 from tests.simulation.plan import JobPlan, Kind, Plan, Quirk, Violation

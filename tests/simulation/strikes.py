@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio.service import RPCError
 
-from shared.slot.messages import CHANGE_UPDATE, JOB_GATE, SlotChange
-from shared.temporal.client import SEMAPHORE_QUEUE
+from shared.semaphore.messages import CHANGE_UPDATE, JOB_GATE, SEMAPHORE_QUEUE, SlotChange
 from tests.simulation import product
 from tests.simulation.history import Activity, Reset, Run, Status, Update
 from tests.simulation.plan import JOB_KINDS, Kind, Strike

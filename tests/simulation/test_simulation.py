@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.semaphore.deterministic.permits import Permits
 from services.worker.acting import submitting
-from shared.slot.messages import JOB_GATE, semaphore_id
+from shared.semaphore.messages import JOB_GATE, semaphore_id
+from shared.semaphore.queue import Permits
 from tests.simulation.__main__ import main
 from tests.simulation.plan import (
     JobPlan,

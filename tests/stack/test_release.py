@@ -19,7 +19,7 @@ CODE = ("compose", "shared", "services", "loadtest", "requirements", "Makefile",
 # A change of what a workflow does, in the one file and in the other.
 JOBS = ("services/worker/models.py", 'ENTER_QUEUE = "enter_queue"', 'ENTER_QUEUE = "enter"')
 SEMAPHORES = (
-    "services/semaphore/models.py",
+    "shared/semaphore/state.py",
     'SEMAPHORE_RULES = "semaphore_rules"',
     'SEMAPHORE_RULES = "rules"',
 )

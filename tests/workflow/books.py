@@ -8,8 +8,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from loadtest.judge.intervals import Interval, Sweep, sweep
-from services.semaphore.models import WATCH_RUN
-from shared.slot.messages import JOB_GATE, semaphore_id
+from shared.semaphore.messages import JOB_GATE, semaphore_id
+from shared.semaphore.state import WATCH_RUN
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline
 

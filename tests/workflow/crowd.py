@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from shared.jobs.messages import Record
 from shared.jobs.states import Step
-from shared.slot.messages import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
+from shared.semaphore.messages import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.scenarios import Scenario, armed

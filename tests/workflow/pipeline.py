@@ -15,7 +15,6 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from services.api.temporal.client import Temporal
 from services.callback.app import create_app as create_callback
 from services.callback.settings import CallbackSettings
-from services.semaphore.models import SemaphoreRules
 from services.semaphore.worker import running_semaphore
 from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
@@ -23,7 +22,7 @@ from shared.errors import TemporalUnavailable
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput, Progress, Record
 from shared.jobs.states import Status, may_follow
-from shared.slot.messages import (
+from shared.semaphore.messages import (
     CHANGE_UPDATE,
     STAGE_GATES,
     Gate,
@@ -31,6 +30,7 @@ from shared.slot.messages import (
     SlotView,
     semaphore_id,
 )
+from shared.semaphore.state import SemaphoreRules
 from shared.store.records import RecordStore
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.semaphore_view import semaphore_view

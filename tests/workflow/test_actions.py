@@ -8,7 +8,7 @@ import pytest
 from services.worker import activities
 from services.worker.deterministic import stages
 from shared.jobs.states import Status
-from shared.slot.messages import Gate
+from shared.semaphore.messages import Gate
 from shared.temporal.client import GET_RECORD_QUERY
 from shared.temporal.pace import Pace, between_beats
 from tests.fixtures.counted import ROUND_SECONDS, Counts, counts

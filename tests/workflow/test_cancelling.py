@@ -14,7 +14,7 @@ from services.worker.worker import running_worker
 from shared.jobs.assets import asset_path
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status, Step
-from shared.slot.messages import JOB_GATE, semaphore_id
+from shared.semaphore.messages import JOB_GATE, semaphore_id
 from shared.store.records import Records
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import HURRY, Json, Service

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from services.semaphore.models import SemaphoreRules
 from shared.jobs.states import Status
+from shared.semaphore.state import SemaphoreRules
 from tests.workflow.pipeline import working
 from tests.workflow.scenarios import rule
 from tests.workflow.test_cancelling import begun

@@ -19,13 +19,13 @@ from loadtest.wire.temporal import Temporal as LoadtestTemporal
 from loadtest.wire.temporal import history_json
 from services.api.app import create_app
 from services.api.settings import ApiSettings
-from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.states import Status
-from shared.slot.messages import JOB_GATE, semaphore_id
+from shared.semaphore.messages import JOB_GATE, semaphore_id
+from shared.semaphore.sandbox import WorkflowRunner
+from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.temporal.codec import PayloadKeys, data_converter
-from shared.temporal.sandbox import WorkflowRunner
 from tests.fixtures.temporal import NewClient
 from tests.shared.temporal.test_codec import NEW, OLD
 from tests.workflow.pipeline import Pipeline, pipeline, working
@@ -160,7 +160,7 @@ async def test_a_stored_history_replays_with_the_key_alone(line: Pipeline) -> No
         replayer = Replayer(
             workflows=[GenVideoWorkflow, SemaphoreWorkflow],
             data_converter=data_converter(PayloadKeys.parse(keys)),
-            workflow_runner=WorkflowRunner(),
+            workflow_runner=WorkflowRunner("services"),
         )
         stored_history = WorkflowHistory.from_json(record.job_id, kept)
         result = await replayer.replay_workflow(stored_history, raise_on_replay_failure=False)

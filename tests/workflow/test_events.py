@@ -9,7 +9,7 @@ from temporalio.client import Client
 from services.worker import activities
 from services.worker.deterministic import stages
 from shared.jobs.states import Status
-from shared.slot.messages import JOB_GATE, semaphore_id
+from shared.semaphore.messages import JOB_GATE, semaphore_id
 from tests.workflow.pipeline import working
 
 # Ten of the semaphore, and a few tasks more on a busy machine.

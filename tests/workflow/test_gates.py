@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.semaphore.deterministic import starts
 from shared.jobs.states import Status
-from shared.slot.messages import Gate, SlotView, semaphore_id
+from shared.semaphore import starts
+from shared.semaphore.messages import Gate, SlotView, semaphore_id
 from tests.fixtures.resets import reset
 from tests.fixtures.semaphore_history import is_drained
 from tests.fixtures.temporal import NewClient

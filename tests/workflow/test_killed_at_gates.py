@@ -10,7 +10,7 @@ from temporalio.client import Client
 from services.semaphore.worker import running_semaphore
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Status
-from shared.slot.messages import Gate
+from shared.semaphore.messages import Gate
 from tests.workflow.pipeline import Pipeline, pipeline
 from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import rule

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from services.semaphore.models import DRAIN_HOLD_SECONDS
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Status
+from shared.semaphore.state import DRAIN_HOLD_SECONDS
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
 from shared.temporal.pace import Pace
 from tests.workflow.books import at_once, grants, rows

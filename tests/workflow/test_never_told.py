@@ -19,8 +19,8 @@ from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Status
+from shared.semaphore.sandbox import WorkflowRunner
 from shared.temporal.client import GENVIDEO_QUEUE
-from shared.temporal.sandbox import WorkflowRunner
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, pipeline, working
@@ -159,7 +159,7 @@ async def without_tries(line: Pipeline) -> AsyncIterator[None]:
         task_queue=GENVIDEO_QUEUE,
         workflows=[GenVideoWorkflow],
         activities=local,
-        workflow_runner=WorkflowRunner(),
+        workflow_runner=WorkflowRunner("services"),
         no_remote_activities=True,
     ):
         yield

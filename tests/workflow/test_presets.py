@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from services.mock_core.faults.presets import PRESETS
 from shared.jobs.states import Status
-from shared.slot.messages import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
+from shared.semaphore.messages import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, paid_once, working

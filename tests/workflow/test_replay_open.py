@@ -13,13 +13,13 @@ import pytest
 from temporalio.client import Client, WorkflowExecution
 
 from services.semaphore.replay_open import open_semaphores
-from services.semaphore.workflows import SemaphoreWorkflow
 from services.worker import replay_open as worker_replay
 from services.worker.replay_open import SAMPLE, choose, open_jobs
 from shared.jobs.states import Status
 from shared.replay import replaying
 from shared.replay.replaying import replay_open
-from shared.slot.messages import Gate
+from shared.semaphore.messages import Gate
+from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.telling import AWAY
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient
@@ -34,7 +34,7 @@ KEY = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
 CHANGED = {
     "worker": ("services/worker/models.py", 'GEN_IMAGE = "gen_image"', 'GEN_IMAGE = "paint"'),
     "semaphore": (
-        "services/semaphore/models.py",
+        "shared/semaphore/state.py",
         'SEMAPHORE_RULES = "semaphore_rules"',
         'SEMAPHORE_RULES = "k"',
     ),

@@ -7,12 +7,11 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from services.semaphore import watchdog
-from services.semaphore.deterministic import starts
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.messages import Record
 from shared.jobs.states import Status, Step
 from shared.replay.replaying import replay
+from shared.semaphore import starts, watchdog
 from shared.temporal.client import GET_RECORD_QUERY
 from shared.temporal.codec import PayloadKeys
 from tests.fixtures.resets import reset

@@ -6,7 +6,7 @@ from pathlib import Path
 from temporalio.client import Client
 
 from shared.jobs.states import Status
-from shared.slot.messages import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
+from shared.semaphore.messages import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
 from tests.fixtures.server import own_server
 from tests.workflow.books import at_once, grants, rows
 from tests.workflow.pipeline import Pipeline, paid_once, pipeline, working

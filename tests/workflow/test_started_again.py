@@ -7,12 +7,12 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 
-from services.semaphore.deterministic import starts
 from services.worker.workflows import STARTED_AGAIN
 from shared.jobs.closing import close_record
 from shared.jobs.messages import JobInput
 from shared.jobs.states import Status, Step
-from shared.slot.messages import JOB_GATE, semaphore_id
+from shared.semaphore import starts
+from shared.semaphore.messages import JOB_GATE, semaphore_id
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, WORKFLOW_TASK_TIMEOUT
 from tests.workflow.pipeline import Pipeline, check, paid_once
 from tests.workflow.scenarios import rule

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.semaphore.deterministic import starts
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from shared.jobs.states import Status
+from shared.semaphore import starts
 from tests.fixtures.semaphore_history import is_drained
 from tests.workflow.pipeline import Pipeline, check, pipeline
 from tests.workflow.test_cancelling import LONG, begun

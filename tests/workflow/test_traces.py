@@ -14,10 +14,10 @@ from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.worker.workflows import GenVideoWorkflow
 from shared.http.client import http_client
+from shared.semaphore.sandbox import WorkflowRunner
 from shared.settings.traces import TraceSettings
 from shared.telemetry import tracing
 from shared.temporal.codec import PayloadKeys, data_converter
-from shared.temporal.sandbox import WorkflowRunner
 from tests.fixtures.collector import Collector, collecting, said
 from tests.services.mock_core.serving import served
 from tests.workflow.pipeline import SECRET, Pipeline, working
@@ -49,7 +49,7 @@ async def _submitted(line: Pipeline) -> str:
 async def _replay(history: WorkflowHistory) -> None:
     replayer = Replayer(
         workflows=[GenVideoWorkflow],
-        workflow_runner=WorkflowRunner(),
+        workflow_runner=WorkflowRunner("services"),
         data_converter=data_converter(PayloadKeys(())),
         interceptors=tracing.interceptors(),
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from shared.slot.messages import REQUEST_SIGNAL, SlotRequest
+from shared.semaphore.messages import REQUEST_SIGNAL, SlotRequest
 from tools.bench.stack import SEMAPHORE, StackUnderTest
 from tools.bench.table import Figure
 

@@ -42,7 +42,7 @@ from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job
 from shared.jobs.states import Status
-from shared.slot.messages import Gate, SlotView
+from shared.semaphore.messages import Gate, SlotView
 
 
 class SlotNotFound(GenvideoError, code="slot_not_found", status=404, title="No such slot"):

@@ -31,8 +31,9 @@ from shared.errors import TemporalUnavailable
 from shared.jobs.ids import is_job_id
 from shared.jobs.messages import UNTAGGED, JobInput, Progress, Record
 from shared.jobs.states import OnVideoFailure
-from shared.slot.messages import SlotRequest
-from shared.slot.semaphores import start_semaphore
+from shared.semaphore.client import start_semaphore
+from shared.semaphore.messages import SlotRequest
+from shared.semaphore.server import is_gone
 from shared.temporal.client import (
     CUSTOM_PROGRESS,
     CUSTOM_TAG,
@@ -44,7 +45,6 @@ from shared.temporal.client import (
     answer,
     summary,
 )
-from shared.temporal.refusals import is_gone
 
 T = TypeVar("T")
 Handle = WorkflowHandle[object, Progress]

@@ -30,7 +30,8 @@ from shared.errors import (
 from shared.health import temporal_reason
 from shared.jobs.messages import Job, Message
 from shared.jobs.states import Status
-from shared.slot.messages import (
+from shared.semaphore.client import start_semaphore
+from shared.semaphore.messages import (
     CHANGE_UPDATE,
     DEFAULT_LIMIT,
     FREE_UPDATE,
@@ -45,7 +46,6 @@ from shared.slot.messages import (
     drain_id,
     semaphore_id,
 )
-from shared.slot.semaphores import start_semaphore
 from shared.temporal.client import answer
 
 log = structlog.get_logger(__name__)

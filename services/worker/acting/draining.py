@@ -23,7 +23,7 @@ from shared.jobs.closing import amend_accepted, close_record
 from shared.jobs.ids import external_id, is_job_id, parse_external_id
 from shared.jobs.messages import Asset, Attempts, Record
 from shared.jobs.states import Status, Step
-from shared.slot.messages import (
+from shared.semaphore.messages import (
     DRAIN_ACTIVITY,
     OPEN_RECORDS_ACTIVITY,
     Closed,
@@ -31,9 +31,9 @@ from shared.slot.messages import (
     OpenRecords,
     RunRef,
 )
+from shared.semaphore.server import is_gone
 from shared.store.chosen import chosen_store
 from shared.store.records import Records
-from shared.temporal.refusals import is_gone
 
 log = structlog.get_logger(__name__)
 

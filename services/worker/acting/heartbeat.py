@@ -20,10 +20,10 @@ from services.worker.policies import (
 from shared.errors import Fenced, GenvideoError, NotThisRun, Stopped, VendorError, what_kind
 from shared.jobs.ids import parse_external_id
 from shared.jobs.messages import ProgressReport
+from shared.semaphore.server import is_first_try
 from shared.telemetry import tracing
 from shared.temporal.client import PROGRESS_SIGNAL
 from shared.temporal.pace import between_beats
-from shared.temporal.tries import is_first_try
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from services.worker.policies import RECORD_SECONDS
 from services.worker.results.disk import Disk
 from services.worker.settings.worker import WorkerSettings
 from shared.jobs.messages import Record
-from shared.slot.messages import RunRef
+from shared.semaphore.messages import RunRef
 from shared.store.chosen import chosen_store
 from shared.store.protocol import StoreAway
 from shared.store.records import Records, is_beginning

@@ -10,8 +10,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from services.worker.models import WITHDRAW_REQUEST
 from shared.errors import TemporalRefuses, TemporalUnavailable
-from shared.slot.messages import JOB_GATE, WITHDRAW_SIGNAL, SlotRequest, semaphore_id
-from shared.slot.semaphores import start_semaphore
+from shared.semaphore.client import start_semaphore
+from shared.semaphore.messages import JOB_GATE, WITHDRAW_SIGNAL, SlotRequest, semaphore_id
 from shared.temporal.client import answer
 
 log = structlog.get_logger(__name__)

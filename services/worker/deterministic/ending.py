@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.models import Kept
     from shared.jobs.messages import JobError
     from shared.jobs.states import Status
-    from shared.slot.messages import Closed, Drain, RunRef, SlotRequest
+    from shared.semaphore.messages import Closed, Drain, RunRef, SlotRequest
 
 
 # A drain that was ended by hand is begun again after this; one that always fails costs little.

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.policies import LOCAL_RETRY_POLICY, REQUEST_RETRY_POLICY
     from shared.jobs.messages import JobInput, ProgressReport, Record
     from shared.jobs.states import Status, Step
-    from shared.slot.messages import RunRef, SlotRequest
+    from shared.semaphore.messages import RunRef, SlotRequest
     from shared.temporal.client import CUSTOM_PROGRESS
 
 

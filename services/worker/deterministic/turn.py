@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.models import WITHDRAW_REQUEST
     from services.worker.policies import ASK_AGAIN, LOCAL_RETRY_POLICY
     from shared.errors import QueueFull
-    from shared.slot.messages import (
+    from shared.semaphore.messages import (
         JOB_GATE,
         RELEASE_SIGNAL,
         REQUEST_SIGNAL,

@@ -12,9 +12,9 @@ from services.worker.settings.comfyui import ComfyuiWireSettings
 from services.worker.settings.kling import KlingSettings
 from services.worker.settings.result_hosts import result_hosts
 from shared.jobs.states import Step
+from shared.semaphore.messages import STAGE_GATES, Gate
 from shared.settings.common import CallbackSecret, Port, Seconds, StackName
 from shared.settings.traces import TraceSettings
-from shared.slot.messages import STAGE_GATES, Gate
 from shared.store.settings import StoreSettings
 from shared.temporal.pace import Pace
 

@@ -10,9 +10,9 @@ from temporalio.client import Client
 
 from shared.telling import AWAY
 from tests.fixtures.temporal import NewClient
-from tests.services.semaphore.standins import stack_of
 from tests.services.semaphore.test_stacks import KEY, is_named
 from tests.shared.processes import free_port
+from tests.shared.semaphore.standins import stack_of
 
 
 async def program(address: str, namespace: str = "default") -> tuple[int, str, str]:

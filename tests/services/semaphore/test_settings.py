@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.semaphore.models import SemaphoreRules
 from services.semaphore.settings import SemaphoreProcessSettings
+from shared.semaphore.state import SemaphoreRules
 from shared.settings.common import load
 
 

@@ -4,10 +4,11 @@ import pytest
 from temporalio.client import Client
 
 from shared.errors import AnotherStack, PayloadUnreadable
-from shared.slot.stacks import MEMO_STACK, check_alone, semaphore_stack
+from shared.semaphore.state import MEMO_STACK
+from shared.temporal.stacks import check_alone, semaphore_stack
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient
-from tests.services.semaphore.standins import Jobs, semaphore_of, stack_of
+from tests.shared.semaphore.standins import Jobs, semaphore_of, stack_of
 
 KEY = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
 

@@ -7,7 +7,7 @@ from shared.jobs.assets import MEDIA_TYPES, SUFFIXES
 from shared.jobs.ids import external_id, new_job_id, parse_external_id
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Step
-from shared.slot.messages import STAGE_GATES
+from shared.semaphore.messages import STAGE_GATES
 
 
 @pytest.mark.parametrize("said", [SUFFIXES, MEDIA_TYPES, REPORT_POINTS])

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from shared.jobs.messages import Attempts, Job, JobInput, Record
 from shared.jobs.states import OnVideoFailure
-from shared.slot.messages import SlotChange
+from shared.semaphore.messages import SlotChange
 from tests.shared.standins import sample_record
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)

@@ -13,7 +13,7 @@ SECRET = "what-nobody-may-read"
 # What whoever has no traces is to load.
 OFF = """
 import sys
-import services.api.app, services.callback.app, services.worker.worker, services.semaphore.worker
+import services.api.app, services.callback.app, services.worker.worker, shared.semaphore.worker
 heavy = ("opentelemetry.sdk", "opentelemetry.exporter", "requests")
 sys.exit(", ".join(name for name in sys.modules if name.startswith(heavy)) or 0)
 """

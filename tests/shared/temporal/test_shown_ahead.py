@@ -9,9 +9,10 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Replayer, Worker
 
-from services.semaphore.worker import MAX_WORKFLOW_TASKS
-from shared.temporal.client import GENVIDEO_QUEUE, SEMAPHORE_QUEUE
-from shared.temporal.sandbox import WorkflowRunner
+from shared.semaphore.messages import SEMAPHORE_QUEUE
+from shared.semaphore.sandbox import WorkflowRunner
+from shared.semaphore.worker import MAX_WORKFLOW_TASKS
+from shared.temporal.client import GENVIDEO_QUEUE
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient
 from tests.shared.temporal.line import SOON, Line, work
@@ -24,7 +25,7 @@ TIMED_OUT = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
 
 
 def worker(client: Client) -> Worker:
-    runner = WorkflowRunner()
+    runner = WorkflowRunner("services")
     made = Worker(
         client,
         task_queue=QUEUE,
@@ -81,7 +82,7 @@ async def test_a_query_that_overtakes_a_task_changes_no_order(
         await asyncio.gather(*updates)
         await asyncio.gather(*(line.result() for line in lines))
     assert ["end"] in answers, "no query has overtaken its task"
-    replayer = Replayer(workflows=[Line], workflow_runner=WorkflowRunner())
+    replayer = Replayer(workflows=[Line], workflow_runner=WorkflowRunner("services"))
     for line in lines:
         history = await line.fetch_history()
         assert TIMED_OUT not in {event.event_type for event in history.events}

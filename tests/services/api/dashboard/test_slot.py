@@ -3,8 +3,7 @@
 from playwright.async_api import expect
 
 from shared.jobs.states import Status, Step
-from shared.slot.messages import SEMAPHORE_WORKFLOW, SlotView, semaphore_id
-from shared.temporal.client import SEMAPHORE_QUEUE
+from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, SlotView, semaphore_id
 from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import Place

@@ -18,10 +18,10 @@ from services.api.feed.poll import JobPoll
 from services.api.repair import repairer
 from services.api.temporal import slots
 from services.api.temporal.slots import EMPTY, Slots
-from services.semaphore.rebuilding import rebuild
 from shared.jobs.messages import Job
 from shared.jobs.states import Status
-from shared.slot.messages import HolderView, SlotView
+from shared.semaphore import rebuild
+from shared.semaphore.messages import HolderView, SlotView
 from shared.temporal import pace
 from shared.temporal.pace import Pace
 from tests.services.api.conftest import Api, NewApi, all_temporal_calls, temporal_calls

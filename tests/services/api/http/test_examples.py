@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.semaphore.rebuilding import rebuild
+from shared.semaphore import rebuild
 from tests.services.api.conftest import Api, NewApi
 from tests.workflow.pipeline import working
 

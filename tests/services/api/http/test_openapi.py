@@ -10,7 +10,7 @@ from services.api.app import create_app
 from services.api.http.parts.examples import EXAMPLES
 from services.api.settings import ApiSettings
 from shared.jobs import messages
-from shared.slot import messages as slots
+from shared.semaphore import messages as slots
 from tests.services.api.conftest import Api
 
 OPERATIONS = {

@@ -17,7 +17,7 @@ from shared.errors import NotReady
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput, Record
 from shared.jobs.states import Status
-from shared.slot.messages import JOB_GATE, SlotRequest, semaphore_id
+from shared.semaphore.messages import JOB_GATE, SlotRequest, semaphore_id
 from shared.store.records import RecordStore
 from tests.services.api.conftest import READY, Api, NewApi, change, ended
 from tests.shared.standins import CREATED, client_of_nobody, sample_record

@@ -17,14 +17,14 @@ from services.api.temporal import slots
 from services.semaphore.worker import running_semaphore
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput
-from shared.slot.messages import (
+from shared.semaphore.client import start_semaphore
+from shared.semaphore.messages import (
     DRAIN_ACTIVITY,
     OPEN_RECORDS_ACTIVITY,
     Drain,
     OpenRecords,
     SlotRequest,
 )
-from shared.slot.semaphores import start_semaphore
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.services.api.conftest import Api, temporal_calls
 from tests.shared.standins import StandIn

@@ -8,8 +8,13 @@ from temporalio.client import Client
 
 from services.api.temporal import slots
 from shared.jobs.ids import job_id_for_key, new_job_id
-from shared.slot.messages import CAPACITY, JOB_GATE, SEMAPHORE_WORKFLOW, semaphore_id
-from shared.temporal.client import SEMAPHORE_QUEUE
+from shared.semaphore.messages import (
+    CAPACITY,
+    JOB_GATE,
+    SEMAPHORE_QUEUE,
+    SEMAPHORE_WORKFLOW,
+    semaphore_id,
+)
 from tests.services.api.conftest import BODY, Api, temporal_calls
 from tests.shared.standins import standing_in
 

@@ -24,7 +24,7 @@ from services.worker.vendors.service.videos import VideoService
 from services.worker.vendors.vendor import State, Traits, VendorStatus
 from shared.errors import VendorError
 from shared.jobs.messages import Message, Record
-from shared.slot.messages import Closed, Drain
+from shared.semaphore.messages import Closed, Drain
 from shared.store.records import RecordStore
 from shared.temporal.codec import PayloadKeys, data_converter
 from tests.shared.standins import sample_record

@@ -10,7 +10,7 @@ from temporalio.client import WorkflowExecutionStatus
 from services.worker.models import Order
 from shared.jobs.messages import JobInput
 from shared.jobs.states import Step
-from shared.slot.messages import SlotRequest
+from shared.semaphore.messages import SlotRequest
 
 ORDER = Order(
     request=SlotRequest(job_id="job", run_id="run", requested_at=datetime(2026, 1, 1, tzinfo=UTC)),

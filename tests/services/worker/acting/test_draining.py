@@ -11,7 +11,7 @@ from services.worker.vendors.vendor import Traits
 from shared.errors import NeverDelivered, RefusedForGood
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status, Step
-from shared.slot.messages import Closed
+from shared.semaphore.messages import Closed
 from shared.store.records import Records
 from tests.services.worker.acting.drained import (
     ACCEPT,

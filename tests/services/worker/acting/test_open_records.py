@@ -14,7 +14,7 @@ from services.worker.dependencies import Dependencies
 from services.worker.settings.worker import WorkerSettings
 from shared.jobs.messages import Record
 from shared.jobs.states import Status
-from shared.slot.messages import OpenRecords, RunRef
+from shared.semaphore.messages import OpenRecords, RunRef
 from shared.store.records import RecordStore
 from tests.shared.standins import sample_record
 

@@ -18,7 +18,7 @@ from services.worker.settings.worker import WorkerSettings
 from shared.jobs.closing import close_record
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
-from shared.slot.messages import RunRef, SlotRequest
+from shared.semaphore.messages import RunRef, SlotRequest
 from shared.store.records import Records
 from tests.fixtures.object_store import given_for
 from tests.shared.standins import CREATED, sample_record

@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from services.worker.acting import requests as module
 from services.worker.acting.requests import Requests
 from shared.errors import TemporalUnavailable
-from shared.slot.messages import JOB_GATE, SlotRequest, semaphore_id
+from shared.semaphore.messages import JOB_GATE, SlotRequest, semaphore_id
 
 
 class Door(Interceptor):

@@ -14,7 +14,7 @@ from services.worker.deterministic.cancellation import (
     StageFailed,
 )
 from services.worker.deterministic.turn import SlotTurn
-from shared.slot.messages import Permit, SlotRequest
+from shared.semaphore.messages import Permit, SlotRequest
 
 REQUEST = SlotRequest(job_id="job", run_id="run", requested_at=datetime(2026, 1, 1, tzinfo=UTC))
 

@@ -1,1 +1,0 @@
-"""What the semaphore's workflow decides by: no HTTP, no clock, no setting."""

@@ -1,1 +1,0 @@
-"""What a semaphore without a memory finds in Temporal, and makes of it."""

@@ -1,0 +1,143 @@
+"""The semaphore's activities: signal a permit and watch its run, find the running jobs."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.service import RPCError
+
+from .messages import (
+    GRANTED_SIGNAL,
+    REFUSED_SIGNAL,
+    Closed,
+    Gate,
+    RunRef,
+    gate_of,
+)
+from .predecessor import find_predecessor
+from .queue import turn
+from .rebuild import find_jobs, merged
+from .server import is_first_try, is_no_run, until_closed
+from .state import (
+    FIND_JOBS,
+    SEMAPHORE_RULES,
+    WATCH_RUN,
+    Ended,
+    Found,
+    SemaphoreRules,
+    Watch,
+)
+
+log = logging.getLogger(__name__)
+# A beat comes after this share of the time-out, so that one may be late, or lost.
+BEAT_SHARE = 0.48
+
+
+class SemaphoreActivities:
+    """Run in the semaphore's own process."""
+
+    def __init__(self, client: Client, rules: SemaphoreRules) -> None:
+        self._client = client
+        self._rules = rules
+        self._watched: dict[tuple[Gate, str], asyncio.Task[object] | None] = {}
+
+    def watches(self, gate: Gate) -> bool:
+        """Whether any holder of this gate is watched by this process."""
+        return any(watched is gate for watched, _ in self._watched)
+
+    @activity.defn(name=SEMAPHORE_RULES)
+    async def semaphore_rules(self) -> SemaphoreRules:
+        """This process' rules, fixed for the run that asks."""
+        return self._rules
+
+    @activity.defn(name=WATCH_RUN)
+    async def grant_and_watch(self, watch: Watch) -> Ended:
+        """Signal the permit to its run, wait by long poll until that run closes, return how.
+
+        There is no release that could be lost, and no lease that could lapse under good work.
+        """
+        permit = watch.permit
+        async with _beating(), self._watching(permit.gate, watch.run):
+            told = await self._tell(watch.run, GRANTED_SIGNAL, permit)
+            if told:
+                log.info("granted", extra=permit.model_dump(include={"gate", "job_id", "token"}))
+            closed = await until_closed(self._client, watch.run)
+            # Of a run that is unknown nobody knows whether another semaphore had granted to it.
+            may_know = told or watch.again or not is_first_try() or closed is Closed.UNKNOWN
+            return Ended(closed=closed, granted=may_know)
+
+    @asynccontextmanager
+    async def _watching(self, gate: Gate, run: RunRef) -> AsyncIterator[None]:
+        """The latest watch of a run ends the one before.
+
+        That one's try, or its run of the semaphore, is over; until its next beat told it so, it
+        would take up a place that other watches wait for.
+        """
+        key, task = (gate, run.run_id), asyncio.current_task()
+        if before := self._watched.get(key):
+            before.cancel()
+        self._watched[key] = task
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self._watched.get(key) is task:
+                raise
+            raise ApplicationError(
+                "Another watch of this run has begun.", category=ApplicationErrorCategory.BENIGN
+            ) from None
+        finally:
+            if self._watched.get(key) is task:
+                del self._watched[key]
+
+    async def _tell(self, run: RunRef, signal: str, argument: object) -> bool:
+        """Signal a run; False where it has closed."""
+        handle = self._client.get_workflow_handle(run.job_id, run_id=run.run_id)
+        try:
+            await handle.signal(signal, argument)
+        except RPCError as error:
+            if not is_no_run(error):
+                raise
+            return False
+        return True
+
+    @activity.defn(name=FIND_JOBS)
+    async def find_jobs(self) -> Found:
+        """Who holds and who waits, as the histories of the jobs and of the last semaphore tell."""
+        info = activity.info()
+        gate = gate_of(str(info.workflow_id))
+        async with _beating():
+            before = await find_predecessor(self._client, str(info.workflow_run_id), gate=gate)
+            seen = await find_jobs(self._client, gate, now=info.started_time)
+            found = await merged(self._client, seen, before, now=info.started_time)
+            found = await self._with_room(found)
+        counts = {"holders": len(found.holders), "waiting": len(found.waiting)}
+        log.info("semaphore rebuilt", extra={"gate": gate, **counts})
+        return found
+
+    async def _with_room(self, found: Found) -> Found:
+        """Without those who stand behind the end of the queue: they are refused."""
+        waiting = sorted(found.waiting, key=turn)
+        for request in waiting[self._rules.capacity :]:
+            await self._tell(request.run, REFUSED_SIGNAL, self._rules.capacity)
+        return found.model_copy(update={"waiting": tuple(waiting[: self._rules.capacity])})
+
+
+@asynccontextmanager
+async def _beating() -> AsyncIterator[None]:
+    pause = (activity.info().heartbeat_timeout or timedelta(minutes=1)) * BEAT_SHARE
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(pause.total_seconds())
+            activity.heartbeat()
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()

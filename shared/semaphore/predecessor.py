@@ -1,0 +1,234 @@
+"""What the semaphore's runs before this one left: settings, permits still out, who waited."""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import NamedTuple, TypeVar
+
+from pydantic import ValidationError
+from temporalio.api.common.v1 import Payloads
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client, WorkflowExecution
+from temporalio.converter import DataConverter
+from temporalio.service import RPCError
+
+from .messages import (
+    DRAIN_ACTIVITY,
+    FREE_UPDATE,
+    JOB_GATE,
+    OPEN_RECORDS_ACTIVITY,
+    RELEASE_SIGNAL,
+    REQUEST_SIGNAL,
+    WITHDRAW_SIGNAL,
+    Drain,
+    Drained,
+    Gate,
+    OpenRecords,
+    Permit,
+    Release,
+    SemaphoreSettings,
+    SlotFree,
+    SlotRequest,
+    fitting_requests,
+    semaphore_id,
+)
+from .queue import permit_of
+from .server import is_gone, read_one
+from .state import FIND_JOBS, WATCH_RUN, Ended, Found, SemaphoreState, Watch
+
+T = TypeVar("T")
+# A drain that ended further back is done once more, which is harmless.
+MOST_RUNS = 10
+
+
+class Predecessor(NamedTuple):
+    """The last run that knew anything; without one, the defaults, which are the safest.
+
+    `cleared`: the runs whose drain is seen to have ended, in that run and in those before it.
+    """
+
+    known: bool = False
+    settings: SemaphoreSettings = SemaphoreSettings()
+    permits: tuple[Permit, ...] = ()
+    waiting: tuple[SlotRequest, ...] = ()
+    cleared: frozenset[str] = frozenset()
+
+
+async def find_predecessor(client: Client, run_id: str, *, gate: Gate) -> Predecessor:
+    """Limit and pause from the memo, the rest from the histories, of the runs before `run_id`.
+
+    A run that was ended while it rebuilt knew nothing, and one that was reset only what was true
+    once; the one before it knows.
+    """
+    found, cleared = Predecessor(), set[str]()
+    for run in (await _runs_before(client, run_id, gate=gate))[:MOST_RUNS]:
+        handle = client.get_workflow_handle(run.id, run_id=run.run_id)
+        book = SemaphoreBook(client.data_converter, gate)
+        try:
+            await book.read(handle.fetch_history_events())
+            memo = await (await handle.describe()).memo()
+        except RPCError as error:
+            if not is_gone(error):
+                raise
+            continue
+        if book.run_id != run.run_id:
+            continue
+        cleared |= book.cleared
+        if book.known and not found.known:
+            # One that failed right after its rebuild has written no memo.
+            settings = _settings(memo.get("settings", book.settings))
+            permits, waiting = tuple(book.out.values()), tuple(book.waiting.values())
+            found = Predecessor(True, settings, permits, waiting)
+    return found._replace(cleared=frozenset(cleared))
+
+
+def _settings(value: object) -> SemaphoreSettings:
+    """Those of a memo, which an operator may have written; the defaults where they don't fit."""
+    try:
+        return SemaphoreSettings.model_validate(value)
+    except ValidationError:
+        return SemaphoreSettings()
+
+
+async def _runs_before(client: Client, run_id: str, *, gate: Gate) -> list[WorkflowExecution]:
+    """Latest first. Whether a run is closed isn't asked for: the listing may learn that late."""
+    listed = client.list_workflows(f"WorkflowId = '{semaphore_id(gate)}'")
+    runs = [run async for run in listed if run.run_id != run_id]
+    return sorted(runs, key=lambda run: run.start_time, reverse=True)
+
+
+class SemaphoreBook:
+    """Reads a semaphore's history; `out` holds, by run, the permits that were never free again.
+
+    `waiting`: by run, who asked and waits. `cleared`: whose drain ended. `known`: the run was told
+    who holds, by the run before it or by its own rebuild, which has read the open records where it
+    had to; `settings`: those that it was told. `run_id`: the run that its beginning was written
+    for, another one than the run's own after a reset.
+    """
+
+    def __init__(self, converter: DataConverter, gate: Gate = JOB_GATE) -> None:
+        self.out: dict[str, Permit] = {}
+        self.waiting: dict[str, SlotRequest] = {}
+        self.cleared: set[str] = set()
+        self.known = False
+        self.settings = SemaphoreSettings()
+        self.run_id = ""
+        self._converter = converter
+        self._gate = gate
+        # By the number of the event in which each began.
+        self._watches: dict[int, str] = {}
+        self._drains: dict[int, str] = {}
+        self._frees: dict[int, str] = {}
+        self._rebuilds: set[int] = set()
+        self._records: set[int] = set()
+        # What a rebuild found without a memory, until it has read the open records.
+        self._unsure: Found | None = None
+
+    async def read(self, events: AsyncIterator[HistoryEvent]) -> None:
+        """Take in a history from its beginning."""
+        async for event in events:
+            match event.event_type:
+                case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+                    await self._started(event)
+                case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                    await self._scheduled(event)
+                case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+                    await self._completed(event)
+                case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+                    await self._signalled(event)
+                case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+                    await self._update_accepted(event)
+                case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED:
+                    self._update_completed(event)
+
+    async def _started(self, event: HistoryEvent) -> None:
+        started = event.workflow_execution_started_event_attributes
+        self.run_id = started.original_execution_run_id
+        if state := await self._read(started.input, SemaphoreState):
+            self._learn(state)
+
+    def _learn(self, told: SemaphoreState | Found) -> None:
+        self.known = True
+        self.settings = told.settings
+        self._wait(told.waiting)
+        for holder in told.holders:
+            self._granted(permit_of(holder, gate=self._gate))
+
+    def _wait(self, requests: Iterable[SlotRequest]) -> None:
+        self.waiting |= {each.run_id: each for each in requests if each.run_id not in self.out}
+
+    def _granted(self, permit: Permit) -> None:
+        self.waiting.pop(permit.run_id, None)
+        self.out[permit.run_id] = permit
+
+    def _cleared(self, run_id: str) -> None:
+        self.cleared.add(run_id)
+        self.out.pop(run_id, None)
+
+    async def _scheduled(self, event: HistoryEvent) -> None:
+        """A permit is out as soon as the activity that signals it is scheduled."""
+        task = event.activity_task_scheduled_event_attributes
+        name = task.activity_type.name
+        if name == FIND_JOBS:
+            self._rebuilds.add(event.event_id)
+        elif name == OPEN_RECORDS_ACTIVITY:
+            self._records.add(event.event_id)
+        elif name == DRAIN_ACTIVITY and (drain := await self._read(task.input, Drain)):
+            self._drains[event.event_id] = drain.run_id
+            if drain.run_id not in self.out:
+                # Of an open record: it was never granted by a semaphore that anybody remembers.
+                self._granted(
+                    Permit(gate=self._gate, job_id=drain.job_id, run_id=drain.run_id, token=0)
+                )
+        elif name == WATCH_RUN and (watch := await self._read(task.input, Watch)):
+            self._watches[event.event_id] = watch.run.run_id
+            self._granted(watch.permit)
+
+    async def _signalled(self, event: HistoryEvent) -> None:
+        signal = event.workflow_execution_signaled_event_attributes
+        match signal.signal_name:
+            case name if name == REQUEST_SIGNAL:
+                self._wait(fitting_requests(await self._read(signal.input, list[object]) or []))
+            case name if name == WITHDRAW_SIGNAL:
+                self.waiting.pop(await self._read(signal.input, str) or "", None)
+            case name if name == RELEASE_SIGNAL:
+                self._returned(await self._read(signal.input, Release))
+
+    def _returned(self, release: Release | None) -> None:
+        permit = self.out.get(release.run_id) if release else None
+        if release and permit and permit.token == release.token:
+            del self.out[release.run_id]
+
+    async def _update_accepted(self, event: HistoryEvent) -> None:
+        asked = event.workflow_execution_update_accepted_event_attributes.accepted_request.input
+        if asked.name == FREE_UPDATE and (free := await self._read(asked.args, SlotFree)):
+            self._frees[event.event_id] = free.run_id
+
+    def _update_completed(self, event: HistoryEvent) -> None:
+        update = event.workflow_execution_update_completed_event_attributes
+        freed = self._frees.get(update.accepted_event_id)
+        if freed is not None and update.outcome.HasField("success"):
+            self._cleared(freed)
+
+    async def _completed(self, event: HistoryEvent) -> None:
+        task = event.activity_task_completed_event_attributes
+        number = task.scheduled_event_id
+        if number in self._rebuilds:
+            if found := await self._read(task.result, Found):
+                if found.remembered or self._gate is not JOB_GATE:
+                    self._learn(found)
+                else:
+                    self._unsure = found
+        elif number in self._records:
+            records = await self._read(task.result, OpenRecords)
+            if self._unsure is not None and records is not None:
+                self._learn(self._unsure)
+        elif run_id := self._drains.get(number):
+            if await self._read(task.result, Drained):
+                self._cleared(run_id)
+        elif run_id := self._watches.get(number):
+            ended = await self._read(task.result, Ended)
+            if ended is not None and ended.is_clear:
+                self.out.pop(run_id, None)
+
+    async def _read(self, payloads: Payloads, kind: type[T]) -> T | None:
+        return await read_one(self._converter, payloads, kind)

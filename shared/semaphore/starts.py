@@ -1,0 +1,113 @@
+"""The activities of the semaphore as its workflow starts them: their limits and retries."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from .messages import (
+        DRAIN_ACTIVITY,
+        OPEN_RECORDS_ACTIVITY,
+        Drain,
+        Holder,
+        drain_id,
+    )
+    from .state import (
+        DRAIN_HOLD_SECONDS,
+        FIND_JOBS,
+        SEMAPHORE_RULES,
+        WATCH_RUN,
+        SemaphoreRules,
+        Watch,
+    )
+
+JOBS_QUEUE = "genvideo"
+# The server takes 400 bytes; a character has up to four.
+SUMMARY_LENGTH = 80
+# A watch and a drain bound themselves, by the job's and the worker's settings.
+FOR_EVER = timedelta(days=3650)
+RETRY_POLICY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=2)
+)
+RULES_TIMEOUT = timedelta(seconds=5)
+REBUILD_TIMEOUT = timedelta(minutes=5)
+
+# What it returns is validated by who awaits it, because an operator can complete an activity with
+# anything.
+Handle = workflow.ActivityHandle[Any]
+
+
+def rules() -> Handle:
+    """The rules of the process at work."""
+    return workflow.start_activity(
+        SEMAPHORE_RULES,
+        summary="the rules of the process at work",
+        start_to_close_timeout=RULES_TIMEOUT,
+        retry_policy=RETRY_POLICY,
+    )
+
+
+def find_jobs(given: SemaphoreRules) -> Handle:
+    """Who holds and who waits, as Temporal tells."""
+    return workflow.start_activity(
+        FIND_JOBS,
+        summary="rebuild from the running jobs",
+        start_to_close_timeout=REBUILD_TIMEOUT,
+        # The next process ends the tries of the one before; a stall costs no new beginning.
+        heartbeat_timeout=timedelta(seconds=given.watch_seconds),
+        retry_policy=RETRY_POLICY,
+    )
+
+
+def open_records(given: SemaphoreRules) -> Handle:
+    """The runs of open records; needs a worker of the jobs."""
+    return workflow.start_activity(
+        OPEN_RECORDS_ACTIVITY,
+        task_queue=JOBS_QUEUE,
+        summary="Temporal remembers no semaphore: which records are open?",
+        # However many records there are.
+        start_to_close_timeout=FOR_EVER,
+        heartbeat_timeout=timedelta(seconds=given.beat_seconds),
+        retry_policy=RETRY_POLICY,
+    )
+
+
+def watch(request: Watch, given: SemaphoreRules) -> Handle:
+    """Signal the permit, and return how the run has closed, once it has."""
+    return workflow.start_activity(
+        WATCH_RUN,
+        request,
+        summary=summary(f"grant to {request.run.job_id}, and watch it until it closes"),
+        start_to_close_timeout=FOR_EVER,
+        heartbeat_timeout=timedelta(seconds=given.watch_seconds),
+        retry_policy=RETRY_POLICY,
+    )
+
+
+def drain(holder: Holder, given: SemaphoreRules) -> Handle:
+    """Done when nothing of a run acts any more, at its worker or at a vendor."""
+    request = holder.request
+    return workflow.start_activity(
+        DRAIN_ACTIVITY,
+        Drain(
+            job_id=request.job_id,
+            run_id=request.run_id,
+            hold_seconds=DRAIN_HOLD_SECONDS,
+            closed=holder.drain,
+            since=holder.drains_since,
+        ),
+        task_queue=JOBS_QUEUE,
+        activity_id=drain_id(request.run_id),
+        summary=summary(f"clear the vendors after {request.job_id}"),
+        start_to_close_timeout=FOR_EVER,
+        heartbeat_timeout=timedelta(seconds=given.beat_seconds),
+        retry_policy=RETRY_POLICY,
+    )
+
+
+def summary(text: str) -> str:
+    """What Temporal's UI shows beside a name, as one short line."""
+    line = " ".join(text.split())
+    return line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…"

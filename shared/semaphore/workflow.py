@@ -1,0 +1,306 @@
+"""The semaphore: grants the slot in order; a permit lives exactly as long as its holder's run."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from . import starts
+    from .messages import (
+        CHANGE_UPDATE,
+        FREE_UPDATE,
+        JOB_GATE,
+        REFUSED_SIGNAL,
+        RELEASE_SIGNAL,
+        REQUEST_SIGNAL,
+        SEMAPHORE_WORKFLOW,
+        UNKNOWN_QUERY,
+        VIEW_QUERY,
+        WITHDRAW_SIGNAL,
+        Drained,
+        Holder,
+        OpenRecords,
+        Release,
+        RunRef,
+        SlotChange,
+        SlotFree,
+        SlotRequest,
+        SlotView,
+        fitting_requests,
+        gate_of,
+    )
+    from .queue import Permits, permit_of
+    from .state import (
+        MEMO_STACK,
+        Ended,
+        Found,
+        SemaphoreRules,
+        SemaphoreState,
+        Watch,
+    )
+
+M = TypeVar("M", bound=BaseModel)
+# An activity that an operator failed, or completed with garbage, is started again after this.
+AGAIN_SECONDS = 1.0
+# What a signal, an update and a grant add to the history, roughly.
+SIGNAL_EVENTS, UPDATE_EVENTS, GRANT_EVENTS = 1, 5, 9
+
+
+@workflow.defn(name=SEMAPHORE_WORKFLOW)
+class SemaphoreWorkflow:
+    """One run of the semaphore of one gate."""
+
+    @workflow.init
+    def __init__(self, state: SemaphoreState | None = None) -> None:
+        info = workflow.info()
+        self._permits = Permits(state or SemaphoreState(), gate_of(info.workflow_id))
+        self._rules = SemaphoreRules()
+        self._is_reset = info.run_id != info.original_execution_run_id
+        # Whether it knows who holds and who waits; whether the next run decides from here on.
+        self._ready = self._turns_over = False
+        # What was heard before it knew.
+        self._early: list[Callable[[], None]] = []
+        self._length = self._max_length = 0
+        # By run: waits until a holder's place is free.
+        self._follows: dict[str, asyncio.Task[None]] = {}
+        self._refusing: set[asyncio.Task[None]] = set()
+
+    @workflow.run
+    async def run(self, state: SemaphoreState | None = None) -> None:
+        """Keep the slot; continue as new with everything carried when the history grows.
+
+        A run that was reset knows only what was true once: it fails before it grants anything, and
+        the next semaphore rebuilds.
+        """
+        await self._fail_if_reset()
+        self._rules = await self._completed(starts.rules, SemaphoreRules)
+        self._permits.capacity = self._rules.capacity
+        if state is None:
+            # Other stacks are to keep away while it rebuilds, too.
+            workflow.upsert_memo({MEMO_STACK: self._rules.stack})
+            await self._rebuild()
+        await self._fail_if_reset()
+        workflow.upsert_memo(self._memo())
+        self._begin()
+        await workflow.wait_condition(lambda: self._turns_over or self._is_void())
+        await self._fail_if_reset()
+        await workflow.wait_condition(
+            lambda: (workflow.all_handlers_finished() and not self._refusing) or self._is_void()
+        )
+        await self._fail_if_reset()
+        workflow.continue_as_new(self._permits.state(), memo=self._memo())
+
+    def _begin(self) -> None:
+        """Follow all holders, take in what came early; from now on there are grants."""
+        for holder in self._permits.held.values():
+            self._follow(holder, again=True)
+        # The watches of a wide gate must not end a run by themselves.
+        self._max_length = self._rules.max_history + GRANT_EVENTS * len(self._follows)
+        self._ready = True
+        for act in self._early:
+            act()
+        self._early.clear()
+        self._decide()
+
+    async def _rebuild(self) -> None:
+        """No run handed anything over: ask who holds and who waits, before any grant."""
+        found = await self._completed(lambda: starts.find_jobs(self._rules), Found)
+        permits = self._permits
+        # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
+        floor = int(workflow.info().start_time.timestamp() * 1000)
+        state = SemaphoreState(
+            settings=found.settings,
+            next_token=max([floor, *(holder.token + 1 for holder in found.holders)]),
+            holders=found.holders,
+            waiting=found.waiting,
+        )
+        self._permits = Permits(state, permits.gate, capacity=permits.capacity)
+        if not found.remembered and permits.gate is JOB_GATE:
+            records = await self._completed(lambda: starts.open_records(self._rules), OpenRecords)
+            for run in records.runs:
+                self._adopt(run)
+
+    def _adopt(self, run: RunRef) -> None:
+        """Take the run of an open record for a holder: its watch finds out whether it is open, has
+        left something at a vendor, or is unknown, which a list may have been too late to tell."""
+        permits, now = self._permits, workflow.now()
+        if run.run_id not in permits.held:
+            permits.withdraw(run.run_id)
+            request = SlotRequest(job_id=run.job_id, run_id=run.run_id, requested_at=now)
+            permits.held[run.run_id] = Holder(request=request, token=permits.next_token, since=now)
+            permits.next_token += 1
+
+    async def _completed(self, start: Callable[[], starts.Handle], kind: type[M]) -> M:
+        """The result of an activity, which is started again until there is one."""
+        while True:
+            if (found := await _result(start(), kind)) is not None:
+                return found
+            await workflow.sleep(AGAIN_SECONDS)
+
+    def _decide(self) -> None:
+        """Grant each free place; called after everything that may have freed or asked for one."""
+        if not self._ready or self._turns_over or self._is_void():
+            return
+        while self._permits.can_grant():
+            self._follow(self._permits.grant(workflow.now()), again=False)
+            self._length += GRANT_EVENTS
+        self._turns_over = self._length > self._max_length
+
+    def _follow(self, holder: Holder, *, again: bool) -> None:
+        """Watch a holder, or drain it; its first activity starts in this very step."""
+        handle = self._start(holder, again=again)
+        follow = asyncio.create_task(self._until_free(holder, handle))
+        self._follows[holder.run.run_id] = follow
+
+    def _start(self, holder: Holder, *, again: bool) -> starts.Handle:
+        if holder.drain is not None:
+            return starts.drain(holder, self._rules)
+        permit = permit_of(holder, gate=self._permits.gate)
+        return starts.watch(Watch(permit=permit, again=again), self._rules)
+
+    async def _until_free(self, holder: Holder, handle: starts.Handle) -> None:
+        """Until a run has closed, and what it left is cleared; then decide anew.
+
+        Whatever ends a watch or a drain early, an operator included, another one follows.
+        """
+        run_id, permits = holder.run.run_id, self._permits
+        while True:
+            kind = Ended if holder.drain is None else Drained
+            ended = await _result(handle, kind)
+            if self._follows.get(run_id) is not asyncio.current_task():
+                # The place was given back. The cancellation ends the activity, and not this task.
+                return
+            if isinstance(ended, Ended) and not ended.is_clear:
+                holder = permits.drain(run_id, ended.closed, workflow.now())
+            elif ended is not None:
+                break
+            else:
+                await workflow.sleep(AGAIN_SECONDS)
+            handle = self._start(holder, again=True)
+        self._give_back(run_id)
+        self._decide()
+
+    def _give_back(self, run_id: str) -> None:
+        self._permits.release(run_id)
+        follow = self._follows.pop(run_id, None)
+        if follow is not None and follow is not asyncio.current_task():
+            follow.cancel()
+
+    def _queue(self, requests: list[SlotRequest]) -> None:
+        """Let runs wait; those that don't fit into the queue get `queue_full` at once."""
+        for request in requests:
+            if not self._permits.request(request, workflow.now()):
+                refusing = asyncio.create_task(self._refuse(request.run))
+                self._refusing.add(refusing)
+                refusing.add_done_callback(self._refusing.discard)
+
+    async def _refuse(self, run: RunRef) -> None:
+        handle = workflow.get_external_workflow_handle(run.job_id, run_id=run.run_id)
+        try:
+            await handle.signal(REFUSED_SIGNAL, self._permits.capacity)
+        except ApplicationError:
+            workflow.logger.info("a run closed before it was refused: %s", run.job_id)
+
+    def _heard(self, act: Callable[[], None]) -> None:
+        self._length += SIGNAL_EVENTS
+        if self._ready:
+            act()
+            self._decide()
+        else:
+            self._early.append(act)
+
+    @workflow.signal(name=REQUEST_SIGNAL)
+    def request(self, requests: list[object]) -> None:
+        """Runs ask to wait; each counts once. What is out of bounds is dropped."""
+        fitting = fitting_requests(requests)
+        if len(fitting) < len(requests):
+            workflow.logger.warning("%d bad requests dropped", len(requests) - len(fitting))
+        self._heard(partial(self._queue, fitting))
+
+    @workflow.signal(name=WITHDRAW_SIGNAL)
+    def withdraw(self, run_id: str) -> None:
+        """A run that waits gives up."""
+        self._heard(lambda: self._permits.withdraw(run_id))
+
+    @workflow.signal(name=RELEASE_SIGNAL)
+    def release(self, release: Release) -> None:
+        """A run has passed a stage's gate, and still goes on; its close would do as well."""
+
+        def give_back() -> None:
+            if self._permits.returned(release):
+                self._give_back(release.run_id)
+
+        self._heard(give_back)
+
+    @workflow.update(name=CHANGE_UPDATE)
+    async def change(self, change: SlotChange) -> SlotView:
+        """Set limit or pause; a lower limit lets holders finish. In force at its answer."""
+        await self._until_ready()
+        changed = change.model_dump(exclude_none=True)
+        self._permits.settings = self._permits.settings.model_copy(update=changed)
+        workflow.upsert_memo(self._memo())
+        self._decide()
+        return self._permits.view()
+
+    @workflow.update(name=FREE_UPDATE)
+    async def free(self, wanted: SlotFree) -> SlotView:
+        """An operator gives up a drain that cannot end; ApplicationError `not_draining` for a run
+        that does not drain."""
+        await self._until_ready()
+        holder = self._permits.held.get(wanted.run_id)
+        if holder is None or holder.drain is None:
+            raise ApplicationError("This run is not draining.", type="not_draining")
+        self._give_back(wanted.run_id)
+        self._decide()
+        return self._permits.view()
+
+    @workflow.query(name=VIEW_QUERY)
+    def view(self) -> SlotView:
+        """Limit, pause, holders, and the first of those who wait."""
+        return self._permits.view()
+
+    @workflow.query(name=UNKNOWN_QUERY)
+    def unknown(self, run_ids: list[str]) -> list[str]:
+        """Those of the runs that neither hold nor wait; none before it knows anybody."""
+        return [each for each in run_ids if self._ready and not self._permits.knows(each)]
+
+    def _memo(self) -> dict[str, object]:
+        """It outlives this run: a semaphore that starts anew finds limit and pause in it, and other
+        stacks find whose it is."""
+        settings = self._permits.settings.model_dump(mode="json")
+        return {"settings": settings, MEMO_STACK: self._rules.stack}
+
+    # A run that was reset
+
+    def _is_void(self) -> bool:
+        """Whether this run was reset, and has replayed what it must not deviate from."""
+        return self._is_reset and not workflow.unsafe.is_replaying()
+
+    async def _fail_if_reset(self) -> None:
+        """Fail where this run is void, once its handlers have heard of it."""
+        if self._is_void():
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            raise _reset()
+
+    async def _until_ready(self) -> None:
+        self._length += UPDATE_EVENTS
+        await workflow.wait_condition(lambda: self._ready or self._is_void())
+        if self._is_void():
+            raise _reset()
+
+
+async def _result(handle: starts.Handle, kind: type[M]) -> M | None:
+    """What an activity returned; None where it failed, or returned something else."""
+    try:
+        return kind.model_validate(await handle)
+    except (ActivityError, ValidationError):
+        return None
+
+
+def _reset() -> ApplicationError:
+    return ApplicationError("This run was reset; the next semaphore rebuilds.", type="reset")

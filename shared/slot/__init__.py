@@ -1,1 +1,0 @@
-"""What jobs, semaphore and API tell each other about the slot."""

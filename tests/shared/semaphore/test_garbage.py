@@ -1,0 +1,153 @@
+"""What doesn't fit must not stop the semaphore: neither messages nor jobs made by hand."""
+
+import json
+from itertools import product
+
+import pytest
+from temporalio.api.common.v1 import Payload
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.common import RawValue
+
+from shared.semaphore.messages import (
+    CHANGE_UPDATE,
+    GRANTED_SIGNAL,
+    RELEASE_SIGNAL,
+    REQUEST_SIGNAL,
+    WITHDRAW_SIGNAL,
+)
+from shared.semaphore.rebuild import AT_ONCE
+from shared.temporal.client import GENVIDEO_WORKFLOW
+from tests.fixtures.null import NULL
+from tests.fixtures.semaphore_view import holders
+from tests.shared.semaphore.standins import Jobs
+
+CHANGES: list[object] = [
+    *({"limit": 0}, {"limit": 1001}, {"limit": "many"}, {"limit": 10**400}),
+    *({}, {"paused": None}, {"x": 1}, 7),
+]
+# Too few values, none in the place of one, too many.
+SIGNALLED: list[list[object]] = [[], [NULL], ["one", "more"]]
+UPDATED: list[list[object]] = [[], [NULL], [{"limit": 2}, "more"]]
+# In place of what a request should say; each alone makes it one that is dropped.
+WRONG: dict[str, list[object]] = {
+    "requested_at": [
+        *("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-01-01T00:00:00"),
+        *(10**400, None),
+    ],
+    "priority": [10**400, 0, 6, "x"],
+    "job_id": ["", "a\nb", "a" * 1001, 7, None],
+    "run_id": ["", "a\0b", "a" * 101, ["a"]],
+}
+RELEASES: list[object] = [{"token": "none"}, {"run_id": "x", "token": -1}, "x", []]
+PERMITS: list[object] = [{"token": "none"}, {"token": 2**53}, [], NULL]
+# No requests at all.
+BATCHES: list[object] = ["nonsense", 7, True, {"job_id": "half"}, [None], [[]], ["x", 1, {}], []]
+
+
+def raw(text: str) -> RawValue:
+    """A payload that none of our clients would write."""
+    return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=text.encode()))
+
+
+async def lives(jobs: Jobs, name: str) -> None:
+    """It grants as if nothing had been, now and after a rebuild."""
+    await jobs.line_up(f"{name}-1", f"{name}-2")
+    await jobs.kill_semaphore()
+    view = await jobs.until(lambda view: bool(view.holders))
+    assert (holders(view), view.waiting) == ([f"{name}-1"], (f"{name}-2",))
+    await jobs.finish_all(f"{name}-1", f"{name}-2")
+
+
+async def test_a_request_out_of_bounds_is_dropped_and_those_beside_it_are_served(
+    kept: Jobs,
+) -> None:
+    run = await kept.run()
+    good, beside = await kept.begin("good"), await kept.begin("beside")
+    requests = [await kept.request_of(each) for each in (good, beside)]
+    fits = requests[0].model_dump(mode="json")
+    bad = [
+        fits | {"run_id": f"bad-{name}-{number}"} | {name: value}
+        for name, values in WRONG.items()
+        for number, value in enumerate(values)
+    ]
+    for each in bad:
+        await kept.semaphore.signal(REQUEST_SIGNAL, raw(json.dumps([each])))
+    await kept.semaphore.signal(
+        REQUEST_SIGNAL, raw(json.dumps([*bad, fits, None, requests[1].model_dump(mode="json")]))
+    )
+    await kept.book.has_entered("good")
+    view = await kept.view()
+    assert (holders(view), view.waiting) == (["good"], ("beside",))
+    assert await kept.run() == run
+    await kept.finish_all("good", "beside")
+    await lives(kept, "after")
+    assert kept.book.drains == []
+
+
+async def test_what_is_no_list_of_requests_is_dropped(kept: Jobs) -> None:
+    run = await kept.run()
+    for batch in (*BATCHES, raw("{"), raw('["\\ud800"]'), raw("[1e999]"), raw("[" * 500)):
+        await kept.semaphore.signal(REQUEST_SIGNAL, batch)
+    names = (REQUEST_SIGNAL, WITHDRAW_SIGNAL, RELEASE_SIGNAL)
+    for name, values in product(names, SIGNALLED):
+        await kept.semaphore.signal(name, args=values)
+    for wrong in (["not", "one"], {"run_id": 1}, 7, "\0"):
+        await kept.semaphore.signal(WITHDRAW_SIGNAL, wrong)
+    for release in RELEASES:
+        await kept.semaphore.signal(RELEASE_SIGNAL, release)
+    await kept.line_up("job")
+    assert await kept.run() == run
+    await kept.finish("job")
+    await lives(kept, "after")
+
+
+async def test_a_run_id_that_the_server_takes_for_none_is_drained_like_an_unknown_run(
+    kept: Jobs,
+) -> None:
+    """It is a text like any other for the semaphore; the server alone knows what a run is."""
+    request = await kept.request_of(await kept.foreign("stranger"))
+    await kept.ask(request.model_copy(update={"run_id": "no UUID"}))
+    await kept.book.has_drained("stranger")
+    await kept.kill_semaphore()
+    await kept.book.has_drained("stranger", "stranger")
+    await kept.start("next")
+    assert kept.book.entered == []
+    kept.book.vendors_clear.set()
+    await kept.book.has_entered("next")
+
+
+async def test_a_change_that_does_not_fit_is_refused(kept: Jobs) -> None:
+    before = await kept.view()
+    for wanted in CHANGES:
+        with pytest.raises(WorkflowUpdateFailedError):
+            await kept.semaphore.execute_update(CHANGE_UPDATE, wanted)
+    for values in UPDATED:
+        with pytest.raises(WorkflowUpdateFailedError):
+            await kept.semaphore.execute_update(CHANGE_UPDATE, args=values)
+    assert await kept.view() == before
+    await lives(kept, "after")
+
+
+async def test_jobs_that_cannot_be_read_are_left_out_of_the_rebuilt_queue(kept: Jobs) -> None:
+    await kept.line_up("holder")
+    client = kept.client
+    await client.start_workflow(GENVIDEO_WORKFLOW, id="no-input", task_queue="nobody")
+    await client.start_workflow(GENVIDEO_WORKFLOW, {"a": 1}, id="not-ours", task_queue="nobody")
+    marred = await kept.start("marred")
+    for permit in PERMITS:
+        await marred.signal(GRANTED_SIGNAL, permit)
+    await kept.start("next")
+    await kept.kill_semaphore()
+    view = await kept.until(lambda view: bool(view.holders))
+    assert holders(view) == ["holder"]
+    assert view.waiting == ("marred", "next")
+
+
+async def test_more_jobs_than_are_looked_at_together_are_all_found(kept: Jobs) -> None:
+    names = [f"job-{n:02}" for n in range(AT_ONCE + 2)]
+    handles = [await kept.begin(name) for name in names]
+    await kept.ask(*[await kept.request_of(each) for each in handles])
+    await kept.book.has_entered("job-00")
+    await kept.kill_semaphore()
+    view = await kept.until(lambda view: bool(view.holders))
+    assert view.waiting == tuple(names[1:])

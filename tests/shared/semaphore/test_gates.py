@@ -1,0 +1,182 @@
+"""A stage's gate: held from the grant until it is given back, and never for longer than the run."""
+
+import asyncio
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+
+from shared.semaphore.messages import RELEASE_SIGNAL, Gate, Release
+from shared.semaphore.state import SemaphoreRules
+from tests.fixtures.eventually import eventually
+from tests.fixtures.resets import reset
+from tests.fixtures.semaphore_history import drains, watches
+from tests.fixtures.semaphore_view import holders
+from tests.shared.semaphore.standins import JobHandle, Jobs, StandIn, semaphore_of
+
+SETTLED = (
+    EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
+    EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED,
+)
+
+
+@pytest.fixture(params=[Gate.IMAGE, Gate.VIDEO])
+def gate(request: pytest.FixtureRequest) -> Gate:
+    found: Gate = request.param
+    return found
+
+
+@pytest.fixture
+async def passers(kept: Jobs, gate: Gate) -> Jobs:
+    """Jobs at a stage's gate, where a semaphore has looked round."""
+    passers = kept.at(gate)
+    await passers.until(lambda view: True)
+    await passers.change(limit=1)
+    return passers
+
+
+async def said(handle: JobHandle, count: int) -> None:
+    """Return when so many signals of a run have arrived, or failed."""
+
+    async def settled() -> int:
+        events = (await handle.fetch_history()).events
+        return sum(event.event_type in SETTLED for event in events)
+
+    await eventually(settled, lambda found: found == count)
+
+
+class TestContinueAsNew:
+    @pytest.fixture
+    def rules(self) -> SemaphoreRules:
+        return SemaphoreRules(max_history=25)
+
+    async def test_who_has_passed_goes_on_while_the_next_one_passes(self, passers: Jobs) -> None:
+        names = [f"job-{n}" for n in range(6)]
+        handles = [await passers.start(name) for name in names]
+        for handle in handles:
+            await passers.book.has_entered(handle.id)
+            await handle.signal(StandIn.pass_on)
+        await passers.until(lambda view: not view.holders and not view.waiting)
+        assert passers.book.entered == names
+        assert passers.book.most == 1
+        assert {permit.gate for permit in passers.book.permits} == {passers.gate}
+        assert passers.book.tokens_grow
+        await asyncio.gather(*map(passers.finish, names))
+
+
+async def test_a_release_counts_for_its_run_and_token_alone(passers: Jobs) -> None:
+    _, waiter = await passers.line_up("holder", "waiter")
+    [permit] = passers.book.permits
+    token, other = permit.token, str(waiter.first_execution_run_id)
+    for run_id, number in ((permit.run_id, token - 1), (permit.run_id, token + 1), (other, token)):
+        await passers.semaphore.signal(RELEASE_SIGNAL, Release(run_id=run_id, token=number))
+    view = await passers.view()
+    assert (holders(view), view.waiting) == (["holder"], ("waiter",))
+    for _ in range(3):
+        await passers.semaphore.signal(RELEASE_SIGNAL, Release(run_id=permit.run_id, token=token))
+    await passers.book.has_entered("waiter")
+    view = await passers.view()
+    assert (holders(view), view.waiting) == (["waiter"], ())
+
+
+async def test_one_that_passes_twice_holds_the_second_permit_until_it_gives_that_back(
+    passers: Jobs,
+) -> None:
+    """The watch that belongs to the first permit is over with it."""
+    holder, _ = await passers.line_up("holder", "next")
+    await holder.signal(StandIn.pass_on)
+    await passers.book.has_entered("next")
+    await passers.ask(await passers.request_of(holder))
+    await passers.finish("next")
+    view = await passers.until(lambda view: holders(view) == ["holder"])
+    # Longer than until a watch that has failed is begun again.
+    await asyncio.sleep(1.5)
+    assert await passers.view() == view
+    begun = [each.run.job_id for each in await watches(passers.client, passers.gate)]
+    assert begun == ["holder", "next", "holder"]
+
+
+async def test_the_close_gives_back_what_was_not(passers: Jobs) -> None:
+    holder, _ = await passers.line_up("holder", "next")
+    await holder.cancel()
+    await passers.book.has_entered("next")
+    assert passers.book.drains == []
+
+
+@pytest.mark.parametrize("end", ["terminated", "reset"])
+async def test_after_an_end_from_outside_the_vendors_are_cleared_first(
+    passers: Jobs, end: str
+) -> None:
+    holder, _ = await passers.line_up("holder", "next")
+    if end == "terminated":
+        await holder.terminate()
+    else:
+        await reset(passers.client, "holder", back_to="last", reapplies=False)
+    await passers.book.has_drained("holder")
+    assert passers.book.entered == ["holder"]
+    passers.book.vendors_clear.set()
+    await passers.book.has_entered("next")
+    assert passers.book.most == 1
+
+
+async def test_a_release_that_comes_after_the_kill_does_not_shorten_the_drain(
+    passers: Jobs,
+) -> None:
+    holder, _ = await passers.line_up("holder", "next")
+    await holder.terminate()
+    await passers.book.has_drained("holder")
+    [permit] = passers.book.permits
+    release = Release(run_id=permit.run_id, token=permit.token)
+    await passers.semaphore.signal(RELEASE_SIGNAL, release)
+    assert holders(await passers.change(limit=1)) == ["holder"]
+    assert len(await drains(passers.client, passers.gate)) == 1
+
+
+async def test_a_rebuilt_semaphore_knows_which_has_passed_which_holds_and_which_waits(
+    passers: Jobs,
+) -> None:
+    passed, _, _ = await passers.line_up("passed", "holder", "waiter")
+    await passed.signal(StandIn.pass_on)
+    await passers.book.has_entered("holder")
+    # It wants nothing of this gate.
+    await passers.at(Gate.JOB).start("elsewhere")
+    before = await passers.until(lambda view: holders(view) == ["holder"])
+    await passers.kill_semaphore()
+    after = await passers.until(lambda view: view.waiting == ("waiter",) and bool(view.holders))
+    assert [each.token for each in after.holders] == [each.token for each in before.holders]
+    assert holders(after) == ["holder"]
+
+
+async def test_what_no_semaphore_heard_is_read_from_the_histories(jobs: Jobs, gate: Gate) -> None:
+    """One asks and one passes while there is no semaphore that could hear them.
+
+    That one is killed then: it has left nothing behind at a gate that it had passed.
+    """
+    passers = jobs.at(gate)
+    async with semaphore_of(jobs.client):
+        # The slot's semaphore has looked round, and takes none of these for its own.
+        await jobs.until(lambda view: True)
+        await jobs.change(paused=True)
+        [holder] = await passers.line_up("holder")
+    await passers.semaphore.terminate()
+    await holder.signal(StandIn.pass_on)
+    later = await passers.begin("later")
+    await said(holder, 2)
+    await said(later, 1)
+    await holder.terminate()
+    killed = "ExecutionStatus = 'Terminated' AND WorkflowId = 'holder'"
+    await eventually(lambda: jobs.client.count_workflows(killed), lambda found: found.count == 1)
+    async with semaphore_of(jobs.client):
+        await passers.book.has_entered("later")
+        view = await passers.view()
+        assert (holders(view), view.waiting) == (["later"], ())
+        assert passers.book.drains == []
+
+
+async def test_each_gate_has_limit_and_queue_of_its_own(kept: Jobs) -> None:
+    image, video = kept.at(Gate.IMAGE), kept.at(Gate.VIDEO)
+    await image.line_up("holder", "waiter")
+    await video.line_up("other")
+    assert (await image.change(limit=2)).limit == 2
+    await image.book.has_entered("waiter")
+    view = await video.view()
+    assert (holders(view), view.waiting, view.limit) == (["other"], (), 1)

@@ -1,0 +1,374 @@
+"""What outlives a run of the semaphore, its process, and itself: holders, queue, tokens."""
+
+import asyncio
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import WorkflowExecutionStatus
+
+from shared.semaphore import rebuild
+from shared.semaphore.messages import Closed
+from shared.semaphore.state import SemaphoreRules
+from shared.semaphore.workflow import SemaphoreWorkflow
+from tests.fixtures.eventually import eventually
+from tests.fixtures.resets import reset
+from tests.fixtures.semaphore_history import watches
+from tests.fixtures.semaphore_view import holders
+from tests.shared.semaphore.standins import Jobs, semaphore_of, unknown_run
+
+# More requests than a run takes under a history that is bound to 25 events.
+MANY = 30
+
+
+async def delete_run(jobs: Jobs, run: str) -> None:
+    """Delete a run of the semaphore, and return when the server has forgotten it."""
+    execution = WorkflowExecution(workflow_id=jobs.semaphore.id, run_id=run)
+    await jobs.client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(
+            namespace=jobs.client.namespace, workflow_execution=execution
+        )
+    )
+
+    async def listed() -> bool:
+        found = jobs.client.list_workflows(f"WorkflowId = '{jobs.semaphore.id}'")
+        return run in [each.run_id async for each in found]
+
+    await eventually(listed, lambda there: not there)
+
+
+async def turn_over(jobs: Jobs) -> str:
+    """Have the semaphore continue as new by requests that count once; its new run."""
+    run = await jobs.run()
+    known = (await jobs.view()).holders[0]
+    handle = jobs.client.get_workflow_handle(known.job_id, run_id=known.run_id)
+    request = await jobs.request_of(handle)
+    for _ in range(MANY):
+        await jobs.ask(request)
+    # Whether the run is long enough is looked at when something is decided.
+    return await jobs.another_run(run)
+
+
+async def tries(jobs: Jobs) -> int:
+    """How often the semaphore's workflow task was tried."""
+    return (await jobs.semaphore.describe()).raw_description.pending_workflow_task.attempt
+
+
+class TestContinueAsNew:
+    """With a history bound so low that each few grants begin a new run."""
+
+    @pytest.fixture
+    def rules(self) -> SemaphoreRules:
+        return SemaphoreRules(max_history=25)
+
+    async def test_no_request_is_lost_or_doubled(self, kept: Jobs) -> None:
+        names = [f"job-{n:02}" for n in range(14)]
+        for name in names:
+            await kept.start(name)
+        runs = set()
+        for name in names:
+            await kept.book.has_entered(name)
+            runs.add(await kept.run())
+            await kept.finish(name)
+        assert kept.book.entered == names
+        assert kept.book.most == 1
+        assert kept.book.tokens_grow
+        assert len(runs) >= 4
+        await kept.until(lambda view: not view.holders and not view.waiting)
+
+    async def test_requests_and_ends_come_while_it_turns_over(self, kept: Jobs) -> None:
+        names = [f"job-{n:02}" for n in range(14)]
+
+        async def live(name: str) -> None:
+            await kept.start(name)
+            await kept.book.has_entered(name)
+            await kept.finish(name)
+
+        await asyncio.gather(*map(live, names))
+        assert sorted(kept.book.entered) == names
+        assert kept.book.most == 1
+        assert kept.book.tokens_grow
+
+    async def test_with_many_to_watch_again_a_run_takes_more_grants(self, kept: Jobs) -> None:
+        names = [f"job-{n:02}" for n in range(24)]
+        await kept.change(limit=12)
+        for name in names:
+            await kept.start(name)
+        await kept.book.has_entered(*names[:12])
+        runs = set()
+        for finished, entering in zip(names, names[12:], strict=False):
+            await kept.finish(finished)
+            await kept.book.has_entered(entering)
+            runs.add(await kept.run())
+        # Each takes three grants where nobody is to be watched again.
+        assert len(runs) <= 2
+
+    async def test_changes_make_a_history_long_as_well(self, kept: Jobs) -> None:
+        run = await kept.run()
+        for _ in range(MANY):
+            await kept.change(limit=1)
+        assert await kept.run() != run
+
+    async def test_the_holder_is_watched_again(self, kept: Jobs) -> None:
+        await kept.line_up("holder", "next")
+        before = await kept.view()
+        await turn_over(kept)
+        assert await kept.view() == before
+        found = await eventually(lambda: watches(kept.client), bool)
+        assert [(each.run.job_id, each.again) for each in found] == [("holder", True)]
+        await kept.finish_all("holder", "next")
+        assert kept.book.drains == []
+
+    async def test_a_drain_goes_on(self, kept: Jobs) -> None:
+        holder, _ = await kept.line_up("holder", "next")
+        await holder.terminate()
+        await kept.book.has_drained("holder")
+        await turn_over(kept)
+        await kept.book.has_drained("holder", "holder")
+        view = await kept.view()
+        assert [(each.job_id, each.draining) for each in view.holders] == [("holder", True)]
+        assert kept.book.entered == ["holder"]
+        # It is begun anew, and has not to wait for as long once more.
+        assert {each.since for each in kept.book.drains} == {view.holders[0].drains_since}
+        kept.book.vendors_clear.set()
+        await kept.book.has_entered("next")
+
+    async def test_limit_and_pause_outlive_it_and_a_termination_after_it(self, kept: Jobs) -> None:
+        await kept.line_up("holder", "next")
+        await kept.change(limit=4, paused=True)
+        await turn_over(kept)
+        view = await kept.view()
+        assert (view.limit, view.paused) == (4, True)
+        await kept.kill_semaphore()
+        view = await kept.until(lambda view: bool(view.holders))
+        assert (view.limit, view.paused) == (4, True)
+
+    @pytest.mark.parametrize("granted_in", ["the run that remains", "the deleted run"])
+    async def test_a_deleted_run_that_drained_is_followed_by_a_new_drain(
+        self, kept: Jobs, granted_in: str
+    ) -> None:
+        """The older run knows that the holder was granted, or that it waited, and of no drain."""
+        first, second, _ = await kept.line_up("first", "second", "next")
+        run, holder = await turn_over(kept), first
+        if granted_in == "the deleted run":
+            holder = second
+            await kept.finish("first")
+            await kept.book.has_entered("second")
+        await holder.terminate()
+        await kept.book.has_drained(holder.id)
+        assert await kept.run() == run
+        await delete_run(kept, run)
+        await kept.book.has_drained(holder.id, holder.id)
+        assert kept.book.inside == {holder.first_execution_run_id}
+        kept.book.vendors_clear.set()
+        if holder is first:
+            await kept.finish_all("second")
+        await kept.book.has_entered("next")
+        assert kept.book.most == 1
+
+    async def test_a_drain_that_had_ended_in_an_older_run_is_not_begun_again(
+        self, kept: Jobs
+    ) -> None:
+        holder, _ = await kept.line_up("holder", "next")
+        await holder.terminate()
+        kept.book.vendors_clear.set()
+        await kept.book.has_entered("next")
+        kept.book.vendors_clear.clear()
+        await turn_over(kept)
+        await kept.kill_semaphore()
+        view = await kept.until(lambda view: bool(view.holders))
+        assert holders(view) == ["next"]
+        assert kept.book.drained_jobs == ["holder"]
+
+
+class TestEnded:
+    """The semaphore is ended by hand and comes back."""
+
+    @pytest.mark.parametrize("how", ["terminated", "deleted"])
+    async def test_it_adopts_the_holder_and_the_whole_queue_in_order(
+        self, kept: Jobs, how: str
+    ) -> None:
+        await kept.line_up("holder", "c", "a", "b")
+        await kept.start("urgent", priority=1)
+        before = await kept.view()
+        run = await kept.run()
+        await (kept.semaphore.terminate() if how == "terminated" else delete_run(kept, run))
+        await kept.another_run(run)
+        after = await kept.until(lambda view: bool(view.holders))
+        [old], [new] = before.holders, after.holders
+        assert (new.job_id, new.token) == (old.job_id, old.token)
+        assert before.waiting == after.waiting == ("urgent", "c", "a", "b")
+        await kept.finish_all("holder", *after.waiting)
+        assert kept.book.most == 1
+        assert kept.book.tokens_grow
+
+    async def test_nothing_is_granted_before_it_knows_who_holds(
+        self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.5)
+        await kept.line_up("holder")
+        await kept.kill_semaphore()
+        handle = await kept.begin("newcomer")
+        for _ in range(3):
+            await kept.ask(await kept.request_of(handle))
+        view = await kept.until(lambda view: bool(view.holders))
+        assert (holders(view), view.waiting) == (["holder"], ("newcomer",))
+        assert kept.book.entered == ["holder"]
+        await kept.finish_all("holder", "newcomer")
+
+    async def test_all_holders_of_a_wide_gate_and_its_limit_are_adopted(self, kept: Jobs) -> None:
+        await kept.change(limit=3)
+        names = [f"job-{n}" for n in range(5)]
+        for name in names:
+            await kept.start(name)
+        await kept.book.has_entered(*names[:3])
+        await kept.kill_semaphore()
+        view = await kept.until(lambda view: len(view.holders) == 3)
+        assert view.limit == 3
+        assert view.waiting == ("job-3", "job-4")
+        for name in names:
+            await kept.book.has_entered(name)
+            await kept.finish(name)
+        assert kept.book.most == 3
+
+    async def test_a_change_while_it_rebuilds_counts(
+        self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.5)
+        await kept.change(limit=2)
+        await kept.line_up("holder")
+        await kept.kill_semaphore()
+        await kept.change(paused=True)
+        view = await kept.until(lambda view: bool(view.holders))
+        assert (view.limit, view.paused) == (2, True)
+
+    async def test_limit_and_pause_outlive_one_whose_code_fails_after_its_rebuild(
+        self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fails(_: object) -> None:
+            raise RuntimeError("broken")
+
+        await kept.line_up("holder", "next")
+        await kept.change(limit=2, paused=True)
+        with monkeypatch.context() as broken:
+            broken.setattr(SemaphoreWorkflow, "_begin", fails)
+            await kept.kill_semaphore()
+            await eventually(lambda: tries(kept), lambda attempt: attempt > 1)
+        await kept.kill_semaphore()
+        view = await kept.until(lambda view: bool(view.holders))
+        assert (view.limit, view.paused) == (2, True)
+        assert (holders(view), view.waiting) == (["holder"], ("next",))
+
+    async def test_what_it_was_clearing_is_cleared_before_anything_is_granted(
+        self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also if it is ended again while it rebuilds."""
+        monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.3)
+        holder, _ = await kept.line_up("holder", "next")
+        await holder.terminate()
+        await kept.book.has_drained("holder")
+        await kept.kill_semaphore()
+        await kept.kill_semaphore()
+        await kept.book.has_drained("holder", "holder")
+        assert kept.book.entered == ["holder"]
+        kept.book.vendors_clear.set()
+        await kept.book.has_entered("next")
+        assert kept.book.most == 1
+
+    async def test_holder_and_semaphore_killed_together(self, kept: Jobs) -> None:
+        holder, _ = await kept.line_up("holder", "next")
+        await kept.semaphore.terminate()
+        await holder.terminate()
+        await kept.book.has_drained("holder")
+        view = await kept.until(lambda view: view.waiting == ("next",))
+        assert holders(view) == ["holder"]
+        assert kept.book.entered == ["holder"]
+        kept.book.vendors_clear.set()
+        await kept.book.has_entered("next")
+        assert kept.book.most == 1
+
+    async def test_a_job_that_asks_brings_it_back(self, kept: Jobs) -> None:
+        """Nobody needs to wait for the semaphore's own process to notice."""
+        await kept.semaphore.terminate()
+        await kept.line_up("job")
+
+
+class TestReset:
+    """A run that was reset believes what is out of date: it ends, and the next rebuilds."""
+
+    @pytest.mark.parametrize("back_to", ["first", "last"])
+    async def test_there_are_never_two_holders(self, kept: Jobs, back_to: str) -> None:
+        await kept.line_up("first", "second", "third")
+        await kept.finish("first")
+        await kept.book.has_entered("second")
+        before = await kept.view()
+        run = await reset(kept.client, kept.semaphore.id, back_to=back_to)
+        await kept.another_run(run)
+        after = await kept.until(lambda view: bool(view.holders))
+        assert [each.token for each in after.holders] == [each.token for each in before.holders]
+        assert (holders(after), after.waiting) == (["second"], ("third",))
+        ended = await kept.client.get_workflow_handle(kept.semaphore.id, run_id=run).describe()
+        assert ended.status is WorkflowExecutionStatus.FAILED
+        await kept.finish_all("second", "third")
+        assert kept.book.most == 1
+        assert kept.book.tokens_grow
+
+    async def test_one_that_knew_of_a_drain_is_followed_by_one_that_drains(
+        self, kept: Jobs
+    ) -> None:
+        holder, _ = await kept.line_up("holder", "next")
+        await holder.terminate()
+        await kept.book.has_drained("holder")
+        await kept.another_run(await reset(kept.client, kept.semaphore.id, back_to="last"))
+        await kept.book.has_drained("holder", "holder")
+        assert kept.book.entered == ["holder"]
+        kept.book.vendors_clear.set()
+        await kept.book.has_entered("next")
+
+
+class TestOpenRecords:
+    """Temporal remembers no semaphore: what the records call open is drained before any grant."""
+
+    async def test_what_temporal_does_not_know_is_drained_first(self, jobs: Jobs) -> None:
+        lost = jobs.book.open = (unknown_run("lost-1"), unknown_run("lost-2"))
+        async with semaphore_of(jobs.client):
+            await jobs.start("next")
+            await jobs.book.has_drained("lost-1", "lost-2")
+            assert {each.closed for each in jobs.book.drains} == {Closed.UNKNOWN}
+            assert {each.run_id for each in jobs.book.drains} == {each.run_id for each in lost}
+            assert jobs.book.entered == []
+            jobs.book.vendors_clear.set()
+            await jobs.book.has_entered("next")
+            await jobs.kill_semaphore()
+            view = await jobs.until(lambda view: bool(view.holders))
+        assert holders(view) == ["next"]
+        assert jobs.book.records_asked == 1
+        assert sorted(jobs.book.drained_jobs) == ["lost-1", "lost-2"]
+
+    @pytest.mark.parametrize("while_it", ["asks", "drains"])
+    async def test_a_semaphore_that_is_ended_before_they_are_drained_forgets_none(
+        self, jobs: Jobs, while_it: str
+    ) -> None:
+        jobs.book.open = (unknown_run("lost"),)
+        if while_it == "asks":
+            jobs.book.records_readable.clear()
+        async with semaphore_of(jobs.client):
+            await jobs.book.until(lambda: jobs.book.records_asked == 1)
+            if while_it == "drains":
+                await jobs.book.has_drained("lost")
+            await jobs.kill_semaphore()
+            jobs.book.records_readable.set()
+            await jobs.start("next")
+            await jobs.book.has_drained(*["lost"] * (2 if while_it == "drains" else 1))
+            assert jobs.book.entered == []
+            jobs.book.vendors_clear.set()
+            await jobs.book.has_entered("next")
+
+    async def test_a_request_waits_for_a_worker_that_can_read_them(self, jobs: Jobs) -> None:
+        jobs.book.records_readable.clear()
+        async with semaphore_of(jobs.client):
+            await jobs.ask(await jobs.request_of(await jobs.begin("next")))
+            await jobs.book.until(lambda: jobs.book.records_asked == 1)
+            assert jobs.book.entered == []
+            jobs.book.records_readable.set()
+            await jobs.book.has_entered("next")

@@ -1,0 +1,61 @@
+"""What a semaphore hands on fits into one payload, however many wait and hold."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from shared.jobs.ids import new_job_id
+from shared.semaphore.messages import CAPACITY, Closed, Holder, SemaphoreSettings, SlotRequest
+from shared.semaphore.state import Found, SemaphoreState
+
+MOST = 2 * 1024 * 1024
+START = datetime(2026, 1, 1, tzinfo=UTC)
+WIDEST = 1000
+
+
+def request(number: int) -> SlotRequest:
+    at = START + timedelta(microseconds=number * 7_368_787)
+    return SlotRequest(job_id=new_job_id(), run_id=str(uuid4()), priority=5, requested_at=at)
+
+
+def holder(number: int) -> Holder:
+    return Holder(
+        request=request(number),
+        token=1_800_000_000_000 + number,
+        since=START,
+        drain=Closed.TERMINATED,
+        drains_since=START,
+    )
+
+
+def full() -> SemaphoreState:
+    return SemaphoreState(
+        settings=SemaphoreSettings(limit=WIDEST),
+        next_token=1_900_000_000_000,
+        holders=tuple(holder(number) for number in range(WIDEST)),
+        waiting=tuple(request(number) for number in range(CAPACITY)),
+    )
+
+
+async def test_the_fullest_queue_behind_the_widest_gate_leaves_a_fifth_of_the_room() -> None:
+    state = full()
+    [payload] = await pydantic_data_converter.encode([state])
+    assert payload.ByteSize() < MOST * 0.8
+    [again] = await pydantic_data_converter.decode([payload], [SemaphoreState])
+    assert again == state
+
+
+async def test_so_does_what_a_rebuild_finds() -> None:
+    state = full()
+    found = Found(settings=state.settings, holders=state.holders, waiting=state.waiting)
+    [payload] = await pydantic_data_converter.encode([found])
+    assert payload.ByteSize() < MOST * 0.8
+    [again] = await pydantic_data_converter.decode([payload], [Found])
+    assert again == found
+
+
+async def test_an_empty_queue_too() -> None:
+    [payload] = await pydantic_data_converter.encode([SemaphoreState()])
+    [again] = await pydantic_data_converter.decode([payload], [SemaphoreState])
+    assert again == SemaphoreState()

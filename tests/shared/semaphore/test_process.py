@@ -1,0 +1,124 @@
+"""The semaphore's process goes and comes back; the workflow doesn't notice."""
+
+import asyncio
+
+import pytest
+from temporalio.client import AsyncActivityHandle, Client, WorkflowExecutionStatus
+
+from shared.semaphore.messages import JOB_GATE, WITHDRAW_SIGNAL, semaphore_id
+from shared.semaphore.queue import Permits
+from shared.semaphore.watchdog import STARTED, begin_anew
+from tests.fixtures.counted import ROUND_SECONDS, Counts, counts
+from tests.fixtures.eventually import eventually
+from tests.fixtures.semaphore_view import holders
+from tests.fixtures.server import Server
+from tests.shared.semaphore.standins import Jobs, semaphore_of
+
+
+async def test_a_holder_is_held_across_a_restart(jobs: Jobs) -> None:
+    async with semaphore_of(jobs.client):
+        await jobs.line_up("holder", "next")
+        before = await jobs.view()
+    async with semaphore_of(jobs.client):
+        assert await jobs.view() == before
+        await jobs.finish_all("holder", "next")
+    assert jobs.book.most == 1
+
+
+async def test_an_end_while_it_is_away_is_noticed_afterwards(jobs: Jobs) -> None:
+    async with semaphore_of(jobs.client):
+        await jobs.line_up("holder", "next")
+    await jobs.finish("holder")
+    assert jobs.book.entered == ["holder"]
+    async with semaphore_of(jobs.client):
+        await jobs.book.has_entered("next")
+    assert jobs.book.drains == []
+
+
+async def test_two_processes_are_no_more_than_one(jobs: Jobs) -> None:
+    second = await Client.connect(
+        jobs.client.service_client.config.target_host,
+        namespace=jobs.client.namespace,
+        data_converter=jobs.client.data_converter,
+    )
+    async with semaphore_of(jobs.client), semaphore_of(second):
+        for name in ("a", "b", "c"):
+            await jobs.start(name)
+        await jobs.finish_all("a", "b", "c")
+    assert jobs.book.most == 1
+
+
+async def test_one_that_cannot_be_replayed_fails_and_the_next_one_rebuilds(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a change of the code."""
+    async with semaphore_of(jobs.client):
+        await jobs.line_up("holder", "next")
+        run = await jobs.run()
+    with monkeypatch.context() as other_code:
+        other_code.setattr(Permits, "can_grant", lambda _: False)
+        async with semaphore_of(jobs.client):
+            await jobs.semaphore.signal(WITHDRAW_SIGNAL, "nobody")
+            await jobs.another_run(run)
+            view = await jobs.until(lambda view: bool(view.holders))
+    old = jobs.client.get_workflow_handle(jobs.semaphore.id, run_id=run)
+    assert (await old.describe()).status is WorkflowExecutionStatus.FAILED
+    assert (holders(view), view.waiting) == (["holder"], ("next",))
+    async with semaphore_of(jobs.client):
+        await jobs.finish_all("holder", "next")
+    assert jobs.book.most == 1
+
+
+async def test_what_another_process_was_at_is_begun_anew(
+    kept: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the watch of one that was killed would be waited for until its silence is noticed.
+
+    A try that has just ended keeps no other one from being begun anew.
+    """
+    await kept.change(limit=2)
+    for name in ("a", "b", "next"):
+        await kept.start(name)
+    await kept.book.has_entered("a", "b")
+    assert await begin_anew(kept.client) == 2
+    ended, real = iter(["one that the server does not know"]), Client.get_async_activity_handle
+
+    def handle(client: Client, **which: str) -> AsyncActivityHandle:
+        return real(client, **{**which, "activity_id": next(ended, which["activity_id"])})
+
+    # Until both have begun again there may be fewer.
+    await eventually(lambda: _begun(kept.client), lambda count: count == 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "get_async_activity_handle", handle)
+        assert await begin_anew(kept.client) == 1
+    await kept.finish("a")
+    await kept.finish_all("b", "next")
+    assert kept.book.entered[2:] == ["next"]
+    assert kept.book.drains == []
+
+
+async def _begun(client: Client) -> int:
+    """How many of the semaphore's activities a process is at."""
+    described = await client.get_workflow_handle(semaphore_id(JOB_GATE)).describe()
+    return sum(each.state == STARTED for each in described.raw_description.pending_activities)
+
+
+async def test_where_nobody_is_watched_nothing_is_asked(
+    client: Client, temporal_server: Server
+) -> None:
+    async def counted(request: str, times: int) -> Counts:
+        return await eventually(
+            lambda: counts(temporal_server.metrics_port, client.namespace),
+            lambda found: found.requests[request] >= times,
+            pause=ROUND_SECONDS,
+        )
+
+    async with semaphore_of(client):
+        await counted("StartWorkflowExecution", 3)
+        # Ten times as long as between two questions.
+        await asyncio.sleep(1)
+        # Once this is counted, so is all before.
+        await client.count_workflows()
+        found = await counted("CountWorkflowExecutions", 1)
+    assert found.requests["StartWorkflowExecution"] == 3
+    assert found.requests["QueryWorkflow"] == 0

@@ -1,0 +1,187 @@
+"""The care for the semaphores: forgotten jobs are heard of, code that fails for good is ended."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from temporalio import workflow
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+
+from shared.semaphore.messages import (
+    JOB_GATE,
+    REQUEST_SIGNAL,
+    SEMAPHORE_QUEUE,
+    SEMAPHORE_WORKFLOW,
+    WITHDRAW_SIGNAL,
+)
+from shared.semaphore.watchdog import (
+    FAILED_TASKS,
+    FAILING_FOR,
+    FAILS,
+    STANDS,
+    Failures,
+    end_failing,
+    end_standing,
+    find_failures,
+    is_failing,
+    remind,
+)
+from shared.temporal import pace
+from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
+from shared.temporal.pace import Pace
+from tests.fixtures.eventually import eventually
+from tests.fixtures.resets import has_done_tasks
+from tests.fixtures.semaphore_view import holders
+from tests.shared.semaphore.standins import Jobs, semaphore_of
+
+QUEUE = "fails"
+SHORT = timedelta(seconds=5)
+Handle = WorkflowHandle["Fails", None]
+
+
+@workflow.defn(sandboxed=False)
+class Fails:
+    """A release whose code fails at a word."""
+
+    broken = False
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: self.broken)
+        raise RuntimeError("broken")
+
+    @workflow.signal
+    def break_down(self) -> None:
+        self.broken = True
+
+
+async def failing(client: Client, workflow_id: str = "failing") -> Handle:
+    return await client.start_workflow(
+        Fails.run, id=workflow_id, task_queue=QUEUE, task_timeout=WORKFLOW_TASK_TIMEOUT
+    )
+
+
+async def failures(client: Client, handle: Handle) -> Failures:
+    return await find_failures(client, await handle.describe())
+
+
+class TestRemind:
+    async def test_an_open_job_that_the_semaphore_does_not_know_is_requested(
+        self, kept: Jobs
+    ) -> None:
+        _, second, _ = await kept.line_up("first", "second", "third")
+        await kept.start("urgent", priority=1)
+        await kept.semaphore.signal(WITHDRAW_SIGNAL, second.first_execution_run_id)
+        assert (await kept.view()).waiting == ("urgent", "third")
+        unasked = await kept.begin("unasked")
+        found = await eventually(lambda: remind(kept.client), bool)
+        if found == 1:  # the list may have lacked the newest one
+            await eventually(lambda: remind(kept.client), bool)
+        assert (await kept.view()).waiting == ("urgent", "second", "third", unasked.id)
+        assert await remind(kept.client) == 0
+
+    async def test_it_is_done_again_and_again(self, jobs: Jobs) -> None:
+        short = SHORT.total_seconds()
+        async with semaphore_of(jobs.client, care_seconds=short / 50, look_seconds=short / 25):
+            await jobs.until(lambda view: True)
+            await jobs.change(limit=1)
+            await jobs.begin("unasked")
+            await jobs.book.has_entered("unasked")
+
+
+@pytest.mark.parametrize(
+    ("times", "lasted", "expected"),
+    [
+        (FAILED_TASKS, FAILING_FOR, True),
+        (FAILED_TASKS - 1, timedelta(days=1), False),
+        (1000, FAILING_FOR - timedelta(seconds=1), False),
+        (0, timedelta(), False),
+    ],
+)
+def test_many_failures_for_a_minute_are_for_good(
+    times: int, lasted: timedelta, expected: bool
+) -> None:
+    assert is_failing(Failures(times, lasted)) is expected
+
+
+class TestFailures:
+    @pytest.mark.parametrize("signals_come", [False, True])
+    async def test_they_are_counted_whether_signals_come_or_not(
+        self, client: Client, signals_come: bool
+    ) -> None:
+        """With each signal the server begins to count tries anew."""
+        async with Worker(client, task_queue=QUEUE, workflows=[Fails]):
+            handle = await failing(client)
+            await has_done_tasks(client, handle.id)
+            assert await failures(client, handle) == Failures()
+            await handle.signal(Fails.break_down)
+
+            async def look() -> Failures:
+                if signals_come:
+                    await handle.signal(Fails.break_down)
+                return await failures(client, handle)
+
+            found = await eventually(look, lambda found: is_failing(found, SHORT))
+            assert SHORT <= found.lasted < FAILING_FOR
+            assert not is_failing(found)
+            await handle.terminate()
+
+    async def test_a_run_for_which_no_worker_polls_does_not_fail(self, client: Client) -> None:
+        handle = await failing(client)
+        await handle.signal(Fails.break_down)
+        pending = (await handle.describe()).raw_description
+        assert pending.HasField("pending_workflow_task")
+        assert await failures(client, handle) == Failures()
+
+
+async def test_a_holder_whose_code_fails_for_good_is_ended_and_drained(kept: Jobs) -> None:
+    async with Worker(kept.client, task_queue=QUEUE, workflows=[Fails]):
+        holder = await failing(kept.client)
+        await kept.ask(await kept.request_of(holder))
+        await kept.until(lambda view: holders(view) == [holder.id])
+        await kept.start("next")
+        assert await end_failing(kept.client, JOB_GATE, failing_for=SHORT) == []
+        await holder.signal(Fails.break_down)
+        await eventually(
+            lambda: end_failing(kept.client, JOB_GATE, failing_for=SHORT),
+            lambda ended: ended == [holder.id],
+        )
+    await kept.book.has_drained(holder.id)
+    assert await end_failing(kept.client, JOB_GATE, failing_for=SHORT) == []
+    assert kept.book.entered == []
+    kept.book.vendors_clear.set()
+    await kept.book.has_entered("next")
+    last = (await holder.fetch_history()).events[-1]
+    assert last.workflow_execution_terminated_event_attributes.reason == FAILS
+
+
+@pytest.mark.parametrize("requests", [False, True])
+async def test_a_semaphore_that_stands_still_is_ended_and_the_next_one_rebuilds(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, requests: bool
+) -> None:
+    """Somebody started it with what it cannot read; with each request it tries again."""
+    quick = replace(Pace.FAST.times, care=timedelta(seconds=0.5))
+    monkeypatch.setitem(pace._TIMES, Pace.FAST, quick)
+    job = await jobs.begin("job")
+    await jobs.client.start_workflow(
+        SEMAPHORE_WORKFLOW,
+        {"holders": 7},
+        id=jobs.semaphore.id,
+        task_queue=SEMAPHORE_QUEUE,
+        task_timeout=WORKFLOW_TASK_TIMEOUT,
+    )
+    run = await jobs.run()
+
+    async def another() -> str:
+        if requests:
+            await jobs.semaphore.signal(REQUEST_SIGNAL, [await jobs.request_of(job)])
+        return await jobs.run()
+
+    async with semaphore_of(jobs.client):
+        await eventually(another, lambda latest: latest not in ("", run))
+        await jobs.book.has_entered("job")
+        assert not await end_standing(jobs.client, JOB_GATE)
+    standing = jobs.client.get_workflow_handle(jobs.semaphore.id, run_id=run)
+    last = (await standing.fetch_history()).events[-1]
+    assert last.workflow_execution_terminated_event_attributes.reason == STANDS

@@ -1,0 +1,91 @@
+"""The semaphore's watch of a run: what it signals, how it ends, and that there is one at a time."""
+
+import asyncio
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from shared.semaphore import activities
+from shared.semaphore.activities import SemaphoreActivities
+from shared.semaphore.messages import Closed, Gate, Permit, RunRef
+from shared.semaphore.state import Ended, SemaphoreRules, Watch
+from tests.fixtures.eventually import PATIENCE_SECONDS
+
+
+def watch(run: RunRef, *, gate: Gate = Gate.JOB, again: bool = False) -> Watch:
+    permit = Permit(gate=gate, token=1, **run.model_dump())
+    return Watch(permit=permit, again=again)
+
+
+async def watched(client: Client, of: Watch, *, attempt: int = 1) -> Ended:
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, attempt=attempt)
+    process = SemaphoreActivities(client, SemaphoreRules())
+    return await environment.run(process.grant_and_watch, of)
+
+
+async def a_run(client: Client) -> RunRef:
+    handle = await client.start_workflow("Foreign", id=uuid4().hex, task_queue="nobody")
+    return RunRef(job_id=handle.id, run_id=str(handle.first_execution_run_id))
+
+
+async def test_a_run_that_had_closed_before_its_first_grant_left_nothing(client: Client) -> None:
+    run = await a_run(client)
+    await client.get_workflow_handle(run.job_id).terminate()
+    ended = await watched(client, watch(run))
+    assert ended == Ended(closed=Closed.TERMINATED, granted=False)
+    assert ended.is_clear
+
+
+@pytest.mark.parametrize(("attempt", "again"), [(2, False), (1, True)])
+async def test_after_another_try_or_watch_it_may_have_known(
+    client: Client, attempt: int, again: bool
+) -> None:
+    run = await a_run(client)
+    await client.get_workflow_handle(run.job_id).terminate()
+    ended = await watched(client, watch(run, again=again), attempt=attempt)
+    assert ended == Ended(closed=Closed.TERMINATED, granted=True)
+    assert not ended.is_clear
+
+
+async def test_a_run_that_is_unknown_may_have_known(client: Client) -> None:
+    for run_id in (str(uuid4()), "no UUID"):
+        ended = await watched(client, watch(RunRef(job_id="job", run_id=run_id)))
+        assert ended == Ended(closed=Closed.UNKNOWN, granted=True)
+        assert not ended.is_clear
+
+
+async def test_the_latest_watch_of_a_run_ends_the_one_before(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, begun = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def until_closed(_: Client, __: RunRef) -> Closed:
+        begun.release()
+        await closed.wait()
+        return Closed.ORDERLY
+
+    monkeypatch.setattr(activities, "until_closed", until_closed)
+    process = SemaphoreActivities(client, SemaphoreRules())
+    runs = [await a_run(client) for _ in range(2)]
+
+    async def begin(gate: Gate, run: RunRef) -> asyncio.Task[Ended]:
+        coroutine = ActivityEnvironment().run(process.grant_and_watch, watch(run, gate=gate))
+        task = asyncio.create_task(coroutine)
+        await begun.acquire()
+        return task
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        of_an_old_semaphore = await begin(Gate.JOB, runs[0])
+        others = [await begin(Gate.VIDEO, runs[0]), await begin(Gate.JOB, runs[1])]
+        now = await begin(Gate.JOB, runs[0])
+        await asyncio.wait([of_an_old_semaphore])
+        assert isinstance(of_an_old_semaphore.exception(), ApplicationError)
+        assert process.watches(Gate.JOB)
+        closed.set()
+        assert {(await each).closed for each in (*others, now)} == {Closed.ORDERLY}
+    assert not any(map(process.watches, Gate))
