@@ -4,19 +4,15 @@ import email.parser
 import email.policy
 import hashlib
 import hmac
-import io
-import json
 import posixpath
 import secrets
 import time
 from dataclasses import dataclass
-from hashlib import sha256
 from mimetypes import guess_type
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Header, Query, Request
-from PIL import Image
 from starlette.responses import Response
 
 from services.mock_comfyui.folders import FOLDERS, Folders, key_of
@@ -74,7 +70,6 @@ _HARMFUL = ("text/html", "application/xhtml+xml", "text/javascript", "text/css")
     responses={
         200: {"content": {"image/png": {}}},
         206: {"content": {"image/png": {}}},
-        304: {"description": "the file that is known by this Etag"},
         302: {"description": "a signed address, where the server is told to answer so"},
         400: {"description": "no name, a name that leads out of its folder, or no such folder"},
         403: {"description": "a subfolder that leads out"},
@@ -89,9 +84,7 @@ async def view(
     filename: str | None = None,
     subfolder: str = "",
     folder: Annotated[str, Query(alias="type")] = "output",
-    preview: str = "",
     range_: Annotated[str | None, Header(alias="Range")] = None,
-    known: Annotated[str, Header(alias="If-None-Match")] = "",
 ) -> Response:
     """A file as far as it is written; it outlives the history."""
     if filename is None:
@@ -112,15 +105,9 @@ async def view(
     if config.view == "signed":
         base = config.signed_base or base_url(request)
         return Response(status_code=302, headers={"Location": signed_address(base, key)})
-    if preview:
-        return _preview(file.body, preview)
-    tag = f'"{sha256(file.body).hexdigest()[:16]}-{len(file.body):x}"'
-    if known == tag:
-        return Response(status_code=304, headers={"Etag": tag})
     reply = await serve_file(mock, key, range_header=range_)
     if reply.status_code in (200, 206):
         _name(reply, posixpath.basename(filename))
-        reply.headers["Etag"] = tag
     return reply
 
 
@@ -133,19 +120,6 @@ def _name(reply: Response, filename: str) -> None:
     name = quote(filename, safe=" !#$&'()+,-.;=@[]^_`{}~")
     reply.headers["Content-Disposition"] = f'{attached}filename="{name}"'
     reply.headers["X-Content-Type-Options"] = "nosniff"
-
-
-def _preview(body: bytes, wanted: str) -> Response:
-    """Made anew, as `jpeg;50` or `webp;90` says; what is neither becomes a WEBP."""
-    format_, _, quality = wanted.partition(";")
-    format_ = format_ if format_ in ("jpeg", "webp") else "webp"
-    out = io.BytesIO()
-    try:
-        picture = Image.open(io.BytesIO(body)).convert("RGB")
-        picture.save(out, format_, quality=int(quality) if quality.isdecimal() else 90)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise MalformedBody from error
-    return Response(out.getvalue(), media_type=f"image/{format_}")
 
 
 _LONGEST = 255
@@ -162,7 +136,6 @@ def _form(**texts: str) -> dict[str, object]:
 
 
 _UPLOAD = _form(overwrite="true: in the place of one of this name", subfolder="", type="")
-_MASK = _form(original_ref="JSON of the picture that the mask belongs to", subfolder="", type="")
 
 
 class Refused(Exception):
@@ -188,27 +161,7 @@ async def upload(request: Request, queue: TheQueue) -> Response:
     return _kept(queue.saver.folders, parts, parts.get("image"))
 
 
-@router.post("/upload/mask", openapi_extra=_MASK, responses={**RESPONSES, 400: _BAD_NAME})
-async def upload_mask(request: Request, queue: TheQueue) -> Response:
-    """Keep a picture that is there already with the alpha channel of this one."""
-    parts, folders = await _parts(request), queue.saver.folders
-    try:
-        original = json.loads(parts["original_ref"].text)
-        name, subfolder = str(original["filename"]), str(original.get("subfolder", ""))
-        folder = str(original.get("type", "output"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise MalformedBody from error
-    file = folders.get(key_of(name, subfolder, folder))
-    part = parts.get("image")
-    if file is None or part is None:
-        # The server answers as if it had kept it.
-        return _kept(folders, parts, part, keep=False)
-    return _kept(folders, parts, _Part(part.filename, _masked(file.body, part.body)))
-
-
-def _kept(
-    folders: Folders, parts: dict[str, _Part], part: _Part | None, *, keep: bool = True
-) -> Response:
+def _kept(folders: Folders, parts: dict[str, _Part], part: _Part | None) -> Response:
     try:
         name, subfolder, folder = _destination(parts, part)
     except Refused:
@@ -223,9 +176,8 @@ def _kept(
             break
         number += 1
         name = f"{stem} ({number}){ending}"
-    if keep:
-        kind = guess_type(name)[0] or "application/octet-stream"
-        folders.put(key_of(name, inside, folder), body, kind)
+    kind = guess_type(name)[0] or "application/octet-stream"
+    folders.put(key_of(name, inside, folder), body, kind)
     return NativeJson({"name": name, "subfolder": subfolder, "type": folder})
 
 
@@ -245,18 +197,6 @@ def _destination(parts: dict[str, _Part], part: _Part | None) -> tuple[str, str,
     if name in ("", ".") or "/" in name or len(posixpath.basename(path).encode()) > _LONGEST:
         raise MalformedBody
     return name, subfolder, folder
-
-
-def _masked(original: bytes, mask: bytes) -> bytes:
-    try:
-        picture = Image.open(io.BytesIO(original)).convert("RGBA")
-        alpha = Image.open(io.BytesIO(mask)).convert("RGBA").getchannel("A")
-        picture.putalpha(alpha.resize(picture.size))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise MalformedBody from error
-    out = io.BytesIO()
-    picture.save(out, "PNG", compress_level=4)
-    return out.getvalue()
 
 
 async def _parts(request: Request) -> dict[str, _Part]:

@@ -1,7 +1,6 @@
 """The native wire: what has ended, and jobs of any state."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -14,7 +13,6 @@ from services.mock_comfyui.native.wire import (
     TheQueue,
     json_body,
     native_refusal,
-    parsed_body,
     read_json,
 )
 from services.mock_comfyui.prompts.tasks import Task
@@ -113,7 +111,6 @@ _WORDS = {
     State.FAILED: "failed",
     State.CANCELLED: "cancelled",
 }
-_SORTS = ("created_at", "execution_duration")
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 
 
@@ -123,39 +120,7 @@ def _said(description: str, error: str) -> dict[str, Any]:
 
 
 _NOT_FOUND = _said("There is no such job", "Job not found")
-_BAD_FILTER = _said("A filter that is none", "limit must be an integer")
-_BAD_IDS = _said("No list of ids", "job_ids must be a list")
 _CANCELLED: Responses = {"default": RESPONSES["default"]}
-
-
-class BadFilter(Exception):
-    """What is wrong with a parameter, in the server's words."""
-
-
-@jobs_router.get("/api/jobs", responses={400: _BAD_FILTER})
-async def list_jobs(
-    queue: TheQueue,
-    status: str = "",
-    workflow_id: str | None = None,
-    sort_by: str = "created_at",
-    sort_order: str = "desc",
-    limit: str | None = None,
-    offset: str = "0",
-) -> Response:
-    """Jobs by status (several with commas), the newest first."""
-    try:
-        words = _statuses(status)
-        key = _sort(sort_by, sort_order)
-        most, start = _limit(limit), max(_whole("offset", offset), 0)
-    except BadFilter as error:
-        return NativeJson({"error": str(error)}, status_code=400)
-    rows = [row for row in _all_jobs(queue) if row["status"] in words]
-    if workflow_id is not None:
-        rows = [row for row in rows if row.get("workflow_id") == workflow_id]
-    rows.sort(key=key, reverse=sort_order == "desc")
-    end = len(rows) if most is None else start + most
-    pages = {"offset": start, "limit": most, "total": len(rows), "has_more": end < len(rows)}
-    return NativeJson({"jobs": rows[start:end], "pagination": pages})
 
 
 @jobs_router.get("/api/jobs/{job_id}", responses={**RESPONSES, 404: _NOT_FOUND})
@@ -176,28 +141,6 @@ async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
         shape=native_refusal,
     )
     return _not_found() if answer.status_code == 404 else answer
-
-
-@jobs_router.post(
-    "/api/jobs/cancel",
-    openapi_extra=json_body("Which jobs", job_ids={"type": "array"}),
-    responses={**_CANCELLED, 400: _BAD_IDS},
-)
-async def cancel_several(request: Request, queue: TheQueue) -> Response:
-    """Cancel what of these ids runs or waits; true where one of them did."""
-    try:
-        body = await parsed_body(request)
-    except MalformedBody:
-        return NativeJson({"error": "Request body must be valid JSON"}, status_code=400)
-    ids = body.get("job_ids") if isinstance(body, dict) else None
-    if not isinstance(ids, list):
-        return NativeJson({"error": "job_ids must be a list"}, status_code=400)
-    wrong = [str(each) for each in ids if not is_uuid(each)]
-    if wrong:
-        told = {"error": "job_ids contains invalid id(s)", "invalid_ids": wrong}
-        return NativeJson(told, status_code=400)
-    cancelled = [queue.cancel(job_id) for job_id in ids]
-    return NativeJson({"cancelled": any(cancelled)})
 
 
 @jobs_router.post("/api/jobs/{job_id}/cancel", responses=_CANCELLED)
@@ -223,55 +166,9 @@ def _not_found() -> Response:
     return NativeJson({"error": "Job not found"}, status_code=404)
 
 
-def _statuses(text: str) -> set[str]:
-    words = [word.strip().lower() for word in text.split(",") if word.strip()]
-    wrong = [word for word in words if word not in _WORDS.values()]
-    if wrong:
-        valid = ", ".join(_WORDS.values())
-        raise BadFilter(f"Invalid status value(s): {', '.join(wrong)}. Valid values: {valid}")
-    return set(words) or set(_WORDS.values())
-
-
-def _sort(by: str, order: str) -> Any:
-    if by not in _SORTS:
-        raise BadFilter("sort_by must be 'created_at' or 'execution_duration'")
-    if order not in ("asc", "desc"):
-        raise BadFilter("sort_order must be 'asc' or 'desc'")
-    if by == "created_at":
-        return lambda row: row["create_time"]
-    return lambda row: row.get("execution_end_time", 0) - row.get("execution_start_time", 0)
-
-
-def _limit(text: str | None) -> int | None:
-    limit = None if text is None else _whole("limit", text)
-    if limit is not None and limit < 1:
-        raise BadFilter("limit must be a positive integer")
-    return limit
-
-
-def _whole(name: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise BadFilter(f"{name} must be an integer") from error
-
-
 def _task_of(queue: PromptQueue, job_id: str) -> Task | None:
     """The one that runs before the ones that wait."""
-    return next((task for task, _ in queue.tasks() if job_id in _ids(task)), None)
-
-
-def _ids(task: Task) -> tuple[str | None, ...]:
-    plain = task.planned is None
-    return (task.id, task.generation.external_id) if plain else (task.id,)
-
-
-def _all_jobs(queue: PromptQueue) -> Iterator[Entry]:
-    """Of two of one instant the one that came later first."""
-    rows = [_open_job(task, _WORDS[state]) for task, state in queue.tasks()]
-    yield from sorted(rows, key=lambda row: -row["priority"])
-    for _, kept in reversed(queue.history.rows()):
-        yield _ended_job(kept.entry, _WORDS[kept.generation.state])
+    return next((task for task, _ in queue.tasks() if task.id == job_id), None)
 
 
 def _whole_job(queue: PromptQueue, kept: Kept | None, task: Task | None, view: View) -> Entry:

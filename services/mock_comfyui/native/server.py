@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from services.mock_comfyui.native.wire import RESPONSES, NativeJson, TheQueue, json_body, read_json
 from services.mock_comfyui.prompts.nodes import MODEL_FOLDERS, told_entry
@@ -84,7 +84,6 @@ def _read(text: str | None) -> object:
 
 _UNKNOWN: Responses = {404: {"description": "There is no such folder, or no such file"}}
 _EXTENSIONS = [f"/extensions/core/{name}.js" for name in ("groupNode", "widgetInputs")]
-_PAGE = "<!doctype html><title>ComfyUI</title><p>A stand-in of the server, which has no editor."
 
 
 @router.get("/object_info")
@@ -114,13 +113,6 @@ async def models(request: Request, folder: str) -> Response:
     return Response(status_code=404) if found is None else NativeJson(found)
 
 
-@router.get("/view_metadata/{folder}", responses=_UNKNOWN)
-async def view_metadata(request: Request, folder: str, filename: str = "") -> Response:
-    """What a model's file says of itself: nothing, for it is a stand-in."""
-    found = filename in request.app.state.models.get(folder, [])
-    return NativeJson({}) if found else Response(status_code=404)
-
-
 @router.get("/embeddings")
 async def embeddings() -> Response:
     return NativeJson([])
@@ -145,12 +137,6 @@ async def users() -> Response:
 @router.get("/settings")
 async def settings() -> Response:
     return NativeJson({})
-
-
-@router.get("/", response_class=HTMLResponse)
-async def page() -> Response:
-    """Where the real server has its editor."""
-    return HTMLResponse(_PAGE, headers={"Cache-Control": "no-store, must-revalidate"})
 
 
 _GIGABYTE = 1_000_000_000

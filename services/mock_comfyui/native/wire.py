@@ -5,12 +5,11 @@ import json
 import math
 from collections.abc import Callable
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.mock_comfyui.prompts.nodes import missing, mistake
 from services.mock_comfyui.queue.prompt_queue import PromptQueue
@@ -127,7 +126,7 @@ _NATIVE = frozenset(
     {
         *("prompt", "queue", "history", "interrupt", "view", "ws", "upload", "system_stats", "api"),
         *("object_info", "models", "embeddings", "extensions", "features", "free", "users"),
-        *("settings", "view_metadata", ""),
+        "settings",
     }
 )
 _UNAUTHORIZED = {"error": "unauthorized"}
@@ -150,7 +149,6 @@ REFUSALS: Responses = {
         "description": "From a page of another site; without a body where Sec-Fetch-Site says so"
     },
 }
-_METHOD_NOT_ALLOWED = "405: Method Not Allowed"
 
 
 class Gate:
@@ -161,17 +159,9 @@ class Gate:
         self._config = config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or not _is_native(scope["path"]):
-            await self._app(scope, receive, send)
-            return
-        instead = self._instead(scope)
-        if instead is not None:
-            await instead(scope, receive, send)
-        elif scope.get("method") == "HEAD":
-            # The server itself leaves out the body.
-            await self._app({**scope, "method": "GET"}, receive, _allowing(send))
-        else:
-            await self._app(scope, receive, _allowing(send))
+        is_native = scope["type"] != "lifespan" and scope["path"].split("/")[1] in _NATIVE
+        app = (self._instead(scope) if is_native else None) or self._app
+        await app(scope, receive, send)
 
     def _instead(self, scope: Scope) -> Response | None:
         headers, config = Headers(scope=scope), self._config()
@@ -179,35 +169,9 @@ class Gate:
             return JSONResponse(_UNAUTHORIZED, status_code=401)
         if _is_foreign(headers):
             return Response(status_code=403)
-        if scope.get("method") == "OPTIONS":
-            return Response()
         if config.is_old and scope["path"].startswith("/api/jobs"):
-            if scope["method"] == "GET":
-                return Response(status_code=404)
-            headers_ = {"Allow": "GET,HEAD"}
-            return Response(
-                _METHOD_NOT_ALLOWED, status_code=405, media_type="text/plain", headers=headers_
-            )
+            return Response(status_code=404 if scope["method"] == "GET" else 405)
         return None
-
-
-def _is_native(path: str) -> bool:
-    """By its first word; `*`, which OPTIONS may ask for, has none."""
-    return path.removeprefix("/").partition("/")[0] in _NATIVE
-
-
-def _allowing(send: Send) -> Send:
-    """A refused method hears of those that this gate answers, too."""
-
-    async def told(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == 405:
-            headers = MutableHeaders(raw=message["headers"])
-            allowed = set(headers.get("allow", "").split(", "))
-            ours = {"HEAD", "OPTIONS"} if "GET" in allowed else {"OPTIONS"}
-            headers["allow"] = ", ".join(sorted(allowed | ours))
-        await send(message)
-
-    return told
 
 
 def _has_key(headers: Headers, key: str | None) -> bool:
@@ -221,19 +185,7 @@ def _has_key(headers: Headers, key: str | None) -> bool:
 
 
 def _is_foreign(headers: Headers) -> bool:
-    """As the real server finds it: a host of loopback wants the very same origin."""
-    if headers.get("sec-fetch-site") == "cross-site":
-        return True
-    if "origin" not in headers or "host" not in headers:
-        return False
-    try:
-        host = urlsplit(f"//{headers['host'].lower()}")
-        origin = urlsplit(headers["origin"].lower())
-    except ValueError:
-        return True
-    ours = host.netloc if ":" in origin.netloc else host.hostname
-    return bool(_is_loopback(host.hostname) and origin.netloc and ours != origin.netloc)
-
-
-def _is_loopback(name: str | None) -> bool:
-    return name is not None and (name in ("localhost", "::1") or name.startswith("127."))
+    """Whether the page of another origin asks, of which the real server takes no call."""
+    origin = headers.get("origin", "").lower().partition("://")[2]
+    is_other = origin not in ("", headers.get("host", "").lower())
+    return is_other or headers.get("sec-fetch-site") == "cross-site"

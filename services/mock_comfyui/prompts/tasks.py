@@ -173,7 +173,7 @@ class Task:
     outputs: list[str]
     extra: dict[str, Any]
     client_id: str | None
-    # What the fault plan has decided; None for a prompt of the plain wire.
+    # What the fault plan has decided, once it is queued.
     planned: PlannedRun | None = None
     # Whether its extra data has the time at which it came; that of old servers has not.
     is_dated: bool = True

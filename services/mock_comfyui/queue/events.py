@@ -14,10 +14,9 @@ from services.mock_comfyui.pictures import preview
 from services.mock_comfyui.prompts.tasks import Output, Task, Work
 from services.mock_comfyui.prompts.validation import SERVER_FILE
 from services.mock_core.clock import milliseconds
-from services.mock_core.ledger.generation import Generation, State
 
 _PREVIEW, _PREVIEW_WITH_METADATA = 1, 4
-_JPEG, _PNG = 1, 2
+_JPEG = 1
 Message = dict[str, Any]
 
 
@@ -100,11 +99,11 @@ class Hub:
         meant = self.meant(client_id)
         self._put([it for it in meant if it.wants_metadata], head + told + picture)
 
-    def plain_preview(self, client_id: str | None, picture: bytes, *, png: bool = False) -> None:
+    def plain_preview(self, client_id: str | None, picture: bytes) -> None:
         """A picture in a binary frame, for who hasn't asked for metadata."""
-        head = struct.pack(">II", _PREVIEW, _PNG if png else _JPEG)
+        head = struct.pack(">II", _PREVIEW, _JPEG)
         meant = self.meant(client_id)
-        self._put([it for it in meant if png or not it.wants_metadata], head + picture)
+        self._put([it for it in meant if not it.wants_metadata], head + picture)
 
     def drop_all(self) -> None:
         """Cut every connection, as a vendor that restarts does."""
@@ -182,10 +181,6 @@ class ExecutionEvents:
         task.told[node_id] = (most, most)
         self._send_node_states(task)
 
-    def picture(self, task: Task, body: bytes) -> None:
-        """A whole PNG on the socket, from the node that saves none."""
-        self._hub.plain_preview(task.client_id, body, png=True)
-
     def success(self, task: Task) -> None:
         self._send_and_record(task, "execution_success", {})
 
@@ -212,19 +207,6 @@ class ExecutionEvents:
         """The last word, after every prompt, however it ended."""
         self._send(task, "executing", {"node": None, "prompt_id": task.id})
 
-    def tell_plain(self, task: Task, generation: Generation) -> None:
-        """The messages that the history keeps of a generation of the plain wire."""
-        self._send_and_record(task, "execution_start", {}, at=generation.started)
-        self._send_and_record(task, "execution_cached", {"nodes": []}, at=generation.started)
-        if generation.state is State.SUCCEEDED:
-            image = {"filename": f"{generation.id}.png", "subfolder": "", "type": "output"}
-            task.results["2"] = {"images": [image]}
-            self.success(task)
-        elif generation.state is State.CANCELLED:
-            self.interrupted(task)
-        else:
-            self.error(task, kind="RuntimeError", message=f"{generation.error}\n")
-
     def _send_executed(self, task: Task, node_id: str, output: Output) -> None:
         told = {"node": node_id, "display_node": node_id, "output": output}
         self._send(task, "executed", {**told, "prompt_id": task.id})
@@ -243,16 +225,10 @@ class ExecutionEvents:
         self._hub.send(task.client_id, "progress_state", told)
 
     def _send_and_record(
-        self,
-        task: Task,
-        kind: str,
-        data: dict[str, Any],
-        *,
-        to_all: bool = False,
-        at: float | None = None,
+        self, task: Task, kind: str, data: dict[str, Any], *, to_all: bool = False
     ) -> None:
         """Goes into the history too, whoever listens."""
-        stamp = milliseconds(time.time() if at is None else at)
+        stamp = milliseconds(time.time())
         first = {"nodes": data["nodes"]} if "nodes" in data else {}
         rest = {name: value for name, value in data.items() if name != "nodes"}
         told = {**first, "prompt_id": task.id, **rest, "timestamp": stamp}

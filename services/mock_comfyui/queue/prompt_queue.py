@@ -84,10 +84,6 @@ def _meta(node_id: str) -> Entry:
 
 # Real seconds between `execution_success` and the history entry: short, and never zero.
 HISTORY_LAG = 0.03
-_PLAIN_GRAPH = {
-    "1": {"class_type": "EmptyImage", "inputs": {"width": 640, "height": 360}},
-    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}},
-}
 _log = logging.getLogger(__name__)
 
 
@@ -96,7 +92,7 @@ class QueueBroken(Exception):
 
 
 class PromptQueue:
-    """Prompts of either wire are seen here; those of the native one run here, one after another."""
+    """Prompts of the native wire, one after another."""
 
     def __init__(self, runner: Runner, clock: Clock, saver: Saver, *, at_once: int) -> None:
         self.nodes = saver.nodes
@@ -143,22 +139,12 @@ class PromptQueue:
             raise QueueBroken from error
 
     def on_change(self, generation: Generation) -> None:
-        """Follow a generation of the plain wire; and lose what is lost."""
+        """Lose what is lost, and let go of what has ended."""
         if generation.vanished:
             self._forget(generation)
-        elif "native" in generation.detail:
-            if generation.ended:
-                # The row stays in the ledger for long, and the graph is large.
-                generation.detail.pop("task", None)
-        elif generation.state is State.QUEUED:
-            # The prompt that stands for a submit on the plain wire.
-            number = next(self._numbers)
-            self.running[generation] = Task(generation, number, dict(_PLAIN_GRAPH), ["2"], {}, None)
-            self._broadcast_status()
-        elif generation.state is State.RUNNING:
-            self._broadcast_status()
-        else:
-            self._end_plain(generation)
+        elif generation.ended:
+            # The row stays in the ledger for long, and the graph is large.
+            generation.detail.pop("task", None)
 
     def waiting(self) -> list[Task]:
         """In the order in which they will run."""
@@ -166,9 +152,8 @@ class PromptQueue:
 
     def tasks(self) -> Iterator[tuple[Task, State]]:
         """What runs and what waits, as this wire says it."""
-        for generation, task in self.running.items():
-            waits = generation.state is State.QUEUED
-            yield task, State.QUEUED if waits else State.RUNNING
+        for task in self.running.values():
+            yield task, State.RUNNING
         for task in self.waiting():
             yield task, State.QUEUED
 
@@ -178,12 +163,10 @@ class PromptQueue:
 
     def interrupt(self, prompt_id: str | None) -> bool:
         """Ask the prompt of this id to end, or the first that runs."""
-        for generation, task in list(self.running.items()):
+        for task in self.running.values():
             if prompt_id in (None, task.id):
-                if task.planned is not None:
-                    task.interrupted.set()
-                    return True
-                return self._runner.cancel(generation)
+                task.interrupted.set()
+                return True
         return False
 
     def drop(self, prompt_id: str) -> bool:
@@ -320,13 +303,6 @@ class PromptQueue:
         self.history.add(task)
         self._broadcast_status()
         self._events.after(task)
-
-    def _end_plain(self, generation: Generation) -> None:
-        task = self.running.pop(generation, None)
-        if task is not None and generation.started is not None:
-            self._events.tell_plain(task, generation)
-            self.history.add(task)
-        self._broadcast_status()
 
     def _take_out(self, generation: Generation) -> None:
         rest = [row for row in self.pending if row[-1].generation is not generation]

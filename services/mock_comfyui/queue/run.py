@@ -65,23 +65,9 @@ class Saver:
                 prefix = str(node["inputs"]["filename_prefix"])
                 made = await self._save(task, node_id, prefix, "output", "webp")
                 return {"images": made, "animated": [True]}
-            case "SaveLatent":
-                prefix = str(node["inputs"]["filename_prefix"])
-                return {"latents": await self._save(task, node_id, prefix, "output", "latent")}
             case "PreviewAny":
                 return {"text": [_shown(node["inputs"].get("source"))]}
         return None
-
-    async def pictures(self, task: Task, node_id: str) -> list[bytes]:
-        """What a node sends on the socket instead of saving it."""
-        if task.graph[node_id]["class_type"] != "SaveImageWebsocket":
-            return []
-        shape = shape_of(task.graph, node_id, self.nodes)
-        text = task.generation.prompt
-        return [
-            await self._maker.draw(Wanted(text, f"{node_id}{batch}", shape.size))
-            for batch in range(shape.batch)
-        ]
 
     def state_of(self, node: Graph) -> str:
         """What a node's result depends on beside its inputs: the bytes of the file it loads."""
@@ -125,8 +111,8 @@ class Saver:
             )
             await self.folders.write(
                 key_of(name, place.subfolder, folder),
-                await self._maker.draw(wanted) if format_ != "latent" else bytes(64),
-                f"image/{format_}" if format_ != "latent" else "application/octet-stream",
+                await self._maker.draw(wanted),
+                f"image/{format_}",
                 task.generation,
                 seconds=config.write_seconds,
             )
@@ -207,10 +193,6 @@ class PromptRun:
             self._heed()
             await self._steps(node_id, events)
             output = await self._saver.output_of(task, node_id)
-            pictures = await self._saver.pictures(task, node_id)
-            for number, picture in enumerate(pictures):
-                events.step(task, node_id, value=number, steps=len(pictures))
-                events.picture(task, picture)
             if output is not None and node_id in task.outputs:
                 task.results[node_id] = output
             cache.keep(work, node_id, output)

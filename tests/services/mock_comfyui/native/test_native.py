@@ -43,20 +43,6 @@ async def test_rules_match_the_text_of_a_graph(image_mock: Service) -> None:
     assert words == ["error", "success"]
 
 
-async def test_both_wires_share_one_state(image_mock: Service) -> None:
-    native = await queue(image_mock, simple_graph())
-    plain = (await image_mock.post("/img/submit", {"prompt": "猫"})).json()["job_id"]
-    await image_mock.until(f"/img/status/{plain}", lambda it: it["status"] == "succeeded")
-    await image_mock.until(
-        f"/img/status/{native['prompt_id']}", lambda it: it["status"] == "succeeded"
-    )
-    entry = await history_of(image_mock, plain)
-    (image,) = entry["outputs"]["2"]["images"]
-    assert (await image_mock.http.get("/view", params=image)).status_code == 200
-    listed = await image_mock.json("/api/jobs")
-    assert {job["id"] for job in listed["jobs"]} == {native["prompt_id"], plain}
-
-
 @pytest.mark.parametrize(("told", "noted"), [("job-1.2", "job-1.2"), (5, "given"), (None, "given")])
 async def test_what_the_caller_calls_it_may_come_along(
     image_mock: Service, told: object, noted: str
@@ -81,6 +67,38 @@ async def test_the_queue_shows_what_runs_and_what_waits() -> None:
         assert (await service.json("/prompt")) == {"exec_info": {"queue_remaining": 2}}
         await service.post("/queue", {"clear": True})
         assert (await service.json("/queue"))["queue_pending"] == []
+
+
+@pytest.fixture
+async def ids(image_mock: Service) -> list[str]:
+    """Five that have ended, in order."""
+    answers = [await queue(image_mock, simple_graph(color)) for color in range(5)]
+    for answer in answers:
+        await history_of(image_mock, answer["prompt_id"])
+    return [str(answer["prompt_id"]) for answer in answers]
+
+
+async def test_pages_of_the_history(image_mock: Service, ids: list[str]) -> None:
+    for query, expected in (
+        ("", [0, 1, 2, 3, 4]),
+        ("?max_items=2", [3, 4]),
+        ("?max_items=0", []),
+        ("?max_items=-1", []),
+        ("?offset=1", [1, 2, 3, 4]),
+        ("?offset=1&max_items=2", [1, 2]),
+        ("?offset=-1&max_items=1", [4]),
+    ):
+        found = [ids.index(key) for key in await image_mock.json(f"/history{query}")]
+        assert (query, found) == (query, expected)
+    for query in ("?max_items=abc", "?max_items=", "?offset=abc"):
+        assert (await image_mock.http.get(f"/history{query}")).status_code == 500
+
+
+@pytest.mark.parametrize("path", ["/history", "/queue"])
+async def test_a_list_that_is_none_is_the_servers_trouble(image_mock: Service, path: str) -> None:
+    assert (await image_mock.post(path, {"delete": None})).status_code == 500
+    assert (await image_mock.http.post(path)).status_code == 500
+    assert (await image_mock.post(path, {"delete": ["nope", 5]})).status_code == 200
 
 
 async def test_history_can_be_forgotten(image_mock: Service) -> None:

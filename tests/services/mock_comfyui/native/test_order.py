@@ -85,9 +85,8 @@ async def test_the_old_end_is_told_of_an_id_that_runs_again(image_mock: Service)
     await queue(image_mock, simple_graph(2), prompt_id=prompt_id)
     job = await image_mock.json(f"/api/jobs/{prompt_id}")
     assert (job["status"], job["priority"]) == ("completed", 0)
-    rows = (await image_mock.json("/api/jobs"))["jobs"]
-    standing = [(row["status"], row["priority"]) for row in rows if row["id"] == prompt_id]
-    assert standing == [("pending", 2), ("completed", 0)]
+    waiting = (await image_mock.json("/queue"))["queue_pending"]
+    assert [row[:2] for row in waiting] == [[2, prompt_id]]
     reply = await image_mock.post(f"/api/jobs/{prompt_id}/cancel", None)
     assert reply.json() == {"cancelled": True}
     assert (await image_mock.json(f"/api/jobs/{prompt_id}"))["status"] == "completed"
@@ -151,20 +150,3 @@ async def test_an_empty_id_stops_whatever_runs_and_an_idle_one_nothing(
     await image_mock.post("/interrupt", {"prompt_id": ""})
     messages = (await history_of(image_mock, runs))["status"]["messages"]
     assert messages[-1][0] == "execution_interrupted"
-
-
-async def test_several_are_cancelled_by_one_call(image_mock: Service) -> None:
-    runs = await _occupied(image_mock)
-    waits = (await queue(image_mock, simple_graph(2)))["prompt_id"]
-    url = "/api/jobs/cancel"
-    unknown = await image_mock.post(url, {"job_ids": [str(uuid.uuid4())]})
-    assert (unknown.status_code, unknown.json()) == (200, {"cancelled": False})
-    wrong = await image_mock.post(url, {"job_ids": ["X", 5]})
-    assert wrong.status_code == 400
-    assert wrong.json()["invalid_ids"] == ["X", "5"]
-    assert (await image_mock.http.post(url, content=b"{")).json() == {
-        "error": "Request body must be valid JSON"
-    }
-    assert (await image_mock.post(url, {"job_ids": [waits, runs]})).json() == {"cancelled": True}
-    await history_of(image_mock, runs)
-    assert (await image_mock.http.get(f"/api/jobs/{waits}")).status_code == 404

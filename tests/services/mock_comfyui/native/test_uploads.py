@@ -1,10 +1,7 @@
 """Uploads as the real server takes them; source of the cases: comfyui-capture-2.txt, 11 and 14."""
 
-import io
-
 import httpx
 import pytest
-from PIL import Image
 
 from tests.services.mock_comfyui.native.client import history_of, queue, simple_graph
 from tests.services.mock_core.serving import Service
@@ -82,25 +79,6 @@ async def test_a_script_is_served_as_what_can_do_no_harm(image_mock: Service) ->
     assert reply.headers["content-disposition"] == 'attachment; filename="x.html"'
 
 
-async def test_a_mask_becomes_the_alpha_of_its_picture(image_mock: Service) -> None:
-    original = _png(Image.new("RGB", (4, 4), "red"))
-    await _upload(image_mock, "orig.png", original)
-    url = "/upload/mask"
-    mask = {"image": ("masked.png", _png(Image.new("RGBA", (4, 4), (0, 0, 0, 7))), "image/png")}
-    data = {"original_ref": '{"filename": "orig.png", "type": "input"}', "subfolder": "clipspace"}
-    reply = await image_mock.http.post(url, files=mask, data=data)
-    assert reply.json() == {"name": "masked.png", "subfolder": "clipspace", "type": "input"}
-    place = {"filename": "masked.png", "subfolder": "clipspace", "type": "input"}
-    found = await image_mock.http.get("/view", params=place)
-    assert Image.open(io.BytesIO(found.content)).getpixel((0, 0)) == (255, 0, 0, 7)
-    assert (await image_mock.http.post(url, files=mask)).status_code == 500
-    missing = {"original_ref": '{"filename": "nope.png", "type": "input"}'}
-    reply = await image_mock.http.post(url, files=mask, data=missing)
-    assert reply.status_code == 200
-    gone = await image_mock.http.get("/view?filename=masked.png&type=input")
-    assert gone.status_code == 404
-
-
 async def test_a_picture_of_another_folder_is_loaded_by_its_name(image_mock: Service) -> None:
     first = await queue(image_mock, simple_graph(prefix="pos"))
     await history_of(image_mock, first["prompt_id"])
@@ -108,9 +86,3 @@ async def test_a_picture_of_another_folder_is_loaded_by_its_name(image_mock: Ser
     graph["1"] = {"class_type": "LoadImage", "inputs": {"image": "pos_00001_.png [output]"}}
     answer = await queue(image_mock, graph)
     assert (await history_of(image_mock, answer["prompt_id"]))["status"]["completed"]
-
-
-def _png(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
