@@ -348,7 +348,7 @@ CLAIMS: dict[str, tuple[Callable[[Judgement], Told], tuple[str, ...]]] = {
         _none_lost,
         (
             "control/test_control.py::test_the_same_jobs_are_in_every_book",
-            "workflow/test_restarts.py::test_a_killed_server_comes_back_to_all_that_were_queued",
+            "workflow/test_outages.py::test_a_killed_server_comes_back_to_all_that_were_queued",
         ),
     ),
     "no generation paid twice": (
@@ -361,9 +361,9 @@ CLAIMS: dict[str, tuple[Callable[[Judgement], Told], tuple[str, ...]]] = {
     "a lost, late or doubled callback changes nothing": (
         _callbacks_harmless,
         (
-            "workflow/test_race.py::test_callback_never",
-            "workflow/test_race.py::test_late_after_the_end",
-            "workflow/test_race.py::test_callback_twice",
+            "workflow/test_callbacks.py::test_callback_never",
+            "workflow/test_callbacks.py::test_late_after_the_end",
+            "workflow/test_callbacks.py::test_callback_twice",
         ),
     ),
     "a killed worker's job goes on elsewhere": (

@@ -8,9 +8,8 @@ from shared.semaphore.queue import turn
 from tests.chaos import operators
 from tests.chaos.books import Done
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
-from tests.workflow.pipeline import Pipeline
+from tests.workflow.pipeline import Pipeline, begun
 from tests.workflow.scenarios import rule
-from tests.workflow.test_cancelling import begun
 
 JOBS = 5
 # Some leases long; nothing happens meanwhile in a build without one.

@@ -1,15 +1,58 @@
-"""Commands that the pages print run as they are printed."""
+"""Commands and targets that the pages print run as they are printed."""
 
 import importlib.util
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from compose.stack.cli import COMMANDS, STANDALONE
 from tests.compose.made import made, project
-from tests.docs import commands
-from tests.docs.pages import ROOT, every_page, name, read
+from tests.docs.pages import ROOT, every_page, fences, name, read, spans, tables
+
+SHELL = {"sh", "bash", "console", "shell"}
+_ASSIGNED = re.compile(r"([A-Z_]+)=(.*)", re.DOTALL)
+# Where one command ends: another one, a pipe, a file, a comment.
+_END = re.compile(r"&&|;| \| |>>| # ")
+# make's own way of writing a `$`.
+_DOLLAR = "$$"
+
+
+def commands(text: str) -> Iterator[str]:
+    """Each command with its arguments; `a && b` are two."""
+    blocks = [body for language, body in fences(text) if language in SHELL]
+    lines = [line for body in blocks for line in body.replace("\\\n", " ").splitlines()]
+    for line in (*(" ".join(span.split()) for span in spans(text)), *lines):
+        yield from (part.strip() for part in _END.split(line))
+
+
+def split(command: str) -> tuple[dict[str, str], list[str]]:
+    """What is assigned before the program, and the program with its arguments."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return {}, []
+    before: dict[str, str] = {}
+    while words and (match := _ASSIGNED.fullmatch(words[0])):
+        before[match[1]] = match[2]
+        del words[0]
+    return before, words
+
+
+def of_make(text: str) -> list[str]:
+    """Every command that has make do something, once each."""
+    found = [each for each in commands(text) if split(each)[1][:1] == ["make"]]
+    return [each for each in dict.fromkeys(found) if len(split(each)[1]) > 1]
+
+
+def given(command: str) -> dict[str, str]:
+    """The variables that a command gives a value, as they are to arrive."""
+    before, words = split(command)
+    said = [match for word in words if (match := _ASSIGNED.fullmatch(word))]
+    return before | {match[1]: match[2].replace(_DOLLAR, "$") for match in said}
+
 
 PYTHON = ".venv/bin/python"
 STACK = "compose/stack.sh"
@@ -29,14 +72,14 @@ def is_command(words: list[str]) -> bool:
 
 def printed() -> set[str]:
     """Every line of make on any page."""
-    return {line for page in every_page() for line in commands.of_make(read(page))}
+    return {line for page in every_page() for line in of_make(read(page))}
 
 
 def test_make_hands_on_what_the_pages_say(folder: Path) -> None:
     for line in printed() - {"make help"}:
         [asked] = made(line, folder)
-        arrived = {name: asked.environ.get(name) for name in commands.given(line)}
-        assert arrived == commands.given(line), line
+        arrived = {name: asked.environ.get(name) for name in given(line)}
+        assert arrived == given(line), line
         assert is_command(asked.words), line
 
 
@@ -44,7 +87,7 @@ def test_a_variable_is_one_that_somebody_reads() -> None:
     read_by = "".join(read(file) for file in (ROOT / "compose" / "stack").rglob("*.py"))
     known = set(re.findall(r'"([A-Z][A-Z_]*)"', read_by)) | {"PYTHON"}
     known |= set(re.findall(r"^#([A-Z][A-Z0-9_]*)=", read(ROOT / ".env.example"), re.MULTILINE))
-    said = {variable for line in printed() for variable in commands.given(line)}
+    said = {variable for line in printed() for variable in given(line)}
     assert len(said) > 20
     assert said - known == set()
 
@@ -64,8 +107,8 @@ def test_variables_of_the_makefile_can_not_be_the_users() -> None:
 @pytest.mark.parametrize("page", every_page(), ids=name)
 def test_programs_of_ours_are_called_by_the_environments_python(page: Path) -> None:
     """All but a service, which nobody starts by hand: the pages tell how the stack does it."""
-    for line in commands.commands(read(page)):
-        _, words = commands.split(line)
+    for line in commands(read(page)):
+        _, words = split(line)
         if words[:1] == [STACK]:
             assert is_command(words[1:]), line
         if words[1:2] != ["-m"] or not words[0].endswith("python"):
@@ -80,7 +123,58 @@ def test_the_search_for_commands_finds_them() -> None:
         "Say `make\nup MODE=local` or `make`.\n\n"
         "```sh\nA=1 make test-7 \\\n  SEED=7   # no\ncd x && make down RULE='a$$b c'\n```\n"
     )
-    found = commands.of_make(text)
+    found = of_make(text)
     assert found == ["make up MODE=local", "A=1 make test-7    SEED=7", "make down RULE='a$$b c'"]
-    assert commands.given(found[1]) == {"A": "1", "SEED": "7"}
-    assert commands.given(found[2]) == {"RULE": "a$b c"}
+    assert given(found[1]) == {"A": "1", "SEED": "7"}
+    assert given(found[2]) == {"RULE": "a$b c"}
+
+
+MAKEFILE = ROOT / "Makefile"
+TROUBLES = ROOT / "docs" / "troubleshooting.md"
+
+
+def targets() -> list[str]:
+    found = re.findall(r"^([a-z%-]+):[^\n]* ## ", read(MAKEFILE), re.MULTILINE)
+    return [target.replace("%", "N") for target in found]
+
+
+def named_in(text: str) -> set[str]:
+    """The targets of every `make …` in inline code or a shell block."""
+    code = [*spans(text), *(body for language, body in fences(text) if language in SHELL)]
+    found = re.findall(
+        r"\bmake ((?:[A-Z_]+=\S* )*)([a-z]+(?:-[a-z]+)*(?:-\d+|-N)?)", "\n".join(code)
+    )
+    return {re.sub(r"^test-\d+$", "test-N", target) for _, target in found}
+
+
+def test_the_page_lists_every_target() -> None:
+    [table] = tables(read(ROOT / "docs" / "commands.md"))
+    listed = [row[0].strip("`").removeprefix("make ") for row in table.rows]
+
+    assert sorted(listed) == sorted(targets())
+
+
+@pytest.mark.parametrize("page", every_page(), ids=name)
+def test_no_page_names_a_target_that_is_not_there(page: Path) -> None:
+    assert named_in(read(page)) <= set(targets())
+
+
+def test_messages_quoted_for_troubleshooting_are_really_said() -> None:
+    said = "".join(read(file) for file in (ROOT / "compose").rglob("*.py"))
+    said += read(ROOT / "compose" / "stack.sh") + read(ROOT / "shared" / "errors.py")
+    said += "".join(
+        read(ROOT / "shared" / f"{name}.py")
+        for name in ("semaphore/messages", "failures", "jobs/closing", "temporal/codec")
+    )
+    [table] = tables(read(TROUBLES))
+    pieces = [
+        piece.strip(" .:")
+        for row in table.rows
+        for quoted in spans(row[0])
+        for piece in re.split(r"[\d…]+", quoted)
+        if not quoted.isupper()
+    ]
+    quoted = [piece for piece in pieces if len(piece) > 3]
+
+    assert len(quoted) > 8
+    assert [piece for piece in quoted if piece not in said] == []

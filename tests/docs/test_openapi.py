@@ -1,15 +1,18 @@
-"""The OpenAPI files in the repository are those of the code."""
+"""The OpenAPI files are those of the code, and every body in them is shown as its schema says."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import jsonschema_rs
 import pytest
 
+from services.mock_core.problems import examples_of
 from shared.http import problems
 from tests.docs import openapi
-from tests.docs.openapi import APPS, COMMAND, document, page
+from tests.docs.openapi import APPS, COMMAND, WIDTH, document, page
 from tests.docs.pages import REFERENCES, ROOT, fences, links, read, section
-from tests.docs.reference import WIDTH
 
 PAGE = ROOT / "docs" / "api.md"
 
@@ -63,3 +66,85 @@ def test_the_command_is_told_and_works(tmp_path: Path, monkeypatch: pytest.Monke
 def test_no_file_depends_on_the_version_of_python() -> None:
     """The standard library's names of these statuses changed with Python 3.13."""
     assert set(problems.PHRASES) == {413, 414, 416, 422}
+
+
+# What JSON and text can't show.
+BYTES = ("image/", "video/", "multipart/byteranges")
+STREAM = "text/event-stream"
+PROBLEM = "application/problem+json"
+MOCKS = {"mock-comfyui": "mock_comfyui", "mock-kling": "mock_kling"}
+
+
+class Shown(NamedTuple):
+    """One body: of which operation, a `request` or which status, its media type and contents."""
+
+    call: str
+    part: str
+    kind: str
+    content: dict[str, Any]
+
+    @property
+    def examples(self) -> list[Any]:
+        several = [each["value"] for each in self.content.get("examples", {}).values()]
+        return several + ([self.content["example"]] if "example" in self.content else [])
+
+
+def bodies(document: dict[str, Any]) -> Iterator[Shown]:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            parts = {**operation["responses"], "request": operation.get("requestBody", {})}
+            for part, told in parts.items():
+                for kind, content in told.get("content", {}).items():
+                    yield Shown(f"{method.upper()} {path}", part, kind, content)
+
+
+@pytest.fixture(scope="module", params=sorted(APPS))
+def openapi_of(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return APPS[request.param]().openapi()
+
+
+def test_every_body_has_an_example(openapi_of: dict[str, Any]) -> None:
+    without = [
+        it[:3] for it in bodies(openapi_of) if not it.kind.startswith(BYTES) and not it.examples
+    ]
+    assert without == []
+
+
+def test_every_example_is_what_its_schema_says(openapi_of: dict[str, Any]) -> None:
+    wrong = [
+        (*it[:3], error.message)
+        for it in bodies(openapi_of)
+        for example in it.examples
+        for error in _validator(openapi_of, it.content.get("schema", {})).iter_errors(example)
+    ]
+    assert wrong == []
+
+
+def test_a_refusal_shows_its_own_status(openapi_of: dict[str, Any]) -> None:
+    wrong = [
+        it[:2]
+        for it in bodies(openapi_of)
+        if it.kind == PROBLEM and it.part != "default"
+        for example in it.examples
+        if example["status"] != int(it.part)
+    ]
+    assert wrong == []
+
+
+def test_nothing_is_told_that_no_route_answers(openapi_of: dict[str, Any]) -> None:
+    """The framework's own form of a mistake, which each service replaces by a problem."""
+    assert "HTTPValidationError" not in str(openapi_of)
+
+
+@pytest.mark.parametrize("name", sorted(MOCKS))
+def test_every_example_of_a_file_is_of_an_operation(name: str) -> None:
+    paths = APPS[name]().openapi()["paths"]
+    calls = {f"{method.upper()} {path}" for path in paths for method in paths[path]}
+    own = ROOT / "services" / MOCKS[name] / "examples.json"
+    common = ROOT / "services" / "mock_core" / "examples.json"
+    for file in (own, common):
+        assert set(examples_of(file)) - calls == set(), file
+
+
+def _validator(document: dict[str, Any], schema: dict[str, Any]) -> Any:
+    return jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})

@@ -18,8 +18,8 @@ from services.worker.models import Recorded, Stored, VideoWatch
 from shared.jobs.messages import ProgressReport, Record
 from shared.temporal.client import PROGRESS_SIGNAL
 from tests.workflow.pipeline import Pipeline, working
-from tests.workflow.race import call_back
 from tests.workflow.scenarios import rule
+from tests.workflow.test_callbacks import call_back
 
 NEVER = 3600
 LONG_SECONDS = 60

@@ -13,9 +13,8 @@ from shared.semaphore.messages import JOB_GATE, Gate, semaphore_id
 from tests.fixtures.resets import reset
 from tests.fixtures.server import running_server
 from tests.replay.beside import called_back_beside_a_write
-from tests.workflow.pipeline import Pipeline, working
+from tests.workflow.pipeline import Pipeline, begun, working
 from tests.workflow.scenarios import rule
-from tests.workflow.test_cancelling import begun
 
 FOLDER = Path(__file__).with_name("histories")
 # How the SDK names a process, and the queue that is its own.
@@ -90,9 +89,11 @@ async def _record_gated(client: Client, line: Pipeline) -> None:
 async def _store(client: Client, name: str, workflow_id: str) -> None:
     history = await client.get_workflow_handle(workflow_id).fetch_history()
     FOLDER.mkdir(exist_ok=True)
-    events = _without_places(history.to_json_dict())
-    text = json.dumps(events, ensure_ascii=False, indent=1)
-    (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    found = _without_places(history.to_json_dict())
+    # A line for each event, so that a change of one is a change of one line.
+    lines = ",\n".join(json.dumps(event, ensure_ascii=False) for event in found["events"])
+    text = f'{{"events": [\n{lines}\n]}}\n'
+    (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 def _without_places(value: Any) -> Any:

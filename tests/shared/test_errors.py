@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-import tests.messages.kinds  # noqa: F401 - imports every module, so that every error is known
+import tests.messages.test_messages  # noqa: F401 - imports every module, so that every error is known
 from shared.errors import GenvideoError, OutcomeUnknown, RefusedForGood
 from shared.temporal.application_errors import to_application_error
 

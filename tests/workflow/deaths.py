@@ -3,28 +3,226 @@
 import asyncio
 import contextlib
 import hashlib
+import multiprocessing
+import os
 import signal
-from collections.abc import Coroutine, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+import pytest
+from temporalio import activity
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from services.semaphore.worker import running_semaphore
+from services.worker.acting import heartbeat, interceptor, submitting
+from services.worker.results import checker, storage
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.comfyui import calls as comfyui
+from services.worker.vendors.kling.videos import KlingVideos
+from services.worker.vendors.service import client as vendors
 from services.worker.worker import running_worker
 from shared.http.client import http_client
 from shared.jobs.assets import asset_path
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts, JobInput, Record
 from shared.jobs.states import Status, Step
+from shared.store.records import Records
+from shared.telemetry import logs
 from shared.temporal.client import GENVIDEO_WORKFLOW, GET_RECORD_QUERY, WORKFLOW_TASK_TIMEOUT
+from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service
-from tests.workflow import worker_that_dies
-from tests.workflow.pipeline import Pipeline, pipeline
-from tests.workflow.side_by_side import side_by_side
-from tests.workflow.worker_that_dies import Errand
+from tests.workflow.pipeline import Pipeline, pipeline, side_by_side
+
+ASKS = ContextVar("asks", default="poll")
+# Told of each crossing: the job, the place, and whether it is `before` or `after` it.
+Hook = Callable[[str, str, str], Awaitable[None]]
+SyncHook = Callable[[str, str, str], None]
+
+STAGES = {
+    "gen_image": "image",
+    "request_video": "video",
+    "collect_video": "video",
+    "fetch_video": "video",
+}
+ACTIVITIES = ("enter_queue", "record_state", *STAGES)
+# The callback stops this one, or comes before it has begun.
+STOPPED = "activity collect_video"
+FETCH = ("poll", "file", "download", "check", "move")
+PLACES = (
+    *(name for each in ACTIVITIES if (name := f"activity {each}") != STOPPED),
+    *(f"image {what}" for what in ("look-up", "fence", "submit", "heartbeat", "result", *FETCH)),
+    *(f"video {what}" for what in ("look-up", "fence", "submit", "heartbeat", *FETCH)),
+    # An undisturbed job's versions; the last one is its end.
+    *(f"record {version}" for version in range(1, 6)),
+)
+# Over the vendors' own wires: a ComfyUI has no call for the result, and is asked for its version.
+NATIVE_PLACES = (*(place for place in PLACES if place != "image result"), "image version")
+
+
+def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
+    """Have the hooks called at every place; `at_once` where the code may not wait."""
+    _around(patch, interceptor._Inbound, "execute_activity", hook, name=_activity)
+    _around(patch, vendors.ServiceClient, "_call", hook, name=_request)
+    _around(patch, comfyui.Calls, "_ask", hook, name=_native_request)
+    _around(patch, KlingVideos, "_asked", hook, name=_native_request)
+    patch.setattr(submitting, "_look_for", partial(_looks, submitting._look_for))
+    _around(patch, submitting, "is_current_try", hook, name=_of_stage("fence"))
+    _around(patch, storage.Storage, "_download", hook, name=_of_stage("download"))
+    _around_sync(patch, storage, "_open", at_once, name=_of_stage("file"))
+    _around(patch, checker.Checker, "check", hook, name=_of_stage("check"))
+    _around_sync(patch, Path, "replace", at_once, name=_of_stage("move"))
+    _around_sync(patch, heartbeat.Pulse, "accept", at_once, name=_of_stage("heartbeat"))
+    _around_sync(patch, Records, "append", at_once, name=_record)
+
+
+def _activity(*_: Any) -> str:
+    return f"activity {activity.info().activity_type}"
+
+
+def _request(_: Any, method: str, path: str, *__: Any) -> str:
+    if method == "POST":
+        return _stage("submit")
+    what = path.split("/")[-2]
+    return _stage(ASKS.get() if what == "status" else what)
+
+
+def _native_request(_: Any, method: str, path: str, *__: Any) -> str:
+    if path == "system_stats":
+        return _stage("version")
+    if method == "POST":
+        return _stage("submit")
+    return _stage(ASKS.get())
+
+
+def _record(_: Any, record: Any) -> str:
+    return f"record {record.version}"
+
+
+def _of_stage(what: str) -> Callable[..., str]:
+    return lambda *_: _stage(what)
+
+
+def _stage(what: str) -> str:
+    return f"{STAGES[activity.info().activity_type]} {what}"
+
+
+async def _looks(inner: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    """A look for what may be at the vendor already; later ones are polls, by the same id."""
+    token = ASKS.set("look-up")
+    try:
+        return await inner(*args)
+    finally:
+        ASKS.reset(token)
+
+
+def _job() -> str:
+    return str(activity.info().workflow_id)
+
+
+def _around(
+    patch: pytest.MonkeyPatch, owner: Any, what: str, hook: Hook, *, name: Callable[..., str]
+) -> None:
+    inner = getattr(owner, what)
+
+    async def outer(*args: Any, **kwargs: Any) -> Any:
+        place = name(*args)
+        await hook(_job(), place, "before")
+        result = await inner(*args, **kwargs)
+        await hook(_job(), place, "after")
+        return result
+
+    patch.setattr(owner, what, outer)
+
+
+def _around_sync(
+    patch: pytest.MonkeyPatch, owner: Any, what: str, hook: SyncHook, *, name: Callable[..., str]
+) -> None:
+    inner = getattr(owner, what)
+
+    def outer(*args: Any, **kwargs: Any) -> Any:
+        place = name(*args)
+        hook(_job(), place, "before")
+        result = inner(*args, **kwargs)
+        hook(_job(), place, "after")
+        return result
+
+    patch.setattr(owner, what, outer)
+
+
+# Beside the places of `boundaries`: the server has been told the vendor's id by a heartbeat.
+HEARD = "image heartbeat heard"
+
+
+@dataclass(frozen=True)
+class Errand:
+    """Whose tasks to take, and where to die; `notes` instead gathers every place that is passed."""
+
+    settings: WorkerSettings
+    address: str
+    namespace: str
+    queue: str
+    place: str = ""
+    moment: str = ""
+    notes: Path | None = None
+    opener: tuple[str, ...] = field(default_factory=lambda: checker.COMMAND)
+
+
+def _begin(errand: Errand) -> ForkServerProcess:
+    """The process; its imports are done once for all of them."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    process = context.Process(target=_main, args=(errand,), daemon=True)
+    process.start()
+    return process
+
+
+def _main(errand: Errand) -> None:
+    logs.configure(service="worker", level="ERROR", form="json")
+    asyncio.run(_work(errand))
+
+
+async def _work(errand: Errand) -> None:
+    client = await Client.connect(
+        errand.address, namespace=errand.namespace, data_converter=pydantic_data_converter
+    )
+    notes = errand.notes.open("a") if errand.notes else None
+
+    def at_once(job_id: str, place: str, moment: str) -> None:
+        if notes is not None:
+            notes.write(f"{place}, {moment}\n")
+            notes.flush()
+        elif (place, moment) == (errand.place, errand.moment):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def hook(job_id: str, place: str, moment: str) -> None:
+        if errand.place == HEARD and place == "image poll":
+            await _heard(client, job_id)
+            at_once(job_id, errand.place, errand.moment)
+        at_once(job_id, place, moment)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checker, "COMMAND", errand.opener)
+        install(patch, hook, at_once)
+        async with running_worker(errand.settings, client, task_queue=errand.queue):
+            await asyncio.Event().wait()
+
+
+async def _heard(client: Client, job_id: str) -> None:
+    """Return when the server knows from a heartbeat which generation is ours."""
+
+    async def look() -> bytes:
+        description = await client.get_workflow_handle(job_id).describe()
+        pending = description.raw_description.pending_activities
+        return b"".join(p.data for each in pending for p in each.heartbeat_details.payloads)
+
+    await eventually(look, lambda details: b"vendor_id" in details)
+
 
 # A place of `boundaries`, and which side of it.
 Point = tuple[str, str]
@@ -117,7 +315,7 @@ def errand_of(line: Pipeline, queue: str) -> Errand:
 
 @contextlib.contextmanager
 def process_of(errand: Errand) -> Iterator[ForkServerProcess]:
-    process = worker_that_dies.start(errand)
+    process = _begin(errand)
     try:
         yield process
     finally:

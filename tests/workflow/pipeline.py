@@ -2,36 +2,44 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import SecretStr
-from temporalio.client import Client, WorkflowHandle
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from loadtest.judge.intervals import Interval, Sweep, sweep
 from services.api.temporal.client import Temporal
 from services.callback.app import create_app as create_callback
 from services.callback.settings import CallbackSettings
 from services.semaphore.worker import running_semaphore
 from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
+from services.worker.workflows import GenVideoWorkflow
 from shared.errors import TemporalUnavailable
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput, Progress, Record
 from shared.jobs.states import Status, may_follow
+from shared.replay.replaying import replay
 from shared.semaphore.messages import (
     CHANGE_UPDATE,
+    JOB_GATE,
     STAGE_GATES,
     Gate,
     SlotChange,
     SlotView,
     semaphore_id,
 )
-from shared.semaphore.state import SemaphoreRules
+from shared.semaphore.state import WATCH_RUN, SemaphoreRules
 from shared.store.records import RecordStore
+from shared.temporal.codec import PayloadKeys
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.semaphore_view import semaphore_view
 from tests.services.mock_core.serving import Json, Service, comfyui, kling, running, served
@@ -159,6 +167,16 @@ class Pipeline:
         await self.slots(gate=gate)
         await semaphore.execute_update(CHANGE_UPDATE, SlotChange(**fields))
 
+    async def replays(self, job_id: str, *, run_id: str | None = None) -> None:
+        """Raise AssertionError unless a run's history replays."""
+        history = await self.job(job_id, run_id=run_id).fetch_history()
+
+        async def only() -> AsyncIterator[WorkflowHistory]:
+            yield history
+
+        found = await replay(GenVideoWorkflow, only(), PayloadKeys())
+        assert found == {"replayed": 1, "failures": {}}
+
     async def events(self, job_id: str) -> int:
         return (await self.job(job_id).describe()).history_length
 
@@ -222,3 +240,77 @@ async def working(
         running_worker(line.settings, client),
     ):
         yield line
+
+
+async def rows(line: Pipeline) -> list[Json]:
+    """Every generation that either mock accepted, in the order of acceptance."""
+    found = [row for each in (line.images, line.videos) for row in await each.json("/admin/ledger")]
+    return sorted(found, key=lambda row: float(row["accepted_ts"]))
+
+
+async def at_once(line: Pipeline, limit: int = 1) -> Sweep:
+    """The jobs by the mocks' clocks, each from its first acceptance to its last end."""
+    spans: dict[str, Interval] = {}
+    for row in await rows(line):
+        job_id = str(row["external_id"]).split(".")[0]
+        begin, end = row["accepted_ts"], row["finished_ts"] or float("inf")
+        before = spans.get(job_id, Interval(job_id, begin, end))
+        spans[job_id] = Interval(job_id, min(begin, before.begin), max(end, before.end))
+    return sweep(spans.values(), limit)
+
+
+async def grants(client: Client) -> Counter[str]:
+    """By how they stand (`granted`, `returned`): runs that were told a permit and watched."""
+    told: set[str] = set()
+    closed: set[str] = set()
+    async for events in _semaphores_runs(client):
+        watched: dict[int, str] = {}
+        for event in events:
+            task = event.activity_task_scheduled_event_attributes
+            if task.activity_type.name == WATCH_RUN:
+                permit = json.loads(task.input.payloads[0].data)["permit"]
+                watched[event.event_id] = permit["run_id"]
+                told.add(permit["run_id"])
+            done = event.activity_task_completed_event_attributes
+            closed |= {watched.get(done.scheduled_event_id, "")}
+    return Counter(granted=len(told), returned=len(told & closed))
+
+
+async def _semaphores_runs(client: Client) -> AsyncIterator[list[HistoryEvent]]:
+    """The events of its present run, and of each that was continued, back to the first."""
+    run_id: str | None = None
+    while run_id != "":
+        handle = client.get_workflow_handle(semaphore_id(JOB_GATE), run_id=run_id)
+        events = [event async for event in handle.fetch_history_events()]
+        yield events
+        run_id = events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+
+
+Case = TypeVar("Case")
+
+
+async def side_by_side(scene: Callable[[Case], Awaitable[None]], cases: Iterable[Case]) -> None:
+    """The scene for each case, all at once; what fails says for which."""
+
+    async def play(case: Case) -> None:
+        try:
+            await scene(case)
+        except Exception as error:
+            error.add_note(f"case: {case}")
+            raise
+
+    async with asyncio.TaskGroup() as group:
+        for case in cases:
+            group.create_task(play(case))
+
+
+async def begun(service: Service, external_id: str, *, until: str = "started_ts") -> Json:
+    """The ledger's row as soon as the vendor works at it, or has noted something later."""
+
+    async def look() -> Json | None:
+        rows = await service.json(f"/admin/ledger?external_id={external_id}")
+        return dict(rows[-1]) if rows else None
+
+    row = await eventually(look, lambda row: row is not None and row[until] is not None)
+    assert row is not None
+    return row

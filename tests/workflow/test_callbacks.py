@@ -1,39 +1,61 @@
-"""Callback and poll race for the video's end; whichever comes first wins, the vendor decides."""
+"""Callback and poll race for the video's end; whichever comes first wins, the vendor decides.
+
+`DECIDED` says how, case by case; docs/callbacks.md says the same.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowHistory
+from temporalio.client import Client
 
 from services.callback.models import Fate
 from services.worker import activities, policies
 from services.worker.deterministic import stages
 from services.worker.models import COLLECT_VIDEO
-from services.worker.workflows import GenVideoWorkflow
-from shared.jobs.messages import Attempts, KlingDone
+from shared.http.client import http_client
+from shared.jobs.messages import Attempts, KlingDone, Record
 from shared.jobs.states import Status, Step
-from shared.replay.replaying import replay
+from shared.jobs.tokens import callback_url
 from shared.temporal.client import KLING_DONE_SIGNAL, PROGRESS_SIGNAL
-from shared.temporal.codec import PayloadKeys
+from tests.fixtures.eventually import eventually
 from tests.fixtures.null import NULL
 from tests.services.mock_core.serving import HURRY, Json
-from tests.workflow.pipeline import Pipeline, working
-from tests.workflow.race import fates
-from tests.workflow.scenarios import rule
+from tests.workflow.pipeline import SECRET, Pipeline, working
+from tests.workflow.scenarios import FIRST_ATTEMPT, LONG, rule
 from tests.workflow.wires import over_both_video_apis
 
 NEVER = 3600
 SLOWLY = rule("start", "slow", factor=8)
-# A minute, so that the worker is sure to have looked before the end; then the vendor hurries.
-LONG = rule("start", "slow", extra=60_000)
+LOST = rule("callback", "lose")
 LATE_SECONDS = 1
-CALLBACK_LATE = rule("callback", "delay", seconds=HURRY * LATE_SECONDS)
+ENDS = ("succeed", "failed")
+
+
+class Outcome(NamedTuple):
+    """The job's end, the videos that were paid for, and the fates of the callbacks of an end."""
+
+    status: Status
+    videos: int
+    fates: tuple[Fate, ...] = ()
+
+
+WELL = Status.SUCCEEDED
+DECIDED: dict[str, Outcome] = {
+    "callback first": Outcome(WELL, 1, (Fate.APPLIED,)),
+    "callback never": Outcome(WELL, 1),
+    "callback twice": Outcome(WELL, 1, (Fate.APPLIED, Fate.DUPLICATE)),
+    "failed after succeed": Outcome(WELL, 1, (Fate.APPLIED, Fate.OUT_OF_ORDER)),
+    "succeed after failed": Outcome(WELL, 1, (Fate.APPLIED, Fate.OUT_OF_ORDER)),
+    "another attempt's callback": Outcome(WELL, 2, (Fate.LATE,)),
+    "callback before the submit's reply": Outcome(WELL, 1, (Fate.EARLY,)),
+    "late after the end": Outcome(WELL, 1, (Fate.LATE,)),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +83,54 @@ def _polling(
     return working(client, data_dir, video_poll_seconds=seconds, **vendor_api)
 
 
+async def decided(line: Pipeline, case: str, job_id: str) -> Record:
+    """The job's record, once it and its receipts are as the case was decided."""
+    outcome = DECIDED[case]
+    record = await line.ended(job_id)
+    assert (record.status, record.attempts.video) == (outcome.status, outcome.videos)
+    assert await fates(line, job_id, len(outcome.fates)) == list(outcome.fates)
+    return record
+
+
+async def fates(line: Pipeline, job_id: str, count: int) -> list[Fate]:
+    """The fates of the callbacks that tell an end, as soon as there are so many."""
+
+    async def look() -> list[Fate]:
+        async with http_client(line.settings.callback_url) as http:
+            rows = (await http.get("/callbacks", params={"job_id": job_id})).json()
+        return [Fate(each["fate"]) for each in rows if each["task_status"] in ENDS]
+
+    return await eventually(look, lambda found: len(found) >= count)
+
+
+async def call_back(line: Pipeline, external_id: str, status: str, *, at: int) -> None:
+    """A callback as the vendor would send it of this task."""
+    task = await line.videos.row(external_id)
+    url = callback_url(line.settings.callback_url, SECRET.get_secret_value(), external_id)
+    body = {"task_id": task["job_id"], "task_status": status, "updated_at": at}
+    async with http_client() as http:
+        (await http.post(url, json=body)).raise_for_status()
+
+
+async def accepted(line: Pipeline, attempt: int = 1) -> str:
+    """A job whose video the vendor has, and whose record says so."""
+    job_id = await line.submit()
+
+    async def look() -> Record | None:
+        return line.records.read(job_id)
+
+    await eventually(look, lambda it: it is not None and f"{job_id}.video.{attempt}" in it.tasks)
+    return job_id
+
+
+async def looked_at(line: Pipeline, **fields: Any) -> str:
+    """A job whose worker has been told once that its video is not there yet; now it soon is."""
+    job_id = await line.submit(**fields)
+    await line.videos.until("/admin/journal?method=GET&path=video/", bool)
+    await line.videos.hurry()
+    return job_id
+
+
 async def collections(line: Pipeline, job_id: str) -> int:
     """How often the workflow began an activity that waits for the video and stores it: once more
     where a callback woke it, and the file was not to be had at once."""
@@ -72,12 +142,71 @@ async def collections(line: Pipeline, job_id: str) -> int:
     )
 
 
-async def looked_at(line: Pipeline, **fields: Any) -> str:
-    """A job whose worker has been told once that its video is not there yet; now it soon is."""
-    job_id = await line.submit(**fields)
-    await line.videos.until("/admin/journal?method=GET&path=video/", bool)
+# The race, case by case
+
+
+async def test_callback_first(unpolled: Pipeline) -> None:
+    await sent_while_it_runs(unpolled, "callback first", "succeed")
+
+
+async def test_callback_twice(unpolled: Pipeline) -> None:
+    await sent_while_it_runs(unpolled, "callback twice", "succeed", "again")
+
+
+async def test_failed_after_succeed(unpolled: Pipeline) -> None:
+    await sent_while_it_runs(unpolled, "failed after succeed", "succeed", "failed")
+
+
+async def test_succeed_after_failed(unpolled: Pipeline) -> None:
+    """The vendor's books know of no failure, so none is counted."""
+    await sent_while_it_runs(unpolled, "succeed after failed", "failed", "succeed")
+
+
+async def sent_while_it_runs(line: Pipeline, case: str, *statuses: str) -> None:
+    """Callbacks of these, one after the other; `again` is the very same once more."""
+    await line.videos.arm(LOST, LONG)
+    job_id = await accepted(line)
+    for at, status in enumerate(statuses, 1):
+        again = status == "again"
+        told, moment = (statuses[0], 1) if again else (status, at)
+        await call_back(line, f"{job_id}.video.1", told, at=moment)
     await line.videos.hurry()
-    return job_id
+    await decided(line, case, job_id)
+
+
+@over_both_video_apis
+async def test_callback_never(polled: Pipeline) -> None:
+    await polled.videos.arm(LOST)
+    record = await decided(polled, "callback never", await polled.submit())
+    assert await collections(polled, record.job_id) == 1
+
+
+async def test_another_attempts_callback(polled: Pipeline) -> None:
+    fails, long = rule("start", "fail", often=FIRST_ATTEMPT), {**LONG, "often": {"attempts": 2}}
+    await polled.videos.arm(LOST, fails, long)
+    job_id = await accepted(polled, attempt=2)
+    await call_back(polled, f"{job_id}.video.1", "succeed", at=1)
+    await polled.videos.hurry()
+    await decided(polled, "another attempt's callback", job_id)
+
+
+@over_both_video_apis
+async def test_callback_before_the_submits_reply(unpolled: Pipeline) -> None:
+    await unpolled.videos.arm(rule("submit", "delay", seconds=60_000))
+    job_id = await unpolled.submit()
+    await fates(unpolled, job_id, 1)
+    await unpolled.videos.hurry()
+    await decided(unpolled, "callback before the submit's reply", job_id)
+
+
+async def test_late_after_the_end(polled: Pipeline) -> None:
+    await polled.videos.arm(LOST)
+    ended = await polled.run()
+    await call_back(polled, f"{ended.job_id}.video.1", "failed", at=1)
+    assert await decided(polled, "late after the end", ended.job_id) == ended
+
+
+# What a callback is worth
 
 
 @over_both_video_apis
@@ -104,14 +233,6 @@ async def test_what_a_callback_tells_of_and_is_not_to_be_had_at_once_is_collecte
     assert await collections(unpolled, record.job_id) == 2
 
 
-@over_both_video_apis
-async def test_a_lost_callback_is_made_up_for_by_the_poll(polled: Pipeline) -> None:
-    await polled.videos.arm(rule("callback", "lose"))
-    record = await polled.run()
-    assert record.status is Status.SUCCEEDED
-    assert await collections(polled, record.job_id) == 1
-
-
 async def test_a_callback_that_comes_again_and_again_changes_nothing(unpolled: Pipeline) -> None:
     await unpolled.videos.arm(rule("callback", "repeat", times=4), LONG)
     record = await unpolled.ended(await looked_at(unpolled))
@@ -122,29 +243,10 @@ async def test_a_callback_that_comes_again_and_again_changes_nothing(unpolled: P
     assert set(others) <= {Fate.DUPLICATE, Fate.LATE}
 
 
-@over_both_video_apis
-async def test_a_callback_before_the_submits_reply_is_not_lost(unpolled: Pipeline) -> None:
-    await unpolled.videos.arm(rule("submit", "delay", seconds=60_000))
-    job_id = await unpolled.submit()
-    assert await fates(unpolled, job_id, 1) == [Fate.EARLY]
-    await unpolled.videos.hurry()
-    record = await unpolled.ended(job_id)
-    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
-
-
-async def test_a_callback_after_the_end_is_late_and_changes_nothing(polled: Pipeline) -> None:
-    await polled.videos.arm(rule("callback", "delay", seconds=60_000))
-    record = await polled.run()
-    await polled.videos.hurry()
-    assert await fates(polled, record.job_id, 1) == [Fate.LATE]
-    assert polled.record(record.job_id) == record
-
-
 async def test_the_slot_is_kept_while_the_job_waits_for_its_callback(unpolled: Pipeline) -> None:
     """The vendor has long ended, and nobody knows it; yet nobody else's image begins."""
-    await unpolled.videos.arm(
-        *({**each, "match": {"prompt": "first"}} for each in (LONG, CALLBACK_LATE))
-    )
+    late = rule("callback", "delay", seconds=HURRY * LATE_SECONDS)
+    await unpolled.videos.arm(*({**each, "match": {"prompt": "first"}} for each in (LONG, late)))
     first = await looked_at(unpolled, prompt="first")
     second = await unpolled.submit("second")
     record = await unpolled.ended(first)
@@ -168,25 +270,17 @@ async def test_a_failure_comes_by_callback_too(unpolled: Pipeline) -> None:
 @over_both_video_apis
 async def test_a_callback_is_a_hint_and_no_proof(unpolled: Pipeline) -> None:
     """Told too early that the video has ended, the worker waits until the vendor says so."""
-    await unpolled.videos.arm(SLOWLY, rule("callback", "lose"))
+    await unpolled.videos.arm(SLOWLY, LOST)
     job_id = await unpolled.submit()
     await unpolled.noted(job_id, "video accepted")
-    await unpolled.job(job_id).signal(KLING_DONE_SIGNAL, done(job_id, 1))
+    done = KlingDone(external_id=f"{job_id}.video.1", task_id="t", task_status="succeed")
+    await unpolled.job(job_id).signal(KLING_DONE_SIGNAL, done)
     record = await unpolled.ended(job_id)
     assert record.status is Status.SUCCEEDED
     row = await unpolled.videos.row(f"{job_id}.video.1")
     assert record.finished_at is not None
     assert record.finished_at.timestamp() >= row["finished_ts"]
     assert Step.VIDEO in record.assets
-
-
-async def test_another_attempts_callback_wakes_nobody(polled: Pipeline) -> None:
-    await polled.videos.arm(SLOWLY, rule("callback", "lose"))
-    job_id = await polled.submit()
-    await polled.noted(job_id, "video accepted")
-    await polled.job(job_id).signal(KLING_DONE_SIGNAL, done(job_id, 2))
-    assert (await polled.ended(job_id)).status is Status.SUCCEEDED
-    assert await collections(polled, job_id) == 1
 
 
 async def test_signals_that_do_not_fit_are_dropped(polled: Pipeline) -> None:
@@ -198,15 +292,4 @@ async def test_signals_that_do_not_fit_are_dropped(polled: Pipeline) -> None:
         await polled.job(job_id).signal(name, args=values)
     await polled.change(paused=False)
     assert (await polled.ended(job_id)).status is Status.SUCCEEDED
-    history = await polled.job(job_id).fetch_history()
-    found = await replay(GenVideoWorkflow, only(history), PayloadKeys())
-    assert found == {"replayed": 1, "failures": {}}
-
-
-async def only(history: WorkflowHistory) -> AsyncIterator[WorkflowHistory]:
-    yield history
-
-
-def done(job_id: str, attempt: int) -> KlingDone:
-    external_id = f"{job_id}.video.{attempt}"
-    return KlingDone(external_id=external_id, task_id="t", task_status="succeed")
+    await polled.replays(job_id)

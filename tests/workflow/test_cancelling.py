@@ -14,29 +14,17 @@ from services.worker.worker import running_worker
 from shared.jobs.assets import asset_path
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status, Step
+from shared.semaphore import starts
 from shared.semaphore.messages import JOB_GATE, semaphore_id
 from shared.store.records import Records
 from tests.fixtures.eventually import eventually
-from tests.services.mock_core.serving import HURRY, Json, Service
-from tests.workflow.pipeline import Pipeline, pipeline, working
-from tests.workflow.scenarios import rule
+from tests.fixtures.semaphore_history import is_drained
+from tests.services.mock_core.serving import HURRY
+from tests.workflow.pipeline import Pipeline, begun, check, pipeline, working
+from tests.workflow.scenarios import LONG, rule
 from tests.workflow.wires import image_vendor, over_both_image_apis, over_both_video_apis
 
 STUCK = rule("start", "stick")
-# A minute, so that it is sure to last until the job is ended; then the vendor hurries.
-LONG = rule("start", "slow", extra=60_000)
-
-
-async def begun(service: Service, external_id: str, *, until: str = "started_ts") -> Json:
-    """The ledger's row as soon as the vendor works at it, or has noted something later."""
-
-    async def look() -> Json | None:
-        rows = await service.json(f"/admin/ledger?external_id={external_id}")
-        return dict(rows[-1]) if rows else None
-
-    row = await eventually(look, lambda row: row is not None and row[until] is not None)
-    assert row is not None
-    return row
 
 
 async def was_cancelled(line: Pipeline, job_id: str) -> Record:
@@ -237,3 +225,88 @@ async def test_too_late_while_the_end_is_recorded(
     description = await line.job(job_id).describe()
     closed = WorkflowExecutionStatus
     assert description.status is (closed.FAILED if note == "failed" else closed.COMPLETED)
+
+
+@pytest.mark.parametrize("stage", ["image", "video"])
+async def test_one_that_is_terminated_is_closed_and_its_vendor_cleared(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
+    service = line.images if stage == "image" else line.videos
+    await service.arm({**LONG, "match": {"prompt": "bad"}})
+    job_id = await line.submit("bad")
+    await begun(service, f"{job_id}.{stage}.1")
+    following = await line.submit("good")
+    await line.job(job_id).terminate()
+    await is_drained(line.client, job_id)
+    if stage == "video":
+        await line.videos.hurry()
+    assert (await line.ended(following)).status is Status.SUCCEEDED
+    record = line.record(job_id)
+    check(record)
+    assert record.status is Status.FAILED
+    assert record.error is not None
+    assert record.error.code == "terminated"
+    row = await service.row(f"{job_id}.{stage}.1")
+    assert row["outcome"] == ("cancelled" if stage == "image" else "succeeded")
+    next_row = await line.images.row(f"{following}.image.1")
+    assert row["finished_ts"] <= next_row["accepted_ts"]
+
+
+async def test_terminated_while_no_semaphore_runs(client: Client, tmp_path: Path) -> None:
+    """The semaphore's process comes back to a holder that is gone and a vendor that is busy."""
+    async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
+        await line.videos.arm({**LONG, "match": {"prompt": "bad"}})
+        async with running_semaphore(client, shutdown_seconds=0.1):
+            job_id = await line.submit("bad")
+            await begun(line.videos, f"{job_id}.video.1")
+            following = await line.submit("good")
+            await line.slots(lambda view: view.waiting == (following,))
+        await line.job(job_id).terminate()
+        async with running_semaphore(client, shutdown_seconds=0.1):
+            await is_drained(client, job_id)
+            await line.videos.hurry()
+            assert (await line.ended(following)).status is Status.SUCCEEDED
+        row = await line.videos.row(f"{job_id}.video.1")
+        next_row = await line.images.row(f"{following}.image.1")
+        assert row["finished_ts"] <= next_row["accepted_ts"]
+
+
+async def test_jobs_that_were_there_first_run_in_their_order(
+    client: Client, tmp_path: Path
+) -> None:
+    """A semaphore that rebuilds finds jobs by their histories. Where none was before it, it grants
+    nothing until a worker has read the records."""
+    async with pipeline(client, tmp_path) as line:
+        job_ids = [await line.submit(f"cat {n}") for n in range(3)]
+        async with running_semaphore(client, shutdown_seconds=0.1):
+            assert not (await line.slots()).holders
+            async with running_worker(line.settings, client):
+                for job_id in job_ids:
+                    assert (await line.ended(job_id)).status is Status.SUCCEEDED
+                prompts = [row["prompt"] for row in await line.images.json("/admin/ledger")]
+                assert prompts == [f"cat {n}" for n in range(3)]
+            await line.free()
+
+
+async def test_a_semaphore_that_comes_last_is_waited_for(client: Client, tmp_path: Path) -> None:
+    async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
+        job_id = await line.submit()
+        await line.until(job_id, Status.QUEUED)
+        async with running_semaphore(client, shutdown_seconds=0.1):
+            assert (await line.ended(job_id)).status is Status.SUCCEEDED
+
+
+async def test_no_process_reads_all_code_at_its_start(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read() -> str:
+        raise AssertionError("the code of every module was read")
+
+    monkeypatch.setattr("temporalio.worker._worker.load_default_build_id", read)
+    async with (
+        pipeline(client, tmp_path) as line,
+        running_semaphore(client, shutdown_seconds=0.1),
+        running_worker(line.settings, client),
+    ):
+        assert (await line.run()).status is Status.SUCCEEDED

@@ -28,17 +28,14 @@ from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.temporal.codec import PayloadKeys, data_converter
 from tests.fixtures.temporal import NewClient
 from tests.shared.temporal.test_codec import NEW, OLD
-from tests.workflow.pipeline import Pipeline, pipeline, working
-from tests.workflow.scenarios import rule
-from tests.workflow.test_cancelling import begun
+from tests.workflow.pipeline import Pipeline, begun, pipeline, working
+from tests.workflow.scenarios import LONG, rule
 
 PROMPT = "紫色的秘密 a secret in violet"
 REASON = "no violet secrets here"
 # What of a job must not be readable at Temporal; a tag is, for it is there to be searched by.
 HIDDEN = [word.encode() for word in (PROMPT, "violet", "sepia", ".png", ".mp4")]
 SLOWLY = rule("start", "slow", factor=15)
-# A minute, so that the holder is sure to hold; then the vendor hurries.
-LONG = rule("start", "slow", extra=60_000)
 
 
 @pytest.fixture

@@ -2,23 +2,26 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 
+from services.worker.activities import StageActivities
 from shared.errors import RefusedForGood, explained
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.assets import asset_path
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status, Step
+from shared.store.records import Records
 from tests.fixtures.temporal import NewClient
-from tests.workflow.crowd import Crowd, crowd_of
-from tests.workflow.pipeline import paid_once
-from tests.workflow.scenarios import ALL
+from tests.services.mock_core.serving import Json
+from tests.workflow.pipeline import Pipeline, paid_once, working
+from tests.workflow.scenarios import ALL, FIRST_ATTEMPT, Crowd, Scenario, crowd_of, rule
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
+of_the_crowd = pytest.mark.asyncio(loop_scope="module")
 both_stages = pytest.mark.parametrize("step", list(Step))
 
 
@@ -34,6 +37,7 @@ def used(record: Record, step: Step) -> int:
     return int(getattr(record.attempts, step.value))
 
 
+@of_the_crowd
 @both_stages
 @pytest.mark.parametrize(("times", "failures"), [("once", 1), ("three times", 3)])
 async def test_a_generation_that_fails_is_tried_again(
@@ -48,6 +52,7 @@ async def test_a_generation_that_fails_is_tried_again(
     assert [row["charged"] for row in rows] == [False] * failures + [True]
 
 
+@of_the_crowd
 @both_stages
 @pytest.mark.parametrize(
     ("trouble", "turned_away", "accepted"),
@@ -73,6 +78,7 @@ async def test_no_layer_multiplies_another_ones_tries(
     assert seen == (turned_away, accepted)
 
 
+@of_the_crowd
 @both_stages
 async def test_after_four_attempts_the_job_has_failed(crowd: Crowd, step: Step) -> None:
     record = await crowd.record(name := f"{step} fails always")
@@ -86,6 +92,7 @@ async def test_after_four_attempts_the_job_has_failed(crowd: Crowd, step: Step) 
     assert (record.asset_url is not None) == (step is Step.VIDEO)
 
 
+@of_the_crowd
 async def test_a_job_that_asked_for_it_ends_degraded_with_its_image(crowd: Crowd) -> None:
     record = await crowd.record("video fails always, image will do")
     assert record.status is Status.DEGRADED
@@ -97,6 +104,7 @@ async def test_a_job_that_asked_for_it_ends_degraded_with_its_image(crowd: Crowd
     assert description.status is WorkflowExecutionStatus.COMPLETED
 
 
+@of_the_crowd
 @both_stages
 async def test_a_final_refusal_ends_the_job_at_once(crowd: Crowd, step: Step) -> None:
     record = await crowd.record(name := f"{step} refused for good")
@@ -108,6 +116,7 @@ async def test_a_final_refusal_ends_the_job_at_once(crowd: Crowd, step: Step) ->
     assert await crowd.rows(name, step) == []
 
 
+@of_the_crowd
 @both_stages
 async def test_an_operator_reads_what_kind_it_was_and_what_follows(
     crowd: Crowd, step: Step
@@ -132,11 +141,13 @@ async def test_an_operator_reads_what_kind_it_was_and_what_follows(
     assert json.loads(details.data) == explained(RefusedForGood("risky content"))
 
 
+@of_the_crowd
 async def test_a_refused_video_degrades_a_job_that_asked_for_it(crowd: Crowd) -> None:
     record = await crowd.record("video refused, image will do")
     assert (record.status, record.attempts) == (Status.DEGRADED, Attempts(image=1, video=0))
 
 
+@of_the_crowd
 @both_stages
 @pytest.mark.parametrize("trouble", ["503 twice", "full twice", "500 twice", "reset twice"])
 async def test_a_delivery_problem_that_clears_uses_up_no_attempt(
@@ -147,6 +158,7 @@ async def test_a_delivery_problem_that_clears_uses_up_no_attempt(
     assert len(await crowd.rows(name, step)) == 1
 
 
+@of_the_crowd
 @both_stages
 @pytest.mark.parametrize("how", ["", " as 504", " as 500"])
 async def test_a_submit_whose_reply_was_lost_is_adopted(crowd: Crowd, step: Step, how: str) -> None:
@@ -155,6 +167,7 @@ async def test_a_submit_whose_reply_was_lost_is_adopted(crowd: Crowd, step: Step
     assert len(await crowd.rows(name, step)) == 1
 
 
+@of_the_crowd
 @both_stages
 @pytest.mark.parametrize("trouble", ["truncated", "empty", "gone", "503"])
 async def test_a_bad_file_that_stays_bad_costs_an_attempt(
@@ -164,6 +177,7 @@ async def test_a_bad_file_that_stays_bad_costs_an_attempt(
     assert (record.status, used(record, step)) == (Status.SUCCEEDED, 2)
 
 
+@of_the_crowd
 @both_stages
 @pytest.mark.parametrize("trouble", ["truncated", "reset", "503"])
 async def test_a_file_that_is_good_at_the_second_look_costs_none(
@@ -174,6 +188,7 @@ async def test_a_file_that_is_good_at_the_second_look_costs_none(
     assert len(await crowd.rows(name, step)) == 1
 
 
+@of_the_crowd
 @both_stages
 async def test_what_the_vendor_forgets_is_made_anew(crowd: Crowd, step: Step) -> None:
     record = await crowd.record(f"{step} forgotten")
@@ -181,18 +196,21 @@ async def test_what_the_vendor_forgets_is_made_anew(crowd: Crowd, step: Step) ->
     assert any("doesn't know it any more" in each.note for each in record.transitions)
 
 
+@of_the_crowd
 @both_stages
 async def test_polls_that_fail_for_a_while_change_nothing(crowd: Crowd, step: Step) -> None:
     record = await crowd.record(f"{step} polls fail")
     assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
 
 
+@of_the_crowd
 @both_stages
 async def test_a_storm_of_troubles_ends_in_order(crowd: Crowd, step: Step) -> None:
     record = await crowd.record(f"{step} storm")
     assert record.status in (Status.SUCCEEDED, Status.FAILED)
 
 
+@of_the_crowd
 async def test_nothing_was_paid_twice_and_nothing_is_held_when_all_have_ended(
     crowd: Crowd,
 ) -> None:
@@ -202,3 +220,111 @@ async def test_nothing_was_paid_twice_and_nothing_is_held_when_all_have_ended(
         assert paid_once(await crowd.service(step).json("/admin/ledger"))
         assert (await crowd.service(step).json("/admin/stats"))["duplicates"] == 0
     await crowd.line.free()
+
+
+ENDLESS = {
+    f"{step} {do}": Scenario(step, (rule("start", do, often=FIRST_ATTEMPT),))
+    for step in Step
+    for do in ("never-start", "stick")
+}
+LIMITS: Json = {
+    "image_attempt_seconds": 1,
+    "video_attempt_seconds": 1,
+    "image_give_up_seconds": 5,
+    "video_give_up_seconds": 5,
+    "drain_seconds": 1,
+}
+
+
+@pytest.fixture
+async def endless(client: Client, tmp_path: Path) -> AsyncIterator[Crowd]:
+    async with crowd_of(ENDLESS, client, tmp_path, video_poll_seconds=0.1, **LIMITS) as endless:
+        yield endless
+
+
+async def test_an_image_that_sticks_is_stopped_and_made_anew(endless: Crowd) -> None:
+    """ComfyUI can be told to stop, and says that it has."""
+    record = await endless.record("image stick")
+    assert (record.status, record.attempts.image) == (Status.SUCCEEDED, 2)
+    first, _ = await endless.rows("image stick", Step.IMAGE)
+    assert first["outcome"] == "cancelled"
+    assert any("(attempt_timed_out; attempt 2" in each.note for each in record.transitions)
+
+
+async def test_what_never_ends_is_given_up_and_not_paid_again(endless: Crowd) -> None:
+    """It may still run, so that no other one is begun; waiting at the vendor is no work."""
+    for name in (name for name in ENDLESS if name != "image stick"):
+        record = await endless.record(name)
+        assert record.status is Status.FAILED, name
+        assert record.error is not None
+        assert record.error.code == "given_up", name
+        step = ENDLESS[name].step
+        assert getattr(record.attempts, step.value) == 1, name
+        [row] = await endless.rows(name, step)
+        assert row["outcome"] == ("cancelled" if step is Step.IMAGE else None), name
+
+
+async def test_a_late_result_is_used(client: Client, tmp_path: Path) -> None:
+    limits = LIMITS | {"video_give_up_seconds": 60}
+    async with working(client, tmp_path, video_poll_seconds=0.1, **limits) as line:
+        await line.videos.arm(rule("start", "slow", extra=2_000))
+        record = await line.run()
+        assert (record.status, record.attempts.video) == (Status.SUCCEEDED, 1)
+        assert any("takes longer than 1 s" in each.note for each in record.transitions)
+
+
+async def test_a_job_without_an_end_fails_at_its_own_deadline(
+    client: Client, tmp_path: Path
+) -> None:
+    async with working(client, tmp_path, job_seconds=3) as line:
+        await line.images.arm(rule("start", "stick"))
+        record = await line.run()
+        assert record.status is Status.FAILED
+        assert record.error is not None
+        assert record.error.code == "job_timed_out"
+        [row] = await line.images.json("/admin/ledger")
+        assert row["outcome"] == "cancelled"
+        await line.free()
+
+
+async def test_in_the_fetch_the_video_comes_by_the_poll(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(*_: Any) -> None:
+        raise LookupError("nobody foresaw it")
+
+    monkeypatch.setattr(StageActivities, "_fetch_at_once", breaks)
+    assert (await line.run()).status is Status.SUCCEEDED
+    await line.free()
+
+
+async def test_in_a_record_a_later_version_catches_up(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Records.append
+
+    def breaks(store: Records, record: Record) -> bool:
+        if record.transitions[-1].note.startswith("video accepted"):
+            raise LookupError("nobody foresaw it")
+        return append(store, record)
+
+    monkeypatch.setattr(Records, "append", breaks)
+    record = await line.run()
+    assert record.status is Status.SUCCEEDED
+    await line.free()
+
+
+async def test_as_the_job_enters_the_queue_it_is_tried_until_it_is_in(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits, tries = line.settings.limits, []
+
+    def breaks(self: object) -> object:
+        tries.append(1)
+        if len(tries) < 3:
+            raise LookupError("nobody foresaw it")
+        return limits()
+
+    monkeypatch.setattr(type(line.settings), "limits", breaks)
+    assert (await line.run()).status is Status.SUCCEEDED
+    assert len(tries) == 3

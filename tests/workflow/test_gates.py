@@ -1,4 +1,4 @@
-"""Many jobs at once, one on the GPU and five at the video service: judged by the mocks' ledgers."""
+"""Many jobs at once, one on the GPU and five at the video service: judged by the ledgers."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,17 +10,14 @@ from temporalio.client import Client
 from shared.jobs.states import Status
 from shared.semaphore import starts
 from shared.semaphore.messages import Gate, SlotView, semaphore_id
+from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.resets import reset
 from tests.fixtures.semaphore_history import is_drained
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json, Service
-from tests.workflow.pipeline import Pipeline, paid_once, working
-from tests.workflow.scenarios import rule
-from tests.workflow.side_by_side import side_by_side
-from tests.workflow.test_cancelling import begun
+from tests.workflow.pipeline import Pipeline, begun, paid_once, side_by_side, working
+from tests.workflow.scenarios import LONG
 
-# A minute, so that others are sure to come to the gate behind it; then the vendor hurries.
-LONG = rule("start", "slow", extra=60_000)
 JOBS = 7
 
 
@@ -197,3 +194,25 @@ async def test_a_holder_that_is_reset_is_cleared_before_the_next_image(line: Pip
     assert most_at_once(images) == 1
     assert paid_once(images)
     await line.free()
+
+
+async def test_it_fails_as_queue_full_and_the_others_are_served(
+    client: Client, tmp_path: Path
+) -> None:
+    async with working(client, tmp_path, rules=SemaphoreRules(capacity=2)) as line:
+        await line.images.arm({**LONG, "match": {"prompt": "holder"}})
+        holder = await line.submit("holder")
+        await begun(line.images, f"{holder}.image.1")
+        waiting = [await line.submit(f"cat {n}") for n in range(2)]
+        await line.slots(lambda view: view.is_full)
+        refused = await line.ended(await line.submit("too many"))
+        assert refused.status is Status.FAILED
+        assert refused.error is not None
+        assert refused.error.code == "queue_full"
+        assert "2 jobs wait" in refused.error.message
+        await line.images.hurry()
+        for job_id in (holder, *waiting):
+            assert (await line.ended(job_id)).status is Status.SUCCEEDED
+        prompts = [row["prompt"] for row in await line.images.json("/admin/ledger")]
+        assert prompts == ["holder", "cat 0", "cat 1"]
+        await line.free()

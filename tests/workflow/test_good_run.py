@@ -1,29 +1,38 @@
-"""A job that meets no trouble: what it leaves in Temporal, on disk and at the vendors."""
+"""A job that meets no trouble: what it leaves in Temporal, on disk and at the vendors; its cost."""
 
 import asyncio
 import hashlib
 import io
+import math
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import pytest_asyncio
 from PIL import Image
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 
+from services.worker import activities
 from services.worker.acting import heartbeat
+from services.worker.deterministic import stages
 from services.worker.results import media
 from shared.jobs.assets import asset_path
 from shared.jobs.messages import Attempts, Progress, Record
 from shared.jobs.states import Status, Step
+from shared.semaphore.messages import JOB_GATE, Gate, semaphore_id
 from shared.temporal.client import (
     CUSTOM_PROGRESS,
     CUSTOM_TAG,
     GET_PROGRESS_QUERY,
     GET_RECORD_QUERY,
 )
+from shared.temporal.pace import Pace, between_beats
+from tests.fixtures.counted import ROUND_SECONDS, Counts, counts
 from tests.fixtures.eventually import eventually
+from tests.fixtures.server import Server
 from tests.fixtures.temporal import NewClient
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.wires import APIS
@@ -167,3 +176,79 @@ async def test_percent_is_reported_on_the_way(
     reported = [each.percent for each in record.transitions if each.note.endswith(" %")]
     assert reported
     assert await line.events(record.job_id) <= MOST_EVENTS
+
+
+BEAT, QUERY = "grpc_RecordActivityTaskHeartbeat", "grpc_QueryWorkflow"
+# Of an ordinary job, in seconds.
+IMAGE, VIDEO = 30, 134
+# An undisturbed one takes 86 and 26; where its poll ends together with the callback, some more.
+MOST = {Pace.FAST: 100, Pace.CLOUD: 40}
+
+
+@pytest.fixture
+def _at_once_on_a_busy_machine_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activities, "AT_ONCE_SECONDS", 30)
+    monkeypatch.setattr(stages, "LOCAL_TIMEOUT", timedelta(seconds=60))
+
+
+@pytest.mark.usefixtures("_at_once_on_a_busy_machine_too")
+async def test_a_job_of_164_s_has_no_more_actions_than_its_pace_allows(
+    line: Pipeline, temporal_server: Server
+) -> None:
+    async def counted(queries: int) -> Counts:
+        """Once a question is counted, so is all before it."""
+        return await eventually(
+            lambda: counts(temporal_server.metrics_port, line.client.namespace),
+            lambda found: found.actions[QUERY] >= queries,
+            pause=ROUND_SECONDS,
+        )
+
+    await line.free()
+    before = await counted(len(Gate))
+    record = await line.run()
+    assert record.status is Status.SUCCEEDED
+    await line.job(record.job_id).query(GET_RECORD_QUERY)
+    after = await counted(before.actions[QUERY] + 1)
+    actions = (after - before).actions
+    assert actions["grpc_StartWorkflowExecution"] > 0
+    without_time = sum(number for what, number in actions.items() if what not in (BEAT, QUERY))
+    for pace, most in MOST.items():
+        assert without_time + in_all_that_time(pace) <= most, (pace, actions)
+
+
+def in_all_that_time(pace: Pace) -> int:
+    """Beats of image, video and watch; who holds, who is unknown."""
+    times, whole = pace.times, IMAGE + VIDEO
+    waits = ((IMAGE, times.work), (VIDEO, times.wait), (whole, times.watch))
+    beats = sum(seconds / between_beats(timeout) for seconds, timeout in waits)
+    # A vendor's acceptance is told at once, so that a retry knows of it.
+    acceptances = 3
+    asked = whole / times.care.total_seconds() + 2 * whole / times.look.total_seconds()
+    return math.ceil(beats + acceptances + asked)
+
+
+# Ten of the semaphore, and a few tasks more on a busy machine.
+OF_A_JOB, OF_THE_SEMAPHORE = 34, 12
+# That the slot goes on: an update, its task, the memo.
+OF_A_CHANGE = 6
+JOBS = 5
+
+
+@pytest.mark.usefixtures("_at_once_on_a_busy_machine_too")
+async def test_jobs_that_wait_and_are_called_back_cost_few_events(
+    client: Client, tmp_path: Path
+) -> None:
+    async with working(client, tmp_path, video_poll_seconds=60) as line:
+        await line.change(paused=True)
+        before = await line.events(semaphore_id(JOB_GATE))
+        jobs = [await line.submit(f"cat {number}") for number in range(JOBS)]
+        await line.slots(lambda view: view.waiting == tuple(jobs))
+        await line.change(paused=False)
+        for job_id in jobs:
+            assert (await line.ended(job_id)).status is Status.SUCCEEDED
+        await line.free()
+        each = [await line.events(job_id) for job_id in jobs]
+        spent = await line.events(semaphore_id(JOB_GATE)) - before - OF_A_CHANGE
+    # A poll that ends in the same moment as its callback comes costs more, on a busy machine often.
+    assert min(each) <= OF_A_JOB, each
+    assert spent <= JOBS * OF_THE_SEMAPHORE, spent

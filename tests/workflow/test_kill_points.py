@@ -1,7 +1,6 @@
 """A worker is killed at every place between a job's start and its end: nothing is paid twice.
 
-With KILL_POINTS=native in the environment, over the vendors' own wires; the gate has some of those
-points in `test_comfyui_deaths.py` and `test_kling_deaths.py`.
+With KILL_POINTS=native in the environment, all of them over the vendors' own wires.
 """
 
 import asyncio
@@ -18,11 +17,15 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
-from tests.workflow.boundaries import NATIVE_PLACES, PLACES, STOPPED
 from tests.workflow.deaths import (
+    HEARD,
+    NATIVE_PLACES,
+    PLACES,
+    STOPPED,
     Death,
     Point,
     base_of,
+    check_each,
     check_paid_once,
     errand_of,
     killed,
@@ -30,10 +33,28 @@ from tests.workflow.deaths import (
     start,
 )
 from tests.workflow.pipeline import Pipeline, pipeline, vendors
-from tests.workflow.test_comfyui_deaths import POINTS as AT_A_COMFYUI
-from tests.workflow.test_kling_deaths import POINTS as AT_KLING
 from tests.workflow.wires import COMFYUI, KLING
-from tests.workflow.worker_that_dies import HEARD
+
+AT_A_COMFYUI: list[tuple[Point, ...]] = [
+    (("image submit", "before"),),
+    (("image submit", "after"),),
+    # The second one dies of looking up what the first one has submitted.
+    (("image submit", "after"), ("image look-up", "after")),
+    (("image poll", "after"),),
+    ((HEARD, "after"),),
+]
+
+
+AT_KLING: list[tuple[Point, ...]] = [
+    (("video submit", "before"),),
+    (("video submit", "after"),),
+    # The second one dies of looking up what the first one has submitted.
+    (("video submit", "after"), ("video look-up", "after")),
+    (("video heartbeat", "after"),),
+    (("video poll", "after"),),
+    (("video move", "after"),),
+]
+
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
@@ -161,3 +182,14 @@ async def test_the_points_are_all_that_there_are(
     begun = [place for place, moment in passed if moment == "before"]
     requests = [place for place in begun if place.split()[1] in REQUESTS]
     assert len(requests) + wire.unasked == len(asked), asked
+
+
+@pytest.mark.parametrize(
+    ("points", "vendor_api"),
+    [(AT_A_COMFYUI, COMFYUI), (AT_KLING, KLING)],
+    ids=["image over ComfyUI's", "video over Kling's"],
+)
+async def test_over_their_own_wires_too(
+    new_client: NewClient, tmp_path: Path, points: list[tuple[Point, ...]], vendor_api: Json
+) -> None:
+    await check_each(await new_client(), tmp_path, points, **vendor_api)

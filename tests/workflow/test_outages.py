@@ -1,17 +1,175 @@
-"""A vendor that is out altogether: its jobs wait, say so once, and go on by themselves."""
+"""Parts that are away, restarted, or wake late: the slot is kept, and nothing is paid twice."""
 
+import asyncio
+import math
+import signal
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from temporalio.client import Client
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
 
-from services.worker.acting import heartbeat, polling
+from services.semaphore.worker import running_semaphore
+from services.worker.acting import heartbeat, polling, submitting
+from services.worker.acting.heartbeat import Pulse
+from services.worker.vendors.comfyui.images import ComfyuiImages
+from services.worker.vendors.service.images import ImageService
+from services.worker.worker import running_worker
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status, Step
+from shared.semaphore.messages import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
+from shared.semaphore.state import DRAIN_HOLD_SECONDS
+from shared.temporal import tries
+from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
+from shared.temporal.pace import Pace
+from tests.fixtures.server import own_server
 from tests.services.mock_core.serving import Json
-from tests.workflow.pipeline import Pipeline, working
-from tests.workflow.scenarios import rule
-from tests.workflow.wires import KLING, over_both_video_apis
+from tests.workflow.pipeline import (
+    Pipeline,
+    at_once,
+    begun,
+    grants,
+    paid_once,
+    pipeline,
+    rows,
+    working,
+)
+from tests.workflow.processes import worker_processes
+from tests.workflow.scenarios import FIRST, rule
+from tests.workflow.wires import KLING, over_both_image_apis, over_both_video_apis
+
+# Just longer than the heartbeat time-out after which the server gives a try up.
+LONG = rule("start", "slow", extra=2_200)
+
+
+class Sleeper:
+    """One try is frozen at some point of it: no heartbeat leaves it, and it sees nothing."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.wake = asyncio.Event()
+        self.sleeps = False
+        self._beat = Pulse.beat
+        self._token = b""
+        patch.setattr(Pulse, "beat", lambda pulse: self.beat(pulse))
+
+    def beat(self, pulse: Pulse) -> None:
+        if activity.info().task_token != self._token:
+            self._beat(pulse)
+
+    async def sleep(self) -> None:
+        """The first one who comes here sleeps until it is woken."""
+        if not self.sleeps:
+            self.sleeps = True
+            self._token = activity.info().task_token
+            await self.wake.wait()
+
+
+@pytest.fixture
+def sleeper(monkeypatch: pytest.MonkeyPatch) -> Sleeper:
+    return Sleeper(monkeypatch)
+
+
+async def play(client: Client, data_dir: Path, sleeper: Sleeper, **vendor_api: Any) -> None:
+    """Two jobs to their ends, by later tries; nothing may come of the sleeper that wakes then."""
+    async with (
+        pipeline(client, data_dir, shutdown_seconds=5, **vendor_api) as line,
+        running_semaphore(client, shutdown_seconds=0.1),
+    ):
+        async with running_worker(line.settings, client):
+            await line.images.arm({**LONG, "match": {"prompt": "long"}})
+            for job_id in [await line.submit("long"), await line.submit("next")]:
+                assert (await line.ended(job_id)).status is Status.SUCCEEDED
+            assert sleeper.sleeps
+            sleeper.wake.set()
+        # Its worker has ended, and so has all that it ran.
+        found = await rows(line)
+        assert len(found) == 4
+        assert paid_once(found)
+        assert (await at_once(line)).violation is None
+
+
+async def test_a_try_that_slept_over_its_turn(
+    client: Client, tmp_path: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server called it current, and it hears so when its job has long ended."""
+    ask = tries.is_current_try
+
+    async def sleepy(client: Client) -> bool:
+        answer = await ask(client)
+        await sleeper.sleep()
+        return answer
+
+    monkeypatch.setattr(submitting, "is_current_try", sleepy)
+    await play(client, tmp_path, sleeper)
+
+
+@over_both_image_apis
+async def test_a_try_that_slept_before_its_submit(
+    client: Client,
+    tmp_path: Path,
+    sleeper: Sleeper,
+    monkeypatch: pytest.MonkeyPatch,
+    vendor_api: Json,
+) -> None:
+    """It woke within the time in which the next try still looks for what may be on its way."""
+    vendor: Any = ComfyuiImages if vendor_api else ImageService
+    submit = vendor.submit
+
+    async def sleepy(*args: Any, **kwargs: Any) -> str:
+        await sleeper.sleep()
+        vendor_id: str = await submit(*args, **kwargs)
+        return vendor_id
+
+    look = submitting._look_for
+
+    async def wakes(*args: Any) -> str | None:
+        sleeper.wake.set()
+        return await look(*args)
+
+    monkeypatch.setattr(vendor, "submit", sleepy)
+    monkeypatch.setattr(submitting, "_look_for", wakes)
+    await play(client, tmp_path, sleeper, **vendor_api)
+
+
+LONGEST = max(
+    Pace.FAST.times.work,
+    Pace.FAST.times.sticky,
+    WORKFLOW_TASK_TIMEOUT,
+    timedelta(seconds=DRAIN_HOLD_SECONDS),
+)
+PAUSE_SECONDS = math.ceil(LONGEST.total_seconds()) + 1
+
+
+async def test_a_back_off_longer_than_any_time_out_keeps_the_slot(
+    client: Client, tmp_path: Path
+) -> None:
+    """No heartbeat of the job's for so long, and none of the semaphore's process, which is away.
+
+    The next try needs no semaphore: Temporal says that it is the current one.
+    """
+    async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
+        refusal = rule("submit", "refuse", often=FIRST, status=503, retry_after=PAUSE_SECONDS)
+        await line.images.arm({**refusal, "match": {"prompt": "first"}})
+        async with running_semaphore(client, shutdown_seconds=0.1):
+            first, second = await line.submit("first"), await line.submit("second")
+            before = await line.slots(lambda view: view.holders and view.waiting == (second,))
+            await line.images.until("/admin/trace", lambda it: it["rows"])
+        record = await line.ended(first)
+        async with running_semaphore(client, shutdown_seconds=0.1):
+            assert (await line.ended(second)).status is Status.SUCCEEDED
+            await line.free()
+        assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+        assert record.token == before.holders[0].token
+        closed = (await line.job(first).describe()).status
+        assert closed is WorkflowExecutionStatus.COMPLETED
+        accepted = [row["external_id"].split(".")[0] for row in await rows(line)]
+        assert accepted == [first, first, second, second]
+        assert (await at_once(line)).violation is None
+        counted = await grants(client)
+        assert (counted["granted"], counted["returned"]) == (2, 2)
+
 
 LOST = rule("callback", "lose")
 
@@ -57,3 +215,60 @@ async def test_for_longer_than_an_attempt_may_take(
         assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
         assert len(waits(record)) == 1
         assert len(await line.videos.json("/admin/ledger")) == 1
+
+
+QUEUED = 20
+LIMIT = 2
+# Long enough for a restart to fall into the middle of a job.
+SLOWLY = rule("start", "slow", extra=500)
+
+
+async def all_succeeded(line: Pipeline, jobs: list[str], *, limit: int = 1) -> None:
+    """Every job ended well, was paid for once, and never were there too many."""
+    for job_id in jobs:
+        assert (await line.ended(job_id)).status is Status.SUCCEEDED
+    found = await rows(line)
+    assert len(found) == 2 * len(jobs)
+    assert paid_once(found)
+    swept = await at_once(line, limit)
+    assert (swept.most, swept.violation) == (limit, None)
+
+
+async def test_a_killed_server_comes_back_to_all_that_were_queued(tmp_path: Path) -> None:
+    with own_server(tmp_path) as server:
+        async with working(await server.client(), tmp_path) as line:
+            await line.images.arm({**rule("start", "slow", extra=2_000), "match": {"nth": 1}})
+            await line.change(paused=True)
+            jobs = [await line.submit(f"cat {number}") for number in range(QUEUED)]
+            await line.slots(lambda view: view.waiting_count == QUEUED)
+            await line.change(paused=False)
+            await begun(line.images, f"{jobs[0]}.image.1")
+            server.kill()
+            server.start()
+            await server.client()
+            await all_succeeded(line, jobs)
+            await line.free()
+            counted = await grants(line.client)
+            assert (counted["granted"], counted["returned"]) == (QUEUED, QUEUED)
+
+
+async def test_all_that_work_restarted_at_once_admit_no_more_than_before(
+    client: Client, tmp_path: Path
+) -> None:
+    """Workers and the semaphore's process end together, and come back together, twice."""
+    async with pipeline(client, tmp_path) as line:
+        await line.images.arm(SLOWLY)
+        with worker_processes(line) as workers:
+            workers.start_semaphore()
+            workers.start(2)
+            await line.slots()
+            semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
+            await semaphore.execute_update(CHANGE_UPDATE, SlotChange(limit=LIMIT))
+            jobs = [await line.submit(f"cat {number}") for number in range(8)]
+            for number, how in ((0, signal.SIGTERM), (4, signal.SIGKILL)):
+                await begun(line.images, f"{jobs[number]}.image.1")
+                workers.end(how)
+                workers.start_semaphore()
+                workers.start(2)
+            await all_succeeded(line, jobs, limit=LIMIT)
+            await line.free()

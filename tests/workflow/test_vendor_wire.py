@@ -1,6 +1,7 @@
 """What was begun at a vendor is never let go: nothing begins beside it, and it is paid once."""
 
 import asyncio
+import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,18 +11,26 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
+from services.worker.worker import running_worker
 from shared.jobs.messages import Record
 from shared.jobs.states import Status, Step
 from shared.store.records import Records
 from tests.chaos.wires import Deed, Request, Route
+from tests.fixtures.resets import reset
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
-from tests.workflow.pipeline import check
+from tests.workflow.pipeline import begun, check, side_by_side
+from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import FIRST, rule
-from tests.workflow.side_by_side import side_by_side
-from tests.workflow.test_cancelling import begun
-from tests.workflow.wired import Wired, wired
-from tests.workflow.wires import COMFYUI, KLING, over_both_video_apis
+from tests.workflow.wires import (
+    COMFYUI,
+    KLING,
+    Wired,
+    over_both_video_apis,
+    over_wires,
+    patience,
+    wired,
+)
 
 # The vendor is still accepting for so long: beyond what anybody waits for a dead try.
 ACCEPTING_SECONDS = 5.0
@@ -230,5 +239,61 @@ async def test_a_lost_submit_that_is_accepted_later_is_adopted(new_line: NewLine
         async with new_line(step) as line:
             await line.service(step).arm(late)
             await paid_once(line, step, await line.submit())
+
+    await side_by_side(scene, Step)
+
+
+@pytest.fixture
+def new_workerless(new_client: NewClient, tmp_path: Path) -> NewLine:
+    """Makes pipelines over wires, without a worker."""
+
+    @asynccontextmanager
+    async def make(step: Step) -> AsyncIterator[Wired]:
+        async with over_wires(await new_client(), tmp_path / step) as line:
+            yield line
+
+    return make
+
+
+async def both_paid_once(line: Wired, step: Step, jobs: tuple[str, str]) -> None:
+    """The job whose submit was held, and the one behind it."""
+    for job_id in jobs:
+        await paid_once(line, step, job_id)
+
+
+async def test_its_worker_is_killed(new_workerless: NewLine) -> None:
+    environment = {name.upper(): str(value) for name, value in patience().items()}
+
+    async def scene(step: Step) -> None:
+        async with new_workerless(step) as line:
+            with worker_processes(line) as workers:
+                workers.start(2, **environment)
+                jobs = await accepting(line, step)
+                victim = await workers.of(jobs[0])
+                victim.send_signal(signal.SIGKILL)
+                await both_paid_once(line, step, jobs)
+
+    await side_by_side(scene, Step)
+
+
+async def test_its_worker_is_stopped(new_workerless: NewLine) -> None:
+    async def scene(step: Step) -> None:
+        async with new_workerless(step) as line:
+            async with running_worker(line.settings, line.client):
+                jobs = await accepting(line, step)
+            async with running_worker(line.settings, line.client):
+                await both_paid_once(line, step, jobs)
+
+    await side_by_side(scene, Step)
+
+
+async def test_the_job_is_reset(new_workerless: NewLine) -> None:
+    async def scene(step: Step) -> None:
+        async with new_workerless(step) as line, running_worker(line.settings, line.client):
+            jobs = await accepting(line, step)
+            await reset(line.client, jobs[0], back_to="first")
+            record = await ended_alone(line, step, *jobs)
+            assert record.error is not None
+            assert record.error.code == "reset_not_supported"
 
     await side_by_side(scene, Step)

@@ -1,13 +1,25 @@
-"""Which wires the worker speaks to its vendors: the small contract, or those of their own."""
+"""Wires to the vendors: which the worker speaks, and proxies before each of them."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
+from temporalio.client import Client
 
 from services.mock_kling.settings import KlingSettings, initial_config
+from services.semaphore.worker import running_semaphore
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.service.images import ImageService
-from tests.services.mock_core.serving import Json
+from services.worker.worker import running_worker
+from shared.jobs.states import Step
+from tests.chaos.wires import VendorWire, vendor_wire
+from tests.services.mock_core.serving import Json, Service
 from tests.services.worker.graphs.examples import WITHOUT_MODELS
+from tests.workflow.pipeline import Pipeline, pipeline
 
 _MOCK = initial_config(KlingSettings())
 # A token's half an hour is over at once where the mock's clock runs much faster than it does here.
@@ -37,3 +49,61 @@ over_both_image_apis = pytest.mark.parametrize(
 def image_vendor(settings: WorkerSettings) -> type[ImageService | ComfyuiImages]:
     """Who makes the images under these settings."""
     return ComfyuiImages if settings.image_api == "comfyui" else ImageService
+
+
+# How long a worker bears what vendors do, in seconds; far beyond what the tests do to it.
+PATIENCE: dict[str, float] = {
+    "image_give_up_seconds": 60,
+    "video_give_up_seconds": 60,
+    "image_lost_seconds": 30,
+    "video_lost_seconds": 30,
+    "video_address_seconds": 30,
+    "accept_seconds": 8,
+}
+
+
+@dataclass
+class Wired(Pipeline):
+    """A pipeline whose vendors are reached over wires."""
+
+    image_wire: VendorWire
+    video_wire: VendorWire
+
+    def service(self, step: Step) -> Service:
+        """The vendor of a step."""
+        return {Step.IMAGE: self.images, Step.VIDEO: self.videos}[step]
+
+    def wire(self, step: Step) -> VendorWire:
+        """The wire to the vendor of a step."""
+        return {Step.IMAGE: self.image_wire, Step.VIDEO: self.video_wire}[step]
+
+
+def patience() -> dict[str, float]:
+    """What of it this worker has a setting for."""
+    return {name: it for name, it in PATIENCE.items() if name in WorkerSettings.model_fields}
+
+
+@contextlib.asynccontextmanager
+async def over_wires(client: Client, data_dir: Path, **changes: Any) -> AsyncIterator[Wired]:
+    """Mocks, wires, receiver and a semaphore; no worker yet."""
+    async with (
+        pipeline(client, data_dir, **patience(), **changes) as line,
+        vendor_wire(line.settings.image_service_url) as images,
+        vendor_wire(line.settings.video_service_url) as videos,
+    ):
+        addresses = {"image_service_url": images.url, "video_service_url": videos.url}
+        settings = line.settings.model_copy(update=addresses)
+        # A vendor that refused a second one would hide that it was asked for it.
+        await line.videos.http.put("/admin/config", json={"duplicates": "accept"})
+        async with running_semaphore(client, shutdown_seconds=0.1):
+            yield Wired(client, settings, line.images, line.videos, images, videos)
+
+
+@contextlib.asynccontextmanager
+async def wired(client: Client, data_dir: Path, **changes: Any) -> AsyncIterator[Wired]:
+    """The whole of it, with one worker."""
+    async with (
+        over_wires(client, data_dir, **changes) as line,
+        running_worker(line.settings, client),
+    ):
+        yield line

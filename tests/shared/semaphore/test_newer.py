@@ -1,7 +1,7 @@
 """Messages of a newer release, with a field that we don't know, are heard like any other."""
 
 from shared.semaphore.messages import CHANGE_UPDATE, REQUEST_SIGNAL, SlotView
-from tests.messages.samples import EXTRA, later
+from tests.messages.test_messages import EXTRA, later
 from tests.shared.semaphore.standins import Jobs
 
 

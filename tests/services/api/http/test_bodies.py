@@ -6,7 +6,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from services.api.http.routes import router
-from tests.messages.kinds import ALL, BODIES
+from tests.messages.test_messages import ALL, BODIES
 from tests.services.api.conftest import Api
 
 JOB = {"prompt": "a fox", "style": "ink"}

@@ -1,10 +1,13 @@
 """What the pages say in numbers and codes is what the code has."""
 
 import json
+import re
 
 import pytest
 
 from compose.stack.commands.lifecycle import DATA_FOLDERS
+from services.callback import __main__ as program
+from services.callback import app, receipts, receiver, routes
 from services.callback.routes import MAX_BODY
 from services.worker.deterministic.cancellation import BAD_COMPLETION, UNCLASSED
 from services.worker.policies import (
@@ -18,6 +21,7 @@ from services.worker.results.media import MAX_PIXELS, MAX_SECONDS, MAX_SIDE
 from services.worker.settings.worker import WorkerSettings
 from shared.errors import Fenced, GenvideoError, NotThisRun, StorageFailed, VendorError
 from shared.failures import MAX_ATTEMPTS
+from shared.http import web
 from shared.jobs.states import Step
 from shared.semaphore.queue import AGEING_SECONDS
 from shared.semaphore.state import DRAIN_HOLD_SECONDS, MAX_HISTORY
@@ -25,6 +29,7 @@ from shared.semaphore.watchdog import FAILED_DRAINS, FAILED_TASKS
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
 from shared.temporal.pace import Pace
 from tests.docs.pages import ROOT, read, spans, tables_headed
+from tests.workflow.test_callbacks import DECIDED
 
 PAGE = read(ROOT / "docs" / "architecture.md")
 KINDS: list[type[GenvideoError]] = [
@@ -110,3 +115,65 @@ def test_what_clean_removes_is_told() -> None:
 def test_fetches_are_counted() -> None:
     assert FETCH_TRIES == 3
     assert "after three fetches" in PAGE
+
+
+VERDICT = read(ROOT / "docs" / "verdict.md")
+
+
+def said(pattern: str) -> int:
+    [found] = re.findall(pattern, VERDICT)
+    return int(found)
+
+
+def test_the_semaphore_is_about_as_long_as_it_says() -> None:
+    files = (ROOT / "shared" / "semaphore").rglob("*.py")
+    lines = sum(len(read(file).splitlines()) for file in files)
+
+    assert said(r"a semaphore \(some (\d+) lines\)") == pytest.approx(lines, rel=0.1)
+
+
+def test_the_events_of_a_job() -> None:
+    history = ROOT / "tests/replay/histories/succeeded.json"
+
+    assert said(r"\*\*History\.\*\* (\d+) events a job") == len(json.loads(read(history))["events"])
+
+
+CALLBACKS = read(ROOT / "docs" / "callbacks.md")
+RACE = ROOT / "tests" / "workflow" / "test_callbacks.py"
+
+
+def test_the_race_is_decided_as_the_tests_are() -> None:
+    [table] = tables_headed(CALLBACKS, "case")
+    told = {
+        case: (status.strip("`"), int(videos), tuple(spans(fates)))
+        for case, _, status, videos, fates, _ in table.rows
+    }
+    assert told == {case: (it.status, it.videos, it.fates) for case, it in DECIDED.items()}
+
+
+@pytest.mark.parametrize("case", DECIDED)
+def test_each_case_has_a_test_of_its_own(case: str) -> None:
+    [table] = tables_headed(CALLBACKS, "case")
+    [name] = [spans(row[5])[0] for row in table.rows if row[0] == case]
+    text = read(RACE).partition(f"async def {name}(")[2].partition("\nasync def ")[0]
+    assert f'"{case}"' in text
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"{web.HEAD_BYTES // 1024} KiB",
+        f"| {receiver.AT_ONCE} callbacks at a time |",
+        f"{routes.MAX_BODY // 1024} KiB, {routes.READ_SECONDS:g} s",
+        f"undecided | 503 | {receipts.MOST} of a job |",
+        f"signalled to the job | 503 | {receiver.SIGNAL_SECONDS:g} s",
+        f"after {receipts.ABANDONED.seconds} s as `applied`",
+        f"| connections | {program.CONNECTIONS} |",
+        *(f"`{path}`" for path in sorted(app.FOR_EVERYBODY)),
+        f"| receipts of one job | {receipts.MOST} |",
+        f"| receipts of forged ones for one job | {receipts.MOST_FORGED};",
+        f"| forged ones that are being noted | {receiver.AT_ONCE // 2} |",
+    ],
+)
+def test_the_bounds_are_those_of_the_code(said: str) -> None:
+    assert said in re.sub(r"\s+", " ", CALLBACKS)

@@ -1,0 +1,386 @@
+"""What an operator does to a job by hand: reset, started again, deleted; its activities, too."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import (
+    DeleteWorkflowExecutionRequest,
+    PauseActivityRequest,
+    ResetActivityRequest,
+)
+from temporalio.client import (
+    AsyncActivityHandle,
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+)
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError
+
+from services.worker.models import GEN_IMAGE
+from services.worker.workflows import STARTED_AGAIN
+from shared.jobs.closing import close_record
+from shared.jobs.messages import Attempts, JobInput, Record
+from shared.jobs.states import Status, Step
+from shared.semaphore import starts, watchdog
+from shared.semaphore.messages import JOB_GATE, semaphore_id
+from shared.temporal.client import (
+    GENVIDEO_QUEUE,
+    GENVIDEO_WORKFLOW,
+    GET_RECORD_QUERY,
+    WORKFLOW_TASK_TIMEOUT,
+)
+from tests.fixtures.eventually import eventually
+from tests.fixtures.resets import reset
+from tests.fixtures.temporal import NewClient
+from tests.workflow.pipeline import Pipeline, begun, check, paid_once, side_by_side, working
+from tests.workflow.scenarios import FIRST, LONG, rule
+from tests.workflow.test_cancelling import stored
+from tests.workflow.test_vendor_wire import accepting, ended_alone
+from tests.workflow.wires import Wired, wired
+
+CODE = "reset_not_supported"
+
+
+@pytest.fixture(autouse=True)
+def _by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The round that finds jobs which the semaphore doesn't know is off."""
+
+    async def reminds_nobody(_client: Client) -> int:
+        return 0
+
+    monkeypatch.setattr(watchdog, "remind", reminds_nobody)
+    monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
+
+
+async def fails_as_reset(line: Pipeline, job_id: str, run_id: str) -> None:
+    """The new run has failed; it answers who asks, and replays."""
+    with pytest.raises(WorkflowFailureError) as failure:
+        await line.job(job_id, run_id=run_id).result()
+    assert isinstance(failure.value.cause, ApplicationError)
+    assert failure.value.cause.type == CODE
+    job = line.job(job_id, run_id=run_id)
+    await job.query(GET_RECORD_QUERY, result_type=Record)
+    await line.replays(job_id, run_id=run_id)
+
+
+async def test_a_holder(new_client: NewClient, tmp_path: Path) -> None:
+    async def scene(case: tuple[Step, str]) -> None:
+        stage, back_to = case
+        async with working(await new_client(), tmp_path / f"{stage}-{back_to}") as line:
+            await is_cleared_before_the_next(line, stage, back_to)
+
+    await side_by_side(scene, product(Step, ("first", "last")))
+
+
+async def is_cleared_before_the_next(line: Pipeline, stage: Step, back_to: str) -> None:
+    service = line.images if stage is Step.IMAGE else line.videos
+    await service.arm({**LONG, "match": {"prompt": "reset me"}})
+    job_id = await line.submit("reset me")
+    await begun(service, f"{job_id}.{stage}.1")
+    following = await line.submit("waiter")
+    await line.slots(lambda view: view.waiting == (following,))
+    first_run = line.record(job_id).run_id
+    run_id = await reset(line.client, job_id, back_to=back_to)
+    await fails_as_reset(line, job_id, run_id)
+    await line.slots(lambda view: any(each.draining for each in view.holders))
+    await service.hurry()
+    assert (await line.ended(following)).status is Status.SUCCEEDED
+    row = await service.row(f"{job_id}.{stage}.1")
+    next_row = await line.images.row(f"{following}.image.1")
+    assert row["finished_ts"] <= next_row["accepted_ts"]
+    record = line.record(job_id)
+    check(record)
+    assert (record.status, record.run_id) == (Status.FAILED, first_run)
+    assert record.error is not None
+    assert record.error.code == CODE
+    for each in (line.images, line.videos):
+        rows = await each.json("/admin/ledger")
+        assert paid_once(rows)
+        assert len({row["external_id"] for row in rows}) == len(rows)
+    await line.free()
+
+
+async def test_one_that_waits(line: Pipeline) -> None:
+    """It has done one task; the next one passes it over."""
+    await line.images.arm({**LONG, "match": {"prompt": "holder"}})
+    holder = await line.submit("holder")
+    await begun(line.images, f"{holder}.image.1")
+    job_id, following = await line.submit("reset me"), await line.submit("next")
+    await line.slots(lambda view: view.waiting == (job_id, following))
+    run_id = await reset(line.client, job_id, back_to="first")
+    await fails_as_reset(line, job_id, run_id)
+    await line.images.hurry()
+    for each in (holder, following):
+        assert (await line.ended(each)).status is Status.SUCCEEDED
+    prompts = [row["prompt"] for row in await line.images.json("/admin/ledger")]
+    assert prompts == ["holder", "next"]
+    await line.free()
+
+
+@pytest.mark.parametrize("back_to", ["first", "last"])
+async def test_one_that_has_ended(line: Pipeline, back_to: str) -> None:
+    """Its record stays as it was."""
+    record = await line.run()
+    run_id = await reset(line.client, record.job_id, back_to=back_to)
+    await fails_as_reset(line, record.job_id, run_id)
+    assert line.record(record.job_id) == record
+    assert (await line.run()).status is Status.SUCCEEDED
+    for service in (line.images, line.videos):
+        assert len(await service.json("/admin/ledger")) == 2
+
+
+async def test_one_that_was_terminated(line: Pipeline) -> None:
+    await line.images.arm({**LONG, "match": {"prompt": "a cat"}})
+    job_id = await line.submit()
+    await begun(line.images, f"{job_id}.image.1")
+    await line.job(job_id).terminate()
+    await line.images.hurry()
+    await line.free()
+    record = line.record(job_id)
+    run_id = await reset(line.client, job_id, back_to="last")
+    await fails_as_reset(line, job_id, run_id)
+    assert line.record(job_id) == record
+    assert (await line.run("next")).status is Status.SUCCEEDED
+
+
+async def test_one_that_was_reset_before(line: Pipeline) -> None:
+    await line.images.arm({**LONG, "match": {"prompt": "a cat"}})
+    job_id = await line.submit()
+    await begun(line.images, f"{job_id}.image.1")
+    for back_to in ("last", "last", "first"):
+        run_id = await reset(line.client, job_id, back_to=back_to)
+        await fails_as_reset(line, job_id, run_id)
+    await line.images.hurry()
+    assert (await line.run("next")).status is Status.SUCCEEDED
+    description = await line.job(job_id).describe()
+    assert description.status is WorkflowExecutionStatus.FAILED
+    assert paid_once(await line.images.json("/admin/ledger"))
+
+
+async def start_again(line: Pipeline, job_id: str) -> None:
+    """By hand; the run must fail, and must not have asked any vendor for anything."""
+    handle = await line.client.start_workflow(
+        GENVIDEO_WORKFLOW,
+        JobInput(prompt="again", style="ink"),
+        id=job_id,
+        task_queue=GENVIDEO_QUEUE,
+        task_timeout=WORKFLOW_TASK_TIMEOUT,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+    )
+    with pytest.raises(WorkflowFailureError) as failure:
+        await handle.result()
+    assert isinstance(failure.value.cause, ApplicationError)
+    assert failure.value.cause.type == STARTED_AGAIN
+
+
+async def test_after_its_success(line: Pipeline) -> None:
+    record = await line.run()
+    await start_again(line, record.job_id)
+    assert line.record(record.job_id) == record
+    assert (await line.run("next")).status is Status.SUCCEEDED
+    for service in (line.images, line.videos):
+        prompts = [row["prompt"] for row in await service.json("/admin/ledger")]
+        assert prompts == ["a cat", "next"]
+
+
+async def test_after_it_was_terminated(line: Pipeline) -> None:
+    await line.videos.arm({**LONG, "match": {"prompt": "a cat"}})
+    job_id = await line.submit()
+    await begun(line.videos, f"{job_id}.video.1")
+    run_id = line.record(job_id).run_id
+    following = await line.submit("next")
+    await line.job(job_id).terminate()
+    await line.videos.hurry()
+    await start_again(line, job_id)
+    assert (await line.ended(following)).status is Status.SUCCEEDED
+    record = line.record(job_id)
+    check(record)
+    assert (record.status, record.run_id) == (Status.FAILED, run_id)
+    assert record.error is not None
+    assert record.error.code == "terminated"
+    for service in (line.images, line.videos):
+        prompts = [row["prompt"] for row in await service.json("/admin/ledger")]
+        assert prompts == ["a cat", "next"]
+    await line.free()
+
+
+async def test_an_end_that_another_wrote_leaves_the_slot_to_the_vendor(line: Pipeline) -> None:
+    """In the middle of its video; the job learns of it with its next change."""
+    await line.videos.arm({**LONG, "match": {"prompt": "bad"}})
+    job_id = await line.submit("bad")
+    await begun(line.videos, f"{job_id}.video.1")
+    following = await line.submit("good")
+    ended = close_record(line.record(job_id), "forgotten")
+    assert line.records.write(ended)
+    await line.job(job_id).cancel()
+    await line.slots(lambda view: view.waiting == (following,))
+    await line.videos.hurry()
+    assert (await line.ended(following)).status is Status.SUCCEEDED
+    assert line.record(job_id) == ended
+    row = await line.videos.row(f"{job_id}.video.1")
+    next_row = await line.images.row(f"{following}.image.1")
+    assert row["finished_ts"] <= next_row["accepted_ts"]
+
+
+@pytest.mark.parametrize("all_of_it", [False, True], ids=["job", "job and semaphore"])
+async def test_one_that_temporal_has_deleted_keeps_its_video_and_the_slot(
+    line: Pipeline, all_of_it: bool
+) -> None:
+    """A semaphore without a memory reads the records first."""
+    await line.videos.arm({**LONG, "match": {"prompt": "bad"}})
+    job_id = await line.submit("bad")
+    await begun(line.videos, f"{job_id}.video.1")
+    following = await line.submit("good")
+    await line.slots(lambda view: view.waiting == (following,))
+    await delete(line.client, job_id)
+    if all_of_it:
+        await delete(line.client, semaphore_id(JOB_GATE))
+    await line.slots(lambda view: any(each.draining for each in view.holders))
+    await line.videos.hurry()
+    assert (await line.ended(following)).status is Status.SUCCEEDED
+    row = await line.videos.row(f"{job_id}.video.1")
+    next_row = await line.images.row(f"{following}.image.1")
+    assert row["finished_ts"] <= next_row["accepted_ts"]
+    record = line.record(job_id)
+    check(record)
+    assert (record.status, {*record.assets}) == (Status.FAILED, {*Step})
+    assert record.error is not None
+    assert record.error.code == "forgotten"
+    assert stored(line, record, Step.VIDEO)
+    assert paid_once(await line.videos.json("/admin/ledger"))
+
+
+async def delete(client: Client, job_id: str) -> None:
+    """With its history."""
+    execution = WorkflowExecution(workflow_id=job_id)
+    await client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
+    )
+
+
+ACCEPTING = rule("submit", "delay", often=FIRST, seconds=60_000)
+STARTED = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+
+
+@pytest.fixture
+async def wired_line(client: Client, tmp_path: Path) -> AsyncIterator[Wired]:
+    """A pipeline over wires, of the test's own."""
+    async with wired(client, tmp_path) as line:
+        yield line
+
+
+async def pending(line: Pipeline, job_id: str) -> PendingActivityInfo | None:
+    """The job's activity that is under way."""
+    found = (await line.job(job_id).describe()).raw_description.pending_activities
+    return found[0] if found else None
+
+
+async def reset_activity(line: Pipeline, job_id: str, *, forget: bool) -> None:
+    await line.client.workflow_service.reset_activity(
+        ResetActivityRequest(
+            namespace=line.client.namespace,
+            execution=WorkflowExecution(workflow_id=job_id),
+            type=GEN_IMAGE,
+            reset_heartbeat=forget,
+        )
+    )
+
+
+async def pause_activity(line: Pipeline, job_id: str) -> None:
+    """Return when the try that was under way has ended."""
+    await line.client.workflow_service.pause_activity(
+        PauseActivityRequest(
+            namespace=line.client.namespace,
+            execution=WorkflowExecution(workflow_id=job_id),
+            type=GEN_IMAGE,
+        )
+    )
+
+
+async def begins(line: Pipeline, job_id: str, *, after: datetime) -> None:
+    """Return when another try of the job's activity has begun."""
+    await eventually(
+        lambda: pending(line, job_id),
+        lambda it: it and it.state == STARTED and it.last_started_time.ToDatetime() > after,
+    )
+
+
+async def test_an_activity_that_is_reset_goes_on_with_what_was_paid_for(
+    new_client: NewClient, tmp_path: Path
+) -> None:
+    async def scene(case: tuple[str, bool, bool]) -> None:
+        vendor, forget, pauses = case
+        folder = tmp_path / f"{vendor}-{forget}-{pauses}"
+        async with working(await new_client(), folder) as line:
+            await is_charged_once(line, vendor == "accepts", forget=forget, pauses=pauses)
+
+    await side_by_side(scene, product(("accepts", "works"), (False, True), (False, True)))
+
+
+async def is_charged_once(
+    line: Pipeline, is_accepting: bool, *, forget: bool, pauses: bool
+) -> None:
+    await line.images.arm(ACCEPTING if is_accepting else LONG)
+    job_id = await line.submit()
+    if is_accepting:
+        await line.images.until("/admin/trace", lambda it: bool(it["rows"]))
+    else:
+        await begun(line.images, f"{job_id}.image.1")
+    before = await pending(line, job_id)
+    assert before is not None
+    if pauses:
+        await pause_activity(line, job_id)
+    if is_accepting:
+        # What the vendor is accepting is awaited, whatever was asked of the try.
+        await reset_activity(line, job_id, forget=forget)
+        await line.images.hurry()
+    else:
+        if pauses:
+            await eventually(lambda: pending(line, job_id), lambda it: it and it.state != STARTED)
+        await reset_activity(line, job_id, forget=forget)
+        await begins(line, job_id, after=before.last_started_time.ToDatetime())
+        await line.images.hurry()
+    record = await line.ended(job_id)
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+    [row] = await line.images.json("/admin/ledger")
+    assert row["charged"]
+
+
+@pytest.mark.parametrize("step", list(Step))
+async def test_one_that_is_failed_while_the_vendor_accepts_leaves_the_slot_to_the_vendor(
+    wired_line: Wired, step: Step
+) -> None:
+    bad, following = await accepting(wired_line, step)
+    failure = ApplicationError("by hand", type="by_hand", non_retryable=True)
+    await (await by_hand(wired_line, bad)).fail(failure)
+    record = await ended_alone(wired_line, step, bad, following)
+    assert record.error is not None
+    assert (record.status, record.error.code) == (Status.FAILED, "by_hand")
+
+
+@pytest.mark.parametrize("step", list(Step))
+async def test_one_that_is_completed_with_garbage_ends_its_job_behind_the_vendor(
+    wired_line: Wired, step: Step
+) -> None:
+    bad, following = await accepting(wired_line, step)
+    await (await by_hand(wired_line, bad)).complete({"garbage": [1]})
+    record = await ended_alone(wired_line, step, bad, following)
+    assert record.error is not None
+    assert (record.status, record.error.code) == (Status.FAILED, "bad_completion")
+
+
+async def by_hand(line: Pipeline, job_id: str) -> AsyncActivityHandle:
+    """The job's activity as an operator takes hold of it."""
+    under_way = await pending(line, job_id)
+    assert under_way is not None
+    run_id = line.record(job_id).run_id
+    return line.client.get_async_activity_handle(
+        workflow_id=job_id, run_id=run_id, activity_id=under_way.activity_id
+    )
