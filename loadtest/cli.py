@@ -17,7 +17,7 @@ from loadtest.judge.judge import judge as judge_run
 from loadtest.judge.tried import unmet
 from loadtest.prove import page
 from loadtest.report.write import write_report
-from loadtest.run.plan import Options, PlanError, both, control_workers
+from loadtest.run.plan import Options, PlanError
 from loadtest.run.session import NotReachable, command, replay, run_plan
 from loadtest.settings import Settings
 from shared.texts import spoken
@@ -137,33 +137,6 @@ def run(
 
 
 @app.command()
-def ladder(
-    seed: Seed = None,
-    threshold: Thresholds = None,
-    timeout: Timeout = None,
-    on_video_failure: OnVideo = "fail",
-    preset: Presets = None,
-    fault: Faults = None,
-    reset: Reset = False,
-    replay_with: ReplayWith = "",
-    check: Check = False,
-) -> None:
-    """Run the stages 1, 5, 10, 20, 50 and 100 into one report."""
-    run(
-        stages="ladder",
-        seed=seed,
-        threshold=threshold,
-        timeout=timeout,
-        on_video_failure=on_video_failure,
-        preset=preset,
-        fault=fault,
-        reset=reset,
-        replay_with=replay_with,
-        check=check,
-    )
-
-
-@app.command()
 def report(folder: Folder) -> None:
     """Judge and draw a run again from its raw records."""
     try:
@@ -176,7 +149,6 @@ def report(folder: Folder) -> None:
 @app.command()
 def bench_peers(
     jobs: Annotated[str, Option("--jobs", "-n", help="Jobs for each build.")] = "20",
-    workers: Annotated[str, Option("--workers", help="Worker processes of the control.")] = "2",
     seed: Seed = None,
     replay_with: ReplayWith = "",
     check: Check = False,
@@ -186,13 +158,10 @@ def bench_peers(
     The program that replays knows our workflow alone, so that the control is not replayed.
     """
     settings = _settings()
-    options = Options(stages=jobs, seed=seed)
-    plan, count = both(
-        lambda: options.plan(mocked=settings.mocked), lambda: control_workers(workers)
-    )
+    plan = Options(stages=jobs, seed=seed).plan(mocked=settings.mocked)
     if check:
         raise typer.Exit(PASSED)
-    found = asyncio.run(run_both(settings, plan, workers=count, console=console))
+    found = asyncio.run(run_both(settings, plan, console=console))
     if replay_with:
         replay(found[0], replay_with)
     ours, control = map(judge_run, found)

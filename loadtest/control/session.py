@@ -16,24 +16,25 @@ from loadtest.run.session import command, run_plan
 from loadtest.settings import Settings
 from loadtest.wire.http import Http, Unreachable
 
+WORKERS = 2
 START_SECONDS, STOP_SECONDS = 20.0, 5.0
 
 
 async def run_both(
-    settings: Settings, plan: Plan, *, workers: int, console: Console
+    settings: Settings, plan: Plan, *, console: Console
 ) -> tuple[RunFolder, RunFolder]:
     """Run the plan against the running stack, then against the control with the same mocks."""
     line = command(plan.seed)
     ours, _ = await run_plan(settings, plan, command=line, console=console)
     data_dir = ours.path.resolve() / "control"
-    async with control(settings, data_dir, workers=workers) as there:
-        line += f"  # the control, {workers} workers"
+    async with control(settings, data_dir) as there:
+        line += "  # the control"
         theirs, _ = await run_plan(there, plan, command=line, console=console)
     return ours, theirs
 
 
 @contextlib.asynccontextmanager
-async def control(settings: Settings, data_dir: Path, *, workers: int) -> AsyncIterator[Settings]:
+async def control(settings: Settings, data_dir: Path) -> AsyncIterator[Settings]:
     """The control's API and workers as processes; yields settings that reach them."""
     await asyncio.to_thread(data_dir.mkdir, parents=True)
     # Bound here and handed on, so that nobody takes the port meanwhile; a request that comes before
@@ -44,7 +45,7 @@ async def control(settings: Settings, data_dir: Path, *, workers: int) -> AsyncI
         there = settings.model_copy(update=update)
         handed = listener.fileno()
         processes = [await _start(there, "api", str(handed), handed=[handed])]
-    processes += [await _start(there, "worker") for _ in range(workers)]
+    processes += [await _start(there, "worker") for _ in range(WORKERS)]
     try:
         await _until_ready(url)
         yield there

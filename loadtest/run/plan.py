@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +21,6 @@ from loadtest.judge.threshold import parse, with_defaults
 
 LADDER = (1, 5, 10, 20, 50, 100)
 MOST_JOBS = 100_000
-MOST_WORKERS = 64
 # Beyond them a number of a plan could not be written down and read again, nor be waited for.
 LARGEST_SEED = 10**18
 SLOWEST, FASTEST = 1e-6, 1e6
@@ -29,9 +28,6 @@ _RATE = re.compile(r"^([0-9.]+)(?:/(s|min|h))?$")
 _PER = {"s": 1.0, "min": 60.0, "h": 3600.0}
 # Options whose names are not those of the fields.
 _OPTIONS = {"stages": "--jobs/--stages", "thresholds": "--threshold", "faults": "--fault"}
-Model = TypeVar("Model", bound=BaseModel)
-A = TypeVar("A")
-B = TypeVar("B")
 
 
 class PlanError(Exception):
@@ -193,46 +189,13 @@ class Options(BaseModel):
         problems = []
         if asked["faults"] and not mocked:
             problems.append("--preset/--fault: the mocks are off, and only they can misbehave")
-        return _read(Plan, asked, problems)
-
-
-class _Control(BaseModel):
-    """How many worker processes the wrong build has."""
-
-    workers: Annotated[Whole, AfterValidator(_between(1, MOST_WORKERS))]
-
-
-def control_workers(text: str) -> int:
-    """The workers of the control; raises PlanError."""
-    return _read(_Control, {"workers": text}, []).workers
-
-
-def both(one: Callable[[], A], other: Callable[[], B]) -> tuple[A, B]:
-    """What the two make; raises PlanError naming every mistake that either finds."""
-    problems: dict[str, None] = {}
-    made: list[Any] = []
-    for step in (one, other):
         try:
-            made.append(step())
-        except PlanError as error:
-            problems |= dict.fromkeys(error.problems)
-    if problems:
-        raise PlanError([*problems])
-    return made[0], made[1]
-
-
-def _read(kind: type[Model], asked: dict[str, Any], problems: list[str]) -> Model:
-    """What is asked as a model; raises PlanError with these problems and a line per mistake."""
-    try:
-        found = kind.model_validate(asked)
-    except ValidationError as error:
-        raise PlanError(
-            problems + [_line(each["loc"][0], each["msg"]) for each in error.errors()]
-        ) from None
-    if problems:
-        raise PlanError(problems)
-    return found
-
-
-def _line(field: int | str, mistake: str) -> str:
-    return f"{_OPTIONS.get(str(field), '--' + str(field).replace('_', '-'))}: {mistake}"
+            found = Plan.model_validate(asked)
+        except ValidationError as error:
+            for each in error.errors():
+                field = str(each["loc"][0])
+                option = _OPTIONS.get(field, "--" + field.replace("_", "-"))
+                problems.append(f"{option}: {each['msg']}")
+        if problems:
+            raise PlanError(problems)
+        return found

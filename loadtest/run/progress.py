@@ -2,10 +2,9 @@
 
 import time
 from dataclasses import dataclass
-from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from loadtest.collect.tracker import Tracker
 from loadtest.times import duration
@@ -23,91 +22,30 @@ class Snapshot:
     ended: int
     running: int
     bad: int
-    left: float | None
-    ideal: float | None
-
-    @property
-    def remaining(self) -> str:
-        """The time left at the rate so far, beside the least that it could be."""
-        return (
-            f"left {duration(self.left)} (ideal {duration(self.ideal)})" if self.left else "left –"
-        )
+    remaining: str
+    """The time left at the rate so far, beside the least that it could be."""
 
 
 def snapshot(tracker: Tracker, total: int, *, began: float, limit: int) -> Snapshot:
     """Read a stage's state; the ideal is the quickest job, for each that has not ended."""
     counts, ended = tracker.counts, tracker.ended
-    elapsed = time.monotonic() - began
+    remaining = "left –"
+    if ended:
+        left = (time.monotonic() - began) / ended * (total - ended)
+        ideal = tracker.fastest * (total - ended) / limit if tracker.fastest else None
+        remaining = f"left {duration(left)} (ideal {duration(ideal)})"
     return Snapshot(
         total=total,
         submitted=tracker.accepted,
         ended=ended,
         running=counts["running"],
         bad=counts["failed"] + counts["degraded"] + counts["cancelled"] + tracker.refused,
-        left=elapsed / ended * (total - ended) if ended else None,
-        ideal=tracker.fastest * (total - ended) / limit if tracker.fastest else None,
+        remaining=remaining,
     )
 
 
-class Display(Protocol):
-    """Shows stages as they go."""
-
-    def begin(self, stage: int, total: int) -> None: ...
-
-    def show(self, now: Snapshot) -> None: ...
-
-    def end(self, note: str) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class Bars:
-    """A bar per stage, redrawn in place."""
-
-    def __init__(self, console: Console, stages: tuple[int, ...]) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("{task.fields[news]}"),
-            TimeElapsedColumn(),
-            console=console,
-            refresh_per_second=4,
-        )
-        self._tasks = [
-            self._progress.add_task(
-                spoken(f"{count} job{'s' if count > 1 else ''}"),
-                total=count,
-                start=False,
-                news="",
-            )
-            for count in stages
-        ]
-        self._current: TaskID | None = None
-        self._progress.start()
-
-    def begin(self, stage: int, total: int) -> None:
-        self._current = self._tasks[stage]
-        self._progress.start_task(self._current)
-
-    def show(self, now: Snapshot) -> None:
-        if self._current is None:
-            return
-        bad = f" [red]{now.bad} bad[/red]" if now.bad else ""
-        news = f"submitted {now.submitted}, at once {now.running}{bad}, {now.remaining}"
-        self._progress.update(self._current, completed=now.ended, news=spoken(news))
-
-    def end(self, note: str) -> None:
-        if self._current is not None:
-            self._progress.update(self._current, news=note)
-            self._progress.stop_task(self._current)
-
-    def close(self) -> None:
-        self._progress.stop()
-
-
-class Lines:
-    """A line now and then, for logs and pipes."""
+class Display:
+    """Shows stages as they go: a line now and then, for logs and pipes."""
 
     def __init__(self, console: Console, stages: tuple[int, ...]) -> None:
         self._console, self._stages = console, stages
@@ -117,29 +55,63 @@ class Lines:
     def begin(self, stage: int, total: int) -> None:
         self._name = f"stage {stage + 1}/{len(self._stages)}, {total} job{'s' if total > 1 else ''}"
         self._last = time.monotonic()
-        self._print("begins")
+        self.end("begins")
 
     def show(self, now: Snapshot) -> None:
-        if time.monotonic() - self._last < PLAIN_EVERY:
-            return
-        self._last = time.monotonic()
-        self._print(
-            f"{now.ended}/{now.total} ended, {now.submitted} submitted, at once {now.running}, "
-            f"bad {now.bad}, {now.remaining}"
-        )
+        if time.monotonic() - self._last >= PLAIN_EVERY:
+            self._last = time.monotonic()
+            self.end(
+                f"{now.ended}/{now.total} ended, {now.submitted} submitted, at once {now.running}, "
+                f"bad {now.bad}, {now.remaining}"
+            )
 
     def end(self, note: str) -> None:
-        self._print(note)
+        text = spoken(f"{self._name}: {note}")
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        return
+        """Nothing is shown any more."""
 
-    def _print(self, text: str) -> None:
-        self._console.print(
-            spoken(f"{self._name}: {text}"), markup=False, highlight=False, soft_wrap=True
+
+class Bars(Display):
+    """A bar per stage, redrawn in place."""
+
+    def __init__(self, console: Console, stages: tuple[int, ...]) -> None:
+        super().__init__(console, stages)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[news]}"),
+            TimeElapsedColumn(),
+            console=console,
+            refresh_per_second=4,
         )
+        names = (spoken(f"{count} job{'s' if count > 1 else ''}") for count in stages)
+        self._tasks = [
+            self._progress.add_task(name, total=count, start=False, news="")
+            for name, count in zip(names, stages, strict=True)
+        ]
+        self._current = self._tasks[0]
+        self._progress.start()
+
+    def begin(self, stage: int, total: int) -> None:
+        self._current = self._tasks[stage]
+        self._progress.start_task(self._current)
+
+    def show(self, now: Snapshot) -> None:
+        bad = f" [red]{now.bad} bad[/red]" if now.bad else ""
+        news = f"submitted {now.submitted}, at once {now.running}{bad}, {now.remaining}"
+        self._progress.update(self._current, completed=now.ended, news=spoken(news))
+
+    def end(self, note: str) -> None:
+        self._progress.update(self._current, news=note)
+        self._progress.stop_task(self._current)
+
+    def close(self) -> None:
+        self._progress.stop()
 
 
 def display(console: Console, stages: tuple[int, ...]) -> Display:
     """Bars on a terminal, lines elsewhere."""
-    return Bars(console, stages) if console.is_terminal else Lines(console, stages)
+    return Bars(console, stages) if console.is_terminal else Display(console, stages)

@@ -15,7 +15,7 @@ from temporalio.client import Client
 from loadtest.books.load import load
 from loadtest.books.raw import RunFolder
 from loadtest.run.plan import Options
-from loadtest.run.progress import Lines
+from loadtest.run.progress import Display
 from loadtest.run.run import Run, Stack, open_stack
 from loadtest.settings import Settings
 from loadtest.wire.temporal import Temporal
@@ -47,7 +47,7 @@ class Scene:
         ):
             plan = Options(stages=str(JOBS), seed="1", stall=str(self.stall)).plan()
             run = Run(stack, plan, command="the control")
-            console = Lines(Console(file=io.StringIO()), plan.stages)
+            console = Display(Console(file=io.StringIO()), plan.stages)
             disturbed, _ = await asyncio.gather(
                 self.disturb(line), run.go(console, asyncio.Event())
             )

@@ -75,17 +75,9 @@ def _order(line: str) -> int:
     return ["--threshold", "--jobs/--stages", "--rate", "--timeout"].index(line.split(":")[0])
 
 
-@pytest.mark.parametrize("workers", ["x", "-1", "0", "65"])
-def test_all_that_is_wrong_with_the_peers_is_said_at_once(workers: str) -> None:
-    result = runner.invoke(app, ["bench-peers", "--jobs", "x", "--workers", workers])
-
-    assert result.exit_code == 2
-    assert [line.split(":")[0] for line in _lines(result)] == ["--jobs/--stages", "--workers"]
-
-
 @pytest.mark.parametrize(
     "command",
-    [["run", "--jobs", "3"], ["ladder"], ["bench-peers"]],
+    [["run", "--jobs", "3"], ["run", "--stages", "ladder"], ["bench-peers"]],
 )
 def test_options_alone_can_be_looked_at_without_a_stack(command: list[str]) -> None:
     good = runner.invoke(app, [*command, "--check"])

@@ -67,7 +67,7 @@ def test_each_command_is_named() -> None:
     names = {function.__name__.replace("_", "-") for function in functions if function}
 
     assert "report" in names
-    for name in names - {"run", "ladder"}:
+    for name in names - {"run"}:
         assert re.search(rf"(python -m loadtest|make) {name}(?![\w-])", PAGE), name
 
 

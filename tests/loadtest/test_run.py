@@ -17,7 +17,7 @@ from loadtest.judge.judge import Judgement, judge
 from loadtest.report.write import write_report
 from loadtest.run import stage
 from loadtest.run.plan import LADDER, Options, Plan, PlanError
-from loadtest.run.progress import Lines
+from loadtest.run.progress import Display
 from loadtest.run.run import Run, open_stack
 from loadtest.run.session import NotReachable, armed, preflight, replay
 from loadtest.settings import Settings
@@ -160,7 +160,7 @@ async def run_plan(
         temporal, version = await preflight(here)
         async with open_stack(here, temporal, version) as stack:
             run = Run(stack, plan, command="python -m loadtest run")
-            lines = Lines(Console(file=shown), plan.stages)
+            lines = Display(Console(file=shown), plan.stages)
             await run.go(lines, stop or asyncio.Event())
     judgement = judge(run.folder)
     write_report(run.folder, judgement)

@@ -22,7 +22,7 @@ _ANY = {
     "RULE": "--fault",
 }
 _ONE_STAGE = {"RATE": "--rate", "STALL": "--stall", "CONCURRENCY": "--concurrency"}
-_PEERS = {"JOBS": "--jobs", "CONTROL_WORKERS": "--workers", "SEED": "--seed"}
+_PEERS = {"JOBS": "--jobs", "SEED": "--seed"}
 # A run's name is its folder below REPORTS_DIR; a path would mean another place in a container.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Settings that decide how jobs run. Where a stack is, and its secrets, are not the run's.
@@ -44,7 +44,7 @@ def jobs(settings: Settings, number: str, environ: Mapping[str, str]) -> int:
 
 def ladder(settings: Settings, environ: Mapping[str, str]) -> int:
     """Run all stages into one report."""
-    arguments = ["ladder", *_options(environ, _ANY)]
+    arguments = ["run", "--stages", "ladder", *_options(environ, _ANY)]
     return _replayed(settings, "ladder", environ, arguments=arguments, known=_ANY)
 
 

@@ -79,7 +79,7 @@ OF_ANY = {
         (["jobs", "020"], OF_ANY | {"RATE": "2/s", "STALL": "9", "CONCURRENCY": "4"}, "test-20"),
         (["jobs", "1"], {}, "test-1"),
         (["ladder"], OF_ANY, "ladder"),
-        (["bench-peers"], {"JOBS": "12", "CONTROL_WORKERS": "3", "SEED": "7"}, "bench-peers"),
+        (["bench-peers"], {"JOBS": "12", "SEED": "7"}, "bench-peers"),
         (["jobs", "5"], {"WORKERS": "3", "MOCK_SPEED": "50", "GATES": "image,video"}, "test-5"),
     ],
 )

@@ -85,13 +85,12 @@ def test_nothing_is_started_or_changed_for_options_that_are_wrong(
 
 def test_the_ladder_knows_no_rate(settings: Load, recorder: Recorder) -> None:
     runs.ladder(settings(), {"SEED": "7", "RATE": "2/s", "RESET": "1"})
-    assert recorder.arguments == ["ladder", "--seed", "7", "--reset", *REPLAYED]
+    assert recorder.arguments == ["run", "--stages", "ladder", "--seed", "7", "--reset", *REPLAYED]
 
 
 def test_both_builds(settings: Load, recorder: Recorder) -> None:
-    runs.bench_peers(settings(), {"JOBS": "12", "CONTROL_WORKERS": "3", "RESET": "1"})
-    given = ["--jobs", "12", "--workers", "3"]
-    assert recorder.arguments == ["bench-peers", *given, *REPLAYED]
+    runs.bench_peers(settings(), {"JOBS": "12", "RESET": "1"})
+    assert recorder.arguments == ["bench-peers", "--jobs", "12", *REPLAYED]
 
 
 def test_a_run_is_drawn_again_by_its_name(settings: Load, recorder: Recorder) -> None:
